@@ -1,0 +1,122 @@
+package license
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code is a stable error code. Codes never change their meaning; the CLI, the
+// SDK, GraphQL (`extensions.code`) and the RPC protocols report the same ones.
+type Code string
+
+// The codes. Anything without a code is CodeInternal to the outside.
+const (
+	CodeInternal        Code = "INTERNAL"
+	CodeInvalidInput    Code = "INVALID_INPUT"
+	CodeUnauthenticated Code = "UNAUTHENTICATED"
+	CodeForbidden       Code = "FORBIDDEN"
+	CodeNotFound        Code = "NOT_FOUND"
+	CodeConflict        Code = "CONFLICT"
+	CodeUnavailable     Code = "UNAVAILABLE"
+	CodeTooLarge        Code = "TOO_LARGE"
+	CodeThrottled       Code = "THROTTLED"
+
+	// Handing out.
+	CodeNoLicense       Code = "NO_LICENSE"       // no license for this product is here
+	CodeNoMajority      Code = "NO_MAJORITY"      // fewer than two of three backends have it
+	CodeNoFreeSeat      Code = "NO_FREE_SEAT"     // all licenses are taken
+	CodeExpired         Code = "LICENSE_EXPIRED"  // the license's expiration time has passed
+	CodeFeatureMissing  Code = "FEATURE_MISSING"  // the feature map lacks a bit the program asked for
+	CodeTMROnly         Code = "TMR_ONLY"         // has a TMR-ID and was asked for past the TMR server
+	CodeNotLeader       Code = "NOT_LEADER"       // another TMR server is active
+	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"   // no such handle here
+	CodeHandleExpired   Code = "HANDLE_EXPIRED"   // renewed too late
+	CodeHandleRemoved   Code = "HANDLE_REMOVED"   // an administrator removed it
+	CodeRequestMismatch Code = "REQUEST_MISMATCH" // same request id, other content
+	CodeTokenInvalid    Code = "TOKEN_INVALID"    // handle token forged, damaged or foreign
+	CodeFenced          Code = "FENCED"           // a newer epoch leads
+	CodeKeyRefused      Code = "KEY_REFUSED"      // the wrapped key does not open
+
+	// Containers and updates.
+	CodeContainerCorrupt  Code = "CONTAINER_CORRUPT"  // the container file is damaged
+	CodeContainerExists   Code = "CONTAINER_EXISTS"   // create would overwrite
+	CodeContainerInUse    Code = "CONTAINER_IN_USE"   // another process has it open
+	CodeUpdateTampered    Code = "UPDATE_TAMPERED"    // a signature or the seal does not hold
+	CodeUpdateForeign     Code = "UPDATE_FOREIGN"     // for another container
+	CodeUpdateUntrusted   Code = "UPDATE_UNTRUSTED"   // the firm is not vouched for by this container's root
+	CodeUpdateReplayed    Code = "UPDATE_REPLAYED"    // a lower number than installed
+	CodeUpdateGap         Code = "UPDATE_GAP"         // a number is missing before it
+	CodeUpdateConflict    Code = "UPDATE_CONFLICT"    // same number, other content: an alarm
+	CodeUpdateNotStaged   Code = "UPDATE_NOT_STAGED"  // activate before stage
+	CodeFormatUnknown     Code = "FORMAT_UNKNOWN"     // another version or kind of file
+	CodeFingerprintForged Code = "FINGERPRINT_FORGED" // a fingerprint's signature does not hold
+	CodeReceiptForged     Code = "RECEIPT_FORGED"     // a receipt's signature does not hold
+	CodeManipulation      Code = "MANIPULATION_SUSPECTED"
+
+	// Rollouts.
+	CodeGuardRefused      Code = "GUARD_REFUSED"      // the other two alone would not carry the license
+	CodeRolloutState      Code = "ROLLOUT_STATE"      // not possible in the rollout's state
+	CodeRolloutUpToDate   Code = "ROLLOUT_UP_TO_DATE" // nothing ordered that is not rolled out
+	CodeBackendAbsent     Code = "BACKEND_ABSENT"     // a backend does not answer
+	CodeRolloutSuperseded Code = "ROLLOUT_SUPERSEDED" // another worker took it over
+)
+
+// Error is an error with a stable code. Message says what is wrong, Fix what
+// to do about it; both are shown to users, so neither may carry a secret.
+type Error struct {
+	Code    Code
+	Message string
+	Fix     string
+	// Details are figures a program may want (string keys, JSON values).
+	Details map[string]any
+	// Err is the cause: for logs only, never shown to users.
+	Err error
+}
+
+// Errorf makes an Error without a cause.
+func Errorf(code Code, fix, format string, args ...any) *Error {
+	return &Error{Code: code, Fix: fix, Message: fmt.Sprintf(format, args...)}
+}
+
+func (e *Error) Error() string {
+	if e.Fix == "" {
+		return e.Message
+	}
+	return e.Message + ": " + e.Fix
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is makes errors.Is(err, &Error{Code: c}) match on the code alone.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && t.Message == "" && t.Fix == ""
+}
+
+// CodeOf gives err's code: "" for nil, CodeInternal for an error without one.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+// Public gives what may be shown of err: err itself where it has a code, else
+// a CodeInternal error that hides the cause.
+func Public(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{
+		Code:    CodeInternal,
+		Message: "something went wrong on the server",
+		Fix:     "try again; if it persists, give the request id to the operator",
+		Err:     err,
+	}
+}
