@@ -1,6 +1,7 @@
 package license
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -33,12 +34,9 @@ func (p Product) String() string {
 	return strconv.FormatUint(uint64(p.Firm), 10) + ":" + strconv.FormatUint(uint64(p.Code), 10)
 }
 
-// Less orders products by firm code, then by product code.
-func (p Product) Less(q Product) bool {
-	if p.Firm != q.Firm {
-		return p.Firm < q.Firm
-	}
-	return p.Code < q.Code
+// Compare orders products by firm code, then by product code.
+func (p Product) Compare(q Product) int {
+	return cmp.Or(cmp.Compare(p.Firm, q.Firm), cmp.Compare(p.Code, q.Code))
 }
 
 // ParseProduct reads "FIRM:PRODUCT". Leading zeros, signs and spaces are

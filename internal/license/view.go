@@ -182,51 +182,49 @@ func Merge(last View, obs [Backends]Observation) View {
 	for i, o := range obs {
 		v.Backends[i] = o.Presence
 	}
-	for _, p := range products(obs) {
-		v.Licenses = append(v.Licenses, mergeProduct(p, obs))
+	held := byProduct(obs)
+	for p, h := range held {
+		v.Licenses = append(v.Licenses, mergeProduct(p, v.Backends, *h))
 	}
+	slices.SortFunc(v.Licenses, func(a, b Viewed) int { return a.Product.Compare(b.Product) })
 	if last.Version == 0 || !v.Equal(last) {
 		v.Version++
 	}
 	return v
 }
 
-func products(obs [Backends]Observation) []Product {
-	var all []Product
-	for _, o := range obs {
+// byProduct sorts what the backends hold; nil stands for a backend without it.
+func byProduct(obs [Backends]Observation) map[Product]*[Backends]*Held {
+	held := make(map[Product]*[Backends]*Held)
+	for i, o := range obs {
 		if o.Presence == Absent {
 			continue
 		}
-		for _, h := range o.Licenses {
-			if h.Options.TMRID != 0 && !slices.Contains(all, h.Product) {
-				all = append(all, h.Product)
+		for j := range o.Licenses {
+			h := &o.Licenses[j]
+			if h.Options.TMRID == 0 {
+				continue // not a TMR license
 			}
+			if held[h.Product] == nil {
+				held[h.Product] = new([Backends]*Held)
+			}
+			held[h.Product][i] = h
 		}
 	}
-	slices.SortFunc(all, func(a, b Product) int {
-		switch {
-		case a.Less(b):
-			return -1
-		case b.Less(a):
-			return 1
-		}
-		return 0
-	})
-	return all
+	return held
 }
 
-func mergeProduct(p Product, obs [Backends]Observation) Viewed {
+func mergeProduct(p Product, backends [Backends]Presence, shown [Backends]*Held) Viewed {
 	v := Viewed{License: License{Product: p}}
-	var settled, all []Held // without and with the activating backends
-	for i, o := range obs {
-		v.Cells[i].Presence = o.Presence
-		held, ok := find(o, p)
-		if !ok {
+	var settled, all []*Held // without and with the activating backends
+	for i, held := range shown {
+		v.Cells[i].Presence = backends[i]
+		if held == nil {
 			continue
 		}
 		v.Name = held.Name
 		all = append(all, held)
-		if o.Presence == Present {
+		if backends[i] == Present {
 			settled = append(settled, held)
 			v.Cells[i].TMRID, v.Cells[i].Quantity = held.Options.TMRID, held.Options.Quantity
 		}
@@ -256,21 +254,9 @@ func mergeProduct(p Product, obs [Backends]Observation) Viewed {
 	return v
 }
 
-func find(o Observation, p Product) (Held, bool) {
-	if o.Presence == Absent {
-		return Held{}, false
-	}
-	for _, h := range o.Licenses {
-		if h.Product == p && h.Options.TMRID != 0 {
-			return h, true
-		}
-	}
-	return Held{}, false
-}
-
 // terms reads the options of the TMR-ID in force from the containers that hold
 // it or carry it as their predecessor. Where these disagree, two must agree.
-func terms(id uint32, voters []Held) (License, bool) {
+func terms(id uint32, voters []*Held) (License, bool) {
 	var said []License
 	for _, h := range voters {
 		switch {
