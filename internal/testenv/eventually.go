@@ -1,0 +1,32 @@
+package testenv
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// errEnded stops poll: what is waited for will not come.
+var errEnded = errors.New("the process ended")
+
+// Eventually calls f until it returns nil, every few milliseconds, and fails
+// the test with the last error when timeout has passed.
+func Eventually(t testing.TB, timeout time.Duration, f func() error) {
+	t.Helper()
+	if err := poll(timeout, f); err != nil {
+		t.Fatalf("not within %v: %v", timeout, err)
+	}
+}
+
+func poll(timeout time.Duration, f func() error) error {
+	deadline := time.Now().Add(timeout)
+	pause := time.NewTicker(5 * time.Millisecond)
+	defer pause.Stop()
+	for {
+		err := f()
+		if err == nil || errors.Is(err, errEnded) || time.Now().After(deadline) {
+			return err
+		}
+		<-pause.C
+	}
+}

@@ -1,0 +1,210 @@
+package testenv
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// cluster is the private PostgreSQL of this process.
+type cluster struct {
+	dir   string // unix socket folder
+	pid   int
+	admin *sql.DB
+	// strategy: from version 15 on the faster way without fsync must be asked for.
+	strategy string
+	next     atomic.Uint64
+
+	mu        sync.Mutex
+	templates map[string]*template
+}
+
+type template struct {
+	once sync.Once
+	err  error
+}
+
+// postgres is started once per test process, on first use.
+//
+//nolint:gochecknoglobals // initdb takes a second; sharing it is the purpose
+var postgres = sync.OnceValues(startCluster)
+
+// Postgres gives the DSN of an empty database of the test's own. It is dropped
+// at the end of the test.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	return database(t, "template1")
+}
+
+// PostgresFrom gives the DSN of a database of the test's own, cloned from a
+// template that prepare has filled. prepare runs once per test process and
+// name; it must close its connections.
+func PostgresFrom(t testing.TB, name string, prepare func(dsn string) error) string {
+	t.Helper()
+	c, err := postgres()
+	if err != nil {
+		t.Fatalf("PostgreSQL for tests: %v", err)
+	}
+	c.mu.Lock()
+	tpl := c.templates[name]
+	if tpl == nil {
+		tpl = &template{}
+		c.templates[name] = tpl
+	}
+	c.mu.Unlock()
+	db := "template_" + name
+	tpl.once.Do(func() {
+		if tpl.err = c.create(db, "template1"); tpl.err == nil {
+			tpl.err = prepare(c.dsn(db))
+		}
+	})
+	if tpl.err != nil {
+		t.Fatalf("PostgreSQL template %s: %v", name, tpl.err)
+	}
+	return database(t, db)
+}
+
+func database(t testing.TB, from string) string {
+	t.Helper()
+	c, err := postgres()
+	if err != nil {
+		t.Fatalf("PostgreSQL for tests: %v", err)
+	}
+	name := fmt.Sprintf("test_%d", c.next.Add(1))
+	if err := c.create(name, from); err != nil {
+		t.Fatalf("PostgreSQL for tests: %v", err)
+	}
+	t.Cleanup(func() {
+		_, err := c.admin.ExecContext(context.WithoutCancel(t.Context()),
+			"DROP DATABASE IF EXISTS "+pq.QuoteIdentifier(name)+" WITH (FORCE)")
+		if err != nil {
+			t.Logf("dropping the test's database: %v", err)
+		}
+	})
+	return c.dsn(name)
+}
+
+func (c *cluster) dsn(database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User("quorate"), Path: "/" + database}
+	u.RawQuery = url.Values{"host": {c.dir}, "sslmode": {"disable"}}.Encode()
+	return u.String()
+}
+
+// create clones a database. PostgreSQL refuses while somebody is connected to
+// the template, so clones wait for each other.
+func (c *cluster) create(name, from string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err := c.admin.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(name)+
+		" TEMPLATE "+pq.QuoteIdentifier(from)+c.strategy)
+	return err
+}
+
+func startCluster() (*cluster, error) {
+	const install, folders = "postgresql", "/usr/lib/postgresql/*/bin"
+	initdb, err := program("initdb", install, folders)
+	if err != nil {
+		return nil, err
+	}
+	server, err := program("postgres", install, filepath.Dir(initdb))
+	if err != nil {
+		return nil, err
+	}
+	as, err := servant()
+	if err != nil {
+		return nil, err
+	}
+	dir, dog, err := folder("qpg")
+	if err != nil {
+		return nil, err
+	}
+	c, err := runCluster(dir, initdb, server, as, dog)
+	if err != nil {
+		dog.release()
+		return nil, err
+	}
+	return c, nil
+}
+
+func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdog) (*cluster, error) {
+	if as != nil {
+		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	data := filepath.Join(dir, "data")
+	run := func(program string, args ...string) *exec.Cmd {
+		cmd := exec.Command(program, args...)
+		cmd.Dir = dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=" + dir}
+		return cmd
+	}
+	init := run(initdb, "--pgdata="+data, "--username=quorate", "--auth=trust", "--encoding=UTF8",
+		"--locale=C.UTF-8", "--no-sync", "--no-instructions")
+	if out, err := init.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	logPath := filepath.Join(dir, "log")
+	logFile, err := os.Create(logPath)
+	if err != nil {
+		return nil, err
+	}
+	defer logFile.Close()
+	cmd := run(server, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
+		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300",
+		"-c", "shared_buffers=32MB", "-c", "autovacuum=off", "-c", "max_wal_size=4GB")
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	// SIGQUIT is PostgreSQL's immediate shutdown: the children go too.
+	if err := start(cmd, syscall.SIGQUIT); err != nil {
+		return nil, err
+	}
+	if err := dog.guard(cmd.Process.Pid); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+
+	c := &cluster{dir: dir, pid: cmd.Process.Pid, templates: map[string]*template{}}
+	connector, err := pq.NewConnector(c.dsn("postgres"))
+	if err != nil {
+		return nil, err
+	}
+	c.admin = sql.OpenDB(connector)
+	c.admin.SetMaxIdleConns(1)
+	up := func() error {
+		select {
+		case err := <-ended:
+			return errors.Join(errEnded, err)
+		default:
+			return c.admin.Ping()
+		}
+	}
+	if err := poll(30*time.Second, up); err != nil {
+		said, _ := os.ReadFile(logPath)
+		return nil, fmt.Errorf("postgres does not come up: %w\n%s", err, strings.TrimSpace(string(said)))
+	}
+	var version int
+	if err := c.admin.QueryRow("SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
+		return nil, err
+	}
+	if version >= 150000 {
+		c.strategy = " STRATEGY FILE_COPY"
+	}
+	return c, nil
+}
