@@ -1,0 +1,114 @@
+package rpc_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+)
+
+var product = license.Product{Firm: 6000010, Code: 14}
+
+func held(quantity, id uint32) license.Held {
+	options := license.Options{
+		Quantity: quantity, TMRID: id, FeatureMap: 5, Expiration: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+	before := options
+	before.Quantity, before.TMRID = 20, id-1
+	return license.Held{
+		License:     license.License{Product: product, Name: "Chart Processing", Options: options},
+		Predecessor: &before,
+	}
+}
+
+func TestHeldRoundTrip(t *testing.T) {
+	in := []license.Held{held(30, 8), {License: license.License{Product: license.Product{Firm: 1, Code: 0}}}}
+	out, err := rpc.HeldsFrom(rpc.HeldsProto(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) != 2 || out[0].License != in[0].License || *out[0].Predecessor != *in[0].Predecessor || out[1].Predecessor != nil {
+		t.Errorf("came back as %+v", out)
+	}
+}
+
+func TestHeldRefusals(t *testing.T) {
+	good := rpc.HeldProto(held(30, 8))
+	change := func(f func(*quoratev1.HeldLicense)) *quoratev1.HeldLicense {
+		m := proto.Clone(good).(*quoratev1.HeldLicense)
+		f(m)
+		return m
+	}
+	for name, ms := range map[string][]*quoratev1.HeldLicense{
+		"no product": {change(func(m *quoratev1.HeldLicense) { m.Product = nil })},
+		"no options": {change(func(m *quoratev1.HeldLicense) { m.Options = nil })},
+		"long name":  {change(func(m *quoratev1.HeldLicense) { m.Name = strings.Repeat("x", 201) })},
+		"no UTF-8":   {change(func(m *quoratev1.HeldLicense) { m.Name = "\xff" })},
+		"twice":      {good, good},
+		"too many":   make([]*quoratev1.HeldLicense, rpc.MostLicenses+1),
+		"empty":      {nil},
+	} {
+		if _, err := rpc.HeldsFrom(ms); license.CodeOf(err) != license.CodeInvalidInput {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestModeRoundTrip(t *testing.T) {
+	for _, m := range []license.AccessMode{license.UserLimit, license.StationShare, license.Exclusive, license.NoUserLimit} {
+		if got, err := rpc.ModeFrom(rpc.ModeProto(m)); got != m || err != nil {
+			t.Errorf("%s came back as %s, %v", m, got, err)
+		}
+	}
+	if got, err := rpc.ModeFrom(quoratev1.AccessMode_ACCESS_MODE_UNSPECIFIED); got != license.UserLimit || err != nil {
+		t.Errorf("unspecified is %s, %v", got, err)
+	}
+	if _, err := rpc.ModeFrom(99); license.CodeOf(err) != license.CodeInvalidInput {
+		t.Errorf("mode 99: %v", err)
+	}
+}
+
+func exampleView() license.View {
+	return license.Merge(license.View{Version: 41}, [3]license.Observation{
+		{Presence: license.Present, Licenses: []license.Held{held(30, 8)}},
+		{Presence: license.Present, Licenses: []license.Held{held(20, 7)}},
+		{Presence: license.Activating, Licenses: []license.Held{held(20, 7)}},
+	})
+}
+
+func TestViewRoundTrip(t *testing.T) {
+	in, at := exampleView(), time.UnixMilli(1234567890123).UTC()
+	out, outAt, err := rpc.ViewFrom(rpc.ViewProto(in, at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !out.Equal(in) || out.Version != 42 || !outAt.Equal(at) || out.Status() != in.Status() {
+		t.Errorf("%+v came back as %+v", in, out)
+	}
+}
+
+func TestViewRefusals(t *testing.T) {
+	for name, f := range map[string]func(*quoratev1.GroupView){
+		"two backends":  func(m *quoratev1.GroupView) { m.Backends = m.Backends[:2] },
+		"presence":      func(m *quoratev1.GroupView) { m.Backends[1] = "MAYBE" },
+		"cell presence": func(m *quoratev1.GroupView) { m.Licenses[0].Cells[1].Presence = "MAYBE" },
+		"two cells":     func(m *quoratev1.GroupView) { m.Licenses[0].Cells = m.Licenses[0].Cells[:2] },
+		"no product":    func(m *quoratev1.GroupView) { m.Licenses[0].Product = nil },
+		"no options":    func(m *quoratev1.GroupView) { m.Licenses[0].Options = nil },
+		"long name":     func(m *quoratev1.GroupView) { m.Licenses[0].Name = strings.Repeat("x", 201) },
+		"too many": func(m *quoratev1.GroupView) {
+			m.Licenses = make([]*quoratev1.ViewedLicense, rpc.MostLicenses+1)
+		},
+	} {
+		m := rpc.ViewProto(exampleView(), time.Now())
+		f(m)
+		if _, _, err := rpc.ViewFrom(m); license.CodeOf(err) != license.CodeInvalidInput {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
