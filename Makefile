@@ -1,0 +1,66 @@
+# `make run` and `make test` do all set-up themselves; `make help` lists the rest.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+export GOFLAGS ?= -buildvcs=false
+TOOLS := $(CURDIR)/.tools
+# A Node that is new enough: the system's, or one from npm in .tools (see .ci/node).
+NODE_ENV = PATH="$$(.ci/node):$$PATH"
+
+FRONTEND_SOURCES := $(shell find frontend -path frontend/node_modules -prune -o -path frontend/dist -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help run build test check generate bench lint format browser servers clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: build ## set up, build and start the demo on http://127.0.0.1:8080
+	bin/quorate demo --data data/demo
+
+build: bin/quorate ## build the dashboard and bin/quorate
+
+.PHONY: bin/quorate
+bin/quorate: frontend/dist/index.html
+	go build -trimpath -o $@ ./cmd/quorate
+
+frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json
+	cd frontend && PATH="$$(../.ci/node):$$PATH" npm ci --no-audit --no-fund
+	@touch $@
+
+frontend/dist/index.html: frontend/node_modules/.package-lock.json $(FRONTEND_SOURCES)
+	cd frontend && PATH="$$(../.ci/node):$$PATH" npm run build
+	@touch $@
+
+servers: ## install what the tests need and this machine lacks: PostgreSQL, Redis, Chromium
+	.ci/servers
+
+test: servers build ## run every test, on private servers
+	cd frontend && PATH="$$(../.ci/node):$$PATH" npm test
+	go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped -- -race -timeout 20m ./...
+
+check: lint ## lint, import rules, and that generated code is up to date
+	go test ./internal/archtest
+	.ci/generated
+
+lint: frontend/node_modules/.package-lock.json frontend/dist/index.html ## static analysis of Go, protobuf and the dashboard
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt: run make format:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	cd internal/rpc && ../../frontend/node_modules/.bin/buf lint
+	cd frontend && PATH="$$(../.ci/node):$$PATH" npm run check
+
+format: ## format Go
+	gofmt -w $$(git ls-files '*.go')
+
+generate: frontend/node_modules/.package-lock.json ## write all generated code anew
+	cd internal/rpc && ../../frontend/node_modules/.bin/buf generate
+	go generate ./ent
+	go tool gqlgen generate
+	cd frontend && PATH="$$(../.ci/node):$$PATH" npm run codegen
+
+bench: servers ## run the benchmarks (figures for docs/benchmarks.md)
+	.ci/bench
+
+clean: ## remove what was built and installed here
+	rm -rf bin data .tools frontend/node_modules frontend/dist/assets frontend/dist/index.html

@@ -1,0 +1,184 @@
+// Package archtest asserts which package may import which, so that the layers
+// stay layers. docs/architecture.md explains the table.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/quorate/quorate"
+
+// rule is what the packages at and below a folder may import. Names without a
+// dot in their first element are packages of this module; the standard library
+// is always allowed.
+type rule struct {
+	may []string
+	why string
+}
+
+var rules = map[string]rule{
+	"internal/license":          {why: "the rules can be read and tested without anything else"},
+	"internal/seal":             {may: []string{"internal/license"}, why: "formats and signatures need no storage and no network"},
+	"internal/container":        {may: []string{"internal/license", "internal/seal", "go.etcd.io/bbolt"}, why: "a durable file, nothing else"},
+	"internal/lease":            {may: []string{"internal/license"}, why: "the contract belongs to no driver"},
+	"internal/lease/memlease":   {may: []string{"internal/license", "internal/lease", "go.etcd.io/bbolt"}, why: "one process, one file"},
+	"internal/lease/redislease": {may: []string{"internal/license", "internal/lease", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
+	"internal/lease/leasetest":  {may: []string{"internal/license", "internal/lease", "internal/testenv", "pgregory.net/rapid", "github.com/anishathalye/porcupine"}, why: "the suite knows the contract, no driver"},
+	"internal/rpc":              {may: []string{"internal/license", "connectrpc.com/connect", "google.golang.org/protobuf", "golang.org/x/net"}, why: "messages belong to both chains"},
+	"internal/backend":          {may: []string{"internal/license", "internal/seal", "internal/container", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "a backend serves one container"},
+	"internal/tmr":              {may: []string{"internal/license", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "the group only sees what backends show"},
+	"internal/link":             {may: []string{"internal/license", "internal/seal", "internal/lease", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "the customer's side of the link knows nothing of the platform"},
+	"internal/licenseserver":    {may: []string{"internal/license", "internal/seal", "internal/lease", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "works over any source and any lease store"},
+	"client":                    {may: []string{"internal/license", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf", "github.com/google/uuid"}, why: "customers link it into their programs"},
+	"internal/rollout":          {may: []string{"internal/license"}, why: "a pure state machine"},
+	"internal/auth":             {may: []string{"internal/license", "golang.org/x/crypto"}, why: "who asks, and what he may"},
+	"internal/event":            {may: []string{"internal/license"}, why: "ids and figures only"},
+	"internal/event/redisevent": {may: []string{"internal/license", "internal/event", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
+	"internal/store":            {may: []string{"internal/license", "internal/auth", "ent", "entgo.io/ent", "ariga.io/atlas", "github.com/lib/pq", "modernc.org/sqlite"}, why: "opens the database"},
+	"internal/platform":         {may: []string{"internal/license", "internal/seal", "internal/auth", "internal/store", "internal/event", "internal/rollout", "ent", "entgo.io/ent", "github.com/google/uuid"}, why: "use cases know no protocol"},
+	"internal/linkapi":          {may: []string{"internal/license", "internal/auth", "internal/rpc", "internal/platform", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "decode, call a use case, encode"},
+	"internal/httpd":            {may: []string{"internal/license", "internal/auth", "github.com/prometheus/client_golang", "github.com/alexedwards/scs/v2"}, why: "HTTP knows no use case"},
+	"workers":                   {may: []string{"internal/license", "internal/platform", "internal/store", "internal/auth", "github.com/riverqueue/river"}, why: "a job calls a use case"},
+	"graph":                     {may: []string{"ent", "internal/license", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "entgo.io/contrib/entgql"}, why: "generated"},
+	"resolvers":                 {may: []string{"graph", "ent", "internal/platform", "internal/event", "internal/auth", "internal/license", "internal/rollout", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "entgo.io/contrib/entgql", "entgo.io/ent", "github.com/coder/websocket"}, why: "decode, call a use case, encode"},
+	"ent/schema":                {may: []string{"internal/license", "entgo.io/ent", "entgo.io/contrib/entgql", "github.com/google/uuid"}, why: "the schema must not need what is generated from it"},
+	"frontend":                  {why: "files only"},
+}
+
+// free lists what may import anything: wiring, tools, generated code, tests.
+var free = []string{"cmd", "ent", "internal/tools", "internal/testenv", "internal/archtest", "internal/e2e"}
+
+func TestImports(t *testing.T) {
+	root := filepath.Join("..", "..")
+	checked := map[string]int{}
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() {
+			if file != root && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "testdata" || name == "bin") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(file))
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(rel)
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		at, r, ok := ruleFor(pkg)
+		if !ok {
+			if !below(pkg, free) {
+				t.Errorf("%s: no import rule for this package: add it to the table, with its reason", pkg)
+			}
+			return nil
+		}
+		checked[at]++
+		for _, spec := range f.Imports {
+			imported, _ := strconv.Unquote(spec.Path.Value)
+			if !allowed(at, imported, r) {
+				t.Errorf("%s imports %s, which %s may not: %s", file, imported, at, r.why)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := range rules {
+		if _, err := os.Stat(filepath.Join(root, at)); err == nil && checked[at] == 0 {
+			t.Errorf("%s: the folder is there, yet no file was checked", at)
+		}
+	}
+}
+
+// ruleFor gives the rule of the longest folder that pkg lies in.
+func ruleFor(pkg string) (string, rule, bool) {
+	for at := pkg; at != "." && at != "/"; at = path.Dir(at) {
+		if r, ok := rules[at]; ok {
+			return at, r, true
+		}
+		if slices.Contains(free, at) {
+			break
+		}
+	}
+	return "", rule{}, false
+}
+
+func allowed(at, imported string, r rule) bool {
+	first, _, _ := strings.Cut(imported, "/")
+	local, ours := strings.CutPrefix(imported, module+"/")
+	switch {
+	case ours:
+		return within(local, at) || below(local, r.may)
+	case !strings.Contains(first, "."):
+		return true
+	default:
+		return below(imported, r.may)
+	}
+}
+
+// below says whether pkg is one of the folders or lies in one. A folder with a
+// rule of its own is not covered by its parent's name.
+func below(pkg string, folders []string) bool {
+	for _, f := range folders {
+		if pkg == f {
+			return true
+		}
+		if within(pkg, f) {
+			if at, _, ok := ruleFor(pkg); !ok || at == f {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func within(pkg, folder string) bool {
+	return pkg == folder || strings.HasPrefix(pkg, folder+"/")
+}
+
+// The check itself must be able to fail.
+func TestRulesRefuse(t *testing.T) {
+	refused := []struct{ pkg, imports string }{
+		{"internal/license", "github.com/google/uuid"},
+		{"internal/license", module + "/internal/seal"},
+		{"internal/lease", "github.com/redis/go-redis/v9"},
+		{"internal/licenseserver", module + "/internal/platform"},
+		{"client", module + "/internal/lease"},
+		{"internal/platform", module + "/internal/tmr"},
+		{"resolvers", "github.com/lib/pq"},
+		{"ent/schema", module + "/ent"},
+	}
+	for _, tt := range refused {
+		at, r, ok := ruleFor(tt.pkg)
+		if !ok {
+			t.Errorf("%s has no rule", tt.pkg)
+			continue
+		}
+		if allowed(at, tt.imports, r) {
+			t.Errorf("%s may import %s", tt.pkg, tt.imports)
+		}
+	}
+}
