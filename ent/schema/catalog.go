@@ -1,0 +1,145 @@
+package schema
+
+import (
+	"entgo.io/contrib/entgql"
+	"entgo.io/ent"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/edge"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Firm is a vendor's licensing identity with its signing key.
+type Firm struct{ ent.Schema }
+
+// Mixin of the entity.
+func (Firm) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "frm"}, Shared{}} }
+
+// Fields of the entity.
+func (Firm) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int("code").Positive().Max(1<<32 - 1).Unique().Immutable(),
+		field.String("name").MaxLen(mostName).NotEmpty(),
+		field.Bytes("sealed_key").MaxLen(4096).Sensitive(),
+		field.Bytes("public_key").MaxLen(64),
+		field.Bytes("cert").MaxLen(4096).Comment("The root key's signature over the public key."),
+	}
+}
+
+// Edges of the entity.
+func (Firm) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.To("products", Product.Type).Annotations(entgql.RelayConnection()),
+	}
+}
+
+// Annotations of the entity.
+func (Firm) Annotations() []schema.Annotation { return public() }
+
+// Product is what a firm licenses.
+type Product struct{ ent.Schema }
+
+// Mixin of the entity.
+func (Product) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "prd"}, Shared{}} }
+
+// Fields of the entity.
+func (Product) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("firm_id").MaxLen(mostID).Immutable(),
+		field.Int("code").NonNegative().Max(1<<32 - 1).Immutable(),
+		field.String("name").MaxLen(license.MostProductName).NotEmpty(),
+		field.Bytes("sealed_key").MaxLen(16 << 10).Sensitive(),
+		field.Bytes("public_key").MaxLen(4096),
+	}
+}
+
+// Edges of the entity.
+func (Product) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("firm", Firm.Type).Ref("products").Field("firm_id").Unique().Required().Immutable(),
+		edge.To("items", Item.Type).Annotations(entgql.RelayConnection()),
+	}
+}
+
+// Indexes of the entity.
+func (Product) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("firm_id", "code").Unique()}
+}
+
+// Annotations of the entity.
+func (Product) Annotations() []schema.Annotation { return public() }
+
+// Item is a license definition: a product with options.
+type Item struct{ ent.Schema }
+
+// Mixin of the entity.
+func (Item) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "itm"}, Shared{}} }
+
+// Fields of the entity.
+func (Item) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("product_id").MaxLen(mostID).Immutable(),
+		field.String("name").MaxLen(mostName).NotEmpty(),
+		field.Int("quantity").NonNegative().Max(1<<32 - 1),
+		field.Time("expiration").Optional().Nillable(),
+		field.Uint32("feature_map").Default(0),
+		field.Bool("tmr").Default(false),
+	}
+}
+
+// Edges of the entity.
+func (Item) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("product", Product.Type).Ref("items").Field("product_id").Unique().Required().Immutable(),
+	}
+}
+
+// Indexes of the entity.
+func (Item) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("product_id", "name").Unique()}
+}
+
+// Annotations of the entity.
+func (Item) Annotations() []schema.Annotation { return public() }
+
+// Order is more licenses of an item for a TMR group.
+type Order struct{ ent.Schema }
+
+// Mixin of the entity.
+func (Order) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "ord"}, Shared{}} }
+
+// Fields of the entity.
+func (Order) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("item_id").MaxLen(mostID).Immutable(),
+		field.String("tmr_group_id").MaxLen(mostID).Immutable(),
+		field.String("rollout_id").MaxLen(mostID).Optional().Nillable().
+			Comment("The rollout that brings it to the containers."),
+		field.Int("number").Positive().Immutable(),
+		field.Int("quantity").Positive().Max(1_000_000).Immutable(),
+		field.String("idempotency_key").MaxLen(mostName).Optional().Nillable().Immutable(),
+	}
+}
+
+// Edges of the entity.
+func (Order) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.To("item", Item.Type).Field("item_id").Unique().Required().Immutable(),
+		edge.From("tmr_group", TmrGroup.Type).Ref("orders").Field("tmr_group_id").Unique().Required().Immutable(),
+		edge.From("rollout", Rollout.Type).Ref("orders").Field("rollout_id").Unique(),
+	}
+}
+
+// Indexes of the entity.
+func (Order) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("vendor_id", "number").Unique(),
+		index.Fields("vendor_id", "idempotency_key").Unique(),
+		index.Fields("tmr_group_id", "rollout_id"),
+	}
+}
+
+// Annotations of the entity.
+func (Order) Annotations() []schema.Annotation { return public() }

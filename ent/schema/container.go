@@ -1,0 +1,182 @@
+package schema
+
+import (
+	"errors"
+
+	"entgo.io/contrib/entgql"
+	"entgo.io/ent"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/edge"
+	"entgo.io/ent/schema/field"
+	"entgo.io/ent/schema/index"
+
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Container is what holds licenses, on one license server.
+type Container struct{ ent.Schema }
+
+// Mixin of the entity.
+func (Container) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "con"}, Shared{}} }
+
+// Fields of the entity.
+func (Container) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("serial").MaxLen(mostSerial).NotEmpty().Unique().Immutable(),
+		field.Enum("kind").GoType(property.ContainerKind("")).Immutable(),
+		field.String("tmr_group_id").MaxLen(mostID).Optional().Nillable(),
+		field.Int("position").Range(1, license.Backends).Optional().Nillable(),
+		field.Bytes("activation_id").MaxLen(16).Optional(),
+		field.Bytes("sign_key").MaxLen(64).Optional().Comment("The identity that its fingerprints are signed by."),
+		field.Bytes("seal_key").MaxLen(4096).Optional().Comment("Updates are sealed to it."),
+		field.Bool("manipulation_suspected").Default(false),
+	}
+}
+
+// Edges of the entity.
+func (Container) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("tmr_group", TmrGroup.Type).Ref("containers").Field("tmr_group_id").Unique(),
+		edge.To("counters", FirmCounter.Type),
+		edge.To("updates", Update.Type),
+		edge.To("allocations", Allocation.Type).Annotations(entgql.RelayConnection()),
+	}
+}
+
+// Indexes of the entity.
+func (Container) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("tmr_group_id", "position").Unique()}
+}
+
+// Annotations of the entity.
+func (Container) Annotations() []schema.Annotation { return public() }
+
+// FirmCounter is the last update of a firm that a container has installed, as
+// the platform knows by its receipt.
+type FirmCounter struct{ ent.Schema }
+
+// Mixin of the entity.
+func (FirmCounter) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "ctr"}, Shared{}} }
+
+// Fields of the entity.
+func (FirmCounter) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("container_id").MaxLen(mostID).Immutable(),
+		field.String("firm_id").MaxLen(mostID).Immutable(),
+		field.Uint64("counter"),
+		field.Bytes("digest").MaxLen(32),
+	}
+}
+
+// Edges of the entity.
+func (FirmCounter) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("container", Container.Type).Ref("counters").Field("container_id").Unique().Required().Immutable(),
+		edge.To("firm", Firm.Type).Field("firm_id").Unique().Required().Immutable(),
+	}
+}
+
+// Indexes of the entity.
+func (FirmCounter) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("container_id", "firm_id").Unique()}
+}
+
+// Annotations of the entity.
+func (FirmCounter) Annotations() []schema.Annotation { return internal() }
+
+// Allocation is one access by one running program, made from lease events.
+type Allocation struct{ ent.Schema }
+
+// Mixin of the entity.
+func (Allocation) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "alc"}, Shared{}} }
+
+// Fields of the entity.
+func (Allocation) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("container_id").MaxLen(mostID).Immutable(),
+		field.String("product_id").MaxLen(mostID).Immutable(),
+		field.String("handle").MaxLen(mostName).NotEmpty().Immutable(),
+		field.String("mode").GoType(license.AccessMode("")).MaxLen(20).Validate(validMode),
+		field.Int("licenses").NonNegative().Default(1),
+		field.Int("seat").NonNegative(),
+		field.Uint64("n"),
+		field.String("client").MaxLen(mostName),
+		field.String("user").MaxLen(mostName),
+		field.String("station").MaxLen(mostName),
+		field.Int("process_id").NonNegative(),
+		field.String("application").MaxLen(mostName),
+		field.Enum("state").GoType(property.AllocationState("")),
+		field.Time("first_access"),
+		field.Time("last_access"),
+		field.Time("ended_at").Optional().Nillable(),
+		field.String("ended_by").MaxLen(mostName).Optional().Comment("Who removed it."),
+	}
+}
+
+func validMode(m string) error {
+	if !license.AccessMode(m).Valid() {
+		return errors.New("not an access mode")
+	}
+	return nil
+}
+
+// Edges of the entity.
+func (Allocation) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("container", Container.Type).Ref("allocations").Field("container_id").Unique().Required().Immutable(),
+		edge.To("product", Product.Type).Field("product_id").Unique().Required().Immutable(),
+	}
+}
+
+// Indexes of the entity.
+func (Allocation) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("container_id", "handle").Unique(),
+		index.Fields("container_id", "state", "id"),
+		index.Fields("vendor_id", "state", "id"),
+		index.Fields("customer_id", "state", "id"),
+	}
+}
+
+// Annotations of the entity.
+func (Allocation) Annotations() []schema.Annotation { return public() }
+
+// Denial is a program that asked for a license and did not get one.
+type Denial struct{ ent.Schema }
+
+// Mixin of the entity.
+func (Denial) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "den"}, Shared{}} }
+
+// Fields of the entity.
+func (Denial) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("container_id").MaxLen(mostID).Immutable(),
+		field.String("product_id").MaxLen(mostID).Immutable(),
+		field.Uint64("position").Immutable().Comment("In the container's event stream."),
+		field.Time("at").Immutable(),
+		field.String("reason").MaxLen(mostName).Immutable(),
+		field.String("client").MaxLen(mostName).Immutable(),
+		field.String("user").MaxLen(mostName).Immutable(),
+		field.String("application").MaxLen(mostName).Immutable(),
+	}
+}
+
+// Edges of the entity.
+func (Denial) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.To("container", Container.Type).Field("container_id").Unique().Required().Immutable(),
+		edge.To("product", Product.Type).Field("product_id").Unique().Required().Immutable(),
+	}
+}
+
+// Indexes of the entity.
+func (Denial) Indexes() []ent.Index {
+	return []ent.Index{
+		index.Fields("container_id", "position").Unique(),
+		index.Fields("container_id", "at"),
+	}
+}
+
+// Annotations of the entity.
+func (Denial) Annotations() []schema.Annotation { return internal() }

@@ -1,0 +1,47 @@
+package property
+
+import "time"
+
+// Backend is one of the three backends of a TMR group, as last seen.
+type Backend struct {
+	Position int          `json:"position"`
+	Serial   string       `json:"serial"`
+	TmrID    *int         `json:"tmrId,omitempty"`    // nil: not counted now
+	Quantity *int         `json:"quantity,omitempty"` // nil: not counted now
+	InForce  bool         `json:"inForce,omitempty"`
+	State    BackendState `json:"state"`
+	Address  string       `json:"address,omitempty"`
+	SeenAt   *time.Time   `json:"seenAt,omitempty"`
+}
+
+// TmrLicense is one license of a TMR group's virtual container, as last seen.
+type TmrLicense struct {
+	Product    string     `json:"product"` // "6000010:14"
+	Name       string     `json:"name"`
+	InForce    bool       `json:"inForce,omitempty"`
+	Conflict   bool       `json:"conflict,omitempty"`
+	Unanimous  bool       `json:"unanimous,omitempty"` // all three backends show the TMR-ID in force
+	Status     string     `json:"status"`
+	Quantity   int        `json:"quantity"`        // in force; 0 when none is
+	TmrID      *int       `json:"tmrId,omitempty"` // in force; nil when none is
+	Expiration *time.Time `json:"expiration,omitempty"`
+	FeatureMap uint32     `json:"featureMap,omitempty"`
+}
+
+// GroupView is the whole of what one view of a TMR group shows.
+type GroupView struct {
+	Status   string       `json:"status"`
+	Quantity int          `json:"quantity"`
+	TmrID    *int         `json:"tmrId,omitempty"`
+	Backends []Backend    `json:"backends"`
+	Licenses []TmrLicense `json:"licenses"`
+}
+
+// RolloutStep is a rollout on one backend.
+type RolloutStep struct {
+	Position   int              `json:"position"`
+	State      RolloutStepState `json:"state"`
+	Note       string           `json:"note,omitempty"`
+	StartedAt  *time.Time       `json:"startedAt,omitempty"`
+	FinishedAt *time.Time       `json:"finishedAt,omitempty"`
+}

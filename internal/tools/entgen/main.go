@@ -1,0 +1,63 @@
+// Command entgen makes the generated code of package ent. It is run from the
+// repository's root: go run ./internal/tools/entgen
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"entgo.io/contrib/entgql"
+	"entgo.io/ent/entc"
+	"entgo.io/ent/entc/gen"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "entgen:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	if _, err := os.Stat("go.mod"); err != nil {
+		return fmt.Errorf("run it from the repository's root: %w", err)
+	}
+	// The public schema is written by hand, so entgql's schema generator and
+	// its filters stay off: it makes the Relay pages and the node lookup.
+	graphql, err := entgql.NewExtension(entgql.WithRelaySpec(true))
+	if err != nil {
+		return err
+	}
+	if err := entc.Generate("./ent/schema", &gen.Config{
+		Target:  "ent",
+		Package: "github.com/quorate/quorate/ent",
+		Features: []gen.Feature{
+			gen.FeatureIntercept, gen.FeatureVersionedMigration, gen.FeatureUpsert,
+			gen.FeatureLock, gen.FeatureNamedEdges, gen.FeatureModifier, gen.FeatureExecQuery,
+		},
+	}, entc.Extensions(graphql)); err != nil {
+		return err
+	}
+	return joinErrors(filepath.Join("ent", "gql_node.go"))
+}
+
+// joinErrors makes entgql's node lookup join errors by the standard library:
+// the template asks for a module of its own for two calls.
+func joinErrors(path string) error {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for _, r := range [][2]string{
+		{`"github.com/hashicorp/go-multierror"`, `stderrors "errors"`},
+		{`multierror.Append(`, `stderrors.Join(`},
+	} {
+		if !bytes.Contains(src, []byte(r[0])) {
+			return fmt.Errorf("%s no longer contains %s: entgql has changed", path, r[0])
+		}
+		src = bytes.ReplaceAll(src, []byte(r[0]), []byte(r[1]))
+	}
+	return os.WriteFile(path, src, 0o644)
+}
