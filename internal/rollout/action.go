@@ -1,0 +1,45 @@
+package rollout
+
+import "fmt"
+
+// Kind is what sort of effect is due.
+type Kind string
+
+// The kinds of effects, each answered by the event of the same sense.
+const (
+	Collect   Kind = "COLLECT"    // fingerprints of all three → Collected
+	Issue     Kind = "ISSUE"      // sign and seal three updates → Issued
+	Stage     Kind = "STAGE"      // write them beside the licenses → Staged
+	AskOthers Kind = "GUARD"      // statements of the other two → Guarded
+	Activate  Kind = "ACTIVATE"   // swap the update in on one backend → Activated
+	Verify    Kind = "VERIFY"     // the backend serves the new license steadily → Verified
+	AwaitView Kind = "AWAIT_VIEW" // the group's view shows it on all three → Viewed
+)
+
+// Action is an effect that is due.
+type Action struct {
+	Kind Kind
+	// Backend is 1, 2 or 3 for AskOthers, Activate and Verify.
+	Backend int
+	// Key is unique within the rollout. Whoever causes the effect under the
+	// same key twice must have the effect of once.
+	Key string
+}
+
+// Pending gives the effect that is due in a state: none when the rollout
+// waits for its turn, for a person, or has ended. It depends on the state
+// alone, and two states in a row never have the same action due unless the
+// event between them changed nothing about it.
+func Pending(s State) (Action, bool) {
+	kind, ok := map[Phase]Kind{
+		Collecting: Collect, Issuing: Issue, Staging: Stage,
+		Guarding: AskOthers, Activating: Activate, Confirming: Verify,
+	}[s.Phase]
+	if !ok {
+		return Action{}, false
+	}
+	if s.awaitsView() {
+		kind = AwaitView
+	}
+	return Action{Kind: kind, Backend: s.Backend, Key: fmt.Sprintf("%s/%d/%d", kind, s.Backend, s.Attempt)}, true
+}

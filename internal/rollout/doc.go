@@ -1,0 +1,34 @@
+// Package rollout decides how an update gets onto the three containers of a
+// TMR group without an instant in which the license is not there.
+//
+// It is a pure state machine. A coordinator (the platform's job, or the file
+// tools) keeps a State durably and goes round three steps:
+//
+//  1. Pending(state) tells which effect is due. It depends on the state alone,
+//     so a coordinator that was killed just asks again.
+//  2. The coordinator causes the effect, which is safe to cause twice.
+//  3. What came of it is an Event; Next(state, event) gives the next state,
+//     which is written down before its own effect is caused.
+//
+// Each effect has a key that no other effect of the same rollout has, and an
+// event carries the key of the effect that it answers. An event that answers
+// anything else than the effect now due (late, repeated, out of order, of an
+// earlier attempt) changes nothing.
+//
+// The backends take their turns one at a time:
+//
+//	QUEUED → COLLECTING → ISSUING → STAGING
+//	       → GUARDING(1) → ACTIVATING(1) → CONFIRMING(1)
+//	       → GUARDING(2) → …             → CONFIRMING(3) → DONE
+//
+// A backend is activated only while the other two alone give at least the
+// license in force (Guard). Since a container swaps an update in by one atomic
+// step and vouches for the license that it replaced, the license is there
+// throughout: model_test.go walks every order of events with one backend fault
+// and two coordinator crashes, and shows that the model notices when either
+// the guard or the atomic swap is taken away.
+//
+// What fails holds the rollout with the reason; a person tries again, or gives
+// it up as long as no activation was asked for. Once one was, the container may
+// hold the update whatever its answer says, so the only way is forward.
+package rollout

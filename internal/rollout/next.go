@@ -1,0 +1,296 @@
+package rollout
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Event is something that happened. At is stored in the steps it begins or
+// ends. Key names the effect that the event answers; it has no meaning in
+// Started, Viewed, Retried and GivenUp.
+type Event interface{ event() }
+
+// Started: it is this rollout's turn, and these are the terms to bring.
+type Started struct {
+	At    time.Time
+	Terms []license.License
+}
+
+// Collected: three fingerprints, checked, by position.
+type Collected struct {
+	At    time.Time
+	Key   string
+	Found [license.Backends]Found
+}
+
+// Issued: the three updates are stored; their digests by position.
+type Issued struct {
+	At      time.Time
+	Key     string
+	Updates [license.Backends]Digest
+}
+
+// Staged: all three backends have their update beside their licenses.
+type Staged struct {
+	At  time.Time
+	Key string
+}
+
+// Guarded: what the other two backends stated just now, verified, by position;
+// the entry of the backend whose turn it is has no meaning.
+type Guarded struct {
+	At     time.Time
+	Key    string
+	Others [license.Backends][]license.Held
+}
+
+// Activated: a verified receipt for an update with this digest.
+type Activated struct {
+	At     time.Time
+	Key    string
+	Update Digest
+}
+
+// Verified: the backend serves the new license steadily.
+type Verified struct {
+	At  time.Time
+	Key string
+}
+
+// Viewed: the group's latest view.
+type Viewed struct {
+	At   time.Time
+	View license.View
+}
+
+// Failed: the effect could not be caused, or came to nothing.
+type Failed struct {
+	At      time.Time
+	Key     string
+	Code    license.Code
+	Message string
+}
+
+// Retried: a person wants the failed step tried again.
+type Retried struct{ At time.Time }
+
+// GivenUp: a person gives the rollout up.
+type GivenUp struct{ At time.Time }
+
+func (Started) event()   {}
+func (Collected) event() {}
+func (Issued) event()    {}
+func (Staged) event()    {}
+func (Guarded) event()   {}
+func (Activated) event() {}
+func (Verified) event()  {}
+func (Viewed) event()    {}
+func (Failed) event()    {}
+func (Retried) event()   {}
+func (GivenUp) event()   {}
+
+// Next gives the state after an event. An event that answers something else
+// than the effect now due gives the same state. Only a person's wish can be
+// refused, with license.CodeRolloutState and the state as it was: a retry of a
+// rollout that is not held, and giving up after an activation was asked for or
+// after the end; giving up twice changes nothing.
+func Next(s State, e Event) (State, error) {
+	n := s
+	var err error
+	switch e := e.(type) {
+	case Started:
+		if s.Phase == Queued && len(e.Terms) > 0 {
+			n.Terms = slices.Clone(e.Terms)
+			n.Phase = Collecting
+		}
+	case Collected:
+		if s.answers(Collect, e.Key) {
+			for i := range n.Steps {
+				n.Steps[i].Found = e.Found[i]
+			}
+			n.Phase = Issuing
+		}
+	case Issued:
+		if s.answers(Issue, e.Key) {
+			for i := range n.Steps {
+				n.Steps[i].Update = e.Updates[i]
+				n.Steps[i].Note = "update signed and sealed"
+			}
+			n.Phase = Staging
+		}
+	case Staged:
+		if s.answers(Stage, e.Key) {
+			for i := range n.Steps {
+				n.Steps[i].Note = "update staged"
+			}
+			n.guard(1, e.At)
+		}
+	case Guarded:
+		if s.answers(AskOthers, e.Key) {
+			n.guarded(e)
+		}
+	case Activated:
+		if s.answers(Activate, e.Key) {
+			n.activated(e)
+		}
+	case Verified:
+		if s.answers(Verify, e.Key) {
+			n.verified(e.At)
+		}
+	case Viewed:
+		if s.awaitsView() && s.complete(e.View) {
+			n.Phase, n.Backend = Done, 0
+			n.EndedAt = &e.At
+		}
+	case Failed:
+		if a, ok := Pending(s); ok && a.Key == e.Key && a.Kind != AwaitView {
+			n.hold(e.Code, e.Message)
+		}
+	case Retried:
+		err = n.retry()
+	case GivenUp:
+		err = n.giveUp(e.At)
+	}
+	if err != nil {
+		return s, err
+	}
+	if n.changed(s) {
+		n.Sequence++
+	}
+	return n, nil
+}
+
+func (s State) answers(k Kind, key string) bool {
+	a, ok := Pending(s)
+	return ok && a.Kind == k && a.Key == key
+}
+
+func (s State) changed(before State) bool {
+	return s.Phase != before.Phase || s.Backend != before.Backend || s.Attempt != before.Attempt ||
+		(s.Backend > 0 && s.Steps[s.Backend-1].State != before.Steps[s.Backend-1].State)
+}
+
+func (s *State) step() *Step { return &s.Steps[s.Backend-1] }
+
+func (s *State) guard(backend int, at time.Time) {
+	s.Phase, s.Backend = Guarding, backend
+	step := s.step()
+	step.State, step.Note = StepRunning, "asks the other two whether they carry the license"
+	if step.StartedAt == nil {
+		step.StartedAt = &at
+	}
+}
+
+func (s *State) guarded(e Guarded) {
+	held := e.Others
+	held[s.Backend-1] = s.recorded(s.Backend)
+	if err := Guard(held, s.Backend); err != nil {
+		var refused *license.Error
+		errors.As(err, &refused)
+		s.hold(refused.Code, refused.Error())
+		return
+	}
+	s.Phase = Activating
+	step := s.step()
+	step.Asked = true
+	step.Note = "swaps the update in"
+}
+
+func (s *State) activated(e Activated) {
+	step := s.step()
+	if e.Update != step.Update {
+		s.hold(license.CodeUpdateConflict, fmt.Sprintf(
+			"backend %d confirmed another update than the one that was issued: have a person look at it", s.Backend))
+		return
+	}
+	s.Phase = Confirming
+	step.Receipt = true
+	step.State, step.Note = StepVerifying, "receipt verified; checks that the new license is served"
+}
+
+func (s *State) verified(at time.Time) {
+	step := s.step()
+	step.State, step.Note = StepDone, "has the update, with a receipt"
+	step.FinishedAt = &at
+	if s.Backend < license.Backends {
+		s.guard(s.Backend+1, at)
+	}
+}
+
+// complete says whether the rollout has reached its end: three receipts, and
+// a view that shows each of the terms on all three backends.
+func (s State) complete(v license.View) bool {
+	for _, step := range s.Steps {
+		if !step.Receipt || step.State != StepDone {
+			return false
+		}
+	}
+	for _, l := range s.Terms {
+		seen, ok := v.Find(l.Product)
+		if !ok || !seen.InForce || !seen.Unanimous() || seen.Options.TMRID != l.Options.TMRID {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *State) hold(code license.Code, message string) {
+	s.Hold = &Hold{Phase: s.Phase, Backend: s.Backend, Code: code, Message: message}
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		switch {
+		case i+1 == s.Backend:
+			step.State, step.Note = StepFailed, message
+		case step.State != StepDone:
+			step.State, step.Note = StepHeld, "waits until the rollout goes on"
+		}
+	}
+	s.Phase, s.Backend = Held, 0
+}
+
+func (s *State) retry() error {
+	if s.Phase != Held {
+		return license.Errorf(license.CodeRolloutState, "only a held rollout can be retried",
+			"the rollout is %s, not held", s.Phase)
+	}
+	h := s.Hold
+	s.Hold = nil
+	s.Attempt++
+	s.Phase, s.Backend = h.Phase, h.Backend
+	for i := range s.Steps {
+		if step := &s.Steps[i]; step.State == StepHeld || step.State == StepFailed {
+			step.State, step.Note = StepWaiting, "waits for its turn"
+		}
+	}
+	switch h.Phase {
+	case Guarding, Activating: // the old statements prove nothing now: ask again
+		s.Phase = Guarding
+		s.step().State, s.step().Note = StepRunning, "asks the other two whether they carry the license"
+	case Confirming:
+		s.step().State, s.step().Note = StepVerifying, "checks again that the new license is served"
+	}
+	return nil
+}
+
+func (s *State) giveUp(at time.Time) error {
+	switch {
+	case s.Phase == Aborted:
+		return nil
+	case s.Phase == Done:
+		return license.Errorf(license.CodeRolloutState, "order other terms and roll these out",
+			"the rollout is done")
+	case s.Asked():
+		return license.Errorf(license.CodeRolloutState, "retry it; to go back, roll the old terms out as a new update",
+			"a backend was activated already, so the rollout can't be given up")
+	}
+	s.Phase, s.Backend, s.Hold = Aborted, 0, nil
+	s.EndedAt = &at
+	for i := range s.Steps {
+		s.Steps[i].State, s.Steps[i].Note = StepWaiting, "given up"
+	}
+	return nil
+}

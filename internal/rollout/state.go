@@ -1,0 +1,199 @@
+package rollout
+
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Phase is where a rollout stands.
+type Phase string
+
+// The phases. Guarding, Activating and Confirming go with a backend.
+const (
+	Queued     Phase = "QUEUED"     // another rollout of the group is running
+	Collecting Phase = "COLLECTING" // the fingerprints are being collected
+	Issuing    Phase = "ISSUING"    // the updates are being signed and sealed
+	Staging    Phase = "STAGING"    // the updates are being written beside the licenses
+	Guarding   Phase = "GUARDING"   // the other two are asked whether they carry the license
+	Activating Phase = "ACTIVATING" // one backend swaps the update in
+	Confirming Phase = "CONFIRMING" // it is checked that the backend serves the new license
+	Done       Phase = "DONE"       // three receipts, and the group's view shows it
+	Held       Phase = "HELD"       // something failed; a person decides
+	Aborted    Phase = "ABORTED"    // given up before the first activation
+)
+
+// Phases are all phases, in the order in which a rollout goes through them.
+func Phases() []Phase {
+	return []Phase{Queued, Collecting, Issuing, Staging, Guarding, Activating, Confirming, Done, Held, Aborted}
+}
+
+// Ended says whether nothing can happen any more.
+func (p Phase) Ended() bool { return p == Done || p == Aborted }
+
+// StepState is where a rollout stands on one backend.
+type StepState string
+
+// The states of a step.
+const (
+	StepWaiting   StepState = "WAITING"   // its turn has not come
+	StepRunning   StepState = "RUNNING"   // the update is being activated
+	StepVerifying StepState = "VERIFYING" // the new license is being verified
+	StepDone      StepState = "DONE"      // it has the update, with a receipt
+	StepFailed    StepState = "FAILED"    // it failed; the rollout is held
+	StepHeld      StepState = "HELD"      // an earlier step failed
+)
+
+// Digest is the digest of an update file. The zero digest stands for none.
+type Digest [32]byte
+
+// MarshalText writes d in hexadecimal.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(d[:])), nil }
+
+// UnmarshalText reads 64 hexadecimal digits.
+func (d *Digest) UnmarshalText(text []byte) error {
+	if len(text) != 2*len(d) {
+		return fmt.Errorf("rollout: a digest has %d hexadecimal digits, not %d", 2*len(d), len(text))
+	}
+	_, err := hex.Decode(d[:], text)
+	return err
+}
+
+// Found is what the fingerprint of one container says, after its signature and
+// identity were checked.
+type Found struct {
+	// Serial is the container's.
+	Serial license.Serial `json:"serial"`
+	// Number and Previous are the firm's update counter in the container, and
+	// the digest of the update that brought it there.
+	Number   uint64 `json:"number"`
+	Previous Digest `json:"previous"`
+	// Licenses are the firm's licenses in the container.
+	Licenses []license.Held `json:"licenses,omitempty"`
+}
+
+// Step is the rollout on one backend.
+type Step struct {
+	State StepState `json:"state"`
+	// Note says what is going on, in a few words.
+	Note       string     `json:"note"`
+	StartedAt  *time.Time `json:"startedAt,omitempty"`
+	FinishedAt *time.Time `json:"finishedAt,omitempty"`
+	// Found is what the container held before; zero until collected.
+	Found Found `json:"found"`
+	// Update is the digest of this container's update; zero until issued.
+	Update Digest `json:"update"`
+	// Asked: activation was asked for. From here on the container may hold the
+	// update, whatever was answered.
+	Asked bool `json:"asked,omitempty"`
+	// Receipt: the container's receipt for Update was verified.
+	Receipt bool `json:"receipt,omitempty"`
+}
+
+// Hold is why a rollout is held and where it goes on.
+type Hold struct {
+	Phase   Phase        `json:"phase"`
+	Backend int          `json:"backend,omitempty"`
+	Code    license.Code `json:"code"`
+	Message string       `json:"message"`
+}
+
+// State is everything that a rollout's future depends on. It is a value: Next
+// never changes the one that it is given. It is stored as JSON.
+type State struct {
+	Phase Phase `json:"phase"`
+	// Backend is 1, 2 or 3 in Guarding, Activating and Confirming, else 0.
+	Backend int `json:"backend,omitempty"`
+	// Attempt counts the retries, so that each try has keys of its own.
+	Attempt uint32 `json:"attempt"`
+	// Terms are the licenses that the rollout brings, with their TMR-ID. Set
+	// when the rollout starts.
+	Terms []license.License      `json:"terms,omitempty"`
+	Steps [license.Backends]Step `json:"steps"`
+	// Hold is set exactly in Held.
+	Hold *Hold `json:"hold,omitempty"`
+	// Sequence counts the changes.
+	Sequence uint64 `json:"sequence"`
+	// EndedAt is set in Done and Aborted.
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+}
+
+// New gives a queued rollout.
+func New() State {
+	s := State{Phase: Queued}
+	for i := range s.Steps {
+		s.Steps[i] = Step{State: StepWaiting, Note: "waits for its turn"}
+	}
+	return s
+}
+
+// Asked says whether an activation was asked for on any backend: from then on
+// there is no way back.
+func (s State) Asked() bool {
+	for _, step := range s.Steps {
+		if step.Asked {
+			return true
+		}
+	}
+	return false
+}
+
+// Blocker says in a sentence what the rollout waits for or why it is held; ""
+// when it moves.
+func (s State) Blocker() string {
+	switch {
+	case s.Phase == Queued:
+		return "Another rollout of this group is running; this one starts when it ends."
+	case s.Phase == Held:
+		return s.Hold.Message
+	case s.awaitsView():
+		return "All three receipts are here; waits until the group shows the new license on all three backends."
+	}
+	return ""
+}
+
+// Brings is what the update for a backend sets: the terms, each with the one
+// that it replaces in that container.
+func (s State) Brings(backend int) []license.Held {
+	set := make([]license.Held, 0, len(s.Terms))
+	for _, l := range s.Terms {
+		h := license.Held{License: l}
+		for _, old := range s.Steps[backend-1].Found.Licenses {
+			if old.Product == l.Product {
+				before := old.Options
+				h.Predecessor = &before
+			}
+		}
+		set = append(set, h)
+	}
+	return set
+}
+
+// Number is the firm update counter that a backend's update brings.
+func (s State) Number(backend int) uint64 { return s.Steps[backend-1].Found.Number + 1 }
+
+// recorded is what a container holds by the receipts.
+func (s State) recorded(backend int) []license.Held {
+	step := s.Steps[backend-1]
+	if !step.Receipt {
+		return step.Found.Licenses
+	}
+	held := s.Brings(backend)
+	for _, old := range step.Found.Licenses {
+		replaced := false
+		for _, l := range s.Terms {
+			replaced = replaced || l.Product == old.Product
+		}
+		if !replaced {
+			held = append(held, old)
+		}
+	}
+	return held
+}
+
+func (s State) awaitsView() bool {
+	return s.Phase == Confirming && s.Backend == license.Backends &&
+		s.Steps[license.Backends-1].State == StepDone
+}
