@@ -35,7 +35,7 @@ func run() error {
 		Package: "github.com/quorate/quorate/ent",
 		Features: []gen.Feature{
 			gen.FeatureIntercept, gen.FeatureVersionedMigration, gen.FeatureUpsert,
-			gen.FeatureLock, gen.FeatureNamedEdges, gen.FeatureModifier, gen.FeatureExecQuery,
+			gen.FeatureLock, gen.FeatureNamedEdges, gen.FeatureModifier,
 		},
 	}, entc.Extensions(graphql)); err != nil {
 		return err
