@@ -330,7 +330,7 @@ type AllocationOrder struct {
 
 // DefaultAllocationOrder is the default ordering of Allocation.
 var DefaultAllocationOrder = &AllocationOrder{
-	Direction: entgql.OrderDirectionAsc,
+	Direction: entgql.OrderDirectionDesc,
 	Field: &AllocationOrderField{
 		Value: func(_m *Allocation) (ent.Value, error) {
 			return _m.ID, nil
@@ -1824,7 +1824,7 @@ type OrderOrder struct {
 
 // DefaultOrderOrder is the default ordering of Order.
 var DefaultOrderOrder = &OrderOrder{
-	Direction: entgql.OrderDirectionAsc,
+	Direction: entgql.OrderDirectionDesc,
 	Field: &OrderOrderField{
 		Value: func(_m *Order) (ent.Value, error) {
 			return _m.ID, nil
@@ -2571,7 +2571,7 @@ type RolloutOrder struct {
 
 // DefaultRolloutOrder is the default ordering of Rollout.
 var DefaultRolloutOrder = &RolloutOrder{
-	Direction: entgql.OrderDirectionAsc,
+	Direction: entgql.OrderDirectionDesc,
 	Field: &RolloutOrderField{
 		Value: func(_m *Rollout) (ent.Value, error) {
 			return _m.ID, nil

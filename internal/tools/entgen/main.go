@@ -40,7 +40,27 @@ func run() error {
 	}, entc.Extensions(graphql)); err != nil {
 		return err
 	}
-	return joinErrors(filepath.Join("ent", "gql_node.go"))
+	if err := joinErrors(filepath.Join("ent", "gql_node.go")); err != nil {
+		return err
+	}
+	return newestFirst(filepath.Join("ent", "gql_pagination.go"), "Allocation", "Order", "Rollout")
+}
+
+// newestFirst makes the pages of some entities begin with the newest one, also
+// where entgql loads a nested page together with its parents.
+func newestFirst(path string, entities ...string) error {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	for _, e := range entities {
+		was := fmt.Sprintf("var Default%[1]sOrder = &%[1]sOrder{\n\tDirection: entgql.OrderDirectionAsc,", e)
+		if !bytes.Contains(src, []byte(was)) {
+			return fmt.Errorf("%s no longer declares Default%sOrder as expected: entgql has changed", path, e)
+		}
+		src = bytes.Replace(src, []byte(was), bytes.Replace([]byte(was), []byte("Asc"), []byte("Desc"), 1), 1)
+	}
+	return os.WriteFile(path, src, 0o644)
 }
 
 // joinErrors makes entgql's node lookup join errors by the standard library:
