@@ -126,7 +126,7 @@ func (w world) steps(t *testing.T, v variant) []world {
 			case rollout.Collect, rollout.Issue: // change no container
 				apply(success(w.rollout))
 			case rollout.AwaitView:
-				apply(rollout.Viewed{At: instant, View: w.view()})
+				apply(rollout.Viewed{At: instant, Unanimous: shown(w.view())})
 			default:
 				may(func(n *world) { n.commands = add(n.commands, a.Key) })
 			}

@@ -61,10 +61,11 @@ type Verified struct {
 	Key string
 }
 
-// Viewed: the group's latest view.
+// Viewed: the licenses in force that all three backends show in the group's
+// latest view.
 type Viewed struct {
-	At   time.Time
-	View license.View
+	At        time.Time
+	Unanimous []license.License
 }
 
 // Failed: the effect could not be caused, or came to nothing.
@@ -142,7 +143,7 @@ func Next(s State, e Event) (State, error) {
 			n.verified(e.At)
 		}
 	case Viewed:
-		if s.awaitsView() && s.complete(e.View) {
+		if s.awaitsView() && s.complete(e.Unanimous) {
 			n.Phase, n.Backend = Done, 0
 			n.EndedAt = &e.At
 		}
@@ -222,16 +223,17 @@ func (s *State) verified(at time.Time) {
 }
 
 // complete says whether the rollout has reached its end: three receipts, and
-// a view that shows each of the terms on all three backends.
-func (s State) complete(v license.View) bool {
+// each of the terms shown by all three backends.
+func (s State) complete(shown []license.License) bool {
 	for _, step := range s.Steps {
 		if !step.Receipt || step.State != StepDone {
 			return false
 		}
 	}
 	for _, l := range s.Terms {
-		seen, ok := v.Find(l.Product)
-		if !ok || !seen.InForce || !seen.Unanimous() || seen.Options.TMRID != l.Options.TMRID {
+		if !slices.ContainsFunc(shown, func(seen license.License) bool {
+			return seen.Product == l.Product && seen.Options.TMRID == l.Options.TMRID
+		}) {
 			return false
 		}
 	}

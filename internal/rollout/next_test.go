@@ -52,6 +52,16 @@ func view(ids ...uint32) license.View {
 	return license.Merge(license.View{}, obs)
 }
 
+// shown are the licenses in force that all three backends show.
+func shown(v license.View) (all []license.License) {
+	for _, l := range v.Licenses {
+		if l.InForce && l.Unanimous() {
+			all = append(all, l.License)
+		}
+	}
+	return all
+}
+
 // key is that of the action now due.
 func key(s rollout.State) string {
 	a, _ := rollout.Pending(s)
@@ -89,7 +99,7 @@ func success(s rollout.State) rollout.Event {
 	case rollout.Verify:
 		return rollout.Verified{At: instant, Key: a.Key}
 	case rollout.AwaitView:
-		return rollout.Viewed{At: instant, View: view(8, 8, 8)}
+		return rollout.Viewed{At: instant, Unanimous: shown(view(8, 8, 8))}
 	}
 	if s.Phase == rollout.Queued {
 		return rollout.Started{At: instant, Terms: []license.License{terms(30, 8)}}
@@ -380,7 +390,7 @@ func TestDoneNeedsTheView(t *testing.T) {
 	states := path(t)
 	s := states[len(states)-2]
 	for _, v := range []license.View{{}, view(7, 7, 7), view(8, 7, 7), view(8, 8, 7), view(8, 8, 0)} {
-		if n := next(t, s, rollout.Viewed{At: instant, View: v}); n.Phase == rollout.Done {
+		if n := next(t, s, rollout.Viewed{At: instant, Unanimous: shown(v)}); n.Phase == rollout.Done {
 			t.Errorf("done with the view %s", v.Status())
 		}
 	}

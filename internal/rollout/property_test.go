@@ -76,7 +76,7 @@ func TestProperties(t *testing.T) {
 				}
 			},
 			"early view": func(t *rapid.T) {
-				deliver(rollout.Viewed{At: instant, View: rapid.SampledFrom([]license.View{{}, view(7, 7, 7), view(8, 8, 7), view(8, 8, 8)}).Draw(t, "view")})
+				deliver(rollout.Viewed{At: instant, Unanimous: shown(rapid.SampledFrom([]license.View{{}, view(7, 7, 7), view(8, 8, 7), view(8, 8, 8)}).Draw(t, "view"))})
 			},
 			"retry": func(t *rapid.T) { deliver(rollout.Retried{At: instant}) },
 			"give up": func(t *rapid.T) {

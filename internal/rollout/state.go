@@ -70,7 +70,7 @@ type Found struct {
 	// the digest of the update that brought it there.
 	Number   uint64 `json:"number"`
 	Previous Digest `json:"previous"`
-	// Licenses are the firm's licenses in the container.
+	// Licenses are all licenses in the container.
 	Licenses []license.Held `json:"licenses,omitempty"`
 }
 
