@@ -1,0 +1,13 @@
+// Package platform has the use cases: what members, programs, servers and the
+// platform's own workers can have done.
+//
+// Each use case checks a capability first, then works under the principal's
+// tenant, in one transaction that also writes the audit entry; subscribers are
+// told after the commit. A use case knows no protocol: resolvers, the link's
+// handler and the command line call the same ones.
+//
+// What a use case must do for others' rows (a server's events become rows of
+// vendor and customer) it does under a named system principal, after it has
+// checked the caller. Private keys are in the database only as sealed by a
+// KeyWrapper (keys.go).
+package platform

@@ -1,0 +1,163 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"entgo.io/ent/dialect"
+	entsql "entgo.io/ent/dialect/sql"
+	_ "github.com/lib/pq"  // the driver "postgres"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/quorate/quorate/ent"
+)
+
+// Store is the open database. Safe for concurrent use.
+type Store struct {
+	db      *sql.DB
+	dialect string
+	client  *ent.Client
+	// writing is held by transactions on SQLite, which has one writer at a
+	// time: waiting here is fair, waiting in SQLite is not.
+	writing sync.Mutex
+}
+
+// Open opens the database and brings its schema up to date. The DSN is
+// "postgres://…" or the path of an SQLite file, which is made when missing.
+func Open(ctx context.Context, dsn string) (*Store, error) {
+	db, name, err := connect(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := Migrate(ctx, db, name); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s := &Store{db: db, dialect: name, client: ent.NewClient(ent.Driver(entsql.OpenDB(name, db)))}
+	guard(s.client)
+	return s, nil
+}
+
+func connect(dsn string) (*sql.DB, string, error) {
+	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+		db, err := sql.Open("postgres", dsn)
+		if err != nil {
+			return nil, "", errors.New("the PostgreSQL address can't be read") // the cause may show the password
+		}
+		db.SetMaxOpenConns(20)
+		db.SetMaxIdleConns(10)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+		return db, dialect.Postgres, nil
+	}
+	if dsn == "" {
+		return nil, "", errors.New("no database given")
+	}
+	db, err := sql.Open("sqlite", sqliteDSN(dsn))
+	if err != nil {
+		return nil, "", fmt.Errorf("open %s: %w", dsn, err)
+	}
+	db.SetMaxOpenConns(8)
+	db.SetMaxIdleConns(8)
+	return db, dialect.SQLite, nil
+}
+
+// sqliteDSN fixes what the rest relies on: foreign keys are kept, times are
+// stored so that they sort, a transaction takes the write lock when it begins
+// (one that reads first and writes later would fail as busy), and a commit is
+// on the disk when it returns, since an update that a container has installed
+// must not be forgotten.
+func sqliteDSN(path string) string {
+	q := url.Values{
+		"_pragma": {"journal_mode(WAL)", "busy_timeout(10000)", "foreign_keys(1)", "synchronous(FULL)"},
+		"_txlock": {"immediate"}, "_time_format": {"sqlite"}, "_timezone": {"UTC"},
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+// Client reads under the principal of the context. Changes belong in WithTx.
+func (s *Store) Client() *ent.Client { return s.client }
+
+// DB is the database for the job queue, which has tables of its own.
+func (s *Store) DB() *sql.DB { return s.db }
+
+// Dialect is "postgres" or "sqlite3", as ent names them.
+func (s *Store) Dialect() string { return s.dialect }
+
+// Ping says whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
+
+// Close closes the database.
+func (s *Store) Close() error { return s.client.Close() }
+
+// Tx is a transaction: its embedded client is the only one to use inside it.
+type Tx struct {
+	*ent.Client
+	raw   *sql.Tx
+	after []func()
+}
+
+// SQL is database/sql's own transaction, for the job queue to join.
+func (t *Tx) SQL() *sql.Tx { return t.raw }
+
+// AfterCommit has f run once the transaction is committed, in the order given;
+// never when it is rolled back.
+func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
+
+// WithTx runs fn in a transaction and commits it if fn returns nil; else, or
+// when fn panics, it is rolled back. On PostgreSQL fn sees what others commit
+// meanwhile: lock the row that decides with Locked. WithTx must not be called
+// within fn.
+func (s *Store) WithTx(ctx context.Context, fn func(tx *Tx) error) error {
+	after, err := s.transact(ctx, fn)
+	if err != nil {
+		return err
+	}
+	for _, f := range after {
+		f()
+	}
+	return nil
+}
+
+func (s *Store) transact(ctx context.Context, fn func(tx *Tx) error) (after []func(), err error) {
+	if s.dialect == dialect.SQLite {
+		s.writing.Lock()
+		defer s.writing.Unlock()
+	}
+	etx, err := s.client.Tx(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("begin a transaction: %w", err)
+	}
+	done := false
+	defer func() {
+		if !done {
+			_ = etx.Rollback() // the error that ended it is the one to tell
+		}
+	}()
+	raw, err := ent.SQLTx(etx)
+	if err != nil {
+		return nil, err
+	}
+	tx := &Tx{Client: etx.Client(), raw: raw}
+	if err := fn(tx); err != nil {
+		return nil, err
+	}
+	done = true
+	if err := etx.Commit(); err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
+	}
+	return tx.after, nil
+}
+
+// Locked is a predicate that keeps the selected rows for this transaction
+// alone until it ends. On SQLite, where a transaction has the whole database,
+// it does nothing.
+func Locked(s *entsql.Selector) {
+	if s.Dialect() == dialect.Postgres {
+		s.ForUpdate()
+	}
+}
