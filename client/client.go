@@ -1,0 +1,327 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/google/uuid"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+)
+
+const (
+	firstBackoff = 50 * time.Millisecond
+	mostBackoff  = time.Second
+	// settling is how long Access waits for a TMR server that has just taken
+	// over and doesn't see its backends yet.
+	settling = 2 * time.Second
+	// farewell bounds a release whose context has no deadline.
+	farewell = 5 * time.Second
+)
+
+// Client takes handles from a list of license servers. Close it in the end.
+type Client struct {
+	cfg     Config
+	log     *slog.Logger
+	now     clock
+	servers []*server
+	// preferred is the server that answered last; all calls begin with it.
+	preferred atomic.Int64
+
+	mu      sync.Mutex
+	closed  bool
+	handles map[*Handle]struct{}
+}
+
+// Open makes a client. It reaches no server yet, so that a program may start
+// before them. ctx bounds nothing but Open itself.
+func Open(ctx context.Context, cfg Config) (*Client, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, failure(err)
+	}
+	if len(cfg.Servers) == 0 {
+		return nil, &Error{
+			Code: CodeInvalidInput, Message: "no license server is named",
+			Fix: "set Servers to at least one address, for example https://licenses.example.com:7443?pin=sha256:…",
+		}
+	}
+	c := &Client{cfg: cfg.withDefaults(), now: systemClock(), handles: make(map[*Handle]struct{})}
+	c.log = c.cfg.Logger
+	for _, address := range cfg.Servers {
+		s, err := newServer(address, c.cfg)
+		if err != nil {
+			return nil, err
+		}
+		c.servers = append(c.servers, s)
+	}
+	return c, nil
+}
+
+// Mode says what a handle costs.
+type Mode string
+
+// The access modes; a server may offer some only.
+const (
+	UserLimit    Mode = "USER_LIMIT"    // each access takes a license
+	StationShare Mode = "STATION_SHARE" // all accesses of one station share one
+	Exclusive    Mode = "EXCLUSIVE"     // one access per station, which takes one
+	NoUserLimit  Mode = "NO_USER_LIMIT" // none is taken; a valid one must be there
+)
+
+// Option refines an access.
+type Option func(*quoratev1.AccessRequest)
+
+// WithMode asks for an access mode; without it the user limit holds.
+func WithMode(m Mode) Option {
+	return func(r *quoratev1.AccessRequest) {
+		r.Mode = rpc.ModeProto(license.AccessMode(m))
+		if r.Mode == quoratev1.AccessMode_ACCESS_MODE_UNSPECIFIED {
+			r.Mode = -1 // refused by the server, never taken for the user limit
+		}
+	}
+}
+
+// WithFeatures asks for a license whose feature map has all these bits.
+func WithFeatures(bits uint32) Option {
+	return func(r *quoratev1.AccessRequest) { r.Features = bits }
+}
+
+// Access takes a handle on a product, written "FIRM:PRODUCT". It keeps trying
+// until a server decides or ctx (or else Config.Wait) ends; over all tries it is
+// one request, so a lost answer costs no second license.
+func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*Handle, error) {
+	p, err := license.ParseProduct(product)
+	if err != nil {
+		return nil, failure(err)
+	}
+	request := &quoratev1.AccessRequest{
+		RequestId: uuid.NewString(),
+		Product:   rpc.ProductProto(p),
+		Client: &quoratev1.Client{
+			Address: c.cfg.Address, User: c.cfg.User, Station: c.cfg.Station,
+			Process: uint32(os.Getpid()), Application: c.cfg.Application, //nolint:gosec // a process id
+		},
+	}
+	for _, o := range opts {
+		o(request)
+	}
+	ctx, cancel := c.bounded(ctx, c.cfg.Wait)
+	defer cancel()
+	began := c.now()
+	var h *Handle
+	err = c.call(ctx, func(code Code) bool {
+		return passing(code) && (code != CodeNoMajority || c.now().since(began) < settling)
+	}, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
+		asked := c.now()
+		answer, err := api.Access(ctx, connect.NewRequest(request))
+		if err != nil {
+			return err
+		}
+		h = newHandle(c, product)
+		if !h.adopt(answer.Msg.GetHandle(), asked) {
+			// Repeating it renews the handle.
+			return &Error{Code: CodeUnavailable, Message: "the license server answered too late", Fix: "try again"}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	closed := c.closed
+	if !closed {
+		c.handles[h] = struct{}{}
+	}
+	c.mu.Unlock()
+	go h.keep()
+	if closed {
+		_ = h.Release(ctx)
+		return nil, errClosed()
+	}
+	return h, nil
+}
+
+// Close releases all handles and ends the client. Closing twice is safe.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	handles := c.handles
+	c.handles = make(map[*Handle]struct{})
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	errs := make(chan error, len(handles))
+	for h := range handles {
+		go func() { errs <- h.Release(ctx) }()
+	}
+	var first error
+	for range handles {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+		}
+	}
+	for _, s := range c.servers {
+		s.http.Close()
+	}
+	return first
+}
+
+func (c *Client) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+func errClosed() error {
+	return &Error{Code: CodeUnavailable, Message: "the client is closed", Fix: "open a new one"}
+}
+
+func (c *Client) forget(h *Handle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.handles, h)
+}
+
+// bounded gives a context without a deadline one.
+func (c *Client) bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// passing says whether a refusal may be over soon, or not hold at another
+// server.
+func passing(code Code) bool {
+	switch code {
+	case CodeUnavailable, CodeNotLeader, CodeNoMajority:
+		return true
+	}
+	return false
+}
+
+// attempt is one try at one server.
+type attempt func(context.Context, quoratev1connect.LicenseServiceClient) error
+
+// call tries until the client is closed.
+func (c *Client) call(ctx context.Context, again func(Code) bool, f attempt) error {
+	if c.isClosed() {
+		return errClosed()
+	}
+	err := c.try(ctx, func(code Code) bool { return !c.isClosed() && again(code) }, f)
+	if err != nil && c.isClosed() && passing(CodeOf(err)) {
+		return errClosed()
+	}
+	return err
+}
+
+// try makes rounds over the servers until one gives an answer that is not to be
+// tried again, or ctx ends.
+func (c *Client) try(ctx context.Context, again func(Code) bool, f attempt) error {
+	began := c.now()
+	backoff := firstBackoff
+	var last *Error
+	for {
+		err := c.round(ctx, c.cfg.Attempt, again, f)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			if !again(err.Code) {
+				return err
+			}
+			last = err
+			_ = wait(ctx, jitter(backoff))
+			backoff = min(2*backoff, mostBackoff)
+		}
+		if ctx.Err() != nil {
+			if last == nil {
+				last = err
+			}
+			return c.outOfTime(ctx, last, c.now().since(began))
+		}
+	}
+}
+
+// outOfTime keeps the code of the last answer and tells how much was tried.
+func (c *Client) outOfTime(ctx context.Context, last *Error, spent time.Duration) *Error {
+	code := last.Code
+	if !passing(code) {
+		code = CodeUnavailable
+	}
+	return &Error{
+		Code: code,
+		Message: fmt.Sprintf("%s (%s tried for %s)",
+			last.Message, count(len(c.servers), "license server"), spent.Round(time.Millisecond)),
+		Fix: last.Fix, Details: last.Details, cause: ctx.Err(),
+	}
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// round asks each server once, beginning with the one that answered last, until
+// one gives an answer that is not to be tried again. Otherwise it gives the most
+// telling refusal.
+func (c *Client) round(ctx context.Context, most time.Duration, again func(Code) bool, f attempt) *Error {
+	first := int(c.preferred.Load())
+	var worst *Error
+	for i := range c.servers {
+		at := (first + i) % len(c.servers)
+		s := c.servers[at]
+		try, cancel := context.WithTimeout(ctx, most)
+		err := f(try, s.api)
+		late := try.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil {
+			c.preferred.Store(int64(at))
+			return nil
+		}
+		e := failure(err)
+		if late {
+			// The connection may lead to a machine that is gone; what else is
+			// under way on it is tried again as well.
+			s.http.Reset()
+		}
+		if ctx.Err() != nil || !again(e.Code) {
+			return e
+		}
+		c.log.Debug("license server refused", "address", s.name, "code", string(e.Code), "error", e.Message)
+		if worst == nil || telling(e.Code) > telling(worst.Code) {
+			worst = e
+		}
+	}
+	return worst
+}
+
+// telling ranks refusals: an answer of the active server says more than one of
+// the standby, and that more than none.
+func telling(code Code) int {
+	switch code {
+	case CodeUnavailable:
+		return 0
+	case CodeNotLeader:
+		return 1
+	}
+	return 2
+}
+
+// jitter gives d up to a quarter more or less, so that programs that lost a
+// server together don't come back together.
+func jitter(d time.Duration) time.Duration {
+	return d*3/4 + rand.N(d/2+1)
+}

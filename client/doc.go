@@ -1,0 +1,33 @@
+// Package client is the SDK for programs that run under a Quorate license.
+//
+// A program opens a client with the addresses of its license servers, takes a
+// handle on a product, and releases it when it ends:
+//
+//	c, err := client.Open(ctx, client.Config{Servers: []string{"https://licenses.example.com:7443?pin=sha256:…"}})
+//	h, err := c.Access(ctx, "6000010:14")
+//	defer h.Release(context.Background())
+//
+// The handle lives by a lease that is renewed in the background, at a third of
+// its time. Renewal goes over all servers until one answers, so a switch
+// between two TMR servers, a restart or a broken connection passes unnoticed as
+// long as it is shorter than the lease. Access and OpenKey likewise try again by
+// themselves; a repeated request has the effect of one.
+//
+// When a handle can't be kept (an administrator removed it, or no server could
+// be reached for the whole lease) its Done channel is closed and Err tells why.
+// A program that must stop without a license waits on Done.
+//
+// # Why a handle never outlives its seat
+//
+// The lease is counted from the moment before the request was sent, which is
+// earlier than the server's own count, and ends a margin earlier still. Elapsed
+// time is the larger of what the monotonic and the wall clock say: the monotonic
+// one stands still while a laptop sleeps, the wall clock can be set back. A
+// handle whose time has run out is dead at once and for good, even if an answer
+// arrives after all.
+//
+// # Errors
+//
+// Every error is an *Error with a stable Code, a Message that says what is
+// wrong, and a Fix that says what to do. Methods are safe for concurrent use.
+package client

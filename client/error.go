@@ -1,0 +1,101 @@
+package client
+
+import (
+	"errors"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+)
+
+// Code is a stable error code.
+type Code string
+
+// The codes that a program may meet. Codes never change their meaning; later
+// versions may add some.
+const (
+	CodeInternal        Code = "INTERNAL"         // a fault of the server
+	CodeInvalidInput    Code = "INVALID_INPUT"    // the request makes no sense
+	CodeUnauthenticated Code = "UNAUTHENTICATED"  // credentials are missing
+	CodeForbidden       Code = "FORBIDDEN"        // not allowed
+	CodeUnavailable     Code = "UNAVAILABLE"      // no server answered in time
+	CodeNoLicense       Code = "NO_LICENSE"       // no license for this product is here
+	CodeNoMajority      Code = "NO_MAJORITY"      // too few backends of the TMR group are up
+	CodeNoFreeSeat      Code = "NO_FREE_SEAT"     // all licenses are taken
+	CodeLicenseExpired  Code = "LICENSE_EXPIRED"  // the license's expiration time has passed
+	CodeFeatureMissing  Code = "FEATURE_MISSING"  // the license lacks a feature asked for
+	CodeTMROnly         Code = "TMR_ONLY"         // ask the group's TMR server instead
+	CodeNotLeader       Code = "NOT_LEADER"       // none of the servers is the active one
+	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"   // released before
+	CodeHandleExpired   Code = "HANDLE_EXPIRED"   // not renewed in time
+	CodeHandleRemoved   Code = "HANDLE_REMOVED"   // an administrator removed it
+	CodeRequestMismatch Code = "REQUEST_MISMATCH" // same request id, other content
+	CodeTokenInvalid    Code = "TOKEN_INVALID"    // the server doesn't know the handle's signature
+	CodeKeyRefused      Code = "KEY_REFUSED"      // the wrapped key does not open
+	CodeTooLarge        Code = "TOO_LARGE"        // the request is too large
+)
+
+// Error is what every method of this package fails with.
+type Error struct {
+	Code    Code
+	Message string // what is wrong
+	Fix     string // what to do about it
+	// Details are figures, by name, as JSON has them: for CodeNoFreeSeat
+	// "taken" and "quantity".
+	Details map[string]any
+
+	cause error
+}
+
+func (e *Error) Error() string {
+	if e.Fix == "" {
+		return e.Message
+	}
+	return e.Message + ": " + e.Fix
+}
+
+// Unwrap gives the cause: of an expired handle the last refusal, of a call that
+// ended with its context the context's error.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is makes errors.Is(err, &client.Error{Code: c}) match on the code alone.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code && t.Message == "" && t.Fix == ""
+}
+
+// CodeOf gives err's code: "" for nil, CodeInternal for an error that is not of
+// this package.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return CodeInternal
+}
+
+// failure makes an *Error of what a call gave.
+func failure(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	var l *license.Error
+	if !errors.As(rpc.FromError(err), &l) {
+		l = license.Public(err)
+	}
+	return &Error{Code: Code(l.Code), Message: l.Message, Fix: l.Fix, Details: l.Details, cause: contextCause(l)}
+}
+
+// contextCause keeps of a cause only what a program may ask for: the chain
+// below is made of internal types.
+func contextCause(err error) error {
+	for _, c := range contextErrors() {
+		if errors.Is(err, c) {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,293 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+)
+
+// lookout is how often a handle looks at the clocks at least, to notice that
+// the machine has slept.
+const lookout = time.Second
+
+// Info describes a handle.
+type Info struct {
+	ID         string
+	Container  string // serial
+	Product    string
+	Mode       Mode
+	Seat       uint32
+	FeatureMap uint32
+	// Remaining is how long the handle lives on if no renewal succeeds.
+	Remaining time.Duration
+}
+
+// Handle is one access to a license, kept alive in the background.
+type Handle struct {
+	client  *Client
+	product string
+	done    chan struct{} // closed when it is dead
+	kept    chan struct{} // closed when keep has returned
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	mu    sync.Mutex
+	info  Info
+	token []byte
+	asked instant       // before the request was sent that the lease counts from
+	life  time.Duration // the lease less the margin
+	renew time.Duration // after asked: when to renew
+	err   error         // why it is dead
+}
+
+func newHandle(c *Client, product string) *Handle {
+	h := &Handle{client: c, product: product, done: make(chan struct{}), kept: make(chan struct{})}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h
+}
+
+// adopt takes in what a server gave. It refuses, and says false, when the
+// handle is dead or the time it had, or now gets, is over.
+func (h *Handle) adopt(m *quoratev1.Handle, asked instant) bool {
+	lease := time.Duration(m.GetLeaseMs()) * time.Millisecond
+	margin := h.client.cfg.Margin
+	if margin <= 0 {
+		margin = min(lease/20, 2*time.Second)
+	}
+	life := lease - min(margin, lease/2)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.client.now()
+	over := h.token != nil && now.since(h.asked) >= h.life
+	if h.err != nil || over || now.since(asked) >= life {
+		return false
+	}
+	mode, _ := rpc.ModeFrom(m.GetMode())
+	h.info = Info{
+		ID: m.GetId(), Container: m.GetContainer(), Product: h.product, Mode: Mode(mode),
+		Seat: m.GetSeat(), FeatureMap: m.GetFeatureMap(),
+	}
+	h.token, h.asked, h.life = m.GetToken(), asked, life
+	h.renew = jitter(lease / 3)
+	return true
+}
+
+// Info describes the handle as it is now.
+func (h *Handle) Info() Info {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	info := h.info
+	if h.err == nil {
+		info.Remaining = max(0, h.life-h.client.now().since(h.asked))
+	}
+	return info
+}
+
+// Done is closed when the handle is dead: released, removed, or not renewed in
+// time.
+func (h *Handle) Done() <-chan struct{} { return h.done }
+
+// Err tells why the handle is dead; nil while it lives.
+func (h *Handle) Err() error {
+	h.remaining() // its time may have run out unnoticed
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}
+
+// remaining is how long the handle lives on without a renewal. When that is
+// over it ends the handle.
+func (h *Handle) remaining() time.Duration {
+	h.mu.Lock()
+	left := h.life - h.client.now().since(h.asked)
+	dead := h.err != nil
+	h.mu.Unlock()
+	if dead {
+		return 0
+	}
+	if left <= 0 {
+		h.end(h.expired(nil))
+	}
+	return left
+}
+
+func (h *Handle) expired(last *Error) *Error {
+	e := &Error{
+		Code:    CodeHandleExpired,
+		Message: fmt.Sprintf("the license for %s could not be renewed in time", h.product),
+		Fix:     "check the connection to the license servers, then take a new license",
+	}
+	if last != nil {
+		e.Message += " (" + last.Message + ")"
+		e.cause = last
+	}
+	return e
+}
+
+// end makes the handle dead, once; the first reason stays.
+func (h *Handle) end(reason error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err != nil {
+		return false
+	}
+	h.err = reason
+	close(h.done)
+	h.cancel()
+	h.client.forget(h)
+	return true
+}
+
+// keep renews until the handle is dead.
+func (h *Handle) keep() {
+	defer close(h.kept)
+	var (
+		last    *Error
+		backoff = firstBackoff
+		pause   time.Duration // after a round that failed
+	)
+	for {
+		h.mu.Lock()
+		passed := h.client.now().since(h.asked)
+		left, due := h.life-passed, max(h.renew-passed, pause)
+		h.mu.Unlock()
+		switch {
+		case h.ctx.Err() != nil:
+			return
+		case left <= 0:
+			if h.end(h.expired(last)) {
+				h.client.log.Warn("license lost", "product", h.product, "error", h.Err())
+			}
+			return
+		case due > 0:
+			step := min(due, left, lookout)
+			if wait(h.ctx, step) != nil {
+				return
+			}
+			pause = max(0, pause-step)
+			continue
+		}
+		err := h.renewOnce(left)
+		switch {
+		case err == nil:
+			if last != nil {
+				h.client.log.Info("license renewed again", "product", h.product)
+			}
+			last, backoff, pause = nil, firstBackoff, 0
+		case fatal(err.Code):
+			if h.end(err) {
+				h.client.log.Warn("license lost", "product", h.product, "code", string(err.Code), "error", err)
+			}
+			return
+		case h.ctx.Err() != nil:
+			return
+		default:
+			if last == nil {
+				h.client.log.Warn("license not renewed; trying on", "product", h.product, "code", string(err.Code), "error", err)
+			}
+			last, pause = err, jitter(backoff)
+			backoff = min(2*backoff, mostBackoff)
+		}
+	}
+}
+
+// renewOnce makes one round over the servers. No server gets so much of the
+// time that none is left for the others.
+func (h *Handle) renewOnce(left time.Duration) *Error {
+	ctx, cancel := context.WithTimeout(h.ctx, left)
+	defer cancel()
+	most := min(h.client.cfg.Attempt, left/time.Duration(len(h.client.servers)+1))
+	return h.client.round(ctx, most, func(c Code) bool { return !fatal(c) },
+		func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
+			asked := h.client.now()
+			answer, err := api.Renew(ctx, connect.NewRequest(&quoratev1.RenewRequest{Token: h.currentToken()}))
+			if err != nil {
+				return err
+			}
+			if !h.adopt(answer.Msg.GetHandle(), asked) {
+				return &Error{Code: CodeUnavailable, Message: "the license server answered too late"}
+			}
+			return nil
+		})
+}
+
+func (h *Handle) currentToken() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.token
+}
+
+// fatal says whether a refusal ends the handle. Everything else may pass, and
+// costs the handle only if it lasts for the rest of the lease.
+func fatal(code Code) bool {
+	switch code {
+	case CodeHandleExpired, CodeHandleRemoved, CodeHandleUnknown:
+		return true
+	}
+	return false
+}
+
+// OpenKey has the license server open a key that was wrapped for the product.
+// While no server can do it, it tries again until ctx ends or the handle dies.
+func (h *Handle) OpenKey(ctx context.Context, wrapped []byte) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
+	var key []byte
+	err := h.client.call(ctx, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
+		if err := h.Err(); err != nil {
+			return err
+		}
+		answer, err := api.OpenKey(ctx, connect.NewRequest(&quoratev1.OpenKeyRequest{
+			Token: h.currentToken(), WrappedKey: wrapped,
+		}))
+		if err != nil {
+			return err
+		}
+		key = answer.Msg.GetKey()
+		return nil
+	})
+	if err == nil {
+		return key, nil
+	}
+	if fatal(CodeOf(err)) {
+		h.end(err)
+	}
+	if dead := h.Err(); dead != nil {
+		return nil, dead
+	}
+	return nil, err
+}
+
+// Release ends the handle and frees its seat at once. A handle that is dead
+// already is left as it is, without an error. If no server can be reached the
+// seat is free when the lease has run out. Without a deadline in ctx it tries
+// for some seconds.
+func (h *Handle) Release(ctx context.Context) error {
+	first := h.end(&Error{
+		Code: CodeHandleUnknown, Message: "the handle was released", Fix: "take a new license",
+	})
+	// A renewal under way ends before the release is sent.
+	<-h.kept
+	if !first {
+		return nil
+	}
+	ctx, cancel := h.client.bounded(ctx, farewell)
+	defer cancel()
+	return h.client.releaseToken(ctx, h.currentToken())
+}
+
+// releaseToken works on a closing client, too.
+func (c *Client) releaseToken(ctx context.Context, token []byte) error {
+	return c.try(ctx, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
+		_, err := api.Release(ctx, connect.NewRequest(&quoratev1.ReleaseRequest{Token: token}))
+		return err
+	})
+}

@@ -1,0 +1,188 @@
+package licenseserver
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+	"github.com/quorate/quorate/internal/seal"
+)
+
+// Bounds of a handle's lease.
+const (
+	DefaultLease  = time.Minute
+	ShortestLease = time.Second
+	LongestLease  = 24 * time.Hour
+)
+
+// mostRequest bounds a whole request, in bytes.
+const mostRequest = 64 << 10
+
+// Config is what a server needs.
+type Config struct {
+	// Name tells people which server this is; unique in its group.
+	Name    string
+	Source  Source
+	Store   lease.Store
+	Arbiter Arbiter
+	// Signer signs the tokens: the group's token key, the same on each server of
+	// the group.
+	Signer seal.Signer
+	// Shared: several processes serve this container together, under the epoch
+	// in force, rather than one leader at a time.
+	Shared bool
+	// Lease is how long a handle lives without a renewal; 0: DefaultLease.
+	Lease time.Duration
+	// Modes are the access modes offered; nil: user limit and no user limit,
+	// which every store can do.
+	Modes []license.AccessMode
+	// AdminToken authorizes RemoveHandle as bearer. Empty: only peers on the
+	// loopback interface may remove.
+	AdminToken string
+	Logger     *slog.Logger // nil: none
+}
+
+// Server hands out handles. Start it once; Stop may be called any number of
+// times.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	key   ed25519.PublicKey
+	modes []license.AccessMode
+
+	mu          sync.Mutex
+	wanted      bool          // the arbiter's last word
+	roleChanged chan struct{} // closed when wanted changes
+	term        *term         // nil: not leading
+	changed     chan struct{} // closed when term changes
+	cancel      context.CancelFunc
+	stopped     bool
+
+	done sync.WaitGroup
+}
+
+// New makes a server; it does nothing until Start.
+func New(cfg Config) (*Server, error) {
+	if cfg.Lease == 0 {
+		cfg.Lease = DefaultLease
+	}
+	if cfg.Modes == nil {
+		cfg.Modes = []license.AccessMode{license.UserLimit, license.NoUserLimit}
+	}
+	switch {
+	case cfg.Source == nil, cfg.Store == nil, cfg.Arbiter == nil, cfg.Signer == nil:
+		return nil, errors.New("license server: source, store, arbiter and signer are needed")
+	case cfg.Lease < ShortestLease || cfg.Lease > LongestLease:
+		return nil, license.Errorf(license.CodeInvalidInput,
+			"set it to between 1s and 24h; 1m suits most", "a lease of %s is out of range", cfg.Lease)
+	}
+	return &Server{
+		cfg:         cfg,
+		log:         orDiscard(cfg.Logger).With("server", cfg.Name),
+		key:         cfg.Signer.Public(),
+		modes:       slices.Clone(cfg.Modes),
+		roleChanged: make(chan struct{}),
+		changed:     make(chan struct{}),
+	}, nil
+}
+
+// Start begins to follow the arbiter. It returns at once; until the server
+// leads, calls are answered NOT_LEADER.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cancel != nil || s.stopped {
+		return errors.New("license server: started before")
+	}
+	ctx, s.cancel = context.WithCancel(ctx)
+	s.done.Go(func() { s.lead(ctx) })
+	s.done.Go(func() {
+		s.cfg.Arbiter.Arbitrate(ctx, s.tell)
+		s.tell(false)
+	})
+	return nil
+}
+
+// Stop ends the service: first no call is begun any more, then the arbiter gives
+// the role up, so that a standby takes over at once. It returns when all is
+// done.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	s.stopped = true
+	cancel := s.cancel
+	s.mu.Unlock()
+	s.tell(false)
+	if cancel != nil {
+		cancel()
+	}
+	s.done.Wait()
+}
+
+// Handler gives the path and handler of the license service.
+func (s *Server) Handler(opts ...connect.HandlerOption) (string, http.Handler) {
+	all := []connect.HandlerOption{rpc.HandlerOptions(s.log), connect.WithReadMaxBytes(mostRequest)}
+	return quoratev1connect.NewLicenseServiceHandler(&service{s}, append(all, opts...)...)
+}
+
+// Remove ends somebody else's handle, for who is authorized otherwise (the
+// platform's link). Errors: CodeHandleUnknown, CodeNotLeader.
+func (s *Server) Remove(ctx context.Context, p license.Product, handle, by string) error {
+	return s.under(ctx, func(ctx context.Context, t *term) error {
+		return t.seats.Remove(ctx, s.pool(p), handle, by)
+	})
+}
+
+// Handles counts the living handles of all products; zero without an error when
+// this server doesn't lead.
+func (s *Server) Handles(ctx context.Context) (int, error) {
+	n := 0
+	err := s.under(ctx, func(ctx context.Context, t *term) error {
+		for _, o := range s.cfg.Source.Licenses() {
+			list, err := t.seats.List(ctx, s.pool(o.Product))
+			if err != nil {
+				return err
+			}
+			n += len(list)
+		}
+		return nil
+	})
+	if license.CodeOf(err) == license.CodeNotLeader {
+		return 0, nil
+	}
+	return n, err
+}
+
+func (s *Server) pool(p license.Product) lease.Pool {
+	return lease.Pool{Container: s.cfg.Source.Serial(), Product: p}
+}
+
+// under runs f under the current term. Where the store says that a newer epoch
+// leads, the term ends and the answer is CodeNotLeader.
+func (s *Server) under(ctx context.Context, f func(context.Context, *term) error) error {
+	t := s.current()
+	if t == nil {
+		return notLeader()
+	}
+	err := f(ctx, t)
+	if err != nil && s.refused(t, err) {
+		return notLeader()
+	}
+	return err
+}
+
+func notLeader() error {
+	return license.Errorf(license.CodeNotLeader,
+		"ask the other server of the group or its virtual IP; the SDK does so by itself when it has the list",
+		"this license server is not the active one")
+}

@@ -1,0 +1,39 @@
+package licenseserver
+
+import (
+	"time"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/seal"
+)
+
+func (s *Server) sign(g lease.Grant, station string, c lease.Client) ([]byte, error) {
+	return seal.SignToken(s.cfg.Signer, seal.Token{
+		Container: g.Pool.Container, Product: g.Pool.Product, Handle: g.Handle, Mode: g.Mode, Station: station,
+		Seat: g.Seat, Epoch: g.Epoch, N: g.N, Lease: g.Lease,
+		ClientAddress: c.Address, ClientUser: c.User, ClientProcess: c.Process, ClientApplication: c.Application,
+		IssuedAt: time.Now(),
+	})
+}
+
+// open gives what a token names, or CodeTokenInvalid. Age doesn't matter here:
+// the store knows whether the handle lives.
+func (s *Server) open(b []byte) (lease.Ref, error) {
+	t, err := seal.OpenToken(b, s.key)
+	if err != nil {
+		return lease.Ref{}, err
+	}
+	if t.Container != s.cfg.Source.Serial() {
+		return lease.Ref{}, license.Errorf(license.CodeTokenInvalid,
+			"use it with the server that gave it",
+			"the handle belongs to container %s, and this server has %s", t.Container, s.cfg.Source.Serial())
+	}
+	return lease.Ref{
+		Pool: s.pool(t.Product), Handle: t.Handle, Seat: t.Seat, Epoch: t.Epoch, N: t.N,
+		Mode: t.Mode, Station: t.Station, Lease: t.Lease,
+		Client: lease.Client{
+			Address: t.ClientAddress, User: t.ClientUser, Process: t.ClientProcess, Application: t.ClientApplication,
+		},
+	}, nil
+}
