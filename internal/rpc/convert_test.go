@@ -112,3 +112,33 @@ func TestViewRefusals(t *testing.T) {
 		}
 	}
 }
+
+func TestHealthRoundTrip(t *testing.T) {
+	in := rpc.BackendHealth{
+		Position: 2, Serial: license.Serial{Mask: 130, Number: 27845973}, Address: "https://b2:1",
+		Presence: license.Activating, Seen: time.Now().Add(-time.Minute),
+	}
+	out, err := rpc.HealthFrom(rpc.HealthProto(in))
+	if err != nil || out.Seen.Sub(in.Seen).Abs() > 10*time.Second {
+		t.Fatalf("came back as %+v, %v", out, err)
+	}
+	out.Seen = in.Seen
+	if out != in {
+		t.Errorf("%+v came back as %+v", in, out)
+	}
+	in.Seen = time.Time{}
+	if out, err = rpc.HealthFrom(rpc.HealthProto(in)); err != nil || out != in {
+		t.Errorf("never seen: %+v came back as %+v, %v", in, out, err)
+	}
+	for name, f := range map[string]func(*quoratev1.BackendHealth){
+		"position": func(m *quoratev1.BackendHealth) { m.Position = 4 },
+		"serial":   func(m *quoratev1.BackendHealth) { m.Serial = "x" },
+		"presence": func(m *quoratev1.BackendHealth) { m.Presence = "" },
+	} {
+		m := rpc.HealthProto(in)
+		f(m)
+		if _, err := rpc.HealthFrom(m); license.CodeOf(err) != license.CodeInvalidInput {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}

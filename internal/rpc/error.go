@@ -15,6 +15,9 @@ import (
 // mostErrorText bounds each text of an error that came over the network.
 const mostErrorText = 2048
 
+// mostDetails bounds the figures of an error, as JSON.
+const mostDetails = 32 << 10
+
 // Error makes the error that goes over the network: the public part of err
 // alone. Nil stays nil; a handler that may have no error compares first, since
 // a nil *connect.Error is not a nil error.
@@ -28,12 +31,7 @@ func Error(err error) *connect.Error {
 	}
 	pub := public(err)
 	out := connect.NewError(connectCode(err, pub.Code), errors.New(clip(pub.Message, mostErrorText)))
-	info := &quoratev1.ErrorInfo{Code: string(pub.Code), Message: clip(pub.Message, mostErrorText), Fix: clip(pub.Fix, mostErrorText)}
-	if len(pub.Details) > 0 {
-		if b, err := json.Marshal(pub.Details); err == nil {
-			info.DetailsJson = string(b)
-		}
-	}
+	info := infoOf(pub)
 	if d, err := connect.NewErrorDetail(info); err == nil {
 		out.AddDetail(d)
 	}
@@ -187,7 +185,7 @@ func unavailable(err error) *license.Error {
 }
 
 func details(s string) map[string]any {
-	if s == "" || len(s) > 16*mostErrorText {
+	if s == "" || len(s) > mostDetails {
 		return nil
 	}
 	var m map[string]any
@@ -211,8 +209,19 @@ func ErrorInfo(err error) *quoratev1.ErrorInfo {
 	if err == nil {
 		return nil
 	}
-	pub := public(err)
-	return &quoratev1.ErrorInfo{Code: string(pub.Code), Message: clip(pub.Message, mostErrorText), Fix: clip(pub.Fix, mostErrorText)}
+	return infoOf(public(err))
+}
+
+func infoOf(pub *license.Error) *quoratev1.ErrorInfo {
+	info := &quoratev1.ErrorInfo{
+		Code: string(pub.Code), Message: clip(pub.Message, mostErrorText), Fix: clip(pub.Fix, mostErrorText),
+	}
+	if len(pub.Details) > 0 {
+		if b, err := json.Marshal(pub.Details); err == nil && len(b) <= mostDetails {
+			info.DetailsJson = string(b)
+		}
+	}
+	return info
 }
 
 // FromErrorInfo is the way back. Nil stays nil.

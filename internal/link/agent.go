@@ -1,0 +1,180 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net/url"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+)
+
+// Executor does the platform's work on the backends. A *tmr.Group is one.
+// Every method may be repeated with the effect of once.
+type Executor interface {
+	Collect(ctx context.Context, nonce []byte) ([license.Backends][]byte, error)
+	Stage(ctx context.Context, updates []*quoratev1.BackendUpdate) error
+	Statements(ctx context.Context, position int, nonce []byte) ([license.Backends][]byte, error)
+	Activate(ctx context.Context, position int, u *quoratev1.BackendUpdate) ([]byte, error)
+	Verify(ctx context.Context, position int, expect map[license.Product]uint32, settle time.Duration) error
+}
+
+// Views is where views come from. A *tmr.Group is one.
+type Views interface {
+	View() license.View
+	// Views gives up to most views after a version, in order, and waits for
+	// the first until ctx ends (then: none, no error). CodeConflict: the next
+	// one is no longer kept.
+	Views(ctx context.Context, after uint64, most int) ([]license.View, error)
+	Health() [license.Backends]rpc.BackendHealth
+}
+
+// Events gives up to most lease events after a position, as lease.Store does
+// for one group.
+type Events func(ctx context.Context, after uint64, most int) ([]lease.Event, error)
+
+// Config is what an agent needs. What is nil is not offered: work for it is
+// reported as failed with CodeInvalidInput.
+type Config struct {
+	Server string // this server's name, as the platform knows it
+	URL    string // of the platform
+	Token  string // link token; goes into no log and no error
+	TLS    *tls.Config
+	// Leading says whether this server leads its group, and under which epoch.
+	// It is asked often and must not block. Nil: always, under epoch 1.
+	Leading  func() (leading bool, epoch uint64)
+	Executor Executor
+	// Remove ends somebody's handle.
+	Remove func(ctx context.Context, p license.Product, handle, by string) error
+	Views  Views
+	Events Events
+	// Clients is the number of living handles.
+	Clients func() uint32
+	Logger  *slog.Logger
+	// Heartbeat is how often an idle agent pushes; zero: once a second.
+	Heartbeat time.Duration
+}
+
+// Agent keeps the link. Safe for concurrent use.
+type Agent struct {
+	conf Config
+	http *rpc.Client
+	api  quoratev1connect.LinkServiceClient
+	work workers
+
+	mu      sync.Mutex
+	started bool
+	stopped bool
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+}
+
+// New makes an agent that does nothing until Start.
+func New(c Config) (*Agent, error) {
+	u, err := url.Parse(c.URL)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		return nil, license.Errorf(license.CodeInvalidInput, "write it as https://HOST",
+			"the platform's address is not an http or https address")
+	}
+	if c.Server == "" || c.Token == "" {
+		return nil, license.Errorf(license.CodeInvalidInput, "take both from the platform's page of this server",
+			"the link needs the server's name and its link token")
+	}
+	if c.Leading == nil {
+		c.Leading = func() (bool, uint64) { return true, 1 }
+	}
+	if c.Clients == nil {
+		c.Clients = func() uint32 { return 0 }
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Heartbeat == 0 {
+		c.Heartbeat = time.Second
+	}
+	client := rpc.NewClient(rpc.ClientConfig{TLS: c.TLS})
+	return &Agent{
+		conf: c, http: client, work: workers{busy: make(map[string]bool), idle: make(chan struct{}, 1)},
+		api: quoratev1connect.NewLinkServiceClient(client, c.URL, rpc.ClientOptions(),
+			connect.WithInterceptors(bearer("Bearer "+c.Token))),
+	}, nil
+}
+
+// bearer sets the Authorization header of each call.
+func bearer(value string) connect.UnaryInterceptorFunc {
+	return func(next connect.UnaryFunc) connect.UnaryFunc {
+		return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+			req.Header().Set("Authorization", value)
+			return next(ctx, req)
+		}
+	}
+}
+
+// Start begins to pull and push, until ctx ends or Stop is called. An agent
+// starts once.
+func (a *Agent) Start(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.started || a.stopped {
+		return errors.New("a link starts once")
+	}
+	a.started = true
+	ctx, a.cancel = context.WithCancel(ctx)
+	a.running.Go(func() { a.pull(ctx) })
+	a.running.Go(func() { a.push(ctx) })
+	return nil
+}
+
+// Stop ends everything and returns when nothing runs any more. Work that is
+// under way is given up and stays due at the platform. Stopping twice is safe.
+func (a *Agent) Stop() {
+	a.mu.Lock()
+	a.stopped = true
+	cancel := a.cancel
+	a.mu.Unlock()
+	if cancel != nil {
+		cancel()
+	}
+	a.running.Wait()
+	a.http.Close()
+}
+
+// refused says whether trying the same call again can't help for now: the
+// platform was reached and doesn't want it.
+func refused(err error) bool {
+	switch license.CodeOf(err) {
+	case license.CodeUnavailable, license.CodeInternal, license.CodeThrottled:
+		return false
+	}
+	return true
+}
+
+// trouble logs the first failure of a row and the end of the row.
+type trouble struct {
+	logger *slog.Logger
+	what   string
+	on     bool
+}
+
+func (t *trouble) failed(err error) {
+	if !t.on {
+		t.on = true
+		t.logger.Warn(t.what+" fails", "code", string(license.CodeOf(err)), "error", err.Error())
+	}
+}
+
+func (t *trouble) fine() {
+	if t.on {
+		t.on = false
+		t.logger.Info(t.what + " works again")
+	}
+}

@@ -1,0 +1,246 @@
+package link
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+)
+
+const (
+	mostPushViews  = 32
+	mostPushEvents = 256
+	// mostPushLicenses bounds the licenses in the views of one push, at some
+	// 200 bytes each.
+	mostPushLicenses = 5000
+	pushTime       = 10 * time.Second
+)
+
+// term is one time of leading, or of not leading.
+type term struct {
+	leading bool
+	epoch   uint64
+	// start is the version before the first view that belongs to the term.
+	start uint64
+}
+
+func (a *Agent) term() term {
+	leading, epoch := a.conf.Leading()
+	t := term{leading: leading}
+	if leading {
+		t.epoch = epoch
+		if a.conf.Views != nil {
+			t.start = a.conf.Views.View().Version - 1
+		}
+	}
+	return t
+}
+
+func (a *Agent) over(t term) bool {
+	leading, epoch := a.conf.Leading()
+	return leading != t.leading || (leading && epoch != t.epoch)
+}
+
+func (a *Agent) push(ctx context.Context) {
+	state := trouble{logger: a.conf.Logger, what: "pushing to the platform"}
+	retry := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
+	t := a.term()
+	for ctx.Err() == nil {
+		s := session{agent: a, term: t, trouble: &state}
+		if s.run(ctx) {
+			retry.reset()
+		} else if !retry.wait(ctx) {
+			return
+		}
+		if a.over(t) {
+			t = a.term()
+		}
+	}
+}
+
+// session pushes within one term, from where the platform says it is. It ends
+// with the term, or when the platform turns out to be somewhere else.
+type session struct {
+	agent   *Agent
+	term    term
+	trouble *trouble
+
+	views  []*quoratev1.GroupView // sent and not confirmed, or about to be sent
+	events []*quoratev1.LeaseEvent
+}
+
+// run says whether the platform was in step to the end.
+func (s *session) run(ctx context.Context) (inStep bool) {
+	// The first push brings nothing: its answer says where to begin.
+	at, ok := s.send(ctx)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel()
+	views, events := make(chan []license.View), make(chan []lease.Event)
+	if s.term.leading && s.agent.conf.Views != nil {
+		after := s.term.start
+		if v := at.GetViewVersion(); v > after {
+			after = v
+		}
+		readers.Go(func() { s.agent.readViews(ctx, after, views) })
+	}
+	if s.term.leading && s.agent.conf.Events != nil {
+		readers.Go(func() { s.agent.readEvents(ctx, at.GetEventPosition(), events) })
+	}
+	beat := time.NewTicker(s.agent.conf.Heartbeat)
+	defer beat.Stop()
+	look := time.NewTicker(pulse)
+	defer look.Stop()
+	for {
+		select {
+		case vs := <-views:
+			for _, v := range vs {
+				s.views = append(s.views, rpc.ViewProto(v, time.Now()))
+			}
+		case es := <-events:
+			for _, e := range es {
+				s.events = append(s.events, EventProto(e))
+			}
+		case <-beat.C:
+		case <-look.C:
+			if s.agent.over(s.term) {
+				return true
+			}
+			continue
+		case <-ctx.Done():
+			return true
+		}
+		at, ok := s.send(ctx)
+		if !ok {
+			return true
+		}
+		if n := len(s.views); n > 0 && at.GetViewVersion() < s.views[n-1].GetVersion() {
+			return false
+		}
+		if n := len(s.events); n > 0 && at.GetEventPosition() < s.events[n-1].GetPosition() {
+			return false
+		}
+		s.views, s.events = nil, nil
+	}
+}
+
+// send pushes what is pending, again and again, until the platform has
+// answered. Not ok: the term or ctx ended before.
+func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool) {
+	retry := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
+	for {
+		if ctx.Err() != nil || s.agent.over(s.term) {
+			return nil, false
+		}
+		req := &quoratev1.PushRequest{
+			Server: s.agent.conf.Server, Leading: s.term.leading, Epoch: s.term.epoch,
+			Views: s.views, Events: s.events, Clients: s.agent.conf.Clients(),
+		}
+		if s.agent.conf.Views != nil {
+			for _, h := range s.agent.conf.Views.Health() {
+				req.Health = append(req.Health, rpc.HealthProto(h))
+			}
+		}
+		pctx, cancel := context.WithTimeout(ctx, pushTime)
+		res, err := s.agent.api.Push(pctx, connect.NewRequest(req))
+		cancel()
+		if err == nil {
+			s.trouble.fine()
+			return res.Msg, true
+		}
+		if ctx.Err() != nil {
+			return nil, false
+		}
+		s.trouble.failed(err)
+		if !retry.wait(ctx) {
+			return nil, false
+		}
+	}
+}
+
+// readViews hands over views in order. Where some are kept no more it says so
+// in the log and goes on from the present one.
+func (a *Agent) readViews(ctx context.Context, after uint64, out chan<- []license.View) {
+	for ctx.Err() == nil {
+		views, err := a.conf.Views.Views(ctx, after, mostPushViews)
+		if err != nil {
+			now := a.conf.Views.View().Version
+			a.conf.Logger.Error("views were lost before the platform had them", "after", after, "next", now, "error", err.Error())
+			after = now - 1
+			continue
+		}
+		if len(views) == 0 {
+			return // ctx ended, or the group stopped
+		}
+		views = fit(views)
+		select {
+		case out <- views:
+			after = views[len(views)-1].Version
+		case <-ctx.Done():
+		}
+	}
+}
+
+// fit keeps as many views as one message takes, and at least one.
+func fit(views []license.View) []license.View {
+	licenses := 0
+	for i, v := range views {
+		licenses += len(v.Licenses)
+		if i > 0 && licenses > mostPushLicenses {
+			return views[:i]
+		}
+	}
+	return views
+}
+
+// readEvents hands over lease events in order. A store that fails is asked
+// again.
+func (a *Agent) readEvents(ctx context.Context, after uint64, out chan<- []lease.Event) {
+	retry := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
+	state := trouble{logger: a.conf.Logger, what: "reading lease events"}
+	for ctx.Err() == nil {
+		events, err := a.conf.Events(ctx, after, mostPushEvents)
+		if err != nil || len(events) == 0 {
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				state.failed(err)
+			}
+			if !retry.wait(ctx) {
+				return
+			}
+			continue
+		}
+		state.fine()
+		retry.reset()
+		select {
+		case out <- events:
+			after = events[len(events)-1].Position
+		case <-ctx.Done():
+		}
+	}
+}
+
+// EventProto makes the message of a lease event.
+func EventProto(e lease.Event) *quoratev1.LeaseEvent {
+	return &quoratev1.LeaseEvent{
+		Position: e.Position, Kind: string(e.Kind), AtMs: e.At.UnixMilli(), Handle: e.Handle,
+		Product: rpc.ProductProto(e.Pool.Product), Mode: rpc.ModeProto(e.Mode),
+		Client: &quoratev1.Client{
+			Address: e.Client.Address, User: e.Client.User, Process: e.Client.Process,
+			Application: e.Client.Application, Station: e.Station,
+		},
+		Seat: e.Seat, N: e.N, Reason: string(e.Reason), By: e.By,
+	}
+}

@@ -1,0 +1,160 @@
+package tmr
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+)
+
+const (
+	firstBackoff = 20 * time.Millisecond
+	mostBackoff  = 250 * time.Millisecond
+	// connectTime bounds the way to the first message.
+	connectTime = time.Second
+)
+
+var errSilent = errors.New("it is silent")
+
+// follow watches a backend until ctx ends.
+func (g *Group) follow(ctx context.Context, m *member) {
+	backoff := firstBackoff
+	for ctx.Err() == nil {
+		seen, err := g.stream(ctx, m)
+		if ctx.Err() != nil {
+			break
+		}
+		g.absent(m, err)
+		m.client.Reset()
+		if seen {
+			backoff = firstBackoff
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(backoff/2 + rand.N(backoff/2)):
+		}
+		backoff = min(2*backoff, mostBackoff)
+	}
+	m.client.Close()
+}
+
+// stream follows one stream to its end and says whether the backend was
+// present in between.
+func (g *Group) stream(ctx context.Context, m *member) (seen bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(max(g.conf.Patience, connectTime), func() {
+		cancel(errSilent)
+		m.client.Reset() // a dead connection must not hold the stream, nor any call
+	})
+	defer silence.Stop()
+	why := func(err error) error {
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		if err == nil {
+			return errors.New("it ended the stream")
+		}
+		return err
+	}
+	stream, err := m.api.Watch(ctx, connect.NewRequest(&quoratev1.WatchRequest{
+		BeatMs: uint32(g.conf.Beat.Milliseconds()), Server: g.conf.Name,
+	}))
+	if err != nil {
+		return false, why(err)
+	}
+	defer func() { _ = stream.Close() }()
+	for stream.Receive() {
+		if !silence.Reset(g.conf.Patience) {
+			return seen, errSilent // it has fired meanwhile
+		}
+		state := stream.Msg().GetState()
+		if state == nil {
+			if !seen {
+				return false, errors.New("it sent a beat before its licenses")
+			}
+			g.beat(m)
+			continue
+		}
+		held, err := g.read(m, state)
+		if err != nil {
+			return seen, err
+		}
+		seen = true
+		g.present(m, held)
+	}
+	return seen, why(stream.Err())
+}
+
+// read refuses the state of a container that isn't the group's.
+func (g *Group) read(m *member, s *quoratev1.ContainerState) ([]license.Held, error) {
+	if s.GetSerial() != m.conf.Serial.String() {
+		return nil, license.Errorf(license.CodeForbidden, "correct the TMR server's configuration, or move the container back",
+			"it serves container %q instead of %s", clip(s.GetSerial()), m.conf.Serial)
+	}
+	if want := g.conf.ActivationID; want != [16]byte{} && !bytes.Equal(s.GetActivationId(), want[:]) {
+		return nil, license.Errorf(license.CodeForbidden, "correct the TMR server's configuration, or move the container back",
+			"the activation id of %s is not the group's", m.conf.Serial)
+	}
+	return rpc.HeldsFrom(s.GetLicenses())
+}
+
+func clip(s string) string {
+	const most = 64
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
+
+func (g *Group) present(m *member, held []license.Held) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m.seen = time.Now()
+	if !m.present {
+		g.conf.Logger.Info("backend is present", "position", m.conf.Position, "serial", m.conf.Serial.String())
+	}
+	m.present, m.held, m.reason = true, held, ""
+	g.refresh()
+}
+
+func (g *Group) beat(m *member) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	m.seen = time.Now()
+}
+
+func (g *Group) absent(m *member, err error) {
+	reason := reasonOf(err)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m.reason != reason {
+		g.conf.Logger.Warn("backend is absent", "position", m.conf.Position,
+			"serial", m.conf.Serial.String(), "reason", reason)
+	}
+	m.reason = reason
+	if m.present {
+		m.present, m.held = false, nil
+		g.refresh()
+	}
+}
+
+// reasonOf is what people are told; a transport's own words help them most.
+func reasonOf(err error) string {
+	var le *license.Error
+	if errors.As(rpc.FromError(err), &le) && le.Code != license.CodeUnavailable {
+		return le.Error()
+	}
+	var ce *connect.Error
+	if errors.As(err, &ce) {
+		return ce.Message()
+	}
+	return err.Error()
+}

@@ -1,0 +1,93 @@
+package tmr
+
+import (
+	"context"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+)
+
+// openTime bounds one try of OpenKey.
+const openTime = 2 * time.Second
+
+// OpenKey opens a key that was wrapped for a product, on any backend that
+// holds the license, and on another one where that fails. The caller has
+// checked the token's handle; the backends check its signature. Errors:
+// CodeNoLicense, CodeNoMajority, CodeKeyRefused, CodeTokenInvalid,
+// CodeBackendAbsent.
+func (g *Group) OpenKey(ctx context.Context, p license.Product, wrapped, token []byte) ([]byte, error) {
+	candidates, err := g.holders(p)
+	if err != nil {
+		return nil, err
+	}
+	req := &quoratev1.BackendOpenKeyRequest{Product: rpc.ProductProto(p), WrappedKey: wrapped, Token: token}
+	for _, m := range candidates {
+		var key []byte
+		if key, err = m.openKey(ctx, req); err == nil {
+			return key, nil
+		}
+		switch license.CodeOf(err) {
+		case license.CodeKeyRefused, license.CodeInvalidInput, license.CodeTooLarge:
+			return nil, err // every backend would say the same
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		g.conf.Logger.Warn("backend did not open a key", "position", m.conf.Position, "code", string(license.CodeOf(err)))
+	}
+	return nil, err
+}
+
+func (m *member) openKey(ctx context.Context, req *quoratev1.BackendOpenKeyRequest) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTime)
+	defer cancel()
+	res, err := m.api.BackendOpenKey(ctx, connect.NewRequest(req))
+	if err != nil {
+		return nil, m.named(err)
+	}
+	return res.Msg.GetKey(), nil
+}
+
+// holders gives the backends that hold the license, the next one in turn
+// first; those that don't show the TMR-ID in force come last.
+func (g *Group) holders(p license.Product) ([]*member, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	view := g.history.last()
+	l, ok := view.Find(p)
+	switch {
+	case view.PresentCount() < license.Majority, ok && !l.InForce:
+		return nil, license.Errorf(license.CodeNoMajority, "start the missing backends",
+			"fewer than two of three backends hold the license for %s", p)
+	case !ok:
+		return nil, license.Errorf(license.CodeNoLicense, "order it from the vendor", "there is no license for %s", p)
+	case g.stopped:
+		return nil, license.Errorf(license.CodeUnavailable, "try again on the other one", "the TMR server is stopping")
+	}
+	first := int(g.turn.Add(1) % license.Backends)
+	var inForce, others []*member
+	for i := range license.Backends {
+		at := (first + i) % license.Backends
+		m := g.members[at]
+		switch {
+		case l.Cells[at].InForce:
+			inForce = append(inForce, m)
+		case m.holds(p):
+			others = append(others, m)
+		}
+	}
+	return append(inForce, others...), nil
+}
+
+func (m *member) holds(p license.Product) bool {
+	for _, h := range m.held {
+		if m.present && h.Product == p && h.Options.TMRID != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,102 @@
+package tmr
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+const (
+	mostViews = 2048   // kept for readers
+	mostKept  = 50_000 // licenses in all of them
+)
+
+// history is the newest views, oldest first, with consecutive versions. There
+// is always one.
+type history struct {
+	views []license.View
+	kept  int
+}
+
+func (h *history) last() license.View {
+	if len(h.views) == 0 {
+		return license.View{}
+	}
+	return h.views[len(h.views)-1]
+}
+
+func (h *history) add(v license.View) {
+	h.views = append(h.views, v)
+	h.kept += len(v.Licenses)
+	for len(h.views) > mostViews || (h.kept > mostKept && len(h.views) > 2) {
+		h.kept -= len(h.views[0].Licenses)
+		h.views[0] = license.View{} // let go of its licenses now
+		h.views = h.views[1:]
+	}
+}
+
+// after gives up to most views after a version; ok is false where the next one
+// is kept no more.
+func (h *history) after(version uint64, most int) (views []license.View, ok bool) {
+	oldest := h.views[0].Version
+	if version+1 < oldest {
+		return nil, false
+	}
+	from := min(version+1-oldest, uint64(len(h.views)))
+	views = h.views[from:]
+	return slices.Clone(views[:min(len(views), most)]), true
+}
+
+// Views gives up to most views after a version, oldest first, with no version
+// left out, and waits for the first until ctx ends or the group stops (then:
+// none, no error). Error: CodeConflict where the next view is no longer kept;
+// the reader goes on from View.
+func (g *Group) Views(ctx context.Context, after uint64, most int) ([]license.View, error) {
+	for {
+		g.mu.Lock()
+		views, ok := g.history.after(after, most)
+		changed := g.changed
+		g.mu.Unlock()
+		if !ok {
+			return nil, license.Errorf(license.CodeConflict, "read the present view and go on from there",
+				"views after version %d were missed, since they were not read in time", after)
+		}
+		if len(views) > 0 {
+			return views, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, nil
+		case <-g.done:
+			return nil, nil
+		}
+	}
+}
+
+// Watch gives the present view and then every later one in order, until ctx
+// ends or the group stops. A watcher that is too slow gets the error of Views
+// as its last element.
+func (g *Group) Watch(ctx context.Context) iter.Seq2[license.View, error] {
+	return func(yield func(license.View, error) bool) {
+		after := g.View().Version - 1
+		for {
+			views, err := g.Views(ctx, after, 64)
+			if err != nil {
+				yield(license.View{}, err)
+				return
+			}
+			if len(views) == 0 {
+				return
+			}
+			for _, v := range views {
+				if !yield(v, nil) {
+					return
+				}
+				after = v.Version
+			}
+		}
+	}
+}
