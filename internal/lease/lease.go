@@ -46,9 +46,11 @@ type Request struct {
 	Mode    license.AccessMode
 	Station string
 	Client  Client
-	// Quantity is the quantity in force as the caller sees it now.
+	// Quantity is the quantity in force as the caller sees it now. It is no
+	// part of the content: a repeat may come with another one.
 	Quantity uint32
-	// Lease is how long the handle lives without a renewal.
+	// Lease is how long the handle lives without a renewal. Like Quantity it is
+	// the server's own setting: a repeat keeps that of the first request.
 	Lease time.Duration
 }
 
@@ -60,7 +62,8 @@ type Ref struct {
 	Epoch  uint64 // of the token; an older one than the leader's is fine
 	N      uint64
 	// Mode, Station, Client and Lease let a store that lost the record in a
-	// crash take the handle in again, where the seat is free.
+	// crash take the handle in again, where the seat is free. The caller has
+	// checked the token that they come from, and that its lifetime is not over.
 	Mode    license.AccessMode
 	Station string
 	Client  Client
@@ -93,9 +96,10 @@ type Handle struct {
 	Remaining   time.Duration // until it expires without a renewal
 }
 
-// Usage are a pool's figures.
+// Usage are a pool's figures. A handle whose lease has run out doesn't count.
 type Usage struct {
-	Taken  uint32 // seats taken
+	Taken uint32 // seats taken
+	// ByMode are the handles of each mode; modes without any are left out.
 	ByMode map[license.AccessMode]uint32
 }
 
@@ -112,8 +116,9 @@ const (
 )
 
 // Event is one entry of a group's stream, written together with the change
-// that it tells of. Position counts up by any steps and never repeats; a
-// reader that lost its place reads again and skips what it has.
+// that it tells of. Position counts up by any steps and never repeats, not even
+// in a store that lost its data; a reader that lost its place reads again and
+// skips what it has.
 type Event struct {
 	Position uint64
 	Kind     EventKind
@@ -134,8 +139,8 @@ type Event struct {
 type Store interface {
 	// Claim makes a new epoch for the group, higher than every earlier one, and
 	// so fences whoever held one: their writes fail with license.CodeFenced.
-	// Every seat held stays held and gets at least a full lease from now, since
-	// nobody knows when it was last renewed. owner is for people only.
+	// Every seat held stays held and gets at least a full lease and Margin from
+	// now, since nobody knows when it was last renewed. owner is for people only.
 	Claim(ctx context.Context, group license.Serial, owner string) (Seats, error)
 
 	// Join decides under the epoch that is in force (making the first one where
@@ -151,6 +156,10 @@ type Store interface {
 	// Close ends the store. Whoever waits in Events is let go.
 	Close() error
 }
+
+// Margin is what Claim adds to each full lease: the last leader may still
+// answer for so long after it was fenced.
+const Margin = 2 * time.Second
 
 // Seats is the right to decide about one group's seats under one epoch. Every
 // method fails with license.CodeFenced once a newer epoch was claimed, and
@@ -176,15 +185,16 @@ type Seats interface {
 	Renew(ctx context.Context, ref Ref) (Grant, error)
 
 	// Check says whether the handle is alive now, without renewing it; errors
-	// as Renew. Crypto calls ask it.
+	// as Renew, and a lost handle is taken in as by Renew. Crypto calls ask it.
 	Check(ctx context.Context, ref Ref) error
 
 	// Release ends the handle; its seat is free at once. Releasing twice, or
-	// with an older n, does nothing and is no error.
+	// with an older n, does nothing and is no error. Error: CodeNotLeader as
+	// Renew.
 	Release(ctx context.Context, ref Ref) error
 
 	// Remove ends somebody else's handle; its program gets CodeHandleRemoved at
-	// its next call. Error: CodeHandleUnknown.
+	// its next call. Removing twice is no error. Error: CodeHandleUnknown.
 	Remove(ctx context.Context, pool Pool, handle, by string) error
 
 	// Expire frees the seats whose lease has run out and writes their events;

@@ -37,6 +37,9 @@ const (
 	CodeFenced          Code = "FENCED"           // a newer epoch leads
 	CodeKeyRefused      Code = "KEY_REFUSED"      // the wrapped key does not open
 
+	CodeJournalCorrupt Code = "JOURNAL_CORRUPT" // the file that seats are kept in is damaged
+	CodeJournalInUse   Code = "JOURNAL_IN_USE"  // another process has it open
+
 	// Containers and updates.
 	CodeContainerCorrupt  Code = "CONTAINER_CORRUPT"  // the container file is damaged
 	CodeContainerExists   Code = "CONTAINER_EXISTS"   // create would overwrite
