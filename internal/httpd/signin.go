@@ -51,9 +51,8 @@ type signIn struct {
 	log      *slog.Logger
 }
 
-// sessionBody: member is null when nobody is signed in.
 type sessionBody struct {
-	Member *Member `json:"member"`
+	Member Member `json:"member"`
 }
 
 func (s signIn) login(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +73,7 @@ func (s signIn) login(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, "sign in", err)
 		return
 	}
-	writeJSON(w, http.StatusOK, sessionBody{&member})
+	writeJSON(w, http.StatusOK, sessionBody{member})
 }
 
 func (s signIn) logout(w http.ResponseWriter, r *http.Request) {
@@ -92,10 +91,10 @@ func (s signIn) session(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !ok {
-		writeJSON(w, http.StatusOK, sessionBody{})
+		writeError(w, license.Errorf(license.CodeUnauthenticated, "sign in", "nobody is signed in"))
 		return
 	}
-	writeJSON(w, http.StatusOK, sessionBody{&member})
+	writeJSON(w, http.StatusOK, sessionBody{member})
 }
 
 func (s signIn) fail(w http.ResponseWriter, r *http.Request, what string, err error) {
