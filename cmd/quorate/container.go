@@ -1,0 +1,156 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/seal"
+)
+
+type containerCmd struct {
+	Create containerCreateCmd `cmd:"" help:"Create a container for one platform and write its first fingerprint."`
+	Show   containerShowCmd   `cmd:"" help:"Show what a container holds."`
+}
+
+type containerCreateCmd struct {
+	File         string `arg:"" help:"The container's file; it must not exist."`
+	Serial       string `required:"" help:"Serial number, for example 130-1874829."`
+	Root         string `required:"" help:"The platform's root key, as it is shown at /root-key."`
+	ActivationID string `help:"32 hexadecimal digits, the same for the three containers of a TMR group; made up when left out."`
+	Fingerprint  string `help:"Where to write the fingerprint." default:"-" placeholder:"FILE"`
+}
+
+func (containerCreateCmd) Help() string {
+	return `Examples:
+  quorate container create /var/lib/quorate/container.qrc --serial 130-1874829 \
+      --root $(curl -s https://licenses.example.com/root-key) \
+      --activation-id 00112233445566778899aabbccddeeff --fingerprint one.lreq`
+}
+
+func (c *containerCreateCmd) Run(std streams) error {
+	serial, err := license.ParseSerial(c.Serial)
+	if err != nil {
+		return err
+	}
+	root, err := parseRoot(c.Root)
+	if err != nil {
+		return err
+	}
+	var activation [16]byte
+	if c.ActivationID == "" {
+		_, err = rand.Read(activation[:])
+	} else {
+		activation, err = parseActivationID(c.ActivationID)
+	}
+	if err != nil {
+		return err
+	}
+	held, err := container.Create(c.File, container.Params{Serial: serial, Root: root, ActivationID: activation})
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	nonce := make([]byte, 32)
+	if _, err := rand.Read(nonce); err != nil {
+		return err
+	}
+	fingerprint, err := held.Fingerprint(nonce)
+	if err != nil {
+		return err
+	}
+	text := base64.StdEncoding.EncodeToString(fingerprint) + "\n"
+	if c.Fingerprint == "-" {
+		_, err = fmt.Fprint(std.out, text)
+		return err
+	}
+	return os.WriteFile(c.Fingerprint, []byte(text), 0o644)
+}
+
+func parseRoot(s string) (ed25519.PublicKey, error) {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || len(b) != ed25519.PublicKeySize {
+		return nil, license.Errorf(license.CodeInvalidInput, "copy it from the platform's /root-key: 44 characters of Base64", "that is not a root key")
+	}
+	return b, nil
+}
+
+func parseActivationID(s string) (id [16]byte, err error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != len(id) {
+		return id, license.Errorf(license.CodeInvalidInput, "give 32 hexadecimal digits", "%q is not an activation id", s)
+	}
+	return [16]byte(b), nil
+}
+
+type containerShowCmd struct {
+	File string `arg:"" help:"The container's file. A server that runs has it open: stop it first."`
+	JSON bool   `help:"Write JSON." name:"json"`
+}
+
+type containerView struct {
+	Serial       string        `json:"serial"`
+	ActivationID string        `json:"activationId"`
+	Licenses     []licenseView `json:"licenses"`
+}
+
+type licenseView struct {
+	Product    string `json:"product"`
+	Name       string `json:"name"`
+	Quantity   uint32 `json:"quantity"`
+	TMRID      uint32 `json:"tmrId,omitempty"`
+	FeatureMap uint32 `json:"featureMap"`
+	Expiration string `json:"expiration,omitempty"`
+}
+
+func (c *containerShowCmd) Run(std streams) error {
+	held, err := openContainer(c.File)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	id := held.ActivationID()
+	view := containerView{Serial: held.Serial().String(), ActivationID: hex.EncodeToString(id[:]), Licenses: []licenseView{}}
+	_, licenses := held.Licenses()
+	for _, l := range licenses {
+		v := licenseView{Product: l.Product.String(), Name: l.Name, Quantity: l.Options.Quantity, TMRID: l.Options.TMRID, FeatureMap: l.Options.FeatureMap}
+		if !l.Options.Expiration.IsZero() {
+			v.Expiration = l.Options.Expiration.UTC().Format("2006-01-02T15:04:05Z")
+		}
+		view.Licenses = append(view.Licenses, v)
+	}
+	if c.JSON {
+		return writeJSON(std.out, view)
+	}
+	fmt.Fprintf(std.out, "%s, activation id %s\n", view.Serial, view.ActivationID)
+	if len(view.Licenses) == 0 {
+		fmt.Fprintln(std.out, "no licenses yet")
+	}
+	for _, l := range view.Licenses {
+		fmt.Fprintf(std.out, "%s  %s  quantity %d", l.Product, l.Name, l.Quantity)
+		if l.TMRID != 0 {
+			fmt.Fprintf(std.out, "  TMR-ID #%d", l.TMRID)
+		}
+		if l.Expiration != "" {
+			fmt.Fprintf(std.out, "  until %s", l.Expiration)
+		}
+		fmt.Fprintln(std.out)
+	}
+	return nil
+}
+
+// openContainer says what to do when the file is not there.
+func openContainer(path string) (*container.Container, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, license.Errorf(license.CodeNotFound, "create it with: quorate container create", "there is no container at %s", path)
+	}
+	return container.Open(path)
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+type orderCmd struct {
+	apiFlags
+	Group    string `arg:"" help:"The TMR group's id or virtual serial number, for example 131-4837572."`
+	Quantity int    `arg:"" help:"How many licenses more."`
+	Item     string `help:"The item's id; may be left out where the platform has one item only."`
+	Key      string `help:"Idempotency key: the same key gives the same order."`
+}
+
+func (orderCmd) Help() string {
+	return `Examples:
+  quorate order 131-4837572 10
+  quorate order 131-4837572 10 --item itm_0199… --key erp-4711 --json`
+}
+
+func (c *orderCmd) Run(ctx context.Context, std streams) error {
+	item := c.Item
+	if item == "" {
+		var items struct {
+			Items struct {
+				Edges []struct{ Node struct{ ID, Name string } }
+			}
+		}
+		if err := c.query(ctx, `{ items(first: 100) { edges { node { id name } } } }`, nil, &items); err != nil {
+			return err
+		}
+		switch n := len(items.Items.Edges); n {
+		case 1:
+			item = items.Items.Edges[0].Node.ID
+		case 0:
+			return license.Errorf(license.CodeNotFound, "define an item first", "the platform has no items")
+		default:
+			return license.Errorf(license.CodeInvalidInput, "name one with --item", "the platform has %d items", n)
+		}
+	}
+	input := map[string]any{"item": item, "tmrGroup": c.Group, "quantity": c.Quantity}
+	if c.Key != "" {
+		input["idempotencyKey"] = c.Key
+	}
+	var out struct {
+		Order struct {
+			Order struct {
+				ID       string `json:"id"`
+				Number   int    `json:"number"`
+				Quantity int    `json:"quantity"`
+				TmrGroup struct {
+					Name            string `json:"name"`
+					OrderedQuantity int    `json:"orderedQuantity"`
+				} `json:"tmrGroup"`
+			}
+		}
+	}
+	err := c.query(ctx, `mutation($input: OrderInput!) { order(input: $input) {
+		order { id number quantity tmrGroup { name orderedQuantity } } } }`, map[string]any{"input": input}, &out)
+	if err != nil {
+		return err
+	}
+	o := out.Order.Order
+	if c.JSON {
+		return writeJSON(std.out, o)
+	}
+	fmt.Fprintf(std.out, "Order %d: %d more for %s, %d ordered in all. Roll it out with: quorate rollout start %s\n",
+		o.Number, o.Quantity, o.TmrGroup.Name, o.TmrGroup.OrderedQuantity, c.Group)
+	return nil
+}
+
+type rolloutCmd struct {
+	Start  rolloutStartCmd  `cmd:"" help:"Roll out to a TMR group what was ordered for it."`
+	Status rolloutStatusCmd `cmd:"" help:"Show where a rollout stands."`
+	Retry  rolloutRetryCmd  `cmd:"" help:"Try a held rollout's failed step again."`
+	Abort  rolloutAbortCmd  `cmd:"" help:"Give a rollout up before its first activation."`
+}
+
+const rolloutFields = `id number state tmrId quantity blocker errorCode steps { position state note } tmrGroup { name status quantity }`
+
+type rolloutView struct {
+	ID        string  `json:"id"`
+	Number    int     `json:"number"`
+	State     string  `json:"state"`
+	TMRID     int     `json:"tmrId"`
+	Quantity  int     `json:"quantity"`
+	Blocker   *string `json:"blocker"`
+	ErrorCode *string `json:"errorCode"`
+	Steps     []struct {
+		Position int    `json:"position"`
+		State    string `json:"state"`
+		Note     string `json:"note"`
+	} `json:"steps"`
+	TmrGroup struct {
+		Name     string `json:"name"`
+		Status   string `json:"status"`
+		Quantity int    `json:"quantity"`
+	} `json:"tmrGroup"`
+}
+
+func (r rolloutView) over() bool { return r.State == "DONE" || r.State == "ABORTED" }
+
+func (r rolloutView) line() string {
+	var steps []string
+	for _, s := range r.Steps {
+		steps = append(steps, fmt.Sprintf("%d %s", s.Position, strings.ToLower(s.State)))
+	}
+	line := fmt.Sprintf("rollout %d to TMR-ID #%d: %s [%s] %s", r.Number, r.TMRID, strings.ToLower(r.State), strings.Join(steps, ", "), r.TmrGroup.Status)
+	if r.Blocker != nil {
+		line += ": " + *r.Blocker
+	}
+	return line
+}
+
+type rolloutStartCmd struct {
+	apiFlags
+	Group string `arg:"" help:"The TMR group's id or virtual serial number."`
+	Key   string `help:"Idempotency key: the same key gives the same rollout."`
+	Wait  bool   `help:"Wait until it is done; show its progress on stderr. Exit status 1 when it is held or aborted."`
+}
+
+func (rolloutStartCmd) Help() string {
+	return `Examples:
+  quorate rollout start 131-4837572 --wait
+  quorate rollout start 131-4837572 --json`
+}
+
+func (c *rolloutStartCmd) Run(ctx context.Context, std streams) error {
+	input := map[string]any{"tmrGroup": c.Group}
+	if c.Key != "" {
+		input["idempotencyKey"] = c.Key
+	}
+	var out struct{ StartRollout struct{ Rollout rolloutView } }
+	err := c.query(ctx, `mutation($input: StartRolloutInput!) { startRollout(input: $input) { rollout { `+rolloutFields+` } } }`,
+		map[string]any{"input": input}, &out)
+	if err != nil {
+		return err
+	}
+	r := out.StartRollout.Rollout
+	if c.Wait {
+		if r, err = c.wait(ctx, r, std.err); err != nil {
+			return err
+		}
+	}
+	if err := printRollout(std.out, r, c.JSON); err != nil {
+		return err
+	}
+	if c.Wait && r.State != "DONE" {
+		return exitStatus(exitFailure)
+	}
+	return nil
+}
+
+func (c *rolloutStartCmd) wait(ctx context.Context, r rolloutView, progress io.Writer) (rolloutView, error) {
+	last := ""
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if line := r.line(); line != last {
+			fmt.Fprintln(progress, line)
+			last = line
+		}
+		if r.over() || r.State == "HELD" {
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-tick.C:
+		}
+		var err error
+		if r, err = c.rollout(ctx, r.ID); err != nil {
+			return r, err
+		}
+	}
+}
+
+func (f apiFlags) rollout(ctx context.Context, id string) (rolloutView, error) {
+	var out struct{ Node *rolloutView }
+	err := f.query(ctx, `query($id: ID!) { node(id: $id) { ... on Rollout { `+rolloutFields+` } } }`, map[string]any{"id": id}, &out)
+	if err == nil && (out.Node == nil || out.Node.ID == "") {
+		err = license.Errorf(license.CodeNotFound, "give the id that rollout start printed", "there is no rollout %q", id)
+	}
+	if err != nil {
+		return rolloutView{}, err
+	}
+	return *out.Node, nil
+}
+
+func printRollout(w io.Writer, r rolloutView, asJSON bool) error {
+	if asJSON {
+		return writeJSON(w, r)
+	}
+	_, err := fmt.Fprintf(w, "%s\n%s\n", r.ID, r.line())
+	return err
+}
+
+type rolloutStatusCmd struct {
+	apiFlags
+	ID string `arg:"" name:"id" help:"The rollout's id."`
+}
+
+func (c *rolloutStatusCmd) Run(ctx context.Context, std streams) error {
+	r, err := c.rollout(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	return printRollout(std.out, r, c.JSON)
+}
+
+type rolloutRetryCmd struct {
+	apiFlags
+	ID string `arg:"" name:"id" help:"The rollout's id."`
+}
+
+func (c *rolloutRetryCmd) Run(ctx context.Context, std streams) error {
+	return c.change(ctx, std.out, "retryRollout", c.ID)
+}
+
+type rolloutAbortCmd struct {
+	apiFlags
+	ID string `arg:"" name:"id" help:"The rollout's id."`
+}
+
+func (c *rolloutAbortCmd) Run(ctx context.Context, std streams) error {
+	return c.change(ctx, std.out, "abortRollout", c.ID)
+}
+
+func (f apiFlags) change(ctx context.Context, w io.Writer, mutation, id string) error {
+	var out struct{ Payload struct{ Rollout rolloutView } }
+	err := f.query(ctx, `mutation($id: ID!) { payload: `+mutation+`(input: {rollout: $id}) { rollout { `+rolloutFields+` } } }`,
+		map[string]any{"id": id}, &out)
+	if err != nil {
+		return err
+	}
+	return printRollout(w, out.Payload.Rollout, f.JSON)
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorate/quorate/internal/backend"
+	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/lease/memlease"
+	"github.com/quorate/quorate/internal/lease/redislease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/seal"
+)
+
+type serverCmd struct {
+	programFlags
+	Container string   `help:"The container's file." default:"container.qrc" env:"QUORATE_CONTAINER"`
+	Name      string   `help:"This server's name." default:"license-server" env:"QUORATE_NAME"`
+	TMR       bool     `help:"Be a backend of a TMR group: serve only the group's TMR servers." name:"tmr" env:"QUORATE_TMR"`
+	Pin       []string `help:"With --tmr: the pins of the group's TMR servers." env:"QUORATE_PINS"`
+	TokenKey  string   `help:"The key that handle tokens are signed with; created when it is not there." default:"token.key" env:"QUORATE_TOKEN_KEY"`
+}
+
+func (serverCmd) Help() string {
+	return `Examples:
+  quorate server --container container.qrc --listen 0.0.0.0:7400 --leases leases.db
+  quorate server --tmr --container container.qrc --listen 10.0.0.21:7500 \
+      --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)`
+}
+
+func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
+	key, err := rpc.LoadOrCreateKey(c.Key)
+	if err != nil {
+		return err
+	}
+	held, err := openContainer(c.Container)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if c.TMR {
+		f, err := startBackend(held, c.Listen, key, c.Pin, logger)
+		if err != nil {
+			return err
+		}
+		defer f.Stop()
+		if err := announce(std.out, c.JSON, map[string]string{"backend": f.URL(), "serial": held.Serial().String()},
+			fmt.Sprintf("backend with container %s serves TMR servers on %s", held.Serial(), f.URL())); err != nil {
+			return err
+		}
+		return f.Wait(ctx)
+	}
+	seed, err := readSeed(c.TokenKey, "token key", true)
+	if err != nil {
+		return err
+	}
+	store, err := openLeases(c.Leases, logger)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	shared := strings.HasPrefix(c.Leases, "redis")
+	s, err := startServer(serverConfig{
+		Name: c.Name, Container: held, Store: store, Shared: shared, Token: seal.NewSigner(seed),
+		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	if err := announce(std.out, c.JSON, map[string]string{"licenseServer": s.face.URL(), "serial": held.Serial().String()},
+		fmt.Sprintf("license server with container %s serves programs on %s", held.Serial(), s.face.URL())); err != nil {
+		return err
+	}
+	return s.face.Wait(ctx)
+}
+
+// startBackend serves a container to its group's TMR servers. The container
+// stays the caller's.
+func startBackend(held *container.Container, addr string, key *rpc.Key, pins []string, logger *slog.Logger) (*face, error) {
+	if len(pins) == 0 {
+		return nil, license.Errorf(license.CodeInvalidInput, "give --pin for both TMR servers, as quorate key tls prints it there", "a backend needs the pins of its TMR servers")
+	}
+	b, err := backend.New(backend.Config{Container: held, Pins: pins, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	return listen(addr, false, key, logger.With("backend", held.Serial().String()), handlers(b.Handler()), pins...)
+}
+
+type serverConfig struct {
+	Name       string
+	Container  *container.Container
+	Store      leaseStore
+	Shared     bool
+	Token      seal.Signer
+	Listen     string
+	Plain      bool
+	Key        *rpc.Key
+	Lease      time.Duration
+	AdminToken string
+	Logger     *slog.Logger
+}
+
+// plainServer is a running license server over one container.
+type plainServer struct {
+	server *licenseserver.Server
+	face   *face
+	stop   sync.Once
+}
+
+func startServer(c serverConfig) (*plainServer, error) {
+	log := c.Logger.With("container", c.Container.Serial().String())
+	server, err := licenseserver.New(licenseserver.Config{
+		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{},
+		Signer: c.Token, Shared: c.Shared, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	path, handler := server.Handler()
+	f, err := listen(c.Listen, c.Plain, c.Key, log, []route{{path, handler}, {"/quorate.v1.BackendService/", http.HandlerFunc(notABackend)}})
+	if err != nil {
+		return nil, err
+	}
+	s := &plainServer{server: server, face: f}
+	if err := server.Start(context.Background()); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// notABackend tells a TMR server that was pointed at a plain license server.
+func notABackend(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "this is a license server, not a backend: start it with --tmr", http.StatusNotFound)
+}
+
+// Stop ends the server. Stopping twice is safe.
+func (s *plainServer) Stop() {
+	s.stop.Do(func() {
+		s.server.Stop()
+		s.face.Stop()
+	})
+}
+
+// openLeases opens the lease store that a flag names.
+func openLeases(where string, logger *slog.Logger) (leaseStore, error) {
+	if !strings.HasPrefix(where, "redis://") && !strings.HasPrefix(where, "rediss://") {
+		return memlease.Open(where, memlease.Options{Logger: logger})
+	}
+	rdb, err := openRedis(where)
+	if err != nil {
+		return nil, err
+	}
+	store, err := redislease.Open(rdb, redislease.Options{Logger: logger})
+	if err != nil {
+		return nil, errors.Join(err, rdb.Close())
+	}
+	return ownedRedis{store, rdb}, nil
+}
+
+// ownedRedis closes the connection with the store.
+type ownedRedis struct {
+	leaseStore
+	rdb redis.UniversalClient
+}
+
+func (o ownedRedis) Close() error { return errors.Join(o.leaseStore.Close(), o.rdb.Close()) }
+
+// openRedis reads redis://HOST:PORT/N, or several nodes of a cluster by
+// ?addr=HOST:PORT.
+func openRedis(where string) (redis.UniversalClient, error) {
+	u, err := url.Parse(where)
+	if err == nil && u.Query().Has("addr") {
+		var o *redis.ClusterOptions
+		if o, err = redis.ParseClusterURL(where); err == nil {
+			return redis.NewClusterClient(o), nil
+		}
+	}
+	var o *redis.Options
+	if err == nil {
+		if o, err = redis.ParseURL(where); err == nil {
+			return redis.NewClient(o), nil
+		}
+	}
+	return nil, license.Errorf(license.CodeInvalidInput, "write it as redis://HOST:PORT/N", "the Redis address can't be read") // the cause may show the password
+}

@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/quorate/quorate/client"
+)
+
+// serverFlags name the license servers that a client tool talks to.
+type serverFlags struct {
+	Server []string      `help:"A license server's address: http://HOST:PORT or https://HOST:PORT?pin=sha256:…; several, or the virtual IP, for a TMR group." env:"QUORATE_SERVER" required:"" placeholder:"URL"`
+	Wait   time.Duration `help:"How long to keep trying when no server answers." default:"5s"`
+}
+
+func (f serverFlags) open(ctx context.Context, logger *slog.Logger, change func(*client.Config)) (*client.Client, error) {
+	cfg := client.Config{Servers: f.Server, Wait: f.Wait, Logger: logger}
+	if change != nil {
+		change(&cfg)
+	}
+	return client.Open(ctx, cfg)
+}
+
+type runCmd struct {
+	serverFlags
+	Product  string   `required:"" help:"FIRM:PRODUCT, for example 6000010:14."`
+	Features uint32   `help:"Bits of the feature map that must be there."`
+	Program  []string `arg:"" passthrough:"" help:"The program and its arguments."`
+}
+
+func (runCmd) Help() string {
+	return `The program starts only when a license was given, and is ended (SIGTERM, then
+SIGKILL after 10 s) when the license is lost. Its exit status is passed on.
+
+Example:
+  quorate run --server http://licenses:7400 --product 6000010:14 -- chartproc data.csv`
+}
+
+const killAfter = 10 * time.Second
+
+func (c *runCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
+	program := c.Program
+	if len(program) > 0 && program[0] == "--" {
+		program = program[1:]
+	}
+	if len(program) == 0 {
+		return errors.New("name the program to run after --")
+	}
+	path, err := exec.LookPath(program[0])
+	if err != nil {
+		return fmt.Errorf("the program can't be run: %w", err)
+	}
+	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) { cfg.Application = program[0] })
+	if err != nil {
+		return err
+	}
+	defer sdk.Close()
+	var opts []client.Option
+	if c.Features != 0 {
+		opts = append(opts, client.WithFeatures(c.Features))
+	}
+	h, err := sdk.Access(ctx, c.Product, opts...)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(path, program[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.in, std.out, std.err
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	lost := h.Done()
+	var kill <-chan time.Time
+	var lostErr error
+	for {
+		select {
+		case err := <-ended:
+			if lostErr != nil {
+				return lostErr
+			}
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+					return exitStatus(128 + int(s.Signal()))
+				}
+				return exitStatus(exit.ExitCode())
+			}
+			return err
+		case s := <-signals:
+			_ = cmd.Process.Signal(s)
+		case <-lost:
+			lost, lostErr = nil, h.Err()
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			kill = time.After(killAfter)
+		case <-kill:
+			_ = cmd.Process.Kill()
+		}
+	}
+}
+
+// quiet leaves a program's terminal to the program, unless details are wanted.
+func quiet(l *slog.Logger) *slog.Logger {
+	if l.Enabled(context.Background(), slog.LevelDebug) {
+		return l
+	}
+	return nil
+}
+
+type lsCmd struct {
+	serverFlags
+	Product string `help:"Only this product."`
+	JSON    bool   `help:"Write JSON." name:"json"`
+}
+
+func (lsCmd) Help() string {
+	return `Examples:
+  quorate ls --server http://licenses:7400
+  quorate ls --server http://licenses:7400 --product 6000010:14 --json`
+}
+
+func (c *lsCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
+	sdk, err := c.open(ctx, quiet(logger), nil)
+	if err != nil {
+		return err
+	}
+	defer sdk.Close()
+	licenses, err := sdk.Licenses(ctx)
+	if err != nil {
+		return err
+	}
+	handles, err := sdk.Handles(ctx)
+	if err != nil {
+		return err
+	}
+	if c.Product != "" {
+		licenses = slices.DeleteFunc(licenses, func(l client.License) bool { return l.Product != c.Product })
+		handles = slices.DeleteFunc(handles, func(h client.Allocation) bool { return h.Product != c.Product })
+	}
+	if c.JSON {
+		return writeJSON(std.out, listing(licenses, handles))
+	}
+	return printListing(std.out, licenses, handles)
+}
+
+type listedLicense struct {
+	Product    string            `json:"product"`
+	Name       string            `json:"name"`
+	Container  string            `json:"container"`
+	FeatureMap uint32            `json:"featureMap"`
+	Usable     bool              `json:"usable"`
+	WhyNot     string            `json:"whyNot,omitempty"`
+	Total      uint32            `json:"total"`
+	Free       uint32            `json:"free"`
+	Taken      map[string]uint32 `json:"taken"`
+	Expiration *time.Time        `json:"expiration,omitempty"`
+	TMRID      uint32            `json:"tmrId,omitempty"`
+	Status     string            `json:"status,omitempty"`
+	Handles    []listedHandle    `json:"handles"`
+}
+
+type listedHandle struct {
+	ID          string    `json:"id"`
+	Client      string    `json:"client"`
+	User        string    `json:"user"`
+	Process     uint32    `json:"process"`
+	Application string    `json:"application"`
+	Mode        string    `json:"mode"`
+	Seat        uint32    `json:"seat"`
+	Accesses    uint32    `json:"accesses"`
+	FirstAccess time.Time `json:"firstAccess"`
+	LastAccess  time.Time `json:"lastAccess"`
+	RemainingMS int64     `json:"remainingMs"`
+}
+
+func listing(licenses []client.License, handles []client.Allocation) []listedLicense {
+	out := make([]listedLicense, 0, len(licenses))
+	for _, l := range licenses {
+		v := listedLicense{
+			Product: l.Product, Name: l.Name, Container: l.Container, FeatureMap: l.FeatureMap,
+			Usable: l.Usable, WhyNot: string(l.WhyNot), Total: l.Total, Free: l.Free,
+			Taken: map[string]uint32{}, TMRID: l.TMRID, Status: l.Status, Handles: []listedHandle{},
+		}
+		for m, n := range l.Taken {
+			v.Taken[string(m)] = n
+		}
+		if !l.Expiration.IsZero() {
+			v.Expiration = &l.Expiration
+		}
+		for _, h := range handles {
+			if h.Product == l.Product {
+				v.Handles = append(v.Handles, listedHandle{
+					ID: h.ID, Client: h.Address, User: h.User, Process: h.Process, Application: h.Application,
+					Mode: string(h.Mode), Seat: h.Seat, Accesses: h.Accesses,
+					FirstAccess: h.FirstAccess, LastAccess: h.LastAccess, RemainingMS: h.Remaining.Milliseconds(),
+				})
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func printListing(w io.Writer, licenses []client.License, handles []client.Allocation) error {
+	if len(licenses) == 0 {
+		_, err := fmt.Fprintln(w, "no licenses here")
+		return err
+	}
+	for i, l := range licenses {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		line := fmt.Sprintf("%s  %s  in %s: %d of %d free", l.Product, l.Name, l.Container, l.Free, l.Total)
+		if l.Status != "" {
+			line += "  " + l.Status
+		}
+		if !l.Usable {
+			line += fmt.Sprintf("  not usable: %s", l.WhyNot)
+		}
+		fmt.Fprintln(w, line)
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		rows := 0
+		for _, h := range handles {
+			if h.Product != l.Product {
+				continue
+			}
+			if rows++; rows == 1 {
+				fmt.Fprintln(table, "  HANDLE\tCLIENT\tUSER\tPROGRAM\tMODE\tSEAT\tSINCE\tENDS IN")
+			}
+			fmt.Fprintf(table, "  %s\t%s\t%s\t%s %d\t%s\t%s\t%s\t%s\n", h.ID, h.Address, h.User, h.Application, h.Process,
+				strings.ToLower(strings.ReplaceAll(string(h.Mode), "_", " ")), strconv.FormatUint(uint64(h.Seat), 10),
+				h.FirstAccess.Local().Format(time.DateTime), h.Remaining.Round(time.Second))
+		}
+		if err := table.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type releaseCmd struct {
+	serverFlags
+	Product    string `arg:"" help:"FIRM:PRODUCT, for example 6000010:14."`
+	Handle     string `arg:"" help:"The handle's id, as quorate ls shows it."`
+	AdminToken string `help:"The license server's administrator token; not needed on its own machine unless it has one." env:"QUORATE_ADMIN_TOKEN"`
+	By         string `help:"Who removes it, for the history." env:"USER"`
+}
+
+func (releaseCmd) Help() string {
+	return `The seat is free at once, and the program gets a clear error at its next call.
+
+Example:
+  quorate release --server http://licenses:7400 6000010:14 0199a1c2-…`
+}
+
+func (c *releaseCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
+	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) { cfg.AdminToken = c.AdminToken })
+	if err != nil {
+		return err
+	}
+	defer sdk.Close()
+	if err := sdk.Remove(ctx, c.Product, c.Handle, c.By); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.out, "removed %s\n", c.Handle)
+	return err
+}
