@@ -14,10 +14,12 @@ import (
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/quorate/quorate/internal/platform"
 )
 
 // Job is what is enqueued: a kind, and arguments that are stored as JSON.
-type Job interface{ Kind() string }
+type Job = platform.Job
 
 // Queue keeps durable jobs in the application's database.
 type Queue interface {

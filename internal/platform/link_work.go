@@ -1,0 +1,110 @@
+package platform
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/work"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// LinkWork is something that a TMR server has to do. Which fields have a
+// meaning depends on Kind.
+type LinkWork struct {
+	ID   string            `json:"-"`
+	Kind property.WorkKind `json:"-"`
+
+	Nonce    []byte          `json:"nonce,omitempty"`    // collect, guard
+	Position int             `json:"position,omitempty"` // guard, activate, verify
+	Updates  []BackendUpdate `json:"updates,omitempty"`  // stage: three; activate: one
+	Expect   []Expected      `json:"expect,omitempty"`   // verify
+	Settle   time.Duration   `json:"settle,omitempty"`   // verify
+	Product  license.Product `json:"product,omitzero"`   // remove
+	Handle   string          `json:"handle,omitempty"`   // remove
+	By       string          `json:"by,omitempty"`       // remove
+}
+
+// BackendUpdate is the update for one backend.
+type BackendUpdate struct {
+	Position int    `json:"position"`
+	Update   []byte `json:"update"`
+	Digest   []byte `json:"digest"`
+}
+
+// Expected is what a backend has to serve for a product.
+type Expected struct {
+	Product license.Product `json:"product"`
+	TMRID   uint32          `json:"tmrId"`
+}
+
+// addWork makes a work item for a group's leading server, in tx. The same key
+// is the same work: where it is there already, nothing happens.
+func (p *Platform) addWork(ctx context.Context, tx *store.Tx, group *ent.TmrGroup, rolloutID *string, key string, w LinkWork) (*ent.Work, error) {
+	payload, err := json.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	row, err := tx.Work.Query().Where(work.Key(key)).Only(ctx)
+	if err == nil || !ent.IsNotFound(err) {
+		return row, err
+	}
+	row, err = tx.Work.Create().
+		SetVendorID(group.VendorID).SetNillableCustomerID(group.CustomerID).
+		SetTmrGroupID(group.ID).SetNillableRolloutID(rolloutID).
+		SetKey(key).SetKind(w.Kind).SetPayload(payload).Save(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.publish(ctx, tx, event.Work, group.ID)
+	return row, nil
+}
+
+func linkWork(row *ent.Work) (LinkWork, error) {
+	var w LinkWork
+	if err := json.Unmarshal(row.Payload, &w); err != nil {
+		return LinkWork{}, fmt.Errorf("the work item %s can't be read: %w", row.ID, err)
+	}
+	w.ID, w.Kind = row.ID, row.Kind
+	return w, nil
+}
+
+// LinkReport is what came of a work item.
+type LinkReport struct {
+	WorkID string `json:"-"`
+	// Failed is set when it could not be done.
+	Failed *license.Error `json:"-"`
+
+	Fingerprints []BackendBytes `json:"fingerprints,omitempty"` // of collect
+	Statements   []BackendBytes `json:"statements,omitempty"`   // of guard
+	Receipt      []byte         `json:"receipt,omitempty"`      // of activate
+}
+
+// BackendBytes is what one backend signed.
+type BackendBytes struct {
+	Position int    `json:"position"`
+	Data     []byte `json:"data"`
+}
+
+// of gives what the backend at a position signed. More than one entry for a
+// position counts as none, so that nobody can choose which one is looked at.
+func of(all []BackendBytes, position int) ([]byte, error) {
+	var found []byte
+	n := 0
+	for _, b := range all {
+		if b.Position == position {
+			found = b.Data
+			n++
+		}
+	}
+	if n != 1 || len(found) == 0 {
+		return nil, license.Errorf(license.CodeBackendAbsent, "bring it up, then retry the rollout",
+			"backend %d gave no answer", position)
+	}
+	return found, nil
+}

@@ -1,0 +1,244 @@
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/container"
+	entrollout "github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/work"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rollout"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// AdvanceRollout is the job that takes a rollout as far as it goes.
+type AdvanceRollout struct {
+	Rollout string `json:"rollout"`
+}
+
+// Kind names the job in the queue.
+func (AdvanceRollout) Kind() string { return "advance_rollout" }
+
+// AfterState is told of each state of a rollout that a worker comes to, once
+// it is stored and before its effect is caused.
+type AfterState func(ctx context.Context, s rollout.State)
+
+// AdvanceRollout takes a rollout as far as it goes without waiting: it turns
+// results of work into events, does what is the platform's own to do, and makes
+// the work items that are due. It may be called at any time, by any number of
+// workers and again after one was killed: each step is one transaction that
+// reads the row under a lock, and a worker that another one has taken over from
+// finds a newer epoch and stops. after may be nil.
+func (p *Platform) AdvanceRollout(ctx context.Context, id string, after AfterState) error {
+	ctx = system(ctx, "rollout")
+	row, err := p.store.Client().Rollout.Get(ctx, id)
+	if err != nil {
+		return notFound(err, "rollout", id)
+	}
+	s, err := rolloutState(row)
+	if err != nil {
+		return err
+	}
+	if after != nil {
+		after(ctx, s)
+	}
+	w := &rolloutWorker{platform: p, id: id}
+	for {
+		before := s.Sequence
+		more, err := w.step(ctx, &s)
+		if errors.Is(err, &license.Error{Code: license.CodeRolloutSuperseded}) {
+			p.log.DebugContext(ctx, "another worker goes on with the rollout", "rollout", id)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("advance the rollout %s in %s: %w", id, s.Phase, err)
+		}
+		if s.Sequence != before {
+			p.log.InfoContext(ctx, "rollout", "rollout", id, "state", s.Phase, "backend", s.Backend, "sequence", s.Sequence)
+			if after != nil {
+				after(ctx, s)
+			}
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+// UnfinishedRollouts are those that a worker may have something to do for.
+func (p *Platform) UnfinishedRollouts(ctx context.Context) ([]string, error) {
+	return p.store.Client().Rollout.Query().
+		Where(entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted, property.RolloutHeld)).
+		Order(ent.Asc(entrollout.FieldID)).Limit(1000).IDs(system(ctx, "rollout"))
+}
+
+// rolloutWorker is one worker's go at one rollout.
+type rolloutWorker struct {
+	platform *Platform
+	id       string
+	epoch    uint64 // 0 until it has written
+}
+
+// step does one transaction. It says whether there may be more to do at once,
+// and leaves the rollout's state in s.
+func (w *rolloutWorker) step(ctx context.Context, s *rollout.State) (more bool, err error) {
+	err = w.platform.store.WithTx(ctx, func(tx *store.Tx) error {
+		row, err := tx.Rollout.Query().Where(entrollout.ID(w.id), lockedRollout).Only(ctx)
+		if err != nil {
+			return err
+		}
+		if w.epoch != 0 && row.Epoch != w.epoch {
+			return license.Errorf(license.CodeRolloutSuperseded, "", "another worker has taken the rollout over")
+		}
+		if *s, err = rolloutState(row); err != nil {
+			return err
+		}
+		e, prepared, err := w.due(ctx, tx, row, *s)
+		if err != nil {
+			return err
+		}
+		n := *s
+		if e != nil {
+			if n, err = rollout.Next(*s, e); err != nil {
+				return err
+			}
+		}
+		if more = prepared || n.Sequence != s.Sequence; !more {
+			return nil
+		}
+		if w.epoch == 0 {
+			w.epoch = row.Epoch + 1
+		}
+		*s = n
+		_, err = w.platform.saveRollout(ctx, tx, row, n, w.epoch, nil)
+		return err
+	})
+	if err != nil {
+		more = false
+	}
+	return more, err
+}
+
+// due causes the effect that is due, and gives the event that came of it: nil
+// when it has to be waited for. prepared says that something was written down
+// which the next step goes on with.
+func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State) (e rollout.Event, prepared bool, err error) {
+	if s.Phase == rollout.Queued {
+		e, err := w.turn(ctx, tx, row)
+		return e, false, err
+	}
+	a, ok := rollout.Pending(s)
+	if !ok {
+		return nil, false, nil
+	}
+	g, err := w.group(ctx, tx, row)
+	if err != nil {
+		return nil, false, err
+	}
+	switch a.Kind {
+	case rollout.AwaitView:
+		return viewed(g.row), false, nil
+	case rollout.Issue:
+		digests, prepared, err := w.issue(ctx, tx, row, s, g)
+		if err != nil {
+			e, err := failed(a, err)
+			return e, false, err
+		}
+		if prepared {
+			return nil, true, nil
+		}
+		return rollout.Issued{At: now(), Key: a.Key, Updates: digests}, false, nil
+	}
+	item, err := tx.Work.Query().Where(work.Key(row.ID + "/" + a.Key)).Only(ctx)
+	if ent.IsNotFound(err) {
+		e, err := w.ask(ctx, tx, row, s, a, g)
+		return e, false, err
+	}
+	if err != nil || item.State == property.WorkPending {
+		return nil, false, err
+	}
+	e, err = w.answer(ctx, tx, row, s, a, g, item)
+	if err != nil {
+		e, err = failed(a, err)
+	}
+	return e, false, err
+}
+
+// turn starts a queued rollout when no other one of the group is running and
+// it is the oldest one queued.
+func (w *rolloutWorker) turn(ctx context.Context, tx *store.Tx, row *ent.Rollout) (rollout.Event, error) {
+	if _, err := tx.TmrGroup.Query().Where(tmrgroup.ID(row.TmrGroupID), lockedGroup).Only(ctx); err != nil {
+		return nil, err
+	}
+	busy, err := tx.Rollout.Query().Where(entrollout.TmrGroupID(row.TmrGroupID), entrollout.Running(true)).Exist(ctx)
+	if err != nil || busy {
+		return nil, err
+	}
+	first, err := queuedRollout(ctx, tx, row.TmrGroupID)
+	if err != nil || first == nil || first.ID != row.ID {
+		return nil, err
+	}
+	terms, err := rolloutTerms(ctx, tx, row)
+	if err != nil {
+		return nil, err
+	}
+	return rollout.Started{At: now(), Terms: terms}, nil
+}
+
+// failed makes the event of an error that has a code, and so a reason that a
+// person can do something about. Any other error is the platform's own trouble:
+// the job is tried again.
+func failed(a rollout.Action, err error) (rollout.Event, error) {
+	if license.CodeOf(err) == license.CodeInternal {
+		return nil, err
+	}
+	var e *license.Error
+	errors.As(err, &e)
+	return rollout.Failed{At: now(), Key: a.Key, Code: e.Code, Message: e.Error()}, nil
+}
+
+// rolloutGroup is a TMR group with its three containers by position.
+type rolloutGroup struct {
+	row        *ent.TmrGroup
+	containers [license.Backends]*ent.Container
+}
+
+func (w *rolloutWorker) group(ctx context.Context, tx *store.Tx, row *ent.Rollout) (rolloutGroup, error) {
+	var g rolloutGroup
+	var err error
+	if g.row, err = tx.TmrGroup.Get(ctx, row.TmrGroupID); err != nil {
+		return g, err
+	}
+	all, err := tx.Container.Query().Where(container.TmrGroupID(row.TmrGroupID), container.PositionNotNil()).
+		WithCounters(func(q *ent.FirmCounterQuery) { q.WithFirm() }).All(ctx)
+	if err != nil {
+		return g, err
+	}
+	for _, c := range all {
+		g.containers[*c.Position-1] = c
+	}
+	for i, c := range g.containers {
+		if c == nil {
+			return g, fmt.Errorf("the group %s has no container at position %d", g.row.ID, i+1)
+		}
+	}
+	return g, nil
+}
+
+// viewed is the latest view of the group as an event.
+func viewed(g *ent.TmrGroup) rollout.Event {
+	var shown []license.License
+	for _, l := range g.Licenses {
+		product, err := license.ParseProduct(l.Product)
+		if err != nil || !l.InForce || !l.Unanimous || l.TmrID == nil {
+			continue
+		}
+		shown = append(shown, license.License{Product: product, Options: license.Options{TMRID: uint32(*l.TmrID)}})
+	}
+	return rollout.Viewed{At: now(), Unanimous: shown}
+}

@@ -1,0 +1,383 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rollout"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/store"
+)
+
+const nonceSize = 32
+
+// ask makes the work item for an action that a TMR server carries out.
+func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g rolloutGroup) (rollout.Event, error) {
+	item := LinkWork{Position: a.Backend}
+	switch a.Kind {
+	case rollout.Collect:
+		item.Kind = property.WorkCollect
+		item.Nonce = newNonce()
+	case rollout.Stage:
+		item.Kind = property.WorkStage
+		for position := 1; position <= license.Backends; position++ {
+			u, err := backendUpdate(ctx, tx, row, g, position)
+			if err != nil {
+				return nil, err
+			}
+			item.Updates = append(item.Updates, u)
+		}
+	case rollout.AskOthers:
+		item.Kind = property.WorkGuard
+		item.Nonce = newNonce()
+	case rollout.Activate:
+		item.Kind = property.WorkActivate
+		u, err := backendUpdate(ctx, tx, row, g, a.Backend)
+		if err != nil {
+			return nil, err
+		}
+		item.Updates = []BackendUpdate{u}
+	case rollout.Verify:
+		item.Kind = property.WorkVerify
+		item.Settle = w.platform.settle
+		for _, l := range s.Terms {
+			item.Expect = append(item.Expect, Expected{Product: l.Product, TMRID: l.Options.TMRID})
+		}
+	default:
+		return nil, fmt.Errorf("nobody does %s", a.Kind)
+	}
+	_, err := w.platform.addWork(ctx, tx, g.row, &row.ID, row.ID+"/"+a.Key, item)
+	return nil, err
+}
+
+func newNonce() []byte {
+	n := make([]byte, nonceSize)
+	_, _ = rand.Read(n) // never fails
+	return n
+}
+
+func backendUpdate(ctx context.Context, tx *store.Tx, row *ent.Rollout, g rolloutGroup, position int) (BackendUpdate, error) {
+	u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(g.containers[position-1].ID)).Only(ctx)
+	if err != nil {
+		return BackendUpdate{}, fmt.Errorf("find the update for backend %d: %w", position, err)
+	}
+	return BackendUpdate{Position: position, Update: u.Bytes, Digest: u.Digest}, nil
+}
+
+// answer turns a reported work item into the event that it amounts to. Nothing
+// in it is believed but what a container has signed.
+func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g rolloutGroup, item *ent.Work) (rollout.Event, error) {
+	if item.State == property.WorkFailed {
+		return rollout.Failed{At: now(), Key: a.Key, Code: license.Code(item.ErrorCode), Message: item.ErrorMessage}, nil
+	}
+	asked, err := linkWork(item)
+	if err != nil {
+		return nil, err
+	}
+	var report LinkReport
+	if len(item.Result) > 0 {
+		if err := json.Unmarshal(item.Result, &report); err != nil {
+			return nil, fmt.Errorf("the result of %s can't be read: %w", item.ID, err)
+		}
+	}
+	switch a.Kind {
+	case rollout.Collect:
+		found, err := w.collected(ctx, tx, row, s, g, asked, report)
+		return rollout.Collected{At: now(), Key: a.Key, Found: found}, err
+	case rollout.Stage:
+		return rollout.Staged{At: now(), Key: a.Key}, nil
+	case rollout.AskOthers:
+		others, err := stated(a.Backend, g, asked, report)
+		return rollout.Guarded{At: now(), Key: a.Key, Others: others}, err
+	case rollout.Activate:
+		digest, err := w.activated(ctx, tx, row, s, a.Backend, g, report)
+		return rollout.Activated{At: now(), Key: a.Key, Update: digest}, err
+	case rollout.Verify:
+		return rollout.Verified{At: now(), Key: a.Key}, nil
+	}
+	return nil, fmt.Errorf("nobody answers %s", a.Kind)
+}
+
+// collected checks three fingerprints against what is recorded. One that says
+// anything else puts its container under suspicion.
+func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g rolloutGroup, asked LinkWork, r LinkReport) (found [license.Backends]rollout.Found, err error) {
+	root, err := w.platform.rootKey(ctx, tx)
+	if err != nil {
+		return found, err
+	}
+	for i, c := range g.containers {
+		signed, err := of(r.Fingerprints, i+1)
+		if err != nil {
+			return found, err
+		}
+		f, err := seal.OpenFingerprint(signed)
+		if err != nil {
+			return found, err
+		}
+		if !bytes.Equal(f.Nonce, asked.Nonce) {
+			return found, license.Errorf(license.CodeFingerprintForged, "retry the rollout",
+				"the fingerprint of backend %d answers another request", i+1)
+		}
+		if reason := suspicion(f, c, root); reason != "" {
+			return found, w.suspect(ctx, tx, row, c, reason)
+		}
+		state := firmState(f, license.FirmCode(row.Firm))
+		found[i] = rollout.Found{Serial: f.Serial, Number: state.Counter, Previous: state.Digest, Licenses: f.Licenses}
+	}
+	return found, comparable3(found, s.Terms)
+}
+
+// suspicion says in which way a fingerprint is not that of the recorded
+// container in its recorded state; "" when it is.
+func suspicion(f seal.Fingerprint, c *ent.Container, root ed25519.PublicKey) string {
+	recorded := map[license.FirmCode]seal.FirmState{}
+	for _, n := range c.Edges.Counters {
+		s := seal.FirmState{Firm: license.FirmCode(n.Edges.Firm.Code), Counter: n.Counter}
+		copy(s.Digest[:], n.Digest)
+		if s.Counter > 0 {
+			recorded[s.Firm] = s
+		}
+	}
+	switch {
+	case f.Serial.String() != c.Serial:
+		return "it answers as " + f.Serial.String()
+	case !bytes.Equal(f.ActivationID[:], c.ActivationID):
+		return "it has another activation id"
+	case !bytes.Equal(f.Identity.Sign, c.SignKey) || !bytes.Equal(f.Identity.Seal, c.SealKey):
+		return "its keys are not the recorded ones"
+	case !root.Equal(f.Root):
+		return "it trusts another platform"
+	}
+	for _, s := range f.Firms {
+		r := recorded[s.Firm]
+		delete(recorded, s.Firm)
+		if s.Counter != r.Counter {
+			return fmt.Sprintf("its update counter for firm %d is %d, recorded is %d", s.Firm, s.Counter, r.Counter)
+		}
+		if s.Digest != r.Digest {
+			return fmt.Sprintf("its update %d for firm %d is not the one that was issued", s.Counter, s.Firm)
+		}
+	}
+	for code, r := range recorded {
+		return fmt.Sprintf("its update counter for firm %d is 0, recorded is %d", code, r.Counter)
+	}
+	return ""
+}
+
+// suspect flags a container for a person to look at, and gives the error that
+// holds the rollout.
+func (w *rolloutWorker) suspect(ctx context.Context, tx *store.Tx, row *ent.Rollout, c *ent.Container, reason string) error {
+	if err := tx.Container.UpdateOne(c).SetManipulationSuspected(true).Exec(ctx); err != nil {
+		return err
+	}
+	if err := audit(ctx, tx, row.VendorID, "container.suspect", c.ID,
+		map[string]any{"manipulationSuspected": c.ManipulationSuspected},
+		map[string]any{"manipulationSuspected": true, "reason": reason, "rollout": row.ID}); err != nil {
+		return err
+	}
+	return license.Errorf(license.CodeManipulation,
+		"find out whether the container was copied or restored from a backup, then retry the rollout or replace the container",
+		"the state of container %s is not the recorded one: %s", c.Serial, reason)
+}
+
+func firmState(f seal.Fingerprint, code license.FirmCode) seal.FirmState {
+	for _, s := range f.Firms {
+		if s.Firm == code {
+			return s
+		}
+	}
+	return seal.FirmState{Firm: code}
+}
+
+// comparable3 says whether the three hold the same terms of each product that
+// changes, below the TMR-ID that it gets: else the update's predecessor would
+// not be the same for all.
+func comparable3(found [license.Backends]rollout.Found, terms []license.License) error {
+	for _, l := range terms {
+		var first *license.Options
+		for i, f := range found {
+			var here *license.Options
+			for _, h := range f.Licenses {
+				if h.Product == l.Product {
+					here = &h.Options
+				}
+			}
+			switch {
+			case here != nil && here.TMRID >= l.Options.TMRID:
+				return license.Errorf(license.CodeConflict, "have the vendor's operator raise the group's next TMR-ID",
+					"container %s holds %s #%d already, which is not below #%d", f.Serial, l.Product, here.TMRID, l.Options.TMRID)
+			case i == 0:
+				first = here
+			case (here == nil) != (first == nil), here != nil && !here.Equal(*first):
+				return license.Errorf(license.CodeConflict, "have the vendor's operator look at the containers",
+					"the containers hold different terms of %s", l.Product)
+			}
+		}
+	}
+	return nil
+}
+
+// stated reads the statements of the other two backends.
+func stated(backend int, g rolloutGroup, asked LinkWork, r LinkReport) (others [license.Backends][]license.Held, err error) {
+	for i, c := range g.containers {
+		if i+1 == backend {
+			continue
+		}
+		signed, err := of(r.Statements, i+1)
+		if err != nil {
+			return others, err
+		}
+		s, err := seal.OpenStatement(signed, ed25519.PublicKey(c.SignKey))
+		if err != nil {
+			return others, err
+		}
+		if s.Serial.String() != c.Serial || !bytes.Equal(s.Nonce, asked.Nonce) {
+			return others, license.Errorf(license.CodeGuardRefused, "retry the rollout",
+				"the statement of backend %d answers another request", i+1)
+		}
+		others[i] = s.Licenses
+	}
+	return others, nil
+}
+
+// activated verifies a receipt, stores it, and counts the container's firm
+// update counter on.
+func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, backend int, g rolloutGroup, r LinkReport) (rollout.Digest, error) {
+	c := g.containers[backend-1]
+	if len(r.Receipt) == 0 {
+		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout", "backend %d gave no receipt", backend)
+	}
+	receipt, err := seal.OpenReceipt(r.Receipt, ed25519.PublicKey(c.SignKey))
+	if err != nil {
+		return rollout.Digest{}, err
+	}
+	if receipt.Serial.String() != c.Serial || receipt.Firm != license.FirmCode(row.Firm) || receipt.Number != s.Number(backend) {
+		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout",
+			"the receipt of backend %d is for another update", backend)
+	}
+	digest := rollout.Digest(receipt.Update)
+	if digest != s.Steps[backend-1].Update {
+		return digest, nil // the state machine holds the rollout
+	}
+	u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
+	if err != nil {
+		return digest, err
+	}
+	if err := tx.Update.UpdateOne(u).SetReceipt(r.Receipt).Exec(ctx); err != nil {
+		return digest, err
+	}
+	n, err := tx.FirmCounter.Update().Where(firmcounter.ContainerID(c.ID), firmcounter.FirmID(u.FirmID)).
+		SetCounter(receipt.Number).SetDigest(digest[:]).Save(ctx)
+	if err != nil || n == 1 {
+		return digest, err
+	}
+	return digest, tx.FirmCounter.Create().SetVendorID(c.VendorID).SetNillableCustomerID(c.CustomerID).
+		SetContainerID(c.ID).SetFirmID(u.FirmID).SetCounter(receipt.Number).SetDigest(digest[:]).Exec(ctx)
+}
+
+// issue makes the three updates in two steps, so that what is signed is
+// recorded before it is signed: the first seals them and stores the bytes to be
+// signed, the second signs just these.
+func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g rolloutGroup) (digests [license.Backends]rollout.Digest, prepared bool, err error) {
+	f, err := tx.Firm.Query().Where(firm.Code(row.Firm)).WithProducts().Only(ctx)
+	if err != nil {
+		return digests, false, err
+	}
+	updates, err := tx.Update.Query().Where(update.RolloutID(row.ID)).All(ctx)
+	if err != nil {
+		return digests, false, err
+	}
+	if len(updates) == 0 {
+		return digests, true, w.prepare(ctx, tx, row, s, g, f)
+	}
+	signer, err := w.platform.firmSigner(ctx, f)
+	if err != nil {
+		return digests, false, err
+	}
+	for i, c := range g.containers {
+		for _, u := range updates {
+			if u.ContainerID != c.ID {
+				continue
+			}
+			signed, err := seal.SignUpdate(signer, u.Content)
+			if err != nil {
+				return digests, false, err
+			}
+			digests[i] = seal.Digest(signed)
+			if err := tx.Update.UpdateOne(u).SetBytes(signed).SetDigest(digests[i][:]).Exec(ctx); err != nil {
+				return digests, false, err
+			}
+		}
+		if digests[i] == (rollout.Digest{}) {
+			return digests, false, errors.New("an update is missing")
+		}
+	}
+	return digests, false, nil
+}
+
+func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g rolloutGroup, f *ent.Firm) error {
+	group, err := sealedGroup(g)
+	if err != nil {
+		return err
+	}
+	secrets := map[license.ProductCode][]byte{}
+	for _, product := range f.Edges.Products {
+		for _, l := range s.Terms {
+			if l.Product.Code == license.ProductCode(product.Code) {
+				if secrets[l.Product.Code], err = w.platform.productSecret(ctx, product); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for i, c := range g.containers {
+		payload := seal.Payload{Group: group}
+		for _, h := range s.Brings(i + 1) {
+			payload.Set = append(payload.Set, seal.Grant{License: h, ProductKey: secrets[h.Product.Code]})
+		}
+		step := s.Steps[i]
+		to := seal.PublicIdentity{Sign: ed25519.PublicKey(c.SignKey), Seal: c.SealKey}
+		content, err := seal.PrepareUpdate(f.Cert, to, seal.UpdateHeader{
+			Firm: license.FirmCode(f.Code), Serial: step.Found.Serial, Identity: to.Digest(),
+			Number: s.Number(i + 1), Previous: step.Found.Previous, IssuedAt: now(),
+		}, payload)
+		if err != nil {
+			return err
+		}
+		if err := tx.Update.Create().SetVendorID(row.VendorID).SetNillableCustomerID(row.CustomerID).
+			SetRolloutID(row.ID).SetContainerID(c.ID).SetFirmID(f.ID).SetNumber(s.Number(i + 1)).
+			SetPrevious(step.Found.Previous[:]).SetContent(content).SetTmrID(row.TmrID).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sealedGroup is what the containers are told of their group.
+func sealedGroup(g rolloutGroup) (*seal.Group, error) {
+	virtual, err := license.ParseSerial(g.row.VirtualSerial)
+	if err != nil {
+		return nil, err
+	}
+	out := &seal.Group{Virtual: virtual, TokenKey: ed25519.PublicKey(g.row.TokenKey)}
+	copy(out.ActivationID[:], g.row.ActivationID)
+	for i, c := range g.containers {
+		serial, err := license.ParseSerial(c.Serial)
+		if err != nil {
+			return nil, err
+		}
+		out.Members[i] = seal.Member{Serial: serial, Key: ed25519.PublicKey(c.SignKey)}
+	}
+	return out, nil
+}

@@ -1,0 +1,50 @@
+package workers
+
+import (
+	"context"
+	"errors"
+
+	"github.com/riverqueue/river"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+)
+
+// Rollouts are the use cases behind the job kind platform.AdvanceRollout.
+type Rollouts interface {
+	AdvanceRollout(ctx context.Context, id string, after platform.AfterState) error
+	UnfinishedRollouts(ctx context.Context) ([]string, error)
+}
+
+// Register has q run the jobs that take rollouts forward, and look for rollouts
+// whose job died with its process. after is told of each state that a worker
+// comes to; nil outside of tests. Call it once, before Start.
+func (q *River) Register(r Rollouts, after platform.AfterState) {
+	w := &advanceRollout{rollouts: r, after: after}
+	river.AddWorker(q.kinds, w)
+	q.sweep = w.sweep
+}
+
+type advanceRollout struct {
+	river.WorkerDefaults[platform.AdvanceRollout]
+	rollouts Rollouts
+	after    platform.AfterState
+}
+
+// Work takes the job's rollout as far as it goes. A rollout that is no longer
+// there is nothing to try again for.
+func (w *advanceRollout) Work(ctx context.Context, job *river.Job[platform.AdvanceRollout]) error {
+	err := w.rollouts.AdvanceRollout(ctx, job.Args.Rollout, w.after)
+	if license.CodeOf(err) == license.CodeNotFound {
+		return river.JobCancel(err)
+	}
+	return err
+}
+
+func (w *advanceRollout) sweep(ctx context.Context) error {
+	ids, err := w.rollouts.UnfinishedRollouts(ctx)
+	for _, id := range ids {
+		err = errors.Join(err, w.rollouts.AdvanceRollout(ctx, id, w.after))
+	}
+	return err
+}
