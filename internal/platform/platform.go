@@ -24,8 +24,8 @@ type Jobs interface {
 	EnqueueTx(ctx context.Context, tx *sql.Tx, job Job) error
 }
 
-// Config is what a Platform is made of. All fields but Logger and Passwords
-// are required.
+// Config is what a Platform is made of. All fields but Logger, Passwords and
+// Settle are required.
 type Config struct {
 	Store *store.Store
 	Bus   event.Bus
@@ -34,6 +34,9 @@ type Config struct {
 	// Passwords defaults to a Hasher of the default cost, four at a time.
 	Passwords *auth.Hasher
 	Logger    *slog.Logger
+	// Settle is how long a backend has to serve a new license steadily before
+	// the next backend's turn; one second when zero.
+	Settle time.Duration
 }
 
 // Platform has the use cases. Safe for concurrent use.
@@ -45,6 +48,7 @@ type Platform struct {
 	passwords *auth.Hasher
 	throttle  *throttle
 	log       *slog.Logger
+	settle    time.Duration
 }
 
 // New makes a Platform.
@@ -58,9 +62,12 @@ func New(c Config) (*Platform, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Settle == 0 {
+		c.Settle = time.Second
+	}
 	return &Platform{
 		store: c.Store, bus: c.Bus, keys: c.Keys, jobs: c.Jobs,
-		passwords: c.Passwords, throttle: newThrottle(), log: c.Logger,
+		passwords: c.Passwords, throttle: newThrottle(), log: c.Logger, settle: c.Settle,
 	}, nil
 }
 

@@ -1,0 +1,170 @@
+package platform
+
+import (
+	"context"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/apitoken"
+	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// usedEvery is how exactly the last use of a token is known, so that reading
+// doesn't write a row each time.
+const usedEvery = time.Minute
+
+func unauthenticated(what, fix string) error {
+	return license.Errorf(license.CodeUnauthenticated, fix, "%s", what)
+}
+
+// SignIn checks a member's password. An unknown address and a wrong password
+// are the same error and take as long: CodeUnauthenticated. After some failures
+// the account has to wait: CodeThrottled.
+func (p *Platform) SignIn(ctx context.Context, email, password string) (auth.Principal, error) {
+	ctx = system(ctx, "sign-in")
+	if normal, err := normalEmail(email); err == nil {
+		email = normal
+	}
+	if err := p.throttle.allow(email); err != nil {
+		return auth.Principal{}, err
+	}
+	found, err := p.store.Client().Member.Query().Where(member.Email(email)).WithOrganization().Only(ctx)
+	if err != nil && !ent.IsNotFound(err) {
+		return auth.Principal{}, err
+	}
+	stored := ""
+	if found != nil {
+		stored = found.PasswordHash
+	}
+	ok, err := p.passwords.Verify(ctx, stored, password)
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	if !ok || found == nil {
+		return auth.Principal{}, unauthenticated("the e-mail address or the password is wrong", "check both and try again")
+	}
+	p.throttle.succeeded(email)
+	return memberPrincipal(found), nil
+}
+
+// MemberPrincipal gives who a member is now: a session asks at each request, so
+// a removed member or a changed role counts at once. Error:
+// CodeUnauthenticated.
+func (p *Platform) MemberPrincipal(ctx context.Context, id string) (auth.Principal, error) {
+	ctx = system(ctx, "session")
+	found, err := p.store.Client().Member.Query().Where(member.ID(id)).WithOrganization().Only(ctx)
+	if ent.IsNotFound(err) {
+		return auth.Principal{}, unauthenticated("the member does not exist any more", "sign in again")
+	}
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	return memberPrincipal(found), nil
+}
+
+func memberPrincipal(m *ent.Member) auth.Principal {
+	return auth.Principal{Kind: auth.KindMember, ID: m.ID, Organization: m.OrganizationID, Provider: provider(m.Edges.Organization),
+		Role: auth.Role(m.Role), Name: m.Name, Email: m.Email}
+}
+
+func provider(o *ent.Organization) string {
+	if o == nil || o.ProviderID == nil {
+		return ""
+	}
+	return *o.ProviderID
+}
+
+// Authenticate gives who an API token is. Error: CodeUnauthenticated.
+func (p *Platform) Authenticate(ctx context.Context, token string) (auth.Principal, error) {
+	ctx = system(ctx, "token")
+	hash, ok := auth.TokenHash(auth.APIToken, token)
+	if !ok {
+		return auth.Principal{}, badToken()
+	}
+	found, err := p.store.Client().ApiToken.Query().Where(apitoken.Hash(hash)).WithOrganization().Only(ctx)
+	if ent.IsNotFound(err) || (err == nil && !auth.SameHash(hash, found.Hash)) {
+		return auth.Principal{}, badToken()
+	}
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	if at := now(); found.LastUsedAt == nil || at.Sub(*found.LastUsedAt) >= usedEvery {
+		err := p.store.WithTx(ctx, func(tx *store.Tx) error {
+			return tx.ApiToken.Update().Where(apitoken.ID(found.ID)).SetLastUsedAt(at).Exec(ctx)
+		})
+		if err != nil {
+			return auth.Principal{}, err
+		}
+	}
+	return auth.Principal{Kind: auth.KindToken, ID: found.ID, Organization: found.OrganizationID,
+		Provider: provider(found.Edges.Organization), Role: auth.Role(found.Role), Name: found.Name}, nil
+}
+
+func badToken() error {
+	return unauthenticated("the API token is not known", "make a new one, or check that it was copied whole")
+}
+
+// AuthenticateLink gives which server a link token is of. The server acts for
+// the customer that runs its group. Error: CodeUnauthenticated.
+func (p *Platform) AuthenticateLink(ctx context.Context, token string) (auth.Principal, error) {
+	ctx = system(ctx, "link token")
+	bad := unauthenticated("the link token is not known", "give the server a new one")
+	hash, ok := auth.TokenHash(auth.LinkToken, token)
+	if !ok {
+		return auth.Principal{}, bad
+	}
+	s, err := p.store.Client().TmrServer.Query().Where(tmrserver.LinkTokenHash(hash)).Only(ctx)
+	if ent.IsNotFound(err) || (err == nil && !auth.SameHash(hash, s.LinkTokenHash)) {
+		return auth.Principal{}, bad
+	}
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	by := auth.Principal{Kind: auth.KindServer, ID: s.ID, Organization: s.VendorID, Name: s.Name, Group: s.TmrGroupID}
+	if s.CustomerID != nil {
+		by.Organization, by.Provider = *s.CustomerID, s.VendorID
+	}
+	return by, nil
+}
+
+// CreateToken makes an API token of the principal's organization with at most
+// the principal's own role. The secret is shown this once. Errors:
+// CodeForbidden, CodeInvalidInput.
+func (p *Platform) CreateToken(ctx context.Context, name string, role property.Role) (*ent.ApiToken, string, error) {
+	by, err := auth.Require(ctx, auth.ManageMembers)
+	if err != nil {
+		return nil, "", err
+	}
+	if by.IsSystem() {
+		return nil, "", license.Errorf(license.CodeInvalidInput, "act for a member", "the system has no organization for a token")
+	}
+	if name == "" || len(name) > 200 {
+		return nil, "", license.Errorf(license.CodeInvalidInput, "tell what it is for in at most 200 bytes", "the token has no name, or one too long")
+	}
+	if role != property.RoleOwner && role != property.RoleAdministrator && role != property.RoleOperator && role != property.RoleViewer {
+		return nil, "", license.Errorf(license.CodeInvalidInput, "take OWNER, ADMINISTRATOR, OPERATOR or VIEWER", "%q is not a role", clip(string(role)))
+	}
+	if role == property.RoleOwner && by.Role != auth.Owner {
+		return nil, "", license.Errorf(license.CodeForbidden, "choose your own role or less", "only an owner makes a token for everything")
+	}
+	token, hash, err := auth.NewToken(auth.APIToken)
+	if err != nil {
+		return nil, "", err
+	}
+	var made *ent.ApiToken
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		if made, err = tx.ApiToken.Create().SetOrganizationID(by.Organization).SetName(name).SetRole(role).SetHash(hash).Save(ctx); err != nil {
+			return err
+		}
+		return audit(ctx, tx, by.Organization, "token.create", made.ID, nil, map[string]any{"name": name, "role": string(role)})
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return made, token, nil
+}

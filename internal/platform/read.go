@@ -1,0 +1,100 @@
+package platform
+
+import (
+	"context"
+	"strings"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/allocation"
+	"github.com/quorate/quorate/ent/apitoken"
+	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/order"
+	"github.com/quorate/quorate/ent/organization"
+	"github.com/quorate/quorate/ent/product"
+	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Read gives the client to read with, under the context's principal. It is
+// for lists; nothing may be changed through it.
+func (p *Platform) Read(ctx context.Context) (*ent.Client, error) {
+	if _, err := auth.Require(ctx, auth.Read); err != nil {
+		return nil, err
+	}
+	return p.store.Client(), nil
+}
+
+// Node gives anything of the public API by its global id. Error: CodeNotFound,
+// for an id of no kind too.
+func (p *Platform) Node(ctx context.Context, id string) (ent.Noder, error) {
+	c, err := p.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	table, ok := tableOf(id)
+	if !ok {
+		return nil, license.Errorf(license.CodeNotFound, "take an id that the API gave you", "nothing has the id %q", clip(id))
+	}
+	n, err := c.Noder(ctx, id, ent.WithFixedNodeType(table))
+	if err != nil {
+		return nil, notFound(err, "object", id)
+	}
+	return n, nil
+}
+
+func tableOf(id string) (string, bool) {
+	prefix, _, _ := strings.Cut(id, "_")
+	switch prefix {
+	case "org":
+		return organization.Table, true
+	case "mem":
+		return member.Table, true
+	case "tok":
+		return apitoken.Table, true
+	case "frm":
+		return firm.Table, true
+	case "prd":
+		return product.Table, true
+	case "itm":
+		return item.Table, true
+	case "con":
+		return container.Table, true
+	case "alc":
+		return allocation.Table, true
+	case "tmr":
+		return tmrgroup.Table, true
+	case "ord":
+		return order.Table, true
+	case "rol":
+		return rollout.Table, true
+	}
+	return "", false
+}
+
+// Group gives a TMR group by its global id or its virtual serial number.
+// Error: CodeNotFound.
+func (p *Platform) Group(ctx context.Context, idOrSerial string) (*ent.TmrGroup, error) {
+	c, err := p.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g, err := c.TmrGroup.Query().Where(groupIs(idOrSerial)).Only(ctx)
+	return g, notFound(err, "TMR group", idOrSerial)
+}
+
+// Container gives a container by its global id or its serial number. Error:
+// CodeNotFound.
+func (p *Platform) Container(ctx context.Context, idOrSerial string) (*ent.Container, error) {
+	c, err := p.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.Container.Query().
+		Where(container.Or(container.ID(idOrSerial), container.Serial(idOrSerial))).Only(ctx)
+	return found, notFound(err, "container", idOrSerial)
+}
