@@ -1,0 +1,289 @@
+// A stand-in for the platform: the same schema, sign-in and streams over
+// made-up data. `npm run mock` serves it for `npm run dev`; the browser tests
+// start it on a free port with the built dashboard.
+import { randomBytes, randomUUID } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { dirname, extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { buildSchema, execute, GraphQLError, graphql, subscribe } from "graphql";
+import { useServer } from "graphql-ws/use/ws";
+import { WebSocketServer } from "ws";
+import { createWorld } from "./world.mjs";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const schemaFolder = join(here, "../../graph/schema");
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+};
+export const PASSWORD = "correct horse";
+
+function loadSchema() {
+  const files = readdirSync(schemaFolder).filter((f) => f.endsWith(".graphqls"));
+  return buildSchema(files.map((f) => readFileSync(join(schemaFolder, f), "utf8")).join("\n"));
+}
+
+const failure = (code, message) => new GraphQLError(message, { extensions: { code } });
+
+function resolvers(world) {
+  const group = (id) => {
+    if (id === "tmr_broken") throw failure("INTERNAL", "something went wrong");
+    return world.find(id);
+  };
+  const operator = (viewer) => {
+    if (viewer.role === "VIEWER") throw failure("FORBIDDEN", "this needs the role operator");
+  };
+  const existing = (id) => {
+    const found = group(id);
+    if (!found) throw failure("NOT_FOUND", "there is no such TMR group");
+    return found;
+  };
+  const containers = () => world.groups.map((g) => g.container);
+  return {
+    viewer: (_, { viewer }) => ({ ...viewer, organization: world.organization }),
+    tmrGroups: () => world.connection(world.groups.map(world.view)),
+    tmrGroup: ({ id }) => {
+      const found = group(id);
+      return found ? world.view(found) : null;
+    },
+    items: () => world.connection([world.item]),
+    orders: () => world.connection(world.orders),
+    containers: () => world.connection(containers()),
+    container: ({ serial }) => containers().find((c) => c.serial === serial) ?? null,
+    order: ({ input }, { viewer }) => {
+      operator(viewer);
+      const found = existing(input.tmrGroup);
+      if (input.quantity < 1 || input.quantity > 1_000_000) {
+        throw failure("INVALID_INPUT", "quantity must be 1 to 1000000");
+      }
+      found.ordered += input.quantity;
+      const order = {
+        __typename: "Order",
+        id: `ord_${randomUUID()}`,
+        number: world.orders.length + 1,
+        item: world.item,
+        tmrGroup: () => world.view(found),
+        quantity: input.quantity,
+        rolledOut: false,
+        createdAt: new Date().toISOString(),
+      };
+      world.orders.unshift(order);
+      return { order };
+    },
+    startRollout: ({ input }, { viewer }) => {
+      operator(viewer);
+      const found = existing(input.tmrGroup);
+      if (found.ordered <= world.view(found).quantity) {
+        throw failure(
+          "ROLLOUT_UP_TO_DATE",
+          "nothing was ordered that is not rolled out; order more first",
+        );
+      }
+      return { rollout: world.startRollout(found, viewer) };
+    },
+    retryRollout: ({ input }) => {
+      const found = world.findRollout(input.rollout);
+      const failed = found.rollout.steps.find((s) => s.state === "FAILED");
+      void world.run(found.group, found.rollout, failed.position);
+      return { rollout: found.rollout };
+    },
+    abortRollout: ({ input }) => {
+      const found = world.findRollout(input.rollout);
+      found.rollout.finishedAt = new Date().toISOString();
+      world.advance(found.group, found.rollout, { state: "ABORTED" });
+      return { rollout: found.rollout };
+    },
+    releaseAllocation: ({ input }, { viewer }) => {
+      operator(viewer);
+      const allocation = world.release(input.allocation);
+      if (!allocation) throw failure("CONFLICT", "the allocation has ended");
+      return { allocation };
+    },
+    tmrGroupChanged: ({ id }) => world.groupStream(existing(id)),
+    rolloutChanged: ({ id }) => world.rolloutStream(world.findRollout(id).rollout),
+    allocationsChanged: () => world.allocationStream(),
+  };
+}
+
+function body(request) {
+  return new Promise((resolve, reject) => {
+    const chunks = [];
+    request.on("data", (c) => chunks.push(c));
+    request.on("error", reject);
+    request.on("end", () => {
+      try {
+        resolve(JSON.parse(Buffer.concat(chunks).toString() || "{}"));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  });
+}
+
+export function startMock({ port = 0, world = createWorld(), dist = join(here, "../dist") } = {}) {
+  const schema = loadSchema();
+  const rootValue = resolvers(world);
+  const sessions = new Map();
+  const members = new Map([
+    [
+      "olivia@meridian.example",
+      {
+        __typename: "Viewer",
+        name: "Olivia Park",
+        email: "olivia@meridian.example",
+        role: "OWNER",
+      },
+    ],
+    [
+      "vera@meridian.example",
+      { __typename: "Viewer", name: "Vera Lindt", email: "vera@meridian.example", role: "VIEWER" },
+    ],
+  ]);
+  const viewerOf = (request) => {
+    const match = /(?:^|; )session=([^;]+)/.exec(request.headers.cookie ?? "");
+    return match ? sessions.get(match[1]) : undefined;
+  };
+  const json = (response, status, value, headers = {}) => {
+    response.writeHead(status, {
+      "content-type": "application/json",
+      "x-request-id": randomUUID(),
+      ...headers,
+    });
+    response.end(JSON.stringify(value));
+  };
+
+  async function auth(request, response) {
+    if (request.url === "/auth/login" && request.method === "POST") {
+      const { email, password } = await body(request);
+      const member = members.get(email);
+      if (!member || password !== PASSWORD) {
+        return json(response, 401, {
+          code: "UNAUTHENTICATED",
+          message: "unknown e-mail address or wrong password",
+        });
+      }
+      const id = randomUUID();
+      sessions.set(id, member);
+      return json(
+        response,
+        200,
+        {},
+        { "set-cookie": `session=${id}; HttpOnly; SameSite=Lax; Path=/` },
+      );
+    }
+    if (request.url === "/auth/logout") {
+      const id = /session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
+      sessions.delete(id);
+      return json(response, 200, {});
+    }
+    const viewer = viewerOf(request);
+    return viewer
+      ? json(response, 200, {
+          name: viewer.name,
+          email: viewer.email,
+          role: viewer.role,
+          organization: world.organization,
+        })
+      : json(response, 401, { code: "UNAUTHENTICATED", message: "sign in first" });
+  }
+
+  function files(request, response) {
+    const path = normalize(new URL(request.url, "http://mock").pathname);
+    const file = join(dist, path);
+    const extension = extname(path);
+    if (extension && extension !== ".html" && existsSync(file)) {
+      response.writeHead(200, { "content-type": TYPES[extension] ?? "application/octet-stream" });
+      return response.end(readFileSync(file));
+    }
+    if (extension || !existsSync(join(dist, "index.html"))) {
+      response.writeHead(404);
+      return response.end();
+    }
+    const nonce = randomBytes(16).toString("base64");
+    response.writeHead(200, {
+      "content-type": TYPES[".html"],
+      "cache-control": "no-store",
+      "content-security-policy": `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'self' 'nonce-${nonce}'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'`,
+    });
+    return response.end(
+      readFileSync(join(dist, "index.html"), "utf8").replaceAll("__CSP_NONCE__", nonce),
+    );
+  }
+
+  async function handle(request, response) {
+    if (request.url.startsWith("/auth/")) return auth(request, response);
+    if (request.url === "/mock" && request.method === "POST") {
+      const knobs = await body(request);
+      if (knobs.burst) world.burst();
+      else if (knobs.drop) for (const socket of sockets.clients) socket.terminate();
+      else world.control(knobs);
+      return json(response, 200, {});
+    }
+    if (request.url.startsWith("/graphql")) {
+      const viewer = viewerOf(request);
+      if (!viewer) {
+        return json(response, 401, {
+          errors: [{ message: "sign in first", extensions: { code: "UNAUTHENTICATED" } }],
+        });
+      }
+      const { query, variables, operationName } = await body(request);
+      const result = await graphql({
+        schema,
+        source: query,
+        rootValue,
+        contextValue: { viewer },
+        variableValues: variables,
+        operationName,
+      });
+      return json(response, 200, result);
+    }
+    return files(request, response);
+  }
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error) =>
+      json(response, 500, { code: "INTERNAL", message: String(error) }),
+    );
+  });
+  const sockets = new WebSocketServer({ server, path: "/graphql" });
+  useServer(
+    {
+      schema,
+      execute,
+      subscribe,
+      roots: { subscription: rootValue },
+      context: (ctx) => ({ viewer: viewerOf(ctx.extra.request) }),
+      onConnect: (ctx) => viewerOf(ctx.extra.request) !== undefined,
+    },
+    sockets,
+  );
+  return new Promise((resolve) => {
+    server.listen(port, "127.0.0.1", () => {
+      resolve({
+        url: `http://127.0.0.1:${server.address().port}`,
+        world,
+        stop: () => {
+          world.stop();
+          for (const socket of sockets.clients) socket.terminate();
+          server.closeAllConnections();
+          return new Promise((done) => server.close(done));
+        },
+      });
+    });
+  });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const world = createWorld({
+    groups: Number(process.env.GROUPS_COUNT ?? 1),
+    programs: Number(process.env.PROGRAMS ?? 12),
+  });
+  const mock = await startMock({ port: Number(process.env.PORT ?? 4010), world });
+  console.log(
+    `${mock.url}  olivia@meridian.example or vera@meridian.example, password "${PASSWORD}"`,
+  );
+}

@@ -1,0 +1,53 @@
+import { Button, Drawer } from "@mantine/core";
+import { moment } from "../ui/time";
+import styles from "./page.module.css";
+import { MODES } from "./search";
+import type { Allocation } from "./store";
+
+export function Details({
+  allocation,
+  container,
+  mayRelease,
+  onClose,
+  onRelease,
+}: {
+  allocation: Allocation | null;
+  container: string;
+  mayRelease: boolean;
+  onClose: () => void;
+  onRelease: (allocation: Allocation) => void;
+}) {
+  const a = allocation;
+  const entries: [string, string][] = a
+    ? [
+        ["Product", `${a.product.name} · ${a.product.reference}`],
+        ["Container", container],
+        ["User", a.user],
+        ["Client", a.client],
+        ["Process", `${a.application} (${a.processId})`],
+        ["Mode", MODES[a.mode]],
+        ["Licenses", String(a.licenses)],
+        ["Seat", a.seat > 0 ? String(a.seat) : "none"],
+        ["First access", moment(a.firstAccess)],
+        ["Last access", moment(a.lastAccess)],
+        ["Handle", a.handle],
+      ]
+    : [];
+  return (
+    <Drawer opened={a !== null} onClose={onClose} position="right" size={360} title="Allocation">
+      <dl className={styles["details"]}>
+        {entries.map(([name, value]) => (
+          <div key={name}>
+            <dt className="soft">{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {a && (
+        <Button variant="default" mt={16} disabled={!mayRelease} onClick={() => onRelease(a)}>
+          Release…
+        </Button>
+      )}
+    </Drawer>
+  );
+}

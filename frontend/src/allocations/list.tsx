@@ -1,0 +1,75 @@
+import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
+import { useQuery } from "urql";
+import { failureOf } from "../api/errors";
+import { ContainersQuery } from "../api/operations";
+import type { ContainerKind } from "../gql/graphql";
+import { Empty, FailureNote } from "../ui/note";
+import { useTitle } from "../ui/title";
+import { Wait } from "../ui/wait";
+import styles from "./list.module.css";
+
+const route = getRouteApi("/$side/$organization/allocations");
+
+const KINDS: Record<ContainerKind, string> = {
+  DONGLE: "Hardware dongle",
+  COMPUTER: "Bound to a computer",
+  UNIVERSAL: "Bound to a computer",
+  VIRTUAL: "Virtual container",
+  CLOUD: "Cloud container",
+};
+
+/** The containers that hand out licenses: a backend of a TMR group does so only through the group. */
+export function ContainersPage() {
+  useTitle("Live allocations");
+  const params = route.useParams();
+  const [{ data, error }, refetch] = useQuery({
+    query: ContainersQuery,
+    requestPolicy: "cache-and-network",
+  });
+  const containers = (data?.containers.edges ?? []).flatMap((edge) =>
+    edge?.node && (edge.node.kind === "VIRTUAL" || !edge.node.tmrGroup) ? [edge.node] : [],
+  );
+  const [only] = containers;
+  if (only && containers.length === 1) {
+    return (
+      <Navigate
+        to="/$side/$organization/allocations/$container"
+        params={{ ...params, container: only.serial }}
+        replace
+      />
+    );
+  }
+  return (
+    <div className={styles["page"]}>
+      <h1>Live allocations</h1>
+      {error && (
+        <FailureNote
+          title="The containers could not be loaded"
+          failure={failureOf(error)}
+          onRetry={() => refetch({ requestPolicy: "network-only" })}
+        />
+      )}
+      {!data && !error && <Wait heights={[44, 44, 44]} label="Loading the containers" />}
+      {data && containers.length === 0 && (
+        <Empty title="No containers yet">
+          <p className="soft">A container appears here when its license server is set up.</p>
+        </Empty>
+      )}
+      <ul className={styles["list"]}>
+        {containers.map((container) => (
+          <li key={container.id}>
+            <Link
+              to="/$side/$organization/allocations/$container"
+              params={{ ...params, container: container.serial }}
+              className={styles["container"]}
+            >
+              <b className="mono">{container.serial}</b>
+              <span>{KINDS[container.kind]}</span>
+              <span className="soft">{container.tmrGroup?.name}</span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

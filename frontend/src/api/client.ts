@@ -1,0 +1,36 @@
+import { cacheExchange } from "@urql/exchange-graphcache";
+import { type Client, createClient, fetchExchange, mapExchange } from "urql";
+import { failureOf } from "./errors";
+
+/** Called when the platform says that the session has ended. */
+export type OnSignedOut = () => void;
+
+/**
+ * The GraphQL client for everything but live streams, which do not pass through
+ * the normalized cache: their order is what they are for.
+ */
+export function newClient(onSignedOut: OnSignedOut): Client {
+  return createClient({
+    url: "/graphql",
+    preferGetMethod: false,
+    fetchOptions: { credentials: "same-origin" },
+    exchanges: [
+      mapExchange({
+        onError(error) {
+          if (failureOf(error).code === "UNAUTHENTICATED") onSignedOut();
+        },
+      }),
+      cacheExchange({
+        // Parts without an id of their own live in their parent.
+        keys: {
+          Viewer: () => null,
+          Backend: () => null,
+          TmrServer: () => null,
+          TmrLicense: () => null,
+          RolloutStep: () => null,
+        },
+      }),
+      fetchExchange,
+    ],
+  });
+}

@@ -1,0 +1,52 @@
+import { CombinedError } from "urql";
+
+/** What a page needs to know of a failure to show it and to get past it. */
+export interface Failure {
+  /** Stable code, for example `FORBIDDEN`; `NETWORK` when there was no answer. */
+  code: string;
+  message: string;
+  /** Names the request in the platform's logs. */
+  requestId: string | null;
+}
+
+interface GraphQLErrorLike {
+  message: string;
+  extensions?: Record<string, unknown> | undefined;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === "string" && value !== "" ? value : null;
+}
+
+/** Messages of the platform are lower case; on a page they are sentences. */
+export function sentence(message: string): string {
+  const trimmed = message.trim();
+  if (trimmed === "") return "";
+  const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return /[.!?…]$/.test(capital) ? capital : `${capital}.`;
+}
+
+function ofGraphQL(error: GraphQLErrorLike, requestId: string | null): Failure {
+  return {
+    code: text(error.extensions?.["code"]) ?? "INTERNAL",
+    message: sentence(error.message),
+    requestId: text(error.extensions?.["requestId"]) ?? requestId,
+  };
+}
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof CombinedError) {
+    const response = error.response as Response | undefined;
+    const requestId = response?.headers?.get("x-request-id") ?? null;
+    const first = error.graphQLErrors[0];
+    if (first) return ofGraphQL(first, requestId);
+    if (response?.status === 401) {
+      return { code: "UNAUTHENTICATED", message: "Your session has ended.", requestId };
+    }
+    return { code: "NETWORK", message: "The platform does not answer.", requestId };
+  }
+  if (Array.isArray(error) && error[0] && typeof error[0].message === "string") {
+    return ofGraphQL(error[0] as GraphQLErrorLike, null);
+  }
+  return { code: "NETWORK", message: "The platform does not answer.", requestId: null };
+}

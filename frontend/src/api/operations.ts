@@ -1,0 +1,291 @@
+import { graphql } from "../gql";
+
+export const ViewerQuery = graphql(`
+  query Viewer {
+    viewer {
+      name
+      email
+      role
+      organization {
+        id
+        name
+        vendor
+        customer
+      }
+    }
+  }
+`);
+
+export const RolloutFields = graphql(`
+  fragment RolloutFields on Rollout {
+    id
+    number
+    state
+    tmrId
+    quantity
+    blocker
+    errorCode
+    sequence
+    startedBy
+    createdAt
+    finishedAt
+    steps {
+      position
+      state
+      note
+      startedAt
+      finishedAt
+    }
+  }
+`);
+
+export const GroupFields = graphql(`
+  fragment GroupFields on TmrGroup {
+    id
+    name
+    virtualSerial
+    status
+    quantity
+    tmrId
+    health
+    sequence
+    viewedAt
+    linked
+    clients
+    orderedQuantity
+    backends {
+      position
+      serial
+      tmrId
+      quantity
+      cell
+      inForce
+      state
+      address
+      seenAt
+    }
+    servers {
+      name
+      role
+      address
+      seenAt
+    }
+    licenses {
+      product
+      name
+      inForce
+      conflict
+      status
+      quantity
+      tmrId
+      expiration
+    }
+    rollout {
+      ...RolloutFields
+    }
+  }
+`);
+
+export const GroupsQuery = graphql(`
+  query Groups {
+    tmrGroups(first: 100) {
+      totalCount
+      edges {
+        node {
+          id
+          name
+          virtualSerial
+          status
+          quantity
+          tmrId
+          health
+          clients
+        }
+      }
+    }
+  }
+`);
+
+export const GroupQuery = graphql(`
+  query Group($id: ID!) {
+    tmrGroup(id: $id) {
+      ...GroupFields
+      customer {
+        id
+        name
+      }
+      rollouts(first: 1) {
+        edges {
+          node {
+            ...RolloutFields
+          }
+        }
+      }
+    }
+  }
+`);
+
+export const GroupChanged = graphql(`
+  subscription GroupChanged($id: ID!) {
+    tmrGroupChanged(id: $id) {
+      ...GroupFields
+    }
+  }
+`);
+
+export const RolloutChanged = graphql(`
+  subscription RolloutChanged($id: ID!) {
+    rolloutChanged(id: $id) {
+      ...RolloutFields
+    }
+  }
+`);
+
+export const ItemsQuery = graphql(`
+  query Items {
+    items(first: 100) {
+      edges {
+        node {
+          id
+          name
+          quantity
+          tmr
+          product {
+            id
+            reference
+            name
+          }
+        }
+      }
+    }
+  }
+`);
+
+export const OrderMutation = graphql(`
+  mutation Order($input: OrderInput!) {
+    order(input: $input) {
+      order {
+        id
+        number
+        quantity
+        tmrGroup {
+          id
+          orderedQuantity
+        }
+      }
+    }
+  }
+`);
+
+export const StartRolloutMutation = graphql(`
+  mutation StartRollout($input: StartRolloutInput!) {
+    startRollout(input: $input) {
+      rollout {
+        ...RolloutFields
+      }
+    }
+  }
+`);
+
+export const RetryRolloutMutation = graphql(`
+  mutation RetryRollout($input: RolloutInput!) {
+    retryRollout(input: $input) {
+      rollout {
+        ...RolloutFields
+      }
+    }
+  }
+`);
+
+export const AbortRolloutMutation = graphql(`
+  mutation AbortRollout($input: RolloutInput!) {
+    abortRollout(input: $input) {
+      rollout {
+        ...RolloutFields
+      }
+    }
+  }
+`);
+
+export const ContainersQuery = graphql(`
+  query Containers {
+    containers(first: 100) {
+      totalCount
+      edges {
+        node {
+          id
+          serial
+          kind
+          tmrGroup {
+            id
+            name
+          }
+        }
+      }
+    }
+  }
+`);
+
+export const ContainerQuery = graphql(`
+  query Container($serial: String!) {
+    container(serial: $serial) {
+      id
+      serial
+      kind
+      tmrGroup {
+        id
+        name
+      }
+    }
+  }
+`);
+
+export const AllocationFields = graphql(`
+  fragment AllocationFields on Allocation {
+    id
+    handle
+    mode
+    licenses
+    seat
+    client
+    user
+    processId
+    application
+    state
+    firstAccess
+    lastAccess
+    product {
+      id
+      reference
+      name
+    }
+  }
+`);
+
+export const AllocationsChanged = graphql(`
+  subscription AllocationsChanged($container: ID!) {
+    allocationsChanged(container: $container) {
+      sequence
+      snapshot
+      total
+      taken
+      free
+      denials
+      upserted {
+        ...AllocationFields
+      }
+      removed
+    }
+  }
+`);
+
+export const ReleaseAllocationMutation = graphql(`
+  mutation ReleaseAllocation($input: ReleaseAllocationInput!) {
+    releaseAllocation(input: $input) {
+      allocation {
+        id
+        state
+      }
+    }
+  }
+`);

@@ -1,0 +1,98 @@
+import { stringifyDocument, type TypedDocumentNode } from "@urql/core";
+import { type Client, createClient } from "graphql-ws";
+import { type Failure, failureOf } from "../api/errors";
+import { signedIn } from "../api/session";
+import { ConnectionStore } from "./connection";
+
+const PING_MS = 10_000;
+const PONG_MS = 5_000;
+const MOST_WAIT_MS = 5_000;
+
+export interface Sink<T> {
+  next(data: T): void;
+  /** The platform refused the stream; it does not go on by itself. */
+  failed(failure: Failure): void;
+  /** The stream came to its end. */
+  ended(): void;
+}
+
+/** How long to wait before the n-th attempt to connect again: 0.25 s doubling to 5 s, with jitter. */
+export function backoff(attempt: number, random: number): number {
+  const most = Math.min(MOST_WAIT_MS, 250 * 2 ** attempt);
+  return most / 2 + (most / 2) * random;
+}
+
+/**
+ * The one WebSocket of a signed-in page. It connects again by itself for as long
+ * as the session holds, and starts each stream anew: streams begin with the
+ * present state, so nothing is pieced together across a gap.
+ */
+export class LiveSocket {
+  readonly connection = new ConnectionStore();
+  readonly #client: Client;
+
+  constructor(url: string, onSignedOut: () => void) {
+    let socket: WebSocket | undefined;
+    let pong: ReturnType<typeof setTimeout> | undefined;
+    this.#client = createClient({
+      url,
+      lazy: false,
+      keepAlive: PING_MS,
+      retryAttempts: Number.POSITIVE_INFINITY,
+      shouldRetry: () => true,
+      onNonLazyError: async () => {
+        this.connection.lost(Date.now());
+        if ((await signedIn()) === false) onSignedOut();
+      },
+      retryWait: async (attempt) => {
+        this.connection.lost(Date.now());
+        await new Promise((resolve) => setTimeout(resolve, backoff(attempt, Math.random())));
+        if ((await signedIn()) === false) onSignedOut();
+      },
+      on: {
+        opened: (opened) => {
+          socket = opened as WebSocket;
+        },
+        connected: () => this.connection.live(),
+        closed: () => {
+          clearTimeout(pong);
+          this.connection.lost(Date.now());
+        },
+        // A network that swallows packets closes nothing: an unanswered ping does.
+        ping: (received) => {
+          if (received) return;
+          pong = setTimeout(() => socket?.close(4408, "no answer to a ping"), PONG_MS);
+        },
+        pong: (received) => {
+          if (received) clearTimeout(pong);
+        },
+      },
+    });
+  }
+
+  subscribe<T, V extends Record<string, unknown>>(
+    document: TypedDocumentNode<T, V>,
+    variables: V,
+    sink: Sink<T>,
+  ): () => void {
+    return this.#client.subscribe<T>(
+      { query: stringifyDocument(document), variables },
+      {
+        next: (result) => {
+          if (result.data) sink.next(result.data);
+          else sink.failed(failureOf(result.errors));
+        },
+        error: (error) => sink.failed(failureOf(error)),
+        complete: () => sink.ended(),
+      },
+    );
+  }
+
+  close(): void {
+    void this.#client.dispose();
+  }
+}
+
+export function socketURL(location: { protocol: string; host: string }): string {
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`;
+}

@@ -1,0 +1,70 @@
+import type { TypedDocumentNode } from "@urql/core";
+import { createContext, useCallback, useContext, useEffect, useRef, useState } from "react";
+import { flushSync } from "react-dom";
+import type { Failure } from "../api/errors";
+import { FrameQueue } from "./frames";
+import type { LiveSocket } from "./socket";
+
+export const SocketContext = createContext<LiveSocket | null>(null);
+
+export function useSocket(): LiveSocket {
+  const socket = useContext(SocketContext);
+  if (!socket) throw new Error("no socket around this component");
+  return socket;
+}
+
+export interface Stream<T> {
+  /** The last state that was received; undefined before the first. */
+  value: T | undefined;
+  failure: Failure | null;
+  retry: () => void;
+}
+
+const AGAIN_MS = 1_000;
+
+/**
+ * Follows a subscription and commits *each* value that it brings to the page, in
+ * order, in a frame of its own: what the platform sends in one burst is still
+ * seen state by state. Undefined variables: no subscription.
+ */
+export function useStream<T, V extends Record<string, unknown>>(
+  document: TypedDocumentNode<T, V>,
+  variables: V | undefined,
+  options: { endsByItself?: boolean } = {},
+): Stream<T> {
+  const socket = useSocket();
+  const [value, setValue] = useState<{ key: string | undefined; data: T }>();
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const [attempt, setAttempt] = useState(0);
+  const key = variables && JSON.stringify(variables);
+  const latest = useRef({ document, variables });
+  latest.current = { document, variables };
+  const endsByItself = options.endsByItself ?? false;
+
+  useEffect(() => {
+    const now = latest.current;
+    if (!now.variables) return;
+    setFailure(null);
+    let again: ReturnType<typeof setTimeout> | undefined;
+    let stopped = false;
+    const queue = new FrameQueue<T>((data) => flushSync(() => setValue({ key, data })));
+    const stop = socket.subscribe(now.document, now.variables, {
+      next: (data) => queue.push(data),
+      failed: setFailure,
+      ended: () => {
+        // Stopping a stream ends it too.
+        if (!endsByItself && !stopped) again = setTimeout(() => setAttempt((n) => n + 1), AGAIN_MS);
+      },
+    });
+    return () => {
+      stopped = true;
+      clearTimeout(again);
+      queue.close();
+      stop();
+    };
+  }, [socket, key, attempt, endsByItself]);
+
+  const retry = useCallback(() => setAttempt((n) => n + 1), []);
+  // The last value of another subject is not this one's.
+  return { value: value?.key === key ? value?.data : undefined, failure, retry };
+}

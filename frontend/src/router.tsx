@@ -1,0 +1,148 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  notFound,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import type { Client } from "urql";
+import { allocationsSearch } from "./allocations/search";
+import { failureOf } from "./api/errors";
+import { ViewerQuery } from "./api/operations";
+import type { ViewerQuery as ViewerResult } from "./gql/graphql";
+import { LoadFailure, NotFound, Starting } from "./shell/fallback";
+import { SignInPage } from "./signin/page";
+import { toSignIn } from "./signin/target";
+import { groupSearch } from "./tmr/search";
+
+export type Viewer = ViewerResult["viewer"];
+
+/** Plain `a=b` search parameters; the router's own would read them as JSON. */
+export function parseSearch(search: string): Record<string, string> {
+  return Object.fromEntries(new URLSearchParams(search));
+}
+
+export function stringifySearch(search: Record<string, unknown>): string {
+  const params = new URLSearchParams();
+  for (const [key, value] of Object.entries(search)) {
+    if (value !== undefined && value !== null && value !== "") params.set(key, String(value));
+  }
+  const text = params.toString();
+  return text ? `?${text}` : "";
+}
+
+/** Never resolves when the session has ended: the sign-in page replaces this one. */
+async function viewerOf(client: Client): Promise<Viewer> {
+  const result = await client.query(ViewerQuery, {}).toPromise();
+  if (result.data) return result.data.viewer;
+  if (failureOf(result.error).code === "UNAUTHENTICATED") {
+    toSignIn();
+    return new Promise(() => {});
+  }
+  throw result.error ?? new Error("the viewer is missing in the answer");
+}
+
+function homeOf(viewer: Viewer) {
+  return {
+    to: "/$side/$organization",
+    params: { side: viewer.organization.vendor ? "v" : "c", organization: viewer.organization.id },
+  } as const;
+}
+
+function routesFor(client: Client) {
+  const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
+
+  const signIn = createRoute({
+    getParentRoute: () => root,
+    path: "/login",
+    validateSearch: (search): { to?: string } =>
+      typeof search["to"] === "string" ? { to: search["to"] } : {},
+    component: function SignIn() {
+      return <SignInPage to={signIn.useSearch().to} />;
+    },
+  });
+
+  const home = createRoute({
+    getParentRoute: () => root,
+    path: "/",
+    beforeLoad: async () => {
+      throw redirect({ ...homeOf(await viewerOf(client)), replace: true });
+    },
+  });
+
+  /** `/v/$vendor` and `/c/$customer`: the same pages, seen from either side. */
+  const organization = createRoute({
+    getParentRoute: () => root,
+    path: "/$side/$organization",
+    beforeLoad: async ({ params }) => {
+      if (params.side !== "v" && params.side !== "c") throw notFound();
+      const viewer = await viewerOf(client);
+      const { id, vendor, customer } = viewer.organization;
+      const allowed = id === params.organization && (params.side === "v" ? vendor : customer);
+      return { viewer, allowed };
+    },
+    component: lazyRouteComponent(() => import("./shell/shell"), "Shell"),
+  });
+
+  const start = createRoute({
+    getParentRoute: () => organization,
+    path: "/",
+    beforeLoad: ({ params }) => {
+      throw redirect({ to: "/$side/$organization/tmr-groups", params, replace: true });
+    },
+  });
+
+  const groups = createRoute({
+    getParentRoute: () => organization,
+    path: "tmr-groups",
+    component: lazyRouteComponent(() => import("./tmr/list"), "GroupsPage"),
+  });
+
+  const group = createRoute({
+    getParentRoute: () => organization,
+    path: "tmr-groups/$group",
+    validateSearch: groupSearch,
+    component: lazyRouteComponent(() => import("./tmr/page"), "GroupPage"),
+  });
+
+  const containers = createRoute({
+    getParentRoute: () => organization,
+    path: "allocations",
+    component: lazyRouteComponent(() => import("./allocations/list"), "ContainersPage"),
+  });
+
+  const allocations = createRoute({
+    getParentRoute: () => organization,
+    path: "allocations/$container",
+    validateSearch: allocationsSearch,
+    component: lazyRouteComponent(() => import("./allocations/page"), "AllocationsPage"),
+  });
+
+  return root.addChildren([
+    signIn,
+    home,
+    organization.addChildren([start, groups, group, containers, allocations]),
+  ]);
+}
+
+export function newRouter(client: Client) {
+  return createRouter({
+    routeTree: routesFor(client),
+    parseSearch,
+    stringifySearch,
+    defaultErrorComponent: LoadFailure,
+    defaultNotFoundComponent: NotFound,
+    defaultPendingComponent: Starting,
+    defaultPendingMs: 150,
+    defaultPreload: "intent",
+    scrollRestoration: true,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof newRouter>;
+  }
+}

@@ -1,0 +1,70 @@
+import { useEffect, useRef } from "react";
+
+const STORED = "quorate-single-keys";
+
+export function singleKeys(): boolean {
+  try {
+    return localStorage.getItem(STORED) !== "off";
+  } catch {
+    return true;
+  }
+}
+
+export function setSingleKeys(on: boolean): void {
+  try {
+    if (on) localStorage.removeItem(STORED);
+    else localStorage.setItem(STORED, "off");
+  } catch {
+    // Storage is blocked: the setting lasts as long as the page.
+  }
+}
+
+function typing(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+  );
+}
+
+const SEQUENCE_MS = 1_200;
+
+/**
+ * Single keys (`r`, `/`) and pairs (`g t`). They rest while something is typed,
+ * with a modifier held, while a dialog is open, and when switched off.
+ */
+export function useKeys(actions: Record<string, (event: KeyboardEvent) => void>): void {
+  const current = useRef(actions);
+  current.current = actions;
+  useEffect(() => {
+    let first = "";
+    let at = 0;
+    const onKey = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (typing(event.target) || !singleKeys()) return;
+      if (document.querySelector('[role="dialog"]')) return;
+      const pair = event.timeStamp - at < SEQUENCE_MS ? `${first} ${event.key}` : "";
+      const action = current.current[pair] ?? current.current[event.key];
+      first = event.key;
+      at = event.timeStamp;
+      if (!action) return;
+      // A button or link that has the focus keeps Enter.
+      if (event.key === "Enter" && (event.target as HTMLElement).closest("a, button")) return;
+      event.preventDefault();
+      action(event);
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
+}
+
+export const KEYS: readonly (readonly [string, string])[] = [
+  ["/", "Filter"],
+  ["j  k", "Next or previous row"],
+  ["Enter", "Details of the row"],
+  ["r", "Release the row's license"],
+  ["p", "Pause or resume the live list"],
+  ["g t", "Go to TMR groups"],
+  ["g a", "Go to live allocations"],
+  ["Esc", "Close"],
+  ["?", "This help"],
+];

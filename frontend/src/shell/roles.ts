@@ -1,0 +1,16 @@
+import type { Role } from "../gql/graphql";
+
+export const ROLES: Record<Role, string> = {
+  OWNER: "Owner",
+  ADMINISTRATOR: "Administrator",
+  OPERATOR: "Operator",
+  VIEWER: "Viewer",
+};
+
+/** Whether a role may order, roll out and release. The platform decides; this only spares the attempt. */
+export function mayOperate(role: Role): boolean {
+  return role !== "VIEWER";
+}
+
+export const NEEDS_OPERATOR =
+  "This needs the role operator. Ask an administrator of your organization.";

@@ -1,0 +1,209 @@
+import {
+  Burger,
+  Menu,
+  Modal,
+  SegmentedControl,
+  Switch,
+  UnstyledButton,
+  useMantineColorScheme,
+} from "@mantine/core";
+import { getRouteApi, Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
+import { signOut } from "../api/session";
+import { LiveSocket, socketURL } from "../live/socket";
+import { SocketContext } from "../live/stream";
+import { toSignIn } from "../signin/target";
+import { ChevronIcon, Mark } from "../ui/icons";
+import { NotYours } from "./fallback";
+import { KEYS, setSingleKeys, singleKeys, useKeys } from "./keys";
+import { LivePill } from "./live-pill";
+import { ROLES } from "./roles";
+import styles from "./shell.module.css";
+
+export const organizationRoute = getRouteApi("/$side/$organization");
+
+const SCHEMES = [
+  { value: "light", label: "Light" },
+  { value: "dark", label: "Dark" },
+  { value: "auto", label: "Auto" },
+] as const;
+
+function SchemeSwitch() {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  return (
+    <SegmentedControl
+      size="xs"
+      aria-label="Colour scheme"
+      data={SCHEMES.map((s) => ({ ...s }))}
+      value={colorScheme}
+      onChange={(value) => setColorScheme(value as "light" | "dark" | "auto")}
+    />
+  );
+}
+
+function UserMenu({ onHelp }: { onHelp: () => void }) {
+  const { viewer } = organizationRoute.useRouteContext();
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const leave = async () => {
+    try {
+      await signOut();
+    } finally {
+      window.location.assign("/login");
+    }
+  };
+  return (
+    <Menu position="bottom-end" width={240} shadow="md">
+      <Menu.Target>
+        <UnstyledButton className={styles["user"]} data-testid="user-menu">
+          <span className={styles["userName"]}>{viewer.name}</span>
+          <span className={styles["userShort"]} aria-hidden="true">
+            {viewer.name.charAt(0)}
+          </span>
+          <ChevronIcon />
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <div className={styles["who"]}>
+          <b>{viewer.name}</b>
+          {viewer.email && <span className="soft meta">{viewer.email}</span>}
+          <span className="soft meta">
+            {ROLES[viewer.role]} of {viewer.organization.name}
+          </span>
+        </div>
+        <Menu.Divider />
+        <div className={styles["schemeItems"]}>
+          {SCHEMES.map((s) => (
+            <Menu.Item
+              key={s.value}
+              closeMenuOnClick={false}
+              onClick={() => setColorScheme(s.value)}
+              rightSection={colorScheme === s.value ? "✓" : undefined}
+            >
+              {s.label}
+              {s.value === "auto" ? " (as the system)" : ""}
+            </Menu.Item>
+          ))}
+          <Menu.Divider />
+        </div>
+        <Menu.Item onClick={onHelp}>Keyboard</Menu.Item>
+        <Menu.Item onClick={leave} data-testid="sign-out">
+          Sign out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function KeyboardHelp({ opened, onClose }: { opened: boolean; onClose: () => void }) {
+  const [on, setOn] = useState(singleKeys);
+  return (
+    <Modal opened={opened} onClose={onClose} title="Keyboard">
+      <table className={styles["keys"]}>
+        <tbody>
+          {KEYS.map(([key, what]) => (
+            <tr key={key}>
+              <th scope="row">
+                <kbd>{key}</kbd>
+              </th>
+              <td>{what}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <Switch
+        mt={16}
+        label="Single keys"
+        checked={on}
+        onChange={(event) => {
+          setOn(event.currentTarget.checked);
+          setSingleKeys(event.currentTarget.checked);
+        }}
+      />
+    </Modal>
+  );
+}
+
+function useLiveSocket(): LiveSocket | null {
+  const [socket, setSocket] = useState<LiveSocket | null>(null);
+  useEffect(() => {
+    const opened = new LiveSocket(socketURL(window.location), toSignIn);
+    setSocket(opened);
+    return () => opened.close();
+  }, []);
+  return socket;
+}
+
+export function Shell() {
+  const { viewer, allowed } = organizationRoute.useRouteContext();
+  const params = organizationRoute.useParams();
+  const navigate = useNavigate();
+  const { pathname } = useLocation();
+  const [menu, setMenu] = useState(false);
+  const [help, setHelp] = useState(false);
+  const socket = useLiveSocket();
+
+  useKeys({
+    "g t": () => void navigate({ to: "/$side/$organization/tmr-groups", params }),
+    "g a": () => void navigate({ to: "/$side/$organization/allocations", params }),
+    "?": () => setHelp(true),
+  });
+
+  useEffect(() => setMenu(false), [pathname]);
+
+  if (!allowed) return <NotYours organization={viewer.organization.name} />;
+  if (!socket) return null;
+  return (
+    <SocketContext value={socket}>
+      <a className={styles["skip"]} href="#main">
+        Skip to the content
+      </a>
+      <header className={styles["top"]}>
+        <Burger
+          className={styles["burger"]}
+          size="sm"
+          opened={menu}
+          onClick={() => setMenu((open) => !open)}
+          aria-label={menu ? "Close the menu" : "Open the menu"}
+          aria-expanded={menu}
+          aria-controls="nav"
+        />
+        <Link to="/" className={styles["brand"]} aria-label="Quorate, start page">
+          <Mark /> <span>Quorate</span>
+        </Link>
+        <span className={styles["organization"]} data-testid="organization">
+          {viewer.organization.name}
+        </span>
+        <span className={styles["space"]} />
+        <LivePill />
+        <span className={styles["scheme"]}>
+          <SchemeSwitch />
+        </span>
+        <UserMenu onHelp={() => setHelp(true)} />
+      </header>
+      <div className={styles["body"]}>
+        <nav id="nav" className={styles["side"]} data-open={menu} aria-label="Pages">
+          <Link
+            to="/$side/$organization/tmr-groups"
+            params={params}
+            className={styles["link"]}
+            activeProps={{ "data-active": true }}
+          >
+            TMR groups
+          </Link>
+          <Link
+            to="/$side/$organization/allocations"
+            params={params}
+            className={styles["link"]}
+            activeProps={{ "data-active": true }}
+          >
+            Live allocations
+          </Link>
+        </nav>
+        <main id="main" className={styles["main"]} tabIndex={-1}>
+          <Outlet />
+        </main>
+      </div>
+      <KeyboardHelp opened={help} onClose={() => setHelp(false)} />
+    </SocketContext>
+  );
+}

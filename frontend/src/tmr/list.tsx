@@ -1,0 +1,73 @@
+import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
+import { useQuery } from "urql";
+import { failureOf } from "../api/errors";
+import { GroupsQuery } from "../api/operations";
+import { Empty, FailureNote } from "../ui/note";
+import { Pill } from "../ui/pill";
+import { useTitle } from "../ui/title";
+import { Wait } from "../ui/wait";
+import styles from "./list.module.css";
+import { VERDICTS } from "./verdict";
+
+const route = getRouteApi("/$side/$organization/tmr-groups");
+
+export function GroupsPage() {
+  useTitle("TMR groups");
+  const params = route.useParams();
+  const [{ data, error }, refetch] = useQuery({
+    query: GroupsQuery,
+    requestPolicy: "cache-and-network",
+  });
+  const groups = (data?.tmrGroups.edges ?? []).flatMap((edge) => (edge?.node ? [edge.node] : []));
+  const [only] = groups;
+  if (only && groups.length === 1) {
+    return (
+      <Navigate
+        to="/$side/$organization/tmr-groups/$group"
+        params={{ ...params, group: only.id }}
+        replace
+      />
+    );
+  }
+  return (
+    <div className={styles["page"]}>
+      <h1>TMR groups</h1>
+      {error && (
+        <FailureNote
+          title="The TMR groups could not be loaded"
+          failure={failureOf(error)}
+          onRetry={() => refetch({ requestPolicy: "network-only" })}
+        />
+      )}
+      {!data && !error && <Wait heights={[64, 64, 64]} label="Loading the TMR groups" />}
+      {data && groups.length === 0 && (
+        <Empty title="No TMR groups yet">
+          <p className="soft">
+            A group appears here when its three backends and two TMR servers are set up.
+          </p>
+        </Empty>
+      )}
+      <ul className={styles["list"]}>
+        {groups.map((group) => (
+          <li key={group.id}>
+            <Link
+              to="/$side/$organization/tmr-groups/$group"
+              params={{ ...params, group: group.id }}
+              className={styles["group"]}
+            >
+              <span className={styles["name"]}>
+                <b>{group.name}</b>
+                <span className="mono soft">{group.virtualSerial}</span>
+              </span>
+              <Pill tone={VERDICTS[group.health].tone}>{VERDICTS[group.health].text}</Pill>
+              <span className="mono">{group.status}</span>
+              <span className={styles["figures"]}>
+                {group.quantity} licenses <span className="soft">· {group.clients} handles</span>
+              </span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}

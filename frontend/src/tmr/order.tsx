@@ -1,0 +1,149 @@
+import { zodResolver } from "@hookform/resolvers/zod";
+import { Button, Modal, NativeSelect, Group as Row, TextInput } from "@mantine/core";
+import { useRef, useState } from "react";
+import { useForm, useWatch } from "react-hook-form";
+import { useMutation, useQuery } from "urql";
+import * as z from "zod/mini";
+import { type Failure, failureOf } from "../api/errors";
+import { newKey } from "../api/key";
+import { ItemsQuery, OrderMutation } from "../api/operations";
+import { FailureNote } from "../ui/note";
+import { Wait } from "../ui/wait";
+
+const MOST = 1_000_000;
+const WHOLE = `Enter a whole number, 1 to ${MOST.toLocaleString("en")}.`;
+
+const schema = z.object({
+  item: z.string().check(z.minLength(1, "Choose an item.")),
+  quantity: z
+    .string()
+    .check(
+      z.refine(
+        (text) => /^\d+$/.test(text.trim()) && Number(text) >= 1 && Number(text) <= MOST,
+        WHOLE,
+      ),
+    ),
+});
+
+export interface OrderTarget {
+  id: string;
+  name: string;
+  ordered: number;
+}
+
+interface Choice {
+  id: string;
+  label: string;
+}
+
+function OrderForm({
+  target,
+  items,
+  onDone,
+}: {
+  target: OrderTarget;
+  items: Choice[];
+  onDone: () => void;
+}) {
+  const [, order] = useMutation(OrderMutation);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  // One key per dialog: a repeat after a lost answer orders nothing twice.
+  const key = useRef(newKey());
+  const form = useForm({
+    resolver: zodResolver(schema),
+    defaultValues: { item: items[0]?.id ?? "", quantity: "10" },
+  });
+  const { errors, isSubmitting } = form.formState;
+  const quantity = Number(useWatch({ control: form.control, name: "quantity" }));
+
+  const submit = form.handleSubmit(async (values) => {
+    setFailure(null);
+    const result = await order({
+      input: {
+        item: values.item,
+        tmrGroup: target.id,
+        quantity: Number(values.quantity),
+        idempotencyKey: key.current,
+      },
+    });
+    if (!result.error) return onDone();
+    const failed = failureOf(result.error);
+    // An answer ends the attempt that the key stands for; silence does not.
+    if (failed.code !== "NETWORK") key.current = newKey();
+    setFailure(failed);
+  });
+
+  return (
+    <form onSubmit={submit} noValidate style={{ display: "grid", gap: 16 }}>
+      <NativeSelect
+        label="Item"
+        data={items.map((item) => ({ value: item.id, label: item.label }))}
+        error={errors.item?.message}
+        {...form.register("item")}
+      />
+      <TextInput
+        label="Licenses more"
+        inputMode="numeric"
+        autoComplete="off"
+        data-autofocus
+        data-testid="order-quantity"
+        error={errors.quantity?.message}
+        {...form.register("quantity")}
+      />
+      <p className="soft">
+        {quantity >= 1 && Number.isInteger(quantity)
+          ? `Ordered: ${target.ordered} → ${target.ordered + quantity}. `
+          : ""}
+        They are usable once they are rolled out.
+      </p>
+      {failure && <FailureNote title="The order was not taken" failure={failure} />}
+      <Row justify="flex-end" gap={8}>
+        <Button variant="default" onClick={onDone}>
+          Cancel
+        </Button>
+        <Button type="submit" loading={isSubmitting} data-testid="order-submit">
+          Order
+        </Button>
+      </Row>
+    </form>
+  );
+}
+
+function OrderBody({ target, onDone }: { target: OrderTarget; onDone: () => void }) {
+  const [{ data, error }, refetch] = useQuery({ query: ItemsQuery });
+  if (error && !data) {
+    return (
+      <FailureNote
+        title="The items could not be loaded"
+        failure={failureOf(error)}
+        onRetry={() => refetch({ requestPolicy: "network-only" })}
+      />
+    );
+  }
+  if (!data) return <Wait heights={[56, 56, 32]} label="Loading the items" />;
+  const items = (data.items.edges ?? []).flatMap((edge) =>
+    edge?.node?.tmr
+      ? [{ id: edge.node.id, label: `${edge.node.name} · ${edge.node.product.reference}` }]
+      : [],
+  );
+  if (items.length === 0) {
+    return <p>No item may be rolled out on TMR groups. Allow it for an item first.</p>;
+  }
+  return <OrderForm target={target} items={items} onDone={onDone} />;
+}
+
+export function OrderDialog({
+  target,
+  opened,
+  onClose,
+}: {
+  target: OrderTarget;
+  opened: boolean;
+  onClose: () => void;
+}) {
+  return (
+    <Modal opened={opened} onClose={onClose} title={`Order more for ${target.name}`}>
+      <OrderBody target={target} onDone={onClose} />
+    </Modal>
+  );
+}

@@ -1,0 +1,255 @@
+import { Button } from "@mantine/core";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useRef, useState } from "react";
+import { type CombinedError, useMutation } from "urql";
+import { type Failure, failureOf } from "../api/errors";
+import { newKey } from "../api/key";
+import {
+  AbortRolloutMutation,
+  RetryRolloutMutation,
+  StartRolloutMutation,
+} from "../api/operations";
+import { NotFound } from "../shell/fallback";
+import { mayOperate, NEEDS_OPERATOR } from "../shell/roles";
+import { Empty, FailureNote } from "../ui/note";
+import { Pill } from "../ui/pill";
+import { clock } from "../ui/time";
+import { useTitle } from "../ui/title";
+import { Wait } from "../ui/wait";
+import { Drawing } from "./drawing";
+import { Licenses } from "./licenses";
+import { OrderDialog } from "./order";
+import styles from "./page.module.css";
+import { Rail } from "./rail";
+import { ended, type Group, type Plan, planOf, type Rollout } from "./rollout";
+import { useGroup } from "./use-group";
+import { VERDICTS } from "./verdict";
+
+const route = getRouteApi("/$side/$organization/tmr-groups/$group");
+
+function planText(plan: Plan | null, running: boolean): string {
+  if (!plan) {
+    return running ? "A rollout is running." : "Nothing is ordered that is not rolled out.";
+  }
+  const ids =
+    plan.fromId === null ? `TMR-ID #${plan.toId}` : `TMR-ID #${plan.fromId} → #${plan.toId}`;
+  const quantities = `${plan.from} → ${plan.to} licenses`;
+  return running
+    ? `${quantities}, ${ids}, after the running rollout.`
+    : `${quantities}, ${ids}, one backend at a time; running programs keep their licenses.`;
+}
+
+interface HeaderProps {
+  group: Group;
+  customer: string | null;
+  plan: Plan | null;
+  running: boolean;
+  mayAct: boolean;
+  busy: boolean;
+  onOrder: () => void;
+  onStart: () => void;
+}
+
+function Header({ group, customer, plan, running, mayAct, busy, onOrder, onStart }: HeaderProps) {
+  const params = route.useParams();
+  return (
+    <header className={styles["header"]}>
+      <div>
+        <h1>{group.name}</h1>
+        <p className="soft">
+          Virtual container{" "}
+          <Link
+            to="/$side/$organization/allocations/$container"
+            params={{ ...params, container: group.virtualSerial }}
+            className={`${styles["serial"]} mono`}
+          >
+            {group.virtualSerial}
+          </Link>
+          {customer && <> · run by {customer}</>}
+        </p>
+      </div>
+      <div className={styles["actions"]}>
+        <div className={styles["buttons"]}>
+          <Button variant="default" disabled={!mayAct} onClick={onOrder} data-testid="order">
+            Order more
+          </Button>
+          <Button
+            disabled={!mayAct || !plan}
+            loading={busy}
+            onClick={onStart}
+            aria-describedby="plan"
+            data-testid="start-rollout"
+          >
+            {running && plan ? "Queue rollout" : "Start rollout"}
+          </Button>
+        </div>
+        <p id="plan" className="meta soft" data-testid="plan">
+          {mayAct ? planText(plan, running) : NEEDS_OPERATOR}
+        </p>
+      </div>
+    </header>
+  );
+}
+
+function Headline({ group }: { group: Group }) {
+  const verdict = VERDICTS[group.health];
+  return (
+    <div className={styles["headline"]}>
+      <Pill tone={verdict.tone} testId="tmr-verdict">
+        {verdict.text}
+      </Pill>
+      <span className={styles["status"]} data-testid="tmr-status">
+        {group.status}
+      </span>
+      <span className={styles["force"]}>
+        <b className={styles["quantity"]} data-testid="tmr-quantity">
+          {group.quantity}
+        </b>{" "}
+        {group.quantity === 1 ? "license" : "licenses"}
+        <span className="soft">
+          {" · "}
+          {group.tmrId == null ? "no TMR-ID is in force" : `TMR-ID #${group.tmrId} is in force`}
+        </span>
+      </span>
+    </div>
+  );
+}
+
+interface Acts {
+  busy: boolean;
+  failure: { title: string; failure: Failure } | null;
+  start: () => Promise<void>;
+  retry: (rollout: Rollout) => Promise<void>;
+  abort: (rollout: Rollout) => Promise<void>;
+}
+
+interface ActResult {
+  error: CombinedError | undefined;
+  rollout: Rollout | undefined;
+}
+
+function useActs(group: string, onRollout: (rollout: Rollout) => void, onEnd: () => void): Acts {
+  const [, startRollout] = useMutation(StartRolloutMutation);
+  const [, retryRollout] = useMutation(RetryRolloutMutation);
+  const [, abortRollout] = useMutation(AbortRolloutMutation);
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState<Acts["failure"]>(null);
+  const key = useRef(newKey());
+
+  const run = async (title: string, act: () => Promise<ActResult>) => {
+    setBusy(true);
+    setFailure(null);
+    const { error, rollout } = await act();
+    if (rollout) onRollout(rollout);
+    const failed = error ? failureOf(error) : null;
+    // An answer ends the attempt that the key stands for; silence does not.
+    if (failed?.code !== "NETWORK") key.current = newKey();
+    if (failed) setFailure({ title, failure: failed });
+    setBusy(false);
+    onEnd();
+  };
+
+  return {
+    busy,
+    failure,
+    start: () =>
+      run("The rollout was not started", async () => {
+        const input = { tmrGroup: group, idempotencyKey: key.current };
+        const { data, error } = await startRollout({ input });
+        return { error, rollout: data?.startRollout.rollout };
+      }),
+    retry: ({ id }) =>
+      run("The rollout was not resumed", async () => {
+        const { data, error } = await retryRollout({ input: { rollout: id } });
+        return { error, rollout: data?.retryRollout.rollout };
+      }),
+    abort: ({ id }) =>
+      run("The rollout was not aborted", async () => {
+        const { data, error } = await abortRollout({ input: { rollout: id } });
+        return { error, rollout: data?.abortRollout.rollout };
+      }),
+  };
+}
+
+export function GroupPage() {
+  const { group: id } = route.useParams();
+  return <GroupView key={id} id={id} />;
+}
+
+function GroupView({ id }: { id: string }) {
+  const { viewer } = route.useRouteContext();
+  const { filter } = route.useSearch();
+  const navigate = route.useNavigate();
+  const { group, customer, ordered, rollout, failure, refresh, report } = useGroup(id);
+  const acts = useActs(group?.id ?? id, report, refresh);
+  const [ordering, setOrdering] = useState(false);
+  useTitle(group?.name ?? "TMR group");
+
+  if (group === null && !failure) return <NotFound />;
+  if (!group) {
+    return failure ? (
+      <FailureNote title="The TMR group could not be loaded" failure={failure} onRetry={refresh} />
+    ) : (
+      <Wait heights={[48, 24, 330, 110, 110]} label="Loading the TMR group" />
+    );
+  }
+
+  const mayAct = mayOperate(viewer.role);
+  const running = rollout !== null && !ended(rollout);
+  const plan = planOf(group, ordered, rollout);
+  return (
+    <div className={styles["page"]} data-testid="tmr-group" data-sequence={group.sequence}>
+      <Header
+        group={group}
+        customer={customer}
+        plan={plan}
+        running={running}
+        mayAct={mayAct}
+        busy={acts.busy}
+        onOrder={() => setOrdering(true)}
+        onStart={() => void acts.start()}
+      />
+      {failure && (
+        <FailureNote title="What is shown may be out of date" failure={failure} onRetry={refresh} />
+      )}
+      {acts.failure && <FailureNote {...acts.failure} />}
+      <Headline group={group} />
+      {!group.linked && (
+        <p className={styles["unlinked"]} role="status">
+          The platform does not hear from this group now.
+          {group.viewedAt && <> What is shown is its state at {clock(group.viewedAt)}.</>}
+        </p>
+      )}
+      <Drawing group={group} />
+      {rollout ? (
+        <Rail
+          rollout={rollout}
+          mayAct={mayAct}
+          busy={acts.busy}
+          onRetry={() => void acts.retry(rollout)}
+          onAbort={() => void acts.abort(rollout)}
+        />
+      ) : (
+        <Empty title="No rollout yet">
+          <p className="soft">
+            {plan
+              ? planText(plan, false)
+              : "Order licenses, then start a rollout: its steps are shown here."}
+          </p>
+        </Empty>
+      )}
+      <Licenses
+        licenses={group.licenses}
+        onlyNotUnanimous={filter === "not-unanimous"}
+        onFilter={(only) =>
+          void navigate({ search: only ? { filter: "not-unanimous" } : {}, replace: true })
+        }
+      />
+      <OrderDialog
+        target={{ id: group.id, name: group.name, ordered }}
+        opened={ordering}
+        onClose={() => setOrdering(false)}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,74 @@
+import { useCallback, useEffect, useState } from "react";
+import { useQuery } from "urql";
+import { type Failure, failureOf } from "../api/errors";
+import { GroupChanged, GroupQuery, RolloutChanged } from "../api/operations";
+import { useStream } from "../live/stream";
+import { ended, type Group, latest, type Rollout } from "./rollout";
+
+/** Orders and rollouts of other people are not in the group's stream: they are asked for. */
+const POLL_MS = 5_000;
+
+export interface LiveGroup {
+  /** Undefined while loading, null when there is no such group. */
+  group: Group | null | undefined;
+  customer: string | null;
+  ordered: number;
+  rollout: Rollout | null;
+  failure: Failure | null;
+  refresh: () => void;
+  /** Tells of a rollout that a mutation brought. */
+  report: (rollout: Rollout) => void;
+}
+
+export function useGroup(id: string): LiveGroup {
+  const [{ data, error }, execute] = useQuery({
+    query: GroupQuery,
+    variables: { id },
+    requestPolicy: "cache-and-network",
+  });
+  const stream = useStream(GroupChanged, { id });
+  const [reported, setReported] = useState<Rollout | null>(null);
+
+  const refetch = useCallback(() => execute({ requestPolicy: "network-only" }), [execute]);
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (document.visibilityState === "visible") refetch();
+    }, POLL_MS);
+    return () => clearInterval(timer);
+  }, [refetch]);
+
+  const fetched = data?.tmrGroup;
+  const group = stream.value?.tmrGroupChanged ?? fetched;
+  const known = latest([
+    group?.rollout,
+    fetched?.rollout,
+    fetched?.rollouts.edges?.[0]?.node,
+    group ? reported : null,
+  ]);
+  const followed = known && !ended(known) ? known.id : undefined;
+  const changes = useStream(RolloutChanged, followed ? { id: followed } : undefined, {
+    endsByItself: true,
+  });
+  const change = changes.value?.rolloutChanged;
+
+  // The last report stays when the stream's subject ends and the stream with it.
+  useEffect(() => {
+    if (change) setReported((before) => latest([before, change]));
+  }, [change]);
+
+  const refresh = useCallback(() => {
+    refetch();
+    stream.retry();
+  }, [refetch, stream.retry]);
+
+  const failure = error ? failureOf(error) : (stream.failure ?? changes.failure);
+  return {
+    group: group ?? (data ? null : undefined),
+    customer: fetched?.customer?.name ?? null,
+    ordered: Math.max(group?.orderedQuantity ?? 0, fetched?.orderedQuantity ?? 0),
+    rollout: latest([known, change]),
+    failure,
+    refresh,
+    report: setReported,
+  };
+}

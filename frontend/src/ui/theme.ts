@@ -1,0 +1,32 @@
+import { createTheme, Modal, Tooltip } from "@mantine/core";
+
+export const theme = createTheme({
+  primaryColor: "ink",
+  primaryShade: { light: 8, dark: 6 },
+  colors: {
+    ink: [
+      "#e4ecfa",
+      "#cbd9f3",
+      "#a5bee9",
+      "#7ba0df",
+      "#5a88d6",
+      "#4074cb",
+      "#2f62ba",
+      "#2554a6",
+      "#1c4691",
+      "#133268",
+    ],
+  },
+  fontFamily: '"Inter Variable", system-ui, sans-serif',
+  fontFamilyMonospace: "var(--font-mono)",
+  fontSizes: { xs: "12px", sm: "13px", md: "14px", lg: "16px", xl: "20px" },
+  lineHeights: { xs: "16px", sm: "20px", md: "20px", lg: "24px", xl: "28px" },
+  defaultRadius: 6,
+  respectReducedMotion: true,
+  cursorType: "pointer",
+  components: {
+    Button: { defaultProps: { size: "compact-md", h: 32, px: 14, fz: 13 } },
+    Modal: Modal.extend({ defaultProps: { centered: true, transitionProps: { duration: 120 } } }),
+    Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300 } }),
+  },
+});
