@@ -94,7 +94,7 @@ func (i *Identity) Derive(purpose string) ([]byte, error) {
 }
 
 // Format keeps the keys out of every log and error.
-func (i *Identity) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "seal.Identity(secret)") }
+func (Identity) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "seal.Identity(secret)") }
 
 type identitySigner struct{ i *Identity }
 

@@ -1,0 +1,44 @@
+// Package container is a durable container: one file of a license server that
+// holds its private identity, the licenses, and how far it is with each firm's
+// updates.
+//
+// # Installing
+//
+// An update is staged, then activated. Staging verifies and opens it, checks
+// that it is the next one, and writes it beside the licenses, which it doesn't
+// touch. Activating verifies it again and swaps it in: licenses, counter,
+// digest, receipt and group change in one transaction of the file, so a crash
+// leaves the old or the new, and a receipt is given only for what is on disk.
+// Doing either twice has the effect of once: an installed update gets its stored
+// receipt again.
+//
+// A firm's updates are a chain. The next one has the installed number plus one
+// and names the digest of the installed one. The installed number with another
+// digest is an alarm (license.CodeUpdateConflict), a lower one a replay, a
+// higher one a gap.
+//
+// # The guard
+//
+// Of a TMR group's three containers no two may be between licenses at once. So
+// a container that gives the group a TMR license activates only on the signed
+// word of the two others, over a nonce that it made itself at most five seconds
+// ago, that they alone carry everything that is in force. A nonce serves for one
+// attempt. A container that holds no TMR license takes nothing from the group
+// when it changes, and needs no word.
+//
+// # Damage
+//
+// The file is a bbolt database, whose pages carry no checksums. Each record
+// carries a MAC under a key derived from the identity, and one more record a MAC
+// over all of them with the change counter, so that a record lost, swapped or
+// taken from an older state is noticed, not only one that was altered. Before
+// bbolt works on a file its bytes are walked without trusting any (image.go):
+// a damaged page is reported, and can't crash the process or be written back.
+// Nothing is written to a file before all of it verified. Each change of the
+// licenses is committed to both of bbolt's meta pages, so that damage to one
+// can't bring an older state back.
+//
+// The MAC finds damage and clumsy edits. It can't stop whoever can read the
+// file, since the identity is in it; a file put back as a whole is noticed at
+// the platform, by its counters and digests.
+package container

@@ -1,0 +1,239 @@
+package container
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/seal"
+)
+
+// The records. Each value is a MAC, then the payload.
+const (
+	bucketName = "container"
+
+	recordHeader   = "header"
+	recordIdentity = "identity"
+	recordGroup    = "group"
+	recordStaged   = "staged"
+	recordState    = "state"
+	prefixFirm     = "firm/"
+	prefixLicense  = "license/"
+
+	formatTag     = "quorate-container"
+	formatVersion = 1
+	macSize       = sha256.Size
+)
+
+// installed is how far the container is with a firm's updates.
+type installed struct {
+	number  uint64
+	digest  [32]byte
+	receipt []byte
+}
+
+// state is everything in the file. One is never changed once it is shared.
+type state struct {
+	serial     license.Serial
+	activation [16]byte
+	root       [32]byte
+	identity   *seal.Identity
+	macKey     []byte
+
+	version  uint64 // counts the changes of licenses
+	group    *seal.Group
+	licenses map[license.Product]seal.Grant
+	firms    map[license.FirmCode]installed
+	staged   []byte // the update file as it came; nil: none
+}
+
+func (s *state) clone() *state {
+	t := *s
+	t.licenses, t.firms = maps.Clone(s.licenses), maps.Clone(s.firms)
+	return &t
+}
+
+// held gives the licenses by product, sharing nothing with the state.
+func (s *state) held() []license.Held {
+	var all []license.Held
+	for _, g := range s.licenses {
+		h := g.License
+		if h.Predecessor != nil {
+			o := *h.Predecessor
+			h.Predecessor = &o
+		}
+		all = append(all, h)
+	}
+	slices.SortFunc(all, func(a, b license.Held) int { return a.Product.Compare(b.Product) })
+	return all
+}
+
+func licenseRecord(p license.Product) string {
+	b := binary.BigEndian.AppendUint32([]byte(prefixLicense), uint32(p.Firm))
+	return string(binary.BigEndian.AppendUint32(b, uint32(p.Code)))
+}
+
+func firmRecord(f license.FirmCode) string {
+	return string(binary.BigEndian.AppendUint32([]byte(prefixFirm), uint32(f)))
+}
+
+func mac(key []byte, name string, payload []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	_, _ = h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(name)))) //nolint:gosec // G115: names are short
+	_, _ = h.Write([]byte(name))
+	_, _ = h.Write(payload)
+	return h.Sum(nil)
+}
+
+func macKey(i *seal.Identity) ([]byte, error) { return i.Derive("container file") }
+
+// records gives the file's content.
+func (s *state) records() (map[string][]byte, error) {
+	r := make(map[string][]byte)
+	put := func(name string, payload []byte) {
+		r[name] = append(mac(s.macKey, name, payload), payload...)
+	}
+	header := append([]byte(formatTag), formatVersion)
+	header = binary.BigEndian.AppendUint16(header, s.serial.Mask)
+	header = binary.BigEndian.AppendUint64(header, s.serial.Number)
+	header = append(header, s.activation[:]...)
+	put(recordHeader, append(header, s.root[:]...))
+	put(recordIdentity, s.identity.Marshal())
+	if s.group != nil {
+		b, err := seal.MarshalGroup(*s.group)
+		if err != nil {
+			return nil, err
+		}
+		put(recordGroup, b)
+	}
+	if s.staged != nil {
+		put(recordStaged, s.staged)
+	}
+	for f, i := range s.firms {
+		b := binary.BigEndian.AppendUint64(nil, i.number)
+		b = append(b, i.digest[:]...)
+		put(firmRecord(f), append(b, i.receipt...))
+	}
+	for p, g := range s.licenses {
+		b, err := seal.MarshalGrant(g)
+		if err != nil {
+			return nil, err
+		}
+		put(licenseRecord(p), b)
+	}
+	put(recordState, summary(s.version, r))
+	return r, nil
+}
+
+// summary stands for all records but its own.
+func summary(version uint64, records map[string][]byte) []byte {
+	h := sha256.New()
+	n := uint32(0)
+	for _, name := range slices.Sorted(maps.Keys(records)) {
+		if name == recordState {
+			continue
+		}
+		n++
+		_, _ = h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(name)))) //nolint:gosec // G115: names are short
+		_, _ = h.Write([]byte(name))
+		_, _ = h.Write(records[name][:macSize])
+	}
+	b := binary.BigEndian.AppendUint64(nil, version)
+	b = binary.BigEndian.AppendUint32(b, n)
+	return h.Sum(b)
+}
+
+// decode verifies all records, then reads them.
+func decode(records map[string][]byte) (*state, error) {
+	s := &state{licenses: make(map[license.Product]seal.Grant), firms: make(map[license.FirmCode]installed)}
+	for name, v := range records {
+		if len(v) < macSize {
+			return nil, fmt.Errorf("the record %q is too short", name)
+		}
+	}
+	if records[recordIdentity] == nil || records[recordHeader] == nil || records[recordState] == nil {
+		return nil, errors.New("a record is missing")
+	}
+	var err error
+	if s.identity, err = seal.ParseIdentity(records[recordIdentity][macSize:]); err != nil {
+		return nil, errors.New("the identity is not readable")
+	}
+	if s.macKey, err = macKey(s.identity); err != nil {
+		return nil, errors.New("the identity is not usable")
+	}
+	for name, v := range records {
+		if !hmac.Equal(v[:macSize], mac(s.macKey, name, v[macSize:])) {
+			return nil, fmt.Errorf("the record %q was altered", name)
+		}
+	}
+	if err := s.header(records[recordHeader][macSize:]); err != nil {
+		return nil, err
+	}
+	sum := records[recordState][macSize:]
+	if len(sum) < 8 {
+		return nil, errors.New("the state's record is too short")
+	}
+	s.version = binary.BigEndian.Uint64(sum)
+	if !bytes.Equal(sum, summary(s.version, records)) {
+		return nil, errors.New("a record is missing, or of another state than the rest")
+	}
+	for name, v := range records {
+		if err := s.record(name, v[macSize:]); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *state) header(b []byte) error {
+	rest, ok := bytes.CutPrefix(b, []byte(formatTag))
+	if !ok || len(rest) < 1 {
+		return errors.New("the header is not well formed")
+	}
+	if rest[0] != formatVersion {
+		return license.Errorf(license.CodeFormatUnknown, "open it with the version of the software that wrote it, or a newer one",
+			"the container file has version %d, and only version %d is known here", rest[0], formatVersion)
+	}
+	rest = rest[1:]
+	if len(rest) != 2+8+len(s.activation)+len(s.root) {
+		return errors.New("the header is not well formed")
+	}
+	s.serial = license.Serial{Mask: binary.BigEndian.Uint16(rest), Number: binary.BigEndian.Uint64(rest[2:])}
+	copy(s.activation[:], rest[10:])
+	copy(s.root[:], rest[10+len(s.activation):])
+	return nil
+}
+
+func (s *state) record(name string, b []byte) error {
+	bad := fmt.Errorf("the record %q is not well formed", name)
+	switch {
+	case name == recordHeader, name == recordIdentity, name == recordState:
+	case name == recordStaged:
+		s.staged = bytes.Clone(b)
+	case name == recordGroup:
+		g, ok := seal.ParseGroup(b)
+		if !ok {
+			return bad
+		}
+		s.group = &g
+	case strings.HasPrefix(name, prefixLicense):
+		g, ok := seal.ParseGrant(b)
+		if !ok || licenseRecord(g.License.Product) != name {
+			return bad
+		}
+		s.licenses[g.License.Product] = g
+	case strings.HasPrefix(name, prefixFirm) && len(name) == len(prefixFirm)+4 && len(b) >= 8+32:
+		i := installed{number: binary.BigEndian.Uint64(b), digest: [32]byte(b[8:40]), receipt: bytes.Clone(b[40:])}
+		s.firms[license.FirmCode(binary.BigEndian.Uint32([]byte(name[len(prefixFirm):])))] = i
+	default:
+		return bad
+	}
+	return nil
+}
