@@ -79,21 +79,22 @@ const (
 )
 
 // Option refines an access.
-type Option func(*quoratev1.AccessRequest)
+type Option struct {
+	apply func(*quoratev1.AccessRequest)
+}
 
 // WithMode asks for an access mode; without it the user limit holds.
 func WithMode(m Mode) Option {
-	return func(r *quoratev1.AccessRequest) {
-		r.Mode = rpc.ModeProto(license.AccessMode(m))
-		if r.Mode == quoratev1.AccessMode_ACCESS_MODE_UNSPECIFIED {
-			r.Mode = -1 // refused by the server, never taken for the user limit
-		}
+	mode := rpc.ModeProto(license.AccessMode(m))
+	if mode == quoratev1.AccessMode_ACCESS_MODE_UNSPECIFIED {
+		mode = -1 // refused by the server, never taken for the user limit
 	}
+	return Option{func(r *quoratev1.AccessRequest) { r.Mode = mode }}
 }
 
 // WithFeatures asks for a license whose feature map has all these bits.
 func WithFeatures(bits uint32) Option {
-	return func(r *quoratev1.AccessRequest) { r.Features = bits }
+	return Option{func(r *quoratev1.AccessRequest) { r.Features = bits }}
 }
 
 // Access takes a handle on a product, written "FIRM:PRODUCT". It keeps trying
@@ -113,7 +114,9 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 		},
 	}
 	for _, o := range opts {
-		o(request)
+		if o.apply != nil {
+			o.apply(request)
+		}
 	}
 	ctx, cancel := c.bounded(ctx, c.cfg.Wait)
 	defer cancel()

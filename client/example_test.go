@@ -1,0 +1,106 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+
+	"github.com/quorate/quorate/client"
+)
+
+// A program takes a license while it runs and stops when it loses it.
+func Example() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+
+	c, err := client.Open(ctx, client.Config{
+		// Both servers of a TMR pair, or their virtual IP alone.
+		Servers: []string{
+			"https://licenses-a.example.com:7443?pin=sha256:x6uvZ3MOH4U1mQC4d9k4hQ8x1rj3fR8V0G5o6k9n1Xc",
+			"https://licenses-b.example.com:7443?pin=sha256:Qm1dJ1hQv3pXo1Qd3cYy0l2y4kq0f5y8r7Zb3sV2u9A",
+		},
+		Application: "charts",
+	})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer c.Close()
+
+	h, err := c.Access(ctx, "6000010:14")
+	if err != nil {
+		log.Print(err) // says what is wrong and what to do
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-h.Done():
+		log.Print(h.Err())
+	}
+}
+
+// What can be done about a refusal depends on its code.
+func ExampleClient_Access() {
+	c, err := client.Open(context.Background(), client.Config{Servers: []string{"http://127.0.0.1:7443"}})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer c.Close()
+
+	_, err = c.Access(context.Background(), "6000010:14", client.WithFeatures(0b0010))
+	var e *client.Error
+	switch {
+	case err == nil:
+		fmt.Println("licensed")
+	case errors.Is(err, &client.Error{Code: client.CodeFeatureMissing}):
+		fmt.Println("running without the extra feature")
+	case errors.As(err, &e) && e.Code == client.CodeNoFreeSeat:
+		fmt.Println("all licenses are in use:", e.Details["taken"], "of", e.Details["quantity"])
+	default:
+		fmt.Println(err)
+	}
+}
+
+// Data that was protected for a product opens only with a license in use.
+func ExampleHandle_OpenKey() {
+	decrypt := func(h *client.Handle, wrappedKey []byte) error {
+		key, err := h.OpenKey(context.Background(), wrappedKey)
+		if err != nil {
+			return err
+		}
+		fmt.Println(len(key), "bytes of key")
+		return nil
+	}
+	_ = decrypt
+}
+
+// An administrator looks for a stuck program and frees its license.
+func ExampleClient_Remove() {
+	ctx := context.Background()
+	c, err := client.Open(ctx, client.Config{
+		Servers:    []string{"http://127.0.0.1:7443"},
+		AdminToken: os.Getenv("QUORATE_ADMIN_TOKEN"),
+	})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer c.Close()
+
+	handles, err := c.Handles(ctx)
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	for _, h := range handles {
+		if h.User == "ada" && h.Station == "office-pc" {
+			if err := c.Remove(ctx, h.Product, h.ID, "reception"); err != nil {
+				log.Print(err)
+			}
+		}
+	}
+}
