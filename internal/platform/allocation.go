@@ -1,0 +1,309 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/allocation"
+	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/denial"
+	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/product"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/work"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// LeaseEventKind is what happened to a handle.
+type LeaseEventKind string
+
+// The kinds of lease events.
+const (
+	LeaseGranted  LeaseEventKind = "GRANTED"
+	LeaseReleased LeaseEventKind = "RELEASED"
+	LeaseExpired  LeaseEventKind = "EXPIRED"
+	LeaseRemoved  LeaseEventKind = "REMOVED"
+	LeaseDenied   LeaseEventKind = "DENIED"
+)
+
+// MostLeaseEvents bounds how many events one push may bring.
+const MostLeaseEvents = 1000
+
+// LeaseEvent is one entry of a group's event stream. Position counts up by any
+// steps and never repeats.
+type LeaseEvent struct {
+	Position    uint64
+	Kind        LeaseEventKind
+	At          time.Time
+	Handle      string
+	Product     license.Product
+	Mode        license.AccessMode
+	Client      string // host or address
+	User        string
+	Station     string
+	Process     uint32
+	Application string
+	Seat        uint32
+	N           uint64
+	Reason      license.Code // of a denial
+	By          string       // who removed it
+}
+
+// ApplyLeaseEvents makes the allocation history of a group's virtual container
+// from its event stream and returns the position up to which the platform has
+// it. Events at or before that are skipped, so pushing them again changes
+// nothing. An event of a product that the platform doesn't know is passed
+// over. Errors: as ApplyView.
+func (p *Platform) ApplyLeaseEvents(ctx context.Context, group string, events []LeaseEvent) (uint64, error) {
+	if err := linked(ctx, group); err != nil {
+		return 0, err
+	}
+	if len(events) > MostLeaseEvents {
+		return 0, license.Errorf(license.CodeTooLarge, "push at most 1000 events at once", "%d events are too many", len(events))
+	}
+	for i, e := range events {
+		if i > 0 && e.Position <= events[i-1].Position {
+			return 0, license.Errorf(license.CodeInvalidInput, "push events in their order", "the events are not in order")
+		}
+	}
+	ctx = system(ctx, "link")
+	g, err := p.store.Client().TmrGroup.Get(ctx, group)
+	if err != nil {
+		return 0, notFound(err, "TMR group", group)
+	}
+	if len(events) == 0 || events[len(events)-1].Position <= g.EventPosition {
+		return g.EventPosition, nil
+	}
+	var position uint64
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(group), lockedGroup).Only(ctx)
+		if err != nil {
+			return err
+		}
+		h := history{p: p, tx: tx, group: g, products: make(map[license.Product]*ent.Product)}
+		if h.virtual, err = tx.Container.Query().Where(container.Serial(g.VirtualSerial)).Only(ctx); err != nil {
+			return err
+		}
+		position = g.EventPosition
+		for _, e := range events {
+			if e.Position <= position {
+				continue
+			}
+			if err := h.apply(ctx, e); err != nil {
+				return fmt.Errorf("event %d: %w", e.Position, err)
+			}
+			position = e.Position
+		}
+		p.publish(ctx, tx, event.Allocations, h.virtual.ID)
+		return tx.TmrGroup.UpdateOneID(g.ID).SetEventPosition(position).Exec(ctx)
+	})
+	return position, err
+}
+
+// history writes a group's events in one transaction.
+type history struct {
+	p        *Platform
+	tx       *store.Tx
+	group    *ent.TmrGroup
+	virtual  *ent.Container
+	products map[license.Product]*ent.Product
+}
+
+func (h *history) apply(ctx context.Context, e LeaseEvent) error {
+	of, err := h.product(ctx, e.Product)
+	if err != nil {
+		return err
+	}
+	if of == nil || (e.Handle == "" && e.Kind != LeaseDenied) || len(e.Handle) > 200 {
+		h.p.log.WarnContext(ctx, "a lease event was passed over", "group", h.group.ID, "position", e.Position, "kind", clip(string(e.Kind)))
+		return nil
+	}
+	e.At = e.At.UTC().Truncate(time.Microsecond)
+	switch e.Kind {
+	case LeaseGranted:
+		return h.granted(ctx, of, e)
+	case LeaseReleased:
+		return h.ended(ctx, of, e, property.AllocationReleased)
+	case LeaseExpired:
+		return h.ended(ctx, of, e, property.AllocationExpired)
+	case LeaseRemoved:
+		return h.ended(ctx, of, e, property.AllocationRemoved)
+	case LeaseDenied:
+		return h.tx.Denial.Create().SetVendorID(h.group.VendorID).SetNillableCustomerID(h.group.CustomerID).
+			SetContainerID(h.virtual.ID).SetProductID(of.ID).SetPosition(e.Position).SetAt(e.At).
+			SetReason(clipText(string(e.Reason))).SetClient(clipText(e.Client)).SetUser(clipText(e.User)).
+			SetApplication(clipText(e.Application)).Exec(ctx)
+	}
+	h.p.log.WarnContext(ctx, "a lease event was passed over", "group", h.group.ID, "position", e.Position, "kind", clip(string(e.Kind)))
+	return nil
+}
+
+// product gives nil for one that the group's vendor does not have.
+func (h *history) product(ctx context.Context, ref license.Product) (*ent.Product, error) {
+	if known, ok := h.products[ref]; ok {
+		return known, nil
+	}
+	found, err := h.tx.Product.Query().Where(product.Code(int(ref.Code)), product.VendorID(h.group.VendorID),
+		product.HasFirmWith(firm.Code(int(ref.Firm)))).Only(ctx)
+	if err != nil && !ent.IsNotFound(err) {
+		return nil, err
+	}
+	h.products[ref] = found
+	return found, nil
+}
+
+func (h *history) find(ctx context.Context, handle string) (*ent.Allocation, error) {
+	found, err := h.tx.Allocation.Query().
+		Where(allocation.ContainerID(h.virtual.ID), allocation.Handle(handle)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	return found, err
+}
+
+func (h *history) granted(ctx context.Context, of *ent.Product, e LeaseEvent) error {
+	found, err := h.find(ctx, e.Handle)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return h.create(of, e).SetState(property.AllocationActive).Exec(ctx)
+	}
+	return h.tx.Allocation.UpdateOne(found).SetState(property.AllocationActive).SetSeat(int(e.Seat)).SetN(e.N).
+		SetLastAccess(e.At).ClearEndedAt().ClearEndedBy().Exec(ctx)
+}
+
+func (h *history) ended(ctx context.Context, of *ent.Product, e LeaseEvent, how property.AllocationState) error {
+	found, err := h.find(ctx, e.Handle)
+	if err != nil {
+		return err
+	}
+	if found == nil { // its beginning was lost: history knows at least its end
+		return h.create(of, e).SetState(how).SetEndedAt(e.At).SetEndedBy(clipText(e.By)).Exec(ctx)
+	}
+	return h.tx.Allocation.UpdateOne(found).SetState(how).SetEndedAt(e.At).SetEndedBy(clipText(e.By)).Exec(ctx)
+}
+
+func (h *history) create(of *ent.Product, e LeaseEvent) *ent.AllocationCreate {
+	mode := e.Mode
+	if !mode.Valid() {
+		mode = license.UserLimit
+	}
+	licenses := 1
+	if mode == license.NoUserLimit {
+		licenses = 0
+	}
+	return h.tx.Allocation.Create().SetVendorID(h.group.VendorID).SetNillableCustomerID(h.group.CustomerID).
+		SetContainerID(h.virtual.ID).SetProductID(of.ID).SetHandle(e.Handle).SetMode(mode).SetLicenses(licenses).
+		SetSeat(int(e.Seat)).SetN(e.N).SetClient(clipText(e.Client)).SetUser(clipText(e.User)).
+		SetStation(clipText(e.Station)).SetProcessID(int(e.Process)).SetApplication(clipText(e.Application)).
+		SetFirstAccess(e.At).SetLastAccess(e.At)
+}
+
+// clipText makes a foreign text fit a column: valid, without NUL, at most 200 bytes.
+func clipText(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "�"), "\x00", "")
+	if len(s) > 200 {
+		s = strings.ToValidUTF8(s[:200], "")
+	}
+	return s
+}
+
+// ReleaseAllocation has one living allocation removed by its license server: it
+// stays ACTIVE until the server has done it. Asking again while that is due
+// changes nothing. Errors: CodeNotFound, CodeForbidden, CodeConflict when it
+// has ended.
+func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Allocation, error) {
+	by, err := auth.Require(ctx, auth.Release)
+	if err != nil {
+		return nil, err
+	}
+	var found *ent.Allocation
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		found, err = tx.Allocation.Query().Where(allocation.ID(id), store.Locked).
+			WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).
+			WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup() }).Only(ctx)
+		if err != nil {
+			return notFound(err, "allocation", id)
+		}
+		if found.State != property.AllocationActive {
+			return license.Errorf(license.CodeConflict, "reload the list", "the allocation has ended already")
+		}
+		group := found.Edges.Container.Edges.TmrGroup
+		if group == nil || found.Edges.Product == nil || found.Edges.Product.Edges.Firm == nil {
+			return license.Errorf(license.CodeConflict, "release it at its license server", "the allocation's server has no link")
+		}
+		return p.requestRemoval(ctx, tx, by, found, group)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, group *ent.TmrGroup) error {
+	// A removal that failed may be asked for again, one that is due may not.
+	prefix := "remove/" + a.ID + "/"
+	asked, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix)).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range asked {
+		if w.State == property.WorkPending {
+			return nil
+		}
+	}
+	_, err = p.addWork(ctx, tx, group, nil, prefix+itoa(len(asked)+1), LinkWork{
+		Kind: property.WorkRemove, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by),
+	})
+	if err != nil {
+		return err
+	}
+	return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.release", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
+}
+
+// Usage are the figures of one container.
+type Usage struct {
+	Total   int // licenses in force
+	Taken   int
+	Free    int
+	Denials int // in the last 24 hours
+}
+
+// ContainerUsage gives the figures of a container. Error: CodeNotFound.
+func (p *Platform) ContainerUsage(ctx context.Context, id string) (Usage, error) {
+	c, err := p.Read(ctx)
+	if err != nil {
+		return Usage{}, err
+	}
+	found, err := c.Container.Query().Where(container.ID(id)).WithTmrGroup().Only(ctx)
+	if err != nil {
+		return Usage{}, notFound(err, "container", id)
+	}
+	var u Usage
+	if g := found.Edges.TmrGroup; g != nil && found.Kind == property.ContainerVirtual {
+		for _, l := range g.Licenses {
+			u.Total += l.Quantity
+		}
+	}
+	var sums []struct {
+		Sum *int `json:"sum"`
+	}
+	if err := c.Allocation.Query().Where(allocation.ContainerID(id), allocation.StateEQ(property.AllocationActive)).
+		Aggregate(ent.As(ent.Sum(allocation.FieldLicenses), "sum")).Scan(ctx, &sums); err != nil {
+		return Usage{}, err
+	}
+	if len(sums) > 0 && sums[0].Sum != nil {
+		u.Taken = *sums[0].Sum
+	}
+	u.Free = max(u.Total-u.Taken, 0)
+	u.Denials, err = c.Denial.Query().Where(denial.ContainerID(id), denial.AtGT(time.Now().UTC().Add(-24*time.Hour))).Count(ctx)
+	return u, err
+}
