@@ -1,0 +1,16 @@
+// Package backend lets a TMR server work with one container of its group.
+//
+// Only servers that prove one of the configured TLS keys are answered: the
+// pins are compared for each call, whatever the TLS set-up let in. Everybody
+// else is sent to the TMR server, since a license with a TMR-ID is never
+// handed out by one container alone.
+//
+// Watch sends what the container holds at once, again at each change, and a
+// beat in between, so that the TMR server can tell a quiet backend from a dead
+// one. The changes themselves (Stage, Activate) and the guard over them are the
+// container's own.
+//
+// A key is opened for a token that the group's token key has signed, for this
+// group's virtual container and for the product that the key is wrapped for.
+// The token's handle is for the TMR server to check: it knows its seats.
+package backend
