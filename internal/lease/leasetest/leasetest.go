@@ -1,0 +1,237 @@
+package leasetest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Harness is one fresh store of a driver, ended by its test's Cleanup.
+type Harness struct {
+	Store   lease.Store
+	Elector lease.Elector
+}
+
+// Driver is what the suite runs on.
+type Driver struct {
+	// Open makes a fresh store.
+	Open func(t *testing.T) Harness
+	// Bubble runs each test in a synctest bubble, where time is exact and
+	// passes at once. Only for drivers whose time is the process's own.
+	Bubble bool
+	// OneLeader: Join is refused with CodeInvalidInput.
+	OneLeader bool
+}
+
+func (d Driver) run(t *testing.T, name string, f func(t *testing.T, h Harness)) {
+	t.Run(name, func(t *testing.T) {
+		if d.Bubble {
+			synctest.Test(t, func(t *testing.T) { f(t, d.Open(t)) })
+			return
+		}
+		t.Parallel()
+		f(t, d.Open(t))
+	})
+}
+
+// Run runs the whole suite.
+func Run(t *testing.T, d Driver) {
+	for name, f := range map[string]func(*testing.T, Harness){
+		"claim makes a higher epoch and fences every earlier one":       claimFences,
+		"claim keeps every held seat for a full lease and the margin":   claimKeepsSeats,
+		"claim concerns its own group only":                             claimIsPerGroup,
+		"seats are numbered from one and given once":                    seatsNumbered,
+		"a denied access tells why and writes an event":                 denied,
+		"a repeat gives the same answer":                                repeats,
+		"an id with another content is a mismatch":                      mismatches,
+		"the id of an ended handle gives no new one":                    endedIDs,
+		"a lowered quantity throws nobody out and lets nobody in":       loweredQuantity,
+		"a raised quantity lets in exactly that many more":              raisedQuantity,
+		"access frees lapsed seats of its pool before it refuses":       accessExpires,
+		"n counts up per seat and is never used again":                  nCountsUp,
+		"products have seats of their own":                              poolsAreApart,
+		"no user limit takes no license":                                noUserLimit,
+		"malformed requests are refused":                                malformed,
+		"a renewal starts the lease anew":                               renewalExtends,
+		"a repeat counts as a renewal":                                  repeatExtends,
+		"a late renewal is refused and never revived":                   lateRenewal,
+		"a wrong n or seat is unknown":                                  wrongN,
+		"a token of a newer epoch is never refused":                     newerEpoch,
+		"a token of an older epoch is fine":                             olderEpoch,
+		"a lost handle is taken in where its seat is free":              lostTakenIn,
+		"a lost handle is refused where its seat or n was used":         lostRefused,
+		"check does not renew":                                          checkDoesNotRenew,
+		"a released seat is free at once":                               released,
+		"releasing twice or with an older n does nothing":               releasedTwice,
+		"a removed handle's program gets an error, its seat is free":    removed,
+		"expire frees what has run out and next says when that will be": expires,
+		"list gives the living handles by first access":                 lists,
+		"usage counts seats and handles":                                usage,
+		"events come in order with everything that happened":            events,
+		"events waits for the first and ends with its context":          eventsWait,
+		"events go on after any position":                               eventsResume,
+		"close lets go who waits":                                       closes,
+		"concurrent accesses never exceed the quantity":                 concurrentAccesses,
+		"concurrent repeats are one access":                             concurrentRepeats,
+		"one server leads until it resigns or its time is over":         elects,
+		"a cancelled call says that the outcome is open":                cancelled,
+	} {
+		d.run(t, name, f)
+	}
+	if d.OneLeader {
+		d.run(t, "join is refused", func(t *testing.T, h Harness) {
+			_, err := h.Store.Join(t.Context(), group, "a")
+			wantCode(t, err, license.CodeInvalidInput)
+		})
+	} else {
+		d.run(t, "those who joined decide together until a claim", joins)
+	}
+	d.machine(t)
+	d.run(t, "history of concurrent programs", func(t *testing.T, h Harness) {
+		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease()}.Run(t, h.Store)
+	})
+}
+
+// long is a lease that no test sees the end of.
+const long = time.Hour
+
+// short is a lease whose end a test waits for.
+const short = 120 * time.Millisecond
+
+func (d Driver) shortLease() time.Duration {
+	if d.Bubble {
+		return 10 * time.Second
+	}
+	return 400 * time.Millisecond
+}
+
+func (d Driver) workTime() time.Duration {
+	if d.Bubble {
+		return 3 * time.Minute
+	}
+	return 4 * time.Second
+}
+
+var (
+	group   = license.Serial{Mask: 131, Number: 4837572}
+	other   = license.Serial{Mask: 130, Number: 1874829}
+	product = license.Product{Firm: 6000010, Code: 14}
+	pool    = lease.Pool{Container: group, Product: product}
+)
+
+// pass lets the lease of d run out for certain.
+func pass(d time.Duration) { <-time.After(d + d/8 + time.Millisecond) }
+
+func request(quantity uint32) lease.Request {
+	return lease.Request{
+		ID: uuid.NewString(), Pool: pool, Mode: license.UserLimit, Station: "station-7",
+		Client:   lease.Client{Address: "192.0.2.7", User: "ada", Process: 4711, Application: "chart"},
+		Quantity: quantity, Lease: long,
+	}
+}
+
+func lasting(r lease.Request, d time.Duration) lease.Request {
+	r.Lease = d
+	return r
+}
+
+// ref is what the token of a grant tells.
+func ref(r lease.Request, g lease.Grant) lease.Ref {
+	return lease.Ref{
+		Pool: g.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N,
+		Mode: g.Mode, Station: r.Station, Client: r.Client, Lease: g.Lease,
+	}
+}
+
+func claim(t *testing.T, s lease.Store, owner string) lease.Seats {
+	t.Helper()
+	seats, err := s.Claim(t.Context(), group, owner)
+	if err != nil {
+		t.Fatalf("Claim: %v", err)
+	}
+	return seats
+}
+
+func access(t *testing.T, s lease.Seats, r lease.Request) (lease.Grant, lease.Ref) {
+	t.Helper()
+	g, err := s.Access(t.Context(), r)
+	if err != nil {
+		t.Fatalf("Access: %v", err)
+	}
+	return g, ref(r, g)
+}
+
+func ok(t *testing.T, what string, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func wantCode(t *testing.T, err error, code license.Code) {
+	t.Helper()
+	if got := license.CodeOf(err); got != code {
+		t.Fatalf("code %q (%v), want %q", got, err, code)
+	}
+}
+
+func wantTaken(t *testing.T, s lease.Seats, want uint32) {
+	t.Helper()
+	u, err := s.Usage(t.Context(), pool)
+	ok(t, "Usage", err)
+	if u.Taken != want {
+		t.Fatalf("%d seats are taken, want %d", u.Taken, want)
+	}
+}
+
+// allEvents reads the whole stream of the group.
+func allEvents(t *testing.T, s lease.Store) []lease.Event {
+	t.Helper()
+	var all []lease.Event
+	for {
+		var after uint64
+		if len(all) > 0 {
+			after = all[len(all)-1].Position
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		more, err := s.Events(ctx, group, after, 7)
+		cancel()
+		ok(t, "Events", err)
+		if len(more) == 0 {
+			return all
+		}
+		all = append(all, more...)
+	}
+}
+
+func wantKinds(t *testing.T, s lease.Store, want ...lease.EventKind) []lease.Event {
+	t.Helper()
+	all := allEvents(t, s)
+	var got []lease.EventKind
+	for _, e := range all {
+		got = append(got, e.Kind)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("events %v, want %v", got, want)
+	}
+	return all
+}
+
+// steady repeats f, which relies on what happens within a lease, while f says
+// that the machine was too slow for it to tell anything.
+func steady(t *testing.T, f func() (slow bool)) {
+	t.Helper()
+	for range 20 {
+		if !f() {
+			return
+		}
+	}
+	t.Fatal("the machine is too slow for this test")
+}

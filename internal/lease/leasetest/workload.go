@@ -1,0 +1,275 @@
+package leasetest
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Workload is a crowd of programs that take, renew, repeat, release and
+// forget handles, with takeovers, removals and a changing quantity among them.
+type Workload struct {
+	Clients int
+	For     time.Duration // how long they go on
+	Lease   time.Duration
+	// Steady leaves out what disturbs: takeovers, removals, quantity changes.
+	Steady bool
+	// Disturb, if set, runs beside the programs until its context ends: it may
+	// kill and restart what the store consists of.
+	Disturb func(ctx context.Context)
+}
+
+// Seen counts what a workload met.
+type Seen struct {
+	Granted, Repeated, Denied, Renewed, Expired, Removed, Fenced, Unavailable, Claims atomic.Int64
+}
+
+// Run runs the workload on a store, checks the history, and checks that it
+// met what it is for.
+func (w Workload) Run(t *testing.T, s lease.Store) *History {
+	t.Helper()
+	h, seen := w.Record(t, s)
+	for _, v := range h.Check() {
+		t.Error(v)
+	}
+	t.Logf("granted %d, repeated %d, denied %d, renewed %d, expired %d, removed %d, fenced %d, unavailable %d, claims %d",
+		seen.Granted.Load(), seen.Repeated.Load(), seen.Denied.Load(), seen.Renewed.Load(), seen.Expired.Load(),
+		seen.Removed.Load(), seen.Fenced.Load(), seen.Unavailable.Load(), seen.Claims.Load())
+	must := map[string]*atomic.Int64{
+		"granted": &seen.Granted, "repeated": &seen.Repeated, "denied": &seen.Denied,
+		"renewed": &seen.Renewed, "expired": &seen.Expired,
+	}
+	if !w.Steady {
+		must["fenced"], must["removed"] = &seen.Fenced, &seen.Removed
+	}
+	for what, n := range must {
+		if n.Load() == 0 {
+			t.Errorf("the workload never saw: %s", what)
+		}
+	}
+	return h
+}
+
+// Record runs the workload and gives what its programs saw, unchecked.
+func (w Workload) Record(t *testing.T, s lease.Store) (*History, *Seen) {
+	t.Helper()
+	r := &crowd{
+		Workload: w, store: s,
+		history: &History{Margin: lease.Margin + w.Lease/2},
+		held:    map[string]lease.Ref{},
+	}
+	r.quantity.Store(8)
+	first, err := s.Claim(t.Context(), group, "first")
+	ok(t, "Claim", err)
+	r.seats.Store(&first)
+	r.before.Store(&first)
+
+	ctx, cancel := context.WithTimeout(t.Context(), w.For)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i := range w.Clients {
+		wg.Go(func() { r.program(ctx, rand.New(rand.NewPCG(uint64(i), 17))) })
+	}
+	wg.Go(func() { r.every(ctx, w.Lease/3, func(*rand.Rand) { r.expire(ctx) }) })
+	if !w.Steady {
+		wg.Go(func() { r.every(ctx, w.For/5, func(*rand.Rand) { r.claim(ctx) }) })
+		wg.Go(func() { r.every(ctx, w.Lease/4, r.remove) })
+		wg.Go(func() { r.every(ctx, w.Lease/2, func(rnd *rand.Rand) { r.quantity.Store(4 + rnd.Uint32N(9)) }) })
+	}
+	if w.Disturb != nil {
+		wg.Go(func() { w.Disturb(ctx) })
+	}
+	wg.Wait()
+	return r.history, &r.seen
+}
+
+type crowd struct {
+	Workload
+	store    lease.Store
+	history  *History
+	quantity atomic.Uint32
+	seats    atomic.Pointer[lease.Seats]
+	before   atomic.Pointer[lease.Seats] // of an earlier leader
+	seen     Seen
+
+	mu   sync.Mutex
+	held map[string]lease.Ref
+}
+
+// wait lets d pass and says whether the workload goes on.
+func wait(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+func (r *crowd) every(ctx context.Context, d time.Duration, f func(*rand.Rand)) {
+	rnd := rand.New(rand.NewPCG(uint64(d), 23))
+	for wait(ctx, d/2+rand.N(d)) {
+		f(rnd)
+	}
+}
+
+// call calls f, outside the workload's end, and records the outcome.
+func (r *crowd) call(o Op, f func(ctx context.Context, o *Op) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*r.Lease)
+	defer cancel()
+	o.Start = time.Now()
+	err := f(ctx, &o)
+	o.End = time.Now()
+	o.Code = license.CodeOf(err)
+	switch o.Code {
+	case license.CodeNoFreeSeat:
+		r.seen.Denied.Add(1)
+	case license.CodeHandleExpired:
+		r.seen.Expired.Add(1)
+	case license.CodeHandleRemoved:
+		r.seen.Removed.Add(1)
+	case license.CodeFenced:
+		r.seen.Fenced.Add(1)
+	case license.CodeUnavailable:
+		r.seen.Unavailable.Add(1)
+	}
+	r.history.Record(o)
+	return err
+}
+
+func (r *crowd) claim(ctx context.Context) {
+	_ = r.call(Op{Kind: Claim, Pool: pool}, func(_ context.Context, _ *Op) error {
+		s, err := r.store.Claim(ctx, group, "next")
+		if err == nil {
+			r.seen.Claims.Add(1)
+			r.before.Store(r.seats.Swap(&s))
+		}
+		return err
+	})
+}
+
+func (r *crowd) expire(ctx context.Context) { _, _ = (*r.seats.Load()).Expire(ctx) }
+
+func (r *crowd) remove(*rand.Rand) {
+	r.mu.Lock()
+	var victim string
+	for victim = range r.held {
+		break
+	}
+	delete(r.held, victim)
+	r.mu.Unlock()
+	if victim == "" {
+		return
+	}
+	_ = r.call(Op{Kind: Remove, Pool: pool, Handle: victim}, func(ctx context.Context, _ *Op) error {
+		return (*r.seats.Load()).Remove(ctx, pool, victim, "root")
+	})
+}
+
+// leader is whom a program asks: mostly the newest.
+func (r *crowd) leader(rnd *rand.Rand) lease.Seats {
+	if rnd.IntN(12) == 0 {
+		return *r.before.Load()
+	}
+	return *r.seats.Load()
+}
+
+func (r *crowd) access(rnd *rand.Rand, q lease.Request) (lease.Grant, error) {
+	var g lease.Grant
+	err := r.call(Op{Kind: Access, Pool: pool, Handle: q.ID, Quantity: q.Quantity, Lease: r.Lease}, func(ctx context.Context, o *Op) (err error) {
+		g, err = r.leader(rnd).Access(ctx, q)
+		o.Seat, o.N = g.Seat, g.N
+		return err
+	})
+	return g, err
+}
+
+func (r *crowd) renew(rnd *rand.Rand, tok lease.Ref) error {
+	return r.call(Op{Kind: Confirm, Pool: pool, Handle: tok.Handle, Lease: r.Lease}, func(ctx context.Context, o *Op) error {
+		g, err := r.leader(rnd).Renew(ctx, tok)
+		o.Seat, o.N = g.Seat, g.N
+		if err == nil {
+			r.seen.Renewed.Add(1)
+		}
+		return err
+	})
+}
+
+func (r *crowd) check(rnd *rand.Rand, tok lease.Ref) {
+	_ = r.call(Op{Kind: Confirm, Pool: pool, Handle: tok.Handle}, func(ctx context.Context, _ *Op) error {
+		return r.leader(rnd).Check(ctx, tok)
+	})
+}
+
+func (r *crowd) release(rnd *rand.Rand, tok lease.Ref) {
+	r.mu.Lock()
+	delete(r.held, tok.Handle)
+	r.mu.Unlock()
+	_ = r.call(Op{Kind: Release, Pool: pool, Handle: tok.Handle}, func(ctx context.Context, _ *Op) error {
+		return r.leader(rnd).Release(ctx, tok)
+	})
+}
+
+// program starts one program after the other.
+func (r *crowd) program(ctx context.Context, rnd *rand.Rand) {
+	for wait(ctx, 1+rand.N(r.Lease/4)) {
+		q := request(r.quantity.Load())
+		q.ID, q.Lease = uuid.NewString(), r.Lease
+		g, err := r.access(rnd, q)
+		// The answer may be lost, or the leader be an old one: ask again.
+		for range 3 {
+			if err == nil && rnd.IntN(3) > 0 || license.CodeOf(err) == license.CodeNoFreeSeat {
+				break
+			}
+			g, err = r.access(rnd, q)
+		}
+		if err != nil {
+			continue
+		}
+		r.seen.Granted.Add(1)
+		if g.Repeated {
+			r.seen.Repeated.Add(1)
+		}
+		tok := ref(q, g)
+		r.mu.Lock()
+		r.held[tok.Handle] = tok
+		r.mu.Unlock()
+		r.hold(ctx, rnd, tok)
+	}
+}
+
+// hold lets a program work with its handle until it ends one way or another.
+func (r *crowd) hold(ctx context.Context, rnd *rand.Rand, tok lease.Ref) {
+	for range rnd.IntN(6) {
+		pause := r.Lease/5 + time.Duration(rnd.Int64N(int64(r.Lease/4)))
+		switch rnd.IntN(12) {
+		case 0: // killed
+			return
+		case 1: // stopped for longer than the lease
+			pause = r.Lease + r.Lease/4 + time.Duration(rnd.Int64N(int64(r.Lease)))
+		case 2:
+			r.check(rnd, tok)
+		}
+		if !wait(ctx, pause) {
+			return
+		}
+		switch license.CodeOf(r.renew(rnd, tok)) {
+		case "", license.CodeFenced, license.CodeUnavailable:
+		default:
+			return
+		}
+	}
+	r.release(rnd, tok)
+	if rnd.IntN(4) == 0 {
+		_ = r.renew(rnd, tok)
+		r.release(rnd, tok)
+	}
+}
