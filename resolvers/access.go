@@ -1,0 +1,87 @@
+package resolvers
+
+import (
+	"context"
+	"strings"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/quorate/quorate/internal/auth"
+)
+
+// access lets nobody execute anything without a principal that may read; what
+// else one may do is checked by each use case. It also tells at the end of a
+// subscription why it ended.
+type access struct{ present presenter }
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationInterceptor
+	graphql.ResponseInterceptor
+} = access{}
+
+// ExtensionName names the extension.
+func (access) ExtensionName() string { return "Access" }
+
+// Validate has nothing to check.
+func (access) Validate(graphql.ExecutableSchema) error { return nil }
+
+// InterceptOperation checks the principal.
+func (a access) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	if !introspective(graphql.GetOperationContext(ctx).Operation.SelectionSet) {
+		if _, err := auth.Require(ctx, auth.Read); err != nil {
+			return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{a.present.present(ctx, err)}})
+		}
+	}
+	return next(context.WithValue(ctx, endingKey{}, &ending{}))
+}
+
+// introspective says whether a selection reads the schema only.
+func introspective(set ast.SelectionSet) bool {
+	for _, s := range set {
+		if f, ok := s.(*ast.Field); !ok || !strings.HasPrefix(f.Name, "__") {
+			return false
+		}
+	}
+	return true
+}
+
+// InterceptResponse sends the reason that a stream ended for, once, and then
+// its end.
+func (a access) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	response := next(ctx)
+	if response != nil {
+		return response
+	}
+	if e, ok := ctx.Value(endingKey{}).(*ending); ok {
+		if err := e.take(); err != nil {
+			return &graphql.Response{Errors: gqlerror.List{a.present.present(ctx, err)}}
+		}
+	}
+	return nil
+}
+
+type endingKey struct{}
+
+// ending is why a stream ended.
+type ending struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (e *ending) set(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.err = err
+}
+
+func (e *ending) take() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	err := e.err
+	e.err = nil
+	return err
+}

@@ -1,0 +1,17 @@
+// Package resolvers is the GraphQL API: it decodes a request, calls the
+// platform, and encodes the answer. What may be done, and the rules by which,
+// are the platform's; a resolver decides nothing.
+//
+// A request passes the limits (limits.go) before anything is executed: depth,
+// aliases, page sizes, and a cost that page sizes multiply. Errors become
+// GraphQL errors in one place (errors.go): those with a license.Code are shown,
+// all others are logged and shown as INTERNAL.
+//
+// Fields that need rows of their own are loaded for all entries of a page at
+// once (loaders.go), so that the number of SQL statements of a query depends on
+// the query, not on the rows.
+//
+// Subscriptions (watch.go) send the present state first and re-read under the
+// viewer's own permissions at each emission; what is fanned out between
+// processes are ids only.
+package resolvers

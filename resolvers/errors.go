@@ -1,0 +1,132 @@
+package resolvers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// presenter turns errors into what GraphQL clients see, once for all. It never
+// shows an error without a code: such a one is logged, with the request's id,
+// and shown as INTERNAL.
+type presenter struct {
+	log       *slog.Logger
+	requestID func(context.Context) string
+}
+
+func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
+	out := &gqlerror.Error{}
+	if ge, ok := errors.AsType[*gqlerror.Error](err); ok {
+		out.Path, out.Locations = ge.Path, ge.Locations
+		if done(ge) {
+			out.Message, out.Rule, out.Extensions = ge.Message, ge.Rule, ge.Extensions
+			return p.stamp(ctx, out)
+		}
+	}
+	public := known(err)
+	if public == nil {
+		public = license.Public(err)
+		p.log.ErrorContext(ctx, "graphql", "id", p.id(ctx), "path", out.Path.String(), "err", err)
+	}
+	fill(out, public)
+	return p.stamp(ctx, out)
+}
+
+// done says whether an error was made for clients already: by the parser, the
+// validation or the limits.
+func done(e *gqlerror.Error) bool {
+	switch e.Extensions["code"] {
+	case nil, "INVALID_PAGINATION":
+		return false
+	}
+	return true
+}
+
+// known gives the error to show for err, or nil when it is an internal one.
+func known(err error) *license.Error {
+	if e, ok := errors.AsType[*license.Error](err); ok {
+		if e.Code == license.CodeInternal {
+			return nil
+		}
+		return e
+	}
+	if ge, ok := errors.AsType[*gqlerror.Error](err); ok && ge.Extensions["code"] == "INVALID_PAGINATION" {
+		return license.Errorf(license.CodeInvalidInput, "give `first` or `last`, not both", "the page is not well defined")
+	}
+	switch {
+	case ent.IsNotFound(err):
+		return errNotFound()
+	case errors.Is(err, context.DeadlineExceeded):
+		return license.Errorf(license.CodeUnavailable, "try again, or ask for less", "the request took too long")
+	case errors.Is(err, context.Canceled):
+		return license.Errorf(license.CodeUnavailable, "connect again", "the request was given up")
+	}
+	return nil
+}
+
+func errNotFound() *license.Error {
+	return license.Errorf(license.CodeNotFound, "check the id; you see only what belongs to your organization", "there is no such thing")
+}
+
+// maskNotFound lets a lookup answer null for what is not there.
+func maskNotFound(err error) error {
+	if license.CodeOf(err) == license.CodeNotFound {
+		return nil
+	}
+	return err
+}
+
+// final makes an error that the presenter leaves as it is. The limits need it:
+// over WebSocket their errors are sent without being presented.
+func final(e *license.Error) *gqlerror.Error {
+	out := &gqlerror.Error{}
+	fill(out, e)
+	return out
+}
+
+func fill(out *gqlerror.Error, e *license.Error) {
+	out.Message = e.Message
+	out.Extensions = map[string]any{"code": string(e.Code)}
+	if e.Fix != "" {
+		out.Extensions["fix"] = e.Fix
+	}
+	if len(e.Details) > 0 {
+		out.Extensions["details"] = e.Details
+	}
+}
+
+// stamp adds the request's id, which leads from what a user sees to our log.
+func (p presenter) stamp(ctx context.Context, e *gqlerror.Error) *gqlerror.Error {
+	if id := p.id(ctx); id != "" {
+		if e.Extensions == nil {
+			e.Extensions = map[string]any{}
+		}
+		e.Extensions["requestId"] = id
+	}
+	return e
+}
+
+func (p presenter) id(ctx context.Context) string {
+	if p.requestID == nil {
+		return ""
+	}
+	return p.requestID(ctx)
+}
+
+// recovered logs a panic of a resolver with its stack; the client gets INTERNAL.
+func (p presenter) recovered(ctx context.Context, r any) error {
+	path := ""
+	if fc := graphql.GetFieldContext(ctx); fc != nil {
+		path = fc.Path().String()
+	}
+	p.log.ErrorContext(ctx, "graphql panic", "id", p.id(ctx), "path", path, "panic", r, "stack", string(debug.Stack()))
+	return fmt.Errorf("panic: %v", r)
+}

@@ -1,0 +1,206 @@
+package resolvers
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// What one operation may ask for.
+const (
+	mostTokens  = 5_000
+	mostDepth   = 15
+	mostAliases = 50
+	mostPage    = 100
+	mostCost    = 50_000
+	// mostVisits bounds the counting itself: fragments that spread fragments
+	// make a small document large.
+	mostVisits = 20_000
+	// listCost is what a list without pages (backends, steps …) counts as.
+	listCost = 5
+)
+
+// limits refuses an operation before it is executed. Every field costs one;
+// what is below a page costs as many times as the page is large.
+type limits struct{}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationContextMutator
+} = limits{}
+
+// ExtensionName names the extension.
+func (limits) ExtensionName() string { return "Limits" }
+
+// Validate has nothing to check.
+func (limits) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext counts.
+func (limits) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	c := counter{vars: op.Variables}
+	cost := c.selections(op.Operation.SelectionSet, 1)
+	if c.err == nil && cost > mostCost {
+		c.err = tooLarge("the query costs %d of at most %d", cost, mostCost)
+	}
+	if c.err != nil {
+		return final(c.err)
+	}
+	return nil
+}
+
+type counter struct {
+	vars    map[string]any
+	visits  int
+	aliases int
+	err     *license.Error
+}
+
+func (c *counter) selections(set ast.SelectionSet, depth int) int {
+	cost := 0
+	for _, s := range set {
+		if c.visits++; c.err == nil && c.visits > mostVisits {
+			c.err = tooLarge("the query has more than %d fields", mostVisits)
+		}
+		if c.err != nil {
+			return 0
+		}
+		switch s := s.(type) {
+		case *ast.Field:
+			cost = add(cost, c.field(s, depth))
+		case *ast.FragmentSpread:
+			cost = add(cost, c.selections(s.Definition.SelectionSet, depth))
+		case *ast.InlineFragment:
+			cost = add(cost, c.selections(s.SelectionSet, depth))
+		}
+	}
+	return cost
+}
+
+func (c *counter) field(f *ast.Field, depth int) int {
+	if f.Name == "__schema" || f.Name == "__type" {
+		return 1 // the validation bounds these, and they cost us nothing but time
+	}
+	if depth > mostDepth {
+		c.err = tooLarge("the query is more than %d levels deep", mostDepth)
+		return 0
+	}
+	if f.Alias != f.Name {
+		if c.aliases++; c.aliases > mostAliases {
+			c.err = tooLarge("the query has more than %d aliases", mostAliases)
+			return 0
+		}
+	}
+	times := 1
+	switch {
+	case paged(f.Definition):
+		times = c.page(f)
+	case f.Definition.Type.Elem != nil && f.Name != "edges":
+		times = listCost
+	}
+	return add(1, times*c.selections(f.SelectionSet, depth+1))
+}
+
+// page gives the size of a page, and refuses sizes and cursors that are none.
+func (c *counter) page(f *ast.Field) int {
+	args := f.ArgumentMap(c.vars)
+	first, errFirst := size(args["first"])
+	last, errLast := size(args["last"])
+	switch {
+	case errFirst != nil || errLast != nil:
+		c.err = license.Errorf(license.CodeInvalidInput, fmt.Sprintf("ask for 1 to %d entries and page on by cursor", mostPage),
+			"`%s` asks for a page of a size that is not allowed", f.Name)
+		return 0
+	case (first == 0) == (last == 0):
+		c.err = license.Errorf(license.CodeInvalidInput, "give either `first` or `last`", "the page of `%s` is not well defined", f.Name)
+		return 0
+	}
+	for _, name := range []string{"after", "before"} {
+		if v := args[name]; v != nil {
+			if err := new(ent.Cursor).UnmarshalGQL(v); err != nil {
+				c.err = license.Errorf(license.CodeInvalidInput, "use a cursor out of `pageInfo` or `edges` as it is",
+					"`%s` of `%s` is not a cursor", name, f.Name)
+				return 0
+			}
+		}
+	}
+	return max(first, last)
+}
+
+// size reads a page size; 0 is none given.
+func size(v any) (int, error) {
+	var n int64
+	switch v := v.(type) {
+	case nil:
+		return 0, nil
+	case int64:
+		n = v
+	case int:
+		n = int64(v)
+	case float64:
+		n = int64(v)
+	case json.Number:
+		var err error
+		if n, err = v.Int64(); err != nil {
+			return 0, err
+		}
+	default:
+		return 0, fmt.Errorf("%T is no number", v)
+	}
+	if n < 1 || n > mostPage {
+		return 0, strconv.ErrRange
+	}
+	return int(n), nil
+}
+
+func paged(d *ast.FieldDefinition) bool {
+	return d.Arguments.ForName("first") != nil && d.Arguments.ForName("last") != nil
+}
+
+// add is a sum that stops at the largest number; costs stay far below it, since
+// depth and page sizes are bounded first.
+func add(a, b int) int {
+	if a > math.MaxInt-b {
+		return math.MaxInt
+	}
+	return a + b
+}
+
+func tooLarge(format string, args ...any) *license.Error {
+	return license.Errorf(license.CodeTooLarge, "ask for smaller pages or fewer fields, in several queries", format, args...)
+}
+
+// validation are the rules of GraphQL, and one of ours.
+func validation() *rules.Rules {
+	r := rules.NewDefaultRules()
+	r.AddRule("PageDirection", pageDirection)
+	return r
+}
+
+// pageDirection lets `last: 10` alone mean the last ten: `first` has a default,
+// which would make it both. It completes the document before it is cached, so
+// that all who read the arguments later agree.
+func pageDirection(observers *core.Events, _ core.AddErrFunc) {
+	observers.OnField(func(_ *core.Walker, f *ast.Field) {
+		if f.Definition == nil || !paged(f.Definition) || f.Arguments.ForName("first") != nil {
+			return
+		}
+		if last := f.Arguments.ForName("last"); last == nil || last.Value.Kind == ast.NullValue {
+			return
+		}
+		f.Arguments = append(f.Arguments, &ast.Argument{
+			Name: "first", Position: f.Position,
+			Value: &ast.Value{Kind: ast.NullValue, Raw: "null", Position: f.Position},
+		})
+	})
+}

@@ -1,0 +1,98 @@
+package resolvers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/platform"
+)
+
+// mostBody bounds one request or WebSocket message.
+const mostBody = 1 << 20
+
+// Config is what the API is made of. Platform is required.
+type Config struct {
+	Platform *platform.Platform
+	Logger   *slog.Logger
+	// Authenticate tells who presents an Authorization header's value, for
+	// WebSockets, which may send it in connection_init.
+	Authenticate func(ctx context.Context, authorization string) (auth.Principal, error)
+	// RequestID gives a request's id, which errors carry; nil: none.
+	RequestID func(context.Context) string
+	// TrustedOrigins are origins besides the server's own whose pages may open
+	// WebSockets.
+	TrustedOrigins []string
+	// Introspection lets clients read the schema.
+	Introspection bool
+	// InitTimeout is how long a WebSocket may take to say who it is.
+	InitTimeout time.Duration
+	// Ping is how often a stream shows that it lives. A WebSocket that does
+	// not answer is closed.
+	Ping time.Duration
+}
+
+// Handler serves the GraphQL API. The request's context tells who asks
+// (internal/auth).
+type Handler struct {
+	cfg     Config
+	exec    *executor.Executor
+	socket  transport.Websocket
+	present presenter
+}
+
+// NewHandler makes the API.
+func NewHandler(cfg Config) *Handler {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.InitTimeout <= 0 {
+		cfg.InitTimeout = 10 * time.Second
+	}
+	if cfg.Ping <= 0 {
+		cfg.Ping = 15 * time.Second
+	}
+	if cfg.Authenticate == nil {
+		cfg.Authenticate = func(ctx context.Context, _ string) (auth.Principal, error) { return auth.From(ctx) }
+	}
+	r := &Resolver{
+		platform: cfg.Platform, client: cfg.Platform.Store().Client(), bus: cfg.Platform.Bus(),
+		log: cfg.Logger, tick: time.Second, gap: 250 * time.Millisecond,
+	}
+	h := &Handler{
+		cfg: cfg, present: presenter{cfg.Logger, cfg.RequestID},
+		exec:   executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r})),
+		socket: newSocket(cfg),
+	}
+	h.exec.SetErrorPresenter(h.present.present)
+	h.exec.SetRecoverFunc(h.present.recovered)
+	h.exec.SetParserTokenLimit(mostTokens)
+	h.exec.SetDefaultRulesFn(validation)
+	h.exec.SetQueryCache(newQueryCache())
+	if cfg.Introspection {
+		h.exec.Use(extension.Introspection{})
+	}
+	h.exec.Use(limits{})
+	h.exec.Use(access{h.present})
+	h.exec.Use(streams{})
+	h.exec.Use(loading{r})
+	return h
+}
+
+// Resolver is the root of the resolvers.
+type Resolver struct {
+	platform *platform.Platform
+	client   *ent.Client // reads under the principal of the context
+	bus      event.Bus
+	log      *slog.Logger
+	tick     time.Duration // how often a stream looks for what no signal tells
+	gap      time.Duration // between coalesced messages of a stream
+}

@@ -1,0 +1,218 @@
+package resolvers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// The media types of answers.
+const (
+	typeJSON    = "application/json"
+	typeGraphQL = "application/graphql-response+json"
+	typeStream  = "text/event-stream"
+)
+
+// answerType chooses how to answer: the first type of Accept that we speak;
+// "" when there is none.
+func answerType(r *http.Request) string {
+	accept := strings.Join(r.Header.Values("Accept"), ",")
+	if accept == "" {
+		return typeJSON
+	}
+	for part := range strings.SplitSeq(accept, ",") {
+		mt, _, err := mime.ParseMediaType(part)
+		switch {
+		case err != nil:
+		case mt == typeJSON || mt == typeGraphQL || mt == typeStream:
+			return mt
+		case mt == "*/*" || mt == "application/*":
+			return typeJSON
+		}
+	}
+	return ""
+}
+
+// ServeHTTP follows the GraphQL over HTTP specification: POST with JSON, GET
+// for queries; server-sent events by either; WebSocket with the subprotocol
+// graphql-transport-ws.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = r.WithContext(graphql.StartOperationTrace(r.Context()))
+	if r.Header.Get("Upgrade") != "" {
+		h.socket.Do(w, r, h.exec)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodPost {
+		w.Header().Set("Allow", "GET, POST")
+		h.refuse(w, r, typeJSON, http.StatusMethodNotAllowed, license.Errorf(license.CodeInvalidInput, "use POST", "GraphQL is asked by POST or GET"))
+		return
+	}
+	as := answerType(r)
+	if as == "" {
+		h.refuse(w, r, typeJSON, http.StatusNotAcceptable, license.Errorf(license.CodeInvalidInput,
+			"accept "+typeGraphQL+" or "+typeJSON, "none of the accepted types can be given"))
+		return
+	}
+	params, status, err := decode(r)
+	if err != nil {
+		h.refuse(w, r, as, status, err)
+		return
+	}
+	ctx := r.Context()
+	op, errs := h.exec.CreateOperationContext(ctx, params)
+	if errs != nil {
+		response := h.exec.DispatchError(graphql.WithOperationContext(ctx, op), errs)
+		answer(w, as, requestStatus(as), response.Errors)
+		return
+	}
+	switch kind := op.Operation.Operation; {
+	case r.Method == http.MethodGet && kind == ast.Mutation:
+		w.Header().Set("Allow", "POST")
+		h.refuse(w, r, as, http.StatusMethodNotAllowed, license.Errorf(license.CodeInvalidInput, "use POST", "GET only reads"))
+	case as == typeStream:
+		h.stream(w, r, op)
+	case kind == ast.Subscription:
+		h.refuse(w, r, as, requestStatus(as), license.Errorf(license.CodeInvalidInput,
+			"accept "+typeStream+", or use WebSocket", "a subscription needs a stream"))
+	default:
+		responses, ctx := h.exec.DispatchOperation(ctx, op)
+		write(w, as, http.StatusOK, responses(ctx))
+	}
+}
+
+// requestStatus is the status of an answer to a request that was understood as
+// one, but is not executed. Clients that know only application/json take any
+// other status than 200 for a broken network.
+func requestStatus(as string) int {
+	if as == typeJSON {
+		return http.StatusOK
+	}
+	return http.StatusBadRequest
+}
+
+// decode reads what to execute. Errors never repeat what was sent.
+func decode(r *http.Request) (*graphql.RawParams, int, *license.Error) {
+	start := graphql.Now()
+	params := &graphql.RawParams{Headers: r.Header}
+	var err *license.Error
+	status := http.StatusBadRequest
+	if r.Method == http.MethodGet {
+		err = decodeQuery(r, params)
+	} else {
+		status, err = decodeBody(r, params)
+	}
+	if err == nil && params.Query == "" {
+		err = license.Errorf(license.CodeInvalidInput, "send the GraphQL document as `query`", "`query` is missing")
+	}
+	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	return params, status, err
+}
+
+func decodeQuery(r *http.Request, params *graphql.RawParams) *license.Error {
+	q := r.URL.Query()
+	params.Query, params.OperationName = q.Get("query"), q.Get("operationName")
+	for name, into := range map[string]*map[string]any{"variables": &params.Variables, "extensions": &params.Extensions} {
+		if text := q.Get(name); text != "" && decodeJSON(strings.NewReader(text), into) != nil {
+			return license.Errorf(license.CodeInvalidInput, "send a JSON object", "`%s` is not a JSON object", name)
+		}
+	}
+	return nil
+}
+
+func decodeBody(r *http.Request, params *graphql.RawParams) (int, *license.Error) {
+	if mt, p, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mt != typeJSON ||
+		(p["charset"] != "" && !strings.EqualFold(p["charset"], "utf-8")) {
+		return http.StatusUnsupportedMediaType, license.Errorf(license.CodeInvalidInput,
+			"send JSON in UTF-8 with Content-Type: application/json", "the body is not JSON")
+	}
+	err := decodeJSON(r.Body, params)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge, license.Errorf(license.CodeTooLarge, "send less", "the body is too large")
+	}
+	if err != nil {
+		return http.StatusBadRequest, license.Errorf(license.CodeInvalidInput,
+			"send {\"query\": …, \"variables\": {…}, \"operationName\": …}", "the body is not a GraphQL request")
+	}
+	return 0, nil
+}
+
+// decodeJSON reads exactly one value, and numbers without loss.
+func decodeJSON(r io.Reader, into any) error {
+	dec := json.NewDecoder(r)
+	dec.UseNumber()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return errors.Join(errors.New("more than one value"), err)
+	}
+	return nil
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, as string, status int, err *license.Error) {
+	answer(w, as, status, gqlerror.List{h.present.stamp(r.Context(), final(err))})
+}
+
+// answer sends errors without data: nothing was executed.
+func answer(w http.ResponseWriter, as string, status int, errs gqlerror.List) {
+	write(w, as, status, struct {
+		Errors gqlerror.List `json:"errors"`
+	}{errs})
+}
+
+func write(w http.ResponseWriter, as string, status int, body any) {
+	if as == typeStream {
+		as = typeGraphQL
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // the executor's own output
+	}
+	w.Header().Set("Content-Type", as+"; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // a reader who went away is nobody's error
+}
+
+// stream sends the answers as server-sent events, "next" for each and
+// "complete" at the end, as the protocol GraphQL over SSE has it (distinct
+// connections). A stream that breaks off without "complete" is to be asked for
+// again.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, op *graphql.OperationContext) {
+	ctx, cancel := context.WithCancel(graphql.WithOperationContext(r.Context(), op))
+	defer cancel()
+	out := &eventWriter{w: w, control: http.NewResponseController(w)}
+	w.Header().Set("Content-Type", typeStream+"; charset=utf-8")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not gather events
+	if !out.send(":\n\n") {
+		return
+	}
+	stop := out.keepAlive(ctx, h.cfg.Ping)
+	defer stop()
+	responses, ctx := h.exec.DispatchOperation(ctx, op)
+	for {
+		response := responses(ctx)
+		if response == nil {
+			break
+		}
+		b, err := json.Marshal(response)
+		if err != nil {
+			panic(err)
+		}
+		if !out.send("event: next\ndata: " + string(b) + "\n\n") {
+			return
+		}
+	}
+	if ctx.Err() == nil {
+		out.send("event: complete\ndata:\n\n")
+	}
+}
