@@ -236,13 +236,13 @@ func (c *Client) try(ctx context.Context, again func(Code) bool, f attempt) erro
 	var last *Error
 	for {
 		err := c.round(ctx, c.cfg.Attempt, again, f)
-		if err == nil {
+		switch {
+		case err == nil:
 			return nil
+		case !passing(err.Code), ctx.Err() == nil && !again(err.Code):
+			return err
 		}
 		if ctx.Err() == nil {
-			if !again(err.Code) {
-				return err
-			}
 			last = err
 			_ = wait(ctx, jitter(backoff))
 			backoff = min(2*backoff, mostBackoff)
@@ -258,12 +258,8 @@ func (c *Client) try(ctx context.Context, again func(Code) bool, f attempt) erro
 
 // outOfTime keeps the code of the last answer and tells how much was tried.
 func (c *Client) outOfTime(ctx context.Context, last *Error, spent time.Duration) *Error {
-	code := last.Code
-	if !passing(code) {
-		code = CodeUnavailable
-	}
 	return &Error{
-		Code: code,
+		Code: last.Code,
 		Message: fmt.Sprintf("%s (%s tried for %s)",
 			last.Message, count(len(c.servers), "license server"), spent.Round(time.Millisecond)),
 		Fix: last.Fix, Details: last.Details, cause: ctx.Err(),

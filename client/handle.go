@@ -192,7 +192,8 @@ func (h *Handle) keep() {
 			if last == nil {
 				h.client.log.Warn("license not renewed; trying on", "product", h.product, "code", string(err.Code), "error", err)
 			}
-			last, pause = err, jitter(backoff)
+			// The nearer the end, the shorter the pauses.
+			last, pause = err, jitter(min(backoff, max(left/8, firstBackoff)))
 			backoff = min(2*backoff, mostBackoff)
 		}
 	}
