@@ -1,0 +1,43 @@
+// Package redislease keeps seats in a Redis (7.0 or newer, or one compatible
+// with it) that several processes share: for cloud containers, and for plain
+// servers with more than one process.
+//
+// Each operation is one Lua script, so it happens as a whole or not at all,
+// and Redis's own clock decides about every lease; no clocks of two machines
+// are compared. All keys of a group carry its serial as their hash tag, so they
+// lie on one node of a cluster, and one script checks the epoch, changes seats
+// and handles and appends the events. Scripts are called by their digest and
+// sent in full where a server has forgotten them.
+//
+// The keys of a group, each beginning with "quorate:lease:{SERIAL}:" –
+//
+//	meta      hash: the epoch in force, its owner, the newest event's position
+//	handles   hash: the record of each living handle, by id
+//	due       sorted set: when each handle's lease runs out (microseconds)
+//	seats     hash: "PRODUCT/SEAT" → last n, and the holder's id if there is one
+//	free      sorted set: seats that were given and are free, in order
+//	pools     hash: counters of each product
+//	ended     hash: how each remembered handle ended, by id
+//	endings   sorted set: the ids in ended, by when
+//	events    stream: the events, with their position as id
+//	leader    string: who leads by Campaign, with a time to live
+//
+// # What it needs
+//
+// What was answered outlives a crash of Redis as far as Redis has it on disk:
+// with "appendonly yes" and "appendfsync always" nothing is lost; with
+// "everysec" a crash of Redis alone loses nothing, a power loss up to about a
+// second; without the append-only file everything. Where grants were lost,
+// their programs' tokens bring them back as long as nobody else got the seat:
+// over-use is possible then. Keys must not be evicted ("maxmemory-policy
+// noeviction"). With Options.Replicas an answer waits until so many replicas
+// have the change; that makes a loss at a failover rarer, not impossible.
+//
+// No claim is made about a split network: when a failover makes a new primary
+// while the old one still answers, both may give out seats. TMR groups use a
+// quorum of journals instead. A jump of Redis's clock moves all deadlines:
+// forward it ends leases early, back it makes them last longer.
+//
+// Ended handles are remembered for Options.EndedFor, at most Options.MostEnded
+// of a group; events are kept to about Options.MostEvents.
+package redislease

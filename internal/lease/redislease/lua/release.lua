@@ -1,0 +1,3 @@
+local h = find()
+if h then finish(h, 'RELEASED') end
+return {'OK'}

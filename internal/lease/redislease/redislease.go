@@ -1,0 +1,238 @@
+package redislease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Options are a store's settings; zero values stand for the defaults.
+type Options struct {
+	// MostEvents is about how many events of a group are kept (50,000).
+	MostEvents int
+	// MostEnded is how many ended handles of a group are remembered at most
+	// (50,000), and EndedFor for how long at most (an hour).
+	MostEnded int
+	EndedFor  time.Duration
+	// Replicas is how many replicas must have a change before it is answered,
+	// within ReplicaWait (1 s).
+	Replicas    int
+	ReplicaWait time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.MostEvents <= 0 {
+		o.MostEvents = 50_000
+	}
+	if o.MostEnded <= 0 {
+		o.MostEnded = 50_000
+	}
+	if o.EndedFor <= 0 {
+		o.EndedFor = time.Hour
+	}
+	if o.ReplicaWait <= 0 {
+		o.ReplicaWait = time.Second
+	}
+	return o
+}
+
+// Store is a lease.Store and a lease.Elector on a shared Redis.
+type Store struct {
+	client redis.UniversalClient
+	opt    Options
+	closed context.Context // ended by Close
+	close  context.CancelFunc
+	once   sync.Once
+}
+
+var (
+	_ lease.Store   = (*Store)(nil)
+	_ lease.Elector = (*Store)(nil)
+
+	errClosed = errors.New("redislease: the store is closed")
+)
+
+// New makes a store on a client, which stays the caller's: Close doesn't close
+// it. Each caller that waits in Events takes one of the client's connections.
+func New(client redis.UniversalClient, o Options) *Store {
+	s := &Store{client: client, opt: o.withDefaults()}
+	s.closed, s.close = context.WithCancel(context.Background())
+	return s
+}
+
+// Durable says whether Redis writes its append-only file. A server logs a
+// warning where it doesn't.
+func (s *Store) Durable(ctx context.Context) (bool, error) {
+	info, err := s.client.InfoMap(ctx, "persistence").Result()
+	if err != nil {
+		return false, lease.Unavailable(err)
+	}
+	return info["Persistence"]["aof_enabled"] == "1", nil
+}
+
+// Close implements lease.Store.
+func (s *Store) Close() error {
+	s.once.Do(s.close)
+	return nil
+}
+
+// key gives a key of a group.
+func key(group license.Serial, name string) string {
+	return "quorate:lease:{" + group.String() + "}:" + name
+}
+
+func keys(group license.Serial) []string {
+	names := [...]string{"meta", "handles", "due", "seats", "free", "pools", "ended", "endings", "events"}
+	all := make([]string, len(names))
+	for i, n := range names {
+		all[i] = key(group, n)
+	}
+	return all
+}
+
+// answer is what a script gave: a word and fields.
+type answer []any
+
+func (a answer) word() string { return a.text(0) }
+
+func (a answer) text(i int) string {
+	if i >= len(a) {
+		return ""
+	}
+	s, _ := a[i].(string)
+	return s
+}
+
+func (a answer) number(i int) uint64 {
+	n, _ := strconv.ParseUint(a.text(i), 10, 64)
+	return n
+}
+
+func (a answer) micros(i int) time.Duration {
+	n, _ := strconv.ParseInt(a.text(i), 10, 64)
+	return time.Duration(n) * time.Microsecond
+}
+
+// run runs a script of a group. epoch 0 stands for none.
+func (s *Store) run(ctx context.Context, script *redis.Script, group license.Serial, epoch uint64, product string, args ...any) (answer, error) {
+	if s.closed.Err() != nil {
+		return nil, lease.Unavailable(errClosed)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, lease.Unavailable(err)
+	}
+	under := ""
+	if epoch != 0 {
+		under = strconv.FormatUint(epoch, 10)
+	}
+	argv := append([]any{
+		under, product, s.opt.MostEvents, s.opt.MostEnded, s.opt.EndedFor.Microseconds(),
+	}, args...)
+	result, err := s.eval(ctx, script, keys(group), argv)
+	if err != nil {
+		return nil, failure(err)
+	}
+	a := answer(result)
+	if a.word() == "FENCED" {
+		return nil, lease.Fenced(group, epoch)
+	}
+	return a, nil
+}
+
+// eval runs a script by its digest, or in full where that isn't known.
+func (s *Store) eval(ctx context.Context, script *redis.Script, keys []string, argv []any) ([]any, error) {
+	if s.opt.Replicas <= 0 {
+		return script.Run(ctx, s.client, keys, argv...).Slice()
+	}
+	node := s.client.Pipeline
+	if c, ok := s.client.(*redis.ClusterClient); ok {
+		// WAIT has no key: it must go where the change went.
+		master, err := c.MasterForKey(ctx, keys[0])
+		if err != nil {
+			return nil, err
+		}
+		node = master.Pipeline
+	}
+	// One pipeline is one connection, which WAIT speaks about.
+	once := func(send func(redis.Pipeliner) *redis.Cmd) ([]any, error) {
+		p := node()
+		cmd, got := send(p), p.Do(ctx, "WAIT", s.opt.Replicas, s.opt.ReplicaWait.Milliseconds())
+		if _, err := p.Exec(ctx); err != nil {
+			return nil, err
+		}
+		if n, err := got.Int64(); err != nil || n < int64(s.opt.Replicas) {
+			return nil, fmt.Errorf("redislease: %d replicas have the change, want %d", n, s.opt.Replicas)
+		}
+		return cmd.Slice()
+	}
+	result, err := once(func(p redis.Pipeliner) *redis.Cmd { return script.EvalSha(ctx, p, keys, argv...) })
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		return once(func(p redis.Pipeliner) *redis.Cmd { return script.Eval(ctx, p, keys, argv...) })
+	}
+	return result, err
+}
+
+// failure tells a fault of ours, which repeating can't help, from all others.
+func failure(err error) error {
+	ours := redis.HasErrorPrefix(err, "WRONGTYPE") ||
+		redis.HasErrorPrefix(err, "ERR") && strings.Contains(err.Error(), "script")
+	if ours {
+		return &license.Error{
+			Code:    license.CodeInternal,
+			Message: "the store of seats refused a script",
+			Fix:     "check that Redis is version 7.0 or newer and that no other program uses the keys quorate:lease:*",
+			Err:     err,
+		}
+	}
+	return lease.Unavailable(err)
+}
+
+// Claim implements lease.Store.
+func (s *Store) Claim(ctx context.Context, group license.Serial, owner string) (lease.Seats, error) {
+	return s.lead(ctx, group, owner, "1")
+}
+
+// Join implements lease.Store.
+func (s *Store) Join(ctx context.Context, group license.Serial, owner string) (lease.Seats, error) {
+	return s.lead(ctx, group, owner, "0")
+}
+
+func (s *Store) lead(ctx context.Context, group license.Serial, owner, claim string) (lease.Seats, error) {
+	if group.IsZero() {
+		return nil, license.Errorf(license.CodeInvalidInput, "name a container", "a group needs a serial")
+	}
+	a, err := s.run(ctx, claimScript, group, 0, "", owner, lease.Margin.Microseconds(), claim)
+	if err != nil {
+		return nil, err
+	}
+	return &seats{store: s, group: group, epoch: a.number(1)}, nil
+}
+
+// Campaign implements lease.Elector.
+func (s *Store) Campaign(ctx context.Context, group license.Serial, owner string, ttl time.Duration) (string, error) {
+	if owner == "" || ttl < time.Millisecond {
+		return "", license.Errorf(license.CodeInvalidInput, "name the server and a positive time", "a campaign needs an owner and a time to live")
+	}
+	leader, err := campaignScript.Run(ctx, s.client, []string{key(group, "leader")}, owner, ttl.Milliseconds()).Text()
+	if err != nil {
+		return "", failure(err)
+	}
+	return leader, nil
+}
+
+// Resign implements lease.Elector.
+func (s *Store) Resign(ctx context.Context, group license.Serial, owner string) error {
+	if err := resignScript.Run(ctx, s.client, []string{key(group, "leader")}, owner).Err(); err != nil {
+		return failure(err)
+	}
+	return nil
+}
