@@ -1,0 +1,538 @@
+package resolvers_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
+
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/resolvers"
+)
+
+// message is one of the protocol graphql-transport-ws.
+type message struct {
+	ID      string          `json:"id,omitempty"`
+	Type    string          `json:"type"`
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+type socket struct {
+	t    *testing.T
+	conn *websocket.Conn
+}
+
+func dial(t *testing.T, server *httptest.Server, options *websocket.DialOptions) *socket {
+	t.Helper()
+	if options == nil {
+		options = &websocket.DialOptions{}
+	}
+	if options.Subprotocols == nil {
+		options.Subprotocols = []string{"graphql-transport-ws"}
+	}
+	conn, _, err := websocket.Dial(t.Context(), server.URL, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	return &socket{t, conn}
+}
+
+func (s *socket) send(m message) {
+	s.t.Helper()
+	if err := wsjson.Write(s.t.Context(), s.conn, m); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// next gives the next message; pings are answered.
+func (s *socket) next() message {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		var m message
+		if err := wsjson.Read(ctx, s.conn, &m); err != nil {
+			s.t.Fatalf("waiting for a message: %v", err)
+		}
+		if m.Type != "ping" {
+			return m
+		}
+		s.send(message{Type: "pong"})
+	}
+}
+
+func (s *socket) want(kind string) message {
+	s.t.Helper()
+	m := s.next()
+	if m.Type != kind {
+		s.t.Fatalf("got %s %s, want %s", m.Type, m.Payload, kind)
+	}
+	return m
+}
+
+func (s *socket) init() {
+	s.t.Helper()
+	s.send(message{Type: "connection_init"})
+	s.want("connection_ack")
+}
+
+func (s *socket) subscribe(id, query string) {
+	s.t.Helper()
+	payload, _ := json.Marshal(map[string]string{"query": query})
+	s.send(message{ID: id, Type: "subscribe", Payload: payload})
+}
+
+// data reads the next message of a subscription into v.
+func (s *socket) data(v any) {
+	s.t.Helper()
+	m := s.want("next")
+	var p struct{ Data, Errors json.RawMessage }
+	if err := json.Unmarshal(m.Payload, &p); err != nil || p.Errors != nil {
+		s.t.Fatalf("%s %v", m.Payload, err)
+	}
+	if err := json.Unmarshal(p.Data, v); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *socket) code(payload json.RawMessage) string {
+	s.t.Helper()
+	var p struct {
+		Errors []struct{ Extensions struct{ Code string } }
+	}
+	if err := json.Unmarshal(payload, &p); err != nil || len(p.Errors) == 0 {
+		s.t.Fatalf("no error in %s: %v", payload, err)
+	}
+	return p.Errors[0].Extensions.Code
+}
+
+func (w *world) server(t *testing.T, viewer string) *httptest.Server {
+	server := httptest.NewServer(w.serve(viewer))
+	t.Cleanup(server.Close)
+	return server
+}
+
+const groupQuery = `subscription { tmrGroupChanged(id: "131-4837572") {
+	sequence status quantity tmrId linked health orderedQuantity servers { name role } backends { cell } rollout { number state } } }`
+
+type groupMessage struct {
+	TmrGroupChanged struct {
+		Sequence, Quantity, OrderedQuantity int
+		Status, Health                      string
+		Linked                              bool
+		Servers                             []struct{ Name, Role string }
+		Backends                            []struct{ Cell string }
+		Rollout                             *struct {
+			Number int
+			State  string
+		}
+	}
+}
+
+func (m groupMessage) line() string {
+	g := m.TmrGroupChanged
+	cells := make([]string, len(g.Backends))
+	for i, b := range g.Backends {
+		cells[i] = b.Cell
+	}
+	return fmt.Sprintf("%s | %s | %d", strings.Join(cells, " "), g.Status, g.Quantity)
+}
+
+// The table of an update from 20 to 30 licenses: every stage arrives, in
+// order, although all of them were stored before the subscriber heard of any.
+func TestGroupStreamShowsEachStageOfAnUpdate(t *testing.T) {
+	w := newWorld(t)
+	s := dial(t, w.server(t, "viewer"), nil)
+	s.init()
+	s.subscribe("1", groupQuery)
+	var m groupMessage
+	s.data(&m)
+	if got, want := m.line(), "20/#7 20/#7 20/#7 | 1:#7 2:#7 3:#7 | 20"; got != want {
+		t.Fatalf("present state %q, want %q", got, want)
+	}
+	stages := []struct {
+		ids     [3]int
+		inForce int
+		want    string
+	}{
+		{[3]int{0, 7, 7}, 7, "– 20/#7 20/#7 | 1:- 2:#7 3:#7 | 20"},
+		{[3]int{8, 7, 7}, 7, "30/#8 20/#7 20/#7 | 1:(#8) 2:#7 3:#7 | 20"},
+		{[3]int{8, 0, 7}, 7, "30/#8 – 20/#7 | 1:(#8) 2:- 3:#7 | 20"},
+		{[3]int{8, 8, 7}, 8, "30/#8 30/#8 20/#7 | 1:#8 2:#8 3:(#7) | 30"},
+		{[3]int{8, 8, 0}, 8, "30/#8 30/#8 – | 1:#8 2:#8 3:- | 30"},
+		{[3]int{8, 8, 8}, 8, "30/#8 30/#8 30/#8 | 1:#8 2:#8 3:#8 | 30"},
+	}
+	w.change(event.TmrGroup, "tmr_1", func(tx *store.Tx) error {
+		for _, st := range stages {
+			if err := w.pushView(tx, groupView(6000010, "131-4837572", st.ids, st.inForce)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for i, st := range stages {
+		s.data(&m)
+		if got := m.line(); got != st.want || m.TmrGroupChanged.Sequence != 4+i {
+			t.Errorf("stage %d: sequence %d, %q, want %q", i+1, m.TmrGroupChanged.Sequence, got, st.want)
+		}
+	}
+	s.send(message{ID: "1", Type: "complete"})
+	s.send(message{Type: "ping"})
+	for m := s.next(); m.Type != "pong"; m = s.next() { // the stream has ended, the connection has not
+		if m.Type == "next" {
+			t.Errorf("after the end: %s", m.Payload)
+		}
+	}
+}
+
+// What is shown beside the view comes too, under the sequence of the last view.
+func TestGroupStreamShowsLinkServersOrdersAndRollout(t *testing.T) {
+	w := newWorld(t)
+	s := dial(t, w.server(t, "owner"), nil)
+	s.init()
+	s.subscribe("1", groupQuery)
+	var m groupMessage
+	s.data(&m)
+	until := func(what string, f func() bool) {
+		t.Helper()
+		for !f() {
+			s.data(&m)
+			if m.TmrGroupChanged.Sequence != 3 {
+				t.Fatalf("%s: sequence %d without a view", what, m.TmrGroupChanged.Sequence)
+			}
+		}
+	}
+	ask(w.serve("owner"), request{Query: `mutation { order(input: {item: "itm_1", tmrGroup: "tmr_1", quantity: 10}) { order { id } } }`})
+	until("order", func() bool { return m.TmrGroupChanged.OrderedQuantity == 30 })
+	ask(w.serve("owner"), request{Query: `mutation { startRollout(input: {tmrGroup: "tmr_1"}) { rollout { id } } }`})
+	until("rollout", func() bool { return m.TmrGroupChanged.Rollout != nil && m.TmrGroupChanged.Rollout.Number == 2 })
+	// Nobody tells when a server falls silent.
+	past := time.Now().Add(-time.Hour).UTC()
+	w.change("", "", func(tx *store.Tx) error {
+		if err := tx.TmrServer.UpdateOneID("srv_1").SetSeenAt(past).Exec(w.system()); err != nil {
+			return err
+		}
+		return tx.TmrGroup.UpdateOneID("tmr_1").SetLinkedAt(past).Exec(w.system())
+	})
+	until("silence", func() bool {
+		g := m.TmrGroupChanged
+		return !g.Linked && g.Servers[0].Role == "DOWN" && g.Health == "UNKNOWN"
+	})
+}
+
+func TestAllocationsStream(t *testing.T) {
+	w := newWorld(t)
+	s := dial(t, w.server(t, "owner"), nil)
+	s.init()
+	s.subscribe("1", `subscription { allocationsChanged(container: "131-4837572") {
+		sequence snapshot total taken free denials upserted { id product { reference } container { serial } } removed } }`)
+	var m struct {
+		AllocationsChanged struct {
+			Sequence, Total, Taken, Free, Denials int
+			Snapshot                              bool
+			Upserted                              []struct {
+				ID      string
+				Product struct{ Reference string }
+			}
+			Removed []string
+		}
+	}
+	c := &m.AllocationsChanged
+	s.data(&m)
+	if !c.Snapshot || c.Sequence != 1 || len(c.Upserted) != 3 || c.Total != 20 || c.Taken != 3 || c.Free != 17 || c.Upserted[0].Product.Reference != "6000010:14" {
+		t.Fatalf("snapshot: %+v", m)
+	}
+	// A burst becomes few messages: nothing twice, nothing lost, numbers without gaps.
+	const burst = 40
+	started := time.Now()
+	for n := range burst {
+		w.addAllocation(100 + n)
+	}
+	seen := map[string]int{}
+	messages := 0
+	for len(seen) < burst {
+		before := c.Sequence
+		m.AllocationsChanged.Upserted = nil
+		s.data(&m)
+		messages++
+		if c.Snapshot || c.Sequence != before+1 {
+			t.Fatalf("after message %d: %+v", before, c)
+		}
+		for _, a := range c.Upserted {
+			seen[a.ID]++
+		}
+	}
+	if most := int(time.Since(started)/(250*time.Millisecond)) + 1; messages > most {
+		t.Errorf("%d messages within %v", messages, time.Since(started))
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("%s came %d times", id, n)
+		}
+	}
+	if c.Taken != 3+burst || c.Free != 0 {
+		t.Errorf("figures: %+v", c)
+	}
+	w.change(event.Allocations, "con_0", func(tx *store.Tx) error {
+		return tx.Allocation.UpdateOneID("alc_100").SetState(property.AllocationReleased).SetEndedAt(w.now).Exec(w.system())
+	})
+	m.AllocationsChanged.Upserted = nil
+	s.data(&m)
+	if fmt.Sprint(c.Removed) != "[alc_100]" || len(c.Upserted) != 0 || c.Taken != 2+burst {
+		t.Errorf("removal: %+v", c)
+	}
+	// The quantity in force comes with the view.
+	w.change(event.TmrGroup, "tmr_1", func(tx *store.Tx) error {
+		return w.pushView(tx, groupView(6000010, "131-4837572", [3]int{8, 8, 7}, 8))
+	})
+	s.data(&m)
+	if c.Total != 30 || len(c.Removed) != 0 {
+		t.Errorf("quantity: %+v", c)
+	}
+}
+
+func TestRolloutStreamEndsWithTheRollout(t *testing.T) {
+	w := newWorld(t)
+	var started struct {
+		Data struct {
+			StartRollout struct{ Rollout struct{ ID string } }
+		}
+	}
+	ask(w.serve("owner"), request{Query: `mutation { order(input: {item: "itm_1", tmrGroup: "tmr_1", quantity: 10}) { order { id } } }`})
+	answer := ask(w.serve("owner"), request{Query: `mutation { startRollout(input: {tmrGroup: "tmr_1"}) { rollout { id } } }`})
+	if err := json.Unmarshal(answer.Body.Bytes(), &started); err != nil {
+		t.Fatal(err)
+	}
+	id := started.Data.StartRollout.Rollout.ID
+	s := dial(t, w.server(t, "owner"), nil)
+	s.init()
+	s.subscribe("1", fmt.Sprintf(`subscription { rolloutChanged(id: %q) { state sequence } }`, id))
+	var m struct {
+		RolloutChanged struct {
+			State    string
+			Sequence int
+		}
+	}
+	s.data(&m)
+	if m.RolloutChanged.State != "COLLECTING" {
+		t.Errorf("present state: %+v", m)
+	}
+	ask(w.serve("owner"), request{Query: fmt.Sprintf(`mutation { abortRollout(input: {rollout: %q}) { rollout { id } } }`, id)})
+	s.data(&m)
+	if m.RolloutChanged.State != "ABORTED" {
+		t.Errorf("end: %+v", m)
+	}
+	s.want("complete")
+}
+
+func TestStreamOfAnotherTenantIsNotFound(t *testing.T) {
+	w := newWorld(t)
+	s := dial(t, w.server(t, "stranger"), nil)
+	s.init()
+	for _, q := range []string{`tmrGroupChanged(id: "tmr_1") { id }`, `rolloutChanged(id: "rol_0") { id }`, `allocationsChanged(container: "con_0") { sequence }`} {
+		s.subscribe("1", "subscription { "+q+" }")
+		if got := s.code(s.want("next").Payload); got != "NOT_FOUND" {
+			t.Errorf("%s: %s", q, got)
+		}
+		s.want("complete")
+	}
+}
+
+// A member who is removed hears the reason, and then nothing any more.
+func TestStreamEndsWithThePermission(t *testing.T) {
+	w := newWorld(t)
+	s := dial(t, w.server(t, "viewer"), nil)
+	s.init()
+	s.subscribe("1", groupQuery)
+	var m groupMessage
+	s.data(&m)
+	w.change("", "", func(tx *store.Tx) error { return tx.Member.DeleteOneID("mem_viewer").Exec(w.system()) })
+	w.change(event.TmrGroup, "tmr_1", func(tx *store.Tx) error {
+		return w.pushView(tx, groupView(6000010, "131-4837572", [3]int{0, 7, 7}, 7))
+	})
+	if got := s.code(s.want("next").Payload); got != "UNAUTHENTICATED" {
+		t.Errorf("code %s", got)
+	}
+	s.want("complete")
+}
+
+func TestSocketSignsInByToken(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.as(t.Context(), "owner")
+	row, token, err := w.platform.CreateToken(ctx, "monitoring", property.RoleViewer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := w.server(t, "nobody")
+	s := dial(t, server, nil)
+	s.send(message{Type: "connection_init", Payload: json.RawMessage(`{"authorization":"Bearer ` + token + `"}`)})
+	s.want("connection_ack")
+	s.subscribe("1", groupQuery)
+	var m groupMessage
+	s.data(&m)
+	// Taken back, it ends what it began.
+	w.change("", "", func(tx *store.Tx) error { return tx.ApiToken.DeleteOneID(row.ID).Exec(w.system()) })
+	w.change(event.TmrGroup, "tmr_1", func(tx *store.Tx) error {
+		return w.pushView(tx, groupView(6000010, "131-4837572", [3]int{0, 7, 7}, 7))
+	})
+	if got := s.code(s.want("next").Payload); got != "UNAUTHENTICATED" {
+		t.Errorf("code %s", got)
+	}
+
+	for name, payload := range map[string]string{"none": `{}`, "wrong": `{"authorization":"Bearer qrt_wrong"}`} {
+		s := dial(t, server, nil)
+		s.send(message{Type: "connection_init", Payload: json.RawMessage(payload)})
+		if _, _, err := s.conn.Read(t.Context()); websocket.CloseStatus(err) != 4401 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSocketRefusals(t *testing.T) {
+	w := newWorld(t, func(c *resolvers.Config) { c.InitTimeout = 20 * time.Millisecond })
+	server := w.server(t, "owner")
+	for name, options := range map[string]*websocket.DialOptions{
+		"older subprotocol": {Subprotocols: []string{"graphql-ws"}},
+		"no subprotocol":    {},
+		"foreign page":      {Subprotocols: []string{"graphql-transport-ws"}, HTTPHeader: http.Header{"Origin": {"https://evil.test"}}},
+	} {
+		if conn, _, err := websocket.Dial(t.Context(), server.URL, options); err == nil {
+			_ = conn.CloseNow()
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	s := dial(t, server, nil)
+	if _, _, err := s.conn.Read(t.Context()); websocket.CloseStatus(err) == -1 {
+		t.Errorf("who says nothing is closed: %v", err)
+	}
+	s = dial(t, server, nil)
+	s.init()
+	s.subscribe("1", `{ allocations(first: 1000000) { totalCount } }`)
+	if m := s.next(); !strings.Contains(string(m.Payload), "INVALID_INPUT") {
+		t.Errorf("limits over WebSocket: %s %s", m.Type, m.Payload)
+	}
+}
+
+func TestSocketBoundsItsStreams(t *testing.T) {
+	w := newWorld(t)
+	s := dial(t, w.server(t, "owner"), nil)
+	s.init()
+	for i := range 101 {
+		s.subscribe(fmt.Sprint(i), `subscription { rolloutChanged(id: "rol_0x") { id } }`)
+		s.want("next") // not found: it ends at once and does not count any more
+		s.want("complete")
+	}
+	for i := range 101 {
+		s.subscribe(fmt.Sprint(i), `subscription { tmrGroupChanged(id: "tmr_1") { id } }`)
+	}
+	throttled := 0
+	for range 101 {
+		if m := s.next(); strings.Contains(string(m.Payload), "THROTTLED") {
+			throttled++
+		}
+	}
+	if throttled != 1 {
+		t.Errorf("%d of 101 streams were refused", throttled)
+	}
+}
+
+// The context of a request that ends tells the socket to close politely.
+func TestSocketIsToldThatTheServerStops(t *testing.T) {
+	w := newWorld(t)
+	ctx, stop := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.handler.ServeHTTP(rw, r.WithContext(w.as(auth.With(ctx, auth.Principal{}), "owner")))
+	}))
+	t.Cleanup(server.Close)
+	s := dial(t, server, nil)
+	s.init()
+	s.subscribe("1", groupQuery)
+	s.want("next")
+	stop()
+	for {
+		if _, _, err := s.conn.Read(t.Context()); err != nil {
+			if websocket.CloseStatus(err) != websocket.StatusGoingAway {
+				t.Errorf("closed with %v", err)
+			}
+			return
+		}
+	}
+}
+
+// events reads server-sent events: "name data".
+func events(t *testing.T, body io.Reader) func() string {
+	lines := bufio.NewScanner(body)
+	return func() string {
+		t.Helper()
+		name := ""
+		for lines.Scan() {
+			line := lines.Text()
+			if n, ok := strings.CutPrefix(line, "event: "); ok {
+				name = n
+			}
+			if data, ok := strings.CutPrefix(line, "data:"); ok {
+				return name + data
+			}
+		}
+		return "end"
+	}
+}
+
+func TestServerSentEvents(t *testing.T) {
+	w := newWorld(t, func(c *resolvers.Config) { c.Ping = 5 * time.Millisecond })
+	server := w.server(t, "owner")
+	body, _ := json.Marshal(request{Query: `subscription { tmrGroupChanged(id: "tmr_1") { sequence status } }`})
+	r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "text/event-stream")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, "text/event-stream") {
+		t.Fatalf("type %q", got)
+	}
+	next := events(t, resp.Body)
+	if got, want := next(), `next {"data":{"tmrGroupChanged":{"sequence":3,"status":"1:#7 2:#7 3:#7"}}}`; got != want {
+		t.Errorf("first %s", got)
+	}
+	w.change(event.TmrGroup, "tmr_1", func(tx *store.Tx) error {
+		return w.pushView(tx, groupView(6000010, "131-4837572", [3]int{0, 7, 7}, 7))
+	})
+	if got, want := next(), `next {"data":{"tmrGroupChanged":{"sequence":4,"status":"1:- 2:#7 3:#7"}}}`; got != want {
+		t.Errorf("second %s", got)
+	}
+
+	// By GET, as an EventSource asks; a stream that ends says so.
+	r, _ = http.NewRequestWithContext(t.Context(), "GET", server.URL+"?query=subscription%7BrolloutChanged(id:%22rol_0%22)%7Bstate%7D%7D", nil)
+	r.Header.Set("Accept", "text/event-stream")
+	ended, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ended.Body.Close()
+	next = events(t, ended.Body)
+	for _, want := range []string{`next {"data":{"rolloutChanged":{"state":"DONE"}}}`, "complete", "end"} {
+		if got := next(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
