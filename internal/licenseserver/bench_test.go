@@ -1,11 +1,7 @@
 package licenseserver_test
 
 import (
-	"log/slog"
-	"net"
-	"net/http"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,14 +10,14 @@ import (
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
-	"github.com/quorate/quorate/internal/rpc"
-	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/testenv"
 )
 
 // BenchmarkAccessReleaseThroughServer is one access and one release by the SDK
 // over TCP on the loopback interface.
 func BenchmarkAccessReleaseThroughServer(b *testing.B) {
 	b.Run("memlease", func(b *testing.B) { benchmarkServer(b, openMemlease(b, "")) })
+	b.Run("redislease", func(b *testing.B) { benchmarkServer(b, openRedis(b, testenv.Redis(b).Addr)) })
 	b.Run("memlease-file", func(b *testing.B) { benchmarkServer(b, openMemlease(b, filepath.Join(b.TempDir(), "seats"))) })
 }
 
@@ -36,33 +32,9 @@ func openMemlease(b *testing.B, path string) lease.Store {
 }
 
 func benchmarkServer(b *testing.B, store lease.Store) {
-	s, err := licenseserver.New(licenseserver.Config{
-		Name: "bench", Source: servertest.NewSource(1 << 20), Store: store, Arbiter: licenseserver.Always{},
-		Signer: seal.NewSigner([]byte(strings.Repeat("s", 32))), Lease: time.Minute,
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle(s.Handler())
-	server := rpc.NewServer(mux, slog.New(slog.DiscardHandler))
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	go func() { _ = server.Serve(ln) }()
-	b.Cleanup(func() { _ = server.Close() })
-	if err := s.Start(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(s.Stop)
-	for changed := s.Changed(); ; changed = s.Changed() {
-		if _, leading := s.Leading(); leading {
-			break
-		}
-		<-changed
-	}
-	c, err := client.Open(b.Context(), client.Config{Servers: []string{"http://" + ln.Addr().String()}})
+	s, addr := serveTCP(b, "bench", store, 1<<20, time.Minute, licenseserver.Always{})
+	untilLeading(b, s)
+	c, err := client.Open(b.Context(), client.Config{Servers: []string{addr}})
 	if err != nil {
 		b.Fatal(err)
 	}
