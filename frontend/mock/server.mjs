@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildSchema, execute, GraphQLError, graphql, subscribe } from "graphql";
-import { useServer } from "graphql-ws/use/ws";
+import { useServer as serve } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
 import { createWorld } from "./world.mjs";
 
@@ -109,19 +109,10 @@ function resolvers(world) {
   };
 }
 
-function body(request) {
-  return new Promise((resolve, reject) => {
-    const chunks = [];
-    request.on("data", (c) => chunks.push(c));
-    request.on("error", reject);
-    request.on("end", () => {
-      try {
-        resolve(JSON.parse(Buffer.concat(chunks).toString() || "{}"));
-      } catch (error) {
-        reject(error);
-      }
-    });
-  });
+async function body(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return JSON.parse(Buffer.concat(chunks).toString() || "{}");
 }
 
 export function startMock({ port = 0, world = createWorld(), dist = join(here, "../dist") } = {}) {
@@ -250,7 +241,7 @@ export function startMock({ port = 0, world = createWorld(), dist = join(here, "
     );
   });
   const sockets = new WebSocketServer({ server, path: "/graphql" });
-  useServer(
+  serve(
     {
       schema,
       execute,

@@ -45,7 +45,7 @@ class Topics {
 const ago = (ms) => new Date(Date.now() - ms).toISOString();
 
 function secondHighest(ids) {
-  const present = ids.filter((id) => id !== null).sort((a, b) => b - a);
+  const present = ids.filter((id) => id !== null).toSorted((a, b) => b - a);
   return present[1] ?? null;
 }
 

@@ -1,6 +1,6 @@
 import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useMemo, useRef, useState } from "react";
 import { useQuery } from "urql";
 import { ContainerQuery } from "../api/operations";
 import { NotFound } from "../shell/fallback";
@@ -8,6 +8,7 @@ import { useKeys } from "../shell/keys";
 import { mayOperate } from "../shell/roles";
 import { PauseIcon, PlayIcon } from "../ui/icons";
 import { Empty, FailureNote } from "../ui/note";
+import { useNow } from "../ui/now";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import { frozen, matches, sorted } from "./arrange";
@@ -33,7 +34,7 @@ function Figure({ label, id, children }: { label: string; id: string; children: 
 
 function Figures({ snapshot }: { snapshot: Snapshot }) {
   const { figures, rows, living } = snapshot;
-  const before = Date.now() - IDLE_MS;
+  const before = useNow() - IDLE_MS;
   const idle = rows.filter((r) => !r.gone && Date.parse(r.allocation.lastAccess) < before).length;
   return (
     <dl className={styles["figures"]}>
@@ -59,23 +60,17 @@ function Figures({ snapshot }: { snapshot: Snapshot }) {
 /** The list as it was when it was paused; the live one otherwise. */
 function usePaused(live: Snapshot | null, paused: boolean): Snapshot | null {
   const [held, setHeld] = useState<Snapshot | null>(null);
-  useEffect(() => {
-    if (!paused) setHeld(null);
-    else setHeld((before) => before ?? live);
-  }, [paused, live]);
+  if (paused && !held && live) setHeld(live);
+  if (!paused && held) setHeld(null);
   return paused ? (held ?? live) : live;
 }
 
 /** Keeps the rows in their places while `still`; `apply` takes the present order. */
 function useStill(rows: Row[], still: boolean, subject: string) {
   const [held, setHeld] = useState<{ subject: string; rows: Row[] } | null>(null);
-  const latest = useRef(rows);
-  latest.current = rows;
-  const apply = useCallback(() => setHeld({ subject, rows: latest.current }), [subject]);
-  useEffect(() => {
-    if (still) apply();
-    else setHeld(null);
-  }, [still, apply]);
+  const apply = () => setHeld({ subject, rows });
+  if (still && held?.subject !== subject) apply();
+  if (!still && held) setHeld(null);
   const arranged =
     still && held?.subject === subject ? frozen(held.rows, rows) : { rows, changes: 0 };
   return { ...arranged, apply };
@@ -113,6 +108,14 @@ interface FilterProps {
 
 function Filter({ search, onSearch, shown, children }: FilterProps) {
   const input = useRef<HTMLInputElement>(null);
+  // The address follows what is typed a little later: typing must not wait for it.
+  const [text, setText] = useState(search.q ?? "");
+  const [typing, setTyping] = useState(false);
+  const [address, setAddress] = useState(search.q);
+  if (search.q !== address) {
+    setAddress(search.q);
+    if (!typing) setText(search.q ?? "");
+  }
   useKeys({ "/": () => input.current?.focus() });
   return (
     <div className={styles["filter"]}>
@@ -121,8 +124,13 @@ function Filter({ search, onSearch, shown, children }: FilterProps) {
         className={styles["text"]}
         aria-label="Filter by product, client, user or process"
         placeholder="Filter by user, client, process…  /"
-        value={search.q ?? ""}
-        onChange={(event) => onSearch({ q: event.currentTarget.value || undefined })}
+        value={text}
+        onFocus={() => setTyping(true)}
+        onBlur={() => setTyping(false)}
+        onChange={(event) => {
+          setText(event.currentTarget.value);
+          onSearch({ q: event.currentTarget.value || undefined });
+        }}
         onKeyDown={(event) => {
           if (event.key === "Escape") event.currentTarget.blur();
         }}

@@ -119,11 +119,13 @@ function TwoLines(props: RowProps) {
   const a = props.row.allocation;
   return (
     <tr {...attributes(props)}>
-      <td className={styles["stacked"]}>
-        <Name {...props} />
-        <span className="meta soft">
-          {a.user} · {a.client} · {a.application} {a.processId}
-        </span>
+      <td>
+        <div className={styles["stacked"]}>
+          <Name {...props} />
+          <span className="meta soft">
+            {a.user} · {a.client} · {a.application} {a.processId}
+          </span>
+        </div>
       </td>
       <ReleaseCell {...props} />
     </tr>
@@ -159,6 +161,12 @@ function HeadCell({
   );
 }
 
+/** The place of the row that has the focus; -1 when none has. */
+function at(): number {
+  const row = document.activeElement?.closest<HTMLElement>("tr[data-index]");
+  return row ? Number(row.dataset["index"]) : -1;
+}
+
 /** The rows that are on the screen; thousands more cost nothing. */
 export function AllocationsTable(props: TableProps) {
   const { rows, sort, onSort, onInside } = props;
@@ -177,10 +185,6 @@ export function AllocationsTable(props: TableProps) {
     scrollPaddingStart: HEIGHT,
   });
 
-  const at = (): number => {
-    const row = document.activeElement?.closest<HTMLElement>("tr[data-index]");
-    return row ? Number(row.dataset["index"]) : -1;
-  };
   const focus = (index: number) => {
     if (index < 0 || index >= rows.length) return;
     virtual.scrollToIndex(index);

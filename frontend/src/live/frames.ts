@@ -8,10 +8,11 @@ export type NextFrame = (run: () => void) => void;
 export const nextFrame: NextFrame = (run) => {
   if (document.visibilityState === "hidden") {
     const channel = new MessageChannel();
-    channel.port1.onmessage = () => {
+    channel.port1.addEventListener("message", () => {
       channel.port1.close();
       run();
-    };
+    });
+    channel.port1.start();
     channel.port2.postMessage(null);
     return;
   }

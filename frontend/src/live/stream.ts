@@ -1,5 +1,5 @@
 import type { TypedDocumentNode } from "@urql/core";
-import { createContext, useCallback, useContext, useEffect, useRef, useState } from "react";
+import { createContext, useCallback, useContext, useEffect, useState } from "react";
 import { flushSync } from "react-dom";
 import type { Failure } from "../api/errors";
 import { FrameQueue } from "./frames";
@@ -37,18 +37,15 @@ export function useStream<T, V extends Record<string, unknown>>(
   const [failure, setFailure] = useState<Failure | null>(null);
   const [attempt, setAttempt] = useState(0);
   const key = variables && JSON.stringify(variables);
-  const latest = useRef({ document, variables });
-  latest.current = { document, variables };
   const endsByItself = options.endsByItself ?? false;
 
   useEffect(() => {
-    const now = latest.current;
-    if (!now.variables) return;
+    if (!key) return undefined;
     setFailure(null);
     let again: ReturnType<typeof setTimeout> | undefined;
     let stopped = false;
     const queue = new FrameQueue<T>((data) => flushSync(() => setValue({ key, data })));
-    const stop = socket.subscribe(now.document, now.variables, {
+    const stop = socket.subscribe(document, JSON.parse(key) as V, {
       next: (data) => queue.push(data),
       failed: setFailure,
       ended: () => {
@@ -62,7 +59,7 @@ export function useStream<T, V extends Record<string, unknown>>(
       queue.close();
       stop();
     };
-  }, [socket, key, attempt, endsByItself]);
+  }, [socket, document, key, attempt, endsByItself]);
 
   const retry = useCallback(() => setAttempt((n) => n + 1), []);
   // The last value of another subject is not this one's.

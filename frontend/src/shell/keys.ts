@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useEffect, useEffectEvent } from "react";
 
 const STORED = "quorate-single-keys";
 
@@ -33,8 +33,7 @@ const SEQUENCE_MS = 1_200;
  * with a modifier held, while a dialog is open, and when switched off.
  */
 export function useKeys(actions: Record<string, (event: KeyboardEvent) => void>): void {
-  const current = useRef(actions);
-  current.current = actions;
+  const actionOf = useEffectEvent((pair: string, key: string) => actions[pair] ?? actions[key]);
   useEffect(() => {
     let first = "";
     let at = 0;
@@ -43,7 +42,7 @@ export function useKeys(actions: Record<string, (event: KeyboardEvent) => void>)
       if (typing(event.target) || !singleKeys()) return;
       if (document.querySelector('[role="dialog"]')) return;
       const pair = event.timeStamp - at < SEQUENCE_MS ? `${first} ${event.key}` : "";
-      const action = current.current[pair] ?? current.current[event.key];
+      const action = actionOf(pair, event.key);
       first = event.key;
       at = event.timeStamp;
       if (!action) return;

@@ -7,7 +7,7 @@ import {
   UnstyledButton,
   useMantineColorScheme,
 } from "@mantine/core";
-import { getRouteApi, Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
+import { getRouteApi, Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { signOut } from "../api/session";
 import { LiveSocket, socketURL } from "../live/socket";
@@ -36,25 +36,30 @@ function SchemeSwitch() {
       aria-label="Colour scheme"
       data={SCHEMES.map((s) => ({ ...s }))}
       value={colorScheme}
-      onChange={(value) => setColorScheme(value as "light" | "dark" | "auto")}
+      onChange={setColorScheme}
     />
   );
+}
+
+async function leave() {
+  try {
+    await signOut();
+  } finally {
+    window.location.assign("/login");
+  }
 }
 
 function UserMenu({ onHelp }: { onHelp: () => void }) {
   const { viewer } = organizationRoute.useRouteContext();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const leave = async () => {
-    try {
-      await signOut();
-    } finally {
-      window.location.assign("/login");
-    }
-  };
   return (
     <Menu position="bottom-end" width={240} shadow="md">
       <Menu.Target>
-        <UnstyledButton className={styles["user"]} data-testid="user-menu">
+        <UnstyledButton
+          className={styles["user"]}
+          aria-label={`${viewer.name}: account`}
+          data-testid="user-menu"
+        >
           <span className={styles["userName"]}>{viewer.name}</span>
           <span className={styles["userShort"]} aria-hidden="true">
             {viewer.name.charAt(0)}
@@ -137,7 +142,6 @@ export function Shell() {
   const { viewer, allowed } = organizationRoute.useRouteContext();
   const params = organizationRoute.useParams();
   const navigate = useNavigate();
-  const { pathname } = useLocation();
   const [menu, setMenu] = useState(false);
   const [help, setHelp] = useState(false);
   const socket = useLiveSocket();
@@ -147,8 +151,6 @@ export function Shell() {
     "g a": () => void navigate({ to: "/$side/$organization/allocations", params }),
     "?": () => setHelp(true),
   });
-
-  useEffect(() => setMenu(false), [pathname]);
 
   if (!allowed) return <NotYours organization={viewer.organization.name} />;
   if (!socket) return null;
@@ -186,6 +188,7 @@ export function Shell() {
             to="/$side/$organization/tmr-groups"
             params={params}
             className={styles["link"]}
+            onClick={() => setMenu(false)}
             activeProps={{ "data-active": true }}
           >
             TMR groups
@@ -194,6 +197,7 @@ export function Shell() {
             to="/$side/$organization/allocations"
             params={params}
             className={styles["link"]}
+            onClick={() => setMenu(false)}
             activeProps={{ "data-active": true }}
           >
             Live allocations

@@ -57,6 +57,7 @@ export function SignInPage({ to }: { to: string | undefined }) {
           label="E-mail address"
           type="email"
           autoComplete="username"
+          // oxlint-disable-next-line jsx-a11y/no-autofocus -- the page is nothing but this form.
           autoFocus
           error={errors.email?.message}
           {...form.register("email")}

@@ -71,12 +71,17 @@ export function linesOf(group: Pick<Group, "servers" | "backends">): Line[] {
   return lines;
 }
 
-/** How long ago something was heard of, when that says something: a live link sends only changes. */
+const MOST_AGE_MS = 10_000;
+
+/**
+ * How long ago something was heard of. A group that is well sends only changes, so
+ * that a high age would alarm for nothing: the state tells who is missing.
+ */
 function Age({ at }: { at: string | null | undefined }) {
   const now = useNow();
   if (!at) return null;
   const age = now - Date.parse(at);
-  if (age > 60_000) return null;
+  if (age > MOST_AGE_MS) return null;
   return <> · {age < 1_000 ? "just now" : `${duration(age)} ago`}</>;
 }
 
@@ -180,7 +185,7 @@ function useCurves(box: RefObject<HTMLDivElement | null>, lines: Line[]): Curve[
   const wanted = JSON.stringify(lines);
   useLayoutEffect(() => {
     const element = box.current;
-    if (!element) return;
+    if (!element) return undefined;
     const measure = () => {
       const origin = element.getBoundingClientRect();
       const cards = new Map<string, DOMRect>();
@@ -216,7 +221,10 @@ export function Drawing({ group }: { group: Group }) {
   const curves = useCurves(box, linesOf(group));
   const active = group.servers.find((server) => server.role === "ACTIVE");
   return (
-    <section aria-label="Servers of the group" className={styles["drawing"]} ref={box}>
+    <section aria-labelledby="servers" className={styles["drawing"]} ref={box}>
+      <h2 id="servers" className="hidden">
+        Servers of the group
+      </h2>
       <svg className={styles["lines"]} aria-hidden="true" focusable="false">
         {curves.map((curve) => (
           <path

@@ -1,6 +1,6 @@
 import { zodResolver } from "@hookform/resolvers/zod";
 import { Button, Modal, NativeSelect, Group as Row, TextInput } from "@mantine/core";
-import { useRef, useState } from "react";
+import { useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
 import { useMutation, useQuery } from "urql";
 import * as z from "zod/mini";
@@ -48,7 +48,7 @@ function OrderForm({
   const [, order] = useMutation(OrderMutation);
   const [failure, setFailure] = useState<Failure | null>(null);
   // One key per dialog: a repeat after a lost answer orders nothing twice.
-  const key = useRef(newKey());
+  const [key, setKey] = useState(newKey);
   const form = useForm({
     resolver: zodResolver(schema),
     defaultValues: { item: items[0]?.id ?? "", quantity: "10" },
@@ -63,13 +63,13 @@ function OrderForm({
         item: values.item,
         tmrGroup: target.id,
         quantity: Number(values.quantity),
-        idempotencyKey: key.current,
+        idempotencyKey: key,
       },
     });
     if (!result.error) return onDone();
     const failed = failureOf(result.error);
     // An answer ends the attempt that the key stands for; silence does not.
-    if (failed.code !== "NETWORK") key.current = newKey();
+    if (failed.code !== "NETWORK") setKey(newKey());
     setFailure(failed);
   });
 

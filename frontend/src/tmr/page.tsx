@@ -1,6 +1,6 @@
 import { Button } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useRef, useState } from "react";
+import { useState } from "react";
 import { type CombinedError, useMutation } from "urql";
 import { type Failure, failureOf } from "../api/errors";
 import { newKey } from "../api/key";
@@ -27,8 +27,9 @@ import { VERDICTS } from "./verdict";
 
 const route = getRouteApi("/$side/$organization/tmr-groups/$group");
 
-function planText(plan: Plan | null, running: boolean): string {
+function planText(plan: Plan | null, running: Rollout | null): string {
   if (!plan) {
+    if (running?.state === "HELD") return "A rollout is held: retry it below.";
     return running ? "A rollout is running." : "Nothing is ordered that is not rolled out.";
   }
   const ids =
@@ -43,7 +44,7 @@ interface HeaderProps {
   group: Group;
   customer: string | null;
   plan: Plan | null;
-  running: boolean;
+  running: Rollout | null;
   mayAct: boolean;
   busy: boolean;
   onOrder: () => void;
@@ -134,7 +135,7 @@ function useActs(group: string, onRollout: (rollout: Rollout) => void, onEnd: ()
   const [, abortRollout] = useMutation(AbortRolloutMutation);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Acts["failure"]>(null);
-  const key = useRef(newKey());
+  const [key, setKey] = useState(newKey);
 
   const run = async (title: string, act: () => Promise<ActResult>) => {
     setBusy(true);
@@ -143,7 +144,7 @@ function useActs(group: string, onRollout: (rollout: Rollout) => void, onEnd: ()
     if (rollout) onRollout(rollout);
     const failed = error ? failureOf(error) : null;
     // An answer ends the attempt that the key stands for; silence does not.
-    if (failed?.code !== "NETWORK") key.current = newKey();
+    if (failed?.code !== "NETWORK") setKey(newKey());
     if (failed) setFailure({ title, failure: failed });
     setBusy(false);
     onEnd();
@@ -154,7 +155,7 @@ function useActs(group: string, onRollout: (rollout: Rollout) => void, onEnd: ()
     failure,
     start: () =>
       run("The rollout was not started", async () => {
-        const input = { tmrGroup: group, idempotencyKey: key.current };
+        const input = { tmrGroup: group, idempotencyKey: key };
         const { data, error } = await startRollout({ input });
         return { error, rollout: data?.startRollout.rollout };
       }),
@@ -185,7 +186,7 @@ function GroupView({ id }: { id: string }) {
   const [ordering, setOrdering] = useState(false);
   useTitle(group?.name ?? "TMR group");
 
-  if (group === null && !failure) return <NotFound />;
+  if (!group && (failure ? failure.code === "NOT_FOUND" : group === null)) return <NotFound />;
   if (!group) {
     return failure ? (
       <FailureNote title="The TMR group could not be loaded" failure={failure} onRetry={refresh} />
@@ -195,7 +196,7 @@ function GroupView({ id }: { id: string }) {
   }
 
   const mayAct = mayOperate(viewer.role);
-  const running = rollout !== null && !ended(rollout);
+  const running = rollout && !ended(rollout) ? rollout : null;
   const plan = planOf(group, ordered, rollout);
   return (
     <div className={styles["page"]} data-testid="tmr-group" data-sequence={group.sequence}>
@@ -233,7 +234,7 @@ function GroupView({ id }: { id: string }) {
         <Empty title="No rollout yet">
           <p className="soft">
             {plan
-              ? planText(plan, false)
+              ? planText(plan, null)
               : "Order licenses, then start a rollout: its steps are shown here."}
           </p>
         </Empty>

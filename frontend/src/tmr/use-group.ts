@@ -56,10 +56,11 @@ export function useGroup(id: string): LiveGroup {
     if (change) setReported((before) => latest([before, change]));
   }, [change]);
 
+  const { retry } = stream;
   const refresh = useCallback(() => {
     refetch();
-    stream.retry();
-  }, [refetch, stream.retry]);
+    retry();
+  }, [refetch, retry]);
 
   const failure = error ? failureOf(error) : (stream.failure ?? changes.failure);
   return {

@@ -16,6 +16,18 @@ export const theme = createTheme({
       "#1c4691",
       "#133268",
     ],
+    dark: [
+      "#e8ebf0",
+      "#acb3bf",
+      "#8d95a3",
+      "#5c6470",
+      "#3a414d",
+      "#2b3039",
+      "#15181d",
+      "#1b1e23",
+      "#15181d",
+      "#0f1115",
+    ],
   },
   fontFamily: '"Inter Variable", system-ui, sans-serif',
   fontFamilyMonospace: "var(--font-mono)",
@@ -26,7 +38,10 @@ export const theme = createTheme({
   cursorType: "pointer",
   components: {
     Button: { defaultProps: { size: "compact-md", h: 32, px: 14, fz: 13 } },
-    Modal: Modal.extend({ defaultProps: { centered: true, transitionProps: { duration: 120 } } }),
+    Modal: Modal.extend({
+      defaultProps: { centered: true, transitionProps: { duration: 120 } },
+      styles: { title: { fontSize: 16, lineHeight: "24px", fontWeight: 650 } },
+    }),
     Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300 } }),
   },
 });

@@ -1,0 +1,94 @@
+import type { Allocation, Change } from "../allocations/store";
+import type { Group, Rollout } from "../tmr/rollout";
+
+export function rolloutSample(change: Partial<Rollout> = {}): Rollout {
+  return {
+    id: "rol_1",
+    number: 1,
+    state: "ACTIVATING",
+    tmrId: 8,
+    quantity: 30,
+    blocker: null,
+    errorCode: null,
+    sequence: 1,
+    startedBy: "Olivia Park",
+    createdAt: "2026-11-22T08:00:00Z",
+    finishedAt: null,
+    steps: [1, 2, 3].map((position) => ({
+      position,
+      state: position === 1 ? ("RUNNING" as const) : ("WAITING" as const),
+      note: position === 1 ? "Swaps the update in" : "Waits for backend 1",
+      startedAt: null,
+      finishedAt: null,
+    })),
+    ...change,
+  };
+}
+
+export function groupSample(change: Partial<Group> = {}): Group {
+  return {
+    id: "tmr_1",
+    name: "Production",
+    virtualSerial: "131-4837572",
+    status: "1:#7 2:#7 3:#7",
+    quantity: 20,
+    tmrId: 7,
+    health: "FULLY_REDUNDANT",
+    sequence: 1,
+    viewedAt: "2026-11-22T08:00:00Z",
+    linked: true,
+    clients: 12,
+    orderedQuantity: 20,
+    backends: [1, 2, 3].map((position) => ({
+      position,
+      serial: `130-${position}`,
+      tmrId: 7,
+      quantity: 20,
+      cell: "20/#7",
+      inForce: true,
+      state: "PRESENT" as const,
+      address: `10.0.0.${position}:4000`,
+      seenAt: null,
+    })),
+    servers: [
+      { name: "tmr-a", role: "ACTIVE", address: "10.0.1.1:4000", seenAt: null },
+      { name: "tmr-b", role: "STANDBY", address: "10.0.1.2:4000", seenAt: null },
+    ],
+    licenses: [],
+    rollout: null,
+    ...change,
+  };
+}
+
+export function allocationSample(id: string, change: Partial<Allocation> = {}): Allocation {
+  return {
+    id,
+    handle: `h-${id}`,
+    mode: "USER_LIMIT",
+    licenses: 1,
+    seat: 1,
+    client: "ws-0077",
+    user: "a.meier",
+    processId: 4711,
+    application: "chartproc",
+    state: "ACTIVE",
+    firstAccess: "2026-11-22T08:00:00Z",
+    lastAccess: "2026-11-22T08:00:00Z",
+    product: { id: "prd_1", reference: "6000010:14", name: "Chart Processing" },
+    ...change,
+  };
+}
+
+export function changeSample(change: Partial<Change> = {}): Change {
+  return {
+    sequence: 1,
+    snapshot: false,
+    total: 20,
+    taken: 2,
+    free: 18,
+    denials: 0,
+    upserted: [],
+    removed: [],
+    ...change,
+  };
+}
