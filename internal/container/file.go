@@ -268,7 +268,8 @@ func (c *Container) change(f func(*state) (*state, error)) error {
 		return unavailable("the container could not be written", err)
 	}
 	if next.version != c.current().version {
-		// The first commit is durable, so the change holds in any case.
+		// The other meta page follows. The first commit is durable, so the change
+		// holds in any case.
 		if err := guarded(func() error { return c.update(nothing) }); err != nil {
 			c.failed = true
 		}

@@ -224,8 +224,10 @@ func (im *image) bucket(value []byte, f visit) error {
 		return im.tree(root, nil, nil, 0, f)
 	}
 	inline := value[bucketHeader:]
-	if len(inline) < pageHeader {
-		return errors.New("a bucket is too short")
+	// Such a page has no number and no overflow: bbolt would free the pages that
+	// they name.
+	if len(inline) < pageHeader || binary.NativeEndian.Uint64(inline) != 0 || binary.NativeEndian.Uint32(inline[12:]) != 0 {
+		return errors.New("a bucket is not well formed")
 	}
 	return leaf(inline, nil, nil, f)
 }
