@@ -2,11 +2,8 @@ package client
 
 import (
 	"context"
-	"errors"
 	"time"
 )
-
-func contextErrors() []error { return []error{context.Canceled, context.DeadlineExceeded} }
 
 // instant is a moment by both clocks. The monotonic one stands still while the
 // machine sleeps, the wall clock may be set.
@@ -41,9 +38,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// ended says whether err comes from a context.
-func ended(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

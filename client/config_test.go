@@ -4,10 +4,10 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -133,11 +133,9 @@ func TestCodesAreTheProducts(t *testing.T) {
 // A program outside this module could not name an internal type, so none may
 // stand in what the package exports.
 func TestExportsNoInternalType(t *testing.T) {
-	pkgs, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool {
-		return !strings.HasSuffix(f.Name(), "_test.go")
-	}, 0)
-	if err != nil {
-		t.Fatal(err)
+	names, err := filepath.Glob("*.go")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no files: %v", err)
 	}
 	allowed := map[string]bool{"context": true, "time": true, "slog": true, "net": true}
 	check := func(name string, n ast.Node) {
@@ -150,7 +148,14 @@ func TestExportsNoInternalType(t *testing.T) {
 			return true
 		})
 	}
-	for _, f := range pkgs["client"].Files {
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, d := range f.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 
 	"github.com/quorate/quorate/internal/license"
@@ -92,7 +93,7 @@ func failure(err error) *Error {
 // contextCause keeps of a cause only what a program may ask for: the chain
 // below is made of internal types.
 func contextCause(err error) error {
-	for _, c := range contextErrors() {
+	for _, c := range []error{context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, c) {
 			return c
 		}
