@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -164,9 +165,9 @@ func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 	})
 }
 
-// failedCode keeps what a server reports within what a code can be.
+// failedCode takes a server's code only where it looks like one.
 func failedCode(c license.Code) license.Code {
-	if c == "" || len(c) > 64 {
+	if c == "" || len(c) > 64 || strings.Trim(string(c), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
 		return license.CodeInternal
 	}
 	return c

@@ -14,11 +14,24 @@ import (
 	"github.com/quorate/quorate/internal/store"
 )
 
+// WorkKind is what a work item asks for.
+type WorkKind = property.WorkKind
+
+// The kinds of work items.
+const (
+	WorkCollect  = property.WorkCollect
+	WorkStage    = property.WorkStage
+	WorkGuard    = property.WorkGuard
+	WorkActivate = property.WorkActivate
+	WorkVerify   = property.WorkVerify
+	WorkRemove   = property.WorkRemove
+)
+
 // LinkWork is something that a TMR server has to do. Which fields have a
 // meaning depends on Kind.
 type LinkWork struct {
-	ID   string            `json:"-"`
-	Kind property.WorkKind `json:"-"`
+	ID   string   `json:"-"`
+	Kind WorkKind `json:"-"`
 
 	Nonce    []byte          `json:"nonce,omitempty"`    // collect, guard
 	Position int             `json:"position,omitempty"` // guard, activate, verify

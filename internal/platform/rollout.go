@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -287,12 +288,15 @@ func (p *Platform) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollo
 	if len(terms) > 0 {
 		change.SetQuantity(int(terms[0].Options.Quantity))
 	}
-	change.ClearBlocker().ClearErrorCode().ClearErrorMessage()
 	if b := s.Blocker(); b != "" {
 		change.SetBlocker(clipNote(b))
+	} else {
+		change.ClearBlocker()
 	}
 	if s.Hold != nil {
 		change.SetErrorCode(string(s.Hold.Code)).SetErrorMessage(clipNote(s.Hold.Message))
+	} else {
+		change.ClearErrorCode().ClearErrorMessage()
 	}
 	saved, err := change.Save(ctx)
 	if err != nil {
@@ -347,10 +351,12 @@ func rolloutFacts(row *ent.Rollout) map[string]any {
 	return map[string]any{"state": row.State, "tmrId": row.TmrID, "quantity": row.Quantity, "number": row.Number}
 }
 
+// clipNote makes a text, which may be a server's, fit a column for notes.
 func clipNote(s string) string {
 	const most = 2000
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
 	if len(s) > most {
-		return s[:most-3] + "…"
+		s = strings.ToValidUTF8(s[:most-3], "") + "…"
 	}
 	return s
 }

@@ -1,0 +1,157 @@
+package linkapi
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+)
+
+// mostSigned bounds what one backend signed, in bytes.
+const mostSigned = 1 << 20
+
+// workProto makes the message of a work item.
+func workProto(w platform.LinkWork) (*quoratev1.Work, error) {
+	m := &quoratev1.Work{Id: w.ID}
+	switch w.Kind {
+	case platform.WorkCollect:
+		m.Kind = &quoratev1.Work_Collect{Collect: &quoratev1.CollectWork{Nonce: w.Nonce}}
+	case platform.WorkStage:
+		m.Kind = &quoratev1.Work_Stage{Stage: &quoratev1.StageWork{Updates: updatesProto(w.Updates)}}
+	case platform.WorkGuard:
+		m.Kind = &quoratev1.Work_Guard{Guard: &quoratev1.GuardWork{Position: uint32(w.Position), Nonce: w.Nonce}}
+	case platform.WorkActivate:
+		if len(w.Updates) != 1 {
+			return nil, fmt.Errorf("work item %s activates %d updates", w.ID, len(w.Updates))
+		}
+		m.Kind = &quoratev1.Work_Activate{Activate: &quoratev1.ActivateWork{
+			Position: uint32(w.Position), Update: updatesProto(w.Updates)[0],
+		}}
+	case platform.WorkVerify:
+		v := &quoratev1.VerifyWork{Position: uint32(w.Position), SettleMs: uint32(w.Settle.Milliseconds())}
+		for _, e := range w.Expect {
+			v.Expect = append(v.Expect, &quoratev1.ProductTMRID{Product: rpc.ProductProto(e.Product), TmrId: e.TMRID})
+		}
+		m.Kind = &quoratev1.Work_Verify{Verify: v}
+	case platform.WorkRemove:
+		m.Kind = &quoratev1.Work_Remove{Remove: &quoratev1.RemoveWork{
+			Product: rpc.ProductProto(w.Product), Handle: w.Handle, By: w.By,
+		}}
+	default:
+		return nil, fmt.Errorf("work item %s has the unknown kind %s", w.ID, w.Kind)
+	}
+	return m, nil
+}
+
+func updatesProto(all []platform.BackendUpdate) []*quoratev1.BackendUpdate {
+	out := make([]*quoratev1.BackendUpdate, len(all))
+	for i, u := range all {
+		out[i] = &quoratev1.BackendUpdate{Position: uint32(u.Position), Update: u.Update, Digest: u.Digest}
+	}
+	return out
+}
+
+// fit keeps as many work items as one message takes, and at least one: the
+// others stay due.
+func fit(res *quoratev1.PullResponse) *quoratev1.PullResponse {
+	size := 0
+	for i, w := range res.GetWork() {
+		size += proto.Size(w) + 16
+		if i > 0 && size > rpc.MostMessage {
+			res.Work = res.Work[:i]
+			break
+		}
+	}
+	return res
+}
+
+func reportFrom(m *quoratev1.ReportRequest) (platform.LinkReport, error) {
+	r := platform.LinkReport{WorkID: m.GetWorkId(), Receipt: m.GetReceipt()}
+	if r.WorkID == "" || len(r.WorkID) > 64 {
+		return r, invalid("the report names no work item")
+	}
+	if err := rpc.FromErrorInfo(m.GetError()); err != nil {
+		r.Failed = license.Public(err)
+		return platform.LinkReport{WorkID: r.WorkID, Failed: r.Failed}, nil
+	}
+	if len(r.Receipt) > mostSigned {
+		return r, invalid("the receipt has %d bytes", len(r.Receipt))
+	}
+	var err error
+	if r.Fingerprints, err = backendBytesFrom(m.GetFingerprints()); err != nil {
+		return r, err
+	}
+	r.Statements, err = backendBytesFrom(m.GetStatements())
+	return r, err
+}
+
+func backendBytesFrom(ms []*quoratev1.BackendBytes) ([]platform.BackendBytes, error) {
+	if len(ms) > license.Backends {
+		return nil, invalid("%d backends are reported", len(ms))
+	}
+	var out []platform.BackendBytes
+	for _, m := range ms {
+		if p := m.GetPosition(); p < 1 || p > license.Backends || len(m.GetData()) > mostSigned {
+			return nil, invalid("backend %d with %d bytes is reported", p, len(m.GetData()))
+		}
+		out = append(out, platform.BackendBytes{Position: int(m.GetPosition()), Data: m.GetData()})
+	}
+	return out, nil
+}
+
+func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
+	push := platform.LinkPush{Leading: m.GetLeading()}
+	push.Epoch, push.Clients = m.GetEpoch(), int(m.GetClients())
+	if len(m.GetViews()) > platform.MostViews || len(m.GetEvents()) > platform.MostLeaseEvents || len(m.GetHealth()) > license.Backends {
+		return push, license.Errorf(license.CodeTooLarge, "push less at once",
+			"%d views, %d events and %d backends are too much for one push", len(m.GetViews()), len(m.GetEvents()), len(m.GetHealth()))
+	}
+	for _, v := range m.GetViews() {
+		view, at, err := rpc.ViewFrom(v)
+		if err != nil {
+			return push, err
+		}
+		push.Views = append(push.Views, platform.PushedView{View: view, At: at})
+	}
+	for _, e := range m.GetEvents() {
+		push.Events = append(push.Events, eventFrom(e))
+	}
+	for _, b := range m.GetHealth() {
+		h, err := rpc.HealthFrom(b)
+		if err != nil {
+			return push, err
+		}
+		push.Health = append(push.Health, platform.BackendHealth{
+			Position: h.Position, Serial: h.Serial.String(), Address: h.Address, Presence: h.Presence, SeenAt: h.Seen,
+		})
+	}
+	return push, nil
+}
+
+// eventFrom never refuses: one odd event must not stop the stream behind it.
+// The use case passes over what it can't make sense of.
+func eventFrom(m *quoratev1.LeaseEvent) platform.LeaseEvent {
+	c := m.GetClient()
+	e := platform.LeaseEvent{
+		Position: m.GetPosition(), Kind: platform.LeaseEventKind(m.GetKind()), At: time.UnixMilli(m.GetAtMs()).UTC(),
+		Handle: m.GetHandle(), Seat: m.GetSeat(), N: m.GetN(), Reason: license.Code(m.GetReason()), By: m.GetBy(),
+		Client: c.GetAddress(), User: c.GetUser(), Station: c.GetStation(),
+		Process: c.GetProcess(), Application: c.GetApplication(),
+	}
+	if p, err := rpc.ProductFrom(m.GetProduct()); err == nil {
+		e.Product = p
+	}
+	if mode, err := rpc.ModeFrom(m.GetMode()); err == nil {
+		e.Mode = mode
+	}
+	return e
+}
+
+func invalid(format string, args ...any) error {
+	return license.Errorf(license.CodeInvalidInput, "use the same version of Quorate on both sides", format, args...)
+}

@@ -1,0 +1,594 @@
+package workers_test
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/auditentry"
+	entcontainer "github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/work"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/rollout"
+	"github.com/quorate/quorate/internal/testenv"
+)
+
+func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
+
+// filled gives a lab whose group holds 20/#7, with workers and link running.
+func filled(t *testing.T, dsn string) *lab {
+	l := newLab(t, dsn)
+	l.link()
+	l.work(nil)
+	l.order(20)
+	first := l.until(l.start().ID, property.RolloutDone)
+	l.holds(first.ID, 20, 7)
+	return l
+}
+
+func TestRolloutFromTwentyToThirty(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := filled(t, dsn)
+		before := len(l.views)
+		l.order(10)
+		second := l.until(l.start().ID, property.RolloutDone)
+		l.holds(second.ID, 30, 8)
+		want := []string{
+			"1:- 2:#7 3:#7 20", "1:(#8) 2:#7 3:#7 20", "1:(#8) 2:- 3:#7 20",
+			"1:#8 2:#8 3:(#7) 30", "1:#8 2:#8 3:- 30", "1:#8 2:#8 3:#8 30",
+		}
+		var got []string
+		for _, v := range l.views[before:] {
+			h, _ := v.Headline()
+			got = append(got, v.Status()+" "+itoa(h.Options.Quantity))
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("the platform was shown\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		stored, err := l.ViewsAfter(l.as(l.owner), l.group.ID, before, 100)
+		if err != nil || len(stored) != len(want) {
+			t.Fatalf("%d views stored, want %d (%v)", len(stored), len(want), err)
+		}
+		for i, v := range stored {
+			if at := v.Payload.Status + " " + strconv.Itoa(v.Payload.Quantity); at != want[i] {
+				t.Errorf("stored stage %d: %s, want %s", i+1, at, want[i])
+			}
+		}
+		if second.Number != 2 || second.StartedBy != "Olga Owner" || second.Blocker != nil || second.ErrorCode != nil {
+			t.Errorf("rollout: %+v", second)
+		}
+		actions, err := l.store.Client().AuditEntry.Query().Where(auditentry.Action("rollout.start"), auditentry.Target(second.ID)).Count(l.system())
+		if err != nil || actions != 1 {
+			t.Errorf("%d audit entries, %v", actions, err)
+		}
+		if _, err := l.StartRollout(l.as(l.owner), l.group.ID, ""); license.CodeOf(err) != license.CodeRolloutUpToDate {
+			t.Errorf("nothing new ordered: %v", err)
+		}
+	})
+}
+
+// The worker process is killed in every state that a rollout goes through, and
+// started again: always with the same end.
+func TestKilledInEachState(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts 28 processes")
+	}
+	stops := []string{"COLLECTING", "ISSUING", "STAGING"}
+	for i := 1; i <= 3; i++ {
+		for _, phase := range []rollout.Phase{rollout.Guarding, rollout.Activating, rollout.Confirming} {
+			stops = append(stops, fmt.Sprintf("%s%d", phase, i))
+		}
+	}
+	stops = append(stops, "DONE")
+	databases(t, func(t *testing.T, dsn string) {
+		l := newLab(t, dsn)
+		l.link()
+		quantity, id := uint32(0), uint32(6)
+		for _, stop := range stops {
+			l.order(10)
+			quantity, id = quantity+10, id+1
+			c := l.child(stop)
+			r := l.start()
+			c.expect(stop)
+			c.kill()
+			again := l.child("")
+			l.until(r.ID, property.RolloutDone)
+			l.holds(r.ID, quantity, id)
+			again.kill()
+		}
+		l.everyNumberOnce(len(stops))
+	})
+}
+
+// everyNumberOnce asserts that each container has exactly the updates 1…n, and
+// that each was activated once.
+func (l *lab) everyNumberOnce(n int) {
+	l.t.Helper()
+	updates, err := l.store.Client().Update.Query().All(l.system())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, u := range updates {
+		seen[fmt.Sprintf("%s/%d", u.ContainerID, u.Number)]++
+		if u.Number > uint64(n) {
+			l.t.Errorf("update %d", u.Number)
+		}
+	}
+	if len(seen) != 3*n || len(updates) != 3*n {
+		l.t.Errorf("%d updates with %d numbers, want %d", len(updates), len(seen), 3*n)
+	}
+	items, err := l.store.Client().Work.Query().Where(work.KindEQ(property.WorkActivate)).Count(l.system())
+	if err != nil || items != 3*n {
+		l.t.Errorf("activation was asked for %d times, want %d (%v)", items, 3*n, err)
+	}
+}
+
+func TestKilledWhileQueuedHeldAndAborted(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := newLab(t, dsn)
+		l.link()
+		l.order(20)
+		l.setFail(func(w platform.LinkWork) error {
+			if w.Kind == property.WorkStage {
+				return license.Errorf(license.CodeBackendAbsent, "bring it up", "backend 2 does not answer")
+			}
+			return nil
+		})
+		c := l.child("HELD")
+		first := l.start()
+		c.expect("HELD")
+		c.kill()
+		l.order(10)
+		second := l.start()
+		if second.State != property.RolloutQueued || second.Blocker == nil || second.Running {
+			t.Errorf("second rollout: %+v", second)
+		}
+		c = l.child("QUEUED")
+		c.expect("QUEUED")
+		c.kill()
+		c = l.child("ABORTED")
+		if _, err := l.AbortRollout(l.as(l.owner), first.ID); err != nil {
+			t.Fatal(err)
+		}
+		c.expect("ABORTED")
+		c.kill()
+		l.setFail(nil)
+		l.child("")
+		l.until(second.ID, property.RolloutDone)
+		l.holds(second.ID, 10, 8) // the first one's order was given up
+		third := l.start()        // which another rollout brings
+		l.until(third.ID, property.RolloutDone)
+		l.holds(third.ID, 30, 9)
+	})
+}
+
+func (l *lab) setFail(f func(platform.LinkWork) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = f
+}
+
+func TestManyWorkersAtOnce(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := filled(t, dsn)
+		l.child("")
+		l.child("")
+		l.order(10)
+		r := l.start()
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for ctx.Err() == nil {
+					if err := l.AdvanceRollout(ctx, r.ID, nil); err != nil && ctx.Err() == nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		l.until(r.ID, property.RolloutDone)
+		cancel()
+		all.Wait()
+		l.holds(r.ID, 30, 8)
+		l.everyNumberOnce(2)
+		if n := l.done[property.WorkActivate]; n != 6 {
+			t.Errorf("%d activations carried out, want 6", n)
+		}
+	})
+}
+
+func TestWorkerThatWasTakenOverStops(t *testing.T) {
+	l := newLab(t, t.TempDir()+"/quorate.db")
+	l.order(20)
+	r := l.start()
+	if err := l.AdvanceRollout(t.Context(), r.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	l.answer(1)
+	if err := l.AdvanceRollout(t.Context(), r.ID, func(_ context.Context, s rollout.State) {
+		if s.Phase == rollout.Issuing { // another worker writes meanwhile
+			if err := l.store.Client().Rollout.UpdateOneID(r.ID).AddEpoch(1).Exec(l.system()); err != nil {
+				t.Error(err)
+			}
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.row(r.ID); got.State != property.RolloutIssuing {
+		t.Errorf("a worker that was taken over went on to %s", got.State)
+	}
+	if n, err := l.store.Client().Update.Query().Count(l.system()); err != nil || n != 0 {
+		t.Errorf("it made %d updates (%v)", n, err)
+	}
+}
+
+// answer carries out n work items, one after the other, as the TMR server.
+func (l *lab) answer(n int) {
+	l.t.Helper()
+	for range n {
+		due, err := l.Pull(l.as(l.server), true, 0)
+		if err != nil || len(due) != 1 {
+			l.t.Fatalf("due: %v, %v", due, err)
+		}
+		if err := l.Report(l.as(l.server), l.execute(due[0])); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+func TestHeldThenRetried(t *testing.T) {
+	for _, kind := range []platform.WorkKind{
+		platform.WorkCollect, platform.WorkStage, platform.WorkGuard, platform.WorkActivate, platform.WorkVerify,
+	} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			l := filled(t, t.TempDir()+"/quorate.db")
+			l.setFail(func(w platform.LinkWork) error {
+				if w.Kind == kind && (w.Position == 0 || w.Position == 2) {
+					return license.Errorf(license.CodeBackendAbsent, "bring it up", "backend 3 does not answer")
+				}
+				return nil
+			})
+			l.order(10)
+			r := l.until(l.start().ID, property.RolloutHeld)
+			if *r.ErrorCode != string(license.CodeBackendAbsent) || !strings.Contains(*r.ErrorMessage, "backend 3 does not answer: bring it up") ||
+				r.Blocker == nil || !r.Running || r.FinishedAt != nil {
+				t.Errorf("held: %+v", r)
+			}
+			l.setFail(nil)
+			again, err := l.RetryRollout(l.as(l.owner), r.ID)
+			if err != nil || again.ErrorCode != nil || again.Blocker != nil {
+				t.Fatalf("retried: %+v, %v", again, err)
+			}
+			l.until(r.ID, property.RolloutDone)
+			l.holds(r.ID, 30, 8)
+		})
+	}
+}
+
+// An activation that came about although its answer says that it failed is
+// found again by the retry, and not done twice.
+func TestActivatedButReportedAsFailed(t *testing.T) {
+	l := filled(t, t.TempDir()+"/quorate.db")
+	lost := false
+	l.after = func(w platform.LinkWork) error {
+		if w.Kind == platform.WorkActivate && w.Position == 1 && !lost {
+			lost = true
+			return license.Errorf(license.CodeUnavailable, "try again", "the backend's answer was lost")
+		}
+		return nil
+	}
+	l.order(10)
+	r := l.until(l.start().ID, property.RolloutHeld)
+	if _, err := l.AbortRollout(l.as(l.owner), r.ID); license.CodeOf(err) != license.CodeRolloutState {
+		t.Errorf("given up after an activation: %v", err)
+	}
+	if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.until(r.ID, property.RolloutDone)
+	l.holds(r.ID, 30, 8)
+}
+
+func TestRefusedGuardHolds(t *testing.T) {
+	l := filled(t, t.TempDir()+"/quorate.db")
+	// Backend 3 states that it holds nothing: a container that was wiped.
+	l.mu.Lock()
+	l.statement = func(i int, nonce []byte) ([]byte, bool) {
+		if i != 2 {
+			return nil, false
+		}
+		return l.emptyStatement(nonce), true
+	}
+	l.mu.Unlock()
+	l.order(10)
+	r := l.until(l.start().ID, property.RolloutHeld)
+	if *r.ErrorCode != string(license.CodeGuardRefused) {
+		t.Errorf("held with %s: %s", *r.ErrorCode, *r.ErrorMessage)
+	}
+	if l.done[platform.WorkActivate] != 3 {
+		t.Error("a backend was activated past the guard")
+	}
+	l.mu.Lock()
+	l.statement = nil
+	l.mu.Unlock()
+	if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.until(r.ID, property.RolloutDone)
+	l.holds(r.ID, 30, 8)
+}
+
+func TestAbortBeforeTheFirstActivation(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := filled(t, dsn)
+		l.setFail(func(w platform.LinkWork) error {
+			if w.Kind == platform.WorkGuard {
+				return license.Errorf(license.CodeBackendAbsent, "", "backend 2 does not answer")
+			}
+			return nil
+		})
+		l.order(10)
+		r := l.until(l.start().ID, property.RolloutHeld)
+		for range 2 { // giving up twice is no error
+			if a, err := l.AbortRollout(l.as(l.owner), r.ID); err != nil || a.State != property.RolloutAborted || a.FinishedAt == nil {
+				t.Fatalf("%+v, %v", a, err)
+			}
+		}
+		if _, err := l.RetryRollout(l.as(l.owner), r.ID); license.CodeOf(err) != license.CodeRolloutState {
+			t.Errorf("retried after the end: %v", err)
+		}
+		l.setFail(nil)
+		next := l.until(l.start().ID, property.RolloutDone)
+		l.holds(next.ID, 30, 9)
+		if _, err := l.AbortRollout(l.as(l.owner), next.ID); license.CodeOf(err) != license.CodeRolloutState {
+			t.Errorf("given up after the end: %v", err)
+		}
+	})
+}
+
+func TestManipulationIsSuspected(t *testing.T) {
+	for name, change := range map[string]func(t *testing.T, l *lab){
+		"counter": func(t *testing.T, l *lab) { // the platform knows of an update that the container forgot
+			if err := l.store.Client().FirmCounter.Update().AddCounter(1).Exec(l.system()); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"digest": func(t *testing.T, l *lab) {
+			if err := l.store.Client().FirmCounter.Update().SetDigest(make([]byte, 32)).Exec(l.system()); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"unknown update": func(t *testing.T, l *lab) {
+			if _, err := l.store.Client().FirmCounter.Delete().Exec(l.system()); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"identity": func(t *testing.T, l *lab) {
+			if err := l.store.Client().Container.Update().SetSignKey(make([]byte, 32)).Exec(l.system()); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"swapped backends": func(t *testing.T, l *lab) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.containers[0], l.containers[1] = l.containers[1], l.containers[0]
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := filled(t, t.TempDir()+"/quorate.db")
+			change(t, l)
+			l.order(10)
+			r := l.until(l.start().ID, property.RolloutHeld)
+			if *r.ErrorCode != string(license.CodeManipulation) {
+				t.Errorf("held with %s: %s", *r.ErrorCode, *r.ErrorMessage)
+			}
+			n, err := l.store.Client().Container.Query().Where(entcontainer.ManipulationSuspected(true)).Count(l.system())
+			if err != nil || n != 1 {
+				t.Errorf("%d containers are flagged (%v)", n, err)
+			}
+			if n, err := l.store.Client().Update.Query().Count(l.system()); err != nil || n != 3 {
+				t.Errorf("%d updates, want the three of the first rollout (%v)", n, err)
+			}
+		})
+	}
+}
+
+func TestForgedAnswers(t *testing.T) {
+	flip := func(b []byte) []byte {
+		b = append([]byte(nil), b...)
+		b[len(b)/2] ^= 1
+		return b
+	}
+	for name, c := range map[string]struct {
+		forge func(w platform.LinkWork, r *platform.LinkReport)
+		code  license.Code
+	}{
+		"fingerprint": {func(w platform.LinkWork, r *platform.LinkReport) {
+			if w.Kind == platform.WorkCollect {
+				r.Fingerprints[1].Data = flip(r.Fingerprints[1].Data)
+			}
+		}, license.CodeFingerprintForged},
+		"missing fingerprint": {func(w platform.LinkWork, r *platform.LinkReport) {
+			if w.Kind == platform.WorkCollect {
+				r.Fingerprints = r.Fingerprints[:2]
+			}
+		}, license.CodeBackendAbsent},
+		"one fingerprint for two": {func(w platform.LinkWork, r *platform.LinkReport) {
+			if w.Kind == platform.WorkCollect {
+				r.Fingerprints[1].Data = r.Fingerprints[0].Data
+			}
+		}, license.CodeManipulation},
+		"statement": {func(w platform.LinkWork, r *platform.LinkReport) {
+			if w.Kind == platform.WorkGuard {
+				r.Statements[1].Data = flip(r.Statements[1].Data)
+			}
+		}, license.CodeGuardRefused},
+		"one statement for two": {func(w platform.LinkWork, r *platform.LinkReport) {
+			if w.Kind == platform.WorkGuard {
+				r.Statements[1].Data = r.Statements[0].Data
+			}
+		}, license.CodeGuardRefused},
+		"receipt": {func(w platform.LinkWork, r *platform.LinkReport) {
+			if w.Kind == platform.WorkActivate {
+				r.Receipt = flip(r.Receipt)
+			}
+		}, license.CodeReceiptForged},
+		"no receipt": {func(w platform.LinkWork, r *platform.LinkReport) {
+			if w.Kind == platform.WorkActivate {
+				r.Receipt = nil
+			}
+		}, license.CodeReceiptForged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLab(t, t.TempDir()+"/quorate.db")
+			l.link()
+			l.work(nil)
+			l.mu.Lock()
+			l.forge = c.forge
+			l.mu.Unlock()
+			l.order(20)
+			r := l.until(l.start().ID, property.RolloutHeld)
+			if *r.ErrorCode != string(c.code) {
+				t.Errorf("held with %s, want %s: %s", *r.ErrorCode, c.code, *r.ErrorMessage)
+			}
+			l.mu.Lock()
+			l.forge = nil
+			l.mu.Unlock()
+			if name == "one fingerprint for two" {
+				return // a person has to look first
+			}
+			if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+				t.Fatal(err)
+			}
+			l.until(r.ID, property.RolloutDone)
+			l.holds(r.ID, 20, 7)
+		})
+	}
+}
+
+func TestRolloutsOfAGroupTakeTurns(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := newLab(t, dsn)
+		var all []*ent.Rollout
+		for range 3 {
+			l.order(10)
+			all = append(all, l.start())
+		}
+		if all[0].State != property.RolloutCollecting || all[1].State != property.RolloutQueued || all[2].State != property.RolloutQueued {
+			t.Errorf("%s %s %s", all[0].State, all[1].State, all[2].State)
+		}
+		if all[2].Quantity != 30 || all[2].TmrID != 9 {
+			t.Errorf("the third brings %d/#%d", all[2].Quantity, all[2].TmrID)
+		}
+		l.link()
+		l.work(nil)
+		for i, r := range all {
+			done := l.until(r.ID, property.RolloutDone)
+			if done.TmrID != 7+i || done.Quantity != 10*(i+1) {
+				t.Errorf("rollout %d brought %d/#%d", i+1, done.Quantity, done.TmrID)
+			}
+		}
+		l.holds(all[2].ID, 30, 9)
+		l.everyNumberOnce(3)
+	})
+}
+
+func TestStartIsRepeatable(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := newLab(t, dsn)
+		l.order(20)
+		ids := make(chan string, 4)
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				r, err := l.StartRollout(l.as(l.owner), l.group.ID, "key")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ids <- r.ID
+			})
+		}
+		all.Wait()
+		close(ids)
+		first := <-ids
+		for id := range ids {
+			if id != first {
+				t.Errorf("the same key gave %s and %s", first, id)
+			}
+		}
+		if _, err := l.StartRollout(l.as(l.owner), l.group.ID, "other"); license.CodeOf(err) != license.CodeRolloutUpToDate {
+			t.Errorf("another key: %v", err)
+		}
+		if _, err := l.StartRollout(l.as(l.owner), "131-1", ""); license.CodeOf(err) != license.CodeNotFound {
+			t.Errorf("unknown group: %v", err)
+		}
+		if _, err := l.StartRollout(l.as(l.owner), l.group.ID, strings.Repeat("k", 201)); license.CodeOf(err) != license.CodeInvalidInput {
+			t.Errorf("long key: %v", err)
+		}
+	})
+}
+
+func TestWhoMayRollOut(t *testing.T) {
+	l := newLab(t, t.TempDir()+"/quorate.db")
+	l.order(20)
+	viewer, stranger := l.owner, l.owner
+	viewer.Role = "VIEWER"
+	stranger.Organization = "org_elsewhere"
+	r := l.start()
+	for name, c := range map[string]struct {
+		ctx  context.Context
+		code license.Code
+	}{
+		"nobody":       {t.Context(), license.CodeUnauthenticated},
+		"viewer":       {l.as(viewer), license.CodeForbidden},
+		"server":       {l.as(l.server), license.CodeForbidden},
+		"other tenant": {l.as(stranger), license.CodeNotFound},
+	} {
+		if _, err := l.StartRollout(c.ctx, l.group.ID, ""); license.CodeOf(err) != c.code {
+			t.Errorf("%s starts: %v", name, err)
+		}
+		if _, err := l.RetryRollout(c.ctx, r.ID); license.CodeOf(err) != c.code {
+			t.Errorf("%s retries: %v", name, err)
+		}
+		if _, err := l.AbortRollout(c.ctx, r.ID); license.CodeOf(err) != c.code {
+			t.Errorf("%s gives up: %v", name, err)
+		}
+	}
+}
+
+func TestWaitsForTheView(t *testing.T) {
+	l := newLab(t, t.TempDir()+"/quorate.db")
+	l.mute = true
+	l.link()
+	l.work(nil)
+	l.order(20)
+	r := l.start()
+	testenv.Eventually(t, 20*time.Second, func() error {
+		if b := l.row(r.ID).Blocker; b == nil {
+			return fmt.Errorf("no blocker in %s", l.row(r.ID).State)
+		}
+		return nil
+	})
+	if got := l.row(r.ID); got.State != property.RolloutConfirming || got.Steps[2].State != property.StepDone {
+		t.Errorf("without a view: %s", got.State)
+	}
+	l.mu.Lock()
+	l.mute = false
+	l.last.Version = 0
+	l.pushView()
+	l.mu.Unlock()
+	l.until(r.ID, property.RolloutDone)
+}
