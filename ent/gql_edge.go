@@ -204,6 +204,18 @@ func (_m *Organization) Provider(ctx context.Context) (*Organization, error) {
 	return result, MaskNotFound(err)
 }
 
+func (_m *Organization) Customers(ctx context.Context) (result []*Organization, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedCustomers(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.CustomersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomers().All(ctx)
+	}
+	return result, err
+}
+
 func (_m *Product) Vendor(ctx context.Context) (*Organization, error) {
 	result, err := _m.Edges.VendorOrErr()
 	if IsNotLoaded(err) {

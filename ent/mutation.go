@@ -10455,19 +10455,22 @@ func (m *OrderMutation) ResetEdge(name string) error {
 // OrganizationMutation represents an operation that mutates the Organization nodes in the graph.
 type OrganizationMutation struct {
 	config
-	op              Op
-	typ             string
-	id              *string
-	created_at      *time.Time
-	name            *string
-	vendor          *bool
-	customer        *bool
-	clearedFields   map[string]struct{}
-	provider        *string
-	clearedprovider bool
-	done            bool
-	oldValue        func(context.Context) (*Organization, error)
-	predicates      []predicate.Organization
+	op               Op
+	typ              string
+	id               *string
+	created_at       *time.Time
+	name             *string
+	vendor           *bool
+	customer         *bool
+	clearedFields    map[string]struct{}
+	provider         *string
+	clearedprovider  bool
+	customers        map[string]struct{}
+	removedcustomers map[string]struct{}
+	clearedcustomers bool
+	done             bool
+	oldValue         func(context.Context) (*Organization, error)
+	predicates       []predicate.Organization
 }
 
 var _ ent.Mutation = (*OrganizationMutation)(nil)
@@ -10794,6 +10797,60 @@ func (m *OrganizationMutation) ResetProvider() {
 	m.clearedprovider = false
 }
 
+// AddCustomerIDs adds the "customers" edge to the Organization entity by ids.
+func (m *OrganizationMutation) AddCustomerIDs(ids ...string) {
+	if m.customers == nil {
+		m.customers = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.customers[ids[i]] = struct{}{}
+	}
+}
+
+// ClearCustomers clears the "customers" edge to the Organization entity.
+func (m *OrganizationMutation) ClearCustomers() {
+	m.clearedcustomers = true
+}
+
+// CustomersCleared reports if the "customers" edge to the Organization entity was cleared.
+func (m *OrganizationMutation) CustomersCleared() bool {
+	return m.clearedcustomers
+}
+
+// RemoveCustomerIDs removes the "customers" edge to the Organization entity by IDs.
+func (m *OrganizationMutation) RemoveCustomerIDs(ids ...string) {
+	if m.removedcustomers == nil {
+		m.removedcustomers = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.customers, ids[i])
+		m.removedcustomers[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedCustomers returns the removed IDs of the "customers" edge to the Organization entity.
+func (m *OrganizationMutation) RemovedCustomersIDs() (ids []string) {
+	for id := range m.removedcustomers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// CustomersIDs returns the "customers" edge IDs in the mutation.
+func (m *OrganizationMutation) CustomersIDs() (ids []string) {
+	for id := range m.customers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetCustomers resets all changes to the "customers" edge.
+func (m *OrganizationMutation) ResetCustomers() {
+	m.customers = nil
+	m.clearedcustomers = false
+	m.removedcustomers = nil
+}
+
 // Where appends a list predicates to the OrganizationMutation builder.
 func (m *OrganizationMutation) Where(ps ...predicate.Organization) {
 	m.predicates = append(m.predicates, ps...)
@@ -11004,9 +11061,12 @@ func (m *OrganizationMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *OrganizationMutation) AddedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 2)
 	if m.provider != nil {
 		edges = append(edges, organization.EdgeProvider)
+	}
+	if m.customers != nil {
+		edges = append(edges, organization.EdgeCustomers)
 	}
 	return edges
 }
@@ -11019,27 +11079,47 @@ func (m *OrganizationMutation) AddedIDs(name string) []ent.Value {
 		if id := m.provider; id != nil {
 			return []ent.Value{*id}
 		}
+	case organization.EdgeCustomers:
+		ids := make([]ent.Value, 0, len(m.customers))
+		for id := range m.customers {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *OrganizationMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 2)
+	if m.removedcustomers != nil {
+		edges = append(edges, organization.EdgeCustomers)
+	}
 	return edges
 }
 
 // RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
 // the given name in this mutation.
 func (m *OrganizationMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case organization.EdgeCustomers:
+		ids := make([]ent.Value, 0, len(m.removedcustomers))
+		for id := range m.removedcustomers {
+			ids = append(ids, id)
+		}
+		return ids
+	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *OrganizationMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 2)
 	if m.clearedprovider {
 		edges = append(edges, organization.EdgeProvider)
+	}
+	if m.clearedcustomers {
+		edges = append(edges, organization.EdgeCustomers)
 	}
 	return edges
 }
@@ -11050,6 +11130,8 @@ func (m *OrganizationMutation) EdgeCleared(name string) bool {
 	switch name {
 	case organization.EdgeProvider:
 		return m.clearedprovider
+	case organization.EdgeCustomers:
+		return m.clearedcustomers
 	}
 	return false
 }
@@ -11071,6 +11153,9 @@ func (m *OrganizationMutation) ResetEdge(name string) error {
 	switch name {
 	case organization.EdgeProvider:
 		m.ResetProvider()
+		return nil
+	case organization.EdgeCustomers:
+		m.ResetCustomers()
 		return nil
 	}
 	return fmt.Errorf("unknown Organization edge %s", name)

@@ -37,11 +37,15 @@ type Organization struct {
 type OrganizationEdges struct {
 	// Provider holds the value of the provider edge.
 	Provider *Organization `json:"provider,omitempty"`
+	// Customers holds the value of the customers edge.
+	Customers []*Organization `json:"customers,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [1]bool
+	loadedTypes [2]bool
 	// totalCount holds the count of the edges above.
-	totalCount [1]map[string]int
+	totalCount [2]map[string]int
+
+	namedCustomers map[string][]*Organization
 }
 
 // ProviderOrErr returns the Provider value or an error if the edge
@@ -53,6 +57,15 @@ func (e OrganizationEdges) ProviderOrErr() (*Organization, error) {
 		return nil, &NotFoundError{label: organization.Label}
 	}
 	return nil, &NotLoadedError{edge: "provider"}
+}
+
+// CustomersOrErr returns the Customers value or an error if the edge
+// was not loaded in eager-loading.
+func (e OrganizationEdges) CustomersOrErr() ([]*Organization, error) {
+	if e.loadedTypes[1] {
+		return e.Customers, nil
+	}
+	return nil, &NotLoadedError{edge: "customers"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -136,6 +149,11 @@ func (_m *Organization) QueryProvider() *OrganizationQuery {
 	return NewOrganizationClient(_m.config).QueryProvider(_m)
 }
 
+// QueryCustomers queries the "customers" edge of the Organization entity.
+func (_m *Organization) QueryCustomers() *OrganizationQuery {
+	return NewOrganizationClient(_m.config).QueryCustomers(_m)
+}
+
 // Update returns a builder for updating this Organization.
 // Note that you need to call Organization.Unwrap() before calling this method if this Organization
 // was returned from a transaction, and the transaction was committed or rolled back.
@@ -177,6 +195,30 @@ func (_m *Organization) String() string {
 	}
 	builder.WriteByte(')')
 	return builder.String()
+}
+
+// NamedCustomers returns the Customers named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Organization) NamedCustomers(name string) ([]*Organization, error) {
+	if _m.Edges.namedCustomers == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedCustomers[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Organization) appendNamedCustomers(name string, edges ...*Organization) {
+	if _m.Edges.namedCustomers == nil {
+		_m.Edges.namedCustomers = make(map[string][]*Organization)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedCustomers[name] = []*Organization{}
+	} else {
+		_m.Edges.namedCustomers[name] = append(_m.Edges.namedCustomers[name], edges...)
+	}
 }
 
 // Organizations is a parsable slice of Organization.

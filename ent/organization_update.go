@@ -70,9 +70,45 @@ func (_u *OrganizationUpdate) SetNillableCustomer(v *bool) *OrganizationUpdate {
 	return _u
 }
 
+// AddCustomerIDs adds the "customers" edge to the Organization entity by IDs.
+func (_u *OrganizationUpdate) AddCustomerIDs(ids ...string) *OrganizationUpdate {
+	_u.mutation.AddCustomerIDs(ids...)
+	return _u
+}
+
+// AddCustomers adds the "customers" edges to the Organization entity.
+func (_u *OrganizationUpdate) AddCustomers(v ...*Organization) *OrganizationUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddCustomerIDs(ids...)
+}
+
 // Mutation returns the OrganizationMutation object of the builder.
 func (_u *OrganizationUpdate) Mutation() *OrganizationMutation {
 	return _u.mutation
+}
+
+// ClearCustomers clears all "customers" edges to the Organization entity.
+func (_u *OrganizationUpdate) ClearCustomers() *OrganizationUpdate {
+	_u.mutation.ClearCustomers()
+	return _u
+}
+
+// RemoveCustomerIDs removes the "customers" edge to Organization entities by IDs.
+func (_u *OrganizationUpdate) RemoveCustomerIDs(ids ...string) *OrganizationUpdate {
+	_u.mutation.RemoveCustomerIDs(ids...)
+	return _u
+}
+
+// RemoveCustomers removes "customers" edges to Organization entities.
+func (_u *OrganizationUpdate) RemoveCustomers(v ...*Organization) *OrganizationUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveCustomerIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -139,6 +175,51 @@ func (_u *OrganizationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if value, ok := _u.mutation.Customer(); ok {
 		_spec.SetField(organization.FieldCustomer, field.TypeBool, value)
 	}
+	if _u.mutation.CustomersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   organization.CustomersTable,
+			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedCustomersIDs(); len(nodes) > 0 && !_u.mutation.CustomersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   organization.CustomersTable,
+			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.CustomersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   organization.CustomersTable,
+			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -203,9 +284,45 @@ func (_u *OrganizationUpdateOne) SetNillableCustomer(v *bool) *OrganizationUpdat
 	return _u
 }
 
+// AddCustomerIDs adds the "customers" edge to the Organization entity by IDs.
+func (_u *OrganizationUpdateOne) AddCustomerIDs(ids ...string) *OrganizationUpdateOne {
+	_u.mutation.AddCustomerIDs(ids...)
+	return _u
+}
+
+// AddCustomers adds the "customers" edges to the Organization entity.
+func (_u *OrganizationUpdateOne) AddCustomers(v ...*Organization) *OrganizationUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddCustomerIDs(ids...)
+}
+
 // Mutation returns the OrganizationMutation object of the builder.
 func (_u *OrganizationUpdateOne) Mutation() *OrganizationMutation {
 	return _u.mutation
+}
+
+// ClearCustomers clears all "customers" edges to the Organization entity.
+func (_u *OrganizationUpdateOne) ClearCustomers() *OrganizationUpdateOne {
+	_u.mutation.ClearCustomers()
+	return _u
+}
+
+// RemoveCustomerIDs removes the "customers" edge to Organization entities by IDs.
+func (_u *OrganizationUpdateOne) RemoveCustomerIDs(ids ...string) *OrganizationUpdateOne {
+	_u.mutation.RemoveCustomerIDs(ids...)
+	return _u
+}
+
+// RemoveCustomers removes "customers" edges to Organization entities.
+func (_u *OrganizationUpdateOne) RemoveCustomers(v ...*Organization) *OrganizationUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveCustomerIDs(ids...)
 }
 
 // Where appends a list predicates to the OrganizationUpdate builder.
@@ -301,6 +418,51 @@ func (_u *OrganizationUpdateOne) sqlSave(ctx context.Context) (_node *Organizati
 	}
 	if value, ok := _u.mutation.Customer(); ok {
 		_spec.SetField(organization.FieldCustomer, field.TypeBool, value)
+	}
+	if _u.mutation.CustomersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   organization.CustomersTable,
+			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedCustomersIDs(); len(nodes) > 0 && !_u.mutation.CustomersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   organization.CustomersTable,
+			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.CustomersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   organization.CustomersTable,
+			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Organization{config: _u.config}

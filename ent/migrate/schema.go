@@ -568,7 +568,7 @@ var (
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "vendor", Type: field.TypeBool, Default: false},
 		{Name: "customer", Type: field.TypeBool, Default: false},
-		{Name: "provider_id", Type: field.TypeString, Unique: true, Nullable: true, Size: 64},
+		{Name: "provider_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
 	// OrganizationsTable holds the schema information for the "organizations" table.
 	OrganizationsTable = &schema.Table{
@@ -577,7 +577,7 @@ var (
 		PrimaryKey: []*schema.Column{OrganizationsColumns[0]},
 		ForeignKeys: []*schema.ForeignKey{
 			{
-				Symbol:     "organizations_organizations_provider",
+				Symbol:     "organizations_organizations_customers",
 				Columns:    []*schema.Column{OrganizationsColumns[5]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,

@@ -30,7 +30,7 @@ func (Organization) Fields() []ent.Field {
 // Edges of the entity.
 func (Organization) Edges() []ent.Edge {
 	return []ent.Edge{
-		edge.To("provider", Organization.Type).Field("provider_id").Unique().Immutable(),
+		edge.To("customers", Organization.Type).From("provider").Field("provider_id").Unique().Immutable(),
 	}
 }
 

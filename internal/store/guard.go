@@ -7,7 +7,14 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/intercept"
+	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/organization"
+	"github.com/quorate/quorate/ent/product"
+	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -47,8 +54,9 @@ func ownershipOf(entity string) ownership {
 // Queries of every sort (lists, counts, eager loading, steps along edges,
 // lookups by id) get the tenant's predicate by an interceptor. Updates and
 // deletes get it as a predicate of the mutation, so a foreign row is not
-// found. What is made must name the principal's organization. The system
-// principal passes; without a principal everything fails.
+// found. What is made must be for the principal's organization, and whatever a
+// row is tied to must be visible to the principal. The system principal
+// passes; without a principal everything fails.
 func guard(client *ent.Client) {
 	client.Intercept(intercept.TraverseFunc(func(ctx context.Context, q intercept.Query) error {
 		p, err := auth.From(ctx)
@@ -69,7 +77,7 @@ func guard(client *ent.Client) {
 				return nil, err
 			}
 			if !p.IsSystem() {
-				if err := guardMutation(p, m); err != nil {
+				if err := guardMutation(ctx, p, m); err != nil {
 					return nil, err
 				}
 			}
@@ -78,30 +86,111 @@ func guard(client *ent.Client) {
 	})
 }
 
-func guardMutation(p auth.Principal, m ent.Mutation) error {
+// guarded is what every generated mutation has.
+type guarded interface {
+	ent.Mutation
+	WhereP(...func(*sql.Selector))
+	Client() *ent.Client
+}
+
+func guardMutation(ctx context.Context, p auth.Principal, mutation ent.Mutation) error {
+	m, ok := mutation.(guarded)
+	if !ok {
+		return fmt.Errorf("%s can't be guarded", mutation.Type())
+	}
 	rule := ownershipOf(m.Type())
 	visible, err := visibleTo(p, rule, m.Type(), true)
 	if err != nil {
 		return err
 	}
+	if err := guardEdges(ctx, m); err != nil {
+		return err
+	}
 	if m.Op().Is(ent.OpCreate) {
-		columns := map[ownership][]string{
-			owned: {"organization_id"}, shared: {"vendor_id", "customer_id"}, catalog: {"vendor_id"},
-			itself: {"provider_id"},
-		}[rule]
-		for _, c := range columns {
-			if v, ok := m.Field(c); ok && v == p.Organization {
-				return nil
-			}
-		}
-		return foreign(m.Type())
+		return guardOwner(ctx, p, rule, m)
 	}
-	where, ok := m.(interface{ WhereP(...func(*sql.Selector)) })
-	if !ok {
-		return fmt.Errorf("%s can't be guarded", m.Type())
+	// ent adds no predicate to an update of one row that changes no column,
+	// and would give back the row.
+	if m.Op().Is(ent.OpUpdateOne) && len(m.Fields()) == 0 && len(m.ClearedFields()) == 0 {
+		return fmt.Errorf("an update of %s changes nothing", m.Type())
 	}
-	where.WhereP(visible)
+	m.WhereP(visible)
 	return nil
+}
+
+// guardOwner checks whom a new row is for.
+func guardOwner(ctx context.Context, p auth.Principal, rule ownership, m guarded) error {
+	is := func(column, organization string) bool {
+		v, ok := m.Field(column)
+		return ok && organization != "" && v == organization
+	}
+	switch {
+	case rule == owned && is("organization_id", p.Organization), rule == itself && is("provider_id", p.Organization):
+		return nil
+	case (rule == shared || rule == catalog) && is("vendor_id", p.Organization):
+		customer, ok := m.Field("customer_id")
+		if !ok {
+			return nil
+		}
+		return visibleTarget(ctx, m.Client(), "customer", fmt.Sprint(customer))
+	case rule == shared && is("customer_id", p.Organization) && is("vendor_id", p.Provider):
+		return nil
+	}
+	return foreign(m.Type())
+}
+
+// guardEdges checks the rows that a row is tied to. An edge is set on the side
+// that has its column; through the other side a foreign row could be moved.
+func guardEdges(ctx context.Context, m guarded) error {
+	if len(m.RemovedEdges()) > 0 {
+		return fmt.Errorf("%s: edges are changed from the side that has the column", m.Type())
+	}
+	for _, edge := range m.ClearedEdges() {
+		if !m.FieldCleared(edge + "_id") {
+			return fmt.Errorf("%s.%s is changed from the other side", m.Type(), edge)
+		}
+	}
+	for _, edge := range m.AddedEdges() {
+		id, ok := m.Field(edge + "_id")
+		if !ok {
+			return fmt.Errorf("%s.%s is changed from the other side", m.Type(), edge)
+		}
+		switch edge {
+		case "vendor", "customer", "organization", "provider":
+			continue // guardOwner
+		}
+		if err := visibleTarget(ctx, m.Client(), edge, fmt.Sprint(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// visibleTarget looks under the guard for the row that an edge leads to. An
+// edge that is not listed leads nowhere.
+func visibleTarget(ctx context.Context, c *ent.Client, edge, id string) error {
+	var there bool
+	var err error
+	switch edge {
+	case "customer":
+		there, err = c.Organization.Query().Where(organization.ID(id)).Exist(ctx)
+	case "firm":
+		there, err = c.Firm.Query().Where(firm.ID(id)).Exist(ctx)
+	case "product":
+		there, err = c.Product.Query().Where(product.ID(id)).Exist(ctx)
+	case "item":
+		there, err = c.Item.Query().Where(item.ID(id)).Exist(ctx)
+	case "container":
+		there, err = c.Container.Query().Where(container.ID(id)).Exist(ctx)
+	case "tmr_group":
+		there, err = c.TmrGroup.Query().Where(tmrgroup.ID(id)).Exist(ctx)
+	case "rollout":
+		there, err = c.Rollout.Query().Where(rollout.ID(id)).Exist(ctx)
+	}
+	if err == nil && !there {
+		return foreign(edge)
+	}
+	return err
 }
 
 func visibleTo(p auth.Principal, rule ownership, entity string, change bool) (func(*sql.Selector), error) {

@@ -87,9 +87,7 @@ CREATE UNIQUE INDEX `order_vendor_id_idempotency_key` ON `orders` (`vendor_id`, 
 -- Create index "order_tmr_group_id_rollout_id" to table: "orders"
 CREATE INDEX `order_tmr_group_id_rollout_id` ON `orders` (`tmr_group_id`, `rollout_id`);
 -- Create "organizations" table
-CREATE TABLE `organizations` (`id` text NOT NULL, `created_at` datetime NOT NULL, `name` text NOT NULL, `vendor` bool NOT NULL DEFAULT (false), `customer` bool NOT NULL DEFAULT (false), `provider_id` text NULL, PRIMARY KEY (`id`), CONSTRAINT `organizations_organizations_provider` FOREIGN KEY (`provider_id`) REFERENCES `organizations` (`id`) ON DELETE SET NULL);
--- Create index "organizations_provider_id_key" to table: "organizations"
-CREATE UNIQUE INDEX `organizations_provider_id_key` ON `organizations` (`provider_id`);
+CREATE TABLE `organizations` (`id` text NOT NULL, `created_at` datetime NOT NULL, `name` text NOT NULL, `vendor` bool NOT NULL DEFAULT (false), `customer` bool NOT NULL DEFAULT (false), `provider_id` text NULL, PRIMARY KEY (`id`), CONSTRAINT `organizations_organizations_customers` FOREIGN KEY (`provider_id`) REFERENCES `organizations` (`id`) ON DELETE SET NULL);
 -- Create index "organization_provider_id_name" to table: "organizations"
 CREATE UNIQUE INDEX `organization_provider_id_name` ON `organizations` (`provider_id`, `name`);
 -- Create "platform_keys" table

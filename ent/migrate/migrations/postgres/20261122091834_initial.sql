@@ -1,9 +1,7 @@
 -- Create "organizations" table
-CREATE TABLE "organizations" ("id" character varying NOT NULL, "created_at" timestamptz NOT NULL, "name" character varying NOT NULL, "vendor" boolean NOT NULL DEFAULT false, "customer" boolean NOT NULL DEFAULT false, "provider_id" character varying NULL, PRIMARY KEY ("id"), CONSTRAINT "organizations_organizations_provider" FOREIGN KEY ("provider_id") REFERENCES "organizations" ("id") ON UPDATE NO ACTION ON DELETE SET NULL);
+CREATE TABLE "organizations" ("id" character varying NOT NULL, "created_at" timestamptz NOT NULL, "name" character varying NOT NULL, "vendor" boolean NOT NULL DEFAULT false, "customer" boolean NOT NULL DEFAULT false, "provider_id" character varying NULL, PRIMARY KEY ("id"), CONSTRAINT "organizations_organizations_customers" FOREIGN KEY ("provider_id") REFERENCES "organizations" ("id") ON UPDATE NO ACTION ON DELETE SET NULL);
 -- Create index "organization_provider_id_name" to table: "organizations"
 CREATE UNIQUE INDEX "organization_provider_id_name" ON "organizations" ("provider_id", "name");
--- Create index "organizations_provider_id_key" to table: "organizations"
-CREATE UNIQUE INDEX "organizations_provider_id_key" ON "organizations" ("provider_id");
 -- Create "sessions" table
 CREATE TABLE "sessions" ("id" character varying NOT NULL, "data" bytea NOT NULL, "expires_at" timestamptz NOT NULL, PRIMARY KEY ("id"));
 -- Create index "session_expires_at" to table: "sessions"

@@ -1,0 +1,156 @@
+package store_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/testenv"
+)
+
+// onBoth runs a test on SQLite and on PostgreSQL.
+func onBoth(t *testing.T, test func(t *testing.T, dsn string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, filepath.Join(t.TempDir(), "a b?%.db")) })
+	t.Run("postgres", func(t *testing.T) { test(t, testenv.Postgres(t)) })
+}
+
+func open(t *testing.T, dsn string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func system(t *testing.T) context.Context { return auth.With(t.Context(), auth.System("test")) }
+
+func member(t *testing.T, org *ent.Organization) context.Context {
+	p := auth.Principal{Kind: auth.KindMember, ID: "mem_" + org.ID, Organization: org.ID, Role: auth.Owner, Name: org.Name}
+	if org.ProviderID != nil {
+		p.Provider = *org.ProviderID
+	}
+	return auth.With(t.Context(), p)
+}
+
+// world is a vendor with a customer, and one row of every entity for the two.
+type world struct {
+	vendor, customer *ent.Organization
+	firm             *ent.Firm
+	product          *ent.Product
+	item             *ent.Item
+	group            *ent.TmrGroup
+	container        *ent.Container
+	rollout          *ent.Rollout
+	order            *ent.Order
+	work             *ent.Work
+	member           *ent.Member
+	// ids by entity
+	ids map[string]string
+}
+
+// build makes a world; n keeps the unique columns of several worlds apart.
+func build(t *testing.T, s *store.Store, n int) *world {
+	t.Helper()
+	ctx, c := system(t), s.Client()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := string(rune('A' + n))
+	w := &world{ids: map[string]string{}}
+	var err error
+	w.vendor, err = c.Organization.Create().SetName("vendor " + name).SetVendor(true).Save(ctx)
+	must(err)
+	w.customer, err = c.Organization.Create().SetName("customer " + name).SetCustomer(true).SetProviderID(w.vendor.ID).Save(ctx)
+	must(err)
+	w.ids[ent.TypeOrganization] = w.vendor.ID
+	v, cu := w.vendor.ID, w.customer.ID
+	w.member, err = c.Member.Create().SetOrganizationID(v).SetEmail(name + "@example.com").SetName(name).
+		SetRole(property.RoleOwner).SetPasswordHash("x").Save(ctx)
+	must(err)
+	w.ids[ent.TypeMember] = w.member.ID
+	token, err := c.ApiToken.Create().SetOrganizationID(v).SetName(name).SetRole(property.RoleViewer).SetHash([]byte("token " + name)).Save(ctx)
+	must(err)
+	w.ids[ent.TypeApiToken] = token.ID
+	aud, err := c.AuditEntry.Create().SetOrganizationID(v).SetActor("a").SetAction("b").SetTarget("c").
+		SetAfter(map[string]any{"x": 1.0}).Save(ctx)
+	must(err)
+	w.ids[ent.TypeAuditEntry] = aud.ID
+	w.firm, err = c.Firm.Create().SetVendorID(v).SetCode(6_000_010 + n).SetName(name).SetSealedKey([]byte{1}).
+		SetPublicKey([]byte{1}).SetCert([]byte{1}).Save(ctx)
+	must(err)
+	w.ids[ent.TypeFirm] = w.firm.ID
+	w.product, err = c.Product.Create().SetVendorID(v).SetFirmID(w.firm.ID).SetCode(14).SetName("Chart Processing").
+		SetSealedKey([]byte{1}).SetPublicKey([]byte{1}).Save(ctx)
+	must(err)
+	w.ids[ent.TypeProduct] = w.product.ID
+	w.item, err = c.Item.Create().SetVendorID(v).SetProductID(w.product.ID).SetName("item").SetQuantity(20).
+		SetFeatureMap(1<<32 - 1).SetTmr(true).Save(ctx)
+	must(err)
+	w.ids[ent.TypeItem] = w.item.ID
+	w.group, err = c.TmrGroup.Create().SetVendorID(v).SetCustomerID(cu).SetName(name).SetVirtualSerial("131-" + string(rune('1'+n))).
+		SetActivationID(make([]byte, 16)).SetTokenKey(make([]byte, 32)).SetNextTmrID(7).Save(ctx)
+	must(err)
+	w.ids[ent.TypeTmrGroup] = w.group.ID
+	g := w.group.ID
+	view, err := c.TmrView.Create().SetVendorID(v).SetCustomerID(cu).SetTmrGroupID(g).SetSequence(1).SetEpoch(1).SetVersion(1).
+		SetAt(time.Now()).SetPayload(property.GroupView{Status: "1:- 2:- 3:-"}).Save(ctx)
+	must(err)
+	w.ids[ent.TypeTmrView] = view.ID
+	server, err := c.TmrServer.Create().SetVendorID(v).SetCustomerID(cu).SetTmrGroupID(g).SetName("a").SetAddress("x").
+		SetLinkTokenHash([]byte("link " + name)).Save(ctx)
+	must(err)
+	w.ids[ent.TypeTmrServer] = server.ID
+	w.container, err = c.Container.Create().SetVendorID(v).SetCustomerID(cu).SetSerial("130-" + string(rune('1'+n))).
+		SetKind(property.ContainerUniversal).SetTmrGroupID(g).SetPosition(1).Save(ctx)
+	must(err)
+	con := w.container.ID
+	w.ids[ent.TypeContainer] = con
+	counter, err := c.FirmCounter.Create().SetVendorID(v).SetCustomerID(cu).SetContainerID(con).SetFirmID(w.firm.ID).
+		SetCounter(1).SetDigest(make([]byte, 32)).Save(ctx)
+	must(err)
+	w.ids[ent.TypeFirmCounter] = counter.ID
+	alc, err := c.Allocation.Create().SetVendorID(v).SetCustomerID(cu).SetContainerID(con).SetProductID(w.product.ID).
+		SetHandle("h").SetMode(license.UserLimit).SetSeat(1).SetN(1).SetClient("c").SetUser("u").SetStation("s").
+		SetProcessID(1).SetApplication("a").SetState(property.AllocationActive).SetFirstAccess(time.Now()).
+		SetLastAccess(time.Now()).Save(ctx)
+	must(err)
+	w.ids[ent.TypeAllocation] = alc.ID
+	den, err := c.Denial.Create().SetVendorID(v).SetCustomerID(cu).SetContainerID(con).SetProductID(w.product.ID).SetPosition(1).
+		SetAt(time.Now()).SetReason("NO_FREE_SEAT").SetClient("c").SetUser("u").SetApplication("a").Save(ctx)
+	must(err)
+	w.ids[ent.TypeDenial] = den.ID
+	w.rollout, err = c.Rollout.Create().SetVendorID(v).SetCustomerID(cu).SetTmrGroupID(g).SetNumber(1).SetRunning(true).
+		SetState(property.RolloutCollecting).SetStartedBy("me").Save(ctx)
+	must(err)
+	w.ids[ent.TypeRollout] = w.rollout.ID
+	w.order, err = c.Order.Create().SetVendorID(v).SetCustomerID(cu).SetItemID(w.item.ID).SetTmrGroupID(g).SetNumber(1).
+		SetQuantity(20).SetRolloutID(w.rollout.ID).Save(ctx)
+	must(err)
+	w.ids[ent.TypeOrder] = w.order.ID
+	upd, err := c.Update.Create().SetVendorID(v).SetCustomerID(cu).SetRolloutID(w.rollout.ID).SetContainerID(con).
+		SetFirmID(w.firm.ID).SetNumber(1).SetPrevious(make([]byte, 32)).SetTmrID(7).Save(ctx)
+	must(err)
+	w.ids[ent.TypeUpdate] = upd.ID
+	w.work, err = c.Work.Create().SetVendorID(v).SetCustomerID(cu).SetTmrGroupID(g).SetRolloutID(w.rollout.ID).SetKey(name).
+		SetKind(property.WorkCollect).SetPayload([]byte{1}).Save(ctx)
+	must(err)
+	w.ids[ent.TypeWork] = w.work.ID
+	key, err := c.PlatformKey.Create().SetName(name).SetSealed([]byte{1}).Save(ctx)
+	must(err)
+	w.ids[ent.TypePlatformKey] = key.ID
+	session, err := c.Session.Create().SetID(name).SetData([]byte{1}).SetExpiresAt(time.Now()).Save(ctx)
+	must(err)
+	w.ids[ent.TypeSession] = session.ID
+	return w
+}
