@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"net/url"
 	"sync"
 	"time"
@@ -62,6 +63,8 @@ type Config struct {
 	Logger  *slog.Logger
 	// Heartbeat is how often an idle agent pushes; zero: once a second.
 	Heartbeat time.Duration
+	// Dial makes connections; nil dials TCP.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Agent keeps the link. Safe for concurrent use.
@@ -101,7 +104,7 @@ func New(c Config) (*Agent, error) {
 	if c.Heartbeat == 0 {
 		c.Heartbeat = time.Second
 	}
-	client := rpc.NewClient(rpc.ClientConfig{TLS: c.TLS})
+	client := rpc.NewClient(rpc.ClientConfig{TLS: c.TLS, Dial: c.Dial})
 	return &Agent{
 		conf: c, http: client, work: workers{busy: make(map[string]bool), idle: make(chan struct{}, 1)},
 		api: quoratev1connect.NewLinkServiceClient(client, c.URL, rpc.ClientOptions(),

@@ -19,7 +19,7 @@ const (
 	// mostPushLicenses bounds the licenses in the views of one push, at some
 	// 200 bytes each.
 	mostPushLicenses = 5000
-	pushTime       = 10 * time.Second
+	pushTime         = 10 * time.Second
 )
 
 // term is one time of leading, or of not leading.
@@ -71,8 +71,12 @@ type session struct {
 	term    term
 	trouble *trouble
 
-	views  []*quoratev1.GroupView // sent and not confirmed, or about to be sent
+	// What isn't confirmed yet, and up to where the platform must be when it
+	// has answered.
+	views  []*quoratev1.GroupView
 	events []*quoratev1.LeaseEvent
+	viewTo uint64
+	posTo  uint64
 }
 
 // run says whether the platform was in step to the end.
@@ -82,6 +86,7 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 	if !ok {
 		return true
 	}
+	s.viewTo, s.posTo = at.GetViewVersion(), at.GetEventPosition()
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -106,10 +111,12 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 		case vs := <-views:
 			for _, v := range vs {
 				s.views = append(s.views, rpc.ViewProto(v, time.Now()))
+				s.viewTo = v.Version
 			}
 		case es := <-events:
 			for _, e := range es {
 				s.events = append(s.events, EventProto(e))
+				s.posTo = e.Position
 			}
 		case <-beat.C:
 		case <-look.C:
@@ -124,11 +131,8 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 		if !ok {
 			return true
 		}
-		if n := len(s.views); n > 0 && at.GetViewVersion() < s.views[n-1].GetVersion() {
-			return false
-		}
-		if n := len(s.events); n > 0 && at.GetEventPosition() < s.events[n-1].GetPosition() {
-			return false
+		if s.term.leading && (at.GetViewVersion() < s.viewTo || at.GetEventPosition() < s.posTo) {
+			return false // for instance restored from a backup
 		}
 		s.views, s.events = nil, nil
 	}
