@@ -12,8 +12,6 @@ import (
 
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/rpc"
-	"github.com/quorate/quorate/internal/seal"
 )
 
 type containerCmd struct {

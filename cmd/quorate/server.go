@@ -65,7 +65,7 @@ func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger) e
 	if err != nil {
 		return err
 	}
-	store, err := openLeases(c.Leases, logger)
+	store, err := openLeases(ctx, c.Leases, logger)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (s *plainServer) Stop() {
 }
 
 // openLeases opens the lease store that a flag names.
-func openLeases(where string, logger *slog.Logger) (leaseStore, error) {
+func openLeases(ctx context.Context, where string, logger *slog.Logger) (leaseStore, error) {
 	if !strings.HasPrefix(where, "redis://") && !strings.HasPrefix(where, "rediss://") {
 		return memlease.Open(where, memlease.Options{Logger: logger})
 	}
@@ -164,12 +164,20 @@ func openLeases(where string, logger *slog.Logger) (leaseStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := redislease.Open(rdb, redislease.Options{Logger: logger})
-	if err != nil {
-		return nil, errors.Join(err, rdb.Close())
+	store := redislease.New(rdb, redislease.Options{})
+	ctx, cancel := context.WithTimeout(ctx, redisTime)
+	defer cancel()
+	switch durable, err := store.Durable(ctx); {
+	case err != nil:
+		return nil, errors.Join(err, store.Close(), rdb.Close())
+	case !durable:
+		logger.Warn("Redis keeps no append-only file: a crash of Redis loses who holds which seat; set appendonly yes and appendfsync always")
 	}
 	return ownedRedis{store, rdb}, nil
 }
+
+// redisTime is how long a start waits for Redis.
+const redisTime = 10 * time.Second
 
 // ownedRedis closes the connection with the store.
 type ownedRedis struct {

@@ -85,7 +85,7 @@ func (c *tmrCmd) Run(ctx context.Context, std streams, logger *slog.Logger) erro
 			return err
 		}
 	}
-	if cfg.Store, err = openLeases(c.Leases, logger); err != nil {
+	if cfg.Store, err = openLeases(ctx, c.Leases, logger); err != nil {
 		return err
 	}
 	defer cfg.Store.Close()

@@ -34,6 +34,8 @@ type Bootstrapped struct {
 	Root         ed25519.PublicKey
 	Organization *ent.Organization
 	Owner        *ent.Member
+	// Created: the owner was made by this very call.
+	Created bool
 	// Password is set only when one was made by this very call.
 	Password string
 }
@@ -86,6 +88,7 @@ func (p *Platform) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrap
 		if err != nil {
 			return err
 		}
+		out.Created = true
 		if spec.Password == "" {
 			out.Password = password
 		}

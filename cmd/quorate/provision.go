@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+)
+
+type provisionCmd struct {
+	databaseFlags
+	File  string `arg:"" help:"The specification, JSON; - for standard input."`
+	Token string `help:"An API token of the vendor's owner or an administrator." required:"" env:"QUORATE_TOKEN"`
+	JSON  bool   `help:"Write JSON." name:"json"`
+}
+
+func (provisionCmd) Help() string {
+	return `Runs at the platform, on its database. What is there already stays as it is.
+Link tokens of new TMR servers are printed this once.
+
+Example:
+  quorate provision group.json
+
+with group.json (fingerprint files as quorate container create wrote them,
+relative to the specification; the token key as quorate key token prints it):
+  {
+    "customer": "Acme Motors",
+    "firm":    {"code": 6000010, "name": "Example Vendor"},
+    "product": {"code": 14, "name": "Chart Processing"},
+    "item":    {"name": "Chart Processing, 20 users", "quantity": 20, "featureMap": 1},
+    "group":   {"name": "TMR Production", "virtual": "131-4837572", "firstTmrId": 1, "tokenKey": "…",
+                "fingerprints": ["one.lreq", "two.lreq", "three.lreq"],
+                "servers": [{"name": "tmr-a", "address": "10.0.0.11"}, {"name": "tmr-b", "address": "10.0.0.12"}]}
+  }`
+}
+
+type provisionFile struct {
+	Customer string `json:"customer"`
+	Firm     struct {
+		Code license.FirmCode `json:"code"`
+		Name string           `json:"name"`
+	} `json:"firm"`
+	Product struct {
+		Code license.ProductCode `json:"code"`
+		Name string              `json:"name"`
+	} `json:"product"`
+	Item struct {
+		Name       string    `json:"name"`
+		Quantity   uint32    `json:"quantity"`
+		FeatureMap uint32    `json:"featureMap"`
+		Expiration time.Time `json:"expiration"`
+	} `json:"item"`
+	Group struct {
+		Name         string                   `json:"name"`
+		Virtual      string                   `json:"virtual"`
+		FirstTMRID   uint32                   `json:"firstTmrId"`
+		TokenKey     []byte                   `json:"tokenKey"`
+		Fingerprints [license.Backends]string `json:"fingerprints"`
+		Servers      []struct {
+			Name    string `json:"name"`
+			Address string `json:"address"`
+		} `json:"servers"`
+	} `json:"group"`
+}
+
+const mostSpecification = 1 << 20
+
+func (c *provisionCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
+	spec, err := c.read(std.in)
+	if err != nil {
+		return err
+	}
+	p, err := c.open(ctx, logger, 0)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	who, err := p.Authenticate(ctx, c.Token)
+	if err != nil {
+		return err
+	}
+	made, err := p.Provision(auth.With(ctx, who), spec)
+	if err != nil {
+		return err
+	}
+	type server struct {
+		Name      string `json:"name"`
+		LinkToken string `json:"linkToken,omitempty"`
+	}
+	result := struct {
+		Item    string   `json:"item"`
+		Group   string   `json:"tmrGroup"`
+		Servers []server `json:"servers"`
+	}{Item: made.Item.ID, Group: made.Group.ID}
+	for _, s := range made.Servers {
+		result.Servers = append(result.Servers, server{s.Server.Name, s.Token})
+	}
+	if c.JSON {
+		return writeJSON(std.out, result)
+	}
+	fmt.Fprintf(std.out, "item       %s\nTMR group  %s\n", result.Item, result.Group)
+	for _, s := range result.Servers {
+		token := s.LinkToken
+		if token == "" {
+			token = "has its link token already"
+		}
+		fmt.Fprintf(std.out, "%-10s %s\n", s.Name, token)
+	}
+	return nil
+}
+
+func (c *provisionCmd) read(in io.Reader) (spec platform.ProvisionSpec, err error) {
+	dir := "."
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return spec, err
+		}
+		defer f.Close()
+		in, dir = f, filepath.Dir(c.File)
+	}
+	raw, err := io.ReadAll(io.LimitReader(in, mostSpecification))
+	if err != nil {
+		return spec, err
+	}
+	var file provisionFile
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&file); err != nil {
+		return spec, license.Errorf(license.CodeInvalidInput, "see quorate provision --help for an example", "the specification can't be read: %v", err)
+	}
+	spec = platform.ProvisionSpec{
+		Customer: file.Customer,
+		Firm:     platform.FirmSpec{Code: file.Firm.Code, Name: file.Firm.Name},
+		Product:  platform.ProductSpec{Code: file.Product.Code, Name: file.Product.Name},
+		Item: platform.ItemSpec{
+			Name: file.Item.Name, Quantity: file.Item.Quantity, FeatureMap: file.Item.FeatureMap, Expiration: file.Item.Expiration,
+		},
+		Group: platform.GroupSpec{Name: file.Group.Name, FirstTMRID: file.Group.FirstTMRID, TokenKey: file.Group.TokenKey},
+	}
+	if spec.Group.Virtual, err = license.ParseSerial(file.Group.Virtual); err != nil {
+		return spec, err
+	}
+	for i, name := range file.Group.Fingerprints {
+		if spec.Group.Fingerprints[i], err = readFingerprint(dir, name); err != nil {
+			return spec, err
+		}
+	}
+	for _, s := range file.Group.Servers {
+		spec.Group.Servers = append(spec.Group.Servers, platform.ServerSpec{Name: s.Name, Address: s.Address})
+	}
+	return spec, nil
+}
+
+func readFingerprint(dir, name string) ([]byte, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("the fingerprint %s can't be read", name), Fix: "name the file that quorate container create wrote", Err: err}
+	}
+	b, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(text)))
+	if err != nil {
+		return nil, license.Errorf(license.CodeFormatUnknown, "name the file that quorate container create wrote", "%s is not a fingerprint", name)
+	}
+	return b, nil
+}

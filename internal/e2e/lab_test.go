@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/testenv"
+)
+
+// lab is the five-server system with its platform, each a process of its own,
+// set up by the commands that an operator uses.
+type lab struct {
+	t        testing.TB
+	dir      string
+	api      api
+	platform *process
+	tmr      [2]*process
+	backends [3]*process
+	// args start each part again.
+	args map[string][]string
+}
+
+type labConfig struct {
+	database string // empty: SQLite
+	redis    string // for seats, and the platform's news when there is a database
+}
+
+const labLease = "10s"
+
+func newLab(t testing.TB, c labConfig) *lab {
+	t.Helper()
+	l := &lab{t: t, dir: t.TempDir(), args: map[string][]string{}}
+	db := []string{"--database", l.path("platform.db"), "--master-key", l.path("master.key")}
+	if c.database != "" {
+		db = []string{"--database", c.database, "--master-key", l.path("master.key"), "--redis", c.redis}
+	}
+
+	var boot struct{ Root, Token, Password string }
+	l.json(&boot, append([]string{"platform", "init", "--organization", "Example Vendor", "--email", "owner@example.com", "--json"}, db...)...)
+	if boot.Root == "" || boot.Token == "" || boot.Password == "" {
+		t.Fatalf("init printed %+v", boot)
+	}
+	addr := freeAddr(t)
+	l.args["platform"] = append([]string{"platform", "--listen", addr, "--settle", "400ms", "--json"}, db...)
+	l.platform = start(t, "platform", l.args["platform"]...)
+	l.api = api{"http://" + addr, boot.Token}
+
+	serials := []string{"130-1874829", "130-27845973", "130-3879234"}
+	names := []string{"tmr-a", "tmr-b"}
+	var pins []string
+	for _, name := range names {
+		pins = append(pins, strings.TrimSpace(must(t, "key", "tls", l.path(name+".key"))))
+	}
+	tokenKey := strings.TrimSpace(must(t, "key", "token", l.path("token.key")))
+	var backends, prints []string
+	for i, serial := range serials {
+		name := fmt.Sprintf("backend-%d", i+1)
+		print := l.path(name + ".lreq")
+		must(t, "container", "create", l.path(name+".qrc"), "--serial", serial, "--root", boot.Root,
+			"--activation-id", "00112233445566778899aabbccddeeff", "--fingerprint", print)
+		prints = append(prints, print)
+		pin := strings.TrimSpace(must(t, "key", "tls", l.path(name+".key")))
+		addr := freeAddr(t)
+		l.args[name] = []string{"server", "--tmr", "--container", l.path(name + ".qrc"), "--listen", addr, "--key", l.path(name + ".key"),
+			"--pin", pins[0], "--pin", pins[1], "--json"}
+		l.backends[i] = start(t, name, l.args[name]...)
+		backends = append(backends, serial+"@https://"+addr+"?pin="+pin)
+	}
+
+	spec, err := json.Marshal(map[string]any{
+		"customer": "Acme Motors",
+		"firm":     map[string]any{"code": 6000010, "name": "Example Vendor"},
+		"product":  map[string]any{"code": 14, "name": "Chart Processing"},
+		"item":     map[string]any{"name": "Chart Processing, 20 users", "quantity": 20, "featureMap": 1},
+		"group": map[string]any{
+			"name": "TMR Production", "virtual": virtual, "firstTmrId": 7, "tokenKey": tokenKey, "fingerprints": prints,
+			"servers": []map[string]string{{"name": names[0], "address": "127.0.0.1"}, {"name": names[1], "address": "127.0.0.1"}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write("group.json", spec)
+	var made struct {
+		Servers []struct{ Name, LinkToken string }
+	}
+	l.json(&made, append([]string{"provision", l.path("group.json"), "--token", boot.Token, "--json"}, db...)...)
+	for i, s := range made.Servers {
+		l.write(s.Name+".token", []byte(s.LinkToken))
+		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
+			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--leases", c.redis, "--term", "1s",
+			"--platform", l.api.url, "--link-token", l.path(s.Name + ".token"), "--json"}
+		for _, b := range backends {
+			args = append(args, "--backend", b)
+		}
+		l.args[s.Name] = args
+		l.tmr[i] = start(t, s.Name, args...)
+	}
+
+	l.api.order(t, 20)
+	l.api.startRollout(t)
+	w := l.api.watchGroup(t)
+	w.until(t, stages()[0])
+	return l
+}
+
+func (l *lab) path(name string) string { return filepath.Join(l.dir, name) }
+
+func (l *lab) write(name string, b []byte) {
+	l.t.Helper()
+	if err := os.WriteFile(l.path(name), b, 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lab) json(out any, args ...string) {
+	l.t.Helper()
+	raw := must(l.t, args...)
+	if err := json.Unmarshal([]byte(raw), out); err != nil {
+		l.t.Fatalf("quorate %s: %v\n%s", strings.Join(args, " "), err, raw)
+	}
+}
+
+// programServers are the addresses of both TMR servers, as a program has them.
+func (l *lab) programServers() []string {
+	var all []string
+	for _, s := range l.tmr {
+		all = append(all, s.ready["licenseServer"])
+	}
+	return all
+}
+
+// freeAddr gives a loopback address that was free a moment ago.
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// leader waits until a TMR server leads and gives its index.
+func (l *lab) leader(among ...int) int {
+	l.t.Helper()
+	found := -1
+	testenv.Eventually(l.t, 20*time.Second, func() error {
+		var leads []int
+		for _, i := range among {
+			if out, _, status := quorate(l.t, "ls", "--server", l.tmr[i].ready["licenseServer"], "--wait", "1s", "--json"); status == 0 && out != "" {
+				leads = append(leads, i)
+			}
+		}
+		if len(leads) != 1 {
+			return fmt.Errorf("leading: %v of %v", leads, among)
+		}
+		found = leads[0]
+		return nil
+	})
+	return found
+}
