@@ -95,6 +95,9 @@ func Run(t *testing.T, d Driver) {
 	}
 	d.machine(t)
 	d.run(t, "history of concurrent programs", func(t *testing.T, h Harness) {
+		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease(), Steady: true}.Run(t, h.Store)
+	})
+	d.run(t, "history of concurrent programs with takeovers, removals and another quantity", func(t *testing.T, h Harness) {
 		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease()}.Run(t, h.Store)
 	})
 }

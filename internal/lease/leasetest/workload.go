@@ -45,10 +45,12 @@ func (w Workload) Run(t *testing.T, s lease.Store) *History {
 		seen.Removed.Load(), seen.Fenced.Load(), seen.Unavailable.Load(), seen.Claims.Load())
 	must := map[string]*atomic.Int64{
 		"granted": &seen.Granted, "repeated": &seen.Repeated, "denied": &seen.Denied,
-		"renewed": &seen.Renewed, "expired": &seen.Expired,
+		"renewed": &seen.Renewed,
 	}
-	if !w.Steady {
-		must["fenced"], must["removed"] = &seen.Fenced, &seen.Removed
+	if w.Steady {
+		must["expired"] = &seen.Expired
+	} else {
+		must["fenced"], must["removed"], must["claims"] = &seen.Fenced, &seen.Removed, &seen.Claims
 	}
 	for what, n := range must {
 		if n.Load() == 0 {
@@ -80,7 +82,7 @@ func (w Workload) Record(t *testing.T, s lease.Store) (*History, *Seen) {
 	}
 	wg.Go(func() { r.every(ctx, w.Lease/3, func(*rand.Rand) { r.expire(ctx) }) })
 	if !w.Steady {
-		wg.Go(func() { r.every(ctx, w.For/5, func(*rand.Rand) { r.claim(ctx) }) })
+		wg.Go(func() { r.every(ctx, w.For/4, func(*rand.Rand) { r.claim(ctx) }) })
 		wg.Go(func() { r.every(ctx, w.Lease/4, r.remove) })
 		wg.Go(func() { r.every(ctx, w.Lease/2, func(rnd *rand.Rand) { r.quantity.Store(4 + rnd.Uint32N(9)) }) })
 	}

@@ -1,0 +1,190 @@
+package leasetest_test
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/leasetest"
+	"github.com/quorate/quorate/internal/lease/memlease"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// broken is a store with one fault.
+type broken struct {
+	lease.Store
+	wrap  func(lease.Seats) lease.Seats
+	claim func(lease.Store) lease.Store // nil: the same
+}
+
+func (b *broken) Claim(ctx context.Context, g license.Serial, owner string) (lease.Seats, error) {
+	if b.claim != nil {
+		b.Store = b.claim(b.Store)
+	}
+	s, err := b.Store.Claim(ctx, g, owner)
+	if err != nil {
+		return nil, err
+	}
+	return b.wrap(s), nil
+}
+
+// seats passes everything on but what a fault replaces.
+type seats struct {
+	lease.Seats
+	access  func(context.Context, lease.Request) (lease.Grant, error)
+	renew   func(context.Context, lease.Ref) (lease.Grant, error)
+	release func(context.Context, lease.Ref) error
+}
+
+func (s *seats) Access(ctx context.Context, r lease.Request) (lease.Grant, error) {
+	if s.access != nil {
+		return s.access(ctx, r)
+	}
+	return s.Seats.Access(ctx, r)
+}
+
+func (s *seats) Renew(ctx context.Context, r lease.Ref) (lease.Grant, error) {
+	if s.renew != nil {
+		return s.renew(ctx, r)
+	}
+	return s.Seats.Renew(ctx, r)
+}
+
+func (s *seats) Release(ctx context.Context, r lease.Ref) error {
+	if s.release != nil {
+		return s.release(ctx, r)
+	}
+	return s.Seats.Release(ctx, r)
+}
+
+// every says true for every n-th call.
+func every(n int) func() bool {
+	var mu sync.Mutex
+	i := 0
+	return func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		i++
+		return i%n == 0
+	}
+}
+
+func TestHistoryCatchesBrokenStores(t *testing.T) {
+	pass := func(s lease.Seats) lease.Seats { return s }
+	for name, c := range map[string]struct {
+		rule  string
+		wrap  func(lease.Seats) lease.Seats
+		claim func(lease.Store) lease.Store
+	}{
+		"gives one more than there are": {rule: leasetest.RuleQuantity, wrap: func(s lease.Seats) lease.Seats {
+			return &seats{Seats: s, access: func(ctx context.Context, r lease.Request) (lease.Grant, error) {
+				r.Quantity++
+				return s.Access(ctx, r)
+			}}
+		}},
+		"gives a seat twice when all are taken": {rule: leasetest.RuleSeat, wrap: func(s lease.Seats) lease.Seats {
+			now := every(20)
+			return &seats{Seats: s, access: func(ctx context.Context, r lease.Request) (lease.Grant, error) {
+				g, err := s.Access(ctx, r)
+				if license.CodeOf(err) == license.CodeNoFreeSeat && now() {
+					all, err := s.List(ctx, r.Pool)
+					if err == nil && len(all) > 0 {
+						g = all[0].Grant
+						g.Handle, g.N = r.ID, g.N+1
+						return g, nil
+					}
+				}
+				return g, err
+			}}
+		}},
+		"uses an n again": {rule: leasetest.RuleN, wrap: func(s lease.Seats) lease.Seats {
+			return &seats{Seats: s, access: func(ctx context.Context, r lease.Request) (lease.Grant, error) {
+				g, err := s.Access(ctx, r)
+				g.N = (g.N + 1) / 2
+				return g, err
+			}}
+		}},
+		"revives late renewals": {rule: leasetest.RuleRevived, wrap: func(s lease.Seats) lease.Seats {
+			return &seats{Seats: s, renew: func(ctx context.Context, r lease.Ref) (lease.Grant, error) {
+				g, err := s.Renew(ctx, r)
+				if license.CodeOf(err) == license.CodeHandleExpired {
+					return lease.Grant{Handle: r.Handle, Pool: r.Pool, Seat: r.Seat, N: r.N, Lease: r.Lease}, nil
+				}
+				return g, err
+			}}
+		}},
+		"counts a shorter lease than it answers": {rule: leasetest.RuleSeat, wrap: func(s lease.Seats) lease.Seats {
+			return &seats{Seats: s, access: func(ctx context.Context, r lease.Request) (lease.Grant, error) {
+				full := r.Lease
+				r.Lease /= 3
+				g, err := s.Access(ctx, r)
+				g.Lease = full
+				return g, err
+			}}
+		}},
+		"answers renewals without doing them": {rule: leasetest.RuleSeat, wrap: func(s lease.Seats) lease.Seats {
+			return &seats{Seats: s, renew: func(ctx context.Context, r lease.Ref) (lease.Grant, error) {
+				return lease.Grant{Handle: r.Handle, Pool: r.Pool, Seat: r.Seat, N: r.N, Lease: r.Lease}, s.Check(ctx, r)
+			}}
+		}},
+		"refuses renewals in time": {rule: leasetest.RuleDropped, wrap: func(s lease.Seats) lease.Seats {
+			now := every(9)
+			return &seats{Seats: s, renew: func(ctx context.Context, r lease.Ref) (lease.Grant, error) {
+				if now() {
+					return lease.Grant{}, lease.Ended(lease.Expired, r.Handle)
+				}
+				return s.Renew(ctx, r)
+			}}
+		}},
+		"loses released seats": {rule: leasetest.RuleRefused, wrap: func(s lease.Seats) lease.Seats {
+			return &seats{
+				Seats:   s,
+				release: func(context.Context, lease.Ref) error { return nil },
+				access: func(ctx context.Context, r lease.Request) (lease.Grant, error) {
+					full := r.Lease
+					r.Lease = time.Hour
+					g, err := s.Access(ctx, r)
+					g.Lease = full
+					return g, err
+				},
+			}
+		}},
+		"takes a repeat for a new request": {rule: leasetest.RuleAnswer, wrap: func(s lease.Seats) lease.Seats {
+			return &seats{Seats: s, access: func(ctx context.Context, r lease.Request) (lease.Grant, error) {
+				id := r.ID
+				r.ID = uuid.NewString()
+				g, err := s.Access(ctx, r)
+				g.Handle = id
+				return g, err
+			}}
+		}},
+		"forgets all seats at a takeover": {rule: leasetest.RuleSeat, wrap: pass, claim: func(lease.Store) lease.Store {
+			s, err := memlease.Open("", memlease.Options{})
+			if err != nil {
+				panic(err) // nothing to open
+			}
+			return s
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				inner, err := memlease.Open("", memlease.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				h, _ := leasetest.Workload{Clients: 24, For: 3 * time.Minute, Lease: 10 * time.Second}.
+					Record(t, &broken{Store: inner, wrap: c.wrap, claim: c.claim})
+				found := h.Check()
+				if !slices.ContainsFunc(found, func(v leasetest.Violation) bool { return v.Rule == c.rule }) {
+					t.Fatalf("not caught as %q; found %d others", c.rule, len(found))
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package leasetest_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/leasetest"
+	"github.com/quorate/quorate/internal/license"
+)
+
+var pool = lease.Pool{
+	Container: license.Serial{Mask: 131, Number: 4837572},
+	Product:   license.Product{Firm: 6000010, Code: 14},
+}
+
+// TestHistoryRules has the smallest histories that keep and break each rule;
+// times are in seconds.
+func TestHistoryRules(t *testing.T) {
+	epoch := time.Unix(1_000_000, 0)
+	at := func(s float64) time.Time { return epoch.Add(time.Duration(s * float64(time.Second))) }
+	op := func(kind leasetest.Kind, handle string, seat uint32, n uint64, start, end float64, code license.Code) leasetest.Op {
+		return leasetest.Op{
+			Kind: kind, Pool: pool, Handle: handle, Seat: seat, N: n, Lease: 10 * time.Second,
+			Start: at(start), End: at(end), Code: code,
+		}
+	}
+	type step struct {
+		quantity   uint32
+		start, end float64
+	}
+	one := []step{{1, 0, 0}}
+	for name, c := range map[string]struct {
+		rule string // empty: fine
+		in   []step
+		ops  []leasetest.Op
+	}{
+		"one after the other": {"", one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Release, "a", 0, 0, 2, 3, ""),
+			op(leasetest.Access, "b", 1, 2, 2.1, 2.9, ""),
+		}},
+		"second before the first gave up": {leasetest.RuleQuantity, one, []leasetest.Op{
+			op(leasetest.Access, "a", 0, 0, 0, 1, ""), op(leasetest.Release, "a", 0, 0, 2, 3, ""),
+			op(leasetest.Access, "b", 0, 0, 1.5, 1.9, ""),
+		}},
+		"the deadline counts from before sending": {"", one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 9, ""), op(leasetest.Access, "b", 1, 2, 9.5, 10.5, ""),
+		}},
+		"within the deadline": {leasetest.RuleSeat, []step{{2, 0, 0}}, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Access, "b", 1, 2, 9, 9.9, ""),
+		}},
+		"raised meanwhile": {"", []step{{1, 0, 0}, {2, 5, 6}}, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Access, "b", 2, 1, 4, 5.5, ""),
+		}},
+		"raised only later": {leasetest.RuleQuantity, []step{{1, 0, 0}, {2, 5, 6}}, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Access, "b", 2, 1, 3, 4, ""),
+		}},
+		"lowered, nobody is thrown out": {"", []step{{2, 0, 0}, {1, 5, 6}}, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Access, "b", 2, 1, 2, 3, ""),
+			op(leasetest.Confirm, "a", 1, 1, 7, 8, ""), op(leasetest.Confirm, "b", 2, 1, 7, 8, ""),
+		}},
+		"lowered, and somebody new": {leasetest.RuleQuantity, []step{{2, 0, 0}, {1, 5, 6}}, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Access, "b", 2, 1, 6.5, 7, ""),
+		}},
+		"renewed late": {leasetest.RuleRevived, one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Confirm, "a", 1, 1, 11.5, 12, ""),
+		}},
+		"renewed late after a takeover": {"", one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Claim, "", 0, 0, 9, 9.5, ""),
+			op(leasetest.Confirm, "a", 1, 1, 11.5, 12, ""),
+		}},
+		"refused in time": {leasetest.RuleDropped, one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Confirm, "a", 0, 0, 8, 9, license.CodeHandleExpired),
+		}},
+		"refused after a removal": {"", one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Remove, "a", 0, 0, 7, 8, ""),
+			op(leasetest.Confirm, "a", 0, 0, 8, 9, license.CodeHandleRemoved),
+		}},
+		"an n twice": {leasetest.RuleN, one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Release, "a", 0, 0, 2, 3, ""),
+			op(leasetest.Access, "b", 1, 1, 4, 5, ""),
+		}},
+		"an n going down": {leasetest.RuleN, one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 2, 0, 1, ""), op(leasetest.Release, "a", 0, 0, 2, 3, ""),
+			op(leasetest.Access, "b", 1, 1, 4, 5, ""),
+		}},
+		"a repeat with another seat": {leasetest.RuleAnswer, []step{{2, 0, 0}}, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Access, "a", 2, 1, 2, 3, ""),
+		}},
+		"refused with all taken": {"", one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Access, "b", 0, 0, 2, 3, license.CodeNoFreeSeat),
+		}},
+		"refused with a seat free": {leasetest.RuleRefused, one, []leasetest.Op{
+			op(leasetest.Access, "a", 1, 1, 0, 1, ""), op(leasetest.Release, "a", 0, 0, 1, 1.5, ""),
+			op(leasetest.Access, "b", 0, 0, 2, 3, license.CodeNoFreeSeat),
+		}},
+		"refused while one may be held": {"", one, []leasetest.Op{
+			op(leasetest.Access, "a", 0, 0, 0, 1, license.CodeUnavailable),
+			op(leasetest.Access, "b", 0, 0, 2, 3, license.CodeNoFreeSeat),
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h leasetest.History
+			h.Margin = 2 * time.Second
+			for _, q := range c.in {
+				h.SetQuantity(pool, q.quantity, at(q.start), at(q.end))
+			}
+			for _, o := range c.ops {
+				h.Record(o)
+			}
+			found := h.Check()
+			if c.rule == "" && len(found) > 0 {
+				t.Fatalf("found %v", found)
+			}
+			if c.rule != "" && (len(found) == 0 || found[0].Rule != c.rule) {
+				t.Fatalf("found %v, want %q", found, c.rule)
+			}
+		})
+	}
+}
