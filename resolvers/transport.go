@@ -49,6 +49,10 @@ func answerType(r *http.Request) string {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r = r.WithContext(graphql.StartOperationTrace(r.Context()))
 	if r.Header.Get("Upgrade") != "" {
+		if status, err := h.refuseUpgrade(r); err != nil {
+			h.refuse(w, r, typeJSON, status, err)
+			return
+		}
 		h.socket.Do(w, r, h.exec)
 		return
 	}
@@ -104,15 +108,14 @@ func requestStatus(as string) int {
 func decode(r *http.Request) (*graphql.RawParams, int, *license.Error) {
 	start := graphql.Now()
 	params := &graphql.RawParams{Headers: r.Header}
-	var err *license.Error
-	status := http.StatusBadRequest
+	status, err := http.StatusBadRequest, (*license.Error)(nil)
 	if r.Method == http.MethodGet {
 		err = decodeQuery(r, params)
 	} else {
 		status, err = decodeBody(r, params)
 	}
 	if err == nil && params.Query == "" {
-		err = license.Errorf(license.CodeInvalidInput, "send the GraphQL document as `query`", "`query` is missing")
+		status, err = http.StatusBadRequest, license.Errorf(license.CodeInvalidInput, "send the GraphQL document as `query`", "`query` is missing")
 	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 	return params, status, err

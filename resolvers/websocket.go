@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +39,7 @@ const closeUnauthorized = 4401
 func newSocket(cfg Config) transport.Websocket {
 	most := int64(mostBody)
 	return transport.Websocket{
-		Implementation:   upgrader{origins: cfg.TrustedOrigins},
+		Implementation:   upgrader{},
 		InitTimeout:      cfg.InitTimeout,
 		PingPongInterval: cfg.Ping,
 		PayloadReadLimit: &most,
@@ -95,18 +95,18 @@ func (streams) InterceptOperation(ctx context.Context, next graphql.OperationHan
 	return next(ctx)
 }
 
-// upgrader accepts WebSockets from our own pages, trusted origins and programs.
-type upgrader struct{ origins []string }
-
-func (u upgrader) Accept(w http.ResponseWriter, r *http.Request, _ transport.WebsocketAcceptOptions) (transport.WebsocketConn, error) {
+// refuseUpgrade says why a request can't become a WebSocket, if so.
+func (h *Handler) refuseUpgrade(r *http.Request) (status int, err *license.Error) {
 	if !slices.ContainsFunc(r.Header.Values("Sec-Websocket-Protocol"), offers) {
-		return nil, errors.New("no common subprotocol")
+		return http.StatusBadRequest, license.Errorf(license.CodeInvalidInput,
+			"offer "+subprotocol, "none of the offered WebSocket subprotocols is spoken here")
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, OriginPatterns: u.origins})
-	if err != nil {
-		return nil, err
+	origin := r.Header.Get("Origin")
+	if u, err := url.Parse(origin); origin != "" && (err != nil || u.Host != r.Host) && !slices.Contains(h.cfg.TrustedOrigins, origin) {
+		return http.StatusForbidden, license.Errorf(license.CodeForbidden,
+			"open the dashboard at this server's own address", "the request comes from another site's page")
 	}
-	return &socketConn{conn: conn, ctx: r.Context(), closing: make(chan struct{})}, nil
+	return 0, nil
 }
 
 func offers(header string) bool {
@@ -116,6 +116,19 @@ func offers(header string) bool {
 		}
 	}
 	return false
+}
+
+// upgrader accepts WebSockets that refuseUpgrade lets pass.
+type upgrader struct{}
+
+func (upgrader) Accept(w http.ResponseWriter, r *http.Request, _ transport.WebsocketAcceptOptions) (transport.WebsocketConn, error) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{subprotocol}, InsecureSkipVerify: true, // the origin was checked
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &socketConn{conn: conn, ctx: r.Context(), closing: make(chan struct{})}, nil
 }
 
 // socketConn is one WebSocket. A message that the peer doesn't accept in time

@@ -31,6 +31,7 @@ type world struct {
 	handler  http.Handler
 	log      *strings.Builder
 	now      time.Time
+	orders   map[string]int // by vendor
 }
 
 // noJobs is a queue that nobody works on: what is tested here ends there.
@@ -49,7 +50,7 @@ func newWorld(t testing.TB, change ...func(*resolvers.Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: st, bus: event.NewLocal(), log: &strings.Builder{}, now: time.Now().UTC().Truncate(time.Microsecond)}
+	w := &world{t: t, store: st, bus: event.NewLocal(), log: &strings.Builder{}, orders: map[string]int{}, now: time.Now().UTC().Truncate(time.Microsecond)}
 	logger := slog.New(slog.NewTextHandler(&lockedWriter{w: w.log}, nil))
 	w.platform, err = platform.New(platform.Config{Store: st, Bus: w.bus, Keys: keys, Jobs: noJobs{}, Logger: logger})
 	if err != nil {
@@ -153,6 +154,8 @@ func (w *world) seedVendor(ctx context.Context, tx *store.Tx, vendor, customer, 
 		customerID = &customer
 	}
 	group := "tmr_1" + suffix
+	w.orders[vendor]++
+	number := w.orders[vendor]
 	seven := 7
 	view := view20(firm, virtual)
 	steps := []func() error{
@@ -176,7 +179,7 @@ func (w *world) seedVendor(ctx context.Context, tx *store.Tx, vendor, customer, 
 		},
 		func() error {
 			return tx.Order.Create().SetID("ord_0" + suffix).SetVendorID(vendor).SetNillableCustomerID(customerID).SetItemID("itm_1" + suffix).
-				SetTmrGroupID(group).SetNumber(1).SetQuantity(20).SetCreatedAt(w.now).Exec(ctx)
+				SetTmrGroupID(group).SetNumber(number).SetQuantity(20).SetCreatedAt(w.now).Exec(ctx)
 		},
 		func() error {
 			return tx.Rollout.Create().SetID("rol_0" + suffix).SetVendorID(vendor).SetNillableCustomerID(customerID).SetTmrGroupID(group).
@@ -246,7 +249,8 @@ func view20(firm int, virtual string) property.GroupView {
 func groupView(firm int, virtual string, ids [3]int, inForce int) property.GroupView {
 	serials := []string{"130-1874829", "130-27845973", "130-3879234"}
 	if virtual != "131-4837572" {
-		serials = []string{"130-91", "130-92", "130-93"}
+		n := virtual[len("131-"):]
+		serials = []string{"130-1" + n, "130-2" + n, "130-3" + n}
 	}
 	quantity := map[int]int{7: 20, 8: 30}
 	v := property.GroupView{Quantity: quantity[inForce], TmrID: &inForce}

@@ -1,0 +1,71 @@
+package resolvers_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// How many statements a list takes depends on what is asked for, not on how
+// many rows there are.
+func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
+	queries := map[string]string{
+		"firms":       `{ firms(first: 20) { totalCount edges { node { name products(first: 20) { totalCount edges { node { reference items(first: 20) { edges { node { name } } } } } } } } } }`,
+		"products":    `{ products(first: 100) { totalCount edges { node { reference publicKey firm { name code } } } } }`,
+		"items":       `{ items(first: 100) { totalCount edges { node { featureMap product { reference firm { code } } } } } }`,
+		"containers":  `{ containers(first: 100) { totalCount edges { node { serial updateCounter tmrGroup { name orderedQuantity servers { name } } } } } }`,
+		"allocations": `{ allocations(first: 100, active: true) { totalCount edges { node { mode product { reference } container { serial updateCounter tmrGroup { health } } } } } }`,
+		"tmrGroups":   `{ tmrGroups(first: 50) { totalCount edges { node { status health linked orderedQuantity customer { name } servers { role } rollout { state } virtualContainer { serial } rollouts(first: 2) { edges { node { number } } } } } } }`,
+		"rollouts":    `{ rollouts(first: 100) { totalCount edges { node { state tmrGroup { name rollout { number } } } } } }`,
+		"orders":      `{ orders(first: 100) { totalCount edges { node { rolledOut item { product { reference } } tmrGroup { name orderedQuantity } } } } }`,
+		"members":     `{ members(first: 100) { totalCount edges { node { email } } } }`,
+	}
+	w := newWorld(t)
+	var statements atomic.Int64
+	w.store.Client().Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+		return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+			statements.Add(1)
+			return next.Query(ctx, q)
+		})
+	}))
+	count := func(name string) int64 {
+		t.Helper()
+		statements.Store(0)
+		if body := ask(w.serve("owner"), request{Query: queries[name]}).Body.String(); strings.Contains(body, `"errors"`) {
+			t.Fatalf("%s: %s", name, body)
+		}
+		return statements.Load()
+	}
+	few := map[string]int64{}
+	for name := range queries {
+		few[name] = count(name)
+		if few[name] == 0 {
+			t.Fatalf("%s: nothing was counted", name)
+		}
+	}
+	port := "org_port"
+	w.change("", "", func(tx *store.Tx) error {
+		for i := range 12 {
+			suffix := fmt.Sprintf("_%02d", i)
+			if err := w.seedVendor(w.system(), tx, "org_charts", port, suffix, 6001000+i, fmt.Sprintf("131-5%02d", i)); err != nil {
+				return err
+			}
+			if err := tx.Member.Create().SetOrganizationID("org_charts").SetEmail(suffix + "@example.com").SetName("x").
+				SetRole(property.RoleViewer).SetPasswordHash("-").Exec(w.system()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for name := range queries {
+		if many := count(name); many != few[name] {
+			t.Errorf("%s: %d statements for few rows, %d for many", name, few[name], many)
+		}
+	}
+}
