@@ -59,3 +59,26 @@ export async function signIn(
   await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
   await page.getByRole("button", { name: "Sign in" }).click();
 }
+
+/** Notes backend cells, status and quantity at each change of the status line. */
+export async function record(page: Page): Promise<() => Promise<string[]>> {
+  await page.evaluate(() => {
+    const text = (id: string) => document.querySelector(`[data-testid="${id}"]`)?.textContent;
+    const read = () =>
+      [1, 2, 3]
+        .map((n) => text(`backend-${n}-cell`))
+        .concat(text("tmr-status") ?? "", text("tmr-quantity") ?? "")
+        .join(" | ");
+    const seen = [read()];
+    const status = document.querySelector('[data-testid="tmr-status"]');
+    if (status) {
+      new MutationObserver(() => seen.push(read())).observe(status, {
+        characterData: true,
+        childList: true,
+        subtree: true,
+      });
+    }
+    Object.assign(window, { seen });
+  });
+  return () => page.evaluate(() => (window as unknown as { seen: string[] }).seen);
+}

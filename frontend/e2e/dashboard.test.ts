@@ -1,7 +1,7 @@
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launch, type Mock, mock, signIn, turn, type Visit, visit } from "./browser";
+import { launch, type Mock, mock, record, signIn, turn, type Visit, visit } from "./browser";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -19,29 +19,6 @@ async function withMock(
   } finally {
     await running.stop();
   }
-}
-
-/** Notes backend cells, status and quantity at each change of the status line. */
-async function record(page: Page): Promise<() => Promise<string[]>> {
-  await page.evaluate(() => {
-    const text = (id: string) => document.querySelector(`[data-testid="${id}"]`)?.textContent;
-    const read = () =>
-      [1, 2, 3]
-        .map((n) => text(`backend-${n}-cell`))
-        .concat(text("tmr-status") ?? "", text("tmr-quantity") ?? "")
-        .join(" | ");
-    const seen = [read()];
-    const status = document.querySelector('[data-testid="tmr-status"]');
-    if (status) {
-      new MutationObserver(() => seen.push(read())).observe(status, {
-        characterData: true,
-        childList: true,
-        subtree: true,
-      });
-    }
-    Object.assign(window, { seen });
-  });
-  return () => page.evaluate(() => (window as unknown as { seen: string[] }).seen);
 }
 
 const STAGES = [
