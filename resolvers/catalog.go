@@ -12,7 +12,6 @@ import (
 	"strconv"
 
 	"entgo.io/contrib/entgql"
-
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 )

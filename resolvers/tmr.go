@@ -10,7 +10,6 @@ import (
 	"errors"
 
 	"entgo.io/contrib/entgql"
-
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
