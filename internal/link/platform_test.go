@@ -36,6 +36,7 @@ type platform struct {
 	order   []string // of the reports
 	pulls   int
 	views   map[uint64][]uint64 // versions by epoch
+	newest  string              // name in the newest view
 	events  []uint64            // positions
 	pushes  []*quoratev1.PushRequest
 	// fault is asked before (done false) and after a call took effect.
@@ -170,10 +171,15 @@ func (p *platform) Push(_ context.Context, req *connect.Request[quoratev1.PushRe
 	p.pushes = append(p.pushes, req.Msg)
 	epoch := req.Msg.GetEpoch()
 	for _, v := range req.Msg.GetViews() {
-		if have := p.views[epoch]; len(have) > 0 && v.GetVersion() <= have[len(have)-1] {
-			continue // has it
+		if have := p.views[epoch]; len(have) > 0 {
+			if last := have[len(have)-1]; v.GetVersion() <= last {
+				continue // has it
+			} else if v.GetVersion() != last+1 {
+				break // a gap is not taken
+			}
 		}
 		p.views[epoch] = append(p.views[epoch], v.GetVersion())
+		p.newest = v.GetLicenses()[0].GetName()
 	}
 	for _, e := range req.Msg.GetEvents() {
 		if n := len(p.events); n > 0 && e.GetPosition() <= p.events[n-1] {
@@ -233,6 +239,12 @@ func (p *platform) viewsOf(epoch uint64) []uint64 {
 	return slices.Clone(p.views[epoch])
 }
 
+func (p *platform) newestView() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.newest
+}
+
 func (p *platform) allEvents() []uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -279,7 +291,14 @@ func (h *history) event() {
 func (h *history) View() license.View {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return license.View{Version: h.version}
+	return viewOf(h.version)
+}
+
+// viewOf makes a view that carries its version in a name, too.
+func viewOf(version uint64) license.View {
+	return license.View{Version: version, Licenses: []license.Viewed{{
+		License: license.License{Product: product, Name: fmt.Sprint("view ", version)},
+	}}}
 }
 
 func (h *history) Views(ctx context.Context, after uint64, most int) ([]license.View, error) {
@@ -292,7 +311,7 @@ func (h *history) Views(ctx context.Context, after uint64, most int) ([]license.
 		}
 		var views []license.View
 		for v := after + 1; v <= version && len(views) < most; v++ {
-			views = append(views, license.View{Version: v})
+			views = append(views, viewOf(v))
 		}
 		if len(views) > 0 {
 			return views, nil

@@ -28,11 +28,20 @@ type term struct {
 	epoch   uint64
 	// start is the version before the first view that belongs to the term.
 	start uint64
+	// shift is how many views were lost in this term. The platform takes only
+	// consecutive versions, so later ones go up with numbers that much lower.
+	shift uint64
 }
 
-func (a *Agent) term() term {
+// batch is views in order, and the shift under which they go up.
+type batch struct {
+	views []license.View
+	shift uint64
+}
+
+func (a *Agent) term() *term {
 	leading, epoch := a.conf.Leading()
-	t := term{leading: leading}
+	t := &term{leading: leading}
 	if leading {
 		t.epoch = epoch
 		if a.conf.Views != nil {
@@ -42,7 +51,7 @@ func (a *Agent) term() term {
 	return t
 }
 
-func (a *Agent) over(t term) bool {
+func (a *Agent) over(t *term) bool {
 	leading, epoch := a.conf.Leading()
 	return leading != t.leading || (leading && epoch != t.epoch)
 }
@@ -68,7 +77,7 @@ func (a *Agent) push(ctx context.Context) {
 // with the term, or when the platform turns out to be somewhere else.
 type session struct {
 	agent   *Agent
-	term    term
+	term    *term
 	trouble *trouble
 
 	// What isn't confirmed yet, and up to where the platform must be when it
@@ -91,13 +100,14 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	views, events := make(chan []license.View), make(chan []lease.Event)
+	views, events := make(chan batch), make(chan []lease.Event)
+	shift := s.term.shift
 	if s.term.leading && s.agent.conf.Views != nil {
 		after := s.term.start
-		if v := at.GetViewVersion(); v > after {
-			after = v
+		if v := at.GetViewVersion(); v != 0 {
+			after = v + shift
 		}
-		readers.Go(func() { s.agent.readViews(ctx, after, views) })
+		readers.Go(func() { s.agent.readViews(ctx, after, shift, views) })
 	}
 	if s.term.leading && s.agent.conf.Events != nil {
 		readers.Go(func() { s.agent.readEvents(ctx, at.GetEventPosition(), events) })
@@ -108,8 +118,10 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 	defer look.Stop()
 	for {
 		select {
-		case vs := <-views:
-			for _, v := range vs {
+		case b := <-views:
+			shift = b.shift
+			for _, v := range b.views {
+				v.Version -= shift
 				s.views = append(s.views, rpc.ViewProto(v, time.Now()))
 				s.viewTo = v.Version
 			}
@@ -135,6 +147,7 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 			return false // for instance restored from a backup
 		}
 		s.views, s.events = nil, nil
+		s.term.shift = shift
 	}
 }
 
@@ -174,13 +187,14 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 
 // readViews hands over views in order. Where some are kept no more it says so
 // in the log and goes on from the present one.
-func (a *Agent) readViews(ctx context.Context, after uint64, out chan<- []license.View) {
+func (a *Agent) readViews(ctx context.Context, after, shift uint64, out chan<- batch) {
 	for ctx.Err() == nil {
 		views, err := a.conf.Views.Views(ctx, after, mostPushViews)
 		if err != nil {
-			now := a.conf.Views.View().Version
-			a.conf.Logger.Error("views were lost before the platform had them", "after", after, "next", now, "error", err.Error())
-			after = now - 1
+			next := a.conf.Views.View().Version
+			a.conf.Logger.Error("views were lost before the platform had them", "after", after, "next", next, "error", err.Error())
+			shift += next - 1 - after
+			after = next - 1
 			continue
 		}
 		if len(views) == 0 {
@@ -188,7 +202,7 @@ func (a *Agent) readViews(ctx context.Context, after uint64, out chan<- []licens
 		}
 		views = fit(views)
 		select {
-		case out <- views:
+		case out <- batch{views, shift}:
 			after = views[len(views)-1].Version
 		case <-ctx.Done():
 		}
