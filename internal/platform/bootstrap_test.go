@@ -1,0 +1,177 @@
+package platform_test
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"testing"
+
+	"github.com/quorate/quorate/ent/platformkey"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+)
+
+func TestBootstrap(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		again, err := l.Bootstrap(t.Context(), firstSpec())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !again.Root.Equal(l.first.Root) || again.Owner.ID != l.first.Owner.ID || again.Organization.ID != l.first.Organization.ID ||
+			again.Password != "" {
+			t.Errorf("the second time: %+v", again)
+		}
+		if root, err := l.RootKey(t.Context()); err != nil || !root.Equal(l.first.Root) || len(root) != ed25519.PublicKeySize {
+			t.Errorf("root key %x, %v", root, err)
+		}
+		if n := l.audited("platform.bootstrap"); n != 1 {
+			t.Errorf("%d audit entries", n)
+		}
+		// A second owner without a password gets one, once.
+		second := firstSpec()
+		second.Email, second.Password = "second@example.com", ""
+		made, err := l.Bootstrap(t.Context(), second)
+		if err != nil || made.Password == "" {
+			t.Fatalf("no password was made: %v", err)
+		}
+		if _, err := l.SignIn(t.Context(), "second@example.com", made.Password); err != nil {
+			t.Error(err)
+		}
+		for what, change := range map[string]func(*platform.BootstrapSpec){
+			"no address":     func(s *platform.BootstrapSpec) { s.Email = "nobody" },
+			"no name":        func(s *platform.BootstrapSpec) { s.Organization = "" },
+			"short password": func(s *platform.BootstrapSpec) { s.Email, s.Password = "third@example.com", "short" },
+		} {
+			s := firstSpec()
+			change(&s)
+			_, err := l.Bootstrap(t.Context(), s)
+			wantCode(t, what, err, license.CodeInvalidInput)
+		}
+	})
+}
+
+// TestKeysAreSealed: neither the database nor another master key gives a
+// private key away, and nothing is made anew in its place.
+func TestKeysAreSealed(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		l.provision()
+		other, _, _ := newPlatform(t, l.Store(), 2)
+		_, err := other.RootKey(t.Context())
+		wantCode(t, "root key", err, license.CodeKeyRefused)
+		_, err = other.Bootstrap(t.Context(), firstSpec())
+		wantCode(t, "bootstrap", err, license.CodeKeyRefused)
+		_, err = other.Provision(l.vendor(), l.spec())
+		wantCode(t, "provision", err, license.CodeKeyRefused)
+		if n := l.Store().Client().PlatformKey.Query().Where(platformkey.Name("root")).CountX(l.system()); n != 1 {
+			t.Errorf("%d root keys", n)
+		}
+	})
+}
+
+func TestMasterKey(t *testing.T) {
+	path := t.TempDir() + "/master.key"
+	if _, err := platform.LoadMasterKey(path); err == nil {
+		t.Error("loaded from nothing")
+	}
+	a, err := platform.LoadOrCreateMasterKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := platform.LoadOrCreateMasterKey(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := []byte("the firm's key")
+	sealed, err := a.Seal(t.Context(), "firm:1", secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(sealed, secret) {
+		t.Error("sealed is not secret")
+	}
+	if got, err := b.Open(t.Context(), "firm:1", sealed); err != nil || !bytes.Equal(got, secret) {
+		t.Errorf("%q, %v", got, err)
+	}
+	_, err = b.Open(t.Context(), "firm:2", sealed)
+	wantCode(t, "another purpose", err, license.CodeKeyRefused)
+	for i := range sealed {
+		bad := bytes.Clone(sealed)
+		bad[i] ^= 1
+		_, err := b.Open(t.Context(), "firm:1", bad)
+		wantCode(t, "a flipped bit", err, license.CodeKeyRefused)
+	}
+	for n := range sealed {
+		_, err := b.Open(t.Context(), "firm:1", sealed[:n])
+		wantCode(t, "cut off", err, license.CodeKeyRefused)
+	}
+	_, err = platform.ParseMasterKey("AAAA")
+	wantCode(t, "a short key", err, license.CodeInvalidInput)
+	_, err = platform.ParseMasterKey("!")
+	wantCode(t, "no Base64", err, license.CodeInvalidInput)
+}
+
+func TestSignIn(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		if l.owner.Organization != l.first.Organization.ID || l.owner.Role != auth.Owner || l.owner.Kind != auth.KindMember {
+			t.Errorf("signed in as %+v", l.owner)
+		}
+		_, err := l.SignIn(t.Context(), "owner@example.com", "wrong")
+		_, unknown := l.SignIn(t.Context(), "nobody@example.com", password)
+		wantCode(t, "wrong password", err, license.CodeUnauthenticated)
+		if unknown == nil || unknown.Error() != err.Error() {
+			t.Errorf("an unknown member is told apart: %v, %v", unknown, err)
+		}
+		if _, err := l.SignIn(t.Context(), "OWNER@example.com", password); err != nil {
+			t.Errorf("address in capitals: %v", err)
+		}
+		for range 10 {
+			_, err = l.SignIn(t.Context(), "owner@example.com", "wrong")
+		}
+		wantCode(t, "guessing", err, license.CodeThrottled)
+		_, err = l.SignIn(t.Context(), "owner@example.com", password)
+		wantCode(t, "the right one while throttled", err, license.CodeThrottled)
+
+		p, err := l.MemberPrincipal(t.Context(), l.owner.ID)
+		if err != nil || p != l.owner {
+			t.Errorf("%+v, %v", p, err)
+		}
+		l.Store().Client().Member.DeleteOneID(l.owner.ID).ExecX(l.system())
+		_, err = l.MemberPrincipal(t.Context(), l.owner.ID)
+		wantCode(t, "a removed member", err, license.CodeUnauthenticated)
+	})
+}
+
+func TestTokens(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		row, token, err := l.CreateToken(l.vendor(), "erp", "OPERATOR")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := l.Authenticate(t.Context(), token)
+		if err != nil || p.ID != row.ID || p.Role != auth.Operator || p.Organization != l.owner.Organization || p.Kind != auth.KindToken {
+			t.Errorf("%+v, %v", p, err)
+		}
+		if used := l.Store().Client().ApiToken.GetX(l.system(), row.ID); used.LastUsedAt == nil || bytes.Contains(used.Hash, []byte(token)) {
+			t.Error("its use is not recorded, or the token is stored")
+		}
+		for what, bad := range map[string]string{"empty": "", "cut": token[:len(token)-1], "changed": token[:len(token)-2] + "xx", "kind": "qrl_" + token[4:]} {
+			_, err := l.Authenticate(t.Context(), bad)
+			wantCode(t, what, err, license.CodeUnauthenticated)
+		}
+		_, err = l.AuthenticateLink(t.Context(), token)
+		wantCode(t, "as a link token", err, license.CodeUnauthenticated)
+		_, _, err = l.CreateToken(l.with(auth.Operator), "x", "VIEWER")
+		wantCode(t, "an operator", err, license.CodeForbidden)
+		_, _, err = l.CreateToken(l.with(auth.Administrator), "x", "OWNER")
+		wantCode(t, "an administrator for more than himself", err, license.CodeForbidden)
+		_, _, err = l.CreateToken(l.vendor(), "", "VIEWER")
+		wantCode(t, "no name", err, license.CodeInvalidInput)
+		_, _, err = l.CreateToken(l.vendor(), "x", "GOD")
+		wantCode(t, "no role", err, license.CodeInvalidInput)
+		_, _, err = l.CreateToken(t.Context(), "x", "VIEWER")
+		wantCode(t, "nobody", err, license.CodeUnauthenticated)
+		if n := l.audited("token.create"); n != 1 {
+			t.Errorf("%d audit entries", n)
+		}
+	})
+}
