@@ -15,7 +15,7 @@ import (
 )
 
 // presenter turns errors into what GraphQL clients see, once for all. It never
-// shows an error without a code: such a one is logged, with the request's id,
+// shows an error without a code: such a one is logged, with the request's context,
 // and shown as INTERNAL.
 type presenter struct {
 	log       *slog.Logger
@@ -34,7 +34,7 @@ func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	public := known(err)
 	if public == nil {
 		public = license.Public(err)
-		p.log.ErrorContext(ctx, "graphql", "id", p.id(ctx), "path", out.Path.String(), "err", err)
+		p.log.ErrorContext(ctx, "graphql", "path", out.Path.String(), "err", err)
 	}
 	fill(out, public)
 	return p.stamp(ctx, out)
@@ -127,6 +127,6 @@ func (p presenter) recovered(ctx context.Context, r any) error {
 	if fc := graphql.GetFieldContext(ctx); fc != nil {
 		path = fc.Path().String()
 	}
-	p.log.ErrorContext(ctx, "graphql panic", "id", p.id(ctx), "path", path, "panic", r, "stack", string(debug.Stack()))
+	p.log.ErrorContext(ctx, "graphql panic", "path", path, "panic", r, "stack", string(debug.Stack()))
 	return fmt.Errorf("panic: %v", r)
 }

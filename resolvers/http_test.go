@@ -1,15 +1,16 @@
 package resolvers_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/resolvers"
 )
@@ -110,13 +111,17 @@ func TestGraphQLOverHTTP(t *testing.T) {
 // What goes wrong inside is logged with the request's id, and not shown.
 func TestInternalErrorsAreHidden(t *testing.T) {
 	w := newWorld(t, func(c *resolvers.Config) {
-		c.RequestID = func(context.Context) string { return "r-17" }
+		c.RequestID = httpd.RequestID
+		c.Logger = slog.New(httpd.LogHandler(c.Logger.Handler()))
 	})
+	server, err := httpd.New(httpd.Config{GraphQL: w.serve("owner")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := w.store.Close(); err != nil { // every statement fails from now on
 		t.Fatal(err)
 	}
-	rec := ask(w.serve("owner"), request{Query: `{ firms { totalCount } }`})
-	body := rec.Body.String()
+	body := ask(server.Handler(), request{Query: `{ firms { totalCount } }`}, "X-Request-Id", "r-17").Body.String()
 	if !strings.Contains(body, `"code":"INTERNAL"`) || !strings.Contains(body, `"requestId":"r-17"`) {
 		t.Errorf("answer: %s", body)
 	}

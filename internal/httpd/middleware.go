@@ -26,8 +26,13 @@ func RequestID(ctx context.Context) string {
 }
 
 // LogHandler adds the request id to every record that is logged with a
-// request's context.
-func LogHandler(h slog.Handler) slog.Handler { return logHandler{h} }
+// request's context. Wrapping twice is the same as once.
+func LogHandler(h slog.Handler) slog.Handler {
+	if _, ok := h.(logHandler); ok {
+		return h
+	}
+	return logHandler{h}
+}
 
 type logHandler struct{ slog.Handler }
 
@@ -86,7 +91,6 @@ func (s *Server) observe(next http.Handler) http.Handler {
 				level = slog.LevelDebug
 			}
 			s.log.LogAttrs(r.Context(), level, "request",
-				slog.String("id", RequestID(r.Context())),
 				slog.String("method", r.Method),
 				slog.String("path", r.URL.Path),
 				slog.Int("status", rec.status()),
@@ -125,8 +129,7 @@ func (s *Server) recover(next http.Handler) http.Handler {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			s.log.ErrorContext(r.Context(), "panic",
-				"id", RequestID(r.Context()), "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			s.log.ErrorContext(r.Context(), "panic", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 			if rec, ok := w.(*recorder); ok && rec.code != 0 {
 				panic(http.ErrAbortHandler) // half an answer is out: break it off visibly
 			}

@@ -99,7 +99,7 @@ func (s signIn) session(w http.ResponseWriter, r *http.Request) {
 
 func (s signIn) fail(w http.ResponseWriter, r *http.Request, what string, err error) {
 	if license.CodeOf(err) == license.CodeInternal {
-		s.log.ErrorContext(r.Context(), what, "id", RequestID(r.Context()), "err", err)
+		s.log.ErrorContext(r.Context(), what, "err", err)
 	}
 	writeError(w, err)
 }
