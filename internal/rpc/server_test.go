@@ -167,28 +167,28 @@ func TestPlainHTTP(t *testing.T) {
 }
 
 func TestErrorsAcrossTheNetwork(t *testing.T) {
-	call := func(s *service, n int) (error, string) {
+	call := func(s *service, n int) (string, error) {
 		r := serve(t, s, nil)
 		_, err := backendClient(t, r.url, rpc.ClientConfig{}).
 			Stage(t.Context(), connect.NewRequest(&quoratev1.StageRequest{Update: make([]byte, n)}))
 		if serr := r.stop(); serr != nil {
 			t.Error(serr)
 		}
-		return err, r.log.String()
+		return r.log.String(), err
 	}
-	err, _ := call(&service{fail: license.Errorf(license.CodeUpdateGap, "install 3 first", "update 4 comes too early")}, 0)
+	_, err := call(&service{fail: license.Errorf(license.CodeUpdateGap, "install 3 first", "update 4 comes too early")}, 0)
 	if !errors.Is(err, &license.Error{Code: license.CodeUpdateGap}) || err.Error() != "update 4 comes too early: install 3 first" {
 		t.Errorf("got %v", err)
 	}
-	err, log := call(&service{fail: fmt.Errorf("open /secret/file: denied")}, 0)
+	log, err := call(&service{fail: fmt.Errorf("open /secret/file: denied")}, 0)
 	if license.CodeOf(err) != license.CodeInternal || strings.Contains(err.Error(), "secret") || !strings.Contains(log, "/secret/file") {
 		t.Errorf("got %v, logged %s", err, log)
 	}
-	err, log = call(&service{}, 0)
+	log, err = call(&service{}, 0)
 	if license.CodeOf(err) != license.CodeInternal || strings.Contains(err.Error(), "panic") || !strings.Contains(log, "asked to panic") {
 		t.Errorf("got %v, logged %s", err, log)
 	}
-	err, _ = call(&service{}, rpc.MostMessage+1)
+	_, err = call(&service{}, rpc.MostMessage+1)
 	if license.CodeOf(err) != license.CodeTooLarge {
 		t.Errorf("a message too large: %v", err)
 	}

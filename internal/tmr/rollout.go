@@ -5,10 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -74,16 +74,30 @@ func (g *Group) each(ctx context.Context, positions []int, f func(context.Contex
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	all, ctx := errgroup.WithContext(ctx)
-	for _, m := range members {
-		all.Go(func() error {
+	var running sync.WaitGroup
+	errs := make([]error, len(members))
+	for i, m := range members {
+		running.Go(func() {
 			if err := f(ctx, m); err != nil {
-				return m.named(err)
+				errs[i] = m.named(err)
+				cancel()
 			}
-			return nil
 		})
 	}
-	return all.Wait()
+	running.Wait()
+	return firstOf(errs)
+}
+
+// firstOf gives the error that the others may only follow from: not one of a
+// call that was given up because another one had failed.
+func firstOf(errs []error) error {
+	var first error
+	for _, err := range errs {
+		if err != nil && (first == nil || errors.Is(first, context.Canceled)) {
+			first = err
+		}
+	}
+	return first
 }
 
 // Collect gives each backend's fingerprint over a nonce. All three must be

@@ -271,3 +271,20 @@ func TestVerify(t *testing.T) {
 		}
 	})
 }
+
+// Of several calls at once the error that is told is the one that made the
+// others stop.
+func TestTheFirstErrorIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		g := l.run()
+		hold := make(chan struct{})
+		l.containers[0].Fault(func(string, bool) error { <-hold; return nil })
+		l.containers[2].Fault(func(string, bool) error {
+			return license.Errorf(license.CodeContainerCorrupt, "x", "told to fail")
+		})
+		if _, err := g.Collect(t.Context(), nonce); license.CodeOf(err) != license.CodeContainerCorrupt || !strings.Contains(err.Error(), "backend 3") {
+			t.Errorf("got %v", err)
+		}
+		close(hold)
+	})
+}
