@@ -1,4 +1,5 @@
-import { Button, Drawer } from "@mantine/core";
+import { Button } from "@mantine/core";
+import { SidePanel } from "../ui/dialog";
 import { moment } from "../ui/time";
 import styles from "./page.module.css";
 import { MODES } from "./search";
@@ -34,7 +35,7 @@ export function Details({
       ]
     : [];
   return (
-    <Drawer opened={a !== null} onClose={onClose} position="right" size={360} title="Allocation">
+    <SidePanel opened={a !== null} onClose={onClose} title="Allocation">
       <dl className={styles["details"]}>
         {entries.map(([name, value]) => (
           <div key={name}>
@@ -48,6 +49,6 @@ export function Details({
           Release…
         </Button>
       )}
-    </Drawer>
+    </SidePanel>
   );
 }

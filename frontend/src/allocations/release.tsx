@@ -1,8 +1,9 @@
-import { Button, Modal, Group as Row } from "@mantine/core";
+import { Button, Group as Row } from "@mantine/core";
 import { useState } from "react";
 import { useMutation } from "urql";
 import { type Failure, failureOf } from "../api/errors";
 import { ReleaseAllocationMutation } from "../api/operations";
+import { Dialog } from "../ui/dialog";
 import { FailureNote } from "../ui/note";
 import type { Allocation } from "./store";
 
@@ -43,7 +44,7 @@ export function ReleaseDialog({
     close();
   };
   return (
-    <Modal
+    <Dialog
       opened={allocation !== null}
       onClose={close}
       title={allocation ? `Release ${allocation.product.name} from ${allocation.user}?` : ""}
@@ -68,6 +69,6 @@ export function ReleaseDialog({
           </Row>
         </div>
       )}
-    </Modal>
+    </Dialog>
   );
 }

@@ -188,9 +188,12 @@ export function AllocationsTable(props: TableProps) {
   const focus = (index: number) => {
     if (index < 0 || index >= rows.length) return;
     virtual.scrollToIndex(index);
-    requestAnimationFrame(() => {
-      box.current?.querySelector<HTMLElement>(`tr[data-index="${index}"] [data-open]`)?.focus();
-    });
+    const name = () =>
+      box.current?.querySelector<HTMLElement>(`tr[data-index="${index}"] [data-open]`);
+    // A row far away is drawn only after the list has scrolled to it.
+    const drawn = name();
+    if (drawn) drawn.focus({ preventScroll: true });
+    else requestAnimationFrame(() => name()?.focus({ preventScroll: true }));
   };
   useKeys({
     j: () => focus(Math.min(at() + 1, rows.length - 1)),

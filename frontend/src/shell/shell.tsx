@@ -1,7 +1,6 @@
 import {
   Burger,
-  Menu,
-  Modal,
+  Popover,
   SegmentedControl,
   Switch,
   UnstyledButton,
@@ -13,6 +12,7 @@ import { signOut } from "../api/session";
 import { LiveSocket, socketURL } from "../live/socket";
 import { SocketContext } from "../live/stream";
 import { toSignIn } from "../signin/target";
+import { Dialog } from "../ui/dialog";
 import { ChevronIcon, Mark } from "../ui/icons";
 import { NotYours } from "./fallback";
 import { KEYS, setSingleKeys, singleKeys, useKeys } from "./keys";
@@ -51,13 +51,23 @@ async function leave() {
 
 function UserMenu({ onHelp }: { onHelp: () => void }) {
   const { viewer } = organizationRoute.useRouteContext();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const [opened, setOpened] = useState(false);
   return (
-    <Menu position="bottom-end" width={240} shadow="md">
-      <Menu.Target>
+    <Popover
+      opened={opened}
+      onChange={setOpened}
+      position="bottom-end"
+      width={240}
+      shadow="md"
+      withinPortal={false}
+      trapFocus
+      returnFocus
+    >
+      <Popover.Target>
         <UnstyledButton
           className={styles["user"]}
           aria-label={`${viewer.name}: account`}
+          onClick={() => setOpened((now) => !now)}
           data-testid="user-menu"
         >
           <span className={styles["userName"]}>{viewer.name}</span>
@@ -66,8 +76,8 @@ function UserMenu({ onHelp }: { onHelp: () => void }) {
           </span>
           <ChevronIcon />
         </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
+      </Popover.Target>
+      <Popover.Dropdown p={0}>
         <div className={styles["who"]}>
           <b>{viewer.name}</b>
           {viewer.email && <span className="soft meta">{viewer.email}</span>}
@@ -75,34 +85,30 @@ function UserMenu({ onHelp }: { onHelp: () => void }) {
             {ROLES[viewer.role]} of {viewer.organization.name}
           </span>
         </div>
-        <Menu.Divider />
-        <div className={styles["schemeItems"]}>
-          {SCHEMES.map((s) => (
-            <Menu.Item
-              key={s.value}
-              closeMenuOnClick={false}
-              onClick={() => setColorScheme(s.value)}
-              rightSection={colorScheme === s.value ? "✓" : undefined}
-            >
-              {s.label}
-              {s.value === "auto" ? " (as the system)" : ""}
-            </Menu.Item>
-          ))}
-          <Menu.Divider />
+        <div className={styles["menuScheme"]}>
+          <SchemeSwitch />
         </div>
-        <Menu.Item onClick={onHelp}>Keyboard</Menu.Item>
-        <Menu.Item onClick={leave} data-testid="sign-out">
+        <UnstyledButton
+          className={styles["item"]}
+          onClick={() => {
+            setOpened(false);
+            onHelp();
+          }}
+        >
+          Keyboard
+        </UnstyledButton>
+        <UnstyledButton className={styles["item"]} onClick={leave} data-testid="sign-out">
           Sign out
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+        </UnstyledButton>
+      </Popover.Dropdown>
+    </Popover>
   );
 }
 
 function KeyboardHelp({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   const [on, setOn] = useState(singleKeys);
   return (
-    <Modal opened={opened} onClose={onClose} title="Keyboard">
+    <Dialog opened={opened} onClose={onClose} title="Keyboard">
       <table className={styles["keys"]}>
         <tbody>
           {KEYS.map(([key, what]) => (
@@ -124,7 +130,7 @@ function KeyboardHelp({ opened, onClose }: { opened: boolean; onClose: () => voi
           setSingleKeys(event.currentTarget.checked);
         }}
       />
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,5 +1,5 @@
 import { zodResolver } from "@hookform/resolvers/zod";
-import { Button, Modal, NativeSelect, Group as Row, TextInput } from "@mantine/core";
+import { Button, NativeSelect, Group as Row, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
 import { useMutation, useQuery } from "urql";
@@ -7,6 +7,7 @@ import * as z from "zod/mini";
 import { type Failure, failureOf } from "../api/errors";
 import { newKey } from "../api/key";
 import { ItemsQuery, OrderMutation } from "../api/operations";
+import { Dialog } from "../ui/dialog";
 import { FailureNote } from "../ui/note";
 import { Wait } from "../ui/wait";
 
@@ -142,8 +143,8 @@ export function OrderDialog({
   onClose: () => void;
 }) {
   return (
-    <Modal opened={opened} onClose={onClose} title={`Order more for ${target.name}`}>
+    <Dialog opened={opened} onClose={onClose} title={`Order more for ${target.name}`}>
       <OrderBody target={target} onDone={onClose} />
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,4 +1,4 @@
-import { createTheme, Modal, Tooltip } from "@mantine/core";
+import { createTheme } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "ink",
@@ -38,10 +38,5 @@ export const theme = createTheme({
   cursorType: "pointer",
   components: {
     Button: { defaultProps: { size: "compact-md", h: 32, px: 14, fz: 13 } },
-    Modal: Modal.extend({
-      defaultProps: { centered: true, transitionProps: { duration: 120 } },
-      styles: { title: { fontSize: 16, lineHeight: "24px", fontWeight: 650 } },
-    }),
-    Tooltip: Tooltip.extend({ defaultProps: { openDelay: 300 } }),
   },
 });
