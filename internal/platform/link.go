@@ -119,7 +119,7 @@ func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading b
 		if err := tx.TmrServer.Update().Where(tmrserver.ID(who.ID)).SetLeading(leading).SetSeenAt(at).Exec(ctx); err != nil {
 			return err
 		}
-		if row.Leading != leading || row.SeenAt == nil {
+		if row.Leading != leading || !heard(row.SeenAt) {
 			p.publish(ctx, tx, event.TmrGroup, who.Group)
 		}
 		return nil

@@ -259,4 +259,3 @@ func viewOf(version uint64, q, id [3]uint32) license.View {
 	v.Version = version
 	return v
 }
-

@@ -1,0 +1,176 @@
+package platform_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/allocation"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/work"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+)
+
+func leaseEvent(position uint64, kind platform.LeaseEventKind, handle string) platform.LeaseEvent {
+	return platform.LeaseEvent{Position: position, Kind: kind, At: time.Unix(1_800_000_000+int64(position), 0), Handle: handle,
+		Product: product, Mode: license.UserLimit, Client: "ws-1", User: "ada", Station: "ws-1", Process: 4711,
+		Application: "chartplot", Seat: 3, N: 9}
+}
+
+func TestLeaseEventsMakeHistory(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		link, id := l.link(made), made.Group.ID
+		seen := l.watch(event.Allocations, made.Virtual.ID)
+		denied := leaseEvent(40, platform.LeaseDenied, "")
+		denied.Reason, denied.At = license.CodeNoFreeSeat, time.Now()
+		removed := leaseEvent(50, platform.LeaseRemoved, "c")
+		removed.By = "Olga"
+		unknown := leaseEvent(60, platform.LeaseGranted, "d")
+		unknown.Product.Code = 99
+		events := []platform.LeaseEvent{
+			leaseEvent(10, platform.LeaseGranted, "a"), leaseEvent(20, platform.LeaseGranted, "b"),
+			leaseEvent(25, platform.LeaseGranted, "e"), leaseEvent(30, platform.LeaseReleased, "a"),
+			denied, removed, unknown, leaseEvent(70, platform.LeaseExpired, "e"),
+		}
+		check := func(what string) {
+			t.Helper()
+			c := l.Store().Client()
+			state := func(handle string) *ent.Allocation {
+				a, err := c.Allocation.Query().Where(allocation.Handle(handle), allocation.ContainerID(made.Virtual.ID)).Only(l.customer(made.Group))
+				if err != nil {
+					t.Fatalf("%s: %s: %v", what, handle, err)
+				}
+				return a
+			}
+			if a := state("a"); a.State != property.AllocationReleased || a.EndedAt == nil || a.Client != "ws-1" || a.User != "ada" ||
+				a.ProcessID != 4711 || a.Seat != 3 || a.N != 9 || a.Licenses != 1 || !a.FirstAccess.Equal(time.Unix(1_800_000_010, 0)) {
+				t.Errorf("%s: %+v", what, a)
+			}
+			if b := state("b"); b.State != property.AllocationActive || b.EndedAt != nil {
+				t.Errorf("%s: %+v", what, b)
+			}
+			if r := state("c"); r.State != property.AllocationRemoved || r.EndedBy != "Olga" {
+				t.Errorf("%s: an end without a beginning: %+v", what, r)
+			}
+			if e := state("e"); e.State != property.AllocationExpired {
+				t.Errorf("%s: %+v", what, e)
+			}
+			if n := c.Allocation.Query().CountX(l.system()); n != 4 {
+				t.Errorf("%s: %d allocations", what, n)
+			}
+			if n := c.Denial.Query().CountX(l.system()); n != 1 {
+				t.Errorf("%s: %d denials", what, n)
+			}
+		}
+		for i := range events { // in pieces, each one with what came before it
+			if p, err := l.ApplyLeaseEvents(link, id, events[:i+1]); err != nil || p != events[i].Position {
+				t.Fatalf("position %d, %v", p, err)
+			}
+		}
+		check("in pieces")
+		wantSignal(t, "events", seen)
+		if p, err := l.ApplyLeaseEvents(link, id, events); err != nil || p != 70 {
+			t.Errorf("position %d, %v", p, err)
+		}
+		check("again")
+		wantQuiet(t, "repeated events", seen)
+		if p, err := l.ApplyLeaseEvents(link, id, nil); err != nil || p != 70 {
+			t.Errorf("position %d, %v", p, err)
+		}
+		if u, err := l.ContainerUsage(l.vendor(), made.Virtual.ID); err != nil || u.Taken != 1 || u.Denials != 1 || u.Total != 0 || u.Free != 0 {
+			t.Errorf("%+v, %v", u, err)
+		}
+		if _, err := l.ApplyView(link, id, push(1, 1, stages()[0])); err != nil {
+			t.Fatal(err)
+		}
+		if u, err := l.ContainerUsage(l.customer(made.Group), made.Virtual.ID); err != nil || u.Total != 20 || u.Free != 19 {
+			t.Errorf("%+v, %v", u, err)
+		}
+		_, err := l.ContainerUsage(l.stranger(), made.Virtual.ID)
+		wantCode(t, "a stranger's figures", err, license.CodeNotFound)
+
+		_, err = l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(90, platform.LeaseGranted, "x"), leaseEvent(80, platform.LeaseGranted, "y")})
+		wantCode(t, "not in order", err, license.CodeInvalidInput)
+		_, err = l.ApplyLeaseEvents(link, id, make([]platform.LeaseEvent, platform.MostLeaseEvents+1))
+		wantCode(t, "too many", err, license.CodeTooLarge)
+		_, err = l.ApplyLeaseEvents(link, "tmr_other", events)
+		wantCode(t, "another group", err, license.CodeForbidden)
+		_, err = l.ApplyLeaseEvents(l.vendor(), id, events)
+		wantCode(t, "a member", err, license.CodeForbidden)
+	})
+}
+
+// TestHostileEvents: what a program says of itself can't stop the stream.
+func TestHostileEvents(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		e := leaseEvent(1, platform.LeaseGranted, "a")
+		e.User, e.Client, e.Application, e.Mode = "a\x00b\xff", strings.Repeat("é", 500), strings.Repeat("x", 10_000), "ANY"
+		odd := leaseEvent(2, "DANCED", "b")
+		long := leaseEvent(3, platform.LeaseGranted, strings.Repeat("h", 201))
+		none := leaseEvent(4, platform.LeaseGranted, "")
+		if p, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{e, odd, long, none}); err != nil || p != 4 {
+			t.Fatalf("position %d, %v", p, err)
+		}
+		a, err := l.Store().Client().Allocation.Query().Only(l.system())
+		if err != nil || a.User != "ab�" || len(a.Client) > 200 || len(a.Application) != 200 || a.Mode != license.UserLimit {
+			t.Errorf("%+v, %v", a, err)
+		}
+	})
+}
+
+func TestReleaseAllocation(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		link, id := l.link(made), made.Group.ID
+		if _, err := l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(1, platform.LeaseGranted, "a")}); err != nil {
+			t.Fatal(err)
+		}
+		a := l.Store().Client().Allocation.Query().OnlyX(l.system())
+		due := l.watch(event.Work, id)
+		for range 2 {
+			got, err := l.ReleaseAllocation(l.customer(made.Group), a.ID)
+			if err != nil || got.State != property.AllocationActive {
+				t.Fatalf("%+v, %v", got, err)
+			}
+		}
+		wantSignal(t, "release", due)
+		w, err := l.Store().Client().Work.Query().Only(l.system())
+		if err != nil || w.Kind != property.WorkRemove || w.TmrGroupID != id || w.State != property.WorkPending {
+			t.Fatalf("%+v, %v", w, err)
+		}
+		if n := l.audited("allocation.release"); n != 1 {
+			t.Errorf("%d audit entries", n)
+		}
+		pulled, err := l.Pull(link, true, 0)
+		if err != nil || len(pulled) != 1 || pulled[0].Handle != "a" || pulled[0].Product != product || pulled[0].By != "Carl Customer" {
+			t.Errorf("%+v, %v", pulled, err)
+		}
+		// One that failed may be asked for again.
+		l.Store().Client().Work.Update().Where(work.ID(w.ID)).SetState(property.WorkFailed).ExecX(l.system())
+		if _, err := l.ReleaseAllocation(l.vendor(), a.ID); err != nil {
+			t.Fatal(err)
+		}
+		if n := l.Store().Client().Work.Query().CountX(l.system()); n != 2 {
+			t.Errorf("%d work items", n)
+		}
+		_, err = l.ReleaseAllocation(l.with(auth.Viewer), a.ID)
+		wantCode(t, "a viewer", err, license.CodeForbidden)
+		_, err = l.ReleaseAllocation(l.stranger(), a.ID)
+		wantCode(t, "a stranger", err, license.CodeNotFound)
+		_, err = l.ReleaseAllocation(l.vendor(), "alc_x")
+		wantCode(t, "none", err, license.CodeNotFound)
+		_, err = l.ReleaseAllocation(t.Context(), a.ID)
+		wantCode(t, "nobody", err, license.CodeUnauthenticated)
+		if _, err := l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(2, platform.LeaseRemoved, "a")}); err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.ReleaseAllocation(l.vendor(), a.ID)
+		wantCode(t, "one that has ended", err, license.CodeConflict)
+	})
+}

@@ -1,0 +1,140 @@
+package platform_test
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/quorate/quorate/ent/order"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+)
+
+func TestOrder(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		seen := l.watch(event.TmrGroup, made.Group.ID)
+		req := platform.OrderRequest{Item: made.Item.ID, Group: made.Group.VirtualSerial, Quantity: 20, IdempotencyKey: "a"}
+		first, err := l.Order(l.vendor(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSignal(t, "order", seen)
+		if first.Number != 1 || first.Quantity != 20 || first.TmrGroupID != made.Group.ID || first.CustomerID == nil || first.RolloutID != nil {
+			t.Errorf("%+v", first)
+		}
+		again, err := l.Order(l.vendor(), req)
+		if err != nil || again.ID != first.ID {
+			t.Errorf("the same key: %+v, %v", again, err)
+		}
+		wantQuiet(t, "repeated order", seen)
+		other := req
+		other.Quantity = 10
+		_, err = l.Order(l.vendor(), other)
+		wantCode(t, "the key for another order", err, license.CodeConflict)
+		other.IdempotencyKey, other.Group = "", made.Group.ID
+		second, err := l.Order(l.with(auth.Operator), other)
+		if err != nil || second.Number != 2 {
+			t.Errorf("%+v, %v", second, err)
+		}
+		if n, err := l.OrderedQuantity(l.vendor(), made.Group.ID); err != nil || n != 30 {
+			t.Errorf("ordered %d, %v", n, err)
+		}
+		if n := l.audited("order"); n != 2 {
+			t.Errorf("%d audit entries", n)
+		}
+		for what, c := range map[string]struct {
+			code   license.Code
+			change func(*platform.OrderRequest)
+		}{
+			"none":          {license.CodeInvalidInput, func(r *platform.OrderRequest) { r.Quantity = 0 }},
+			"less":          {license.CodeInvalidInput, func(r *platform.OrderRequest) { r.Quantity = -1 }},
+			"too many":      {license.CodeInvalidInput, func(r *platform.OrderRequest) { r.Quantity = platform.MostOrdered + 1 }},
+			"long key":      {license.CodeInvalidInput, func(r *platform.OrderRequest) { r.IdempotencyKey = string(make([]byte, 201)) }},
+			"unknown item":  {license.CodeNotFound, func(r *platform.OrderRequest) { r.Item = "itm_x" }},
+			"unknown group": {license.CodeNotFound, func(r *platform.OrderRequest) { r.Group = "131-1" }},
+		} {
+			r := platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1}
+			c.change(&r)
+			_, err := l.Order(l.vendor(), r)
+			wantCode(t, what, err, c.code)
+		}
+		r := platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1}
+		_, err = l.Order(l.with(auth.Viewer), r)
+		wantCode(t, "a viewer", err, license.CodeForbidden)
+		_, err = l.Order(l.link(made), r)
+		wantCode(t, "a server", err, license.CodeForbidden)
+		_, err = l.Order(l.customer(made.Group), r)
+		wantCode(t, "the customer", err, license.CodeForbidden)
+		_, err = l.Order(l.stranger(), r)
+		wantCode(t, "a stranger", err, license.CodeNotFound)
+		_, err = l.Order(t.Context(), r)
+		wantCode(t, "nobody", err, license.CodeUnauthenticated)
+		l.Store().Client().Item.UpdateOneID(made.Item.ID).SetTmr(false).ExecX(l.system())
+		_, err = l.Order(l.vendor(), r)
+		wantCode(t, "an item without TMR", err, license.CodeInvalidInput)
+	})
+}
+
+// TestOrdersAtOnce: numbers have no gap and one key makes one order, however
+// many ask at the same time.
+func TestOrdersAtOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		var all sync.WaitGroup
+		for range 6 {
+			all.Go(func() {
+				for _, key := range []string{"", "same"} {
+					if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1, IdempotencyKey: key}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		numbers := l.Store().Client().Order.Query().Order(order.ByNumber()).Select(order.FieldNumber).IntsX(l.system())
+		if len(numbers) != 7 {
+			t.Fatalf("orders %v", numbers)
+		}
+		for i, n := range numbers {
+			if n != i+1 {
+				t.Errorf("orders %v", numbers)
+			}
+		}
+	})
+}
+
+func TestReads(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		for _, id := range []string{made.Group.ID, made.Item.ID, made.Product.ID, made.Firm.ID, made.Virtual.ID, l.owner.Organization, l.owner.ID} {
+			if n, err := l.Node(l.vendor(), id); err != nil || n == nil {
+				t.Errorf("%s: %v", id, err)
+			}
+			_, err := l.Node(l.link(made), id)
+			wantCode(t, "a server reads", err, license.CodeForbidden)
+		}
+		stranger := l.stranger()
+		for _, id := range []string{made.Group.ID, made.Servers[0].Server.ID, "", "x", "tmr_", "xxx_1"} {
+			_, err := l.Node(stranger, id)
+			wantCode(t, "a stranger reads "+id, err, license.CodeNotFound)
+		}
+		_, err := l.Node(l.vendor(), made.Servers[0].Server.ID) // not in the public API
+		wantCode(t, "an internal row", err, license.CodeNotFound)
+		for _, ref := range []string{made.Group.ID, made.Group.VirtualSerial} {
+			if g, err := l.Group(l.customer(made.Group), ref); err != nil || g.ID != made.Group.ID {
+				t.Errorf("%v", err)
+			}
+			_, err := l.Group(stranger, ref)
+			wantCode(t, "a stranger's group", err, license.CodeNotFound)
+		}
+		for _, ref := range []string{made.Virtual.ID, made.Virtual.Serial} {
+			if c, err := l.Container(l.vendor(), ref); err != nil || c.ID != made.Virtual.ID {
+				t.Errorf("%v", err)
+			}
+			_, err := l.Container(stranger, ref)
+			wantCode(t, "a stranger's container", err, license.CodeNotFound)
+		}
+	})
+}
