@@ -121,7 +121,7 @@ func TestFlippedBytesOfNewContainer(t *testing.T) {
 	update := v.next(t, to, v.plain(20))
 	good, err := os.ReadFile(path)
 	ok(t, err)
-	opened := 0
+	harmless, opened := 0, 0
 	for at, value := range good {
 		// All of the heads, and some of the rest.
 		if at%os.Getpagesize() >= 48 && (value == 0 && at%97 != 0 || at%13 != 0) || testing.Short() && at%7 != 0 {
@@ -130,6 +130,9 @@ func TestFlippedBytesOfNewContainer(t *testing.T) {
 		bad := bytes.Clone(good)
 		bad[at] ^= 1 << (at % 8)
 		if verifyImage(bad) != nil {
+			continue
+		}
+		if harmless++; harmless%4 != 0 {
 			continue
 		}
 		opened++
