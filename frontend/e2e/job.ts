@@ -34,7 +34,9 @@ try {
   await page.getByTestId("allocation").first().waitFor();
   const allocations = await page.getByTestId("figure-allocations").textContent();
   await shoot("allocations");
-  process.stdout.write(`${JSON.stringify({ stages: seen, allocations, problems: page.problems })}\n`);
+  process.stdout.write(
+    `${JSON.stringify({ stages: seen, allocations, problems: page.problems })}\n`,
+  );
 } finally {
   await browser.close();
 }

@@ -5,7 +5,7 @@ export default defineConfig({
     environment: "node",
     root: import.meta.dirname,
     include: ["*.test.ts"],
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 60_000,
     fileParallelism: false,
     // Node itself loads the mock: transformed, it would get a second copy of graphql.

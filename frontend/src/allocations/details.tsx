@@ -1,5 +1,6 @@
 import { Button } from "@mantine/core";
 import { SidePanel } from "../ui/dialog";
+import { useLast } from "../ui/last";
 import { moment } from "../ui/time";
 import styles from "./page.module.css";
 import { MODES } from "./search";
@@ -18,7 +19,7 @@ export function Details({
   onClose: () => void;
   onRelease: (allocation: Allocation) => void;
 }) {
-  const a = allocation;
+  const a = useLast(allocation);
   const entries: [string, string][] = a
     ? [
         ["Product", `${a.product.name} · ${a.product.reference}`],
@@ -35,7 +36,7 @@ export function Details({
       ]
     : [];
   return (
-    <SidePanel opened={a !== null} onClose={onClose} title="Allocation">
+    <SidePanel opened={allocation !== null} onClose={onClose} title="Allocation">
       <dl className={styles["details"]}>
         {entries.map(([name, value]) => (
           <div key={name}>

@@ -4,6 +4,7 @@ import { useMutation } from "urql";
 import { type Failure, failureOf } from "../api/errors";
 import { ReleaseAllocationMutation } from "../api/operations";
 import { Dialog } from "../ui/dialog";
+import { useLast } from "../ui/last";
 import { FailureNote } from "../ui/note";
 import type { Allocation } from "./store";
 
@@ -19,7 +20,7 @@ export function consequence(a: Allocation): string {
 }
 
 export function ReleaseDialog({
-  allocation,
+  allocation: asked,
   onClose,
   onReleased,
 }: {
@@ -28,6 +29,7 @@ export function ReleaseDialog({
   onReleased: (id: string) => void;
 }) {
   const [, release] = useMutation(ReleaseAllocationMutation);
+  const allocation = useLast(asked);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
   const close = () => {
@@ -45,7 +47,7 @@ export function ReleaseDialog({
   };
   return (
     <Dialog
-      opened={allocation !== null}
+      opened={asked !== null}
       onClose={close}
       title={allocation ? `Release ${allocation.product.name} from ${allocation.user}?` : ""}
     >

@@ -99,3 +99,20 @@ it("tells of a refusal, and tries again when asked", () => {
   expect(screen.getByTestId("failure")).toBeEmptyDOMElement();
   expect(socket.sinks).toHaveLength(2);
 });
+
+it("still shows what had arrived when the subscription is started anew", async () => {
+  const socket = new FakeSocket();
+  render(show(socket));
+  const seen: (string | null)[] = [];
+  const status = screen.getByTestId("status");
+  const observer = new MutationObserver(() => seen.push(status.textContent));
+  observer.observe(status, { characterData: true, childList: true, subtree: true });
+  for (const [name, quantity] of STAGES) {
+    socket.last.next({ tmrGroupChanged: { status: name, quantity } });
+  }
+  act(() => screen.getByRole("button").click());
+  expect(socket.sinks).toHaveLength(2);
+  await waitFor(() => expect(seen).toHaveLength(STAGES.length));
+  observer.disconnect();
+  expect(seen).toEqual(STAGES.map(([name]) => name));
+});

@@ -1,5 +1,5 @@
 import type { TypedDocumentNode } from "@urql/core";
-import { createContext, useCallback, useContext, useEffect, useState } from "react";
+import { createContext, useCallback, useContext, useEffect, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 import type { Failure } from "../api/errors";
 import { FrameQueue } from "./frames";
@@ -39,15 +39,26 @@ export function useStream<T, V extends Record<string, unknown>>(
   const key = variables && JSON.stringify(variables);
   const endsByItself = options.endsByItself ?? false;
 
+  // The queue outlives a subscription that is started anew: what has arrived is still shown.
+  const queue = useRef<FrameQueue<T> | null>(null);
+  useEffect(() => {
+    const opened = new FrameQueue<T>((data) => flushSync(() => setValue({ key, data })));
+    queue.current = opened;
+    return () => opened.close();
+  }, [socket, document, key]);
+
   useEffect(() => {
     if (!key) return undefined;
     setFailure(null);
     let again: ReturnType<typeof setTimeout> | undefined;
     let stopped = false;
-    const queue = new FrameQueue<T>((data) => flushSync(() => setValue({ key, data })));
     const stop = socket.subscribe(document, JSON.parse(key) as V, {
-      next: (data) => queue.push(data),
-      failed: setFailure,
+      next: (data) => {
+        if (!stopped) queue.current?.push(data);
+      },
+      failed: (failed) => {
+        if (!stopped) setFailure(failed);
+      },
       ended: () => {
         // Stopping a stream ends it too.
         if (!endsByItself && !stopped) again = setTimeout(() => setAttempt((n) => n + 1), AGAIN_MS);
@@ -56,7 +67,6 @@ export function useStream<T, V extends Record<string, unknown>>(
     return () => {
       stopped = true;
       clearTimeout(again);
-      queue.close();
       stop();
     };
   }, [socket, document, key, attempt, endsByItself]);

@@ -19,10 +19,13 @@ export function setSingleKeys(on: boolean): void {
   }
 }
 
-function typing(target: EventTarget | null): boolean {
+/** Whether the keys belong to what has the focus: a field, or a dialog. */
+function taken(target: EventTarget | null): boolean {
   return (
     target instanceof HTMLElement &&
-    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+    (target.isContentEditable ||
+      /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) ||
+      target.closest('[role="dialog"]') !== null)
   );
 }
 
@@ -30,7 +33,7 @@ const SEQUENCE_MS = 1_200;
 
 /**
  * Single keys (`r`, `/`) and pairs (`g t`). They rest while something is typed,
- * with a modifier held, while a dialog is open, and when switched off.
+ * with a modifier held, in a dialog, and when switched off.
  */
 export function useKeys(actions: Record<string, (event: KeyboardEvent) => void>): void {
   const actionOf = useEffectEvent((pair: string, key: string) => actions[pair] ?? actions[key]);
@@ -39,8 +42,7 @@ export function useKeys(actions: Record<string, (event: KeyboardEvent) => void>)
     let at = 0;
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (typing(event.target) || !singleKeys()) return;
-      if (document.querySelector('[role="dialog"]')) return;
+      if (taken(event.target) || !singleKeys()) return;
       const pair = event.timeStamp - at < SEQUENCE_MS ? `${first} ${event.key}` : "";
       const action = actionOf(pair, event.key);
       first = event.key;

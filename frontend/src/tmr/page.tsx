@@ -181,15 +181,15 @@ function GroupView({ id }: { id: string }) {
   const { viewer } = route.useRouteContext();
   const { filter } = route.useSearch();
   const navigate = route.useNavigate();
-  const { group, customer, ordered, rollout, failure, refresh, report } = useGroup(id);
-  const acts = useActs(group?.id ?? id, report, refresh);
+  const { group, customer, ordered, rollout, failure, retry, refetch, report } = useGroup(id);
+  const acts = useActs(group?.id ?? id, report, refetch);
   const [ordering, setOrdering] = useState(false);
   useTitle(group?.name ?? "TMR group");
 
   if (!group && (failure ? failure.code === "NOT_FOUND" : group === null)) return <NotFound />;
   if (!group) {
     return failure ? (
-      <FailureNote title="The TMR group could not be loaded" failure={failure} onRetry={refresh} />
+      <FailureNote title="The TMR group could not be loaded" failure={failure} onRetry={retry} />
     ) : (
       <Wait heights={[48, 24, 330, 110, 110]} label="Loading the TMR group" />
     );
@@ -211,7 +211,7 @@ function GroupView({ id }: { id: string }) {
         onStart={() => void acts.start()}
       />
       {failure && (
-        <FailureNote title="What is shown may be out of date" failure={failure} onRetry={refresh} />
+        <FailureNote title="What is shown may be out of date" failure={failure} onRetry={retry} />
       )}
       {acts.failure && <FailureNote {...acts.failure} />}
       <Headline group={group} />

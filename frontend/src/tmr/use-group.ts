@@ -15,7 +15,10 @@ export interface LiveGroup {
   ordered: number;
   rollout: Rollout | null;
   failure: Failure | null;
-  refresh: () => void;
+  /** Tries again what failed. */
+  retry: () => void;
+  /** Asks anew for what the streams do not bring. */
+  refetch: () => void;
   /** Tells of a rollout that a mutation brought. */
   report: (rollout: Rollout) => void;
 }
@@ -56,20 +59,21 @@ export function useGroup(id: string): LiveGroup {
     if (change) setReported((before) => latest([before, change]));
   }, [change]);
 
-  const { retry } = stream;
-  const refresh = useCallback(() => {
+  const refused = stream.failure ?? changes.failure;
+  // A stream that flows is left alone: starting it anew would leave a hole in it.
+  const retry = () => {
     refetch();
-    retry();
-  }, [refetch, retry]);
-
-  const failure = error ? failureOf(error) : (stream.failure ?? changes.failure);
+    if (stream.failure) stream.retry();
+    if (changes.failure) changes.retry();
+  };
   return {
     group: group ?? (data ? null : undefined),
     customer: fetched?.customer?.name ?? null,
     ordered: Math.max(group?.orderedQuantity ?? 0, fetched?.orderedQuantity ?? 0),
     rollout: latest([known, change]),
-    failure,
-    refresh,
+    failure: error ? failureOf(error) : refused,
+    retry,
+    refetch,
     report: setReported,
   };
 }
