@@ -7,8 +7,8 @@ import (
 	"fmt"
 
 	"entgo.io/contrib/entgql"
-	"github.com/99designs/gqlgen/graphql"
 	stderrors "errors"
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/apitoken"
 	"github.com/quorate/quorate/ent/container"

@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"go/format"
 	"os"
 	"path/filepath"
 
@@ -60,6 +61,9 @@ func newestFirst(path string, entities ...string) error {
 		}
 		src = bytes.Replace(src, []byte(was), bytes.Replace([]byte(was), []byte("Asc"), []byte("Desc"), 1), 1)
 	}
+	if src, err = format.Source(src); err != nil {
+		return err
+	}
 	return os.WriteFile(path, src, 0o644)
 }
 
@@ -78,6 +82,9 @@ func joinErrors(path string) error {
 			return fmt.Errorf("%s no longer contains %s: entgql has changed", path, r[0])
 		}
 		src = bytes.ReplaceAll(src, []byte(r[0]), []byte(r[1]))
+	}
+	if src, err = format.Source(src); err != nil {
+		return err
 	}
 	return os.WriteFile(path, src, 0o644)
 }
