@@ -37,13 +37,17 @@ describe("failureOf", () => {
   it("takes code, message and request id from the answer", () => {
     const error = new CombinedError({
       graphQLErrors: [
-        { message: "nothing new was ordered", extensions: { code: "ROLLOUT_UP_TO_DATE" } },
+        {
+          message: "nothing new was ordered",
+          extensions: { code: "ROLLOUT_UP_TO_DATE", fix: "order more first" },
+        },
       ],
       response: new Response(null, { headers: { "x-request-id": "req-1" } }),
     });
     expect(failureOf(error)).toEqual({
       code: "ROLLOUT_UP_TO_DATE",
       message: "Nothing new was ordered.",
+      fix: "Order more first.",
       requestId: "req-1",
     });
   });
@@ -60,6 +64,11 @@ describe("failureOf", () => {
       "FORBIDDEN",
     );
     expect(failureOf("socket closed").code).toBe("NETWORK");
+    const down = new CombinedError({
+      networkError: new Error("Service Unavailable"),
+      response: new Response(null, { status: 503 }),
+    });
+    expect(failureOf(down).message).toBe("The platform answers with status 503.");
   });
   it("makes sentences", () => {
     expect(sentence("order more first")).toBe("Order more first.");

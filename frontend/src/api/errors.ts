@@ -5,6 +5,8 @@ export interface Failure {
   /** Stable code, for example `FORBIDDEN`; `NETWORK` when there was no answer. */
   code: string;
   message: string;
+  /** What to do about it; empty when the platform does not say. */
+  fix: string;
   /** Names the request in the platform's logs. */
   requestId: string | null;
 }
@@ -30,23 +32,48 @@ function ofGraphQL(error: GraphQLErrorLike, requestId: string | null): Failure {
   return {
     code: text(error.extensions?.["code"]) ?? "INTERNAL",
     message: sentence(error.message),
+    fix: sentence(text(error.extensions?.["fix"]) ?? ""),
     requestId: text(error.extensions?.["requestId"]) ?? requestId,
   };
 }
 
+function unanswered(message: string, requestId: string | null): Failure {
+  return { code: "NETWORK", message, fix: "Try again in a moment.", requestId };
+}
+
+function ofResponse(response: Response | undefined, requestId: string | null): Failure {
+  switch (response?.status) {
+    case 401:
+      return {
+        code: "UNAUTHENTICATED",
+        message: "Your session has ended.",
+        fix: "Sign in again.",
+        requestId,
+      };
+    case 429:
+      return {
+        code: "THROTTLED",
+        message: "Too many requests came from you.",
+        fix: "Wait a minute, then try again.",
+        requestId,
+      };
+    case undefined:
+      return unanswered("The platform does not answer.", requestId);
+    default:
+      return unanswered(`The platform answers with status ${response?.status}.`, requestId);
+  }
+}
+
+/** The failure behind what urql or a subscription threw; `NETWORK` leaves open whether it was done. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CombinedError) {
     const response = error.response as Response | undefined;
     const requestId = response?.headers?.get("x-request-id") ?? null;
     const first = error.graphQLErrors[0];
-    if (first) return ofGraphQL(first, requestId);
-    if (response?.status === 401) {
-      return { code: "UNAUTHENTICATED", message: "Your session has ended.", requestId };
-    }
-    return { code: "NETWORK", message: "The platform does not answer.", requestId };
+    return first ? ofGraphQL(first, requestId) : ofResponse(response, requestId);
   }
   if (Array.isArray(error) && error[0] && typeof error[0].message === "string") {
     return ofGraphQL(error[0] as GraphQLErrorLike, null);
   }
-  return { code: "NETWORK", message: "The platform does not answer.", requestId: null };
+  return ofResponse(undefined, null);
 }

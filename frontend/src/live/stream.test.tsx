@@ -93,7 +93,7 @@ it("shows nothing of the group before when another one is opened", async () => {
 it("tells of a refusal, and tries again when asked", () => {
   const socket = new FakeSocket();
   render(show(socket));
-  act(() => socket.last.failed({ code: "FORBIDDEN", message: "No.", requestId: null }));
+  act(() => socket.last.failed({ code: "FORBIDDEN", message: "No.", fix: "", requestId: null }));
   expect(screen.getByTestId("failure")).toHaveTextContent("FORBIDDEN");
   act(() => screen.getByRole("button").click());
   expect(screen.getByTestId("failure")).toBeEmptyDOMElement();

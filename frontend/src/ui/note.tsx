@@ -17,7 +17,7 @@ export function FailureNote({
     <div role="alert" className={styles["note"]} data-testid="failure">
       <p className={styles["text"]}>
         <b>{title}</b>
-        {failure.message}{" "}
+        {failure.message} {failure.fix}{" "}
         <span className="mono soft">
           {failure.code}
           {failure.requestId ? ` · request ${failure.requestId}` : ""}
