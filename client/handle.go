@@ -66,8 +66,7 @@ func (h *Handle) adopt(m *quoratev1.Handle, asked instant) bool {
 	defer h.mu.Unlock()
 	now := h.client.now()
 	over := h.token != nil && now.since(h.asked) >= h.life
-	_ = over
-	if h.err != nil || now.since(asked) >= life {
+	if h.err != nil || over || now.since(asked) >= life {
 		return false
 	}
 	mode, _ := rpc.ModeFrom(m.GetMode())
