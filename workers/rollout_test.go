@@ -74,12 +74,9 @@ func TestRolloutFromTwentyToThirty(t *testing.T) {
 	})
 }
 
-// The worker process is killed in every state that a rollout goes through, and
-// started again: always with the same end.
+// One rollout whose worker process is killed in every state that it goes
+// through, and started again each time: with the end that it has undisturbed.
 func TestKilledInEachState(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts 28 processes")
-	}
 	stops := []string{"COLLECTING", "ISSUING", "STAGING"}
 	for i := 1; i <= 3; i++ {
 		for _, phase := range []rollout.Phase{rollout.Guarding, rollout.Activating, rollout.Confirming} {
@@ -90,20 +87,26 @@ func TestKilledInEachState(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := newLab(t, dsn)
 		l.link()
-		quantity, id := uint32(0), uint32(6)
+		l.order(20)
+		c := l.child("")
+		first := l.start()
+		l.until(first.ID, property.RolloutDone)
+		l.holds(first.ID, 20, 7)
+		c.kill()
+		l.order(10)
+		second := l.start()
 		for _, stop := range stops {
-			l.order(10)
-			quantity, id = quantity+10, id+1
 			c := l.child(stop)
-			r := l.start()
 			c.expect(stop)
+			if got := l.row(second.ID).State; !strings.HasPrefix(stop, string(got)) {
+				t.Errorf("the worker is in %s, stored is %s", stop, got)
+			}
 			c.kill()
-			again := l.child("")
-			l.until(r.ID, property.RolloutDone)
-			l.holds(r.ID, quantity, id)
-			again.kill()
 		}
-		l.everyNumberOnce(len(stops))
+		l.child("")
+		l.until(second.ID, property.RolloutDone)
+		l.holds(second.ID, 30, 8)
+		l.everyNumberOnce(2)
 	})
 }
 
@@ -170,6 +173,12 @@ func TestKilledWhileQueuedHeldAndAborted(t *testing.T) {
 	})
 }
 
+func (l *lab) setForge(f func(platform.LinkWork, *platform.LinkReport)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forge = f
+}
+
 func (l *lab) setFail(f func(platform.LinkWork) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -207,6 +216,7 @@ func TestManyWorkersAtOnce(t *testing.T) {
 }
 
 func TestWorkerThatWasTakenOverStops(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, t.TempDir()+"/quorate.db")
 	l.order(20)
 	r := l.start()
@@ -246,38 +256,39 @@ func (l *lab) answer(n int) {
 }
 
 func TestHeldThenRetried(t *testing.T) {
+	t.Parallel()
+	l := filled(t, t.TempDir()+"/quorate.db")
+	quantity, id := uint32(20), uint32(7)
 	for _, kind := range []platform.WorkKind{
 		platform.WorkCollect, platform.WorkStage, platform.WorkGuard, platform.WorkActivate, platform.WorkVerify,
 	} {
-		t.Run(string(kind), func(t *testing.T) {
-			t.Parallel()
-			l := filled(t, t.TempDir()+"/quorate.db")
-			l.setFail(func(w platform.LinkWork) error {
-				if w.Kind == kind && (w.Position == 0 || w.Position == 2) {
-					return license.Errorf(license.CodeBackendAbsent, "bring it up", "backend 3 does not answer")
-				}
-				return nil
-			})
-			l.order(10)
-			r := l.until(l.start().ID, property.RolloutHeld)
-			if *r.ErrorCode != string(license.CodeBackendAbsent) || !strings.Contains(*r.ErrorMessage, "backend 3 does not answer: bring it up") ||
-				r.Blocker == nil || !r.Running || r.FinishedAt != nil {
-				t.Errorf("held: %+v", r)
+		l.setFail(func(w platform.LinkWork) error {
+			if w.Kind == kind && (w.Position == 0 || w.Position == 2) {
+				return license.Errorf(license.CodeBackendAbsent, "bring it up", "backend 3 does not answer")
 			}
-			l.setFail(nil)
-			again, err := l.RetryRollout(l.as(l.owner), r.ID)
-			if err != nil || again.ErrorCode != nil || again.Blocker != nil {
-				t.Fatalf("retried: %+v, %v", again, err)
-			}
-			l.until(r.ID, property.RolloutDone)
-			l.holds(r.ID, 30, 8)
+			return nil
 		})
+		l.order(10)
+		quantity, id = quantity+10, id+1
+		r := l.until(l.start().ID, property.RolloutHeld)
+		if *r.ErrorCode != string(license.CodeBackendAbsent) || !strings.Contains(*r.ErrorMessage, "backend 3 does not answer: bring it up") ||
+			r.Blocker == nil || !r.Running || r.FinishedAt != nil {
+			t.Errorf("held in %s: %+v", kind, r)
+		}
+		l.setFail(nil)
+		again, err := l.RetryRollout(l.as(l.owner), r.ID)
+		if err != nil || again.ErrorCode != nil || again.Blocker != nil {
+			t.Fatalf("retried: %+v, %v", again, err)
+		}
+		l.until(r.ID, property.RolloutDone)
+		l.holds(r.ID, quantity, id)
 	}
 }
 
 // An activation that came about although its answer says that it failed is
 // found again by the retry, and not done twice.
 func TestActivatedButReportedAsFailed(t *testing.T) {
+	t.Parallel()
 	l := filled(t, t.TempDir()+"/quorate.db")
 	lost := false
 	l.after = func(w platform.LinkWork) error {
@@ -300,6 +311,7 @@ func TestActivatedButReportedAsFailed(t *testing.T) {
 }
 
 func TestRefusedGuardHolds(t *testing.T) {
+	t.Parallel()
 	l := filled(t, t.TempDir()+"/quorate.db")
 	// Backend 3 states that it holds nothing: a container that was wiped.
 	l.mu.Lock()
@@ -357,54 +369,70 @@ func TestAbortBeforeTheFirstActivation(t *testing.T) {
 }
 
 func TestManipulationIsSuspected(t *testing.T) {
-	for name, change := range map[string]func(t *testing.T, l *lab){
-		"counter": func(t *testing.T, l *lab) { // the platform knows of an update that the container forgot
-			if err := l.store.Client().FirmCounter.Update().AddCounter(1).Exec(l.system()); err != nil {
-				t.Fatal(err)
-			}
+	t.Parallel()
+	l := filled(t, t.TempDir()+"/quorate.db")
+	db, ctx := l.store.Client(), l.system()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	counter := db.FirmCounter.Query().FirstX(ctx)
+	first := db.Container.GetX(ctx, counter.ContainerID)
+	swap := func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.containers[0], l.containers[1] = l.containers[1], l.containers[0]
+		return nil
+	}
+	l.order(10)
+	for name, c := range map[string]struct{ change, undo func() error }{
+		"the container forgot an update": {
+			func() error { return db.FirmCounter.UpdateOne(counter).SetCounter(2).Exec(ctx) },
+			func() error { return db.FirmCounter.UpdateOne(counter).SetCounter(1).Exec(ctx) },
 		},
-		"digest": func(t *testing.T, l *lab) {
-			if err := l.store.Client().FirmCounter.Update().SetDigest(make([]byte, 32)).Exec(l.system()); err != nil {
-				t.Fatal(err)
-			}
+		"another update was installed": {
+			func() error { return db.FirmCounter.UpdateOne(counter).SetDigest(make([]byte, 32)).Exec(ctx) },
+			func() error { return db.FirmCounter.UpdateOne(counter).SetDigest(counter.Digest).Exec(ctx) },
 		},
-		"unknown update": func(t *testing.T, l *lab) {
-			if _, err := l.store.Client().FirmCounter.Delete().Exec(l.system()); err != nil {
-				t.Fatal(err)
-			}
+		"updates that are not recorded": {
+			func() error { return db.FirmCounter.UpdateOne(counter).SetCounter(0).Exec(ctx) },
+			func() error { return db.FirmCounter.UpdateOne(counter).SetCounter(1).Exec(ctx) },
 		},
-		"identity": func(t *testing.T, l *lab) {
-			if err := l.store.Client().Container.Update().SetSignKey(make([]byte, 32)).Exec(l.system()); err != nil {
-				t.Fatal(err)
-			}
+		"other keys": {
+			func() error { return db.Container.UpdateOne(first).SetSignKey(make([]byte, 32)).Exec(ctx) },
+			func() error { return db.Container.UpdateOne(first).SetSignKey(first.SignKey).Exec(ctx) },
 		},
-		"swapped backends": func(t *testing.T, l *lab) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.containers[0], l.containers[1] = l.containers[1], l.containers[0]
-		},
+		"swapped backends": {swap, swap},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l := filled(t, t.TempDir()+"/quorate.db")
-			change(t, l)
-			l.order(10)
-			r := l.until(l.start().ID, property.RolloutHeld)
-			if *r.ErrorCode != string(license.CodeManipulation) {
-				t.Errorf("held with %s: %s", *r.ErrorCode, *r.ErrorMessage)
-			}
-			n, err := l.store.Client().Container.Query().Where(entcontainer.ManipulationSuspected(true)).Count(l.system())
-			if err != nil || n != 1 {
-				t.Errorf("%d containers are flagged (%v)", n, err)
-			}
-			if n, err := l.store.Client().Update.Query().Count(l.system()); err != nil || n != 3 {
-				t.Errorf("%d updates, want the three of the first rollout (%v)", n, err)
-			}
-		})
+		must(c.change())
+		r := l.until(l.start().ID, property.RolloutHeld)
+		if *r.ErrorCode != string(license.CodeManipulation) {
+			t.Errorf("%s: held with %s: %s", name, *r.ErrorCode, *r.ErrorMessage)
+		}
+		if n := db.Container.Query().Where(entcontainer.ManipulationSuspected(true)).CountX(ctx); n != 1 {
+			t.Errorf("%s: %d containers are flagged", name, n)
+		}
+		if n := db.AuditEntry.Query().Where(auditentry.Action("container.suspect")).CountX(ctx); n == 0 {
+			t.Errorf("%s: not in the audit log", name)
+		}
+		if n := db.Update.Query().CountX(ctx); n != 3 {
+			t.Errorf("%s: %d updates, want the three of the first rollout", name, n)
+		}
+		must(c.undo())
+		must(db.Container.Update().SetManipulationSuspected(false).Exec(ctx))
+		_, err := l.AbortRollout(l.as(l.owner), r.ID)
+		must(err)
 	}
 }
 
 func TestForgedAnswers(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, t.TempDir()+"/quorate.db")
+	l.link()
+	l.work(nil)
+	quantity, id := uint32(0), uint32(6)
 	flip := func(b []byte) []byte {
 		b = append([]byte(nil), b...)
 		b[len(b)/2] ^= 1
@@ -450,31 +478,19 @@ func TestForgedAnswers(t *testing.T) {
 			}
 		}, license.CodeReceiptForged},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t, t.TempDir()+"/quorate.db")
-			l.link()
-			l.work(nil)
-			l.mu.Lock()
-			l.forge = c.forge
-			l.mu.Unlock()
-			l.order(20)
-			r := l.until(l.start().ID, property.RolloutHeld)
-			if *r.ErrorCode != string(c.code) {
-				t.Errorf("held with %s, want %s: %s", *r.ErrorCode, c.code, *r.ErrorMessage)
-			}
-			l.mu.Lock()
-			l.forge = nil
-			l.mu.Unlock()
-			if name == "one fingerprint for two" {
-				return // a person has to look first
-			}
-			if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
-				t.Fatal(err)
-			}
-			l.until(r.ID, property.RolloutDone)
-			l.holds(r.ID, 20, 7)
-		})
+		l.setForge(c.forge)
+		l.order(10)
+		quantity, id = quantity+10, id+1
+		r := l.until(l.start().ID, property.RolloutHeld)
+		if *r.ErrorCode != string(c.code) {
+			t.Errorf("%s: held with %s, want %s: %s", name, *r.ErrorCode, c.code, *r.ErrorMessage)
+		}
+		l.setForge(nil)
+		if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+			t.Fatal(err)
+		}
+		l.until(r.ID, property.RolloutDone)
+		l.holds(r.ID, quantity, id)
 	}
 }
 
@@ -542,6 +558,7 @@ func TestStartIsRepeatable(t *testing.T) {
 }
 
 func TestWhoMayRollOut(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, t.TempDir()+"/quorate.db")
 	l.order(20)
 	viewer, stranger := l.owner, l.owner
@@ -570,6 +587,7 @@ func TestWhoMayRollOut(t *testing.T) {
 }
 
 func TestWaitsForTheView(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, t.TempDir()+"/quorate.db")
 	l.mute = true
 	l.link()
