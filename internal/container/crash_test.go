@@ -71,7 +71,7 @@ func activateUntilKilled(path, updates string) error {
 // a receipt that was given, and gives that receipt again.
 func TestKilled(t *testing.T) {
 	const updates = 4000
-	rounds := 40
+	rounds := 30
 	if testing.Short() {
 		rounds = 8
 	}

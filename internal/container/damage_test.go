@@ -74,16 +74,16 @@ func TestFlippedBytes(t *testing.T) {
 			path, want := sample(t, large)
 			good, err := os.ReadFile(path)
 			ok(t, err)
-			used, step := lastUsed(t, path), 7
+			used, step := lastUsed(t, path), 13
 			if large {
-				step = 61
+				step = 127
 			}
 			if testing.Short() {
 				step *= 31
 			}
 			reported, harmless := 0, 0
 			for at := range used {
-				if inPage := at % os.Getpagesize(); at%step != 0 && (testing.Short() || inPage >= 96) {
+				if inPage := at % os.Getpagesize(); at%step != 0 && (testing.Short() || inPage >= 48) {
 					continue
 				}
 				bad := bytes.Clone(good)
@@ -132,7 +132,7 @@ func TestFlippedBytesOfNewContainer(t *testing.T) {
 		if verifyImage(bad) != nil {
 			continue
 		}
-		if harmless++; harmless%4 != 0 {
+		if harmless++; harmless%8 != 0 {
 			continue
 		}
 		opened++

@@ -36,7 +36,7 @@ func TestSecretsStay(t *testing.T) {
 	} {
 		part := secret[:8]
 		for _, form := range []string{
-			fmt.Sprintf("%x", part), fmt.Sprintf("%d", part), fmt.Sprintf("%#v", part), fmt.Sprintf("%s", part), base64.StdEncoding.EncodeToString(part[:6]),
+			fmt.Sprintf("%x", part), fmt.Sprintf("%d", part), fmt.Sprintf("%#v", part), string(part), base64.StdEncoding.EncodeToString(part[:6]),
 		} {
 			form = strings.Trim(strings.TrimPrefix(form, "[]byte"), "[]{}")
 			if strings.Contains(log.String(), form) {
