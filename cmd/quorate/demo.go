@@ -59,6 +59,8 @@ func demoSerials() (virtual license.Serial, backends [license.Backends]license.S
 	}
 }
 
+func demoActivation() [16]byte { return [16]byte([]byte("quorate-demo-tmr")) }
+
 func demoServers() [2]string { return [2]string{"tmr-a", "tmr-b"} }
 
 // demoSecrets is what the demo has to know again at its next start.
@@ -240,7 +242,6 @@ func (d *demo) bootstrap(ctx context.Context, p *openPlatform) (platform.Bootstr
 // containers opens the three backends' containers, and makes them at the first
 // start.
 func (d *demo) containers(boot platform.Bootstrapped) (held [license.Backends]*container.Container, err error) {
-	activation := [16]byte([]byte("quorate-demo-tmr"))
 	_, serials := demoSerials()
 	for i, serial := range serials {
 		dir := d.path(fmt.Sprintf("backend-%d", i+1))
@@ -251,7 +252,7 @@ func (d *demo) containers(boot platform.Bootstrapped) (held [license.Backends]*c
 		if exists(file) {
 			held[i], err = container.Open(file)
 		} else {
-			held[i], err = container.Create(file, container.Params{Serial: serial, Root: boot.Root, ActivationID: activation})
+			held[i], err = container.Create(file, container.Params{Serial: serial, Root: boot.Root, ActivationID: demoActivation()})
 		}
 		if err != nil {
 			return held, fmt.Errorf("backend %d: %w", i+1, err)
@@ -335,7 +336,7 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 	virtual, _ := demoSerials()
 	for i, name := range names {
 		s, err := startTMR(ctx, tmrConfig{
-			Name: name, Virtual: virtual, Backends: backends, Key: keys[i], Token: signer,
+			Name: name, Virtual: virtual, ActivationID: demoActivation(), Backends: backends, Key: keys[i], Token: signer,
 			Listen: "127.0.0.1:0", Plain: true, Lease: demoLease, Term: time.Second, Store: store,
 			Platform: d.served.URL(), LinkToken: d.secrets.LinkTokens[name], Logger: d.log,
 		})

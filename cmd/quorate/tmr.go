@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/internal/lease"
@@ -35,14 +36,15 @@ type programFlags struct {
 
 type tmrCmd struct {
 	programFlags
-	Name     string        `help:"This server's name, unique in its group." required:"" env:"QUORATE_NAME"`
-	Virtual  string        `help:"Serial number of the virtual container." required:"" placeholder:"131-…" env:"QUORATE_VIRTUAL"`
-	Backend  []string      `help:"The three backends in order, each as SERIAL@https://HOST:PORT?pin=sha256:…" required:"" sep:" " env:"QUORATE_BACKENDS"`
-	TokenKey string        `help:"The group's token key (quorate key token): the same file on both TMR servers." required:"" env:"QUORATE_TOKEN_KEY"`
-	RoleFile string        `help:"File that keepalived's notify script writes MASTER or BACKUP into. Without it the two servers elect through the lease store." env:"QUORATE_ROLE_FILE"`
-	Platform string        `help:"The platform's address." env:"QUORATE_PLATFORM"`
-	Link     string        `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
-	Term     time.Duration `help:"How long an election won holds without being confirmed." default:"2s"`
+	Name       string        `help:"This server's name, unique in its group." required:"" env:"QUORATE_NAME"`
+	Virtual    string        `help:"Serial number of the virtual container." required:"" placeholder:"131-…" env:"QUORATE_VIRTUAL"`
+	Activation string        `help:"The group's activation id: backends with another one are not taken." name:"activation-id" env:"QUORATE_ACTIVATION_ID"`
+	Backend    []string      `help:"The three backends in order, each as SERIAL@https://HOST:PORT?pin=sha256:…" required:"" sep:" " env:"QUORATE_BACKENDS"`
+	TokenKey   string        `help:"The group's token key (quorate key token): the same file on both TMR servers." required:"" env:"QUORATE_TOKEN_KEY"`
+	RoleFile   string        `help:"File that keepalived's notify script writes MASTER or BACKUP into. Without it the two servers elect through the lease store." env:"QUORATE_ROLE_FILE"`
+	Platform   string        `help:"The platform's address." env:"QUORATE_PLATFORM"`
+	Link       string        `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
+	Term       time.Duration `help:"How long an election won holds without being confirmed." default:"2s"`
 }
 
 func (tmrCmd) Help() string {
@@ -63,6 +65,11 @@ func (c *tmrCmd) Run(ctx context.Context, std streams, logger *slog.Logger) erro
 	var err error
 	if cfg.Virtual, err = license.ParseSerial(c.Virtual); err != nil {
 		return err
+	}
+	if c.Activation != "" {
+		if cfg.ActivationID, err = parseActivationID(c.Activation); err != nil {
+			return err
+		}
 	}
 	if len(c.Backend) != license.Backends {
 		return license.Errorf(license.CodeInvalidInput, "give --backend three times, in the group's order", "%d backends given", len(c.Backend))
@@ -129,21 +136,24 @@ func readToken(path string) (string, error) {
 
 // tmrConfig is what a TMR server is made of. The store is the caller's to close.
 type tmrConfig struct {
-	Name       string
-	Virtual    license.Serial
-	Backends   [license.Backends]tmr.BackendConfig
-	Key        *rpc.Key
-	Token      seal.Signer
-	Listen     string
-	Plain      bool
-	Lease      time.Duration
-	Term       time.Duration
-	Store      leaseStore
-	RoleFile   string
-	AdminToken string
-	Platform   string
-	LinkToken  string
-	Logger     *slog.Logger
+	Name    string
+	Virtual license.Serial
+	// ActivationID is what the group's containers have in common; all zero:
+	// not checked.
+	ActivationID [16]byte
+	Backends     [license.Backends]tmr.BackendConfig
+	Key          *rpc.Key
+	Token        seal.Signer
+	Listen       string
+	Plain        bool
+	Lease        time.Duration
+	Term         time.Duration
+	Store        leaseStore
+	RoleFile     string
+	AdminToken   string
+	Platform     string
+	LinkToken    string
+	Logger       *slog.Logger
 }
 
 // leaseStore is a driver: seats, and an election where nothing outside decides.
@@ -159,6 +169,8 @@ type tmrServer struct {
 	agent  *link.Agent // nil without a platform
 	face   *face
 	stop   sync.Once
+	// counted is how many handles there were at the last count.
+	counted atomic.Int64
 }
 
 func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
@@ -169,7 +181,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 			s.Stop()
 		}
 	}()
-	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, Backends: c.Backends, Key: c.Key, Logger: log}); err != nil {
+	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Logger: log}); err != nil {
 		return nil, err
 	}
 	var arbiter licenseserver.Arbiter = licenseserver.Election{Elector: c.Store, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log}
@@ -204,13 +216,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 			Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 				return c.Store.Events(ctx, c.Virtual, after, most)
 			},
-			Clients: func() uint32 {
-				n, err := s.server.Handles(ctx)
-				if err != nil {
-					log.Warn("handles could not be counted", "error", err)
-				}
-				return uint32(n)
-			},
+			Clients: func() uint32 { return s.countHandles(ctx, log) },
 		}); err != nil {
 			return nil, err
 		}
@@ -219,6 +225,22 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		}
 	}
 	return s, nil
+}
+
+// countTime bounds a count of handles: a store that hangs must not keep the
+// link from showing that this server lives.
+const countTime = 500 * time.Millisecond
+
+func (s *tmrServer) countHandles(ctx context.Context, log *slog.Logger) uint32 {
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	n, err := s.server.Handles(ctx)
+	if err != nil {
+		log.Debug("handles could not be counted", "error", err)
+		n = int(s.counted.Load())
+	}
+	s.counted.Store(int64(n))
+	return uint32(n)
 }
 
 // URL is where programs reach this server.

@@ -93,7 +93,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 	l.json(&made, append([]string{"provision", l.path("group.json"), "--token", boot.Token, "--json"}, db...)...)
 	for i, s := range made.Servers {
 		l.write(s.Name+".token", []byte(s.LinkToken))
-		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
+		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--activation-id", "00112233445566778899aabbccddeeff", "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
 			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--leases", c.redis, "--term", "1s",
 			"--platform", l.api.url, "--link-token", l.path(s.Name + ".token"), "--json"}
 		for _, b := range backends {

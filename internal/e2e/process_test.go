@@ -5,12 +5,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -31,7 +33,12 @@ func testMain(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "quorate")
-	build := exec.Command("go", "build", "-race", "-o", binary, "github.com/quorate/quorate/cmd/quorate")
+	flag.Parse()
+	args := []string{"build", "-race", "-o", binary, "github.com/quorate/quorate/cmd/quorate"}
+	if flag.Lookup("test.bench").Value.String() != "" { // figures are of what users run
+		args = slices.DeleteFunc(args, func(a string) bool { return a == "-race" })
+	}
+	build := exec.Command("go", args...)
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1

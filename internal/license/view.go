@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Backends is how many backends a TMR group has; Majority how many of them
@@ -111,7 +112,10 @@ func statusLine(cells [Backends]Cell) string {
 type View struct {
 	// Version counts the changes since the first view, so that a later view
 	// of one observer can be told from an earlier one.
-	Version  uint64
+	Version uint64
+	// At is when its observer made it, by his clock; Merge leaves it zero, and
+	// Equal does not look at it.
+	At       time.Time
 	Backends [Backends]Presence
 	// Licenses are ordered by product; those not in force are listed too, so
 	// that people see what is missing.
@@ -139,7 +143,7 @@ func (v View) PresentCount() int {
 	return n
 }
 
-// Equal compares everything but the version.
+// Equal compares everything but version and time.
 func (v View) Equal(w View) bool {
 	return v.Backends == w.Backends && slices.EqualFunc(v.Licenses, w.Licenses, func(a, b Viewed) bool {
 		return a.Product == b.Product && a.Name == b.Name && a.Options.Equal(b.Options) &&

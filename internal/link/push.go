@@ -122,7 +122,7 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 			shift = b.shift
 			for _, v := range b.views {
 				v.Version -= shift
-				s.views = append(s.views, rpc.ViewProto(v, time.Now()))
+				s.views = append(s.views, rpc.ViewProto(v, v.At))
 				s.viewTo = v.Version
 			}
 		case es := <-events:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -45,16 +46,37 @@ func (g *Group) follow(ctx context.Context, m *member) {
 	m.client.Close()
 }
 
+// ticksOfPatience is how many ticks a backend may be silent. Silence is counted
+// in ticks, not read off a clock: where this server itself was held up, missed
+// ticks count as one, and the messages that wait are read first. A busy TMR
+// server must not take its backends for dead.
+const ticksOfPatience = 8
+
+func (g *Group) tick() time.Duration { return max(g.conf.Patience/ticksOfPatience, time.Millisecond) }
+
 // stream follows one stream to its end and says whether the backend was
 // present in between.
 func (g *Group) stream(ctx context.Context, m *member) (seen bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(max(g.conf.Patience, connectTime), func() {
-		cancel(errSilent)
-		m.client.Reset() // a dead connection must not hold the stream, nor any call
-	})
-	defer silence.Stop()
+	var quiet, most atomic.Int64 // ticks without a message, and how many may be
+	most.Store(int64(connectTime / g.tick()))
+	go func() {
+		tick := time.NewTicker(g.tick())
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if quiet.Add(1) > most.Load() {
+				cancel(errSilent)
+				m.client.Reset() // a dead connection must not hold the stream, nor any call
+				return
+			}
+		}
+	}()
 	why := func(err error) error {
 		if cause := context.Cause(ctx); cause != nil {
 			return cause
@@ -72,9 +94,11 @@ func (g *Group) stream(ctx context.Context, m *member) (seen bool, err error) {
 	}
 	defer func() { _ = stream.Close() }()
 	for stream.Receive() {
-		if !silence.Reset(g.conf.Patience) {
-			return seen, errSilent // it has fired meanwhile
+		if ctx.Err() != nil {
+			break // given up meanwhile
 		}
+		quiet.Store(0)
+		most.Store(ticksOfPatience)
 		state := stream.Msg().GetState()
 		if state == nil {
 			if !seen {

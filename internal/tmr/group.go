@@ -138,7 +138,9 @@ func NewGroup(c Config) (*Group, error) {
 			api: quoratev1connect.NewBackendServiceClient(client, b.URL, rpc.ClientOptions()),
 		}
 	}
-	g.history.add(license.Merge(license.View{}, [license.Backends]license.Observation{}))
+	first := license.Merge(license.View{}, [license.Backends]license.Observation{})
+	first.At = time.Now()
+	g.history.add(first)
 	return g, nil
 }
 
@@ -225,6 +227,7 @@ func (g *Group) refresh() {
 	last := g.history.last()
 	view := license.Merge(last, obs)
 	if view.Version != last.Version {
+		view.At = time.Now()
 		g.history.add(view)
 		g.conf.Logger.Info("view changed", "version", view.Version, "status", view.Status())
 	}
