@@ -8,7 +8,6 @@ import (
 	"math"
 
 	"entgo.io/ent"
-	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -30,8 +29,8 @@ type AllocationQuery struct {
 	withCustomer  *OrganizationQuery
 	withContainer *ContainerQuery
 	withProduct   *ProductQuery
-	loadTotal     []func(context.Context, []*Allocation) error
 	modifiers     []func(*sql.Selector)
+	loadTotal     []func(context.Context, []*Allocation) error
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -353,9 +352,8 @@ func (_q *AllocationQuery) Clone() *AllocationQuery {
 		withContainer: _q.withContainer.Clone(),
 		withProduct:   _q.withProduct.Clone(),
 		// clone intermediate query.
-		sql:       _q.sql.Clone(),
-		path:      _q.path,
-		modifiers: append([]func(*sql.Selector){}, _q.modifiers...),
+		sql:  _q.sql.Clone(),
+		path: _q.path,
 	}
 }
 
@@ -740,9 +738,6 @@ func (_q *AllocationQuery) sqlQuery(ctx context.Context) *sql.Selector {
 	if _q.ctx.Unique != nil && *_q.ctx.Unique {
 		selector.Distinct()
 	}
-	for _, m := range _q.modifiers {
-		m(selector)
-	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -758,38 +753,6 @@ func (_q *AllocationQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
-}
-
-// ForUpdate locks the selected rows against concurrent updates, and prevent them from being
-// updated, deleted or "selected ... for update" by other sessions, until the transaction is
-// either committed or rolled-back.
-func (_q *AllocationQuery) ForUpdate(opts ...sql.LockOption) *AllocationQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForUpdate(opts...)
-	})
-	return _q
-}
-
-// ForShare behaves similarly to ForUpdate, except that it acquires a shared mode lock
-// on any rows that are read. Other sessions can read the rows, but cannot modify them
-// until your transaction commits.
-func (_q *AllocationQuery) ForShare(opts ...sql.LockOption) *AllocationQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForShare(opts...)
-	})
-	return _q
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_q *AllocationQuery) Modify(modifiers ...func(s *sql.Selector)) *AllocationSelect {
-	_q.modifiers = append(_q.modifiers, modifiers...)
-	return _q.Select()
 }
 
 // AllocationGroupBy is the group-by builder for Allocation entities.
@@ -880,10 +843,4 @@ func (_s *AllocationSelect) sqlScan(ctx context.Context, root *AllocationQuery, 
 	}
 	defer rows.Close()
 	return sql.ScanSlice(rows, v)
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_s *AllocationSelect) Modify(modifiers ...func(s *sql.Selector)) *AllocationSelect {
-	_s.modifiers = append(_s.modifiers, modifiers...)
-	return _s
 }

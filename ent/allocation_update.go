@@ -20,9 +20,8 @@ import (
 // AllocationUpdate is the builder for updating Allocation entities.
 type AllocationUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *AllocationMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *AllocationMutation
 }
 
 // Where appends a list predicates to the AllocationUpdate builder.
@@ -363,12 +362,6 @@ func (_u *AllocationUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *AllocationUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *AllocationUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *AllocationUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -441,7 +434,6 @@ func (_u *AllocationUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if _u.mutation.EndedByCleared() {
 		_spec.ClearField(allocation.FieldEndedBy, field.TypeString)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{allocation.Label}
@@ -457,10 +449,9 @@ func (_u *AllocationUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 // AllocationUpdateOne is the builder for updating a single Allocation entity.
 type AllocationUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *AllocationMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *AllocationMutation
 }
 
 // SetMode sets the "mode" field.
@@ -808,12 +799,6 @@ func (_u *AllocationUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *AllocationUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *AllocationUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *AllocationUpdateOne) sqlSave(ctx context.Context) (_node *Allocation, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -903,7 +888,6 @@ func (_u *AllocationUpdateOne) sqlSave(ctx context.Context) (_node *Allocation, 
 	if _u.mutation.EndedByCleared() {
 		_spec.ClearField(allocation.FieldEndedBy, field.TypeString)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &Allocation{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

@@ -9,7 +9,6 @@ import (
 	"math"
 
 	"entgo.io/ent"
-	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -35,8 +34,8 @@ type ContainerQuery struct {
 	withCounters         *FirmCounterQuery
 	withUpdates          *UpdateQuery
 	withAllocations      *AllocationQuery
-	loadTotal            []func(context.Context, []*Container) error
 	modifiers            []func(*sql.Selector)
+	loadTotal            []func(context.Context, []*Container) error
 	withNamedCounters    map[string]*FirmCounterQuery
 	withNamedUpdates     map[string]*UpdateQuery
 	withNamedAllocations map[string]*AllocationQuery
@@ -407,9 +406,8 @@ func (_q *ContainerQuery) Clone() *ContainerQuery {
 		withUpdates:     _q.withUpdates.Clone(),
 		withAllocations: _q.withAllocations.Clone(),
 		// clone intermediate query.
-		sql:       _q.sql.Clone(),
-		path:      _q.path,
-		modifiers: append([]func(*sql.Selector){}, _q.modifiers...),
+		sql:  _q.sql.Clone(),
+		path: _q.path,
 	}
 }
 
@@ -915,9 +913,6 @@ func (_q *ContainerQuery) sqlQuery(ctx context.Context) *sql.Selector {
 	if _q.ctx.Unique != nil && *_q.ctx.Unique {
 		selector.Distinct()
 	}
-	for _, m := range _q.modifiers {
-		m(selector)
-	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -933,38 +928,6 @@ func (_q *ContainerQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
-}
-
-// ForUpdate locks the selected rows against concurrent updates, and prevent them from being
-// updated, deleted or "selected ... for update" by other sessions, until the transaction is
-// either committed or rolled-back.
-func (_q *ContainerQuery) ForUpdate(opts ...sql.LockOption) *ContainerQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForUpdate(opts...)
-	})
-	return _q
-}
-
-// ForShare behaves similarly to ForUpdate, except that it acquires a shared mode lock
-// on any rows that are read. Other sessions can read the rows, but cannot modify them
-// until your transaction commits.
-func (_q *ContainerQuery) ForShare(opts ...sql.LockOption) *ContainerQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForShare(opts...)
-	})
-	return _q
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_q *ContainerQuery) Modify(modifiers ...func(s *sql.Selector)) *ContainerSelect {
-	_q.modifiers = append(_q.modifiers, modifiers...)
-	return _q.Select()
 }
 
 // WithNamedCounters tells the query-builder to eager-load the nodes that are connected to the "counters"
@@ -1097,10 +1060,4 @@ func (_s *ContainerSelect) sqlScan(ctx context.Context, root *ContainerQuery, v 
 	}
 	defer rows.Close()
 	return sql.ScanSlice(rows, v)
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_s *ContainerSelect) Modify(modifiers ...func(s *sql.Selector)) *ContainerSelect {
-	_s.modifiers = append(_s.modifiers, modifiers...)
-	return _s
 }

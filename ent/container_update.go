@@ -21,9 +21,8 @@ import (
 // ContainerUpdate is the builder for updating Container entities.
 type ContainerUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *ContainerMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *ContainerMutation
 }
 
 // Where appends a list predicates to the ContainerUpdate builder.
@@ -313,12 +312,6 @@ func (_u *ContainerUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *ContainerUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *ContainerUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *ContainerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -525,7 +518,6 @@ func (_u *ContainerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{container.Label}
@@ -541,10 +533,9 @@ func (_u *ContainerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // ContainerUpdateOne is the builder for updating a single Container entity.
 type ContainerUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *ContainerMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *ContainerMutation
 }
 
 // SetTmrGroupID sets the "tmr_group_id" field.
@@ -841,12 +832,6 @@ func (_u *ContainerUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *ContainerUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *ContainerUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *ContainerUpdateOne) sqlSave(ctx context.Context) (_node *Container, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -1070,7 +1055,6 @@ func (_u *ContainerUpdateOne) sqlSave(ctx context.Context) (_node *Container, er
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &Container{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/container"
@@ -23,7 +21,6 @@ type DenialCreate struct {
 	config
 	mutation *DenialMutation
 	hooks    []Hook
-	conflict []sql.ConflictOption
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -304,7 +301,6 @@ func (_c *DenialCreate) createSpec() (*Denial, *sqlgraph.CreateSpec) {
 		_node = &Denial{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(denial.Table, sqlgraph.NewFieldSpec(denial.FieldID, field.TypeString))
 	)
-	_spec.OnConflict = _c.conflict
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = id
@@ -408,180 +404,11 @@ func (_c *DenialCreate) createSpec() (*Denial, *sqlgraph.CreateSpec) {
 	return _node, _spec
 }
 
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.Denial.Create().
-//		SetCreatedAt(v).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.DenialUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *DenialCreate) OnConflict(opts ...sql.ConflictOption) *DenialUpsertOne {
-	_c.conflict = opts
-	return &DenialUpsertOne{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.Denial.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *DenialCreate) OnConflictColumns(columns ...string) *DenialUpsertOne {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &DenialUpsertOne{
-		create: _c,
-	}
-}
-
-type (
-	// DenialUpsertOne is the builder for "upsert"-ing
-	//  one Denial node.
-	DenialUpsertOne struct {
-		create *DenialCreate
-	}
-
-	// DenialUpsert is the "OnConflict" setter.
-	DenialUpsert struct {
-		*sql.UpdateSet
-	}
-)
-
-// UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
-// Using this option is equivalent to using:
-//
-//	client.Denial.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(denial.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *DenialUpsertOne) UpdateNewValues() *DenialUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		if _, exists := u.create.mutation.ID(); exists {
-			s.SetIgnore(denial.FieldID)
-		}
-		if _, exists := u.create.mutation.CreatedAt(); exists {
-			s.SetIgnore(denial.FieldCreatedAt)
-		}
-		if _, exists := u.create.mutation.VendorID(); exists {
-			s.SetIgnore(denial.FieldVendorID)
-		}
-		if _, exists := u.create.mutation.CustomerID(); exists {
-			s.SetIgnore(denial.FieldCustomerID)
-		}
-		if _, exists := u.create.mutation.ContainerID(); exists {
-			s.SetIgnore(denial.FieldContainerID)
-		}
-		if _, exists := u.create.mutation.ProductID(); exists {
-			s.SetIgnore(denial.FieldProductID)
-		}
-		if _, exists := u.create.mutation.Position(); exists {
-			s.SetIgnore(denial.FieldPosition)
-		}
-		if _, exists := u.create.mutation.At(); exists {
-			s.SetIgnore(denial.FieldAt)
-		}
-		if _, exists := u.create.mutation.Reason(); exists {
-			s.SetIgnore(denial.FieldReason)
-		}
-		if _, exists := u.create.mutation.GetClient(); exists {
-			s.SetIgnore(denial.FieldClient)
-		}
-		if _, exists := u.create.mutation.User(); exists {
-			s.SetIgnore(denial.FieldUser)
-		}
-		if _, exists := u.create.mutation.Application(); exists {
-			s.SetIgnore(denial.FieldApplication)
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.Denial.Create().
-//	    OnConflict(sql.ResolveWithIgnore()).
-//	    Exec(ctx)
-func (u *DenialUpsertOne) Ignore() *DenialUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *DenialUpsertOne) DoNothing() *DenialUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the DenialCreate.OnConflict
-// documentation for more info.
-func (u *DenialUpsertOne) Update(set func(*DenialUpsert)) *DenialUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&DenialUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// Exec executes the query.
-func (u *DenialUpsertOne) Exec(ctx context.Context) error {
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for DenialCreate.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *DenialUpsertOne) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// Exec executes the UPSERT query and returns the inserted/updated ID.
-func (u *DenialUpsertOne) ID(ctx context.Context) (id string, err error) {
-	if u.create.driver.Dialect() == dialect.MySQL {
-		// In case of "ON CONFLICT", there is no way to get back non-numeric ID
-		// fields from the database since MySQL does not support the RETURNING clause.
-		return id, errors.New("ent: DenialUpsertOne.ID is not supported by MySQL driver. Use DenialUpsertOne.Exec instead")
-	}
-	node, err := u.create.Save(ctx)
-	if err != nil {
-		return id, err
-	}
-	return node.ID, nil
-}
-
-// IDX is like ID, but panics if an error occurs.
-func (u *DenialUpsertOne) IDX(ctx context.Context) string {
-	id, err := u.ID(ctx)
-	if err != nil {
-		panic(err)
-	}
-	return id
-}
-
 // DenialCreateBulk is the builder for creating many Denial entities in bulk.
 type DenialCreateBulk struct {
 	config
 	err      error
 	builders []*DenialCreate
-	conflict []sql.ConflictOption
 }
 
 // Save creates the Denial entities in the database.
@@ -611,7 +438,6 @@ func (_c *DenialCreateBulk) Save(ctx context.Context) ([]*Denial, error) {
 					_, err = mutators[i+1].Mutate(root, _c.builders[i+1].mutation)
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
-					spec.OnConflict = _c.conflict
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {
@@ -658,153 +484,6 @@ func (_c *DenialCreateBulk) Exec(ctx context.Context) error {
 // ExecX is like Exec, but panics if an error occurs.
 func (_c *DenialCreateBulk) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.Denial.CreateBulk(builders...).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.DenialUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *DenialCreateBulk) OnConflict(opts ...sql.ConflictOption) *DenialUpsertBulk {
-	_c.conflict = opts
-	return &DenialUpsertBulk{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.Denial.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *DenialCreateBulk) OnConflictColumns(columns ...string) *DenialUpsertBulk {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &DenialUpsertBulk{
-		create: _c,
-	}
-}
-
-// DenialUpsertBulk is the builder for "upsert"-ing
-// a bulk of Denial nodes.
-type DenialUpsertBulk struct {
-	create *DenialCreateBulk
-}
-
-// UpdateNewValues updates the mutable fields using the new values that
-// were set on create. Using this option is equivalent to using:
-//
-//	client.Denial.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(denial.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *DenialUpsertBulk) UpdateNewValues() *DenialUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		for _, b := range u.create.builders {
-			if _, exists := b.mutation.ID(); exists {
-				s.SetIgnore(denial.FieldID)
-			}
-			if _, exists := b.mutation.CreatedAt(); exists {
-				s.SetIgnore(denial.FieldCreatedAt)
-			}
-			if _, exists := b.mutation.VendorID(); exists {
-				s.SetIgnore(denial.FieldVendorID)
-			}
-			if _, exists := b.mutation.CustomerID(); exists {
-				s.SetIgnore(denial.FieldCustomerID)
-			}
-			if _, exists := b.mutation.ContainerID(); exists {
-				s.SetIgnore(denial.FieldContainerID)
-			}
-			if _, exists := b.mutation.ProductID(); exists {
-				s.SetIgnore(denial.FieldProductID)
-			}
-			if _, exists := b.mutation.Position(); exists {
-				s.SetIgnore(denial.FieldPosition)
-			}
-			if _, exists := b.mutation.At(); exists {
-				s.SetIgnore(denial.FieldAt)
-			}
-			if _, exists := b.mutation.Reason(); exists {
-				s.SetIgnore(denial.FieldReason)
-			}
-			if _, exists := b.mutation.GetClient(); exists {
-				s.SetIgnore(denial.FieldClient)
-			}
-			if _, exists := b.mutation.User(); exists {
-				s.SetIgnore(denial.FieldUser)
-			}
-			if _, exists := b.mutation.Application(); exists {
-				s.SetIgnore(denial.FieldApplication)
-			}
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.Denial.Create().
-//		OnConflict(sql.ResolveWithIgnore()).
-//		Exec(ctx)
-func (u *DenialUpsertBulk) Ignore() *DenialUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *DenialUpsertBulk) DoNothing() *DenialUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the DenialCreateBulk.OnConflict
-// documentation for more info.
-func (u *DenialUpsertBulk) Update(set func(*DenialUpsert)) *DenialUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&DenialUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// Exec executes the query.
-func (u *DenialUpsertBulk) Exec(ctx context.Context) error {
-	if u.create.err != nil {
-		return u.create.err
-	}
-	for i, b := range u.create.builders {
-		if len(b.conflict) != 0 {
-			return fmt.Errorf("ent: OnConflict was set for builder %d. Set it on the DenialCreateBulk instead", i)
-		}
-	}
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for DenialCreateBulk.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *DenialUpsertBulk) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
 		panic(err)
 	}
 }

@@ -17,9 +17,8 @@ import (
 // DenialUpdate is the builder for updating Denial entities.
 type DenialUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *DenialMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *DenialMutation
 }
 
 // Where appends a list predicates to the DenialUpdate builder.
@@ -74,12 +73,6 @@ func (_u *DenialUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *DenialUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *DenialUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *DenialUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -92,7 +85,6 @@ func (_u *DenialUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			}
 		}
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{denial.Label}
@@ -108,10 +100,9 @@ func (_u *DenialUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // DenialUpdateOne is the builder for updating a single Denial entity.
 type DenialUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *DenialMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *DenialMutation
 }
 
 // Mutation returns the DenialMutation object of the builder.
@@ -173,12 +164,6 @@ func (_u *DenialUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *DenialUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *DenialUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *DenialUpdateOne) sqlSave(ctx context.Context) (_node *Denial, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -208,7 +193,6 @@ func (_u *DenialUpdateOne) sqlSave(ctx context.Context) (_node *Denial, err erro
 			}
 		}
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &Denial{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

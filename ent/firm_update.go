@@ -18,9 +18,8 @@ import (
 // FirmUpdate is the builder for updating Firm entities.
 type FirmUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *FirmMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *FirmMutation
 }
 
 // Where appends a list predicates to the FirmUpdate builder.
@@ -157,12 +156,6 @@ func (_u *FirmUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *FirmUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *FirmUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *FirmUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -232,7 +225,6 @@ func (_u *FirmUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{firm.Label}
@@ -248,10 +240,9 @@ func (_u *FirmUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // FirmUpdateOne is the builder for updating a single Firm entity.
 type FirmUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *FirmMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *FirmMutation
 }
 
 // SetName sets the "name" field.
@@ -395,12 +386,6 @@ func (_u *FirmUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *FirmUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *FirmUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *FirmUpdateOne) sqlSave(ctx context.Context) (_node *Firm, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -487,7 +472,6 @@ func (_u *FirmUpdateOne) sqlSave(ctx context.Context) (_node *Firm, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &Firm{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

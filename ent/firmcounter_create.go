@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/container"
@@ -23,7 +21,6 @@ type FirmCounterCreate struct {
 	config
 	mutation *FirmCounterMutation
 	hooks    []Hook
-	conflict []sql.ConflictOption
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -253,7 +250,6 @@ func (_c *FirmCounterCreate) createSpec() (*FirmCounter, *sqlgraph.CreateSpec) {
 		_node = &FirmCounter{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(firmcounter.Table, sqlgraph.NewFieldSpec(firmcounter.FieldID, field.TypeString))
 	)
-	_spec.OnConflict = _c.conflict
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = id
@@ -341,227 +337,11 @@ func (_c *FirmCounterCreate) createSpec() (*FirmCounter, *sqlgraph.CreateSpec) {
 	return _node, _spec
 }
 
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.FirmCounter.Create().
-//		SetCreatedAt(v).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.FirmCounterUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *FirmCounterCreate) OnConflict(opts ...sql.ConflictOption) *FirmCounterUpsertOne {
-	_c.conflict = opts
-	return &FirmCounterUpsertOne{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.FirmCounter.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *FirmCounterCreate) OnConflictColumns(columns ...string) *FirmCounterUpsertOne {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &FirmCounterUpsertOne{
-		create: _c,
-	}
-}
-
-type (
-	// FirmCounterUpsertOne is the builder for "upsert"-ing
-	//  one FirmCounter node.
-	FirmCounterUpsertOne struct {
-		create *FirmCounterCreate
-	}
-
-	// FirmCounterUpsert is the "OnConflict" setter.
-	FirmCounterUpsert struct {
-		*sql.UpdateSet
-	}
-)
-
-// SetCounter sets the "counter" field.
-func (u *FirmCounterUpsert) SetCounter(v uint64) *FirmCounterUpsert {
-	u.Set(firmcounter.FieldCounter, v)
-	return u
-}
-
-// UpdateCounter sets the "counter" field to the value that was provided on create.
-func (u *FirmCounterUpsert) UpdateCounter() *FirmCounterUpsert {
-	u.SetExcluded(firmcounter.FieldCounter)
-	return u
-}
-
-// AddCounter adds v to the "counter" field.
-func (u *FirmCounterUpsert) AddCounter(v uint64) *FirmCounterUpsert {
-	u.Add(firmcounter.FieldCounter, v)
-	return u
-}
-
-// SetDigest sets the "digest" field.
-func (u *FirmCounterUpsert) SetDigest(v []byte) *FirmCounterUpsert {
-	u.Set(firmcounter.FieldDigest, v)
-	return u
-}
-
-// UpdateDigest sets the "digest" field to the value that was provided on create.
-func (u *FirmCounterUpsert) UpdateDigest() *FirmCounterUpsert {
-	u.SetExcluded(firmcounter.FieldDigest)
-	return u
-}
-
-// UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
-// Using this option is equivalent to using:
-//
-//	client.FirmCounter.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(firmcounter.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *FirmCounterUpsertOne) UpdateNewValues() *FirmCounterUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		if _, exists := u.create.mutation.ID(); exists {
-			s.SetIgnore(firmcounter.FieldID)
-		}
-		if _, exists := u.create.mutation.CreatedAt(); exists {
-			s.SetIgnore(firmcounter.FieldCreatedAt)
-		}
-		if _, exists := u.create.mutation.VendorID(); exists {
-			s.SetIgnore(firmcounter.FieldVendorID)
-		}
-		if _, exists := u.create.mutation.CustomerID(); exists {
-			s.SetIgnore(firmcounter.FieldCustomerID)
-		}
-		if _, exists := u.create.mutation.ContainerID(); exists {
-			s.SetIgnore(firmcounter.FieldContainerID)
-		}
-		if _, exists := u.create.mutation.FirmID(); exists {
-			s.SetIgnore(firmcounter.FieldFirmID)
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.FirmCounter.Create().
-//	    OnConflict(sql.ResolveWithIgnore()).
-//	    Exec(ctx)
-func (u *FirmCounterUpsertOne) Ignore() *FirmCounterUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *FirmCounterUpsertOne) DoNothing() *FirmCounterUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the FirmCounterCreate.OnConflict
-// documentation for more info.
-func (u *FirmCounterUpsertOne) Update(set func(*FirmCounterUpsert)) *FirmCounterUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&FirmCounterUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// SetCounter sets the "counter" field.
-func (u *FirmCounterUpsertOne) SetCounter(v uint64) *FirmCounterUpsertOne {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.SetCounter(v)
-	})
-}
-
-// AddCounter adds v to the "counter" field.
-func (u *FirmCounterUpsertOne) AddCounter(v uint64) *FirmCounterUpsertOne {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.AddCounter(v)
-	})
-}
-
-// UpdateCounter sets the "counter" field to the value that was provided on create.
-func (u *FirmCounterUpsertOne) UpdateCounter() *FirmCounterUpsertOne {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.UpdateCounter()
-	})
-}
-
-// SetDigest sets the "digest" field.
-func (u *FirmCounterUpsertOne) SetDigest(v []byte) *FirmCounterUpsertOne {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.SetDigest(v)
-	})
-}
-
-// UpdateDigest sets the "digest" field to the value that was provided on create.
-func (u *FirmCounterUpsertOne) UpdateDigest() *FirmCounterUpsertOne {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.UpdateDigest()
-	})
-}
-
-// Exec executes the query.
-func (u *FirmCounterUpsertOne) Exec(ctx context.Context) error {
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for FirmCounterCreate.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *FirmCounterUpsertOne) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// Exec executes the UPSERT query and returns the inserted/updated ID.
-func (u *FirmCounterUpsertOne) ID(ctx context.Context) (id string, err error) {
-	if u.create.driver.Dialect() == dialect.MySQL {
-		// In case of "ON CONFLICT", there is no way to get back non-numeric ID
-		// fields from the database since MySQL does not support the RETURNING clause.
-		return id, errors.New("ent: FirmCounterUpsertOne.ID is not supported by MySQL driver. Use FirmCounterUpsertOne.Exec instead")
-	}
-	node, err := u.create.Save(ctx)
-	if err != nil {
-		return id, err
-	}
-	return node.ID, nil
-}
-
-// IDX is like ID, but panics if an error occurs.
-func (u *FirmCounterUpsertOne) IDX(ctx context.Context) string {
-	id, err := u.ID(ctx)
-	if err != nil {
-		panic(err)
-	}
-	return id
-}
-
 // FirmCounterCreateBulk is the builder for creating many FirmCounter entities in bulk.
 type FirmCounterCreateBulk struct {
 	config
 	err      error
 	builders []*FirmCounterCreate
-	conflict []sql.ConflictOption
 }
 
 // Save creates the FirmCounter entities in the database.
@@ -591,7 +371,6 @@ func (_c *FirmCounterCreateBulk) Save(ctx context.Context) ([]*FirmCounter, erro
 					_, err = mutators[i+1].Mutate(root, _c.builders[i+1].mutation)
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
-					spec.OnConflict = _c.conflict
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {
@@ -638,170 +417,6 @@ func (_c *FirmCounterCreateBulk) Exec(ctx context.Context) error {
 // ExecX is like Exec, but panics if an error occurs.
 func (_c *FirmCounterCreateBulk) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.FirmCounter.CreateBulk(builders...).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.FirmCounterUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *FirmCounterCreateBulk) OnConflict(opts ...sql.ConflictOption) *FirmCounterUpsertBulk {
-	_c.conflict = opts
-	return &FirmCounterUpsertBulk{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.FirmCounter.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *FirmCounterCreateBulk) OnConflictColumns(columns ...string) *FirmCounterUpsertBulk {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &FirmCounterUpsertBulk{
-		create: _c,
-	}
-}
-
-// FirmCounterUpsertBulk is the builder for "upsert"-ing
-// a bulk of FirmCounter nodes.
-type FirmCounterUpsertBulk struct {
-	create *FirmCounterCreateBulk
-}
-
-// UpdateNewValues updates the mutable fields using the new values that
-// were set on create. Using this option is equivalent to using:
-//
-//	client.FirmCounter.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(firmcounter.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *FirmCounterUpsertBulk) UpdateNewValues() *FirmCounterUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		for _, b := range u.create.builders {
-			if _, exists := b.mutation.ID(); exists {
-				s.SetIgnore(firmcounter.FieldID)
-			}
-			if _, exists := b.mutation.CreatedAt(); exists {
-				s.SetIgnore(firmcounter.FieldCreatedAt)
-			}
-			if _, exists := b.mutation.VendorID(); exists {
-				s.SetIgnore(firmcounter.FieldVendorID)
-			}
-			if _, exists := b.mutation.CustomerID(); exists {
-				s.SetIgnore(firmcounter.FieldCustomerID)
-			}
-			if _, exists := b.mutation.ContainerID(); exists {
-				s.SetIgnore(firmcounter.FieldContainerID)
-			}
-			if _, exists := b.mutation.FirmID(); exists {
-				s.SetIgnore(firmcounter.FieldFirmID)
-			}
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.FirmCounter.Create().
-//		OnConflict(sql.ResolveWithIgnore()).
-//		Exec(ctx)
-func (u *FirmCounterUpsertBulk) Ignore() *FirmCounterUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *FirmCounterUpsertBulk) DoNothing() *FirmCounterUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the FirmCounterCreateBulk.OnConflict
-// documentation for more info.
-func (u *FirmCounterUpsertBulk) Update(set func(*FirmCounterUpsert)) *FirmCounterUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&FirmCounterUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// SetCounter sets the "counter" field.
-func (u *FirmCounterUpsertBulk) SetCounter(v uint64) *FirmCounterUpsertBulk {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.SetCounter(v)
-	})
-}
-
-// AddCounter adds v to the "counter" field.
-func (u *FirmCounterUpsertBulk) AddCounter(v uint64) *FirmCounterUpsertBulk {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.AddCounter(v)
-	})
-}
-
-// UpdateCounter sets the "counter" field to the value that was provided on create.
-func (u *FirmCounterUpsertBulk) UpdateCounter() *FirmCounterUpsertBulk {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.UpdateCounter()
-	})
-}
-
-// SetDigest sets the "digest" field.
-func (u *FirmCounterUpsertBulk) SetDigest(v []byte) *FirmCounterUpsertBulk {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.SetDigest(v)
-	})
-}
-
-// UpdateDigest sets the "digest" field to the value that was provided on create.
-func (u *FirmCounterUpsertBulk) UpdateDigest() *FirmCounterUpsertBulk {
-	return u.Update(func(s *FirmCounterUpsert) {
-		s.UpdateDigest()
-	})
-}
-
-// Exec executes the query.
-func (u *FirmCounterUpsertBulk) Exec(ctx context.Context) error {
-	if u.create.err != nil {
-		return u.create.err
-	}
-	for i, b := range u.create.builders {
-		if len(b.conflict) != 0 {
-			return fmt.Errorf("ent: OnConflict was set for builder %d. Set it on the FirmCounterCreateBulk instead", i)
-		}
-	}
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for FirmCounterCreateBulk.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *FirmCounterUpsertBulk) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
 		panic(err)
 	}
 }

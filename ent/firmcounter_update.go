@@ -17,9 +17,8 @@ import (
 // FirmCounterUpdate is the builder for updating FirmCounter entities.
 type FirmCounterUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *FirmCounterMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *FirmCounterMutation
 }
 
 // Where appends a list predicates to the FirmCounterUpdate builder.
@@ -106,12 +105,6 @@ func (_u *FirmCounterUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *FirmCounterUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *FirmCounterUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *FirmCounterUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -133,7 +126,6 @@ func (_u *FirmCounterUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	if value, ok := _u.mutation.Digest(); ok {
 		_spec.SetField(firmcounter.FieldDigest, field.TypeBytes, value)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{firmcounter.Label}
@@ -149,10 +141,9 @@ func (_u *FirmCounterUpdate) sqlSave(ctx context.Context) (_node int, err error)
 // FirmCounterUpdateOne is the builder for updating a single FirmCounter entity.
 type FirmCounterUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *FirmCounterMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *FirmCounterMutation
 }
 
 // SetCounter sets the "counter" field.
@@ -246,12 +237,6 @@ func (_u *FirmCounterUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *FirmCounterUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *FirmCounterUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *FirmCounterUpdateOne) sqlSave(ctx context.Context) (_node *FirmCounter, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -290,7 +275,6 @@ func (_u *FirmCounterUpdateOne) sqlSave(ctx context.Context) (_node *FirmCounter
 	if value, ok := _u.mutation.Digest(); ok {
 		_spec.SetField(firmcounter.FieldDigest, field.TypeBytes, value)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &FirmCounter{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

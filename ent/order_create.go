@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/item"
@@ -24,7 +22,6 @@ type OrderCreate struct {
 	config
 	mutation *OrderMutation
 	hooks    []Hook
-	conflict []sql.ConflictOption
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -302,7 +299,6 @@ func (_c *OrderCreate) createSpec() (*Order, *sqlgraph.CreateSpec) {
 		_node = &Order{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(order.Table, sqlgraph.NewFieldSpec(order.FieldID, field.TypeString))
 	)
-	_spec.OnConflict = _c.conflict
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = id
@@ -411,210 +407,11 @@ func (_c *OrderCreate) createSpec() (*Order, *sqlgraph.CreateSpec) {
 	return _node, _spec
 }
 
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.Order.Create().
-//		SetCreatedAt(v).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.OrderUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *OrderCreate) OnConflict(opts ...sql.ConflictOption) *OrderUpsertOne {
-	_c.conflict = opts
-	return &OrderUpsertOne{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.Order.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *OrderCreate) OnConflictColumns(columns ...string) *OrderUpsertOne {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &OrderUpsertOne{
-		create: _c,
-	}
-}
-
-type (
-	// OrderUpsertOne is the builder for "upsert"-ing
-	//  one Order node.
-	OrderUpsertOne struct {
-		create *OrderCreate
-	}
-
-	// OrderUpsert is the "OnConflict" setter.
-	OrderUpsert struct {
-		*sql.UpdateSet
-	}
-)
-
-// SetRolloutID sets the "rollout_id" field.
-func (u *OrderUpsert) SetRolloutID(v string) *OrderUpsert {
-	u.Set(order.FieldRolloutID, v)
-	return u
-}
-
-// UpdateRolloutID sets the "rollout_id" field to the value that was provided on create.
-func (u *OrderUpsert) UpdateRolloutID() *OrderUpsert {
-	u.SetExcluded(order.FieldRolloutID)
-	return u
-}
-
-// ClearRolloutID clears the value of the "rollout_id" field.
-func (u *OrderUpsert) ClearRolloutID() *OrderUpsert {
-	u.SetNull(order.FieldRolloutID)
-	return u
-}
-
-// UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
-// Using this option is equivalent to using:
-//
-//	client.Order.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(order.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *OrderUpsertOne) UpdateNewValues() *OrderUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		if _, exists := u.create.mutation.ID(); exists {
-			s.SetIgnore(order.FieldID)
-		}
-		if _, exists := u.create.mutation.CreatedAt(); exists {
-			s.SetIgnore(order.FieldCreatedAt)
-		}
-		if _, exists := u.create.mutation.VendorID(); exists {
-			s.SetIgnore(order.FieldVendorID)
-		}
-		if _, exists := u.create.mutation.CustomerID(); exists {
-			s.SetIgnore(order.FieldCustomerID)
-		}
-		if _, exists := u.create.mutation.ItemID(); exists {
-			s.SetIgnore(order.FieldItemID)
-		}
-		if _, exists := u.create.mutation.TmrGroupID(); exists {
-			s.SetIgnore(order.FieldTmrGroupID)
-		}
-		if _, exists := u.create.mutation.Number(); exists {
-			s.SetIgnore(order.FieldNumber)
-		}
-		if _, exists := u.create.mutation.Quantity(); exists {
-			s.SetIgnore(order.FieldQuantity)
-		}
-		if _, exists := u.create.mutation.IdempotencyKey(); exists {
-			s.SetIgnore(order.FieldIdempotencyKey)
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.Order.Create().
-//	    OnConflict(sql.ResolveWithIgnore()).
-//	    Exec(ctx)
-func (u *OrderUpsertOne) Ignore() *OrderUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *OrderUpsertOne) DoNothing() *OrderUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the OrderCreate.OnConflict
-// documentation for more info.
-func (u *OrderUpsertOne) Update(set func(*OrderUpsert)) *OrderUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&OrderUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// SetRolloutID sets the "rollout_id" field.
-func (u *OrderUpsertOne) SetRolloutID(v string) *OrderUpsertOne {
-	return u.Update(func(s *OrderUpsert) {
-		s.SetRolloutID(v)
-	})
-}
-
-// UpdateRolloutID sets the "rollout_id" field to the value that was provided on create.
-func (u *OrderUpsertOne) UpdateRolloutID() *OrderUpsertOne {
-	return u.Update(func(s *OrderUpsert) {
-		s.UpdateRolloutID()
-	})
-}
-
-// ClearRolloutID clears the value of the "rollout_id" field.
-func (u *OrderUpsertOne) ClearRolloutID() *OrderUpsertOne {
-	return u.Update(func(s *OrderUpsert) {
-		s.ClearRolloutID()
-	})
-}
-
-// Exec executes the query.
-func (u *OrderUpsertOne) Exec(ctx context.Context) error {
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for OrderCreate.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *OrderUpsertOne) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// Exec executes the UPSERT query and returns the inserted/updated ID.
-func (u *OrderUpsertOne) ID(ctx context.Context) (id string, err error) {
-	if u.create.driver.Dialect() == dialect.MySQL {
-		// In case of "ON CONFLICT", there is no way to get back non-numeric ID
-		// fields from the database since MySQL does not support the RETURNING clause.
-		return id, errors.New("ent: OrderUpsertOne.ID is not supported by MySQL driver. Use OrderUpsertOne.Exec instead")
-	}
-	node, err := u.create.Save(ctx)
-	if err != nil {
-		return id, err
-	}
-	return node.ID, nil
-}
-
-// IDX is like ID, but panics if an error occurs.
-func (u *OrderUpsertOne) IDX(ctx context.Context) string {
-	id, err := u.ID(ctx)
-	if err != nil {
-		panic(err)
-	}
-	return id
-}
-
 // OrderCreateBulk is the builder for creating many Order entities in bulk.
 type OrderCreateBulk struct {
 	config
 	err      error
 	builders []*OrderCreate
-	conflict []sql.ConflictOption
 }
 
 // Save creates the Order entities in the database.
@@ -644,7 +441,6 @@ func (_c *OrderCreateBulk) Save(ctx context.Context) ([]*Order, error) {
 					_, err = mutators[i+1].Mutate(root, _c.builders[i+1].mutation)
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
-					spec.OnConflict = _c.conflict
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {
@@ -691,165 +487,6 @@ func (_c *OrderCreateBulk) Exec(ctx context.Context) error {
 // ExecX is like Exec, but panics if an error occurs.
 func (_c *OrderCreateBulk) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.Order.CreateBulk(builders...).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.OrderUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *OrderCreateBulk) OnConflict(opts ...sql.ConflictOption) *OrderUpsertBulk {
-	_c.conflict = opts
-	return &OrderUpsertBulk{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.Order.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *OrderCreateBulk) OnConflictColumns(columns ...string) *OrderUpsertBulk {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &OrderUpsertBulk{
-		create: _c,
-	}
-}
-
-// OrderUpsertBulk is the builder for "upsert"-ing
-// a bulk of Order nodes.
-type OrderUpsertBulk struct {
-	create *OrderCreateBulk
-}
-
-// UpdateNewValues updates the mutable fields using the new values that
-// were set on create. Using this option is equivalent to using:
-//
-//	client.Order.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(order.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *OrderUpsertBulk) UpdateNewValues() *OrderUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		for _, b := range u.create.builders {
-			if _, exists := b.mutation.ID(); exists {
-				s.SetIgnore(order.FieldID)
-			}
-			if _, exists := b.mutation.CreatedAt(); exists {
-				s.SetIgnore(order.FieldCreatedAt)
-			}
-			if _, exists := b.mutation.VendorID(); exists {
-				s.SetIgnore(order.FieldVendorID)
-			}
-			if _, exists := b.mutation.CustomerID(); exists {
-				s.SetIgnore(order.FieldCustomerID)
-			}
-			if _, exists := b.mutation.ItemID(); exists {
-				s.SetIgnore(order.FieldItemID)
-			}
-			if _, exists := b.mutation.TmrGroupID(); exists {
-				s.SetIgnore(order.FieldTmrGroupID)
-			}
-			if _, exists := b.mutation.Number(); exists {
-				s.SetIgnore(order.FieldNumber)
-			}
-			if _, exists := b.mutation.Quantity(); exists {
-				s.SetIgnore(order.FieldQuantity)
-			}
-			if _, exists := b.mutation.IdempotencyKey(); exists {
-				s.SetIgnore(order.FieldIdempotencyKey)
-			}
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.Order.Create().
-//		OnConflict(sql.ResolveWithIgnore()).
-//		Exec(ctx)
-func (u *OrderUpsertBulk) Ignore() *OrderUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *OrderUpsertBulk) DoNothing() *OrderUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the OrderCreateBulk.OnConflict
-// documentation for more info.
-func (u *OrderUpsertBulk) Update(set func(*OrderUpsert)) *OrderUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&OrderUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// SetRolloutID sets the "rollout_id" field.
-func (u *OrderUpsertBulk) SetRolloutID(v string) *OrderUpsertBulk {
-	return u.Update(func(s *OrderUpsert) {
-		s.SetRolloutID(v)
-	})
-}
-
-// UpdateRolloutID sets the "rollout_id" field to the value that was provided on create.
-func (u *OrderUpsertBulk) UpdateRolloutID() *OrderUpsertBulk {
-	return u.Update(func(s *OrderUpsert) {
-		s.UpdateRolloutID()
-	})
-}
-
-// ClearRolloutID clears the value of the "rollout_id" field.
-func (u *OrderUpsertBulk) ClearRolloutID() *OrderUpsertBulk {
-	return u.Update(func(s *OrderUpsert) {
-		s.ClearRolloutID()
-	})
-}
-
-// Exec executes the query.
-func (u *OrderUpsertBulk) Exec(ctx context.Context) error {
-	if u.create.err != nil {
-		return u.create.err
-	}
-	for i, b := range u.create.builders {
-		if len(b.conflict) != 0 {
-			return fmt.Errorf("ent: OnConflict was set for builder %d. Set it on the OrderCreateBulk instead", i)
-		}
-	}
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for OrderCreateBulk.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *OrderUpsertBulk) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
 		panic(err)
 	}
 }

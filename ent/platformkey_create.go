@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/platformkey"
@@ -20,7 +18,6 @@ type PlatformKeyCreate struct {
 	config
 	mutation *PlatformKeyMutation
 	hooks    []Hook
-	conflict []sql.ConflictOption
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -165,7 +162,6 @@ func (_c *PlatformKeyCreate) createSpec() (*PlatformKey, *sqlgraph.CreateSpec) {
 		_node = &PlatformKey{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(platformkey.Table, sqlgraph.NewFieldSpec(platformkey.FieldID, field.TypeString))
 	)
-	_spec.OnConflict = _c.conflict
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = id
@@ -185,179 +181,11 @@ func (_c *PlatformKeyCreate) createSpec() (*PlatformKey, *sqlgraph.CreateSpec) {
 	return _node, _spec
 }
 
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.PlatformKey.Create().
-//		SetCreatedAt(v).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.PlatformKeyUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *PlatformKeyCreate) OnConflict(opts ...sql.ConflictOption) *PlatformKeyUpsertOne {
-	_c.conflict = opts
-	return &PlatformKeyUpsertOne{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.PlatformKey.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *PlatformKeyCreate) OnConflictColumns(columns ...string) *PlatformKeyUpsertOne {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &PlatformKeyUpsertOne{
-		create: _c,
-	}
-}
-
-type (
-	// PlatformKeyUpsertOne is the builder for "upsert"-ing
-	//  one PlatformKey node.
-	PlatformKeyUpsertOne struct {
-		create *PlatformKeyCreate
-	}
-
-	// PlatformKeyUpsert is the "OnConflict" setter.
-	PlatformKeyUpsert struct {
-		*sql.UpdateSet
-	}
-)
-
-// SetSealed sets the "sealed" field.
-func (u *PlatformKeyUpsert) SetSealed(v []byte) *PlatformKeyUpsert {
-	u.Set(platformkey.FieldSealed, v)
-	return u
-}
-
-// UpdateSealed sets the "sealed" field to the value that was provided on create.
-func (u *PlatformKeyUpsert) UpdateSealed() *PlatformKeyUpsert {
-	u.SetExcluded(platformkey.FieldSealed)
-	return u
-}
-
-// UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
-// Using this option is equivalent to using:
-//
-//	client.PlatformKey.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(platformkey.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *PlatformKeyUpsertOne) UpdateNewValues() *PlatformKeyUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		if _, exists := u.create.mutation.ID(); exists {
-			s.SetIgnore(platformkey.FieldID)
-		}
-		if _, exists := u.create.mutation.CreatedAt(); exists {
-			s.SetIgnore(platformkey.FieldCreatedAt)
-		}
-		if _, exists := u.create.mutation.Name(); exists {
-			s.SetIgnore(platformkey.FieldName)
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.PlatformKey.Create().
-//	    OnConflict(sql.ResolveWithIgnore()).
-//	    Exec(ctx)
-func (u *PlatformKeyUpsertOne) Ignore() *PlatformKeyUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *PlatformKeyUpsertOne) DoNothing() *PlatformKeyUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the PlatformKeyCreate.OnConflict
-// documentation for more info.
-func (u *PlatformKeyUpsertOne) Update(set func(*PlatformKeyUpsert)) *PlatformKeyUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&PlatformKeyUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// SetSealed sets the "sealed" field.
-func (u *PlatformKeyUpsertOne) SetSealed(v []byte) *PlatformKeyUpsertOne {
-	return u.Update(func(s *PlatformKeyUpsert) {
-		s.SetSealed(v)
-	})
-}
-
-// UpdateSealed sets the "sealed" field to the value that was provided on create.
-func (u *PlatformKeyUpsertOne) UpdateSealed() *PlatformKeyUpsertOne {
-	return u.Update(func(s *PlatformKeyUpsert) {
-		s.UpdateSealed()
-	})
-}
-
-// Exec executes the query.
-func (u *PlatformKeyUpsertOne) Exec(ctx context.Context) error {
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for PlatformKeyCreate.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *PlatformKeyUpsertOne) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// Exec executes the UPSERT query and returns the inserted/updated ID.
-func (u *PlatformKeyUpsertOne) ID(ctx context.Context) (id string, err error) {
-	if u.create.driver.Dialect() == dialect.MySQL {
-		// In case of "ON CONFLICT", there is no way to get back non-numeric ID
-		// fields from the database since MySQL does not support the RETURNING clause.
-		return id, errors.New("ent: PlatformKeyUpsertOne.ID is not supported by MySQL driver. Use PlatformKeyUpsertOne.Exec instead")
-	}
-	node, err := u.create.Save(ctx)
-	if err != nil {
-		return id, err
-	}
-	return node.ID, nil
-}
-
-// IDX is like ID, but panics if an error occurs.
-func (u *PlatformKeyUpsertOne) IDX(ctx context.Context) string {
-	id, err := u.ID(ctx)
-	if err != nil {
-		panic(err)
-	}
-	return id
-}
-
 // PlatformKeyCreateBulk is the builder for creating many PlatformKey entities in bulk.
 type PlatformKeyCreateBulk struct {
 	config
 	err      error
 	builders []*PlatformKeyCreate
-	conflict []sql.ConflictOption
 }
 
 // Save creates the PlatformKey entities in the database.
@@ -387,7 +215,6 @@ func (_c *PlatformKeyCreateBulk) Save(ctx context.Context) ([]*PlatformKey, erro
 					_, err = mutators[i+1].Mutate(root, _c.builders[i+1].mutation)
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
-					spec.OnConflict = _c.conflict
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {
@@ -434,140 +261,6 @@ func (_c *PlatformKeyCreateBulk) Exec(ctx context.Context) error {
 // ExecX is like Exec, but panics if an error occurs.
 func (_c *PlatformKeyCreateBulk) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.PlatformKey.CreateBulk(builders...).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.PlatformKeyUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *PlatformKeyCreateBulk) OnConflict(opts ...sql.ConflictOption) *PlatformKeyUpsertBulk {
-	_c.conflict = opts
-	return &PlatformKeyUpsertBulk{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.PlatformKey.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *PlatformKeyCreateBulk) OnConflictColumns(columns ...string) *PlatformKeyUpsertBulk {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &PlatformKeyUpsertBulk{
-		create: _c,
-	}
-}
-
-// PlatformKeyUpsertBulk is the builder for "upsert"-ing
-// a bulk of PlatformKey nodes.
-type PlatformKeyUpsertBulk struct {
-	create *PlatformKeyCreateBulk
-}
-
-// UpdateNewValues updates the mutable fields using the new values that
-// were set on create. Using this option is equivalent to using:
-//
-//	client.PlatformKey.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(platformkey.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *PlatformKeyUpsertBulk) UpdateNewValues() *PlatformKeyUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		for _, b := range u.create.builders {
-			if _, exists := b.mutation.ID(); exists {
-				s.SetIgnore(platformkey.FieldID)
-			}
-			if _, exists := b.mutation.CreatedAt(); exists {
-				s.SetIgnore(platformkey.FieldCreatedAt)
-			}
-			if _, exists := b.mutation.Name(); exists {
-				s.SetIgnore(platformkey.FieldName)
-			}
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.PlatformKey.Create().
-//		OnConflict(sql.ResolveWithIgnore()).
-//		Exec(ctx)
-func (u *PlatformKeyUpsertBulk) Ignore() *PlatformKeyUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *PlatformKeyUpsertBulk) DoNothing() *PlatformKeyUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the PlatformKeyCreateBulk.OnConflict
-// documentation for more info.
-func (u *PlatformKeyUpsertBulk) Update(set func(*PlatformKeyUpsert)) *PlatformKeyUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&PlatformKeyUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// SetSealed sets the "sealed" field.
-func (u *PlatformKeyUpsertBulk) SetSealed(v []byte) *PlatformKeyUpsertBulk {
-	return u.Update(func(s *PlatformKeyUpsert) {
-		s.SetSealed(v)
-	})
-}
-
-// UpdateSealed sets the "sealed" field to the value that was provided on create.
-func (u *PlatformKeyUpsertBulk) UpdateSealed() *PlatformKeyUpsertBulk {
-	return u.Update(func(s *PlatformKeyUpsert) {
-		s.UpdateSealed()
-	})
-}
-
-// Exec executes the query.
-func (u *PlatformKeyUpsertBulk) Exec(ctx context.Context) error {
-	if u.create.err != nil {
-		return u.create.err
-	}
-	for i, b := range u.create.builders {
-		if len(b.conflict) != 0 {
-			return fmt.Errorf("ent: OnConflict was set for builder %d. Set it on the PlatformKeyCreateBulk instead", i)
-		}
-	}
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for PlatformKeyCreateBulk.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *PlatformKeyUpsertBulk) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
 		panic(err)
 	}
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/firm"
@@ -23,7 +21,6 @@ type ProductCreate struct {
 	config
 	mutation *ProductMutation
 	hooks    []Hook
-	conflict []sql.ConflictOption
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -279,7 +276,6 @@ func (_c *ProductCreate) createSpec() (*Product, *sqlgraph.CreateSpec) {
 		_node = &Product{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(product.Table, sqlgraph.NewFieldSpec(product.FieldID, field.TypeString))
 	)
-	_spec.OnConflict = _c.conflict
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = id
@@ -374,240 +370,11 @@ func (_c *ProductCreate) createSpec() (*Product, *sqlgraph.CreateSpec) {
 	return _node, _spec
 }
 
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.Product.Create().
-//		SetCreatedAt(v).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.ProductUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *ProductCreate) OnConflict(opts ...sql.ConflictOption) *ProductUpsertOne {
-	_c.conflict = opts
-	return &ProductUpsertOne{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.Product.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *ProductCreate) OnConflictColumns(columns ...string) *ProductUpsertOne {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &ProductUpsertOne{
-		create: _c,
-	}
-}
-
-type (
-	// ProductUpsertOne is the builder for "upsert"-ing
-	//  one Product node.
-	ProductUpsertOne struct {
-		create *ProductCreate
-	}
-
-	// ProductUpsert is the "OnConflict" setter.
-	ProductUpsert struct {
-		*sql.UpdateSet
-	}
-)
-
-// SetName sets the "name" field.
-func (u *ProductUpsert) SetName(v string) *ProductUpsert {
-	u.Set(product.FieldName, v)
-	return u
-}
-
-// UpdateName sets the "name" field to the value that was provided on create.
-func (u *ProductUpsert) UpdateName() *ProductUpsert {
-	u.SetExcluded(product.FieldName)
-	return u
-}
-
-// SetSealedKey sets the "sealed_key" field.
-func (u *ProductUpsert) SetSealedKey(v []byte) *ProductUpsert {
-	u.Set(product.FieldSealedKey, v)
-	return u
-}
-
-// UpdateSealedKey sets the "sealed_key" field to the value that was provided on create.
-func (u *ProductUpsert) UpdateSealedKey() *ProductUpsert {
-	u.SetExcluded(product.FieldSealedKey)
-	return u
-}
-
-// SetPublicKey sets the "public_key" field.
-func (u *ProductUpsert) SetPublicKey(v []byte) *ProductUpsert {
-	u.Set(product.FieldPublicKey, v)
-	return u
-}
-
-// UpdatePublicKey sets the "public_key" field to the value that was provided on create.
-func (u *ProductUpsert) UpdatePublicKey() *ProductUpsert {
-	u.SetExcluded(product.FieldPublicKey)
-	return u
-}
-
-// UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
-// Using this option is equivalent to using:
-//
-//	client.Product.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(product.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *ProductUpsertOne) UpdateNewValues() *ProductUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		if _, exists := u.create.mutation.ID(); exists {
-			s.SetIgnore(product.FieldID)
-		}
-		if _, exists := u.create.mutation.CreatedAt(); exists {
-			s.SetIgnore(product.FieldCreatedAt)
-		}
-		if _, exists := u.create.mutation.VendorID(); exists {
-			s.SetIgnore(product.FieldVendorID)
-		}
-		if _, exists := u.create.mutation.CustomerID(); exists {
-			s.SetIgnore(product.FieldCustomerID)
-		}
-		if _, exists := u.create.mutation.FirmID(); exists {
-			s.SetIgnore(product.FieldFirmID)
-		}
-		if _, exists := u.create.mutation.Code(); exists {
-			s.SetIgnore(product.FieldCode)
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.Product.Create().
-//	    OnConflict(sql.ResolveWithIgnore()).
-//	    Exec(ctx)
-func (u *ProductUpsertOne) Ignore() *ProductUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *ProductUpsertOne) DoNothing() *ProductUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the ProductCreate.OnConflict
-// documentation for more info.
-func (u *ProductUpsertOne) Update(set func(*ProductUpsert)) *ProductUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&ProductUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// SetName sets the "name" field.
-func (u *ProductUpsertOne) SetName(v string) *ProductUpsertOne {
-	return u.Update(func(s *ProductUpsert) {
-		s.SetName(v)
-	})
-}
-
-// UpdateName sets the "name" field to the value that was provided on create.
-func (u *ProductUpsertOne) UpdateName() *ProductUpsertOne {
-	return u.Update(func(s *ProductUpsert) {
-		s.UpdateName()
-	})
-}
-
-// SetSealedKey sets the "sealed_key" field.
-func (u *ProductUpsertOne) SetSealedKey(v []byte) *ProductUpsertOne {
-	return u.Update(func(s *ProductUpsert) {
-		s.SetSealedKey(v)
-	})
-}
-
-// UpdateSealedKey sets the "sealed_key" field to the value that was provided on create.
-func (u *ProductUpsertOne) UpdateSealedKey() *ProductUpsertOne {
-	return u.Update(func(s *ProductUpsert) {
-		s.UpdateSealedKey()
-	})
-}
-
-// SetPublicKey sets the "public_key" field.
-func (u *ProductUpsertOne) SetPublicKey(v []byte) *ProductUpsertOne {
-	return u.Update(func(s *ProductUpsert) {
-		s.SetPublicKey(v)
-	})
-}
-
-// UpdatePublicKey sets the "public_key" field to the value that was provided on create.
-func (u *ProductUpsertOne) UpdatePublicKey() *ProductUpsertOne {
-	return u.Update(func(s *ProductUpsert) {
-		s.UpdatePublicKey()
-	})
-}
-
-// Exec executes the query.
-func (u *ProductUpsertOne) Exec(ctx context.Context) error {
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for ProductCreate.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *ProductUpsertOne) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// Exec executes the UPSERT query and returns the inserted/updated ID.
-func (u *ProductUpsertOne) ID(ctx context.Context) (id string, err error) {
-	if u.create.driver.Dialect() == dialect.MySQL {
-		// In case of "ON CONFLICT", there is no way to get back non-numeric ID
-		// fields from the database since MySQL does not support the RETURNING clause.
-		return id, errors.New("ent: ProductUpsertOne.ID is not supported by MySQL driver. Use ProductUpsertOne.Exec instead")
-	}
-	node, err := u.create.Save(ctx)
-	if err != nil {
-		return id, err
-	}
-	return node.ID, nil
-}
-
-// IDX is like ID, but panics if an error occurs.
-func (u *ProductUpsertOne) IDX(ctx context.Context) string {
-	id, err := u.ID(ctx)
-	if err != nil {
-		panic(err)
-	}
-	return id
-}
-
 // ProductCreateBulk is the builder for creating many Product entities in bulk.
 type ProductCreateBulk struct {
 	config
 	err      error
 	builders []*ProductCreate
-	conflict []sql.ConflictOption
 }
 
 // Save creates the Product entities in the database.
@@ -637,7 +404,6 @@ func (_c *ProductCreateBulk) Save(ctx context.Context) ([]*Product, error) {
 					_, err = mutators[i+1].Mutate(root, _c.builders[i+1].mutation)
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
-					spec.OnConflict = _c.conflict
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {
@@ -684,177 +450,6 @@ func (_c *ProductCreateBulk) Exec(ctx context.Context) error {
 // ExecX is like Exec, but panics if an error occurs.
 func (_c *ProductCreateBulk) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.Product.CreateBulk(builders...).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.ProductUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *ProductCreateBulk) OnConflict(opts ...sql.ConflictOption) *ProductUpsertBulk {
-	_c.conflict = opts
-	return &ProductUpsertBulk{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.Product.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *ProductCreateBulk) OnConflictColumns(columns ...string) *ProductUpsertBulk {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &ProductUpsertBulk{
-		create: _c,
-	}
-}
-
-// ProductUpsertBulk is the builder for "upsert"-ing
-// a bulk of Product nodes.
-type ProductUpsertBulk struct {
-	create *ProductCreateBulk
-}
-
-// UpdateNewValues updates the mutable fields using the new values that
-// were set on create. Using this option is equivalent to using:
-//
-//	client.Product.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(product.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *ProductUpsertBulk) UpdateNewValues() *ProductUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		for _, b := range u.create.builders {
-			if _, exists := b.mutation.ID(); exists {
-				s.SetIgnore(product.FieldID)
-			}
-			if _, exists := b.mutation.CreatedAt(); exists {
-				s.SetIgnore(product.FieldCreatedAt)
-			}
-			if _, exists := b.mutation.VendorID(); exists {
-				s.SetIgnore(product.FieldVendorID)
-			}
-			if _, exists := b.mutation.CustomerID(); exists {
-				s.SetIgnore(product.FieldCustomerID)
-			}
-			if _, exists := b.mutation.FirmID(); exists {
-				s.SetIgnore(product.FieldFirmID)
-			}
-			if _, exists := b.mutation.Code(); exists {
-				s.SetIgnore(product.FieldCode)
-			}
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.Product.Create().
-//		OnConflict(sql.ResolveWithIgnore()).
-//		Exec(ctx)
-func (u *ProductUpsertBulk) Ignore() *ProductUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *ProductUpsertBulk) DoNothing() *ProductUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the ProductCreateBulk.OnConflict
-// documentation for more info.
-func (u *ProductUpsertBulk) Update(set func(*ProductUpsert)) *ProductUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&ProductUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// SetName sets the "name" field.
-func (u *ProductUpsertBulk) SetName(v string) *ProductUpsertBulk {
-	return u.Update(func(s *ProductUpsert) {
-		s.SetName(v)
-	})
-}
-
-// UpdateName sets the "name" field to the value that was provided on create.
-func (u *ProductUpsertBulk) UpdateName() *ProductUpsertBulk {
-	return u.Update(func(s *ProductUpsert) {
-		s.UpdateName()
-	})
-}
-
-// SetSealedKey sets the "sealed_key" field.
-func (u *ProductUpsertBulk) SetSealedKey(v []byte) *ProductUpsertBulk {
-	return u.Update(func(s *ProductUpsert) {
-		s.SetSealedKey(v)
-	})
-}
-
-// UpdateSealedKey sets the "sealed_key" field to the value that was provided on create.
-func (u *ProductUpsertBulk) UpdateSealedKey() *ProductUpsertBulk {
-	return u.Update(func(s *ProductUpsert) {
-		s.UpdateSealedKey()
-	})
-}
-
-// SetPublicKey sets the "public_key" field.
-func (u *ProductUpsertBulk) SetPublicKey(v []byte) *ProductUpsertBulk {
-	return u.Update(func(s *ProductUpsert) {
-		s.SetPublicKey(v)
-	})
-}
-
-// UpdatePublicKey sets the "public_key" field to the value that was provided on create.
-func (u *ProductUpsertBulk) UpdatePublicKey() *ProductUpsertBulk {
-	return u.Update(func(s *ProductUpsert) {
-		s.UpdatePublicKey()
-	})
-}
-
-// Exec executes the query.
-func (u *ProductUpsertBulk) Exec(ctx context.Context) error {
-	if u.create.err != nil {
-		return u.create.err
-	}
-	for i, b := range u.create.builders {
-		if len(b.conflict) != 0 {
-			return fmt.Errorf("ent: OnConflict was set for builder %d. Set it on the ProductCreateBulk instead", i)
-		}
-	}
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for ProductCreateBulk.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *ProductUpsertBulk) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
 		panic(err)
 	}
 }

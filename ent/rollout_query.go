@@ -9,7 +9,6 @@ import (
 	"math"
 
 	"entgo.io/ent"
-	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -35,8 +34,8 @@ type RolloutQuery struct {
 	withOrders       *OrderQuery
 	withUpdates      *UpdateQuery
 	withWork         *WorkQuery
-	loadTotal        []func(context.Context, []*Rollout) error
 	modifiers        []func(*sql.Selector)
+	loadTotal        []func(context.Context, []*Rollout) error
 	withNamedOrders  map[string]*OrderQuery
 	withNamedUpdates map[string]*UpdateQuery
 	withNamedWork    map[string]*WorkQuery
@@ -407,9 +406,8 @@ func (_q *RolloutQuery) Clone() *RolloutQuery {
 		withUpdates:  _q.withUpdates.Clone(),
 		withWork:     _q.withWork.Clone(),
 		// clone intermediate query.
-		sql:       _q.sql.Clone(),
-		path:      _q.path,
-		modifiers: append([]func(*sql.Selector){}, _q.modifiers...),
+		sql:  _q.sql.Clone(),
+		path: _q.path,
 	}
 }
 
@@ -918,9 +916,6 @@ func (_q *RolloutQuery) sqlQuery(ctx context.Context) *sql.Selector {
 	if _q.ctx.Unique != nil && *_q.ctx.Unique {
 		selector.Distinct()
 	}
-	for _, m := range _q.modifiers {
-		m(selector)
-	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -936,38 +931,6 @@ func (_q *RolloutQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
-}
-
-// ForUpdate locks the selected rows against concurrent updates, and prevent them from being
-// updated, deleted or "selected ... for update" by other sessions, until the transaction is
-// either committed or rolled-back.
-func (_q *RolloutQuery) ForUpdate(opts ...sql.LockOption) *RolloutQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForUpdate(opts...)
-	})
-	return _q
-}
-
-// ForShare behaves similarly to ForUpdate, except that it acquires a shared mode lock
-// on any rows that are read. Other sessions can read the rows, but cannot modify them
-// until your transaction commits.
-func (_q *RolloutQuery) ForShare(opts ...sql.LockOption) *RolloutQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForShare(opts...)
-	})
-	return _q
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_q *RolloutQuery) Modify(modifiers ...func(s *sql.Selector)) *RolloutSelect {
-	_q.modifiers = append(_q.modifiers, modifiers...)
-	return _q.Select()
 }
 
 // WithNamedOrders tells the query-builder to eager-load the nodes that are connected to the "orders"
@@ -1100,10 +1063,4 @@ func (_s *RolloutSelect) sqlScan(ctx context.Context, root *RolloutQuery, v any)
 	}
 	defer rows.Close()
 	return sql.ScanSlice(rows, v)
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_s *RolloutSelect) Modify(modifiers ...func(s *sql.Selector)) *RolloutSelect {
-	_s.modifiers = append(_s.modifiers, modifiers...)
-	return _s
 }

@@ -23,9 +23,8 @@ import (
 // RolloutUpdate is the builder for updating Rollout entities.
 type RolloutUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *RolloutMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *RolloutMutation
 }
 
 // Where appends a list predicates to the RolloutUpdate builder.
@@ -486,12 +485,6 @@ func (_u *RolloutUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *RolloutUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *RolloutUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *RolloutUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -719,7 +712,6 @@ func (_u *RolloutUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{rollout.Label}
@@ -735,10 +727,9 @@ func (_u *RolloutUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // RolloutUpdateOne is the builder for updating a single Rollout entity.
 type RolloutUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *RolloutMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *RolloutMutation
 }
 
 // SetState sets the "state" field.
@@ -1206,12 +1197,6 @@ func (_u *RolloutUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *RolloutUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *RolloutUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *RolloutUpdateOne) sqlSave(ctx context.Context) (_node *Rollout, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -1456,7 +1441,6 @@ func (_u *RolloutUpdateOne) sqlSave(ctx context.Context) (_node *Rollout, err er
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &Rollout{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

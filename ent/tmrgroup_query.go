@@ -9,7 +9,6 @@ import (
 	"math"
 
 	"entgo.io/ent"
-	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -39,8 +38,8 @@ type TmrGroupQuery struct {
 	withOrders          *OrderQuery
 	withRollouts        *RolloutQuery
 	withWork            *WorkQuery
-	loadTotal           []func(context.Context, []*TmrGroup) error
 	modifiers           []func(*sql.Selector)
+	loadTotal           []func(context.Context, []*TmrGroup) error
 	withNamedContainers map[string]*ContainerQuery
 	withNamedServers    map[string]*TmrServerQuery
 	withNamedViews      map[string]*TmrViewQuery
@@ -460,9 +459,8 @@ func (_q *TmrGroupQuery) Clone() *TmrGroupQuery {
 		withRollouts:   _q.withRollouts.Clone(),
 		withWork:       _q.withWork.Clone(),
 		// clone intermediate query.
-		sql:       _q.sql.Clone(),
-		path:      _q.path,
-		modifiers: append([]func(*sql.Selector){}, _q.modifiers...),
+		sql:  _q.sql.Clone(),
+		path: _q.path,
 	}
 }
 
@@ -1086,9 +1084,6 @@ func (_q *TmrGroupQuery) sqlQuery(ctx context.Context) *sql.Selector {
 	if _q.ctx.Unique != nil && *_q.ctx.Unique {
 		selector.Distinct()
 	}
-	for _, m := range _q.modifiers {
-		m(selector)
-	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -1104,38 +1099,6 @@ func (_q *TmrGroupQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
-}
-
-// ForUpdate locks the selected rows against concurrent updates, and prevent them from being
-// updated, deleted or "selected ... for update" by other sessions, until the transaction is
-// either committed or rolled-back.
-func (_q *TmrGroupQuery) ForUpdate(opts ...sql.LockOption) *TmrGroupQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForUpdate(opts...)
-	})
-	return _q
-}
-
-// ForShare behaves similarly to ForUpdate, except that it acquires a shared mode lock
-// on any rows that are read. Other sessions can read the rows, but cannot modify them
-// until your transaction commits.
-func (_q *TmrGroupQuery) ForShare(opts ...sql.LockOption) *TmrGroupQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForShare(opts...)
-	})
-	return _q
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_q *TmrGroupQuery) Modify(modifiers ...func(s *sql.Selector)) *TmrGroupSelect {
-	_q.modifiers = append(_q.modifiers, modifiers...)
-	return _q.Select()
 }
 
 // WithNamedContainers tells the query-builder to eager-load the nodes that are connected to the "containers"
@@ -1310,10 +1273,4 @@ func (_s *TmrGroupSelect) sqlScan(ctx context.Context, root *TmrGroupQuery, v an
 	}
 	defer rows.Close()
 	return sql.ScanSlice(rows, v)
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_s *TmrGroupSelect) Modify(modifiers ...func(s *sql.Selector)) *TmrGroupSelect {
-	_s.modifiers = append(_s.modifiers, modifiers...)
-	return _s
 }

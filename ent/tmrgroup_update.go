@@ -26,9 +26,8 @@ import (
 // TmrGroupUpdate is the builder for updating TmrGroup entities.
 type TmrGroupUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *TmrGroupMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *TmrGroupMutation
 }
 
 // Where appends a list predicates to the TmrGroupUpdate builder.
@@ -600,12 +599,6 @@ func (_u *TmrGroupUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *TmrGroupUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *TmrGroupUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *TmrGroupUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -976,7 +969,6 @@ func (_u *TmrGroupUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{tmrgroup.Label}
@@ -992,10 +984,9 @@ func (_u *TmrGroupUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // TmrGroupUpdateOne is the builder for updating a single TmrGroup entity.
 type TmrGroupUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *TmrGroupMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *TmrGroupMutation
 }
 
 // SetName sets the "name" field.
@@ -1574,12 +1565,6 @@ func (_u *TmrGroupUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *TmrGroupUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *TmrGroupUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *TmrGroupUpdateOne) sqlSave(ctx context.Context) (_node *TmrGroup, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -1967,7 +1952,6 @@ func (_u *TmrGroupUpdateOne) sqlSave(ctx context.Context) (_node *TmrGroup, err 
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &TmrGroup{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

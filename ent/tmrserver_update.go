@@ -18,9 +18,8 @@ import (
 // TmrServerUpdate is the builder for updating TmrServer entities.
 type TmrServerUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *TmrServerMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *TmrServerMutation
 }
 
 // Where appends a list predicates to the TmrServerUpdate builder.
@@ -155,12 +154,6 @@ func (_u *TmrServerUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *TmrServerUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *TmrServerUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *TmrServerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -191,7 +184,6 @@ func (_u *TmrServerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.SeenAtCleared() {
 		_spec.ClearField(tmrserver.FieldSeenAt, field.TypeTime)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{tmrserver.Label}
@@ -207,10 +199,9 @@ func (_u *TmrServerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // TmrServerUpdateOne is the builder for updating a single TmrServer entity.
 type TmrServerUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *TmrServerMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *TmrServerMutation
 }
 
 // SetName sets the "name" field.
@@ -352,12 +343,6 @@ func (_u *TmrServerUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *TmrServerUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *TmrServerUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *TmrServerUpdateOne) sqlSave(ctx context.Context) (_node *TmrServer, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -405,7 +390,6 @@ func (_u *TmrServerUpdateOne) sqlSave(ctx context.Context) (_node *TmrServer, er
 	if _u.mutation.SeenAtCleared() {
 		_spec.ClearField(tmrserver.FieldSeenAt, field.TypeTime)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &TmrServer{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

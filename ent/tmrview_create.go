@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"entgo.io/ent/dialect"
-	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/organization"
@@ -23,7 +21,6 @@ type TmrViewCreate struct {
 	config
 	mutation *TmrViewMutation
 	hooks    []Hook
-	conflict []sql.ConflictOption
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -258,7 +255,6 @@ func (_c *TmrViewCreate) createSpec() (*TmrView, *sqlgraph.CreateSpec) {
 		_node = &TmrView{config: _c.config}
 		_spec = sqlgraph.NewCreateSpec(tmrview.Table, sqlgraph.NewFieldSpec(tmrview.FieldID, field.TypeString))
 	)
-	_spec.OnConflict = _c.conflict
 	if id, ok := _c.mutation.ID(); ok {
 		_node.ID = id
 		_spec.ID.Value = id
@@ -341,174 +337,11 @@ func (_c *TmrViewCreate) createSpec() (*TmrView, *sqlgraph.CreateSpec) {
 	return _node, _spec
 }
 
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.TmrView.Create().
-//		SetCreatedAt(v).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.TmrViewUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *TmrViewCreate) OnConflict(opts ...sql.ConflictOption) *TmrViewUpsertOne {
-	_c.conflict = opts
-	return &TmrViewUpsertOne{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.TmrView.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *TmrViewCreate) OnConflictColumns(columns ...string) *TmrViewUpsertOne {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &TmrViewUpsertOne{
-		create: _c,
-	}
-}
-
-type (
-	// TmrViewUpsertOne is the builder for "upsert"-ing
-	//  one TmrView node.
-	TmrViewUpsertOne struct {
-		create *TmrViewCreate
-	}
-
-	// TmrViewUpsert is the "OnConflict" setter.
-	TmrViewUpsert struct {
-		*sql.UpdateSet
-	}
-)
-
-// UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
-// Using this option is equivalent to using:
-//
-//	client.TmrView.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(tmrview.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *TmrViewUpsertOne) UpdateNewValues() *TmrViewUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		if _, exists := u.create.mutation.ID(); exists {
-			s.SetIgnore(tmrview.FieldID)
-		}
-		if _, exists := u.create.mutation.CreatedAt(); exists {
-			s.SetIgnore(tmrview.FieldCreatedAt)
-		}
-		if _, exists := u.create.mutation.VendorID(); exists {
-			s.SetIgnore(tmrview.FieldVendorID)
-		}
-		if _, exists := u.create.mutation.CustomerID(); exists {
-			s.SetIgnore(tmrview.FieldCustomerID)
-		}
-		if _, exists := u.create.mutation.TmrGroupID(); exists {
-			s.SetIgnore(tmrview.FieldTmrGroupID)
-		}
-		if _, exists := u.create.mutation.Sequence(); exists {
-			s.SetIgnore(tmrview.FieldSequence)
-		}
-		if _, exists := u.create.mutation.Epoch(); exists {
-			s.SetIgnore(tmrview.FieldEpoch)
-		}
-		if _, exists := u.create.mutation.Version(); exists {
-			s.SetIgnore(tmrview.FieldVersion)
-		}
-		if _, exists := u.create.mutation.At(); exists {
-			s.SetIgnore(tmrview.FieldAt)
-		}
-		if _, exists := u.create.mutation.Payload(); exists {
-			s.SetIgnore(tmrview.FieldPayload)
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.TmrView.Create().
-//	    OnConflict(sql.ResolveWithIgnore()).
-//	    Exec(ctx)
-func (u *TmrViewUpsertOne) Ignore() *TmrViewUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *TmrViewUpsertOne) DoNothing() *TmrViewUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the TmrViewCreate.OnConflict
-// documentation for more info.
-func (u *TmrViewUpsertOne) Update(set func(*TmrViewUpsert)) *TmrViewUpsertOne {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&TmrViewUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// Exec executes the query.
-func (u *TmrViewUpsertOne) Exec(ctx context.Context) error {
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for TmrViewCreate.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *TmrViewUpsertOne) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// Exec executes the UPSERT query and returns the inserted/updated ID.
-func (u *TmrViewUpsertOne) ID(ctx context.Context) (id string, err error) {
-	if u.create.driver.Dialect() == dialect.MySQL {
-		// In case of "ON CONFLICT", there is no way to get back non-numeric ID
-		// fields from the database since MySQL does not support the RETURNING clause.
-		return id, errors.New("ent: TmrViewUpsertOne.ID is not supported by MySQL driver. Use TmrViewUpsertOne.Exec instead")
-	}
-	node, err := u.create.Save(ctx)
-	if err != nil {
-		return id, err
-	}
-	return node.ID, nil
-}
-
-// IDX is like ID, but panics if an error occurs.
-func (u *TmrViewUpsertOne) IDX(ctx context.Context) string {
-	id, err := u.ID(ctx)
-	if err != nil {
-		panic(err)
-	}
-	return id
-}
-
 // TmrViewCreateBulk is the builder for creating many TmrView entities in bulk.
 type TmrViewCreateBulk struct {
 	config
 	err      error
 	builders []*TmrViewCreate
-	conflict []sql.ConflictOption
 }
 
 // Save creates the TmrView entities in the database.
@@ -538,7 +371,6 @@ func (_c *TmrViewCreateBulk) Save(ctx context.Context) ([]*TmrView, error) {
 					_, err = mutators[i+1].Mutate(root, _c.builders[i+1].mutation)
 				} else {
 					spec := &sqlgraph.BatchCreateSpec{Nodes: specs}
-					spec.OnConflict = _c.conflict
 					// Invoke the actual operation on the latest mutation in the chain.
 					if err = sqlgraph.BatchCreate(ctx, _c.driver, spec); err != nil {
 						if sqlgraph.IsConstraintError(err) {
@@ -585,147 +417,6 @@ func (_c *TmrViewCreateBulk) Exec(ctx context.Context) error {
 // ExecX is like Exec, but panics if an error occurs.
 func (_c *TmrViewCreateBulk) ExecX(ctx context.Context) {
 	if err := _c.Exec(ctx); err != nil {
-		panic(err)
-	}
-}
-
-// OnConflict allows configuring the `ON CONFLICT` / `ON DUPLICATE KEY` clause
-// of the `INSERT` statement. For example:
-//
-//	client.TmrView.CreateBulk(builders...).
-//		OnConflict(
-//			// Update the row with the new values
-//			// the was proposed for insertion.
-//			sql.ResolveWithNewValues(),
-//		).
-//		// Override some of the fields with custom
-//		// update values.
-//		Update(func(u *ent.TmrViewUpsert) {
-//			SetCreatedAt(v+v).
-//		}).
-//		Exec(ctx)
-func (_c *TmrViewCreateBulk) OnConflict(opts ...sql.ConflictOption) *TmrViewUpsertBulk {
-	_c.conflict = opts
-	return &TmrViewUpsertBulk{
-		create: _c,
-	}
-}
-
-// OnConflictColumns calls `OnConflict` and configures the columns
-// as conflict target. Using this option is equivalent to using:
-//
-//	client.TmrView.Create().
-//		OnConflict(sql.ConflictColumns(columns...)).
-//		Exec(ctx)
-func (_c *TmrViewCreateBulk) OnConflictColumns(columns ...string) *TmrViewUpsertBulk {
-	_c.conflict = append(_c.conflict, sql.ConflictColumns(columns...))
-	return &TmrViewUpsertBulk{
-		create: _c,
-	}
-}
-
-// TmrViewUpsertBulk is the builder for "upsert"-ing
-// a bulk of TmrView nodes.
-type TmrViewUpsertBulk struct {
-	create *TmrViewCreateBulk
-}
-
-// UpdateNewValues updates the mutable fields using the new values that
-// were set on create. Using this option is equivalent to using:
-//
-//	client.TmrView.Create().
-//		OnConflict(
-//			sql.ResolveWithNewValues(),
-//			sql.ResolveWith(func(u *sql.UpdateSet) {
-//				u.SetIgnore(tmrview.FieldID)
-//			}),
-//		).
-//		Exec(ctx)
-func (u *TmrViewUpsertBulk) UpdateNewValues() *TmrViewUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithNewValues())
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(s *sql.UpdateSet) {
-		for _, b := range u.create.builders {
-			if _, exists := b.mutation.ID(); exists {
-				s.SetIgnore(tmrview.FieldID)
-			}
-			if _, exists := b.mutation.CreatedAt(); exists {
-				s.SetIgnore(tmrview.FieldCreatedAt)
-			}
-			if _, exists := b.mutation.VendorID(); exists {
-				s.SetIgnore(tmrview.FieldVendorID)
-			}
-			if _, exists := b.mutation.CustomerID(); exists {
-				s.SetIgnore(tmrview.FieldCustomerID)
-			}
-			if _, exists := b.mutation.TmrGroupID(); exists {
-				s.SetIgnore(tmrview.FieldTmrGroupID)
-			}
-			if _, exists := b.mutation.Sequence(); exists {
-				s.SetIgnore(tmrview.FieldSequence)
-			}
-			if _, exists := b.mutation.Epoch(); exists {
-				s.SetIgnore(tmrview.FieldEpoch)
-			}
-			if _, exists := b.mutation.Version(); exists {
-				s.SetIgnore(tmrview.FieldVersion)
-			}
-			if _, exists := b.mutation.At(); exists {
-				s.SetIgnore(tmrview.FieldAt)
-			}
-			if _, exists := b.mutation.Payload(); exists {
-				s.SetIgnore(tmrview.FieldPayload)
-			}
-		}
-	}))
-	return u
-}
-
-// Ignore sets each column to itself in case of conflict.
-// Using this option is equivalent to using:
-//
-//	client.TmrView.Create().
-//		OnConflict(sql.ResolveWithIgnore()).
-//		Exec(ctx)
-func (u *TmrViewUpsertBulk) Ignore() *TmrViewUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWithIgnore())
-	return u
-}
-
-// DoNothing configures the conflict_action to `DO NOTHING`.
-// Supported only by SQLite and PostgreSQL.
-func (u *TmrViewUpsertBulk) DoNothing() *TmrViewUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.DoNothing())
-	return u
-}
-
-// Update allows overriding fields `UPDATE` values. See the TmrViewCreateBulk.OnConflict
-// documentation for more info.
-func (u *TmrViewUpsertBulk) Update(set func(*TmrViewUpsert)) *TmrViewUpsertBulk {
-	u.create.conflict = append(u.create.conflict, sql.ResolveWith(func(update *sql.UpdateSet) {
-		set(&TmrViewUpsert{UpdateSet: update})
-	}))
-	return u
-}
-
-// Exec executes the query.
-func (u *TmrViewUpsertBulk) Exec(ctx context.Context) error {
-	if u.create.err != nil {
-		return u.create.err
-	}
-	for i, b := range u.create.builders {
-		if len(b.conflict) != 0 {
-			return fmt.Errorf("ent: OnConflict was set for builder %d. Set it on the TmrViewCreateBulk instead", i)
-		}
-	}
-	if len(u.create.conflict) == 0 {
-		return errors.New("ent: missing options for TmrViewCreateBulk.OnConflict")
-	}
-	return u.create.Exec(ctx)
-}
-
-// ExecX is like Exec, but panics if an error occurs.
-func (u *TmrViewUpsertBulk) ExecX(ctx context.Context) {
-	if err := u.create.Exec(ctx); err != nil {
 		panic(err)
 	}
 }

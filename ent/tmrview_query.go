@@ -8,7 +8,6 @@ import (
 	"math"
 
 	"entgo.io/ent"
-	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -28,8 +27,8 @@ type TmrViewQuery struct {
 	withVendor   *OrganizationQuery
 	withCustomer *OrganizationQuery
 	withTmrGroup *TmrGroupQuery
-	loadTotal    []func(context.Context, []*TmrView) error
 	modifiers    []func(*sql.Selector)
+	loadTotal    []func(context.Context, []*TmrView) error
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -328,9 +327,8 @@ func (_q *TmrViewQuery) Clone() *TmrViewQuery {
 		withCustomer: _q.withCustomer.Clone(),
 		withTmrGroup: _q.withTmrGroup.Clone(),
 		// clone intermediate query.
-		sql:       _q.sql.Clone(),
-		path:      _q.path,
-		modifiers: append([]func(*sql.Selector){}, _q.modifiers...),
+		sql:  _q.sql.Clone(),
+		path: _q.path,
 	}
 }
 
@@ -665,9 +663,6 @@ func (_q *TmrViewQuery) sqlQuery(ctx context.Context) *sql.Selector {
 	if _q.ctx.Unique != nil && *_q.ctx.Unique {
 		selector.Distinct()
 	}
-	for _, m := range _q.modifiers {
-		m(selector)
-	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -683,38 +678,6 @@ func (_q *TmrViewQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
-}
-
-// ForUpdate locks the selected rows against concurrent updates, and prevent them from being
-// updated, deleted or "selected ... for update" by other sessions, until the transaction is
-// either committed or rolled-back.
-func (_q *TmrViewQuery) ForUpdate(opts ...sql.LockOption) *TmrViewQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForUpdate(opts...)
-	})
-	return _q
-}
-
-// ForShare behaves similarly to ForUpdate, except that it acquires a shared mode lock
-// on any rows that are read. Other sessions can read the rows, but cannot modify them
-// until your transaction commits.
-func (_q *TmrViewQuery) ForShare(opts ...sql.LockOption) *TmrViewQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForShare(opts...)
-	})
-	return _q
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_q *TmrViewQuery) Modify(modifiers ...func(s *sql.Selector)) *TmrViewSelect {
-	_q.modifiers = append(_q.modifiers, modifiers...)
-	return _q.Select()
 }
 
 // TmrViewGroupBy is the group-by builder for TmrView entities.
@@ -805,10 +768,4 @@ func (_s *TmrViewSelect) sqlScan(ctx context.Context, root *TmrViewQuery, v any)
 	}
 	defer rows.Close()
 	return sql.ScanSlice(rows, v)
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_s *TmrViewSelect) Modify(modifiers ...func(s *sql.Selector)) *TmrViewSelect {
-	_s.modifiers = append(_s.modifiers, modifiers...)
-	return _s
 }

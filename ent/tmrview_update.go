@@ -17,9 +17,8 @@ import (
 // TmrViewUpdate is the builder for updating TmrView entities.
 type TmrViewUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *TmrViewMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *TmrViewMutation
 }
 
 // Where appends a list predicates to the TmrViewUpdate builder.
@@ -71,12 +70,6 @@ func (_u *TmrViewUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *TmrViewUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *TmrViewUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *TmrViewUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -89,7 +82,6 @@ func (_u *TmrViewUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			}
 		}
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{tmrview.Label}
@@ -105,10 +97,9 @@ func (_u *TmrViewUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // TmrViewUpdateOne is the builder for updating a single TmrView entity.
 type TmrViewUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *TmrViewMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *TmrViewMutation
 }
 
 // Mutation returns the TmrViewMutation object of the builder.
@@ -167,12 +158,6 @@ func (_u *TmrViewUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *TmrViewUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *TmrViewUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *TmrViewUpdateOne) sqlSave(ctx context.Context) (_node *TmrView, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -202,7 +187,6 @@ func (_u *TmrViewUpdateOne) sqlSave(ctx context.Context) (_node *TmrView, err er
 			}
 		}
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &TmrView{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

@@ -17,9 +17,8 @@ import (
 // UpdateUpdate is the builder for updating Update entities.
 type UpdateUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *UpdateMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *UpdateMutation
 }
 
 // Where appends a list predicates to the UpdateUpdate builder.
@@ -171,12 +170,6 @@ func (_u *UpdateUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *UpdateUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *UpdateUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *UpdateUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -219,7 +212,6 @@ func (_u *UpdateUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.AddedTmrID(); ok {
 		_spec.AddField(update.FieldTmrID, field.TypeInt, value)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{update.Label}
@@ -235,10 +227,9 @@ func (_u *UpdateUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // UpdateUpdateOne is the builder for updating a single Update entity.
 type UpdateUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *UpdateMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *UpdateMutation
 }
 
 // SetDigest sets the "digest" field.
@@ -397,12 +388,6 @@ func (_u *UpdateUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *UpdateUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *UpdateUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *UpdateUpdateOne) sqlSave(ctx context.Context) (_node *Update, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -462,7 +447,6 @@ func (_u *UpdateUpdateOne) sqlSave(ctx context.Context) (_node *Update, err erro
 	if value, ok := _u.mutation.AddedTmrID(); ok {
 		_spec.AddField(update.FieldTmrID, field.TypeInt, value)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &Update{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

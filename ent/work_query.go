@@ -8,7 +8,6 @@ import (
 	"math"
 
 	"entgo.io/ent"
-	"entgo.io/ent/dialect"
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
@@ -30,8 +29,8 @@ type WorkQuery struct {
 	withCustomer *OrganizationQuery
 	withTmrGroup *TmrGroupQuery
 	withRollout  *RolloutQuery
-	loadTotal    []func(context.Context, []*Work) error
 	modifiers    []func(*sql.Selector)
+	loadTotal    []func(context.Context, []*Work) error
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -353,9 +352,8 @@ func (_q *WorkQuery) Clone() *WorkQuery {
 		withTmrGroup: _q.withTmrGroup.Clone(),
 		withRollout:  _q.withRollout.Clone(),
 		// clone intermediate query.
-		sql:       _q.sql.Clone(),
-		path:      _q.path,
-		modifiers: append([]func(*sql.Selector){}, _q.modifiers...),
+		sql:  _q.sql.Clone(),
+		path: _q.path,
 	}
 }
 
@@ -743,9 +741,6 @@ func (_q *WorkQuery) sqlQuery(ctx context.Context) *sql.Selector {
 	if _q.ctx.Unique != nil && *_q.ctx.Unique {
 		selector.Distinct()
 	}
-	for _, m := range _q.modifiers {
-		m(selector)
-	}
 	for _, p := range _q.predicates {
 		p(selector)
 	}
@@ -761,38 +756,6 @@ func (_q *WorkQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
-}
-
-// ForUpdate locks the selected rows against concurrent updates, and prevent them from being
-// updated, deleted or "selected ... for update" by other sessions, until the transaction is
-// either committed or rolled-back.
-func (_q *WorkQuery) ForUpdate(opts ...sql.LockOption) *WorkQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForUpdate(opts...)
-	})
-	return _q
-}
-
-// ForShare behaves similarly to ForUpdate, except that it acquires a shared mode lock
-// on any rows that are read. Other sessions can read the rows, but cannot modify them
-// until your transaction commits.
-func (_q *WorkQuery) ForShare(opts ...sql.LockOption) *WorkQuery {
-	if _q.driver.Dialect() == dialect.Postgres {
-		_q.Unique(false)
-	}
-	_q.modifiers = append(_q.modifiers, func(s *sql.Selector) {
-		s.ForShare(opts...)
-	})
-	return _q
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_q *WorkQuery) Modify(modifiers ...func(s *sql.Selector)) *WorkSelect {
-	_q.modifiers = append(_q.modifiers, modifiers...)
-	return _q.Select()
 }
 
 // WorkGroupBy is the group-by builder for Work entities.
@@ -883,10 +846,4 @@ func (_s *WorkSelect) sqlScan(ctx context.Context, root *WorkQuery, v any) error
 	}
 	defer rows.Close()
 	return sql.ScanSlice(rows, v)
-}
-
-// Modify adds a query modifier for attaching custom logic to queries.
-func (_s *WorkSelect) Modify(modifiers ...func(s *sql.Selector)) *WorkSelect {
-	_s.modifiers = append(_s.modifiers, modifiers...)
-	return _s
 }

@@ -19,9 +19,8 @@ import (
 // WorkUpdate is the builder for updating Work entities.
 type WorkUpdate struct {
 	config
-	hooks     []Hook
-	mutation  *WorkMutation
-	modifiers []func(*sql.UpdateBuilder)
+	hooks    []Hook
+	mutation *WorkMutation
 }
 
 // Where appends a list predicates to the WorkUpdate builder.
@@ -179,12 +178,6 @@ func (_u *WorkUpdate) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *WorkUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *WorkUpdate {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *WorkUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -224,7 +217,6 @@ func (_u *WorkUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.DoneAtCleared() {
 		_spec.ClearField(work.FieldDoneAt, field.TypeTime)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{work.Label}
@@ -240,10 +232,9 @@ func (_u *WorkUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 // WorkUpdateOne is the builder for updating a single Work entity.
 type WorkUpdateOne struct {
 	config
-	fields    []string
-	hooks     []Hook
-	mutation  *WorkMutation
-	modifiers []func(*sql.UpdateBuilder)
+	fields   []string
+	hooks    []Hook
+	mutation *WorkMutation
 }
 
 // SetState sets the "state" field.
@@ -408,12 +399,6 @@ func (_u *WorkUpdateOne) check() error {
 	return nil
 }
 
-// Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
-func (_u *WorkUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *WorkUpdateOne {
-	_u.modifiers = append(_u.modifiers, modifiers...)
-	return _u
-}
-
 func (_u *WorkUpdateOne) sqlSave(ctx context.Context) (_node *Work, err error) {
 	if err := _u.check(); err != nil {
 		return _node, err
@@ -470,7 +455,6 @@ func (_u *WorkUpdateOne) sqlSave(ctx context.Context) (_node *Work, err error) {
 	if _u.mutation.DoneAtCleared() {
 		_spec.ClearField(work.FieldDoneAt, field.TypeTime)
 	}
-	_spec.AddModifiers(_u.modifiers...)
 	_node = &Work{config: _u.config}
 	_spec.Assign = _node.assignValues
 	_spec.ScanValues = _node.scanValues

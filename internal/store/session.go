@@ -36,9 +36,13 @@ func (s *Sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, err
 // CommitCtx keeps a session's data until expiry.
 func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	ctx = as(ctx)
+	id, expiry := sessionID(token), expiry.UTC().Truncate(time.Microsecond)
 	return s.store.WithTx(ctx, func(tx *Tx) error {
-		return tx.Session.Create().SetID(sessionID(token)).SetData(data).SetExpiresAt(expiry.UTC().Truncate(time.Microsecond)).
-			OnConflictColumns(session.FieldID).UpdateNewValues().Exec(ctx)
+		n, err := tx.Session.Update().Where(session.ID(id)).SetData(data).SetExpiresAt(expiry).Save(ctx)
+		if err != nil || n == 1 {
+			return err
+		}
+		return tx.Session.Create().SetID(id).SetData(data).SetExpiresAt(expiry).Exec(ctx)
 	})
 }
 
