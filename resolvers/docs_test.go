@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/quorate/quorate/graph"
 )
@@ -38,7 +39,7 @@ func TestGuideExamplesFitTheSchema(t *testing.T) {
 		t.Errorf("only %d examples were found", len(examples))
 	}
 	for _, e := range examples {
-		if _, err := gqlparser.LoadQuery(schema, e); err != nil {
+		if _, err := gqlparser.LoadQueryWithRules(schema, e, rules.NewDefaultRules()); err != nil {
 			t.Errorf("%v in:\n%s", err, e)
 		}
 	}
