@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
@@ -63,7 +64,7 @@ func readSeed(path, what string, create bool) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return seed, writeSecretFile(path, []byte(base64.StdEncoding.EncodeToString(seed)))
+		return seed, durable.Create(path, []byte(base64.StdEncoding.EncodeToString(seed)+"\n"))
 	}
 	text, err := readSecretFile(path, what)
 	if err != nil {
@@ -74,17 +75,6 @@ func readSeed(path, what string, create bool) ([]byte, error) {
 		return nil, license.Errorf(license.CodeInvalidInput, "restore it from a backup", "the %s %s is damaged", what, path)
 	}
 	return seed, nil
-}
-
-// writeSecretFile makes a file that only the owner may read, durably; it never
-// overwrites one.
-func writeSecretFile(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(append(text, '\n'))
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 const mostSecret = 4 << 10

@@ -9,9 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -87,37 +87,13 @@ func LoadOrCreateMasterKey(path string) (*MasterKey, error) {
 	if _, err := rand.Read(secret); err != nil {
 		return nil, err
 	}
-	if err := writeNew(path, []byte(base64.StdEncoding.EncodeToString(secret)+"\n")); err != nil {
+	if err := durable.Create(path, []byte(base64.StdEncoding.EncodeToString(secret)+"\n")); err != nil {
 		if errors.Is(err, os.ErrExist) {
 			return LoadMasterKey(path)
 		}
 		return nil, fmt.Errorf("write the master key: %w", err)
 	}
 	return NewMasterKey(secret)
-}
-
-// writeNew writes a file that does not exist yet, whole or not at all: data
-// sealed by a key that is lost after a crash could never be opened again.
-func writeNew(path string, content []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".master-key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	if _, err := tmp.Write(content); err != nil {
-		return errors.Join(err, tmp.Close())
-	}
-	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(tmp.Name(), path); err != nil { // fails where path exists
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // Seal implements KeyWrapper.

@@ -15,10 +15,10 @@ import (
 	"io/fs"
 	"math/big"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -119,7 +119,7 @@ func LoadOrCreateKey(path string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = createFile(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
+	err = durable.Create(path, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}))
 	if errors.Is(err, fs.ErrExist) {
 		return loadKey(path)
 	}
@@ -163,37 +163,4 @@ func keyError(path string, err error, what, fix string) error {
 		Message: fmt.Sprintf("the TLS key %s %s", path, what),
 		Fix:     fix,
 	}
-}
-
-// createFile writes a file that only the owner may read, durably, and fails
-// with fs.ErrExist where there is one. A crash leaves the whole file or none.
-func createFile(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, ".key-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(f.Name()) }()
-	_, err = f.Write(b)
-	if serr := f.Sync(); err == nil {
-		err = serr
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Link(f.Name(), path); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if cerr := d.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
