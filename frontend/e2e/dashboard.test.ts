@@ -93,6 +93,20 @@ describe("a rollout", () => {
     }));
 });
 
+describe("a rollout that nobody wants any more", () => {
+  it("is aborted before the first activation, and its TMR-ID is not used again", () =>
+    withMock({ pace: 3_000 }, async (running) => {
+      const page = await visit(browser);
+      await signIn(page, running);
+      await order(page);
+      await page.getByTestId("start-rollout").click();
+      await page.getByTestId("abort-rollout").click();
+      await page.locator('[data-testid="rollout"][data-state="ABORTED"]').waitFor();
+      await page.getByText("20 → 30 licenses, TMR-ID #7 → #9").waitFor();
+      expect(await page.getByTestId("start-rollout").isEnabled()).toBe(true);
+    }));
+});
+
 describe("a group", () => {
   it("shows a lost majority, a failover and a lost link", () =>
     withMock({}, async (running) => {

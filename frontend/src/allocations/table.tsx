@@ -11,15 +11,20 @@ import styles from "./table.module.css";
 const HEIGHT = 32;
 const TWO_LINES = 56;
 
-const HEADS: readonly { column: Column; label: string; number?: boolean; priority: 1 | 2 | 3 }[] = [
+const HEADS: readonly {
+  column: Column;
+  label: string;
+  number?: boolean;
+  priority: 1 | 2 | 3 | 4;
+}[] = [
   { column: "product", label: "Product", priority: 1 },
   { column: "client", label: "Client", priority: 1 },
   { column: "user", label: "User", priority: 1 },
   { column: "process", label: "Process", priority: 1 },
-  { column: "mode", label: "Mode", priority: 2 },
-  { column: "seat", label: "Seat", number: true, priority: 3 },
+  { column: "mode", label: "Mode", priority: 3 },
+  { column: "seat", label: "Seat", number: true, priority: 4 },
   { column: "licenses", label: "Licenses", number: true, priority: 2 },
-  { column: "firstAccess", label: "First access", priority: 3 },
+  { column: "firstAccess", label: "First access", priority: 4 },
   { column: "lastAccess", label: "Last access", priority: 2 },
 ];
 
@@ -101,14 +106,14 @@ function OneLine(props: RowProps) {
       <td>
         {a.application} <span className="mono soft">{a.processId}</span>
       </td>
-      <td data-priority={2}>{MODES[a.mode]}</td>
-      <td data-priority={3} className={styles["number"]}>
+      <td data-priority={3}>{MODES[a.mode]}</td>
+      <td data-priority={4} className={styles["number"]}>
         {a.seat > 0 ? a.seat : "–"}
       </td>
       <td data-priority={2} className={styles["number"]}>
         {a.licenses}
       </td>
-      <td data-priority={3}>{moment(a.firstAccess)}</td>
+      <td data-priority={4}>{moment(a.firstAccess)}</td>
       <td data-priority={2}>{clock(a.lastAccess)}</td>
       <ReleaseCell {...props} />
     </tr>
