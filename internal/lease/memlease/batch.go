@@ -127,6 +127,7 @@ func (s *Store) heal() error {
 		}
 		if old.timed {
 			g.restartTimers(now)
+			g.keepTimers(old)
 		}
 	}
 	if err := s.journal.commit(writes); err != nil {

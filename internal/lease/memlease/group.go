@@ -60,6 +60,8 @@ type ended struct {
 	product license.Product
 	content string
 	n       uint64
+	// deadline is known of those that ended in this process.
+	deadline time.Time
 }
 
 func newGroup(serial license.Serial) *group {
@@ -111,6 +113,19 @@ func (g *group) restartTimers(now time.Time) {
 	}
 	for _, p := range g.pools {
 		heap.Init(&p.due)
+	}
+}
+
+// keepTimers takes over what an earlier memory of the group knew about when
+// handles run out, also of those whose end was not written.
+func (g *group) keepTimers(old *group) {
+	for id, h := range g.handles {
+		if o := old.handles[id]; o != nil && o.n == h.n {
+			h.deadline, h.last = o.deadline, o.last
+		} else if e, ok := old.ended[id]; ok && e.n == h.n && !e.deadline.IsZero() {
+			h.deadline = e.deadline
+		}
+		heap.Fix(&g.pool(h.product).due, h.index)
 	}
 }
 

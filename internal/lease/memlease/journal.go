@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -196,6 +197,9 @@ func (j *journal) open() (err error) {
 		}
 		return corrupt(j.path, cause)
 	})()
+	if err := j.precheck(); err != nil {
+		return err
+	}
 	db, err := bbolt.Open(j.path, 0o600, &bbolt.Options{
 		Timeout:      time.Second,
 		FreelistType: bbolt.FreelistMapType,
@@ -207,12 +211,7 @@ func (j *journal) open() (err error) {
 	})
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return &license.Error{
-			Code:    license.CodeJournalInUse,
-			Message: fmt.Sprintf("the seat journal %s is open in another process", j.path),
-			Fix:     "stop the other server, or give this one a folder of its own",
-			Err:     err,
-		}
+		return inUse(j.path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return lease.Unavailable(err)
 	case err != nil:
@@ -226,6 +225,42 @@ func (j *journal) open() (err error) {
 		return corrupt(j.path, err)
 	}
 	j.db = db
+	return nil
+}
+
+func inUse(path string, err error) error {
+	return &license.Error{
+		Code:    license.CodeJournalInUse,
+		Message: fmt.Sprintf("the seat journal %s is open in another process", path),
+		Fix:     "stop the other server, or give this one a folder of its own",
+		Err:     err,
+	}
+}
+
+// precheck checks the pages while nobody has the file.
+func (j *journal) precheck() error {
+	f, err := os.Open(j.path)
+	if err != nil {
+		return lease.Unavailable(err)
+	}
+	defer f.Close()
+	for deadline := time.Now().Add(time.Second); ; {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			return inUse(j.path, err)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return lease.Unavailable(err)
+	}
+	if err := checkPages(f, info.Size()); err != nil {
+		return corrupt(j.path, err)
+	}
 	return nil
 }
 
@@ -448,7 +483,9 @@ func (g *group) loadEvent(key, content []byte, mostEnded int) error {
 	g.visible = g.position
 	switch event.Kind {
 	case lease.Released, lease.Expired, lease.Removed:
-		g.remember(event.Handle, ended{event.Kind, event.Pool.Product, request(event).Content(), event.N}, mostEnded)
+		g.remember(event.Handle, ended{
+			kind: event.Kind, product: event.Pool.Product, content: request(event).Content(), n: event.N,
+		}, mostEnded)
 	}
 	return nil
 }

@@ -352,7 +352,7 @@ func (s *Store) renew(g *group, h *handle, now time.Time) {
 // end ends a handle: memory, journal and event together.
 func (s *Store) end(g *group, h *handle, kind lease.EventKind, by string, now time.Time) {
 	g.take(h)
-	g.remember(h.id, ended{kind, h.product, h.content, h.n}, s.opt.MostEnded)
+	g.remember(h.id, ended{kind, h.product, h.content, h.n, h.deadline}, s.opt.MostEnded)
 	if s.journal != nil {
 		s.write(g, handleDelete(g, h))
 	}

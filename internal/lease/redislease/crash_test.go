@@ -1,0 +1,352 @@
+package redislease_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/leasetest"
+	"github.com/quorate/quorate/internal/lease/redislease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/testenv"
+)
+
+var (
+	group = license.Serial{Mask: 140, Number: 77}
+	pool  = lease.Pool{Container: group, Product: license.Product{Firm: 6000010, Code: 14}}
+)
+
+func request(quantity uint32) lease.Request {
+	return lease.Request{
+		ID: uuid.NewString(), Pool: pool, Mode: license.UserLimit, Station: "station-7",
+		Client: lease.Client{Address: "192.0.2.7", User: "ada"}, Quantity: quantity, Lease: time.Hour,
+	}
+}
+
+func ref(r lease.Request, g lease.Grant) lease.Ref {
+	return lease.Ref{
+		Pool: g.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N,
+		Mode: g.Mode, Station: r.Station, Client: r.Client, Lease: g.Lease,
+	}
+}
+
+func claim(t *testing.T, s lease.Store) lease.Seats {
+	t.Helper()
+	seats, err := s.Claim(t.Context(), group, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seats
+}
+
+func wantCode(t *testing.T, err error, code license.Code) {
+	t.Helper()
+	if got := license.CodeOf(err); got != code {
+		t.Fatalf("code %q (%v), want %q", got, err, code)
+	}
+}
+
+// TestKilledRedis: what was answered is there after a crash of Redis.
+func TestKilledRedis(t *testing.T) {
+	server := testenv.Redis(t, testenv.Durable()...)
+	s := connect(t, server.Addr, redislease.Options{})
+	if durable, err := s.Durable(t.Context()); !durable || err != nil {
+		t.Fatalf("Durable = %v, %v", durable, err)
+	}
+	seats := claim(t, s)
+	var alive, gone []lease.Ref
+	for i := range 60 {
+		r := request(100)
+		g, err := seats.Access(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%3 > 0 {
+			alive = append(alive, ref(r, g))
+			continue
+		}
+		if err := seats.Release(t.Context(), ref(r, g)); err != nil {
+			t.Fatal(err)
+		}
+		gone = append(gone, ref(r, g))
+	}
+	before, err := s.Events(t.Context(), group, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	_, err = seats.Renew(t.Context(), alive[0])
+	wantCode(t, err, license.CodeUnavailable)
+	_, err = s.Campaign(t.Context(), group, "a", time.Minute)
+	wantCode(t, err, license.CodeUnavailable)
+	server.Restart()
+	// The client pauses after it could not reach the server.
+	testenv.Eventually(t, 20*time.Second, func() error { return seats.Check(t.Context(), alive[0]) })
+	for _, r := range alive {
+		if err := seats.Check(t.Context(), r); err != nil {
+			t.Errorf("an answered grant is lost: %v", err)
+		}
+	}
+	for _, r := range gone {
+		wantCode(t, seats.Check(t.Context(), r), license.CodeHandleUnknown)
+	}
+	after, err := s.Events(t.Context(), group, 0, 1000)
+	if err != nil || fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("%d events, %v; were %d", len(after), err, len(before))
+	}
+	if next := claim(t, s); next.Epoch() <= seats.Epoch() {
+		t.Errorf("epoch %d after %d", next.Epoch(), seats.Epoch())
+	}
+}
+
+// TestHistoryWithKilledRedis runs programs while Redis is killed, restarted
+// and held up.
+func TestHistoryWithKilledRedis(t *testing.T) {
+	server := testenv.Redis(t, testenv.Durable()...)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, PoolSize: 100, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = client.Close() })
+	leasetest.Workload{
+		Clients: 24, For: 8 * time.Second, Lease: 800 * time.Millisecond,
+		Disturb: func(ctx context.Context) {
+			tick := time.NewTicker(900 * time.Millisecond)
+			defer tick.Stop()
+			for i := 0; ; i++ {
+				select {
+				case <-ctx.Done():
+					return
+				case <-tick.C:
+				}
+				if i%2 == 0 {
+					server.Kill()
+					server.Restart()
+					continue
+				}
+				server.Pause()
+				<-time.After(150 * time.Millisecond)
+				server.Resume()
+			}
+		},
+	}.Run(t, redislease.New(client, redislease.Options{}))
+}
+
+// TestLostData: after Redis lost everything, the leader is fenced, the next
+// epoch and positions are higher all the same, and tokens bring handles back.
+func TestLostData(t *testing.T) {
+	server := testenv.Redis(t)
+	s := connect(t, server.Addr, redislease.Options{})
+	if durable, err := s.Durable(t.Context()); durable || err != nil {
+		t.Fatalf("Durable = %v, %v", durable, err)
+	}
+	old := claim(t, s)
+	r := request(2)
+	g, err := old.Access(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := s.Events(t.Context(), group, 0, 10)
+	if err != nil || len(before) != 1 {
+		t.Fatalf("%v, %v", before, err)
+	}
+	server.Restart()
+	testenv.Eventually(t, 20*time.Second, func() error {
+		if _, err := old.Renew(t.Context(), ref(r, g)); license.CodeOf(err) != license.CodeFenced {
+			return fmt.Errorf("%w, want %s", err, license.CodeFenced)
+		}
+		return nil
+	})
+	seats := claim(t, s)
+	if seats.Epoch() <= old.Epoch() {
+		t.Fatalf("epoch %d after %d", seats.Epoch(), old.Epoch())
+	}
+	again, err := seats.Renew(t.Context(), ref(r, g))
+	if err != nil || again.Seat != g.Seat || again.N != g.N {
+		t.Fatalf("%+v, %v; was %+v", again, err, g)
+	}
+	after, err := s.Events(t.Context(), group, before[0].Position, 10)
+	if err != nil || len(after) != 1 || after[0].Handle != r.ID {
+		t.Fatalf("%v, %v; want the event of the handle that was taken in", after, err)
+	}
+}
+
+func TestForgottenScripts(t *testing.T) {
+	server := testenv.Redis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer client.Close()
+	seats := claim(t, redislease.New(client, redislease.Options{}))
+	for range 3 {
+		if _, err := seats.Access(t.Context(), request(5)); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.ScriptFlush(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestBounds(t *testing.T) {
+	server := testenv.Redis(t)
+	s := connect(t, server.Addr, redislease.Options{MostEvents: 200, MostEnded: 20})
+	seats := claim(t, s)
+	var last lease.Request
+	for range 600 {
+		last = request(1)
+		g, err := seats.Access(t.Context(), last)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := seats.Release(t.Context(), ref(last, g)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := seats.Access(t.Context(), last)
+	wantCode(t, err, license.CodeHandleUnknown)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer client.Close()
+	prefix := "quorate:lease:{" + group.String() + "}:"
+	for key, most := range map[string]int64{"events": 400, "endings": 20} {
+		n := client.ZCard(t.Context(), prefix+key).Val()
+		if key == "events" {
+			n = client.XLen(t.Context(), prefix+key).Val()
+		}
+		if n == 0 || n > most {
+			t.Errorf("%d %s are kept, want up to %d", n, key, most)
+		}
+	}
+	for key, want := range map[string]int64{"ended": 20, "handles": 0} {
+		if n := client.HLen(t.Context(), prefix+key).Val(); n != want {
+			t.Errorf("%d %s are kept, want %d", n, key, want)
+		}
+	}
+	// What is remembered for a time only goes when the next handle ends.
+	s = redislease.New(client, redislease.Options{EndedFor: time.Millisecond})
+	seats = claim(t, s)
+	for range 30 {
+		r := request(1)
+		g, err := seats.Access(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := seats.Release(t.Context(), ref(r, g)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := client.HLen(t.Context(), prefix+"ended").Val(); n >= 20 {
+		t.Errorf("%d ended handles are remembered after their time", n)
+	}
+}
+
+// TestCluster runs every script on a cluster node, which refuses commands
+// whose keys lie in several slots.
+func TestCluster(t *testing.T) {
+	server := testenv.Redis(t, "--cluster-enabled", "yes")
+	node := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer node.Close()
+	if err := node.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, 20*time.Second, func() error {
+		info, err := node.ClusterInfo(t.Context()).Result()
+		if err == nil && !strings.Contains(info, "cluster_state:ok") {
+			err = errors.New("the cluster is not ready")
+		}
+		return err
+	})
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}, PoolSize: 50})
+	defer client.Close()
+	s := redislease.New(client, redislease.Options{})
+	leasetest.Workload{Clients: 24, For: 3 * time.Second, Lease: 300 * time.Millisecond}.Run(t, s)
+	seats := claim(t, s)
+	if _, err := seats.Access(t.Context(), request(5)); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := seats.List(t.Context(), pool); err != nil || len(all) != 1 {
+		t.Fatalf("List: %v, %v", all, err)
+	}
+	if u, err := seats.Usage(t.Context(), pool); err != nil || u.Taken != 1 {
+		t.Fatalf("Usage: %v, %v", u, err)
+	}
+	if _, any, err := seats.Next(t.Context()); err != nil || !any {
+		t.Fatalf("Next: %v, %v", any, err)
+	}
+	if events, err := s.Events(t.Context(), group, 0, 10); err != nil || len(events) != 1 {
+		t.Fatalf("Events: %v, %v", events, err)
+	}
+	if leader, err := s.Campaign(t.Context(), group, "a", time.Minute); err != nil || leader != "a" {
+		t.Fatalf("Campaign: %v, %v", leader, err)
+	}
+	if err := s.Resign(t.Context(), group, "a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Join(t.Context(), group, "b"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReplicas: an answer waits for the replicas that are asked for.
+func TestReplicas(t *testing.T) {
+	primary := testenv.Redis(t)
+	s := connect(t, primary.Addr, redislease.Options{Replicas: 1, ReplicaWait: 200 * time.Millisecond})
+	_, err := s.Claim(t.Context(), group, "a")
+	wantCode(t, err, license.CodeUnavailable)
+	host, port, err := net.SplitHostPort(primary.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replica := testenv.Redis(t, "--replicaof", host+" "+port)
+	var seats lease.Seats
+	testenv.Eventually(t, 20*time.Second, func() error {
+		seats, err = s.Claim(t.Context(), group, "a")
+		return err
+	})
+	r := request(1)
+	g, err := seats.Access(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: replica.Addr})
+	defer client.Close()
+	there, err := client.HExists(t.Context(), "quorate:lease:{"+group.String()+"}:handles", g.Handle).Result()
+	if err != nil || !there {
+		t.Fatalf("on the replica: %v, %v", there, err)
+	}
+	replica.Kill()
+	_, err = seats.Access(t.Context(), request(5))
+	wantCode(t, err, license.CodeUnavailable)
+}
+
+func BenchmarkAccessRelease(b *testing.B) {
+	for name, args := range map[string][]string{
+		"no file": nil, "everysec": {"--appendonly", "yes"}, "always": testenv.Durable(),
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := connect(b, testenv.Redis(b, args...).Addr, redislease.Options{})
+			seats, err := s.Claim(b.Context(), group, "bench")
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.SetParallelism(16)
+			b.ReportAllocs()
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					r := request(1000)
+					g, err := seats.Access(context.Background(), r)
+					if err == nil {
+						err = seats.Release(context.Background(), ref(r, g))
+					}
+					if err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
