@@ -33,6 +33,9 @@ const (
 	LeaseDenied   LeaseEventKind = "DENIED"
 )
 
+// eventPatience is how long after a removal was done its event may take.
+const eventPatience = 30 * time.Second
+
 // MostLeaseEvents bounds how many events one push may bring.
 const MostLeaseEvents = 1000
 
@@ -218,8 +221,9 @@ func clipText(s string) string {
 
 // ReleaseAllocation has one living allocation removed by its license server: it
 // stays ACTIVE until the server has done it. Asking again while that is due
-// changes nothing. Errors: CodeNotFound, CodeForbidden, CodeConflict when it
-// has ended.
+// changes nothing. If the server did it a while ago and its event never came,
+// asking again ends the allocation in the history. Errors: CodeNotFound,
+// CodeForbidden, CodeConflict when it has ended.
 func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Allocation, error) {
 	by, err := auth.Require(ctx, auth.Release)
 	if err != nil {
@@ -256,7 +260,16 @@ func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Pri
 		return err
 	}
 	for _, w := range asked {
-		if w.State == property.WorkPending {
+		switch {
+		case w.DoneAt != nil && w.DoneAt.Before(a.LastAccess): // it has been given anew since
+		case w.State == property.WorkPending:
+			return nil
+		case w.State == property.WorkDone && w.DoneAt != nil && time.Since(*w.DoneAt) > eventPatience:
+			// A crash of the server can lose the end of its event stream.
+			a.State, a.EndedAt = property.AllocationRemoved, w.DoneAt
+			p.publish(ctx, tx, event.Allocations, a.ContainerID)
+			return tx.Allocation.UpdateOneID(a.ID).SetState(a.State).SetEndedAt(*a.EndedAt).SetEndedBy(displayName(by)).Exec(ctx)
+		case w.State == property.WorkDone:
 			return nil
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func leaseEvent(position uint64, kind platform.LeaseEventKind, handle string) platform.LeaseEvent {
-	return platform.LeaseEvent{Position: position, Kind: kind, At: time.Unix(1_800_000_000+int64(position), 0), Handle: handle,
+	return platform.LeaseEvent{Position: position, Kind: kind, At: time.Unix(1_700_000_000+int64(position), 0), Handle: handle,
 		Product: product, Mode: license.UserLimit, Client: "ws-1", User: "ada", Station: "ws-1", Process: 4711,
 		Application: "chartplot", Seat: 3, N: 9}
 }
@@ -48,7 +48,7 @@ func TestLeaseEventsMakeHistory(t *testing.T) {
 				return a
 			}
 			if a := state("a"); a.State != property.AllocationReleased || a.EndedAt == nil || a.Client != "ws-1" || a.User != "ada" ||
-				a.ProcessID != 4711 || a.Seat != 3 || a.N != 9 || a.Licenses != 1 || !a.FirstAccess.Equal(time.Unix(1_800_000_010, 0)) {
+				a.ProcessID != 4711 || a.Seat != 3 || a.N != 9 || a.Licenses != 1 || !a.FirstAccess.Equal(time.Unix(1_700_000_010, 0)) {
 				t.Errorf("%s: %+v", what, a)
 			}
 			if b := state("b"); b.State != property.AllocationActive || b.EndedAt != nil {
@@ -159,6 +159,17 @@ func TestReleaseAllocation(t *testing.T) {
 		if n := l.Store().Client().Work.Query().CountX(l.system()); n != 2 {
 			t.Errorf("%d work items", n)
 		}
+		// One that was done just now is waited for.
+		second := l.Store().Client().Work.Update().Where(work.StateEQ(property.WorkPending)).SetState(property.WorkDone)
+		if n := second.SetDoneAt(time.Now()).SaveX(l.system()); n != 1 {
+			t.Errorf("%d work items are due", n)
+		}
+		if got, err := l.ReleaseAllocation(l.vendor(), a.ID); err != nil || got.State != property.AllocationActive {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if n := l.Store().Client().Work.Query().CountX(l.system()); n != 2 {
+			t.Errorf("%d work items", n)
+		}
 		_, err = l.ReleaseAllocation(l.with(auth.Viewer), a.ID)
 		wantCode(t, "a viewer", err, license.CodeForbidden)
 		_, err = l.ReleaseAllocation(l.stranger(), a.ID)
@@ -172,5 +183,42 @@ func TestReleaseAllocation(t *testing.T) {
 		}
 		_, err = l.ReleaseAllocation(l.vendor(), a.ID)
 		wantCode(t, "one that has ended", err, license.CodeConflict)
+	})
+}
+
+// TestARemovalWhoseEventWasLost ends in the history when it is asked for again.
+func TestARemovalWhoseEventWasLost(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{leaseEvent(1, platform.LeaseGranted, "a")}); err != nil {
+			t.Fatal(err)
+		}
+		a := l.Store().Client().Allocation.Query().OnlyX(l.system())
+		if _, err := l.ReleaseAllocation(l.vendor(), a.ID); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+		l.Store().Client().Work.Update().SetState(property.WorkDone).SetDoneAt(at).ExecX(l.system())
+		seen := l.watch(event.Allocations, made.Virtual.ID)
+		got, err := l.ReleaseAllocation(l.vendor(), a.ID)
+		if err != nil || got.State != property.AllocationRemoved || !got.EndedAt.Equal(at) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		wantSignal(t, "the end", seen)
+		if stored := l.Store().Client().Allocation.GetX(l.system(), a.ID); stored.State != property.AllocationRemoved || stored.EndedBy != "Olga Owner" {
+			t.Errorf("%+v", stored)
+		}
+		// If it lives after all, its next event says so, and it can be removed anew.
+		again := leaseEvent(2, platform.LeaseGranted, "a")
+		again.At = time.Now()
+		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{again}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := l.ReleaseAllocation(l.vendor(), a.ID); err != nil || got.State != property.AllocationActive || got.EndedAt != nil {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if n := l.Store().Client().Work.Query().Where(work.StateEQ(property.WorkPending)).CountX(l.system()); n != 1 {
+			t.Errorf("%d work items are due", n)
+		}
 	})
 }
