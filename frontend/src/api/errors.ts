@@ -20,11 +20,14 @@ function text(value: unknown): string | null {
   return typeof value === "string" && value !== "" ? value : null;
 }
 
+export function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** Messages of the platform are lower case; on a page they are sentences. */
 export function sentence(message: string): string {
-  const trimmed = message.trim();
-  if (trimmed === "") return "";
-  const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  const capital = capitalized(message.trim());
+  if (capital === "") return "";
   return /[.!?…]$/.test(capital) ? capital : `${capital}.`;
 }
 

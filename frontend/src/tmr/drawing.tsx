@@ -146,7 +146,7 @@ function BackendCard({ backend }: { backend: Backend }) {
         <span className="mono">{backend.serial}</span>
       </p>
       <p className={`${styles["line"]} meta soft`}>
-        <span className="mono">{backend.address}</span>
+        <span className="mono">{backend.address.replace(/^https?:\/\//, "")}</span>
         {down ? (
           backend.seenAt && <> · last seen {clock(backend.seenAt)}</>
         ) : (

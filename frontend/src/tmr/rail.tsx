@@ -1,4 +1,5 @@
 import { Button } from "@mantine/core";
+import { capitalized } from "../api/errors";
 import type { RolloutStepState } from "../gql/graphql";
 import { useNow } from "../ui/now";
 import { Pill, type Tone } from "../ui/pill";
@@ -22,7 +23,8 @@ function Took({ step }: { step: Step }) {
   if (!step.startedAt) return null;
   if (step.state !== "DONE" && step.state !== "RUNNING" && step.state !== "VERIFYING") return null;
   const end = step.finishedAt ? Date.parse(step.finishedAt) : now;
-  return <> · {duration(Math.max(0, end - Date.parse(step.startedAt)))}</>;
+  const took = end - Date.parse(step.startedAt);
+  return took < 1_000 ? null : <> · {duration(took)}</>;
 }
 
 function StepCard({ step }: { step: Step }) {
@@ -38,7 +40,7 @@ function StepCard({ step }: { step: Step }) {
         <Pill tone={tone}>{STEP_STATES[step.state]}</Pill>
       </div>
       <p className="meta soft">
-        {step.note || STEP_STATES[step.state]}
+        {capitalized(step.note || STEP_STATES[step.state])}
         <Took step={step} />
       </p>
     </li>
@@ -94,7 +96,7 @@ export function Rail({ rollout, mayAct, busy, onRetry, onAbort }: RailProps) {
       </div>
       {rollout.blocker && !ended(rollout) && (
         <p className={styles["blocker"]} role={held ? "alert" : undefined} data-testid="blocker">
-          {rollout.blocker.charAt(0).toUpperCase() + rollout.blocker.slice(1)}
+          {capitalized(rollout.blocker)}
           {rollout.errorCode && <span className="mono soft"> {rollout.errorCode}</span>}
         </p>
       )}
