@@ -268,7 +268,10 @@ func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Pri
 			// A crash of the server can lose the end of its event stream.
 			a.State, a.EndedAt = property.AllocationRemoved, w.DoneAt
 			p.publish(ctx, tx, event.Allocations, a.ContainerID)
-			return tx.Allocation.UpdateOneID(a.ID).SetState(a.State).SetEndedAt(*a.EndedAt).SetEndedBy(displayName(by)).Exec(ctx)
+			if err := tx.Allocation.UpdateOneID(a.ID).SetState(a.State).SetEndedAt(*a.EndedAt).SetEndedBy(displayName(by)).Exec(ctx); err != nil {
+				return err
+			}
+			return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.end", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
 		case w.State == property.WorkDone:
 			return nil
 		}

@@ -205,6 +205,9 @@ func TestARemovalWhoseEventWasLost(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		wantSignal(t, "the end", seen)
+		if n := l.audited("allocation.end"); n != 1 {
+			t.Errorf("%d audit entries", n)
+		}
 		if stored := l.Store().Client().Allocation.GetX(l.system(), a.ID); stored.State != property.AllocationRemoved || stored.EndedBy != "Olga Owner" {
 			t.Errorf("%+v", stored)
 		}
