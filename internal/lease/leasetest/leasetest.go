@@ -93,6 +93,7 @@ func Run(t *testing.T, d Driver) {
 	} else {
 		d.run(t, "those who joined decide together until a claim", joins)
 	}
+	d.run(t, "concurrent calls happen one after the other", linearizable)
 	d.machine(t)
 	d.run(t, "history of concurrent programs", func(t *testing.T, h Harness) {
 		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease(), Steady: true}.Run(t, h.Store)

@@ -118,10 +118,11 @@ func TestHistoryWithFailingCommits(t *testing.T) {
 // BenchmarkAccessRelease is one access and one release, from programs side by
 // side, each answered once it is on disk ("journal") or at once ("memory").
 func BenchmarkAccessRelease(b *testing.B) {
-	for name, path := range map[string]string{"memory": "", "journal": "seats"} {
+	for name, file := range map[string]string{"memory": "", "journal": "seats"} {
 		b.Run(name, func(b *testing.B) {
-			if path != "" {
-				path = filepath.Join(b.TempDir(), path)
+			path := ""
+			if file != "" {
+				path = filepath.Join(b.TempDir(), file)
 			}
 			s, err := Open(path, Options{})
 			if err != nil {
