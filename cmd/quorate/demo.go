@@ -27,6 +27,7 @@ type demoCmd struct {
 	Programs string        `help:"Virtual address that programs reach the TMR servers by. A free port by default, 7400 where it is free." placeholder:"HOST:PORT" env:"QUORATE_DEMO_PROGRAMS"`
 	Data     string        `help:"Folder for the demo's data." default:"data/demo" env:"QUORATE_DATA"`
 	Settle   time.Duration `help:"How long a backend has to serve a new license before the next one's turn." default:"1500ms"`
+	Patience time.Duration `help:"How long a backend may be silent before it counts as absent." default:"400ms"`
 	Quiet    bool          `help:"Start without the sample programs."`
 	JSON     bool          `help:"Write one JSON line when ready." name:"json"`
 }
@@ -337,7 +338,7 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 	for i, name := range names {
 		s, err := startTMR(ctx, tmrConfig{
 			Name: name, Virtual: virtual, ActivationID: demoActivation(), Backends: backends, Key: keys[i], Token: signer,
-			Listen: "127.0.0.1:0", Plain: true, Lease: demoLease, Term: time.Second, Store: store,
+			Listen: "127.0.0.1:0", Plain: true, Lease: demoLease, Term: time.Second, Patience: d.cfg.Patience, Store: store,
 			Platform: d.served.URL(), LinkToken: d.secrets.LinkTokens[name], Logger: d.log,
 		})
 		if err != nil {

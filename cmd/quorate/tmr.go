@@ -45,6 +45,7 @@ type tmrCmd struct {
 	Platform   string        `help:"The platform's address." env:"QUORATE_PLATFORM"`
 	Link       string        `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 	Term       time.Duration `help:"How long an election won holds without being confirmed." default:"2s"`
+	Patience   time.Duration `help:"How long a backend may be silent before it counts as absent." default:"400ms"`
 }
 
 func (tmrCmd) Help() string {
@@ -60,7 +61,7 @@ func (tmrCmd) Help() string {
 func (c *tmrCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
 	cfg := tmrConfig{
 		Name: c.Name, Listen: c.Listen, Plain: c.Plain, Lease: c.Lease, AdminToken: c.AdminToken,
-		Platform: c.Platform, Term: c.Term, RoleFile: c.RoleFile, Logger: logger,
+		Platform: c.Platform, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, Logger: logger,
 	}
 	var err error
 	if cfg.Virtual, err = license.ParseSerial(c.Virtual); err != nil {
@@ -148,6 +149,7 @@ type tmrConfig struct {
 	Plain        bool
 	Lease        time.Duration
 	Term         time.Duration
+	Patience     time.Duration
 	Store        leaseStore
 	RoleFile     string
 	AdminToken   string
@@ -181,7 +183,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 			s.Stop()
 		}
 	}()
-	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Logger: log}); err != nil {
+	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Patience: c.Patience, Logger: log}); err != nil {
 		return nil, err
 	}
 	var arbiter licenseserver.Arbiter = licenseserver.Election{Elector: c.Store, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log}

@@ -10,7 +10,7 @@ import (
 
 func startDemo(t *testing.T, dir string) (*process, api) {
 	t.Helper()
-	p := start(t, "demo", "demo", "--listen", "127.0.0.1:0", "--data", dir, "--json")
+	p := start(t, "demo", "demo", "--listen", "127.0.0.1:0", "--data", dir, "--patience", patience, "--json")
 	for _, key := range []string{"url", "graphql", "token", "licenseServer"} {
 		if p.ready[key] == "" {
 			t.Fatalf("the JSON line has no %s: %v", key, p.ready)

@@ -207,14 +207,18 @@ type programs struct {
 
 func newPrograms(t testing.TB, servers ...string) *programs {
 	p := &programs{t: t, servers: servers}
-	t.Cleanup(func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		for _, c := range p.clients {
-			_ = c.Close()
-		}
-	})
+	t.Cleanup(p.close)
 	return p
+}
+
+// close ends all programs, and with them their handles.
+func (p *programs) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.clients {
+		_ = c.Close()
+	}
+	p.clients = nil
 }
 
 func (p *programs) open(name string) (*client.Client, error) {
@@ -346,6 +350,7 @@ func runJob(t *testing.T, a api, servers []string, others int, startRollout func
 	}
 	p.wantAlive()
 	wantNeverTooMany(t, p, others, w)
+	p.close()
 }
 
 // wantNeverTooMany sweeps over all grants: at no instant are more handles

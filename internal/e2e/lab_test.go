@@ -31,7 +31,12 @@ type labConfig struct {
 	redis    string // for seats, and the platform's news when there is a database
 }
 
-const labLease = "10s"
+const (
+	labLease = "10s"
+	// patience leaves room for the race detector on a busy machine. How soon a
+	// dead backend is seen is measured in internal/tmr.
+	patience = "2s"
+)
 
 func newLab(t testing.TB, c labConfig) *lab {
 	t.Helper()
@@ -94,7 +99,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 	for i, s := range made.Servers {
 		l.write(s.Name+".token", []byte(s.LinkToken))
 		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--activation-id", "00112233445566778899aabbccddeeff", "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
-			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--leases", c.redis, "--term", "1s",
+			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--leases", c.redis, "--term", "1s", "--patience", patience,
 			"--platform", l.api.url, "--link-token", l.path(s.Name + ".token"), "--json"}
 		for _, b := range backends {
 			args = append(args, "--backend", b)

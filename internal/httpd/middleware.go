@@ -85,9 +85,9 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			s.metrics.observe(route, r.Method, rec.status(), took)
 			level := slog.LevelInfo
 			switch {
-			case rec.status() >= 500:
+			case rec.status() >= 500 && r.Context().Err() == nil: // not one that the caller gave up
 				level = slog.LevelError
-			case route == "/healthz" || route == "/readyz" || route == "/metrics" || route == "/":
+			case strings.HasPrefix(route, "/quorate.v1."), route == "/healthz" || route == "/readyz" || route == "/metrics" || route == "/":
 				level = slog.LevelDebug
 			}
 			s.log.LogAttrs(r.Context(), level, "request",

@@ -63,6 +63,9 @@ type Config struct {
 	Logger  *slog.Logger
 	// Heartbeat is how often an idle agent pushes; zero: once a second.
 	Heartbeat time.Duration
+	// Absent is how long work is tried while a backend does not answer, before
+	// it is reported as failed; zero: ten seconds. Negative: once only.
+	Absent time.Duration
 	// Dial makes connections; nil dials TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -103,6 +106,9 @@ func New(c Config) (*Agent, error) {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = time.Second
+	}
+	if c.Absent == 0 {
+		c.Absent = 10 * time.Second
 	}
 	client := rpc.NewClient(rpc.ClientConfig{TLS: c.TLS, Dial: c.Dial})
 	return &Agent{

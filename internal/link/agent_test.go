@@ -231,7 +231,8 @@ func TestFailedWorkIsReported(t *testing.T) {
 		}
 		l.start()
 		l.platform.add(collection("collect"), removal("gone", "gone"), removal("odd", "odd"))
-		l.reported(time.Second, "collect", "gone", "odd")
+		l.reported(time.Second, "gone", "odd")
+		l.reported(15*time.Second, "collect")
 		if e := l.platform.report("collect").GetError(); e.GetCode() != "BACKEND_ABSENT" || e.GetMessage() != "backend 2 does not answer" || e.GetFix() != "start it" {
 			t.Errorf("collect: %v", e)
 		}
@@ -240,6 +241,27 @@ func TestFailedWorkIsReported(t *testing.T) {
 		}
 		if e := l.platform.report("odd").GetError(); e.GetCode() != "UNAVAILABLE" {
 			t.Errorf("odd: %v", e)
+		}
+	})
+}
+
+func TestABackendThatIsAwayForAMomentFailsNoWork(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		var mu sync.Mutex
+		tries := 0
+		l.executor.before = func(string) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if tries++; tries < 4 {
+				return license.Errorf(license.CodeBackendAbsent, "start it", "backend 2 does not answer")
+			}
+			return nil
+		}
+		l.start()
+		l.platform.add(collection("collect"))
+		l.reported(5*time.Second, "collect")
+		if e := l.platform.report("collect").GetError(); e != nil {
+			t.Errorf("collect: %v", e)
 		}
 	})
 }

@@ -129,11 +129,28 @@ func (a *Agent) pullOnce(ctx context.Context) ([]*quoratev1.Work, error) {
 	return res.Msg.GetWork(), nil
 }
 
+// patiently executes an item, and again for a while where a backend does not
+// answer: a restart or a moment of overload is no reason to hold a rollout until
+// a person looks at it. Every item may be repeated.
+func (a *Agent) patiently(ctx context.Context, w *quoratev1.Work) (*quoratev1.ReportRequest, error) {
+	until := time.Now().Add(a.conf.Absent)
+	retry := backoff{first: 100 * time.Millisecond, most: time.Second}
+	for {
+		report, err := a.execute(ctx, w)
+		if code := license.CodeOf(err); code != license.CodeBackendAbsent && code != license.CodeUnavailable {
+			return report, err
+		}
+		if !time.Now().Before(until) || !retry.wait(ctx) {
+			return report, err
+		}
+	}
+}
+
 // do executes an item and reports it.
 func (a *Agent) do(ctx context.Context, w *quoratev1.Work) {
 	log := a.conf.Logger.With("work", w.GetId())
 	work, cancel := context.WithTimeout(ctx, workTime)
-	report, err := a.execute(work, w)
+	report, err := a.patiently(work, w)
 	cancel()
 	if ctx.Err() != nil {
 		return // stopping: it stays due
