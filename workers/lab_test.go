@@ -105,6 +105,8 @@ type lab struct {
 	// statement replaces that of a container.
 	statement func(i int, nonce []byte) ([]byte, bool)
 	mute      bool // no views are pushed
+	direct    bool // views are pushed to the use case, not over the link
+	token     string
 	// done counts how often each kind of work was carried out.
 	done map[property.WorkKind]int
 }
@@ -117,7 +119,7 @@ func newLab(t *testing.T, dsn string) *lab {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.store.Close() })
-	l := &lab{process: p, t: t, dsn: dsn, key: key, done: map[property.WorkKind]int{}}
+	l := &lab{process: p, t: t, dsn: dsn, key: key, direct: true, done: map[property.WorkKind]int{}}
 	boot, err := p.Bootstrap(t.Context(), platform.BootstrapSpec{Organization: "Vendor", Email: "owner@example.com"})
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +161,7 @@ func newLab(t *testing.T, dsn string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.item, l.group = made.Item.ID, made.Group
+	l.item, l.group, l.token = made.Item.ID, made.Group, made.Servers[0].Token
 	if l.server, err = p.AuthenticateLink(t.Context(), made.Servers[0].Token); err != nil {
 		t.Fatal(err)
 	}
@@ -348,6 +350,9 @@ func (l *lab) pushView() {
 	}
 	l.last = v
 	l.views = append(l.views, v)
+	if !l.direct {
+		return
+	}
 	if _, err := l.Push(auth.With(context.Background(), l.server), platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{
 		Epoch: 1, Views: []platform.PushedView{{View: v, At: time.Now()}},
 	}}); err != nil {
