@@ -103,7 +103,7 @@ describe("a rollout that nobody wants any more", () => {
       await page.getByTestId("abort-rollout").click();
       await page.locator('[data-testid="rollout"][data-state="ABORTED"]').waitFor();
       await page.getByText("20 → 30 licenses, TMR-ID #7 → #9").waitFor();
-      expect(await page.getByTestId("start-rollout").isEnabled()).toBe(true);
+      await expect.poll(() => page.getByTestId("start-rollout").isEnabled()).toBe(true);
     }));
 });
 

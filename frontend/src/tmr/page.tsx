@@ -206,7 +206,7 @@ function GroupView({ id }: { id: string }) {
         plan={plan}
         running={running}
         mayAct={mayAct}
-        busy={acts.busy}
+        busy={acts.busy && !running}
         onOrder={() => setOrdering(true)}
         onStart={() => void acts.start()}
       />
