@@ -521,6 +521,31 @@ func TestRolloutsOfAGroupTakeTurns(t *testing.T) {
 	})
 }
 
+// Between the end of one rollout and the turn of the next one, a new rollout
+// doesn't slip in: it would bring a higher TMR-ID before a lower one.
+func TestNoRolloutOvertakes(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := newLab(t, dsn)
+		var all []*ent.Rollout
+		for range 2 {
+			l.order(10)
+			all = append(all, l.start())
+		}
+		if _, err := l.AbortRollout(l.as(l.owner), all[0].ID); err != nil {
+			t.Fatal(err)
+		}
+		third := l.start() // brings what was given up; no worker runs yet
+		if third.State != property.RolloutQueued {
+			t.Errorf("the third rollout is %s before the second one's turn", third.State)
+		}
+		l.link()
+		l.work(nil)
+		l.until(all[1].ID, property.RolloutDone)
+		l.until(third.ID, property.RolloutDone)
+		l.holds(third.ID, 20, 9)
+	})
+}
+
 func TestStartIsRepeatable(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := newLab(t, dsn)

@@ -114,7 +114,9 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, g *ent.TmrGroup
 		return nil, err
 	}
 	s := rollout.New()
-	busy, err := tx.Rollout.Query().Where(entrollout.TmrGroupID(g.ID), entrollout.Running(true)).Exist(ctx)
+	// One that is queued goes first, also when none is running just now.
+	busy, err := tx.Rollout.Query().Where(entrollout.TmrGroupID(g.ID), entrollout.IDNEQ(row.ID),
+		entrollout.Or(entrollout.Running(true), entrollout.StateEQ(property.RolloutQueued))).Exist(ctx)
 	if err != nil {
 		return nil, err
 	}
