@@ -77,6 +77,38 @@ func TestWorkStaysDueUntilItIsReported(t *testing.T) {
 	})
 }
 
+func TestRolloutTellsThatItsServerIsAway(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made, rollout := l.waiting()
+		blocker := func() string {
+			t.Helper()
+			if err := l.AdvanceRollout(t.Context(), rollout, nil); err != nil {
+				t.Fatal(err)
+			}
+			if b := l.Store().Client().Rollout.GetX(l.system(), rollout).Blocker; b != nil {
+				return *b
+			}
+			return ""
+		}
+		if b := blocker(); b != "" {
+			t.Errorf("told too early: %q", b)
+		}
+		old := time.Now().Add(-2 * platform.LinkPatience)
+		l.Store().Client().Work.Delete().ExecX(l.system())
+		w := l.Store().Client().Work.Create().SetVendorID(made.Group.VendorID).SetTmrGroupID(made.Group.ID).SetRolloutID(rollout).
+			SetKey(rollout + "/COLLECT/0/0").SetKind(platform.WorkCollect).SetPayload([]byte("{}")).SetCreatedAt(old).SaveX(l.system())
+		if b := blocker(); !strings.Contains(b, "does not hear") {
+			t.Errorf("blocker %q", b)
+		}
+		if due, err := l.Pull(l.link(made), true, 0); err != nil || len(due) != 1 || due[0].ID != w.ID {
+			t.Fatalf("due: %+v, %v", due, err)
+		}
+		if b := blocker(); b != "" {
+			t.Errorf("linked again, and still %q", b)
+		}
+	})
+}
+
 func TestOddCodesAreInternal(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made, _ := l.waiting()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/container"
@@ -159,8 +160,14 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		e, err := w.ask(ctx, tx, row, s, a, g)
 		return e, false, err
 	}
-	if err != nil || item.State == property.WorkPending {
+	if err != nil {
 		return nil, false, err
+	}
+	if item.State == property.WorkPending {
+		if lost := !Linked(g.row) && time.Since(item.CreatedAt) > LinkPatience; lost != s.Unlinked {
+			return rollout.Linked{Up: !lost}, false, nil
+		}
+		return nil, false, nil
 	}
 	e, err = w.answer(ctx, tx, row, s, a, g, item)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // Event is something that happened. At is stored in the steps it begins or
-// ends. Key names the effect that the event answers; it has no meaning in
-// Started, Viewed, Retried and GivenUp.
+// ends. Key names the effect that the event answers; events
+// that answer none have no key.
 type Event interface{ event() }
 
 // Started: it is this rollout's turn, and these are the terms to bring.
@@ -68,6 +68,10 @@ type Viewed struct {
 	Unanimous []license.License
 }
 
+// Linked: whether the server that carries out what is due is heard of. It only
+// changes what people are told.
+type Linked struct{ Up bool }
+
 // Failed: the effect could not be caused, or came to nothing.
 type Failed struct {
 	At      time.Time
@@ -90,6 +94,7 @@ func (Guarded) event()   {}
 func (Activated) event() {}
 func (Verified) event()  {}
 func (Viewed) event()    {}
+func (Linked) event()    {}
 func (Failed) event()    {}
 func (Retried) event()   {}
 func (GivenUp) event()   {}
@@ -147,6 +152,10 @@ func Next(s State, e Event) (State, error) {
 			n.Phase, n.Backend = Done, 0
 			n.EndedAt = &e.At
 		}
+	case Linked:
+		if a, ok := Pending(s); ok && a.Kind != Issue {
+			n.Unlinked = !e.Up
+		}
 	case Failed:
 		if a, ok := Pending(s); ok && a.Key == e.Key && a.Kind != AwaitView {
 			n.hold(e.Code, e.Message)
@@ -159,7 +168,10 @@ func Next(s State, e Event) (State, error) {
 	if err != nil {
 		return s, err
 	}
-	if n.changed(s) {
+	if n.moved(s) {
+		n.Unlinked = false
+	}
+	if n.moved(s) || n.Unlinked != s.Unlinked {
 		n.Sequence++
 	}
 	return n, nil
@@ -170,7 +182,7 @@ func (s State) answers(k Kind, key string) bool {
 	return ok && a.Kind == k && a.Key == key
 }
 
-func (s State) changed(before State) bool {
+func (s State) moved(before State) bool {
 	return s.Phase != before.Phase || s.Backend != before.Backend || s.Attempt != before.Attempt ||
 		(s.Backend > 0 && s.Steps[s.Backend-1].State != before.Steps[s.Backend-1].State)
 }

@@ -377,6 +377,32 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
+func TestUnlinkedIsToldAndChangesNothingElse(t *testing.T) {
+	for i, s := range path(t) {
+		a, due := rollout.Pending(s)
+		lost := next(t, s, rollout.Linked{})
+		if tells := due && a.Kind != rollout.Issue; lost.Unlinked != tells || (tells && !strings.Contains(lost.Blocker(), "does not hear")) {
+			t.Errorf("%s: %+v, %q", line(s), lost.Unlinked, lost.Blocker())
+			continue
+		}
+		if again := next(t, lost, rollout.Linked{}); !reflect.DeepEqual(again, lost) {
+			t.Errorf("%s: told twice", line(s))
+		}
+		found := next(t, lost, rollout.Linked{Up: true})
+		found.Sequence = s.Sequence
+		if !reflect.DeepEqual(found, s) {
+			t.Errorf("%s: found again as %+v", line(s), found)
+		}
+		if e := success(s); e != nil {
+			after := next(t, lost, e)
+			after.Sequence = path(t)[i+1].Sequence
+			if !reflect.DeepEqual(after, path(t)[i+1]) {
+				t.Errorf("%s goes on to %s", line(s), line(after))
+			}
+		}
+	}
+}
+
 func TestRetryNeedsHeld(t *testing.T) {
 	for _, s := range path(t) {
 		n, err := rollout.Next(s, rollout.Retried{At: instant})

@@ -112,6 +112,8 @@ type State struct {
 	// when the rollout starts.
 	Terms []license.License      `json:"terms,omitempty"`
 	Steps [license.Backends]Step `json:"steps"`
+	// Unlinked: the effect that is due needs a server that is not heard of.
+	Unlinked bool `json:"unlinked,omitempty"`
 	// Hold is set exactly in Held.
 	Hold *Hold `json:"hold,omitempty"`
 	// Sequence counts the changes.
@@ -148,6 +150,8 @@ func (s State) Blocker() string {
 		return "Another rollout of this group is running; this one starts when it ends."
 	case s.Phase == Held:
 		return s.Hold.Message
+	case s.Unlinked:
+		return "The platform does not hear from the group's TMR server; the rollout goes on when it does."
 	case s.awaitsView():
 		return "All three receipts are here; waits until the group shows the new license on all three backends."
 	}
