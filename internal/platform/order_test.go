@@ -138,3 +138,33 @@ func TestReads(t *testing.T) {
 		}
 	})
 }
+
+// A group's servers push views while its vendor orders: both touch the group
+// and the vendor, in different order.
+func TestOrdersDoNotBlockViews(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		link, id := l.link(made), made.Group.ID
+		all := stages()
+		var both sync.WaitGroup
+		for range 4 {
+			both.Go(func() {
+				for range 10 {
+					if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: id, Quantity: 1}); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		both.Go(func() {
+			for i := range 40 {
+				v := all[i%len(all)]
+				v.Version = uint64(i + 1)
+				if _, err := l.ApplyView(link, id, push(1, i, v)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		both.Wait()
+	})
+}

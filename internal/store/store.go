@@ -154,10 +154,12 @@ func (s *Store) transact(ctx context.Context, fn func(tx *Tx) error) (after []fu
 }
 
 // Locked is a predicate that keeps the selected rows for this transaction
-// alone until it ends. On SQLite, where a transaction has the whole database,
+// alone until it ends. Others may still refer to them by foreign keys: a lock
+// that forbids that makes transactions that touch two tables in different order
+// wait for each other. On SQLite, where a transaction has the whole database,
 // it does nothing.
 func Locked(s *entsql.Selector) {
 	if s.Dialect() == dialect.Postgres {
-		s.ForUpdate()
+		s.For(entsql.LockNoKeyUpdate)
 	}
 }
