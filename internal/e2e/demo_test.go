@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/internal/testenv"
 )
 
@@ -45,5 +48,104 @@ func TestJobInTheDemo(t *testing.T) {
 		t.Errorf("after a restart the group shows %s", after.stage())
 	}
 	testenv.Eventually(t, 20*time.Second, func() error { return wantHandles(t, p.ready["licenseServer"], 12) })
+	p.stop(t)
+}
+
+// What the API refuses it refuses with a stable code, and says what to do.
+func TestRefusals(t *testing.T) {
+	p, a := startDemo(t, t.TempDir())
+	var items struct {
+		Items struct {
+			Edges []struct{ Node struct{ ID string } }
+		}
+	}
+	a.query(t, `{ items { edges { node { id } } } }`, nil, &items)
+	item := items.Items.Edges[0].Node.ID
+	const start = `mutation($g: ID!) { startRollout(input: {tmrGroup: $g}) { rollout { id } } }`
+	const order = `mutation($in: OrderInput!) { order(input: $in) { order { id } } }`
+	tests := []struct {
+		name, query string
+		variables   map[string]any
+		code        string
+	}{
+		{"nothing new ordered", start, map[string]any{"g": virtual}, "ROLLOUT_UP_TO_DATE"},
+		{"no such group", start, map[string]any{"g": "131-1"}, "NOT_FOUND"},
+		{"no licenses", order, map[string]any{"in": map[string]any{"item": item, "tmrGroup": virtual, "quantity": 0}}, "INVALID_INPUT"},
+		{"no such item", order, map[string]any{"in": map[string]any{"item": "itm_x", "tmrGroup": virtual, "quantity": 1}}, "NOT_FOUND"},
+		{"no such allocation", `mutation { releaseAllocation(input: {allocation: "alc_x"}) { allocation { id } } }`, nil, "NOT_FOUND"},
+		{"no such rollout", `mutation { retryRollout(input: {rollout: "rol_x"}) { rollout { id } } }`, nil, "NOT_FOUND"},
+	}
+	for _, tt := range tests {
+		e := a.refused(t, tt.query, tt.variables)
+		if e.Extensions.Code != tt.code || e.Message == "" || e.Extensions.Fix == "" {
+			t.Errorf("%s: %+v, want %s with what to do", tt.name, e, tt.code)
+		}
+	}
+	if e := (api{a.url, "qrt_wrong"}).refused(t, `{ viewer { name } }`, nil); e.Extensions.Code != "UNAUTHENTICATED" {
+		t.Errorf("a wrong token: %+v", e)
+	}
+	p.stop(t)
+}
+
+// A person removes one allocation: its seat is free, its program is told, the
+// history shows it.
+func TestReleaseAllocation(t *testing.T) {
+	p, a := startDemo(t, t.TempDir())
+	mine := newPrograms(t, p.ready["licenseServer"])
+	mine.take(1)
+	handle := mine.handles[0]
+	type allocation struct{ ID, Handle, State, User string }
+	var list struct {
+		Container struct {
+			Allocations struct{ Edges []struct{ Node allocation } }
+		}
+	}
+	var found allocation
+	testenv.Eventually(t, 10*time.Second, func() error {
+		a.query(t, `query($s: String!) { container(serial: $s) { allocations(active: true, first: 100) { edges { node { id handle state user } } } } }`,
+			map[string]any{"s": virtual}, &list)
+		for _, e := range list.Container.Allocations.Edges {
+			if e.Node.Handle == handle.Info().ID {
+				found = e.Node
+				return nil
+			}
+		}
+		return fmt.Errorf("%d allocations, ours is not among them", len(list.Container.Allocations.Edges))
+	})
+	changes := a.subscribe(t, `subscription($c: ID!) { allocationsChanged(container: $c) { sequence snapshot taken removed } }`, map[string]any{"c": virtual})
+	type change struct {
+		AllocationsChanged struct {
+			Sequence int
+			Snapshot bool
+			Taken    int
+			Removed  []string
+		}
+	}
+	var first change
+	changes.read(t, 10*time.Second, &first)
+	if !first.AllocationsChanged.Snapshot || first.AllocationsChanged.Taken != 13 {
+		t.Errorf("the first message is %+v", first)
+	}
+	a.query(t, `mutation($id: ID!) { releaseAllocation(input: {allocation: $id}) { allocation { id } } }`, map[string]any{"id": found.ID}, nil)
+	for {
+		var next change
+		changes.read(t, 10*time.Second, &next)
+		if slices.Contains(next.AllocationsChanged.Removed, found.ID) {
+			break
+		}
+	}
+	select {
+	case <-handle.Done():
+	case <-time.After(15 * time.Second):
+		t.Fatal("the program was not told")
+	}
+	if code := client.CodeOf(handle.Err()); code != client.CodeHandleRemoved {
+		t.Errorf("the program's error is %v", handle.Err())
+	}
+	var node struct{ Node allocation }
+	a.query(t, `query($id: ID!) { node(id: $id) { ... on Allocation { id state } } }`, map[string]any{"id": found.ID}, &node)
+	if node.Node.State != "REMOVED" {
+		t.Errorf("the history says %+v", node.Node)
+	}
 	p.stop(t)
 }

@@ -190,10 +190,6 @@ func (w *watchGroup) wantSevenStages(t testing.TB) {
 	}
 }
 
-// span is a handle that was surely valid from its grant's arrival until its
-// release was begun.
-type span struct{ from, to time.Time }
-
 // programs are SDK clients of a test.
 type programs struct {
 	t       testing.TB
@@ -202,7 +198,9 @@ type programs struct {
 	mu      sync.Mutex
 	clients []*client.Client
 	handles []*client.Handle
-	spans   []*span
+	// granted are the moments at which a grant had arrived: from then on its
+	// handle was surely valid.
+	granted []time.Time
 }
 
 func newPrograms(t testing.TB, servers ...string) *programs {
@@ -250,7 +248,7 @@ func (p *programs) accessBy(ctx context.Context, c *client.Client) (*client.Hand
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.handles = append(p.handles, h)
-	p.spans = append(p.spans, &span{from: time.Now()})
+	p.granted = append(p.granted, time.Now())
 	return h, nil
 }
 
@@ -273,17 +271,6 @@ func (p *programs) wantAlive() {
 			p.t.Errorf("program %d lost its handle: %v", i+1, err)
 		}
 	}
-}
-
-// grants gives the moments at which handles were surely valid for the first time.
-func (p *programs) grants() []time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var at []time.Time
-	for _, s := range p.spans {
-		at = append(at, s.from)
-	}
-	return at
 }
 
 // runJob is the main job: 20 licenses taken by programs, 10 more ordered and
@@ -365,7 +352,7 @@ func wantNeverTooMany(t testing.TB, p *programs, others int, w *watchGroup) {
 		}
 	}
 	held := others
-	at := p.grants()
+	at := slices.Clone(p.granted)
 	slices.SortFunc(at, time.Time.Compare)
 	for _, g := range at {
 		held++
