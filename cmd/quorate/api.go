@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // apiFlags name the platform that a command talks to.
 type apiFlags struct {
 	URL   string `help:"The platform's address." default:"http://127.0.0.1:8080" env:"QUORATE_URL"`
-	Token string `help:"An API token." env:"QUORATE_TOKEN"`
+	Token string `help:"An API token of the platform." env:"QUORATE_TOKEN"`
 	JSON  bool   `help:"Write JSON." name:"json"`
 }
 
@@ -27,6 +28,9 @@ func (f apiFlags) query(ctx context.Context, query string, variables map[string]
 	if f.Token == "" {
 		return license.Errorf(license.CodeUnauthenticated, "set QUORATE_TOKEN or --token to an API token of the platform", "no API token given")
 	}
+	if u, err := url.Parse(f.URL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return license.Errorf(license.CodeInvalidInput, "give it as https://HOST or http://HOST:PORT", "%q is not a platform's address", f.URL)
+	}
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		return err
@@ -35,7 +39,7 @@ func (f apiFlags) query(ctx context.Context, query string, variables map[string]
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(f.URL, "/")+"/graphql", bytes.NewReader(body))
 	if err != nil {
-		return license.Errorf(license.CodeInvalidInput, "give it as http://HOST:PORT", "%q is not a platform's address", f.URL)
+		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/graphql-response+json, application/json")

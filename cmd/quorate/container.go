@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
@@ -24,11 +26,11 @@ type containerCreateCmd struct {
 	Serial       string `required:"" help:"Serial number, for example 130-1874829."`
 	Root         string `required:"" help:"The platform's root key, as it is shown at /root-key."`
 	ActivationID string `help:"32 hexadecimal digits, the same for the three containers of a TMR group; made up when left out."`
-	Fingerprint  string `help:"Where to write the fingerprint." default:"-" placeholder:"FILE"`
+	Fingerprint  string `help:"Where to write the fingerprint: a file, or - for standard output." default:"-"`
 }
 
 func (containerCreateCmd) Help() string {
-	return `Examples:
+	return `Example:
   quorate container create /var/lib/quorate/container.qrc --serial 130-1874829 \
       --root $(curl -s https://licenses.example.com/root-key) \
       --activation-id 00112233445566778899aabbccddeeff --fingerprint one.lreq`
@@ -52,7 +54,7 @@ func (c *containerCreateCmd) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	held, err := container.Create(c.File, container.Params{Serial: serial, Root: root, ActivationID: activation})
+	held, err := c.createContainer(container.Params{Serial: serial, Root: root, ActivationID: activation})
 	if err != nil {
 		return err
 	}
@@ -67,10 +69,27 @@ func (c *containerCreateCmd) Run(std streams) error {
 	}
 	text := base64.StdEncoding.EncodeToString(fingerprint) + "\n"
 	if c.Fingerprint == "-" {
-		_, err = fmt.Fprint(std.out, text)
+		_, err = io.WriteString(std.out, text)
 		return err
 	}
-	return os.WriteFile(c.Fingerprint, []byte(text), 0o644)
+	if err := os.WriteFile(c.Fingerprint, []byte(text), 0o644); err != nil {
+		return &license.Error{
+			Code: license.CodeUnavailable, Err: err, Message: fmt.Sprintf("the fingerprint can't be written to %s", c.Fingerprint),
+			Fix: fmt.Sprintf("remove the container %s, which nobody knows yet, and create it with another --fingerprint", c.File),
+		}
+	}
+	return nil
+}
+
+// createContainer makes a container only if its fingerprint has a place to go:
+// a container that nobody can know is of no use.
+func (c *containerCreateCmd) createContainer(p container.Params) (*container.Container, error) {
+	for _, path := range []string{c.File, c.Fingerprint} {
+		if dir := filepath.Dir(path); !exists(dir) {
+			return nil, license.Errorf(license.CodeNotFound, "create it, or choose another path", "there is no folder %s", dir)
+		}
+	}
+	return container.Create(c.File, p)
 }
 
 func parseRoot(s string) (ed25519.PublicKey, error) {
@@ -107,6 +126,11 @@ type licenseView struct {
 	TMRID      uint32 `json:"tmrId,omitempty"`
 	FeatureMap uint32 `json:"featureMap"`
 	Expiration string `json:"expiration,omitempty"`
+}
+
+func (containerShowCmd) Help() string {
+	return `Example:
+  quorate container show /var/lib/quorate/container.qrc --json`
 }
 
 func (c *containerShowCmd) Run(std streams) error {

@@ -75,7 +75,7 @@ type demoSecrets struct {
 
 func (c *demoCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("the demo's folder can't be made: %w", err)
+		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("the demo's folder %s can't be made", c.Data), Fix: "choose another with --data", Err: err}
 	}
 	if !logger.Enabled(ctx, slog.LevelDebug) {
 		logger = slog.New(atLeast{logger.Handler(), slog.LevelWarn})
@@ -107,14 +107,14 @@ Quorate demo
 
 Try it in a second terminal:
 
-  export QUORATE_URL=%s QUORATE_TOKEN=%s QUORATE_SERVER=%s
-  quorate order 131-4837572 10
-  quorate rollout start 131-4837572 --wait
-  quorate ls
+  export QUORATE_URL=%s QUORATE_SERVER=%s QUORATE_TOKEN=%s
+  %[9]s order 131-4837572 10
+  %[9]s rollout start 131-4837572 --wait
+  %[9]s ls
 
-Ctrl-C ends the demo; its data stays in %s.
+Ctrl-C ends the demo; its data stays in %[10]s.
 `, ready["url"], ready["email"], ready["password"], ready["graphql"], ready["token"], ready["licenseServer"],
-		ready["url"], ready["token"], ready["licenseServer"], c.Data); err != nil {
+		ready["url"], ready["licenseServer"], ready["token"], os.Args[0], c.Data); err != nil {
 		return err
 	}
 	return d.served.Wait(ctx)
@@ -212,7 +212,11 @@ func (d *demo) start(ctx context.Context) error {
 // listenDemo takes port 7400 for programs, or a free one where it is taken.
 func listenDemo(addr string) (*virtualAddress, error) {
 	if addr != "" {
-		return listenVirtual(addr)
+		v, err := listenVirtual(addr)
+		if err != nil {
+			return nil, cannotListen(addr, "--programs", err)
+		}
+		return v, nil
 	}
 	v, err := listenVirtual("127.0.0.1:7400")
 	if err != nil {

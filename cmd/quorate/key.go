@@ -16,8 +16,8 @@ import (
 )
 
 type keyCmd struct {
-	TLS   keyTLSCmd   `cmd:"" name:"tls" help:"A server's TLS key: print the pin that its peers know it by."`
-	Token keyTokenCmd `cmd:"" help:"A TMR group's token key: print its public half. Both TMR servers have the same file."`
+	TLS   keyTLSCmd   `cmd:"" name:"tls" help:"Create a server's TLS key, or read it; print the pin that its peers know it by."`
+	Token keyTokenCmd `cmd:"" help:"Create a TMR group's token key, or read it; print its public half. Both TMR servers have the same file."`
 }
 
 type keyTLSCmd struct {

@@ -36,7 +36,7 @@ type cli struct {
 	Server    serverCmd    `cmd:"" help:"Run a license server, or with --tmr a backend of a TMR group."`
 	TMR       tmrCmd       `cmd:"" name:"tmr" help:"Run a TMR server in front of three backends."`
 	Container containerCmd `cmd:"" help:"Create and show containers."`
-	Key       keyCmd       `cmd:"" help:"Create a server's TLS key and show its pin."`
+	Key       keyCmd       `cmd:"" help:"Create a server's keys: for TLS, and for handle tokens."`
 
 	Run     runCmd     `cmd:"" help:"Run a program while holding a license for it."`
 	Ls      lsCmd      `cmd:"" name:"ls" help:"List licenses and handles of a license server."`

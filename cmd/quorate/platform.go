@@ -97,6 +97,9 @@ func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle tim
 			p.Close()
 		}
 	}()
+	if scheme, _, found := strings.Cut(f.Database, "://"); found && scheme != "postgres" && scheme != "postgresql" {
+		return nil, license.Errorf(license.CodeInvalidInput, "give --database the path of an SQLite file, or postgres://…", "%s:// is not a database that the platform can use", scheme)
+	}
 	var keys *platform.MasterKey
 	if f.MasterKeyValue != "" {
 		keys, err = platform.ParseMasterKey(f.MasterKeyValue)
@@ -107,7 +110,7 @@ func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle tim
 		return nil, err
 	}
 	if p.store, err = store.Open(ctx, f.Database); err != nil {
-		return nil, err
+		return nil, noDatabase(err)
 	}
 	p.close = append(p.close, p.store.Close)
 	if f.Redis == "" {
@@ -133,6 +136,18 @@ func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle tim
 	}
 	p.queue.Register(p.Platform, nil)
 	return p, nil
+}
+
+// noDatabase tells what to do; the message of the driver never has the
+// password.
+func noDatabase(err error) error {
+	if license.CodeOf(err) != license.CodeInternal {
+		return err
+	}
+	return &license.Error{
+		Code: license.CodeUnavailable, Err: err, Message: "the database can't be used: " + err.Error(),
+		Fix: "check --database: an SQLite file in a folder that can be written, or a PostgreSQL server that can be reached",
+	}
 }
 
 // Close closes everything, in the reverse order. Closing twice is safe.
@@ -167,6 +182,9 @@ type servedPlatform struct {
 
 func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatform, error) {
 	root, err := p.RootKey(ctx)
+	if license.CodeOf(err) == license.CodeUnavailable {
+		return nil, license.Errorf(license.CodeUnavailable, "run quorate platform init with the same --database and --master-key", "the platform is not set up")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +211,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 	}
 	ln, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return nil, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be listened on: %v", c.Listen, err), Fix: "choose another address with --listen", Err: err}
+		return nil, cannotListen(c.Listen, "--listen", err)
 	}
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &servedPlatform{addr: ln.Addr().String(), cancel: cancel, done: make(chan struct{})}
@@ -266,7 +284,7 @@ type platformInitCmd struct {
 
 func (platformInitCmd) Help() string {
 	return `Repeating it changes nothing. It prints the root key, which containers are
-created under, and an owner's API token for quorate provision, order and rollout.
+created under, and the owner's password and API token, this once.
 
 Example:
   quorate platform init --organization "Example Vendor" --email owner@example.com`

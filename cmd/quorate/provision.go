@@ -124,7 +124,7 @@ func (c *provisionCmd) read(in io.Reader) (spec platform.ProvisionSpec, err erro
 	if c.File != "-" {
 		f, err := os.Open(c.File)
 		if err != nil {
-			return spec, err
+			return spec, &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("the specification %s can't be read", c.File), Fix: "see quorate provision --help for an example", Err: err}
 		}
 		defer f.Close()
 		in, dir = f, filepath.Dir(c.File)

@@ -120,7 +120,7 @@ func (r rolloutView) line() string {
 
 type rolloutStartCmd struct {
 	apiFlags
-	Group string `arg:"" help:"The TMR group's id or virtual serial number."`
+	Group string `arg:"" help:"The TMR group's id or virtual serial number, for example 131-4837572."`
 	Key   string `help:"Idempotency key: the same key gives the same rollout."`
 	Wait  bool   `help:"Wait until it is done; show its progress on stderr. Exit status 1 when it is held or aborted."`
 }
@@ -203,7 +203,12 @@ func printRollout(w io.Writer, r rolloutView, asJSON bool) error {
 
 type rolloutStatusCmd struct {
 	apiFlags
-	ID string `arg:"" name:"id" help:"The rollout's id."`
+	ID string `arg:"" name:"id" help:"The rollout's id, as quorate rollout start prints it."`
+}
+
+func (rolloutStatusCmd) Help() string {
+	return `Example:
+  quorate rollout status rol_0199…`
 }
 
 func (c *rolloutStatusCmd) Run(ctx context.Context, std streams) error {
@@ -216,7 +221,14 @@ func (c *rolloutStatusCmd) Run(ctx context.Context, std streams) error {
 
 type rolloutRetryCmd struct {
 	apiFlags
-	ID string `arg:"" name:"id" help:"The rollout's id."`
+	ID string `arg:"" name:"id" help:"The rollout's id, as quorate rollout start prints it."`
+}
+
+func (rolloutRetryCmd) Help() string {
+	return `Repair first what quorate rollout status names.
+
+Example:
+  quorate rollout retry rol_0199…`
 }
 
 func (c *rolloutRetryCmd) Run(ctx context.Context, std streams) error {
@@ -225,7 +237,14 @@ func (c *rolloutRetryCmd) Run(ctx context.Context, std streams) error {
 
 type rolloutAbortCmd struct {
 	apiFlags
-	ID string `arg:"" name:"id" help:"The rollout's id."`
+	ID string `arg:"" name:"id" help:"The rollout's id, as quorate rollout start prints it."`
+}
+
+func (rolloutAbortCmd) Help() string {
+	return `Its TMR-ID is not used again; what was ordered stays ordered.
+
+Example:
+  quorate rollout abort rol_0199…`
 }
 
 func (c *rolloutAbortCmd) Run(ctx context.Context, std streams) error {

@@ -27,6 +27,9 @@ func samples() [demoPrograms]sample {
 	}
 }
 
+// startTime is how long the demo's start waits for the sample programs.
+const startTime = 5 * time.Second
+
 // keyEvery is how often a sample program opens its protected data key.
 const keyEvery = 5 * time.Second
 
@@ -40,6 +43,7 @@ func (d *demo) programs(ctx context.Context, server string) error {
 	if err != nil {
 		return err
 	}
+	started := make(chan struct{}, demoPrograms)
 	for _, s := range samples() {
 		c, err := client.Open(ctx, client.Config{
 			Servers: []string{server}, Application: s.application, User: s.user, Station: s.host, Address: s.host,
@@ -50,19 +54,35 @@ func (d *demo) programs(ctx context.Context, server string) error {
 		}
 		wg.Go(func() {
 			defer c.Close()
-			s.run(ctx, c, public, d.log.With("program", s.application, "user", s.user))
+			s.run(ctx, c, public, started, d.log.With("program", s.application, "user", s.user))
 		})
+	}
+	// After a crash the old seats end first; that takes a lease, which nobody
+	// should have to watch.
+	patience := time.After(startTime)
+	for range demoPrograms {
+		select {
+		case <-started:
+		case <-patience:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
 	}
 	return nil
 }
 
 // run is the sample program: without a license it tries again, as a person
-// would start it again.
-func (s sample) run(ctx context.Context, c *client.Client, public []byte, log *slog.Logger) {
+// would start it again. It tells started of its first license.
+func (s sample) run(ctx context.Context, c *client.Client, public []byte, started chan<- struct{}, log *slog.Logger) {
 	p := license.Product{Firm: demoFirm, Code: demoProduct}
 	for ctx.Err() == nil {
 		h, err := c.Access(ctx, p.String())
 		if err == nil {
+			if started != nil {
+				started <- struct{}{}
+				started = nil
+			}
 			err = s.work(ctx, h, p, public)
 		}
 		if err != nil && ctx.Err() == nil {

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,7 +75,7 @@ func (c *tmrCmd) Run(ctx context.Context, std streams, logger *slog.Logger) erro
 		}
 	}
 	if len(c.Backend) != license.Backends {
-		return license.Errorf(license.CodeInvalidInput, "give --backend three times, in the group's order", "%d backends given", len(c.Backend))
+		return license.Errorf(license.CodeInvalidInput, "give --backend three times, in the group's order", "a TMR group has three backends, not %d", len(c.Backend))
 	}
 	for i, s := range c.Backend {
 		if cfg.Backends[i], err = parseBackend(i+1, s); err != nil {
@@ -296,7 +298,7 @@ func handlers(path string, h http.Handler) []route { return []route{{path, h}} }
 func listen(addr string, plain bool, key *rpc.Key, log *slog.Logger, routes []route, clientPins ...string) (*face, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be listened on: %v", addr, err), Fix: "choose another address with --listen", Err: err}
+		return nil, cannotListen(addr, "--listen", err)
 	}
 	mux := http.NewServeMux()
 	for _, r := range routes {
@@ -316,6 +318,24 @@ func listen(addr string, plain bool, key *rpc.Key, log *slog.Logger, routes []ro
 		f.err = rpc.Serve(ctx, server, ln)
 	}()
 	return f, nil
+}
+
+// cannotListen says why, without net's repetition of the address.
+func cannotListen(addr, flag string, err error) error {
+	why := err
+	var op *net.OpError
+	if errors.As(err, &op) {
+		why = op.Err
+	}
+	var addrErr *net.AddrError
+	if errors.As(why, &addrErr) {
+		why = errors.New(addrErr.Err)
+	}
+	var call *os.SyscallError
+	if errors.As(why, &call) {
+		why = call.Err
+	}
+	return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be listened on: %v", addr, why), Fix: "choose another address with " + flag, Err: err}
 }
 
 // URL is the address with the pin, as clients want it.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/client"
+	"github.com/quorate/quorate/internal/license"
 )
 
 // serverFlags name the license servers that a client tool talks to.
@@ -56,11 +57,11 @@ func (c *runCmd) Run(ctx context.Context, std streams, logger *slog.Logger) erro
 		program = program[1:]
 	}
 	if len(program) == 0 {
-		return errors.New("name the program to run after --")
+		return license.Errorf(license.CodeInvalidInput, "name it after --", "there is no program to run")
 	}
 	path, err := exec.LookPath(program[0])
 	if err != nil {
-		return fmt.Errorf("the program can't be run: %w", err)
+		return &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("there is no program %q", program[0]), Fix: "check its name, its path and that it is executable", Err: err}
 	}
 	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) { cfg.Application = program[0] })
 	if err != nil {
@@ -124,7 +125,7 @@ func quiet(l *slog.Logger) *slog.Logger {
 
 type lsCmd struct {
 	serverFlags
-	Product string `help:"Only this product."`
+	Product string `help:"Only this product, FIRM:PRODUCT."`
 	JSON    bool   `help:"Write JSON." name:"json"`
 }
 
