@@ -4,13 +4,14 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 export GOFLAGS ?= -buildvcs=false
-TOOLS := $(CURDIR)/.tools
-# A Node that is new enough: the system's, or one from npm in .tools (see .ci/node).
-NODE_ENV = PATH="$$(.ci/node):$$PATH"
+
+# Inside frontend: a Node that is new enough, the system's or one from npm.
+NODE = PATH="$$(../.ci/node):$$PATH"
+GOTEST = go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped -- -race -timeout 20m
 
 FRONTEND_SOURCES := $(shell find frontend -path frontend/node_modules -prune -o -path frontend/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help run build test check generate bench lint format browser servers clean
+.PHONY: help run build test check generate bench lint format servers clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,19 +26,20 @@ bin/quorate: frontend/dist/index.html
 	go build -trimpath -o $@ ./cmd/quorate
 
 frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json
-	cd frontend && PATH="$$(../.ci/node):$$PATH" npm ci --no-audit --no-fund
+	cd frontend && $(NODE) npm ci --no-audit --no-fund
 	@touch $@
 
 frontend/dist/index.html: frontend/node_modules/.package-lock.json $(FRONTEND_SOURCES)
-	cd frontend && PATH="$$(../.ci/node):$$PATH" npm run build
+	cd frontend && $(NODE) npm run build
 	@touch $@
 
 servers: ## install what the tests need and this machine lacks: PostgreSQL, Redis, Chromium
 	.ci/servers
 
 test: servers build ## run every test, on private servers
-	cd frontend && PATH="$$(../.ci/node):$$PATH" npm test
-	go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped -- -race -timeout 20m ./...
+	cd frontend && $(NODE) npm test && $(NODE) npm run e2e
+	$(GOTEST) $$(go list ./... | grep -v /internal/e2e)
+	$(GOTEST) ./internal/e2e # alone: it kills servers by the clock
 
 check: lint ## lint, import rules, and that generated code is up to date
 	go test ./internal/archtest
@@ -48,7 +50,7 @@ lint: frontend/node_modules/.package-lock.json frontend/dist/index.html ## stati
 	go vet ./...
 	go tool staticcheck ./...
 	cd internal/rpc && ../../frontend/node_modules/.bin/buf lint
-	cd frontend && PATH="$$(../.ci/node):$$PATH" npm run check
+	cd frontend && $(NODE) npm run check
 
 format: ## format Go
 	gofmt -w $$(git ls-files '*.go')
@@ -57,7 +59,7 @@ generate: frontend/node_modules/.package-lock.json ## write all generated code a
 	cd internal/rpc && ../../frontend/node_modules/.bin/buf generate
 	go generate ./ent
 	go tool gqlgen generate
-	cd frontend && PATH="$$(../.ci/node):$$PATH" npm run codegen
+	cd frontend && $(NODE) npm run codegen
 
 bench: servers ## run the benchmarks (figures for docs/benchmarks.md)
 	.ci/bench
