@@ -13,9 +13,13 @@ import (
 )
 
 // access lets nobody execute anything without a principal that may read; what
-// else one may do is checked by each use case. It also tells at the end of a
-// subscription why it ended.
-type access struct{ present presenter }
+// else one may do is checked by each use case. A WebSocket says who asks once,
+// and may live for days: there the principal is read anew for each operation.
+// It also tells at the end of a subscription why it ended.
+type access struct {
+	present presenter
+	r       *Resolver
+}
 
 var _ interface {
 	graphql.HandlerExtension
@@ -31,12 +35,23 @@ func (access) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptOperation checks the principal.
 func (a access) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	if onSocket(ctx) {
+		p, err := a.r.principal(ctx)
+		if err != nil {
+			return a.refuse(ctx, err)
+		}
+		ctx = auth.With(ctx, p)
+	}
 	if !introspective(graphql.GetOperationContext(ctx).Operation.SelectionSet) {
 		if _, err := auth.Require(ctx, auth.Read); err != nil {
-			return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{a.present.present(ctx, err)}})
+			return a.refuse(ctx, err)
 		}
 	}
 	return next(context.WithValue(ctx, endingKey{}, &ending{}))
+}
+
+func (a access) refuse(ctx context.Context, err error) graphql.ResponseHandler {
+	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{a.present.present(ctx, err)}})
 }
 
 // introspective says whether a selection reads the schema only.

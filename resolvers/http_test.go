@@ -1,6 +1,7 @@
 package resolvers_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -152,9 +153,13 @@ func TestLimits(t *testing.T) {
 	for i := range 51 {
 		fmt.Fprintf(&aliases, "a%d: __typename ", i)
 	}
-	for range 5001 {
-		tokens.WriteString("__typename ")
+	for i := range 2001 {
+		fmt.Fprintf(&tokens, "t%d ", i)
 	}
+	// All pairs of these would be compared with each other.
+	same := "{ " + strings.Repeat("__typename ", 201) + "}"
+	schema := "{ a: __schema { types { name } } b: __schema { types { c: name d: name e: name } } f: __type(name: \"Item\") { name } }"
+	nested := "{ __schema { ...F } } fragment F on __Schema { types { " + aliases.String() + "} }"
 	// Few lines that would mean millions of fields.
 	bomb := "{ ...F0 }"
 	for i := range 20 {
@@ -173,6 +178,9 @@ func TestLimits(t *testing.T) {
 		{"aliases", "{ " + aliases.String() + "}", license.CodeTooLarge},
 		{"tokens", "{ " + tokens.String() + "}", "GRAPHQL_PARSE_FAILED"},
 		{"fragments upon fragments", bomb, license.CodeTooLarge},
+		{"one name over and over", same, license.CodeTooLarge},
+		{"the schema over and over", schema, license.CodeTooLarge},
+		{"aliases within the schema", nested, license.CodeTooLarge},
 	}
 	for _, c := range cases {
 		body := ask(w.serve("owner"), request{Query: c.query}).Body.String()
@@ -183,5 +191,29 @@ func TestLimits(t *testing.T) {
 	allowed := `{ tmrGroups { edges { node { backends { cell } servers { name } licenses { status } rollouts(first: 10) { edges { node { id steps { state } } } } } } } }`
 	if body := ask(w.serve("owner"), request{Query: allowed}).Body.String(); strings.Contains(body, "errors") {
 		t.Errorf("an ordinary query is refused: %.300s", body)
+	}
+}
+
+// TestTextThatNoDatabaseTakes: PostgreSQL refuses NUL and what is not UTF-8;
+// that is the caller's mistake and no trouble of ours.
+func TestTextThatNoDatabaseTakes(t *testing.T) {
+	w := newWorld(t)
+	cursor := base64.RawStdEncoding.EncodeToString([]byte("\x82\xa1i\xa2a\x00\xa1v\xc0"))
+	for what, r := range map[string]request{
+		"argument":         {Query: `{ tmrGroup(id: "a\u0000b") { id } }`},
+		"within an input":  {Query: `mutation { startRollout(input: {tmrGroup: "tmr_1", idempotencyKey: "\u0000"}) { rollout { id } } }`},
+		"variable":         {Query: `query Q($id: ID!) { node(id: $id) { id } }`, Variables: json.RawMessage(`{"id":"frm_\u0000"}`)},
+		"within variables": {Query: `mutation M($i: OrderInput!) { order(input: $i) { order { id } } }`, Variables: json.RawMessage(`{"i":{"item":"\u0000","tmrGroup":"tmr_1","quantity":1}}`)},
+		"cursor":           {Query: fmt.Sprintf(`{ firms(first: 1, after: %q) { totalCount } }`, cursor)},
+	} {
+		if body := ask(w.serve("owner"), r).Body.String(); !strings.Contains(body, `"code":"INVALID_INPUT"`) {
+			t.Errorf("%s: %s", what, body)
+		}
+	}
+	r := httptest.NewRequest("GET", "http://quorate.test/graphql?query="+url.QueryEscape("{ tmrGroup(id: \"\xff\") { id } }"), nil)
+	rec := httptest.NewRecorder()
+	w.serve("owner").ServeHTTP(rec, r)
+	if body := rec.Body.String(); !strings.Contains(body, `"code":"INVALID_INPUT"`) {
+		t.Errorf("not UTF-8: %s", body)
 	}
 }

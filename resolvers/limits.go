@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/lexer"
 	"github.com/vektah/gqlparser/v2/validator/core"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
@@ -19,7 +23,10 @@ import (
 
 // What one operation may ask for.
 const (
-	mostTokens  = 5_000
+	mostTokens = 2_000
+	// mostRepeats bounds how often a document may write one name: validation
+	// compares fields of the same name with each other, every pair of them.
+	mostRepeats = 200
 	mostDepth   = 15
 	mostAliases = 50
 	mostPage    = 100
@@ -29,6 +36,9 @@ const (
 	mostVisits = 20_000
 	// listCost is what a list without pages (backends, steps …) counts as.
 	listCost = 5
+	// schemaAlias is how many aliases one within an introspection counts as:
+	// each repeats a good part of the schema, for anybody who asks.
+	schemaAlias = 10
 )
 
 // limits refuses an operation before it is executed. Every field costs one;
@@ -37,6 +47,7 @@ type limits struct{}
 
 var _ interface {
 	graphql.HandlerExtension
+	graphql.OperationParameterMutator
 	graphql.OperationContextMutator
 } = limits{}
 
@@ -46,8 +57,29 @@ func (limits) ExtensionName() string { return "Limits" }
 // Validate has nothing to check.
 func (limits) Validate(graphql.ExecutableSchema) error { return nil }
 
+// MutateOperationParameters looks at the words before the document is parsed.
+func (limits) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
+	words, times := lexer.New(&ast.Source{Input: params.Query}), map[string]int{}
+	for range mostTokens {
+		word, err := words.ReadToken()
+		if err != nil || word.Kind == lexer.EOF {
+			break // the parser tells what is wrong
+		}
+		if word.Kind != lexer.Name {
+			continue
+		}
+		if times[word.Value]++; times[word.Value] > mostRepeats {
+			return final(tooLarge("the query has one name more than %d times", mostRepeats))
+		}
+	}
+	return nil
+}
+
 // MutateOperationContext counts.
 func (limits) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	if !storableAll(op.Variables) {
+		return final(unstorable("a variable"))
+	}
 	c := counter{vars: op.Variables}
 	cost := c.selections(op.Operation.SelectionSet, 1)
 	if c.err == nil && cost > mostCost {
@@ -89,15 +121,18 @@ func (c *counter) selections(set ast.SelectionSet, depth int) int {
 
 func (c *counter) field(f *ast.Field, depth int) int {
 	if f.Name == "__schema" || f.Name == "__type" {
+		c.alias(f, schemaAlias)
+		c.introspection(f.SelectionSet)
 		return 1 // the validation bounds these, and they cost us nothing but time
 	}
 	if depth > mostDepth {
 		c.err = tooLarge("the query is more than %d levels deep", mostDepth)
 		return 0
 	}
-	if f.Alias != f.Name {
-		if c.aliases++; c.aliases > mostAliases {
-			c.err = tooLarge("the query has more than %d aliases", mostAliases)
+	c.alias(f, 1)
+	for _, a := range f.Arguments {
+		if !storableValue(a.Value) {
+			c.err = unstorable(fmt.Sprintf("`%s` of `%s`", a.Name, f.Name))
 			return 0
 		}
 	}
@@ -109,6 +144,36 @@ func (c *counter) field(f *ast.Field, depth int) int {
 		times = listCost
 	}
 	return add(1, times*c.selections(f.SelectionSet, depth+1))
+}
+
+func (c *counter) alias(f *ast.Field, weight int) {
+	if f.Alias == f.Name {
+		return
+	}
+	if c.aliases += weight; c.aliases > mostAliases {
+		c.err = tooLarge("the query has more than %d aliases, where one within __schema or __type counts as %d", mostAliases, schemaAlias)
+	}
+}
+
+// introspection counts the aliases below __schema and __type.
+func (c *counter) introspection(set ast.SelectionSet) {
+	for _, s := range set {
+		if c.visits++; c.err == nil && c.visits > mostVisits {
+			c.err = tooLarge("the query has more than %d fields", mostVisits)
+		}
+		if c.err != nil {
+			return
+		}
+		switch s := s.(type) {
+		case *ast.Field:
+			c.alias(s, schemaAlias)
+			c.introspection(s.SelectionSet)
+		case *ast.FragmentSpread:
+			c.introspection(s.Definition.SelectionSet)
+		case *ast.InlineFragment:
+			c.introspection(s.SelectionSet)
+		}
+	}
 }
 
 // page gives the size of a page, and refuses sizes and cursors that are none.
@@ -127,7 +192,8 @@ func (c *counter) page(f *ast.Field) int {
 	}
 	for _, name := range []string{"after", "before"} {
 		if v := args[name]; v != nil {
-			if err := new(ent.Cursor).UnmarshalGQL(v); err != nil {
+			var cursor ent.Cursor
+			if err := cursor.UnmarshalGQL(v); err != nil || !storable(cursor.ID) || !storableAll(cursor.Value) {
 				c.err = license.Errorf(license.CodeInvalidInput, "use a cursor out of `pageInfo` or `edges` as it is",
 					"`%s` of `%s` is not a cursor", name, f.Name)
 				return 0
@@ -178,6 +244,34 @@ func add(a, b int) int {
 
 func tooLarge(format string, args ...any) *license.Error {
 	return license.Errorf(license.CodeTooLarge, "ask for smaller pages or fewer fields, in several queries", format, args...)
+}
+
+// storable says whether every database takes a text: PostgreSQL has no NUL.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+func storableAll(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return storable(v)
+	case []any:
+		return !slices.ContainsFunc(v, func(v any) bool { return !storableAll(v) })
+	case map[string]any:
+		for _, v := range v {
+			if !storableAll(v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func storableValue(v *ast.Value) bool {
+	return v == nil || storable(v.Raw) &&
+		!slices.ContainsFunc(v.Children, func(c *ast.ChildValue) bool { return !storableValue(c.Value) })
+}
+
+func unstorable(what string) *license.Error {
+	return license.Errorf(license.CodeInvalidInput, "send text in UTF-8 without NUL characters", "%s is not plain text", what)
 }
 
 // validation are the rules of GraphQL, and one of ours.

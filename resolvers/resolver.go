@@ -81,8 +81,8 @@ func NewHandler(cfg Config) *Handler {
 		h.exec.Use(extension.Introspection{})
 	}
 	h.exec.Use(limits{})
-	h.exec.Use(access{h.present})
 	h.exec.Use(streams{})
+	h.exec.Use(access{h.present, r})
 	h.exec.Use(loading{r})
 	return h
 }

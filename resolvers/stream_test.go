@@ -296,6 +296,47 @@ func TestSocketSignsInByToken(t *testing.T) {
 	}
 }
 
+// A socket says once who asks; what he may is looked up for each operation.
+func TestSocketKnowsWhatOneMayNow(t *testing.T) {
+	const order = `mutation { order(input: {item: "itm_1", tmrGroup: "tmr_1", quantity: 10}) { order { quantity } } }`
+	role := func(w *world, r property.Role) {
+		w.change("", "", func(tx *store.Tx) error { return tx.Member.UpdateOneID("mem_owner").SetRole(r).Exec(w.system()) })
+	}
+	w := newWorld(t)
+	s := dial(t, w.server(t, "owner"), nil)
+	s.init()
+	answer := func(what, query, code string) {
+		t.Helper()
+		s.subscribe("1", query)
+		m := s.want("next")
+		if code == "" && strings.Contains(string(m.Payload), "errors") || code != "" && s.code(m.Payload) != code {
+			t.Errorf("%s: %s, want %q", what, m.Payload, code)
+		}
+		s.want("complete")
+	}
+	answer("an owner", order, "")
+	role(w, property.RoleViewer)
+	answer("a viewer by now", order, "FORBIDDEN")
+	answer("a viewer by now", `{ viewer { role } }`, "")
+	w.change("", "", func(tx *store.Tx) error { return tx.Member.DeleteOneID("mem_owner").Exec(w.system()) })
+	answer("removed", order, "UNAUTHENTICATED")
+	answer("removed", `{ viewer { name } }`, "UNAUTHENTICATED")
+
+	_, token, err := w.platform.CreateToken(w.as(t.Context(), "stranger"), "integration", property.RoleOwner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = dial(t, w.server(t, "nobody"), nil)
+	s.send(message{Type: "connection_init", Payload: json.RawMessage(`{"authorization":"Bearer ` + token + `"}`)})
+	s.want("connection_ack")
+	answer("a token", `{ viewer { name } }`, "")
+	w.change("", "", func(tx *store.Tx) error {
+		_, err := tx.ApiToken.Delete().Exec(w.system())
+		return err
+	})
+	answer("a token that was taken back", `{ viewer { name } }`, "UNAUTHENTICATED")
+}
+
 func TestSocketRefusals(t *testing.T) {
 	w := newWorld(t, func(c *resolvers.Config) { c.InitTimeout = 20 * time.Millisecond })
 	server := w.server(t, "owner")

@@ -50,26 +50,35 @@ func watch[T any](ctx context.Context, r *Resolver, run func(ctx context.Context
 // stillAllowed says whether who began to watch may go on: the member or token
 // must still be there, with a role that may read.
 func (r *Resolver) stillAllowed(ctx context.Context) error {
-	p, err := auth.Require(ctx, auth.Read)
-	if err != nil {
-		return err
-	}
-	switch p.Kind {
-	case auth.KindMember:
-		p, err = r.platform.MemberPrincipal(ctx, p.ID)
-	case auth.KindToken:
-		var row *ent.ApiToken
-		if row, err = r.client.ApiToken.Get(ctx, p.ID); err == nil {
-			p.Role = auth.Role(row.Role)
-		} else if ent.IsNotFound(err) {
-			err = license.Errorf(license.CodeUnauthenticated, "use another token", "the API token was taken back")
-		}
-	}
+	p, err := r.principal(ctx)
 	if err != nil {
 		return err
 	}
 	_, err = auth.Require(auth.With(ctx, p), auth.Read)
 	return err
+}
+
+// principal is who asks, as he is now: with the role that he has now. The error
+// is license.CodeUnauthenticated when he isn't there any more.
+func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return p, err
+	}
+	switch p.Kind {
+	case auth.KindMember:
+		return r.platform.MemberPrincipal(ctx, p.ID)
+	case auth.KindToken:
+		row, err := r.client.ApiToken.Get(ctx, p.ID)
+		if ent.IsNotFound(err) {
+			err = license.Errorf(license.CodeUnauthenticated, "use another token", "the API token was taken back")
+		}
+		if err != nil {
+			return auth.Principal{}, err
+		}
+		p.Role = auth.Role(row.Role)
+	}
+	return p, nil
 }
 
 // errBusClosed ends streams when the process can't tell them of changes any more.

@@ -16,7 +16,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 	"github.com/coder/websocket"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/quorate/quorate/internal/auth"
@@ -26,8 +25,9 @@ import (
 // subprotocol is the only one spoken; the older graphql-ws is refused.
 const subprotocol = "graphql-transport-ws"
 
-// mostStreams is how many subscriptions one connection may have at once.
-const mostStreams = 100
+// mostOperations is how many operations one connection may have at once:
+// subscriptions, and queries that are not answered yet.
+const mostOperations = 100
 
 // closeUnauthorized is the protocol's close code for a connection without
 // valid credentials.
@@ -55,7 +55,7 @@ func newSocket(cfg Config) transport.Websocket {
 			if _, err := auth.From(ctx); err != nil {
 				return unauthorized(ctx), nil, err
 			}
-			return context.WithValue(ctx, streamsKey{}, new(atomic.Int32)), nil, nil
+			return context.WithValue(ctx, socketKey{}, new(atomic.Int32)), nil, nil
 		},
 	}
 }
@@ -64,9 +64,16 @@ func unauthorized(ctx context.Context) context.Context {
 	return transport.AppendCloseReason(transport.WithWebsocketCloseCode(ctx, closeUnauthorized), "unauthorized")
 }
 
-type streamsKey struct{}
+// socketKey leads to the number of operations that a WebSocket has open.
+type socketKey struct{}
 
-// streams bounds the subscriptions of one connection.
+// onSocket says whether an operation came by WebSocket.
+func onSocket(ctx context.Context) bool {
+	_, ok := ctx.Value(socketKey{}).(*atomic.Int32)
+	return ok
+}
+
+// streams bounds the operations of one connection.
 type streams struct{}
 
 var _ interface {
@@ -80,16 +87,16 @@ func (streams) ExtensionName() string { return "Streams" }
 // Validate has nothing to check.
 func (streams) Validate(graphql.ExecutableSchema) error { return nil }
 
-// InterceptOperation counts subscriptions in and out.
+// InterceptOperation counts operations in and out.
 func (streams) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	open, ok := ctx.Value(streamsKey{}).(*atomic.Int32)
-	if !ok || graphql.GetOperationContext(ctx).Operation.Operation != ast.Subscription {
+	open, ok := ctx.Value(socketKey{}).(*atomic.Int32)
+	if !ok {
 		return next(ctx)
 	}
-	if open.Add(1) > mostStreams {
+	if open.Add(1) > mostOperations {
 		open.Add(-1)
 		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{final(license.Errorf(license.CodeThrottled,
-			"end some, or open another connection", "this connection has %d subscriptions already", mostStreams))}})
+			"end some, or open another connection", "this connection has %d operations open already", mostOperations))}})
 	}
 	context.AfterFunc(ctx, func() { open.Add(-1) })
 	return next(ctx)
