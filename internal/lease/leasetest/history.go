@@ -216,8 +216,8 @@ func (c *checker) settle(l *life) {
 				l.gone = o.End
 			}
 		}
-		if (o.Kind == Access || o.Kind == Confirm) && o.Code == "" && o.N != 0 {
-			if l.n != 0 && (l.seat != o.Seat || l.n != o.N) {
+		if (o.Kind == Access || o.Kind == Confirm) && o.Code == "" && (o.N != 0 || o.Seat != 0) {
+			if (l.n != 0 || l.seat != 0) && (l.seat != o.Seat || l.n != o.N) {
 				c.fault(RuleAnswer, o.End, "%s has seat %d n %d, then seat %d n %d", l.handle, l.seat, l.n, o.Seat, o.N)
 			}
 			l.seat, l.n = o.Seat, o.N
@@ -387,7 +387,7 @@ func (c *checker) seats(holds []hold) {
 func (c *checker) order(lives map[string]*life) {
 	bySeat := map[uint32][]*life{}
 	for _, l := range lives {
-		if l.granted && l.seat != 0 {
+		if l.granted && l.seat != 0 && l.n != 0 {
 			bySeat[l.seat] = append(bySeat[l.seat], l)
 		}
 	}
