@@ -63,7 +63,8 @@ type Ref struct {
 	N      uint64
 	// Mode, Station, Client and Lease let a store that lost the record in a
 	// crash take the handle in again, where the seat is free. The caller has
-	// checked the token that they come from, and that its lifetime is not over.
+	// checked the token that they come from. Lease is zero where the token's
+	// lifetime is over: such a handle isn't taken in.
 	Mode    license.AccessMode
 	Station string
 	Client  Client

@@ -17,8 +17,13 @@ func (s *Server) sign(g lease.Grant, station string, c lease.Client) ([]byte, er
 	})
 }
 
-// open gives what a token names, or CodeTokenInvalid. Age doesn't matter here:
-// the store knows whether the handle lives.
+// tokenSkew is how far apart the clocks of a group's servers may be. Only a
+// handle whose record the store lost depends on them.
+const tokenSkew = 30 * time.Second
+
+// open gives what a token names, or CodeTokenInvalid. Whether the handle lives
+// the store knows. Where it has lost the record only the token tells, and one
+// whose lifetime is over brings nothing back.
 func (s *Server) open(b []byte) (lease.Ref, error) {
 	t, err := seal.OpenToken(b, s.key)
 	if err != nil {
@@ -29,9 +34,13 @@ func (s *Server) open(b []byte) (lease.Ref, error) {
 			"use it with the server that gave it",
 			"the handle belongs to container %s, and this server has %s", t.Container, s.cfg.Source.Serial())
 	}
+	life := t.Lease
+	if time.Since(t.IssuedAt) > t.Lease+tokenSkew {
+		life = 0
+	}
 	return lease.Ref{
 		Pool: s.pool(t.Product), Handle: t.Handle, Seat: t.Seat, Epoch: t.Epoch, N: t.N,
-		Mode: t.Mode, Station: t.Station, Lease: t.Lease,
+		Mode: t.Mode, Station: t.Station, Lease: life,
 		Client: lease.Client{
 			Address: t.ClientAddress, User: t.ClientUser, Process: t.ClientProcess, Application: t.ClientApplication,
 		},

@@ -170,6 +170,7 @@ func lostRefused(t *testing.T, h Harness) {
 		"seat taken":         lost(s, held.Seat, held.N+1),
 		"n used":             lost(s, gone.Seat, gone.N),
 		"no n":               lost(s, 4, 0),
+		"token too old":      func() lease.Ref { r := lost(s, 4, 1); r.Lease = 0; return r }(),
 		"no seat":            lost(s, 0, 1),
 		"seat without limit": func() lease.Ref { r := lost(s, 4, 1); r.Mode = license.NoUserLimit; return r }(),
 	} {
