@@ -149,11 +149,13 @@ func (s *Server) Handles(ctx context.Context) (int, error) {
 	n := 0
 	err := s.under(ctx, func(ctx context.Context, t *term) error {
 		for _, o := range s.cfg.Source.Licenses() {
-			list, err := t.seats.List(ctx, s.pool(o.Product))
+			u, err := t.seats.Usage(ctx, s.pool(o.Product))
 			if err != nil {
 				return err
 			}
-			n += len(list)
+			for _, handles := range u.ByMode {
+				n += int(handles)
+			}
 		}
 		return nil
 	})

@@ -303,3 +303,94 @@ func TestConcurrentProgramsNeverExceedTheQuantity(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// lowering is a store in which the quantity is lowered after the lookup, before
+// the grant.
+type lowering struct {
+	lease.Store
+	before func()
+}
+
+type loweringSeats struct {
+	lease.Seats
+	before func()
+}
+
+func (s lowering) Claim(ctx context.Context, group license.Serial, owner string) (lease.Seats, error) {
+	seats, err := s.Store.Claim(ctx, group, owner)
+	return loweringSeats{seats, s.before}, err
+}
+
+func (s loweringSeats) Access(ctx context.Context, r lease.Request) (lease.Grant, error) {
+	s.before()
+	return s.Seats.Access(ctx, r)
+}
+
+func TestQuantityLoweredBetweenLookupAndGrant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 3)
+		lowered := false
+		a := l.start(t, "a", func(c *licenseserver.Config) {
+			c.Store = lowering{l.store, func() {
+				if lowered {
+					l.source.Change(func(o *license.Options) { o.Quantity = 2 })
+				}
+			}}
+		})
+		leads(t, a, true)
+		api := l.api(t, "a")
+		take(t, api, access(1))
+		second := take(t, api, access(2))
+		lowered = true
+		_, err := api.Access(t.Context(), connect.NewRequest(access(3)))
+		wantCode(t, "one more than the lowered quantity", err, license.CodeNoFreeSeat)
+		if n, err := a.Handles(t.Context()); n != 2 || err != nil {
+			t.Errorf("%d handles, %v", n, err)
+		}
+		take(t, api, access(2)) // a repeat throws nobody out
+		if _, err := renew(t.Context(), api, second.GetToken()); err != nil {
+			t.Error(err)
+		}
+
+		// Lowered, but there is room: the handle stays.
+		lowered = false
+		l.source.Change(func(o *license.Options) { o.Quantity = 4 })
+		lowered = true
+		if _, err := api.Release(t.Context(), connect.NewRequest(&quoratev1.ReleaseRequest{Token: second.GetToken()})); err != nil {
+			t.Fatal(err)
+		}
+		take(t, api, access(4))
+	})
+}
+
+// A store that lost everything takes handles in by their tokens, but not by
+// those whose lifetime was over long ago.
+func TestOldTokenBringsNothingBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 2)
+		l.start(t, "a", nil)
+		old, young := take(t, l.api(t, "a"), access(1)), take(t, l.api(t, "a"), access(2))
+		time.Sleep(25 * time.Second)
+		young, err := renew(t.Context(), l.api(t, "a"), young.GetToken())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		if young, err = renew(t.Context(), l.api(t, "a"), young.GetToken()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		empty, err := memlease.Open("", memlease.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer empty.Close()
+		b := l.start(t, "b", func(c *licenseserver.Config) { c.Store = empty })
+		defer b.Stop()
+		if _, err := renew(t.Context(), l.api(t, "b"), young.GetToken()); err != nil {
+			t.Errorf("a handle in its time: %v", err)
+		}
+		_, err = renew(t.Context(), l.api(t, "b"), old.GetToken())
+		wantCode(t, "a handle of a minute ago", err, license.CodeHandleUnknown)
+	})
+}

@@ -34,6 +34,9 @@ func (s *service) Access(
 		if err != nil {
 			return err
 		}
+		if err := s.fits(ctx, t, r, grant); err != nil {
+			return err
+		}
 		handle, err = s.handle(grant, r.Station, r.Client, l)
 		return err
 	})
@@ -41,6 +44,24 @@ func (s *service) Access(
 		return nil, err
 	}
 	return connect.NewResponse(&quoratev1.AccessResponse{Handle: handle}), nil
+}
+
+// fits gives a new handle back, before its program knows of it, where the
+// quantity was lowered between the lookup and the grant and the handle is one
+// too many now.
+func (s *service) fits(ctx context.Context, t *term, r lease.Request, g lease.Grant) error {
+	l, err := s.cfg.Source.Find(r.Pool.Product)
+	if err != nil || l.Options.Quantity >= r.Quantity || g.Repeated || r.Mode == license.NoUserLimit {
+		return nil // a license that is gone throws nobody out
+	}
+	u, err := t.seats.Usage(ctx, r.Pool)
+	if err != nil || u.Taken <= l.Options.Quantity {
+		return err
+	}
+	if err := t.seats.Release(ctx, lease.Ref{Pool: r.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N}); err != nil {
+		return err
+	}
+	return lease.NoFreeSeat(r.Pool, u.Taken-1, l.Options.Quantity, 0)
 }
 
 func (s *service) accessFrom(req *connect.Request[quoratev1.AccessRequest]) (r lease.Request, features uint32, err error) {
