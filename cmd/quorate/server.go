@@ -188,18 +188,21 @@ type ownedRedis struct {
 func (o ownedRedis) Close() error { return errors.Join(o.leaseStore.Close(), o.rdb.Close()) }
 
 // openRedis reads redis://HOST:PORT/N, or several nodes of a cluster by
-// ?addr=HOST:PORT.
+// ?addr=HOST:PORT. A call ends with its context: a Redis that hangs must hold
+// up neither an election nor a stop.
 func openRedis(where string) (redis.UniversalClient, error) {
 	u, err := url.Parse(where)
 	if err == nil && u.Query().Has("addr") {
 		var o *redis.ClusterOptions
 		if o, err = redis.ParseClusterURL(where); err == nil {
+			o.ContextTimeoutEnabled = true
 			return redis.NewClusterClient(o), nil
 		}
 	}
 	var o *redis.Options
 	if err == nil {
 		if o, err = redis.ParseURL(where); err == nil {
+			o.ContextTimeoutEnabled = true
 			return redis.NewClient(o), nil
 		}
 	}

@@ -110,9 +110,9 @@ func firstWord(path string) (string, error) {
 const DefaultTerm = 2 * time.Second
 
 // Election leads while a lease.Elector says so. It confirms every quarter of
-// the term; one that can't be confirmed ends by this server's own clock,
-// counted from before it asked. On a stop it resigns, so the standby takes over
-// at its next look.
+// the term and waits for an answer for half of it; what can't be confirmed ends
+// by this server's own clock, counted from before it asked. On a stop it
+// resigns, so the standby takes over at its next look.
 type Election struct {
 	Elector lease.Elector
 	Group   license.Serial
@@ -142,7 +142,7 @@ func (e Election) Arbitrate(ctx context.Context, tell func(bool)) {
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		asked := time.Now()
-		most := term / 4
+		most := term / 2
 		if lead {
 			most = min(most, until.Sub(asked))
 		}

@@ -62,7 +62,8 @@ var (
 )
 
 // New makes a store on a client, which stays the caller's: Close doesn't close
-// it. Each caller that waits in Events takes one of the client's connections.
+// it. Without its option ContextTimeoutEnabled calls may outlast their context's
+// deadline. Each caller that waits in Events takes one of the client's connections.
 func New(client redis.UniversalClient, o Options) *Store {
 	s := &Store{client: client, opt: o.withDefaults()}
 	s.closed, s.close = context.WithCancel(context.Background())
