@@ -1,5 +1,6 @@
 // Package durable writes files that must be there whole after a crash, or not
-// at all: keys, without which other data is worth nothing.
+// at all: keys, without which other data is worth nothing, and files that take
+// long to write.
 package durable
 
 import (
@@ -28,9 +29,5 @@ func Create(path string, content []byte) error {
 	if err := os.Link(f.Name(), path); err != nil { // fails where path exists
 		return err
 	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return syncFolder(dir)
 }
