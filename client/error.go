@@ -32,6 +32,8 @@ const (
 	CodeRequestMismatch Code = "REQUEST_MISMATCH" // same request id, other content
 	CodeTokenInvalid    Code = "TOKEN_INVALID"    // the server doesn't know the handle's signature
 	CodeKeyRefused      Code = "KEY_REFUSED"      // the wrapped key does not open
+	CodeFormatUnknown   Code = "FORMAT_UNKNOWN"   // this is not a protected file, or one of a later version
+	CodeDataDamaged     Code = "DATA_DAMAGED"     // the protected file was changed or cut off
 	CodeTooLarge        Code = "TOO_LARGE"        // the request is too large
 )
 

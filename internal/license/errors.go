@@ -36,6 +36,7 @@ const (
 	CodeTokenInvalid    Code = "TOKEN_INVALID"    // handle token forged, damaged or foreign
 	CodeFenced          Code = "FENCED"           // a newer epoch leads
 	CodeKeyRefused      Code = "KEY_REFUSED"      // the wrapped key does not open
+	CodeDataDamaged     Code = "DATA_DAMAGED"     // a protected file was changed or cut off
 
 	CodeJournalCorrupt Code = "JOURNAL_CORRUPT" // the file that seats are kept in is damaged
 	CodeJournalInUse   Code = "JOURNAL_IN_USE"  // another process has it open
