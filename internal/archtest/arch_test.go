@@ -28,6 +28,7 @@ type rule struct {
 var rules = map[string]rule{
 	"internal/license":          {why: "the rules can be read and tested without anything else"},
 	"internal/seal":             {may: []string{"internal/license"}, why: "formats and signatures need no storage and no network"},
+	"internal/armor":            {may: []string{"internal/license", "internal/seal"}, why: "files are text around signed messages"},
 	"internal/container":        {may: []string{"internal/license", "internal/seal", "go.etcd.io/bbolt"}, why: "a durable file, nothing else"},
 	"internal/lease":            {may: []string{"internal/license"}, why: "the contract belongs to no driver"},
 	"internal/lease/memlease":   {may: []string{"internal/license", "internal/lease", "go.etcd.io/bbolt"}, why: "one process, one file"},
