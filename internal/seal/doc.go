@@ -8,7 +8,8 @@
 // Every message is
 //
 //	tag      u8 length, ASCII letters   what kind it is: the signature's domain
-//	version  u8                         1; it fixes every algorithm
+//	version  u8                         1 (2: firm certificates with rotations);
+//	                                    it fixes every algorithm
 //	body     u32 length, bytes
 //	sig      64 bytes                   Ed25519 over all bytes before it
 //
@@ -24,6 +25,11 @@
 // allocated for it.
 //
 // # Trust
+//
+// A firm's key is replaced by another one that the root certifies and that the
+// key before signs over to (a rotation); the certificate carries the rotations,
+// so that who knows an older key can follow. The root alone can't put a key in
+// a known firm's place, nor can a stolen firm key outlive its rotation.
 //
 // A container knows the platform's root key. The root signs a firm's
 // certificate (firm code and key), the firm's key signs an update, and the

@@ -140,7 +140,7 @@ func (k *kit) messages(t testing.TB) map[string]message {
 			kindFirm, k.cert, k.root.Public(), FirmCert{Firm: firmCode, Key: k.firm.Public(), Serial: 1},
 			func(b []byte, key ed25519.PublicKey) (any, error) { return VerifyFirmCert(key, b) },
 			func(body []byte) (*writer, error) {
-				c, err := decodeFirmCert(body)
+				c, err := decodeFirmCert(Version, body)
 				w := new(writer)
 				w.u32(uint32(c.Firm))
 				w.key(c.Key, "key")

@@ -69,7 +69,7 @@ func TestHostileFraming(t *testing.T) {
 			open(append(bytes.Clone(m.bytes), m.bytes...), damaged)
 			open(make([]byte, m.kind.spec().most+1), license.CodeTooLarge)
 			version := bytes.Clone(m.bytes)
-			version[1+version[0]] = 2
+			version[1+version[0]] = m.kind.newest() + 1
 			open(version, license.CodeFormatUnknown)
 			long := bytes.Clone(m.bytes)
 			binary.BigEndian.PutUint32(long[2+long[0]:], 1<<32-1)

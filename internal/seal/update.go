@@ -104,6 +104,32 @@ func VerifyUpdate(b []byte, root ed25519.PublicKey) (UpdateHeader, error) {
 	return h, err
 }
 
+// UpdateCert verifies an update and gives the certificate of the key that it is
+// signed with. Errors: those of VerifyUpdate.
+func UpdateCert(b []byte, root ed25519.PublicKey) (FirmCert, error) {
+	_, _, _, err := verifyUpdate(b, root)
+	if err != nil {
+		return FirmCert{}, err
+	}
+	body, _, _, err := kindUpdate.split(b)
+	if err != nil {
+		return FirmCert{}, err
+	}
+	r := reader{b: body}
+	return claimedFirmCert(r.bytes(1, MostFirmCert))
+}
+
+// PreparedCert tells whether what PrepareUpdate gave is to be signed with the
+// key of this certificate.
+func PreparedCert(prepared, firmCert []byte) bool {
+	body, _, err := kindUpdate.unframe(prepared)
+	if err != nil {
+		return false
+	}
+	r := reader{b: body}
+	return bytes.Equal(r.bytes(1, MostFirmCert), firmCert)
+}
+
 // OpenUpdate verifies an update, then opens it as i. Errors: those of
 // VerifyUpdate; license.CodeUpdateForeign when it is for another container,
 // CodeUpdateTampered when the seal does not hold, CodeUpdateUntrusted when it

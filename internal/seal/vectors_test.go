@@ -12,13 +12,17 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
 )
 
-var update = flag.Bool("update", false, "write the test vectors anew")
+var (
+	update = flag.Bool("update", false, "write the test vectors anew")
+	files  = flag.String("files", "", "with -update: only these, by comma, such as firm,rotation")
+)
 
 // vector is one message, good or hostile; testdata/vectors/README.md tells what
 // the fields mean.
@@ -97,6 +101,8 @@ func (v vector) open(t *testing.T) (any, error) {
 	switch v.Kind {
 	case "firm":
 		return VerifyFirmCert(key, b)
+	case "rotation":
+		return VerifyRotation(b)
 	case "fingerprint":
 		return OpenFingerprint(b)
 	case "update":
@@ -131,7 +137,7 @@ func TestVectors(t *testing.T) {
 	if *update {
 		newKit(t).writeVectors(t, dir)
 	}
-	for _, kind := range []string{"firm", "fingerprint", "update", "receipt", "statement", "token", "wrapped"} {
+	for _, kind := range []string{"firm", "rotation", "fingerprint", "update", "receipt", "statement", "token", "wrapped"} {
 		b, err := os.ReadFile(filepath.Join(dir, kind+".json"))
 		ok(t, err)
 		var all []vector
@@ -186,6 +192,9 @@ func (k *kit) writeVectors(t *testing.T, dir string) {
 	t.Helper()
 	ok(t, os.MkdirAll(dir, 0o755)) //nolint:gosec // G301: test data
 	write := func(name string, v any) {
+		if *files != "" && !slices.Contains(strings.Split(*files, ","), name) {
+			return
+		}
 		b, err := json.MarshalIndent(v, "", " ")
 		ok(t, err)
 		ok(t, os.WriteFile(filepath.Join(dir, name+".json"), append(b, '\n'), 0o644)) //nolint:gosec // G306: test data
@@ -198,7 +207,9 @@ func (k *kit) writeVectors(t *testing.T, dir string) {
 		write(kind, k.vectors(t, base, m))
 	}
 	write("wrapped", k.wrappedVectors(t))
+	write("rotation", k.rotationVectors(t))
 	write("sequence", k.sequence(t))
+	write("sequence-rotation", k.rotationSequence(t))
 }
 
 func (k *kit) vectors(t *testing.T, base vector, m message) []vector {
@@ -260,6 +271,8 @@ func (k *kit) vectors(t *testing.T, base vector, m message) []vector {
 	resigned("signed, a byte follows in the body", append(bytes.Clone(body), 0))
 	resigned("signed, the body lacks a byte", body[:len(body)-1])
 	switch m.kind {
+	case kindFirm:
+		k.chainVectors(t, add)
 	case kindUpdate:
 		k.updateVectors(t, add)
 	case kindFingerprint:

@@ -11,8 +11,13 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// Version is the version byte of every message: it fixes all algorithms.
-const Version = 1
+// Version is the version byte of every message: it fixes all algorithms. A
+// firm certificate that carries rotations has versionRotated, with the same
+// algorithms.
+const (
+	Version        = 1
+	versionRotated = 2
+)
 
 // Bounds of messages, in bytes, and of what they carry.
 const (
@@ -21,7 +26,8 @@ const (
 	MostReceipt     = 1 << 10
 	MostStatement   = 256 << 10
 	MostToken       = 4 << 10
-	MostFirmCert    = 1 << 10
+	MostFirmCert    = 32 << 10
+	MostRotation    = 1 << 10
 	MostIdentity    = 4 << 10
 	MostWrapped     = 4 << 10
 
@@ -29,6 +35,9 @@ const (
 	// holds always fits a fingerprint and a statement.
 	MostLicenses = 512
 	MostFirms    = 512
+	// MostRotations is how many rotations a firm certificate carries: a container
+	// takes part in so many at once.
+	MostRotations = 128
 
 	LeastNonce = 16
 	MostNonce  = 64
@@ -50,6 +59,7 @@ const (
 	kindStatement
 	kindToken
 	kindWrapped
+	kindRotation
 )
 
 type spec struct {
@@ -67,6 +77,8 @@ func (k kind) spec() spec {
 		return spec{"quorate-public", "public identity", MostIdentity, license.CodeInvalidInput, "have the container make a new fingerprint"}
 	case kindFirm:
 		return spec{"quorate-firm", "firm certificate", MostFirmCert, license.CodeUpdateUntrusted, "get an update from the platform that this container was created for"}
+	case kindRotation:
+		return spec{"quorate-rotation", "rotation", MostRotation, license.CodeUpdateUntrusted, "get an update from the platform that this container was created for"}
 	case kindFingerprint:
 		return spec{"quorate-fingerprint", "fingerprint", MostFingerprint, license.CodeFingerprintForged, "have the container make a new fingerprint"}
 	case kindUpdate:
@@ -88,12 +100,14 @@ func (k kind) damage(what string) *license.Error {
 }
 
 // frame gives tag, version and body: for signed messages, what is signed.
-func (k kind) frame(body []byte) ([]byte, error) {
+func (k kind) frame(body []byte) ([]byte, error) { return k.frameAs(Version, body) }
+
+func (k kind) frameAs(version byte, body []byte) ([]byte, error) {
 	s := k.spec()
 	b := make([]byte, 0, 1+len(s.tag)+1+4+len(body)+ed25519.SignatureSize)
 	b = append(b, byte(len(s.tag)))
 	b = append(b, s.tag...)
-	b = append(b, Version)
+	b = append(b, version)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(body))) //nolint:gosec // G115: bounded by the next line
 	b = append(b, body...)
 	if len(b)+ed25519.SignatureSize > s.most {
@@ -116,8 +130,8 @@ func (k kind) unframe(b []byte) (body, rest []byte, err error) {
 		return nil, nil, license.Errorf(license.CodeFormatUnknown, "check which file you gave", "this is not a %s", s.name)
 	}
 	b = b[1+n:]
-	if b[0] != Version {
-		return nil, nil, license.Errorf(license.CodeFormatUnknown, "upgrade the software that reads it", "the %s has version %d, and only version %d is known here", s.name, b[0], Version)
+	if newest := k.newest(); b[0] < Version || b[0] > newest {
+		return nil, nil, license.Errorf(license.CodeFormatUnknown, "upgrade the software that reads it", "the %s has version %d, and only versions up to %d are known here", s.name, b[0], newest)
 	}
 	b = b[1:]
 	if len(b) < 4 {
@@ -129,6 +143,17 @@ func (k kind) unframe(b []byte) (body, rest []byte, err error) {
 	}
 	return b[4 : 4+size], b[4+size:], nil
 }
+
+// newest is the newest version of the kind.
+func (k kind) newest() byte {
+	if k == kindFirm {
+		return versionRotated
+	}
+	return Version
+}
+
+// version gives that of a message which unframe took.
+func (k kind) version(b []byte) byte { return b[1+len(k.spec().tag)] }
 
 // split takes a signed message apart without verifying it.
 func (k kind) split(b []byte) (body, signed, sig []byte, err error) {
@@ -163,7 +188,11 @@ func (k kind) signed(s Signer, w *writer) ([]byte, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
-	b, err := k.frame(w.b)
+	return k.signedAs(Version, s, w.b)
+}
+
+func (k kind) signedAs(version byte, s Signer, body []byte) ([]byte, error) {
+	b, err := k.frameAs(version, body)
 	if err != nil {
 		return nil, err
 	}
