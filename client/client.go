@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -27,6 +29,8 @@ const (
 	settling = 2 * time.Second
 	// farewell bounds a release whose context has no deadline.
 	farewell = 5 * time.Second
+	// parting is how long Close waits for what failed accesses may have left.
+	parting = time.Second
 )
 
 // Client takes handles from a list of license servers. Close it in the end.
@@ -41,6 +45,10 @@ type Client struct {
 	mu      sync.Mutex
 	closed  bool
 	handles map[*Handle]struct{}
+
+	leaving sync.WaitGroup  // of giveBack
+	leave   context.Context // ended by Close, after parting
+	left    context.CancelFunc
 }
 
 // Open makes a client. It reaches no server yet, so that a program may start
@@ -57,6 +65,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	}
 	c := &Client{cfg: cfg.withDefaults(), now: systemClock(), handles: make(map[*Handle]struct{})}
 	c.log = c.cfg.Logger
+	c.leave, c.left = context.WithCancel(context.Background())
 	for _, address := range cfg.Servers {
 		s, err := newServer(address, c.cfg)
 		if err != nil {
@@ -99,7 +108,8 @@ func WithFeatures(bits uint32) Option {
 
 // Access takes a handle on a product, written "FIRM:PRODUCT". It keeps trying
 // until a server decides or ctx (or else Config.Wait) ends; over all tries it is
-// one request, so a lost answer costs no second license.
+// one request, so a lost answer costs no second license. When it ends without an
+// answer, it is asked for and given back in the background, in case it was given.
 func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*Handle, error) {
 	p, err := license.ParseProduct(product)
 	if err != nil {
@@ -122,22 +132,28 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 	defer cancel()
 	began := c.now()
 	var h *Handle
+	var open bool // a server may have given what nobody has heard of
 	err = c.call(ctx, func(code Code) bool {
 		return passing(code) && (code != CodeNoMajority || c.now().since(began) < settling)
 	}, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
 		asked := c.now()
 		answer, err := api.Access(ctx, connect.NewRequest(request))
 		if err != nil {
+			open = open || unheard(err)
 			return err
 		}
 		h = newHandle(c, product)
 		if !h.adopt(answer.Msg.GetHandle(), asked) {
+			open = true
 			// Repeating it renews the handle.
 			return &Error{Code: CodeUnavailable, Message: "the license server answered too late", Fix: "try again"}
 		}
 		return nil
 	})
 	if err != nil {
+		if open && passing(CodeOf(err)) {
+			c.giveBack(request)
+		}
 		return nil, err
 	}
 	c.mu.Lock()
@@ -152,6 +168,37 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 		return nil, errClosed()
 	}
 	return h, nil
+}
+
+// unheard says whether a call may have reached a server that did it.
+func unheard(err error) bool {
+	var op *net.OpError
+	return failure(err).Code == CodeUnavailable && (!errors.As(err, &op) || op.Op != "dial")
+}
+
+// giveBack releases what an access without an answer may have got. Only a
+// handle's token releases it, and only a repeat of the request gives the token.
+func (c *Client) giveBack(request *quoratev1.AccessRequest) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.leaving.Go(func() {
+		ctx, cancel := context.WithTimeout(c.leave, farewell)
+		defer cancel()
+		var token []byte
+		err := c.try(ctx, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
+			answer, err := api.Access(ctx, connect.NewRequest(request))
+			if err == nil {
+				token = answer.Msg.GetHandle().GetToken()
+			}
+			return err
+		})
+		if err == nil {
+			_ = c.releaseToken(ctx, token)
+		}
+	})
 }
 
 // Close releases all handles and ends the client. Closing twice is safe.
@@ -173,6 +220,10 @@ func (c *Client) Close() error {
 			first = err
 		}
 	}
+	late := time.AfterFunc(parting, c.left)
+	c.leaving.Wait()
+	late.Stop()
+	c.left()
 	for _, s := range c.servers {
 		s.http.Close()
 	}

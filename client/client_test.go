@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -341,6 +342,77 @@ func TestLostAnswerCostsNoSecondLicense(t *testing.T) {
 		lose("Release")
 		if err := h.Release(t.Context()); err != nil {
 			t.Errorf("after a lost release: %v", err)
+		}
+	})
+}
+
+// An access that ended before the answer was there leaves no license behind.
+func TestAbandonedAccessIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		a := l.start(t, "a", time.Minute)
+		first, second := l.open(t, nil, "a"), l.open(t, nil, "a")
+		procedure := "Access"
+		a.lose.Store(&procedure)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		defer cancel()
+		if h, err := first.Access(ctx, product); client.CodeOf(err) != client.CodeUnavailable || a.lose.Load() != nil {
+			t.Fatalf("%v, %v", h, err)
+		}
+		time.Sleep(time.Second)
+		h := access(t, second)
+		if n, err := a.Handles(t.Context()); n != 1 || err != nil {
+			t.Errorf("%d handles, %v", n, err)
+		}
+
+		// What was refused for certain isn't asked for again.
+		if _, err := first.Access(t.Context(), product); client.CodeOf(err) != client.CodeNoFreeSeat {
+			t.Fatal(err)
+		}
+		if err := h.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		events, err := l.store.Events(t.Context(), servertest.Virtual(), 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var kinds []lease.EventKind
+		for _, e := range events {
+			kinds = append(kinds, e.Kind)
+		}
+		want := []lease.EventKind{lease.Granted, lease.Released, lease.Granted, lease.Denied, lease.Released}
+		if !slices.Equal(kinds, want) {
+			t.Errorf("events %v, want %v", kinds, want)
+		}
+	})
+}
+
+// Close waits for what an access left, but not long for servers that are gone.
+func TestCloseAfterAnAbandonedAccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		a := l.start(t, "a", time.Minute)
+		for _, gone := range []bool{false, true} {
+			c := l.open(t, nil, "a")
+			procedure := "Access"
+			a.lose.Store(&procedure)
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			if gone {
+				l.net.Gone("a")
+			}
+			if h, err := c.Access(ctx, product); err == nil {
+				t.Fatal(h)
+			}
+			began := time.Now()
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			took := time.Since(began)
+			if n, err := a.Handles(t.Context()); took > time.Second || !gone && (n != 0 || err != nil) {
+				t.Errorf("gone %t: %s, %d handles, %v", gone, took, n, err)
+			}
 		}
 	})
 }
