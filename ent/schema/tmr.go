@@ -60,8 +60,8 @@ func (TmrGroup) Edges() []ent.Edge {
 // Annotations of the entity.
 func (TmrGroup) Annotations() []schema.Annotation { return public() }
 
-// TmrView is one view of a TMR group as its server pushed it. Rows are only
-// ever added, numbered without gaps by sequence.
+// TmrView is one view of a TMR group as its server pushed it. Rows don't change;
+// they are numbered without gaps by sequence, and the oldest are removed.
 type TmrView struct{ ent.Schema }
 
 // Mixin of the entity.

@@ -62,8 +62,8 @@ type LeaseEvent struct {
 // ApplyLeaseEvents makes the allocation history of a group's virtual container
 // from its event stream and returns the position up to which the platform has
 // it. Events at or before that are skipped, so pushing them again changes
-// nothing. An event of a product that the platform doesn't know is passed
-// over. Errors: as ApplyView.
+// nothing. An event of a product that the platform doesn't know, or that it
+// can't store, is passed over. Errors: as ApplyView.
 func (p *Platform) ApplyLeaseEvents(ctx context.Context, group string, events []LeaseEvent) (uint64, error) {
 	if err := linked(ctx, group); err != nil {
 		return 0, err
@@ -72,6 +72,9 @@ func (p *Platform) ApplyLeaseEvents(ctx context.Context, group string, events []
 		return 0, license.Errorf(license.CodeTooLarge, "push at most 1000 events at once", "%d events are too many", len(events))
 	}
 	for i, e := range events {
+		if e.Position > mostNumber {
+			return 0, numberTooLarge("position", e.Position)
+		}
 		if i > 0 && e.Position <= events[i-1].Position {
 			return 0, license.Errorf(license.CodeInvalidInput, "push events in their order", "the events are not in order")
 		}
@@ -124,11 +127,11 @@ func (h *history) apply(ctx context.Context, e LeaseEvent) error {
 	if err != nil {
 		return err
 	}
-	if of == nil || (e.Handle == "" && e.Kind != LeaseDenied) || len(e.Handle) > 200 {
+	if of == nil || (e.Handle == "" && e.Kind != LeaseDenied) || e.Handle != clipText(e.Handle) || e.N > mostNumber {
 		h.p.log.WarnContext(ctx, "a lease event was passed over", "group", h.group.ID, "position", e.Position, "kind", clip(string(e.Kind)))
 		return nil
 	}
-	e.At = e.At.UTC().Truncate(time.Microsecond)
+	e.At = plausible(e.At)
 	switch e.Kind {
 	case LeaseGranted:
 		return h.granted(ctx, of, e)

@@ -114,11 +114,17 @@ func TestHostileEvents(t *testing.T) {
 		odd := leaseEvent(2, "DANCED", "b")
 		long := leaseEvent(3, platform.LeaseGranted, strings.Repeat("h", 201))
 		none := leaseEvent(4, platform.LeaseGranted, "")
-		if p, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{e, odd, long, none}); err != nil || p != 4 {
+		nul := leaseEvent(5, platform.LeaseGranted, "a\x00")
+		many := leaseEvent(6, platform.LeaseGranted, "c")
+		many.N = 1 << 63
+		late := leaseEvent(7, platform.LeaseReleased, "a")
+		late.At = time.UnixMilli(1<<63 - 1)
+		if p, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{e, odd, long, none, nul, many, late}); err != nil || p != 7 {
 			t.Fatalf("position %d, %v", p, err)
 		}
 		a, err := l.Store().Client().Allocation.Query().Only(l.system())
-		if err != nil || a.User != "ab�" || len(a.Client) > 200 || len(a.Application) != 200 || a.Mode != license.UserLimit {
+		if err != nil || a.User != "ab�" || len(a.Client) > 200 || len(a.Application) != 200 || a.Mode != license.UserLimit ||
+			a.State != property.AllocationReleased || time.Since(*a.EndedAt) > time.Minute {
 			t.Errorf("%+v, %v", a, err)
 		}
 	})

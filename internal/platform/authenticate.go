@@ -27,8 +27,9 @@ func unauthenticated(what, fix string) error {
 // the account has to wait: CodeThrottled.
 func (p *Platform) SignIn(ctx context.Context, email, password string) (auth.Principal, error) {
 	ctx = system(ctx, "sign-in")
-	if normal, err := normalEmail(email); err == nil {
-		email = normal
+	email, err := normalEmail(email)
+	if err != nil {
+		email = "" // no account has it; and what was sent need not be kept
 	}
 	if err := p.throttle.allow(email); err != nil {
 		return auth.Principal{}, err

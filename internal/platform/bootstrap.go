@@ -195,7 +195,7 @@ func (p *Platform) rootKey(ctx context.Context, tx *store.Tx) (ed25519.PublicKey
 
 func normalEmail(s string) (string, error) {
 	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > 254 {
+	if err != nil || a.Address != s || len(s) > 254 || s != clipText(s) {
 		return "", license.Errorf(license.CodeInvalidInput, "write it as name@example.com", "%q is not an e-mail address", clip(s))
 	}
 	return strings.ToLower(s), nil

@@ -3,6 +3,8 @@ package platform_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/quorate/quorate/ent/platformkey"
@@ -108,6 +110,17 @@ func TestMasterKey(t *testing.T) {
 	wantCode(t, "a short key", err, license.CodeInvalidInput)
 	_, err = platform.ParseMasterKey("!")
 	wantCode(t, "no Base64", err, license.CodeInvalidInput)
+}
+
+// TestSignInWithNoAddress: whatever is no e-mail address is nobody's, and never
+// reaches the database.
+func TestSignInWithNoAddress(t *testing.T) {
+	for _, email := range []string{"a\x00b@example.com", "\x00", "\"a\x00b\"@example.com", strings.Repeat("x", 16<<10), "\xff@example.com"} {
+		onBoth(t, func(t *testing.T, l *lab) {
+			_, err := l.SignIn(t.Context(), email, password)
+			wantCode(t, fmt.Sprintf("%.20q", email), err, license.CodeUnauthenticated)
+		})
+	}
 }
 
 func TestSignIn(t *testing.T) {

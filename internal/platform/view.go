@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -23,6 +24,10 @@ const LinkPatience = 5 * time.Second
 
 // MostViews bounds how many views one push may bring.
 const MostViews = 1000
+
+// viewsKept is how many views of a group are kept, the newest: who watches a
+// group is rarely more than one behind.
+const viewsKept = 1000
 
 // ViewPush is what the leading TMR server of a group tells of it.
 type ViewPush struct {
@@ -51,7 +56,7 @@ type BackendHealth struct {
 }
 
 // ApplyView stores a group's views, each one and in order, and makes the last
-// one the group's state. It returns the last version that the platform has of
+// one the group's state. The newest thousand stay. It returns the last version that the platform has of
 // this epoch, 0 when none: the server goes on after it. Doing it twice has the
 // effect of once; after a gap in the versions nothing more is taken; a push of
 // an older epoch changes nothing. Errors: CodeUnauthenticated, CodeForbidden
@@ -106,8 +111,14 @@ func checkPush(push ViewPush) error {
 	if len(push.Views) > MostViews {
 		return license.Errorf(license.CodeTooLarge, "push at most 1000 views at once", "%d views are too many", len(push.Views))
 	}
+	if push.Epoch > mostNumber {
+		return numberTooLarge("epoch", push.Epoch)
+	}
 	var last uint64
 	for _, v := range push.Views {
+		if v.View.Version > mostNumber {
+			return numberTooLarge("version", v.View.Version)
+		}
 		if v.View.Version <= last {
 			return license.Errorf(license.CodeInvalidInput, "push views in their order", "the views are not in order")
 		}
@@ -119,6 +130,22 @@ func checkPush(push ViewPush) error {
 		}
 	}
 	return nil
+}
+
+// mostNumber is the largest that both databases can store.
+const mostNumber = math.MaxInt64
+
+func numberTooLarge(what string, n uint64) error {
+	return license.Errorf(license.CodeInvalidInput, "count from 1", "the %s %d is too large", what, n)
+}
+
+// plausible gives a time that a server tells in a form that both databases can
+// store; one that none can is now.
+func plausible(at time.Time) time.Time {
+	if y := at.UTC().Year(); y < 1 || y > 9999 {
+		return now()
+	}
+	return at.UTC().Truncate(time.Microsecond)
 }
 
 // nothingNew says whether a push would change only how long ago things were
@@ -159,7 +186,7 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 			}
 		}
 		payload := groupView(v.View, overlayHealth(g.Backends, push.Health))
-		at := v.At.UTC().Truncate(time.Microsecond)
+		at := plausible(v.At)
 		g.ViewVersion = version
 		g.Sequence++
 		g.ViewedAt, g.Status, g.Quantity, g.TmrID = &at, payload.Status, payload.Quantity, payload.TmrID
@@ -186,10 +213,15 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 	if changed {
 		p.publish(ctx, tx, event.TmrGroup, g.ID)
 	}
-	if fresh > 0 {
-		return g.ViewVersion, p.tellRollout(ctx, tx, g.ID)
+	if fresh == 0 {
+		return g.ViewVersion, nil
 	}
-	return g.ViewVersion, nil
+	if old := g.Sequence - viewsKept; old > 0 {
+		if _, err := tx.TmrView.Delete().Where(tmrview.TmrGroupID(g.ID), tmrview.SequenceLTE(old)).Exec(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return g.ViewVersion, p.tellRollout(ctx, tx, g.ID)
 }
 
 // tellRollout has a rollout that may wait for the view go on.
@@ -297,7 +329,8 @@ func backendState(p license.Presence) property.BackendState {
 }
 
 // ViewsAfter gives up to most views of a group after a sequence number, oldest
-// first: who watches a group sees each one.
+// first: who watches a group sees each one, unless he is further behind than
+// views are kept (see ApplyView).
 func (p *Platform) ViewsAfter(ctx context.Context, group string, sequence, most int) ([]*ent.TmrView, error) {
 	c, err := p.Read(ctx)
 	if err != nil {

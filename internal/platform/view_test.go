@@ -267,3 +267,66 @@ func TestServerRoles(t *testing.T) {
 		}
 	}
 }
+
+// TestOldViewsAreRemoved: a group that flaps for years fills no disk, and each
+// group keeps its own.
+func TestOldViewsAreRemoved(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		link, id := l.link(made), made.Group.ID
+		other, err := l.Store().Client().TmrGroup.Create().SetVendorID(l.owner.Organization).SetName("Other").SetVirtualSerial("131-1").
+			SetActivationID(make([]byte, 16)).SetTokenKey([]byte("k")).SetNextTmrID(1).Save(l.system())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.ApplyView(l.system(), other.ID, push(1, 0, viewOf(1, [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7}))); err != nil {
+			t.Fatal(err)
+		}
+		version := uint64(0)
+		some := func(n int) {
+			t.Helper()
+			var views []license.View
+			for range n {
+				version++
+				views = append(views, viewOf(version, [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7}))
+			}
+			if v, err := l.ApplyView(link, id, push(1, 0, views...)); err != nil || v != version {
+				t.Fatalf("version %d, %v", v, err)
+			}
+		}
+		some(platform.MostViews)
+		some(3)
+		rows, err := l.ViewsAfter(l.vendor(), id, 0, 2000)
+		if err != nil || len(rows) != 1000 || rows[0].Sequence != 4 || rows[999].Sequence != 1003 {
+			t.Errorf("%d views are left, %v", len(rows), err)
+		}
+		if rows, err := l.ViewsAfter(l.vendor(), other.ID, 0, 2000); err != nil || len(rows) != 1 {
+			t.Errorf("%d views of the other group are left, %v", len(rows), err)
+		}
+	})
+}
+
+// TestHostileNumbers: what no database can store is refused, or put right, and
+// is no internal error.
+func TestHostileNumbers(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		link, id := l.link(made), made.Group.ID
+		_, err := l.ApplyView(link, id, push(1<<63, 0))
+		wantCode(t, "an epoch", err, license.CodeInvalidInput)
+		_, err = l.ApplyView(link, id, push(1, 0, viewOf(1<<63, [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7})))
+		wantCode(t, "a version", err, license.CodeInvalidInput)
+		_, err = l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(1<<63, platform.LeaseGranted, "a")})
+		wantCode(t, "a position", err, license.CodeInvalidInput)
+
+		odd := push(1, 0, viewOf(1, [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7}))
+		odd.Views[0].At = time.UnixMilli(1<<63 - 1)
+		if _, err := l.ApplyView(link, id, odd); err != nil {
+			t.Error(err)
+		}
+		rows, err := l.ViewsAfter(l.vendor(), id, 0, 10)
+		if err != nil || len(rows) != 1 || time.Since(rows[0].At) > time.Minute {
+			t.Errorf("%+v, %v", rows, err)
+		}
+	})
+}
