@@ -40,6 +40,10 @@ func (c *Container) Activate(digest [32]byte, statements [][]byte) ([]byte, erro
 	if err := before.admit(h, p); err != nil {
 		return nil, err
 	}
+	cert, err := before.admitFirm(before.staged)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.guard(before, digest, p, statements); err != nil {
 		return nil, err
 	}
@@ -52,6 +56,7 @@ func (c *Container) Activate(digest [32]byte, statements [][]byte) ([]byte, erro
 	err = c.change(func(s *state) (*state, error) {
 		next := s.clone()
 		next.apply(p)
+		next.learn(cert)
 		next.firms[h.Firm] = installed{number: h.Number, digest: digest, receipt: receipt}
 		next.staged = nil
 		next.version++

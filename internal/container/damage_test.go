@@ -352,7 +352,7 @@ func TestUnknownVersion(t *testing.T) {
 			return err
 		}
 		header := records[recordHeader][macSize:]
-		header[len(formatTag)] = 2
+		header[len(formatTag)] = formatVersion + 1
 		records[recordHeader] = append(mac(s.macKey, recordHeader, header), header...)
 		sum := summary(s.version, records)
 		if err := b.Put([]byte(recordHeader), records[recordHeader]); err != nil {

@@ -17,6 +17,14 @@
 // digest is an alarm (license.CodeUpdateConflict), a lower one a replay, a
 // higher one a gap.
 //
+// A firm's key changes by rotations. The container keeps, per firm, the number
+// of the newest key that it has seen, installed or (once something is installed)
+// staged, and the key: from
+// then on an update must be signed with this key or with one that it leads to by
+// rotations, each signed by both keys. A replaced key brings nothing in, and
+// the root alone can't put another key in its place. A container that has seen
+// no update of a firm believes the root.
+//
 // # The guard
 //
 // Of a TMR group's three containers no two may be between licenses at once. So

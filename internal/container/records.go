@@ -2,6 +2,7 @@ package container
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -25,10 +26,11 @@ const (
 	recordStaged   = "staged"
 	recordState    = "state"
 	prefixFirm     = "firm/"
+	prefixFirmKey  = "firmkey/"
 	prefixLicense  = "license/"
 
 	formatTag     = "quorate-container"
-	formatVersion = 1
+	formatVersion = 2 // files without a firm's key are still written as version 1
 	macSize       = sha256.Size
 )
 
@@ -51,12 +53,13 @@ type state struct {
 	group    *seal.Group
 	licenses map[license.Product]seal.Grant
 	firms    map[license.FirmCode]installed
-	staged   []byte // the update file as it came; nil: none
+	keys     map[license.FirmCode]seal.FirmCert // the newest that was seen: serial and key alone
+	staged   []byte                             // the update file as it came; nil: none
 }
 
 func (s *state) clone() *state {
 	t := *s
-	t.licenses, t.firms = maps.Clone(s.licenses), maps.Clone(s.firms)
+	t.licenses, t.firms, t.keys = maps.Clone(s.licenses), maps.Clone(s.firms), maps.Clone(s.keys)
 	return &t
 }
 
@@ -84,6 +87,10 @@ func firmRecord(f license.FirmCode) string {
 	return string(binary.BigEndian.AppendUint32([]byte(prefixFirm), uint32(f)))
 }
 
+func firmKeyRecord(f license.FirmCode) string {
+	return string(binary.BigEndian.AppendUint32([]byte(prefixFirmKey), uint32(f)))
+}
+
 func mac(key []byte, name string, payload []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	_, _ = h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(name)))) //nolint:gosec // G115: names are short
@@ -100,7 +107,11 @@ func (s *state) records() (map[string][]byte, error) {
 	put := func(name string, payload []byte) {
 		r[name] = append(mac(s.macKey, name, payload), payload...)
 	}
-	header := append([]byte(formatTag), formatVersion)
+	version := byte(1)
+	if len(s.keys) > 0 {
+		version = formatVersion
+	}
+	header := append([]byte(formatTag), version)
 	header = binary.BigEndian.AppendUint16(header, s.serial.Mask)
 	header = binary.BigEndian.AppendUint64(header, s.serial.Number)
 	header = append(header, s.activation[:]...)
@@ -120,6 +131,9 @@ func (s *state) records() (map[string][]byte, error) {
 		b := binary.BigEndian.AppendUint64(nil, i.number)
 		b = append(b, i.digest[:]...)
 		put(firmRecord(f), append(b, i.receipt...))
+	}
+	for f, c := range s.keys {
+		put(firmKeyRecord(f), append(binary.BigEndian.AppendUint64(nil, c.Serial), c.Key...))
 	}
 	for p, g := range s.licenses {
 		b, err := seal.MarshalGrant(g)
@@ -152,7 +166,7 @@ func summary(version uint64, records map[string][]byte) []byte {
 
 // decode verifies all records, then reads them.
 func decode(records map[string][]byte) (*state, error) {
-	s := &state{licenses: make(map[license.Product]seal.Grant), firms: make(map[license.FirmCode]installed)}
+	s := &state{licenses: make(map[license.Product]seal.Grant), firms: make(map[license.FirmCode]installed), keys: make(map[license.FirmCode]seal.FirmCert)}
 	for name, v := range records {
 		if len(v) < macSize {
 			return nil, fmt.Errorf("the record %q is too short", name)
@@ -197,9 +211,9 @@ func (s *state) header(b []byte) error {
 	if !ok || len(rest) < 1 {
 		return errors.New("the header is not well formed")
 	}
-	if rest[0] != formatVersion {
+	if rest[0] < 1 || rest[0] > formatVersion {
 		return license.Errorf(license.CodeFormatUnknown, "open it with the version of the software that wrote it, or a newer one",
-			"the container file has version %d, and only version %d is known here", rest[0], formatVersion)
+			"the container file has version %d, and only versions up to %d are known here", rest[0], formatVersion)
 	}
 	rest = rest[1:]
 	if len(rest) != 2+8+len(s.activation)+len(s.root) {
@@ -229,6 +243,9 @@ func (s *state) record(name string, b []byte) error {
 			return bad
 		}
 		s.licenses[g.License.Product] = g
+	case strings.HasPrefix(name, prefixFirmKey) && len(name) == len(prefixFirmKey)+4 && len(b) == 8+ed25519.PublicKeySize:
+		f := license.FirmCode(binary.BigEndian.Uint32([]byte(name[len(prefixFirmKey):])))
+		s.keys[f] = seal.FirmCert{Firm: f, Serial: binary.BigEndian.Uint64(b), Key: bytes.Clone(b[8:])}
 	case strings.HasPrefix(name, prefixFirm) && len(name) == len(prefixFirm)+4 && len(b) >= 8+32:
 		i := installed{number: binary.BigEndian.Uint64(b), digest: [32]byte(b[8:40]), receipt: bytes.Clone(b[40:])}
 		s.firms[license.FirmCode(binary.BigEndian.Uint32([]byte(name[len(prefixFirm):])))] = i

@@ -43,7 +43,8 @@ type Staged struct {
 
 // Stage verifies and opens an update and writes it beside the licenses, which it
 // doesn't disturb. It replaces an update that was staged before. Errors: those
-// of seal.OpenUpdate; license.CodeUpdateForeign for another serial or group,
+// of seal.OpenUpdate; license.CodeUpdateUntrusted for a firm's key that another
+// one has replaced, CodeUpdateForeign for another serial or group,
 // CodeUpdateReplayed, CodeUpdateGap, CodeUpdateConflict, CodeInvalidInput for
 // terms that no container may hold.
 func (c *Container) Stage(update []byte) (Staged, error) {
@@ -64,6 +65,10 @@ func (c *Container) Stage(update []byte) (Staged, error) {
 	if err := s.admit(h, p); err != nil {
 		return Staged{}, err
 	}
+	cert, err := s.admitFirm(update)
+	if err != nil {
+		return Staged{}, err
+	}
 	n := nonce{digest: digest, value: make([]byte, nonceSize), at: time.Now()}
 	if _, err := rand.Read(n.value); err != nil {
 		return Staged{}, unavailable("a nonce could not be made", err)
@@ -72,6 +77,9 @@ func (c *Container) Stage(update []byte) (Staged, error) {
 		err := c.change(func(s *state) (*state, error) {
 			next := s.clone()
 			next.staged = bytes.Clone(update)
+			if _, known := s.firms[cert.Firm]; known { // so that there are never more keys than firms
+				next.learn(cert)
+			}
 			return next, nil
 		})
 		if err != nil {
@@ -122,6 +130,28 @@ func (s *state) admit(h seal.UpdateHeader, p seal.Payload) error {
 		return license.Errorf(license.CodeTooLarge, "use another container", "the container has updates of %d firms already", len(s.firms))
 	}
 	return nil
+}
+
+// admitFirm gives the certificate of a verified update if the firm's key is the
+// newest that this container has seen, or follows from it by rotations.
+func (s *state) admitFirm(update []byte) (seal.FirmCert, error) {
+	cert, err := seal.UpdateCert(update, s.root[:])
+	if err != nil {
+		return cert, err
+	}
+	if known, ok := s.keys[cert.Firm]; ok {
+		return cert, cert.Succeeds(known)
+	}
+	if s.firms[cert.Firm].number > 0 {
+		// Installed when keys were not kept yet, so under the firm's first one.
+		return cert, cert.Succeeds(seal.FirmCert{Firm: cert.Firm, Serial: 1})
+	}
+	return cert, nil
+}
+
+// learn keeps the firm's key of an admitted update.
+func (s *state) learn(c seal.FirmCert) {
+	s.keys[c.Firm] = seal.FirmCert{Firm: c.Firm, Serial: c.Serial, Key: c.Key}
 }
 
 // admitGroup checks that a group is this container's, and stays the same one.

@@ -11,9 +11,16 @@ import (
 	"github.com/quorate/quorate/internal/seal"
 )
 
-// TestSequenceVector runs the container's life that is among the test vectors.
-func TestSequenceVector(t *testing.T) {
-	b, err := os.ReadFile(filepath.Join("..", "seal", "testdata", "vectors", "sequence.json"))
+// TestSequenceVectors runs the containers' lives that are among the test vectors.
+func TestSequenceVectors(t *testing.T) {
+	for name, steps := range map[string]int{"sequence": 15, "sequence-rotation": 12} {
+		t.Run(name, func(t *testing.T) { live(t, name, steps) })
+	}
+}
+
+func live(t *testing.T, name string, least int) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "seal", "testdata", "vectors", name+".json"))
 	ok(t, err)
 	var life struct {
 		Root, Identity, Serial string
@@ -49,7 +56,7 @@ func TestSequenceVector(t *testing.T) {
 			}
 		})
 	}
-	if len(life.Steps) < 15 {
+	if len(life.Steps) < least {
 		t.Fatalf("only %d steps", len(life.Steps))
 	}
 }
