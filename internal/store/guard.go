@@ -28,7 +28,7 @@ const (
 	itself                   // the organization, and for its provider
 	owned                    // organization_id
 	shared                   // vendor_id or customer_id
-	catalog                  // as shared; a vendor's customers may read it too
+	catalog                  // as shared; what is for no customer the vendor's customers may read too
 )
 
 // ownershipOf lists every entity. A test compares it with the schema.
@@ -210,7 +210,9 @@ func visibleTo(p auth.Principal, rule ownership, entity string, change bool) (fu
 		if !change {
 			any = append(any, is("customer_id"))
 			if p.Provider != "" {
-				any = append(any, func(s *sql.Selector) *sql.Predicate { return sql.EQ(s.C("vendor_id"), p.Provider) })
+				any = append(any, func(s *sql.Selector) *sql.Predicate {
+					return sql.And(sql.EQ(s.C("vendor_id"), p.Provider), sql.IsNull(s.C("customer_id")))
+				})
 			}
 		}
 	default:

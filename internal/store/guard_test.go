@@ -402,3 +402,32 @@ func TestTransactionsAreGuarded(t *testing.T) {
 		}
 	})
 }
+
+// TestCatalogOfOneCustomer: what a vendor makes for one customer is not for the
+// others to see.
+func TestCatalogOfOneCustomer(t *testing.T) {
+	onBoth(t, func(t *testing.T, dsn string) {
+		s := open(t, dsn)
+		w, ctx := build(t, s, 0), system(t)
+		rival, err := s.Client().Organization.Create().SetName("rival").SetCustomer(true).SetProviderID(w.vendor.ID).Save(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		special, err := s.Client().Item.Create().SetVendorID(w.vendor.ID).SetCustomerID(w.customer.ID).SetProductID(w.product.ID).
+			SetName("special terms").SetQuantity(1).Save(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			who  *ent.Organization
+			want int
+		}{{w.vendor, 2}, {w.customer, 2}, {rival, 1}} {
+			n, err := s.Client().Item.Query().Count(member(t, c.who))
+			inner, errInner := w.product.QueryItems().Count(member(t, c.who))
+			_, errGet := s.Client().Item.Get(member(t, c.who), special.ID)
+			if err != nil || errInner != nil || n != c.want || inner != c.want || (errGet == nil) != (c.want == 2) {
+				t.Errorf("%s sees %d items, %d of the product; %v %v %v", c.who.Name, n, inner, err, errInner, errGet)
+			}
+		}
+	})
+}

@@ -6,16 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
-	_ "github.com/lib/pq"  // the driver "postgres"
+	"github.com/lib/pq"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/internal/license"
 )
 
 // Store is the open database. Safe for concurrent use.
@@ -29,7 +31,8 @@ type Store struct {
 }
 
 // Open opens the database and brings its schema up to date. The DSN is
-// "postgres://…" or the path of an SQLite file, which is made when missing.
+// "postgres://…" or the path of an SQLite file, which is made when missing, for
+// its owner alone.
 func Open(ctx context.Context, dsn string) (*Store, error) {
 	db, name, err := connect(dsn)
 	if err != nil {
@@ -45,10 +48,12 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 
 func connect(dsn string) (*sql.DB, string, error) {
 	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
-		db, err := sql.Open("postgres", dsn)
-		if err != nil {
-			return nil, "", errors.New("the PostgreSQL address can't be read") // the cause may show the password
+		connector, err := pq.NewConnector(dsn)
+		if err != nil { // it may show the password
+			return nil, "", license.Errorf(license.CodeInvalidInput,
+				"write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as %40 for @", "the PostgreSQL address can't be read")
 		}
+		db := sql.OpenDB(connector)
 		db.SetMaxOpenConns(20)
 		db.SetMaxIdleConns(10)
 		db.SetConnMaxIdleTime(5 * time.Minute)
@@ -57,6 +62,9 @@ func connect(dsn string) (*sql.DB, string, error) {
 	if dsn == "" {
 		return nil, "", errors.New("no database given")
 	}
+	if err := private(dsn); err != nil {
+		return nil, "", fmt.Errorf("open %s: %w", dsn, err)
+	}
 	db, err := sql.Open("sqlite", sqliteDSN(dsn))
 	if err != nil {
 		return nil, "", fmt.Errorf("open %s: %w", dsn, err)
@@ -64,6 +72,19 @@ func connect(dsn string) (*sql.DB, string, error) {
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
 	return db, dialect.SQLite, nil
+}
+
+// private makes a missing file such that only its owner may read it: in it are
+// password hashes and sealed keys. SQLite gives the files beside it the same mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // sqliteDSN fixes what the rest relies on: foreign keys are kept, times are

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -202,6 +203,37 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if got, err := os.ReadFile(broken); err != nil || string(got) != "this is no database, whatever its name says" {
 		t.Errorf("the broken file was changed: %q, %v", got, err)
+	}
+}
+
+// TestAddressesAreNotRepeated: an address that can't be read may hold a password.
+func TestAddressesAreNotRepeated(t *testing.T) {
+	for _, dsn := range []string{
+		"postgres://u:s3cret@host:bad/db", "postgres://u:s3 cret@127.0.0.1:1/db", "postgres://u:s3cret%zz@host/db",
+		"postgresql://u:s3cret@[::1/db", "postgres://u:s3cret/@host/db",
+	} {
+		_, err := store.Open(t.Context(), dsn)
+		if license.CodeOf(err) != license.CodeInvalidInput || strings.Contains(fmt.Sprintf("%+v", err), "s3") {
+			t.Errorf("%s: %v", dsn, err)
+		}
+	}
+}
+
+// TestFilesAreTheOwnersAlone: the database holds password hashes and sealed keys.
+func TestFilesAreTheOwnersAlone(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, filepath.Join(dir, "a b?%.db"))
+	if err := s.Client().Organization.Create().SetName("x").Exec(system(t)); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) < 2 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", f.Name(), info.Mode(), err)
+		}
 	}
 }
 
