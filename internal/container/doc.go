@@ -19,11 +19,10 @@
 //
 // A firm's key changes by rotations. The container keeps, per firm, the number
 // of the newest key that it has seen, installed or (once something is installed)
-// staged, and the key: from
-// then on an update must be signed with this key or with one that it leads to by
-// rotations, each signed by both keys. A replaced key brings nothing in, and
-// the root alone can't put another key in its place. A container that has seen
-// no update of a firm believes the root.
+// staged, and the key. From then on an update must be signed with this key or
+// with one that it leads to by rotations, each signed by both keys. A replaced
+// key brings nothing in, and the root alone can't put another key in its place.
+// A container that has installed no update of a firm believes the root.
 //
 // # The guard
 //
