@@ -169,6 +169,10 @@ func (s *Server) pool(p license.Product) lease.Pool {
 	return lease.Pool{Container: s.cfg.Source.Serial(), Product: p}
 }
 
+// mostCall bounds one call, whatever its caller allows: a store or a backend
+// that hangs must not collect calls without end.
+const mostCall = 10 * time.Second
+
 // under runs f under the current term. Where the store says that a newer epoch
 // leads, the term ends and the answer is CodeNotLeader.
 func (s *Server) under(ctx context.Context, f func(context.Context, *term) error) error {
@@ -176,6 +180,8 @@ func (s *Server) under(ctx context.Context, f func(context.Context, *term) error
 	if t == nil {
 		return notLeader()
 	}
+	ctx, cancel := context.WithTimeout(ctx, mostCall)
+	defer cancel()
 	err := f(ctx, t)
 	if err != nil && s.refused(t, err) {
 		return notLeader()

@@ -394,3 +394,33 @@ func TestOldTokenBringsNothingBack(t *testing.T) {
 		wantCode(t, "a handle of a minute ago", err, license.CodeHandleUnknown)
 	})
 }
+
+// A call ends, even if its store hangs and its caller sets no bound.
+func TestHangingStoreCollectsNoCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		a := l.start(t, "a", func(c *licenseserver.Config) { c.Store = hanging{l.store} })
+		leads(t, a, true)
+		began := time.Now()
+		_, err := l.api(t, "a").Access(t.Context(), connect.NewRequest(access(1)))
+		wantCode(t, "a store that hangs", err, license.CodeUnavailable)
+		if took := time.Since(began); took > 11*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// hanging is a store whose grants hang.
+type hanging struct{ lease.Store }
+
+type hangingSeats struct{ lease.Seats }
+
+func (s hanging) Claim(ctx context.Context, group license.Serial, owner string) (lease.Seats, error) {
+	seats, err := s.Store.Claim(ctx, group, owner)
+	return hangingSeats{seats}, err
+}
+
+func (hangingSeats) Access(ctx context.Context, _ lease.Request) (lease.Grant, error) {
+	<-ctx.Done()
+	return lease.Grant{}, lease.Unavailable(ctx.Err())
+}
