@@ -84,13 +84,6 @@ func (h *History) SetQuantity(p lease.Pool, quantity uint32, start, end time.Tim
 	h.quantities[p] = append(h.quantities[p], change{quantity, start, end})
 }
 
-// Ops gives what was recorded so far.
-func (h *History) Ops() []Op {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return slices.Clone(h.ops)
-}
-
 // Violation is something that a correct store can't have answered.
 type Violation struct {
 	Rule string
