@@ -117,6 +117,7 @@ describe("a group", () => {
       await page.getByText("No majority: licenses unavailable").waitFor();
       expect(await page.getByTestId("tmr-quantity").textContent()).toBe("0");
       expect(await page.getByTestId("backend-1-state").textContent()).toBe("Down");
+      expect(await page.getByTestId("start-rollout").isDisabled()).toBe(true);
       await page.getByText("held by tmr-b").waitFor();
       await turn(running, { linked: false });
       await page.getByText("The platform does not hear from this group now.").waitFor();
@@ -175,6 +176,13 @@ describe("live allocations", () => {
         .toBe(0);
       expect(await page.getByTestId("figure-allocations").textContent()).toBe("11");
       expect(page.problems).toEqual([]);
+    }));
+
+  it("tell all about one when its row is pressed", () =>
+    withMock({ churn: false }, async (running) => {
+      const page = await open(running);
+      await page.getByTestId("allocation").nth(1).locator("td").nth(2).click();
+      await page.getByRole("dialog", { name: "Allocation" }).getByText("Handle").waitFor();
     }));
 
   it("are walked through and filtered with the keyboard", () =>

@@ -113,8 +113,12 @@ function OneLine(props: RowProps) {
       <td data-priority={2} className={styles["number"]}>
         {a.licenses}
       </td>
-      <td data-priority={4}>{moment(a.firstAccess)}</td>
-      <td data-priority={2}>{clock(a.lastAccess)}</td>
+      <td data-priority={4} className="figures">
+        {moment(a.firstAccess)}
+      </td>
+      <td data-priority={2} className="figures">
+        {clock(a.lastAccess)}
+      </td>
       <ReleaseCell {...props} />
     </tr>
   );

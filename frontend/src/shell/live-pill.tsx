@@ -7,7 +7,7 @@ export function LivePill() {
   const { connection } = useSocket();
   const now = useSyncExternalStore(connection.subscribe, connection.get);
   return (
-    <span role="status" data-testid="live">
+    <span role="status" data-testid="live" style={{ display: "flex" }}>
       {now.state === "live" && <Pill tone="ok">Live</Pill>}
       {now.state === "connecting" && <Pill tone="running">Connecting</Pill>}
       {now.state === "reconnecting" && (

@@ -245,12 +245,9 @@ export function Drawing({ group }: { group: Group }) {
       <div className={styles["column"]}>
         <Card id="address" title="Virtual IP" tone={active ? "ok" : "bad"}>
           {active ? (
-            <>
-              <p className={`${styles["line"]} mono`}>{active.address}</p>
-              <p className={`${styles["line"]} meta soft`}>held by {active.name}</p>
-            </>
+            <p className={`${styles["line"]} soft`}>Held by {active.name}</p>
           ) : (
-            <p className={`${styles["line"]} meta soft`}>held by no TMR server</p>
+            <p className={`${styles["line"]} soft`}>Held by no TMR server</p>
           )}
         </Card>
       </div>

@@ -83,7 +83,7 @@ function OrderForm({
         {...form.register("item")}
       />
       <TextInput
-        label="Licenses more"
+        label="Licenses to add"
         inputMode="numeric"
         autoComplete="off"
         data-autofocus

@@ -21,16 +21,19 @@ import { Licenses } from "./licenses";
 import { OrderDialog } from "./order";
 import styles from "./page.module.css";
 import { Rail } from "./rail";
-import { ended, type Group, type Plan, planOf, type Rollout } from "./rollout";
+import { ended, type Group, lost, type Plan, planOf, type Rollout } from "./rollout";
 import { useGroup } from "./use-group";
 import { VERDICTS } from "./verdict";
 
 const route = getRouteApi("/$side/$organization/tmr-groups/$group");
 
-function planText(plan: Plan | null, running: Rollout | null): string {
+function planText(group: Group, plan: Plan | null, running: Rollout | null): string {
   if (!plan) {
     if (running?.state === "HELD") return "A rollout is held: retry it below.";
-    return running ? "A rollout is running." : "Nothing is ordered that is not rolled out.";
+    if (running) return "A rollout is running.";
+    return lost(group)
+      ? "A rollout needs the backends: bring them back first."
+      : "All that was ordered is rolled out.";
   }
   const ids =
     plan.fromId === null ? `TMR-ID #${plan.toId}` : `TMR-ID #${plan.fromId} → #${plan.toId}`;
@@ -84,8 +87,8 @@ function Header({ group, customer, plan, running, mayAct, busy, onOrder, onStart
             {running && plan ? "Queue rollout" : "Start rollout"}
           </Button>
         </div>
-        <p id="plan" className="meta soft" data-testid="plan">
-          {mayAct ? planText(plan, running) : NEEDS_OPERATOR}
+        <p id="plan" className={`${styles["plan"]} meta soft`} data-testid="plan">
+          {mayAct ? planText(group, plan, running) : NEEDS_OPERATOR}
         </p>
       </div>
     </header>
@@ -234,7 +237,7 @@ function GroupView({ id }: { id: string }) {
         <Empty title="No rollout yet">
           <p className="soft">
             {plan
-              ? planText(plan, null)
+              ? planText(group, plan, null)
               : "Order licenses, then start a rollout: its steps are shown here."}
           </p>
         </Empty>

@@ -106,7 +106,7 @@ export function Rail({ rollout, mayAct, busy, onRetry, onAbort }: RailProps) {
         ))}
       </ol>
       <p className="meta soft">
-        Number {rollout.number}, started by {rollout.startedBy}, {moment(rollout.createdAt)}
+        Rollout {rollout.number}, started by {rollout.startedBy}, {moment(rollout.createdAt)}
         {rollout.finishedAt && (
           <>
             , took{" "}

@@ -27,6 +27,16 @@ describe("planOf", () => {
   it("starts from what the running rollout brings", () => {
     expect(planOf(group(), 40, rollout())).toEqual({ from: 30, to: 40, fromId: 8, toId: 9 });
   });
+  it("makes no loss of what it can't see", () => {
+    const gone = group({
+      quantity: 0,
+      tmrId: null,
+      backends: group().backends.map((b) => (b.position < 3 ? { ...b, state: "ABSENT" } : b)),
+    });
+    expect(planOf(gone, 20, null)).toBeNull();
+    expect(planOf(gone, 40, rollout({ state: "DONE" }))).toBeNull();
+    expect(planOf(gone, 40, rollout())).toEqual({ from: 30, to: 40, fromId: 8, toId: 9 });
+  });
   it("starts a group's first rollout from nothing", () => {
     const empty = group({ quantity: 0, tmrId: null, backends: [] });
     expect(planOf(empty, 20, null)).toEqual({ from: 0, to: 20, fromId: null, toId: 1 });

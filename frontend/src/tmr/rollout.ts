@@ -75,9 +75,19 @@ export interface Plan {
   toId: number;
 }
 
-/** The next rollout of a group, or null when nothing is ordered that is not rolled out. */
+/** Whether so few backends are there that what is in force can't be told. */
+export function lost(group: Group): boolean {
+  const absent = group.backends.filter((backend) => backend.state === "ABSENT");
+  return group.tmrId == null && absent.length > 1;
+}
+
+/**
+ * The next rollout of a group, or null when nothing is ordered that is not rolled out,
+ * or when the backends that it needs are gone.
+ */
 export function planOf(group: Group, ordered: number, last: Rollout | null): Plan | null {
   const running = last && !ended(last) ? last : null;
+  if (!running && lost(group)) return null;
   const from = running ? running.quantity : group.quantity;
   if (ordered === from) return null;
   const ids = [group.tmrId, last?.tmrId, ...group.backends.map((b) => b.tmrId)];
