@@ -183,9 +183,6 @@ func (g *Group) Stop() {
 	g.running.Wait()
 }
 
-// Virtual is the serial of the virtual container.
-func (g *Group) Virtual() license.Serial { return g.conf.Virtual }
-
 // View is the virtual container as it is now. It is read-only.
 func (g *Group) View() license.View {
 	g.mu.Lock()

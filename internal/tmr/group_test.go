@@ -64,7 +64,7 @@ func TestUpdateStages(t *testing.T) {
 		watched := make(chan struct{})
 		go func() {
 			defer close(watched)
-			for v, err := range g.Watch(ctx) {
+			for v, err := range watch(ctx, g) {
 				if err != nil {
 					t.Error(err)
 					return
@@ -237,7 +237,7 @@ func TestStop(t *testing.T) {
 		ended := make(chan struct{}, 2)
 		for range 2 {
 			go func() {
-				for range g.Watch(context.Background()) {
+				for range watch(context.Background(), g) {
 				}
 				ended <- struct{}{}
 			}()

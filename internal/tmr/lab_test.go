@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -159,13 +160,38 @@ func (l *lab) run() *tmr.Group {
 	return g
 }
 
+// watch gives the present view and then every later one in order, until ctx
+// ends or the group stops; a reader that is too slow gets the error of Views
+// last.
+func watch(ctx context.Context, g *tmr.Group) iter.Seq2[license.View, error] {
+	return func(yield func(license.View, error) bool) {
+		after := g.View().Version - 1
+		for {
+			views, err := g.Views(ctx, after, 64)
+			if err != nil {
+				yield(license.View{}, err)
+				return
+			}
+			if len(views) == 0 {
+				return
+			}
+			for _, v := range views {
+				if !yield(v, nil) {
+					return
+				}
+				after = v.Version
+			}
+		}
+	}
+}
+
 // await waits for a view, and gives up after ten seconds of the bubble's time.
 func (l *lab) await(ok func(license.View) bool) license.View {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), 10*time.Second)
 	defer cancel()
 	var last license.View
-	for v, err := range l.group.Watch(ctx) {
+	for v, err := range watch(ctx, l.group) {
 		if err != nil {
 			l.t.Fatal(err)
 		}

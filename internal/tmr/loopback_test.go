@@ -127,7 +127,7 @@ func TestDeadBackendOnRealSockets(t *testing.T) {
 		limit, cancel := context.WithTimeout(ctx, 20*time.Second)
 		defer cancel()
 		var last license.View
-		for v := range g.Watch(limit) {
+		for v := range watch(limit, g) {
 			if last = v; v.Status() == want {
 				return time.Since(began)
 			}

@@ -2,7 +2,6 @@ package tmr
 
 import (
 	"context"
-	"iter"
 	"slices"
 
 	"github.com/quorate/quorate/internal/license"
@@ -72,31 +71,6 @@ func (g *Group) Views(ctx context.Context, after uint64, most int) ([]license.Vi
 			return nil, nil
 		case <-g.done:
 			return nil, nil
-		}
-	}
-}
-
-// Watch gives the present view and then every later one in order, until ctx
-// ends or the group stops. A watcher that is too slow gets the error of Views
-// as its last element.
-func (g *Group) Watch(ctx context.Context) iter.Seq2[license.View, error] {
-	return func(yield func(license.View, error) bool) {
-		after := g.View().Version - 1
-		for {
-			views, err := g.Views(ctx, after, 64)
-			if err != nil {
-				yield(license.View{}, err)
-				return
-			}
-			if len(views) == 0 {
-				return
-			}
-			for _, v := range views {
-				if !yield(v, nil) {
-					return
-				}
-				after = v.Version
-			}
 		}
 	}
 }

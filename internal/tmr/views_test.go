@@ -18,7 +18,7 @@ func TestEachWatcherSeesEachView(t *testing.T) {
 		for range 20 {
 			watchers.Go(func() {
 				next := first
-				for v, err := range g.Watch(context.Background()) {
+				for v, err := range watch(context.Background(), g) {
 					if err != nil || v.Version != next {
 						t.Errorf("version %d, %v instead of %d", v.Version, err, next)
 						return
@@ -42,7 +42,7 @@ func TestTooSlowIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		g := l.run()
 		first := g.View().Version
-		watcher, gone := g.Watch(t.Context()), false
+		watcher, gone := watch(t.Context(), g), false
 		for v, err := range watcher {
 			if err != nil {
 				if license.CodeOf(err) != license.CodeConflict {
@@ -75,7 +75,7 @@ func TestWatchEndsWithItsContext(t *testing.T) {
 		g := l.run()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		for v, err := range g.Watch(ctx) {
+		for v, err := range watch(ctx, g) {
 			if err != nil {
 				t.Error(err)
 			}
