@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/order"
@@ -56,6 +57,8 @@ type Client struct {
 	Firm *FirmClient
 	// FirmCounter is the client for interacting with the FirmCounter builders.
 	FirmCounter *FirmCounterClient
+	// FirmKey is the client for interacting with the FirmKey builders.
+	FirmKey *FirmKeyClient
 	// Item is the client for interacting with the Item builders.
 	Item *ItemClient
 	// Member is the client for interacting with the Member builders.
@@ -100,6 +103,7 @@ func (c *Client) init() {
 	c.Denial = NewDenialClient(c.config)
 	c.Firm = NewFirmClient(c.config)
 	c.FirmCounter = NewFirmCounterClient(c.config)
+	c.FirmKey = NewFirmKeyClient(c.config)
 	c.Item = NewItemClient(c.config)
 	c.Member = NewMemberClient(c.config)
 	c.Order = NewOrderClient(c.config)
@@ -212,6 +216,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Denial:       NewDenialClient(cfg),
 		Firm:         NewFirmClient(cfg),
 		FirmCounter:  NewFirmCounterClient(cfg),
+		FirmKey:      NewFirmKeyClient(cfg),
 		Item:         NewItemClient(cfg),
 		Member:       NewMemberClient(cfg),
 		Order:        NewOrderClient(cfg),
@@ -251,6 +256,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Denial:       NewDenialClient(cfg),
 		Firm:         NewFirmClient(cfg),
 		FirmCounter:  NewFirmCounterClient(cfg),
+		FirmKey:      NewFirmKeyClient(cfg),
 		Item:         NewItemClient(cfg),
 		Member:       NewMemberClient(cfg),
 		Order:        NewOrderClient(cfg),
@@ -294,9 +300,9 @@ func (c *Client) Close() error {
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
-		c.FirmCounter, c.Item, c.Member, c.Order, c.Organization, c.PlatformKey,
-		c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer, c.TmrView, c.Update,
-		c.Work,
+		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
+		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
+		c.TmrView, c.Update, c.Work,
 	} {
 		n.Use(hooks...)
 	}
@@ -307,9 +313,9 @@ func (c *Client) Use(hooks ...Hook) {
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
-		c.FirmCounter, c.Item, c.Member, c.Order, c.Organization, c.PlatformKey,
-		c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer, c.TmrView, c.Update,
-		c.Work,
+		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
+		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
+		c.TmrView, c.Update, c.Work,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -332,6 +338,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Firm.mutate(ctx, m)
 	case *FirmCounterMutation:
 		return c.FirmCounter.mutate(ctx, m)
+	case *FirmKeyMutation:
+		return c.FirmKey.mutate(ctx, m)
 	case *ItemMutation:
 		return c.Item.mutate(ctx, m)
 	case *MemberMutation:
@@ -1424,6 +1432,22 @@ func (c *FirmClient) QueryCustomer(_m *Firm) *OrganizationQuery {
 	return query
 }
 
+// QueryKeys queries the keys edge of a Firm.
+func (c *FirmClient) QueryKeys(_m *Firm) *FirmKeyQuery {
+	query := (&FirmKeyClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(firm.Table, firm.FieldID, id),
+			sqlgraph.To(firmkey.Table, firmkey.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, firm.KeysTable, firm.KeysColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // QueryProducts queries the products edge of a Firm.
 func (c *FirmClient) QueryProducts(_m *Firm) *ProductQuery {
 	query := (&ProductClient{config: c.config}).Query()
@@ -1659,6 +1683,187 @@ func (c *FirmCounterClient) mutate(ctx context.Context, m *FirmCounterMutation) 
 		return (&FirmCounterDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown FirmCounter mutation op: %q", m.Op())
+	}
+}
+
+// FirmKeyClient is a client for the FirmKey schema.
+type FirmKeyClient struct {
+	config
+}
+
+// NewFirmKeyClient returns a client for the FirmKey from the given config.
+func NewFirmKeyClient(c config) *FirmKeyClient {
+	return &FirmKeyClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `firmkey.Hooks(f(g(h())))`.
+func (c *FirmKeyClient) Use(hooks ...Hook) {
+	c.hooks.FirmKey = append(c.hooks.FirmKey, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `firmkey.Intercept(f(g(h())))`.
+func (c *FirmKeyClient) Intercept(interceptors ...Interceptor) {
+	c.inters.FirmKey = append(c.inters.FirmKey, interceptors...)
+}
+
+// Create returns a builder for creating a FirmKey entity.
+func (c *FirmKeyClient) Create() *FirmKeyCreate {
+	mutation := newFirmKeyMutation(c.config, OpCreate)
+	return &FirmKeyCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of FirmKey entities.
+func (c *FirmKeyClient) CreateBulk(builders ...*FirmKeyCreate) *FirmKeyCreateBulk {
+	return &FirmKeyCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *FirmKeyClient) MapCreateBulk(slice any, setFunc func(*FirmKeyCreate, int)) *FirmKeyCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &FirmKeyCreateBulk{err: fmt.Errorf("calling to FirmKeyClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*FirmKeyCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &FirmKeyCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for FirmKey.
+func (c *FirmKeyClient) Update() *FirmKeyUpdate {
+	mutation := newFirmKeyMutation(c.config, OpUpdate)
+	return &FirmKeyUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *FirmKeyClient) UpdateOne(_m *FirmKey) *FirmKeyUpdateOne {
+	mutation := newFirmKeyMutation(c.config, OpUpdateOne, withFirmKey(_m))
+	return &FirmKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *FirmKeyClient) UpdateOneID(id string) *FirmKeyUpdateOne {
+	mutation := newFirmKeyMutation(c.config, OpUpdateOne, withFirmKeyID(id))
+	return &FirmKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for FirmKey.
+func (c *FirmKeyClient) Delete() *FirmKeyDelete {
+	mutation := newFirmKeyMutation(c.config, OpDelete)
+	return &FirmKeyDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *FirmKeyClient) DeleteOne(_m *FirmKey) *FirmKeyDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *FirmKeyClient) DeleteOneID(id string) *FirmKeyDeleteOne {
+	builder := c.Delete().Where(firmkey.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &FirmKeyDeleteOne{builder}
+}
+
+// Query returns a query builder for FirmKey.
+func (c *FirmKeyClient) Query() *FirmKeyQuery {
+	return &FirmKeyQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeFirmKey},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a FirmKey entity by its id.
+func (c *FirmKeyClient) Get(ctx context.Context, id string) (*FirmKey, error) {
+	return c.Query().Where(firmkey.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *FirmKeyClient) GetX(ctx context.Context, id string) *FirmKey {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a FirmKey.
+func (c *FirmKeyClient) QueryVendor(_m *FirmKey) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(firmkey.Table, firmkey.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, firmkey.VendorTable, firmkey.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a FirmKey.
+func (c *FirmKeyClient) QueryCustomer(_m *FirmKey) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(firmkey.Table, firmkey.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, firmkey.CustomerTable, firmkey.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryFirm queries the firm edge of a FirmKey.
+func (c *FirmKeyClient) QueryFirm(_m *FirmKey) *FirmQuery {
+	query := (&FirmClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(firmkey.Table, firmkey.FieldID, id),
+			sqlgraph.To(firm.Table, firm.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, firmkey.FirmTable, firmkey.FirmColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *FirmKeyClient) Hooks() []Hook {
+	return c.hooks.FirmKey
+}
+
+// Interceptors returns the client interceptors.
+func (c *FirmKeyClient) Interceptors() []Interceptor {
+	return c.inters.FirmKey
+}
+
+func (c *FirmKeyClient) mutate(ctx context.Context, m *FirmKeyMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&FirmKeyCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&FirmKeyUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&FirmKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&FirmKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown FirmKey mutation op: %q", m.Op())
 	}
 }
 
@@ -4098,13 +4303,13 @@ func (c *WorkClient) mutate(ctx context.Context, m *WorkMutation) (Value, error)
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, Item,
-		Member, Order, Organization, PlatformKey, Product, Rollout, Session, TmrGroup,
-		TmrServer, TmrView, Update, Work []ent.Hook
+		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
+		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
+		TmrGroup, TmrServer, TmrView, Update, Work []ent.Hook
 	}
 	inters struct {
-		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, Item,
-		Member, Order, Organization, PlatformKey, Product, Rollout, Session, TmrGroup,
-		TmrServer, TmrView, Update, Work []ent.Interceptor
+		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
+		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
+		TmrGroup, TmrServer, TmrView, Update, Work []ent.Interceptor
 	}
 )

@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/order"
@@ -99,6 +100,7 @@ func checkColumn(t, c string) error {
 			denial.Table:       denial.ValidColumn,
 			firm.Table:         firm.ValidColumn,
 			firmcounter.Table:  firmcounter.ValidColumn,
+			firmkey.Table:      firmkey.ValidColumn,
 			item.Table:         item.ValidColumn,
 			member.Table:       member.ValidColumn,
 			order.Table:        order.ValidColumn,

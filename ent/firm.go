@@ -32,7 +32,7 @@ type Firm struct {
 	SealedKey []byte `json:"-"`
 	// PublicKey holds the value of the "public_key" field.
 	PublicKey []byte `json:"public_key,omitempty"`
-	// The root key's signature over the public key.
+	// The root key's signature over the public key, with the rotations that led to it.
 	Cert []byte `json:"cert,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the FirmQuery when eager-loading is set.
@@ -46,14 +46,17 @@ type FirmEdges struct {
 	Vendor *Organization `json:"vendor,omitempty"`
 	// Customer holds the value of the customer edge.
 	Customer *Organization `json:"customer,omitempty"`
+	// Keys holds the value of the keys edge.
+	Keys []*FirmKey `json:"keys,omitempty"`
 	// Products holds the value of the products edge.
 	Products []*Product `json:"products,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [3]bool
+	loadedTypes [4]bool
 	// totalCount holds the count of the edges above.
 	totalCount [3]map[string]int
 
+	namedKeys     map[string][]*FirmKey
 	namedProducts map[string][]*Product
 }
 
@@ -79,10 +82,19 @@ func (e FirmEdges) CustomerOrErr() (*Organization, error) {
 	return nil, &NotLoadedError{edge: "customer"}
 }
 
+// KeysOrErr returns the Keys value or an error if the edge
+// was not loaded in eager-loading.
+func (e FirmEdges) KeysOrErr() ([]*FirmKey, error) {
+	if e.loadedTypes[2] {
+		return e.Keys, nil
+	}
+	return nil, &NotLoadedError{edge: "keys"}
+}
+
 // ProductsOrErr returns the Products value or an error if the edge
 // was not loaded in eager-loading.
 func (e FirmEdges) ProductsOrErr() ([]*Product, error) {
-	if e.loadedTypes[2] {
+	if e.loadedTypes[3] {
 		return e.Products, nil
 	}
 	return nil, &NotLoadedError{edge: "products"}
@@ -194,6 +206,11 @@ func (_m *Firm) QueryCustomer() *OrganizationQuery {
 	return NewFirmClient(_m.config).QueryCustomer(_m)
 }
 
+// QueryKeys queries the "keys" edge of the Firm entity.
+func (_m *Firm) QueryKeys() *FirmKeyQuery {
+	return NewFirmClient(_m.config).QueryKeys(_m)
+}
+
 // QueryProducts queries the "products" edge of the Firm entity.
 func (_m *Firm) QueryProducts() *ProductQuery {
 	return NewFirmClient(_m.config).QueryProducts(_m)
@@ -248,6 +265,30 @@ func (_m *Firm) String() string {
 	builder.WriteString(fmt.Sprintf("%v", _m.Cert))
 	builder.WriteByte(')')
 	return builder.String()
+}
+
+// NamedKeys returns the Keys named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Firm) NamedKeys(name string) ([]*FirmKey, error) {
+	if _m.Edges.namedKeys == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedKeys[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Firm) appendNamedKeys(name string, edges ...*FirmKey) {
+	if _m.Edges.namedKeys == nil {
+		_m.Edges.namedKeys = make(map[string][]*FirmKey)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedKeys[name] = []*FirmKey{}
+	} else {
+		_m.Edges.namedKeys[name] = append(_m.Edges.namedKeys[name], edges...)
+	}
 }
 
 // NamedProducts returns the Products named value or an error if the edge was not

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
 )
@@ -108,6 +109,21 @@ func (_c *FirmCreate) SetVendor(v *Organization) *FirmCreate {
 // SetCustomer sets the "customer" edge to the Organization entity.
 func (_c *FirmCreate) SetCustomer(v *Organization) *FirmCreate {
 	return _c.SetCustomerID(v.ID)
+}
+
+// AddKeyIDs adds the "keys" edge to the FirmKey entity by IDs.
+func (_c *FirmCreate) AddKeyIDs(ids ...string) *FirmCreate {
+	_c.mutation.AddKeyIDs(ids...)
+	return _c
+}
+
+// AddKeys adds the "keys" edges to the FirmKey entity.
+func (_c *FirmCreate) AddKeys(v ...*FirmKey) *FirmCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddKeyIDs(ids...)
 }
 
 // AddProductIDs adds the "products" edge to the Product entity by IDs.
@@ -327,6 +343,22 @@ func (_c *FirmCreate) createSpec() (*Firm, *sqlgraph.CreateSpec) {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
 		_node.CustomerID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.KeysIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   firm.KeysTable,
+			Columns: []string{firm.KeysColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(firmkey.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	if nodes := _c.mutation.ProductsIDs(); len(nodes) > 0 {

@@ -13,6 +13,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/product"
@@ -27,9 +28,11 @@ type FirmQuery struct {
 	predicates        []predicate.Firm
 	withVendor        *OrganizationQuery
 	withCustomer      *OrganizationQuery
+	withKeys          *FirmKeyQuery
 	withProducts      *ProductQuery
 	modifiers         []func(*sql.Selector)
 	loadTotal         []func(context.Context, []*Firm) error
+	withNamedKeys     map[string]*FirmKeyQuery
 	withNamedProducts map[string]*ProductQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
@@ -104,6 +107,28 @@ func (_q *FirmQuery) QueryCustomer() *OrganizationQuery {
 			sqlgraph.From(firm.Table, firm.FieldID, selector),
 			sqlgraph.To(organization.Table, organization.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, false, firm.CustomerTable, firm.CustomerColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryKeys chains the current query on the "keys" edge.
+func (_q *FirmQuery) QueryKeys() *FirmKeyQuery {
+	query := (&FirmKeyClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(firm.Table, firm.FieldID, selector),
+			sqlgraph.To(firmkey.Table, firmkey.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, firm.KeysTable, firm.KeysColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -327,6 +352,7 @@ func (_q *FirmQuery) Clone() *FirmQuery {
 		predicates:   append([]predicate.Firm{}, _q.predicates...),
 		withVendor:   _q.withVendor.Clone(),
 		withCustomer: _q.withCustomer.Clone(),
+		withKeys:     _q.withKeys.Clone(),
 		withProducts: _q.withProducts.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
@@ -353,6 +379,17 @@ func (_q *FirmQuery) WithCustomer(opts ...func(*OrganizationQuery)) *FirmQuery {
 		opt(query)
 	}
 	_q.withCustomer = query
+	return _q
+}
+
+// WithKeys tells the query-builder to eager-load the nodes that are connected to
+// the "keys" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *FirmQuery) WithKeys(opts ...func(*FirmKeyQuery)) *FirmQuery {
+	query := (&FirmKeyClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withKeys = query
 	return _q
 }
 
@@ -445,9 +482,10 @@ func (_q *FirmQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Firm, e
 	var (
 		nodes       = []*Firm{}
 		_spec       = _q.querySpec()
-		loadedTypes = [3]bool{
+		loadedTypes = [4]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
+			_q.withKeys != nil,
 			_q.withProducts != nil,
 		}
 	)
@@ -484,10 +522,24 @@ func (_q *FirmQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Firm, e
 			return nil, err
 		}
 	}
+	if query := _q.withKeys; query != nil {
+		if err := _q.loadKeys(ctx, query, nodes,
+			func(n *Firm) { n.Edges.Keys = []*FirmKey{} },
+			func(n *Firm, e *FirmKey) { n.Edges.Keys = append(n.Edges.Keys, e) }); err != nil {
+			return nil, err
+		}
+	}
 	if query := _q.withProducts; query != nil {
 		if err := _q.loadProducts(ctx, query, nodes,
 			func(n *Firm) { n.Edges.Products = []*Product{} },
 			func(n *Firm, e *Product) { n.Edges.Products = append(n.Edges.Products, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedKeys {
+		if err := _q.loadKeys(ctx, query, nodes,
+			func(n *Firm) { n.appendNamedKeys(name) },
+			func(n *Firm, e *FirmKey) { n.appendNamedKeys(name, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -564,6 +616,36 @@ func (_q *FirmQuery) loadCustomer(ctx context.Context, query *OrganizationQuery,
 		for i := range nodes {
 			assign(nodes[i], n)
 		}
+	}
+	return nil
+}
+func (_q *FirmQuery) loadKeys(ctx context.Context, query *FirmKeyQuery, nodes []*Firm, init func(*Firm), assign func(*Firm, *FirmKey)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Firm)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(firmkey.FieldFirmID)
+	}
+	query.Where(predicate.FirmKey(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(firm.KeysColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.FirmID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "firm_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
 	}
 	return nil
 }
@@ -686,6 +768,20 @@ func (_q *FirmQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
+}
+
+// WithNamedKeys tells the query-builder to eager-load the nodes that are connected to the "keys"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *FirmQuery) WithNamedKeys(name string, opts ...func(*FirmKeyQuery)) *FirmQuery {
+	query := (&FirmKeyClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedKeys == nil {
+		_q.withNamedKeys = make(map[string]*FirmKeyQuery)
+	}
+	_q.withNamedKeys[name] = query
+	return _q
 }
 
 // WithNamedProducts tells the query-builder to eager-load the nodes that are connected to the "products"

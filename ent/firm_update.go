@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/product"
 )
@@ -60,6 +61,21 @@ func (_u *FirmUpdate) SetCert(v []byte) *FirmUpdate {
 	return _u
 }
 
+// AddKeyIDs adds the "keys" edge to the FirmKey entity by IDs.
+func (_u *FirmUpdate) AddKeyIDs(ids ...string) *FirmUpdate {
+	_u.mutation.AddKeyIDs(ids...)
+	return _u
+}
+
+// AddKeys adds the "keys" edges to the FirmKey entity.
+func (_u *FirmUpdate) AddKeys(v ...*FirmKey) *FirmUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddKeyIDs(ids...)
+}
+
 // AddProductIDs adds the "products" edge to the Product entity by IDs.
 func (_u *FirmUpdate) AddProductIDs(ids ...string) *FirmUpdate {
 	_u.mutation.AddProductIDs(ids...)
@@ -78,6 +94,27 @@ func (_u *FirmUpdate) AddProducts(v ...*Product) *FirmUpdate {
 // Mutation returns the FirmMutation object of the builder.
 func (_u *FirmUpdate) Mutation() *FirmMutation {
 	return _u.mutation
+}
+
+// ClearKeys clears all "keys" edges to the FirmKey entity.
+func (_u *FirmUpdate) ClearKeys() *FirmUpdate {
+	_u.mutation.ClearKeys()
+	return _u
+}
+
+// RemoveKeyIDs removes the "keys" edge to FirmKey entities by IDs.
+func (_u *FirmUpdate) RemoveKeyIDs(ids ...string) *FirmUpdate {
+	_u.mutation.RemoveKeyIDs(ids...)
+	return _u
+}
+
+// RemoveKeys removes "keys" edges to FirmKey entities.
+func (_u *FirmUpdate) RemoveKeys(v ...*FirmKey) *FirmUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveKeyIDs(ids...)
 }
 
 // ClearProducts clears all "products" edges to the Product entity.
@@ -180,6 +217,51 @@ func (_u *FirmUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Cert(); ok {
 		_spec.SetField(firm.FieldCert, field.TypeBytes, value)
 	}
+	if _u.mutation.KeysCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   firm.KeysTable,
+			Columns: []string{firm.KeysColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(firmkey.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedKeysIDs(); len(nodes) > 0 && !_u.mutation.KeysCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   firm.KeysTable,
+			Columns: []string{firm.KeysColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(firmkey.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.KeysIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   firm.KeysTable,
+			Columns: []string{firm.KeysColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(firmkey.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	if _u.mutation.ProductsCleared() {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.O2M,
@@ -277,6 +359,21 @@ func (_u *FirmUpdateOne) SetCert(v []byte) *FirmUpdateOne {
 	return _u
 }
 
+// AddKeyIDs adds the "keys" edge to the FirmKey entity by IDs.
+func (_u *FirmUpdateOne) AddKeyIDs(ids ...string) *FirmUpdateOne {
+	_u.mutation.AddKeyIDs(ids...)
+	return _u
+}
+
+// AddKeys adds the "keys" edges to the FirmKey entity.
+func (_u *FirmUpdateOne) AddKeys(v ...*FirmKey) *FirmUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddKeyIDs(ids...)
+}
+
 // AddProductIDs adds the "products" edge to the Product entity by IDs.
 func (_u *FirmUpdateOne) AddProductIDs(ids ...string) *FirmUpdateOne {
 	_u.mutation.AddProductIDs(ids...)
@@ -295,6 +392,27 @@ func (_u *FirmUpdateOne) AddProducts(v ...*Product) *FirmUpdateOne {
 // Mutation returns the FirmMutation object of the builder.
 func (_u *FirmUpdateOne) Mutation() *FirmMutation {
 	return _u.mutation
+}
+
+// ClearKeys clears all "keys" edges to the FirmKey entity.
+func (_u *FirmUpdateOne) ClearKeys() *FirmUpdateOne {
+	_u.mutation.ClearKeys()
+	return _u
+}
+
+// RemoveKeyIDs removes the "keys" edge to FirmKey entities by IDs.
+func (_u *FirmUpdateOne) RemoveKeyIDs(ids ...string) *FirmUpdateOne {
+	_u.mutation.RemoveKeyIDs(ids...)
+	return _u
+}
+
+// RemoveKeys removes "keys" edges to FirmKey entities.
+func (_u *FirmUpdateOne) RemoveKeys(v ...*FirmKey) *FirmUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveKeyIDs(ids...)
 }
 
 // ClearProducts clears all "products" edges to the Product entity.
@@ -426,6 +544,51 @@ func (_u *FirmUpdateOne) sqlSave(ctx context.Context) (_node *Firm, err error) {
 	}
 	if value, ok := _u.mutation.Cert(); ok {
 		_spec.SetField(firm.FieldCert, field.TypeBytes, value)
+	}
+	if _u.mutation.KeysCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   firm.KeysTable,
+			Columns: []string{firm.KeysColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(firmkey.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedKeysIDs(); len(nodes) > 0 && !_u.mutation.KeysCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   firm.KeysTable,
+			Columns: []string{firm.KeysColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(firmkey.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.KeysIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   firm.KeysTable,
+			Columns: []string{firm.KeysColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(firmkey.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.ProductsCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/order"
@@ -52,6 +53,7 @@ const (
 	TypeDenial       = "Denial"
 	TypeFirm         = "Firm"
 	TypeFirmCounter  = "FirmCounter"
+	TypeFirmKey      = "FirmKey"
 	TypeItem         = "Item"
 	TypeMember       = "Member"
 	TypeOrder        = "Order"
@@ -5804,6 +5806,9 @@ type FirmMutation struct {
 	clearedvendor   bool
 	customer        *string
 	clearedcustomer bool
+	keys            map[string]struct{}
+	removedkeys     map[string]struct{}
+	clearedkeys     bool
 	products        map[string]struct{}
 	removedproducts map[string]struct{}
 	clearedproducts bool
@@ -6291,6 +6296,60 @@ func (m *FirmMutation) ResetCustomer() {
 	m.clearedcustomer = false
 }
 
+// AddKeyIDs adds the "keys" edge to the FirmKey entity by ids.
+func (m *FirmMutation) AddKeyIDs(ids ...string) {
+	if m.keys == nil {
+		m.keys = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.keys[ids[i]] = struct{}{}
+	}
+}
+
+// ClearKeys clears the "keys" edge to the FirmKey entity.
+func (m *FirmMutation) ClearKeys() {
+	m.clearedkeys = true
+}
+
+// KeysCleared reports if the "keys" edge to the FirmKey entity was cleared.
+func (m *FirmMutation) KeysCleared() bool {
+	return m.clearedkeys
+}
+
+// RemoveKeyIDs removes the "keys" edge to the FirmKey entity by IDs.
+func (m *FirmMutation) RemoveKeyIDs(ids ...string) {
+	if m.removedkeys == nil {
+		m.removedkeys = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.keys, ids[i])
+		m.removedkeys[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedKeys returns the removed IDs of the "keys" edge to the FirmKey entity.
+func (m *FirmMutation) RemovedKeysIDs() (ids []string) {
+	for id := range m.removedkeys {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// KeysIDs returns the "keys" edge IDs in the mutation.
+func (m *FirmMutation) KeysIDs() (ids []string) {
+	for id := range m.keys {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetKeys resets all changes to the "keys" edge.
+func (m *FirmMutation) ResetKeys() {
+	m.keys = nil
+	m.clearedkeys = false
+	m.removedkeys = nil
+}
+
 // AddProductIDs adds the "products" edge to the Product entity by ids.
 func (m *FirmMutation) AddProductIDs(ids ...string) {
 	if m.products == nil {
@@ -6621,12 +6680,15 @@ func (m *FirmMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *FirmMutation) AddedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.vendor != nil {
 		edges = append(edges, firm.EdgeVendor)
 	}
 	if m.customer != nil {
 		edges = append(edges, firm.EdgeCustomer)
+	}
+	if m.keys != nil {
+		edges = append(edges, firm.EdgeKeys)
 	}
 	if m.products != nil {
 		edges = append(edges, firm.EdgeProducts)
@@ -6646,6 +6708,12 @@ func (m *FirmMutation) AddedIDs(name string) []ent.Value {
 		if id := m.customer; id != nil {
 			return []ent.Value{*id}
 		}
+	case firm.EdgeKeys:
+		ids := make([]ent.Value, 0, len(m.keys))
+		for id := range m.keys {
+			ids = append(ids, id)
+		}
+		return ids
 	case firm.EdgeProducts:
 		ids := make([]ent.Value, 0, len(m.products))
 		for id := range m.products {
@@ -6658,7 +6726,10 @@ func (m *FirmMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *FirmMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
+	if m.removedkeys != nil {
+		edges = append(edges, firm.EdgeKeys)
+	}
 	if m.removedproducts != nil {
 		edges = append(edges, firm.EdgeProducts)
 	}
@@ -6669,6 +6740,12 @@ func (m *FirmMutation) RemovedEdges() []string {
 // the given name in this mutation.
 func (m *FirmMutation) RemovedIDs(name string) []ent.Value {
 	switch name {
+	case firm.EdgeKeys:
+		ids := make([]ent.Value, 0, len(m.removedkeys))
+		for id := range m.removedkeys {
+			ids = append(ids, id)
+		}
+		return ids
 	case firm.EdgeProducts:
 		ids := make([]ent.Value, 0, len(m.removedproducts))
 		for id := range m.removedproducts {
@@ -6681,12 +6758,15 @@ func (m *FirmMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *FirmMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.clearedvendor {
 		edges = append(edges, firm.EdgeVendor)
 	}
 	if m.clearedcustomer {
 		edges = append(edges, firm.EdgeCustomer)
+	}
+	if m.clearedkeys {
+		edges = append(edges, firm.EdgeKeys)
 	}
 	if m.clearedproducts {
 		edges = append(edges, firm.EdgeProducts)
@@ -6702,6 +6782,8 @@ func (m *FirmMutation) EdgeCleared(name string) bool {
 		return m.clearedvendor
 	case firm.EdgeCustomer:
 		return m.clearedcustomer
+	case firm.EdgeKeys:
+		return m.clearedkeys
 	case firm.EdgeProducts:
 		return m.clearedproducts
 	}
@@ -6731,6 +6813,9 @@ func (m *FirmMutation) ResetEdge(name string) error {
 		return nil
 	case firm.EdgeCustomer:
 		m.ResetCustomer()
+		return nil
+	case firm.EdgeKeys:
+		m.ResetKeys()
 		return nil
 	case firm.EdgeProducts:
 		m.ResetProducts()
@@ -7643,6 +7728,958 @@ func (m *FirmCounterMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown FirmCounter edge %s", name)
+}
+
+// FirmKeyMutation represents an operation that mutates the FirmKey nodes in the graph.
+type FirmKeyMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	created_at      *time.Time
+	serial          *int
+	addserial       *int
+	public_key      *[]byte
+	rotation        *[]byte
+	retired_at      *time.Time
+	clearedFields   map[string]struct{}
+	vendor          *string
+	clearedvendor   bool
+	customer        *string
+	clearedcustomer bool
+	firm            *string
+	clearedfirm     bool
+	done            bool
+	oldValue        func(context.Context) (*FirmKey, error)
+	predicates      []predicate.FirmKey
+}
+
+var _ ent.Mutation = (*FirmKeyMutation)(nil)
+
+// firmkeyOption allows management of the mutation configuration using functional options.
+type firmkeyOption func(*FirmKeyMutation)
+
+// newFirmKeyMutation creates new mutation for the FirmKey entity.
+func newFirmKeyMutation(c config, op Op, opts ...firmkeyOption) *FirmKeyMutation {
+	m := &FirmKeyMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeFirmKey,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withFirmKeyID sets the ID field of the mutation.
+func withFirmKeyID(id string) firmkeyOption {
+	return func(m *FirmKeyMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *FirmKey
+		)
+		m.oldValue = func(ctx context.Context) (*FirmKey, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().FirmKey.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withFirmKey sets the old FirmKey of the mutation.
+func withFirmKey(node *FirmKey) firmkeyOption {
+	return func(m *FirmKeyMutation) {
+		m.oldValue = func(context.Context) (*FirmKey, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m FirmKeyMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m FirmKeyMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of FirmKey entities.
+func (m *FirmKeyMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *FirmKeyMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *FirmKeyMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().FirmKey.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *FirmKeyMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *FirmKeyMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the FirmKey entity.
+// If the FirmKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmKeyMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *FirmKeyMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *FirmKeyMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *FirmKeyMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the FirmKey entity.
+// If the FirmKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmKeyMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *FirmKeyMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *FirmKeyMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *FirmKeyMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the FirmKey entity.
+// If the FirmKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmKeyMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *FirmKeyMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[firmkey.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *FirmKeyMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[firmkey.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *FirmKeyMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, firmkey.FieldCustomerID)
+}
+
+// SetFirmID sets the "firm_id" field.
+func (m *FirmKeyMutation) SetFirmID(s string) {
+	m.firm = &s
+}
+
+// FirmID returns the value of the "firm_id" field in the mutation.
+func (m *FirmKeyMutation) FirmID() (r string, exists bool) {
+	v := m.firm
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirmID returns the old "firm_id" field's value of the FirmKey entity.
+// If the FirmKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmKeyMutation) OldFirmID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirmID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirmID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirmID: %w", err)
+	}
+	return oldValue.FirmID, nil
+}
+
+// ResetFirmID resets all changes to the "firm_id" field.
+func (m *FirmKeyMutation) ResetFirmID() {
+	m.firm = nil
+}
+
+// SetSerial sets the "serial" field.
+func (m *FirmKeyMutation) SetSerial(i int) {
+	m.serial = &i
+	m.addserial = nil
+}
+
+// Serial returns the value of the "serial" field in the mutation.
+func (m *FirmKeyMutation) Serial() (r int, exists bool) {
+	v := m.serial
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSerial returns the old "serial" field's value of the FirmKey entity.
+// If the FirmKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmKeyMutation) OldSerial(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSerial is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSerial requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSerial: %w", err)
+	}
+	return oldValue.Serial, nil
+}
+
+// AddSerial adds i to the "serial" field.
+func (m *FirmKeyMutation) AddSerial(i int) {
+	if m.addserial != nil {
+		*m.addserial += i
+	} else {
+		m.addserial = &i
+	}
+}
+
+// AddedSerial returns the value that was added to the "serial" field in this mutation.
+func (m *FirmKeyMutation) AddedSerial() (r int, exists bool) {
+	v := m.addserial
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSerial resets all changes to the "serial" field.
+func (m *FirmKeyMutation) ResetSerial() {
+	m.serial = nil
+	m.addserial = nil
+}
+
+// SetPublicKey sets the "public_key" field.
+func (m *FirmKeyMutation) SetPublicKey(b []byte) {
+	m.public_key = &b
+}
+
+// PublicKey returns the value of the "public_key" field in the mutation.
+func (m *FirmKeyMutation) PublicKey() (r []byte, exists bool) {
+	v := m.public_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPublicKey returns the old "public_key" field's value of the FirmKey entity.
+// If the FirmKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmKeyMutation) OldPublicKey(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPublicKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPublicKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPublicKey: %w", err)
+	}
+	return oldValue.PublicKey, nil
+}
+
+// ResetPublicKey resets all changes to the "public_key" field.
+func (m *FirmKeyMutation) ResetPublicKey() {
+	m.public_key = nil
+}
+
+// SetRotation sets the "rotation" field.
+func (m *FirmKeyMutation) SetRotation(b []byte) {
+	m.rotation = &b
+}
+
+// Rotation returns the value of the "rotation" field in the mutation.
+func (m *FirmKeyMutation) Rotation() (r []byte, exists bool) {
+	v := m.rotation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRotation returns the old "rotation" field's value of the FirmKey entity.
+// If the FirmKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmKeyMutation) OldRotation(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRotation is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRotation requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRotation: %w", err)
+	}
+	return oldValue.Rotation, nil
+}
+
+// ClearRotation clears the value of the "rotation" field.
+func (m *FirmKeyMutation) ClearRotation() {
+	m.rotation = nil
+	m.clearedFields[firmkey.FieldRotation] = struct{}{}
+}
+
+// RotationCleared returns if the "rotation" field was cleared in this mutation.
+func (m *FirmKeyMutation) RotationCleared() bool {
+	_, ok := m.clearedFields[firmkey.FieldRotation]
+	return ok
+}
+
+// ResetRotation resets all changes to the "rotation" field.
+func (m *FirmKeyMutation) ResetRotation() {
+	m.rotation = nil
+	delete(m.clearedFields, firmkey.FieldRotation)
+}
+
+// SetRetiredAt sets the "retired_at" field.
+func (m *FirmKeyMutation) SetRetiredAt(t time.Time) {
+	m.retired_at = &t
+}
+
+// RetiredAt returns the value of the "retired_at" field in the mutation.
+func (m *FirmKeyMutation) RetiredAt() (r time.Time, exists bool) {
+	v := m.retired_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRetiredAt returns the old "retired_at" field's value of the FirmKey entity.
+// If the FirmKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmKeyMutation) OldRetiredAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRetiredAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRetiredAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRetiredAt: %w", err)
+	}
+	return oldValue.RetiredAt, nil
+}
+
+// ClearRetiredAt clears the value of the "retired_at" field.
+func (m *FirmKeyMutation) ClearRetiredAt() {
+	m.retired_at = nil
+	m.clearedFields[firmkey.FieldRetiredAt] = struct{}{}
+}
+
+// RetiredAtCleared returns if the "retired_at" field was cleared in this mutation.
+func (m *FirmKeyMutation) RetiredAtCleared() bool {
+	_, ok := m.clearedFields[firmkey.FieldRetiredAt]
+	return ok
+}
+
+// ResetRetiredAt resets all changes to the "retired_at" field.
+func (m *FirmKeyMutation) ResetRetiredAt() {
+	m.retired_at = nil
+	delete(m.clearedFields, firmkey.FieldRetiredAt)
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *FirmKeyMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[firmkey.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *FirmKeyMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *FirmKeyMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *FirmKeyMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *FirmKeyMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[firmkey.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *FirmKeyMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *FirmKeyMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *FirmKeyMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearFirm clears the "firm" edge to the Firm entity.
+func (m *FirmKeyMutation) ClearFirm() {
+	m.clearedfirm = true
+	m.clearedFields[firmkey.FieldFirmID] = struct{}{}
+}
+
+// FirmCleared reports if the "firm" edge to the Firm entity was cleared.
+func (m *FirmKeyMutation) FirmCleared() bool {
+	return m.clearedfirm
+}
+
+// FirmIDs returns the "firm" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// FirmID instead. It exists only for internal usage by the builders.
+func (m *FirmKeyMutation) FirmIDs() (ids []string) {
+	if id := m.firm; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetFirm resets all changes to the "firm" edge.
+func (m *FirmKeyMutation) ResetFirm() {
+	m.firm = nil
+	m.clearedfirm = false
+}
+
+// Where appends a list predicates to the FirmKeyMutation builder.
+func (m *FirmKeyMutation) Where(ps ...predicate.FirmKey) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the FirmKeyMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *FirmKeyMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.FirmKey, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *FirmKeyMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *FirmKeyMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (FirmKey).
+func (m *FirmKeyMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *FirmKeyMutation) Fields() []string {
+	fields := make([]string, 0, 8)
+	if m.created_at != nil {
+		fields = append(fields, firmkey.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, firmkey.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, firmkey.FieldCustomerID)
+	}
+	if m.firm != nil {
+		fields = append(fields, firmkey.FieldFirmID)
+	}
+	if m.serial != nil {
+		fields = append(fields, firmkey.FieldSerial)
+	}
+	if m.public_key != nil {
+		fields = append(fields, firmkey.FieldPublicKey)
+	}
+	if m.rotation != nil {
+		fields = append(fields, firmkey.FieldRotation)
+	}
+	if m.retired_at != nil {
+		fields = append(fields, firmkey.FieldRetiredAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *FirmKeyMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case firmkey.FieldCreatedAt:
+		return m.CreatedAt()
+	case firmkey.FieldVendorID:
+		return m.VendorID()
+	case firmkey.FieldCustomerID:
+		return m.CustomerID()
+	case firmkey.FieldFirmID:
+		return m.FirmID()
+	case firmkey.FieldSerial:
+		return m.Serial()
+	case firmkey.FieldPublicKey:
+		return m.PublicKey()
+	case firmkey.FieldRotation:
+		return m.Rotation()
+	case firmkey.FieldRetiredAt:
+		return m.RetiredAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *FirmKeyMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case firmkey.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case firmkey.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case firmkey.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case firmkey.FieldFirmID:
+		return m.OldFirmID(ctx)
+	case firmkey.FieldSerial:
+		return m.OldSerial(ctx)
+	case firmkey.FieldPublicKey:
+		return m.OldPublicKey(ctx)
+	case firmkey.FieldRotation:
+		return m.OldRotation(ctx)
+	case firmkey.FieldRetiredAt:
+		return m.OldRetiredAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown FirmKey field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *FirmKeyMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case firmkey.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case firmkey.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case firmkey.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case firmkey.FieldFirmID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirmID(v)
+		return nil
+	case firmkey.FieldSerial:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSerial(v)
+		return nil
+	case firmkey.FieldPublicKey:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPublicKey(v)
+		return nil
+	case firmkey.FieldRotation:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRotation(v)
+		return nil
+	case firmkey.FieldRetiredAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRetiredAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown FirmKey field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *FirmKeyMutation) AddedFields() []string {
+	var fields []string
+	if m.addserial != nil {
+		fields = append(fields, firmkey.FieldSerial)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *FirmKeyMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case firmkey.FieldSerial:
+		return m.AddedSerial()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *FirmKeyMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case firmkey.FieldSerial:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSerial(v)
+		return nil
+	}
+	return fmt.Errorf("unknown FirmKey numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *FirmKeyMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(firmkey.FieldCustomerID) {
+		fields = append(fields, firmkey.FieldCustomerID)
+	}
+	if m.FieldCleared(firmkey.FieldRotation) {
+		fields = append(fields, firmkey.FieldRotation)
+	}
+	if m.FieldCleared(firmkey.FieldRetiredAt) {
+		fields = append(fields, firmkey.FieldRetiredAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *FirmKeyMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *FirmKeyMutation) ClearField(name string) error {
+	switch name {
+	case firmkey.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case firmkey.FieldRotation:
+		m.ClearRotation()
+		return nil
+	case firmkey.FieldRetiredAt:
+		m.ClearRetiredAt()
+		return nil
+	}
+	return fmt.Errorf("unknown FirmKey nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *FirmKeyMutation) ResetField(name string) error {
+	switch name {
+	case firmkey.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case firmkey.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case firmkey.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case firmkey.FieldFirmID:
+		m.ResetFirmID()
+		return nil
+	case firmkey.FieldSerial:
+		m.ResetSerial()
+		return nil
+	case firmkey.FieldPublicKey:
+		m.ResetPublicKey()
+		return nil
+	case firmkey.FieldRotation:
+		m.ResetRotation()
+		return nil
+	case firmkey.FieldRetiredAt:
+		m.ResetRetiredAt()
+		return nil
+	}
+	return fmt.Errorf("unknown FirmKey field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *FirmKeyMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.vendor != nil {
+		edges = append(edges, firmkey.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, firmkey.EdgeCustomer)
+	}
+	if m.firm != nil {
+		edges = append(edges, firmkey.EdgeFirm)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *FirmKeyMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case firmkey.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case firmkey.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case firmkey.EdgeFirm:
+		if id := m.firm; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *FirmKeyMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *FirmKeyMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *FirmKeyMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedvendor {
+		edges = append(edges, firmkey.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, firmkey.EdgeCustomer)
+	}
+	if m.clearedfirm {
+		edges = append(edges, firmkey.EdgeFirm)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *FirmKeyMutation) EdgeCleared(name string) bool {
+	switch name {
+	case firmkey.EdgeVendor:
+		return m.clearedvendor
+	case firmkey.EdgeCustomer:
+		return m.clearedcustomer
+	case firmkey.EdgeFirm:
+		return m.clearedfirm
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *FirmKeyMutation) ClearEdge(name string) error {
+	switch name {
+	case firmkey.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case firmkey.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case firmkey.EdgeFirm:
+		m.ClearFirm()
+		return nil
+	}
+	return fmt.Errorf("unknown FirmKey unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *FirmKeyMutation) ResetEdge(name string) error {
+	switch name {
+	case firmkey.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case firmkey.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case firmkey.EdgeFirm:
+		m.ResetFirm()
+		return nil
+	}
+	return fmt.Errorf("unknown FirmKey edge %s", name)
 }
 
 // ItemMutation represents an operation that mutates the Item nodes in the graph.

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/order"
@@ -635,6 +636,75 @@ func init() {
 	// firmcounter.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	firmcounter.IDValidator = func() func(string) error {
 		validators := firmcounterDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	firmkeyMixin := schema.FirmKey{}.Mixin()
+	firmkeyMixinFields0 := firmkeyMixin[0].Fields()
+	_ = firmkeyMixinFields0
+	firmkeyMixinFields1 := firmkeyMixin[1].Fields()
+	_ = firmkeyMixinFields1
+	firmkeyFields := schema.FirmKey{}.Fields()
+	_ = firmkeyFields
+	// firmkeyDescCreatedAt is the schema descriptor for created_at field.
+	firmkeyDescCreatedAt := firmkeyMixinFields0[1].Descriptor()
+	// firmkey.DefaultCreatedAt holds the default value on creation for the created_at field.
+	firmkey.DefaultCreatedAt = firmkeyDescCreatedAt.Default.(func() time.Time)
+	// firmkeyDescVendorID is the schema descriptor for vendor_id field.
+	firmkeyDescVendorID := firmkeyMixinFields1[0].Descriptor()
+	// firmkey.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	firmkey.VendorIDValidator = func() func(string) error {
+		validators := firmkeyDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// firmkeyDescCustomerID is the schema descriptor for customer_id field.
+	firmkeyDescCustomerID := firmkeyMixinFields1[1].Descriptor()
+	// firmkey.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	firmkey.CustomerIDValidator = firmkeyDescCustomerID.Validators[0].(func(string) error)
+	// firmkeyDescFirmID is the schema descriptor for firm_id field.
+	firmkeyDescFirmID := firmkeyFields[0].Descriptor()
+	// firmkey.FirmIDValidator is a validator for the "firm_id" field. It is called by the builders before save.
+	firmkey.FirmIDValidator = firmkeyDescFirmID.Validators[0].(func(string) error)
+	// firmkeyDescSerial is the schema descriptor for serial field.
+	firmkeyDescSerial := firmkeyFields[1].Descriptor()
+	// firmkey.SerialValidator is a validator for the "serial" field. It is called by the builders before save.
+	firmkey.SerialValidator = firmkeyDescSerial.Validators[0].(func(int) error)
+	// firmkeyDescPublicKey is the schema descriptor for public_key field.
+	firmkeyDescPublicKey := firmkeyFields[2].Descriptor()
+	// firmkey.PublicKeyValidator is a validator for the "public_key" field. It is called by the builders before save.
+	firmkey.PublicKeyValidator = firmkeyDescPublicKey.Validators[0].(func([]byte) error)
+	// firmkeyDescRotation is the schema descriptor for rotation field.
+	firmkeyDescRotation := firmkeyFields[3].Descriptor()
+	// firmkey.RotationValidator is a validator for the "rotation" field. It is called by the builders before save.
+	firmkey.RotationValidator = firmkeyDescRotation.Validators[0].(func([]byte) error)
+	// firmkeyDescID is the schema descriptor for id field.
+	firmkeyDescID := firmkeyMixinFields0[0].Descriptor()
+	// firmkey.DefaultID holds the default value on creation for the id field.
+	firmkey.DefaultID = firmkeyDescID.Default.(func() string)
+	// firmkey.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	firmkey.IDValidator = func() func(string) error {
+		validators := firmkeyDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

@@ -26,6 +26,8 @@ type Tx struct {
 	Firm *FirmClient
 	// FirmCounter is the client for interacting with the FirmCounter builders.
 	FirmCounter *FirmCounterClient
+	// FirmKey is the client for interacting with the FirmKey builders.
+	FirmKey *FirmKeyClient
 	// Item is the client for interacting with the Item builders.
 	Item *ItemClient
 	// Member is the client for interacting with the Member builders.
@@ -190,6 +192,7 @@ func (tx *Tx) init() {
 	tx.Denial = NewDenialClient(tx.config)
 	tx.Firm = NewFirmClient(tx.config)
 	tx.FirmCounter = NewFirmCounterClient(tx.config)
+	tx.FirmKey = NewFirmKeyClient(tx.config)
 	tx.Item = NewItemClient(tx.config)
 	tx.Member = NewMemberClient(tx.config)
 	tx.Order = NewOrderClient(tx.config)

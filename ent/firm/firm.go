@@ -34,6 +34,8 @@ const (
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
 	EdgeCustomer = "customer"
+	// EdgeKeys holds the string denoting the keys edge name in mutations.
+	EdgeKeys = "keys"
 	// EdgeProducts holds the string denoting the products edge name in mutations.
 	EdgeProducts = "products"
 	// Table holds the table name of the firm in the database.
@@ -52,6 +54,13 @@ const (
 	CustomerInverseTable = "organizations"
 	// CustomerColumn is the table column denoting the customer relation/edge.
 	CustomerColumn = "customer_id"
+	// KeysTable is the table that holds the keys relation/edge.
+	KeysTable = "firm_keys"
+	// KeysInverseTable is the table name for the FirmKey entity.
+	// It exists in this package in order to avoid circular dependency with the "firmkey" package.
+	KeysInverseTable = "firm_keys"
+	// KeysColumn is the table column denoting the keys relation/edge.
+	KeysColumn = "firm_id"
 	// ProductsTable is the table that holds the products relation/edge.
 	ProductsTable = "products"
 	// ProductsInverseTable is the table name for the Product entity.
@@ -154,6 +163,20 @@ func ByCustomerField(field string, opts ...sql.OrderTermOption) OrderOption {
 	}
 }
 
+// ByKeysCount orders the results by keys count.
+func ByKeysCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newKeysStep(), opts...)
+	}
+}
+
+// ByKeys orders the results by keys terms.
+func ByKeys(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newKeysStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
 // ByProductsCount orders the results by products count.
 func ByProductsCount(opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -179,6 +202,13 @@ func newCustomerStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(CustomerInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.M2O, false, CustomerTable, CustomerColumn),
+	)
+}
+func newKeysStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(KeysInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, KeysTable, KeysColumn),
 	)
 }
 func newProductsStep() *sqlgraph.Step {

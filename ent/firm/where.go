@@ -556,6 +556,29 @@ func HasCustomerWith(preds ...predicate.Organization) predicate.Firm {
 	})
 }
 
+// HasKeys applies the HasEdge predicate on the "keys" edge.
+func HasKeys() predicate.Firm {
+	return predicate.Firm(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, KeysTable, KeysColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasKeysWith applies the HasEdge predicate on the "keys" edge with a given conditions (other predicates).
+func HasKeysWith(preds ...predicate.FirmKey) predicate.Firm {
+	return predicate.Firm(func(s *sql.Selector) {
+		step := newKeysStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // HasProducts applies the HasEdge predicate on the "products" edge.
 func HasProducts() predicate.Firm {
 	return predicate.Firm(func(s *sql.Selector) {

@@ -93,6 +93,18 @@ func (f FirmCounterFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value,
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.FirmCounterMutation", m)
 }
 
+// The FirmKeyFunc type is an adapter to allow the use of ordinary
+// function as FirmKey mutator.
+type FirmKeyFunc func(context.Context, *ent.FirmKeyMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f FirmKeyFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.FirmKeyMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.FirmKeyMutation", m)
+}
+
 // The ItemFunc type is an adapter to allow the use of ordinary
 // function as Item mutator.
 type ItemFunc func(context.Context, *ent.ItemMutation) (ent.Value, error)

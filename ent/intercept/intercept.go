@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/order"
@@ -274,6 +275,33 @@ func (f TraverseFirmCounter) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.FirmCounterQuery", q)
+}
+
+// The FirmKeyFunc type is an adapter to allow the use of ordinary function as a Querier.
+type FirmKeyFunc func(context.Context, *ent.FirmKeyQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f FirmKeyFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.FirmKeyQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.FirmKeyQuery", q)
+}
+
+// The TraverseFirmKey type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseFirmKey func(context.Context, *ent.FirmKeyQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseFirmKey) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseFirmKey) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.FirmKeyQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.FirmKeyQuery", q)
 }
 
 // The ItemFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -644,6 +672,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.FirmQuery, predicate.Firm, firm.OrderOption]{typ: ent.TypeFirm, tq: q}, nil
 	case *ent.FirmCounterQuery:
 		return &query[*ent.FirmCounterQuery, predicate.FirmCounter, firmcounter.OrderOption]{typ: ent.TypeFirmCounter, tq: q}, nil
+	case *ent.FirmKeyQuery:
+		return &query[*ent.FirmKeyQuery, predicate.FirmKey, firmkey.OrderOption]{typ: ent.TypeFirmKey, tq: q}, nil
 	case *ent.ItemQuery:
 		return &query[*ent.ItemQuery, predicate.Item, item.OrderOption]{typ: ent.TypeItem, tq: q}, nil
 	case *ent.MemberQuery:

@@ -300,7 +300,7 @@ var (
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "sealed_key", Type: field.TypeBytes, Size: 4096},
 		{Name: "public_key", Type: field.TypeBytes, Size: 64},
-		{Name: "cert", Type: field.TypeBytes, Size: 4096},
+		{Name: "cert", Type: field.TypeBytes, Size: 65536},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
@@ -393,6 +393,61 @@ var (
 				Name:    "firmcounter_container_id_firm_id",
 				Unique:  true,
 				Columns: []*schema.Column{FirmCountersColumns[4], FirmCountersColumns[7]},
+			},
+		},
+	}
+	// FirmKeysColumns holds the columns for the "firm_keys" table.
+	FirmKeysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "serial", Type: field.TypeInt},
+		{Name: "public_key", Type: field.TypeBytes, Size: 64},
+		{Name: "rotation", Type: field.TypeBytes, Nullable: true, Size: 1024},
+		{Name: "retired_at", Type: field.TypeTime, Nullable: true},
+		{Name: "firm_id", Type: field.TypeString, Size: 64},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+	}
+	// FirmKeysTable holds the schema information for the "firm_keys" table.
+	FirmKeysTable = &schema.Table{
+		Name:       "firm_keys",
+		Columns:    FirmKeysColumns,
+		PrimaryKey: []*schema.Column{FirmKeysColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "firm_keys_firms_keys",
+				Columns:    []*schema.Column{FirmKeysColumns[6]},
+				RefColumns: []*schema.Column{FirmsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "firm_keys_organizations_vendor",
+				Columns:    []*schema.Column{FirmKeysColumns[7]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "firm_keys_organizations_customer",
+				Columns:    []*schema.Column{FirmKeysColumns[8]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "firmkey_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{FirmKeysColumns[7], FirmKeysColumns[0]},
+			},
+			{
+				Name:    "firmkey_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{FirmKeysColumns[8], FirmKeysColumns[0]},
+			},
+			{
+				Name:    "firmkey_firm_id_serial",
+				Unique:  true,
+				Columns: []*schema.Column{FirmKeysColumns[6], FirmKeysColumns[2]},
 			},
 		},
 	}
@@ -1088,6 +1143,7 @@ var (
 		DenialsTable,
 		FirmsTable,
 		FirmCountersTable,
+		FirmKeysTable,
 		ItemsTable,
 		MembersTable,
 		OrdersTable,
@@ -1124,6 +1180,9 @@ func init() {
 	FirmCountersTable.ForeignKeys[1].RefTable = OrganizationsTable
 	FirmCountersTable.ForeignKeys[2].RefTable = OrganizationsTable
 	FirmCountersTable.ForeignKeys[3].RefTable = FirmsTable
+	FirmKeysTable.ForeignKeys[0].RefTable = FirmsTable
+	FirmKeysTable.ForeignKeys[1].RefTable = OrganizationsTable
+	FirmKeysTable.ForeignKeys[2].RefTable = OrganizationsTable
 	ItemsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	ItemsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	ItemsTable.ForeignKeys[2].RefTable = ProductsTable

@@ -27,6 +27,9 @@ type Firm func(*sql.Selector)
 // FirmCounter is the predicate function for firmcounter builders.
 type FirmCounter func(*sql.Selector)
 
+// FirmKey is the predicate function for firmkey builders.
+type FirmKey func(*sql.Selector)
+
 // Item is the predicate function for item builders.
 type Item func(*sql.Selector)
 

@@ -24,19 +24,53 @@ func (Firm) Fields() []ent.Field {
 		field.String("name").MaxLen(mostName).NotEmpty(),
 		field.Bytes("sealed_key").MaxLen(4096).Sensitive(),
 		field.Bytes("public_key").MaxLen(64),
-		field.Bytes("cert").MaxLen(4096).Comment("The root key's signature over the public key."),
+		field.Bytes("cert").MaxLen(64 << 10).Comment("The root key's signature over the public key, with the rotations that led to it."),
 	}
 }
 
 // Edges of the entity.
 func (Firm) Edges() []ent.Edge {
 	return []ent.Edge{
+		edge.To("keys", FirmKey.Type),
 		edge.To("products", Product.Type).Annotations(entgql.RelayConnection()),
 	}
 }
 
 // Annotations of the entity.
 func (Firm) Annotations() []schema.Annotation { return public() }
+
+// FirmKey is the public half of a key that a firm signs with or has signed
+// with. The private half of a replaced key is kept nowhere.
+type FirmKey struct{ ent.Schema }
+
+// Mixin of the entity.
+func (FirmKey) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "fky"}, Shared{}} }
+
+// Fields of the entity.
+func (FirmKey) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("firm_id").MaxLen(mostID).Immutable(),
+		field.Int("serial").Positive().Immutable(),
+		field.Bytes("public_key").MaxLen(64).Immutable(),
+		field.Bytes("rotation").MaxLen(1 << 10).Optional().Immutable().Comment("How the key before passed on to it."),
+		field.Time("retired_at").Optional().Nillable(),
+	}
+}
+
+// Edges of the entity.
+func (FirmKey) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("firm", Firm.Type).Ref("keys").Field("firm_id").Unique().Required().Immutable(),
+	}
+}
+
+// Indexes of the entity.
+func (FirmKey) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("firm_id", "serial").Unique()}
+}
+
+// Annotations of the entity.
+func (FirmKey) Annotations() []schema.Annotation { return internal() }
 
 // Product is what a firm licenses.
 type Product struct{ ent.Schema }

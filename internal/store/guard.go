@@ -40,7 +40,7 @@ func ownershipOf(entity string) ownership {
 		return itself
 	case ent.TypeMember, ent.TypeApiToken, ent.TypeAuditEntry:
 		return owned
-	case ent.TypeFirm, ent.TypeProduct, ent.TypeItem:
+	case ent.TypeFirm, ent.TypeFirmKey, ent.TypeProduct, ent.TypeItem:
 		return catalog
 	case ent.TypeContainer, ent.TypeFirmCounter, ent.TypeTmrGroup, ent.TypeTmrView, ent.TypeTmrServer,
 		ent.TypeAllocation, ent.TypeDenial, ent.TypeOrder, ent.TypeRollout, ent.TypeUpdate, ent.TypeWork:

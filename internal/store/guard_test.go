@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/order"
@@ -37,6 +38,7 @@ var owners = map[string]struct {
 	ent.TypeSession:      {global: true},
 	ent.TypePlatformKey:  {global: true},
 	ent.TypeFirm:         {customer: reads},
+	ent.TypeFirmKey:      {customer: reads},
 	ent.TypeProduct:      {customer: reads},
 	ent.TypeItem:         {customer: reads},
 	ent.TypeContainer:    {customer: changes},
@@ -121,6 +123,8 @@ func (e entity) column() (string, any, bool) {
 		return "data", []byte{2}, true
 	case ent.TypePlatformKey:
 		return "sealed", []byte{2}, true
+	case ent.TypeFirmKey:
+		return "retired_at", time.Unix(1, 0).UTC(), true
 	}
 	return "name", "x " + e.name, true
 }

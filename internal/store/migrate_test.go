@@ -47,3 +47,44 @@ func TestAFailedMigrationLeavesNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestFirmsGetTheirFirstKey: what was made before firms' keys had a history
+// gets its first entry.
+func TestFirmsGetTheirFirstKey(t *testing.T) {
+	for name, dsn := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "db"), "postgres": testenv.Postgres(t)} {
+		t.Run(name, func(t *testing.T) {
+			db, dial, err := connect(dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = db.Close() }()
+			files, err := embedded(dial)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := apply(t.Context(), db, dial, files[:1]); err != nil {
+				t.Fatal(err)
+			}
+			for _, statement := range []string{
+				"INSERT INTO organizations (id, created_at, name, vendor, customer) VALUES ('org_1', '2026-11-22 09:00:00+00:00', 'V', true, false)",
+				"INSERT INTO firms (id, created_at, code, name, sealed_key, public_key, cert, vendor_id) VALUES ('frm_0123', '2026-11-22 09:00:00+00:00', 6000010, 'F', 'a', 'public', 'c', 'org_1')",
+			} {
+				if _, err := db.ExecContext(t.Context(), statement); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := apply(t.Context(), db, dial, files); err != nil {
+				t.Fatal(err)
+			}
+			var id, firm, public, vendor string
+			var serial int
+			if err := db.QueryRowContext(t.Context(), "SELECT id, firm_id, public_key, vendor_id, serial FROM firm_keys WHERE retired_at IS NULL").
+				Scan(&id, &firm, &public, &vendor, &serial); err != nil {
+				t.Fatal(err)
+			}
+			if id != "fky_0123" || firm != "frm_0123" || public != "public" || vendor != "org_1" || serial != 1 {
+				t.Errorf("%s of %s: %q, %s, %d", id, firm, public, vendor, serial)
+			}
+		})
+	}
+}

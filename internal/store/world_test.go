@@ -90,6 +90,9 @@ func build(t *testing.T, s *store.Store, n int) *world {
 		SetPublicKey([]byte{1}).SetCert([]byte{1}).Save(ctx)
 	must(err)
 	w.ids[ent.TypeFirm] = w.firm.ID
+	firmKey, err := c.FirmKey.Create().SetVendorID(v).SetFirmID(w.firm.ID).SetSerial(1).SetPublicKey([]byte{2}).Save(ctx)
+	must(err)
+	w.ids[ent.TypeFirmKey] = firmKey.ID
 	w.product, err = c.Product.Create().SetVendorID(v).SetFirmID(w.firm.ID).SetCode(14).SetName("Chart Processing").
 		SetSealedKey([]byte{1}).SetPublicKey([]byte{1}).Save(ctx)
 	must(err)
