@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,5 +38,25 @@ func TestHangingRedisHoldsNobodyUp(t *testing.T) {
 	}
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("200 ms took %s", took)
+	}
+}
+
+// Two TMR servers with a file each would both hand out the whole quantity.
+func TestTMRServerRefusesAFileForSeats(t *testing.T) {
+	dir := t.TempDir()
+	for _, where := range []string{"leases.db", "redis.db", dir + "/leases.db", ""} {
+		c := tmrCmd{Name: "tmr-a", Virtual: "131-1"}
+		c.Leases = where
+		err := c.Run(t.Context(), streams{}, slog.New(slog.DiscardHandler))
+		if license.CodeOf(err) != license.CodeInvalidInput || !strings.Contains(err.Error(), "--leases") {
+			t.Errorf("%q: %v", where, err)
+		}
+	}
+}
+
+func TestSeatsAreNotKeptInMemoryAlone(t *testing.T) {
+	store, err := openLeases(t.Context(), "", slog.New(slog.DiscardHandler))
+	if license.CodeOf(err) != license.CodeInvalidInput {
+		t.Errorf("%v, %v", store, err)
 	}
 }

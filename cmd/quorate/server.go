@@ -70,9 +70,8 @@ func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger) e
 		return err
 	}
 	defer store.Close()
-	shared := strings.HasPrefix(c.Leases, "redis")
 	s, err := startServer(serverConfig{
-		Name: c.Name, Container: held, Store: store, Shared: shared, Token: seal.NewSigner(seed),
+		Name: c.Name, Container: held, Store: store, Shared: isRedis(c.Leases), Token: seal.NewSigner(seed),
 		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
 	})
 	if err != nil {
@@ -157,7 +156,10 @@ func (s *plainServer) Stop() {
 
 // openLeases opens the lease store that a flag names.
 func openLeases(ctx context.Context, where string, logger *slog.Logger) (leaseStore, error) {
-	if !strings.HasPrefix(where, "redis://") && !strings.HasPrefix(where, "rediss://") {
+	if where == "" { // memory alone: a restart would forget who holds which seat
+		return nil, license.Errorf(license.CodeInvalidInput, "name a file with --leases, or redis://HOST:PORT/N", "no place is named to keep seats in")
+	}
+	if !isRedis(where) {
 		return memlease.Open(where, memlease.Options{Logger: logger})
 	}
 	rdb, err := openRedis(where)
@@ -174,6 +176,11 @@ func openLeases(ctx context.Context, where string, logger *slog.Logger) (leaseSt
 		logger.Warn("Redis keeps no append-only file: a crash of Redis loses who holds which seat; set appendonly yes and appendfsync always")
 	}
 	return ownedRedis{store, rdb}, nil
+}
+
+// isRedis says whether a flag names a Redis rather than a file.
+func isRedis(where string) bool {
+	return strings.HasPrefix(where, "redis://") || strings.HasPrefix(where, "rediss://")
 }
 
 // redisTime is how long a start waits for Redis.

@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/link"
+	"github.com/quorate/quorate/internal/offline"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/tmr"
@@ -64,6 +65,11 @@ func (c *tmrCmd) Run(ctx context.Context, std streams, logger *slog.Logger) erro
 	cfg := tmrConfig{
 		Name: c.Name, Listen: c.Listen, Plain: c.Plain, Lease: c.Lease, AdminToken: c.AdminToken,
 		Platform: c.Platform, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, Logger: logger,
+	}
+	if !isRedis(c.Leases) {
+		// With a file each, both would lead, and each give the whole quantity.
+		return license.Errorf(license.CodeInvalidInput, "give both TMR servers the same --leases redis://HOST:PORT/N",
+			"a TMR server can't keep seats in a file, which the other one of the pair doesn't see")
 	}
 	var err error
 	if cfg.Virtual, err = license.ParseSerial(c.Virtual); err != nil {
@@ -199,7 +205,10 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, handlers(s.server.Handler())); err != nil {
+	routes := append(handlers(s.server.Handler()), handlers(offline.Handler(offline.Config{
+		Group: s.group, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
+	}))...)
+	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, routes); err != nil {
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // Stop ends it, in order
