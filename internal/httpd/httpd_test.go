@@ -15,6 +15,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -390,6 +391,60 @@ func TestGracefulStop(t *testing.T) {
 	}
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)
+	}
+}
+
+// timed notes how long a request may be read and answered.
+type timed struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+}
+
+func (t *timed) SetReadDeadline(at time.Time) error  { t.read = at; return nil }
+func (t *timed) SetWriteDeadline(at time.Time) error { t.write = at; return nil }
+
+// TestBodiesComeInTime: a stream may be answered for ever, but nobody may take
+// for ever to ask for it.
+func TestBodiesComeInTime(t *testing.T) {
+	for _, c := range []struct{ what, target, accept string }{
+		{"a stream", "/graphql", "text/event-stream"},
+		{"a call", "/quorate.v1.LinkService/Pull", ""},
+	} {
+		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		called := false
+		h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			called = true
+			if left := time.Until(w.read); left <= 0 || left > time.Minute {
+				t.Errorf("%s: its body may take %s", c.what, left)
+			}
+			if _, err := io.ReadAll(r.Body); err != nil {
+				t.Error(err)
+			}
+			if !w.read.IsZero() || !w.write.IsZero() {
+				t.Errorf("%s: it ends while it is answered", c.what)
+			}
+		})
+		r := httptest.NewRequest("POST", "http://quorate.test"+c.target, strings.NewReader("{}"))
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", c.accept)
+		newServer(t, httpd.Config{GraphQL: h, RPC: map[string]http.Handler{"/quorate.v1.LinkService/": h}}).Handler().ServeHTTP(w, r)
+		if !called {
+			t.Errorf("%s: %d %s", c.what, w.Code, w.Body)
+		}
+	}
+}
+
+// TestShortAnswersAreTaken: who doesn't read holds nothing for ever.
+func TestShortAnswersAreTaken(t *testing.T) {
+	w := &timed{ResponseRecorder: httptest.NewRecorder()}
+	r := httptest.NewRequest("GET", "http://quorate.test/graphql?query=%7B__typename%7D", nil)
+	newServer(t, httpd.Config{GraphQL: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if left := time.Until(w.write); left <= 0 || left > 5*time.Minute {
+			t.Errorf("its answer may take %s", left)
+		}
+	})}).Handler().ServeHTTP(w, r)
+	if w.write.IsZero() {
+		t.Error("its answer may take for ever")
 	}
 }
 

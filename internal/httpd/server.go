@@ -3,6 +3,7 @@ package httpd
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -17,6 +18,7 @@ import (
 const (
 	defaultGrace   = 15 * time.Second
 	requestTimeout = 30 * time.Second
+	answerTimeout  = 2 * time.Minute // a reader who takes longer is gone
 	mostBody       = 1 << 20
 	mostSignInBody = 16 << 10
 )
@@ -167,23 +169,47 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 }
 
 // long marks a route whose requests may last: their context ends when the
-// server begins to stop.
+// server begins to stop. Only answers may take long: a body has to come as soon
+// as that of any other request.
 func (s *Server) long(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
 		defer context.AfterFunc(s.stopping, func() { cancel(errStopping) })()
-		next.ServeHTTP(w, r.WithContext(ctx))
+		control := http.NewResponseController(w)
+		r = r.WithContext(ctx)
+		if r.Body != nil && r.Body != http.NoBody && control.SetReadDeadline(time.Now().Add(requestTimeout)) == nil {
+			// Left in place it would end the request while it is answered.
+			r.Body = &body{r.Body, func() { _ = control.SetReadDeadline(time.Time{}) }}
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
-// short marks a route whose requests must be over soon.
+// body tells when it was read to its end.
+type body struct {
+	io.ReadCloser
+	ended func()
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		b.ended()
+	}
+	return n, err
+}
+
+// short marks a route whose requests must be over soon, and whose answers are
+// to be taken.
 func (s *Server) short(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 		// Not every writer (a test's recorder) can do it; the context bounds the rest.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(requestTimeout))
+		control := http.NewResponseController(w)
+		_ = control.SetReadDeadline(time.Now().Add(requestTimeout))
+		_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
