@@ -27,6 +27,7 @@ type Container interface {
 	Stage(update []byte) (container.Staged, error)
 	Statement(nonce []byte) ([]byte, error)
 	Activate(digest [32]byte, statements [][]byte) (receipt []byte, err error)
+	Receipts() ([][]byte, error)
 	OpenKey(p license.Product, wrapped []byte) ([]byte, error)
 	// Watch gives a channel that receives after changes and is closed with ctx
 	// or the container.
@@ -274,6 +275,19 @@ func (s service) Activate(
 	}
 	s.logger.InfoContext(ctx, "update activated", "serial", s.container.Serial().String())
 	return connect.NewResponse(&quoratev1.ActivateResponse{Receipt: receipt}), nil
+}
+
+func (s service) Receipts(
+	ctx context.Context, _ *connect.Request[quoratev1.ReceiptsRequest],
+) (*connect.Response[quoratev1.ReceiptsResponse], error) {
+	if err := s.authorize(ctx); err != nil {
+		return nil, err
+	}
+	receipts, err := s.container.Receipts()
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&quoratev1.ReceiptsResponse{Receipts: receipts}), nil
 }
 
 func (s service) BackendOpenKey(

@@ -1,11 +1,7 @@
 package licenseserver
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"net"
-	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
@@ -101,32 +97,6 @@ func joinModes(modes []license.AccessMode) string {
 		names[i] = string(m)
 	}
 	return strings.Join(names, ", ")
-}
-
-// mayRemove lets the administrator's token pass, or where none is configured a
-// peer on the loopback interface.
-func (s *Server) mayRemove(header http.Header, peer connect.Peer) error {
-	if s.cfg.AdminToken == "" {
-		if addr, err := netip.ParseAddr(peerHost(peer)); err == nil && addr.Unmap().IsLoopback() {
-			return nil
-		}
-		return license.Errorf(license.CodeForbidden,
-			"run the command on the license server itself, or configure an administrator's token there",
-			"handles may be removed only from the license server's own machine")
-	}
-	scheme, given, ok := strings.Cut(header.Get("Authorization"), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return license.Errorf(license.CodeUnauthenticated,
-			"send the license server's administrator token", "removing a handle needs the administrator's token")
-	}
-	// Digests have one length, so that the comparison tells nothing of the
-	// token's either.
-	want, got := sha256.Sum256([]byte(s.cfg.AdminToken)), sha256.Sum256([]byte(strings.TrimSpace(given)))
-	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-		return license.Errorf(license.CodeForbidden,
-			"check the license server's administrator token", "the administrator's token is wrong")
-	}
-	return nil
 }
 
 func peerHost(peer connect.Peer) string {

@@ -299,7 +299,7 @@ func handleInfo(h lease.Handle) *quoratev1.HandleInfo {
 func (s *service) RemoveHandle(
 	ctx context.Context, req *connect.Request[quoratev1.RemoveHandleRequest],
 ) (*connect.Response[quoratev1.RemoveHandleResponse], error) {
-	if err := s.mayRemove(req.Header(), req.Peer()); err != nil {
+	if err := rpc.Administrator(s.cfg.AdminToken, req.Header(), req.Peer(), "removing a handle"); err != nil {
 		s.log.Warn("removal refused", "peer", req.Peer().Addr, "code", string(license.CodeOf(err)))
 		return nil, err
 	}

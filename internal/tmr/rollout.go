@@ -114,6 +114,32 @@ func (g *Group) Collect(ctx context.Context, nonce []byte) (fingerprints [licens
 	return fingerprints, err
 }
 
+// Fingerprint gives one backend's fingerprint over a nonce, whatever the other
+// two do.
+func (g *Group) Fingerprint(ctx context.Context, position int, nonce []byte) (fingerprint []byte, err error) {
+	err = g.each(ctx, []int{position}, func(ctx context.Context, m *member) error {
+		res, err := m.api.Fingerprint(ctx, connect.NewRequest(&quoratev1.FingerprintRequest{Nonce: nonce}))
+		if err == nil {
+			fingerprint = res.Msg.GetFingerprint()
+		}
+		return err
+	})
+	return fingerprint, err
+}
+
+// Receipts gives each backend's receipts of what is installed on it, one for
+// each firm. All three must be there.
+func (g *Group) Receipts(ctx context.Context) (receipts [license.Backends][][]byte, err error) {
+	err = g.each(ctx, []int{1, 2, 3}, func(ctx context.Context, m *member) error {
+		res, err := m.api.Receipts(ctx, connect.NewRequest(&quoratev1.ReceiptsRequest{}))
+		if err == nil {
+			receipts[m.conf.Position-1] = res.Msg.GetReceipts()
+		}
+		return err
+	})
+	return receipts, err
+}
+
 // Stage has updates verified and written beside the licenses of the backends
 // that they are for. It disturbs nothing and may be repeated.
 func (g *Group) Stage(ctx context.Context, updates []*quoratev1.BackendUpdate) error {

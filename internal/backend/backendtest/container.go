@@ -198,6 +198,19 @@ func (c *Container) activate(digest [32]byte, statements [][]byte) ([]byte, erro
 	return c.receipts[digest], nil
 }
 
+// Receipts gives one, "receipt SERIAL", once an update was activated.
+func (c *Container) Receipts() ([][]byte, error) {
+	if err := c.asked("Receipts"); err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.receipts) == 0 {
+		return nil, nil
+	}
+	return [][]byte{[]byte("receipt " + c.serial.String())}, nil
+}
+
 // OpenKey gives "opened by SERIAL".
 func (c *Container) OpenKey(license.Product, []byte) ([]byte, error) {
 	if err := c.asked("OpenKey"); err != nil {

@@ -714,6 +714,86 @@ func (x *ActivateResponse) GetReceipt() []byte {
 	return nil
 }
 
+type ReceiptsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptsRequest) Reset() {
+	*x = ReceiptsRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptsRequest) ProtoMessage() {}
+
+func (x *ReceiptsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptsRequest.ProtoReflect.Descriptor instead.
+func (*ReceiptsRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{13}
+}
+
+type ReceiptsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Receipts      [][]byte               `protobuf:"bytes,1,rep,name=receipts,proto3" json:"receipts,omitempty"` // by firm code
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReceiptsResponse) Reset() {
+	*x = ReceiptsResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReceiptsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReceiptsResponse) ProtoMessage() {}
+
+func (x *ReceiptsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReceiptsResponse.ProtoReflect.Descriptor instead.
+func (*ReceiptsResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ReceiptsResponse) GetReceipts() [][]byte {
+	if x != nil {
+		return x.Receipts
+	}
+	return nil
+}
+
 type BackendOpenKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
@@ -725,7 +805,7 @@ type BackendOpenKeyRequest struct {
 
 func (x *BackendOpenKeyRequest) Reset() {
 	*x = BackendOpenKeyRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[13]
+	mi := &file_quorate_v1_backend_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -737,7 +817,7 @@ func (x *BackendOpenKeyRequest) String() string {
 func (*BackendOpenKeyRequest) ProtoMessage() {}
 
 func (x *BackendOpenKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[13]
+	mi := &file_quorate_v1_backend_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -750,7 +830,7 @@ func (x *BackendOpenKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendOpenKeyRequest.ProtoReflect.Descriptor instead.
 func (*BackendOpenKeyRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{13}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BackendOpenKeyRequest) GetProduct() *Product {
@@ -783,7 +863,7 @@ type BackendOpenKeyResponse struct {
 
 func (x *BackendOpenKeyResponse) Reset() {
 	*x = BackendOpenKeyResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[14]
+	mi := &file_quorate_v1_backend_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +875,7 @@ func (x *BackendOpenKeyResponse) String() string {
 func (*BackendOpenKeyResponse) ProtoMessage() {}
 
 func (x *BackendOpenKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[14]
+	mi := &file_quorate_v1_backend_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +888,7 @@ func (x *BackendOpenKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendOpenKeyResponse.ProtoReflect.Descriptor instead.
 func (*BackendOpenKeyResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{14}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BackendOpenKeyResponse) GetKey() []byte {
@@ -867,20 +947,24 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"statements\x18\x02 \x03(\fR\n" +
 	"statements\",\n" +
 	"\x10ActivateResponse\x12\x18\n" +
-	"\areceipt\x18\x01 \x01(\fR\areceipt\"}\n" +
+	"\areceipt\x18\x01 \x01(\fR\areceipt\"\x11\n" +
+	"\x0fReceiptsRequest\".\n" +
+	"\x10ReceiptsResponse\x12\x1a\n" +
+	"\breceipts\x18\x01 \x03(\fR\breceipts\"}\n" +
 	"\x15BackendOpenKeyRequest\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x1f\n" +
 	"\vwrapped_key\x18\x02 \x01(\fR\n" +
 	"wrappedKey\x12\x14\n" +
 	"\x05token\x18\x03 \x01(\fR\x05token\"*\n" +
 	"\x16BackendOpenKeyResponse\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key2\xd4\x03\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key2\x9d\x04\n" +
 	"\x0eBackendService\x12@\n" +
 	"\x05Watch\x12\x18.quorate.v1.WatchRequest\x1a\x19.quorate.v1.WatchResponse\"\x000\x01\x12P\n" +
 	"\vFingerprint\x12\x1e.quorate.v1.FingerprintRequest\x1a\x1f.quorate.v1.FingerprintResponse\"\x00\x12>\n" +
 	"\x05Stage\x12\x18.quorate.v1.StageRequest\x1a\x19.quorate.v1.StageResponse\"\x00\x12J\n" +
 	"\tStatement\x12\x1c.quorate.v1.StatementRequest\x1a\x1d.quorate.v1.StatementResponse\"\x00\x12G\n" +
-	"\bActivate\x12\x1b.quorate.v1.ActivateRequest\x1a\x1c.quorate.v1.ActivateResponse\"\x00\x12Y\n" +
+	"\bActivate\x12\x1b.quorate.v1.ActivateRequest\x1a\x1c.quorate.v1.ActivateResponse\"\x00\x12G\n" +
+	"\bReceipts\x12\x1b.quorate.v1.ReceiptsRequest\x1a\x1c.quorate.v1.ReceiptsResponse\"\x00\x12Y\n" +
 	"\x0eBackendOpenKey\x12!.quorate.v1.BackendOpenKeyRequest\x1a\".quorate.v1.BackendOpenKeyResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
 
 var (
@@ -895,7 +979,7 @@ func file_quorate_v1_backend_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_backend_proto_rawDescData
 }
 
-var file_quorate_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_quorate_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_quorate_v1_backend_proto_goTypes = []any{
 	(*WatchRequest)(nil),           // 0: quorate.v1.WatchRequest
 	(*Options)(nil),                // 1: quorate.v1.Options
@@ -910,31 +994,35 @@ var file_quorate_v1_backend_proto_goTypes = []any{
 	(*StatementResponse)(nil),      // 10: quorate.v1.StatementResponse
 	(*ActivateRequest)(nil),        // 11: quorate.v1.ActivateRequest
 	(*ActivateResponse)(nil),       // 12: quorate.v1.ActivateResponse
-	(*BackendOpenKeyRequest)(nil),  // 13: quorate.v1.BackendOpenKeyRequest
-	(*BackendOpenKeyResponse)(nil), // 14: quorate.v1.BackendOpenKeyResponse
-	(*Product)(nil),                // 15: quorate.v1.Product
+	(*ReceiptsRequest)(nil),        // 13: quorate.v1.ReceiptsRequest
+	(*ReceiptsResponse)(nil),       // 14: quorate.v1.ReceiptsResponse
+	(*BackendOpenKeyRequest)(nil),  // 15: quorate.v1.BackendOpenKeyRequest
+	(*BackendOpenKeyResponse)(nil), // 16: quorate.v1.BackendOpenKeyResponse
+	(*Product)(nil),                // 17: quorate.v1.Product
 }
 var file_quorate_v1_backend_proto_depIdxs = []int32{
-	15, // 0: quorate.v1.HeldLicense.product:type_name -> quorate.v1.Product
+	17, // 0: quorate.v1.HeldLicense.product:type_name -> quorate.v1.Product
 	1,  // 1: quorate.v1.HeldLicense.options:type_name -> quorate.v1.Options
 	1,  // 2: quorate.v1.HeldLicense.predecessor:type_name -> quorate.v1.Options
 	4,  // 3: quorate.v1.WatchResponse.state:type_name -> quorate.v1.ContainerState
 	2,  // 4: quorate.v1.ContainerState.licenses:type_name -> quorate.v1.HeldLicense
-	15, // 5: quorate.v1.BackendOpenKeyRequest.product:type_name -> quorate.v1.Product
+	17, // 5: quorate.v1.BackendOpenKeyRequest.product:type_name -> quorate.v1.Product
 	0,  // 6: quorate.v1.BackendService.Watch:input_type -> quorate.v1.WatchRequest
 	5,  // 7: quorate.v1.BackendService.Fingerprint:input_type -> quorate.v1.FingerprintRequest
 	7,  // 8: quorate.v1.BackendService.Stage:input_type -> quorate.v1.StageRequest
 	9,  // 9: quorate.v1.BackendService.Statement:input_type -> quorate.v1.StatementRequest
 	11, // 10: quorate.v1.BackendService.Activate:input_type -> quorate.v1.ActivateRequest
-	13, // 11: quorate.v1.BackendService.BackendOpenKey:input_type -> quorate.v1.BackendOpenKeyRequest
-	3,  // 12: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
-	6,  // 13: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
-	8,  // 14: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
-	10, // 15: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
-	12, // 16: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
-	14, // 17: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
-	12, // [12:18] is the sub-list for method output_type
-	6,  // [6:12] is the sub-list for method input_type
+	13, // 11: quorate.v1.BackendService.Receipts:input_type -> quorate.v1.ReceiptsRequest
+	15, // 12: quorate.v1.BackendService.BackendOpenKey:input_type -> quorate.v1.BackendOpenKeyRequest
+	3,  // 13: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
+	6,  // 14: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
+	8,  // 15: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
+	10, // 16: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
+	12, // 17: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
+	14, // 18: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
+	16, // 19: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
+	13, // [13:20] is the sub-list for method output_type
+	6,  // [6:13] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -952,7 +1040,7 @@ func file_quorate_v1_backend_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_backend_proto_rawDesc), len(file_quorate_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

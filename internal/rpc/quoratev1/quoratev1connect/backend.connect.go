@@ -45,6 +45,8 @@ const (
 	BackendServiceStatementProcedure = "/quorate.v1.BackendService/Statement"
 	// BackendServiceActivateProcedure is the fully-qualified name of the BackendService's Activate RPC.
 	BackendServiceActivateProcedure = "/quorate.v1.BackendService/Activate"
+	// BackendServiceReceiptsProcedure is the fully-qualified name of the BackendService's Receipts RPC.
+	BackendServiceReceiptsProcedure = "/quorate.v1.BackendService/Receipts"
 	// BackendServiceBackendOpenKeyProcedure is the fully-qualified name of the BackendService's
 	// BackendOpenKey RPC.
 	BackendServiceBackendOpenKeyProcedure = "/quorate.v1.BackendService/BackendOpenKey"
@@ -67,6 +69,8 @@ type BackendServiceClient interface {
 	// other members of the group show that they carry the license meanwhile. It
 	// gives the receipt; repeated, the stored one.
 	Activate(context.Context, *connect.Request[quoratev1.ActivateRequest]) (*connect.Response[quoratev1.ActivateResponse], error)
+	// Receipts gives the receipt of each firm's last installed update again.
+	Receipts(context.Context, *connect.Request[quoratev1.ReceiptsRequest]) (*connect.Response[quoratev1.ReceiptsResponse], error)
 	// BackendOpenKey opens a key wrapped for a product. The TMR server has checked the
 	// handle; the backend checks the token's signature.
 	BackendOpenKey(context.Context, *connect.Request[quoratev1.BackendOpenKeyRequest]) (*connect.Response[quoratev1.BackendOpenKeyResponse], error)
@@ -113,6 +117,12 @@ func NewBackendServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(backendServiceMethods.ByName("Activate")),
 			connect.WithClientOptions(opts...),
 		),
+		receipts: connect.NewClient[quoratev1.ReceiptsRequest, quoratev1.ReceiptsResponse](
+			httpClient,
+			baseURL+BackendServiceReceiptsProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("Receipts")),
+			connect.WithClientOptions(opts...),
+		),
 		backendOpenKey: connect.NewClient[quoratev1.BackendOpenKeyRequest, quoratev1.BackendOpenKeyResponse](
 			httpClient,
 			baseURL+BackendServiceBackendOpenKeyProcedure,
@@ -129,6 +139,7 @@ type backendServiceClient struct {
 	stage          *connect.Client[quoratev1.StageRequest, quoratev1.StageResponse]
 	statement      *connect.Client[quoratev1.StatementRequest, quoratev1.StatementResponse]
 	activate       *connect.Client[quoratev1.ActivateRequest, quoratev1.ActivateResponse]
+	receipts       *connect.Client[quoratev1.ReceiptsRequest, quoratev1.ReceiptsResponse]
 	backendOpenKey *connect.Client[quoratev1.BackendOpenKeyRequest, quoratev1.BackendOpenKeyResponse]
 }
 
@@ -157,6 +168,11 @@ func (c *backendServiceClient) Activate(ctx context.Context, req *connect.Reques
 	return c.activate.CallUnary(ctx, req)
 }
 
+// Receipts calls quorate.v1.BackendService.Receipts.
+func (c *backendServiceClient) Receipts(ctx context.Context, req *connect.Request[quoratev1.ReceiptsRequest]) (*connect.Response[quoratev1.ReceiptsResponse], error) {
+	return c.receipts.CallUnary(ctx, req)
+}
+
 // BackendOpenKey calls quorate.v1.BackendService.BackendOpenKey.
 func (c *backendServiceClient) BackendOpenKey(ctx context.Context, req *connect.Request[quoratev1.BackendOpenKeyRequest]) (*connect.Response[quoratev1.BackendOpenKeyResponse], error) {
 	return c.backendOpenKey.CallUnary(ctx, req)
@@ -179,6 +195,8 @@ type BackendServiceHandler interface {
 	// other members of the group show that they carry the license meanwhile. It
 	// gives the receipt; repeated, the stored one.
 	Activate(context.Context, *connect.Request[quoratev1.ActivateRequest]) (*connect.Response[quoratev1.ActivateResponse], error)
+	// Receipts gives the receipt of each firm's last installed update again.
+	Receipts(context.Context, *connect.Request[quoratev1.ReceiptsRequest]) (*connect.Response[quoratev1.ReceiptsResponse], error)
 	// BackendOpenKey opens a key wrapped for a product. The TMR server has checked the
 	// handle; the backend checks the token's signature.
 	BackendOpenKey(context.Context, *connect.Request[quoratev1.BackendOpenKeyRequest]) (*connect.Response[quoratev1.BackendOpenKeyResponse], error)
@@ -221,6 +239,12 @@ func NewBackendServiceHandler(svc BackendServiceHandler, opts ...connect.Handler
 		connect.WithSchema(backendServiceMethods.ByName("Activate")),
 		connect.WithHandlerOptions(opts...),
 	)
+	backendServiceReceiptsHandler := connect.NewUnaryHandler(
+		BackendServiceReceiptsProcedure,
+		svc.Receipts,
+		connect.WithSchema(backendServiceMethods.ByName("Receipts")),
+		connect.WithHandlerOptions(opts...),
+	)
 	backendServiceBackendOpenKeyHandler := connect.NewUnaryHandler(
 		BackendServiceBackendOpenKeyProcedure,
 		svc.BackendOpenKey,
@@ -239,6 +263,8 @@ func NewBackendServiceHandler(svc BackendServiceHandler, opts ...connect.Handler
 			backendServiceStatementHandler.ServeHTTP(w, r)
 		case BackendServiceActivateProcedure:
 			backendServiceActivateHandler.ServeHTTP(w, r)
+		case BackendServiceReceiptsProcedure:
+			backendServiceReceiptsHandler.ServeHTTP(w, r)
 		case BackendServiceBackendOpenKeyProcedure:
 			backendServiceBackendOpenKeyHandler.ServeHTTP(w, r)
 		default:
@@ -268,6 +294,10 @@ func (UnimplementedBackendServiceHandler) Statement(context.Context, *connect.Re
 
 func (UnimplementedBackendServiceHandler) Activate(context.Context, *connect.Request[quoratev1.ActivateRequest]) (*connect.Response[quoratev1.ActivateResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.Activate is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) Receipts(context.Context, *connect.Request[quoratev1.ReceiptsRequest]) (*connect.Response[quoratev1.ReceiptsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.Receipts is not implemented"))
 }
 
 func (UnimplementedBackendServiceHandler) BackendOpenKey(context.Context, *connect.Request[quoratev1.BackendOpenKeyRequest]) (*connect.Response[quoratev1.BackendOpenKeyResponse], error) {
