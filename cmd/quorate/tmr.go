@@ -19,7 +19,6 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/link"
-	"github.com/quorate/quorate/internal/offline"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/tmr"
@@ -205,10 +204,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	routes := append(handlers(s.server.Handler()), handlers(offline.Handler(offline.Config{
-		Group: s.group, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
-	}))...)
-	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, routes); err != nil {
+	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, handlers(s.server.Handler())); err != nil {
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // Stop ends it, in order
