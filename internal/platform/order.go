@@ -108,15 +108,7 @@ func (p *Platform) order(ctx context.Context, tx *store.Tx, by auth.Principal, r
 		map[string]any{"item": it.ID, "tmrGroup": g.ID, "quantity": r.Quantity})
 }
 
-// OrderedQuantity is how many licenses were ordered for a group, rolled out or not.
-func (p *Platform) OrderedQuantity(ctx context.Context, group string) (int, error) {
-	c, err := p.Read(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return orderedQuantity(ctx, c, group)
-}
-
+// orderedQuantity is how many licenses were ordered for a group, rolled out or not.
 func orderedQuantity(ctx context.Context, c *ent.Client, group string) (int, error) {
 	var sums []struct {
 		Sum *int `json:"sum"`

@@ -38,9 +38,6 @@ func TestOrder(t *testing.T) {
 		if err != nil || second.Number != 2 {
 			t.Errorf("%+v, %v", second, err)
 		}
-		if n, err := l.OrderedQuantity(l.vendor(), made.Group.ID); err != nil || n != 30 {
-			t.Errorf("ordered %d, %v", n, err)
-		}
 		if n := l.audited("order"); n != 2 {
 			t.Errorf("%d audit entries", n)
 		}
@@ -166,5 +163,74 @@ func TestOrdersDoNotBlockViews(t *testing.T) {
 			}
 		})
 		both.Wait()
+	})
+}
+
+// TestUseCasesTakeTurns: whatever is done to a group at once, nobody waits for
+// somebody who waits for him.
+func TestUseCasesTakeTurns(t *testing.T) {
+	const rounds = 15
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		link, id := l.link(made), made.Group.ID
+		second, err := l.AuthenticateLink(t.Context(), made.Servers[1].Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(1, platform.LeaseGranted, "a")}); err != nil {
+			t.Fatal(err)
+		}
+		allocation := l.Store().Client().Allocation.Query().OnlyX(l.system()).ID
+		var all sync.WaitGroup
+		do := func(what string, f func(i int) error) {
+			all.Go(func() {
+				for i := range rounds {
+					if err := f(i); err != nil && license.CodeOf(err) == license.CodeInternal {
+						t.Errorf("%s: %v", what, err)
+						return
+					}
+				}
+			})
+		}
+		orders := func(int) error {
+			_, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: id, Quantity: 1})
+			return err
+		}
+		rollouts := func(int) error {
+			r, err := l.StartRollout(l.vendor(), id, "")
+			if err != nil {
+				return err
+			}
+			if err := l.AdvanceRollout(l.system(), r.ID, nil); err != nil {
+				return err
+			}
+			_, err = l.AbortRollout(l.vendor(), r.ID)
+			return err
+		}
+		for range 2 {
+			do("order", orders)
+			do("rollout", rollouts)
+			do("release", func(int) error { _, err := l.ReleaseAllocation(l.vendor(), allocation); return err })
+		}
+		do("push", func(i int) error {
+			v := push(1, i, viewOf(uint64(i+1), [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7}))
+			_, err := l.Push(link, platform.LinkPush{Leading: true, ViewPush: v,
+				Events: []platform.LeaseEvent{leaseEvent(uint64(i+2), platform.LeaseGranted, "a")}})
+			return err
+		})
+		do("push of the other server", func(i int) error {
+			_, err := l.Push(l.as(second), platform.LinkPush{Leading: i%2 == 0, ViewPush: platform.ViewPush{Epoch: 1}})
+			return err
+		})
+		do("pull and report", func(int) error {
+			due, err := l.Pull(link, true, 0)
+			for _, w := range due {
+				if err == nil {
+					err = l.Report(link, platform.LinkReport{WorkID: w.ID, Failed: license.Errorf(license.CodeUnavailable, "", "away")})
+				}
+			}
+			return err
+		})
+		all.Wait()
 	})
 }
