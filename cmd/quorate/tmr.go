@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/link"
+	"github.com/quorate/quorate/internal/offline"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/tmr"
@@ -204,7 +205,10 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, handlers(s.server.Handler())); err != nil {
+	routes := append(handlers(s.server.Handler()), handlers(offline.Handler(offline.Config{
+		Group: s.group, Virtual: c.Virtual, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
+	}))...)
+	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, routes); err != nil {
 		return nil, err
 	}
 	ctx = context.WithoutCancel(ctx) // Stop ends it, in order

@@ -17,7 +17,6 @@ import (
 
 // Group is the live group of a TMR server; *tmr.Group is one.
 type Group interface {
-	Virtual() license.Serial
 	View() license.View
 	Collect(ctx context.Context, nonce []byte) ([license.Backends][]byte, error)
 	Fingerprint(ctx context.Context, position int, nonce []byte) ([]byte, error)
@@ -51,6 +50,7 @@ type Step struct {
 // Applier does offline what a rollout does online. Safe for concurrent use.
 type Applier struct {
 	group   Group
+	virtual license.Serial
 	leading func() bool
 	settle  time.Duration
 	busy    sync.Mutex
@@ -60,13 +60,13 @@ type Applier struct {
 // one's turn comes.
 const DefaultSettle = time.Second
 
-// NewApplier makes an applier. leading says whether this server is the active
-// one; settle 0 is DefaultSettle.
-func NewApplier(g Group, leading func() bool, settle time.Duration) *Applier {
+// NewApplier makes an applier for the group behind a virtual container. leading
+// says whether this server is the active one; settle 0 is DefaultSettle.
+func NewApplier(g Group, virtual license.Serial, leading func() bool, settle time.Duration) *Applier {
 	if settle == 0 {
 		settle = DefaultSettle
 	}
-	return &Applier{group: g, leading: leading, settle: settle}
+	return &Applier{group: g, virtual: virtual, leading: leading, settle: settle}
 }
 
 func (a *Applier) lead() error {
@@ -120,9 +120,9 @@ func (a *Applier) Apply(ctx context.Context, virtual license.Serial, updates [][
 	if err := a.lead(); err != nil {
 		return nil, err
 	}
-	if virtual != a.group.Virtual() {
+	if virtual != a.virtual {
 		return nil, license.Errorf(license.CodeUpdateForeign, "apply it to the group that it is for",
-			"the updates are for the group %s, this one is %s", virtual, a.group.Virtual())
+			"the updates are for the group %s, this one is %s", virtual, a.virtual)
 	}
 	parts, err := armor.Parts(armor.File{Kind: armor.Update, Group: virtual, Messages: updates})
 	if err != nil {

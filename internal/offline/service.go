@@ -20,6 +20,7 @@ const ApplyTime = 10 * time.Minute
 // Config is what the service needs.
 type Config struct {
 	Group   Group
+	Virtual license.Serial // of the group
 	Leading func() bool
 	// AdminToken authorizes as bearer. Empty: only peers on the loopback
 	// interface may ask.
@@ -39,7 +40,7 @@ func Handler(c Config) (path string, handler http.Handler) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &service{conf: c, applier: NewApplier(c.Group, c.Leading, c.Settle), log: c.Logger}
+	s := &service{conf: c, applier: NewApplier(c.Group, c.Virtual, c.Leading, c.Settle), log: c.Logger}
 	return quoratev1connect.NewAdminServiceHandler(s, rpc.HandlerOptions(c.Logger))
 }
 
@@ -62,7 +63,7 @@ func (s *service) OfflineRequest(
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&quoratev1.OfflineRequestResponse{Virtual: s.conf.Group.Virtual().String(), Fingerprints: prints}), nil
+	return connect.NewResponse(&quoratev1.OfflineRequestResponse{Virtual: s.conf.Virtual.String(), Fingerprints: prints}), nil
 }
 
 // OfflineReceipt implements AdminService.
@@ -76,7 +77,7 @@ func (s *service) OfflineReceipt(
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&quoratev1.OfflineReceiptResponse{Virtual: s.conf.Group.Virtual().String(), Receipts: receipts}), nil
+	return connect.NewResponse(&quoratev1.OfflineReceiptResponse{Virtual: s.conf.Virtual.String(), Receipts: receipts}), nil
 }
 
 // OfflineApply implements AdminService.
