@@ -30,6 +30,7 @@ const (
 	EditCatalog   Capability = "edit the catalog"
 	ManageMembers Capability = "manage members and tokens"
 	Provision     Capability = "provision"
+	ManageKeys    Capability = "manage the firms' keys"
 	Link          Capability = "link a server"
 )
 
@@ -49,7 +50,9 @@ func (p Principal) Can(c Capability) bool {
 
 func capabilities(r Role) []Capability {
 	switch r {
-	case Owner, Administrator:
+	case Owner:
+		return append(capabilities(Administrator), ManageKeys)
+	case Administrator:
 		return []Capability{Read, Order, RunRollout, Release, EditCatalog, ManageMembers, Provision}
 	case Operator:
 		return []Capability{Read, Order, RunRollout, Release}
