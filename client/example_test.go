@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"os"
 	"os/signal"
@@ -76,6 +77,26 @@ func ExampleHandle_OpenKey() {
 		return nil
 	}
 	_ = decrypt
+}
+
+// A model that was protected for the product is read like any file, for as long
+// as the license lasts.
+func ExampleHandle_OpenData() {
+	load := func(ctx context.Context, h *client.Handle, path string) error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		model, err := h.OpenData(ctx, f)
+		if err != nil {
+			return err
+		}
+		n, err := io.Copy(io.Discard, model)
+		fmt.Println(n, "bytes of model")
+		return err
+	}
+	_ = load
 }
 
 // An administrator looks for a stuck program and frees its license.

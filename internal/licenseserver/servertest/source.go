@@ -9,6 +9,7 @@ import (
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/seal"
 )
 
 // Product is the one that Source has at first.
@@ -18,9 +19,10 @@ func Product() license.Product { return license.Product{Firm: 6000010, Code: 14}
 func Virtual() license.Serial { return license.Serial{Mask: license.MaskVirtual, Number: 4837572} }
 
 // Source holds licenses that a test may change at any time. A key is wrapped for
-// it by Wrap.
+// it by Wrap, or by seal.WrapKey when it keeps the product's private key.
 type Source struct {
 	mu       sync.Mutex
+	private  []byte
 	licenses []license.License
 	refusal  error
 	opened   int
@@ -48,6 +50,13 @@ func (s *Source) Refuse(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refusal = err
+}
+
+// Keep gives it a product's private key, as a container has it.
+func (s *Source) Keep(private []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.private = private
 }
 
 // Opened counts the keys opened.
@@ -98,12 +107,19 @@ func (s *Source) OpenKey(_ context.Context, p license.Product, wrapped, token []
 	if _, err := s.Find(p); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	key, ok := bytes.CutPrefix(wrapped, []byte("wrapped:"))
+	if s.private != nil && !ok {
+		var err error
+		if key, err = seal.UnwrapKey(s.private, p, wrapped); err != nil {
+			return nil, err
+		}
+		ok = true
+	}
 	if !ok || len(token) == 0 {
 		return nil, license.Errorf(license.CodeKeyRefused, "wrap it for this product", "the key does not open")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.opened++
 	return key, nil
 }
