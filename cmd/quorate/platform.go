@@ -189,7 +189,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 		return nil, err
 	}
 	rootText := base64.StdEncoding.EncodeToString(root)
-	sessions := session.New(p.Platform, p.store.Sessions(), c.HTTPS)
+	sessions := session.New(p.Platform, p.store.Sessions(), c.HTTPS, p.log)
 	linkPath, linkHandler := linkapi.Handler(p.Platform, p.log)
 	server, err := httpd.New(httpd.Config{
 		Logger: p.log,

@@ -10,6 +10,7 @@ package session
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -42,12 +43,14 @@ type Accounts interface {
 type Sessions struct {
 	accounts Accounts
 	manager  *scs.SessionManager
+	log      *slog.Logger
 }
 
 var _ httpd.Sessions = (*Sessions)(nil)
 
 // New makes the sessions. secure has browsers send the cookie by HTTPS only.
-func New(accounts Accounts, store scs.CtxStore, secure bool) *Sessions {
+// What fails inside is logged, and not shown.
+func New(accounts Accounts, store scs.CtxStore, secure bool, logger *slog.Logger) *Sessions {
 	m := scs.New()
 	m.Store = store
 	m.Lifetime = Lifetime
@@ -55,7 +58,9 @@ func New(accounts Accounts, store scs.CtxStore, secure bool) *Sessions {
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
 	m.Cookie.Secure = secure
-	return &Sessions{accounts, m}
+	s := &Sessions{accounts, m, logger}
+	m.ErrorFunc = s.refuse
+	return s
 }
 
 // Wrap implements httpd.Sessions. Only the sign-in endpoints change sessions, so
@@ -64,7 +69,7 @@ func (s *Sessions) Wrap(next http.Handler) http.Handler {
 	known := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, err := s.identify(r)
 		if err != nil {
-			refuse(w, err)
+			s.refuse(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
@@ -81,7 +86,7 @@ func (s *Sessions) Wrap(next http.Handler) http.Handler {
 		}
 		ctx, err := s.manager.Load(r.Context(), token)
 		if err != nil {
-			refuse(w, err)
+			s.refuse(w, r, err)
 			return
 		}
 		known.ServeHTTP(w, r.WithContext(ctx))
@@ -168,12 +173,14 @@ func (s *Sessions) member(ctx context.Context, p auth.Principal) (httpd.Member, 
 
 // refuse answers in the form of a GraphQL error, which every client of the API
 // can read.
-func refuse(w http.ResponseWriter, err error) {
+func (s *Sessions) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	public := license.Public(err)
 	status := http.StatusInternalServerError
 	if public.Code == license.CodeUnauthenticated {
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", "Bearer")
+	} else if r.Context().Err() == nil {
+		s.log.ErrorContext(r.Context(), "who asks is not known", "err", err)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
