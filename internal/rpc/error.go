@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -163,6 +164,13 @@ func fromCode(ce *connect.Error) *license.Error {
 			Fix:     "check the address and the server's version",
 		}
 	case connect.CodeInternal:
+		if ce.Message() == "400 Bad Request" { // what a TLS server says to a call in the clear
+			return &license.Error{
+				Code: license.CodeUnavailable, Err: ce,
+				Message: "the server doesn't understand the call",
+				Fix:     "check the address: it starts with https:// unless the server was started with --plain",
+			}
+		}
 		return &license.Error{
 			Code: license.CodeInternal, Err: ce,
 			Message: "something went wrong on the server",
@@ -177,11 +185,12 @@ func unavailable(err error) *license.Error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		message = "the server didn't answer in time"
 	}
-	return &license.Error{
-		Code: license.CodeUnavailable, Err: err,
-		Message: message,
-		Fix:     "check the address, the network and that the server runs",
+	fix := "check the address, the network and that the server runs"
+	if untrusted := new(tls.CertificateVerificationError); errors.Is(err, errPin) || errors.As(err, &untrusted) {
+		message = "the server's key is not the expected one"
+		fix = "give the pin of that server with its address: ?pin=sha256:…, as quorate key tls prints it there"
 	}
+	return &license.Error{Code: license.CodeUnavailable, Err: err, Message: message, Fix: fix}
 }
 
 func details(s string) map[string]any {

@@ -141,9 +141,19 @@ func TestPinsOfBothSides(t *testing.T) {
 		switch {
 		case c.want == "!" && license.CodeOf(err) != license.CodeUnavailable:
 			t.Errorf("%s: got %q, %v", c.name, pin, err)
+		case strings.HasSuffix(c.name, "server unknown") && !strings.Contains(err.Error(), "give the pin"):
+			t.Errorf("%s: %v does not say what to do", c.name, err)
 		case c.want != "!" && (err != nil || pin != c.want):
 			t.Errorf("%s: got %q, %v", c.name, pin, err)
 		}
+	}
+}
+
+func TestCallInTheClear(t *testing.T) {
+	r := serve(t, &service{}, rpc.ServerTLS(newKey(t), nil))
+	_, err := statement(t, backendClient(t, strings.Replace(r.url, "https:", "http:", 1), rpc.ClientConfig{}))
+	if license.CodeOf(err) != license.CodeUnavailable || !strings.Contains(err.Error(), "https://") {
+		t.Errorf("got %v", err)
 	}
 }
 
