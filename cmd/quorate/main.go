@@ -42,6 +42,8 @@ type cli struct {
 	Ls      lsCmd      `cmd:"" name:"ls" help:"List licenses and handles of a license server."`
 	Release releaseCmd `cmd:"" help:"Remove one handle from a license server."`
 
+	Protect protectCmd `cmd:"" help:"Protect files for a product, and open them with a license."`
+
 	Order   orderCmd   `cmd:"" help:"Order licenses for a TMR group."`
 	Rollout rolloutCmd `cmd:"" help:"Start, watch, retry or abort rollouts."`
 
@@ -57,7 +59,11 @@ type streams struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	program := run
+	if isPlugin(os.Args[0]) {
+		program = runPlugin
+	}
+	code := program(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
 }
