@@ -194,7 +194,9 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Patience: c.Patience, Logger: log}); err != nil {
 		return nil, err
 	}
-	var arbiter licenseserver.Arbiter = licenseserver.Election{Elector: c.Store, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log}
+	var arbiter licenseserver.Arbiter = licenseserver.Election{Elector: c.Store, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log,
+		Fit: s.fit,
+	}
 	if c.RoleFile != "" {
 		arbiter = licenseserver.RoleFile{Path: c.RoleFile, Logger: log}
 	}
@@ -205,7 +207,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	routes := append(handlers(s.server.Handler()), handlers(offline.Handler(offline.Config{
+	routes := append(append(handlers(s.server.Handler()), route{"GET /readyz", http.HandlerFunc(s.ready)}), handlers(offline.Handler(offline.Config{
 		Group: s.group, Virtual: c.Virtual, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
 	}))...)
 	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, routes); err != nil {
@@ -238,6 +240,18 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		}
 	}
 	return s, nil
+}
+
+// fit says whether this server sees enough backends to serve any license.
+func (s *tmrServer) fit() bool { return s.group.View().PresentCount() >= license.Majority }
+
+// ready answers keepalived's check.
+func (s *tmrServer) ready(w http.ResponseWriter, _ *http.Request) {
+	if !s.fit() {
+		http.Error(w, "fewer than two backends are there", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
 }
 
 // countTime bounds a count of handles: a store that hangs must not keep the

@@ -118,7 +118,12 @@ type Election struct {
 	Group   license.Serial
 	Owner   string        // unique among the group's servers
 	Term    time.Duration // 0: DefaultTerm
-	Logger  *slog.Logger  // nil: none
+	// Fit says whether this server could serve now, for example whether it sees
+	// two backends; nil: always. A leader that is unfit for half a term resigns
+	// and stands back for two, so that one who is fit may lead. It does so once:
+	// where nobody is fit, they don't take turns.
+	Fit    func() bool
+	Logger *slog.Logger // nil: none
 }
 
 // Arbitrate implements Arbiter.
@@ -131,6 +136,8 @@ func (e Election) Arbitrate(ctx context.Context, tell func(bool)) {
 	var (
 		lead, failing bool
 		until         time.Time // our own trust in the last confirmation ends here
+		unfit         time.Time // since when; zero: fit
+		back          time.Time // stands back until then; zero: has not since it was fit
 	)
 	say := func(now bool) {
 		if now != lead {
@@ -142,6 +149,24 @@ func (e Election) Arbitrate(ctx context.Context, tell func(bool)) {
 	defer ticker.Stop()
 	for ctx.Err() == nil {
 		asked := time.Now()
+		switch {
+		case e.Fit == nil || e.Fit():
+			unfit, back = time.Time{}, time.Time{}
+		case unfit.IsZero():
+			unfit = asked
+		case lead && back.IsZero() && asked.Sub(unfit) >= term/2:
+			log.Warn("this server can't serve; another one may lead", "group", e.Group.String())
+			say(false)
+			e.resign(ctx, term, log)
+			back = asked.Add(2 * term)
+		}
+		if asked.Before(back) {
+			select {
+			case <-ctx.Done():
+			case <-ticker.C:
+			}
+			continue
+		}
 		most := term / 2
 		if lead {
 			most = min(most, until.Sub(asked))
@@ -171,8 +196,12 @@ func (e Election) Arbitrate(ctx context.Context, tell func(bool)) {
 		}
 	}
 	say(false)
-	// Resigned even if we believe not to lead: a campaign whose answer was lost
-	// may have won, and the standby needn't wait its term out.
+	e.resign(ctx, term, log)
+}
+
+// resign gives the leadership up, even if we believe not to have it: a campaign
+// whose answer was lost may have won, and the standby needn't wait its term out.
+func (e Election) resign(ctx context.Context, term time.Duration, log *slog.Logger) {
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), term)
 	defer cancel()
 	if err := e.Elector.Resign(call, e.Group, e.Owner); err != nil {

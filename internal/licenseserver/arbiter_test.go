@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,12 @@ type roles struct {
 	mu   sync.Mutex
 	said []bool
 	end  func()
+}
+
+func (r *roles) changes() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.said)
 }
 
 func watch(t *testing.T, a Arbiter) *roles {
@@ -133,6 +140,15 @@ func (e *elector) Resign(_ context.Context, _ license.Serial, owner string) erro
 	return nil
 }
 
+func (e *elector) leaderNow() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !time.Now().Before(e.until) {
+		return ""
+	}
+	return e.leader
+}
+
 func (e *elector) breakDown(broken bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -170,5 +186,48 @@ func TestElectionWithoutConfirmationEndsByItself(t *testing.T) {
 		e.breakDown(false)
 		time.Sleep(DefaultTerm / 4)
 		a.want(t, "back", true, false, true)
+	})
+}
+
+// A server that no longer sees its backends lets one lead that does; where none
+// does, they don't chase each other.
+func TestElectionLetsAFitServerLead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &elector{}
+		var aFit, bFit atomic.Bool
+		aFit.Store(true)
+		bFit.Store(true)
+		a := watch(t, Election{Elector: e, Owner: "a", Fit: aFit.Load})
+		defer a.end()
+		a.want(t, "first", true)
+		b := watch(t, Election{Elector: e, Owner: "b", Fit: bFit.Load})
+		defer b.end()
+
+		aFit.Store(false)
+		time.Sleep(DefaultTerm / 4)
+		aFit.Store(true)
+		time.Sleep(10 * DefaultTerm)
+		a.want(t, "unfit for a moment", true)
+
+		aFit.Store(false)
+		time.Sleep(2 * DefaultTerm)
+		a.want(t, "unfit", true, false)
+		b.want(t, "the fit one", true)
+
+		bFit.Store(false) // none is fit now
+		time.Sleep(time.Hour)
+		if n := a.changes() + b.changes(); n > 6 {
+			t.Errorf("%d changes of roles while none is fit", n)
+		}
+		if e.leaderNow() == "" {
+			t.Error("nobody leads")
+		}
+		aFit.Store(true)
+		bFit.Store(true)
+		before := a.changes() + b.changes()
+		time.Sleep(time.Hour)
+		if n := a.changes() + b.changes(); n != before {
+			t.Errorf("%d changes of roles after both were fit again", n-before)
+		}
 	})
 }
