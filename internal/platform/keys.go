@@ -15,7 +15,14 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// KeyWrapper keeps private keys secret at rest. Safe for concurrent use.
+// KeyWrapper keeps private keys secret at rest: the platform's root key, the
+// firms' and the products' keys are in the database only as what Seal gave.
+// MasterKey is the driver for a local key; one for a PKCS#11 token or a cloud
+// KMS wraps with a key that never leaves it. What Seal gives is the driver's own
+// format, of at most 4000 bytes for a key of 64 (columns are bounded), and
+// should begin with something that tells it from other drivers'. An error that
+// is not about the sealed bytes (a KMS that is down) is license.CodeUnavailable.
+// RewrapKeys goes from one wrapper to another. Safe for concurrent use.
 type KeyWrapper interface {
 	// Seal encrypts a key. What it is for goes along authenticated: it opens
 	// only with the same purpose, so that sealed keys can't be swapped.

@@ -49,6 +49,8 @@ type Platform struct {
 	throttle  *throttle
 	log       *slog.Logger
 	settle    time.Duration
+	// keyFileWork is scrypt's cost for exported keys.
+	keyFileWork int
 }
 
 // New makes a Platform.
@@ -68,6 +70,7 @@ func New(c Config) (*Platform, error) {
 	return &Platform{
 		store: c.Store, bus: c.Bus, keys: c.Keys, jobs: c.Jobs,
 		passwords: c.Passwords, throttle: newThrottle(), log: c.Logger, settle: c.Settle,
+		keyFileWork: keyFileWork,
 	}, nil
 }
 

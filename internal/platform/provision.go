@@ -254,10 +254,11 @@ func (w *provisioning) firm(ctx context.Context) (*ent.Firm, error) {
 	}
 	f, err := w.tx.Firm.Create().SetVendorID(w.vendor).SetCode(code).SetName(w.spec.Firm.Name).
 		SetSealedKey(sealed).SetPublicKey(signer.Public()).SetCert(cert).Save(ctx)
-	if err == nil {
-		w.made = append(w.made, f.ID)
+	if err != nil {
+		return nil, err
 	}
-	return f, err
+	w.made = append(w.made, f.ID)
+	return f, w.tx.FirmKey.Create().SetVendorID(w.vendor).SetFirmID(f.ID).SetSerial(1).SetPublicKey(signer.Public()).Exec(ctx)
 }
 
 func (w *provisioning) product(ctx context.Context, f *ent.Firm) (*ent.Product, error) {

@@ -1,0 +1,130 @@
+package platform
+
+import (
+	"context"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/platformkey"
+	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// Rewrapped counts the sealed keys.
+type Rewrapped struct {
+	Sealed  int // by this call
+	Already int // they opened with the new wrapper before
+}
+
+// RewrapKeys seals every private key that the platform has (the root's, the
+// firms', the products') with another wrapper, all in one transaction: after a
+// crash all are sealed by the one or all by the other. Called again it finds
+// what is done. This Platform goes on with the wrapper that it has, so the
+// processes of the platform are to be stopped before, and started with the new
+// one. Errors: CodeForbidden, CodeKeyRefused when a key opens with neither.
+func (p *Platform) RewrapKeys(ctx context.Context, next KeyWrapper) (Rewrapped, error) {
+	by, err := auth.Require(ctx, auth.ManageKeys)
+	if err != nil {
+		return Rewrapped{}, err
+	}
+	var out Rewrapped
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		out = Rewrapped{}
+		if !by.IsSystem() {
+			if err := p.vendorOnly(ctx, tx, by); err != nil {
+				return err
+			}
+		}
+		return p.rewrap(system(ctx, "rewrap"), tx, by, next, &out)
+	})
+	if err != nil {
+		return Rewrapped{}, err
+	}
+	return out, nil
+}
+
+func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, next KeyWrapper, out *Rewrapped) error {
+	owners := map[string]int{}
+	if !by.IsSystem() {
+		owners[by.Organization] = 0
+	}
+	roots, err := tx.PlatformKey.Query().Where(predicate.PlatformKey(lockedRow)).Order(ent.Asc(platformkey.FieldID)).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range roots {
+		sealed, err := p.reseal(ctx, next, k.Name, k.Sealed, out)
+		if err != nil {
+			return err
+		}
+		if sealed != nil {
+			if err := tx.PlatformKey.UpdateOne(k).SetSealed(sealed).Exec(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	firms, err := tx.Firm.Query().Where(lockedRow).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range firms {
+		sealed, err := p.reseal(ctx, next, firmPurpose(f.Code), f.SealedKey, out)
+		if err != nil {
+			return err
+		}
+		if sealed != nil {
+			owners[f.VendorID]++
+			if err := tx.Firm.UpdateOne(f).SetSealedKey(sealed).Exec(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	products, err := tx.Product.Query().Where(predicate.Product(lockedRow)).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, q := range products {
+		sealed, err := p.reseal(ctx, next, productPurpose(q.FirmID, q.Code), q.SealedKey, out)
+		if err != nil {
+			return err
+		}
+		if sealed != nil {
+			owners[q.VendorID]++
+			if err := tx.Product.UpdateOne(q).SetSealedKey(sealed).Exec(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if out.Sealed == 0 {
+		return nil
+	}
+	// Each vendor's log tells of his keys; who did it may be of another one.
+	for owner, n := range owners {
+		if err := tx.AuditEntry.Create().SetOrganizationID(owner).SetActor(by.Actor()).SetAction("platform.rewrapKeys").
+			SetTarget(owner).SetAfter(map[string]any{"keys": n}).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reseal gives a key sealed by next; nil when it is already.
+func (p *Platform) reseal(ctx context.Context, next KeyWrapper, purpose string, sealed []byte, out *Rewrapped) ([]byte, error) {
+	key, err := next.Open(ctx, purpose, sealed)
+	if err == nil {
+		clear(key)
+		out.Already++
+		return nil, nil
+	}
+	if license.CodeOf(err) != license.CodeKeyRefused {
+		return nil, err
+	}
+	key, err = p.keys.Open(ctx, purpose, sealed)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	out.Sealed++
+	return next.Seal(ctx, purpose, key)
+}
