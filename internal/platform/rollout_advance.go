@@ -137,15 +137,13 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 	if !ok {
 		return nil, false, nil
 	}
-	g, err := groupOf(ctx, tx, row.TmrGroupID)
+	g, err := w.group(ctx, tx, row)
 	if err != nil {
 		return nil, false, err
 	}
 	switch a.Kind {
 	case rollout.AwaitView:
 		return viewed(g.row), false, nil
-	case rollout.AwaitFile: // comes with FinishOfflineRollout, or a newer request
-		return nil, false, nil
 	case rollout.Issue:
 		digests, prepared, err := w.issue(ctx, tx, row, s, g)
 		if err != nil {
@@ -217,13 +215,13 @@ type rolloutGroup struct {
 	containers [license.Backends]*ent.Container
 }
 
-func groupOf(ctx context.Context, tx *store.Tx, id string) (rolloutGroup, error) {
+func (w *rolloutWorker) group(ctx context.Context, tx *store.Tx, row *ent.Rollout) (rolloutGroup, error) {
 	var g rolloutGroup
 	var err error
-	if g.row, err = tx.TmrGroup.Get(ctx, id); err != nil {
+	if g.row, err = tx.TmrGroup.Get(ctx, row.TmrGroupID); err != nil {
 		return g, err
 	}
-	all, err := tx.Container.Query().Where(container.TmrGroupID(id), container.PositionNotNil()).
+	all, err := tx.Container.Query().Where(container.TmrGroupID(row.TmrGroupID), container.PositionNotNil()).
 		WithCounters(func(q *ent.FirmCounterQuery) { q.WithFirm() }).All(ctx)
 	if err != nil {
 		return g, err
