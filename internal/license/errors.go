@@ -55,6 +55,7 @@ const (
 	CodeFormatUnknown     Code = "FORMAT_UNKNOWN"     // another version or kind of file
 	CodeFingerprintForged Code = "FINGERPRINT_FORGED" // a fingerprint's signature does not hold
 	CodeReceiptForged     Code = "RECEIPT_FORGED"     // a receipt's signature does not hold
+	CodeRequestStale      Code = "REQUEST_STALE"      // a fingerprint made before an update that is installed
 	CodeManipulation      Code = "MANIPULATION_SUSPECTED"
 
 	// Rollouts.

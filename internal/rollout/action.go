@@ -14,6 +14,9 @@ const (
 	Activate  Kind = "ACTIVATE"   // swap the update in on one backend → Activated
 	Verify    Kind = "VERIFY"     // the backend serves the new license steadily → Verified
 	AwaitView Kind = "AWAIT_VIEW" // the group's view shows it on all three → Viewed
+	// AwaitFile is of offline rollouts: the update file is with the customer,
+	// whose receipt file or later request shows what came of it → Delivered
+	AwaitFile Kind = "AWAIT_FILE"
 )
 
 // Action is an effect that is due.
@@ -38,8 +41,11 @@ func Pending(s State) (Action, bool) {
 	if !ok {
 		return Action{}, false
 	}
-	if s.awaitsView() {
+	switch {
+	case s.awaitsView():
 		kind = AwaitView
+	case s.awaitsFile():
+		kind = AwaitFile
 	}
 	return Action{Kind: kind, Backend: s.Backend, Key: fmt.Sprintf("%s/%d/%d", kind, s.Backend, s.Attempt)}, true
 }

@@ -28,6 +28,15 @@
 // and two coordinator crashes, and shows that the model notices when either
 // the guard or the atomic swap is taken away.
 //
+// Where a group has no network, fingerprints, updates and receipts travel in
+// files, and the same order and guard are kept by the group's TMR server:
+//
+//	QUEUED → COLLECTING → ISSUING → STAGING → DONE
+//
+// Such an offline rollout waits in STAGING, since nobody here sees what happens
+// there, until three receipts (or fingerprints that show the same) have come.
+// As soon as its updates are handed out it can't be given up any more.
+//
 // What fails holds the rollout with the reason; a person tries again, or gives
 // it up as long as no activation was asked for. Once one was, the container may
 // hold the update whatever its answer says, so the only way is forward.

@@ -18,6 +18,8 @@ type Event interface{ event() }
 type Started struct {
 	At    time.Time
 	Terms []license.License
+	// Offline: fingerprints, updates and receipts travel in files.
+	Offline bool
 }
 
 // Collected: three fingerprints, checked, by position.
@@ -61,6 +63,14 @@ type Verified struct {
 	Key string
 }
 
+// Delivered: the updates with these digests are installed, by position, as
+// verified receipts or fingerprints say; the zero digest where nothing is known.
+type Delivered struct {
+	At      time.Time
+	Key     string
+	Updates [license.Backends]Digest
+}
+
 // Viewed: the licenses in force that all three backends show in the group's
 // latest view.
 type Viewed struct {
@@ -93,6 +103,7 @@ func (Staged) event()    {}
 func (Guarded) event()   {}
 func (Activated) event() {}
 func (Verified) event()  {}
+func (Delivered) event() {}
 func (Viewed) event()    {}
 func (Linked) event()    {}
 func (Failed) event()    {}
@@ -111,7 +122,7 @@ func Next(s State, e Event) (State, error) {
 	case Started:
 		if s.Phase == Queued && len(e.Terms) > 0 {
 			n.Terms = slices.Clone(e.Terms)
-			n.Phase = Collecting
+			n.Phase, n.Offline = Collecting, e.Offline
 		}
 	case Collected:
 		if s.answers(Collect, e.Key) {
@@ -127,6 +138,9 @@ func Next(s State, e Event) (State, error) {
 				n.Steps[i].Note = "update signed and sealed"
 			}
 			n.Phase = Staging
+			if n.Offline {
+				n.handOut(e.At)
+			}
 		}
 	case Staged:
 		if s.answers(Stage, e.Key) {
@@ -147,17 +161,21 @@ func Next(s State, e Event) (State, error) {
 		if s.answers(Verify, e.Key) {
 			n.verified(e.At)
 		}
+	case Delivered:
+		if s.answers(AwaitFile, e.Key) {
+			n.delivered(e)
+		}
 	case Viewed:
 		if s.awaitsView() && s.complete(e.Unanimous) {
 			n.Phase, n.Backend = Done, 0
 			n.EndedAt = &e.At
 		}
 	case Linked:
-		if a, ok := Pending(s); ok && a.Kind != Issue {
+		if a, ok := Pending(s); ok && a.Kind != Issue && !s.Offline {
 			n.Unlinked = !e.Up
 		}
 	case Failed:
-		if a, ok := Pending(s); ok && a.Key == e.Key && a.Kind != AwaitView {
+		if a, ok := Pending(s); ok && a.Key == e.Key && a.Kind != AwaitView && a.Kind != AwaitFile {
 			n.hold(e.Code, e.Message)
 		}
 	case Retried:
@@ -183,6 +201,11 @@ func (s State) answers(k Kind, key string) bool {
 }
 
 func (s State) moved(before State) bool {
+	for i := range s.Steps {
+		if s.Offline && s.Steps[i].Receipt != before.Steps[i].Receipt {
+			return true
+		}
+	}
 	return s.Phase != before.Phase || s.Backend != before.Backend || s.Attempt != before.Attempt ||
 		(s.Backend > 0 && s.Steps[s.Backend-1].State != before.Steps[s.Backend-1].State)
 }
@@ -231,6 +254,33 @@ func (s *State) verified(at time.Time) {
 	step.FinishedAt = &at
 	if s.Backend < license.Backends {
 		s.guard(s.Backend+1, at)
+	}
+}
+
+// handOut marks that the customer may install the updates from now on, at any
+// time and unseen.
+func (s *State) handOut(at time.Time) {
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		step.Asked, step.StartedAt = true, &at
+		step.Note = "its update is in the file; waits for the receipt"
+	}
+}
+
+func (s *State) delivered(e Delivered) {
+	all := true
+	for i := range s.Steps {
+		step := &s.Steps[i]
+		if e.Updates[i] == step.Update && !step.Receipt {
+			step.Receipt = true
+			step.State, step.Note = StepDone, "has the update"
+			step.FinishedAt = &e.At
+		}
+		all = all && step.Receipt
+	}
+	if all {
+		s.Phase = Done
+		s.EndedAt = &e.At
 	}
 }
 
@@ -297,6 +347,9 @@ func (s *State) giveUp(at time.Time) error {
 	case s.Phase == Done:
 		return license.Errorf(license.CodeRolloutState, "order other terms and roll these out",
 			"the rollout is done")
+	case s.Offline && s.Asked():
+		return license.Errorf(license.CodeRolloutState, "have the update installed and hand in the receipts, or a newer request; to go back, roll the old terms out as a new update",
+			"the update file was handed out and may be installed at any time, so the rollout can't be given up")
 	case s.Asked():
 		return license.Errorf(license.CodeRolloutState, "retry it; to go back, roll the old terms out as a new update",
 			"a backend was activated already, so the rollout can't be given up")

@@ -112,6 +112,9 @@ type State struct {
 	// when the rollout starts.
 	Terms []license.License      `json:"terms,omitempty"`
 	Steps [license.Backends]Step `json:"steps"`
+	// Offline: fingerprints, updates and receipts travel in files. Such a
+	// rollout stays in Staging from when its updates are issued until it is done.
+	Offline bool `json:"offline,omitempty"`
 	// Unlinked: the effect that is due needs a server that is not heard of.
 	Unlinked bool `json:"unlinked,omitempty"`
 	// Hold is set exactly in Held.
@@ -152,6 +155,8 @@ func (s State) Blocker() string {
 		return s.Hold.Message
 	case s.Unlinked:
 		return "The platform does not hear from the group's TMR server; the rollout goes on when it does."
+	case s.awaitsFile():
+		return "The update file is with the customer; waits for the receipt file, or for a newer request file that shows the update installed."
 	case s.awaitsView():
 		return "All three receipts are here; waits until the group shows the new license on all three backends."
 	}
@@ -201,3 +206,6 @@ func (s State) awaitsView() bool {
 	return s.Phase == Confirming && s.Backend == license.Backends &&
 		s.Steps[license.Backends-1].State == StepDone
 }
+
+// awaitsFile says whether the updates are out in a file.
+func (s State) awaitsFile() bool { return s.Offline && s.Phase == Staging }
