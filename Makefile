@@ -19,11 +19,12 @@ help: ## list the targets
 run: build ## set up, build and start the demo on http://127.0.0.1:8080
 	bin/quorate demo --data data/demo
 
-build: bin/quorate ## build the dashboard and bin/quorate
+build: bin/quorate ## build the dashboard, bin/quorate and its name as a plugin of age
 
 .PHONY: bin/quorate
 bin/quorate: frontend/dist/index.html
 	go build -trimpath -o $@ ./cmd/quorate
+	ln -sf quorate bin/age-plugin-quorate
 
 frontend/node_modules/.package-lock.json: frontend/package.json frontend/package-lock.json
 	cd frontend && $(NODE) npm ci --no-audit --no-fund
