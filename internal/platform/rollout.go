@@ -55,7 +55,7 @@ func (p *Platform) StartRollout(ctx context.Context, group, key string) (*ent.Ro
 				return err
 			}
 		}
-		row, err = p.newRollout(ctx, tx, g, who, key)
+		row, err = p.newRollout(ctx, tx, g, who, key, nil)
 		if err != nil {
 			return err
 		}
@@ -67,10 +67,10 @@ func (p *Platform) StartRollout(ctx context.Context, group, key string) (*ent.Ro
 	return row, nil
 }
 
-func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, g *ent.TmrGroup, who auth.Principal, key string) (*ent.Rollout, error) {
-	due, err := tx.Order.Query().Where(order.TmrGroupID(g.ID), order.RolloutIDIsNil()).
-		Order(ent.Asc(order.FieldNumber)).
-		WithItem(func(q *ent.ItemQuery) { q.WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }) }).All(ctx)
+// newRollout makes the group's next rollout: an offline one where the three
+// fingerprints of a request file are given, which can't be queued.
+func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, g *ent.TmrGroup, who auth.Principal, key string, request *[license.Backends]rollout.Found) (*ent.Rollout, error) {
+	due, err := dueOrders(ctx, tx, g.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,12 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, g *ent.TmrGroup
 	if err != nil {
 		return nil, err
 	}
-	if !busy {
+	switch {
+	case request != nil:
+		if s, err = startedOffline(s, busy, terms, *request); err != nil {
+			return nil, err
+		}
+	case !busy:
 		if s, err = rollout.Next(s, rollout.Started{At: now(), Terms: terms}); err != nil {
 			return nil, err
 		}
@@ -134,6 +139,13 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, g *ent.TmrGroup
 		return nil, err
 	}
 	return row, p.jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{row.ID})
+}
+
+// dueOrders are a group's orders that no rollout has, oldest first.
+func dueOrders(ctx context.Context, tx *store.Tx, group string) ([]*ent.Order, error) {
+	return tx.Order.Query().Where(order.TmrGroupID(group), order.RolloutIDIsNil()).
+		Order(ent.Asc(order.FieldNumber)).
+		WithItem(func(q *ent.ItemQuery) { q.WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }) }).All(ctx)
 }
 
 // rolloutTerms are the licenses that a rollout brings: for each product of its

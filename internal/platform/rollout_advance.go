@@ -137,13 +137,15 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 	if !ok {
 		return nil, false, nil
 	}
-	g, err := w.group(ctx, tx, row)
+	g, err := groupOf(ctx, tx, row.TmrGroupID)
 	if err != nil {
 		return nil, false, err
 	}
 	switch a.Kind {
 	case rollout.AwaitView:
 		return viewed(g.row), false, nil
+	case rollout.AwaitFile: // comes with FinishOfflineRollout, or a newer request
+		return nil, false, nil
 	case rollout.Issue:
 		digests, prepared, err := w.issue(ctx, tx, row, s, g)
 		if err != nil {
@@ -215,13 +217,13 @@ type rolloutGroup struct {
 	containers [license.Backends]*ent.Container
 }
 
-func (w *rolloutWorker) group(ctx context.Context, tx *store.Tx, row *ent.Rollout) (rolloutGroup, error) {
+func groupOf(ctx context.Context, tx *store.Tx, id string) (rolloutGroup, error) {
 	var g rolloutGroup
 	var err error
-	if g.row, err = tx.TmrGroup.Get(ctx, row.TmrGroupID); err != nil {
+	if g.row, err = tx.TmrGroup.Get(ctx, id); err != nil {
 		return g, err
 	}
-	all, err := tx.Container.Query().Where(container.TmrGroupID(row.TmrGroupID), container.PositionNotNil()).
+	all, err := tx.Container.Query().Where(container.TmrGroupID(id), container.PositionNotNil()).
 		WithCounters(func(q *ent.FirmCounterQuery) { q.WithFirm() }).All(ctx)
 	if err != nil {
 		return g, err

@@ -275,16 +275,24 @@ func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Ro
 	if err != nil {
 		return digest, err
 	}
-	if err := tx.Update.UpdateOne(u).SetReceipt(r.Receipt).Exec(ctx); err != nil {
-		return digest, err
+	return digest, countInstalled(ctx, tx, c, u, r.Receipt)
+}
+
+// countInstalled stores the receipt of an installed update, where there is one,
+// and counts the container's firm update counter on.
+func countInstalled(ctx context.Context, tx *store.Tx, c *ent.Container, u *ent.Update, receipt []byte) error {
+	if receipt != nil {
+		if err := tx.Update.UpdateOne(u).SetReceipt(receipt).Exec(ctx); err != nil {
+			return err
+		}
 	}
 	n, err := tx.FirmCounter.Update().Where(firmcounter.ContainerID(c.ID), firmcounter.FirmID(u.FirmID)).
-		SetCounter(receipt.Number).SetDigest(digest[:]).Save(ctx)
+		SetCounter(u.Number).SetDigest(u.Digest).Save(ctx)
 	if err != nil || n == 1 {
-		return digest, err
+		return err
 	}
-	return digest, tx.FirmCounter.Create().SetVendorID(c.VendorID).SetNillableCustomerID(c.CustomerID).
-		SetContainerID(c.ID).SetFirmID(u.FirmID).SetCounter(receipt.Number).SetDigest(digest[:]).Exec(ctx)
+	return tx.FirmCounter.Create().SetVendorID(c.VendorID).SetNillableCustomerID(c.CustomerID).
+		SetContainerID(c.ID).SetFirmID(u.FirmID).SetCounter(u.Number).SetDigest(u.Digest).Exec(ctx)
 }
 
 // issue makes the three updates in two steps, so that what is signed is
