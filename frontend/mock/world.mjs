@@ -255,6 +255,7 @@ export function createWorld({ pace = 900, programs = 12, groups = 1, churn = tru
 
   async function run(group, rollout, from = 1) {
     if (from === 1) {
+      if (rollout.state === "ABORTED") return; // before it began
       for (const [name, note] of [
         ["COLLECTING", "Waits for the fingerprints"],
         ["ISSUING", "Waits for the updates"],
@@ -277,6 +278,7 @@ export function createWorld({ pace = 900, programs = 12, groups = 1, churn = tru
       }
       advance(group, rollout, { state: "GUARDING", blocker: null, errorCode: null });
       await wait();
+      if (rollout.state === "ABORTED") return;
       if (state.failNext === position) {
         state.failNext = null;
         step(rollout, position, {
