@@ -27,6 +27,16 @@ type AllocationsChange struct {
 	Removed []string `json:"removed"`
 }
 
+// Hand the receipts of a rollout by files in.
+type FinishOfflineRolloutInput struct {
+	// The rollout's global id.
+	Rollout string `json:"rollout"`
+	// The text of the group's receipt file (.lrcp), as `quorate apply` wrote it.
+	Receipt string `json:"receipt"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Order licenses for a TMR group.
 type OrderInput struct {
 	// The item's global id.
@@ -77,6 +87,44 @@ type RolloutInput struct {
 type RolloutPayload struct {
 	// The rollout.
 	Rollout *ent.Rollout `json:"rollout"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What `rotateFirmKey` takes.
+type RotateFirmKeyInput struct {
+	// The firm's global id or code.
+	Firm string `json:"firm"`
+	// The serial number of the key to be replaced, so that asking twice rotates once.
+	Serial int `json:"serial"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What `rotateFirmKey` gives.
+type RotateFirmKeyPayload struct {
+	// The firm, with its new key.
+	Firm *ent.Firm `json:"firm"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Roll out by files, where a group has no network.
+type StartOfflineRolloutInput struct {
+	// The group's global id or virtual serial number.
+	TmrGroup string `json:"tmrGroup"`
+	// The text of the group's request file (.lreq), as `quorate request` wrote it.
+	Request string `json:"request"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A rollout by files, and what the customer installs.
+type StartOfflineRolloutPayload struct {
+	// The rollout. It waits for the receipts in the state STAGING.
+	Rollout *ent.Rollout `json:"rollout"`
+	// The text of the update file (.lupd) for `quorate apply`; null when the request showed that all three have the update and nothing was ordered since.
+	Update *string `json:"update,omitempty"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }

@@ -37,6 +37,27 @@ func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRo
 	return &graph.StartRolloutPayload{Rollout: row, ClientMutationID: input.ClientMutationID}, nil
 }
 
+func (r *mutationResolver) StartOfflineRollout(ctx context.Context, input graph.StartOfflineRolloutInput) (*graph.StartOfflineRolloutPayload, error) {
+	made, err := r.platform.StartOfflineRollout(ctx, input.TmrGroup, input.Request)
+	row, err := r.rolloutAfter(ctx)(made.Row, err)
+	if err != nil {
+		return nil, err
+	}
+	out := &graph.StartOfflineRolloutPayload{Rollout: row, ClientMutationID: input.ClientMutationID}
+	if made.Update != "" {
+		out.Update = &made.Update
+	}
+	return out, nil
+}
+
+func (r *mutationResolver) FinishOfflineRollout(ctx context.Context, input graph.FinishOfflineRolloutInput) (*graph.RolloutPayload, error) {
+	row, err := r.rolloutAfter(ctx)(r.platform.FinishOfflineRollout(ctx, input.Rollout, input.Receipt))
+	if err != nil {
+		return nil, err
+	}
+	return &graph.RolloutPayload{Rollout: row, ClientMutationID: input.ClientMutationID}, nil
+}
+
 func (r *mutationResolver) RetryRollout(ctx context.Context, input graph.RolloutInput) (*graph.RolloutPayload, error) {
 	row, err := r.rolloutAfter(ctx)(r.platform.RetryRollout(ctx, input.Rollout))
 	if err != nil {

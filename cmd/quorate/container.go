@@ -128,6 +128,14 @@ type licenseView struct {
 	Expiration string `json:"expiration,omitempty"`
 }
 
+func viewLicense(l license.License) licenseView {
+	v := licenseView{Product: l.Product.String(), Name: l.Name, Quantity: l.Options.Quantity, TMRID: l.Options.TMRID, FeatureMap: l.Options.FeatureMap}
+	if !l.Options.Expiration.IsZero() {
+		v.Expiration = l.Options.Expiration.UTC().Format("2006-01-02T15:04:05Z")
+	}
+	return v
+}
+
 func (containerShowCmd) Help() string {
 	return `Example:
   quorate container show /var/lib/quorate/container.qrc --json`
@@ -143,11 +151,7 @@ func (c *containerShowCmd) Run(std streams) error {
 	view := containerView{Serial: held.Serial().String(), ActivationID: hex.EncodeToString(id[:]), Licenses: []licenseView{}}
 	_, licenses := held.Licenses()
 	for _, l := range licenses {
-		v := licenseView{Product: l.Product.String(), Name: l.Name, Quantity: l.Options.Quantity, TMRID: l.Options.TMRID, FeatureMap: l.Options.FeatureMap}
-		if !l.Options.Expiration.IsZero() {
-			v.Expiration = l.Options.Expiration.UTC().Format("2006-01-02T15:04:05Z")
-		}
-		view.Licenses = append(view.Licenses, v)
+		view.Licenses = append(view.Licenses, viewLicense(l.License))
 	}
 	if c.JSON {
 		return writeJSON(std.out, view)

@@ -42,10 +42,16 @@ type cli struct {
 	Ls      lsCmd      `cmd:"" name:"ls" help:"List licenses and handles of a license server."`
 	Release releaseCmd `cmd:"" help:"Remove one handle from a license server."`
 
+	Request requestCmd `cmd:"" help:"Write a license request file: of one container, or of a whole TMR group."`
+	Apply   applyCmd   `cmd:"" help:"Install an update file: on one container, or on a TMR group one backend at a time."`
+	Receipt receiptCmd `cmd:"" help:"Write the receipt file of what is installed."`
+	Inspect inspectCmd `cmd:"" help:"Tell what a request, update or receipt file is, for whom, and whether its signatures hold."`
+
 	Protect protectCmd `cmd:"" help:"Protect files for a product, and open them with a license."`
 
 	Order   orderCmd   `cmd:"" help:"Order licenses for a TMR group."`
 	Rollout rolloutCmd `cmd:"" help:"Start, watch, retry or abort rollouts."`
+	Offline offlineCmd `cmd:"" help:"Roll out by files, at the platform, where the customer has no network."`
 
 	Version kong.VersionFlag `help:"Show the version."`
 	Verbose bool             `help:"Log in detail." short:"v" env:"QUORATE_VERBOSE"`

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	"github.com/quorate/quorate/internal/armor"
+	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/offline"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+)
+
+// placeFlags name what the file tools work on: a container's file, or a TMR
+// group through its active TMR server. The container goes first, since the
+// server may come from the environment.
+type placeFlags struct {
+	Container  string `help:"A container's file; its server must not run."`
+	Server     string `help:"The active TMR server's address, on its own machine or with its administrator token: http://HOST:PORT or https://HOST:PORT?pin=sha256:…" env:"QUORATE_SERVER" placeholder:"URL"`
+	AdminToken string `help:"The TMR server's administrator token; not needed on its own machine unless it has one." env:"QUORATE_ADMIN_TOKEN"`
+}
+
+func (f placeFlags) check() error {
+	if f.Container == "" && f.Server == "" {
+		return license.Errorf(license.CodeInvalidInput, "give --container FILE for one container, or --server URL for a TMR group", "it is not clear what to work on")
+	}
+	return nil
+}
+
+// withContainer opens the container for one use.
+func (f placeFlags) withContainer(use func(*container.Container) error) error {
+	held, err := openContainer(f.Container)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(held), held.Close())
+}
+
+// admin is a client of the TMR server. The caller closes it.
+func (f placeFlags) admin() (quoratev1connect.AdminServiceClient, func(), error) {
+	bad := license.Errorf(license.CodeInvalidInput, "write it as http://HOST:PORT or https://HOST:PORT?pin=sha256:…", "%q is not a TMR server's address", f.Server)
+	u, err := url.Parse(f.Server)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, nil, bad
+	}
+	pins := u.Query()["pin"]
+	for _, pin := range pins {
+		if u.Scheme != "https" || rpc.CheckPin(pin) != nil {
+			return nil, nil, bad
+		}
+	}
+	var conf rpc.ClientConfig
+	if len(pins) > 0 {
+		conf.TLS = rpc.ClientTLS(nil, pins)
+	}
+	client := rpc.NewClient(conf)
+	return quoratev1connect.NewAdminServiceClient(client, u.Scheme+"://"+u.Host+strings.TrimRight(u.Path, "/"), rpc.ClientOptions()), client.Close, nil
+}
+
+func (f placeFlags) authorize(h http.Header) {
+	if f.AdminToken != "" {
+		h.Set("Authorization", "Bearer "+f.AdminToken)
+	}
+}
+
+type requestCmd struct {
+	placeFlags
+	Output string `help:"Where to write the request: a file, or - for standard output." short:"o" default:"-"`
+}
+
+func (requestCmd) Help() string {
+	return `Examples:
+  quorate request --container container.qrc -o one.lreq
+  quorate request --server http://127.0.0.1:7400 -o group.lreq      # all three backends`
+}
+
+func (c *requestCmd) Run(ctx context.Context, std streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	f := armor.File{Kind: armor.Request}
+	if c.Container != "" {
+		err := c.withContainer(func(held *container.Container) error {
+			b, err := held.Fingerprint(nil)
+			f.Messages = [][]byte{b}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return writeArmored(std.out, c.Output, f)
+	}
+	admin, closeAdmin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	defer closeAdmin()
+	req := connect.NewRequest(&quoratev1.OfflineRequestRequest{})
+	c.authorize(req.Header())
+	res, err := admin.OfflineRequest(ctx, req)
+	if err != nil {
+		return err
+	}
+	if f.Group, err = license.ParseSerial(res.Msg.GetVirtual()); err != nil {
+		return err
+	}
+	f.Messages = res.Msg.GetFingerprints()
+	return writeArmored(std.out, c.Output, f)
+}
+
+type receiptCmd struct {
+	placeFlags
+	Output string `help:"Where to write the receipts: a file, or - for standard output." short:"o" default:"-"`
+}
+
+func (receiptCmd) Help() string {
+	return `The receipts of each firm's last installed update: quorate apply writes them
+too, this writes them again.
+
+Examples:
+  quorate receipt --container container.qrc -o one.lrcp
+  quorate receipt --server http://127.0.0.1:7400 -o group.lrcp`
+}
+
+func (c *receiptCmd) Run(ctx context.Context, std streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	f := armor.File{Kind: armor.Receipt}
+	if c.Container != "" {
+		err := c.withContainer(func(held *container.Container) (err error) {
+			if f.Messages, err = held.Receipts(); err == nil && len(f.Messages) == 0 {
+				err = license.Errorf(license.CodeNotFound, "apply an update first", "no update is installed in %s, so there is no receipt", held.Serial())
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return writeArmored(std.out, c.Output, f)
+	}
+	admin, closeAdmin, err := c.admin()
+	if err != nil {
+		return err
+	}
+	defer closeAdmin()
+	req := connect.NewRequest(&quoratev1.OfflineReceiptRequest{})
+	c.authorize(req.Header())
+	res, err := admin.OfflineReceipt(ctx, req)
+	if err != nil {
+		return err
+	}
+	if f.Group, err = license.ParseSerial(res.Msg.GetVirtual()); err != nil {
+		return err
+	}
+	f.Messages = res.Msg.GetReceipts()
+	return writeArmored(std.out, c.Output, f)
+}
+
+type applyCmd struct {
+	placeFlags
+	File    string `arg:"" help:"The update file, or - for standard input."`
+	Receipt string `help:"Where to write the receipts: a file, or - for standard output." default:"-"`
+}
+
+func (applyCmd) Help() string {
+	return `A group's backends are updated one at a time, each while the other two carry the
+licenses; programs keep their handles. Whatever interrupts it: apply the same file
+again, and it goes on where it was. A file that is refused changes nothing.
+
+Examples:
+  quorate apply one.lupd --container container.qrc --receipt one.lrcp
+  quorate apply group.lupd --server http://127.0.0.1:7400 --receipt group.lrcp`
+}
+
+func (c *applyCmd) Run(ctx context.Context, std streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	f, err := readArmored(std.in, c.File)
+	if err != nil {
+		return err
+	}
+	if f.Kind != armor.Update {
+		return license.Errorf(license.CodeInvalidInput, "apply the update file that the platform gave", "%s is a %s file, not an update", c.File, f.Kind)
+	}
+	// The receipts need a place to go before anything changes.
+	if err := writable(c.Receipt); err != nil {
+		return err
+	}
+	receipts := armor.File{Kind: armor.Receipt, Group: f.Group}
+	if c.Container != "" {
+		err = c.withContainer(func(held *container.Container) (err error) {
+			receipts.Messages, err = offline.ApplyTo(held, f, func(s offline.Step) { fmt.Fprintln(std.err, s.Message) })
+			return err
+		})
+	} else {
+		receipts.Messages, err = c.applyToGroup(ctx, std.err, f)
+	}
+	if err != nil {
+		return err
+	}
+	return writeArmored(std.out, c.Receipt, receipts)
+}
+
+func (c *applyCmd) applyToGroup(ctx context.Context, progress io.Writer, f armor.File) ([][]byte, error) {
+	if f.Group.IsZero() {
+		return nil, license.Errorf(license.CodeInvalidInput, "apply it with --container FILE on the machine of that container, or get the group's file from the platform",
+			"the file is for one container, not for a TMR group")
+	}
+	admin, closeAdmin, err := c.admin()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAdmin()
+	req := connect.NewRequest(&quoratev1.OfflineApplyRequest{Virtual: f.Group.String(), Updates: f.Messages})
+	c.authorize(req.Header())
+	stream, err := admin.OfflineApply(ctx, req)
+	if err != nil {
+		return nil, rpc.FromError(err)
+	}
+	defer stream.Close()
+	for stream.Receive() {
+		m := stream.Msg()
+		where := "group"
+		if m.GetPosition() != 0 {
+			where = fmt.Sprintf("backend %d", m.GetPosition())
+		}
+		fmt.Fprintf(progress, "%s: %s [%s]\n", where, m.GetMessage(), m.GetStatus())
+		if m.GetStep() == string(offline.Done) {
+			return m.GetReceipts(), nil
+		}
+	}
+	if err := stream.Err(); err != nil {
+		return nil, rpc.FromError(err)
+	}
+	return nil, license.Errorf(license.CodeUnavailable, "apply the file again: it goes on where it was", "the TMR server ended before the update was installed everywhere")
+}
+
+func readArmored(in io.Reader, path string) (armor.File, error) {
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return armor.File{}, &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("%s can't be read", path), Fix: "check the path and its permissions", Err: err}
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, armor.MostText+1))
+	if err != nil {
+		return armor.File{}, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be read", path), Fix: "check that it is a file", Err: err}
+	}
+	return armor.Parse(b)
+}
+
+func writable(path string) error {
+	if path == "-" {
+		return nil
+	}
+	if dir := filepath.Dir(path); !exists(dir) {
+		return license.Errorf(license.CodeNotFound, "create it, or choose another path", "there is no folder %s", dir)
+	}
+	return nil
+}
+
+func writeArmored(out io.Writer, path string, f armor.File) error {
+	text, err := armor.Encode(f)
+	if err != nil {
+		return err
+	}
+	return writeText(out, path, text)
+}
+
+func writeText(out io.Writer, path string, text []byte) error {
+	if path == "-" {
+		_, err := out.Write(text)
+		return err
+	}
+	if err := os.WriteFile(path, text, 0o644); err != nil { //nolint:gosec // G306: made to be handed on, and holds no secret in the clear
+		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be written", path), Fix: "choose another path", Err: err}
+	}
+	return nil
+}

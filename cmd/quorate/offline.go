@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/quorate/quorate/internal/armor"
+	"github.com/quorate/quorate/internal/license"
+)
+
+type offlineCmd struct {
+	Start  offlineStartCmd  `cmd:"" help:"Take a TMR group's request file, and write the update file for it."`
+	Finish offlineFinishCmd `cmd:"" help:"Take a TMR group's receipt file: the rollout is done."`
+}
+
+type offlineStartCmd struct {
+	apiFlags
+	Group   string `arg:"" help:"The TMR group's id or virtual serial number, for example 131-4837572."`
+	Request string `arg:"" help:"The request file that quorate request wrote at the customer's, or - for standard input."`
+	Output  string `help:"Where to write the update: a file, or - for standard output." short:"o" default:"-"`
+}
+
+func (offlineStartCmd) Help() string {
+	return `The rollout then waits for the receipts. Given a newer request of the same group
+meanwhile, this writes the same update again, and counts as installed what the
+request shows to be installed.
+
+Example:
+  quorate offline start 131-4837572 group.lreq -o group.lupd`
+}
+
+func (c *offlineStartCmd) Run(ctx context.Context, std streams) error {
+	if err := writable(c.Output); err != nil {
+		return err
+	}
+	request, err := readFileText(std, c.Request, armor.Request)
+	if err != nil {
+		return err
+	}
+	var out struct {
+		StartOfflineRollout struct {
+			Rollout rolloutView
+			Update  *string
+		}
+	}
+	err = c.query(ctx, `mutation($input: StartOfflineRolloutInput!) { startOfflineRollout(input: $input) { rollout { `+rolloutFields+` } update } }`,
+		map[string]any{"input": map[string]any{"tmrGroup": c.Group, "request": request}}, &out)
+	if err != nil {
+		return err
+	}
+	if u := out.StartOfflineRollout.Update; u != nil {
+		if err := writeText(std.out, c.Output, []byte(*u)); err != nil {
+			return err
+		}
+	}
+	if c.Output == "-" { // the update is there
+		return printRollout(std.err, out.StartOfflineRollout.Rollout, c.JSON)
+	}
+	return printRollout(std.out, out.StartOfflineRollout.Rollout, c.JSON)
+}
+
+type offlineFinishCmd struct {
+	apiFlags
+	ID      string `arg:"" name:"id" help:"The rollout's id, as quorate offline start prints it."`
+	Receipt string `arg:"" help:"The receipt file that quorate apply wrote at the customer's, or - for standard input."`
+}
+
+func (offlineFinishCmd) Help() string {
+	return `Example:
+  quorate offline finish rol_0199… group.lrcp`
+}
+
+func (c *offlineFinishCmd) Run(ctx context.Context, std streams) error {
+	receipt, err := readFileText(std, c.Receipt, armor.Receipt)
+	if err != nil {
+		return err
+	}
+	var out struct{ FinishOfflineRollout struct{ Rollout rolloutView } }
+	err = c.query(ctx, `mutation($input: FinishOfflineRolloutInput!) { finishOfflineRollout(input: $input) { rollout { `+rolloutFields+` } } }`,
+		map[string]any{"input": map[string]any{"rollout": c.ID, "receipt": receipt}}, &out)
+	if err != nil {
+		return err
+	}
+	return printRollout(std.out, out.FinishOfflineRollout.Rollout, c.JSON)
+}
+
+// readFileText gives a file's text, after it was read as what it has to be: a
+// mistaken file is refused here already.
+func readFileText(std streams, path string, kind armor.Kind) (string, error) {
+	f, err := readArmored(std.in, path)
+	if err != nil {
+		return "", err
+	}
+	if f.Kind != kind {
+		return "", license.Errorf(license.CodeInvalidInput, fmt.Sprintf("give a %s file", kind), "%s is a %s file, not a %s", path, f.Kind, kind)
+	}
+	text, err := armor.Encode(f)
+	return string(text), err
+}
