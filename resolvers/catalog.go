@@ -14,10 +14,32 @@ import (
 	"entgo.io/contrib/entgql"
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/license"
 )
+
+func (r *firmResolver) Keys(ctx context.Context, obj *ent.Firm) ([]*ent.FirmKey, error) {
+	keys, _, err := r.loaders(ctx).keys.load(ctx, obj.ID)
+	return keys[:min(len(keys), mostPage)], err
+}
+
+func (r *firmKeyResolver) PublicKey(ctx context.Context, obj *ent.FirmKey) (string, error) {
+	return base64.StdEncoding.EncodeToString(obj.PublicKey), nil
+}
 
 func (r *itemResolver) FeatureMap(ctx context.Context, obj *ent.Item) (string, error) {
 	return strconv.FormatUint(uint64(obj.FeatureMap), 10), nil
+}
+
+func (r *mutationResolver) RotateFirmKey(ctx context.Context, input graph.RotateFirmKeyInput) (*graph.RotateFirmKeyPayload, error) {
+	if input.Serial < 1 {
+		return nil, license.Errorf(license.CodeInvalidInput, "give the serial of the firm's present key", "keys are numbered from 1")
+	}
+	f, err := r.platform.RotateFirmKey(ctx, input.Firm, input.Serial)
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.client.Firm.Get(ctx, f.ID)
+	return &graph.RotateFirmKeyPayload{Firm: row, ClientMutationID: input.ClientMutationID}, err
 }
 
 func (r *productResolver) Reference(ctx context.Context, obj *ent.Product) (string, error) {
@@ -44,11 +66,17 @@ func (r *queryResolver) Items(ctx context.Context, after *entgql.Cursor[string],
 	return r.client.Item.Query().Paginate(ctx, after, first, before, last)
 }
 
+func (r *Resolver) Firm() graph.FirmResolver { return &firmResolver{r} }
+
+func (r *Resolver) FirmKey() graph.FirmKeyResolver { return &firmKeyResolver{r} }
+
 func (r *Resolver) Item() graph.ItemResolver { return &itemResolver{r} }
 
 func (r *Resolver) Product() graph.ProductResolver { return &productResolver{r} }
 
 type (
+	firmResolver    struct{ *Resolver }
+	firmKeyResolver struct{ *Resolver }
 	itemResolver    struct{ *Resolver }
 	productResolver struct{ *Resolver }
 )

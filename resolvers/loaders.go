@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -66,6 +67,7 @@ func (b *batch[V]) load(ctx context.Context, key string) (value V, found bool, e
 // loaders are those of one response.
 type loaders struct {
 	firms     *batch[*ent.Firm]        // by id
+	keys      *batch[[]*ent.FirmKey]   // by firm, the newest first
 	rollouts  *batch[*ent.Rollout]     // by id
 	running   *batch[*ent.Rollout]     // by group: the one running or held
 	virtual   *batch[*ent.Container]   // by serial
@@ -79,6 +81,14 @@ func newLoaders(c *ent.Client) *loaders {
 		firms: newBatch(func(ctx context.Context, ids []string) (map[string]*ent.Firm, error) {
 			rows, err := c.Firm.Query().Where(firm.IDIn(ids...)).All(ctx)
 			return by(rows, func(f *ent.Firm) string { return f.ID }), err
+		}),
+		keys: newBatch(func(ctx context.Context, firms []string) (map[string][]*ent.FirmKey, error) {
+			rows, err := c.FirmKey.Query().Where(firmkey.FirmIDIn(firms...)).Order(ent.Desc(firmkey.FieldSerial)).All(ctx)
+			all := map[string][]*ent.FirmKey{}
+			for _, k := range rows {
+				all[k.FirmID] = append(all[k.FirmID], k)
+			}
+			return all, err
 		}),
 		rollouts: newBatch(func(ctx context.Context, ids []string) (map[string]*ent.Rollout, error) {
 			rows, err := c.Rollout.Query().Where(rollout.IDIn(ids...)).All(ctx)
@@ -146,6 +156,7 @@ func (l *loaders) announce(v any) {
 	case *ent.Firm:
 		if v != nil {
 			l.firms.announce(v.ID) // its products' references need it
+			l.keys.announce(v.ID)
 		}
 	case *ent.Product:
 		if v != nil && v.FirmID != "" {
