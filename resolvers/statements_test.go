@@ -16,7 +16,7 @@ import (
 // many rows there are.
 func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 	queries := map[string]string{
-		"firms":       `{ firms(first: 20) { totalCount edges { node { name products(first: 20) { totalCount edges { node { reference items(first: 20) { edges { node { name } } } } } } } } } }`,
+		"firms":       `{ firms(first: 20) { totalCount edges { node { name keys { serial publicKey } products(first: 20) { totalCount edges { node { reference items(first: 20) { edges { node { name } } } } } } } } } }`,
 		"products":    `{ products(first: 100) { totalCount edges { node { reference publicKey firm { name code } } } } }`,
 		"items":       `{ items(first: 100) { totalCount edges { node { featureMap product { reference firm { code } } } } } }`,
 		"containers":  `{ containers(first: 100) { totalCount edges { node { serial updateCounter tmrGroup { name orderedQuantity servers { name } } } } } }`,

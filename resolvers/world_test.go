@@ -164,6 +164,10 @@ func (w *world) seedVendor(ctx context.Context, tx *store.Tx, vendor, customer, 
 				SetSealedKey([]byte("sealed")).SetPublicKey([]byte("public")).SetCert([]byte("cert")).Exec(ctx)
 		},
 		func() error {
+			return tx.FirmKey.Create().SetID("fky_1" + suffix).SetVendorID(vendor).SetFirmID("frm_1" + suffix).SetSerial(1).
+				SetPublicKey([]byte("public")).SetCreatedAt(w.now).Exec(ctx)
+		},
+		func() error {
 			return tx.Product.Create().SetID("prd_1" + suffix).SetVendorID(vendor).SetFirmID("frm_1" + suffix).SetCode(14).
 				SetName("Chart Processing").SetSealedKey([]byte("sealed")).SetPublicKey([]byte("public")).SetCreatedAt(w.now).Exec(ctx)
 		},

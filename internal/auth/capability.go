@@ -70,8 +70,11 @@ func Require(ctx context.Context, c Capability) (Principal, error) {
 		return Principal{}, err
 	}
 	if !p.Can(c) {
-		return Principal{}, license.Errorf(license.CodeForbidden,
-			"ask an owner or administrator of your organization", "you may not %s", c)
+		who := "ask an owner or administrator of your organization"
+		if c == ManageKeys {
+			who = "ask an owner of your organization"
+		}
+		return Principal{}, license.Errorf(license.CodeForbidden, who, "you may not %s", c)
 	}
 	return p, nil
 }
