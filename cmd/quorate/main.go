@@ -37,6 +37,7 @@ type cli struct {
 	TMR       tmrCmd       `cmd:"" name:"tmr" help:"Run a TMR server in front of three backends."`
 	Container containerCmd `cmd:"" help:"Create and show containers."`
 	Key       keyCmd       `cmd:"" help:"Create a server's keys: for TLS, and for handle tokens."`
+	Firm      firmCmd      `cmd:"" help:"List, rotate, export and import the keys that firms sign with; change the master key."`
 
 	Run     runCmd     `cmd:"" help:"Run a program while holding a license for it."`
 	Ls      lsCmd      `cmd:"" name:"ls" help:"List licenses and handles of a license server."`
