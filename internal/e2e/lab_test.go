@@ -29,6 +29,7 @@ type lab struct {
 type labConfig struct {
 	database string // empty: SQLite
 	redis    string // for seats, and the platform's news when there is a database
+	offline  bool   // the TMR servers know no platform; nothing is rolled out yet
 }
 
 const (
@@ -99,8 +100,10 @@ func newLab(t testing.TB, c labConfig) *lab {
 	for i, s := range made.Servers {
 		l.write(s.Name+".token", []byte(s.LinkToken))
 		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--activation-id", "00112233445566778899aabbccddeeff", "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
-			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--leases", c.redis, "--term", "1s", "--patience", patience,
-			"--platform", l.api.url, "--link-token", l.path(s.Name + ".token"), "--json"}
+			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--leases", c.redis, "--term", "1s", "--patience", patience, "--json"}
+		if !c.offline {
+			args = append(args, "--platform", l.api.url, "--link-token", l.path(s.Name+".token"))
+		}
 		for _, b := range backends {
 			args = append(args, "--backend", b)
 		}
@@ -108,6 +111,9 @@ func newLab(t testing.TB, c labConfig) *lab {
 		l.tmr[i] = start(t, s.Name, args...)
 	}
 
+	if c.offline {
+		return l
+	}
 	l.api.order(t, 20)
 	l.api.startRollout(t)
 	w := l.api.watchGroup(t)
