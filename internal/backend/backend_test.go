@@ -107,6 +107,7 @@ func TestStrangersAreRefusedEverywhere(t *testing.T) {
 			_, stage := c.Stage(ctx, connect.NewRequest(&quoratev1.StageRequest{}))
 			_, statement := c.Statement(ctx, connect.NewRequest(&quoratev1.StatementRequest{Nonce: nonce}))
 			_, activate := c.Activate(ctx, connect.NewRequest(&quoratev1.ActivateRequest{Digest: make([]byte, 32)}))
+			_, receipts := c.Receipts(ctx, connect.NewRequest(&quoratev1.ReceiptsRequest{}))
 			stream, watch := c.Watch(ctx, connect.NewRequest(&quoratev1.WatchRequest{}))
 			if watch == nil {
 				if stream.Receive() {
@@ -116,7 +117,7 @@ func TestStrangersAreRefusedEverywhere(t *testing.T) {
 				_ = stream.Close()
 			}
 			for call, err := range map[string]error{
-				"Fingerprint": fingerprint, "Stage": stage, "Statement": statement, "Activate": activate, "Watch": watch,
+				"Fingerprint": fingerprint, "Stage": stage, "Statement": statement, "Activate": activate, "Watch": watch, "Receipts": receipts,
 			} {
 				if license.CodeOf(err) != license.CodeForbidden {
 					t.Errorf("%s with %s: %v", call, name, err)

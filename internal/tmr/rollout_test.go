@@ -288,3 +288,35 @@ func TestTheFirstErrorIsTold(t *testing.T) {
 		close(hold)
 	})
 }
+
+func TestFingerprintOfOneAndReceiptsOfAll(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		g := l.run()
+		if receipts, err := g.Receipts(t.Context()); err != nil || len(receipts[0])+len(receipts[1])+len(receipts[2]) != 0 {
+			t.Errorf("receipts of nothing: %q, %v", receipts, err)
+		}
+		for i := range serials {
+			if _, err := g.Activate(t.Context(), i+1, update(i, held(30, 8))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		receipts, err := g.Receipts(t.Context())
+		for i, r := range receipts {
+			if len(r) != 1 || string(r[0]) != "receipt "+serials[i].String() {
+				t.Errorf("receipts %d: %q, %v", i+1, r, err)
+			}
+		}
+		l.kill(0)
+		l.await(func(v license.View) bool { return v.Backends[0] == license.Absent })
+		f, err := g.Fingerprint(t.Context(), 2, nonce) // whatever backend 1 does
+		if err != nil || string(f) != "fingerprint "+serials[1].String()+" "+string(nonce) {
+			t.Errorf("fingerprint %q, %v", f, err)
+		}
+		if _, err := g.Fingerprint(t.Context(), 1, nonce); license.CodeOf(err) != license.CodeBackendAbsent {
+			t.Errorf("fingerprint of the absent one: %v", err)
+		}
+		if _, err := g.Receipts(t.Context()); license.CodeOf(err) != license.CodeBackendAbsent {
+			t.Errorf("receipts with one absent: %v", err)
+		}
+	})
+}
