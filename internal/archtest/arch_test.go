@@ -48,7 +48,7 @@ var rules = map[string]rule{
 	"internal/event":            {may: []string{"internal/license"}, why: "ids and figures only"},
 	"internal/event/redisevent": {may: []string{"internal/license", "internal/event", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
 	"internal/store":            {may: []string{"internal/license", "internal/auth", "ent", "entgo.io/ent", "ariga.io/atlas", "github.com/lib/pq", "modernc.org/sqlite"}, why: "opens the database"},
-	"internal/platform":         {may: []string{"internal/durable", "internal/armor", "ent/schema/property", "internal/license", "internal/seal", "internal/auth", "internal/store", "internal/event", "internal/rollout", "ent", "entgo.io/ent", "github.com/google/uuid"}, why: "use cases know no protocol"},
+	"internal/platform":         {may: []string{"filippo.io/age", "internal/durable", "internal/armor", "ent/schema/property", "internal/license", "internal/seal", "internal/auth", "internal/store", "internal/event", "internal/rollout", "ent", "entgo.io/ent", "github.com/google/uuid"}, why: "use cases know no protocol; age is the format of exported keys"},
 	"internal/linkapi":          {may: []string{"ent/schema/property", "internal/license", "internal/auth", "internal/rpc", "internal/platform", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "decode, call a use case, encode"},
 	"internal/httpd":            {may: []string{"internal/license", "internal/auth", "github.com/prometheus/client_golang", "github.com/alexedwards/scs/v2"}, why: "HTTP knows no use case"},
 	"internal/session":          {may: []string{"internal/license", "internal/auth", "internal/httpd", "ent", "github.com/alexedwards/scs/v2"}, why: "joins accounts and HTTP; neither knows the other"},
