@@ -1,7 +1,9 @@
 package workers_test
 
 import (
+	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -333,6 +335,62 @@ func TestOfflineSuspicion(t *testing.T) {
 		l.wantRefused("receipts of another update", err, license.CodeManipulation)
 		if l.suspected() != 2 || l.row(r.Row.ID).State != property.RolloutStaging {
 			t.Errorf("%d containers suspected, the rollout is %s", l.suspected(), l.row(r.Row.ID).State)
+		}
+	})
+}
+
+// Whoever asks, and however many at once, with workers at it too: there is one
+// rollout, one update, and one end.
+func TestOfflineAtOnce(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := newLab(t, dsn)
+		l.work(nil)
+		l.order(20)
+		request := l.request()
+		const askers = 6
+		at := func(f func() error) {
+			t.Helper()
+			errs := make(chan error, askers)
+			for range askers {
+				go func() { errs <- f() }()
+			}
+			for range askers {
+				if err := <-errs; err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		var mu sync.Mutex
+		made := map[string]string{} // update by rollout
+		at(func() error {
+			r, err := l.StartOfflineRollout(l.as(l.owner), l.group.ID, request)
+			if license.CodeOf(err) == license.CodeRolloutState || license.CodeOf(err) == license.CodeRolloutUpToDate {
+				r, err = l.StartOfflineRollout(l.as(l.owner), l.group.ID, request) // lost the race: it is there now
+			}
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if before, ok := made[r.Row.ID]; ok && before != r.Update {
+				return errors.New("two updates of one rollout")
+			}
+			made[r.Row.ID] = r.Update
+			return nil
+		})
+		if len(made) != 1 {
+			t.Fatalf("%d rollouts", len(made))
+		}
+		for id, u := range made {
+			receipts := l.text(l.apply(u, 1, 2, 3))
+			at(func() error {
+				_, err := l.FinishOfflineRollout(l.as(l.owner), id, receipts)
+				return err
+			})
+			l.holds(id, 20, 7)
+		}
+		if n := l.store.Client().AuditEntry.Query().Where(auditentry.Action("rollout.startOffline")).CountX(l.system()); n != 1 {
+			t.Errorf("%d audit entries of the start", n)
 		}
 	})
 }
