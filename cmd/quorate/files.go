@@ -26,13 +26,13 @@ import (
 // group through its active TMR server. The container goes first, since the
 // server may come from the environment.
 type placeFlags struct {
-	Container  string `help:"A container's file; its server must not run."`
-	Server     string `help:"The active TMR server's address, on its own machine or with its administrator token: http://HOST:PORT or https://HOST:PORT?pin=sha256:…" env:"QUORATE_SERVER" placeholder:"URL"`
-	AdminToken string `help:"The TMR server's administrator token; not needed on its own machine unless it has one." env:"QUORATE_ADMIN_TOKEN"`
+	Container  string   `help:"A container's file; its server must not run."`
+	Server     []string `help:"A TMR server's address, on its own machine or with its administrator token: http://HOST:PORT or https://HOST:PORT?pin=sha256:…; of several the active one is taken." env:"QUORATE_SERVER" placeholder:"URL"`
+	AdminToken string   `help:"The TMR server's administrator token; not needed on its own machine unless it has one." env:"QUORATE_ADMIN_TOKEN"`
 }
 
 func (f placeFlags) check() error {
-	if f.Container == "" && f.Server == "" {
+	if f.Container == "" && len(f.Server) == 0 {
 		return license.Errorf(license.CodeInvalidInput, "give --container FILE for one container, or --server URL for a TMR group", "it is not clear what to work on")
 	}
 	return nil
@@ -47,17 +47,32 @@ func (f placeFlags) withContainer(use func(*container.Container) error) error {
 	return errors.Join(use(held), held.Close())
 }
 
-// admin is a client of the TMR server. The caller closes it.
-func (f placeFlags) admin() (quoratev1connect.AdminServiceClient, func(), error) {
-	bad := license.Errorf(license.CodeInvalidInput, "write it as http://HOST:PORT or https://HOST:PORT?pin=sha256:…", "%q is not a TMR server's address", f.Server)
-	u, err := url.Parse(f.Server)
+// onActive calls the group's active TMR server: each server in turn, until one
+// is neither the standby nor away.
+func (f placeFlags) onActive(call func(quoratev1connect.AdminServiceClient) error) error {
+	var first error
+	for _, address := range f.Server {
+		err := onServer(address, call)
+		if code := license.CodeOf(err); err == nil || (code != license.CodeNotLeader && code != license.CodeUnavailable) {
+			return err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func onServer(address string, call func(quoratev1connect.AdminServiceClient) error) error {
+	bad := license.Errorf(license.CodeInvalidInput, "write it as http://HOST:PORT or https://HOST:PORT?pin=sha256:…", "%q is not a TMR server's address", address)
+	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, nil, bad
+		return bad
 	}
 	pins := u.Query()["pin"]
 	for _, pin := range pins {
 		if u.Scheme != "https" || rpc.CheckPin(pin) != nil {
-			return nil, nil, bad
+			return bad
 		}
 	}
 	var conf rpc.ClientConfig
@@ -65,7 +80,8 @@ func (f placeFlags) admin() (quoratev1connect.AdminServiceClient, func(), error)
 		conf.TLS = rpc.ClientTLS(nil, pins)
 	}
 	client := rpc.NewClient(conf)
-	return quoratev1connect.NewAdminServiceClient(client, u.Scheme+"://"+u.Host+strings.TrimRight(u.Path, "/"), rpc.ClientOptions()), client.Close, nil
+	defer client.Close()
+	return call(quoratev1connect.NewAdminServiceClient(client, u.Scheme+"://"+u.Host+strings.TrimRight(u.Path, "/"), rpc.ClientOptions()))
 }
 
 func (f placeFlags) authorize(h http.Header) {
@@ -101,21 +117,20 @@ func (c *requestCmd) Run(ctx context.Context, std streams) error {
 		}
 		return writeArmored(std.out, c.Output, f)
 	}
-	admin, closeAdmin, err := c.admin()
+	err := c.onActive(func(admin quoratev1connect.AdminServiceClient) error {
+		req := connect.NewRequest(&quoratev1.OfflineRequestRequest{})
+		c.authorize(req.Header())
+		res, err := admin.OfflineRequest(ctx, req)
+		if err != nil {
+			return err
+		}
+		f.Messages = res.Msg.GetFingerprints()
+		f.Group, err = license.ParseSerial(res.Msg.GetVirtual())
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer closeAdmin()
-	req := connect.NewRequest(&quoratev1.OfflineRequestRequest{})
-	c.authorize(req.Header())
-	res, err := admin.OfflineRequest(ctx, req)
-	if err != nil {
-		return err
-	}
-	if f.Group, err = license.ParseSerial(res.Msg.GetVirtual()); err != nil {
-		return err
-	}
-	f.Messages = res.Msg.GetFingerprints()
 	return writeArmored(std.out, c.Output, f)
 }
 
@@ -150,21 +165,20 @@ func (c *receiptCmd) Run(ctx context.Context, std streams) error {
 		}
 		return writeArmored(std.out, c.Output, f)
 	}
-	admin, closeAdmin, err := c.admin()
+	err := c.onActive(func(admin quoratev1connect.AdminServiceClient) error {
+		req := connect.NewRequest(&quoratev1.OfflineReceiptRequest{})
+		c.authorize(req.Header())
+		res, err := admin.OfflineReceipt(ctx, req)
+		if err != nil {
+			return err
+		}
+		f.Messages = res.Msg.GetReceipts()
+		f.Group, err = license.ParseSerial(res.Msg.GetVirtual())
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	defer closeAdmin()
-	req := connect.NewRequest(&quoratev1.OfflineReceiptRequest{})
-	c.authorize(req.Header())
-	res, err := admin.OfflineReceipt(ctx, req)
-	if err != nil {
-		return err
-	}
-	if f.Group, err = license.ParseSerial(res.Msg.GetVirtual()); err != nil {
-		return err
-	}
-	f.Messages = res.Msg.GetReceipts()
 	return writeArmored(std.out, c.Output, f)
 }
 
@@ -219,11 +233,16 @@ func (c *applyCmd) applyToGroup(ctx context.Context, progress io.Writer, f armor
 		return nil, license.Errorf(license.CodeInvalidInput, "apply it with --container FILE on the machine of that container, or get the group's file from the platform",
 			"the file is for one container, not for a TMR group")
 	}
-	admin, closeAdmin, err := c.admin()
-	if err != nil {
-		return nil, err
-	}
-	defer closeAdmin()
+	var receipts [][]byte
+	err := c.onActive(func(admin quoratev1connect.AdminServiceClient) (err error) {
+		receipts, err = c.follow(ctx, admin, progress, f)
+		return err
+	})
+	return receipts, err
+}
+
+// follow shows the progress of an apply, and gives its receipts.
+func (c *applyCmd) follow(ctx context.Context, admin quoratev1connect.AdminServiceClient, progress io.Writer, f armor.File) ([][]byte, error) {
 	req := connect.NewRequest(&quoratev1.OfflineApplyRequest{Virtual: f.Group.String(), Updates: f.Messages})
 	c.authorize(req.Header())
 	stream, err := admin.OfflineApply(ctx, req)

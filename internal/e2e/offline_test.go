@@ -270,7 +270,7 @@ func (o *offline) killed(p *programs) {
 	if err := os.Remove(o.path("third.lrcp")); err != nil {
 		o.t.Fatal(err)
 	}
-	must(o.t, "receipt", "--server", o.server(), "-o", o.path("third.lrcp"))
+	must(o.t, "receipt", "--server", victim.ready["licenseServer"], "--server", o.server(), "-o", o.path("third.lrcp"))
 	o.finish("third", id)
 }
 
