@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"os"
 	"strings"
 	"sync"
@@ -207,9 +208,13 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	routes := append(append(handlers(s.server.Handler()), route{"GET /readyz", http.HandlerFunc(s.ready)}), handlers(offline.Handler(offline.Config{
-		Group: s.group, Virtual: c.Virtual, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
-	}))...)
+	routes := slices.Concat(
+		handlers(s.server.Handler()),
+		handlers(offline.Handler(offline.Config{
+			Group: s.group, Virtual: c.Virtual, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
+		})),
+		[]route{{"GET /readyz", http.HandlerFunc(s.ready)}},
+	)
 	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, routes); err != nil {
 		return nil, err
 	}
