@@ -1,8 +1,7 @@
 import { type ReactNode, type RefObject, useLayoutEffect, useRef, useState } from "react";
 import type { BackendState, TmrServerRole } from "../gql/graphql";
-import { useNow } from "../ui/now";
 import { Pill, type Tone } from "../ui/pill";
-import { clock, duration } from "../ui/time";
+import { clock } from "../ui/time";
 import styles from "./drawing.module.css";
 import type { Group } from "./rollout";
 
@@ -71,20 +70,6 @@ export function linesOf(group: Pick<Group, "servers" | "backends">): Line[] {
   return lines;
 }
 
-const MOST_AGE_MS = 10_000;
-
-/**
- * How long ago something was heard of. A group that is well sends only changes, so
- * that a high age would alarm for nothing: the state tells who is missing.
- */
-function Age({ at }: { at: string | null | undefined }) {
-  const now = useNow();
-  if (!at) return null;
-  const age = now - Date.parse(at);
-  if (age > MOST_AGE_MS) return null;
-  return <> · {age < 1_000 ? "just now" : `${duration(age)} ago`}</>;
-}
-
 function Card({
   id,
   title,
@@ -147,11 +132,7 @@ function BackendCard({ backend }: { backend: Backend }) {
       </p>
       <p className={`${styles["line"]} meta soft`}>
         <span className="mono">{backend.address.replace(/^https?:\/\//, "")}</span>
-        {down ? (
-          backend.seenAt && <> · last seen {clock(backend.seenAt)}</>
-        ) : (
-          <Age at={backend.seenAt} />
-        )}
+        {down && backend.seenAt && <> · last seen {clock(backend.seenAt)}</>}
       </p>
     </Card>
   );
@@ -165,11 +146,7 @@ function ServerCard({ server }: { server: Server }) {
       <p className={`${styles["line"]} meta soft`}>{note}</p>
       <p className={`${styles["line"]} meta soft`}>
         <span className="mono">{server.address}</span>
-        {down ? (
-          server.seenAt && <> · last seen {clock(server.seenAt)}</>
-        ) : (
-          <Age at={server.seenAt} />
-        )}
+        {down && server.seenAt && <> · last seen {clock(server.seenAt)}</>}
       </p>
     </Card>
   );
