@@ -199,8 +199,9 @@ func (g *Group) Statements(ctx context.Context, position int, nonce []byte) (sta
 // backend is marked as activating before anything changes, until Verify
 // succeeds, MarkTime has passed, or the activation fails here. An update that
 // is installed already gives its receipt again and sets no mark, so a repeat
-// disturbs nothing. Two activations don't run on one backend at once: the
-// second gets CodeConflict.
+// disturbs nothing. Only one backend is marked at a time, whoever asks, since
+// two would take the licenses out of force: while another one is, and while
+// an activation of this one runs, the error is CodeConflict.
 func (g *Group) Activate(ctx context.Context, position int, u *quoratev1.BackendUpdate) (receipt []byte, err error) {
 	m, err := g.at(position)
 	if err != nil {
@@ -224,7 +225,9 @@ func (g *Group) Activate(ctx context.Context, position int, u *quoratev1.Backend
 	if staged.GetInstalled() {
 		return staged.GetReceipt(), nil
 	}
-	g.setMark(m)
+	if err := g.setMark(m); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			g.clearMark(m)
@@ -265,11 +268,17 @@ func (g *Group) end(m *member) {
 	m.busy = false
 }
 
-func (g *Group) setMark(m *member) {
+func (g *Group) setMark(m *member) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopped {
-		return
+		return nil
+	}
+	for _, other := range g.members {
+		if other != m && other.mark != nil {
+			return license.Errorf(license.CodeConflict, "wait until that one serves its update, a minute at most, then try again",
+				"backend %d can't be activated while backend %d is", m.conf.Position, other.conf.Position)
+		}
 	}
 	m.unmark()
 	m.markN++
@@ -284,6 +293,7 @@ func (g *Group) setMark(m *member) {
 		}
 	})
 	g.refresh()
+	return nil
 }
 
 func (g *Group) clearMark(m *member) {

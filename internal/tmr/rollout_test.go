@@ -212,6 +212,45 @@ func TestOneActivationAtATime(t *testing.T) {
 	})
 }
 
+// TestOneBackendAtATime: while one backend activates or waits for Verify, no
+// other one is taken out of the view, whoever asks: a rollout over the link and
+// one by files may meet.
+func TestOneBackendAtATime(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		g := l.run()
+		one, two := update(0, held(30, 8)), update(1, held(30, 8))
+		var meanwhile error
+		l.containers[0].Fault(func(call string, done bool) error {
+			if call == "Activate" && !done {
+				_, meanwhile = g.Activate(t.Context(), 2, two)
+			}
+			return nil
+		})
+		if _, err := g.Activate(t.Context(), 1, one); err != nil {
+			t.Fatal(err)
+		}
+		if license.CodeOf(meanwhile) != license.CodeConflict || !strings.Contains(meanwhile.Error(), "backend 1") {
+			t.Errorf("while backend 1 activates: %v", meanwhile)
+		}
+		if _, err := g.Activate(t.Context(), 2, two); license.CodeOf(err) != license.CodeConflict {
+			t.Errorf("before backend 1 is verified: %v", err)
+		}
+		if s := g.View().Status(); s != "1:- 2:#7 3:#7" || l.containers[1].Calls("Activate") != 0 {
+			t.Errorf("%s, %d activations of backend 2", s, l.containers[1].Calls("Activate"))
+		}
+		if err := g.Verify(t.Context(), 1, map[license.Product]uint32{product: 8}, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := g.Activate(t.Context(), 2, two); err != nil {
+			t.Errorf("after that: %v", err)
+		}
+		// What is installed gives its receipt whatever the others do.
+		if _, err := g.Activate(t.Context(), 1, one); err != nil {
+			t.Errorf("a repeat: %v", err)
+		}
+	})
+}
+
 func TestMarkEndsByItself(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		g := l.run()
@@ -297,6 +336,9 @@ func TestFingerprintOfOneAndReceiptsOfAll(t *testing.T) {
 		}
 		for i := range serials {
 			if _, err := g.Activate(t.Context(), i+1, update(i, held(30, 8))); err != nil {
+				t.Fatal(err)
+			}
+			if err := g.Verify(t.Context(), i+1, map[license.Product]uint32{product: 8}, 0); err != nil {
 				t.Fatal(err)
 			}
 		}
