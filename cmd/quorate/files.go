@@ -15,6 +15,7 @@ import (
 
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/offline"
 	"github.com/quorate/quorate/internal/rpc"
@@ -105,6 +106,9 @@ func (c *requestCmd) Run(ctx context.Context, std streams) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	if err := writable(c.Output, armor.Request); err != nil {
+		return err
+	}
 	f := armor.File{Kind: armor.Request}
 	if c.Container != "" {
 		err := c.withContainer(func(held *container.Container) error {
@@ -150,6 +154,9 @@ Examples:
 
 func (c *receiptCmd) Run(ctx context.Context, std streams) error {
 	if err := c.check(); err != nil {
+		return err
+	}
+	if err := writable(c.Output, armor.Receipt); err != nil {
 		return err
 	}
 	f := armor.File{Kind: armor.Receipt}
@@ -210,7 +217,7 @@ func (c *applyCmd) Run(ctx context.Context, std streams) error {
 		return license.Errorf(license.CodeInvalidInput, "apply the update file that the platform gave", "%s is a %s file, not an update", c.File, f.Kind)
 	}
 	// The receipts need a place to go before anything changes.
-	if err := writable(c.Receipt); err != nil {
+	if err := writable(c.Receipt, armor.Receipt); err != nil {
 		return err
 	}
 	receipts := armor.File{Kind: armor.Receipt, Group: f.Group}
@@ -283,14 +290,43 @@ func readArmored(in io.Reader, path string) (armor.File, error) {
 	return armor.Parse(b)
 }
 
-func writable(path string) error {
+// writable refuses at once what writeText would refuse when all work is done.
+// A file is replaced only by one of its kind, since a mistaken path may be that
+// of a container, or of the file that is read.
+func writable(path string, kind armor.Kind) error {
 	if path == "-" {
 		return nil
 	}
-	if dir := filepath.Dir(path); !exists(dir) {
-		return license.Errorf(license.CodeNotFound, "create it, or choose another path", "there is no folder %s", dir)
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		if dir := filepath.Dir(path); !exists(dir) {
+			return license.Errorf(license.CodeNotFound, "create it, or choose another path", "there is no folder %s", dir)
+		}
+		return nil
+	case info.IsDir():
+		return license.Errorf(license.CodeInvalidInput, "name a file in it", "%s is a folder", path)
+	case !info.Mode().IsRegular() || info.Size() == 0:
+		return nil
+	}
+	if there, err := kindAt(path); err != nil || there != kind {
+		return license.Errorf(license.CodeConflict, "choose another name, or remove that file", "the file %s is there already, and is no %s file", path, kind)
 	}
 	return nil
+}
+
+// kindAt tells by its beginning what a file is.
+func kindAt(path string) (armor.Kind, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	head, err := io.ReadAll(io.LimitReader(f, 1<<10))
+	if err != nil {
+		return "", err
+	}
+	return armor.KindOf(head)
 }
 
 func writeArmored(out io.Writer, path string, f armor.File) error {
@@ -298,16 +334,39 @@ func writeArmored(out io.Writer, path string, f armor.File) error {
 	if err != nil {
 		return err
 	}
-	return writeText(out, path, text)
+	return writeText(out, path, f.Kind, text)
 }
 
-func writeText(out io.Writer, path string, text []byte) error {
+// writeText writes a file whole or not at all.
+func writeText(out io.Writer, path string, kind armor.Kind, text []byte) error {
 	if path == "-" {
 		_, err := out.Write(text)
 		return err
 	}
-	if err := os.WriteFile(path, text, 0o644); err != nil { //nolint:gosec // G306: made to be handed on, and holds no secret in the clear
-		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be written", path), Fix: "choose another path", Err: err}
+	if err := writable(path, kind); err != nil {
+		return err
+	}
+	if err := replace(path, text); err != nil {
+		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be written: %v", path, cause(err)), Fix: "check the folder's permissions and the free space, or choose another path", Err: err}
 	}
 	return nil
+}
+
+func replace(path string, text []byte) error {
+	const mode = 0o644 // made to be handed on, and holds no secret in the clear
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // what a link points to is replaced, not the link
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return os.WriteFile(path, text, mode) // a pipe or a device
+	}
+	f, err := durable.NewFile(path, mode)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	return f.Commit(true)
 }

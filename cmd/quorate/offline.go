@@ -30,7 +30,7 @@ Example:
 }
 
 func (c *offlineStartCmd) Run(ctx context.Context, std streams) error {
-	if err := writable(c.Output); err != nil {
+	if err := writable(c.Output, armor.Update); err != nil {
 		return err
 	}
 	request, err := readFileText(std, c.Request, armor.Request)
@@ -49,7 +49,7 @@ func (c *offlineStartCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	if u := out.StartOfflineRollout.Update; u != nil {
-		if err := writeText(std.out, c.Output, []byte(*u)); err != nil {
+		if err := writeText(std.out, c.Output, armor.Update, []byte(*u)); err != nil {
 			return err
 		}
 	}

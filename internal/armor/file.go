@@ -190,6 +190,14 @@ func Parse(text []byte) (File, error) {
 	return f, nil
 }
 
+// KindOf tells what a text claims to be by its first line; nothing more of it
+// is looked at. Error: license.CodeFormatUnknown.
+func KindOf(text []byte) (Kind, error) {
+	line, _, _ := strings.Cut(strings.TrimLeft(string(text), " \t\r\n"), "\n")
+	s, err := labelled([]string{strings.TrimRight(line, " \t\r")})
+	return s.kind, err
+}
+
 // trimmed gives the lines without what mail programs and editors change.
 func trimmed(text []byte) []string {
 	lines := strings.Split(string(text), "\n")

@@ -142,6 +142,21 @@ func TestHostile(t *testing.T) {
 	wantCode(t, err, license.CodeTooLarge)
 }
 
+func TestKindOf(t *testing.T) {
+	for name, f := range newKit(t).files(t) {
+		text := encode(t, f)
+		for _, b := range [][]byte{text, text[:60], append([]byte(" \r\n\n"), bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n"))...)} {
+			if k, err := armor.KindOf(b); err != nil || k != f.Kind {
+				t.Errorf("%s: %q, %v", name, k, err)
+			}
+		}
+		_, err := armor.KindOf(append([]byte("x"), text...))
+		wantCode(t, err, license.CodeFormatUnknown)
+	}
+	_, err := armor.KindOf(nil)
+	wantCode(t, err, license.CodeFormatUnknown)
+}
+
 // Each byte of a request or update is under a signature or a checked header,
 // even for somebody who makes the checksum anew.
 func TestEveryByteCounts(t *testing.T) {
