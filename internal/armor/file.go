@@ -21,6 +21,8 @@ const (
 	// MostText is for the Base64 of the largest body, with line ends, headers
 	// and some white space.
 	MostText = 5 << 20
+	// mostLines is for a full text in lines of width; blank ones count too.
+	mostLines = MostText / width
 	// MostMessages is for the receipts of three containers of many firms.
 	MostMessages = 512
 )
@@ -136,6 +138,9 @@ func Parse(text []byte) (File, error) {
 	if len(text) > MostText {
 		return File{}, license.Errorf(license.CodeTooLarge, "check which file you gave", "the file is larger than %d bytes", MostText)
 	}
+	if bytes.Count(text, []byte("\n")) > mostLines {
+		return File{}, license.Errorf(license.CodeTooLarge, "check which file you gave", "the file has more than %d lines", mostLines)
+	}
 	lines := trimmed(text)
 	s, err := labelled(lines)
 	if err != nil {
@@ -145,7 +150,7 @@ func Parse(text []byte) (File, error) {
 	for ; at < len(lines) && lines[at] != ""; at++ {
 		if at == 1 && lines[at] != fmt.Sprintf("Version: %d", Version) && strings.HasPrefix(lines[at], "Version: ") {
 			return File{}, license.Errorf(license.CodeFormatUnknown, "upgrade the software that reads it",
-				"the file has the version %.20s, and only version %d is known here", strings.TrimPrefix(lines[at], "Version: "), Version)
+				"the file has the version %.20q, and only version %d is known here", strings.TrimPrefix(lines[at], "Version: "), Version)
 		}
 	}
 	var encoded strings.Builder

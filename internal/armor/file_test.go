@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -140,6 +141,25 @@ func TestHostile(t *testing.T) {
 	}
 	_, err := armor.Parse(bytes.Repeat([]byte("a"), armor.MostText+1))
 	wantCode(t, err, license.CodeTooLarge)
+}
+
+// TestLinesAreBounded: a file of line ends alone takes no more memory than
+// another one.
+func TestLinesAreBounded(t *testing.T) {
+	for _, text := range []string{
+		strings.Repeat("\n", armor.MostText),
+		"-----BEGIN QUORATE UPDATE-----\n" + strings.Repeat("\n", armor.MostText-100),
+	} {
+		in := []byte(text)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := armor.Parse(in)
+		runtime.ReadMemStats(&after)
+		wantCode(t, err, license.CodeTooLarge)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 2*armor.MostText {
+			t.Errorf("%d bytes were allocated", n)
+		}
+	}
 }
 
 func TestKindOf(t *testing.T) {
