@@ -140,3 +140,33 @@ func TestFilesReplaceTheirOwnKindOnly(t *testing.T) {
 		t.Errorf("the folder holds %v, %v", entries, err)
 	}
 }
+
+// TestInspectShowsNoControlCharacters: anybody can make a request, and what it
+// says goes to a person's terminal.
+func TestInspectShowsNoControlCharacters(t *testing.T) {
+	l := newFilesLab(t)
+	identity, err := seal.NewIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "Chart\x1b[2J\r\nsignature valid\u202e"
+	b, err := seal.SignFingerprint(identity, seal.Fingerprint{Serial: filesSerial, Root: l.firm.Public(), Licenses: []license.Held{{
+		License: license.License{Product: license.Product{Firm: 6000010, Code: 14}, Name: name, Options: license.Options{Quantity: 1}},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := armor.Encode(armor.File{Kind: armor.Request, Messages: [][]byte{b}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.write("bad.lreq", string(text))
+	out, errs, status := l.quorate("inspect", "@bad.lreq")
+	if status != 0 || strings.ContainsAny(out, "\x1b\r\u202e") || !strings.Contains(out, "Chart\uFFFD[2J\uFFFD\uFFFDsignature valid\uFFFD  quantity 1") {
+		t.Errorf("%d, %q, %q", status, out, errs)
+	}
+	l.write("worse.lreq", strings.Replace(string(text), "Version: 1", "Version: \x1b[2J", 1))
+	if _, errs, status = l.quorate("inspect", "@worse.lreq"); status != exitFailure || strings.Contains(errs, "\x1b") || !strings.HasSuffix(errs, "[FORMAT_UNKNOWN]\n") {
+		t.Errorf("%d, %q", status, errs)
+	}
+}

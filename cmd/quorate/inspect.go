@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/license"
@@ -197,6 +199,17 @@ func fits(h seal.UpdateHeader, digest [32]byte, f seal.Fingerprint) string {
 	return fmt.Sprintf("updates %d to %d come before it", at.Counter+1, h.Number-1)
 }
 
+// printable keeps control characters off the terminal: what an unknown file
+// says is anybody's.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
+
 func digestText(d [32]byte) string {
 	if d == ([32]byte{}) {
 		return ""
@@ -223,7 +236,7 @@ func printInspected(w io.Writer, f inspectedFile) error {
 			fmt.Fprintf(w, "    firm %d, update number %d\n", s.Firm, s.Number)
 		}
 		for _, l := range p.Licenses {
-			fmt.Fprintf(w, "    holds %s  %s  quantity %d", l.Product, l.Name, l.Quantity)
+			fmt.Fprintf(w, "    holds %s  %s  quantity %d", l.Product, printable(l.Name), l.Quantity)
 			if l.TMRID != 0 {
 				fmt.Fprintf(w, "  TMR-ID #%d", l.TMRID)
 			}
