@@ -1,4 +1,15 @@
 package platform
 
+import (
+	"context"
+
+	"github.com/quorate/quorate/ent"
+)
+
 // CheapKeyFiles makes exporting quick; what is written is otherwise the same.
 func (p *Platform) CheapKeyFiles() { p.keyFileWork = 4 }
+
+// Issued is what StartOfflineRollout does after its transaction.
+func (p *Platform) Issued(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {
+	return p.issued(ctx, row)
+}

@@ -511,6 +511,9 @@ func (p *Platform) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout
 		if err != nil {
 			return OfflineRollout{}, err
 		}
+		if s.Phase == rollout.Aborted {
+			return OfflineRollout{}, license.Errorf(license.CodeRolloutState, "start another one if it is still wanted", "somebody gave the rollout %d up meanwhile", row.Number)
+		}
 		if s.Phase == rollout.Held {
 			return OfflineRollout{}, license.Errorf(s.Hold.Code, "repair what it names, retry the rollout, then start again", "the rollout is held: %s", s.Hold.Message)
 		}
