@@ -293,9 +293,10 @@ func TestCluster(t *testing.T) {
 // TestReplicas: an answer waits for the replicas that are asked for.
 func TestReplicas(t *testing.T) {
 	primary := testenv.Redis(t)
-	s := connect(t, primary.Addr, redislease.Options{Replicas: 1, ReplicaWait: 200 * time.Millisecond})
-	_, err := s.Claim(t.Context(), group, "a")
+	hasty := connect(t, primary.Addr, redislease.Options{Replicas: 1, ReplicaWait: 200 * time.Millisecond})
+	_, err := hasty.Claim(t.Context(), group, "a")
 	wantCode(t, err, license.CodeUnavailable)
+	s := connect(t, primary.Addr, redislease.Options{Replicas: 1, ReplicaWait: 5 * time.Second})
 	host, port, err := net.SplitHostPort(primary.Addr)
 	if err != nil {
 		t.Fatal(err)
