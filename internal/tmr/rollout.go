@@ -199,8 +199,8 @@ func (g *Group) Statements(ctx context.Context, position int, nonce []byte) (sta
 // backend is marked as activating before anything changes, until Verify
 // succeeds, MarkTime has passed, or the activation fails here. An update that
 // is installed already gives its receipt again and sets no mark, so a repeat
-// disturbs nothing. Only one backend is marked at a time, whoever asks, since
-// two would take the licenses out of force: while another one is, and while
+// disturbs nothing. Only one backend is marked at a time, whoever asks, so that
+// the other two are there if it fails: while another one is marked, and while
 // an activation of this one runs, the error is CodeConflict.
 func (g *Group) Activate(ctx context.Context, position int, u *quoratev1.BackendUpdate) (receipt []byte, err error) {
 	m, err := g.at(position)

@@ -213,8 +213,8 @@ func TestOneActivationAtATime(t *testing.T) {
 }
 
 // TestOneBackendAtATime: while one backend activates or waits for Verify, no
-// other one is taken out of the view, whoever asks: a rollout over the link and
-// one by files may meet.
+// other one is activated, whoever asks: a rollout over the link and one by files
+// may meet.
 func TestOneBackendAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		g := l.run()
