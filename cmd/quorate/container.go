@@ -89,6 +89,9 @@ func (c *containerCreateCmd) createContainer(p container.Params) (*container.Con
 			return nil, license.Errorf(license.CodeNotFound, "create it, or choose another path", "there is no folder %s", dir)
 		}
 	}
+	if c.Fingerprint != "-" && (exists(c.Fingerprint) || filepath.Clean(c.Fingerprint) == filepath.Clean(c.File)) {
+		return nil, license.Errorf(license.CodeConflict, "choose another --fingerprint, or move that file away", "%s is there already", c.Fingerprint)
+	}
 	return container.Create(c.File, p)
 }
 

@@ -124,6 +124,8 @@ func TestCommandLineRefusals(t *testing.T) {
 		{"INVALID_INPUT", create("new.qrc", "--activation-id", "12")},
 		{"INVALID_INPUT", []string{"container", "create", path("new.qrc"), "--serial", "130", "--root", root}},
 		{"INVALID_INPUT", []string{"container", "create", path("new.qrc"), "--serial", "130-1", "--root", "x"}},
+		{"CONFLICT", create("new.qrc", "--fingerprint", path("container.qrc"))}, // its keys are nowhere else
+		{"CONFLICT", create("new.qrc", "--fingerprint", path("new.qrc"))},
 		{"NOT_FOUND", []string{"container", "show", path("nothing.qrc")}},
 		{"CONTAINER_CORRUPT", []string{"container", "show", path("short.qrc")}},
 		{"CONTAINER_CORRUPT", []string{"container", "show", path("other.qrc")}},
