@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -96,28 +97,33 @@ func (c *demoCmd) Run(ctx context.Context, std streams, logger *slog.Logger) err
 		if err := json.NewEncoder(std.out).Encode(ready); err != nil {
 			return err
 		}
-	} else if _, err := fmt.Fprintf(std.out, `
-Quorate demo
-
-  Dashboard       %s
-  Sign in         %s   password %s
-  GraphQL         %s
-  API token       %s
-  License server  %s   (virtual address of the two TMR servers)
-
-Try it in a second terminal:
-
-  export QUORATE_URL=%s QUORATE_SERVER=%s QUORATE_TOKEN=%s
-  %[9]s order 131-4837572 10
-  %[9]s rollout start 131-4837572 --wait
-  %[9]s ls
-
-Ctrl-C ends the demo; its data stays in %[10]s.
-`, ready["url"], ready["email"], ready["password"], ready["graphql"], ready["token"], ready["licenseServer"],
-		ready["url"], ready["licenseServer"], ready["token"], os.Args[0], c.Data); err != nil {
+	} else if _, err := io.WriteString(std.out, welcome(ready, os.Args[0], c.Data)); err != nil {
 		return err
 	}
 	return d.served.Wait(ctx)
+}
+
+// welcome is what a person reads when the demo is ready: commands to paste, with
+// program as it was called.
+func welcome(ready map[string]string, program, data string) string {
+	return fmt.Sprintf(`
+Quorate demo
+
+  Dashboard       %[1]s
+  Sign in         %[2]s   password %[3]s
+  GraphQL         %[4]s
+  API token       %[5]s
+  License server  %[6]s   (virtual address of the two TMR servers)
+
+Try it in a second terminal:
+
+  export QUORATE_URL=%[1]s QUORATE_SERVER=%[6]s QUORATE_TOKEN=%[5]s
+  %[7]s order 131-4837572 10
+  %[7]s rollout start 131-4837572 --wait
+  %[7]s ls
+
+Ctrl-C ends the demo; its data stays in %[8]s.
+`, ready["url"], ready["email"], ready["password"], ready["graphql"], ready["token"], ready["licenseServer"], program, data)
 }
 
 // demo is everything at once. Its parts are stopped in the reverse order of
