@@ -33,8 +33,13 @@
 //
 //	QUEUED → COLLECTING → ISSUING → STAGING → DONE
 //
-// Such an offline rollout waits in STAGING, since nobody here sees what happens
-// there, until three receipts (or fingerprints that show the same) have come.
+// A container outside a TMR group takes the same steps alone, without guard and
+// view. Nothing but its server stands between its old license and the new one:
+//
+//	QUEUED → COLLECTING → ISSUING → STAGING → ACTIVATING(1) → CONFIRMING(1) → DONE
+//
+// An offline rollout waits in STAGING, since nobody here sees what happens
+// there, until all receipts (or fingerprints that show the same) have come.
 // As soon as its updates are handed out it can't be given up any more.
 //
 // What fails holds the rollout with the reason; a person tries again, or gives

@@ -18,25 +18,27 @@ type Event interface{ event() }
 type Started struct {
 	At    time.Time
 	Terms []license.License
+	// Removes are products to take away; of a single container only.
+	Removes []license.Product
 	// Offline: fingerprints, updates and receipts travel in files.
 	Offline bool
 }
 
-// Collected: three fingerprints, checked, by position.
+// Collected: the fingerprints, checked, by position.
 type Collected struct {
 	At    time.Time
 	Key   string
 	Found [license.Backends]Found
 }
 
-// Issued: the three updates are stored; their digests by position.
+// Issued: the updates are stored; their digests by position.
 type Issued struct {
 	At      time.Time
 	Key     string
 	Updates [license.Backends]Digest
 }
 
-// Staged: all three backends have their update beside their licenses.
+// Staged: all backends have their update beside their licenses.
 type Staged struct {
 	At  time.Time
 	Key string
@@ -96,6 +98,10 @@ type Retried struct{ At time.Time }
 // GivenUp: a person gives the rollout up.
 type GivenUp struct{ At time.Time }
 
+// Blocked: the single container was blocked. Whatever it holds, it gets nothing
+// any more, so the rollout ends in any phase.
+type Blocked struct{ At time.Time }
+
 func (Started) event()   {}
 func (Collected) event() {}
 func (Issued) event()    {}
@@ -109,6 +115,7 @@ func (Linked) event()    {}
 func (Failed) event()    {}
 func (Retried) event()   {}
 func (GivenUp) event()   {}
+func (Blocked) event()   {}
 
 // Next gives the state after an event. An event that answers something else
 // than the effect now due gives the same state. Only a person's wish can be
@@ -120,20 +127,20 @@ func Next(s State, e Event) (State, error) {
 	var err error
 	switch e := e.(type) {
 	case Started:
-		if s.Phase == Queued && len(e.Terms) > 0 {
-			n.Terms = slices.Clone(e.Terms)
+		if s.Phase == Queued && len(e.Terms)+len(e.Removes) > 0 && (s.Single || len(e.Removes) == 0) {
+			n.Terms, n.Removes = slices.Clone(e.Terms), slices.Clone(e.Removes)
 			n.Phase, n.Offline = Collecting, e.Offline
 		}
 	case Collected:
 		if s.answers(Collect, e.Key) {
-			for i := range n.Steps {
+			for i := range n.steps() {
 				n.Steps[i].Found = e.Found[i]
 			}
 			n.Phase = Issuing
 		}
 	case Issued:
 		if s.answers(Issue, e.Key) {
-			for i := range n.Steps {
+			for i := range n.steps() {
 				n.Steps[i].Update = e.Updates[i]
 				n.Steps[i].Note = "update signed and sealed"
 			}
@@ -144,10 +151,10 @@ func Next(s State, e Event) (State, error) {
 		}
 	case Staged:
 		if s.answers(Stage, e.Key) {
-			for i := range n.Steps {
+			for i := range n.steps() {
 				n.Steps[i].Note = "update staged"
 			}
-			n.guard(1, e.At)
+			n.begin(1, e.At)
 		}
 	case Guarded:
 		if s.answers(AskOthers, e.Key) {
@@ -182,6 +189,10 @@ func Next(s State, e Event) (State, error) {
 		err = n.retry()
 	case GivenUp:
 		err = n.giveUp(e.At)
+	case Blocked:
+		if s.Single && !s.Phase.Ended() {
+			n.end(e.At, "the container was blocked")
+		}
 	}
 	if err != nil {
 		return s, err
@@ -212,13 +223,25 @@ func (s State) moved(before State) bool {
 
 func (s *State) step() *Step { return &s.Steps[s.Backend-1] }
 
-func (s *State) guard(backend int, at time.Time) {
+// begin starts a backend's turn: with the guard where there are others.
+func (s *State) begin(backend int, at time.Time) {
 	s.Phase, s.Backend = Guarding, backend
 	step := s.step()
 	step.State, step.Note = StepRunning, "asks the other two whether they carry the license"
 	if step.StartedAt == nil {
 		step.StartedAt = &at
 	}
+	if s.Single {
+		s.activate()
+	}
+}
+
+func (s *State) activate() {
+	s.Phase = Activating
+	step := s.step()
+	step.State = StepRunning
+	step.Asked = true
+	step.Note = "swaps the update in"
 }
 
 func (s *State) guarded(e Guarded) {
@@ -230,10 +253,7 @@ func (s *State) guarded(e Guarded) {
 		s.hold(refused.Code, refused.Error())
 		return
 	}
-	s.Phase = Activating
-	step := s.step()
-	step.Asked = true
-	step.Note = "swaps the update in"
+	s.activate()
 }
 
 func (s *State) activated(e Activated) {
@@ -252,15 +272,19 @@ func (s *State) verified(at time.Time) {
 	step := s.step()
 	step.State, step.Note = StepDone, "has the update, with a receipt"
 	step.FinishedAt = &at
-	if s.Backend < license.Backends {
-		s.guard(s.Backend+1, at)
+	switch {
+	case s.Single:
+		s.Phase, s.Backend = Done, 0
+		s.EndedAt = &at
+	case s.Backend < license.Backends:
+		s.begin(s.Backend+1, at)
 	}
 }
 
 // handOut marks that the customer may install the updates from now on, at any
 // time and unseen.
 func (s *State) handOut(at time.Time) {
-	for i := range s.Steps {
+	for i := range s.steps() {
 		step := &s.Steps[i]
 		step.Asked, step.StartedAt = true, &at
 		step.Note = "its update is in the file; waits for the receipt"
@@ -269,7 +293,7 @@ func (s *State) handOut(at time.Time) {
 
 func (s *State) delivered(e Delivered) {
 	all := true
-	for i := range s.Steps {
+	for i := range s.steps() {
 		step := &s.Steps[i]
 		if e.Updates[i] == step.Update && !step.Receipt {
 			step.Receipt = true
@@ -304,7 +328,7 @@ func (s State) complete(shown []license.License) bool {
 
 func (s *State) hold(code license.Code, message string) {
 	s.Hold = &Hold{Phase: s.Phase, Backend: s.Backend, Code: code, Message: message}
-	for i := range s.Steps {
+	for i := range s.steps() {
 		step := &s.Steps[i]
 		switch {
 		case i+1 == s.Backend:
@@ -325,16 +349,18 @@ func (s *State) retry() error {
 	s.Hold = nil
 	s.Attempt++
 	s.Phase, s.Backend = h.Phase, h.Backend
-	for i := range s.Steps {
+	for i := range s.steps() {
 		if step := &s.Steps[i]; step.State == StepHeld || step.State == StepFailed {
 			step.State, step.Note = StepWaiting, "waits for its turn"
 		}
 	}
-	switch h.Phase {
-	case Guarding, Activating: // the old statements prove nothing now: ask again
+	switch {
+	case s.Single && h.Phase == Activating: // nobody else states anything
+		s.activate()
+	case h.Phase == Guarding || h.Phase == Activating: // the old statements prove nothing now: ask again
 		s.Phase = Guarding
 		s.step().State, s.step().Note = StepRunning, "asks the other two whether they carry the license"
-	case Confirming:
+	case h.Phase == Confirming:
 		s.step().State, s.step().Note = StepVerifying, "checks again that the new license is served"
 	}
 	return nil
@@ -354,10 +380,16 @@ func (s *State) giveUp(at time.Time) error {
 		return license.Errorf(license.CodeRolloutState, "retry it; to go back, roll the old terms out as a new update",
 			"a backend was activated already, so the rollout can't be given up")
 	}
+	s.end(at, "given up")
+	return nil
+}
+
+func (s *State) end(at time.Time, note string) {
 	s.Phase, s.Backend, s.Hold = Aborted, 0, nil
 	s.EndedAt = &at
-	for i := range s.Steps {
-		s.Steps[i].State, s.Steps[i].Note = StepWaiting, "given up"
+	for i := range s.steps() {
+		if step := &s.Steps[i]; step.State != StepDone {
+			step.State, step.Note = StepWaiting, note
+		}
 	}
-	return nil
 }

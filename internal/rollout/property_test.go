@@ -16,9 +16,12 @@ import (
 func TestProperties(t *testing.T) {
 	reached := map[rollout.Phase]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		stored, _ := json.Marshal(rollout.New())
+		start := rollout.New()
+		if rapid.Bool().Draw(t, "single") {
+			start = rollout.NewSingle()
+		}
+		stored, _ := json.Marshal(start)
 		var sent []rollout.Event // every answer that was ever given
-		activated := false
 		load := func() (s rollout.State) {
 			if err := json.Unmarshal(stored, &s); err != nil {
 				t.Fatal(err)
@@ -28,8 +31,11 @@ func TestProperties(t *testing.T) {
 		deliver := func(e rollout.Event) {
 			before := load()
 			after, err := rollout.Next(before, e)
+			if after.Single != start.Single {
+				t.Fatalf("%T makes another kind of rollout", e)
+			}
 			_, gaveUp := e.(rollout.GivenUp)
-			if gaveUp && activated && before.Phase != rollout.Aborted && err == nil {
+			if gaveUp && before.Asked() && before.Phase != rollout.Aborted && err == nil {
 				t.Fatalf("given up in %s after an activation", line(before))
 			}
 			if err != nil && !reflect.DeepEqual(before, after) {
@@ -39,7 +45,6 @@ func TestProperties(t *testing.T) {
 				t.Fatalf("%T: sequence %d after %d in %s", e, after.Sequence, before.Sequence, line(after))
 			}
 			check(t, after)
-			activated = activated || after.Phase == rollout.Activating
 			stored, _ = json.Marshal(after)
 			reached[after.Phase]++
 		}
@@ -79,6 +84,16 @@ func TestProperties(t *testing.T) {
 				deliver(rollout.Viewed{At: instant, Unanimous: shown(rapid.SampledFrom([]license.View{{}, view(7, 7, 7), view(8, 8, 7), view(8, 8, 8)}).Draw(t, "view"))})
 			},
 			"retry": func(t *rapid.T) { deliver(rollout.Retried{At: instant}) },
+			"blocked": func(t *rapid.T) {
+				if rapid.IntRange(0, 9).Draw(t, "dice") > 0 {
+					return
+				}
+				before := load()
+				deliver(rollout.Blocked{At: instant})
+				if after := load(); after.Phase.Ended() != (before.Single || before.Phase.Ended()) {
+					t.Fatalf("%s blocked: %s", line(before), line(after))
+				}
+			},
 			"give up": func(t *rapid.T) {
 				if rapid.IntRange(0, 9).Draw(t, "dice") == 0 {
 					deliver(rollout.GivenUp{At: instant})
@@ -96,7 +111,15 @@ func TestProperties(t *testing.T) {
 // check asserts what holds in every state.
 func check(t *rapid.T, s rollout.State) {
 	running := 0
-	for i, step := range s.Steps {
+	for i, step := range s.Steps[s.Backends():] {
+		if !reflect.DeepEqual(step, rollout.Step{}) {
+			t.Fatalf("a single container has step %d: %+v", i+2, step)
+		}
+	}
+	if s.Single && s.Phase == rollout.Guarding {
+		t.Fatal("a single container has nobody to ask")
+	}
+	for i, step := range s.Steps[:s.Backends()] {
 		if step.State == rollout.StepRunning || step.State == rollout.StepVerifying {
 			running++
 			if s.Backend != i+1 {
@@ -119,7 +142,7 @@ func check(t *rapid.T, s rollout.State) {
 	if (s.Phase == rollout.Held) != (s.Hold != nil) || s.Phase.Ended() != (s.EndedAt != nil) {
 		t.Fatalf("inconsistent: %+v", s)
 	}
-	if s.Phase == rollout.Aborted && s.Asked() {
+	if s.Phase == rollout.Aborted && s.Asked() && !s.Single { // a single one may have been blocked
 		t.Fatal("given up after an activation was asked for")
 	}
 }

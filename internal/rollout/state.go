@@ -3,6 +3,7 @@ package rollout
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
@@ -13,16 +14,16 @@ type Phase string
 
 // The phases. Guarding, Activating and Confirming go with a backend.
 const (
-	Queued     Phase = "QUEUED"     // another rollout of the group is running
+	Queued     Phase = "QUEUED"     // another rollout of the group or container is running
 	Collecting Phase = "COLLECTING" // the fingerprints are being collected
 	Issuing    Phase = "ISSUING"    // the updates are being signed and sealed
 	Staging    Phase = "STAGING"    // the updates are being written beside the licenses
 	Guarding   Phase = "GUARDING"   // the other two are asked whether they carry the license
 	Activating Phase = "ACTIVATING" // one backend swaps the update in
 	Confirming Phase = "CONFIRMING" // it is checked that the backend serves the new license
-	Done       Phase = "DONE"       // three receipts, and the group's view shows it
+	Done       Phase = "DONE"       // all receipts, and the group's view shows it
 	Held       Phase = "HELD"       // something failed; a person decides
-	Aborted    Phase = "ABORTED"    // given up before the first activation
+	Aborted    Phase = "ABORTED"    // given up before the first activation, or its container was blocked
 )
 
 // Phases are all phases, in the order in which a rollout goes through them.
@@ -104,13 +105,20 @@ type Hold struct {
 // never changes the one that it is given. It is stored as JSON.
 type State struct {
 	Phase Phase `json:"phase"`
+	// Single: it is of one container alone, as backend 1. No other backend
+	// carries the license meanwhile, and there is no view to wait for.
+	Single bool `json:"single,omitempty"`
 	// Backend is 1, 2 or 3 in Guarding, Activating and Confirming, else 0.
 	Backend int `json:"backend,omitempty"`
 	// Attempt counts the retries, so that each try has keys of its own.
 	Attempt uint32 `json:"attempt"`
 	// Terms are the licenses that the rollout brings, with their TMR-ID. Set
 	// when the rollout starts.
-	Terms []license.License      `json:"terms,omitempty"`
+	Terms []license.License `json:"terms,omitempty"`
+	// Removes are the products that the rollout takes away; of a single
+	// container only.
+	Removes []license.Product `json:"removes,omitempty"`
+	// Steps has one per backend; of a single container the first one counts.
 	Steps [license.Backends]Step `json:"steps"`
 	// Offline: fingerprints, updates and receipts travel in files. Such a
 	// rollout stays in Staging from when its updates are issued until it is done.
@@ -125,14 +133,30 @@ type State struct {
 	EndedAt *time.Time `json:"endedAt,omitempty"`
 }
 
-// New gives a queued rollout.
-func New() State {
-	s := State{Phase: Queued}
-	for i := range s.Steps {
+// New gives a queued rollout of a TMR group.
+func New() State { return queued(false) }
+
+// NewSingle gives a queued rollout of a container outside a TMR group.
+func NewSingle() State { return queued(true) }
+
+func queued(single bool) State {
+	s := State{Phase: Queued, Single: single}
+	for i := range s.steps() {
 		s.Steps[i] = Step{State: StepWaiting, Note: "waits for its turn"}
 	}
 	return s
 }
+
+// Backends is how many containers the rollout is of.
+func (s State) Backends() int {
+	if s.Single {
+		return 1
+	}
+	return license.Backends
+}
+
+// steps are those that count.
+func (s *State) steps() []Step { return s.Steps[:s.Backends()] }
 
 // Asked says whether an activation was asked for on any backend: from then on
 // there is no way back.
@@ -149,10 +173,14 @@ func (s State) Asked() bool {
 // when it moves.
 func (s State) Blocker() string {
 	switch {
+	case s.Phase == Queued && s.Single:
+		return "Another rollout of this container is running; this one starts when it ends."
 	case s.Phase == Queued:
 		return "Another rollout of this group is running; this one starts when it ends."
 	case s.Phase == Held:
 		return s.Hold.Message
+	case s.Unlinked && s.Single:
+		return "The platform does not hear from the container's license server; the rollout goes on when it does."
 	case s.Unlinked:
 		return "The platform does not hear from the group's TMR server; the rollout goes on when it does."
 	case s.awaitsFile():
@@ -195,6 +223,7 @@ func (s State) recorded(backend int) []license.Held {
 		for _, l := range s.Terms {
 			replaced = replaced || l.Product == old.Product
 		}
+		replaced = replaced || slices.Contains(s.Removes, old.Product)
 		if !replaced {
 			held = append(held, old)
 		}
@@ -203,7 +232,7 @@ func (s State) recorded(backend int) []license.Held {
 }
 
 func (s State) awaitsView() bool {
-	return s.Phase == Confirming && s.Backend == license.Backends &&
+	return !s.Single && s.Phase == Confirming && s.Backend == license.Backends &&
 		s.Steps[license.Backends-1].State == StepDone
 }
 
