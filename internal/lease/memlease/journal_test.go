@@ -2,7 +2,9 @@ package memlease_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -41,6 +43,11 @@ func access(t *testing.T, s lease.Seats, r lease.Request) (lease.Grant, lease.Re
 	return g, ref(r, g)
 }
 
+func lasting(r lease.Request, d time.Duration) lease.Request {
+	r.Lease = d
+	return r
+}
+
 func TestReopen(t *testing.T) {
 	for name, lead := range map[string]func(*memlease.Store, *testing.T) (lease.Seats, error){
 		"claim": func(s *memlease.Store, t *testing.T) (lease.Seats, error) { return s.Claim(t.Context(), group, "b") },
@@ -57,7 +64,7 @@ func reopen(t *testing.T, lead func(*memlease.Store, *testing.T) (lease.Seats, e
 	s := open(t, path)
 	seats := claim(t, s)
 	const life = time.Minute
-	short := func(r lease.Request) lease.Request { r.Lease = life; return r }
+	short := func(r lease.Request) lease.Request { return lasting(r, life) }
 	r := short(request(4))
 	granted, kept := access(t, seats, r)
 	_, second := access(t, seats, short(request(4)))
@@ -179,6 +186,46 @@ func TestJournalInUse(t *testing.T) {
 	open(t, path)
 	_, err := memlease.Open(path, memlease.Options{})
 	wantCode(t, err, license.CodeJournalInUse)
+}
+
+// TestJournalOfTheFirstFormat reads a file as the program wrote it before seats
+// lingered.
+func TestJournalOfTheFirstFormat(t *testing.T) {
+	packed, err := os.Open(filepath.Join("testdata", "format1.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packed.Close()
+	z, err := gzip.NewReader(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "seats")
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	seats := claim(t, s)
+	all, err := seats.List(t.Context(), pool)
+	if err != nil || len(all) != 2 || all[0].Handle != "first" || all[1].Handle != "second" {
+		t.Fatalf("%+v, %v; want the first and the second", all, err)
+	}
+	for id, code := range map[string]license.Code{"third": license.CodeHandleUnknown, "fourth": license.CodeHandleRemoved} {
+		r := lasting(request(4), time.Minute)
+		r.ID = id
+		_, err := seats.Access(t.Context(), r)
+		wantCode(t, err, code)
+	}
+	if g, _ := access(t, seats, request(4)); g.Seat != 3 || g.N != 3 {
+		t.Fatalf("grant %+v, want seat 3 for the third time", g)
+	}
+	if events, err := s.Events(t.Context(), group, 0, 100); err != nil || len(events) != 7 {
+		t.Fatalf("%d events, %v; want 7", len(events), err)
+	}
 }
 
 func TestJournalOfAnotherFormat(t *testing.T) {
