@@ -45,6 +45,7 @@ const (
 	CodeContainerCorrupt  Code = "CONTAINER_CORRUPT"  // the container file is damaged
 	CodeContainerExists   Code = "CONTAINER_EXISTS"   // create would overwrite
 	CodeContainerInUse    Code = "CONTAINER_IN_USE"   // another process has it open
+	CodeContainerForeign  Code = "CONTAINER_FOREIGN"  // bound to another machine, or to another key file
 	CodeUpdateTampered    Code = "UPDATE_TAMPERED"    // a signature or the seal does not hold
 	CodeUpdateForeign     Code = "UPDATE_FOREIGN"     // for another container
 	CodeUpdateUntrusted   Code = "UPDATE_UNTRUSTED"   // the firm is not vouched for by this container's root
