@@ -84,7 +84,7 @@ func New(c Config) (*Backend, error) {
 // Handler gives the path and the handler of the service. It belongs behind
 // rpc.Handler (rpc.NewServer adds it), which learns the caller's key from TLS.
 func (b *Backend) Handler() (path string, handler http.Handler) {
-	return quoratev1connect.NewBackendServiceHandler(service{b}, rpc.HandlerOptions(b.logger))
+	return quoratev1connect.NewBackendServiceHandler(service{Backend: b}, rpc.HandlerOptions(b.logger))
 }
 
 func (b *Backend) known(ctx context.Context) bool {
@@ -139,11 +139,11 @@ func (b *Backend) usable(p license.Product) error {
 			continue
 		}
 		now := time.Now()
-		err := h.ValidAt(now)
+		err := h.Standing(license.Use{}, license.Moment{At: now}).Err()
 		if err != nil && h.Predecessor != nil {
 			before := h.License
 			before.Options = *h.Predecessor
-			if before.ValidAt(now) == nil {
+			if before.Standing(license.Use{}, license.Moment{At: now}).Err() == nil {
 				return nil
 			}
 		}
@@ -154,7 +154,10 @@ func (b *Backend) usable(p license.Product) error {
 }
 
 // service is the RPC face of a backend.
-type service struct{ *Backend }
+type service struct {
+	*Backend
+	quoratev1connect.UnimplementedBackendServiceHandler
+}
 
 func (s service) Watch(
 	ctx context.Context, req *connect.Request[quoratev1.WatchRequest], stream *connect.ServerStream[quoratev1.WatchResponse],

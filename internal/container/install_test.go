@@ -115,7 +115,7 @@ func TestSequence(t *testing.T) {
 		"a receipt":             {install(t, c, second), license.CodeFormatUnknown},
 		"too large":             {make([]byte, seal.MostUpdate+1), license.CodeTooLarge},
 		"TMR without a group":   {v.seal(t, *to, 3, seal.Digest(second), seal.Payload{Set: []seal.Grant{v.grant(chart, 99, 7, nil)}}), license.CodeInvalidInput},
-		"predecessor not older": {v.seal(t, *to, 3, seal.Digest(second), seal.Payload{Set: []seal.Grant{v.grant(chart, 99, 7, &license.Options{TMRID: 7})}}), license.CodeInvalidInput},
+		"predecessor not older": {v.seal(t, *to, 3, seal.Digest(second), seal.Payload{Set: []seal.Grant{v.grant(chart, 99, 7, &license.Options{Quantity: 1, TMRID: 7})}}), license.CodeInvalidInput},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.Stage(tt.update)

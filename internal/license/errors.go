@@ -22,21 +22,28 @@ const (
 	CodeThrottled       Code = "THROTTLED"
 
 	// Handing out.
-	CodeNoLicense       Code = "NO_LICENSE"       // no license for this product is here
-	CodeNoMajority      Code = "NO_MAJORITY"      // fewer than two of three backends have it
-	CodeNoFreeSeat      Code = "NO_FREE_SEAT"     // all licenses are taken
-	CodeExpired         Code = "LICENSE_EXPIRED"  // the license's expiration time has passed
-	CodeFeatureMissing  Code = "FEATURE_MISSING"  // the feature map lacks a bit the program asked for
-	CodeTMROnly         Code = "TMR_ONLY"         // has a TMR-ID and was asked for past the TMR server
-	CodeNotLeader       Code = "NOT_LEADER"       // another TMR server is active
-	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"   // no such handle here
-	CodeHandleExpired   Code = "HANDLE_EXPIRED"   // renewed too late
-	CodeHandleRemoved   Code = "HANDLE_REMOVED"   // an administrator removed it
-	CodeRequestMismatch Code = "REQUEST_MISMATCH" // same request id, other content
-	CodeTokenInvalid    Code = "TOKEN_INVALID"    // handle token forged, damaged or foreign
-	CodeFenced          Code = "FENCED"           // a newer epoch leads
-	CodeKeyRefused      Code = "KEY_REFUSED"      // the wrapped key does not open
-	CodeDataDamaged     Code = "DATA_DAMAGED"     // a protected file was changed or cut off
+	CodeNoLicense       Code = "NO_LICENSE"            // no license for this product is here
+	CodeNoMajority      Code = "NO_MAJORITY"           // fewer than two of three backends have it
+	CodeNoFreeSeat      Code = "NO_FREE_SEAT"          // all licenses are taken
+	CodeExpired         Code = "LICENSE_EXPIRED"       // the license's expiration time has passed
+	CodeNotYetValid     Code = "LICENSE_NOT_YET_VALID" // its activation time has not come
+	CodeUsageOver       Code = "USAGE_PERIOD_OVER"     // its usage period, from the first use, is over
+	CodeNoUnits         Code = "NO_UNITS"              // the unit counter has fewer units than wanted
+	CodeWrongVersion    Code = "WRONG_VERSION"         // outside the maintenance period, or below the minimum version
+	CodeNotOnAccessList Code = "NOT_ON_ACCESS_LIST"    // the license's access list doesn't let the client in
+	CodeLocalOnly       Code = "LOCAL_ONLY"            // no license quantity: not for the network
+	CodeClockSetBack    Code = "CLOCK_SET_BACK"        // the time must be certified first
+	CodeFeatureMissing  Code = "FEATURE_MISSING"       // the feature map lacks a bit the program asked for
+	CodeTMROnly         Code = "TMR_ONLY"              // has a TMR-ID and was asked for past the TMR server
+	CodeNotLeader       Code = "NOT_LEADER"            // another TMR server is active
+	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"        // no such handle here
+	CodeHandleExpired   Code = "HANDLE_EXPIRED"        // renewed too late
+	CodeHandleRemoved   Code = "HANDLE_REMOVED"        // an administrator removed it
+	CodeRequestMismatch Code = "REQUEST_MISMATCH"      // same request id, other content
+	CodeTokenInvalid    Code = "TOKEN_INVALID"         // handle token forged, damaged or foreign
+	CodeFenced          Code = "FENCED"                // a newer epoch leads
+	CodeKeyRefused      Code = "KEY_REFUSED"           // the wrapped key does not open
+	CodeDataDamaged     Code = "DATA_DAMAGED"          // a protected file was changed or cut off
 
 	CodeJournalCorrupt Code = "JOURNAL_CORRUPT" // the file that seats are kept in is damaged
 	CodeJournalInUse   Code = "JOURNAL_IN_USE"  // another process has it open
@@ -56,6 +63,8 @@ const (
 	CodeFormatUnknown     Code = "FORMAT_UNKNOWN"     // another version or kind of file
 	CodeFingerprintForged Code = "FINGERPRINT_FORGED" // a fingerprint's signature does not hold
 	CodeReceiptForged     Code = "RECEIPT_FORGED"     // a receipt's signature does not hold
+	CodeTimeForged        Code = "TIME_FORGED"        // a time certificate's signature does not hold, or it is another container's
+	CodeTimeStale         Code = "TIME_STALE"         // a time certificate that answers no open request
 	CodeRequestStale      Code = "REQUEST_STALE"      // a fingerprint made before an update that is installed
 	CodeManipulation      Code = "MANIPULATION_SUSPECTED"
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	. "github.com/quorate/quorate/internal/license"
 )
@@ -224,23 +223,6 @@ func TestMergeKeepsVersionWhileNothingChanges(t *testing.T) {
 	}
 	if w := Merge(v, [3]Observation{present(7), present(7), absent}); w.Version != 2 {
 		t.Errorf("version %d after a change", w.Version)
-	}
-}
-
-func TestLicenseValidity(t *testing.T) {
-	end := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
-	l := License{Product: chart, Options: Options{Expiration: end, FeatureMap: 0b101}}
-	if err := l.ValidAt(end.Add(-time.Second)); err != nil {
-		t.Error(err)
-	}
-	if got := CodeOf(l.ValidAt(end)); got != CodeExpired {
-		t.Errorf("at its end: %q", got)
-	}
-	if err := l.HasFeatures(0b100); err != nil {
-		t.Error(err)
-	}
-	if got := CodeOf(l.HasFeatures(0b110)); got != CodeFeatureMissing {
-		t.Errorf("missing feature: %q", got)
 	}
 }
 

@@ -43,7 +43,7 @@ func (s *ContainerSource) refusal(l license.License) error {
 			"ask the TMR server of the group (its virtual IP) instead",
 			"the license for %s belongs to a TMR group, and this is a single license server", l.Product)
 	}
-	return l.ValidAt(time.Now())
+	return l.Standing(license.Use{}, license.Moment{At: time.Now()}).Err()
 }
 
 // Licenses implements Source.

@@ -49,7 +49,7 @@ const fixMajority = "have the operator bring the backends back (the TMR group's 
 func refusal(l license.Viewed) error {
 	switch {
 	case l.InForce:
-		return l.ValidAt(time.Now())
+		return l.Standing(license.Use{}, license.Moment{At: time.Now()}).Err()
 	case l.Conflict:
 		return license.Errorf(license.CodeNoMajority,
 			"have the operator roll the license out again: the same TMR-ID must mean the same terms on all backends",

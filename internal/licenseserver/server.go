@@ -132,7 +132,7 @@ func (s *Server) Stop() {
 // Handler gives the path and handler of the license service.
 func (s *Server) Handler(opts ...connect.HandlerOption) (string, http.Handler) {
 	all := []connect.HandlerOption{rpc.HandlerOptions(s.log), connect.WithReadMaxBytes(mostRequest)}
-	return quoratev1connect.NewLicenseServiceHandler(&service{s}, append(all, opts...)...)
+	return quoratev1connect.NewLicenseServiceHandler(&service{Server: s}, append(all, opts...)...)
 }
 
 // Remove ends somebody else's handle, for who is authorized otherwise (the

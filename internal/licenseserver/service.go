@@ -10,10 +10,14 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 )
 
 // service is the license service over a server's current term.
-type service struct{ *Server }
+type service struct {
+	*Server
+	quoratev1connect.UnimplementedLicenseServiceHandler
+}
 
 // Access takes a handle on a license that is in force at this instant.
 func (s *service) Access(
@@ -92,7 +96,7 @@ func (s *service) usable(p license.Product, features uint32) (license.License, e
 	if err != nil {
 		return license.License{}, err
 	}
-	return l, l.HasFeatures(features)
+	return l, l.Explain(license.Ask{Features: features}, license.Use{}, license.Moment{At: time.Now()}).Err()
 }
 
 // handle is what the program gets of a grant: a new token each time.

@@ -25,6 +25,7 @@ const token = "link-token-of-tmr-a"
 // platform is the other end of the link: it keeps what it is told as a real one
 // does, and fails where it is told to.
 type platform struct {
+	quoratev1connect.UnimplementedLinkServiceHandler
 	t       *testing.T
 	network *memnet.Network
 

@@ -27,10 +27,13 @@ type Platform interface {
 
 // Handler serves LinkService under the path that it gives.
 func Handler(p Platform, logger *slog.Logger) (path string, handler http.Handler) {
-	return quoratev1connect.NewLinkServiceHandler(&service{p}, rpc.HandlerOptions(logger))
+	return quoratev1connect.NewLinkServiceHandler(&service{platform: p}, rpc.HandlerOptions(logger))
 }
 
-type service struct{ platform Platform }
+type service struct {
+	platform Platform
+	quoratev1connect.UnimplementedLinkServiceHandler
+}
 
 // caller gives ctx with the principal that the bearer token stands for. A
 // server that calls itself by another name than the token's was set up with

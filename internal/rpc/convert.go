@@ -63,21 +63,6 @@ func ModeFrom(m quoratev1.AccessMode) (license.AccessMode, error) {
 		"use user limit, station share, exclusive or no user limit", "access mode %d is unknown", m)
 }
 
-// OptionsProto makes the message of a license's options.
-func OptionsProto(o license.Options) *quoratev1.Options {
-	return &quoratev1.Options{
-		Quantity: o.Quantity, TmrId: o.TMRID, FeatureMap: o.FeatureMap, ExpirationUnix: UnixSeconds(o.Expiration),
-	}
-}
-
-// OptionsFrom reads options; unset ones are all zero.
-func OptionsFrom(m *quoratev1.Options) license.Options {
-	return license.Options{
-		Quantity: m.GetQuantity(), TMRID: m.GetTmrId(), FeatureMap: m.GetFeatureMap(),
-		Expiration: FromUnixSeconds(m.GetExpirationUnix()),
-	}
-}
-
 // UnixSeconds writes an instant as the messages do: zero for none.
 func UnixSeconds(t time.Time) int64 {
 	if t.IsZero() {
@@ -119,9 +104,15 @@ func HeldFrom(m *quoratev1.HeldLicense) (license.Held, error) {
 	if err != nil {
 		return license.Held{}, err
 	}
-	h := license.Held{License: license.License{Product: p, Name: name, Options: OptionsFrom(m.GetOptions())}}
+	h := license.Held{License: license.License{Product: p, Name: name}}
+	if h.Options, err = OptionsFrom(m.GetOptions()); err != nil {
+		return license.Held{}, err
+	}
 	if m.GetPredecessor() != nil {
-		o := OptionsFrom(m.GetPredecessor())
+		o, err := OptionsFrom(m.GetPredecessor())
+		if err != nil {
+			return license.Held{}, err
+		}
 		h.Predecessor = &o
 	}
 	return h, nil
@@ -241,7 +232,9 @@ func viewedFrom(m *quoratev1.ViewedLicense) (license.Viewed, error) {
 		License: license.License{Product: p, Name: name}, InForce: m.GetInForce(), Conflict: m.GetConflict(),
 	}
 	if v.InForce {
-		v.Options = OptionsFrom(m.GetOptions())
+		if v.Options, err = OptionsFrom(m.GetOptions()); err != nil {
+			return license.Viewed{}, err
+		}
 	}
 	for i, c := range m.GetCells() {
 		presence, err := PresenceFrom(c.GetPresence())

@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,10 @@ var product = license.Product{Firm: 6000010, Code: 14}
 func held(quantity, id uint32) license.Held {
 	options := license.Options{
 		Quantity: quantity, TMRID: id, FeatureMap: 5, Expiration: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC),
+		Activation: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Units: new(uint64(0)), Issue: 3,
+		Maintenance:    license.Maintenance{From: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)},
+		MinimumVersion: "10.4", Text: "für Anna", Linger: 90 * time.Second, Protected: license.DataName{1}, Secret: license.DataName{2},
+		AccessList: []license.AccessRule{{Kind: license.AccessUser, Value: "anna"}, {Deny: true, Kind: license.AccessSubnet, Value: "10.0.0.0/8"}},
 	}
 	before := options
 	before.Quantity, before.TMRID = 20, id-1
@@ -27,12 +32,12 @@ func held(quantity, id uint32) license.Held {
 }
 
 func TestHeldRoundTrip(t *testing.T) {
-	in := []license.Held{held(30, 8), {License: license.License{Product: license.Product{Firm: 1, Code: 0}}}}
+	in := []license.Held{held(30, 8), {License: license.License{Product: license.Product{Firm: 1, Code: 0}, Options: license.Options{UsagePeriod: time.Hour}}}}
 	out, err := rpc.HeldsFrom(rpc.HeldsProto(in))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(out) != 2 || out[0].License != in[0].License || *out[0].Predecessor != *in[0].Predecessor || out[1].Predecessor != nil {
+	if len(out) != 2 || !reflect.DeepEqual(out, in) {
 		t.Errorf("came back as %+v", out)
 	}
 }
@@ -138,6 +143,25 @@ func TestHealthRoundTrip(t *testing.T) {
 		m := rpc.HealthProto(in)
 		f(m)
 		if _, err := rpc.HealthFrom(m); license.CodeOf(err) != license.CodeInvalidInput {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestOptionsRefusals(t *testing.T) {
+	for name, m := range map[string]*quoratev1.Options{
+		"negative usage period": {UsagePeriodS: -1},
+		"endless linger time":   {LingerS: 1 << 40},
+		"short data name":       {Protected: []byte{1}},
+		"unknown rule":          {AccessList: []string{"group:staff"}},
+		"long access list":      {AccessList: make([]string, license.MostAccessList+1)},
+		"no version":            {MinimumVersion: "1.x"},
+		"too many units":        {Units: new(uint64(1<<53 + 1))},
+		"ends before it begins": {ActivationUnix: 20, ExpirationUnix: 20},
+		"year 10000":            {ExpirationUnix: 253402300800},
+		"TMR, local only":       {TmrId: 7},
+	} {
+		if _, err := rpc.OptionsFrom(m); license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

@@ -67,10 +67,17 @@ func (k *kit) held() []license.Held {
 		{
 			License: license.License{Product: chart, Name: "Chart Processing", Options: license.Options{
 				Quantity: 30, TMRID: 8, Expiration: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), FeatureMap: 0x80000001,
+				Activation: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Units: new(uint64(1000)), Issue: 2,
+				Maintenance: license.Maintenance{
+					From: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
+				},
+				MinimumVersion: "10.4.1", Text: "für Anna", Linger: 90 * time.Second,
+				AccessList: []license.AccessRule{{Kind: license.AccessUser, Value: "anna"}, {Deny: true, Kind: license.AccessSubnet, Value: "10.0.0.0/8"}},
+				Protected:  license.DataName{1}, Secret: license.DataName{2},
 			}},
 			Predecessor: &license.Options{Quantity: 20, TMRID: 7},
 		},
-		{License: license.License{Product: license.Product{Firm: firmCode, Code: 15}, Name: "Übersicht", Options: license.Options{Quantity: 1}}},
+		{License: license.License{Product: license.Product{Firm: firmCode, Code: 15}, Name: "Übersicht", Options: license.Options{UsagePeriod: 90 * 24 * time.Hour}}},
 	}
 }
 
@@ -79,6 +86,9 @@ func (k *kit) fingerprint() Fingerprint {
 		Serial: k.serial(), ActivationID: [16]byte{1, 2, 3}, Identity: k.self.Public(), Root: k.root.Public(),
 		Firms:    []FirmState{{Firm: 600010}, {Firm: firmCode, Counter: 3, Digest: [32]byte{9}}},
 		Licenses: k.held(), Nonce: seed(7), At: day,
+		Clock: Clock{Highest: day.Add(time.Hour), Certified: day}, TimeNonce: [16]byte{6},
+		Trail:  []Sighting{{Count: 4, Value: [16]byte{1}}, {Count: 5, Value: [16]byte{2}}},
+		Meters: []Meter{{Product: chart, Issue: 2, First: day, Units: 40}, {Product: license.Product{Firm: firmCode, Code: 15}, Units: 1}},
 	}
 }
 
@@ -89,7 +99,7 @@ func (k *kit) header() UpdateHeader {
 func (k *kit) payload() Payload {
 	held := k.held()
 	return Payload{
-		Set:    []Grant{{License: held[0], ProductKey: k.productKey}, {License: held[1]}},
+		Set:    []Grant{{License: held[0], ProductKey: k.productKey, Protected: []byte("settings"), Secret: seed(31)}, {License: held[1]}},
 		Remove: []license.Product{{Firm: firmCode, Code: 99}},
 		Group:  k.group(),
 	}
@@ -108,6 +118,10 @@ func (k *kit) receipt() Receipt {
 
 func (k *kit) statement() Statement {
 	return Statement{Serial: k.serial(), Nonce: seed(7), Licenses: k.held()}
+}
+
+func (k *kit) time() TimeCertificate {
+	return TimeCertificate{Serial: k.serial(), Nonce: [16]byte{6}, At: day}
 }
 
 func (k *kit) handleToken() Token {
@@ -180,6 +194,11 @@ func (k *kit) messages(t testing.TB) map[string]message {
 			kindStatement, must(SignStatement(k.self, k.statement())), k.self.Public().Sign, k.statement(),
 			func(b []byte, key ed25519.PublicKey) (any, error) { return OpenStatement(b, key) },
 			func(body []byte) (*writer, error) { s, err := decodeStatement(body); return encodeStatement(s), err },
+		},
+		"time": {
+			kindTime, must(SignTime(k.root, k.time())), k.root.Public(), k.time(),
+			func(b []byte, key ed25519.PublicKey) (any, error) { return OpenTime(b, key) },
+			func(body []byte) (*writer, error) { c, err := decodeTime(body); return encodeTime(c), err },
 		},
 		"token": {
 			kindToken, must(SignToken(k.token, k.handleToken())), k.token.Public(), k.handleToken(),

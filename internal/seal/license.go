@@ -7,32 +7,91 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// options writes terms. An expiration is a whole second, so that what was
-// signed compares equal to what was ordered.
+// Bounds of options' texts, in bytes.
+const (
+	mostVersion  = 64
+	mostAccesses = license.MostAccessList
+)
+
+// options writes terms. Times are whole seconds, so that what was signed
+// compares equal to what was ordered.
 func (w *writer) options(o license.Options) {
+	if err := o.Validate(); err != nil && w.err == nil {
+		w.err = err
+	}
 	w.u32(o.Quantity)
 	w.u32(o.TMRID)
-	switch seconds := o.Expiration.Unix(); {
-	case o.Expiration.IsZero():
-		w.u64(0)
-	case o.Expiration.Nanosecond() != 0 || seconds <= 0 || seconds > latest/1000:
-		w.fail("an expiration time must be a whole second between 1970 and 9999")
-	default:
-		w.u64(uint64(seconds)) //nolint:gosec // G115: checked above
+	w.second(o.Activation)
+	w.second(o.Expiration)
+	w.u64(uint64(o.UsagePeriod / time.Second)) //nolint:gosec // G115: validated
+	w.bool(o.Units != nil)
+	if o.Units != nil {
+		w.u64(*o.Units)
 	}
+	w.u32(o.Issue)
 	w.u32(o.FeatureMap)
+	w.second(o.Maintenance.From)
+	w.second(o.Maintenance.Until)
+	w.text(string(o.MinimumVersion), mostVersion, "minimum version")
+	w.text(o.Text, license.MostText, "text")
+	if w.list(len(o.AccessList), mostAccesses, "rules of the access list") {
+		for _, r := range o.AccessList {
+			w.text(r.String(), license.MostAccessRule+16, "rule of the access list")
+		}
+	}
+	w.u64(uint64(o.Linger / time.Second)) //nolint:gosec // G115: validated
+	w.raw(o.Protected[:])
+	w.raw(o.Secret[:])
 }
 
 func (r *reader) options() license.Options {
-	o := license.Options{Quantity: r.u32(), TMRID: r.u32()}
-	switch seconds := r.u64(); {
-	case seconds > latest/1000:
-		r.bad = true
-	case seconds != 0:
-		o.Expiration = time.Unix(int64(seconds), 0).UTC() //nolint:gosec // G115: checked above
+	o := license.Options{Quantity: r.u32(), TMRID: r.u32(), Activation: r.second(), Expiration: r.second()}
+	o.UsagePeriod = r.seconds(license.MostUsage)
+	if r.bool() {
+		n := r.u64()
+		o.Units = &n
 	}
-	o.FeatureMap = r.u32()
+	o.Issue, o.FeatureMap = r.u32(), r.u32()
+	o.Maintenance = license.Maintenance{From: r.second(), Until: r.second()}
+	o.MinimumVersion = license.Version(r.text(mostVersion))
+	o.Text = r.text(license.MostText)
+	for n := r.list(mostAccesses); n > 0 && !r.bad; n-- {
+		rule, err := license.ParseAccessRule(r.text(license.MostAccessRule + 16))
+		r.bad = r.bad || err != nil
+		o.AccessList = append(o.AccessList, rule)
+	}
+	o.Linger = r.seconds(license.MostLinger)
+	o.Protected, o.Secret = r.array16(), r.array16()
+	r.bad = r.bad || o.Validate() != nil
 	return o
+}
+
+// second writes a time in whole seconds; the zero time as 0.
+func (w *writer) second(t time.Time) {
+	if t.IsZero() {
+		w.u64(0)
+		return
+	}
+	w.u64(uint64(t.Unix())) //nolint:gosec // G115: validated
+}
+
+func (r *reader) second() time.Time {
+	switch s := r.u64(); {
+	case s > latest/1000:
+		r.bad = true
+	case s != 0:
+		return time.Unix(int64(s), 0).UTC() //nolint:gosec // G115: checked above
+	}
+	return time.Time{}
+}
+
+func (r *reader) seconds(most time.Duration) time.Duration {
+	s := r.u64()
+	if s > uint64(most/time.Second) { //nolint:gosec // G115: a positive constant
+		r.bad = true
+		return 0
+	}
+	return time.Duration(s) * time.Second //nolint:gosec // G115: checked above
 }
 
 func (w *writer) held(h license.Held) {
@@ -81,4 +140,12 @@ func (r *reader) holdings() []license.Held {
 		all = append(all, h)
 	}
 	return all
+}
+
+// HoldingsFit says whether what a container holds fits its fingerprints and
+// statements.
+func HoldingsFit(all []license.Held) bool {
+	var w writer
+	w.holdings(all)
+	return w.err == nil && len(w.b) <= mostHoldings
 }

@@ -34,11 +34,14 @@ func (g Group) Equal(h Group) bool {
 	return g.ActivationID == h.ActivationID && g.Virtual == h.Virtual && bytes.Equal(g.TokenKey, h.TokenKey)
 }
 
-// Grant is a license with the product's private key, which stays in the
-// container. An empty key is a license that opens no protected data.
+// Grant is a license with the product's private key and its data, which stay in
+// the container. An empty key is a license that opens no protected data.
 type Grant struct {
 	License    license.Held
 	ProductKey []byte `json:"-"`
+	// Protected and Secret are the data that the license's options name: there
+	// if, and only if, the name is. At most license.MostData bytes each.
+	Protected, Secret []byte `json:"-"`
 }
 
 // Format keeps the product's key out of every log and error.
@@ -139,6 +142,16 @@ func (w *writer) grant(g Grant) {
 		return
 	}
 	w.bytes(g.ProductKey, 0, sealPrivateSize, "product key")
+	if !g.dataNamed() {
+		w.fail("the protected or secret data of %s is there without a name, or a name without the data", g.License.Product)
+	}
+	w.bytes(g.Protected, 0, license.MostData, "protected data")
+	w.bytes(g.Secret, 0, license.MostData, "secret data")
+}
+
+func (g Grant) dataNamed() bool {
+	o := g.License.Options
+	return (len(g.Protected) > 0) == (o.Protected != license.DataName{}) && (len(g.Secret) > 0) == (o.Secret != license.DataName{})
 }
 
 func (r *reader) grant() Grant {
@@ -146,6 +159,8 @@ func (r *reader) grant() Grant {
 	if n := len(g.ProductKey); n != 0 && n != sealPrivateSize {
 		r.bad = true
 	}
+	g.Protected, g.Secret = r.bytes(0, license.MostData), r.bytes(0, license.MostData)
+	r.bad = r.bad || !g.dataNamed()
 	return g
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -442,9 +443,43 @@ func TestSameMeaningSameBytes(t *testing.T) {
 	k := newKit(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		options := rapid.Custom(func(rt *rapid.T) license.Options {
-			o := license.Options{Quantity: rapid.Uint32().Draw(rt, "quantity"), TMRID: rapid.Uint32().Draw(rt, "id"), FeatureMap: rapid.Uint32().Draw(rt, "features")}
-			if s := rapid.Int64Range(0, latest/1000).Draw(rt, "expiration"); s != 0 {
-				o.Expiration = time.Unix(s, 0).UTC()
+			second := func(name string) time.Time {
+				if s := rapid.Int64Range(0, latest/1000).Draw(rt, name); s != 0 {
+					return time.Unix(s, 0).UTC()
+				}
+				return time.Time{}
+			}
+			span := func(name string, most time.Duration) time.Duration {
+				return time.Duration(rapid.Int64Range(0, int64(most/time.Second)).Draw(rt, name)) * time.Second
+			}
+			name := func(what string) (n license.DataName) { n[0] = rapid.Byte().Draw(rt, what); return n }
+			o := license.Options{
+				Quantity: rapid.Uint32().Draw(rt, "quantity"), TMRID: rapid.Uint32().Draw(rt, "id"),
+				Activation: second("activation"), Expiration: second("expiration"), UsagePeriod: span("usage period", license.MostUsage),
+				Issue: rapid.Uint32().Draw(rt, "issue"), FeatureMap: rapid.Uint32().Draw(rt, "features"),
+				Maintenance:    license.Maintenance{From: second("maintenance from"), Until: second("maintenance until")},
+				MinimumVersion: license.Version(rapid.SampledFrom([]string{"", "0", "10", "10.4", "1.2.3.4294967295"}).Draw(rt, "version")),
+				Text:           rapid.StringN(0, 20, license.MostText).Draw(rt, "text"), Linger: span("linger", license.MostLinger),
+				Protected: name("protected"), Secret: name("secret"),
+			}
+			if rapid.Bool().Draw(rt, "has units") {
+				o.Units = new(rapid.Uint64Range(0, license.MostUnits).Draw(rt, "units"))
+			}
+			for _, r := range []string{"user:anna", "!host:ws-17", "subnet:10.0.0.0/8", "application:chart", "!subnet:fe80::1"} {
+				if rule, err := license.ParseAccessRule(r); err != nil {
+					rt.Fatal(err)
+				} else if rapid.Bool().Draw(rt, r) {
+					o.AccessList = append(o.AccessList, rule)
+				}
+			}
+			if !o.Activation.Before(o.Expiration) {
+				o.Activation = time.Time{}
+			}
+			if o.Maintenance.Until.Before(o.Maintenance.From) {
+				o.Maintenance.From = time.Time{}
+			}
+			if o.TMRID != 0 {
+				o.UsagePeriod, o.Quantity = 0, max(o.Quantity, 1)
 			}
 			return o
 		})
@@ -472,6 +507,12 @@ func TestSameMeaningSameBytes(t *testing.T) {
 		o, err := OpenStatement(a, k.self.Public().Sign)
 		if err != nil || len(o.Licenses) != len(held) {
 			rt.Fatal(err)
+		}
+		slices.SortFunc(held, func(a, b license.Held) int { return a.Product.Compare(b.Product) })
+		for i, h := range o.Licenses {
+			if !h.Options.Equal(held[i].Options) {
+				rt.Fatalf("the options\n%+v were read as\n%+v", held[i].Options, h.Options)
+			}
 		}
 		c, err := SignStatement(k.self, o)
 		if err != nil || !bytes.Equal(a, c) {

@@ -114,6 +114,8 @@ func (v vector) open(t *testing.T) (any, error) {
 		return OpenReceipt(b, key)
 	case "statement":
 		return OpenStatement(b, key)
+	case "time":
+		return OpenTime(b, key)
 	case "token":
 		return OpenToken(b, key)
 	case "wrapped":
@@ -137,7 +139,7 @@ func TestVectors(t *testing.T) {
 	if *update {
 		newKit(t).writeVectors(t, dir)
 	}
-	for _, kind := range []string{"firm", "rotation", "fingerprint", "update", "receipt", "statement", "token", "wrapped"} {
+	for _, kind := range []string{"firm", "rotation", "fingerprint", "update", "receipt", "statement", "time", "token", "wrapped"} {
 		b, err := os.ReadFile(filepath.Join(dir, kind+".json"))
 		ok(t, err)
 		var all []vector
@@ -259,7 +261,7 @@ func (k *kit) vectors(t *testing.T, base vector, m message) []vector {
 	// Bodies that are validly signed but not well formed.
 	resigned := func(name string, body []byte) {
 		signer := map[kind]Signer{
-			kindFirm: k.root, kindUpdate: k.firm, kindToken: k.token,
+			kindFirm: k.root, kindTime: k.root, kindUpdate: k.firm, kindToken: k.token,
 		}[m.kind]
 		if signer == nil {
 			signer = identitySigner{k.self}
@@ -298,6 +300,29 @@ func (k *kit) vectors(t *testing.T, base vector, m message) []vector {
 		w.key(f.Root, "root")
 		w.count(MostFirms + 1)
 		resigned("signed, too many firms", w.b)
+		last := encodeFingerprint(Fingerprint{Serial: f.Serial, Identity: f.Identity, Root: f.Root})
+		last.b = last.b[:len(last.b)-4] // no sightings, no meters
+		trail := bytes.Clone(last.b)
+		resigned("signed, a gap in the sightings", func() []byte {
+			w := &writer{b: trail}
+			w.count(2)
+			for _, n := range []uint64{4, 6} {
+				w.u64(n)
+				w.raw(make([]byte, 16))
+			}
+			w.count(0)
+			return w.b
+		}())
+		resigned("signed, too many sightings", append(bytes.Clone(last.b), 0, MostTrail+1))
+		resigned("signed, meters out of order", func() []byte {
+			w := &writer{b: bytes.Clone(last.b)}
+			w.count(0)
+			w.count(2)
+			for _, m := range slices.Backward(f.Meters) {
+				w.meter(m)
+			}
+			return w.b
+		}())
 		body = bytes.Clone(body)
 		copy(body, k.other.Public().Sign)
 		resigned("signed by another key than it names", body)
@@ -307,9 +332,21 @@ func (k *kit) vectors(t *testing.T, base vector, m message) []vector {
 		w.u32(1 << 31)
 		resigned("signed, over-long nonce", w.b)
 		w = encodeStatement(k.statement())
-		at := bytes.Index(w.b, []byte("Chart Processing")) + len("Chart Processing") + 20
+		at := bytes.Index(w.b, []byte("Chart Processing")) + len("Chart Processing") + 4 + 4 + 3*8 // of the unit counter
 		w.b[at] = 2
 		resigned("signed, a flag that is neither 0 nor 1", w.b)
+	case kindTime:
+		c := k.time()
+		w := new(writer)
+		w.serial(c.Serial)
+		w.raw(make([]byte, len(c.Nonce)))
+		w.instant(c.At, "time")
+		resigned("signed, without a nonce", w.b)
+		w = new(writer)
+		w.serial(c.Serial)
+		w.raw(c.Nonce[:])
+		w.u64(0)
+		resigned("signed, without a time", w.b)
 	case kindToken:
 		w := encodeToken(k.handleToken())
 		at := bytes.Index(w.b, []byte("station-134")) - 5

@@ -22,19 +22,26 @@ const (
 // Bounds of messages, in bytes, and of what they carry.
 const (
 	MostUpdate      = 1 << 20
-	MostFingerprint = 256 << 10
+	MostFingerprint = 1 << 20
 	MostReceipt     = 1 << 10
-	MostStatement   = 256 << 10
+	MostStatement   = 1 << 20
 	MostToken       = 4 << 10
 	MostFirmCert    = 32 << 10
 	MostRotation    = 1 << 10
 	MostIdentity    = 4 << 10
 	MostWrapped     = 4 << 10
+	MostTime        = 1 << 10
+
+	// mostHoldings leaves room for the rest of a fingerprint.
+	mostHoldings = MostFingerprint - 128<<10
 
 	// MostLicenses is how many licenses one container may hold, so that what it
 	// holds always fits a fingerprint and a statement.
 	MostLicenses = 512
 	MostFirms    = 512
+	// MostMeters is how many products' use a container remembers, also after
+	// their licenses are gone.
+	MostMeters = 1024
 	// MostRotations is how many rotations a firm certificate carries: a container
 	// takes part in so many at once.
 	MostRotations = 128
@@ -60,6 +67,7 @@ const (
 	kindToken
 	kindWrapped
 	kindRotation
+	kindTime
 )
 
 type spec struct {
@@ -79,6 +87,8 @@ func (k kind) spec() spec {
 		return spec{"quorate-firm", "firm certificate", MostFirmCert, license.CodeUpdateUntrusted, "get an update from the platform that this container was created for"}
 	case kindRotation:
 		return spec{"quorate-rotation", "rotation", MostRotation, license.CodeUpdateUntrusted, "get an update from the platform that this container was created for"}
+	case kindTime:
+		return spec{"quorate-time", "time certificate", MostTime, license.CodeTimeForged, "have the time certified again"}
 	case kindFingerprint:
 		return spec{"quorate-fingerprint", "fingerprint", MostFingerprint, license.CodeFingerprintForged, "have the container make a new fingerprint"}
 	case kindUpdate:

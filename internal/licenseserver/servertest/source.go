@@ -78,7 +78,7 @@ func (s *Source) Find(p license.Product) (license.License, error) {
 	}
 	for _, l := range s.licenses {
 		if l.Product == p {
-			return l, l.ValidAt(time.Now())
+			return l, l.Standing(license.Use{}, license.Moment{At: time.Now()}).Err()
 		}
 	}
 	return license.License{}, license.Errorf(license.CodeNoLicense, "order one", "there is no license for %s", p)
@@ -92,7 +92,7 @@ func (s *Source) Licenses() []licenseserver.Offer {
 	for i, l := range s.licenses {
 		refusal := s.refusal
 		if refusal == nil {
-			refusal = l.ValidAt(time.Now())
+			refusal = l.Standing(license.Use{}, license.Moment{At: time.Now()}).Err()
 		}
 		offers[i] = licenseserver.Offer{License: l, Status: "1:#7 2:#7 3:#7", Refusal: refusal}
 	}

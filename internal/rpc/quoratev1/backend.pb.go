@@ -73,74 +73,6 @@ func (x *WatchRequest) GetServer() string {
 	return ""
 }
 
-type Options struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Quantity       uint32                 `protobuf:"varint,1,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	TmrId          uint32                 `protobuf:"varint,2,opt,name=tmr_id,json=tmrId,proto3" json:"tmr_id,omitempty"`
-	ExpirationUnix int64                  `protobuf:"varint,3,opt,name=expiration_unix,json=expirationUnix,proto3" json:"expiration_unix,omitempty"` // seconds; zero: never
-	FeatureMap     uint32                 `protobuf:"varint,4,opt,name=feature_map,json=featureMap,proto3" json:"feature_map,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
-}
-
-func (x *Options) Reset() {
-	*x = Options{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Options) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Options) ProtoMessage() {}
-
-func (x *Options) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Options.ProtoReflect.Descriptor instead.
-func (*Options) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *Options) GetQuantity() uint32 {
-	if x != nil {
-		return x.Quantity
-	}
-	return 0
-}
-
-func (x *Options) GetTmrId() uint32 {
-	if x != nil {
-		return x.TmrId
-	}
-	return 0
-}
-
-func (x *Options) GetExpirationUnix() int64 {
-	if x != nil {
-		return x.ExpirationUnix
-	}
-	return 0
-}
-
-func (x *Options) GetFeatureMap() uint32 {
-	if x != nil {
-		return x.FeatureMap
-	}
-	return 0
-}
-
 type HeldLicense struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
@@ -153,7 +85,7 @@ type HeldLicense struct {
 
 func (x *HeldLicense) Reset() {
 	*x = HeldLicense{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[2]
+	mi := &file_quorate_v1_backend_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -165,7 +97,7 @@ func (x *HeldLicense) String() string {
 func (*HeldLicense) ProtoMessage() {}
 
 func (x *HeldLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[2]
+	mi := &file_quorate_v1_backend_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -178,7 +110,7 @@ func (x *HeldLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeldLicense.ProtoReflect.Descriptor instead.
 func (*HeldLicense) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{2}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *HeldLicense) GetProduct() *Product {
@@ -212,14 +144,16 @@ func (x *HeldLicense) GetPredecessor() *Options {
 type WatchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unset in a mere beat.
-	State         *ContainerState `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	State *ContainerState `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// The container's clock, with each beat.
+	Moment        *Moment `protobuf:"bytes,2,opt,name=moment,proto3" json:"moment,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[3]
+	mi := &file_quorate_v1_backend_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -231,7 +165,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[3]
+	mi := &file_quorate_v1_backend_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -244,12 +178,88 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{3}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *WatchResponse) GetState() *ContainerState {
 	if x != nil {
 		return x.State
+	}
+	return nil
+}
+
+func (x *WatchResponse) GetMoment() *Moment {
+	if x != nil {
+		return x.Moment
+	}
+	return nil
+}
+
+// The time as a container believes it.
+type Moment struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AtMs          int64                  `protobuf:"varint,1,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // Unix milliseconds; set back: the highest time seen
+	SetBack       bool                   `protobuf:"varint,2,opt,name=set_back,json=setBack,proto3" json:"set_back,omitempty"`
+	CertifiedMs   int64                  `protobuf:"varint,3,opt,name=certified_ms,json=certifiedMs,proto3" json:"certified_ms,omitempty"` // zero: never
+	TimeNonce     []byte                 `protobuf:"bytes,4,opt,name=time_nonce,json=timeNonce,proto3" json:"time_nonce,omitempty"`        // 16 bytes: what a time certificate has to answer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Moment) Reset() {
+	*x = Moment{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Moment) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Moment) ProtoMessage() {}
+
+func (x *Moment) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Moment.ProtoReflect.Descriptor instead.
+func (*Moment) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Moment) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Moment) GetSetBack() bool {
+	if x != nil {
+		return x.SetBack
+	}
+	return false
+}
+
+func (x *Moment) GetCertifiedMs() int64 {
+	if x != nil {
+		return x.CertifiedMs
+	}
+	return 0
+}
+
+func (x *Moment) GetTimeNonce() []byte {
+	if x != nil {
+		return x.TimeNonce
 	}
 	return nil
 }
@@ -898,6 +908,608 @@ func (x *BackendOpenKeyResponse) GetKey() []byte {
 	return nil
 }
 
+type BackendReadDataRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Name          []byte                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"` // of the data, 16 bytes, as the license's options give it
+	Token         []byte                 `protobuf:"bytes,3,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendReadDataRequest) Reset() {
+	*x = BackendReadDataRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendReadDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendReadDataRequest) ProtoMessage() {}
+
+func (x *BackendReadDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendReadDataRequest.ProtoReflect.Descriptor instead.
+func (*BackendReadDataRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *BackendReadDataRequest) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *BackendReadDataRequest) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *BackendReadDataRequest) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+type BackendReadDataResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendReadDataResponse) Reset() {
+	*x = BackendReadDataResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendReadDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendReadDataResponse) ProtoMessage() {}
+
+func (x *BackendReadDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendReadDataResponse.ProtoReflect.Descriptor instead.
+func (*BackendReadDataResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *BackendReadDataResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type BackendUseSecretRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Name          []byte                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Context       []byte                 `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
+	Token         []byte                 `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendUseSecretRequest) Reset() {
+	*x = BackendUseSecretRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendUseSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendUseSecretRequest) ProtoMessage() {}
+
+func (x *BackendUseSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendUseSecretRequest.ProtoReflect.Descriptor instead.
+func (*BackendUseSecretRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *BackendUseSecretRequest) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *BackendUseSecretRequest) GetName() []byte {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *BackendUseSecretRequest) GetContext() []byte {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+func (x *BackendUseSecretRequest) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+type BackendUseSecretResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"` // 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BackendUseSecretResponse) Reset() {
+	*x = BackendUseSecretResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BackendUseSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BackendUseSecretResponse) ProtoMessage() {}
+
+func (x *BackendUseSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BackendUseSecretResponse.ProtoReflect.Descriptor instead.
+func (*BackendUseSecretResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *BackendUseSecretResponse) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+// What was taken of a product's units under one issue. The higher (epoch,
+// units) is the later one.
+type Meter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Issue         uint32                 `protobuf:"varint,2,opt,name=issue,proto3" json:"issue,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"` // under which it was written
+	Units         uint64                 `protobuf:"varint,4,opt,name=units,proto3" json:"units,omitempty"`
+	Recent        []*UnitsTaken          `protobuf:"bytes,5,rep,name=recent,proto3" json:"recent,omitempty"` // the oldest first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Meter) Reset() {
+	*x = Meter{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Meter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Meter) ProtoMessage() {}
+
+func (x *Meter) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Meter.ProtoReflect.Descriptor instead.
+func (*Meter) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Meter) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *Meter) GetIssue() uint32 {
+	if x != nil {
+		return x.Issue
+	}
+	return 0
+}
+
+func (x *Meter) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Meter) GetUnits() uint64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+func (x *Meter) GetRecent() []*UnitsTaken {
+	if x != nil {
+		return x.Recent
+	}
+	return nil
+}
+
+type UnitsTaken struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	Units         uint64                 `protobuf:"varint,2,opt,name=units,proto3" json:"units,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnitsTaken) Reset() {
+	*x = UnitsTaken{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnitsTaken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnitsTaken) ProtoMessage() {}
+
+func (x *UnitsTaken) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnitsTaken.ProtoReflect.Descriptor instead.
+func (*UnitsTaken) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *UnitsTaken) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *UnitsTaken) GetUnits() uint64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+type PromiseMetersRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromiseMetersRequest) Reset() {
+	*x = PromiseMetersRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromiseMetersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromiseMetersRequest) ProtoMessage() {}
+
+func (x *PromiseMetersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromiseMetersRequest.ProtoReflect.Descriptor instead.
+func (*PromiseMetersRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *PromiseMetersRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+type PromiseMetersResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Meters        []*Meter               `protobuf:"bytes,1,rep,name=meters,proto3" json:"meters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PromiseMetersResponse) Reset() {
+	*x = PromiseMetersResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PromiseMetersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PromiseMetersResponse) ProtoMessage() {}
+
+func (x *PromiseMetersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PromiseMetersResponse.ProtoReflect.Descriptor instead.
+func (*PromiseMetersResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *PromiseMetersResponse) GetMeters() []*Meter {
+	if x != nil {
+		return x.Meters
+	}
+	return nil
+}
+
+type WriteMeterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Meter         *Meter                 `protobuf:"bytes,2,opt,name=meter,proto3" json:"meter,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteMeterRequest) Reset() {
+	*x = WriteMeterRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteMeterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteMeterRequest) ProtoMessage() {}
+
+func (x *WriteMeterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteMeterRequest.ProtoReflect.Descriptor instead.
+func (*WriteMeterRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WriteMeterRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *WriteMeterRequest) GetMeter() *Meter {
+	if x != nil {
+		return x.Meter
+	}
+	return nil
+}
+
+type WriteMeterResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteMeterResponse) Reset() {
+	*x = WriteMeterResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteMeterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteMeterResponse) ProtoMessage() {}
+
+func (x *WriteMeterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteMeterResponse.ProtoReflect.Descriptor instead.
+func (*WriteMeterResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{26}
+}
+
+type CertifyTimeRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertifyTimeRequest) Reset() {
+	*x = CertifyTimeRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertifyTimeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertifyTimeRequest) ProtoMessage() {}
+
+func (x *CertifyTimeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertifyTimeRequest.ProtoReflect.Descriptor instead.
+func (*CertifyTimeRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *CertifyTimeRequest) GetCertificate() []byte {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+type CertifyTimeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertifyTimeResponse) Reset() {
+	*x = CertifyTimeResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertifyTimeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertifyTimeResponse) ProtoMessage() {}
+
+func (x *CertifyTimeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertifyTimeResponse.ProtoReflect.Descriptor instead.
+func (*CertifyTimeResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{28}
+}
+
 var File_quorate_v1_backend_proto protoreflect.FileDescriptor
 
 const file_quorate_v1_backend_proto_rawDesc = "" +
@@ -906,20 +1518,21 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"quorate.v1\x1a\x18quorate/v1/license.proto\"?\n" +
 	"\fWatchRequest\x12\x17\n" +
 	"\abeat_ms\x18\x01 \x01(\rR\x06beatMs\x12\x16\n" +
-	"\x06server\x18\x02 \x01(\tR\x06server\"\x86\x01\n" +
-	"\aOptions\x12\x1a\n" +
-	"\bquantity\x18\x01 \x01(\rR\bquantity\x12\x15\n" +
-	"\x06tmr_id\x18\x02 \x01(\rR\x05tmrId\x12'\n" +
-	"\x0fexpiration_unix\x18\x03 \x01(\x03R\x0eexpirationUnix\x12\x1f\n" +
-	"\vfeature_map\x18\x04 \x01(\rR\n" +
-	"featureMap\"\xb6\x01\n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\"\xb6\x01\n" +
 	"\vHeldLicense\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
 	"\aoptions\x18\x03 \x01(\v2\x13.quorate.v1.OptionsR\aoptions\x125\n" +
-	"\vpredecessor\x18\x04 \x01(\v2\x13.quorate.v1.OptionsR\vpredecessor\"A\n" +
+	"\vpredecessor\x18\x04 \x01(\v2\x13.quorate.v1.OptionsR\vpredecessor\"m\n" +
 	"\rWatchResponse\x120\n" +
-	"\x05state\x18\x01 \x01(\v2\x1a.quorate.v1.ContainerStateR\x05state\"\x9c\x01\n" +
+	"\x05state\x18\x01 \x01(\v2\x1a.quorate.v1.ContainerStateR\x05state\x12*\n" +
+	"\x06moment\x18\x02 \x01(\v2\x12.quorate.v1.MomentR\x06moment\"z\n" +
+	"\x06Moment\x12\x13\n" +
+	"\x05at_ms\x18\x01 \x01(\x03R\x04atMs\x12\x19\n" +
+	"\bset_back\x18\x02 \x01(\bR\asetBack\x12!\n" +
+	"\fcertified_ms\x18\x03 \x01(\x03R\vcertifiedMs\x12\x1d\n" +
+	"\n" +
+	"time_nonce\x18\x04 \x01(\fR\ttimeNonce\"\x9c\x01\n" +
 	"\x0eContainerState\x12\x16\n" +
 	"\x06serial\x18\x01 \x01(\tR\x06serial\x12#\n" +
 	"\ractivation_id\x18\x02 \x01(\fR\factivationId\x12\x18\n" +
@@ -957,7 +1570,42 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"wrappedKey\x12\x14\n" +
 	"\x05token\x18\x03 \x01(\fR\x05token\"*\n" +
 	"\x16BackendOpenKeyResponse\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key2\x9d\x04\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\"q\n" +
+	"\x16BackendReadDataRequest\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\fR\x04name\x12\x14\n" +
+	"\x05token\x18\x03 \x01(\fR\x05token\"-\n" +
+	"\x17BackendReadDataResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x8c\x01\n" +
+	"\x17BackendUseSecretRequest\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\fR\x04name\x12\x18\n" +
+	"\acontext\x18\x03 \x01(\fR\acontext\x12\x14\n" +
+	"\x05token\x18\x04 \x01(\fR\x05token\",\n" +
+	"\x18BackendUseSecretResponse\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\"\xa8\x01\n" +
+	"\x05Meter\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x14\n" +
+	"\x05issue\x18\x02 \x01(\rR\x05issue\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05units\x18\x04 \x01(\x04R\x05units\x12.\n" +
+	"\x06recent\x18\x05 \x03(\v2\x16.quorate.v1.UnitsTakenR\x06recent\"A\n" +
+	"\n" +
+	"UnitsTaken\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
+	"\x05units\x18\x02 \x01(\x04R\x05units\",\n" +
+	"\x14PromiseMetersRequest\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"B\n" +
+	"\x15PromiseMetersResponse\x12)\n" +
+	"\x06meters\x18\x01 \x03(\v2\x11.quorate.v1.MeterR\x06meters\"R\n" +
+	"\x11WriteMeterRequest\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12'\n" +
+	"\x05meter\x18\x02 \x01(\v2\x11.quorate.v1.MeterR\x05meter\"\x14\n" +
+	"\x12WriteMeterResponse\"6\n" +
+	"\x12CertifyTimeRequest\x12 \n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"\x15\n" +
+	"\x13CertifyTimeResponse2\xd5\a\n" +
 	"\x0eBackendService\x12@\n" +
 	"\x05Watch\x12\x18.quorate.v1.WatchRequest\x1a\x19.quorate.v1.WatchResponse\"\x000\x01\x12P\n" +
 	"\vFingerprint\x12\x1e.quorate.v1.FingerprintRequest\x1a\x1f.quorate.v1.FingerprintResponse\"\x00\x12>\n" +
@@ -965,7 +1613,13 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"\tStatement\x12\x1c.quorate.v1.StatementRequest\x1a\x1d.quorate.v1.StatementResponse\"\x00\x12G\n" +
 	"\bActivate\x12\x1b.quorate.v1.ActivateRequest\x1a\x1c.quorate.v1.ActivateResponse\"\x00\x12G\n" +
 	"\bReceipts\x12\x1b.quorate.v1.ReceiptsRequest\x1a\x1c.quorate.v1.ReceiptsResponse\"\x00\x12Y\n" +
-	"\x0eBackendOpenKey\x12!.quorate.v1.BackendOpenKeyRequest\x1a\".quorate.v1.BackendOpenKeyResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
+	"\x0eBackendOpenKey\x12!.quorate.v1.BackendOpenKeyRequest\x1a\".quorate.v1.BackendOpenKeyResponse\"\x00\x12\\\n" +
+	"\x0fBackendReadData\x12\".quorate.v1.BackendReadDataRequest\x1a#.quorate.v1.BackendReadDataResponse\"\x00\x12_\n" +
+	"\x10BackendUseSecret\x12#.quorate.v1.BackendUseSecretRequest\x1a$.quorate.v1.BackendUseSecretResponse\"\x00\x12V\n" +
+	"\rPromiseMeters\x12 .quorate.v1.PromiseMetersRequest\x1a!.quorate.v1.PromiseMetersResponse\"\x00\x12M\n" +
+	"\n" +
+	"WriteMeter\x12\x1d.quorate.v1.WriteMeterRequest\x1a\x1e.quorate.v1.WriteMeterResponse\"\x00\x12P\n" +
+	"\vCertifyTime\x12\x1e.quorate.v1.CertifyTimeRequest\x1a\x1f.quorate.v1.CertifyTimeResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
 
 var (
 	file_quorate_v1_backend_proto_rawDescOnce sync.Once
@@ -979,53 +1633,83 @@ func file_quorate_v1_backend_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_backend_proto_rawDescData
 }
 
-var file_quorate_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_quorate_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_quorate_v1_backend_proto_goTypes = []any{
-	(*WatchRequest)(nil),           // 0: quorate.v1.WatchRequest
-	(*Options)(nil),                // 1: quorate.v1.Options
-	(*HeldLicense)(nil),            // 2: quorate.v1.HeldLicense
-	(*WatchResponse)(nil),          // 3: quorate.v1.WatchResponse
-	(*ContainerState)(nil),         // 4: quorate.v1.ContainerState
-	(*FingerprintRequest)(nil),     // 5: quorate.v1.FingerprintRequest
-	(*FingerprintResponse)(nil),    // 6: quorate.v1.FingerprintResponse
-	(*StageRequest)(nil),           // 7: quorate.v1.StageRequest
-	(*StageResponse)(nil),          // 8: quorate.v1.StageResponse
-	(*StatementRequest)(nil),       // 9: quorate.v1.StatementRequest
-	(*StatementResponse)(nil),      // 10: quorate.v1.StatementResponse
-	(*ActivateRequest)(nil),        // 11: quorate.v1.ActivateRequest
-	(*ActivateResponse)(nil),       // 12: quorate.v1.ActivateResponse
-	(*ReceiptsRequest)(nil),        // 13: quorate.v1.ReceiptsRequest
-	(*ReceiptsResponse)(nil),       // 14: quorate.v1.ReceiptsResponse
-	(*BackendOpenKeyRequest)(nil),  // 15: quorate.v1.BackendOpenKeyRequest
-	(*BackendOpenKeyResponse)(nil), // 16: quorate.v1.BackendOpenKeyResponse
-	(*Product)(nil),                // 17: quorate.v1.Product
+	(*WatchRequest)(nil),             // 0: quorate.v1.WatchRequest
+	(*HeldLicense)(nil),              // 1: quorate.v1.HeldLicense
+	(*WatchResponse)(nil),            // 2: quorate.v1.WatchResponse
+	(*Moment)(nil),                   // 3: quorate.v1.Moment
+	(*ContainerState)(nil),           // 4: quorate.v1.ContainerState
+	(*FingerprintRequest)(nil),       // 5: quorate.v1.FingerprintRequest
+	(*FingerprintResponse)(nil),      // 6: quorate.v1.FingerprintResponse
+	(*StageRequest)(nil),             // 7: quorate.v1.StageRequest
+	(*StageResponse)(nil),            // 8: quorate.v1.StageResponse
+	(*StatementRequest)(nil),         // 9: quorate.v1.StatementRequest
+	(*StatementResponse)(nil),        // 10: quorate.v1.StatementResponse
+	(*ActivateRequest)(nil),          // 11: quorate.v1.ActivateRequest
+	(*ActivateResponse)(nil),         // 12: quorate.v1.ActivateResponse
+	(*ReceiptsRequest)(nil),          // 13: quorate.v1.ReceiptsRequest
+	(*ReceiptsResponse)(nil),         // 14: quorate.v1.ReceiptsResponse
+	(*BackendOpenKeyRequest)(nil),    // 15: quorate.v1.BackendOpenKeyRequest
+	(*BackendOpenKeyResponse)(nil),   // 16: quorate.v1.BackendOpenKeyResponse
+	(*BackendReadDataRequest)(nil),   // 17: quorate.v1.BackendReadDataRequest
+	(*BackendReadDataResponse)(nil),  // 18: quorate.v1.BackendReadDataResponse
+	(*BackendUseSecretRequest)(nil),  // 19: quorate.v1.BackendUseSecretRequest
+	(*BackendUseSecretResponse)(nil), // 20: quorate.v1.BackendUseSecretResponse
+	(*Meter)(nil),                    // 21: quorate.v1.Meter
+	(*UnitsTaken)(nil),               // 22: quorate.v1.UnitsTaken
+	(*PromiseMetersRequest)(nil),     // 23: quorate.v1.PromiseMetersRequest
+	(*PromiseMetersResponse)(nil),    // 24: quorate.v1.PromiseMetersResponse
+	(*WriteMeterRequest)(nil),        // 25: quorate.v1.WriteMeterRequest
+	(*WriteMeterResponse)(nil),       // 26: quorate.v1.WriteMeterResponse
+	(*CertifyTimeRequest)(nil),       // 27: quorate.v1.CertifyTimeRequest
+	(*CertifyTimeResponse)(nil),      // 28: quorate.v1.CertifyTimeResponse
+	(*Product)(nil),                  // 29: quorate.v1.Product
+	(*Options)(nil),                  // 30: quorate.v1.Options
 }
 var file_quorate_v1_backend_proto_depIdxs = []int32{
-	17, // 0: quorate.v1.HeldLicense.product:type_name -> quorate.v1.Product
-	1,  // 1: quorate.v1.HeldLicense.options:type_name -> quorate.v1.Options
-	1,  // 2: quorate.v1.HeldLicense.predecessor:type_name -> quorate.v1.Options
+	29, // 0: quorate.v1.HeldLicense.product:type_name -> quorate.v1.Product
+	30, // 1: quorate.v1.HeldLicense.options:type_name -> quorate.v1.Options
+	30, // 2: quorate.v1.HeldLicense.predecessor:type_name -> quorate.v1.Options
 	4,  // 3: quorate.v1.WatchResponse.state:type_name -> quorate.v1.ContainerState
-	2,  // 4: quorate.v1.ContainerState.licenses:type_name -> quorate.v1.HeldLicense
-	17, // 5: quorate.v1.BackendOpenKeyRequest.product:type_name -> quorate.v1.Product
-	0,  // 6: quorate.v1.BackendService.Watch:input_type -> quorate.v1.WatchRequest
-	5,  // 7: quorate.v1.BackendService.Fingerprint:input_type -> quorate.v1.FingerprintRequest
-	7,  // 8: quorate.v1.BackendService.Stage:input_type -> quorate.v1.StageRequest
-	9,  // 9: quorate.v1.BackendService.Statement:input_type -> quorate.v1.StatementRequest
-	11, // 10: quorate.v1.BackendService.Activate:input_type -> quorate.v1.ActivateRequest
-	13, // 11: quorate.v1.BackendService.Receipts:input_type -> quorate.v1.ReceiptsRequest
-	15, // 12: quorate.v1.BackendService.BackendOpenKey:input_type -> quorate.v1.BackendOpenKeyRequest
-	3,  // 13: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
-	6,  // 14: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
-	8,  // 15: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
-	10, // 16: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
-	12, // 17: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
-	14, // 18: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
-	16, // 19: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
-	13, // [13:20] is the sub-list for method output_type
-	6,  // [6:13] is the sub-list for method input_type
-	6,  // [6:6] is the sub-list for extension type_name
-	6,  // [6:6] is the sub-list for extension extendee
-	0,  // [0:6] is the sub-list for field type_name
+	3,  // 4: quorate.v1.WatchResponse.moment:type_name -> quorate.v1.Moment
+	1,  // 5: quorate.v1.ContainerState.licenses:type_name -> quorate.v1.HeldLicense
+	29, // 6: quorate.v1.BackendOpenKeyRequest.product:type_name -> quorate.v1.Product
+	29, // 7: quorate.v1.BackendReadDataRequest.product:type_name -> quorate.v1.Product
+	29, // 8: quorate.v1.BackendUseSecretRequest.product:type_name -> quorate.v1.Product
+	29, // 9: quorate.v1.Meter.product:type_name -> quorate.v1.Product
+	22, // 10: quorate.v1.Meter.recent:type_name -> quorate.v1.UnitsTaken
+	21, // 11: quorate.v1.PromiseMetersResponse.meters:type_name -> quorate.v1.Meter
+	21, // 12: quorate.v1.WriteMeterRequest.meter:type_name -> quorate.v1.Meter
+	0,  // 13: quorate.v1.BackendService.Watch:input_type -> quorate.v1.WatchRequest
+	5,  // 14: quorate.v1.BackendService.Fingerprint:input_type -> quorate.v1.FingerprintRequest
+	7,  // 15: quorate.v1.BackendService.Stage:input_type -> quorate.v1.StageRequest
+	9,  // 16: quorate.v1.BackendService.Statement:input_type -> quorate.v1.StatementRequest
+	11, // 17: quorate.v1.BackendService.Activate:input_type -> quorate.v1.ActivateRequest
+	13, // 18: quorate.v1.BackendService.Receipts:input_type -> quorate.v1.ReceiptsRequest
+	15, // 19: quorate.v1.BackendService.BackendOpenKey:input_type -> quorate.v1.BackendOpenKeyRequest
+	17, // 20: quorate.v1.BackendService.BackendReadData:input_type -> quorate.v1.BackendReadDataRequest
+	19, // 21: quorate.v1.BackendService.BackendUseSecret:input_type -> quorate.v1.BackendUseSecretRequest
+	23, // 22: quorate.v1.BackendService.PromiseMeters:input_type -> quorate.v1.PromiseMetersRequest
+	25, // 23: quorate.v1.BackendService.WriteMeter:input_type -> quorate.v1.WriteMeterRequest
+	27, // 24: quorate.v1.BackendService.CertifyTime:input_type -> quorate.v1.CertifyTimeRequest
+	2,  // 25: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
+	6,  // 26: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
+	8,  // 27: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
+	10, // 28: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
+	12, // 29: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
+	14, // 30: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
+	16, // 31: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
+	18, // 32: quorate.v1.BackendService.BackendReadData:output_type -> quorate.v1.BackendReadDataResponse
+	20, // 33: quorate.v1.BackendService.BackendUseSecret:output_type -> quorate.v1.BackendUseSecretResponse
+	24, // 34: quorate.v1.BackendService.PromiseMeters:output_type -> quorate.v1.PromiseMetersResponse
+	26, // 35: quorate.v1.BackendService.WriteMeter:output_type -> quorate.v1.WriteMeterResponse
+	28, // 36: quorate.v1.BackendService.CertifyTime:output_type -> quorate.v1.CertifyTimeResponse
+	25, // [25:37] is the sub-list for method output_type
+	13, // [13:25] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_backend_proto_init() }
@@ -1040,7 +1724,7 @@ func file_quorate_v1_backend_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_backend_proto_rawDesc), len(file_quorate_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -197,6 +197,171 @@ func (x *Product) GetCode() uint32 {
 	return 0
 }
 
+// The options of a license. Times are in Unix seconds; zero: none.
+type Options struct {
+	state                protoimpl.MessageState `protogen:"open.v1"`
+	Quantity             uint32                 `protobuf:"varint,1,opt,name=quantity,proto3" json:"quantity,omitempty"` // zero: local only
+	TmrId                uint32                 `protobuf:"varint,2,opt,name=tmr_id,json=tmrId,proto3" json:"tmr_id,omitempty"`
+	ExpirationUnix       int64                  `protobuf:"varint,3,opt,name=expiration_unix,json=expirationUnix,proto3" json:"expiration_unix,omitempty"`
+	FeatureMap           uint32                 `protobuf:"varint,4,opt,name=feature_map,json=featureMap,proto3" json:"feature_map,omitempty"`
+	ActivationUnix       int64                  `protobuf:"varint,5,opt,name=activation_unix,json=activationUnix,proto3" json:"activation_unix,omitempty"`
+	UsagePeriodS         int64                  `protobuf:"varint,6,opt,name=usage_period_s,json=usagePeriodS,proto3" json:"usage_period_s,omitempty"` // seconds from the first use; zero: without end
+	Units                *uint64                `protobuf:"varint,7,opt,name=units,proto3,oneof" json:"units,omitempty"`                               // unset: not counted by units
+	Issue                uint32                 `protobuf:"varint,8,opt,name=issue,proto3" json:"issue,omitempty"`                                     // a higher one starts usage period and units anew
+	MaintenanceFromUnix  int64                  `protobuf:"varint,9,opt,name=maintenance_from_unix,json=maintenanceFromUnix,proto3" json:"maintenance_from_unix,omitempty"`
+	MaintenanceUntilUnix int64                  `protobuf:"varint,10,opt,name=maintenance_until_unix,json=maintenanceUntilUnix,proto3" json:"maintenance_until_unix,omitempty"`
+	MinimumVersion       string                 `protobuf:"bytes,11,opt,name=minimum_version,json=minimumVersion,proto3" json:"minimum_version,omitempty"`
+	Text                 string                 `protobuf:"bytes,12,opt,name=text,proto3" json:"text,omitempty"`
+	AccessList           []string               `protobuf:"bytes,13,rep,name=access_list,json=accessList,proto3" json:"access_list,omitempty"` // "user:anna", "!subnet:10.0.0.0/8"
+	LingerS              int64                  `protobuf:"varint,14,opt,name=linger_s,json=lingerS,proto3" json:"linger_s,omitempty"`
+	Protected            []byte                 `protobuf:"bytes,15,opt,name=protected,proto3" json:"protected,omitempty"` // name of the protected data, 16 bytes; empty: none
+	Secret               []byte                 `protobuf:"bytes,16,opt,name=secret,proto3" json:"secret,omitempty"`       // name of the secret data, 16 bytes; empty: none
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
+}
+
+func (x *Options) Reset() {
+	*x = Options{}
+	mi := &file_quorate_v1_license_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Options) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Options) ProtoMessage() {}
+
+func (x *Options) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Options.ProtoReflect.Descriptor instead.
+func (*Options) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Options) GetQuantity() uint32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *Options) GetTmrId() uint32 {
+	if x != nil {
+		return x.TmrId
+	}
+	return 0
+}
+
+func (x *Options) GetExpirationUnix() int64 {
+	if x != nil {
+		return x.ExpirationUnix
+	}
+	return 0
+}
+
+func (x *Options) GetFeatureMap() uint32 {
+	if x != nil {
+		return x.FeatureMap
+	}
+	return 0
+}
+
+func (x *Options) GetActivationUnix() int64 {
+	if x != nil {
+		return x.ActivationUnix
+	}
+	return 0
+}
+
+func (x *Options) GetUsagePeriodS() int64 {
+	if x != nil {
+		return x.UsagePeriodS
+	}
+	return 0
+}
+
+func (x *Options) GetUnits() uint64 {
+	if x != nil && x.Units != nil {
+		return *x.Units
+	}
+	return 0
+}
+
+func (x *Options) GetIssue() uint32 {
+	if x != nil {
+		return x.Issue
+	}
+	return 0
+}
+
+func (x *Options) GetMaintenanceFromUnix() int64 {
+	if x != nil {
+		return x.MaintenanceFromUnix
+	}
+	return 0
+}
+
+func (x *Options) GetMaintenanceUntilUnix() int64 {
+	if x != nil {
+		return x.MaintenanceUntilUnix
+	}
+	return 0
+}
+
+func (x *Options) GetMinimumVersion() string {
+	if x != nil {
+		return x.MinimumVersion
+	}
+	return ""
+}
+
+func (x *Options) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Options) GetAccessList() []string {
+	if x != nil {
+		return x.AccessList
+	}
+	return nil
+}
+
+func (x *Options) GetLingerS() int64 {
+	if x != nil {
+		return x.LingerS
+	}
+	return 0
+}
+
+func (x *Options) GetProtected() []byte {
+	if x != nil {
+		return x.Protected
+	}
+	return nil
+}
+
+func (x *Options) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
 type Client struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       string                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
@@ -210,7 +375,7 @@ type Client struct {
 
 func (x *Client) Reset() {
 	*x = Client{}
-	mi := &file_quorate_v1_license_proto_msgTypes[2]
+	mi := &file_quorate_v1_license_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -222,7 +387,7 @@ func (x *Client) String() string {
 func (*Client) ProtoMessage() {}
 
 func (x *Client) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[2]
+	mi := &file_quorate_v1_license_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -235,7 +400,7 @@ func (x *Client) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Client.ProtoReflect.Descriptor instead.
 func (*Client) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{2}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Client) GetAddress() string {
@@ -274,19 +439,21 @@ func (x *Client) GetStation() string {
 }
 
 type AccessRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	RequestId     string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // UUID chosen by the program
-	Product       *Product               `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
-	Mode          AccessMode             `protobuf:"varint,3,opt,name=mode,proto3,enum=quorate.v1.AccessMode" json:"mode,omitempty"`
-	Features      uint32                 `protobuf:"varint,4,opt,name=features,proto3" json:"features,omitempty"` // bits of the feature map that must be set
-	Client        *Client                `protobuf:"bytes,5,opt,name=client,proto3" json:"client,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	RequestId       string                 `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // UUID chosen by the program
+	Product         *Product               `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
+	Mode            AccessMode             `protobuf:"varint,3,opt,name=mode,proto3,enum=quorate.v1.AccessMode" json:"mode,omitempty"`
+	Features        uint32                 `protobuf:"varint,4,opt,name=features,proto3" json:"features,omitempty"` // bits of the feature map that must be set
+	Client          *Client                `protobuf:"bytes,5,opt,name=client,proto3" json:"client,omitempty"`
+	ReleaseDateUnix int64                  `protobuf:"varint,6,opt,name=release_date_unix,json=releaseDateUnix,proto3" json:"release_date_unix,omitempty"` // of the program; zero: not stated
+	Version         string                 `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`                                           // of the program; empty: not stated
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *AccessRequest) Reset() {
 	*x = AccessRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[3]
+	mi := &file_quorate_v1_license_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -298,7 +465,7 @@ func (x *AccessRequest) String() string {
 func (*AccessRequest) ProtoMessage() {}
 
 func (x *AccessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[3]
+	mi := &file_quorate_v1_license_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -311,7 +478,7 @@ func (x *AccessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessRequest.ProtoReflect.Descriptor instead.
 func (*AccessRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{3}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *AccessRequest) GetRequestId() string {
@@ -349,6 +516,20 @@ func (x *AccessRequest) GetClient() *Client {
 	return nil
 }
 
+func (x *AccessRequest) GetReleaseDateUnix() int64 {
+	if x != nil {
+		return x.ReleaseDateUnix
+	}
+	return 0
+}
+
+func (x *AccessRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
 type Handle struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -359,15 +540,18 @@ type Handle struct {
 	FeatureMap uint32                 `protobuf:"varint,6,opt,name=feature_map,json=featureMap,proto3" json:"feature_map,omitempty"`
 	// Lifetime in milliseconds from the moment the server decided: the program
 	// counts from before it sent the request.
-	LeaseMs       int64  `protobuf:"varint,7,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
-	Token         []byte `protobuf:"bytes,8,opt,name=token,proto3" json:"token,omitempty"` // opaque to the program
+	LeaseMs       int64    `protobuf:"varint,7,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	Token         []byte   `protobuf:"bytes,8,opt,name=token,proto3" json:"token,omitempty"`                                  // opaque to the program
+	Options       *Options `protobuf:"bytes,9,opt,name=options,proto3" json:"options,omitempty"`                              // of the license, as it is now
+	UntilUnix     int64    `protobuf:"varint,10,opt,name=until_unix,json=untilUnix,proto3" json:"until_unix,omitempty"`       // until when it can be used, as is known now; zero: without end
+	UnitsLeft     *uint64  `protobuf:"varint,11,opt,name=units_left,json=unitsLeft,proto3,oneof" json:"units_left,omitempty"` // unset: not counted by units
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Handle) Reset() {
 	*x = Handle{}
-	mi := &file_quorate_v1_license_proto_msgTypes[4]
+	mi := &file_quorate_v1_license_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -379,7 +563,7 @@ func (x *Handle) String() string {
 func (*Handle) ProtoMessage() {}
 
 func (x *Handle) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[4]
+	mi := &file_quorate_v1_license_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -392,7 +576,7 @@ func (x *Handle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handle.ProtoReflect.Descriptor instead.
 func (*Handle) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{4}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Handle) GetId() string {
@@ -451,6 +635,27 @@ func (x *Handle) GetToken() []byte {
 	return nil
 }
 
+func (x *Handle) GetOptions() *Options {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *Handle) GetUntilUnix() int64 {
+	if x != nil {
+		return x.UntilUnix
+	}
+	return 0
+}
+
+func (x *Handle) GetUnitsLeft() uint64 {
+	if x != nil && x.UnitsLeft != nil {
+		return *x.UnitsLeft
+	}
+	return 0
+}
+
 type AccessResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Handle        *Handle                `protobuf:"bytes,1,opt,name=handle,proto3" json:"handle,omitempty"`
@@ -460,7 +665,7 @@ type AccessResponse struct {
 
 func (x *AccessResponse) Reset() {
 	*x = AccessResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[5]
+	mi := &file_quorate_v1_license_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -472,7 +677,7 @@ func (x *AccessResponse) String() string {
 func (*AccessResponse) ProtoMessage() {}
 
 func (x *AccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[5]
+	mi := &file_quorate_v1_license_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -485,7 +690,7 @@ func (x *AccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessResponse.ProtoReflect.Descriptor instead.
 func (*AccessResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{5}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AccessResponse) GetHandle() *Handle {
@@ -504,7 +709,7 @@ type RenewRequest struct {
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[6]
+	mi := &file_quorate_v1_license_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -516,7 +721,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[6]
+	mi := &file_quorate_v1_license_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -529,7 +734,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{6}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RenewRequest) GetToken() []byte {
@@ -548,7 +753,7 @@ type RenewResponse struct {
 
 func (x *RenewResponse) Reset() {
 	*x = RenewResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[7]
+	mi := &file_quorate_v1_license_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +765,7 @@ func (x *RenewResponse) String() string {
 func (*RenewResponse) ProtoMessage() {}
 
 func (x *RenewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[7]
+	mi := &file_quorate_v1_license_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +778,7 @@ func (x *RenewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
 func (*RenewResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{7}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RenewResponse) GetHandle() *Handle {
@@ -592,7 +797,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[8]
+	mi := &file_quorate_v1_license_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +809,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[8]
+	mi := &file_quorate_v1_license_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +822,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{8}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReleaseRequest) GetToken() []byte {
@@ -635,7 +840,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[9]
+	mi := &file_quorate_v1_license_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -647,7 +852,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[9]
+	mi := &file_quorate_v1_license_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -660,7 +865,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{9}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{10}
 }
 
 type OpenKeyRequest struct {
@@ -673,7 +878,7 @@ type OpenKeyRequest struct {
 
 func (x *OpenKeyRequest) Reset() {
 	*x = OpenKeyRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[10]
+	mi := &file_quorate_v1_license_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -685,7 +890,7 @@ func (x *OpenKeyRequest) String() string {
 func (*OpenKeyRequest) ProtoMessage() {}
 
 func (x *OpenKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[10]
+	mi := &file_quorate_v1_license_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -698,7 +903,7 @@ func (x *OpenKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenKeyRequest.ProtoReflect.Descriptor instead.
 func (*OpenKeyRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{10}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OpenKeyRequest) GetToken() []byte {
@@ -724,7 +929,7 @@ type OpenKeyResponse struct {
 
 func (x *OpenKeyResponse) Reset() {
 	*x = OpenKeyResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[11]
+	mi := &file_quorate_v1_license_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +941,7 @@ func (x *OpenKeyResponse) String() string {
 func (*OpenKeyResponse) ProtoMessage() {}
 
 func (x *OpenKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[11]
+	mi := &file_quorate_v1_license_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +954,7 @@ func (x *OpenKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenKeyResponse.ProtoReflect.Descriptor instead.
 func (*OpenKeyResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{11}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OpenKeyResponse) GetKey() []byte {
@@ -767,7 +972,7 @@ type ListLicensesRequest struct {
 
 func (x *ListLicensesRequest) Reset() {
 	*x = ListLicensesRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[12]
+	mi := &file_quorate_v1_license_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -779,7 +984,7 @@ func (x *ListLicensesRequest) String() string {
 func (*ListLicensesRequest) ProtoMessage() {}
 
 func (x *ListLicensesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[12]
+	mi := &file_quorate_v1_license_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -792,7 +997,7 @@ func (x *ListLicensesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLicensesRequest.ProtoReflect.Descriptor instead.
 func (*ListLicensesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{12}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{13}
 }
 
 type LicenseUse struct {
@@ -809,13 +1014,19 @@ type LicenseUse struct {
 	ExpirationUnix int64                  `protobuf:"varint,10,opt,name=expiration_unix,json=expirationUnix,proto3" json:"expiration_unix,omitempty"`                                  // seconds; zero: never
 	TmrId          uint32                 `protobuf:"varint,11,opt,name=tmr_id,json=tmrId,proto3" json:"tmr_id,omitempty"`
 	Status         string                 `protobuf:"bytes,12,opt,name=status,proto3" json:"status,omitempty"` // TMR status line; empty on a plain server
+	Options        *Options               `protobuf:"bytes,13,opt,name=options,proto3" json:"options,omitempty"`
+	FirstUseUnix   int64                  `protobuf:"varint,14,opt,name=first_use_unix,json=firstUseUnix,proto3" json:"first_use_unix,omitempty"` // zero: not used yet, or not recorded
+	UntilUnix      int64                  `protobuf:"varint,15,opt,name=until_unix,json=untilUnix,proto3" json:"until_unix,omitempty"`            // until when it can be used, as is known now; zero: without end
+	UnitsLeft      *uint64                `protobuf:"varint,16,opt,name=units_left,json=unitsLeft,proto3,oneof" json:"units_left,omitempty"`
+	Lingering      uint32                 `protobuf:"varint,17,opt,name=lingering,proto3" json:"lingering,omitempty"` // how many of those taken are free soon
+	Refusal        *ErrorInfo             `protobuf:"bytes,18,opt,name=refusal,proto3" json:"refusal,omitempty"`      // when not usable
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *LicenseUse) Reset() {
 	*x = LicenseUse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[13]
+	mi := &file_quorate_v1_license_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +1038,7 @@ func (x *LicenseUse) String() string {
 func (*LicenseUse) ProtoMessage() {}
 
 func (x *LicenseUse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[13]
+	mi := &file_quorate_v1_license_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +1051,7 @@ func (x *LicenseUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseUse.ProtoReflect.Descriptor instead.
 func (*LicenseUse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{13}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LicenseUse) GetProduct() *Product {
@@ -927,6 +1138,48 @@ func (x *LicenseUse) GetStatus() string {
 	return ""
 }
 
+func (x *LicenseUse) GetOptions() *Options {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *LicenseUse) GetFirstUseUnix() int64 {
+	if x != nil {
+		return x.FirstUseUnix
+	}
+	return 0
+}
+
+func (x *LicenseUse) GetUntilUnix() int64 {
+	if x != nil {
+		return x.UntilUnix
+	}
+	return 0
+}
+
+func (x *LicenseUse) GetUnitsLeft() uint64 {
+	if x != nil && x.UnitsLeft != nil {
+		return *x.UnitsLeft
+	}
+	return 0
+}
+
+func (x *LicenseUse) GetLingering() uint32 {
+	if x != nil {
+		return x.Lingering
+	}
+	return 0
+}
+
+func (x *LicenseUse) GetRefusal() *ErrorInfo {
+	if x != nil {
+		return x.Refusal
+	}
+	return nil
+}
+
 type ListLicensesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Licenses      []*LicenseUse          `protobuf:"bytes,1,rep,name=licenses,proto3" json:"licenses,omitempty"`
@@ -937,7 +1190,7 @@ type ListLicensesResponse struct {
 
 func (x *ListLicensesResponse) Reset() {
 	*x = ListLicensesResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[14]
+	mi := &file_quorate_v1_license_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1202,7 @@ func (x *ListLicensesResponse) String() string {
 func (*ListLicensesResponse) ProtoMessage() {}
 
 func (x *ListLicensesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[14]
+	mi := &file_quorate_v1_license_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1215,7 @@ func (x *ListLicensesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLicensesResponse.ProtoReflect.Descriptor instead.
 func (*ListLicensesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{14}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListLicensesResponse) GetLicenses() []*LicenseUse {
@@ -988,7 +1241,7 @@ type ListHandlesRequest struct {
 
 func (x *ListHandlesRequest) Reset() {
 	*x = ListHandlesRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[15]
+	mi := &file_quorate_v1_license_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1253,7 @@ func (x *ListHandlesRequest) String() string {
 func (*ListHandlesRequest) ProtoMessage() {}
 
 func (x *ListHandlesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[15]
+	mi := &file_quorate_v1_license_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1266,7 @@ func (x *ListHandlesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHandlesRequest.ProtoReflect.Descriptor instead.
 func (*ListHandlesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{15}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListHandlesRequest) GetProduct() *Product {
@@ -1041,7 +1294,7 @@ type HandleInfo struct {
 
 func (x *HandleInfo) Reset() {
 	*x = HandleInfo{}
-	mi := &file_quorate_v1_license_proto_msgTypes[16]
+	mi := &file_quorate_v1_license_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1306,7 @@ func (x *HandleInfo) String() string {
 func (*HandleInfo) ProtoMessage() {}
 
 func (x *HandleInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[16]
+	mi := &file_quorate_v1_license_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1319,7 @@ func (x *HandleInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleInfo.ProtoReflect.Descriptor instead.
 func (*HandleInfo) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{16}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *HandleInfo) GetId() string {
@@ -1148,7 +1401,7 @@ type ListHandlesResponse struct {
 
 func (x *ListHandlesResponse) Reset() {
 	*x = ListHandlesResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[17]
+	mi := &file_quorate_v1_license_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1160,7 +1413,7 @@ func (x *ListHandlesResponse) String() string {
 func (*ListHandlesResponse) ProtoMessage() {}
 
 func (x *ListHandlesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[17]
+	mi := &file_quorate_v1_license_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1173,7 +1426,7 @@ func (x *ListHandlesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHandlesResponse.ProtoReflect.Descriptor instead.
 func (*ListHandlesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{17}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListHandlesResponse) GetHandles() []*HandleInfo {
@@ -1194,7 +1447,7 @@ type RemoveHandleRequest struct {
 
 func (x *RemoveHandleRequest) Reset() {
 	*x = RemoveHandleRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[18]
+	mi := &file_quorate_v1_license_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1459,7 @@ func (x *RemoveHandleRequest) String() string {
 func (*RemoveHandleRequest) ProtoMessage() {}
 
 func (x *RemoveHandleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[18]
+	mi := &file_quorate_v1_license_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1472,7 @@ func (x *RemoveHandleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveHandleRequest.ProtoReflect.Descriptor instead.
 func (*RemoveHandleRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{18}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RemoveHandleRequest) GetProduct() *Product {
@@ -1251,7 +1504,7 @@ type RemoveHandleResponse struct {
 
 func (x *RemoveHandleResponse) Reset() {
 	*x = RemoveHandleResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[19]
+	mi := &file_quorate_v1_license_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1263,7 +1516,7 @@ func (x *RemoveHandleResponse) String() string {
 func (*RemoveHandleResponse) ProtoMessage() {}
 
 func (x *RemoveHandleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[19]
+	mi := &file_quorate_v1_license_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1276,7 +1529,527 @@ func (x *RemoveHandleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveHandleResponse.ProtoReflect.Descriptor instead.
 func (*RemoveHandleResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{19}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{20}
+}
+
+type ConsumeUnitsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         []byte                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"` // UUID chosen by the program
+	Units         uint64                 `protobuf:"varint,3,opt,name=units,proto3" json:"units,omitempty"`                         // from 1
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeUnitsRequest) Reset() {
+	*x = ConsumeUnitsRequest{}
+	mi := &file_quorate_v1_license_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeUnitsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeUnitsRequest) ProtoMessage() {}
+
+func (x *ConsumeUnitsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeUnitsRequest.ProtoReflect.Descriptor instead.
+func (*ConsumeUnitsRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ConsumeUnitsRequest) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *ConsumeUnitsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ConsumeUnitsRequest) GetUnits() uint64 {
+	if x != nil {
+		return x.Units
+	}
+	return 0
+}
+
+type ConsumeUnitsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UnitsLeft     uint64                 `protobuf:"varint,1,opt,name=units_left,json=unitsLeft,proto3" json:"units_left,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumeUnitsResponse) Reset() {
+	*x = ConsumeUnitsResponse{}
+	mi := &file_quorate_v1_license_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumeUnitsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumeUnitsResponse) ProtoMessage() {}
+
+func (x *ConsumeUnitsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumeUnitsResponse.ProtoReflect.Descriptor instead.
+func (*ConsumeUnitsResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ConsumeUnitsResponse) GetUnitsLeft() uint64 {
+	if x != nil {
+		return x.UnitsLeft
+	}
+	return 0
+}
+
+type ReadDataRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         []byte                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadDataRequest) Reset() {
+	*x = ReadDataRequest{}
+	mi := &file_quorate_v1_license_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadDataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadDataRequest) ProtoMessage() {}
+
+func (x *ReadDataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadDataRequest.ProtoReflect.Descriptor instead.
+func (*ReadDataRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReadDataRequest) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+type ReadDataResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadDataResponse) Reset() {
+	*x = ReadDataResponse{}
+	mi := &file_quorate_v1_license_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadDataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadDataResponse) ProtoMessage() {}
+
+func (x *ReadDataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadDataResponse.ProtoReflect.Descriptor instead.
+func (*ReadDataResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ReadDataResponse) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type UseSecretRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Token         []byte                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	Context       []byte                 `protobuf:"bytes,2,opt,name=context,proto3" json:"context,omitempty"` // 1…4096 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UseSecretRequest) Reset() {
+	*x = UseSecretRequest{}
+	mi := &file_quorate_v1_license_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UseSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UseSecretRequest) ProtoMessage() {}
+
+func (x *UseSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UseSecretRequest.ProtoReflect.Descriptor instead.
+func (*UseSecretRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *UseSecretRequest) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
+func (x *UseSecretRequest) GetContext() []byte {
+	if x != nil {
+		return x.Context
+	}
+	return nil
+}
+
+type UseSecretResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"` // 32 bytes: HMAC-SHA256 with the secret data over product and context
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UseSecretResponse) Reset() {
+	*x = UseSecretResponse{}
+	mi := &file_quorate_v1_license_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UseSecretResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UseSecretResponse) ProtoMessage() {}
+
+func (x *UseSecretResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UseSecretResponse.ProtoReflect.Descriptor instead.
+func (*UseSecretResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *UseSecretResponse) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+type ExplainRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Product         *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Mode            AccessMode             `protobuf:"varint,2,opt,name=mode,proto3,enum=quorate.v1.AccessMode" json:"mode,omitempty"`
+	Features        uint32                 `protobuf:"varint,3,opt,name=features,proto3" json:"features,omitempty"`
+	Client          *Client                `protobuf:"bytes,4,opt,name=client,proto3" json:"client,omitempty"`
+	ReleaseDateUnix int64                  `protobuf:"varint,5,opt,name=release_date_unix,json=releaseDateUnix,proto3" json:"release_date_unix,omitempty"`
+	Version         string                 `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ExplainRequest) Reset() {
+	*x = ExplainRequest{}
+	mi := &file_quorate_v1_license_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainRequest) ProtoMessage() {}
+
+func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
+func (*ExplainRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ExplainRequest) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *ExplainRequest) GetMode() AccessMode {
+	if x != nil {
+		return x.Mode
+	}
+	return AccessMode_ACCESS_MODE_UNSPECIFIED
+}
+
+func (x *ExplainRequest) GetFeatures() uint32 {
+	if x != nil {
+		return x.Features
+	}
+	return 0
+}
+
+func (x *ExplainRequest) GetClient() *Client {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
+func (x *ExplainRequest) GetReleaseDateUnix() int64 {
+	if x != nil {
+		return x.ReleaseDateUnix
+	}
+	return 0
+}
+
+func (x *ExplainRequest) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+type ExplainResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Usable        bool                   `protobuf:"varint,1,opt,name=usable,proto3" json:"usable,omitempty"`
+	Reasons       []*ErrorInfo           `protobuf:"bytes,2,rep,name=reasons,proto3" json:"reasons,omitempty"` // all of them, when not usable
+	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Container     string                 `protobuf:"bytes,4,opt,name=container,proto3" json:"container,omitempty"`
+	Options       *Options               `protobuf:"bytes,5,opt,name=options,proto3" json:"options,omitempty"` // unset when there is no license
+	FromUnix      int64                  `protobuf:"varint,6,opt,name=from_unix,json=fromUnix,proto3" json:"from_unix,omitempty"`
+	UntilUnix     int64                  `protobuf:"varint,7,opt,name=until_unix,json=untilUnix,proto3" json:"until_unix,omitempty"`
+	UnitsLeft     *uint64                `protobuf:"varint,8,opt,name=units_left,json=unitsLeft,proto3,oneof" json:"units_left,omitempty"`
+	FirstUseUnix  int64                  `protobuf:"varint,9,opt,name=first_use_unix,json=firstUseUnix,proto3" json:"first_use_unix,omitempty"`
+	NowMs         int64                  `protobuf:"varint,10,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"` // the time that the license server goes by
+	ClockSetBack  bool                   `protobuf:"varint,11,opt,name=clock_set_back,json=clockSetBack,proto3" json:"clock_set_back,omitempty"`
+	CertifiedMs   int64                  `protobuf:"varint,12,opt,name=certified_ms,json=certifiedMs,proto3" json:"certified_ms,omitempty"` // when the time was last certified; zero: never
+	Free          uint32                 `protobuf:"varint,13,opt,name=free,proto3" json:"free,omitempty"`
+	Status        string                 `protobuf:"bytes,14,opt,name=status,proto3" json:"status,omitempty"` // TMR status line
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainResponse) Reset() {
+	*x = ExplainResponse{}
+	mi := &file_quorate_v1_license_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainResponse) ProtoMessage() {}
+
+func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
+func (*ExplainResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ExplainResponse) GetUsable() bool {
+	if x != nil {
+		return x.Usable
+	}
+	return false
+}
+
+func (x *ExplainResponse) GetReasons() []*ErrorInfo {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ExplainResponse) GetContainer() string {
+	if x != nil {
+		return x.Container
+	}
+	return ""
+}
+
+func (x *ExplainResponse) GetOptions() *Options {
+	if x != nil {
+		return x.Options
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetFromUnix() int64 {
+	if x != nil {
+		return x.FromUnix
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetUntilUnix() int64 {
+	if x != nil {
+		return x.UntilUnix
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetUnitsLeft() uint64 {
+	if x != nil && x.UnitsLeft != nil {
+		return *x.UnitsLeft
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetFirstUseUnix() int64 {
+	if x != nil {
+		return x.FirstUseUnix
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetClockSetBack() bool {
+	if x != nil {
+		return x.ClockSetBack
+	}
+	return false
+}
+
+func (x *ExplainResponse) GetCertifiedMs() int64 {
+	if x != nil {
+		return x.CertifiedMs
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetFree() uint32 {
+	if x != nil {
+		return x.Free
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
 }
 
 var File_quorate_v1_license_proto protoreflect.FileDescriptor
@@ -1292,20 +2065,43 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\fdetails_json\x18\x04 \x01(\tR\vdetailsJson\"1\n" +
 	"\aProduct\x12\x12\n" +
 	"\x04firm\x18\x01 \x01(\rR\x04firm\x12\x12\n" +
-	"\x04code\x18\x02 \x01(\rR\x04code\"\x8c\x01\n" +
+	"\x04code\x18\x02 \x01(\rR\x04code\"\xa9\x04\n" +
+	"\aOptions\x12\x1a\n" +
+	"\bquantity\x18\x01 \x01(\rR\bquantity\x12\x15\n" +
+	"\x06tmr_id\x18\x02 \x01(\rR\x05tmrId\x12'\n" +
+	"\x0fexpiration_unix\x18\x03 \x01(\x03R\x0eexpirationUnix\x12\x1f\n" +
+	"\vfeature_map\x18\x04 \x01(\rR\n" +
+	"featureMap\x12'\n" +
+	"\x0factivation_unix\x18\x05 \x01(\x03R\x0eactivationUnix\x12$\n" +
+	"\x0eusage_period_s\x18\x06 \x01(\x03R\fusagePeriodS\x12\x19\n" +
+	"\x05units\x18\a \x01(\x04H\x00R\x05units\x88\x01\x01\x12\x14\n" +
+	"\x05issue\x18\b \x01(\rR\x05issue\x122\n" +
+	"\x15maintenance_from_unix\x18\t \x01(\x03R\x13maintenanceFromUnix\x124\n" +
+	"\x16maintenance_until_unix\x18\n" +
+	" \x01(\x03R\x14maintenanceUntilUnix\x12'\n" +
+	"\x0fminimum_version\x18\v \x01(\tR\x0eminimumVersion\x12\x12\n" +
+	"\x04text\x18\f \x01(\tR\x04text\x12\x1f\n" +
+	"\vaccess_list\x18\r \x03(\tR\n" +
+	"accessList\x12\x19\n" +
+	"\blinger_s\x18\x0e \x01(\x03R\alingerS\x12\x1c\n" +
+	"\tprotected\x18\x0f \x01(\fR\tprotected\x12\x16\n" +
+	"\x06secret\x18\x10 \x01(\fR\x06secretB\b\n" +
+	"\x06_units\"\x8c\x01\n" +
 	"\x06Client\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12\x12\n" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x18\n" +
 	"\aprocess\x18\x03 \x01(\rR\aprocess\x12 \n" +
 	"\vapplication\x18\x04 \x01(\tR\vapplication\x12\x18\n" +
-	"\astation\x18\x05 \x01(\tR\astation\"\xd1\x01\n" +
+	"\astation\x18\x05 \x01(\tR\astation\"\x97\x02\n" +
 	"\rAccessRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12-\n" +
 	"\aproduct\x18\x02 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12*\n" +
 	"\x04mode\x18\x03 \x01(\x0e2\x16.quorate.v1.AccessModeR\x04mode\x12\x1a\n" +
 	"\bfeatures\x18\x04 \x01(\rR\bfeatures\x12*\n" +
-	"\x06client\x18\x05 \x01(\v2\x12.quorate.v1.ClientR\x06client\"\xf7\x01\n" +
+	"\x06client\x18\x05 \x01(\v2\x12.quorate.v1.ClientR\x06client\x12*\n" +
+	"\x11release_date_unix\x18\x06 \x01(\x03R\x0freleaseDateUnix\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\"\xf8\x02\n" +
 	"\x06Handle\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tcontainer\x18\x02 \x01(\tR\tcontainer\x12-\n" +
@@ -1315,7 +2111,14 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\vfeature_map\x18\x06 \x01(\rR\n" +
 	"featureMap\x12\x19\n" +
 	"\blease_ms\x18\a \x01(\x03R\aleaseMs\x12\x14\n" +
-	"\x05token\x18\b \x01(\fR\x05token\"<\n" +
+	"\x05token\x18\b \x01(\fR\x05token\x12-\n" +
+	"\aoptions\x18\t \x01(\v2\x13.quorate.v1.OptionsR\aoptions\x12\x1d\n" +
+	"\n" +
+	"until_unix\x18\n" +
+	" \x01(\x03R\tuntilUnix\x12\"\n" +
+	"\n" +
+	"units_left\x18\v \x01(\x04H\x00R\tunitsLeft\x88\x01\x01B\r\n" +
+	"\v_units_left\"<\n" +
 	"\x0eAccessResponse\x12*\n" +
 	"\x06handle\x18\x01 \x01(\v2\x12.quorate.v1.HandleR\x06handle\"$\n" +
 	"\fRenewRequest\x12\x14\n" +
@@ -1331,7 +2134,7 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"wrappedKey\"#\n" +
 	"\x0fOpenKeyResponse\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\"\x15\n" +
-	"\x13ListLicensesRequest\"\xb4\x03\n" +
+	"\x13ListLicensesRequest\"\xaa\x05\n" +
 	"\n" +
 	"LicenseUse\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x12\n" +
@@ -1347,11 +2150,20 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\x0fexpiration_unix\x18\n" +
 	" \x01(\x03R\x0eexpirationUnix\x12\x15\n" +
 	"\x06tmr_id\x18\v \x01(\rR\x05tmrId\x12\x16\n" +
-	"\x06status\x18\f \x01(\tR\x06status\x1a8\n" +
+	"\x06status\x18\f \x01(\tR\x06status\x12-\n" +
+	"\aoptions\x18\r \x01(\v2\x13.quorate.v1.OptionsR\aoptions\x12$\n" +
+	"\x0efirst_use_unix\x18\x0e \x01(\x03R\ffirstUseUnix\x12\x1d\n" +
+	"\n" +
+	"until_unix\x18\x0f \x01(\x03R\tuntilUnix\x12\"\n" +
+	"\n" +
+	"units_left\x18\x10 \x01(\x04H\x00R\tunitsLeft\x88\x01\x01\x12\x1c\n" +
+	"\tlingering\x18\x11 \x01(\rR\tlingering\x12/\n" +
+	"\arefusal\x18\x12 \x01(\v2\x15.quorate.v1.ErrorInfoR\arefusal\x1a8\n" +
 	"\n" +
 	"TakenEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\"b\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01B\r\n" +
+	"\v_units_left\"b\n" +
 	"\x14ListLicensesResponse\x122\n" +
 	"\blicenses\x18\x01 \x03(\v2\x16.quorate.v1.LicenseUseR\blicenses\x12\x16\n" +
 	"\x06server\x18\x02 \x01(\tR\x06server\"C\n" +
@@ -1376,19 +2188,66 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x0e\n" +
 	"\x02by\x18\x03 \x01(\tR\x02by\"\x16\n" +
-	"\x14RemoveHandleResponse*\x9e\x01\n" +
+	"\x14RemoveHandleResponse\"`\n" +
+	"\x13ConsumeUnitsRequest\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\fR\x05token\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12\x14\n" +
+	"\x05units\x18\x03 \x01(\x04R\x05units\"5\n" +
+	"\x14ConsumeUnitsResponse\x12\x1d\n" +
+	"\n" +
+	"units_left\x18\x01 \x01(\x04R\tunitsLeft\"'\n" +
+	"\x0fReadDataRequest\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\fR\x05token\"&\n" +
+	"\x10ReadDataResponse\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"B\n" +
+	"\x10UseSecretRequest\x12\x14\n" +
+	"\x05token\x18\x01 \x01(\fR\x05token\x12\x18\n" +
+	"\acontext\x18\x02 \x01(\fR\acontext\"%\n" +
+	"\x11UseSecretResponse\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\"\xf9\x01\n" +
+	"\x0eExplainRequest\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12*\n" +
+	"\x04mode\x18\x02 \x01(\x0e2\x16.quorate.v1.AccessModeR\x04mode\x12\x1a\n" +
+	"\bfeatures\x18\x03 \x01(\rR\bfeatures\x12*\n" +
+	"\x06client\x18\x04 \x01(\v2\x12.quorate.v1.ClientR\x06client\x12*\n" +
+	"\x11release_date_unix\x18\x05 \x01(\x03R\x0freleaseDateUnix\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\"\xdc\x03\n" +
+	"\x0fExplainResponse\x12\x16\n" +
+	"\x06usable\x18\x01 \x01(\bR\x06usable\x12/\n" +
+	"\areasons\x18\x02 \x03(\v2\x15.quorate.v1.ErrorInfoR\areasons\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x1c\n" +
+	"\tcontainer\x18\x04 \x01(\tR\tcontainer\x12-\n" +
+	"\aoptions\x18\x05 \x01(\v2\x13.quorate.v1.OptionsR\aoptions\x12\x1b\n" +
+	"\tfrom_unix\x18\x06 \x01(\x03R\bfromUnix\x12\x1d\n" +
+	"\n" +
+	"until_unix\x18\a \x01(\x03R\tuntilUnix\x12\"\n" +
+	"\n" +
+	"units_left\x18\b \x01(\x04H\x00R\tunitsLeft\x88\x01\x01\x12$\n" +
+	"\x0efirst_use_unix\x18\t \x01(\x03R\ffirstUseUnix\x12\x15\n" +
+	"\x06now_ms\x18\n" +
+	" \x01(\x03R\x05nowMs\x12$\n" +
+	"\x0eclock_set_back\x18\v \x01(\bR\fclockSetBack\x12!\n" +
+	"\fcertified_ms\x18\f \x01(\x03R\vcertifiedMs\x12\x12\n" +
+	"\x04free\x18\r \x01(\rR\x04free\x12\x16\n" +
+	"\x06status\x18\x0e \x01(\tR\x06statusB\r\n" +
+	"\v_units_left*\x9e\x01\n" +
 	"\n" +
 	"AccessMode\x12\x1b\n" +
 	"\x17ACCESS_MODE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16ACCESS_MODE_USER_LIMIT\x10\x01\x12\x1d\n" +
 	"\x19ACCESS_MODE_STATION_SHARE\x10\x02\x12\x19\n" +
 	"\x15ACCESS_MODE_EXCLUSIVE\x10\x03\x12\x1d\n" +
-	"\x19ACCESS_MODE_NO_USER_LIMIT\x10\x042\x9b\x04\n" +
+	"\x19ACCESS_MODE_NO_USER_LIMIT\x10\x042\xcb\x06\n" +
 	"\x0eLicenseService\x12A\n" +
 	"\x06Access\x12\x19.quorate.v1.AccessRequest\x1a\x1a.quorate.v1.AccessResponse\"\x00\x12>\n" +
 	"\x05Renew\x12\x18.quorate.v1.RenewRequest\x1a\x19.quorate.v1.RenewResponse\"\x00\x12D\n" +
 	"\aRelease\x12\x1a.quorate.v1.ReleaseRequest\x1a\x1b.quorate.v1.ReleaseResponse\"\x00\x12D\n" +
 	"\aOpenKey\x12\x1a.quorate.v1.OpenKeyRequest\x1a\x1b.quorate.v1.OpenKeyResponse\"\x00\x12S\n" +
+	"\fConsumeUnits\x12\x1f.quorate.v1.ConsumeUnitsRequest\x1a .quorate.v1.ConsumeUnitsResponse\"\x00\x12G\n" +
+	"\bReadData\x12\x1b.quorate.v1.ReadDataRequest\x1a\x1c.quorate.v1.ReadDataResponse\"\x00\x12J\n" +
+	"\tUseSecret\x12\x1c.quorate.v1.UseSecretRequest\x1a\x1d.quorate.v1.UseSecretResponse\"\x00\x12D\n" +
+	"\aExplain\x12\x1a.quorate.v1.ExplainRequest\x1a\x1b.quorate.v1.ExplainResponse\"\x00\x12S\n" +
 	"\fListLicenses\x12\x1f.quorate.v1.ListLicensesRequest\x1a .quorate.v1.ListLicensesResponse\"\x00\x12P\n" +
 	"\vListHandles\x12\x1e.quorate.v1.ListHandlesRequest\x1a\x1f.quorate.v1.ListHandlesResponse\"\x00\x12S\n" +
 	"\fRemoveHandle\x12\x1f.quorate.v1.RemoveHandleRequest\x1a .quorate.v1.RemoveHandleResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
@@ -1406,67 +2265,92 @@ func file_quorate_v1_license_proto_rawDescGZIP() []byte {
 }
 
 var file_quorate_v1_license_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quorate_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_quorate_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_quorate_v1_license_proto_goTypes = []any{
 	(AccessMode)(0),              // 0: quorate.v1.AccessMode
 	(*ErrorInfo)(nil),            // 1: quorate.v1.ErrorInfo
 	(*Product)(nil),              // 2: quorate.v1.Product
-	(*Client)(nil),               // 3: quorate.v1.Client
-	(*AccessRequest)(nil),        // 4: quorate.v1.AccessRequest
-	(*Handle)(nil),               // 5: quorate.v1.Handle
-	(*AccessResponse)(nil),       // 6: quorate.v1.AccessResponse
-	(*RenewRequest)(nil),         // 7: quorate.v1.RenewRequest
-	(*RenewResponse)(nil),        // 8: quorate.v1.RenewResponse
-	(*ReleaseRequest)(nil),       // 9: quorate.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),      // 10: quorate.v1.ReleaseResponse
-	(*OpenKeyRequest)(nil),       // 11: quorate.v1.OpenKeyRequest
-	(*OpenKeyResponse)(nil),      // 12: quorate.v1.OpenKeyResponse
-	(*ListLicensesRequest)(nil),  // 13: quorate.v1.ListLicensesRequest
-	(*LicenseUse)(nil),           // 14: quorate.v1.LicenseUse
-	(*ListLicensesResponse)(nil), // 15: quorate.v1.ListLicensesResponse
-	(*ListHandlesRequest)(nil),   // 16: quorate.v1.ListHandlesRequest
-	(*HandleInfo)(nil),           // 17: quorate.v1.HandleInfo
-	(*ListHandlesResponse)(nil),  // 18: quorate.v1.ListHandlesResponse
-	(*RemoveHandleRequest)(nil),  // 19: quorate.v1.RemoveHandleRequest
-	(*RemoveHandleResponse)(nil), // 20: quorate.v1.RemoveHandleResponse
-	nil,                          // 21: quorate.v1.LicenseUse.TakenEntry
+	(*Options)(nil),              // 3: quorate.v1.Options
+	(*Client)(nil),               // 4: quorate.v1.Client
+	(*AccessRequest)(nil),        // 5: quorate.v1.AccessRequest
+	(*Handle)(nil),               // 6: quorate.v1.Handle
+	(*AccessResponse)(nil),       // 7: quorate.v1.AccessResponse
+	(*RenewRequest)(nil),         // 8: quorate.v1.RenewRequest
+	(*RenewResponse)(nil),        // 9: quorate.v1.RenewResponse
+	(*ReleaseRequest)(nil),       // 10: quorate.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),      // 11: quorate.v1.ReleaseResponse
+	(*OpenKeyRequest)(nil),       // 12: quorate.v1.OpenKeyRequest
+	(*OpenKeyResponse)(nil),      // 13: quorate.v1.OpenKeyResponse
+	(*ListLicensesRequest)(nil),  // 14: quorate.v1.ListLicensesRequest
+	(*LicenseUse)(nil),           // 15: quorate.v1.LicenseUse
+	(*ListLicensesResponse)(nil), // 16: quorate.v1.ListLicensesResponse
+	(*ListHandlesRequest)(nil),   // 17: quorate.v1.ListHandlesRequest
+	(*HandleInfo)(nil),           // 18: quorate.v1.HandleInfo
+	(*ListHandlesResponse)(nil),  // 19: quorate.v1.ListHandlesResponse
+	(*RemoveHandleRequest)(nil),  // 20: quorate.v1.RemoveHandleRequest
+	(*RemoveHandleResponse)(nil), // 21: quorate.v1.RemoveHandleResponse
+	(*ConsumeUnitsRequest)(nil),  // 22: quorate.v1.ConsumeUnitsRequest
+	(*ConsumeUnitsResponse)(nil), // 23: quorate.v1.ConsumeUnitsResponse
+	(*ReadDataRequest)(nil),      // 24: quorate.v1.ReadDataRequest
+	(*ReadDataResponse)(nil),     // 25: quorate.v1.ReadDataResponse
+	(*UseSecretRequest)(nil),     // 26: quorate.v1.UseSecretRequest
+	(*UseSecretResponse)(nil),    // 27: quorate.v1.UseSecretResponse
+	(*ExplainRequest)(nil),       // 28: quorate.v1.ExplainRequest
+	(*ExplainResponse)(nil),      // 29: quorate.v1.ExplainResponse
+	nil,                          // 30: quorate.v1.LicenseUse.TakenEntry
 }
 var file_quorate_v1_license_proto_depIdxs = []int32{
 	2,  // 0: quorate.v1.AccessRequest.product:type_name -> quorate.v1.Product
 	0,  // 1: quorate.v1.AccessRequest.mode:type_name -> quorate.v1.AccessMode
-	3,  // 2: quorate.v1.AccessRequest.client:type_name -> quorate.v1.Client
+	4,  // 2: quorate.v1.AccessRequest.client:type_name -> quorate.v1.Client
 	2,  // 3: quorate.v1.Handle.product:type_name -> quorate.v1.Product
 	0,  // 4: quorate.v1.Handle.mode:type_name -> quorate.v1.AccessMode
-	5,  // 5: quorate.v1.AccessResponse.handle:type_name -> quorate.v1.Handle
-	5,  // 6: quorate.v1.RenewResponse.handle:type_name -> quorate.v1.Handle
-	2,  // 7: quorate.v1.LicenseUse.product:type_name -> quorate.v1.Product
-	21, // 8: quorate.v1.LicenseUse.taken:type_name -> quorate.v1.LicenseUse.TakenEntry
-	14, // 9: quorate.v1.ListLicensesResponse.licenses:type_name -> quorate.v1.LicenseUse
-	2,  // 10: quorate.v1.ListHandlesRequest.product:type_name -> quorate.v1.Product
-	2,  // 11: quorate.v1.HandleInfo.product:type_name -> quorate.v1.Product
-	0,  // 12: quorate.v1.HandleInfo.mode:type_name -> quorate.v1.AccessMode
-	3,  // 13: quorate.v1.HandleInfo.client:type_name -> quorate.v1.Client
-	17, // 14: quorate.v1.ListHandlesResponse.handles:type_name -> quorate.v1.HandleInfo
-	2,  // 15: quorate.v1.RemoveHandleRequest.product:type_name -> quorate.v1.Product
-	4,  // 16: quorate.v1.LicenseService.Access:input_type -> quorate.v1.AccessRequest
-	7,  // 17: quorate.v1.LicenseService.Renew:input_type -> quorate.v1.RenewRequest
-	9,  // 18: quorate.v1.LicenseService.Release:input_type -> quorate.v1.ReleaseRequest
-	11, // 19: quorate.v1.LicenseService.OpenKey:input_type -> quorate.v1.OpenKeyRequest
-	13, // 20: quorate.v1.LicenseService.ListLicenses:input_type -> quorate.v1.ListLicensesRequest
-	16, // 21: quorate.v1.LicenseService.ListHandles:input_type -> quorate.v1.ListHandlesRequest
-	19, // 22: quorate.v1.LicenseService.RemoveHandle:input_type -> quorate.v1.RemoveHandleRequest
-	6,  // 23: quorate.v1.LicenseService.Access:output_type -> quorate.v1.AccessResponse
-	8,  // 24: quorate.v1.LicenseService.Renew:output_type -> quorate.v1.RenewResponse
-	10, // 25: quorate.v1.LicenseService.Release:output_type -> quorate.v1.ReleaseResponse
-	12, // 26: quorate.v1.LicenseService.OpenKey:output_type -> quorate.v1.OpenKeyResponse
-	15, // 27: quorate.v1.LicenseService.ListLicenses:output_type -> quorate.v1.ListLicensesResponse
-	18, // 28: quorate.v1.LicenseService.ListHandles:output_type -> quorate.v1.ListHandlesResponse
-	20, // 29: quorate.v1.LicenseService.RemoveHandle:output_type -> quorate.v1.RemoveHandleResponse
-	23, // [23:30] is the sub-list for method output_type
-	16, // [16:23] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	3,  // 5: quorate.v1.Handle.options:type_name -> quorate.v1.Options
+	6,  // 6: quorate.v1.AccessResponse.handle:type_name -> quorate.v1.Handle
+	6,  // 7: quorate.v1.RenewResponse.handle:type_name -> quorate.v1.Handle
+	2,  // 8: quorate.v1.LicenseUse.product:type_name -> quorate.v1.Product
+	30, // 9: quorate.v1.LicenseUse.taken:type_name -> quorate.v1.LicenseUse.TakenEntry
+	3,  // 10: quorate.v1.LicenseUse.options:type_name -> quorate.v1.Options
+	1,  // 11: quorate.v1.LicenseUse.refusal:type_name -> quorate.v1.ErrorInfo
+	15, // 12: quorate.v1.ListLicensesResponse.licenses:type_name -> quorate.v1.LicenseUse
+	2,  // 13: quorate.v1.ListHandlesRequest.product:type_name -> quorate.v1.Product
+	2,  // 14: quorate.v1.HandleInfo.product:type_name -> quorate.v1.Product
+	0,  // 15: quorate.v1.HandleInfo.mode:type_name -> quorate.v1.AccessMode
+	4,  // 16: quorate.v1.HandleInfo.client:type_name -> quorate.v1.Client
+	18, // 17: quorate.v1.ListHandlesResponse.handles:type_name -> quorate.v1.HandleInfo
+	2,  // 18: quorate.v1.RemoveHandleRequest.product:type_name -> quorate.v1.Product
+	2,  // 19: quorate.v1.ExplainRequest.product:type_name -> quorate.v1.Product
+	0,  // 20: quorate.v1.ExplainRequest.mode:type_name -> quorate.v1.AccessMode
+	4,  // 21: quorate.v1.ExplainRequest.client:type_name -> quorate.v1.Client
+	1,  // 22: quorate.v1.ExplainResponse.reasons:type_name -> quorate.v1.ErrorInfo
+	3,  // 23: quorate.v1.ExplainResponse.options:type_name -> quorate.v1.Options
+	5,  // 24: quorate.v1.LicenseService.Access:input_type -> quorate.v1.AccessRequest
+	8,  // 25: quorate.v1.LicenseService.Renew:input_type -> quorate.v1.RenewRequest
+	10, // 26: quorate.v1.LicenseService.Release:input_type -> quorate.v1.ReleaseRequest
+	12, // 27: quorate.v1.LicenseService.OpenKey:input_type -> quorate.v1.OpenKeyRequest
+	22, // 28: quorate.v1.LicenseService.ConsumeUnits:input_type -> quorate.v1.ConsumeUnitsRequest
+	24, // 29: quorate.v1.LicenseService.ReadData:input_type -> quorate.v1.ReadDataRequest
+	26, // 30: quorate.v1.LicenseService.UseSecret:input_type -> quorate.v1.UseSecretRequest
+	28, // 31: quorate.v1.LicenseService.Explain:input_type -> quorate.v1.ExplainRequest
+	14, // 32: quorate.v1.LicenseService.ListLicenses:input_type -> quorate.v1.ListLicensesRequest
+	17, // 33: quorate.v1.LicenseService.ListHandles:input_type -> quorate.v1.ListHandlesRequest
+	20, // 34: quorate.v1.LicenseService.RemoveHandle:input_type -> quorate.v1.RemoveHandleRequest
+	7,  // 35: quorate.v1.LicenseService.Access:output_type -> quorate.v1.AccessResponse
+	9,  // 36: quorate.v1.LicenseService.Renew:output_type -> quorate.v1.RenewResponse
+	11, // 37: quorate.v1.LicenseService.Release:output_type -> quorate.v1.ReleaseResponse
+	13, // 38: quorate.v1.LicenseService.OpenKey:output_type -> quorate.v1.OpenKeyResponse
+	23, // 39: quorate.v1.LicenseService.ConsumeUnits:output_type -> quorate.v1.ConsumeUnitsResponse
+	25, // 40: quorate.v1.LicenseService.ReadData:output_type -> quorate.v1.ReadDataResponse
+	27, // 41: quorate.v1.LicenseService.UseSecret:output_type -> quorate.v1.UseSecretResponse
+	29, // 42: quorate.v1.LicenseService.Explain:output_type -> quorate.v1.ExplainResponse
+	16, // 43: quorate.v1.LicenseService.ListLicenses:output_type -> quorate.v1.ListLicensesResponse
+	19, // 44: quorate.v1.LicenseService.ListHandles:output_type -> quorate.v1.ListHandlesResponse
+	21, // 45: quorate.v1.LicenseService.RemoveHandle:output_type -> quorate.v1.RemoveHandleResponse
+	35, // [35:46] is the sub-list for method output_type
+	24, // [24:35] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_license_proto_init() }
@@ -1474,13 +2358,17 @@ func file_quorate_v1_license_proto_init() {
 	if File_quorate_v1_license_proto != nil {
 		return
 	}
+	file_quorate_v1_license_proto_msgTypes[2].OneofWrappers = []any{}
+	file_quorate_v1_license_proto_msgTypes[5].OneofWrappers = []any{}
+	file_quorate_v1_license_proto_msgTypes[14].OneofWrappers = []any{}
+	file_quorate_v1_license_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_license_proto_rawDesc), len(file_quorate_v1_license_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1438,6 +1438,146 @@ func (x *PushResponse) GetEventPosition() uint64 {
 	return 0
 }
 
+type CertifyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Questions     []*TimeQuestion        `protobuf:"bytes,1,rep,name=questions,proto3" json:"questions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertifyRequest) Reset() {
+	*x = CertifyRequest{}
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertifyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertifyRequest) ProtoMessage() {}
+
+func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
+func (*CertifyRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *CertifyRequest) GetQuestions() []*TimeQuestion {
+	if x != nil {
+		return x.Questions
+	}
+	return nil
+}
+
+type TimeQuestion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Serial        string                 `protobuf:"bytes,1,opt,name=serial,proto3" json:"serial,omitempty"`
+	Nonce         []byte                 `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"` // 16 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TimeQuestion) Reset() {
+	*x = TimeQuestion{}
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TimeQuestion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TimeQuestion) ProtoMessage() {}
+
+func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TimeQuestion.ProtoReflect.Descriptor instead.
+func (*TimeQuestion) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *TimeQuestion) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+func (x *TimeQuestion) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+type CertifyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Certificates  [][]byte               `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"` // in the order of the questions
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CertifyResponse) Reset() {
+	*x = CertifyResponse{}
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CertifyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CertifyResponse) ProtoMessage() {}
+
+func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
+func (*CertifyResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *CertifyResponse) GetCertificates() [][]byte {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
 var File_quorate_v1_link_proto protoreflect.FileDescriptor
 
 const file_quorate_v1_link_proto_rawDesc = "" +
@@ -1545,11 +1685,19 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\x02by\x18\v \x01(\tR\x02by\"X\n" +
 	"\fPushResponse\x12!\n" +
 	"\fview_version\x18\x01 \x01(\x04R\vviewVersion\x12%\n" +
-	"\x0eevent_position\x18\x02 \x01(\x04R\reventPosition2\xca\x01\n" +
+	"\x0eevent_position\x18\x02 \x01(\x04R\reventPosition\"H\n" +
+	"\x0eCertifyRequest\x126\n" +
+	"\tquestions\x18\x01 \x03(\v2\x18.quorate.v1.TimeQuestionR\tquestions\"<\n" +
+	"\fTimeQuestion\x12\x16\n" +
+	"\x06serial\x18\x01 \x01(\tR\x06serial\x12\x14\n" +
+	"\x05nonce\x18\x02 \x01(\fR\x05nonce\"5\n" +
+	"\x0fCertifyResponse\x12\"\n" +
+	"\fcertificates\x18\x01 \x03(\fR\fcertificates2\x90\x02\n" +
 	"\vLinkService\x12;\n" +
 	"\x04Pull\x12\x17.quorate.v1.PullRequest\x1a\x18.quorate.v1.PullResponse\"\x00\x12A\n" +
 	"\x06Report\x12\x19.quorate.v1.ReportRequest\x1a\x1a.quorate.v1.ReportResponse\"\x00\x12;\n" +
-	"\x04Push\x12\x17.quorate.v1.PushRequest\x1a\x18.quorate.v1.PushResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
+	"\x04Push\x12\x17.quorate.v1.PushRequest\x1a\x18.quorate.v1.PushResponse\"\x00\x12D\n" +
+	"\aCertify\x12\x1a.quorate.v1.CertifyRequest\x1a\x1b.quorate.v1.CertifyResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
 
 var (
 	file_quorate_v1_link_proto_rawDescOnce sync.Once
@@ -1563,34 +1711,37 @@ func file_quorate_v1_link_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_link_proto_rawDescData
 }
 
-var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_quorate_v1_link_proto_goTypes = []any{
-	(*PullRequest)(nil),    // 0: quorate.v1.PullRequest
-	(*PullResponse)(nil),   // 1: quorate.v1.PullResponse
-	(*Work)(nil),           // 2: quorate.v1.Work
-	(*CollectWork)(nil),    // 3: quorate.v1.CollectWork
-	(*StageWork)(nil),      // 4: quorate.v1.StageWork
-	(*BackendUpdate)(nil),  // 5: quorate.v1.BackendUpdate
-	(*GuardWork)(nil),      // 6: quorate.v1.GuardWork
-	(*ActivateWork)(nil),   // 7: quorate.v1.ActivateWork
-	(*VerifyWork)(nil),     // 8: quorate.v1.VerifyWork
-	(*ProductTMRID)(nil),   // 9: quorate.v1.ProductTMRID
-	(*RemoveWork)(nil),     // 10: quorate.v1.RemoveWork
-	(*ReportRequest)(nil),  // 11: quorate.v1.ReportRequest
-	(*BackendBytes)(nil),   // 12: quorate.v1.BackendBytes
-	(*ReportResponse)(nil), // 13: quorate.v1.ReportResponse
-	(*PushRequest)(nil),    // 14: quorate.v1.PushRequest
-	(*BackendHealth)(nil),  // 15: quorate.v1.BackendHealth
-	(*GroupView)(nil),      // 16: quorate.v1.GroupView
-	(*ViewedLicense)(nil),  // 17: quorate.v1.ViewedLicense
-	(*Cell)(nil),           // 18: quorate.v1.Cell
-	(*LeaseEvent)(nil),     // 19: quorate.v1.LeaseEvent
-	(*PushResponse)(nil),   // 20: quorate.v1.PushResponse
-	(*Product)(nil),        // 21: quorate.v1.Product
-	(*ErrorInfo)(nil),      // 22: quorate.v1.ErrorInfo
-	(*Options)(nil),        // 23: quorate.v1.Options
-	(AccessMode)(0),        // 24: quorate.v1.AccessMode
-	(*Client)(nil),         // 25: quorate.v1.Client
+	(*PullRequest)(nil),     // 0: quorate.v1.PullRequest
+	(*PullResponse)(nil),    // 1: quorate.v1.PullResponse
+	(*Work)(nil),            // 2: quorate.v1.Work
+	(*CollectWork)(nil),     // 3: quorate.v1.CollectWork
+	(*StageWork)(nil),       // 4: quorate.v1.StageWork
+	(*BackendUpdate)(nil),   // 5: quorate.v1.BackendUpdate
+	(*GuardWork)(nil),       // 6: quorate.v1.GuardWork
+	(*ActivateWork)(nil),    // 7: quorate.v1.ActivateWork
+	(*VerifyWork)(nil),      // 8: quorate.v1.VerifyWork
+	(*ProductTMRID)(nil),    // 9: quorate.v1.ProductTMRID
+	(*RemoveWork)(nil),      // 10: quorate.v1.RemoveWork
+	(*ReportRequest)(nil),   // 11: quorate.v1.ReportRequest
+	(*BackendBytes)(nil),    // 12: quorate.v1.BackendBytes
+	(*ReportResponse)(nil),  // 13: quorate.v1.ReportResponse
+	(*PushRequest)(nil),     // 14: quorate.v1.PushRequest
+	(*BackendHealth)(nil),   // 15: quorate.v1.BackendHealth
+	(*GroupView)(nil),       // 16: quorate.v1.GroupView
+	(*ViewedLicense)(nil),   // 17: quorate.v1.ViewedLicense
+	(*Cell)(nil),            // 18: quorate.v1.Cell
+	(*LeaseEvent)(nil),      // 19: quorate.v1.LeaseEvent
+	(*PushResponse)(nil),    // 20: quorate.v1.PushResponse
+	(*CertifyRequest)(nil),  // 21: quorate.v1.CertifyRequest
+	(*TimeQuestion)(nil),    // 22: quorate.v1.TimeQuestion
+	(*CertifyResponse)(nil), // 23: quorate.v1.CertifyResponse
+	(*Product)(nil),         // 24: quorate.v1.Product
+	(*ErrorInfo)(nil),       // 25: quorate.v1.ErrorInfo
+	(*Options)(nil),         // 26: quorate.v1.Options
+	(AccessMode)(0),         // 27: quorate.v1.AccessMode
+	(*Client)(nil),          // 28: quorate.v1.Client
 }
 var file_quorate_v1_link_proto_depIdxs = []int32{
 	2,  // 0: quorate.v1.PullResponse.work:type_name -> quorate.v1.Work
@@ -1603,32 +1754,35 @@ var file_quorate_v1_link_proto_depIdxs = []int32{
 	5,  // 7: quorate.v1.StageWork.updates:type_name -> quorate.v1.BackendUpdate
 	5,  // 8: quorate.v1.ActivateWork.update:type_name -> quorate.v1.BackendUpdate
 	9,  // 9: quorate.v1.VerifyWork.expect:type_name -> quorate.v1.ProductTMRID
-	21, // 10: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
-	21, // 11: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
-	22, // 12: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
+	24, // 10: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
+	24, // 11: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
+	25, // 12: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
 	12, // 13: quorate.v1.ReportRequest.fingerprints:type_name -> quorate.v1.BackendBytes
 	12, // 14: quorate.v1.ReportRequest.statements:type_name -> quorate.v1.BackendBytes
 	16, // 15: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
 	19, // 16: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
 	15, // 17: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
 	17, // 18: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
-	21, // 19: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
-	23, // 20: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
+	24, // 19: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
+	26, // 20: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
 	18, // 21: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
-	21, // 22: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
-	24, // 23: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
-	25, // 24: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
-	0,  // 25: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
-	11, // 26: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
-	14, // 27: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
-	1,  // 28: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
-	13, // 29: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
-	20, // 30: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
-	28, // [28:31] is the sub-list for method output_type
-	25, // [25:28] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	24, // 22: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
+	27, // 23: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
+	28, // 24: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
+	22, // 25: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
+	0,  // 26: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
+	11, // 27: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
+	14, // 28: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
+	21, // 29: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
+	1,  // 30: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
+	13, // 31: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
+	20, // 32: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
+	23, // 33: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
+	30, // [30:34] is the sub-list for method output_type
+	26, // [26:30] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_link_proto_init() }
@@ -1652,7 +1806,7 @@ func file_quorate_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_link_proto_rawDesc), len(file_quorate_v1_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

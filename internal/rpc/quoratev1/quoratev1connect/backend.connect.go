@@ -50,6 +50,21 @@ const (
 	// BackendServiceBackendOpenKeyProcedure is the fully-qualified name of the BackendService's
 	// BackendOpenKey RPC.
 	BackendServiceBackendOpenKeyProcedure = "/quorate.v1.BackendService/BackendOpenKey"
+	// BackendServiceBackendReadDataProcedure is the fully-qualified name of the BackendService's
+	// BackendReadData RPC.
+	BackendServiceBackendReadDataProcedure = "/quorate.v1.BackendService/BackendReadData"
+	// BackendServiceBackendUseSecretProcedure is the fully-qualified name of the BackendService's
+	// BackendUseSecret RPC.
+	BackendServiceBackendUseSecretProcedure = "/quorate.v1.BackendService/BackendUseSecret"
+	// BackendServicePromiseMetersProcedure is the fully-qualified name of the BackendService's
+	// PromiseMeters RPC.
+	BackendServicePromiseMetersProcedure = "/quorate.v1.BackendService/PromiseMeters"
+	// BackendServiceWriteMeterProcedure is the fully-qualified name of the BackendService's WriteMeter
+	// RPC.
+	BackendServiceWriteMeterProcedure = "/quorate.v1.BackendService/WriteMeter"
+	// BackendServiceCertifyTimeProcedure is the fully-qualified name of the BackendService's
+	// CertifyTime RPC.
+	BackendServiceCertifyTimeProcedure = "/quorate.v1.BackendService/CertifyTime"
 )
 
 // BackendServiceClient is a client for the quorate.v1.BackendService service.
@@ -74,6 +89,17 @@ type BackendServiceClient interface {
 	// BackendOpenKey opens a key wrapped for a product. The TMR server has checked the
 	// handle; the backend checks the token's signature.
 	BackendOpenKey(context.Context, *connect.Request[quoratev1.BackendOpenKeyRequest]) (*connect.Response[quoratev1.BackendOpenKeyResponse], error)
+	// BackendReadData gives protected data, and BackendUseSecret what secret data
+	// makes of a context; the same checks as BackendOpenKey.
+	BackendReadData(context.Context, *connect.Request[quoratev1.BackendReadDataRequest]) (*connect.Response[quoratev1.BackendReadDataResponse], error)
+	BackendUseSecret(context.Context, *connect.Request[quoratev1.BackendUseSecretRequest]) (*connect.Response[quoratev1.BackendUseSecretResponse], error)
+	// PromiseMeters gives all unit meters and promises the epoch: from then on a
+	// write under an older one is refused with FENCED.
+	PromiseMeters(context.Context, *connect.Request[quoratev1.PromiseMetersRequest]) (*connect.Response[quoratev1.PromiseMetersResponse], error)
+	// WriteMeter sets a product's meter, durably, under an epoch.
+	WriteMeter(context.Context, *connect.Request[quoratev1.WriteMeterRequest]) (*connect.Response[quoratev1.WriteMeterResponse], error)
+	// CertifyTime sets the container's clock by the platform's word.
+	CertifyTime(context.Context, *connect.Request[quoratev1.CertifyTimeRequest]) (*connect.Response[quoratev1.CertifyTimeResponse], error)
 }
 
 // NewBackendServiceClient constructs a client for the quorate.v1.BackendService service. By
@@ -129,18 +155,53 @@ func NewBackendServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(backendServiceMethods.ByName("BackendOpenKey")),
 			connect.WithClientOptions(opts...),
 		),
+		backendReadData: connect.NewClient[quoratev1.BackendReadDataRequest, quoratev1.BackendReadDataResponse](
+			httpClient,
+			baseURL+BackendServiceBackendReadDataProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("BackendReadData")),
+			connect.WithClientOptions(opts...),
+		),
+		backendUseSecret: connect.NewClient[quoratev1.BackendUseSecretRequest, quoratev1.BackendUseSecretResponse](
+			httpClient,
+			baseURL+BackendServiceBackendUseSecretProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("BackendUseSecret")),
+			connect.WithClientOptions(opts...),
+		),
+		promiseMeters: connect.NewClient[quoratev1.PromiseMetersRequest, quoratev1.PromiseMetersResponse](
+			httpClient,
+			baseURL+BackendServicePromiseMetersProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("PromiseMeters")),
+			connect.WithClientOptions(opts...),
+		),
+		writeMeter: connect.NewClient[quoratev1.WriteMeterRequest, quoratev1.WriteMeterResponse](
+			httpClient,
+			baseURL+BackendServiceWriteMeterProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("WriteMeter")),
+			connect.WithClientOptions(opts...),
+		),
+		certifyTime: connect.NewClient[quoratev1.CertifyTimeRequest, quoratev1.CertifyTimeResponse](
+			httpClient,
+			baseURL+BackendServiceCertifyTimeProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("CertifyTime")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // backendServiceClient implements BackendServiceClient.
 type backendServiceClient struct {
-	watch          *connect.Client[quoratev1.WatchRequest, quoratev1.WatchResponse]
-	fingerprint    *connect.Client[quoratev1.FingerprintRequest, quoratev1.FingerprintResponse]
-	stage          *connect.Client[quoratev1.StageRequest, quoratev1.StageResponse]
-	statement      *connect.Client[quoratev1.StatementRequest, quoratev1.StatementResponse]
-	activate       *connect.Client[quoratev1.ActivateRequest, quoratev1.ActivateResponse]
-	receipts       *connect.Client[quoratev1.ReceiptsRequest, quoratev1.ReceiptsResponse]
-	backendOpenKey *connect.Client[quoratev1.BackendOpenKeyRequest, quoratev1.BackendOpenKeyResponse]
+	watch            *connect.Client[quoratev1.WatchRequest, quoratev1.WatchResponse]
+	fingerprint      *connect.Client[quoratev1.FingerprintRequest, quoratev1.FingerprintResponse]
+	stage            *connect.Client[quoratev1.StageRequest, quoratev1.StageResponse]
+	statement        *connect.Client[quoratev1.StatementRequest, quoratev1.StatementResponse]
+	activate         *connect.Client[quoratev1.ActivateRequest, quoratev1.ActivateResponse]
+	receipts         *connect.Client[quoratev1.ReceiptsRequest, quoratev1.ReceiptsResponse]
+	backendOpenKey   *connect.Client[quoratev1.BackendOpenKeyRequest, quoratev1.BackendOpenKeyResponse]
+	backendReadData  *connect.Client[quoratev1.BackendReadDataRequest, quoratev1.BackendReadDataResponse]
+	backendUseSecret *connect.Client[quoratev1.BackendUseSecretRequest, quoratev1.BackendUseSecretResponse]
+	promiseMeters    *connect.Client[quoratev1.PromiseMetersRequest, quoratev1.PromiseMetersResponse]
+	writeMeter       *connect.Client[quoratev1.WriteMeterRequest, quoratev1.WriteMeterResponse]
+	certifyTime      *connect.Client[quoratev1.CertifyTimeRequest, quoratev1.CertifyTimeResponse]
 }
 
 // Watch calls quorate.v1.BackendService.Watch.
@@ -178,6 +239,31 @@ func (c *backendServiceClient) BackendOpenKey(ctx context.Context, req *connect.
 	return c.backendOpenKey.CallUnary(ctx, req)
 }
 
+// BackendReadData calls quorate.v1.BackendService.BackendReadData.
+func (c *backendServiceClient) BackendReadData(ctx context.Context, req *connect.Request[quoratev1.BackendReadDataRequest]) (*connect.Response[quoratev1.BackendReadDataResponse], error) {
+	return c.backendReadData.CallUnary(ctx, req)
+}
+
+// BackendUseSecret calls quorate.v1.BackendService.BackendUseSecret.
+func (c *backendServiceClient) BackendUseSecret(ctx context.Context, req *connect.Request[quoratev1.BackendUseSecretRequest]) (*connect.Response[quoratev1.BackendUseSecretResponse], error) {
+	return c.backendUseSecret.CallUnary(ctx, req)
+}
+
+// PromiseMeters calls quorate.v1.BackendService.PromiseMeters.
+func (c *backendServiceClient) PromiseMeters(ctx context.Context, req *connect.Request[quoratev1.PromiseMetersRequest]) (*connect.Response[quoratev1.PromiseMetersResponse], error) {
+	return c.promiseMeters.CallUnary(ctx, req)
+}
+
+// WriteMeter calls quorate.v1.BackendService.WriteMeter.
+func (c *backendServiceClient) WriteMeter(ctx context.Context, req *connect.Request[quoratev1.WriteMeterRequest]) (*connect.Response[quoratev1.WriteMeterResponse], error) {
+	return c.writeMeter.CallUnary(ctx, req)
+}
+
+// CertifyTime calls quorate.v1.BackendService.CertifyTime.
+func (c *backendServiceClient) CertifyTime(ctx context.Context, req *connect.Request[quoratev1.CertifyTimeRequest]) (*connect.Response[quoratev1.CertifyTimeResponse], error) {
+	return c.certifyTime.CallUnary(ctx, req)
+}
+
 // BackendServiceHandler is an implementation of the quorate.v1.BackendService service.
 type BackendServiceHandler interface {
 	// Watch sends the container's licenses at once, again at every change, and a
@@ -200,6 +286,17 @@ type BackendServiceHandler interface {
 	// BackendOpenKey opens a key wrapped for a product. The TMR server has checked the
 	// handle; the backend checks the token's signature.
 	BackendOpenKey(context.Context, *connect.Request[quoratev1.BackendOpenKeyRequest]) (*connect.Response[quoratev1.BackendOpenKeyResponse], error)
+	// BackendReadData gives protected data, and BackendUseSecret what secret data
+	// makes of a context; the same checks as BackendOpenKey.
+	BackendReadData(context.Context, *connect.Request[quoratev1.BackendReadDataRequest]) (*connect.Response[quoratev1.BackendReadDataResponse], error)
+	BackendUseSecret(context.Context, *connect.Request[quoratev1.BackendUseSecretRequest]) (*connect.Response[quoratev1.BackendUseSecretResponse], error)
+	// PromiseMeters gives all unit meters and promises the epoch: from then on a
+	// write under an older one is refused with FENCED.
+	PromiseMeters(context.Context, *connect.Request[quoratev1.PromiseMetersRequest]) (*connect.Response[quoratev1.PromiseMetersResponse], error)
+	// WriteMeter sets a product's meter, durably, under an epoch.
+	WriteMeter(context.Context, *connect.Request[quoratev1.WriteMeterRequest]) (*connect.Response[quoratev1.WriteMeterResponse], error)
+	// CertifyTime sets the container's clock by the platform's word.
+	CertifyTime(context.Context, *connect.Request[quoratev1.CertifyTimeRequest]) (*connect.Response[quoratev1.CertifyTimeResponse], error)
 }
 
 // NewBackendServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -251,6 +348,36 @@ func NewBackendServiceHandler(svc BackendServiceHandler, opts ...connect.Handler
 		connect.WithSchema(backendServiceMethods.ByName("BackendOpenKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	backendServiceBackendReadDataHandler := connect.NewUnaryHandler(
+		BackendServiceBackendReadDataProcedure,
+		svc.BackendReadData,
+		connect.WithSchema(backendServiceMethods.ByName("BackendReadData")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceBackendUseSecretHandler := connect.NewUnaryHandler(
+		BackendServiceBackendUseSecretProcedure,
+		svc.BackendUseSecret,
+		connect.WithSchema(backendServiceMethods.ByName("BackendUseSecret")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServicePromiseMetersHandler := connect.NewUnaryHandler(
+		BackendServicePromiseMetersProcedure,
+		svc.PromiseMeters,
+		connect.WithSchema(backendServiceMethods.ByName("PromiseMeters")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceWriteMeterHandler := connect.NewUnaryHandler(
+		BackendServiceWriteMeterProcedure,
+		svc.WriteMeter,
+		connect.WithSchema(backendServiceMethods.ByName("WriteMeter")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceCertifyTimeHandler := connect.NewUnaryHandler(
+		BackendServiceCertifyTimeProcedure,
+		svc.CertifyTime,
+		connect.WithSchema(backendServiceMethods.ByName("CertifyTime")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.v1.BackendService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case BackendServiceWatchProcedure:
@@ -267,6 +394,16 @@ func NewBackendServiceHandler(svc BackendServiceHandler, opts ...connect.Handler
 			backendServiceReceiptsHandler.ServeHTTP(w, r)
 		case BackendServiceBackendOpenKeyProcedure:
 			backendServiceBackendOpenKeyHandler.ServeHTTP(w, r)
+		case BackendServiceBackendReadDataProcedure:
+			backendServiceBackendReadDataHandler.ServeHTTP(w, r)
+		case BackendServiceBackendUseSecretProcedure:
+			backendServiceBackendUseSecretHandler.ServeHTTP(w, r)
+		case BackendServicePromiseMetersProcedure:
+			backendServicePromiseMetersHandler.ServeHTTP(w, r)
+		case BackendServiceWriteMeterProcedure:
+			backendServiceWriteMeterHandler.ServeHTTP(w, r)
+		case BackendServiceCertifyTimeProcedure:
+			backendServiceCertifyTimeHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -302,4 +439,24 @@ func (UnimplementedBackendServiceHandler) Receipts(context.Context, *connect.Req
 
 func (UnimplementedBackendServiceHandler) BackendOpenKey(context.Context, *connect.Request[quoratev1.BackendOpenKeyRequest]) (*connect.Response[quoratev1.BackendOpenKeyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.BackendOpenKey is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) BackendReadData(context.Context, *connect.Request[quoratev1.BackendReadDataRequest]) (*connect.Response[quoratev1.BackendReadDataResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.BackendReadData is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) BackendUseSecret(context.Context, *connect.Request[quoratev1.BackendUseSecretRequest]) (*connect.Response[quoratev1.BackendUseSecretResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.BackendUseSecret is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) PromiseMeters(context.Context, *connect.Request[quoratev1.PromiseMetersRequest]) (*connect.Response[quoratev1.PromiseMetersResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.PromiseMeters is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) WriteMeter(context.Context, *connect.Request[quoratev1.WriteMeterRequest]) (*connect.Response[quoratev1.WriteMeterResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.WriteMeter is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) CertifyTime(context.Context, *connect.Request[quoratev1.CertifyTimeRequest]) (*connect.Response[quoratev1.CertifyTimeResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.CertifyTime is not implemented"))
 }

@@ -41,6 +41,16 @@ const (
 	LicenseServiceReleaseProcedure = "/quorate.v1.LicenseService/Release"
 	// LicenseServiceOpenKeyProcedure is the fully-qualified name of the LicenseService's OpenKey RPC.
 	LicenseServiceOpenKeyProcedure = "/quorate.v1.LicenseService/OpenKey"
+	// LicenseServiceConsumeUnitsProcedure is the fully-qualified name of the LicenseService's
+	// ConsumeUnits RPC.
+	LicenseServiceConsumeUnitsProcedure = "/quorate.v1.LicenseService/ConsumeUnits"
+	// LicenseServiceReadDataProcedure is the fully-qualified name of the LicenseService's ReadData RPC.
+	LicenseServiceReadDataProcedure = "/quorate.v1.LicenseService/ReadData"
+	// LicenseServiceUseSecretProcedure is the fully-qualified name of the LicenseService's UseSecret
+	// RPC.
+	LicenseServiceUseSecretProcedure = "/quorate.v1.LicenseService/UseSecret"
+	// LicenseServiceExplainProcedure is the fully-qualified name of the LicenseService's Explain RPC.
+	LicenseServiceExplainProcedure = "/quorate.v1.LicenseService/Explain"
 	// LicenseServiceListLicensesProcedure is the fully-qualified name of the LicenseService's
 	// ListLicenses RPC.
 	LicenseServiceListLicensesProcedure = "/quorate.v1.LicenseService/ListLicenses"
@@ -63,6 +73,17 @@ type LicenseServiceClient interface {
 	Release(context.Context, *connect.Request[quoratev1.ReleaseRequest]) (*connect.Response[quoratev1.ReleaseResponse], error)
 	// OpenKey opens a key that was wrapped for a product, with a living handle.
 	OpenKey(context.Context, *connect.Request[quoratev1.OpenKeyRequest]) (*connect.Response[quoratev1.OpenKeyResponse], error)
+	// ConsumeUnits takes units of a license that counts them, all or none.
+	// Repeating a request with the same id is safe: it takes them once.
+	ConsumeUnits(context.Context, *connect.Request[quoratev1.ConsumeUnitsRequest]) (*connect.Response[quoratev1.ConsumeUnitsResponse], error)
+	// ReadData gives the license's protected data, with a living handle.
+	ReadData(context.Context, *connect.Request[quoratev1.ReadDataRequest]) (*connect.Response[quoratev1.ReadDataResponse], error)
+	// UseSecret derives a key from the license's secret data, with a living
+	// handle. The secret data itself never leaves its container.
+	UseSecret(context.Context, *connect.Request[quoratev1.UseSecretRequest]) (*connect.Response[quoratev1.UseSecretResponse], error)
+	// Explain says whether a license could be used, and each reason why not,
+	// without using it.
+	Explain(context.Context, *connect.Request[quoratev1.ExplainRequest]) (*connect.Response[quoratev1.ExplainResponse], error)
 	// ListLicenses gives what this server offers, with the use of it.
 	ListLicenses(context.Context, *connect.Request[quoratev1.ListLicensesRequest]) (*connect.Response[quoratev1.ListLicensesResponse], error)
 	// ListHandles gives the living handles.
@@ -106,6 +127,30 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(licenseServiceMethods.ByName("OpenKey")),
 			connect.WithClientOptions(opts...),
 		),
+		consumeUnits: connect.NewClient[quoratev1.ConsumeUnitsRequest, quoratev1.ConsumeUnitsResponse](
+			httpClient,
+			baseURL+LicenseServiceConsumeUnitsProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("ConsumeUnits")),
+			connect.WithClientOptions(opts...),
+		),
+		readData: connect.NewClient[quoratev1.ReadDataRequest, quoratev1.ReadDataResponse](
+			httpClient,
+			baseURL+LicenseServiceReadDataProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("ReadData")),
+			connect.WithClientOptions(opts...),
+		),
+		useSecret: connect.NewClient[quoratev1.UseSecretRequest, quoratev1.UseSecretResponse](
+			httpClient,
+			baseURL+LicenseServiceUseSecretProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("UseSecret")),
+			connect.WithClientOptions(opts...),
+		),
+		explain: connect.NewClient[quoratev1.ExplainRequest, quoratev1.ExplainResponse](
+			httpClient,
+			baseURL+LicenseServiceExplainProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("Explain")),
+			connect.WithClientOptions(opts...),
+		),
 		listLicenses: connect.NewClient[quoratev1.ListLicensesRequest, quoratev1.ListLicensesResponse](
 			httpClient,
 			baseURL+LicenseServiceListLicensesProcedure,
@@ -133,6 +178,10 @@ type licenseServiceClient struct {
 	renew        *connect.Client[quoratev1.RenewRequest, quoratev1.RenewResponse]
 	release      *connect.Client[quoratev1.ReleaseRequest, quoratev1.ReleaseResponse]
 	openKey      *connect.Client[quoratev1.OpenKeyRequest, quoratev1.OpenKeyResponse]
+	consumeUnits *connect.Client[quoratev1.ConsumeUnitsRequest, quoratev1.ConsumeUnitsResponse]
+	readData     *connect.Client[quoratev1.ReadDataRequest, quoratev1.ReadDataResponse]
+	useSecret    *connect.Client[quoratev1.UseSecretRequest, quoratev1.UseSecretResponse]
+	explain      *connect.Client[quoratev1.ExplainRequest, quoratev1.ExplainResponse]
 	listLicenses *connect.Client[quoratev1.ListLicensesRequest, quoratev1.ListLicensesResponse]
 	listHandles  *connect.Client[quoratev1.ListHandlesRequest, quoratev1.ListHandlesResponse]
 	removeHandle *connect.Client[quoratev1.RemoveHandleRequest, quoratev1.RemoveHandleResponse]
@@ -156,6 +205,26 @@ func (c *licenseServiceClient) Release(ctx context.Context, req *connect.Request
 // OpenKey calls quorate.v1.LicenseService.OpenKey.
 func (c *licenseServiceClient) OpenKey(ctx context.Context, req *connect.Request[quoratev1.OpenKeyRequest]) (*connect.Response[quoratev1.OpenKeyResponse], error) {
 	return c.openKey.CallUnary(ctx, req)
+}
+
+// ConsumeUnits calls quorate.v1.LicenseService.ConsumeUnits.
+func (c *licenseServiceClient) ConsumeUnits(ctx context.Context, req *connect.Request[quoratev1.ConsumeUnitsRequest]) (*connect.Response[quoratev1.ConsumeUnitsResponse], error) {
+	return c.consumeUnits.CallUnary(ctx, req)
+}
+
+// ReadData calls quorate.v1.LicenseService.ReadData.
+func (c *licenseServiceClient) ReadData(ctx context.Context, req *connect.Request[quoratev1.ReadDataRequest]) (*connect.Response[quoratev1.ReadDataResponse], error) {
+	return c.readData.CallUnary(ctx, req)
+}
+
+// UseSecret calls quorate.v1.LicenseService.UseSecret.
+func (c *licenseServiceClient) UseSecret(ctx context.Context, req *connect.Request[quoratev1.UseSecretRequest]) (*connect.Response[quoratev1.UseSecretResponse], error) {
+	return c.useSecret.CallUnary(ctx, req)
+}
+
+// Explain calls quorate.v1.LicenseService.Explain.
+func (c *licenseServiceClient) Explain(ctx context.Context, req *connect.Request[quoratev1.ExplainRequest]) (*connect.Response[quoratev1.ExplainResponse], error) {
+	return c.explain.CallUnary(ctx, req)
 }
 
 // ListLicenses calls quorate.v1.LicenseService.ListLicenses.
@@ -184,6 +253,17 @@ type LicenseServiceHandler interface {
 	Release(context.Context, *connect.Request[quoratev1.ReleaseRequest]) (*connect.Response[quoratev1.ReleaseResponse], error)
 	// OpenKey opens a key that was wrapped for a product, with a living handle.
 	OpenKey(context.Context, *connect.Request[quoratev1.OpenKeyRequest]) (*connect.Response[quoratev1.OpenKeyResponse], error)
+	// ConsumeUnits takes units of a license that counts them, all or none.
+	// Repeating a request with the same id is safe: it takes them once.
+	ConsumeUnits(context.Context, *connect.Request[quoratev1.ConsumeUnitsRequest]) (*connect.Response[quoratev1.ConsumeUnitsResponse], error)
+	// ReadData gives the license's protected data, with a living handle.
+	ReadData(context.Context, *connect.Request[quoratev1.ReadDataRequest]) (*connect.Response[quoratev1.ReadDataResponse], error)
+	// UseSecret derives a key from the license's secret data, with a living
+	// handle. The secret data itself never leaves its container.
+	UseSecret(context.Context, *connect.Request[quoratev1.UseSecretRequest]) (*connect.Response[quoratev1.UseSecretResponse], error)
+	// Explain says whether a license could be used, and each reason why not,
+	// without using it.
+	Explain(context.Context, *connect.Request[quoratev1.ExplainRequest]) (*connect.Response[quoratev1.ExplainResponse], error)
 	// ListLicenses gives what this server offers, with the use of it.
 	ListLicenses(context.Context, *connect.Request[quoratev1.ListLicensesRequest]) (*connect.Response[quoratev1.ListLicensesResponse], error)
 	// ListHandles gives the living handles.
@@ -223,6 +303,30 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		connect.WithSchema(licenseServiceMethods.ByName("OpenKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	licenseServiceConsumeUnitsHandler := connect.NewUnaryHandler(
+		LicenseServiceConsumeUnitsProcedure,
+		svc.ConsumeUnits,
+		connect.WithSchema(licenseServiceMethods.ByName("ConsumeUnits")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceReadDataHandler := connect.NewUnaryHandler(
+		LicenseServiceReadDataProcedure,
+		svc.ReadData,
+		connect.WithSchema(licenseServiceMethods.ByName("ReadData")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceUseSecretHandler := connect.NewUnaryHandler(
+		LicenseServiceUseSecretProcedure,
+		svc.UseSecret,
+		connect.WithSchema(licenseServiceMethods.ByName("UseSecret")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceExplainHandler := connect.NewUnaryHandler(
+		LicenseServiceExplainProcedure,
+		svc.Explain,
+		connect.WithSchema(licenseServiceMethods.ByName("Explain")),
+		connect.WithHandlerOptions(opts...),
+	)
 	licenseServiceListLicensesHandler := connect.NewUnaryHandler(
 		LicenseServiceListLicensesProcedure,
 		svc.ListLicenses,
@@ -251,6 +355,14 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 			licenseServiceReleaseHandler.ServeHTTP(w, r)
 		case LicenseServiceOpenKeyProcedure:
 			licenseServiceOpenKeyHandler.ServeHTTP(w, r)
+		case LicenseServiceConsumeUnitsProcedure:
+			licenseServiceConsumeUnitsHandler.ServeHTTP(w, r)
+		case LicenseServiceReadDataProcedure:
+			licenseServiceReadDataHandler.ServeHTTP(w, r)
+		case LicenseServiceUseSecretProcedure:
+			licenseServiceUseSecretHandler.ServeHTTP(w, r)
+		case LicenseServiceExplainProcedure:
+			licenseServiceExplainHandler.ServeHTTP(w, r)
 		case LicenseServiceListLicensesProcedure:
 			licenseServiceListLicensesHandler.ServeHTTP(w, r)
 		case LicenseServiceListHandlesProcedure:
@@ -280,6 +392,22 @@ func (UnimplementedLicenseServiceHandler) Release(context.Context, *connect.Requ
 
 func (UnimplementedLicenseServiceHandler) OpenKey(context.Context, *connect.Request[quoratev1.OpenKeyRequest]) (*connect.Response[quoratev1.OpenKeyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.OpenKey is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) ConsumeUnits(context.Context, *connect.Request[quoratev1.ConsumeUnitsRequest]) (*connect.Response[quoratev1.ConsumeUnitsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.ConsumeUnits is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) ReadData(context.Context, *connect.Request[quoratev1.ReadDataRequest]) (*connect.Response[quoratev1.ReadDataResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.ReadData is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) UseSecret(context.Context, *connect.Request[quoratev1.UseSecretRequest]) (*connect.Response[quoratev1.UseSecretResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.UseSecret is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) Explain(context.Context, *connect.Request[quoratev1.ExplainRequest]) (*connect.Response[quoratev1.ExplainResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.Explain is not implemented"))
 }
 
 func (UnimplementedLicenseServiceHandler) ListLicenses(context.Context, *connect.Request[quoratev1.ListLicensesRequest]) (*connect.Response[quoratev1.ListLicensesResponse], error) {

@@ -39,6 +39,8 @@ const (
 	LinkServiceReportProcedure = "/quorate.v1.LinkService/Report"
 	// LinkServicePushProcedure is the fully-qualified name of the LinkService's Push RPC.
 	LinkServicePushProcedure = "/quorate.v1.LinkService/Push"
+	// LinkServiceCertifyProcedure is the fully-qualified name of the LinkService's Certify RPC.
+	LinkServiceCertifyProcedure = "/quorate.v1.LinkService/Certify"
 )
 
 // LinkServiceClient is a client for the quorate.v1.LinkService service.
@@ -51,6 +53,9 @@ type LinkServiceClient interface {
 	// Push hands in views and lease events, in order. The answer tells up to
 	// where the platform has them.
 	Push(context.Context, *connect.Request[quoratev1.PushRequest]) (*connect.Response[quoratev1.PushResponse], error)
+	// Certify gives the platform's word for what time it is, for each container
+	// of the caller's that asks.
+	Certify(context.Context, *connect.Request[quoratev1.CertifyRequest]) (*connect.Response[quoratev1.CertifyResponse], error)
 }
 
 // NewLinkServiceClient constructs a client for the quorate.v1.LinkService service. By default, it
@@ -82,14 +87,21 @@ func NewLinkServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(linkServiceMethods.ByName("Push")),
 			connect.WithClientOptions(opts...),
 		),
+		certify: connect.NewClient[quoratev1.CertifyRequest, quoratev1.CertifyResponse](
+			httpClient,
+			baseURL+LinkServiceCertifyProcedure,
+			connect.WithSchema(linkServiceMethods.ByName("Certify")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // linkServiceClient implements LinkServiceClient.
 type linkServiceClient struct {
-	pull   *connect.Client[quoratev1.PullRequest, quoratev1.PullResponse]
-	report *connect.Client[quoratev1.ReportRequest, quoratev1.ReportResponse]
-	push   *connect.Client[quoratev1.PushRequest, quoratev1.PushResponse]
+	pull    *connect.Client[quoratev1.PullRequest, quoratev1.PullResponse]
+	report  *connect.Client[quoratev1.ReportRequest, quoratev1.ReportResponse]
+	push    *connect.Client[quoratev1.PushRequest, quoratev1.PushResponse]
+	certify *connect.Client[quoratev1.CertifyRequest, quoratev1.CertifyResponse]
 }
 
 // Pull calls quorate.v1.LinkService.Pull.
@@ -107,6 +119,11 @@ func (c *linkServiceClient) Push(ctx context.Context, req *connect.Request[quora
 	return c.push.CallUnary(ctx, req)
 }
 
+// Certify calls quorate.v1.LinkService.Certify.
+func (c *linkServiceClient) Certify(ctx context.Context, req *connect.Request[quoratev1.CertifyRequest]) (*connect.Response[quoratev1.CertifyResponse], error) {
+	return c.certify.CallUnary(ctx, req)
+}
+
 // LinkServiceHandler is an implementation of the quorate.v1.LinkService service.
 type LinkServiceHandler interface {
 	// Pull waits (up to wait_ms) for work. Work stays due until it is reported;
@@ -117,6 +134,9 @@ type LinkServiceHandler interface {
 	// Push hands in views and lease events, in order. The answer tells up to
 	// where the platform has them.
 	Push(context.Context, *connect.Request[quoratev1.PushRequest]) (*connect.Response[quoratev1.PushResponse], error)
+	// Certify gives the platform's word for what time it is, for each container
+	// of the caller's that asks.
+	Certify(context.Context, *connect.Request[quoratev1.CertifyRequest]) (*connect.Response[quoratev1.CertifyResponse], error)
 }
 
 // NewLinkServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -144,6 +164,12 @@ func NewLinkServiceHandler(svc LinkServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(linkServiceMethods.ByName("Push")),
 		connect.WithHandlerOptions(opts...),
 	)
+	linkServiceCertifyHandler := connect.NewUnaryHandler(
+		LinkServiceCertifyProcedure,
+		svc.Certify,
+		connect.WithSchema(linkServiceMethods.ByName("Certify")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.v1.LinkService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case LinkServicePullProcedure:
@@ -152,6 +178,8 @@ func NewLinkServiceHandler(svc LinkServiceHandler, opts ...connect.HandlerOption
 			linkServiceReportHandler.ServeHTTP(w, r)
 		case LinkServicePushProcedure:
 			linkServicePushHandler.ServeHTTP(w, r)
+		case LinkServiceCertifyProcedure:
+			linkServiceCertifyHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -171,4 +199,8 @@ func (UnimplementedLinkServiceHandler) Report(context.Context, *connect.Request[
 
 func (UnimplementedLinkServiceHandler) Push(context.Context, *connect.Request[quoratev1.PushRequest]) (*connect.Response[quoratev1.PushResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LinkService.Push is not implemented"))
+}
+
+func (UnimplementedLinkServiceHandler) Certify(context.Context, *connect.Request[quoratev1.CertifyRequest]) (*connect.Response[quoratev1.CertifyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LinkService.Certify is not implemented"))
 }
