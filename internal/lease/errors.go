@@ -10,7 +10,7 @@ import (
 // The errors below are the same for every driver.
 
 // NoFreeSeat refuses a request: taken seats of a quantity are taken. next is
-// how long until the earliest lease in the pool would run out, if known.
+// how long until the earliest lease or linger in the pool would run out, if known.
 func NoFreeSeat(p Pool, taken, quantity uint32, next time.Duration) error {
 	details := map[string]any{"taken": taken, "quantity": quantity}
 	if next > 0 {

@@ -69,6 +69,16 @@ type Ref struct {
 	Station string
 	Client  Client
 	Lease   time.Duration
+	// Linger is how long Release keeps the seat for the same Holder: 0 frees it
+	// at once. The other methods don't look at it.
+	Linger time.Duration
+}
+
+// Holder is whom a released seat lingers for. Two programs of one holder may
+// run in different processes.
+type Holder struct {
+	Mode                                license.AccessMode
+	Station, Address, User, Application string
 }
 
 // Grant is a handle as given or renewed.
@@ -99,7 +109,8 @@ type Handle struct {
 
 // Usage are a pool's figures. A handle whose lease has run out doesn't count.
 type Usage struct {
-	Taken uint32 // seats taken
+	Taken     uint32 // seats taken, also by no more than lingering
+	Lingering uint32 // how many of Taken linger
 	// ByMode are the handles of each mode; modes without any are left out.
 	ByMode map[license.AccessMode]uint32
 }
@@ -141,7 +152,8 @@ type Store interface {
 	// Claim makes a new epoch for the group, higher than every earlier one, and
 	// so fences whoever held one: their writes fail with license.CodeFenced.
 	// Every seat held stays held and gets at least a full lease and Margin from
-	// now, since nobody knows when it was last renewed. owner is for people only.
+	// now, since nobody knows when it was last renewed; so does a lingering one,
+	// with its linger time. owner is for people only.
 	Claim(ctx context.Context, group license.Serial, owner string) (Seats, error)
 
 	// Join decides under the epoch that is in force (making the first one where
@@ -176,38 +188,52 @@ type Seats interface {
 	// with another content, CodeHandleExpired/CodeHandleRemoved for the ID of a
 	// handle that lived and ended. A repeat counts as a renewal and gives the
 	// same seat and n. A lowered Quantity throws nobody out.
+	//
+	// Where seats of the pool linger for the request's Holder, it gets the lowest
+	// of them, under a new n, though all others be taken: only the handles count
+	// then, and Quantity of them are still refused. To anybody else a lingering
+	// seat is taken.
 	Access(ctx context.Context, r Request) (Grant, error)
 
 	// Renew starts the handle's lease anew. Errors: CodeHandleExpired (too
 	// late; never revived), CodeHandleRemoved, CodeHandleUnknown (released, or
 	// an n that is not the seat's), CodeNotLeader (ref's epoch is newer than
 	// ours: the caller stops leading). A handle whose record the store lost in
-	// a crash is taken in again if the seat is free and its n was never used.
+	// a crash is taken in again if the seat is free and its n was never used; a
+	// lingering seat counts as free here, since a newer n tells that the linger
+	// was over.
 	Renew(ctx context.Context, ref Ref) (Grant, error)
 
 	// Check says whether the handle is alive now, without renewing it; errors
 	// as Renew, and a lost handle is taken in as by Renew. Crypto calls ask it.
 	Check(ctx context.Context, ref Ref) error
 
-	// Release ends the handle; its seat is free at once. Releasing twice, or
-	// with an older n, does nothing and is no error. Error: CodeNotLeader as
-	// Renew.
+	// Release ends the handle; its seat is free at once, or with a Linger once
+	// that has passed. The handle is over and its Released event written at once
+	// either way. Releasing twice, or with an older n, does nothing and is no
+	// error: it prolongs no linger. A handle without a seat doesn't linger, nor
+	// does one that expired or was removed. Error: CodeNotLeader as Renew.
 	Release(ctx context.Context, ref Ref) error
 
 	// Remove ends somebody else's handle; its program gets CodeHandleRemoved at
-	// its next call. Removing twice is no error. Error: CodeHandleUnknown.
+	// its next call. Removing twice is no error. Of a released handle whose seat
+	// lingers it frees the seat at once: the handle stays released, no event is
+	// written, and it is unknown then as released ones are. Error:
+	// CodeHandleUnknown.
 	Remove(ctx context.Context, pool Pool, handle, by string) error
 
-	// Expire frees the seats whose lease has run out and writes their events;
-	// it returns how many. Access does so itself for its own pool before it
-	// refuses, so Expire only decides how soon monitoring shows it.
+	// Expire frees the seats whose lease has run out and writes their events,
+	// and those whose linger has, without any: Released told of them. It returns
+	// how many. Access does so itself for its own pool before it refuses, so
+	// Expire only decides how soon monitoring shows it.
 	Expire(ctx context.Context) (int, error)
 
-	// Next is how long until the earliest lease of the group runs out; false
-	// when there is none.
+	// Next is how long until the earliest lease or linger of the group runs out;
+	// false when there is none.
 	Next(ctx context.Context) (time.Duration, bool, error)
 
-	// List gives the living handles of a pool, by first access, then id.
+	// List gives the living handles of a pool, by first access, then id; no
+	// lingering seats.
 	List(ctx context.Context, pool Pool) ([]Handle, error)
 
 	// Usage gives the figures of a pool.

@@ -16,6 +16,8 @@ const (
 	MostID    = 128 // bytes of a request id
 	MostText  = 512 // bytes of a station, address, user or application
 	MostLease = 366 * 24 * time.Hour
+	// MostLinger is how long a released seat may linger.
+	MostLinger = MostLease
 )
 
 // Check says whether a driver may take the request for a group; all drivers
@@ -50,6 +52,11 @@ func (r Request) Content() string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
+// Holder is whom the seat lingers for, once it is released.
+func (r Request) Holder() Holder {
+	return Holder{r.Mode, r.Station, r.Client.Address, r.Client.User, r.Client.Application}
+}
+
 // Check says whether the reference can be answered by the leader of a group
 // under an epoch; all drivers refuse the same ones. A newer epoch than ours is
 // never a refusal of the handle: the caller doesn't lead.
@@ -64,6 +71,10 @@ func (r Ref) Check(group license.Serial, epoch uint64) error {
 			Fix:     "ask the active server",
 			Details: map[string]any{"epoch": epoch, "tokenEpoch": r.Epoch},
 		}
+	}
+	if r.Linger < 0 || r.Linger > MostLinger {
+		return license.Errorf(license.CodeInvalidInput, "set the license's linger time to some seconds or minutes",
+			"a seat lingers for 0 to %v, not %v", MostLinger, r.Linger)
 	}
 	return checkID(r.Handle)
 }

@@ -56,6 +56,7 @@ type modelled struct {
 	request lease.Request
 	ref     lease.Ref
 	end     lease.EventKind // empty: alive
+	lingers bool            // released, its seat not free yet
 }
 
 func (m *machine) alive() (n uint32) {
@@ -67,13 +68,33 @@ func (m *machine) alive() (n uint32) {
 	return n
 }
 
+func (m *machine) lingering() (n uint32) {
+	for _, l := range m.lives {
+		if l.lingers {
+			n++
+		}
+	}
+	return n
+}
+
+// holder gives the handle that has a seat, living or lingering.
 func (m *machine) holder(seat uint32) *modelled {
 	for _, l := range m.lives {
-		if l.end == "" && l.ref.Seat == seat {
+		if (l.end == "" || l.lingers) && l.ref.Seat == seat {
 			return l
 		}
 	}
 	return nil
+}
+
+// own gives the lowest seat that lingers for the client of a request.
+func (m *machine) own(r lease.Request) (own *modelled) {
+	for _, l := range m.lives {
+		if l.lingers && l.request.Holder() == r.Holder() && (own == nil || l.ref.Seat < own.ref.Seat) {
+			own = l
+		}
+	}
+	return own
 }
 
 // any draws a known handle, alive or ended.
@@ -114,9 +135,13 @@ func (m *machine) lapse(rt *rapid.T) {
 }
 
 func (m *machine) ask(rt *rapid.T, d time.Duration) *modelled {
-	r := lasting(request(m.quantity), d)
+	r := lasting(by(rapid.SampledFrom([]string{"ada", "bob", "eve"}).Draw(rt, "user"), request(m.quantity)), d)
 	r.Pool = m.pool
-	taken := m.alive()
+	r.Client.Process = rapid.Uint32Range(1, 2).Draw(rt, "process")
+	taken, own := m.alive()+m.lingering(), m.own(r)
+	if own != nil {
+		taken = m.alive()
+	}
 	g, err := m.seats.Access(m.ctx, r)
 	if taken >= m.quantity {
 		want(rt, "Access with all taken", err, license.CodeNoFreeSeat)
@@ -124,8 +149,13 @@ func (m *machine) ask(rt *rapid.T, d time.Duration) *modelled {
 		return nil
 	}
 	want(rt, "Access", err, "")
-	if g.Seat < 1 || g.Seat > m.quantity || m.holder(g.Seat) != nil || g.N != m.n[g.Seat]+1 || g.Repeated {
-		rt.Fatalf("grant %+v with quantity %d, last n %d, held by %+v", g, m.quantity, m.n[g.Seat], m.holder(g.Seat))
+	fits := g.Seat >= 1 && g.Seat <= m.quantity && m.holder(g.Seat) == nil
+	if own != nil {
+		fits = g.Seat == own.ref.Seat
+		own.lingers = false
+	}
+	if !fits || g.N != m.n[g.Seat]+1 || g.Repeated {
+		rt.Fatalf("grant %+v with quantity %d, last n %d, held by %+v, own %+v", g, m.quantity, m.n[g.Seat], m.holder(g.Seat), own)
 	}
 	m.n[g.Seat] = g.N
 	l := &modelled{request: r, ref: ref(r, g)}
@@ -184,33 +214,41 @@ func (m *machine) check(rt *rapid.T) {
 
 func (m *machine) release(rt *rapid.T) {
 	l, tok, expect := m.token(rt)
+	tok.Linger = rapid.SampledFrom([]time.Duration{0, m.blink, long, long}).Draw(rt, "linger")
 	err := m.seats.Release(m.ctx, tok)
 	if expect == license.CodeNotLeader {
 		want(rt, "Release", err, expect)
 		return
 	}
 	want(rt, "Release", err, "")
-	if expect == "" {
-		l.end = lease.Released
+	if expect != "" {
+		return
+	}
+	l.end, l.lingers = lease.Released, tok.Linger == long
+	if tok.Linger == m.blink {
+		pass(m.blink)
 	}
 }
 
 func (m *machine) remove(rt *rapid.T) {
 	l := m.any(rt)
 	err := m.seats.Remove(m.ctx, m.pool, l.ref.Handle, "root")
-	switch l.end {
-	case "":
+	switch {
+	case l.end == "":
 		want(rt, "Remove", err, "")
 		l.end = lease.Removed
-	case lease.Removed:
+	case l.end == lease.Removed:
 		want(rt, "second Remove", err, "")
+	case l.lingers:
+		want(rt, "Remove of a lingering handle", err, "")
+		l.lingers = false
 	default:
 		want(rt, "Remove of an ended handle", err, license.CodeHandleUnknown)
 	}
 }
 
-// claim takes over. Whether lapsed handles that nobody has noticed stay held
-// then is the store's affair, so they are noticed first.
+// claim takes over. Whether lapsed handles and lingers that nobody has noticed
+// stay held then is the store's affair, so they are noticed first.
 func (m *machine) claim(rt *rapid.T) {
 	old := m.seats
 	if old != nil {
@@ -243,11 +281,15 @@ func (m *machine) lost(rt *rapid.T) {
 	n := m.n[seat] + rapid.Uint64Range(0, 2).Draw(rt, "n")
 	tok := ref(r, lease.Grant{Handle: r.ID, Pool: r.Pool, Mode: r.Mode, Seat: seat, N: n, Lease: long})
 	_, err := m.seats.Renew(m.ctx, tok)
-	if n <= m.n[seat] || m.holder(seat) != nil {
+	before := m.holder(seat)
+	if n <= m.n[seat] || before != nil && !before.lingers {
 		want(rt, "Renew of a lost handle with a used n or seat", err, license.CodeHandleUnknown)
 		return
 	}
 	want(rt, "Renew of a lost handle", err, "")
+	if before != nil {
+		before.lingers = false
+	}
 	m.n[seat] = n
 	m.lives[r.ID] = &modelled{request: r, ref: tok}
 	m.ids = append(m.ids, r.ID)
@@ -258,8 +300,9 @@ func (m *machine) agree(rt *rapid.T) {
 	want(rt, "Usage", err, "")
 	all, err := m.seats.List(m.ctx, m.pool)
 	want(rt, "List", err, "")
-	if alive := m.alive(); u.Taken != alive || len(all) != int(alive) || u.ByMode[license.UserLimit] != alive {
-		rt.Fatalf("usage %+v, %d listed, the model has %d", u, len(all), alive)
+	alive, lingering := m.alive(), m.lingering()
+	if u.Taken != alive+lingering || u.Lingering != lingering || len(all) != int(alive) || u.ByMode[license.UserLimit] != alive {
+		rt.Fatalf("usage %+v, %d listed, the model has %d and %d lingering", u, len(all), alive, lingering)
 	}
 	for _, h := range all {
 		if l := m.lives[h.Handle]; l == nil || l.end != "" || l.ref.Seat != h.Seat || l.ref.N != h.N {

@@ -18,6 +18,7 @@ type group struct {
 	timed    bool   // timers run: Claim or Join has started them
 	pools    map[license.Product]*pool
 	handles  map[string]*handle
+	lingers  map[string]*handle // released, their seats not free yet
 	ended    map[string]ended
 	order    []string // of ended, oldest first
 
@@ -27,14 +28,17 @@ type group struct {
 	last    *batch        // the batch with the newest change
 }
 
-// pool is one product's seats. due orders the handles by deadline.
+// pool is one product's seats. due orders the handles by deadline, lingering
+// ones among them.
 type pool struct {
-	n     map[uint32]uint64  // last n of each seat that was ever given
-	held  map[uint32]*handle // by seat
-	free  seatHeap           // free seats up to high; stale entries are skipped
-	high  uint32             // seats above were never given, but for those in held
-	due   dueHeap
-	modes map[license.AccessMode]uint32
+	n         map[uint32]uint64  // last n of each seat that was ever given
+	held      map[uint32]*handle // by seat
+	free      seatHeap           // free seats up to high; stale entries are skipped
+	high      uint32             // seats above were never given, but for those in held
+	due       dueHeap
+	modes     map[license.AccessMode]uint32
+	own       map[lease.Holder][]*handle // lingering, by seat
+	lingering uint32
 }
 
 type handle struct {
@@ -44,6 +48,7 @@ type handle struct {
 	seat     uint32
 	n        uint64
 	lease    time.Duration
+	linger   time.Duration // set at the release: the handle is over, its seat lingers
 	station  string
 	client   lease.Client
 	content  string
@@ -60,8 +65,9 @@ type ended struct {
 	product license.Product
 	content string
 	n       uint64
-	// deadline is known of those that ended in this process.
-	deadline time.Time
+	// deadline is known of those that ended in this process, and that of the
+	// linger once it is over.
+	deadline, linger time.Time
 }
 
 func newGroup(serial license.Serial) *group {
@@ -69,6 +75,7 @@ func newGroup(serial license.Serial) *group {
 		serial:  serial,
 		pools:   map[license.Product]*pool{},
 		handles: map[string]*handle{},
+		lingers: map[string]*handle{},
 		ended:   map[string]ended{},
 		changed: make(chan struct{}),
 	}
@@ -77,7 +84,10 @@ func newGroup(serial license.Serial) *group {
 func (g *group) pool(p license.Product) *pool {
 	q := g.pools[p]
 	if q == nil {
-		q = &pool{n: map[uint32]uint64{}, held: map[uint32]*handle{}, modes: map[license.AccessMode]uint32{}}
+		q = &pool{
+			n: map[uint32]uint64{}, held: map[uint32]*handle{}, modes: map[license.AccessMode]uint32{},
+			own: map[lease.Holder][]*handle{},
+		}
 		g.pools[p] = q
 	}
 	return q
@@ -103,15 +113,20 @@ func (g *group) eventsAfter(position uint64, most int) []lease.Event {
 	return slices.Clone(g.events[from:min(to, from+max(most, 0))])
 }
 
-// restartTimers gives every handle at least a full lease and the margin.
+// restartTimers gives every handle at least a full lease and the margin, and
+// every lingering seat its full time and the margin.
 func (g *group) restartTimers(now time.Time) {
 	g.timed = true
-	for _, h := range g.handles {
-		if d := now.Add(h.lease + lease.Margin); d.After(h.deadline) {
-			h.deadline = d
-		}
-	}
 	for _, p := range g.pools {
+		for _, h := range p.due {
+			full := h.lease
+			if h.linger > 0 {
+				full = h.linger
+			}
+			if d := now.Add(full + lease.Margin); d.After(h.deadline) {
+				h.deadline = d
+			}
+		}
 		heap.Init(&p.due)
 	}
 }
@@ -124,6 +139,14 @@ func (g *group) keepTimers(old *group) {
 			h.deadline, h.last = o.deadline, o.last
 		} else if e, ok := old.ended[id]; ok && e.n == h.n && !e.deadline.IsZero() {
 			h.deadline = e.deadline
+		}
+		heap.Fix(&g.pool(h.product).due, h.index)
+	}
+	for id, h := range g.lingers {
+		if o := old.lingers[id]; o != nil && o.n == h.n {
+			h.deadline = o.deadline
+		} else if e, ok := old.ended[id]; ok && e.n == h.n && !e.linger.IsZero() {
+			h.deadline = e.linger
 		}
 		heap.Fix(&g.pool(h.product).due, h.index)
 	}
@@ -143,37 +166,96 @@ func (p *pool) lowest() uint32 {
 	return p.high + 1
 }
 
-// put enters a handle into the memory; its seat must be free.
+// put enters a handle into the memory; its seat must be free, or have lingered
+// until now.
 func (g *group) put(h *handle) {
 	p := g.pool(h.product)
 	p.n[h.seat] = max(p.n[h.seat], h.n)
 	if h.seat != 0 {
-		p.held[h.seat] = h
-		if len(p.free) > 0 && p.free[0] == h.seat {
+		switch {
+		case p.held[h.seat] != nil: // lingered: it is none of the free seats
+		case len(p.free) > 0 && p.free[0] == h.seat:
 			heap.Pop(&p.free)
-		} else if h.seat == p.high+1 {
+		case h.seat == p.high+1:
 			p.high++
 		}
+		p.held[h.seat] = h
 	}
 	p.modes[h.mode]++
 	g.handles[h.id] = h
 	heap.Push(&p.due, h)
 }
 
-// take removes a handle from the memory; its seat is free then.
+// take removes a handle from the memory; its seat is free then, but where it
+// lingers.
 func (g *group) take(h *handle) {
 	p := g.pool(h.product)
-	if h.seat != 0 {
-		delete(p.held, h.seat)
-		if h.seat <= p.high {
-			heap.Push(&p.free, h.seat)
-		}
+	if h.linger == 0 {
+		p.clear(h.seat)
 	}
 	if p.modes[h.mode]--; p.modes[h.mode] == 0 {
 		delete(p.modes, h.mode)
 	}
 	heap.Remove(&p.due, h.index)
 	delete(g.handles, h.id)
+}
+
+// clear makes a seat free.
+func (p *pool) clear(seat uint32) {
+	if seat == 0 {
+		return
+	}
+	delete(p.held, seat)
+	if seat <= p.high {
+		heap.Push(&p.free, seat)
+	}
+}
+
+// keep enters a handle that was released as lingering.
+func (g *group) keep(h *handle) {
+	p := g.pool(h.product)
+	p.held[h.seat] = h
+	p.lingering++
+	g.lingers[h.id] = h
+	holder := h.request(g.serial).Holder()
+	at, _ := p.find(holder, h.seat)
+	p.own[holder] = slices.Insert(p.own[holder], at, h)
+	heap.Push(&p.due, h)
+}
+
+// drop ends a linger; the seat is still held, for whoever comes next.
+func (g *group) drop(h *handle) {
+	p := g.pool(h.product)
+	p.lingering--
+	delete(g.lingers, h.id)
+	holder := h.request(g.serial).Holder()
+	if at, ok := p.find(holder, h.seat); ok {
+		p.own[holder] = slices.Delete(p.own[holder], at, at+1)
+	}
+	if len(p.own[holder]) == 0 {
+		delete(p.own, holder)
+	}
+	heap.Remove(&p.due, h.index)
+	if e, ok := g.ended[h.id]; ok && e.n == h.n {
+		e.linger = h.deadline
+		g.ended[h.id] = e
+	}
+}
+
+func (p *pool) find(holder lease.Holder, seat uint32) (int, bool) {
+	return slices.BinarySearchFunc(p.own[holder], seat, func(h *handle, seat uint32) int {
+		return cmp.Compare(h.seat, seat)
+	})
+}
+
+// lingersFor gives the lowest seat that lingers for a holder, or nil.
+func (p *pool) lingersFor(holder lease.Holder, now time.Time) *handle {
+	for _, h := range p.own[holder] {
+		if now.Before(h.deadline) {
+			return h
+		}
+	}
+	return nil
 }
 
 // remember keeps an ended handle for late repeats, and forgets the oldest.

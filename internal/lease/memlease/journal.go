@@ -1,6 +1,7 @@
 package memlease
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,10 +19,18 @@ import (
 )
 
 // The file: a bucket "journal" with the format's number, and in "groups" a
-// bucket for each group, named by its serial, with four buckets: "epoch",
-// "handles" by id, "seats" (n by product and seat), "events" by position.
-// Every value is a CRC-32C over bucket, key and content, then the content.
-const format = "1"
+// bucket for each group, named by its serial, with these buckets: "epoch",
+// "handles" by id, "seats" (n by product and seat), "events" by position, and
+// "lingers" by the id of the released handle. Every value is a CRC-32C over
+// bucket, key and content, then the content.
+//
+// A file begins with the format 1, which has no "lingers", and becomes one of
+// lingerFormat with the first of them: earlier versions would give such a seat
+// to others.
+const (
+	format       = "1"
+	lingerFormat = "2"
+)
 
 var (
 	bucketJournal = []byte("journal")
@@ -30,6 +39,7 @@ var (
 	bucketHandles = []byte("handles")
 	bucketSeats   = []byte("seats")
 	bucketEvents  = []byte("events")
+	bucketLingers = []byte("lingers")
 	keyFormat     = []byte("format")
 	keyEpoch      = []byte("epoch")
 )
@@ -171,9 +181,9 @@ func checkFormat(tx *bbolt.Tx) error {
 	if b == nil {
 		return errors.New("it is no seat journal")
 	}
-	if f := b.Get(keyFormat); string(f) != format {
+	if f := string(b.Get(keyFormat)); f != format && f != lingerFormat {
 		return license.Errorf(license.CodeFormatUnknown, "use the version of the program that wrote it, or a newer one",
-			"the seat journal has the format %q, not %q", f, format)
+			"the seat journal has the format %q, not %q or %q", f, format, lingerFormat)
 	}
 	info, err := os.Stat(tx.DB().Path())
 	if err != nil {
@@ -237,7 +247,7 @@ func (j *journal) close() error { return j.db.Close() }
 func (j *journal) update(writes []write) (err error) {
 	defer guard(&err, func(cause error) error { return corrupt(j.path, cause) })()
 	return j.db.Update(func(tx *bbolt.Tx) error {
-		groups := tx.Bucket(bucketGroups)
+		groups, lingers := tx.Bucket(bucketGroups), false
 		for _, w := range writes {
 			g, err := groups.CreateBucketIfNotExists([]byte(w.group.String()))
 			if err != nil {
@@ -255,6 +265,10 @@ func (j *journal) update(writes []write) (err error) {
 			if err != nil {
 				return err
 			}
+			lingers = lingers || w.value != nil && bytes.Equal(w.bucket, bucketLingers)
+		}
+		if b := tx.Bucket(bucketJournal); lingers && string(b.Get(keyFormat)) != lingerFormat {
+			return b.Put(keyFormat, []byte(lingerFormat))
 		}
 		return nil
 	})

@@ -56,6 +56,7 @@ func loadGroup(g *group, b *bbolt.Bucket, o Options) error {
 		read(bucketEpoch, g.loadEpoch),
 		read(bucketSeats, g.loadSeat),
 		read(bucketHandles, g.loadHandle),
+		read(bucketLingers, g.loadLinger),
 		read(bucketEvents, func(k, v []byte) error { return g.loadEvent(k, v, o.MostEnded) }),
 		g.loadFree(),
 	)
@@ -96,6 +97,25 @@ func (g *group) loadHandle(key, content []byte) error {
 		return fmt.Errorf("the seat %d of %s contradicts its handle", h.seat, h.product)
 	}
 	g.put(h)
+	return nil
+}
+
+func (g *group) loadLinger(key, content []byte) error {
+	var e storedLinger
+	if err := decode(content, &e); err != nil {
+		return err
+	}
+	h := &handle{
+		id: string(key), product: license.Product{Firm: license.FirmCode(e.Firm), Code: license.ProductCode(e.Product)},
+		mode: license.AccessMode(e.Mode), seat: e.Seat, n: e.N, linger: time.Duration(e.Linger), station: e.Station,
+		client: lease.Client(e.Client),
+	}
+	h.content = h.request(g.serial).Content()
+	p := g.pool(h.product)
+	if h.seat == 0 || h.linger <= 0 || g.handles[h.id] != nil || p.held[h.seat] != nil || p.n[h.seat] < h.n {
+		return fmt.Errorf("the seat %d of %s contradicts its linger", h.seat, h.product)
+	}
+	g.keep(h)
 	return nil
 }
 

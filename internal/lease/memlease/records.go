@@ -35,6 +35,18 @@ type storedHandle struct {
 	First    int64        `json:"first"` // Unix nanoseconds
 }
 
+// storedLinger is what is left of a handle whose seat lingers.
+type storedLinger struct {
+	Firm    uint32       `json:"firm"`
+	Product uint32       `json:"product"`
+	Mode    string       `json:"mode"`
+	Seat    uint32       `json:"seat"`
+	N       uint64       `json:"n"`
+	Linger  int64        `json:"linger"` // nanoseconds
+	Station string       `json:"station,omitempty"`
+	Client  storedClient `json:"client"`
+}
+
 type storedEvent struct {
 	Kind    string       `json:"kind"`
 	At      int64        `json:"at"` // Unix nanoseconds
@@ -64,6 +76,17 @@ func handleWrite(g *group, h *handle) write {
 
 func handleDelete(g *group, h *handle) write {
 	return write{group: g.serial, bucket: bucketHandles, key: []byte(h.id)}
+}
+
+func lingerWrite(g *group, h *handle) write {
+	return jsonWrite(g.serial, bucketLingers, []byte(h.id), storedLinger{
+		Firm: uint32(h.product.Firm), Product: uint32(h.product.Code), Mode: string(h.mode), Seat: h.seat, N: h.n,
+		Linger: int64(h.linger), Station: h.station, Client: storedClient(h.client),
+	})
+}
+
+func lingerDelete(g *group, h *handle) write {
+	return write{group: g.serial, bucket: bucketLingers, key: []byte(h.id)}
 }
 
 func seatWrite(g *group, h *handle) write { return nWrite(g.serial, h.product, h.seat, h.n) }

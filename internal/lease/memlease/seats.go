@@ -78,23 +78,42 @@ func (t *seats) access(g *group, r lease.Request, now time.Time) (lease.Grant, *
 		}
 		return lease.Grant{}, g.last, lease.Ended(e.kind, r.ID)
 	}
+	if l := g.lingers[r.ID]; l != nil { // its end is no longer remembered
+		if l.content != content {
+			return lease.Grant{}, g.last, lease.Mismatch(r.ID)
+		}
+		return lease.Grant{}, g.last, lease.Ended(lease.Released, r.ID)
+	}
 	p := g.pool(r.Pool.Product)
 	h := &handle{
 		id: r.ID, product: r.Pool.Product, mode: r.Mode, lease: r.Lease,
 		station: r.Station, client: r.Client, content: content,
 	}
 	if r.Mode == license.UserLimit {
-		for uint32(len(p.held)) >= r.Quantity && s.expireOne(g, p, now) {
+		own := p.lingersFor(r.Holder(), now)
+		full := func() bool {
+			taken := uint32(len(p.held))
+			if own != nil {
+				taken -= p.lingering
+			}
+			return taken >= r.Quantity
 		}
-		if taken := uint32(len(p.held)); taken >= r.Quantity {
+		for full() && s.expireOne(g, p, now) {
+		}
+		if full() {
 			s.event(g, h, lease.Denied, now, func(e *lease.Event) { e.Reason = license.CodeNoFreeSeat })
 			var next time.Duration
 			if len(p.due) > 0 {
 				next = p.due[0].deadline.Sub(now)
 			}
-			return lease.Grant{}, g.last, lease.NoFreeSeat(r.Pool, taken, r.Quantity, next)
+			return lease.Grant{}, g.last, lease.NoFreeSeat(r.Pool, uint32(len(p.held)), r.Quantity, next)
 		}
-		h.seat = p.lowest()
+		if own != nil {
+			h.seat = own.seat
+			s.unlinger(g, own)
+		} else {
+			h.seat = p.lowest()
+		}
 	}
 	h.n = p.n[h.seat] + 1
 	s.begin(g, h, now)
@@ -157,18 +176,32 @@ func (t *seats) find(g *group, ref lease.Ref, now time.Time) (*handle, error) {
 		}
 		return nil, lease.Ended(e.kind, ref.Handle)
 	}
+	if g.lingers[ref.Handle] != nil {
+		return nil, unknown
+	}
 	return t.takeIn(g, ref, now)
 }
 
 // takeIn takes a handle in again whose record was lost: its seat must be free
-// and its n above every n that is known of the seat.
+// or linger, and its n be above every n that is known of the seat.
 func (t *seats) takeIn(g *group, ref lease.Ref, now time.Time) (*handle, error) {
 	p := g.pool(ref.Pool.Product)
-	if ref.N <= p.n[ref.Seat] || !t.freed(g, p, ref.Seat, now) {
+	var holder *handle
+	if ref.Seat != 0 {
+		holder = p.held[ref.Seat]
+	}
+	if ref.N <= p.n[ref.Seat] || holder != nil && holder.linger == 0 && now.Before(holder.deadline) {
 		return nil, lease.Ended(lease.Released, ref.Handle)
 	}
 	if err := ref.CheckLost(); err != nil {
 		return nil, err
+	}
+	switch {
+	case holder == nil:
+	case holder.linger > 0:
+		t.store.unlinger(g, holder)
+	default:
+		t.store.end(g, holder, lease.Expired, "", now)
 	}
 	h := &handle{
 		id: ref.Handle, product: ref.Pool.Product, mode: ref.Mode, seat: ref.Seat, n: ref.N, lease: ref.Lease,
@@ -176,19 +209,6 @@ func (t *seats) takeIn(g *group, ref lease.Ref, now time.Time) (*handle, error) 
 	}
 	t.store.begin(g, h, now)
 	return h, nil
-}
-
-// freed says whether a seat is free, after ending its handle if that lapsed.
-func (t *seats) freed(g *group, p *pool, seat uint32, now time.Time) bool {
-	h := p.held[seat]
-	if seat == 0 || h == nil {
-		return true
-	}
-	if now.Before(h.deadline) {
-		return false
-	}
-	t.store.end(g, h, lease.Expired, "", now)
-	return true
 }
 
 // Release implements lease.Seats.
@@ -203,6 +223,9 @@ func (t *seats) Release(ctx context.Context, ref lease.Ref) error {
 	now := time.Now()
 	h, err := t.find(g, ref, now)
 	if err == nil {
+		if h.seat != 0 {
+			h.linger = ref.Linger
+		}
 		t.store.end(g, h, lease.Released, "", now)
 	}
 	return t.leave(ctx, g.last, nil)
@@ -224,6 +247,13 @@ func (t *seats) Remove(ctx context.Context, pool lease.Pool, id, by string) erro
 	h := g.handles[id]
 	switch {
 	case h == nil || h.product != pool.Product:
+		if l := g.lingers[id]; l != nil && l.product == pool.Product {
+			if now.Before(l.deadline) {
+				unknown = nil
+			}
+			t.store.free(g, l)
+			return t.leave(ctx, g.last, unknown)
+		}
 		if e := g.ended[id]; e.kind == lease.Removed && e.product == pool.Product {
 			unknown = nil
 		}
@@ -286,7 +316,7 @@ func (t *seats) List(ctx context.Context, pool lease.Pool) ([]lease.Handle, erro
 	var all []lease.Handle
 	if p := g.pools[pool.Product]; p != nil {
 		for _, h := range p.due {
-			if now.Before(h.deadline) {
+			if h.linger == 0 && now.Before(h.deadline) {
 				all = append(all, lease.Handle{
 					Grant: t.grant(h), Station: h.station, Client: h.client, Accesses: h.accesses,
 					FirstAccess: h.first, LastAccess: h.last, Remaining: h.deadline.Sub(now),
@@ -317,7 +347,7 @@ func (t *seats) Usage(ctx context.Context, pool lease.Pool) (lease.Usage, error)
 	if p := g.pools[pool.Product]; p != nil {
 		for t.store.expireOne(g, p, now) {
 		}
-		u.Taken = uint32(len(p.held))
+		u.Taken, u.Lingering = uint32(len(p.held)), p.lingering
 		for mode, n := range p.modes {
 			u.ByMode[mode] = n
 		}
@@ -349,22 +379,49 @@ func (s *Store) renew(g *group, h *handle, now time.Time) {
 	}
 }
 
-// end ends a handle: memory, journal and event together.
+// end ends a handle: memory, journal and event together. Its seat lingers from
+// now on where h.linger says so.
 func (s *Store) end(g *group, h *handle, kind lease.EventKind, by string, now time.Time) {
 	g.take(h)
-	g.remember(h.id, ended{kind, h.product, h.content, h.n, h.deadline}, s.opt.MostEnded)
+	g.remember(h.id, ended{kind: kind, product: h.product, content: h.content, n: h.n, deadline: h.deadline}, s.opt.MostEnded)
 	if s.journal != nil {
 		s.write(g, handleDelete(g, h))
+	}
+	if h.linger > 0 {
+		h.deadline = now.Add(h.linger)
+		g.keep(h)
+		if s.journal != nil {
+			s.write(g, lingerWrite(g, h))
+		}
 	}
 	s.event(g, h, kind, now, func(e *lease.Event) { e.By = by })
 }
 
-// expireOne ends one handle of the pool whose lease has run out.
+// unlinger ends a linger, memory and journal together, for a handle that takes
+// the seat now.
+func (s *Store) unlinger(g *group, h *handle) {
+	g.drop(h)
+	if s.journal != nil {
+		s.write(g, lingerDelete(g, h))
+	}
+}
+
+// free ends a linger, and its seat is free then.
+func (s *Store) free(g *group, h *handle) {
+	s.unlinger(g, h)
+	g.pool(h.product).clear(h.seat)
+}
+
+// expireOne ends one handle of the pool whose lease has run out, or one linger.
 func (s *Store) expireOne(g *group, p *pool, now time.Time) bool {
 	if len(p.due) == 0 || now.Before(p.due[0].deadline) {
 		return false
 	}
-	s.end(g, p.due[0], lease.Expired, "", now)
+	if h := p.due[0]; h.linger > 0 {
+		s.free(g, h)
+	} else {
+		s.end(g, h, lease.Expired, "", now)
+	}
 	return true
 }
 

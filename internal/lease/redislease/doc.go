@@ -14,12 +14,16 @@
 //	meta      hash: the epoch in force, its owner, the newest event's position
 //	handles   hash: the record of each living handle, by id
 //	due       sorted set: when each handle's lease runs out (microseconds)
-//	seats     hash: "PRODUCT/SEAT" → last n, and the holder's id if there is one
+//	seats     hash: "PRODUCT/SEAT" → last n, and the holder's id if there is one,
+//	          also of a released one whose seat lingers
 //	free      sorted set: seats that were given and are free, in order
 //	pools     hash: counters of each product
 //	ended     hash: how each remembered handle ended, by id
 //	endings   sorted set: the ids in ended, by when
 //	events    stream: the events, with their position as id
+//	lingers   hash: the record of each lingering seat, by the released handle's id
+//	over      sorted set: when each linger is over (microseconds)
+//	own       sorted set: "PRODUCT/DIGEST/SEAT", for whom which seats linger
 //	leader    string: who leads by Campaign, with a time to live
 //
 // # What it needs

@@ -92,7 +92,9 @@ func key(group license.Serial, name string) string {
 }
 
 func keys(group license.Serial) []string {
-	names := [...]string{"meta", "handles", "due", "seats", "free", "pools", "ended", "endings", "events"}
+	names := [...]string{
+		"meta", "handles", "due", "seats", "free", "pools", "ended", "endings", "events", "lingers", "over", "own",
+	}
 	all := make([]string, len(names))
 	for i, n := range names {
 		all[i] = key(group, n)

@@ -135,7 +135,7 @@ func (t *seats) Release(ctx context.Context, ref lease.Ref) error {
 	if ref.N >= exact {
 		ref.N = 0 // of no seat
 	}
-	_, err := t.refer(ctx, releaseScript, ref)
+	_, err := t.refer(ctx, releaseScript, ref, micros(ref.Linger))
 	return err
 }
 
@@ -246,9 +246,11 @@ func (t *seats) Usage(ctx context.Context, pool lease.Pool) (lease.Usage, error)
 	if err != nil {
 		return lease.Usage{}, err
 	}
-	u := lease.Usage{Taken: uint32(a.number(1)), ByMode: map[license.AccessMode]uint32{}}
+	u := lease.Usage{
+		Taken: uint32(a.number(1)), Lingering: uint32(a.number(2)), ByMode: map[license.AccessMode]uint32{},
+	}
 	for i, m := range modes {
-		if n := uint32(a.number(2 + i)); n > 0 {
+		if n := uint32(a.number(3 + i)); n > 0 {
 			u.ByMode[m] = n
 		}
 	}

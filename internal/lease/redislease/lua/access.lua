@@ -17,20 +17,32 @@ if e then
 	if e.content ~= content then return {'MISMATCH'} end
 	return {e.kind}
 end
+local l = lingering(id) -- its end is no longer remembered
+if l then
+	if l.content ~= content then return {'MISMATCH'} end
+	return {'RELEASED'}
+end
 h = {id = id, product = product, mode = ARGV[7], seat = 0, n = 0,
 	content = content, client = ARGV[9], lease = tonumber(ARGV[11])}
 if h.mode == 'USER_LIMIT' then
 	local quantity = tonumber(ARGV[10])
-	while counted(product, 'taken') >= quantity and expire(product, 1) > 0 do end
-	local taken = counted(product, 'taken')
-	if taken >= quantity then
-		event('DENIED', h, 'NO_FREE_SEAT')
-		local first = call('ZRANGE', DUE .. ':' .. product, 0, 0, 'WITHSCORES')
-		local wait = 0
-		if #first > 0 then wait = tonumber(first[2]) - now end
-		return {'FULL', text(taken), text(wait)}
+	local own = lingersFor(h)
+	local function full()
+		local taken = counted(product, 'taken')
+		if own then taken = taken - counted(product, 'lingering') end
+		return taken >= quantity
 	end
-	h.seat = lowest(product)
+	while full() and expire(product, 1) > 0 do end
+	if full() then
+		event('DENIED', h, 'NO_FREE_SEAT')
+		return {'FULL', text(counted(product, 'taken')), text((earliest(product) or now) - now)}
+	end
+	if own then
+		unlinger(own)
+		h.seat = own.seat
+	else
+		h.seat = lowest(product)
+	end
 end
 h.n = seatOf(product, h.seat) + 1
 begin(h)

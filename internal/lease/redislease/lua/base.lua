@@ -1,10 +1,10 @@
 -- What every script begins with. KEYS are the group's keys in a fixed order;
--- the due sets of single products have the same hash tag. ARGV[1] is the
+-- the due and over sets of single products have the same hash tag. ARGV[1] is the
 -- caller's epoch ("" for none), ARGV[2] the product or "", ARGV[3] how many
 -- events are kept, ARGV[4] how many ended handles, ARGV[5] for how long (µs).
 -- Numbers stay below 2^53, so Lua's are exact; text of them needs %.0f.
-local META, HANDLES, DUE, SEATS, FREE, POOLS, ENDED, ENDINGS, EVENTS =
-	KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local META, HANDLES, DUE, SEATS, FREE, POOLS, ENDED, ENDINGS, EVENTS, LINGERS, OVER, OWN =
+	KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 local call = redis.call
 local epoch, product = ARGV[1], ARGV[2]
 local mostEvents, mostEnded, endedFor = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -63,6 +63,65 @@ local function event(kind, h, reason, by)
 		'seat', text(h.seat), 'n', text(h.n), 'client', h.client, 'reason', reason or '', 'by', by or '')
 end
 
+-- A lingering record: product, seat, n, linger time, content, and the member of
+-- OWN by which its holder finds it.
+local function lingering(id)
+	local packed = call('HGET', LINGERS, id)
+	if not packed then return nil end
+	local r = cmsgpack.unpack(packed)
+	return {id = id, product = r[1], seat = r[2], n = r[3], linger = r[4], content = r[5], own = r[6]}
+end
+
+local function over(id) return tonumber(call('ZSCORE', OVER, id) or '0') end
+
+-- holder is what the members of OWN begin with for whom a handle's seat lingers:
+-- the client without its process. No text has a control character.
+local function holder(h)
+	local c = cjson.decode(h.client)
+	local who = {h.mode, c.station or '', c.address or '', c.user or '', c.application or ''}
+	return h.product .. '/' .. redis.sha1hex(table.concat(who, '\n')) .. '/'
+end
+
+-- linger keeps the seat of a handle that was just released.
+local function linger(h, time)
+	local own, till = holder(h) .. string.format('%010.0f', h.seat), text(now + time)
+	call('HSET', LINGERS, h.id, cmsgpack.pack({h.product, h.seat, h.n, time, h.content, own}))
+	call('ZADD', OVER, till, h.id)
+	call('ZADD', OVER .. ':' .. h.product, till, h.id)
+	call('ZADD', OWN, 0, own)
+	call('HSET', SEATS, seatField(h.product, h.seat), text(h.n) .. ' ' .. h.id)
+	call('ZREM', FREE, freeMember(h.product, h.seat))
+	count(h.product, 'taken', 1)
+	count(h.product, 'lingering', 1)
+end
+
+-- unlinger ends a linger; the seat is free then.
+local function unlinger(l)
+	call('HDEL', LINGERS, l.id)
+	call('ZREM', OVER, l.id)
+	call('ZREM', OVER .. ':' .. l.product, l.id)
+	call('ZREM', OWN, l.own)
+	call('HSET', SEATS, seatField(l.product, l.seat), text(l.n))
+	if l.seat <= counted(l.product, 'high') then call('ZADD', FREE, 0, freeMember(l.product, l.seat)) end
+	count(l.product, 'taken', -1)
+	count(l.product, 'lingering', -1)
+end
+
+-- lingersFor gives the lowest seat that lingers for a request's client, or nil.
+local function lingersFor(h)
+	if counted(h.product, 'lingering') == 0 then return nil end
+	local from, skip = holder(h), 0
+	while true do
+		local some = call('ZRANGEBYLEX', OWN, '[' .. from, '(' .. from .. ':', 'LIMIT', skip, 8)
+		for _, own in ipairs(some) do
+			local _, id = seatOf(h.product, tonumber(string.sub(own, #from + 1)))
+			if over(id) > now then return lingering(id) end
+		end
+		if #some < 8 then return nil end
+		skip = skip + 8
+	end
+end
+
 -- begin starts a handle; its seat is free.
 local function begin(h)
 	h.first, h.last, h.accesses = now, now, 1
@@ -104,14 +163,29 @@ local function finish(h, kind, by)
 	event(kind, h, nil, by)
 end
 
--- expire ends up to most handles whose lease has run out, of a product or of
--- all ('').
+-- expire ends up to most lingers that are over and handles whose lease has run
+-- out, of a product or of all ('').
 local function expire(p, most)
-	local key = DUE
-	if p ~= '' then key = DUE .. ':' .. p end
-	local ids = call('ZRANGEBYSCORE', key, '-inf', text(now), 'LIMIT', 0, most)
+	local suffix = ''
+	if p ~= '' then suffix = ':' .. p end
+	local lingers = call('ZRANGEBYSCORE', OVER .. suffix, '-inf', text(now), 'LIMIT', 0, most)
+	for _, id in ipairs(lingers) do unlinger(lingering(id)) end
+	if #lingers == most then return most end
+	local ids = call('ZRANGEBYSCORE', DUE .. suffix, '-inf', text(now), 'LIMIT', 0, most - #lingers)
 	for _, id in ipairs(ids) do finish(load(id), 'EXPIRED') end
-	return #ids
+	return #lingers + #ids
+end
+
+-- earliest is when the first lease or linger runs out, of a product or of all
+-- (''); nil when there is none.
+local function earliest(p)
+	local suffix, first = '', nil
+	if p ~= '' then suffix = ':' .. p end
+	for _, key in ipairs({DUE, OVER}) do
+		local found = call('ZRANGE', key .. suffix, 0, 0, 'WITHSCORES')
+		if #found > 0 then first = math.min(first or math.huge, tonumber(found[2])) end
+	end
+	return first
 end
 
 local function lowest(p)
@@ -144,7 +218,8 @@ end
 local function granted(h) return {'OK', text(h.seat), text(h.n), text(h.lease)} end
 
 -- find gives the living handle of a reference, or nil and why not. A lost
--- handle is taken in again where its seat is free and its n above every known.
+-- handle is taken in again where its seat is free or lingers, and its n above
+-- every known.
 -- ARGV from 6 on: id, seat, n, mode, lease, content, client, "1" if it may be
 -- taken in.
 local function find()
@@ -163,11 +238,17 @@ local function find()
 		if e.product ~= product or e.n ~= n then return nil, 'RELEASED' end
 		return nil, e.kind
 	end
-	local last, holder = seatOf(product, seat)
-	if ARGV[13] ~= '1' or n <= last then return nil, 'RELEASED' end
-	if holder then
-		if due(holder) > now then return nil, 'RELEASED' end
-		finish(load(holder), 'EXPIRED')
+	local last, has = seatOf(product, seat)
+	if ARGV[13] ~= '1' or n <= last or lingering(id) then return nil, 'RELEASED' end
+	if has then
+		local l = lingering(has)
+		if l then
+			unlinger(l)
+		elseif due(has) > now then
+			return nil, 'RELEASED'
+		else
+			finish(load(has), 'EXPIRED')
+		end
 	end
 	h = {id = id, product = product, mode = ARGV[9], seat = seat, n = n, lease = tonumber(ARGV[10]),
 		content = ARGV[11], client = ARGV[12]}

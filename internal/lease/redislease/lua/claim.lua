@@ -10,4 +10,10 @@ for _, id in ipairs(call('ZRANGE', DUE, 0, -1)) do
 	call('ZADD', DUE, 'GT', deadline, id)
 	call('ZADD', DUE .. ':' .. h.product, 'GT', deadline, id)
 end
+for _, id in ipairs(call('ZRANGE', OVER, 0, -1)) do
+	local l = lingering(id)
+	local deadline = text(now + l.linger + margin)
+	call('ZADD', OVER, 'GT', deadline, id)
+	call('ZADD', OVER .. ':' .. l.product, 'GT', deadline, id)
+end
 return {'OK', mine}
