@@ -893,20 +893,85 @@ func (_q *ItemQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 				selectedFields = append(selectedFields, item.FieldName)
 				fieldSeen[item.FieldName] = struct{}{}
 			}
+		case "revision":
+			if _, ok := fieldSeen[item.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, item.FieldRevision)
+				fieldSeen[item.FieldRevision] = struct{}{}
+			}
 		case "quantity":
 			if _, ok := fieldSeen[item.FieldQuantity]; !ok {
 				selectedFields = append(selectedFields, item.FieldQuantity)
 				fieldSeen[item.FieldQuantity] = struct{}{}
+			}
+		case "activation":
+			if _, ok := fieldSeen[item.FieldActivation]; !ok {
+				selectedFields = append(selectedFields, item.FieldActivation)
+				fieldSeen[item.FieldActivation] = struct{}{}
 			}
 		case "expiration":
 			if _, ok := fieldSeen[item.FieldExpiration]; !ok {
 				selectedFields = append(selectedFields, item.FieldExpiration)
 				fieldSeen[item.FieldExpiration] = struct{}{}
 			}
+		case "usagePeriod":
+			if _, ok := fieldSeen[item.FieldUsagePeriod]; !ok {
+				selectedFields = append(selectedFields, item.FieldUsagePeriod)
+				fieldSeen[item.FieldUsagePeriod] = struct{}{}
+			}
+		case "units":
+			if _, ok := fieldSeen[item.FieldUnits]; !ok {
+				selectedFields = append(selectedFields, item.FieldUnits)
+				fieldSeen[item.FieldUnits] = struct{}{}
+			}
+		case "issue":
+			if _, ok := fieldSeen[item.FieldIssue]; !ok {
+				selectedFields = append(selectedFields, item.FieldIssue)
+				fieldSeen[item.FieldIssue] = struct{}{}
+			}
 		case "featureMap":
 			if _, ok := fieldSeen[item.FieldFeatureMap]; !ok {
 				selectedFields = append(selectedFields, item.FieldFeatureMap)
 				fieldSeen[item.FieldFeatureMap] = struct{}{}
+			}
+		case "maintenanceFrom":
+			if _, ok := fieldSeen[item.FieldMaintenanceFrom]; !ok {
+				selectedFields = append(selectedFields, item.FieldMaintenanceFrom)
+				fieldSeen[item.FieldMaintenanceFrom] = struct{}{}
+			}
+		case "maintenanceUntil":
+			if _, ok := fieldSeen[item.FieldMaintenanceUntil]; !ok {
+				selectedFields = append(selectedFields, item.FieldMaintenanceUntil)
+				fieldSeen[item.FieldMaintenanceUntil] = struct{}{}
+			}
+		case "minimumVersion":
+			if _, ok := fieldSeen[item.FieldMinimumVersion]; !ok {
+				selectedFields = append(selectedFields, item.FieldMinimumVersion)
+				fieldSeen[item.FieldMinimumVersion] = struct{}{}
+			}
+		case "text":
+			if _, ok := fieldSeen[item.FieldText]; !ok {
+				selectedFields = append(selectedFields, item.FieldText)
+				fieldSeen[item.FieldText] = struct{}{}
+			}
+		case "accessList":
+			if _, ok := fieldSeen[item.FieldAccessList]; !ok {
+				selectedFields = append(selectedFields, item.FieldAccessList)
+				fieldSeen[item.FieldAccessList] = struct{}{}
+			}
+		case "linger":
+			if _, ok := fieldSeen[item.FieldLinger]; !ok {
+				selectedFields = append(selectedFields, item.FieldLinger)
+				fieldSeen[item.FieldLinger] = struct{}{}
+			}
+		case "protectedName":
+			if _, ok := fieldSeen[item.FieldProtectedName]; !ok {
+				selectedFields = append(selectedFields, item.FieldProtectedName)
+				fieldSeen[item.FieldProtectedName] = struct{}{}
+			}
+		case "secretName":
+			if _, ok := fieldSeen[item.FieldSecretName]; !ok {
+				selectedFields = append(selectedFields, item.FieldSecretName)
+				fieldSeen[item.FieldSecretName] = struct{}{}
 			}
 		case "tmr":
 			if _, ok := fieldSeen[item.FieldTmr]; !ok {
@@ -1717,6 +1782,11 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 			if _, ok := fieldSeen[rollout.FieldFirm]; !ok {
 				selectedFields = append(selectedFields, rollout.FieldFirm)
 				fieldSeen[rollout.FieldFirm] = struct{}{}
+			}
+		case "products":
+			if _, ok := fieldSeen[rollout.FieldProducts]; !ok {
+				selectedFields = append(selectedFields, rollout.FieldProducts)
+				fieldSeen[rollout.FieldProducts] = struct{}{}
 			}
 		case "blocker":
 			if _, ok := fieldSeen[rollout.FieldBlocker]; !ok {

@@ -3,6 +3,7 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -29,12 +30,42 @@ type Item struct {
 	ProductID string `json:"product_id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
-	// Quantity holds the value of the "quantity" field.
+	// Counts the changes, so that none overwrites another unseen.
+	Revision int `json:"revision,omitempty"`
+	// 0: local only.
 	Quantity int `json:"quantity,omitempty"`
+	// Activation holds the value of the "activation" field.
+	Activation *time.Time `json:"activation,omitempty"`
 	// Expiration holds the value of the "expiration" field.
 	Expiration *time.Time `json:"expiration,omitempty"`
+	// In seconds.
+	UsagePeriod *int `json:"usage_period,omitempty"`
+	// That each ordered license brings; null: not counted by units.
+	Units *uint64 `json:"units,omitempty"`
+	// Issue holds the value of the "issue" field.
+	Issue int `json:"issue,omitempty"`
 	// FeatureMap holds the value of the "feature_map" field.
 	FeatureMap uint32 `json:"feature_map,omitempty"`
+	// MaintenanceFrom holds the value of the "maintenance_from" field.
+	MaintenanceFrom *time.Time `json:"maintenance_from,omitempty"`
+	// MaintenanceUntil holds the value of the "maintenance_until" field.
+	MaintenanceUntil *time.Time `json:"maintenance_until,omitempty"`
+	// MinimumVersion holds the value of the "minimum_version" field.
+	MinimumVersion *string `json:"minimum_version,omitempty"`
+	// Text holds the value of the "text" field.
+	Text *string `json:"text,omitempty"`
+	// AccessList holds the value of the "access_list" field.
+	AccessList []string `json:"access_list,omitempty"`
+	// In seconds.
+	Linger *int `json:"linger,omitempty"`
+	// The name of the present content.
+	ProtectedName []byte `json:"protected_name,omitempty"`
+	// Sealed by the master key.
+	ProtectedData []byte `json:"-"`
+	// The name of the present content.
+	SecretName []byte `json:"secret_name,omitempty"`
+	// Sealed by the master key.
+	SecretData []byte `json:"-"`
 	// Tmr holds the value of the "tmr" field.
 	Tmr bool `json:"tmr,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -96,13 +127,15 @@ func (*Item) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case item.FieldAccessList, item.FieldProtectedName, item.FieldProtectedData, item.FieldSecretName, item.FieldSecretData:
+			values[i] = new([]byte)
 		case item.FieldTmr:
 			values[i] = new(sql.NullBool)
-		case item.FieldQuantity, item.FieldFeatureMap:
+		case item.FieldRevision, item.FieldQuantity, item.FieldUsagePeriod, item.FieldUnits, item.FieldIssue, item.FieldFeatureMap, item.FieldLinger:
 			values[i] = new(sql.NullInt64)
-		case item.FieldID, item.FieldVendorID, item.FieldCustomerID, item.FieldProductID, item.FieldName:
+		case item.FieldID, item.FieldVendorID, item.FieldCustomerID, item.FieldProductID, item.FieldName, item.FieldMinimumVersion, item.FieldText:
 			values[i] = new(sql.NullString)
-		case item.FieldCreatedAt, item.FieldExpiration:
+		case item.FieldCreatedAt, item.FieldActivation, item.FieldExpiration, item.FieldMaintenanceFrom, item.FieldMaintenanceUntil:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -156,11 +189,24 @@ func (_m *Item) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Name = value.String
 			}
+		case item.FieldRevision:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field revision", values[i])
+			} else if value.Valid {
+				_m.Revision = int(value.Int64)
+			}
 		case item.FieldQuantity:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
 				return fmt.Errorf("unexpected type %T for field quantity", values[i])
 			} else if value.Valid {
 				_m.Quantity = int(value.Int64)
+			}
+		case item.FieldActivation:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field activation", values[i])
+			} else if value.Valid {
+				_m.Activation = new(time.Time)
+				*_m.Activation = value.Time
 			}
 		case item.FieldExpiration:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -169,11 +215,98 @@ func (_m *Item) assignValues(columns []string, values []any) error {
 				_m.Expiration = new(time.Time)
 				*_m.Expiration = value.Time
 			}
+		case item.FieldUsagePeriod:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field usage_period", values[i])
+			} else if value.Valid {
+				_m.UsagePeriod = new(int)
+				*_m.UsagePeriod = int(value.Int64)
+			}
+		case item.FieldUnits:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field units", values[i])
+			} else if value.Valid {
+				_m.Units = new(uint64)
+				*_m.Units = uint64(value.Int64)
+			}
+		case item.FieldIssue:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field issue", values[i])
+			} else if value.Valid {
+				_m.Issue = int(value.Int64)
+			}
 		case item.FieldFeatureMap:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
 				return fmt.Errorf("unexpected type %T for field feature_map", values[i])
 			} else if value.Valid {
 				_m.FeatureMap = uint32(value.Int64)
+			}
+		case item.FieldMaintenanceFrom:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field maintenance_from", values[i])
+			} else if value.Valid {
+				_m.MaintenanceFrom = new(time.Time)
+				*_m.MaintenanceFrom = value.Time
+			}
+		case item.FieldMaintenanceUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field maintenance_until", values[i])
+			} else if value.Valid {
+				_m.MaintenanceUntil = new(time.Time)
+				*_m.MaintenanceUntil = value.Time
+			}
+		case item.FieldMinimumVersion:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field minimum_version", values[i])
+			} else if value.Valid {
+				_m.MinimumVersion = new(string)
+				*_m.MinimumVersion = value.String
+			}
+		case item.FieldText:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field text", values[i])
+			} else if value.Valid {
+				_m.Text = new(string)
+				*_m.Text = value.String
+			}
+		case item.FieldAccessList:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field access_list", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.AccessList); err != nil {
+					return fmt.Errorf("unmarshal field access_list: %w", err)
+				}
+			}
+		case item.FieldLinger:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field linger", values[i])
+			} else if value.Valid {
+				_m.Linger = new(int)
+				*_m.Linger = int(value.Int64)
+			}
+		case item.FieldProtectedName:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field protected_name", values[i])
+			} else if value != nil {
+				_m.ProtectedName = *value
+			}
+		case item.FieldProtectedData:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field protected_data", values[i])
+			} else if value != nil {
+				_m.ProtectedData = *value
+			}
+		case item.FieldSecretName:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field secret_name", values[i])
+			} else if value != nil {
+				_m.SecretName = *value
+			}
+		case item.FieldSecretData:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field secret_data", values[i])
+			} else if value != nil {
+				_m.SecretData = *value
 			}
 		case item.FieldTmr:
 			if value, ok := values[i].(*sql.NullBool); !ok {
@@ -249,16 +382,75 @@ func (_m *Item) String() string {
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
 	builder.WriteString(", ")
+	builder.WriteString("revision=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Revision))
+	builder.WriteString(", ")
 	builder.WriteString("quantity=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Quantity))
+	builder.WriteString(", ")
+	if v := _m.Activation; v != nil {
+		builder.WriteString("activation=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteString(", ")
 	if v := _m.Expiration; v != nil {
 		builder.WriteString("expiration=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")
+	if v := _m.UsagePeriod; v != nil {
+		builder.WriteString("usage_period=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.Units; v != nil {
+		builder.WriteString("units=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("issue=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Issue))
+	builder.WriteString(", ")
 	builder.WriteString("feature_map=")
 	builder.WriteString(fmt.Sprintf("%v", _m.FeatureMap))
+	builder.WriteString(", ")
+	if v := _m.MaintenanceFrom; v != nil {
+		builder.WriteString("maintenance_from=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.MaintenanceUntil; v != nil {
+		builder.WriteString("maintenance_until=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.MinimumVersion; v != nil {
+		builder.WriteString("minimum_version=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.Text; v != nil {
+		builder.WriteString("text=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	builder.WriteString("access_list=")
+	builder.WriteString(fmt.Sprintf("%v", _m.AccessList))
+	builder.WriteString(", ")
+	if v := _m.Linger; v != nil {
+		builder.WriteString("linger=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("protected_name=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ProtectedName))
+	builder.WriteString(", ")
+	builder.WriteString("protected_data=<sensitive>")
+	builder.WriteString(", ")
+	builder.WriteString("secret_name=")
+	builder.WriteString(fmt.Sprintf("%v", _m.SecretName))
+	builder.WriteString(", ")
+	builder.WriteString("secret_data=<sensitive>")
 	builder.WriteString(", ")
 	builder.WriteString("tmr=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Tmr))

@@ -68,9 +68,37 @@ func (_c *ItemCreate) SetName(v string) *ItemCreate {
 	return _c
 }
 
+// SetRevision sets the "revision" field.
+func (_c *ItemCreate) SetRevision(v int) *ItemCreate {
+	_c.mutation.SetRevision(v)
+	return _c
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableRevision(v *int) *ItemCreate {
+	if v != nil {
+		_c.SetRevision(*v)
+	}
+	return _c
+}
+
 // SetQuantity sets the "quantity" field.
 func (_c *ItemCreate) SetQuantity(v int) *ItemCreate {
 	_c.mutation.SetQuantity(v)
+	return _c
+}
+
+// SetActivation sets the "activation" field.
+func (_c *ItemCreate) SetActivation(v time.Time) *ItemCreate {
+	_c.mutation.SetActivation(v)
+	return _c
+}
+
+// SetNillableActivation sets the "activation" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableActivation(v *time.Time) *ItemCreate {
+	if v != nil {
+		_c.SetActivation(*v)
+	}
 	return _c
 }
 
@@ -88,6 +116,48 @@ func (_c *ItemCreate) SetNillableExpiration(v *time.Time) *ItemCreate {
 	return _c
 }
 
+// SetUsagePeriod sets the "usage_period" field.
+func (_c *ItemCreate) SetUsagePeriod(v int) *ItemCreate {
+	_c.mutation.SetUsagePeriod(v)
+	return _c
+}
+
+// SetNillableUsagePeriod sets the "usage_period" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableUsagePeriod(v *int) *ItemCreate {
+	if v != nil {
+		_c.SetUsagePeriod(*v)
+	}
+	return _c
+}
+
+// SetUnits sets the "units" field.
+func (_c *ItemCreate) SetUnits(v uint64) *ItemCreate {
+	_c.mutation.SetUnits(v)
+	return _c
+}
+
+// SetNillableUnits sets the "units" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableUnits(v *uint64) *ItemCreate {
+	if v != nil {
+		_c.SetUnits(*v)
+	}
+	return _c
+}
+
+// SetIssue sets the "issue" field.
+func (_c *ItemCreate) SetIssue(v int) *ItemCreate {
+	_c.mutation.SetIssue(v)
+	return _c
+}
+
+// SetNillableIssue sets the "issue" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableIssue(v *int) *ItemCreate {
+	if v != nil {
+		_c.SetIssue(*v)
+	}
+	return _c
+}
+
 // SetFeatureMap sets the "feature_map" field.
 func (_c *ItemCreate) SetFeatureMap(v uint32) *ItemCreate {
 	_c.mutation.SetFeatureMap(v)
@@ -99,6 +169,106 @@ func (_c *ItemCreate) SetNillableFeatureMap(v *uint32) *ItemCreate {
 	if v != nil {
 		_c.SetFeatureMap(*v)
 	}
+	return _c
+}
+
+// SetMaintenanceFrom sets the "maintenance_from" field.
+func (_c *ItemCreate) SetMaintenanceFrom(v time.Time) *ItemCreate {
+	_c.mutation.SetMaintenanceFrom(v)
+	return _c
+}
+
+// SetNillableMaintenanceFrom sets the "maintenance_from" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableMaintenanceFrom(v *time.Time) *ItemCreate {
+	if v != nil {
+		_c.SetMaintenanceFrom(*v)
+	}
+	return _c
+}
+
+// SetMaintenanceUntil sets the "maintenance_until" field.
+func (_c *ItemCreate) SetMaintenanceUntil(v time.Time) *ItemCreate {
+	_c.mutation.SetMaintenanceUntil(v)
+	return _c
+}
+
+// SetNillableMaintenanceUntil sets the "maintenance_until" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableMaintenanceUntil(v *time.Time) *ItemCreate {
+	if v != nil {
+		_c.SetMaintenanceUntil(*v)
+	}
+	return _c
+}
+
+// SetMinimumVersion sets the "minimum_version" field.
+func (_c *ItemCreate) SetMinimumVersion(v string) *ItemCreate {
+	_c.mutation.SetMinimumVersion(v)
+	return _c
+}
+
+// SetNillableMinimumVersion sets the "minimum_version" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableMinimumVersion(v *string) *ItemCreate {
+	if v != nil {
+		_c.SetMinimumVersion(*v)
+	}
+	return _c
+}
+
+// SetText sets the "text" field.
+func (_c *ItemCreate) SetText(v string) *ItemCreate {
+	_c.mutation.SetText(v)
+	return _c
+}
+
+// SetNillableText sets the "text" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableText(v *string) *ItemCreate {
+	if v != nil {
+		_c.SetText(*v)
+	}
+	return _c
+}
+
+// SetAccessList sets the "access_list" field.
+func (_c *ItemCreate) SetAccessList(v []string) *ItemCreate {
+	_c.mutation.SetAccessList(v)
+	return _c
+}
+
+// SetLinger sets the "linger" field.
+func (_c *ItemCreate) SetLinger(v int) *ItemCreate {
+	_c.mutation.SetLinger(v)
+	return _c
+}
+
+// SetNillableLinger sets the "linger" field if the given value is not nil.
+func (_c *ItemCreate) SetNillableLinger(v *int) *ItemCreate {
+	if v != nil {
+		_c.SetLinger(*v)
+	}
+	return _c
+}
+
+// SetProtectedName sets the "protected_name" field.
+func (_c *ItemCreate) SetProtectedName(v []byte) *ItemCreate {
+	_c.mutation.SetProtectedName(v)
+	return _c
+}
+
+// SetProtectedData sets the "protected_data" field.
+func (_c *ItemCreate) SetProtectedData(v []byte) *ItemCreate {
+	_c.mutation.SetProtectedData(v)
+	return _c
+}
+
+// SetSecretName sets the "secret_name" field.
+func (_c *ItemCreate) SetSecretName(v []byte) *ItemCreate {
+	_c.mutation.SetSecretName(v)
+	return _c
+}
+
+// SetSecretData sets the "secret_data" field.
+func (_c *ItemCreate) SetSecretData(v []byte) *ItemCreate {
+	_c.mutation.SetSecretData(v)
 	return _c
 }
 
@@ -184,6 +354,14 @@ func (_c *ItemCreate) defaults() {
 		v := item.DefaultCreatedAt()
 		_c.mutation.SetCreatedAt(v)
 	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		v := item.DefaultRevision
+		_c.mutation.SetRevision(v)
+	}
+	if _, ok := _c.mutation.Issue(); !ok {
+		v := item.DefaultIssue
+		_c.mutation.SetIssue(v)
+	}
 	if _, ok := _c.mutation.FeatureMap(); !ok {
 		v := item.DefaultFeatureMap
 		_c.mutation.SetFeatureMap(v)
@@ -232,6 +410,14 @@ func (_c *ItemCreate) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Item.name": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		return &ValidationError{Name: "revision", err: errors.New(`ent: missing required field "Item.revision"`)}
+	}
+	if v, ok := _c.mutation.Revision(); ok {
+		if err := item.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Item.revision": %w`, err)}
+		}
+	}
 	if _, ok := _c.mutation.Quantity(); !ok {
 		return &ValidationError{Name: "quantity", err: errors.New(`ent: missing required field "Item.quantity"`)}
 	}
@@ -240,8 +426,61 @@ func (_c *ItemCreate) check() error {
 			return &ValidationError{Name: "quantity", err: fmt.Errorf(`ent: validator failed for field "Item.quantity": %w`, err)}
 		}
 	}
+	if v, ok := _c.mutation.UsagePeriod(); ok {
+		if err := item.UsagePeriodValidator(v); err != nil {
+			return &ValidationError{Name: "usage_period", err: fmt.Errorf(`ent: validator failed for field "Item.usage_period": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.Units(); ok {
+		if err := item.UnitsValidator(v); err != nil {
+			return &ValidationError{Name: "units", err: fmt.Errorf(`ent: validator failed for field "Item.units": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Issue(); !ok {
+		return &ValidationError{Name: "issue", err: errors.New(`ent: missing required field "Item.issue"`)}
+	}
+	if v, ok := _c.mutation.Issue(); ok {
+		if err := item.IssueValidator(v); err != nil {
+			return &ValidationError{Name: "issue", err: fmt.Errorf(`ent: validator failed for field "Item.issue": %w`, err)}
+		}
+	}
 	if _, ok := _c.mutation.FeatureMap(); !ok {
 		return &ValidationError{Name: "feature_map", err: errors.New(`ent: missing required field "Item.feature_map"`)}
+	}
+	if v, ok := _c.mutation.MinimumVersion(); ok {
+		if err := item.MinimumVersionValidator(v); err != nil {
+			return &ValidationError{Name: "minimum_version", err: fmt.Errorf(`ent: validator failed for field "Item.minimum_version": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.Text(); ok {
+		if err := item.TextValidator(v); err != nil {
+			return &ValidationError{Name: "text", err: fmt.Errorf(`ent: validator failed for field "Item.text": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.Linger(); ok {
+		if err := item.LingerValidator(v); err != nil {
+			return &ValidationError{Name: "linger", err: fmt.Errorf(`ent: validator failed for field "Item.linger": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.ProtectedName(); ok {
+		if err := item.ProtectedNameValidator(v); err != nil {
+			return &ValidationError{Name: "protected_name", err: fmt.Errorf(`ent: validator failed for field "Item.protected_name": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.ProtectedData(); ok {
+		if err := item.ProtectedDataValidator(v); err != nil {
+			return &ValidationError{Name: "protected_data", err: fmt.Errorf(`ent: validator failed for field "Item.protected_data": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.SecretName(); ok {
+		if err := item.SecretNameValidator(v); err != nil {
+			return &ValidationError{Name: "secret_name", err: fmt.Errorf(`ent: validator failed for field "Item.secret_name": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.SecretData(); ok {
+		if err := item.SecretDataValidator(v); err != nil {
+			return &ValidationError{Name: "secret_data", err: fmt.Errorf(`ent: validator failed for field "Item.secret_data": %w`, err)}
+		}
 	}
 	if _, ok := _c.mutation.Tmr(); !ok {
 		return &ValidationError{Name: "tmr", err: errors.New(`ent: missing required field "Item.tmr"`)}
@@ -300,17 +539,77 @@ func (_c *ItemCreate) createSpec() (*Item, *sqlgraph.CreateSpec) {
 		_spec.SetField(item.FieldName, field.TypeString, value)
 		_node.Name = value
 	}
+	if value, ok := _c.mutation.Revision(); ok {
+		_spec.SetField(item.FieldRevision, field.TypeInt, value)
+		_node.Revision = value
+	}
 	if value, ok := _c.mutation.Quantity(); ok {
 		_spec.SetField(item.FieldQuantity, field.TypeInt, value)
 		_node.Quantity = value
+	}
+	if value, ok := _c.mutation.Activation(); ok {
+		_spec.SetField(item.FieldActivation, field.TypeTime, value)
+		_node.Activation = &value
 	}
 	if value, ok := _c.mutation.Expiration(); ok {
 		_spec.SetField(item.FieldExpiration, field.TypeTime, value)
 		_node.Expiration = &value
 	}
+	if value, ok := _c.mutation.UsagePeriod(); ok {
+		_spec.SetField(item.FieldUsagePeriod, field.TypeInt, value)
+		_node.UsagePeriod = &value
+	}
+	if value, ok := _c.mutation.Units(); ok {
+		_spec.SetField(item.FieldUnits, field.TypeUint64, value)
+		_node.Units = &value
+	}
+	if value, ok := _c.mutation.Issue(); ok {
+		_spec.SetField(item.FieldIssue, field.TypeInt, value)
+		_node.Issue = value
+	}
 	if value, ok := _c.mutation.FeatureMap(); ok {
 		_spec.SetField(item.FieldFeatureMap, field.TypeUint32, value)
 		_node.FeatureMap = value
+	}
+	if value, ok := _c.mutation.MaintenanceFrom(); ok {
+		_spec.SetField(item.FieldMaintenanceFrom, field.TypeTime, value)
+		_node.MaintenanceFrom = &value
+	}
+	if value, ok := _c.mutation.MaintenanceUntil(); ok {
+		_spec.SetField(item.FieldMaintenanceUntil, field.TypeTime, value)
+		_node.MaintenanceUntil = &value
+	}
+	if value, ok := _c.mutation.MinimumVersion(); ok {
+		_spec.SetField(item.FieldMinimumVersion, field.TypeString, value)
+		_node.MinimumVersion = &value
+	}
+	if value, ok := _c.mutation.Text(); ok {
+		_spec.SetField(item.FieldText, field.TypeString, value)
+		_node.Text = &value
+	}
+	if value, ok := _c.mutation.AccessList(); ok {
+		_spec.SetField(item.FieldAccessList, field.TypeJSON, value)
+		_node.AccessList = value
+	}
+	if value, ok := _c.mutation.Linger(); ok {
+		_spec.SetField(item.FieldLinger, field.TypeInt, value)
+		_node.Linger = &value
+	}
+	if value, ok := _c.mutation.ProtectedName(); ok {
+		_spec.SetField(item.FieldProtectedName, field.TypeBytes, value)
+		_node.ProtectedName = value
+	}
+	if value, ok := _c.mutation.ProtectedData(); ok {
+		_spec.SetField(item.FieldProtectedData, field.TypeBytes, value)
+		_node.ProtectedData = value
+	}
+	if value, ok := _c.mutation.SecretName(); ok {
+		_spec.SetField(item.FieldSecretName, field.TypeBytes, value)
+		_node.SecretName = value
+	}
+	if value, ok := _c.mutation.SecretData(); ok {
+		_spec.SetField(item.FieldSecretData, field.TypeBytes, value)
+		_node.SecretData = value
 	}
 	if value, ok := _c.mutation.Tmr(); ok {
 		_spec.SetField(item.FieldTmr, field.TypeBool, value)

@@ -10,6 +10,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/predicate"
@@ -42,6 +43,27 @@ func (_u *ItemUpdate) SetNillableName(v *string) *ItemUpdate {
 	return _u
 }
 
+// SetRevision sets the "revision" field.
+func (_u *ItemUpdate) SetRevision(v int) *ItemUpdate {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableRevision(v *int) *ItemUpdate {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *ItemUpdate) AddRevision(v int) *ItemUpdate {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // SetQuantity sets the "quantity" field.
 func (_u *ItemUpdate) SetQuantity(v int) *ItemUpdate {
 	_u.mutation.ResetQuantity()
@@ -60,6 +82,26 @@ func (_u *ItemUpdate) SetNillableQuantity(v *int) *ItemUpdate {
 // AddQuantity adds value to the "quantity" field.
 func (_u *ItemUpdate) AddQuantity(v int) *ItemUpdate {
 	_u.mutation.AddQuantity(v)
+	return _u
+}
+
+// SetActivation sets the "activation" field.
+func (_u *ItemUpdate) SetActivation(v time.Time) *ItemUpdate {
+	_u.mutation.SetActivation(v)
+	return _u
+}
+
+// SetNillableActivation sets the "activation" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableActivation(v *time.Time) *ItemUpdate {
+	if v != nil {
+		_u.SetActivation(*v)
+	}
+	return _u
+}
+
+// ClearActivation clears the value of the "activation" field.
+func (_u *ItemUpdate) ClearActivation() *ItemUpdate {
+	_u.mutation.ClearActivation()
 	return _u
 }
 
@@ -83,6 +125,81 @@ func (_u *ItemUpdate) ClearExpiration() *ItemUpdate {
 	return _u
 }
 
+// SetUsagePeriod sets the "usage_period" field.
+func (_u *ItemUpdate) SetUsagePeriod(v int) *ItemUpdate {
+	_u.mutation.ResetUsagePeriod()
+	_u.mutation.SetUsagePeriod(v)
+	return _u
+}
+
+// SetNillableUsagePeriod sets the "usage_period" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableUsagePeriod(v *int) *ItemUpdate {
+	if v != nil {
+		_u.SetUsagePeriod(*v)
+	}
+	return _u
+}
+
+// AddUsagePeriod adds value to the "usage_period" field.
+func (_u *ItemUpdate) AddUsagePeriod(v int) *ItemUpdate {
+	_u.mutation.AddUsagePeriod(v)
+	return _u
+}
+
+// ClearUsagePeriod clears the value of the "usage_period" field.
+func (_u *ItemUpdate) ClearUsagePeriod() *ItemUpdate {
+	_u.mutation.ClearUsagePeriod()
+	return _u
+}
+
+// SetUnits sets the "units" field.
+func (_u *ItemUpdate) SetUnits(v uint64) *ItemUpdate {
+	_u.mutation.ResetUnits()
+	_u.mutation.SetUnits(v)
+	return _u
+}
+
+// SetNillableUnits sets the "units" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableUnits(v *uint64) *ItemUpdate {
+	if v != nil {
+		_u.SetUnits(*v)
+	}
+	return _u
+}
+
+// AddUnits adds value to the "units" field.
+func (_u *ItemUpdate) AddUnits(v int64) *ItemUpdate {
+	_u.mutation.AddUnits(v)
+	return _u
+}
+
+// ClearUnits clears the value of the "units" field.
+func (_u *ItemUpdate) ClearUnits() *ItemUpdate {
+	_u.mutation.ClearUnits()
+	return _u
+}
+
+// SetIssue sets the "issue" field.
+func (_u *ItemUpdate) SetIssue(v int) *ItemUpdate {
+	_u.mutation.ResetIssue()
+	_u.mutation.SetIssue(v)
+	return _u
+}
+
+// SetNillableIssue sets the "issue" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableIssue(v *int) *ItemUpdate {
+	if v != nil {
+		_u.SetIssue(*v)
+	}
+	return _u
+}
+
+// AddIssue adds value to the "issue" field.
+func (_u *ItemUpdate) AddIssue(v int) *ItemUpdate {
+	_u.mutation.AddIssue(v)
+	return _u
+}
+
 // SetFeatureMap sets the "feature_map" field.
 func (_u *ItemUpdate) SetFeatureMap(v uint32) *ItemUpdate {
 	_u.mutation.ResetFeatureMap()
@@ -101,6 +218,179 @@ func (_u *ItemUpdate) SetNillableFeatureMap(v *uint32) *ItemUpdate {
 // AddFeatureMap adds value to the "feature_map" field.
 func (_u *ItemUpdate) AddFeatureMap(v int32) *ItemUpdate {
 	_u.mutation.AddFeatureMap(v)
+	return _u
+}
+
+// SetMaintenanceFrom sets the "maintenance_from" field.
+func (_u *ItemUpdate) SetMaintenanceFrom(v time.Time) *ItemUpdate {
+	_u.mutation.SetMaintenanceFrom(v)
+	return _u
+}
+
+// SetNillableMaintenanceFrom sets the "maintenance_from" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableMaintenanceFrom(v *time.Time) *ItemUpdate {
+	if v != nil {
+		_u.SetMaintenanceFrom(*v)
+	}
+	return _u
+}
+
+// ClearMaintenanceFrom clears the value of the "maintenance_from" field.
+func (_u *ItemUpdate) ClearMaintenanceFrom() *ItemUpdate {
+	_u.mutation.ClearMaintenanceFrom()
+	return _u
+}
+
+// SetMaintenanceUntil sets the "maintenance_until" field.
+func (_u *ItemUpdate) SetMaintenanceUntil(v time.Time) *ItemUpdate {
+	_u.mutation.SetMaintenanceUntil(v)
+	return _u
+}
+
+// SetNillableMaintenanceUntil sets the "maintenance_until" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableMaintenanceUntil(v *time.Time) *ItemUpdate {
+	if v != nil {
+		_u.SetMaintenanceUntil(*v)
+	}
+	return _u
+}
+
+// ClearMaintenanceUntil clears the value of the "maintenance_until" field.
+func (_u *ItemUpdate) ClearMaintenanceUntil() *ItemUpdate {
+	_u.mutation.ClearMaintenanceUntil()
+	return _u
+}
+
+// SetMinimumVersion sets the "minimum_version" field.
+func (_u *ItemUpdate) SetMinimumVersion(v string) *ItemUpdate {
+	_u.mutation.SetMinimumVersion(v)
+	return _u
+}
+
+// SetNillableMinimumVersion sets the "minimum_version" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableMinimumVersion(v *string) *ItemUpdate {
+	if v != nil {
+		_u.SetMinimumVersion(*v)
+	}
+	return _u
+}
+
+// ClearMinimumVersion clears the value of the "minimum_version" field.
+func (_u *ItemUpdate) ClearMinimumVersion() *ItemUpdate {
+	_u.mutation.ClearMinimumVersion()
+	return _u
+}
+
+// SetText sets the "text" field.
+func (_u *ItemUpdate) SetText(v string) *ItemUpdate {
+	_u.mutation.SetText(v)
+	return _u
+}
+
+// SetNillableText sets the "text" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableText(v *string) *ItemUpdate {
+	if v != nil {
+		_u.SetText(*v)
+	}
+	return _u
+}
+
+// ClearText clears the value of the "text" field.
+func (_u *ItemUpdate) ClearText() *ItemUpdate {
+	_u.mutation.ClearText()
+	return _u
+}
+
+// SetAccessList sets the "access_list" field.
+func (_u *ItemUpdate) SetAccessList(v []string) *ItemUpdate {
+	_u.mutation.SetAccessList(v)
+	return _u
+}
+
+// AppendAccessList appends value to the "access_list" field.
+func (_u *ItemUpdate) AppendAccessList(v []string) *ItemUpdate {
+	_u.mutation.AppendAccessList(v)
+	return _u
+}
+
+// ClearAccessList clears the value of the "access_list" field.
+func (_u *ItemUpdate) ClearAccessList() *ItemUpdate {
+	_u.mutation.ClearAccessList()
+	return _u
+}
+
+// SetLinger sets the "linger" field.
+func (_u *ItemUpdate) SetLinger(v int) *ItemUpdate {
+	_u.mutation.ResetLinger()
+	_u.mutation.SetLinger(v)
+	return _u
+}
+
+// SetNillableLinger sets the "linger" field if the given value is not nil.
+func (_u *ItemUpdate) SetNillableLinger(v *int) *ItemUpdate {
+	if v != nil {
+		_u.SetLinger(*v)
+	}
+	return _u
+}
+
+// AddLinger adds value to the "linger" field.
+func (_u *ItemUpdate) AddLinger(v int) *ItemUpdate {
+	_u.mutation.AddLinger(v)
+	return _u
+}
+
+// ClearLinger clears the value of the "linger" field.
+func (_u *ItemUpdate) ClearLinger() *ItemUpdate {
+	_u.mutation.ClearLinger()
+	return _u
+}
+
+// SetProtectedName sets the "protected_name" field.
+func (_u *ItemUpdate) SetProtectedName(v []byte) *ItemUpdate {
+	_u.mutation.SetProtectedName(v)
+	return _u
+}
+
+// ClearProtectedName clears the value of the "protected_name" field.
+func (_u *ItemUpdate) ClearProtectedName() *ItemUpdate {
+	_u.mutation.ClearProtectedName()
+	return _u
+}
+
+// SetProtectedData sets the "protected_data" field.
+func (_u *ItemUpdate) SetProtectedData(v []byte) *ItemUpdate {
+	_u.mutation.SetProtectedData(v)
+	return _u
+}
+
+// ClearProtectedData clears the value of the "protected_data" field.
+func (_u *ItemUpdate) ClearProtectedData() *ItemUpdate {
+	_u.mutation.ClearProtectedData()
+	return _u
+}
+
+// SetSecretName sets the "secret_name" field.
+func (_u *ItemUpdate) SetSecretName(v []byte) *ItemUpdate {
+	_u.mutation.SetSecretName(v)
+	return _u
+}
+
+// ClearSecretName clears the value of the "secret_name" field.
+func (_u *ItemUpdate) ClearSecretName() *ItemUpdate {
+	_u.mutation.ClearSecretName()
+	return _u
+}
+
+// SetSecretData sets the "secret_data" field.
+func (_u *ItemUpdate) SetSecretData(v []byte) *ItemUpdate {
+	_u.mutation.SetSecretData(v)
+	return _u
+}
+
+// ClearSecretData clears the value of the "secret_data" field.
+func (_u *ItemUpdate) ClearSecretData() *ItemUpdate {
+	_u.mutation.ClearSecretData()
 	return _u
 }
 
@@ -157,9 +447,64 @@ func (_u *ItemUpdate) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Item.name": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := item.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Item.revision": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Quantity(); ok {
 		if err := item.QuantityValidator(v); err != nil {
 			return &ValidationError{Name: "quantity", err: fmt.Errorf(`ent: validator failed for field "Item.quantity": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.UsagePeriod(); ok {
+		if err := item.UsagePeriodValidator(v); err != nil {
+			return &ValidationError{Name: "usage_period", err: fmt.Errorf(`ent: validator failed for field "Item.usage_period": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Units(); ok {
+		if err := item.UnitsValidator(v); err != nil {
+			return &ValidationError{Name: "units", err: fmt.Errorf(`ent: validator failed for field "Item.units": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Issue(); ok {
+		if err := item.IssueValidator(v); err != nil {
+			return &ValidationError{Name: "issue", err: fmt.Errorf(`ent: validator failed for field "Item.issue": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.MinimumVersion(); ok {
+		if err := item.MinimumVersionValidator(v); err != nil {
+			return &ValidationError{Name: "minimum_version", err: fmt.Errorf(`ent: validator failed for field "Item.minimum_version": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Text(); ok {
+		if err := item.TextValidator(v); err != nil {
+			return &ValidationError{Name: "text", err: fmt.Errorf(`ent: validator failed for field "Item.text": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Linger(); ok {
+		if err := item.LingerValidator(v); err != nil {
+			return &ValidationError{Name: "linger", err: fmt.Errorf(`ent: validator failed for field "Item.linger": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ProtectedName(); ok {
+		if err := item.ProtectedNameValidator(v); err != nil {
+			return &ValidationError{Name: "protected_name", err: fmt.Errorf(`ent: validator failed for field "Item.protected_name": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ProtectedData(); ok {
+		if err := item.ProtectedDataValidator(v); err != nil {
+			return &ValidationError{Name: "protected_data", err: fmt.Errorf(`ent: validator failed for field "Item.protected_data": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SecretName(); ok {
+		if err := item.SecretNameValidator(v); err != nil {
+			return &ValidationError{Name: "secret_name", err: fmt.Errorf(`ent: validator failed for field "Item.secret_name": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SecretData(); ok {
+		if err := item.SecretDataValidator(v); err != nil {
+			return &ValidationError{Name: "secret_data", err: fmt.Errorf(`ent: validator failed for field "Item.secret_data": %w`, err)}
 		}
 	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
@@ -186,11 +531,23 @@ func (_u *ItemUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(item.FieldName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(item.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(item.FieldRevision, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.Quantity(); ok {
 		_spec.SetField(item.FieldQuantity, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.AddedQuantity(); ok {
 		_spec.AddField(item.FieldQuantity, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Activation(); ok {
+		_spec.SetField(item.FieldActivation, field.TypeTime, value)
+	}
+	if _u.mutation.ActivationCleared() {
+		_spec.ClearField(item.FieldActivation, field.TypeTime)
 	}
 	if value, ok := _u.mutation.Expiration(); ok {
 		_spec.SetField(item.FieldExpiration, field.TypeTime, value)
@@ -198,11 +555,103 @@ func (_u *ItemUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.ExpirationCleared() {
 		_spec.ClearField(item.FieldExpiration, field.TypeTime)
 	}
+	if value, ok := _u.mutation.UsagePeriod(); ok {
+		_spec.SetField(item.FieldUsagePeriod, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedUsagePeriod(); ok {
+		_spec.AddField(item.FieldUsagePeriod, field.TypeInt, value)
+	}
+	if _u.mutation.UsagePeriodCleared() {
+		_spec.ClearField(item.FieldUsagePeriod, field.TypeInt)
+	}
+	if value, ok := _u.mutation.Units(); ok {
+		_spec.SetField(item.FieldUnits, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.AddedUnits(); ok {
+		_spec.AddField(item.FieldUnits, field.TypeUint64, value)
+	}
+	if _u.mutation.UnitsCleared() {
+		_spec.ClearField(item.FieldUnits, field.TypeUint64)
+	}
+	if value, ok := _u.mutation.Issue(); ok {
+		_spec.SetField(item.FieldIssue, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedIssue(); ok {
+		_spec.AddField(item.FieldIssue, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.FeatureMap(); ok {
 		_spec.SetField(item.FieldFeatureMap, field.TypeUint32, value)
 	}
 	if value, ok := _u.mutation.AddedFeatureMap(); ok {
 		_spec.AddField(item.FieldFeatureMap, field.TypeUint32, value)
+	}
+	if value, ok := _u.mutation.MaintenanceFrom(); ok {
+		_spec.SetField(item.FieldMaintenanceFrom, field.TypeTime, value)
+	}
+	if _u.mutation.MaintenanceFromCleared() {
+		_spec.ClearField(item.FieldMaintenanceFrom, field.TypeTime)
+	}
+	if value, ok := _u.mutation.MaintenanceUntil(); ok {
+		_spec.SetField(item.FieldMaintenanceUntil, field.TypeTime, value)
+	}
+	if _u.mutation.MaintenanceUntilCleared() {
+		_spec.ClearField(item.FieldMaintenanceUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.MinimumVersion(); ok {
+		_spec.SetField(item.FieldMinimumVersion, field.TypeString, value)
+	}
+	if _u.mutation.MinimumVersionCleared() {
+		_spec.ClearField(item.FieldMinimumVersion, field.TypeString)
+	}
+	if value, ok := _u.mutation.Text(); ok {
+		_spec.SetField(item.FieldText, field.TypeString, value)
+	}
+	if _u.mutation.TextCleared() {
+		_spec.ClearField(item.FieldText, field.TypeString)
+	}
+	if value, ok := _u.mutation.AccessList(); ok {
+		_spec.SetField(item.FieldAccessList, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedAccessList(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, item.FieldAccessList, value)
+		})
+	}
+	if _u.mutation.AccessListCleared() {
+		_spec.ClearField(item.FieldAccessList, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.Linger(); ok {
+		_spec.SetField(item.FieldLinger, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedLinger(); ok {
+		_spec.AddField(item.FieldLinger, field.TypeInt, value)
+	}
+	if _u.mutation.LingerCleared() {
+		_spec.ClearField(item.FieldLinger, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ProtectedName(); ok {
+		_spec.SetField(item.FieldProtectedName, field.TypeBytes, value)
+	}
+	if _u.mutation.ProtectedNameCleared() {
+		_spec.ClearField(item.FieldProtectedName, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.ProtectedData(); ok {
+		_spec.SetField(item.FieldProtectedData, field.TypeBytes, value)
+	}
+	if _u.mutation.ProtectedDataCleared() {
+		_spec.ClearField(item.FieldProtectedData, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.SecretName(); ok {
+		_spec.SetField(item.FieldSecretName, field.TypeBytes, value)
+	}
+	if _u.mutation.SecretNameCleared() {
+		_spec.ClearField(item.FieldSecretName, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.SecretData(); ok {
+		_spec.SetField(item.FieldSecretData, field.TypeBytes, value)
+	}
+	if _u.mutation.SecretDataCleared() {
+		_spec.ClearField(item.FieldSecretData, field.TypeBytes)
 	}
 	if value, ok := _u.mutation.Tmr(); ok {
 		_spec.SetField(item.FieldTmr, field.TypeBool, value)
@@ -241,6 +690,27 @@ func (_u *ItemUpdateOne) SetNillableName(v *string) *ItemUpdateOne {
 	return _u
 }
 
+// SetRevision sets the "revision" field.
+func (_u *ItemUpdateOne) SetRevision(v int) *ItemUpdateOne {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableRevision(v *int) *ItemUpdateOne {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *ItemUpdateOne) AddRevision(v int) *ItemUpdateOne {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // SetQuantity sets the "quantity" field.
 func (_u *ItemUpdateOne) SetQuantity(v int) *ItemUpdateOne {
 	_u.mutation.ResetQuantity()
@@ -259,6 +729,26 @@ func (_u *ItemUpdateOne) SetNillableQuantity(v *int) *ItemUpdateOne {
 // AddQuantity adds value to the "quantity" field.
 func (_u *ItemUpdateOne) AddQuantity(v int) *ItemUpdateOne {
 	_u.mutation.AddQuantity(v)
+	return _u
+}
+
+// SetActivation sets the "activation" field.
+func (_u *ItemUpdateOne) SetActivation(v time.Time) *ItemUpdateOne {
+	_u.mutation.SetActivation(v)
+	return _u
+}
+
+// SetNillableActivation sets the "activation" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableActivation(v *time.Time) *ItemUpdateOne {
+	if v != nil {
+		_u.SetActivation(*v)
+	}
+	return _u
+}
+
+// ClearActivation clears the value of the "activation" field.
+func (_u *ItemUpdateOne) ClearActivation() *ItemUpdateOne {
+	_u.mutation.ClearActivation()
 	return _u
 }
 
@@ -282,6 +772,81 @@ func (_u *ItemUpdateOne) ClearExpiration() *ItemUpdateOne {
 	return _u
 }
 
+// SetUsagePeriod sets the "usage_period" field.
+func (_u *ItemUpdateOne) SetUsagePeriod(v int) *ItemUpdateOne {
+	_u.mutation.ResetUsagePeriod()
+	_u.mutation.SetUsagePeriod(v)
+	return _u
+}
+
+// SetNillableUsagePeriod sets the "usage_period" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableUsagePeriod(v *int) *ItemUpdateOne {
+	if v != nil {
+		_u.SetUsagePeriod(*v)
+	}
+	return _u
+}
+
+// AddUsagePeriod adds value to the "usage_period" field.
+func (_u *ItemUpdateOne) AddUsagePeriod(v int) *ItemUpdateOne {
+	_u.mutation.AddUsagePeriod(v)
+	return _u
+}
+
+// ClearUsagePeriod clears the value of the "usage_period" field.
+func (_u *ItemUpdateOne) ClearUsagePeriod() *ItemUpdateOne {
+	_u.mutation.ClearUsagePeriod()
+	return _u
+}
+
+// SetUnits sets the "units" field.
+func (_u *ItemUpdateOne) SetUnits(v uint64) *ItemUpdateOne {
+	_u.mutation.ResetUnits()
+	_u.mutation.SetUnits(v)
+	return _u
+}
+
+// SetNillableUnits sets the "units" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableUnits(v *uint64) *ItemUpdateOne {
+	if v != nil {
+		_u.SetUnits(*v)
+	}
+	return _u
+}
+
+// AddUnits adds value to the "units" field.
+func (_u *ItemUpdateOne) AddUnits(v int64) *ItemUpdateOne {
+	_u.mutation.AddUnits(v)
+	return _u
+}
+
+// ClearUnits clears the value of the "units" field.
+func (_u *ItemUpdateOne) ClearUnits() *ItemUpdateOne {
+	_u.mutation.ClearUnits()
+	return _u
+}
+
+// SetIssue sets the "issue" field.
+func (_u *ItemUpdateOne) SetIssue(v int) *ItemUpdateOne {
+	_u.mutation.ResetIssue()
+	_u.mutation.SetIssue(v)
+	return _u
+}
+
+// SetNillableIssue sets the "issue" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableIssue(v *int) *ItemUpdateOne {
+	if v != nil {
+		_u.SetIssue(*v)
+	}
+	return _u
+}
+
+// AddIssue adds value to the "issue" field.
+func (_u *ItemUpdateOne) AddIssue(v int) *ItemUpdateOne {
+	_u.mutation.AddIssue(v)
+	return _u
+}
+
 // SetFeatureMap sets the "feature_map" field.
 func (_u *ItemUpdateOne) SetFeatureMap(v uint32) *ItemUpdateOne {
 	_u.mutation.ResetFeatureMap()
@@ -300,6 +865,179 @@ func (_u *ItemUpdateOne) SetNillableFeatureMap(v *uint32) *ItemUpdateOne {
 // AddFeatureMap adds value to the "feature_map" field.
 func (_u *ItemUpdateOne) AddFeatureMap(v int32) *ItemUpdateOne {
 	_u.mutation.AddFeatureMap(v)
+	return _u
+}
+
+// SetMaintenanceFrom sets the "maintenance_from" field.
+func (_u *ItemUpdateOne) SetMaintenanceFrom(v time.Time) *ItemUpdateOne {
+	_u.mutation.SetMaintenanceFrom(v)
+	return _u
+}
+
+// SetNillableMaintenanceFrom sets the "maintenance_from" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableMaintenanceFrom(v *time.Time) *ItemUpdateOne {
+	if v != nil {
+		_u.SetMaintenanceFrom(*v)
+	}
+	return _u
+}
+
+// ClearMaintenanceFrom clears the value of the "maintenance_from" field.
+func (_u *ItemUpdateOne) ClearMaintenanceFrom() *ItemUpdateOne {
+	_u.mutation.ClearMaintenanceFrom()
+	return _u
+}
+
+// SetMaintenanceUntil sets the "maintenance_until" field.
+func (_u *ItemUpdateOne) SetMaintenanceUntil(v time.Time) *ItemUpdateOne {
+	_u.mutation.SetMaintenanceUntil(v)
+	return _u
+}
+
+// SetNillableMaintenanceUntil sets the "maintenance_until" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableMaintenanceUntil(v *time.Time) *ItemUpdateOne {
+	if v != nil {
+		_u.SetMaintenanceUntil(*v)
+	}
+	return _u
+}
+
+// ClearMaintenanceUntil clears the value of the "maintenance_until" field.
+func (_u *ItemUpdateOne) ClearMaintenanceUntil() *ItemUpdateOne {
+	_u.mutation.ClearMaintenanceUntil()
+	return _u
+}
+
+// SetMinimumVersion sets the "minimum_version" field.
+func (_u *ItemUpdateOne) SetMinimumVersion(v string) *ItemUpdateOne {
+	_u.mutation.SetMinimumVersion(v)
+	return _u
+}
+
+// SetNillableMinimumVersion sets the "minimum_version" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableMinimumVersion(v *string) *ItemUpdateOne {
+	if v != nil {
+		_u.SetMinimumVersion(*v)
+	}
+	return _u
+}
+
+// ClearMinimumVersion clears the value of the "minimum_version" field.
+func (_u *ItemUpdateOne) ClearMinimumVersion() *ItemUpdateOne {
+	_u.mutation.ClearMinimumVersion()
+	return _u
+}
+
+// SetText sets the "text" field.
+func (_u *ItemUpdateOne) SetText(v string) *ItemUpdateOne {
+	_u.mutation.SetText(v)
+	return _u
+}
+
+// SetNillableText sets the "text" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableText(v *string) *ItemUpdateOne {
+	if v != nil {
+		_u.SetText(*v)
+	}
+	return _u
+}
+
+// ClearText clears the value of the "text" field.
+func (_u *ItemUpdateOne) ClearText() *ItemUpdateOne {
+	_u.mutation.ClearText()
+	return _u
+}
+
+// SetAccessList sets the "access_list" field.
+func (_u *ItemUpdateOne) SetAccessList(v []string) *ItemUpdateOne {
+	_u.mutation.SetAccessList(v)
+	return _u
+}
+
+// AppendAccessList appends value to the "access_list" field.
+func (_u *ItemUpdateOne) AppendAccessList(v []string) *ItemUpdateOne {
+	_u.mutation.AppendAccessList(v)
+	return _u
+}
+
+// ClearAccessList clears the value of the "access_list" field.
+func (_u *ItemUpdateOne) ClearAccessList() *ItemUpdateOne {
+	_u.mutation.ClearAccessList()
+	return _u
+}
+
+// SetLinger sets the "linger" field.
+func (_u *ItemUpdateOne) SetLinger(v int) *ItemUpdateOne {
+	_u.mutation.ResetLinger()
+	_u.mutation.SetLinger(v)
+	return _u
+}
+
+// SetNillableLinger sets the "linger" field if the given value is not nil.
+func (_u *ItemUpdateOne) SetNillableLinger(v *int) *ItemUpdateOne {
+	if v != nil {
+		_u.SetLinger(*v)
+	}
+	return _u
+}
+
+// AddLinger adds value to the "linger" field.
+func (_u *ItemUpdateOne) AddLinger(v int) *ItemUpdateOne {
+	_u.mutation.AddLinger(v)
+	return _u
+}
+
+// ClearLinger clears the value of the "linger" field.
+func (_u *ItemUpdateOne) ClearLinger() *ItemUpdateOne {
+	_u.mutation.ClearLinger()
+	return _u
+}
+
+// SetProtectedName sets the "protected_name" field.
+func (_u *ItemUpdateOne) SetProtectedName(v []byte) *ItemUpdateOne {
+	_u.mutation.SetProtectedName(v)
+	return _u
+}
+
+// ClearProtectedName clears the value of the "protected_name" field.
+func (_u *ItemUpdateOne) ClearProtectedName() *ItemUpdateOne {
+	_u.mutation.ClearProtectedName()
+	return _u
+}
+
+// SetProtectedData sets the "protected_data" field.
+func (_u *ItemUpdateOne) SetProtectedData(v []byte) *ItemUpdateOne {
+	_u.mutation.SetProtectedData(v)
+	return _u
+}
+
+// ClearProtectedData clears the value of the "protected_data" field.
+func (_u *ItemUpdateOne) ClearProtectedData() *ItemUpdateOne {
+	_u.mutation.ClearProtectedData()
+	return _u
+}
+
+// SetSecretName sets the "secret_name" field.
+func (_u *ItemUpdateOne) SetSecretName(v []byte) *ItemUpdateOne {
+	_u.mutation.SetSecretName(v)
+	return _u
+}
+
+// ClearSecretName clears the value of the "secret_name" field.
+func (_u *ItemUpdateOne) ClearSecretName() *ItemUpdateOne {
+	_u.mutation.ClearSecretName()
+	return _u
+}
+
+// SetSecretData sets the "secret_data" field.
+func (_u *ItemUpdateOne) SetSecretData(v []byte) *ItemUpdateOne {
+	_u.mutation.SetSecretData(v)
+	return _u
+}
+
+// ClearSecretData clears the value of the "secret_data" field.
+func (_u *ItemUpdateOne) ClearSecretData() *ItemUpdateOne {
+	_u.mutation.ClearSecretData()
 	return _u
 }
 
@@ -369,9 +1107,64 @@ func (_u *ItemUpdateOne) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Item.name": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := item.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Item.revision": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Quantity(); ok {
 		if err := item.QuantityValidator(v); err != nil {
 			return &ValidationError{Name: "quantity", err: fmt.Errorf(`ent: validator failed for field "Item.quantity": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.UsagePeriod(); ok {
+		if err := item.UsagePeriodValidator(v); err != nil {
+			return &ValidationError{Name: "usage_period", err: fmt.Errorf(`ent: validator failed for field "Item.usage_period": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Units(); ok {
+		if err := item.UnitsValidator(v); err != nil {
+			return &ValidationError{Name: "units", err: fmt.Errorf(`ent: validator failed for field "Item.units": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Issue(); ok {
+		if err := item.IssueValidator(v); err != nil {
+			return &ValidationError{Name: "issue", err: fmt.Errorf(`ent: validator failed for field "Item.issue": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.MinimumVersion(); ok {
+		if err := item.MinimumVersionValidator(v); err != nil {
+			return &ValidationError{Name: "minimum_version", err: fmt.Errorf(`ent: validator failed for field "Item.minimum_version": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Text(); ok {
+		if err := item.TextValidator(v); err != nil {
+			return &ValidationError{Name: "text", err: fmt.Errorf(`ent: validator failed for field "Item.text": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Linger(); ok {
+		if err := item.LingerValidator(v); err != nil {
+			return &ValidationError{Name: "linger", err: fmt.Errorf(`ent: validator failed for field "Item.linger": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ProtectedName(); ok {
+		if err := item.ProtectedNameValidator(v); err != nil {
+			return &ValidationError{Name: "protected_name", err: fmt.Errorf(`ent: validator failed for field "Item.protected_name": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ProtectedData(); ok {
+		if err := item.ProtectedDataValidator(v); err != nil {
+			return &ValidationError{Name: "protected_data", err: fmt.Errorf(`ent: validator failed for field "Item.protected_data": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SecretName(); ok {
+		if err := item.SecretNameValidator(v); err != nil {
+			return &ValidationError{Name: "secret_name", err: fmt.Errorf(`ent: validator failed for field "Item.secret_name": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SecretData(); ok {
+		if err := item.SecretDataValidator(v); err != nil {
+			return &ValidationError{Name: "secret_data", err: fmt.Errorf(`ent: validator failed for field "Item.secret_data": %w`, err)}
 		}
 	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
@@ -415,11 +1208,23 @@ func (_u *ItemUpdateOne) sqlSave(ctx context.Context) (_node *Item, err error) {
 	if value, ok := _u.mutation.Name(); ok {
 		_spec.SetField(item.FieldName, field.TypeString, value)
 	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(item.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(item.FieldRevision, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.Quantity(); ok {
 		_spec.SetField(item.FieldQuantity, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.AddedQuantity(); ok {
 		_spec.AddField(item.FieldQuantity, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Activation(); ok {
+		_spec.SetField(item.FieldActivation, field.TypeTime, value)
+	}
+	if _u.mutation.ActivationCleared() {
+		_spec.ClearField(item.FieldActivation, field.TypeTime)
 	}
 	if value, ok := _u.mutation.Expiration(); ok {
 		_spec.SetField(item.FieldExpiration, field.TypeTime, value)
@@ -427,11 +1232,103 @@ func (_u *ItemUpdateOne) sqlSave(ctx context.Context) (_node *Item, err error) {
 	if _u.mutation.ExpirationCleared() {
 		_spec.ClearField(item.FieldExpiration, field.TypeTime)
 	}
+	if value, ok := _u.mutation.UsagePeriod(); ok {
+		_spec.SetField(item.FieldUsagePeriod, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedUsagePeriod(); ok {
+		_spec.AddField(item.FieldUsagePeriod, field.TypeInt, value)
+	}
+	if _u.mutation.UsagePeriodCleared() {
+		_spec.ClearField(item.FieldUsagePeriod, field.TypeInt)
+	}
+	if value, ok := _u.mutation.Units(); ok {
+		_spec.SetField(item.FieldUnits, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.AddedUnits(); ok {
+		_spec.AddField(item.FieldUnits, field.TypeUint64, value)
+	}
+	if _u.mutation.UnitsCleared() {
+		_spec.ClearField(item.FieldUnits, field.TypeUint64)
+	}
+	if value, ok := _u.mutation.Issue(); ok {
+		_spec.SetField(item.FieldIssue, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedIssue(); ok {
+		_spec.AddField(item.FieldIssue, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.FeatureMap(); ok {
 		_spec.SetField(item.FieldFeatureMap, field.TypeUint32, value)
 	}
 	if value, ok := _u.mutation.AddedFeatureMap(); ok {
 		_spec.AddField(item.FieldFeatureMap, field.TypeUint32, value)
+	}
+	if value, ok := _u.mutation.MaintenanceFrom(); ok {
+		_spec.SetField(item.FieldMaintenanceFrom, field.TypeTime, value)
+	}
+	if _u.mutation.MaintenanceFromCleared() {
+		_spec.ClearField(item.FieldMaintenanceFrom, field.TypeTime)
+	}
+	if value, ok := _u.mutation.MaintenanceUntil(); ok {
+		_spec.SetField(item.FieldMaintenanceUntil, field.TypeTime, value)
+	}
+	if _u.mutation.MaintenanceUntilCleared() {
+		_spec.ClearField(item.FieldMaintenanceUntil, field.TypeTime)
+	}
+	if value, ok := _u.mutation.MinimumVersion(); ok {
+		_spec.SetField(item.FieldMinimumVersion, field.TypeString, value)
+	}
+	if _u.mutation.MinimumVersionCleared() {
+		_spec.ClearField(item.FieldMinimumVersion, field.TypeString)
+	}
+	if value, ok := _u.mutation.Text(); ok {
+		_spec.SetField(item.FieldText, field.TypeString, value)
+	}
+	if _u.mutation.TextCleared() {
+		_spec.ClearField(item.FieldText, field.TypeString)
+	}
+	if value, ok := _u.mutation.AccessList(); ok {
+		_spec.SetField(item.FieldAccessList, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedAccessList(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, item.FieldAccessList, value)
+		})
+	}
+	if _u.mutation.AccessListCleared() {
+		_spec.ClearField(item.FieldAccessList, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.Linger(); ok {
+		_spec.SetField(item.FieldLinger, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedLinger(); ok {
+		_spec.AddField(item.FieldLinger, field.TypeInt, value)
+	}
+	if _u.mutation.LingerCleared() {
+		_spec.ClearField(item.FieldLinger, field.TypeInt)
+	}
+	if value, ok := _u.mutation.ProtectedName(); ok {
+		_spec.SetField(item.FieldProtectedName, field.TypeBytes, value)
+	}
+	if _u.mutation.ProtectedNameCleared() {
+		_spec.ClearField(item.FieldProtectedName, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.ProtectedData(); ok {
+		_spec.SetField(item.FieldProtectedData, field.TypeBytes, value)
+	}
+	if _u.mutation.ProtectedDataCleared() {
+		_spec.ClearField(item.FieldProtectedData, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.SecretName(); ok {
+		_spec.SetField(item.FieldSecretName, field.TypeBytes, value)
+	}
+	if _u.mutation.SecretNameCleared() {
+		_spec.ClearField(item.FieldSecretName, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.SecretData(); ok {
+		_spec.SetField(item.FieldSecretData, field.TypeBytes, value)
+	}
+	if _u.mutation.SecretDataCleared() {
+		_spec.ClearField(item.FieldSecretData, field.TypeBytes)
 	}
 	if value, ok := _u.mutation.Tmr(); ok {
 		_spec.SetField(item.FieldTmr, field.TypeBool, value)

@@ -8685,27 +8685,48 @@ func (m *FirmKeyMutation) ResetEdge(name string) error {
 // ItemMutation represents an operation that mutates the Item nodes in the graph.
 type ItemMutation struct {
 	config
-	op              Op
-	typ             string
-	id              *string
-	created_at      *time.Time
-	name            *string
-	quantity        *int
-	addquantity     *int
-	expiration      *time.Time
-	feature_map     *uint32
-	addfeature_map  *int32
-	tmr             *bool
-	clearedFields   map[string]struct{}
-	vendor          *string
-	clearedvendor   bool
-	customer        *string
-	clearedcustomer bool
-	product         *string
-	clearedproduct  bool
-	done            bool
-	oldValue        func(context.Context) (*Item, error)
-	predicates      []predicate.Item
+	op                Op
+	typ               string
+	id                *string
+	created_at        *time.Time
+	name              *string
+	revision          *int
+	addrevision       *int
+	quantity          *int
+	addquantity       *int
+	activation        *time.Time
+	expiration        *time.Time
+	usage_period      *int
+	addusage_period   *int
+	units             *uint64
+	addunits          *int64
+	issue             *int
+	addissue          *int
+	feature_map       *uint32
+	addfeature_map    *int32
+	maintenance_from  *time.Time
+	maintenance_until *time.Time
+	minimum_version   *string
+	text              *string
+	access_list       *[]string
+	appendaccess_list []string
+	linger            *int
+	addlinger         *int
+	protected_name    *[]byte
+	protected_data    *[]byte
+	secret_name       *[]byte
+	secret_data       *[]byte
+	tmr               *bool
+	clearedFields     map[string]struct{}
+	vendor            *string
+	clearedvendor     bool
+	customer          *string
+	clearedcustomer   bool
+	product           *string
+	clearedproduct    bool
+	done              bool
+	oldValue          func(context.Context) (*Item, error)
+	predicates        []predicate.Item
 }
 
 var _ ent.Mutation = (*ItemMutation)(nil)
@@ -9005,6 +9026,62 @@ func (m *ItemMutation) ResetName() {
 	m.name = nil
 }
 
+// SetRevision sets the "revision" field.
+func (m *ItemMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *ItemMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *ItemMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *ItemMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *ItemMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
 // SetQuantity sets the "quantity" field.
 func (m *ItemMutation) SetQuantity(i int) {
 	m.quantity = &i
@@ -9061,6 +9138,55 @@ func (m *ItemMutation) ResetQuantity() {
 	m.addquantity = nil
 }
 
+// SetActivation sets the "activation" field.
+func (m *ItemMutation) SetActivation(t time.Time) {
+	m.activation = &t
+}
+
+// Activation returns the value of the "activation" field in the mutation.
+func (m *ItemMutation) Activation() (r time.Time, exists bool) {
+	v := m.activation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActivation returns the old "activation" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldActivation(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActivation is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActivation requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActivation: %w", err)
+	}
+	return oldValue.Activation, nil
+}
+
+// ClearActivation clears the value of the "activation" field.
+func (m *ItemMutation) ClearActivation() {
+	m.activation = nil
+	m.clearedFields[item.FieldActivation] = struct{}{}
+}
+
+// ActivationCleared returns if the "activation" field was cleared in this mutation.
+func (m *ItemMutation) ActivationCleared() bool {
+	_, ok := m.clearedFields[item.FieldActivation]
+	return ok
+}
+
+// ResetActivation resets all changes to the "activation" field.
+func (m *ItemMutation) ResetActivation() {
+	m.activation = nil
+	delete(m.clearedFields, item.FieldActivation)
+}
+
 // SetExpiration sets the "expiration" field.
 func (m *ItemMutation) SetExpiration(t time.Time) {
 	m.expiration = &t
@@ -9108,6 +9234,202 @@ func (m *ItemMutation) ExpirationCleared() bool {
 func (m *ItemMutation) ResetExpiration() {
 	m.expiration = nil
 	delete(m.clearedFields, item.FieldExpiration)
+}
+
+// SetUsagePeriod sets the "usage_period" field.
+func (m *ItemMutation) SetUsagePeriod(i int) {
+	m.usage_period = &i
+	m.addusage_period = nil
+}
+
+// UsagePeriod returns the value of the "usage_period" field in the mutation.
+func (m *ItemMutation) UsagePeriod() (r int, exists bool) {
+	v := m.usage_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUsagePeriod returns the old "usage_period" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldUsagePeriod(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUsagePeriod is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUsagePeriod requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUsagePeriod: %w", err)
+	}
+	return oldValue.UsagePeriod, nil
+}
+
+// AddUsagePeriod adds i to the "usage_period" field.
+func (m *ItemMutation) AddUsagePeriod(i int) {
+	if m.addusage_period != nil {
+		*m.addusage_period += i
+	} else {
+		m.addusage_period = &i
+	}
+}
+
+// AddedUsagePeriod returns the value that was added to the "usage_period" field in this mutation.
+func (m *ItemMutation) AddedUsagePeriod() (r int, exists bool) {
+	v := m.addusage_period
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearUsagePeriod clears the value of the "usage_period" field.
+func (m *ItemMutation) ClearUsagePeriod() {
+	m.usage_period = nil
+	m.addusage_period = nil
+	m.clearedFields[item.FieldUsagePeriod] = struct{}{}
+}
+
+// UsagePeriodCleared returns if the "usage_period" field was cleared in this mutation.
+func (m *ItemMutation) UsagePeriodCleared() bool {
+	_, ok := m.clearedFields[item.FieldUsagePeriod]
+	return ok
+}
+
+// ResetUsagePeriod resets all changes to the "usage_period" field.
+func (m *ItemMutation) ResetUsagePeriod() {
+	m.usage_period = nil
+	m.addusage_period = nil
+	delete(m.clearedFields, item.FieldUsagePeriod)
+}
+
+// SetUnits sets the "units" field.
+func (m *ItemMutation) SetUnits(u uint64) {
+	m.units = &u
+	m.addunits = nil
+}
+
+// Units returns the value of the "units" field in the mutation.
+func (m *ItemMutation) Units() (r uint64, exists bool) {
+	v := m.units
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUnits returns the old "units" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldUnits(ctx context.Context) (v *uint64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUnits is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUnits requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUnits: %w", err)
+	}
+	return oldValue.Units, nil
+}
+
+// AddUnits adds u to the "units" field.
+func (m *ItemMutation) AddUnits(u int64) {
+	if m.addunits != nil {
+		*m.addunits += u
+	} else {
+		m.addunits = &u
+	}
+}
+
+// AddedUnits returns the value that was added to the "units" field in this mutation.
+func (m *ItemMutation) AddedUnits() (r int64, exists bool) {
+	v := m.addunits
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearUnits clears the value of the "units" field.
+func (m *ItemMutation) ClearUnits() {
+	m.units = nil
+	m.addunits = nil
+	m.clearedFields[item.FieldUnits] = struct{}{}
+}
+
+// UnitsCleared returns if the "units" field was cleared in this mutation.
+func (m *ItemMutation) UnitsCleared() bool {
+	_, ok := m.clearedFields[item.FieldUnits]
+	return ok
+}
+
+// ResetUnits resets all changes to the "units" field.
+func (m *ItemMutation) ResetUnits() {
+	m.units = nil
+	m.addunits = nil
+	delete(m.clearedFields, item.FieldUnits)
+}
+
+// SetIssue sets the "issue" field.
+func (m *ItemMutation) SetIssue(i int) {
+	m.issue = &i
+	m.addissue = nil
+}
+
+// Issue returns the value of the "issue" field in the mutation.
+func (m *ItemMutation) Issue() (r int, exists bool) {
+	v := m.issue
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIssue returns the old "issue" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldIssue(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIssue is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIssue requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIssue: %w", err)
+	}
+	return oldValue.Issue, nil
+}
+
+// AddIssue adds i to the "issue" field.
+func (m *ItemMutation) AddIssue(i int) {
+	if m.addissue != nil {
+		*m.addissue += i
+	} else {
+		m.addissue = &i
+	}
+}
+
+// AddedIssue returns the value that was added to the "issue" field in this mutation.
+func (m *ItemMutation) AddedIssue() (r int, exists bool) {
+	v := m.addissue
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetIssue resets all changes to the "issue" field.
+func (m *ItemMutation) ResetIssue() {
+	m.issue = nil
+	m.addissue = nil
 }
 
 // SetFeatureMap sets the "feature_map" field.
@@ -9164,6 +9486,533 @@ func (m *ItemMutation) AddedFeatureMap() (r int32, exists bool) {
 func (m *ItemMutation) ResetFeatureMap() {
 	m.feature_map = nil
 	m.addfeature_map = nil
+}
+
+// SetMaintenanceFrom sets the "maintenance_from" field.
+func (m *ItemMutation) SetMaintenanceFrom(t time.Time) {
+	m.maintenance_from = &t
+}
+
+// MaintenanceFrom returns the value of the "maintenance_from" field in the mutation.
+func (m *ItemMutation) MaintenanceFrom() (r time.Time, exists bool) {
+	v := m.maintenance_from
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMaintenanceFrom returns the old "maintenance_from" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldMaintenanceFrom(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMaintenanceFrom is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMaintenanceFrom requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMaintenanceFrom: %w", err)
+	}
+	return oldValue.MaintenanceFrom, nil
+}
+
+// ClearMaintenanceFrom clears the value of the "maintenance_from" field.
+func (m *ItemMutation) ClearMaintenanceFrom() {
+	m.maintenance_from = nil
+	m.clearedFields[item.FieldMaintenanceFrom] = struct{}{}
+}
+
+// MaintenanceFromCleared returns if the "maintenance_from" field was cleared in this mutation.
+func (m *ItemMutation) MaintenanceFromCleared() bool {
+	_, ok := m.clearedFields[item.FieldMaintenanceFrom]
+	return ok
+}
+
+// ResetMaintenanceFrom resets all changes to the "maintenance_from" field.
+func (m *ItemMutation) ResetMaintenanceFrom() {
+	m.maintenance_from = nil
+	delete(m.clearedFields, item.FieldMaintenanceFrom)
+}
+
+// SetMaintenanceUntil sets the "maintenance_until" field.
+func (m *ItemMutation) SetMaintenanceUntil(t time.Time) {
+	m.maintenance_until = &t
+}
+
+// MaintenanceUntil returns the value of the "maintenance_until" field in the mutation.
+func (m *ItemMutation) MaintenanceUntil() (r time.Time, exists bool) {
+	v := m.maintenance_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMaintenanceUntil returns the old "maintenance_until" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldMaintenanceUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMaintenanceUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMaintenanceUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMaintenanceUntil: %w", err)
+	}
+	return oldValue.MaintenanceUntil, nil
+}
+
+// ClearMaintenanceUntil clears the value of the "maintenance_until" field.
+func (m *ItemMutation) ClearMaintenanceUntil() {
+	m.maintenance_until = nil
+	m.clearedFields[item.FieldMaintenanceUntil] = struct{}{}
+}
+
+// MaintenanceUntilCleared returns if the "maintenance_until" field was cleared in this mutation.
+func (m *ItemMutation) MaintenanceUntilCleared() bool {
+	_, ok := m.clearedFields[item.FieldMaintenanceUntil]
+	return ok
+}
+
+// ResetMaintenanceUntil resets all changes to the "maintenance_until" field.
+func (m *ItemMutation) ResetMaintenanceUntil() {
+	m.maintenance_until = nil
+	delete(m.clearedFields, item.FieldMaintenanceUntil)
+}
+
+// SetMinimumVersion sets the "minimum_version" field.
+func (m *ItemMutation) SetMinimumVersion(s string) {
+	m.minimum_version = &s
+}
+
+// MinimumVersion returns the value of the "minimum_version" field in the mutation.
+func (m *ItemMutation) MinimumVersion() (r string, exists bool) {
+	v := m.minimum_version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMinimumVersion returns the old "minimum_version" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldMinimumVersion(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMinimumVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMinimumVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMinimumVersion: %w", err)
+	}
+	return oldValue.MinimumVersion, nil
+}
+
+// ClearMinimumVersion clears the value of the "minimum_version" field.
+func (m *ItemMutation) ClearMinimumVersion() {
+	m.minimum_version = nil
+	m.clearedFields[item.FieldMinimumVersion] = struct{}{}
+}
+
+// MinimumVersionCleared returns if the "minimum_version" field was cleared in this mutation.
+func (m *ItemMutation) MinimumVersionCleared() bool {
+	_, ok := m.clearedFields[item.FieldMinimumVersion]
+	return ok
+}
+
+// ResetMinimumVersion resets all changes to the "minimum_version" field.
+func (m *ItemMutation) ResetMinimumVersion() {
+	m.minimum_version = nil
+	delete(m.clearedFields, item.FieldMinimumVersion)
+}
+
+// SetText sets the "text" field.
+func (m *ItemMutation) SetText(s string) {
+	m.text = &s
+}
+
+// Text returns the value of the "text" field in the mutation.
+func (m *ItemMutation) Text() (r string, exists bool) {
+	v := m.text
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldText returns the old "text" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldText(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldText is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldText requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldText: %w", err)
+	}
+	return oldValue.Text, nil
+}
+
+// ClearText clears the value of the "text" field.
+func (m *ItemMutation) ClearText() {
+	m.text = nil
+	m.clearedFields[item.FieldText] = struct{}{}
+}
+
+// TextCleared returns if the "text" field was cleared in this mutation.
+func (m *ItemMutation) TextCleared() bool {
+	_, ok := m.clearedFields[item.FieldText]
+	return ok
+}
+
+// ResetText resets all changes to the "text" field.
+func (m *ItemMutation) ResetText() {
+	m.text = nil
+	delete(m.clearedFields, item.FieldText)
+}
+
+// SetAccessList sets the "access_list" field.
+func (m *ItemMutation) SetAccessList(s []string) {
+	m.access_list = &s
+	m.appendaccess_list = nil
+}
+
+// AccessList returns the value of the "access_list" field in the mutation.
+func (m *ItemMutation) AccessList() (r []string, exists bool) {
+	v := m.access_list
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAccessList returns the old "access_list" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldAccessList(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAccessList is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAccessList requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAccessList: %w", err)
+	}
+	return oldValue.AccessList, nil
+}
+
+// AppendAccessList adds s to the "access_list" field.
+func (m *ItemMutation) AppendAccessList(s []string) {
+	m.appendaccess_list = append(m.appendaccess_list, s...)
+}
+
+// AppendedAccessList returns the list of values that were appended to the "access_list" field in this mutation.
+func (m *ItemMutation) AppendedAccessList() ([]string, bool) {
+	if len(m.appendaccess_list) == 0 {
+		return nil, false
+	}
+	return m.appendaccess_list, true
+}
+
+// ClearAccessList clears the value of the "access_list" field.
+func (m *ItemMutation) ClearAccessList() {
+	m.access_list = nil
+	m.appendaccess_list = nil
+	m.clearedFields[item.FieldAccessList] = struct{}{}
+}
+
+// AccessListCleared returns if the "access_list" field was cleared in this mutation.
+func (m *ItemMutation) AccessListCleared() bool {
+	_, ok := m.clearedFields[item.FieldAccessList]
+	return ok
+}
+
+// ResetAccessList resets all changes to the "access_list" field.
+func (m *ItemMutation) ResetAccessList() {
+	m.access_list = nil
+	m.appendaccess_list = nil
+	delete(m.clearedFields, item.FieldAccessList)
+}
+
+// SetLinger sets the "linger" field.
+func (m *ItemMutation) SetLinger(i int) {
+	m.linger = &i
+	m.addlinger = nil
+}
+
+// Linger returns the value of the "linger" field in the mutation.
+func (m *ItemMutation) Linger() (r int, exists bool) {
+	v := m.linger
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLinger returns the old "linger" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldLinger(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLinger is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLinger requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLinger: %w", err)
+	}
+	return oldValue.Linger, nil
+}
+
+// AddLinger adds i to the "linger" field.
+func (m *ItemMutation) AddLinger(i int) {
+	if m.addlinger != nil {
+		*m.addlinger += i
+	} else {
+		m.addlinger = &i
+	}
+}
+
+// AddedLinger returns the value that was added to the "linger" field in this mutation.
+func (m *ItemMutation) AddedLinger() (r int, exists bool) {
+	v := m.addlinger
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearLinger clears the value of the "linger" field.
+func (m *ItemMutation) ClearLinger() {
+	m.linger = nil
+	m.addlinger = nil
+	m.clearedFields[item.FieldLinger] = struct{}{}
+}
+
+// LingerCleared returns if the "linger" field was cleared in this mutation.
+func (m *ItemMutation) LingerCleared() bool {
+	_, ok := m.clearedFields[item.FieldLinger]
+	return ok
+}
+
+// ResetLinger resets all changes to the "linger" field.
+func (m *ItemMutation) ResetLinger() {
+	m.linger = nil
+	m.addlinger = nil
+	delete(m.clearedFields, item.FieldLinger)
+}
+
+// SetProtectedName sets the "protected_name" field.
+func (m *ItemMutation) SetProtectedName(b []byte) {
+	m.protected_name = &b
+}
+
+// ProtectedName returns the value of the "protected_name" field in the mutation.
+func (m *ItemMutation) ProtectedName() (r []byte, exists bool) {
+	v := m.protected_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProtectedName returns the old "protected_name" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldProtectedName(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProtectedName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProtectedName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProtectedName: %w", err)
+	}
+	return oldValue.ProtectedName, nil
+}
+
+// ClearProtectedName clears the value of the "protected_name" field.
+func (m *ItemMutation) ClearProtectedName() {
+	m.protected_name = nil
+	m.clearedFields[item.FieldProtectedName] = struct{}{}
+}
+
+// ProtectedNameCleared returns if the "protected_name" field was cleared in this mutation.
+func (m *ItemMutation) ProtectedNameCleared() bool {
+	_, ok := m.clearedFields[item.FieldProtectedName]
+	return ok
+}
+
+// ResetProtectedName resets all changes to the "protected_name" field.
+func (m *ItemMutation) ResetProtectedName() {
+	m.protected_name = nil
+	delete(m.clearedFields, item.FieldProtectedName)
+}
+
+// SetProtectedData sets the "protected_data" field.
+func (m *ItemMutation) SetProtectedData(b []byte) {
+	m.protected_data = &b
+}
+
+// ProtectedData returns the value of the "protected_data" field in the mutation.
+func (m *ItemMutation) ProtectedData() (r []byte, exists bool) {
+	v := m.protected_data
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProtectedData returns the old "protected_data" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldProtectedData(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProtectedData is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProtectedData requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProtectedData: %w", err)
+	}
+	return oldValue.ProtectedData, nil
+}
+
+// ClearProtectedData clears the value of the "protected_data" field.
+func (m *ItemMutation) ClearProtectedData() {
+	m.protected_data = nil
+	m.clearedFields[item.FieldProtectedData] = struct{}{}
+}
+
+// ProtectedDataCleared returns if the "protected_data" field was cleared in this mutation.
+func (m *ItemMutation) ProtectedDataCleared() bool {
+	_, ok := m.clearedFields[item.FieldProtectedData]
+	return ok
+}
+
+// ResetProtectedData resets all changes to the "protected_data" field.
+func (m *ItemMutation) ResetProtectedData() {
+	m.protected_data = nil
+	delete(m.clearedFields, item.FieldProtectedData)
+}
+
+// SetSecretName sets the "secret_name" field.
+func (m *ItemMutation) SetSecretName(b []byte) {
+	m.secret_name = &b
+}
+
+// SecretName returns the value of the "secret_name" field in the mutation.
+func (m *ItemMutation) SecretName() (r []byte, exists bool) {
+	v := m.secret_name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSecretName returns the old "secret_name" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldSecretName(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSecretName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSecretName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSecretName: %w", err)
+	}
+	return oldValue.SecretName, nil
+}
+
+// ClearSecretName clears the value of the "secret_name" field.
+func (m *ItemMutation) ClearSecretName() {
+	m.secret_name = nil
+	m.clearedFields[item.FieldSecretName] = struct{}{}
+}
+
+// SecretNameCleared returns if the "secret_name" field was cleared in this mutation.
+func (m *ItemMutation) SecretNameCleared() bool {
+	_, ok := m.clearedFields[item.FieldSecretName]
+	return ok
+}
+
+// ResetSecretName resets all changes to the "secret_name" field.
+func (m *ItemMutation) ResetSecretName() {
+	m.secret_name = nil
+	delete(m.clearedFields, item.FieldSecretName)
+}
+
+// SetSecretData sets the "secret_data" field.
+func (m *ItemMutation) SetSecretData(b []byte) {
+	m.secret_data = &b
+}
+
+// SecretData returns the value of the "secret_data" field in the mutation.
+func (m *ItemMutation) SecretData() (r []byte, exists bool) {
+	v := m.secret_data
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSecretData returns the old "secret_data" field's value of the Item entity.
+// If the Item object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemMutation) OldSecretData(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSecretData is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSecretData requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSecretData: %w", err)
+	}
+	return oldValue.SecretData, nil
+}
+
+// ClearSecretData clears the value of the "secret_data" field.
+func (m *ItemMutation) ClearSecretData() {
+	m.secret_data = nil
+	m.clearedFields[item.FieldSecretData] = struct{}{}
+}
+
+// SecretDataCleared returns if the "secret_data" field was cleared in this mutation.
+func (m *ItemMutation) SecretDataCleared() bool {
+	_, ok := m.clearedFields[item.FieldSecretData]
+	return ok
+}
+
+// ResetSecretData resets all changes to the "secret_data" field.
+func (m *ItemMutation) ResetSecretData() {
+	m.secret_data = nil
+	delete(m.clearedFields, item.FieldSecretData)
 }
 
 // SetTmr sets the "tmr" field.
@@ -9317,7 +10166,7 @@ func (m *ItemMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ItemMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 24)
 	if m.created_at != nil {
 		fields = append(fields, item.FieldCreatedAt)
 	}
@@ -9333,14 +10182,59 @@ func (m *ItemMutation) Fields() []string {
 	if m.name != nil {
 		fields = append(fields, item.FieldName)
 	}
+	if m.revision != nil {
+		fields = append(fields, item.FieldRevision)
+	}
 	if m.quantity != nil {
 		fields = append(fields, item.FieldQuantity)
+	}
+	if m.activation != nil {
+		fields = append(fields, item.FieldActivation)
 	}
 	if m.expiration != nil {
 		fields = append(fields, item.FieldExpiration)
 	}
+	if m.usage_period != nil {
+		fields = append(fields, item.FieldUsagePeriod)
+	}
+	if m.units != nil {
+		fields = append(fields, item.FieldUnits)
+	}
+	if m.issue != nil {
+		fields = append(fields, item.FieldIssue)
+	}
 	if m.feature_map != nil {
 		fields = append(fields, item.FieldFeatureMap)
+	}
+	if m.maintenance_from != nil {
+		fields = append(fields, item.FieldMaintenanceFrom)
+	}
+	if m.maintenance_until != nil {
+		fields = append(fields, item.FieldMaintenanceUntil)
+	}
+	if m.minimum_version != nil {
+		fields = append(fields, item.FieldMinimumVersion)
+	}
+	if m.text != nil {
+		fields = append(fields, item.FieldText)
+	}
+	if m.access_list != nil {
+		fields = append(fields, item.FieldAccessList)
+	}
+	if m.linger != nil {
+		fields = append(fields, item.FieldLinger)
+	}
+	if m.protected_name != nil {
+		fields = append(fields, item.FieldProtectedName)
+	}
+	if m.protected_data != nil {
+		fields = append(fields, item.FieldProtectedData)
+	}
+	if m.secret_name != nil {
+		fields = append(fields, item.FieldSecretName)
+	}
+	if m.secret_data != nil {
+		fields = append(fields, item.FieldSecretData)
 	}
 	if m.tmr != nil {
 		fields = append(fields, item.FieldTmr)
@@ -9363,12 +10257,42 @@ func (m *ItemMutation) Field(name string) (ent.Value, bool) {
 		return m.ProductID()
 	case item.FieldName:
 		return m.Name()
+	case item.FieldRevision:
+		return m.Revision()
 	case item.FieldQuantity:
 		return m.Quantity()
+	case item.FieldActivation:
+		return m.Activation()
 	case item.FieldExpiration:
 		return m.Expiration()
+	case item.FieldUsagePeriod:
+		return m.UsagePeriod()
+	case item.FieldUnits:
+		return m.Units()
+	case item.FieldIssue:
+		return m.Issue()
 	case item.FieldFeatureMap:
 		return m.FeatureMap()
+	case item.FieldMaintenanceFrom:
+		return m.MaintenanceFrom()
+	case item.FieldMaintenanceUntil:
+		return m.MaintenanceUntil()
+	case item.FieldMinimumVersion:
+		return m.MinimumVersion()
+	case item.FieldText:
+		return m.Text()
+	case item.FieldAccessList:
+		return m.AccessList()
+	case item.FieldLinger:
+		return m.Linger()
+	case item.FieldProtectedName:
+		return m.ProtectedName()
+	case item.FieldProtectedData:
+		return m.ProtectedData()
+	case item.FieldSecretName:
+		return m.SecretName()
+	case item.FieldSecretData:
+		return m.SecretData()
 	case item.FieldTmr:
 		return m.Tmr()
 	}
@@ -9390,12 +10314,42 @@ func (m *ItemMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldProductID(ctx)
 	case item.FieldName:
 		return m.OldName(ctx)
+	case item.FieldRevision:
+		return m.OldRevision(ctx)
 	case item.FieldQuantity:
 		return m.OldQuantity(ctx)
+	case item.FieldActivation:
+		return m.OldActivation(ctx)
 	case item.FieldExpiration:
 		return m.OldExpiration(ctx)
+	case item.FieldUsagePeriod:
+		return m.OldUsagePeriod(ctx)
+	case item.FieldUnits:
+		return m.OldUnits(ctx)
+	case item.FieldIssue:
+		return m.OldIssue(ctx)
 	case item.FieldFeatureMap:
 		return m.OldFeatureMap(ctx)
+	case item.FieldMaintenanceFrom:
+		return m.OldMaintenanceFrom(ctx)
+	case item.FieldMaintenanceUntil:
+		return m.OldMaintenanceUntil(ctx)
+	case item.FieldMinimumVersion:
+		return m.OldMinimumVersion(ctx)
+	case item.FieldText:
+		return m.OldText(ctx)
+	case item.FieldAccessList:
+		return m.OldAccessList(ctx)
+	case item.FieldLinger:
+		return m.OldLinger(ctx)
+	case item.FieldProtectedName:
+		return m.OldProtectedName(ctx)
+	case item.FieldProtectedData:
+		return m.OldProtectedData(ctx)
+	case item.FieldSecretName:
+		return m.OldSecretName(ctx)
+	case item.FieldSecretData:
+		return m.OldSecretData(ctx)
 	case item.FieldTmr:
 		return m.OldTmr(ctx)
 	}
@@ -9442,12 +10396,26 @@ func (m *ItemMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetName(v)
 		return nil
+	case item.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
 	case item.FieldQuantity:
 		v, ok := value.(int)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetQuantity(v)
+		return nil
+	case item.FieldActivation:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActivation(v)
 		return nil
 	case item.FieldExpiration:
 		v, ok := value.(time.Time)
@@ -9456,12 +10424,103 @@ func (m *ItemMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetExpiration(v)
 		return nil
+	case item.FieldUsagePeriod:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUsagePeriod(v)
+		return nil
+	case item.FieldUnits:
+		v, ok := value.(uint64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUnits(v)
+		return nil
+	case item.FieldIssue:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIssue(v)
+		return nil
 	case item.FieldFeatureMap:
 		v, ok := value.(uint32)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetFeatureMap(v)
+		return nil
+	case item.FieldMaintenanceFrom:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMaintenanceFrom(v)
+		return nil
+	case item.FieldMaintenanceUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMaintenanceUntil(v)
+		return nil
+	case item.FieldMinimumVersion:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMinimumVersion(v)
+		return nil
+	case item.FieldText:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetText(v)
+		return nil
+	case item.FieldAccessList:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAccessList(v)
+		return nil
+	case item.FieldLinger:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLinger(v)
+		return nil
+	case item.FieldProtectedName:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProtectedName(v)
+		return nil
+	case item.FieldProtectedData:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProtectedData(v)
+		return nil
+	case item.FieldSecretName:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSecretName(v)
+		return nil
+	case item.FieldSecretData:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSecretData(v)
 		return nil
 	case item.FieldTmr:
 		v, ok := value.(bool)
@@ -9478,11 +10537,26 @@ func (m *ItemMutation) SetField(name string, value ent.Value) error {
 // this mutation.
 func (m *ItemMutation) AddedFields() []string {
 	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, item.FieldRevision)
+	}
 	if m.addquantity != nil {
 		fields = append(fields, item.FieldQuantity)
 	}
+	if m.addusage_period != nil {
+		fields = append(fields, item.FieldUsagePeriod)
+	}
+	if m.addunits != nil {
+		fields = append(fields, item.FieldUnits)
+	}
+	if m.addissue != nil {
+		fields = append(fields, item.FieldIssue)
+	}
 	if m.addfeature_map != nil {
 		fields = append(fields, item.FieldFeatureMap)
+	}
+	if m.addlinger != nil {
+		fields = append(fields, item.FieldLinger)
 	}
 	return fields
 }
@@ -9492,10 +10566,20 @@ func (m *ItemMutation) AddedFields() []string {
 // was not set, or was not defined in the schema.
 func (m *ItemMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
+	case item.FieldRevision:
+		return m.AddedRevision()
 	case item.FieldQuantity:
 		return m.AddedQuantity()
+	case item.FieldUsagePeriod:
+		return m.AddedUsagePeriod()
+	case item.FieldUnits:
+		return m.AddedUnits()
+	case item.FieldIssue:
+		return m.AddedIssue()
 	case item.FieldFeatureMap:
 		return m.AddedFeatureMap()
+	case item.FieldLinger:
+		return m.AddedLinger()
 	}
 	return nil, false
 }
@@ -9505,6 +10589,13 @@ func (m *ItemMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *ItemMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case item.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
 	case item.FieldQuantity:
 		v, ok := value.(int)
 		if !ok {
@@ -9512,12 +10603,40 @@ func (m *ItemMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddQuantity(v)
 		return nil
+	case item.FieldUsagePeriod:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUsagePeriod(v)
+		return nil
+	case item.FieldUnits:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUnits(v)
+		return nil
+	case item.FieldIssue:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddIssue(v)
+		return nil
 	case item.FieldFeatureMap:
 		v, ok := value.(int32)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddFeatureMap(v)
+		return nil
+	case item.FieldLinger:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLinger(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Item numeric field %s", name)
@@ -9530,8 +10649,47 @@ func (m *ItemMutation) ClearedFields() []string {
 	if m.FieldCleared(item.FieldCustomerID) {
 		fields = append(fields, item.FieldCustomerID)
 	}
+	if m.FieldCleared(item.FieldActivation) {
+		fields = append(fields, item.FieldActivation)
+	}
 	if m.FieldCleared(item.FieldExpiration) {
 		fields = append(fields, item.FieldExpiration)
+	}
+	if m.FieldCleared(item.FieldUsagePeriod) {
+		fields = append(fields, item.FieldUsagePeriod)
+	}
+	if m.FieldCleared(item.FieldUnits) {
+		fields = append(fields, item.FieldUnits)
+	}
+	if m.FieldCleared(item.FieldMaintenanceFrom) {
+		fields = append(fields, item.FieldMaintenanceFrom)
+	}
+	if m.FieldCleared(item.FieldMaintenanceUntil) {
+		fields = append(fields, item.FieldMaintenanceUntil)
+	}
+	if m.FieldCleared(item.FieldMinimumVersion) {
+		fields = append(fields, item.FieldMinimumVersion)
+	}
+	if m.FieldCleared(item.FieldText) {
+		fields = append(fields, item.FieldText)
+	}
+	if m.FieldCleared(item.FieldAccessList) {
+		fields = append(fields, item.FieldAccessList)
+	}
+	if m.FieldCleared(item.FieldLinger) {
+		fields = append(fields, item.FieldLinger)
+	}
+	if m.FieldCleared(item.FieldProtectedName) {
+		fields = append(fields, item.FieldProtectedName)
+	}
+	if m.FieldCleared(item.FieldProtectedData) {
+		fields = append(fields, item.FieldProtectedData)
+	}
+	if m.FieldCleared(item.FieldSecretName) {
+		fields = append(fields, item.FieldSecretName)
+	}
+	if m.FieldCleared(item.FieldSecretData) {
+		fields = append(fields, item.FieldSecretData)
 	}
 	return fields
 }
@@ -9550,8 +10708,47 @@ func (m *ItemMutation) ClearField(name string) error {
 	case item.FieldCustomerID:
 		m.ClearCustomerID()
 		return nil
+	case item.FieldActivation:
+		m.ClearActivation()
+		return nil
 	case item.FieldExpiration:
 		m.ClearExpiration()
+		return nil
+	case item.FieldUsagePeriod:
+		m.ClearUsagePeriod()
+		return nil
+	case item.FieldUnits:
+		m.ClearUnits()
+		return nil
+	case item.FieldMaintenanceFrom:
+		m.ClearMaintenanceFrom()
+		return nil
+	case item.FieldMaintenanceUntil:
+		m.ClearMaintenanceUntil()
+		return nil
+	case item.FieldMinimumVersion:
+		m.ClearMinimumVersion()
+		return nil
+	case item.FieldText:
+		m.ClearText()
+		return nil
+	case item.FieldAccessList:
+		m.ClearAccessList()
+		return nil
+	case item.FieldLinger:
+		m.ClearLinger()
+		return nil
+	case item.FieldProtectedName:
+		m.ClearProtectedName()
+		return nil
+	case item.FieldProtectedData:
+		m.ClearProtectedData()
+		return nil
+	case item.FieldSecretName:
+		m.ClearSecretName()
+		return nil
+	case item.FieldSecretData:
+		m.ClearSecretData()
 		return nil
 	}
 	return fmt.Errorf("unknown Item nullable field %s", name)
@@ -9576,14 +10773,59 @@ func (m *ItemMutation) ResetField(name string) error {
 	case item.FieldName:
 		m.ResetName()
 		return nil
+	case item.FieldRevision:
+		m.ResetRevision()
+		return nil
 	case item.FieldQuantity:
 		m.ResetQuantity()
+		return nil
+	case item.FieldActivation:
+		m.ResetActivation()
 		return nil
 	case item.FieldExpiration:
 		m.ResetExpiration()
 		return nil
+	case item.FieldUsagePeriod:
+		m.ResetUsagePeriod()
+		return nil
+	case item.FieldUnits:
+		m.ResetUnits()
+		return nil
+	case item.FieldIssue:
+		m.ResetIssue()
+		return nil
 	case item.FieldFeatureMap:
 		m.ResetFeatureMap()
+		return nil
+	case item.FieldMaintenanceFrom:
+		m.ResetMaintenanceFrom()
+		return nil
+	case item.FieldMaintenanceUntil:
+		m.ResetMaintenanceUntil()
+		return nil
+	case item.FieldMinimumVersion:
+		m.ResetMinimumVersion()
+		return nil
+	case item.FieldText:
+		m.ResetText()
+		return nil
+	case item.FieldAccessList:
+		m.ResetAccessList()
+		return nil
+	case item.FieldLinger:
+		m.ResetLinger()
+		return nil
+	case item.FieldProtectedName:
+		m.ResetProtectedName()
+		return nil
+	case item.FieldProtectedData:
+		m.ResetProtectedData()
+		return nil
+	case item.FieldSecretName:
+		m.ResetSecretName()
+		return nil
+	case item.FieldSecretData:
+		m.ResetSecretData()
 		return nil
 	case item.FieldTmr:
 		m.ResetTmr()
@@ -13661,6 +14903,8 @@ type RolloutMutation struct {
 	addquantity      *int
 	firm             *int
 	addfirm          *int
+	products         *[]string
+	appendproducts   []string
 	blocker          *string
 	error_code       *string
 	error_message    *string
@@ -14457,6 +15701,71 @@ func (m *RolloutMutation) ResetFirm() {
 	m.addfirm = nil
 }
 
+// SetProducts sets the "products" field.
+func (m *RolloutMutation) SetProducts(s []string) {
+	m.products = &s
+	m.appendproducts = nil
+}
+
+// Products returns the value of the "products" field in the mutation.
+func (m *RolloutMutation) Products() (r []string, exists bool) {
+	v := m.products
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProducts returns the old "products" field's value of the Rollout entity.
+// If the Rollout object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutMutation) OldProducts(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProducts is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProducts requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProducts: %w", err)
+	}
+	return oldValue.Products, nil
+}
+
+// AppendProducts adds s to the "products" field.
+func (m *RolloutMutation) AppendProducts(s []string) {
+	m.appendproducts = append(m.appendproducts, s...)
+}
+
+// AppendedProducts returns the list of values that were appended to the "products" field in this mutation.
+func (m *RolloutMutation) AppendedProducts() ([]string, bool) {
+	if len(m.appendproducts) == 0 {
+		return nil, false
+	}
+	return m.appendproducts, true
+}
+
+// ClearProducts clears the value of the "products" field.
+func (m *RolloutMutation) ClearProducts() {
+	m.products = nil
+	m.appendproducts = nil
+	m.clearedFields[rollout.FieldProducts] = struct{}{}
+}
+
+// ProductsCleared returns if the "products" field was cleared in this mutation.
+func (m *RolloutMutation) ProductsCleared() bool {
+	_, ok := m.clearedFields[rollout.FieldProducts]
+	return ok
+}
+
+// ResetProducts resets all changes to the "products" field.
+func (m *RolloutMutation) ResetProducts() {
+	m.products = nil
+	m.appendproducts = nil
+	delete(m.clearedFields, rollout.FieldProducts)
+}
+
 // SetBlocker sets the "blocker" field.
 func (m *RolloutMutation) SetBlocker(s string) {
 	m.blocker = &s
@@ -15015,7 +16324,7 @@ func (m *RolloutMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RolloutMutation) Fields() []string {
-	fields := make([]string, 0, 20)
+	fields := make([]string, 0, 21)
 	if m.created_at != nil {
 		fields = append(fields, rollout.FieldCreatedAt)
 	}
@@ -15057,6 +16366,9 @@ func (m *RolloutMutation) Fields() []string {
 	}
 	if m.firm != nil {
 		fields = append(fields, rollout.FieldFirm)
+	}
+	if m.products != nil {
+		fields = append(fields, rollout.FieldProducts)
 	}
 	if m.blocker != nil {
 		fields = append(fields, rollout.FieldBlocker)
@@ -15112,6 +16424,8 @@ func (m *RolloutMutation) Field(name string) (ent.Value, bool) {
 		return m.Quantity()
 	case rollout.FieldFirm:
 		return m.Firm()
+	case rollout.FieldProducts:
+		return m.Products()
 	case rollout.FieldBlocker:
 		return m.Blocker()
 	case rollout.FieldErrorCode:
@@ -15161,6 +16475,8 @@ func (m *RolloutMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldQuantity(ctx)
 	case rollout.FieldFirm:
 		return m.OldFirm(ctx)
+	case rollout.FieldProducts:
+		return m.OldProducts(ctx)
 	case rollout.FieldBlocker:
 		return m.OldBlocker(ctx)
 	case rollout.FieldErrorCode:
@@ -15279,6 +16595,13 @@ func (m *RolloutMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetFirm(v)
+		return nil
+	case rollout.FieldProducts:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProducts(v)
 		return nil
 	case rollout.FieldBlocker:
 		v, ok := value.(string)
@@ -15433,6 +16756,9 @@ func (m *RolloutMutation) ClearedFields() []string {
 	if m.FieldCleared(rollout.FieldMachine) {
 		fields = append(fields, rollout.FieldMachine)
 	}
+	if m.FieldCleared(rollout.FieldProducts) {
+		fields = append(fields, rollout.FieldProducts)
+	}
 	if m.FieldCleared(rollout.FieldBlocker) {
 		fields = append(fields, rollout.FieldBlocker)
 	}
@@ -15467,6 +16793,9 @@ func (m *RolloutMutation) ClearField(name string) error {
 		return nil
 	case rollout.FieldMachine:
 		m.ClearMachine()
+		return nil
+	case rollout.FieldProducts:
+		m.ClearProducts()
 		return nil
 	case rollout.FieldBlocker:
 		m.ClearBlocker()
@@ -15532,6 +16861,9 @@ func (m *RolloutMutation) ResetField(name string) error {
 		return nil
 	case rollout.FieldFirm:
 		m.ResetFirm()
+		return nil
+	case rollout.FieldProducts:
+		m.ResetProducts()
 		return nil
 	case rollout.FieldBlocker:
 		m.ResetBlocker()

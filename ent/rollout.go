@@ -49,6 +49,8 @@ type Rollout struct {
 	Quantity int `json:"quantity,omitempty"`
 	// The firm code that it covers.
 	Firm int `json:"firm,omitempty"`
+	// The ids of products whose changed terms it brings, ordered more of or not.
+	Products []string `json:"products,omitempty"`
 	// Blocker holds the value of the "blocker" field.
 	Blocker *string `json:"blocker,omitempty"`
 	// ErrorCode holds the value of the "error_code" field.
@@ -157,7 +159,7 @@ func (*Rollout) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case rollout.FieldMachine, rollout.FieldSteps:
+		case rollout.FieldMachine, rollout.FieldSteps, rollout.FieldProducts:
 			values[i] = new([]byte)
 		case rollout.FieldRunning:
 			values[i] = new(sql.NullBool)
@@ -274,6 +276,14 @@ func (_m *Rollout) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field firm", values[i])
 			} else if value.Valid {
 				_m.Firm = int(value.Int64)
+			}
+		case rollout.FieldProducts:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field products", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Products); err != nil {
+					return fmt.Errorf("unmarshal field products: %w", err)
+				}
 			}
 		case rollout.FieldBlocker:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -425,6 +435,9 @@ func (_m *Rollout) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("firm=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Firm))
+	builder.WriteString(", ")
+	builder.WriteString("products=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Products))
 	builder.WriteString(", ")
 	if v := _m.Blocker; v != nil {
 		builder.WriteString("blocker=")

@@ -174,6 +174,12 @@ func (_c *RolloutCreate) SetNillableFirm(v *int) *RolloutCreate {
 	return _c
 }
 
+// SetProducts sets the "products" field.
+func (_c *RolloutCreate) SetProducts(v []string) *RolloutCreate {
+	_c.mutation.SetProducts(v)
+	return _c
+}
+
 // SetBlocker sets the "blocker" field.
 func (_c *RolloutCreate) SetBlocker(v string) *RolloutCreate {
 	_c.mutation.SetBlocker(v)
@@ -602,6 +608,10 @@ func (_c *RolloutCreate) createSpec() (*Rollout, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Firm(); ok {
 		_spec.SetField(rollout.FieldFirm, field.TypeInt, value)
 		_node.Firm = value
+	}
+	if value, ok := _c.mutation.Products(); ok {
+		_spec.SetField(rollout.FieldProducts, field.TypeJSON, value)
+		_node.Products = value
 	}
 	if value, ok := _c.mutation.Blocker(); ok {
 		_spec.SetField(rollout.FieldBlocker, field.TypeString, value)

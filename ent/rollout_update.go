@@ -190,6 +190,24 @@ func (_u *RolloutUpdate) AddFirm(v int) *RolloutUpdate {
 	return _u
 }
 
+// SetProducts sets the "products" field.
+func (_u *RolloutUpdate) SetProducts(v []string) *RolloutUpdate {
+	_u.mutation.SetProducts(v)
+	return _u
+}
+
+// AppendProducts appends value to the "products" field.
+func (_u *RolloutUpdate) AppendProducts(v []string) *RolloutUpdate {
+	_u.mutation.AppendProducts(v)
+	return _u
+}
+
+// ClearProducts clears the value of the "products" field.
+func (_u *RolloutUpdate) ClearProducts() *RolloutUpdate {
+	_u.mutation.ClearProducts()
+	return _u
+}
+
 // SetBlocker sets the "blocker" field.
 func (_u *RolloutUpdate) SetBlocker(v string) *RolloutUpdate {
 	_u.mutation.SetBlocker(v)
@@ -547,6 +565,17 @@ func (_u *RolloutUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.AddedFirm(); ok {
 		_spec.AddField(rollout.FieldFirm, field.TypeInt, value)
 	}
+	if value, ok := _u.mutation.Products(); ok {
+		_spec.SetField(rollout.FieldProducts, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedProducts(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, rollout.FieldProducts, value)
+		})
+	}
+	if _u.mutation.ProductsCleared() {
+		_spec.ClearField(rollout.FieldProducts, field.TypeJSON)
+	}
 	if value, ok := _u.mutation.Blocker(); ok {
 		_spec.SetField(rollout.FieldBlocker, field.TypeString, value)
 	}
@@ -886,6 +915,24 @@ func (_u *RolloutUpdateOne) SetNillableFirm(v *int) *RolloutUpdateOne {
 // AddFirm adds value to the "firm" field.
 func (_u *RolloutUpdateOne) AddFirm(v int) *RolloutUpdateOne {
 	_u.mutation.AddFirm(v)
+	return _u
+}
+
+// SetProducts sets the "products" field.
+func (_u *RolloutUpdateOne) SetProducts(v []string) *RolloutUpdateOne {
+	_u.mutation.SetProducts(v)
+	return _u
+}
+
+// AppendProducts appends value to the "products" field.
+func (_u *RolloutUpdateOne) AppendProducts(v []string) *RolloutUpdateOne {
+	_u.mutation.AppendProducts(v)
+	return _u
+}
+
+// ClearProducts clears the value of the "products" field.
+func (_u *RolloutUpdateOne) ClearProducts() *RolloutUpdateOne {
+	_u.mutation.ClearProducts()
 	return _u
 }
 
@@ -1275,6 +1322,17 @@ func (_u *RolloutUpdateOne) sqlSave(ctx context.Context) (_node *Rollout, err er
 	}
 	if value, ok := _u.mutation.AddedFirm(); ok {
 		_spec.AddField(rollout.FieldFirm, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Products(); ok {
+		_spec.SetField(rollout.FieldProducts, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedProducts(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, rollout.FieldProducts, value)
+		})
+	}
+	if _u.mutation.ProductsCleared() {
+		_spec.ClearField(rollout.FieldProducts, field.TypeJSON)
 	}
 	if value, ok := _u.mutation.Blocker(); ok {
 		_spec.SetField(rollout.FieldBlocker, field.TypeString, value)

@@ -773,8 +773,14 @@ func init() {
 			return nil
 		}
 	}()
+	// itemDescRevision is the schema descriptor for revision field.
+	itemDescRevision := itemFields[2].Descriptor()
+	// item.DefaultRevision holds the default value on creation for the revision field.
+	item.DefaultRevision = itemDescRevision.Default.(int)
+	// item.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	item.RevisionValidator = itemDescRevision.Validators[0].(func(int) error)
 	// itemDescQuantity is the schema descriptor for quantity field.
-	itemDescQuantity := itemFields[2].Descriptor()
+	itemDescQuantity := itemFields[3].Descriptor()
 	// item.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
 	item.QuantityValidator = func() func(int) error {
 		validators := itemDescQuantity.Validators
@@ -791,12 +797,68 @@ func init() {
 			return nil
 		}
 	}()
+	// itemDescUsagePeriod is the schema descriptor for usage_period field.
+	itemDescUsagePeriod := itemFields[6].Descriptor()
+	// item.UsagePeriodValidator is a validator for the "usage_period" field. It is called by the builders before save.
+	item.UsagePeriodValidator = itemDescUsagePeriod.Validators[0].(func(int) error)
+	// itemDescUnits is the schema descriptor for units field.
+	itemDescUnits := itemFields[7].Descriptor()
+	// item.UnitsValidator is a validator for the "units" field. It is called by the builders before save.
+	item.UnitsValidator = itemDescUnits.Validators[0].(func(uint64) error)
+	// itemDescIssue is the schema descriptor for issue field.
+	itemDescIssue := itemFields[8].Descriptor()
+	// item.DefaultIssue holds the default value on creation for the issue field.
+	item.DefaultIssue = itemDescIssue.Default.(int)
+	// item.IssueValidator is a validator for the "issue" field. It is called by the builders before save.
+	item.IssueValidator = func() func(int) error {
+		validators := itemDescIssue.Validators
+		fns := [...]func(int) error{
+			validators[0].(func(int) error),
+			validators[1].(func(int) error),
+		}
+		return func(issue int) error {
+			for _, fn := range fns {
+				if err := fn(issue); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
 	// itemDescFeatureMap is the schema descriptor for feature_map field.
-	itemDescFeatureMap := itemFields[4].Descriptor()
+	itemDescFeatureMap := itemFields[9].Descriptor()
 	// item.DefaultFeatureMap holds the default value on creation for the feature_map field.
 	item.DefaultFeatureMap = itemDescFeatureMap.Default.(uint32)
+	// itemDescMinimumVersion is the schema descriptor for minimum_version field.
+	itemDescMinimumVersion := itemFields[12].Descriptor()
+	// item.MinimumVersionValidator is a validator for the "minimum_version" field. It is called by the builders before save.
+	item.MinimumVersionValidator = itemDescMinimumVersion.Validators[0].(func(string) error)
+	// itemDescText is the schema descriptor for text field.
+	itemDescText := itemFields[13].Descriptor()
+	// item.TextValidator is a validator for the "text" field. It is called by the builders before save.
+	item.TextValidator = itemDescText.Validators[0].(func(string) error)
+	// itemDescLinger is the schema descriptor for linger field.
+	itemDescLinger := itemFields[15].Descriptor()
+	// item.LingerValidator is a validator for the "linger" field. It is called by the builders before save.
+	item.LingerValidator = itemDescLinger.Validators[0].(func(int) error)
+	// itemDescProtectedName is the schema descriptor for protected_name field.
+	itemDescProtectedName := itemFields[16].Descriptor()
+	// item.ProtectedNameValidator is a validator for the "protected_name" field. It is called by the builders before save.
+	item.ProtectedNameValidator = itemDescProtectedName.Validators[0].(func([]byte) error)
+	// itemDescProtectedData is the schema descriptor for protected_data field.
+	itemDescProtectedData := itemFields[17].Descriptor()
+	// item.ProtectedDataValidator is a validator for the "protected_data" field. It is called by the builders before save.
+	item.ProtectedDataValidator = itemDescProtectedData.Validators[0].(func([]byte) error)
+	// itemDescSecretName is the schema descriptor for secret_name field.
+	itemDescSecretName := itemFields[18].Descriptor()
+	// item.SecretNameValidator is a validator for the "secret_name" field. It is called by the builders before save.
+	item.SecretNameValidator = itemDescSecretName.Validators[0].(func([]byte) error)
+	// itemDescSecretData is the schema descriptor for secret_data field.
+	itemDescSecretData := itemFields[19].Descriptor()
+	// item.SecretDataValidator is a validator for the "secret_data" field. It is called by the builders before save.
+	item.SecretDataValidator = itemDescSecretData.Validators[0].(func([]byte) error)
 	// itemDescTmr is the schema descriptor for tmr field.
-	itemDescTmr := itemFields[5].Descriptor()
+	itemDescTmr := itemFields[20].Descriptor()
 	// item.DefaultTmr holds the default value on creation for the tmr field.
 	item.DefaultTmr = itemDescTmr.Default.(bool)
 	// itemDescID is the schema descriptor for id field.
@@ -1278,23 +1340,23 @@ func init() {
 	// rollout.FirmValidator is a validator for the "firm" field. It is called by the builders before save.
 	rollout.FirmValidator = rolloutDescFirm.Validators[0].(func(int) error)
 	// rolloutDescBlocker is the schema descriptor for blocker field.
-	rolloutDescBlocker := rolloutFields[11].Descriptor()
+	rolloutDescBlocker := rolloutFields[12].Descriptor()
 	// rollout.BlockerValidator is a validator for the "blocker" field. It is called by the builders before save.
 	rollout.BlockerValidator = rolloutDescBlocker.Validators[0].(func(string) error)
 	// rolloutDescErrorCode is the schema descriptor for error_code field.
-	rolloutDescErrorCode := rolloutFields[12].Descriptor()
+	rolloutDescErrorCode := rolloutFields[13].Descriptor()
 	// rollout.ErrorCodeValidator is a validator for the "error_code" field. It is called by the builders before save.
 	rollout.ErrorCodeValidator = rolloutDescErrorCode.Validators[0].(func(string) error)
 	// rolloutDescErrorMessage is the schema descriptor for error_message field.
-	rolloutDescErrorMessage := rolloutFields[13].Descriptor()
+	rolloutDescErrorMessage := rolloutFields[14].Descriptor()
 	// rollout.ErrorMessageValidator is a validator for the "error_message" field. It is called by the builders before save.
 	rollout.ErrorMessageValidator = rolloutDescErrorMessage.Validators[0].(func(string) error)
 	// rolloutDescStartedBy is the schema descriptor for started_by field.
-	rolloutDescStartedBy := rolloutFields[14].Descriptor()
+	rolloutDescStartedBy := rolloutFields[15].Descriptor()
 	// rollout.StartedByValidator is a validator for the "started_by" field. It is called by the builders before save.
 	rollout.StartedByValidator = rolloutDescStartedBy.Validators[0].(func(string) error)
 	// rolloutDescIdempotencyKey is the schema descriptor for idempotency_key field.
-	rolloutDescIdempotencyKey := rolloutFields[16].Descriptor()
+	rolloutDescIdempotencyKey := rolloutFields[17].Descriptor()
 	// rollout.IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	rollout.IdempotencyKeyValidator = rolloutDescIdempotencyKey.Validators[0].(func(string) error)
 	// rolloutDescID is the schema descriptor for id field.

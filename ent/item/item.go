@@ -24,12 +24,42 @@ const (
 	FieldProductID = "product_id"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldRevision holds the string denoting the revision field in the database.
+	FieldRevision = "revision"
 	// FieldQuantity holds the string denoting the quantity field in the database.
 	FieldQuantity = "quantity"
+	// FieldActivation holds the string denoting the activation field in the database.
+	FieldActivation = "activation"
 	// FieldExpiration holds the string denoting the expiration field in the database.
 	FieldExpiration = "expiration"
+	// FieldUsagePeriod holds the string denoting the usage_period field in the database.
+	FieldUsagePeriod = "usage_period"
+	// FieldUnits holds the string denoting the units field in the database.
+	FieldUnits = "units"
+	// FieldIssue holds the string denoting the issue field in the database.
+	FieldIssue = "issue"
 	// FieldFeatureMap holds the string denoting the feature_map field in the database.
 	FieldFeatureMap = "feature_map"
+	// FieldMaintenanceFrom holds the string denoting the maintenance_from field in the database.
+	FieldMaintenanceFrom = "maintenance_from"
+	// FieldMaintenanceUntil holds the string denoting the maintenance_until field in the database.
+	FieldMaintenanceUntil = "maintenance_until"
+	// FieldMinimumVersion holds the string denoting the minimum_version field in the database.
+	FieldMinimumVersion = "minimum_version"
+	// FieldText holds the string denoting the text field in the database.
+	FieldText = "text"
+	// FieldAccessList holds the string denoting the access_list field in the database.
+	FieldAccessList = "access_list"
+	// FieldLinger holds the string denoting the linger field in the database.
+	FieldLinger = "linger"
+	// FieldProtectedName holds the string denoting the protected_name field in the database.
+	FieldProtectedName = "protected_name"
+	// FieldProtectedData holds the string denoting the protected_data field in the database.
+	FieldProtectedData = "protected_data"
+	// FieldSecretName holds the string denoting the secret_name field in the database.
+	FieldSecretName = "secret_name"
+	// FieldSecretData holds the string denoting the secret_data field in the database.
+	FieldSecretData = "secret_data"
 	// FieldTmr holds the string denoting the tmr field in the database.
 	FieldTmr = "tmr"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
@@ -71,9 +101,24 @@ var Columns = []string{
 	FieldCustomerID,
 	FieldProductID,
 	FieldName,
+	FieldRevision,
 	FieldQuantity,
+	FieldActivation,
 	FieldExpiration,
+	FieldUsagePeriod,
+	FieldUnits,
+	FieldIssue,
 	FieldFeatureMap,
+	FieldMaintenanceFrom,
+	FieldMaintenanceUntil,
+	FieldMinimumVersion,
+	FieldText,
+	FieldAccessList,
+	FieldLinger,
+	FieldProtectedName,
+	FieldProtectedData,
+	FieldSecretName,
+	FieldSecretData,
 	FieldTmr,
 }
 
@@ -98,10 +143,36 @@ var (
 	ProductIDValidator func(string) error
 	// NameValidator is a validator for the "name" field. It is called by the builders before save.
 	NameValidator func(string) error
+	// DefaultRevision holds the default value on creation for the "revision" field.
+	DefaultRevision int
+	// RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	RevisionValidator func(int) error
 	// QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
 	QuantityValidator func(int) error
+	// UsagePeriodValidator is a validator for the "usage_period" field. It is called by the builders before save.
+	UsagePeriodValidator func(int) error
+	// UnitsValidator is a validator for the "units" field. It is called by the builders before save.
+	UnitsValidator func(uint64) error
+	// DefaultIssue holds the default value on creation for the "issue" field.
+	DefaultIssue int
+	// IssueValidator is a validator for the "issue" field. It is called by the builders before save.
+	IssueValidator func(int) error
 	// DefaultFeatureMap holds the default value on creation for the "feature_map" field.
 	DefaultFeatureMap uint32
+	// MinimumVersionValidator is a validator for the "minimum_version" field. It is called by the builders before save.
+	MinimumVersionValidator func(string) error
+	// TextValidator is a validator for the "text" field. It is called by the builders before save.
+	TextValidator func(string) error
+	// LingerValidator is a validator for the "linger" field. It is called by the builders before save.
+	LingerValidator func(int) error
+	// ProtectedNameValidator is a validator for the "protected_name" field. It is called by the builders before save.
+	ProtectedNameValidator func([]byte) error
+	// ProtectedDataValidator is a validator for the "protected_data" field. It is called by the builders before save.
+	ProtectedDataValidator func([]byte) error
+	// SecretNameValidator is a validator for the "secret_name" field. It is called by the builders before save.
+	SecretNameValidator func([]byte) error
+	// SecretDataValidator is a validator for the "secret_data" field. It is called by the builders before save.
+	SecretDataValidator func([]byte) error
 	// DefaultTmr holds the default value on creation for the "tmr" field.
 	DefaultTmr bool
 	// DefaultID holds the default value on creation for the "id" field.
@@ -143,9 +214,19 @@ func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
 }
 
+// ByRevision orders the results by the revision field.
+func ByRevision(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRevision, opts...).ToFunc()
+}
+
 // ByQuantity orders the results by the quantity field.
 func ByQuantity(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldQuantity, opts...).ToFunc()
+}
+
+// ByActivation orders the results by the activation field.
+func ByActivation(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldActivation, opts...).ToFunc()
 }
 
 // ByExpiration orders the results by the expiration field.
@@ -153,9 +234,49 @@ func ByExpiration(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldExpiration, opts...).ToFunc()
 }
 
+// ByUsagePeriod orders the results by the usage_period field.
+func ByUsagePeriod(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUsagePeriod, opts...).ToFunc()
+}
+
+// ByUnits orders the results by the units field.
+func ByUnits(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUnits, opts...).ToFunc()
+}
+
+// ByIssue orders the results by the issue field.
+func ByIssue(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldIssue, opts...).ToFunc()
+}
+
 // ByFeatureMap orders the results by the feature_map field.
 func ByFeatureMap(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFeatureMap, opts...).ToFunc()
+}
+
+// ByMaintenanceFrom orders the results by the maintenance_from field.
+func ByMaintenanceFrom(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMaintenanceFrom, opts...).ToFunc()
+}
+
+// ByMaintenanceUntil orders the results by the maintenance_until field.
+func ByMaintenanceUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMaintenanceUntil, opts...).ToFunc()
+}
+
+// ByMinimumVersion orders the results by the minimum_version field.
+func ByMinimumVersion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMinimumVersion, opts...).ToFunc()
+}
+
+// ByText orders the results by the text field.
+func ByText(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldText, opts...).ToFunc()
+}
+
+// ByLinger orders the results by the linger field.
+func ByLinger(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLinger, opts...).ToFunc()
 }
 
 // ByTmr orders the results by the tmr field.

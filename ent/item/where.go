@@ -90,9 +90,19 @@ func Name(v string) predicate.Item {
 	return predicate.Item(sql.FieldEQ(FieldName, v))
 }
 
+// Revision applies equality check predicate on the "revision" field. It's identical to RevisionEQ.
+func Revision(v int) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldRevision, v))
+}
+
 // Quantity applies equality check predicate on the "quantity" field. It's identical to QuantityEQ.
 func Quantity(v int) predicate.Item {
 	return predicate.Item(sql.FieldEQ(FieldQuantity, v))
+}
+
+// Activation applies equality check predicate on the "activation" field. It's identical to ActivationEQ.
+func Activation(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldActivation, v))
 }
 
 // Expiration applies equality check predicate on the "expiration" field. It's identical to ExpirationEQ.
@@ -100,9 +110,69 @@ func Expiration(v time.Time) predicate.Item {
 	return predicate.Item(sql.FieldEQ(FieldExpiration, v))
 }
 
+// UsagePeriod applies equality check predicate on the "usage_period" field. It's identical to UsagePeriodEQ.
+func UsagePeriod(v int) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldUsagePeriod, v))
+}
+
+// Units applies equality check predicate on the "units" field. It's identical to UnitsEQ.
+func Units(v uint64) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldUnits, v))
+}
+
+// Issue applies equality check predicate on the "issue" field. It's identical to IssueEQ.
+func Issue(v int) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldIssue, v))
+}
+
 // FeatureMap applies equality check predicate on the "feature_map" field. It's identical to FeatureMapEQ.
 func FeatureMap(v uint32) predicate.Item {
 	return predicate.Item(sql.FieldEQ(FieldFeatureMap, v))
+}
+
+// MaintenanceFrom applies equality check predicate on the "maintenance_from" field. It's identical to MaintenanceFromEQ.
+func MaintenanceFrom(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldMaintenanceFrom, v))
+}
+
+// MaintenanceUntil applies equality check predicate on the "maintenance_until" field. It's identical to MaintenanceUntilEQ.
+func MaintenanceUntil(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldMaintenanceUntil, v))
+}
+
+// MinimumVersion applies equality check predicate on the "minimum_version" field. It's identical to MinimumVersionEQ.
+func MinimumVersion(v string) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldMinimumVersion, v))
+}
+
+// Text applies equality check predicate on the "text" field. It's identical to TextEQ.
+func Text(v string) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldText, v))
+}
+
+// Linger applies equality check predicate on the "linger" field. It's identical to LingerEQ.
+func Linger(v int) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldLinger, v))
+}
+
+// ProtectedName applies equality check predicate on the "protected_name" field. It's identical to ProtectedNameEQ.
+func ProtectedName(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldProtectedName, v))
+}
+
+// ProtectedData applies equality check predicate on the "protected_data" field. It's identical to ProtectedDataEQ.
+func ProtectedData(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldProtectedData, v))
+}
+
+// SecretName applies equality check predicate on the "secret_name" field. It's identical to SecretNameEQ.
+func SecretName(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldSecretName, v))
+}
+
+// SecretData applies equality check predicate on the "secret_data" field. It's identical to SecretDataEQ.
+func SecretData(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldSecretData, v))
 }
 
 // Tmr applies equality check predicate on the "tmr" field. It's identical to TmrEQ.
@@ -420,6 +490,46 @@ func NameContainsFold(v string) predicate.Item {
 	return predicate.Item(sql.FieldContainsFold(FieldName, v))
 }
 
+// RevisionEQ applies the EQ predicate on the "revision" field.
+func RevisionEQ(v int) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldRevision, v))
+}
+
+// RevisionNEQ applies the NEQ predicate on the "revision" field.
+func RevisionNEQ(v int) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldRevision, v))
+}
+
+// RevisionIn applies the In predicate on the "revision" field.
+func RevisionIn(vs ...int) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldRevision, vs...))
+}
+
+// RevisionNotIn applies the NotIn predicate on the "revision" field.
+func RevisionNotIn(vs ...int) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldRevision, vs...))
+}
+
+// RevisionGT applies the GT predicate on the "revision" field.
+func RevisionGT(v int) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldRevision, v))
+}
+
+// RevisionGTE applies the GTE predicate on the "revision" field.
+func RevisionGTE(v int) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldRevision, v))
+}
+
+// RevisionLT applies the LT predicate on the "revision" field.
+func RevisionLT(v int) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldRevision, v))
+}
+
+// RevisionLTE applies the LTE predicate on the "revision" field.
+func RevisionLTE(v int) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldRevision, v))
+}
+
 // QuantityEQ applies the EQ predicate on the "quantity" field.
 func QuantityEQ(v int) predicate.Item {
 	return predicate.Item(sql.FieldEQ(FieldQuantity, v))
@@ -458,6 +568,56 @@ func QuantityLT(v int) predicate.Item {
 // QuantityLTE applies the LTE predicate on the "quantity" field.
 func QuantityLTE(v int) predicate.Item {
 	return predicate.Item(sql.FieldLTE(FieldQuantity, v))
+}
+
+// ActivationEQ applies the EQ predicate on the "activation" field.
+func ActivationEQ(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldActivation, v))
+}
+
+// ActivationNEQ applies the NEQ predicate on the "activation" field.
+func ActivationNEQ(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldActivation, v))
+}
+
+// ActivationIn applies the In predicate on the "activation" field.
+func ActivationIn(vs ...time.Time) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldActivation, vs...))
+}
+
+// ActivationNotIn applies the NotIn predicate on the "activation" field.
+func ActivationNotIn(vs ...time.Time) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldActivation, vs...))
+}
+
+// ActivationGT applies the GT predicate on the "activation" field.
+func ActivationGT(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldActivation, v))
+}
+
+// ActivationGTE applies the GTE predicate on the "activation" field.
+func ActivationGTE(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldActivation, v))
+}
+
+// ActivationLT applies the LT predicate on the "activation" field.
+func ActivationLT(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldActivation, v))
+}
+
+// ActivationLTE applies the LTE predicate on the "activation" field.
+func ActivationLTE(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldActivation, v))
+}
+
+// ActivationIsNil applies the IsNil predicate on the "activation" field.
+func ActivationIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldActivation))
+}
+
+// ActivationNotNil applies the NotNil predicate on the "activation" field.
+func ActivationNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldActivation))
 }
 
 // ExpirationEQ applies the EQ predicate on the "expiration" field.
@@ -510,6 +670,146 @@ func ExpirationNotNil() predicate.Item {
 	return predicate.Item(sql.FieldNotNull(FieldExpiration))
 }
 
+// UsagePeriodEQ applies the EQ predicate on the "usage_period" field.
+func UsagePeriodEQ(v int) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldUsagePeriod, v))
+}
+
+// UsagePeriodNEQ applies the NEQ predicate on the "usage_period" field.
+func UsagePeriodNEQ(v int) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldUsagePeriod, v))
+}
+
+// UsagePeriodIn applies the In predicate on the "usage_period" field.
+func UsagePeriodIn(vs ...int) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldUsagePeriod, vs...))
+}
+
+// UsagePeriodNotIn applies the NotIn predicate on the "usage_period" field.
+func UsagePeriodNotIn(vs ...int) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldUsagePeriod, vs...))
+}
+
+// UsagePeriodGT applies the GT predicate on the "usage_period" field.
+func UsagePeriodGT(v int) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldUsagePeriod, v))
+}
+
+// UsagePeriodGTE applies the GTE predicate on the "usage_period" field.
+func UsagePeriodGTE(v int) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldUsagePeriod, v))
+}
+
+// UsagePeriodLT applies the LT predicate on the "usage_period" field.
+func UsagePeriodLT(v int) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldUsagePeriod, v))
+}
+
+// UsagePeriodLTE applies the LTE predicate on the "usage_period" field.
+func UsagePeriodLTE(v int) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldUsagePeriod, v))
+}
+
+// UsagePeriodIsNil applies the IsNil predicate on the "usage_period" field.
+func UsagePeriodIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldUsagePeriod))
+}
+
+// UsagePeriodNotNil applies the NotNil predicate on the "usage_period" field.
+func UsagePeriodNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldUsagePeriod))
+}
+
+// UnitsEQ applies the EQ predicate on the "units" field.
+func UnitsEQ(v uint64) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldUnits, v))
+}
+
+// UnitsNEQ applies the NEQ predicate on the "units" field.
+func UnitsNEQ(v uint64) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldUnits, v))
+}
+
+// UnitsIn applies the In predicate on the "units" field.
+func UnitsIn(vs ...uint64) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldUnits, vs...))
+}
+
+// UnitsNotIn applies the NotIn predicate on the "units" field.
+func UnitsNotIn(vs ...uint64) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldUnits, vs...))
+}
+
+// UnitsGT applies the GT predicate on the "units" field.
+func UnitsGT(v uint64) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldUnits, v))
+}
+
+// UnitsGTE applies the GTE predicate on the "units" field.
+func UnitsGTE(v uint64) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldUnits, v))
+}
+
+// UnitsLT applies the LT predicate on the "units" field.
+func UnitsLT(v uint64) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldUnits, v))
+}
+
+// UnitsLTE applies the LTE predicate on the "units" field.
+func UnitsLTE(v uint64) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldUnits, v))
+}
+
+// UnitsIsNil applies the IsNil predicate on the "units" field.
+func UnitsIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldUnits))
+}
+
+// UnitsNotNil applies the NotNil predicate on the "units" field.
+func UnitsNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldUnits))
+}
+
+// IssueEQ applies the EQ predicate on the "issue" field.
+func IssueEQ(v int) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldIssue, v))
+}
+
+// IssueNEQ applies the NEQ predicate on the "issue" field.
+func IssueNEQ(v int) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldIssue, v))
+}
+
+// IssueIn applies the In predicate on the "issue" field.
+func IssueIn(vs ...int) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldIssue, vs...))
+}
+
+// IssueNotIn applies the NotIn predicate on the "issue" field.
+func IssueNotIn(vs ...int) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldIssue, vs...))
+}
+
+// IssueGT applies the GT predicate on the "issue" field.
+func IssueGT(v int) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldIssue, v))
+}
+
+// IssueGTE applies the GTE predicate on the "issue" field.
+func IssueGTE(v int) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldIssue, v))
+}
+
+// IssueLT applies the LT predicate on the "issue" field.
+func IssueLT(v int) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldIssue, v))
+}
+
+// IssueLTE applies the LTE predicate on the "issue" field.
+func IssueLTE(v int) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldIssue, v))
+}
+
 // FeatureMapEQ applies the EQ predicate on the "feature_map" field.
 func FeatureMapEQ(v uint32) predicate.Item {
 	return predicate.Item(sql.FieldEQ(FieldFeatureMap, v))
@@ -548,6 +848,516 @@ func FeatureMapLT(v uint32) predicate.Item {
 // FeatureMapLTE applies the LTE predicate on the "feature_map" field.
 func FeatureMapLTE(v uint32) predicate.Item {
 	return predicate.Item(sql.FieldLTE(FieldFeatureMap, v))
+}
+
+// MaintenanceFromEQ applies the EQ predicate on the "maintenance_from" field.
+func MaintenanceFromEQ(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldMaintenanceFrom, v))
+}
+
+// MaintenanceFromNEQ applies the NEQ predicate on the "maintenance_from" field.
+func MaintenanceFromNEQ(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldMaintenanceFrom, v))
+}
+
+// MaintenanceFromIn applies the In predicate on the "maintenance_from" field.
+func MaintenanceFromIn(vs ...time.Time) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldMaintenanceFrom, vs...))
+}
+
+// MaintenanceFromNotIn applies the NotIn predicate on the "maintenance_from" field.
+func MaintenanceFromNotIn(vs ...time.Time) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldMaintenanceFrom, vs...))
+}
+
+// MaintenanceFromGT applies the GT predicate on the "maintenance_from" field.
+func MaintenanceFromGT(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldMaintenanceFrom, v))
+}
+
+// MaintenanceFromGTE applies the GTE predicate on the "maintenance_from" field.
+func MaintenanceFromGTE(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldMaintenanceFrom, v))
+}
+
+// MaintenanceFromLT applies the LT predicate on the "maintenance_from" field.
+func MaintenanceFromLT(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldMaintenanceFrom, v))
+}
+
+// MaintenanceFromLTE applies the LTE predicate on the "maintenance_from" field.
+func MaintenanceFromLTE(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldMaintenanceFrom, v))
+}
+
+// MaintenanceFromIsNil applies the IsNil predicate on the "maintenance_from" field.
+func MaintenanceFromIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldMaintenanceFrom))
+}
+
+// MaintenanceFromNotNil applies the NotNil predicate on the "maintenance_from" field.
+func MaintenanceFromNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldMaintenanceFrom))
+}
+
+// MaintenanceUntilEQ applies the EQ predicate on the "maintenance_until" field.
+func MaintenanceUntilEQ(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldMaintenanceUntil, v))
+}
+
+// MaintenanceUntilNEQ applies the NEQ predicate on the "maintenance_until" field.
+func MaintenanceUntilNEQ(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldMaintenanceUntil, v))
+}
+
+// MaintenanceUntilIn applies the In predicate on the "maintenance_until" field.
+func MaintenanceUntilIn(vs ...time.Time) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldMaintenanceUntil, vs...))
+}
+
+// MaintenanceUntilNotIn applies the NotIn predicate on the "maintenance_until" field.
+func MaintenanceUntilNotIn(vs ...time.Time) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldMaintenanceUntil, vs...))
+}
+
+// MaintenanceUntilGT applies the GT predicate on the "maintenance_until" field.
+func MaintenanceUntilGT(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldMaintenanceUntil, v))
+}
+
+// MaintenanceUntilGTE applies the GTE predicate on the "maintenance_until" field.
+func MaintenanceUntilGTE(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldMaintenanceUntil, v))
+}
+
+// MaintenanceUntilLT applies the LT predicate on the "maintenance_until" field.
+func MaintenanceUntilLT(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldMaintenanceUntil, v))
+}
+
+// MaintenanceUntilLTE applies the LTE predicate on the "maintenance_until" field.
+func MaintenanceUntilLTE(v time.Time) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldMaintenanceUntil, v))
+}
+
+// MaintenanceUntilIsNil applies the IsNil predicate on the "maintenance_until" field.
+func MaintenanceUntilIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldMaintenanceUntil))
+}
+
+// MaintenanceUntilNotNil applies the NotNil predicate on the "maintenance_until" field.
+func MaintenanceUntilNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldMaintenanceUntil))
+}
+
+// MinimumVersionEQ applies the EQ predicate on the "minimum_version" field.
+func MinimumVersionEQ(v string) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldMinimumVersion, v))
+}
+
+// MinimumVersionNEQ applies the NEQ predicate on the "minimum_version" field.
+func MinimumVersionNEQ(v string) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldMinimumVersion, v))
+}
+
+// MinimumVersionIn applies the In predicate on the "minimum_version" field.
+func MinimumVersionIn(vs ...string) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldMinimumVersion, vs...))
+}
+
+// MinimumVersionNotIn applies the NotIn predicate on the "minimum_version" field.
+func MinimumVersionNotIn(vs ...string) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldMinimumVersion, vs...))
+}
+
+// MinimumVersionGT applies the GT predicate on the "minimum_version" field.
+func MinimumVersionGT(v string) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldMinimumVersion, v))
+}
+
+// MinimumVersionGTE applies the GTE predicate on the "minimum_version" field.
+func MinimumVersionGTE(v string) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldMinimumVersion, v))
+}
+
+// MinimumVersionLT applies the LT predicate on the "minimum_version" field.
+func MinimumVersionLT(v string) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldMinimumVersion, v))
+}
+
+// MinimumVersionLTE applies the LTE predicate on the "minimum_version" field.
+func MinimumVersionLTE(v string) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldMinimumVersion, v))
+}
+
+// MinimumVersionContains applies the Contains predicate on the "minimum_version" field.
+func MinimumVersionContains(v string) predicate.Item {
+	return predicate.Item(sql.FieldContains(FieldMinimumVersion, v))
+}
+
+// MinimumVersionHasPrefix applies the HasPrefix predicate on the "minimum_version" field.
+func MinimumVersionHasPrefix(v string) predicate.Item {
+	return predicate.Item(sql.FieldHasPrefix(FieldMinimumVersion, v))
+}
+
+// MinimumVersionHasSuffix applies the HasSuffix predicate on the "minimum_version" field.
+func MinimumVersionHasSuffix(v string) predicate.Item {
+	return predicate.Item(sql.FieldHasSuffix(FieldMinimumVersion, v))
+}
+
+// MinimumVersionIsNil applies the IsNil predicate on the "minimum_version" field.
+func MinimumVersionIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldMinimumVersion))
+}
+
+// MinimumVersionNotNil applies the NotNil predicate on the "minimum_version" field.
+func MinimumVersionNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldMinimumVersion))
+}
+
+// MinimumVersionEqualFold applies the EqualFold predicate on the "minimum_version" field.
+func MinimumVersionEqualFold(v string) predicate.Item {
+	return predicate.Item(sql.FieldEqualFold(FieldMinimumVersion, v))
+}
+
+// MinimumVersionContainsFold applies the ContainsFold predicate on the "minimum_version" field.
+func MinimumVersionContainsFold(v string) predicate.Item {
+	return predicate.Item(sql.FieldContainsFold(FieldMinimumVersion, v))
+}
+
+// TextEQ applies the EQ predicate on the "text" field.
+func TextEQ(v string) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldText, v))
+}
+
+// TextNEQ applies the NEQ predicate on the "text" field.
+func TextNEQ(v string) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldText, v))
+}
+
+// TextIn applies the In predicate on the "text" field.
+func TextIn(vs ...string) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldText, vs...))
+}
+
+// TextNotIn applies the NotIn predicate on the "text" field.
+func TextNotIn(vs ...string) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldText, vs...))
+}
+
+// TextGT applies the GT predicate on the "text" field.
+func TextGT(v string) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldText, v))
+}
+
+// TextGTE applies the GTE predicate on the "text" field.
+func TextGTE(v string) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldText, v))
+}
+
+// TextLT applies the LT predicate on the "text" field.
+func TextLT(v string) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldText, v))
+}
+
+// TextLTE applies the LTE predicate on the "text" field.
+func TextLTE(v string) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldText, v))
+}
+
+// TextContains applies the Contains predicate on the "text" field.
+func TextContains(v string) predicate.Item {
+	return predicate.Item(sql.FieldContains(FieldText, v))
+}
+
+// TextHasPrefix applies the HasPrefix predicate on the "text" field.
+func TextHasPrefix(v string) predicate.Item {
+	return predicate.Item(sql.FieldHasPrefix(FieldText, v))
+}
+
+// TextHasSuffix applies the HasSuffix predicate on the "text" field.
+func TextHasSuffix(v string) predicate.Item {
+	return predicate.Item(sql.FieldHasSuffix(FieldText, v))
+}
+
+// TextIsNil applies the IsNil predicate on the "text" field.
+func TextIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldText))
+}
+
+// TextNotNil applies the NotNil predicate on the "text" field.
+func TextNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldText))
+}
+
+// TextEqualFold applies the EqualFold predicate on the "text" field.
+func TextEqualFold(v string) predicate.Item {
+	return predicate.Item(sql.FieldEqualFold(FieldText, v))
+}
+
+// TextContainsFold applies the ContainsFold predicate on the "text" field.
+func TextContainsFold(v string) predicate.Item {
+	return predicate.Item(sql.FieldContainsFold(FieldText, v))
+}
+
+// AccessListIsNil applies the IsNil predicate on the "access_list" field.
+func AccessListIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldAccessList))
+}
+
+// AccessListNotNil applies the NotNil predicate on the "access_list" field.
+func AccessListNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldAccessList))
+}
+
+// LingerEQ applies the EQ predicate on the "linger" field.
+func LingerEQ(v int) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldLinger, v))
+}
+
+// LingerNEQ applies the NEQ predicate on the "linger" field.
+func LingerNEQ(v int) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldLinger, v))
+}
+
+// LingerIn applies the In predicate on the "linger" field.
+func LingerIn(vs ...int) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldLinger, vs...))
+}
+
+// LingerNotIn applies the NotIn predicate on the "linger" field.
+func LingerNotIn(vs ...int) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldLinger, vs...))
+}
+
+// LingerGT applies the GT predicate on the "linger" field.
+func LingerGT(v int) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldLinger, v))
+}
+
+// LingerGTE applies the GTE predicate on the "linger" field.
+func LingerGTE(v int) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldLinger, v))
+}
+
+// LingerLT applies the LT predicate on the "linger" field.
+func LingerLT(v int) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldLinger, v))
+}
+
+// LingerLTE applies the LTE predicate on the "linger" field.
+func LingerLTE(v int) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldLinger, v))
+}
+
+// LingerIsNil applies the IsNil predicate on the "linger" field.
+func LingerIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldLinger))
+}
+
+// LingerNotNil applies the NotNil predicate on the "linger" field.
+func LingerNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldLinger))
+}
+
+// ProtectedNameEQ applies the EQ predicate on the "protected_name" field.
+func ProtectedNameEQ(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldProtectedName, v))
+}
+
+// ProtectedNameNEQ applies the NEQ predicate on the "protected_name" field.
+func ProtectedNameNEQ(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldProtectedName, v))
+}
+
+// ProtectedNameIn applies the In predicate on the "protected_name" field.
+func ProtectedNameIn(vs ...[]byte) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldProtectedName, vs...))
+}
+
+// ProtectedNameNotIn applies the NotIn predicate on the "protected_name" field.
+func ProtectedNameNotIn(vs ...[]byte) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldProtectedName, vs...))
+}
+
+// ProtectedNameGT applies the GT predicate on the "protected_name" field.
+func ProtectedNameGT(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldProtectedName, v))
+}
+
+// ProtectedNameGTE applies the GTE predicate on the "protected_name" field.
+func ProtectedNameGTE(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldProtectedName, v))
+}
+
+// ProtectedNameLT applies the LT predicate on the "protected_name" field.
+func ProtectedNameLT(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldProtectedName, v))
+}
+
+// ProtectedNameLTE applies the LTE predicate on the "protected_name" field.
+func ProtectedNameLTE(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldProtectedName, v))
+}
+
+// ProtectedNameIsNil applies the IsNil predicate on the "protected_name" field.
+func ProtectedNameIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldProtectedName))
+}
+
+// ProtectedNameNotNil applies the NotNil predicate on the "protected_name" field.
+func ProtectedNameNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldProtectedName))
+}
+
+// ProtectedDataEQ applies the EQ predicate on the "protected_data" field.
+func ProtectedDataEQ(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldProtectedData, v))
+}
+
+// ProtectedDataNEQ applies the NEQ predicate on the "protected_data" field.
+func ProtectedDataNEQ(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldProtectedData, v))
+}
+
+// ProtectedDataIn applies the In predicate on the "protected_data" field.
+func ProtectedDataIn(vs ...[]byte) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldProtectedData, vs...))
+}
+
+// ProtectedDataNotIn applies the NotIn predicate on the "protected_data" field.
+func ProtectedDataNotIn(vs ...[]byte) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldProtectedData, vs...))
+}
+
+// ProtectedDataGT applies the GT predicate on the "protected_data" field.
+func ProtectedDataGT(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldProtectedData, v))
+}
+
+// ProtectedDataGTE applies the GTE predicate on the "protected_data" field.
+func ProtectedDataGTE(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldProtectedData, v))
+}
+
+// ProtectedDataLT applies the LT predicate on the "protected_data" field.
+func ProtectedDataLT(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldProtectedData, v))
+}
+
+// ProtectedDataLTE applies the LTE predicate on the "protected_data" field.
+func ProtectedDataLTE(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldProtectedData, v))
+}
+
+// ProtectedDataIsNil applies the IsNil predicate on the "protected_data" field.
+func ProtectedDataIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldProtectedData))
+}
+
+// ProtectedDataNotNil applies the NotNil predicate on the "protected_data" field.
+func ProtectedDataNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldProtectedData))
+}
+
+// SecretNameEQ applies the EQ predicate on the "secret_name" field.
+func SecretNameEQ(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldSecretName, v))
+}
+
+// SecretNameNEQ applies the NEQ predicate on the "secret_name" field.
+func SecretNameNEQ(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldSecretName, v))
+}
+
+// SecretNameIn applies the In predicate on the "secret_name" field.
+func SecretNameIn(vs ...[]byte) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldSecretName, vs...))
+}
+
+// SecretNameNotIn applies the NotIn predicate on the "secret_name" field.
+func SecretNameNotIn(vs ...[]byte) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldSecretName, vs...))
+}
+
+// SecretNameGT applies the GT predicate on the "secret_name" field.
+func SecretNameGT(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldSecretName, v))
+}
+
+// SecretNameGTE applies the GTE predicate on the "secret_name" field.
+func SecretNameGTE(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldSecretName, v))
+}
+
+// SecretNameLT applies the LT predicate on the "secret_name" field.
+func SecretNameLT(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldSecretName, v))
+}
+
+// SecretNameLTE applies the LTE predicate on the "secret_name" field.
+func SecretNameLTE(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldSecretName, v))
+}
+
+// SecretNameIsNil applies the IsNil predicate on the "secret_name" field.
+func SecretNameIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldSecretName))
+}
+
+// SecretNameNotNil applies the NotNil predicate on the "secret_name" field.
+func SecretNameNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldSecretName))
+}
+
+// SecretDataEQ applies the EQ predicate on the "secret_data" field.
+func SecretDataEQ(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldEQ(FieldSecretData, v))
+}
+
+// SecretDataNEQ applies the NEQ predicate on the "secret_data" field.
+func SecretDataNEQ(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldNEQ(FieldSecretData, v))
+}
+
+// SecretDataIn applies the In predicate on the "secret_data" field.
+func SecretDataIn(vs ...[]byte) predicate.Item {
+	return predicate.Item(sql.FieldIn(FieldSecretData, vs...))
+}
+
+// SecretDataNotIn applies the NotIn predicate on the "secret_data" field.
+func SecretDataNotIn(vs ...[]byte) predicate.Item {
+	return predicate.Item(sql.FieldNotIn(FieldSecretData, vs...))
+}
+
+// SecretDataGT applies the GT predicate on the "secret_data" field.
+func SecretDataGT(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldGT(FieldSecretData, v))
+}
+
+// SecretDataGTE applies the GTE predicate on the "secret_data" field.
+func SecretDataGTE(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldGTE(FieldSecretData, v))
+}
+
+// SecretDataLT applies the LT predicate on the "secret_data" field.
+func SecretDataLT(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldLT(FieldSecretData, v))
+}
+
+// SecretDataLTE applies the LTE predicate on the "secret_data" field.
+func SecretDataLTE(v []byte) predicate.Item {
+	return predicate.Item(sql.FieldLTE(FieldSecretData, v))
+}
+
+// SecretDataIsNil applies the IsNil predicate on the "secret_data" field.
+func SecretDataIsNil() predicate.Item {
+	return predicate.Item(sql.FieldIsNull(FieldSecretData))
+}
+
+// SecretDataNotNil applies the NotNil predicate on the "secret_data" field.
+func SecretDataNotNil() predicate.Item {
+	return predicate.Item(sql.FieldNotNull(FieldSecretData))
 }
 
 // TmrEQ applies the EQ predicate on the "tmr" field.

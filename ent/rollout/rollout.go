@@ -45,6 +45,8 @@ const (
 	FieldQuantity = "quantity"
 	// FieldFirm holds the string denoting the firm field in the database.
 	FieldFirm = "firm"
+	// FieldProducts holds the string denoting the products field in the database.
+	FieldProducts = "products"
 	// FieldBlocker holds the string denoting the blocker field in the database.
 	FieldBlocker = "blocker"
 	// FieldErrorCode holds the string denoting the error_code field in the database.
@@ -132,6 +134,7 @@ var Columns = []string{
 	FieldTmrID,
 	FieldQuantity,
 	FieldFirm,
+	FieldProducts,
 	FieldBlocker,
 	FieldErrorCode,
 	FieldErrorMessage,

@@ -731,6 +731,16 @@ func FirmLTE(v int) predicate.Rollout {
 	return predicate.Rollout(sql.FieldLTE(FieldFirm, v))
 }
 
+// ProductsIsNil applies the IsNil predicate on the "products" field.
+func ProductsIsNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldIsNull(FieldProducts))
+}
+
+// ProductsNotNil applies the NotNil predicate on the "products" field.
+func ProductsNotNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotNull(FieldProducts))
+}
+
 // BlockerEQ applies the EQ predicate on the "blocker" field.
 func BlockerEQ(v string) predicate.Rollout {
 	return predicate.Rollout(sql.FieldEQ(FieldBlocker, v))

@@ -15,10 +15,12 @@ import (
 
 // Bounds of text columns, in bytes.
 const (
-	mostID     = 64
-	mostName   = 200
-	mostSerial = 32
-	mostNote   = 2000
+	mostID         = 64
+	mostName       = 200
+	mostSerial     = 32
+	mostVersion    = 64
+	mostNote       = 2000
+	mostSealedData = 16 << 10
 )
 
 // identified gives an entity its prefixed id and the time it was made.

@@ -151,6 +151,7 @@ func (Rollout) Fields() []ent.Field {
 		field.Int("tmr_id").NonNegative().Default(0),
 		field.Int("quantity").NonNegative().Default(0),
 		field.Int("firm").NonNegative().Default(0).Comment("The firm code that it covers."),
+		field.Strings("products").Optional().Comment("The ids of products whose changed terms it brings, ordered more of or not."),
 		field.String("blocker").MaxLen(mostNote).Optional().Nillable(),
 		field.String("error_code").MaxLen(mostName).Optional().Nillable(),
 		field.String("error_message").MaxLen(mostNote).Optional().Nillable(),
