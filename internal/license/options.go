@@ -46,8 +46,8 @@ type Options struct {
 	Issue uint32
 	// FeatureMap is a mask of 32 switches that the program interprets.
 	FeatureMap uint32
-	// Maintenance bounds the release date of programs that may use the license;
-	// both days are included.
+	// Maintenance bounds the release date of programs that may use the license,
+	// by days in UTC; both days are included.
 	Maintenance Maintenance
 	// MinimumVersion is the lowest program version that may use the license;
 	// empty: any.
@@ -244,15 +244,18 @@ func (r AccessRule) Validate() error {
 	return bad
 }
 
+// subnet refuses what would match nothing: addresses are compared as IPv4 where
+// they are IPv4 in IPv6.
 func subnet(s string) (netip.Prefix, bool) {
-	if p, err := netip.ParsePrefix(s); err == nil {
-		return p.Masked(), p.Masked() == p
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" {
+			return netip.Prefix{}, false
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
 	}
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
-		return netip.Prefix{}, false
-	}
-	return netip.PrefixFrom(a, a.BitLen()), true
+	return p, !p.Addr().Is4In6() && p.Masked() == p
 }
 
 func (r AccessRule) matches(a Ask) bool {

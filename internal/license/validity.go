@@ -55,6 +55,17 @@ func (v Validity) Err() error {
 	return v.Reasons[0]
 }
 
+// InUse is the first reason that also ends a use that has begun: what was taken
+// of the units stays taken, so their end ends no handle.
+func (v Validity) InUse() error {
+	for _, r := range v.Reasons {
+		if r.Code != CodeNoUnits {
+			return r
+		}
+	}
+	return nil
+}
+
 // Explain says whether the license may be used, and all reasons where not.
 func (l License) Explain(a Ask, u Use, m Moment) Validity {
 	v := l.standing(u, m)
@@ -145,13 +156,15 @@ func (l License) refusals(a Ask) (all []*Error) {
 		all = append(all, Errorf(CodeNotOnAccessList, "have the vendor, or who manages the licenses, put you on the list",
 			"the access list of the license for %s does not let this user, computer or program in", l.Product))
 	}
-	if e := l.wrongVersion(a); e != nil {
-		all = append(all, e)
+	for _, e := range []*Error{l.wrongRelease(a), l.wrongVersion(a)} {
+		if e != nil {
+			all = append(all, e)
+		}
 	}
 	if missing := a.Features &^ o.FeatureMap; missing != 0 {
 		all = append(all, &Error{
 			Code:    CodeFeatureMissing,
-			Message: fmt.Sprintf("the license for %s lacks the features %#08x", l.Product, missing),
+			Message: fmt.Sprintf("the license for %s lacks the features %#010x", l.Product, missing),
 			Fix:     "order the features from the vendor, or run without them",
 			Details: map[string]any{"missingFeatures": missing},
 		})
@@ -159,38 +172,39 @@ func (l License) refusals(a Ask) (all []*Error) {
 	return all
 }
 
-func (l License) wrongVersion(a Ask) *Error {
-	o, m := l.Options, l.Options.Maintenance
-	wrong := func(fix, format string, args ...any) *Error { return Errorf(CodeWrongVersion, fix, format, args...) }
-	maintained := !m.From.IsZero() || !m.Until.IsZero()
+// wrongRelease compares by days in UTC, and both ends of the period are in it.
+func (l License) wrongRelease(a Ask) *Error {
+	m := l.Options.Maintenance
 	switch {
-	case maintained && a.ReleaseDate.IsZero():
-		return wrong("use a version of the program that states its release date",
+	case m.From.IsZero() && m.Until.IsZero():
+	case a.ReleaseDate.IsZero():
+		return Errorf(CodeWrongVersion, "use a version of the program that states its release date",
 			"the license for %s is for releases of a maintenance period, and the program states no release date", l.Product)
-	case !m.Until.IsZero() && a.ReleaseDate.After(endOfDay(m.Until)):
-		return wrong("extend the maintenance, or use an older release",
+	case !m.Until.IsZero() && day(a.ReleaseDate) > day(m.Until):
+		return Errorf(CodeWrongVersion, "extend the maintenance, or use an older release",
 			"the program was released on %s, and the maintenance of the license for %s ended on %s", day(a.ReleaseDate), l.Product, day(m.Until))
-	case !m.From.IsZero() && a.ReleaseDate.Before(m.From):
-		return wrong("use a newer release",
+	case !m.From.IsZero() && day(a.ReleaseDate) < day(m.From):
+		return Errorf(CodeWrongVersion, "use a newer release",
 			"the program was released on %s, and the maintenance of the license for %s began on %s", day(a.ReleaseDate), l.Product, day(m.From))
-	case o.MinimumVersion != "" && a.Version == "":
-		return wrong("use a release of the program that states its version",
-			"the license for %s is for version %s and later, and the program states no version", l.Product, o.MinimumVersion)
-	case o.MinimumVersion != "" && a.Version.Less(o.MinimumVersion):
-		return wrong("use a newer release",
-			"the license for %s is for version %s and later, and the program has version %s", l.Product, o.MinimumVersion, a.Version)
 	}
 	return nil
 }
 
-// endOfDay lets the whole last day count where a period's end is a date.
-func endOfDay(t time.Time) time.Time {
-	t = t.UTC()
-	if t.Hour() == 0 && t.Minute() == 0 && t.Second() == 0 {
-		return t.Add(24*time.Hour - time.Nanosecond)
+func (l License) wrongVersion(a Ask) *Error {
+	lowest := l.Options.MinimumVersion
+	switch {
+	case lowest == "":
+	case a.Version == "":
+		return Errorf(CodeWrongVersion, "use a release of the program that states its version",
+			"the license for %s is for version %s and later, and the program states no version", l.Product, lowest)
+	case a.Version.Less(lowest):
+		return Errorf(CodeWrongVersion, "use a newer release",
+			"the license for %s is for version %s and later, and the program has version %s", l.Product, lowest, a.Version)
 	}
-	return t
+	return nil
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-func day(t time.Time) string   { return t.UTC().Format(time.DateOnly) }
+
+// day is a date that compares as text: years have four digits.
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
