@@ -159,6 +159,14 @@ func inspectPart(p armor.Part, root ed25519.PublicKey, known map[license.Serial]
 		if isKnown && out.Signature != signatureInvalid {
 			out.Note += "; " + fits(h, p.Update.Digest, from)
 		}
+	case p.Time != nil:
+		out.Signature, out.Note = signatureUnchecked, "a time certificate; give the root key with --root to check it"
+		if root != nil {
+			out.Signature, out.Note = signatureValid, "certified with the root key"
+			if _, err := seal.OpenTime(p.Message, root); err != nil {
+				out.Signature, out.Note = signatureInvalid, err.Error()
+			}
+		}
 	default:
 		r := p.Receipt
 		out.Firms = append(out.Firms, inspectedFirm{r.Firm, r.Number, digestText(r.Update)})

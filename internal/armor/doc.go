@@ -23,8 +23,12 @@
 // altered. Only line ends, white space at the end of a line and blank lines
 // around the whole are free, since mail programs and editors change them.
 //
+// An update file may carry the platform's word for what time it is, beside the
+// updates or without any: a time certificate for each container, with a header
+// "Container: 130-1874829; time 2026-11-22T09:00:00Z".
+//
 // Parse verifies what can be verified without keys: a request's signatures by
 // the identities in it, an update's by the firm key that it names. A receipt's
-// need the container's key. Everything is bounded before it is allocated, and
+// need the container's key, a time certificate's the platform's root key. Everything is bounded before it is allocated, and
 // nothing is nested.
 package armor

@@ -33,7 +33,7 @@ type Kind string
 // The kinds of files.
 const (
 	Request Kind = "request" // fingerprints
-	Update  Kind = "update"
+	Update  Kind = "update"  // and time certificates
 	Receipt Kind = "receipt"
 )
 
@@ -74,7 +74,8 @@ type File struct {
 	// where the file belongs, the messages tell whom they are for.
 	Group license.Serial
 	// Messages are signed messages of package seal, at most MostMessages: one
-	// fingerprint or several updates or receipts of each container.
+	// fingerprint or several updates or receipts of each container. Among
+	// updates, or in their place, there may be a time certificate of each.
 	Messages [][]byte
 }
 
@@ -132,8 +133,8 @@ func Encode(f File) ([]byte, error) {
 
 // Parse reads a file and verifies what needs no key. Errors:
 // license.CodeFormatUnknown for what is no such file, CodeTooLarge;
-// CodeFingerprintForged, CodeUpdateTampered, CodeUpdateUntrusted or
-// CodeReceiptForged for one that was altered.
+// CodeFingerprintForged, CodeUpdateTampered, CodeUpdateUntrusted,
+// CodeReceiptForged or CodeTimeForged for one that was altered.
 func Parse(text []byte) (File, error) {
 	if len(text) > MostText {
 		return File{}, license.Errorf(license.CodeTooLarge, "check which file you gave", "the file is larger than %d bytes", MostText)

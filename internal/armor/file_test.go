@@ -41,6 +41,10 @@ func TestHeadersTellWhatItIs(t *testing.T) {
 			"Container: 130-1874829; firm 6000010; number 1\nContainer: 130-27845973; firm 6000010; number 1\nContainer: 130-3879234; firm 6000010; number 1\n\n",
 		"one update": "-----BEGIN QUORATE UPDATE-----\nVersion: 1\nKind: update\n" +
 			"Container: 130-1874829; firm 6000010; number 2\nContainer: 130-1874829; firm 6000010; number 3\n\n",
+		"timed one update": "-----BEGIN QUORATE UPDATE-----\nVersion: 1\nKind: update\n" +
+			"Container: 130-1874829; time 2026-11-22T09:00:00Z\nContainer: 130-1874829; firm 6000010; number 2\n\n",
+		"time alone group update": "-----BEGIN QUORATE UPDATE-----\nVersion: 1\nKind: update\nGroup: 131-4837572\n" +
+			"Container: 130-1874829; time 2026-11-22T09:00:00Z\nContainer: 130-27845973; time 2026-11-22T09:00:00Z\nContainer: 130-3879234; time 2026-11-22T09:00:00Z\n\n",
 		"one receipt": "-----BEGIN QUORATE RECEIPT-----\nVersion: 1\nKind: receipt\nContainer: 130-1874829; firm 6000010; number 2\n\n",
 	}
 	for name, f := range k.files(t) {
@@ -82,6 +86,9 @@ func altered(k armor.Kind) license.Code {
 		armor.Request: license.CodeFingerprintForged, armor.Update: license.CodeUpdateTampered, armor.Receipt: license.CodeReceiptForged,
 	}[k]
 }
+
+// timed says whether a file of the kit has time certificates.
+func timed(name string) bool { return strings.HasPrefix(name, "time") }
 
 func TestHostile(t *testing.T) {
 	k := newKit(t)
@@ -126,7 +133,7 @@ func TestHostile(t *testing.T) {
 				t.Fatal("no checksum there")
 			}
 			_, err := armor.Parse([]byte(hostile))
-			if c := license.CodeOf(err); err == nil || (c != altered(f.Kind) && c != license.CodeFormatUnknown) {
+			if c := license.CodeOf(err); err == nil || (c != altered(f.Kind) && c != license.CodeFormatUnknown && (c != license.CodeTimeForged || !timed(name))) {
 				t.Errorf("%s with %s: %v", name, what, err)
 			}
 		}
@@ -182,7 +189,7 @@ func TestKindOf(t *testing.T) {
 func TestEveryByteCounts(t *testing.T) {
 	k := newKit(t)
 	for name, f := range k.files(t) {
-		if f.Kind == armor.Receipt { // its signatures need the containers' keys
+		if f.Kind == armor.Receipt || timed(name) { // their signatures need the containers' keys, or the root key
 			continue
 		}
 		text := string(encode(t, f))
@@ -220,6 +227,11 @@ func TestMessagesBelongTogether(t *testing.T) {
 	for what, f := range map[string]armor.File{
 		"an update twice":  {Kind: armor.Update, Messages: [][]byte{k.update(t, 0, 2), k.update(t, 0, 2)}},
 		"a receipt twice":  {Kind: armor.Receipt, Messages: [][]byte{k.receipt(t, 0, 2), k.receipt(t, 0, 2)}},
+		"a time twice":     {Kind: armor.Update, Messages: [][]byte{k.time(t, 0), k.update(t, 0, 2), k.time(t, 0)}},
+		"another's time":   {Kind: armor.Update, Messages: [][]byte{k.time(t, 1), k.update(t, 0, 2)}},
+		"times of two":     {Kind: armor.Update, Group: k.group, Messages: [][]byte{k.time(t, 0), k.time(t, 1)}},
+		"a time, requests": {Kind: armor.Request, Messages: [][]byte{k.time(t, 0)}},
+		"a time, receipts": {Kind: armor.Receipt, Messages: [][]byte{k.receipt(t, 0, 2), k.time(t, 0)}},
 		"a receipt inside": {Kind: armor.Update, Messages: [][]byte{k.receipt(t, 0, 2)}},
 	} {
 		_, err := armor.Encode(f)
@@ -244,7 +256,7 @@ func TestParts(t *testing.T) {
 		for i, p := range parts {
 			want := k.serials[0]
 			if !all[name].Group.IsZero() {
-				want = k.serials[i]
+				want = k.serials[i%len(k.serials)]
 			}
 			if p.Serial != want || !p.At.Equal(day()) || !bytes.Equal(p.Message, all[name].Messages[i]) {
 				t.Errorf("%s: %+v", name, p)
@@ -254,6 +266,31 @@ func TestParts(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTimeCertificatesStandAmongUpdates(t *testing.T) {
+	k := newKit(t)
+	all := k.files(t)
+	for name, n := range map[string]int{"timed group update": 3, "time alone group update": 0, "group update": 3} {
+		parts, err := armor.Parts(all[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		updates, times := armor.Split(parts)
+		if len(updates) != n || len(updates)+len(times) != len(all[name].Messages) {
+			t.Errorf("%s: %d updates and %d times", name, len(updates), len(times))
+		}
+		for i, p := range times {
+			if p.Time == nil || p.Update != nil || p.Serial != k.serials[i] || p.Time.Nonce != [16]byte{4, byte(i)} { //nolint:gosec // G115: small
+				t.Errorf("%s: %+v", name, p)
+			}
+		}
+	}
+	// What is no time certificate inside its frame is told as that.
+	damaged := k.time(t, 0)
+	damaged[len("_quorate-time_")+4+1] = 0xff // the serial's mask
+	_, err := armor.Encode(armor.File{Kind: armor.Update, Messages: [][]byte{damaged}})
+	wantCode(t, err, license.CodeTimeForged)
 }
 
 func FuzzParse(f *testing.F) {

@@ -2,6 +2,7 @@ package armor_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,6 +77,15 @@ func (k *kit) receipt(t testing.TB, i int, number uint64) []byte {
 	return b
 }
 
+func (k *kit) time(t testing.TB, i int) []byte {
+	t.Helper()
+	b, err := seal.SignTime(k.root, seal.TimeCertificate{Serial: k.serials[i], Nonce: [16]byte{4, byte(i)}, At: day()}) //nolint:gosec // G115: small
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // files is one of each kind, for a container and for a group.
 func (k *kit) files(t testing.TB) map[string]armor.File {
 	t.Helper()
@@ -84,15 +94,20 @@ func (k *kit) files(t testing.TB) map[string]armor.File {
 		"one update":  {Kind: armor.Update, Messages: [][]byte{k.update(t, 0, 2), k.update(t, 0, 3)}},
 		"one receipt": {Kind: armor.Receipt, Messages: [][]byte{k.receipt(t, 0, 2)}},
 	}
-	var requests, updates, receipts [][]byte
+	all["timed one update"] = armor.File{Kind: armor.Update, Messages: [][]byte{k.time(t, 0), k.update(t, 0, 2)}}
+	all["time alone one update"] = armor.File{Kind: armor.Update, Messages: [][]byte{k.time(t, 0)}}
+	var requests, updates, receipts, times [][]byte
 	for i := range k.serials {
 		requests = append(requests, k.fingerprint(t, i, nil))
 		updates = append(updates, k.update(t, i, 2))
 		receipts = append(receipts, k.receipt(t, i, 2))
+		times = append(times, k.time(t, i))
 	}
 	all["group request"] = armor.File{Kind: armor.Request, Group: k.group, Messages: requests}
 	all["group update"] = armor.File{Kind: armor.Update, Group: k.group, Messages: updates}
 	all["group receipt"] = armor.File{Kind: armor.Receipt, Group: k.group, Messages: receipts}
+	all["timed group update"] = armor.File{Kind: armor.Update, Group: k.group, Messages: append(slices.Clone(times), updates...)}
+	all["time alone group update"] = armor.File{Kind: armor.Update, Group: k.group, Messages: times}
 	return all
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/quorate/quorate/internal/seal"
 )
 
-// Part is what one message says of itself. Exactly one of the three is set.
+// Part is what one message says of itself. Exactly one of the four is set.
 type Part struct {
 	Serial  license.Serial
 	At      time.Time
@@ -18,6 +18,9 @@ type Part struct {
 	Request *seal.Fingerprint // its own signature holds
 	Update  *Issued           // the signature by its firm key holds
 	Receipt *seal.Receipt     // nothing was verified
+	// Time is a time certificate, which stands among the updates. Nothing was
+	// verified: only the root key could.
+	Time *seal.TimeCertificate
 }
 
 // Issued is an update as it can be read from outside.
@@ -36,6 +39,8 @@ func (p Part) header() string {
 		return fmt.Sprintf("%s; firm %d; number %d", p.Serial, p.Update.Header.Firm, p.Update.Header.Number)
 	case p.Receipt != nil:
 		return fmt.Sprintf("%s; firm %d; number %d", p.Serial, p.Receipt.Firm, p.Receipt.Number)
+	case p.Time != nil:
+		return fmt.Sprintf("%s; time %s", p.Serial, p.Time.At.UTC().Format(time.RFC3339))
 	}
 	var b strings.Builder
 	b.WriteString(p.Serial.String())
@@ -51,7 +56,8 @@ func (p Part) header() string {
 
 // Parts reads the messages of a file, in order, and checks that they belong
 // together: one container, or three of one group; no fingerprint, update or
-// receipt twice. Errors: those of Parse.
+// receipt twice, and one time certificate of each container at most. Errors:
+// those of Parse.
 func Parts(f File) ([]Part, error) {
 	s, ok := f.Kind.spec()
 	if !ok {
@@ -65,6 +71,7 @@ func Parts(f File) ([]Part, error) {
 		serial license.Serial
 		firm   license.FirmCode
 		number uint64
+		time   bool
 	}
 	seen := map[message]bool{}
 	containers := map[license.Serial]bool{}
@@ -80,6 +87,8 @@ func Parts(f File) ([]Part, error) {
 			m.firm, m.number = p.Update.Header.Firm, p.Update.Header.Number
 		case p.Receipt != nil:
 			m.firm, m.number = p.Receipt.Firm, p.Receipt.Number
+		case p.Time != nil:
+			m.time = true
 		}
 		if seen[m] {
 			return nil, s.damage("it has something twice for the container %s", p.Serial)
@@ -102,15 +111,30 @@ func Parts(f File) ([]Part, error) {
 }
 
 func (k Kind) part(b []byte) (Part, error) {
-	switch k {
-	case Request:
+	switch {
+	case k == Update && seal.IsTime(b):
+		c, err := seal.ClaimTime(b)
+		return Part{Serial: c.Serial, At: c.At, Message: b, Time: &c}, err
+	case k == Request:
 		f, err := seal.OpenFingerprint(b)
 		return Part{Serial: f.Serial, At: f.At, Message: b, Request: &f}, err
-	case Update:
+	case k == Update:
 		h, cert, err := seal.ClaimUpdate(b)
 		return Part{Serial: h.Serial, At: h.IssuedAt, Message: b, Update: &Issued{Header: h, Key: cert, Digest: seal.Digest(b)}}, err
 	default:
 		r, err := seal.ClaimReceipt(b)
 		return Part{Serial: r.Serial, At: r.At, Message: b, Receipt: &r}, err
 	}
+}
+
+// Split tells the updates of a file, in order, from its time certificates.
+func Split(parts []Part) (updates, times []Part) {
+	for _, p := range parts {
+		if p.Time != nil {
+			times = append(times, p)
+		} else {
+			updates = append(updates, p)
+		}
+	}
+	return updates, times
 }

@@ -1,6 +1,7 @@
 package armor_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"os"
@@ -88,6 +89,11 @@ func writeVectors(t *testing.T, kind armor.Kind, path string) {
 	}
 	good("one container", one, string(encode(t, one)))
 	good("a group", group, text)
+	if kind == armor.Update {
+		for _, name := range []string{"timed one update", "time alone one update", "timed group update", "time alone group update"} {
+			good("with time certificates: "+name, files[name], string(encode(t, files[name])))
+		}
+	}
 	good("line ends of another system", group, strings.ReplaceAll(text, "\n", "\r\n"))
 	good("white space around it", group, "\n \n"+strings.ReplaceAll(text, "\n", " \n")+"\n\n")
 	bad := func(name, text string, code license.Code) {
@@ -107,6 +113,17 @@ func writeVectors(t *testing.T, kind armor.Kind, path string) {
 	bad("something follows", text+"x", altered(kind))
 	bad("another version", strings.Replace(text, "Version: 1", "Version: 2", 1), license.CodeFormatUnknown)
 	bad("text before it", "Hello,\n"+text, license.CodeFormatUnknown)
+	if kind == armor.Update {
+		timed := string(encode(t, files["timed one update"]))
+		inside := bodyOf(t, timed)
+		bad("a certified time altered in the header", strings.Replace(timed, "time 2026", "time 2025", 1), altered(kind))
+		bad("a certified time altered in the body", rearm(timed, edit(inside, func(b []byte) { b[14+4+18+26+5] ^= 1 })), altered(kind))
+		bad("a time certificate twice", rearm(timed, twice(inside)), altered(kind))
+		bad("a time certificate of another container", rearm(timed, edit(inside, func(b []byte) { b[14+4+18+9] ^= 1 })), altered(kind))
+		bad("a time certificate that is cut off", rearm(timed, shorter(inside)), license.CodeTimeForged)
+		bad("a time certificate of another version", rearm(timed, edit(inside, func(b []byte) { b[14+4+13] = 2 })), license.CodeFormatUnknown)
+		bad("a time certificate without a nonce", rearm(timed, edit(inside, func(b []byte) { clear(b[14+4+18+10 : 14+4+18+26]) })), license.CodeTimeForged)
+	}
 	if kind != armor.Receipt { // those need the container's key
 		bad("a signature broken", rearm(text, edit(body, func(b []byte) { b[len(b)-1] ^= 1 })), altered(kind))
 	}
@@ -120,6 +137,18 @@ func writeVectors(t *testing.T, kind armor.Kind, path string) {
 	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil { //nolint:gosec // G306: in the repository
 		t.Fatal(err)
 	}
+}
+
+// twice is a body with its first message once more.
+func twice(body []byte) []byte {
+	n := 4 + int(body[14])<<24 + int(body[15])<<16 + int(body[16])<<8 + int(body[17])
+	return append(edit(body, func(b []byte) { b[13]++ }), body[14:14+n]...)
+}
+
+// shorter is a body whose first message lacks its last byte.
+func shorter(body []byte) []byte {
+	n := 4 + int(body[14])<<24 + int(body[15])<<16 + int(body[16])<<8 + int(body[17])
+	return edit(slices.Delete(bytes.Clone(body), 14+n-1, 14+n), func(b []byte) { b[17]-- })
 }
 
 // firstTwo is a body without its third message.

@@ -128,7 +128,11 @@ func (a *Applier) Apply(ctx context.Context, virtual license.Serial, updates [][
 	if err != nil {
 		return nil, err
 	}
-	rounds, err := rounds(parts)
+	of, times := armor.Split(parts)
+	if len(times) > 0 {
+		return nil, errNoTime()
+	}
+	rounds, err := rounds(of)
 	if err != nil {
 		return nil, err
 	}

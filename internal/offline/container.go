@@ -34,6 +34,9 @@ func ApplyTo(c Container, f armor.File, tell func(Step)) ([][]byte, error) {
 		return nil, license.Errorf(license.CodeInvalidInput, "apply it through the group's active TMR server: quorate apply --server URL",
 			"the file is for the whole TMR group %s: its backends are updated one at a time, each while the others carry the licenses", f.Group)
 	}
+	if _, times := armor.Split(parts); len(times) > 0 {
+		return nil, errNoTime()
+	}
 	var receipts [][]byte
 	for i, p := range parts {
 		staged, err := c.Stage(p.Message)

@@ -31,6 +31,12 @@ func OpenTime(b []byte, root ed25519.PublicKey) (TimeCertificate, error) {
 	return decodeTime(body)
 }
 
+// IsTime says whether a message claims to be a time certificate.
+func IsTime(b []byte) bool {
+	tag := kindTime.spec().tag
+	return len(b) > len(tag) && int(b[0]) == len(tag) && string(b[1:1+len(tag)]) == tag
+}
+
 // ClaimTime reads a certificate without verifying it: for showing alone.
 func ClaimTime(b []byte) (TimeCertificate, error) {
 	body, _, _, err := kindTime.split(b)
