@@ -1257,6 +1257,8 @@ func (x *UnitsTaken) GetUnits() uint64 {
 type PromiseMetersRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Product       *Product               `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
+	Issue         uint32                 `protobuf:"varint,3,opt,name=issue,proto3" json:"issue,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1298,9 +1300,23 @@ func (x *PromiseMetersRequest) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *PromiseMetersRequest) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *PromiseMetersRequest) GetIssue() uint32 {
+	if x != nil {
+		return x.Issue
+	}
+	return 0
+}
+
 type PromiseMetersResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Meters        []*Meter               `protobuf:"bytes,1,rep,name=meters,proto3" json:"meters,omitempty"`
+	Meter         *Meter                 `protobuf:"bytes,1,opt,name=meter,proto3" json:"meter,omitempty"` // unset: nothing is known of this issue
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1335,16 +1351,16 @@ func (*PromiseMetersResponse) Descriptor() ([]byte, []int) {
 	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{24}
 }
 
-func (x *PromiseMetersResponse) GetMeters() []*Meter {
+func (x *PromiseMetersResponse) GetMeter() *Meter {
 	if x != nil {
-		return x.Meters
+		return x.Meter
 	}
 	return nil
 }
 
 type WriteMeterRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // the meter's own
 	Meter         *Meter                 `protobuf:"bytes,2,opt,name=meter,proto3" json:"meter,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1594,11 +1610,13 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"UnitsTaken\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12\x14\n" +
-	"\x05units\x18\x02 \x01(\x04R\x05units\",\n" +
+	"\x05units\x18\x02 \x01(\x04R\x05units\"q\n" +
 	"\x14PromiseMetersRequest\x12\x14\n" +
-	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\"B\n" +
-	"\x15PromiseMetersResponse\x12)\n" +
-	"\x06meters\x18\x01 \x03(\v2\x11.quorate.v1.MeterR\x06meters\"R\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12-\n" +
+	"\aproduct\x18\x02 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x14\n" +
+	"\x05issue\x18\x03 \x01(\rR\x05issue\"@\n" +
+	"\x15PromiseMetersResponse\x12'\n" +
+	"\x05meter\x18\x01 \x01(\v2\x11.quorate.v1.MeterR\x05meter\"R\n" +
 	"\x11WriteMeterRequest\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12'\n" +
 	"\x05meter\x18\x02 \x01(\v2\x11.quorate.v1.MeterR\x05meter\"\x14\n" +
@@ -1679,37 +1697,38 @@ var file_quorate_v1_backend_proto_depIdxs = []int32{
 	29, // 8: quorate.v1.BackendUseSecretRequest.product:type_name -> quorate.v1.Product
 	29, // 9: quorate.v1.Meter.product:type_name -> quorate.v1.Product
 	22, // 10: quorate.v1.Meter.recent:type_name -> quorate.v1.UnitsTaken
-	21, // 11: quorate.v1.PromiseMetersResponse.meters:type_name -> quorate.v1.Meter
-	21, // 12: quorate.v1.WriteMeterRequest.meter:type_name -> quorate.v1.Meter
-	0,  // 13: quorate.v1.BackendService.Watch:input_type -> quorate.v1.WatchRequest
-	5,  // 14: quorate.v1.BackendService.Fingerprint:input_type -> quorate.v1.FingerprintRequest
-	7,  // 15: quorate.v1.BackendService.Stage:input_type -> quorate.v1.StageRequest
-	9,  // 16: quorate.v1.BackendService.Statement:input_type -> quorate.v1.StatementRequest
-	11, // 17: quorate.v1.BackendService.Activate:input_type -> quorate.v1.ActivateRequest
-	13, // 18: quorate.v1.BackendService.Receipts:input_type -> quorate.v1.ReceiptsRequest
-	15, // 19: quorate.v1.BackendService.BackendOpenKey:input_type -> quorate.v1.BackendOpenKeyRequest
-	17, // 20: quorate.v1.BackendService.BackendReadData:input_type -> quorate.v1.BackendReadDataRequest
-	19, // 21: quorate.v1.BackendService.BackendUseSecret:input_type -> quorate.v1.BackendUseSecretRequest
-	23, // 22: quorate.v1.BackendService.PromiseMeters:input_type -> quorate.v1.PromiseMetersRequest
-	25, // 23: quorate.v1.BackendService.WriteMeter:input_type -> quorate.v1.WriteMeterRequest
-	27, // 24: quorate.v1.BackendService.CertifyTime:input_type -> quorate.v1.CertifyTimeRequest
-	2,  // 25: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
-	6,  // 26: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
-	8,  // 27: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
-	10, // 28: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
-	12, // 29: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
-	14, // 30: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
-	16, // 31: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
-	18, // 32: quorate.v1.BackendService.BackendReadData:output_type -> quorate.v1.BackendReadDataResponse
-	20, // 33: quorate.v1.BackendService.BackendUseSecret:output_type -> quorate.v1.BackendUseSecretResponse
-	24, // 34: quorate.v1.BackendService.PromiseMeters:output_type -> quorate.v1.PromiseMetersResponse
-	26, // 35: quorate.v1.BackendService.WriteMeter:output_type -> quorate.v1.WriteMeterResponse
-	28, // 36: quorate.v1.BackendService.CertifyTime:output_type -> quorate.v1.CertifyTimeResponse
-	25, // [25:37] is the sub-list for method output_type
-	13, // [13:25] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	29, // 11: quorate.v1.PromiseMetersRequest.product:type_name -> quorate.v1.Product
+	21, // 12: quorate.v1.PromiseMetersResponse.meter:type_name -> quorate.v1.Meter
+	21, // 13: quorate.v1.WriteMeterRequest.meter:type_name -> quorate.v1.Meter
+	0,  // 14: quorate.v1.BackendService.Watch:input_type -> quorate.v1.WatchRequest
+	5,  // 15: quorate.v1.BackendService.Fingerprint:input_type -> quorate.v1.FingerprintRequest
+	7,  // 16: quorate.v1.BackendService.Stage:input_type -> quorate.v1.StageRequest
+	9,  // 17: quorate.v1.BackendService.Statement:input_type -> quorate.v1.StatementRequest
+	11, // 18: quorate.v1.BackendService.Activate:input_type -> quorate.v1.ActivateRequest
+	13, // 19: quorate.v1.BackendService.Receipts:input_type -> quorate.v1.ReceiptsRequest
+	15, // 20: quorate.v1.BackendService.BackendOpenKey:input_type -> quorate.v1.BackendOpenKeyRequest
+	17, // 21: quorate.v1.BackendService.BackendReadData:input_type -> quorate.v1.BackendReadDataRequest
+	19, // 22: quorate.v1.BackendService.BackendUseSecret:input_type -> quorate.v1.BackendUseSecretRequest
+	23, // 23: quorate.v1.BackendService.PromiseMeters:input_type -> quorate.v1.PromiseMetersRequest
+	25, // 24: quorate.v1.BackendService.WriteMeter:input_type -> quorate.v1.WriteMeterRequest
+	27, // 25: quorate.v1.BackendService.CertifyTime:input_type -> quorate.v1.CertifyTimeRequest
+	2,  // 26: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
+	6,  // 27: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
+	8,  // 28: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
+	10, // 29: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
+	12, // 30: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
+	14, // 31: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
+	16, // 32: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
+	18, // 33: quorate.v1.BackendService.BackendReadData:output_type -> quorate.v1.BackendReadDataResponse
+	20, // 34: quorate.v1.BackendService.BackendUseSecret:output_type -> quorate.v1.BackendUseSecretResponse
+	24, // 35: quorate.v1.BackendService.PromiseMeters:output_type -> quorate.v1.PromiseMetersResponse
+	26, // 36: quorate.v1.BackendService.WriteMeter:output_type -> quorate.v1.WriteMeterResponse
+	28, // 37: quorate.v1.BackendService.CertifyTime:output_type -> quorate.v1.CertifyTimeResponse
+	26, // [26:38] is the sub-list for method output_type
+	14, // [14:26] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_backend_proto_init() }

@@ -1485,7 +1485,9 @@ func (x *CertifyRequest) GetQuestions() []*TimeQuestion {
 type TimeQuestion struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Serial        string                 `protobuf:"bytes,1,opt,name=serial,proto3" json:"serial,omitempty"`
-	Nonce         []byte                 `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"` // 16 bytes
+	Nonce         []byte                 `protobuf:"bytes,2,opt,name=nonce,proto3" json:"nonce,omitempty"`                     // 16 bytes
+	ClockMs       int64                  `protobuf:"varint,3,opt,name=clock_ms,json=clockMs,proto3" json:"clock_ms,omitempty"` // the time by the asking server, Unix milliseconds; zero: not told
+	SetBack       bool                   `protobuf:"varint,4,opt,name=set_back,json=setBack,proto3" json:"set_back,omitempty"` // its clock was set back
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1532,6 +1534,20 @@ func (x *TimeQuestion) GetNonce() []byte {
 		return x.Nonce
 	}
 	return nil
+}
+
+func (x *TimeQuestion) GetClockMs() int64 {
+	if x != nil {
+		return x.ClockMs
+	}
+	return 0
+}
+
+func (x *TimeQuestion) GetSetBack() bool {
+	if x != nil {
+		return x.SetBack
+	}
+	return false
 }
 
 type CertifyResponse struct {
@@ -1687,10 +1703,12 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\fview_version\x18\x01 \x01(\x04R\vviewVersion\x12%\n" +
 	"\x0eevent_position\x18\x02 \x01(\x04R\reventPosition\"H\n" +
 	"\x0eCertifyRequest\x126\n" +
-	"\tquestions\x18\x01 \x03(\v2\x18.quorate.v1.TimeQuestionR\tquestions\"<\n" +
+	"\tquestions\x18\x01 \x03(\v2\x18.quorate.v1.TimeQuestionR\tquestions\"r\n" +
 	"\fTimeQuestion\x12\x16\n" +
 	"\x06serial\x18\x01 \x01(\tR\x06serial\x12\x14\n" +
-	"\x05nonce\x18\x02 \x01(\fR\x05nonce\"5\n" +
+	"\x05nonce\x18\x02 \x01(\fR\x05nonce\x12\x19\n" +
+	"\bclock_ms\x18\x03 \x01(\x03R\aclockMs\x12\x19\n" +
+	"\bset_back\x18\x04 \x01(\bR\asetBack\"5\n" +
 	"\x0fCertifyResponse\x12\"\n" +
 	"\fcertificates\x18\x01 \x03(\fR\fcertificates2\x90\x02\n" +
 	"\vLinkService\x12;\n" +

@@ -93,8 +93,9 @@ type BackendServiceClient interface {
 	// makes of a context; the same checks as BackendOpenKey.
 	BackendReadData(context.Context, *connect.Request[quoratev1.BackendReadDataRequest]) (*connect.Response[quoratev1.BackendReadDataResponse], error)
 	BackendUseSecret(context.Context, *connect.Request[quoratev1.BackendUseSecretRequest]) (*connect.Response[quoratev1.BackendUseSecretResponse], error)
-	// PromiseMeters gives all unit meters and promises the epoch: from then on a
-	// write under an older one is refused with FENCED.
+	// PromiseMeters promises the epoch for all unit meters, durably: from then on
+	// a write under an older one is refused with FENCED, and so is such a promise.
+	// It gives the meter of one product and issue.
 	PromiseMeters(context.Context, *connect.Request[quoratev1.PromiseMetersRequest]) (*connect.Response[quoratev1.PromiseMetersResponse], error)
 	// WriteMeter sets a product's meter, durably, under an epoch.
 	WriteMeter(context.Context, *connect.Request[quoratev1.WriteMeterRequest]) (*connect.Response[quoratev1.WriteMeterResponse], error)
@@ -290,8 +291,9 @@ type BackendServiceHandler interface {
 	// makes of a context; the same checks as BackendOpenKey.
 	BackendReadData(context.Context, *connect.Request[quoratev1.BackendReadDataRequest]) (*connect.Response[quoratev1.BackendReadDataResponse], error)
 	BackendUseSecret(context.Context, *connect.Request[quoratev1.BackendUseSecretRequest]) (*connect.Response[quoratev1.BackendUseSecretResponse], error)
-	// PromiseMeters gives all unit meters and promises the epoch: from then on a
-	// write under an older one is refused with FENCED.
+	// PromiseMeters promises the epoch for all unit meters, durably: from then on
+	// a write under an older one is refused with FENCED, and so is such a promise.
+	// It gives the meter of one product and issue.
 	PromiseMeters(context.Context, *connect.Request[quoratev1.PromiseMetersRequest]) (*connect.Response[quoratev1.PromiseMetersResponse], error)
 	// WriteMeter sets a product's meter, durably, under an epoch.
 	WriteMeter(context.Context, *connect.Request[quoratev1.WriteMeterRequest]) (*connect.Response[quoratev1.WriteMeterResponse], error)
