@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"crypto/hmac"
 	"sync"
 	"time"
 
@@ -20,6 +19,7 @@ type Params struct {
 	Root         ed25519.PublicKey // of the platform that it will trust, for good
 	ActivationID [16]byte          // the same for the three of a TMR group
 	Identity     *seal.Identity    // nil: a new one
+	Bind         Bind              // what it opens with, given by the options
 }
 
 // Container is an open container. Safe for concurrent use. Once a method that
@@ -32,6 +32,9 @@ type Container struct {
 	write  sync.Mutex // one change at a time; guards nonce and failed
 	nonce  nonce
 	failed bool // a commit failed, so what the file holds is not known
+
+	unlock  opener // both set by Open for good
+	rebound []string
 
 	mu       sync.Mutex // guards the rest
 	state    *state
@@ -113,7 +116,7 @@ func (c *Container) Statement(nonce []byte) ([]byte, error) {
 // is in force, valid and accessed with a handle is for the caller to check.
 // Errors: license.CodeNoLicense, CodeKeyRefused.
 func (c *Container) OpenKey(p license.Product, wrapped []byte) ([]byte, error) {
-	key := c.current().macKey
+	s := c.current()
 	var grant seal.Grant
 	found := false
 	err := c.view(func(b *bolt.Bucket) error {
@@ -122,10 +125,11 @@ func (c *Container) OpenKey(p license.Product, wrapped []byte) ([]byte, error) {
 		if v == nil {
 			return nil
 		}
-		if len(v) < macSize || !hmac.Equal(v[:macSize], mac(key, name, v[macSize:])) {
+		payload, ok := s.open(name, v)
+		if !ok {
 			return corrupt("a license was altered")
 		}
-		if grant, found = seal.ParseGrant(v[macSize:]); !found {
+		if grant, found = seal.ParseGrant(payload); !found {
 			return corrupt("a license is not well formed")
 		}
 		return nil

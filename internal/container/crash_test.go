@@ -27,6 +27,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(crashRebind); path != "" {
+		fmt.Println("failed:", rebindUntilKilled(path))
+		os.Exit(1)
+	}
 	if path := os.Getenv(crashContainer); path != "" {
 		if err := activateUntilKilled(path, os.Getenv(crashUpdates)); err != nil {
 			fmt.Println("failed:", err)

@@ -72,42 +72,47 @@ func TestFlippedBytes(t *testing.T) {
 	for name, large := range map[string]bool{"small": false, "large": true} {
 		t.Run(name, func(t *testing.T) {
 			path, want := sample(t, large)
-			good, err := os.ReadFile(path)
-			ok(t, err)
-			used, step := lastUsed(t, path), 13
+			step := 13
 			if large {
 				step = 127
 			}
-			if testing.Short() {
-				step *= 31
-			}
-			reported, harmless := 0, 0
-			for at := range used {
-				if inPage := at % os.Getpagesize(); at%step != 0 && (testing.Short() || inPage >= 48) {
-					continue
-				}
-				bad := bytes.Clone(good)
-				bad[at] ^= 1 << (at / step % 8)
-				err := verifyImage(bad)
-				// Open, which is slower, must come to the same on a part of them.
-				if at%11 == 0 {
-					opened := openBytes(t, bad, want)
-					if (opened == nil) != (err == nil) {
-						t.Fatalf("byte %d: open gives %v, the image %v", at, opened, err)
-					}
-				}
-				if err != nil {
-					code(t, err, license.CodeContainerCorrupt)
-					reported++
-					continue
-				}
-				harmless++
-			}
-			t.Logf("of %d bytes in use: %d damages were reported, %d touched nothing that counts", used, reported, harmless)
-			if reported == 0 {
-				t.Fatal("no damage was reported")
-			}
+			flipBytes(t, path, want, step)
 		})
+	}
+}
+
+func flipBytes(t *testing.T, path, want string, step int, option ...Option) {
+	good, err := os.ReadFile(path)
+	ok(t, err)
+	used := lastUsed(t, path)
+	if testing.Short() {
+		step *= 31
+	}
+	reported, harmless := 0, 0
+	for at := range used {
+		if inPage := at % os.Getpagesize(); at%step != 0 && (testing.Short() || inPage >= 48) {
+			continue
+		}
+		bad := bytes.Clone(good)
+		bad[at] ^= 1 << (at / step % 8)
+		err := verifyImage(bad, option...)
+		// Open, which is slower, must come to the same on a part of them.
+		if at%11 == 0 {
+			opened := openBytes(t, bad, want, option...)
+			if (opened == nil) != (err == nil) {
+				t.Fatalf("byte %d: open gives %v, the image %v", at, opened, err)
+			}
+		}
+		if err != nil {
+			code(t, err, license.CodeContainerCorrupt)
+			reported++
+			continue
+		}
+		harmless++
+	}
+	t.Logf("of %d bytes in use: %d damages were reported, %d touched nothing that counts", used, reported, harmless)
+	if reported == 0 {
+		t.Fatal("no damage was reported")
 	}
 }
 
@@ -159,22 +164,22 @@ func lastUsed(t testing.TB, path string) int {
 	return int(size)
 }
 
-func verifyImage(b []byte) error {
+func verifyImage(b []byte, option ...Option) error {
 	records, err := readImage(b, os.Getpagesize(), bucketName)
 	if err == nil {
-		_, err = decode(records)
+		_, err = decode(records, optionsOf(option).unlock)
 	}
 	return damaged(err)
 }
 
 // openBytes opens a file of these bytes, checks that a failed Open left it as it
 // was and that a successful one gives the expected content.
-func openBytes(t testing.TB, b []byte, want string) error {
+func openBytes(t testing.TB, b []byte, want string, option ...Option) error {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "container")
 	ok(t, os.WriteFile(path, b, 0o600))
 	defer func() { _ = os.Remove(path) }()
-	c, err := Open(path)
+	c, err := Open(path, option...)
 	if err != nil {
 		code(t, err, license.CodeContainerCorrupt)
 		after, rerr := os.ReadFile(path)

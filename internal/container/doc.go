@@ -45,7 +45,23 @@
 // licenses is committed to both of bbolt's meta pages, so that damage to one
 // can't bring an older state back.
 //
-// The MAC finds damage and clumsy edits. It can't stop whoever can read the
+// The MAC finds damage and clumsy edits. It can't stop whoever can open the
 // file, since the identity is in it; a file put back as a whole is noticed at
 // the platform, by its counters and digests.
+//
+// # Binding
+//
+// A file can be bound to the machine, or to a key file. All records but the
+// header are sealed then, under a key that is in the file only wrapped: for a
+// machine under each pair of its three traits, so that any two open it. When one
+// trait has changed, Open wraps the key anew for the machine as it is; a trait
+// that is absent changes nothing, and its wraps stay. A key file is needed when
+// the container is opened, not from then on.
+//
+// The keystream of a record comes of its MAC, as in synthetic IV modes: no two
+// payloads share one, and what didn't change is not written again.
+//
+// Binding keeps a copied file from being of use elsewhere. It can't stop whoever
+// gives another machine two of the traits, or copies the key file, or reads the
+// memory of the license server.
 package container

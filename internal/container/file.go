@@ -24,9 +24,12 @@ import (
 const lockPatience = time.Second
 
 // Create makes a container at path, readable by its owner alone, and opens it.
-// The file appears whole or not at all. Error: license.CodeContainerExists when
-// there is any file at path, which stays as it is.
-func Create(path string, p Params) (*Container, error) {
+// The file appears whole or not at all; the key file that it is bound to is there
+// before it. Errors: license.CodeContainerExists when there is any file at path,
+// CodeConflict when there is one where the key file should be (both stay as they
+// are), CodeInvalidInput for a machine with fewer than two traits.
+func Create(path string, p Params, option ...Option) (*Container, error) {
+	o := optionsOf(option)
 	switch kind := p.Serial.Kind(); {
 	case kind == "" || p.Serial.Number == 0:
 		return nil, license.Errorf(license.CodeInvalidInput, "give it a serial such as 130-1874829", "%s is not a container serial", p.Serial)
@@ -34,6 +37,9 @@ func Create(path string, p Params) (*Container, error) {
 		return nil, license.Errorf(license.CodeInvalidInput, "create its three backends", "%s is a virtual container, which is never stored", p.Serial)
 	case len(p.Root) != ed25519.PublicKeySize:
 		return nil, license.Errorf(license.CodeInvalidInput, "give it the root key of the platform", "the root key has %d bytes: it must have %d", len(p.Root), ed25519.PublicKeySize)
+	}
+	if err := bindable(p.Serial, p.Bind, o.keyFile); err != nil {
+		return nil, err
 	}
 	if _, err := os.Lstat(path); err == nil {
 		return nil, exists(path)
@@ -48,10 +54,15 @@ func Create(path string, p Params) (*Container, error) {
 	if s.macKey, err = macKey(s.identity); err != nil {
 		return nil, unavailable("the container's keys are not usable", err)
 	}
-	if err := build(path, s); err != nil {
+	var undo func()
+	if s.lock, undo, err = o.bind(p.Bind, p.Serial); err != nil {
 		return nil, err
 	}
-	return Open(path)
+	if err := build(path, s); err != nil {
+		undo()
+		return nil, err
+	}
+	return Open(path, option...)
 }
 
 // build writes the file beside path, then links it there, which fails rather
@@ -103,10 +114,25 @@ func syncFolder(name string) error {
 func nothing(*bolt.Tx) error { return nil }
 
 // Open opens a container. Nothing is written before all of it verified. Errors:
-// license.CodeContainerCorrupt (the file stays as it is), CodeContainerInUse,
-// CodeNotFound, CodeFormatUnknown.
-func Open(path string) (*Container, error) {
-	if err := inspect(path); err != nil {
+// license.CodeContainerCorrupt and CodeContainerForeign (the file stays as it is),
+// CodeContainerInUse, CodeNotFound, CodeFormatUnknown.
+//
+// A container that is bound to a machine is bound anew when one of its traits has
+// changed: see Rebound.
+func Open(path string, option ...Option) (*Container, error) {
+	o := optionsOf(option)
+	c, err := open(path, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.rebind(o); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+func open(path string, o *options) (*Container, error) {
+	if err := inspect(path, o.unlock); err != nil {
 		return nil, err
 	}
 	var db *bolt.DB
@@ -120,10 +146,11 @@ func Open(path string) (*Container, error) {
 	if err != nil {
 		return nil, opening(path, err)
 	}
-	c := &Container{db: db, update: db.Update, watchers: make(map[chan struct{}]struct{})}
+	c := &Container{db: db, update: db.Update, unlock: o.unlock, watchers: make(map[chan struct{}]struct{})}
 	if c.state, err = c.load(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	c.unlock = c.state.lock.same
 	return c, nil
 }
 
@@ -133,7 +160,7 @@ func existing(name string, flag int, mode os.FileMode) (*os.File, error) {
 }
 
 // inspect verifies the file while it holds the lock against writers.
-func inspect(path string) error {
+func inspect(path string, unlock opener) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return opening(path, err)
@@ -161,7 +188,7 @@ func inspect(path string) error {
 	defer clear(b)
 	records, err := readImage(b, db.Info().PageSize, bucketName)
 	if err == nil {
-		_, err = decode(records)
+		_, err = decode(records, unlock)
 	}
 	return damaged(err)
 }
@@ -203,7 +230,7 @@ func (c *Container) load() (s *state, err error) {
 		if err != nil {
 			return err
 		}
-		s, err = decode(records)
+		s, err = decode(records, c.unlock)
 		return damaged(err)
 	})
 	return s, err
@@ -241,7 +268,7 @@ func (c *Container) change(f func(*state) (*state, error)) error {
 			if err != nil {
 				return err
 			}
-			s, err := decode(records)
+			s, err := decode(records, c.unlock)
 			if err != nil {
 				return damaged(err)
 			}
@@ -267,7 +294,7 @@ func (c *Container) change(f func(*state) (*state, error)) error {
 		}
 		return unavailable("the container could not be written", err)
 	}
-	if next.version != c.current().version {
+	if now := c.current(); next.version != now.version || next.lock != now.lock {
 		// The other meta page follows. The first commit is durable, so the change
 		// holds in any case.
 		if err := guarded(func() error { return c.update(nothing) }); err != nil {

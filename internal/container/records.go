@@ -16,12 +16,14 @@ import (
 	"github.com/quorate/quorate/internal/seal"
 )
 
-// The records. Each value is a MAC, then the payload.
+// The records. Each value is a MAC, then the payload, which is sealed in a bound
+// file.
 const (
 	bucketName = "container"
 
 	recordHeader   = "header"
 	recordIdentity = "identity"
+	recordBinding  = "binding"
 	recordGroup    = "group"
 	recordStaged   = "staged"
 	recordState    = "state"
@@ -30,7 +32,10 @@ const (
 	prefixLicense  = "license/"
 
 	formatTag     = "quorate-container"
-	formatVersion = 2 // files without a firm's key are still written as version 1
+	formatVersion = versionBound // the newest; each file is written as the oldest that has what is in it
+	versionPlain  = 1
+	versionKeys   = 2 // with firms' keys
+	versionBound  = 3 // with a binding, and sealed records
 	macSize       = sha256.Size
 )
 
@@ -48,6 +53,7 @@ type state struct {
 	root       [32]byte
 	identity   *seal.Identity
 	macKey     []byte
+	lock       *lock // nil: bound to nothing
 
 	version  uint64 // counts the changes of licenses
 	group    *seal.Group
@@ -105,11 +111,15 @@ func macKey(i *seal.Identity) ([]byte, error) { return i.Derive("container file"
 func (s *state) records() (map[string][]byte, error) {
 	r := make(map[string][]byte)
 	put := func(name string, payload []byte) {
-		r[name] = append(mac(s.macKey, name, payload), payload...)
+		m := mac(s.macKey, name, payload)
+		r[name] = append(m, s.lock.crypt(name, m, payload)...)
 	}
-	version := byte(1)
-	if len(s.keys) > 0 {
-		version = formatVersion
+	version := byte(versionPlain)
+	switch {
+	case s.lock != nil:
+		version = versionBound
+	case len(s.keys) > 0:
+		version = versionKeys
 	}
 	header := append([]byte(formatTag), version)
 	header = binary.BigEndian.AppendUint16(header, s.serial.Mask)
@@ -117,6 +127,9 @@ func (s *state) records() (map[string][]byte, error) {
 	header = append(header, s.activation[:]...)
 	put(recordHeader, append(header, s.root[:]...))
 	put(recordIdentity, s.identity.Marshal())
+	if s.lock != nil {
+		put(recordBinding, s.lock.binding.marshal())
+	}
 	if s.group != nil {
 		b, err := seal.MarshalGroup(*s.group)
 		if err != nil {
@@ -164,8 +177,21 @@ func summary(version uint64, records map[string][]byte) []byte {
 	return h.Sum(b)
 }
 
-// decode verifies all records, then reads them.
-func decode(records map[string][]byte) (*state, error) {
+// open gives a record's payload, if it is what was written.
+func (s *state) open(name string, v []byte) ([]byte, bool) {
+	if len(v) < macSize {
+		return nil, false
+	}
+	payload := s.lock.crypt(name, v[:macSize], v[macSize:])
+	return payload, hmac.Equal(v[:macSize], mac(s.macKey, name, payload))
+}
+
+// opener gives the lock of what a container is bound to.
+type opener func(binding) (*lock, error)
+
+// decode verifies all records, then reads them. It asks for the lock of a bound
+// file first: nothing can be verified without it.
+func decode(records map[string][]byte, unlock opener) (*state, error) {
 	s := &state{licenses: make(map[license.Product]seal.Grant), firms: make(map[license.FirmCode]installed), keys: make(map[license.FirmCode]seal.FirmCert)}
 	for name, v := range records {
 		if len(v) < macSize {
@@ -176,21 +202,34 @@ func decode(records map[string][]byte) (*state, error) {
 		return nil, errors.New("a record is missing")
 	}
 	var err error
-	if s.identity, err = seal.ParseIdentity(records[recordIdentity][macSize:]); err != nil {
+	if v := records[recordBinding]; v != nil {
+		b, ok := parseBinding(v[macSize:])
+		if !ok {
+			return nil, errors.New("the binding is not readable")
+		}
+		if s.lock, err = unlock(b); err != nil {
+			return nil, err
+		}
+	}
+	identity := records[recordIdentity]
+	if s.identity, err = seal.ParseIdentity(s.lock.crypt(recordIdentity, identity[:macSize], identity[macSize:])); err != nil {
 		return nil, errors.New("the identity is not readable")
 	}
 	if s.macKey, err = macKey(s.identity); err != nil {
 		return nil, errors.New("the identity is not usable")
 	}
+	payloads := make(map[string][]byte, len(records))
 	for name, v := range records {
-		if !hmac.Equal(v[:macSize], mac(s.macKey, name, v[macSize:])) {
+		p, ok := s.open(name, v)
+		if !ok {
 			return nil, fmt.Errorf("the record %q was altered", name)
 		}
+		payloads[name] = p
 	}
-	if err := s.header(records[recordHeader][macSize:]); err != nil {
+	if err := s.header(payloads[recordHeader]); err != nil {
 		return nil, err
 	}
-	sum := records[recordState][macSize:]
+	sum := payloads[recordState]
 	if len(sum) < 8 {
 		return nil, errors.New("the state's record is too short")
 	}
@@ -198,8 +237,8 @@ func decode(records map[string][]byte) (*state, error) {
 	if !bytes.Equal(sum, summary(s.version, records)) {
 		return nil, errors.New("a record is missing, or of another state than the rest")
 	}
-	for name, v := range records {
-		if err := s.record(name, v[macSize:]); err != nil {
+	for name, p := range payloads {
+		if err := s.record(name, p); err != nil {
 			return nil, err
 		}
 	}
@@ -228,7 +267,7 @@ func (s *state) header(b []byte) error {
 func (s *state) record(name string, b []byte) error {
 	bad := fmt.Errorf("the record %q is not well formed", name)
 	switch {
-	case name == recordHeader, name == recordIdentity, name == recordState:
+	case name == recordHeader, name == recordIdentity, name == recordBinding, name == recordState:
 	case name == recordStaged:
 		s.staged = bytes.Clone(b)
 	case name == recordGroup:

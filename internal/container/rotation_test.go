@@ -87,7 +87,7 @@ func TestRotation(t *testing.T) {
 		_, err = c.Stage(old.seal(t, *to, to.number+1, to.previous, v.plain(99)))
 		code(t, err, license.CodeUpdateUntrusted)
 	}
-	if quantity(c) != 21 || version(t, c) != formatVersion {
+	if quantity(c) != 21 || version(t, c) != versionKeys {
 		t.Fatalf("holds %d, version %d", quantity(c), version(t, c))
 	}
 	install(t, c, v.next(t, to, v.plain(22)))
