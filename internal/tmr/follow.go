@@ -100,19 +100,26 @@ func (g *Group) stream(ctx context.Context, m *member) (seen bool, err error) {
 		quiet.Store(0)
 		most.Store(ticksOfPatience)
 		state := stream.Msg().GetState()
+		if state == nil && !seen {
+			return false, errors.New("it sent a beat before its licenses")
+		}
+		now, err := readClock(stream.Msg().GetMoment())
+		if err != nil {
+			return seen, err
+		}
 		if state == nil {
-			if !seen {
-				return false, errors.New("it sent a beat before its licenses")
-			}
-			g.beat(m)
+			g.beat(m, now)
 			continue
 		}
 		held, err := g.read(m, state)
 		if err != nil {
 			return seen, err
 		}
-		seen = true
-		g.present(m, held)
+		g.present(m, held, now)
+		if !seen {
+			seen = true
+			g.meters.Back(m.conf.Position - 1)
+		}
 	}
 	return seen, why(stream.Err())
 }
@@ -138,10 +145,11 @@ func clip(s string) string {
 	return s
 }
 
-func (g *Group) present(m *member, held []license.Held) {
+func (g *Group) present(m *member, held []license.Held, now clock) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m.seen = time.Now()
+	g.heard(m, now)
 	if !m.present {
 		g.conf.Logger.Info("backend is present", "position", m.conf.Position, "serial", m.conf.Serial.String())
 	}
@@ -149,10 +157,11 @@ func (g *Group) present(m *member, held []license.Held) {
 	g.refresh()
 }
 
-func (g *Group) beat(m *member) {
+func (g *Group) beat(m *member, now clock) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	m.seen = time.Now()
+	g.heard(m, now)
 }
 
 func (g *Group) absent(m *member, err error) {

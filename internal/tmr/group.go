@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+	"github.com/quorate/quorate/internal/tmr/meters"
 )
 
 // Defaults of Config.
@@ -98,8 +99,10 @@ type Group struct {
 	conf    Config
 	members [license.Backends]*member
 	turn    atomic.Uint32 // of the backend that opens the next key
+	meters  *meters.Meters
 
 	mu      sync.Mutex
+	floor   time.Time // the last Moment
 	history history
 	changed chan struct{} // closed and replaced at each observation that differs
 	started bool
@@ -118,6 +121,7 @@ type member struct {
 	present bool
 	held    []license.Held
 	seen    time.Time
+	clock   clock
 	reason  string // why absent
 	mark    *time.Timer
 	markN   uint64 // tells a mark from its successor
@@ -138,6 +142,7 @@ func NewGroup(c Config) (*Group, error) {
 			api: quoratev1connect.NewBackendServiceClient(client, b.URL, rpc.ClientOptions()),
 		}
 	}
+	g.meters = meters.New([license.Backends]meters.Backend{meterOf{g, 1}, meterOf{g, 2}, meterOf{g, 3}})
 	first := license.Merge(license.View{}, [license.Backends]license.Observation{})
 	first.At = time.Now()
 	g.history.add(first)
@@ -180,6 +185,7 @@ func (g *Group) Stop() {
 	for _, m := range g.members {
 		m.client.Close()
 	}
+	g.meters.Close()
 	g.running.Wait()
 }
 

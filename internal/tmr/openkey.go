@@ -11,7 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
 
-// openTime bounds one try of OpenKey.
+// openTime bounds one try of one backend for a program.
 const openTime = 2 * time.Second
 
 // OpenKey opens a key that was wrapped for a product, on any backend that
@@ -25,10 +25,23 @@ func (g *Group) OpenKey(ctx context.Context, p license.Product, wrapped, token [
 		return nil, err
 	}
 	req := &quoratev1.BackendOpenKeyRequest{Product: rpc.ProductProto(p), WrappedKey: wrapped, Token: token}
+	return g.anyOf(ctx, candidates, func(ctx context.Context, m *member) ([]byte, error) {
+		res, err := m.api.BackendOpenKey(ctx, connect.NewRequest(req))
+		if err != nil {
+			return nil, err
+		}
+		return res.Msg.GetKey(), nil
+	})
+}
+
+// anyOf gives the answer of the first backend that has one. There is at least
+// one candidate.
+func (g *Group) anyOf(
+	ctx context.Context, candidates []*member, f func(context.Context, *member) ([]byte, error),
+) (answer []byte, err error) {
 	for _, m := range candidates {
-		var key []byte
-		if key, err = m.openKey(ctx, req); err == nil {
-			return key, nil
+		if answer, err = m.try(ctx, f); err == nil {
+			return answer, nil
 		}
 		switch license.CodeOf(err) {
 		case license.CodeKeyRefused, license.CodeInvalidInput, license.CodeTooLarge:
@@ -37,19 +50,19 @@ func (g *Group) OpenKey(ctx context.Context, p license.Product, wrapped, token [
 		if ctx.Err() != nil {
 			break
 		}
-		g.conf.Logger.Warn("backend did not open a key", "position", m.conf.Position, "code", string(license.CodeOf(err)))
+		g.conf.Logger.Warn("backend did not answer a call for a program", "position", m.conf.Position, "code", string(license.CodeOf(err)))
 	}
 	return nil, err
 }
 
-func (m *member) openKey(ctx context.Context, req *quoratev1.BackendOpenKeyRequest) ([]byte, error) {
+func (m *member) try(ctx context.Context, f func(context.Context, *member) ([]byte, error)) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTime)
 	defer cancel()
-	res, err := m.api.BackendOpenKey(ctx, connect.NewRequest(req))
+	answer, err := f(ctx, m)
 	if err != nil {
 		return nil, m.named(err)
 	}
-	return res.Msg.GetKey(), nil
+	return answer, nil
 }
 
 // holders gives the backends that hold the license, the next one in turn
