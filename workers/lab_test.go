@@ -127,7 +127,7 @@ func newLab(t *testing.T, dsn string) *lab {
 		Customer: "Customer",
 		Firm:     platform.FirmSpec{Code: chart.Firm, Name: "Firm"},
 		Product:  platform.ProductSpec{Code: chart.Code, Name: "Chart Processing"},
-		Item:     platform.ItemSpec{Name: "Chart TMR", Quantity: 20, FeatureMap: 5},
+		Item:     platform.ItemSpec{Name: "Chart TMR", Options: license.Options{Quantity: 20, FeatureMap: 5}},
 		Group: platform.GroupSpec{
 			Name: "Group", Virtual: license.Serial{Mask: 131, Number: 4837572}, FirstTMRID: 7, TokenKey: public,
 			Servers: []platform.ServerSpec{{Name: "a", Address: "a:1"}, {Name: "b", Address: "b:1"}},

@@ -280,7 +280,7 @@ func (d *demo) provision(ctx context.Context, p *openPlatform, held [license.Bac
 		Customer: "Acme Motors",
 		Firm:     platform.FirmSpec{Code: demoFirm, Name: "Example Vendor"},
 		Product:  platform.ProductSpec{Code: demoProduct, Name: "Chart Processing"},
-		Item:     platform.ItemSpec{Name: "Chart Processing, 20 users", Quantity: demoQuantity, FeatureMap: 0b1},
+		Item:     platform.ItemSpec{Name: "Chart Processing, 20 users", Options: license.Options{Quantity: demoQuantity, FeatureMap: 0b1}},
 		Group: platform.GroupSpec{
 			Name: "TMR Production", Virtual: virtual, FirstTMRID: demoFirstID, TokenKey: signer.Public(),
 		},

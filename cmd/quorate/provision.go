@@ -144,7 +144,7 @@ func (c *provisionCmd) read(in io.Reader) (spec platform.ProvisionSpec, err erro
 		Firm:     platform.FirmSpec{Code: file.Firm.Code, Name: file.Firm.Name},
 		Product:  platform.ProductSpec{Code: file.Product.Code, Name: file.Product.Name},
 		Item: platform.ItemSpec{
-			Name: file.Item.Name, Quantity: file.Item.Quantity, FeatureMap: file.Item.FeatureMap, Expiration: file.Item.Expiration,
+			Name: file.Item.Name, Options: license.Options{Quantity: file.Item.Quantity, FeatureMap: file.Item.FeatureMap, Expiration: file.Item.Expiration},
 		},
 		Group: platform.GroupSpec{Name: file.Group.Name, FirstTMRID: file.Group.FirstTMRID, TokenKey: file.Group.TokenKey},
 	}

@@ -16,10 +16,12 @@ import (
 )
 
 // KeyWrapper keeps private keys secret at rest: the platform's root key, the
-// firms' and the products' keys are in the database only as what Seal gave.
+// firms' and the products' keys are in the database only as what Seal gave, and
+// so is the data of items, of up to license.MostData bytes.
 // MasterKey is the driver for a local key; one for a PKCS#11 token or a cloud
 // KMS wraps with a key that never leaves it. What Seal gives is the driver's own
-// format, of at most 4000 bytes for a key of 64 (columns are bounded), and
+// format, of at most 4000 bytes for a key of 64 and 16000 for the longest data
+// (columns are bounded), and
 // should begin with something that tells it from other drivers'. An error that
 // is not about the sealed bytes (a KMS that is down) is license.CodeUnavailable.
 // RewrapKeys goes from one wrapper to another. Safe for concurrent use.

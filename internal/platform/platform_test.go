@@ -150,7 +150,7 @@ func (l *lab) spec() platform.ProvisionSpec {
 		Customer: "Shipping Company",
 		Firm:     platform.FirmSpec{Code: product.Firm, Name: "Nautical Charts"},
 		Product:  platform.ProductSpec{Code: product.Code, Name: "Chart Processing"},
-		Item:     platform.ItemSpec{Name: "Chart Processing TMR", Quantity: 20, FeatureMap: 1<<32 - 1},
+		Item:     platform.ItemSpec{Name: "Chart Processing TMR", Options: license.Options{Quantity: 20, FeatureMap: 1<<32 - 1}},
 		Group: platform.GroupSpec{
 			Name: "Bridge", Virtual: license.Serial{Mask: 131, Number: 4837572}, FirstTMRID: 7,
 			TokenKey: make(ed25519.PublicKey, ed25519.PublicKeySize),

@@ -6,7 +6,6 @@ import (
 	"crypto/ed25519"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/container"
@@ -33,7 +32,7 @@ type ProvisionSpec struct {
 	Customer string
 	Firm     FirmSpec
 	Product  ProductSpec
-	Item     ItemSpec
+	Item     ItemSpec // it is enabled for TMR, whatever it says
 	Group    GroupSpec
 }
 
@@ -47,14 +46,6 @@ type FirmSpec struct {
 type ProductSpec struct {
 	Code license.ProductCode
 	Name string
-}
-
-// ItemSpec is a license definition of the product, enabled for TMR.
-type ItemSpec struct {
-	Name       string
-	Quantity   uint32
-	Expiration time.Time // zero: never
-	FeatureMap uint32
 }
 
 // GroupSpec is a TMR group.
@@ -114,6 +105,10 @@ func (p *Platform) Provision(ctx context.Context, spec ProvisionSpec) (Provision
 	}
 	prints, err := checkSpec(spec, root.Public())
 	if err != nil {
+		return Provisioned{}, err
+	}
+	spec.Item.TMR = true
+	if err := checkItem(spec.Item); err != nil {
 		return Provisioned{}, err
 	}
 	var out Provisioned
@@ -239,62 +234,71 @@ func (w *provisioning) firm(ctx context.Context) (*ent.Firm, error) {
 	if !ent.IsNotFound(err) {
 		return found, err
 	}
+	f, err := w.p.makeFirm(ctx, w.tx, w.root, w.vendor, w.spec.Firm)
+	if err == nil {
+		w.made = append(w.made, f.ID)
+	}
+	return f, err
+}
+
+// makeFirm makes a firm with a new signing key.
+func (p *Platform) makeFirm(ctx context.Context, tx *store.Tx, root seal.Signer, vendor string, s FirmSpec) (*ent.Firm, error) {
+	code := int(s.Code)
 	seed, err := seal.NewSeed()
 	if err != nil {
 		return nil, err
 	}
+	defer clear(seed)
 	signer := seal.NewSigner(seed)
-	cert, err := seal.SignFirmCert(w.root, seal.FirmCert{Firm: w.spec.Firm.Code, Key: signer.Public(), Serial: 1})
+	cert, err := seal.SignFirmCert(root, seal.FirmCert{Firm: s.Code, Key: signer.Public(), Serial: 1})
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := w.p.keys.Seal(ctx, firmPurpose(code), seed)
+	sealed, err := p.keys.Seal(ctx, firmPurpose(code), seed)
 	if err != nil {
 		return nil, err
 	}
-	f, err := w.tx.Firm.Create().SetVendorID(w.vendor).SetCode(code).SetName(w.spec.Firm.Name).
+	f, err := tx.Firm.Create().SetVendorID(vendor).SetCode(code).SetName(s.Name).
 		SetSealedKey(sealed).SetPublicKey(signer.Public()).SetCert(cert).Save(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w.made = append(w.made, f.ID)
-	return f, w.tx.FirmKey.Create().SetVendorID(w.vendor).SetFirmID(f.ID).SetSerial(1).SetPublicKey(signer.Public()).Exec(ctx)
+	return f, tx.FirmKey.Create().SetVendorID(vendor).SetFirmID(f.ID).SetSerial(1).SetPublicKey(signer.Public()).Exec(ctx)
 }
 
 func (w *provisioning) product(ctx context.Context, f *ent.Firm) (*ent.Product, error) {
-	code := int(w.spec.Product.Code)
-	found, err := w.tx.Product.Query().Where(product.FirmID(f.ID), product.Code(code)).Only(ctx)
+	found, err := w.tx.Product.Query().Where(product.FirmID(f.ID), product.Code(int(w.spec.Product.Code))).Only(ctx)
 	if !ent.IsNotFound(err) {
 		return found, err
 	}
-	private, public, err := seal.NewProductKey()
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := w.p.keys.Seal(ctx, productPurpose(f.ID, code), private)
-	if err != nil {
-		return nil, err
-	}
-	made, err := w.tx.Product.Create().SetVendorID(w.vendor).SetFirmID(f.ID).SetCode(code).SetName(w.spec.Product.Name).
-		SetSealedKey(sealed).SetPublicKey(public).Save(ctx)
+	made, err := w.p.makeProduct(ctx, w.tx, f, w.spec.Product)
 	if err == nil {
 		w.made = append(w.made, made.ID)
 	}
 	return made, err
 }
 
+// makeProduct makes a product with new keys.
+func (p *Platform) makeProduct(ctx context.Context, tx *store.Tx, f *ent.Firm, s ProductSpec) (*ent.Product, error) {
+	private, public, err := seal.NewProductKey()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(private)
+	sealed, err := p.keys.Seal(ctx, productPurpose(f.ID, int(s.Code)), private)
+	if err != nil {
+		return nil, err
+	}
+	return tx.Product.Create().SetVendorID(f.VendorID).SetFirmID(f.ID).SetCode(int(s.Code)).SetName(s.Name).
+		SetSealedKey(sealed).SetPublicKey(public).Save(ctx)
+}
+
 func (w *provisioning) item(ctx context.Context, of *ent.Product) (*ent.Item, error) {
-	s := w.spec.Item
-	found, err := w.tx.Item.Query().Where(item.ProductID(of.ID), item.Name(s.Name)).Only(ctx)
+	found, err := w.tx.Item.Query().Where(item.ProductID(of.ID), item.Name(w.spec.Item.Name)).Only(ctx)
 	if !ent.IsNotFound(err) {
 		return found, err
 	}
-	create := w.tx.Item.Create().SetVendorID(w.vendor).SetProductID(of.ID).SetName(s.Name).
-		SetQuantity(int(s.Quantity)).SetFeatureMap(s.FeatureMap).SetTmr(true)
-	if !s.Expiration.IsZero() {
-		create.SetExpiration(s.Expiration.UTC().Truncate(time.Second))
-	}
-	made, err := create.Save(ctx)
+	made, err := w.p.makeItem(ctx, w.tx, of, w.spec.Item)
 	if err == nil {
 		w.made = append(w.made, made.ID)
 	}

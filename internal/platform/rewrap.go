@@ -18,7 +18,7 @@ type Rewrapped struct {
 }
 
 // RewrapKeys seals every private key that the platform has (the root's, the
-// firms', the products') with another wrapper, all in one transaction: after a
+// firms', the products') and the items' data with another wrapper, all in one transaction: after a
 // crash all are sealed by the one or all by the other. Called again it finds
 // what is done. This Platform goes on with the wrapper that it has, so the
 // processes of the platform are to be stopped before, and started with the new
@@ -94,6 +94,36 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 			if err := tx.Product.UpdateOne(q).SetSealedKey(sealed).Exec(ctx); err != nil {
 				return err
 			}
+		}
+	}
+	items, err := tx.Item.Query().Where(predicate.Item(lockedRow)).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		u := tx.Item.UpdateOne(it)
+		for _, d := range []struct {
+			kind         string
+			name, sealed []byte
+			set          func([]byte)
+		}{
+			{protectedData, it.ProtectedName, it.ProtectedData, u.Mutation().SetProtectedData},
+			{secretData, it.SecretName, it.SecretData, u.Mutation().SetSecretData},
+		} {
+			if len(d.name) == 0 {
+				continue
+			}
+			sealed, err := p.reseal(ctx, next, dataPurpose(d.kind, it.ProductID, d.name), d.sealed, out)
+			if err != nil {
+				return err
+			}
+			if sealed != nil {
+				owners[it.VendorID]++
+				d.set(sealed)
+			}
+		}
+		if err := u.Exec(ctx); err != nil {
+			return err
 		}
 	}
 	if out.Sealed == 0 {

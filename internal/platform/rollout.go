@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
-	"time"
 
 	"entgo.io/ent/dialect/sql"
 
@@ -26,7 +26,9 @@ import (
 )
 
 // StartRollout rolls out what was ordered for a group and was not yet given to
-// a rollout: the orders of one firm, that of the oldest of them. While another
+// a rollout: the orders of one firm, that of the oldest of them. The firm's
+// products whose items were changed since they were rolled out to the group go
+// along; without any order due, they alone make a rollout. While another
 // rollout of the group is running, this one is queued. group is the global id
 // or the virtual container's serial number. The same key gives the same
 // rollout; an empty one is no key. Errors: license.CodeNotFound,
@@ -74,15 +76,29 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, g *ent.TmrGroup
 	if err != nil {
 		return nil, err
 	}
-	if len(due) == 0 {
-		return nil, license.Errorf(license.CodeRolloutUpToDate, "order licenses first",
+	changed, err := changedProducts(ctx, tx, g.ID)
+	if err != nil {
+		return nil, err
+	}
+	var firm *ent.Firm
+	switch {
+	case len(due) > 0:
+		firm = due[0].Edges.Item.Edges.Product.Edges.Firm
+	case len(changed) > 0:
+		firm = changed[0].Edges.Firm
+	default:
+		return nil, license.Errorf(license.CodeRolloutUpToDate, "order licenses or change their item first",
 			"everything that was ordered for %s is rolled out or in a rollout", g.VirtualSerial)
 	}
-	firm := due[0].Edges.Item.Edges.Product.Edges.Firm
-	var ids []string
+	var ids, products []string
 	for _, o := range due {
 		if o.Edges.Item.Edges.Product.FirmID == firm.ID {
 			ids = append(ids, o.ID)
+		}
+	}
+	for _, q := range changed {
+		if q.FirmID == firm.ID {
+			products = append(products, q.ID)
 		}
 	}
 	if g.NextTmrID >= math.MaxUint32 {
@@ -101,7 +117,7 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, g *ent.TmrGroup
 	}
 	create := tx.Rollout.Create().
 		SetVendorID(g.VendorID).SetNillableCustomerID(g.CustomerID).SetTmrGroupID(g.ID).
-		SetNumber(number).SetState(property.RolloutQueued).SetTmrID(g.NextTmrID).SetFirm(firm.Code).
+		SetNumber(number).SetState(property.RolloutQueued).SetTmrID(g.NextTmrID).SetFirm(firm.Code).SetProducts(products).
 		SetStartedBy(displayName(who))
 	if key != "" {
 		create.SetIdempotencyKey(key)
@@ -149,54 +165,122 @@ func dueOrders(ctx context.Context, tx *store.Tx, group string) ([]*ent.Order, e
 }
 
 // rolloutTerms are the licenses that a rollout brings: for each product of its
-// orders, all that was ordered up to it and not given up. Expiration and
-// features are those of the item ordered last.
+// orders, and each whose changed terms it brings, what orderedOptions makes of
+// all that was ordered up to it and not given up.
 func rolloutTerms(ctx context.Context, tx *store.Tx, row *ent.Rollout) ([]license.License, error) {
-	orders, err := tx.Order.Query().
-		Where(order.TmrGroupID(row.TmrGroupID), order.HasRolloutWith(
-			entrollout.NumberLTE(row.Number), entrollout.StateNEQ(property.RolloutAborted))).
-		Order(ent.Asc(order.FieldNumber)).
-		WithItem(func(q *ent.ItemQuery) { q.WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }) }).All(ctx)
+	orders, err := givenOrders(ctx, tx, row.TmrGroupID, entrollout.NumberLTE(row.Number))
 	if err != nil {
 		return nil, err
 	}
+	products := row.Products
+	for _, o := range slices.Backward(orders) { // what was ordered goes first
+		if *o.RolloutID == row.ID {
+			products = append([]string{o.Edges.Item.ProductID}, products...)
+		}
+	}
 	var terms []license.License
-	for _, mine := range orders {
-		product := mine.Edges.Item.Edges.Product
-		if mine.RolloutID == nil || *mine.RolloutID != row.ID || hasProduct(terms, product) {
+	of := byProduct(orders)
+	for i, id := range products {
+		if slices.Contains(products[:i], id) || len(of[id]) == 0 {
 			continue
 		}
-		l := license.License{Product: productOf(product), Name: product.Name, Options: license.Options{TMRID: uint32(row.TmrID)}}
-		sum := uint64(0)
-		for _, o := range orders {
-			if item := o.Edges.Item; item.ProductID == product.ID {
-				sum += uint64(o.Quantity)
-				l.Options.FeatureMap, l.Options.Expiration = item.FeatureMap, time.Time{}
-				if item.Expiration != nil {
-					l.Options.Expiration = item.Expiration.UTC().Truncate(time.Second)
-				}
-			}
-		}
-		if sum > math.MaxInt32 {
-			return nil, license.Errorf(license.CodeInvalidInput, "order less", "%d licenses of %s are too many", sum, l.Product)
-		}
-		l.Options.Quantity = uint32(sum)
+		product := of[id][0].Edges.Item.Edges.Product
+		l := license.License{Product: productOf(product), Name: product.Name, Options: orderedOptions(of[id])}
+		l.Options.TMRID = uint32(row.TmrID)
 		terms = append(terms, l)
+	}
+	return terms, nil
+}
+
+// givenOrders are a group's orders that rollouts have which were not given up,
+// oldest first.
+func givenOrders(ctx context.Context, tx *store.Tx, group string, where ...predicate.Rollout) ([]*ent.Order, error) {
+	where = append(where, entrollout.StateNEQ(property.RolloutAborted))
+	return tx.Order.Query().Where(order.TmrGroupID(group), order.HasRolloutWith(where...)).
+		Order(ent.Asc(order.FieldNumber)).
+		WithItem(func(q *ent.ItemQuery) { q.WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }) }).All(ctx)
+}
+
+func byProduct(orders []*ent.Order) map[string][]*ent.Order {
+	of := map[string][]*ent.Order{}
+	for _, o := range orders {
+		id := o.Edges.Item.ProductID
+		of[id] = append(of[id], o)
+	}
+	return of
+}
+
+// changedProducts are a group's products whose terms would be others now than
+// those of the last rollout that brought them or is bringing them. A queued one
+// takes the terms that are valid when its turn comes.
+func changedProducts(ctx context.Context, tx *store.Tx, group string) ([]*ent.Product, error) {
+	orders, err := givenOrders(ctx, tx, group)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[string]license.Options{}
+	var open []*ent.Product // not found in a rollout yet
+	of := byProduct(orders)
+	for _, o := range orders {
+		product := o.Edges.Item.Edges.Product
+		if _, seen := wanted[product.ID]; !seen {
+			wanted[product.ID] = orderedOptions(of[product.ID])
+			open = append(open, product)
+		}
+	}
+	const page = 50
+	var changed []*ent.Product
+	for before := math.MaxInt; len(open) > 0; {
+		rows, err := tx.Rollout.Query().
+			Where(entrollout.TmrGroupID(group), entrollout.StateNEQ(property.RolloutAborted), entrollout.NumberLT(before)).
+			Order(ent.Desc(entrollout.FieldNumber)).Limit(page).WithOrders(func(q *ent.OrderQuery) { q.WithItem() }).All(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			before = row.Number
+			terms, err := givenTerms(row)
+			if err != nil {
+				return nil, err
+			}
+			open = slices.DeleteFunc(open, func(q *ent.Product) bool {
+				if row.State == property.RolloutQueued {
+					return slices.Contains(row.Products, q.ID) ||
+						slices.ContainsFunc(row.Edges.Orders, func(o *ent.Order) bool { return o.Edges.Item.ProductID == q.ID })
+				}
+				o, found := terms[productOf(q)]
+				o.TMRID = 0
+				if found && !o.Equal(wanted[q.ID]) {
+					changed = append(changed, q)
+				}
+				return found
+			})
+		}
+		if len(rows) < page {
+			break
+		}
+	}
+	return changed, nil
+}
+
+// givenTerms are the terms that a rollout took at its start.
+func givenTerms(row *ent.Rollout) (map[license.Product]license.Options, error) {
+	if row.State == property.RolloutQueued || len(row.Machine) == 0 {
+		return nil, nil
+	}
+	s, err := rolloutState(row)
+	if err != nil {
+		return nil, err
+	}
+	terms := map[license.Product]license.Options{}
+	for _, l := range s.Terms {
+		terms[l.Product] = l.Options
 	}
 	return terms, nil
 }
 
 func productOf(p *ent.Product) license.Product {
 	return license.Product{Firm: license.FirmCode(p.Edges.Firm.Code), Code: license.ProductCode(p.Code)}
-}
-
-func hasProduct(terms []license.License, p *ent.Product) bool {
-	for _, l := range terms {
-		if l.Product == productOf(p) {
-			return true
-		}
-	}
-	return false
 }
 
 // RetryRollout tries a held rollout's failed step again. Errors:

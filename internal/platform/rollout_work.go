@@ -299,7 +299,7 @@ func countInstalled(ctx context.Context, tx *store.Tx, c *ent.Container, u *ent.
 // recorded before it is signed: the first seals them and stores the bytes to be
 // signed, the second signs just these.
 func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g rolloutGroup) (digests [license.Backends]rollout.Digest, prepared bool, err error) {
-	f, err := tx.Firm.Query().Where(firm.Code(row.Firm)).WithProducts().Only(ctx)
+	f, err := tx.Firm.Query().Where(firm.Code(row.Firm)).Only(ctx)
 	if err != nil {
 		return digests, false, err
 	}
@@ -347,21 +347,12 @@ func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Roll
 	if err != nil {
 		return err
 	}
-	secrets := map[license.ProductCode][]byte{}
-	for _, product := range f.Edges.Products {
-		for _, l := range s.Terms {
-			if l.Product.Code == license.ProductCode(product.Code) {
-				if secrets[l.Product.Code], err = w.platform.productSecret(ctx, product); err != nil {
-					return err
-				}
-			}
-		}
-	}
 	for i, c := range g.containers {
-		payload := seal.Payload{Group: group}
-		for _, h := range s.Brings(i + 1) {
-			payload.Set = append(payload.Set, seal.Grant{License: h, ProductKey: secrets[h.Product.Code]})
+		set, err := w.platform.grants(ctx, tx, f, s.Brings(i+1))
+		if err != nil {
+			return err
 		}
+		payload := seal.Payload{Group: group, Set: set}
 		step := s.Steps[i]
 		to := seal.PublicIdentity{Sign: ed25519.PublicKey(c.SignKey), Seal: c.SealKey}
 		content, err := seal.PrepareUpdate(f.Cert, to, seal.UpdateHeader{

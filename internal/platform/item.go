@@ -1,0 +1,358 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"math"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/order"
+	"github.com/quorate/quorate/ent/predicate"
+	entproduct "github.com/quorate/quorate/ent/product"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// ItemSpec says what an item shall be: a license definition of a product.
+type ItemSpec struct {
+	Name string
+	// Options of its licenses. A Quantity of zero makes them local only, any
+	// other is what one order suggests. Units are those that each ordered license
+	// brings. The TMR-ID, the issue and the names of data are the platform's own:
+	// what is given here for them is not looked at.
+	Options license.Options
+	// TMR lets it be ordered for TMR groups.
+	TMR bool
+	// Protected and Secret are the licenses' data. Nil: as it is, which for a new
+	// item is none; empty: none.
+	Protected, Secret Data
+}
+
+// CreateFirm makes a firm with a new signing key for the caller's organization,
+// which is to be a vendor. Errors: CodeForbidden, CodeInvalidInput,
+// CodeConflict where the firm code is taken.
+func (p *Platform) CreateFirm(ctx context.Context, s FirmSpec) (*ent.Firm, error) {
+	by, err := auth.Require(ctx, auth.EditCatalog)
+	if err != nil {
+		return nil, err
+	}
+	if s.Code == 0 {
+		return nil, atField("code", license.Errorf(license.CodeInvalidInput, "give the firm code that the vendor has, for example 6000010", "there is no firm code 0"))
+	}
+	if err := checkName("name", s.Name, mostItemName); err != nil {
+		return nil, err
+	}
+	var made *ent.Firm
+	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
+		root, err := p.rootSigner(system(ctx, "create firm"), tx.Client)
+		if err != nil {
+			return err
+		}
+		if made, err = p.makeFirm(ctx, tx, root, by.Organization, s); err != nil {
+			return err
+		}
+		return audit(ctx, tx, by.Organization, "firm.create", made.ID, nil, map[string]any{"code": made.Code, "name": made.Name})
+	})
+	if ent.IsConstraintError(err) {
+		return nil, license.Errorf(license.CodeConflict, "choose another code", "the firm code %d is taken", s.Code)
+	}
+	return made, err
+}
+
+// CreateProduct makes a product, with new keys, of a firm (its global id or its
+// code). Errors: CodeNotFound, CodeForbidden, CodeInvalidInput, CodeConflict
+// where the firm has such a product code already.
+func (p *Platform) CreateProduct(ctx context.Context, firmIDOrCode string, s ProductSpec) (*ent.Product, error) {
+	by, err := auth.Require(ctx, auth.EditCatalog)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkName("name", s.Name, license.MostProductName); err != nil {
+		return nil, err
+	}
+	var made *ent.Product
+	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
+		q := tx.Firm.Query().Where(firmIs(firmIDOrCode))
+		if !by.IsSystem() {
+			q.Where(firm.VendorID(by.Organization))
+		}
+		f, err := q.Only(ctx)
+		if err != nil {
+			return notFound(err, "firm", firmIDOrCode)
+		}
+		if made, err = p.makeProduct(ctx, tx, f, s); err != nil {
+			return err
+		}
+		return audit(ctx, tx, auditOwner(by, f.VendorID), "product.create", made.ID, nil,
+			map[string]any{"firm": f.ID, "code": made.Code, "name": made.Name})
+	})
+	if ent.IsConstraintError(err) {
+		return nil, license.Errorf(license.CodeConflict, "choose another code", "the firm has a product %d already", s.Code)
+	}
+	return made, err
+}
+
+// CreateItem makes an item of a product (its global id, or firm and product
+// code as in 6000010:14). Errors: CodeNotFound, CodeForbidden,
+// CodeInvalidInput with the field among the details, CodeConflict where the
+// product has an item of that name already.
+func (p *Platform) CreateItem(ctx context.Context, product string, s ItemSpec) (*ent.Item, error) {
+	by, err := auth.Require(ctx, auth.EditCatalog)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkItem(s); err != nil {
+		return nil, err
+	}
+	var made *ent.Item
+	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
+		q := tx.Product.Query().Where(productIs(product))
+		if !by.IsSystem() {
+			q.Where(entproduct.VendorID(by.Organization))
+		}
+		of, err := q.Only(ctx)
+		if err != nil {
+			return notFound(err, "product", product)
+		}
+		if made, err = p.makeItem(ctx, tx, of, s); err != nil {
+			return err
+		}
+		return audit(ctx, tx, auditOwner(by, made.VendorID), "item.create", made.ID, nil, itemFacts(made))
+	})
+	return made, itemConflict(err, s.Name)
+}
+
+// UpdateItem changes an item. revision is the one that the caller has seen.
+// Licenses that were rolled out follow with the next rollout (see StartRollout).
+// A change that changes nothing leaves the revision. Errors: CodeNotFound,
+// CodeForbidden, CodeInvalidInput with the field among the details, CodeConflict
+// with the present revision where it is another one, where the name is taken, or
+// where an item that was ordered for TMR groups is to be no TMR item any more.
+func (p *Platform) UpdateItem(ctx context.Context, id string, revision int, change func(*ItemSpec)) (*ent.Item, error) {
+	name := ""
+	out, err := p.changeItem(ctx, id, revision, "item.update", func(tx *store.Tx, it *ent.Item) (*ent.Item, error) {
+		s := itemSpec(it)
+		change(&s)
+		name = s.Name
+		if err := checkItem(s); err != nil {
+			return nil, err
+		}
+		if it.Tmr && !s.TMR {
+			ordered, err := tx.Order.Query().Where(order.ItemID(it.ID), order.HasTmrGroup()).Exist(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if ordered {
+				return nil, atField("tmr", license.Errorf(license.CodeConflict, "make another item for what is not for TMR groups",
+					"the item %q was ordered for TMR groups", it.Name))
+			}
+		}
+		u := tx.Item.UpdateOne(it).SetRevision(it.Revision + 1)
+		dataChanged, err := p.setItem(ctx, u.Mutation(), it, it.ProductID, s)
+		if err != nil {
+			return nil, err
+		}
+		if old := itemSpec(it); !dataChanged && s.Name == old.Name && s.TMR == old.TMR && s.Options.Equal(old.Options) {
+			return it, nil
+		}
+		return u.Save(ctx)
+	})
+	return out, itemConflict(err, name)
+}
+
+// RenewItem gives what is used up of an item's licenses anew: with the next
+// rollout, their usage period and their unit counter start from the beginning.
+// revision is the one that the caller has seen, so that asking twice renews
+// once. Errors: CodeNotFound, CodeForbidden, CodeConflict with the present
+// revision where it is another one.
+func (p *Platform) RenewItem(ctx context.Context, id string, revision int) (*ent.Item, error) {
+	return p.changeItem(ctx, id, revision, "item.renew", func(tx *store.Tx, it *ent.Item) (*ent.Item, error) {
+		if it.Issue >= math.MaxUint32 {
+			return nil, license.Errorf(license.CodeConflict, "make another item", "the item %q was renewed too often", it.Name)
+		}
+		return tx.Item.UpdateOne(it).SetRevision(it.Revision + 1).SetIssue(it.Issue + 1).Save(ctx)
+	})
+}
+
+func (p *Platform) changeItem(ctx context.Context, id string, revision int, action string, change func(*store.Tx, *ent.Item) (*ent.Item, error)) (*ent.Item, error) {
+	by, err := auth.Require(ctx, auth.EditCatalog)
+	if err != nil {
+		return nil, err
+	}
+	var out *ent.Item
+	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
+		q := tx.Item.Query().Where(item.ID(id), predicate.Item(lockedRow))
+		if !by.IsSystem() {
+			q.Where(item.VendorID(by.Organization))
+		}
+		it, err := q.Only(ctx)
+		if err != nil {
+			return notFound(err, "item", id)
+		}
+		if it.Revision != revision {
+			return &license.Error{
+				Code: license.CodeConflict, Message: "the item was changed meanwhile", Fix: "look at it again, then change it",
+				Details: map[string]any{"revision": it.Revision},
+			}
+		}
+		before := itemFacts(it)
+		was := it.Revision
+		if out, err = change(tx, it); err != nil || out.Revision == was {
+			return err
+		}
+		return audit(ctx, tx, auditOwner(by, it.VendorID), action, it.ID, before, itemFacts(out))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// inCatalog does a change that only vendors may do, in one transaction.
+func (p *Platform) inCatalog(ctx context.Context, by auth.Principal, change func(*store.Tx) error) error {
+	return p.store.WithTx(ctx, func(tx *store.Tx) error {
+		if !by.IsSystem() {
+			if err := p.vendorOnly(ctx, tx, by); err != nil {
+				return err
+			}
+		}
+		return change(tx)
+	})
+}
+
+func (p *Platform) makeItem(ctx context.Context, tx *store.Tx, of *ent.Product, s ItemSpec) (*ent.Item, error) {
+	create := tx.Item.Create().SetVendorID(of.VendorID).SetProductID(of.ID)
+	if _, err := p.setItem(ctx, create.Mutation(), &ent.Item{}, of.ID, s); err != nil {
+		return nil, err
+	}
+	return create.Save(ctx)
+}
+
+// setItem writes all that a specification says of an item, which was checked.
+// It tells whether the data is another one.
+func (p *Platform) setItem(ctx context.Context, m *ent.ItemMutation, old *ent.Item, productID string, s ItemSpec) (dataChanged bool, err error) {
+	o := s.Options
+	m.SetName(s.Name)
+	m.SetTmr(s.TMR)
+	m.SetQuantity(int(o.Quantity))
+	m.SetFeatureMap(o.FeatureMap)
+	set(o.Activation, m.SetActivation, m.ClearActivation)
+	set(o.Expiration, m.SetExpiration, m.ClearExpiration)
+	set(o.Maintenance.From, m.SetMaintenanceFrom, m.ClearMaintenanceFrom)
+	set(o.Maintenance.Until, m.SetMaintenanceUntil, m.ClearMaintenanceUntil)
+	set(int(o.UsagePeriod/time.Second), m.SetUsagePeriod, m.ClearUsagePeriod)
+	set(int(o.Linger/time.Second), m.SetLinger, m.ClearLinger)
+	set(string(o.MinimumVersion), m.SetMinimumVersion, m.ClearMinimumVersion)
+	set(o.Text, m.SetText, m.ClearText)
+	m.ResetUnits()
+	m.ClearUnits()
+	if o.Units != nil {
+		m.SetUnits(*o.Units)
+	}
+	m.ClearAccessList()
+	if len(o.AccessList) > 0 {
+		rules := make([]string, len(o.AccessList))
+		for i, r := range o.AccessList {
+			rules[i] = r.String()
+		}
+		m.SetAccessList(rules)
+	}
+	for _, d := range []struct {
+		kind              string
+		content           Data
+		name, sealed      []byte
+		setName, setData  func([]byte)
+		clearName, clearD func()
+	}{
+		{protectedData, s.Protected, old.ProtectedName, old.ProtectedData, m.SetProtectedName, m.SetProtectedData, m.ClearProtectedName, m.ClearProtectedData},
+		{secretData, s.Secret, old.SecretName, old.SecretData, m.SetSecretName, m.SetSecretData, m.ClearSecretName, m.ClearSecretData},
+	} {
+		if d.content == nil {
+			continue
+		}
+		name, sealed, err := p.sealData(ctx, d.kind, productID, d.content, d.name, d.sealed)
+		if err != nil {
+			return false, err
+		}
+		dataChanged = dataChanged || !bytes.Equal(name, d.name)
+		if name == nil {
+			d.clearName()
+			d.clearD()
+			continue
+		}
+		d.setName(name)
+		d.setData(sealed)
+	}
+	return dataChanged, nil
+}
+
+// set sets a column, or clears it for the zero value.
+func set[T comparable](v T, set func(T), clear func()) {
+	var zero T
+	if v == zero {
+		clear()
+		return
+	}
+	set(v)
+}
+
+// itemSpec is an item as it is, with its data left as it is.
+func itemSpec(it *ent.Item) ItemSpec {
+	return ItemSpec{Name: it.Name, TMR: it.Tmr, Options: itemOptions(it)}
+}
+
+// itemFacts are what the audit log tells of an item: of data only the names.
+func itemFacts(it *ent.Item) map[string]any {
+	facts := map[string]any{
+		"name": it.Name, "product": it.ProductID, "tmr": it.Tmr, "revision": it.Revision,
+		"quantity": it.Quantity, "featureMap": it.FeatureMap, "issue": it.Issue,
+	}
+	o := itemOptions(it)
+	for name, t := range map[string]time.Time{
+		"activation": o.Activation, "expiration": o.Expiration,
+		"maintenanceFrom": o.Maintenance.From, "maintenanceUntil": o.Maintenance.Until,
+	} {
+		if !t.IsZero() {
+			facts[name] = t.Format(time.RFC3339)
+		}
+	}
+	for name, d := range map[string]*int{"usagePeriod": it.UsagePeriod, "linger": it.Linger} {
+		if d != nil {
+			facts[name] = *d
+		}
+	}
+	for name, text := range map[string]string{
+		"minimumVersion": string(o.MinimumVersion), "text": o.Text,
+		"protectedData": hex.EncodeToString(it.ProtectedName), "secretData": hex.EncodeToString(it.SecretName),
+	} {
+		if text != "" {
+			facts[name] = text
+		}
+	}
+	if it.Units != nil {
+		facts["units"] = *it.Units
+	}
+	if len(it.AccessList) > 0 {
+		facts["accessList"] = it.AccessList
+	}
+	return facts
+}
+
+func itemConflict(err error, name string) error {
+	if ent.IsConstraintError(err) {
+		return atField("name", license.Errorf(license.CodeConflict, "choose another name", "the product has an item %q already", clip(name)))
+	}
+	return err
+}
+
+func productIs(idOrReference string) predicate.Product {
+	if q, err := license.ParseProduct(idOrReference); err == nil {
+		return entproduct.And(entproduct.Code(int(q.Code)), entproduct.HasFirmWith(firm.Code(int(q.Firm))))
+	}
+	return entproduct.ID(idOrReference)
+}

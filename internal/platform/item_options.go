@@ -1,0 +1,161 @@
+package platform
+
+import (
+	"errors"
+	"math"
+	"math/bits"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// itemOptions are the options of one license of an item. Quantity is 1 or more
+// unless the item is local only.
+func itemOptions(it *ent.Item) license.Options {
+	o := license.Options{
+		Quantity: uint32(min(it.Quantity, math.MaxInt32)), Issue: uint32(it.Issue), FeatureMap: it.FeatureMap, //nolint:gosec // G115: bounded by the schema
+		Activation: timeOf(it.Activation), Expiration: timeOf(it.Expiration),
+		Maintenance:    license.Maintenance{From: timeOf(it.MaintenanceFrom), Until: timeOf(it.MaintenanceUntil)},
+		UsagePeriod:    secondsOf(it.UsagePeriod),
+		Linger:         secondsOf(it.Linger),
+		MinimumVersion: license.Version(valueOf(it.MinimumVersion)),
+		Text:           valueOf(it.Text),
+	}
+	if it.Units != nil {
+		n := *it.Units
+		o.Units = &n
+	}
+	for _, s := range it.AccessList {
+		r, _ := license.ParseAccessRule(s) // valid when it was saved; one that is not would match nobody
+		o.AccessList = append(o.AccessList, r)
+	}
+	copy(o.Protected[:], it.ProtectedName)
+	copy(o.Secret[:], it.SecretName)
+	return o
+}
+
+// orderedOptions are the options of a license by all orders of its product, in
+// their order, with their items: those of the item ordered last, but
+//   - the quantity is the sum over the orders; those of items that are local
+//     only add no seats;
+//   - a unit counter has the units of all orders: ordered licenses times the
+//     item's units, at most license.MostUnits;
+//   - the issue is the sum of the ordered items' issues, so it rises with each
+//     renewal of any of them and never falls.
+func orderedOptions(orders []*ent.Order) license.Options {
+	last := itemOptions(orders[len(orders)-1].Edges.Item)
+	var quantity, units, issue uint64
+	seen := map[string]bool{}
+	for _, o := range orders {
+		it := o.Edges.Item
+		n := uint64(max(o.Quantity, 0)) //nolint:gosec // G115: not negative
+		if it.Quantity > 0 {
+			quantity += n
+		}
+		if it.Units != nil {
+			if high, low := bits.Mul64(n, *it.Units); high == 0 {
+				units = min(units+min(low, license.MostUnits), license.MostUnits)
+			} else {
+				units = license.MostUnits
+			}
+		}
+		if !seen[it.ID] {
+			seen[it.ID] = true
+			issue += uint64(max(it.Issue, 0)) //nolint:gosec // G115: not negative
+		}
+	}
+	last.Quantity = uint32(min(quantity, math.MaxInt32))
+	last.Issue = uint32(min(issue, math.MaxUint32))
+	if last.Units != nil {
+		last.Units = &units
+	}
+	return last
+}
+
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Second)
+}
+
+func secondsOf(n *int) time.Duration { return time.Duration(valueOf(n)) * time.Second }
+
+func valueOf[T any](v *T) (zero T) {
+	if v == nil {
+		return zero
+	}
+	return *v
+}
+
+// checkItem says whether an item can be saved as it is specified. The error is
+// CodeInvalidInput with the field at fault, as the API calls it, among the
+// details.
+func checkItem(s ItemSpec) error {
+	if err := checkName("name", s.Name, mostItemName); err != nil {
+		return err
+	}
+	o := s.Options
+	if o.Quantity > math.MaxInt32 {
+		return atField("quantity", license.Errorf(license.CodeInvalidInput, "give at most 2147483647", "a quantity of %d is not possible", o.Quantity))
+	}
+	if strings.ContainsRune(o.Text, 0) {
+		return atField("text", license.Errorf(license.CodeInvalidInput, "leave it out", "the text has a NUL character"))
+	}
+	// One option more at a time, so that the one at fault is known.
+	var so license.Options
+	if s.TMR {
+		so.TMRID = 1
+	}
+	for _, f := range []struct {
+		name string
+		add  func()
+	}{
+		{"quantity", func() { so.Quantity = o.Quantity }},
+		{"activation", func() { so.Activation = o.Activation }},
+		{"expiration", func() { so.Expiration = o.Expiration }},
+		{"usagePeriod", func() { so.UsagePeriod = o.UsagePeriod }},
+		{"units", func() { so.Units = o.Units }},
+		{"maintenanceFrom", func() { so.Maintenance.From = o.Maintenance.From }},
+		{"maintenanceUntil", func() { so.Maintenance.Until = o.Maintenance.Until }},
+		{"minimumVersion", func() { so.MinimumVersion = o.MinimumVersion }},
+		{"text", func() { so.Text = o.Text }},
+		{"accessList", func() { so.AccessList = o.AccessList }},
+		{"linger", func() { so.Linger = o.Linger }},
+	} {
+		f.add()
+		if err := so.Validate(); err != nil {
+			return atField(f.name, err)
+		}
+	}
+	for name, d := range map[string]Data{"protectedData": s.Protected, "secretData": s.Secret} {
+		if len(d) > license.MostData {
+			return atField(name, license.Errorf(license.CodeInvalidInput, "shorten it to 4096 bytes", "the data has %d bytes", len(d)))
+		}
+	}
+	return nil
+}
+
+const mostItemName = 200
+
+// checkName refuses what is no name to show.
+func checkName(field, name string, most int) error {
+	if name == "" || len(name) > most || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) || strings.TrimSpace(name) != name {
+		return atField(field, license.Errorf(license.CodeInvalidInput, "give a line of text without spaces around it",
+			"the name is empty, has more than %d bytes, or has characters that can't be shown", most))
+	}
+	return nil
+}
+
+// atField tells which field of an input an error is about.
+func atField(field string, err error) error {
+	e, ok := errors.AsType[*license.Error](err)
+	if !ok {
+		return err
+	}
+	return &license.Error{Code: e.Code, Message: e.Message, Fix: e.Fix, Details: map[string]any{"field": field}}
+}
