@@ -77,11 +77,7 @@ func every(n int) func() bool {
 
 func TestHistoryCatchesBrokenStores(t *testing.T) {
 	pass := func(s lease.Seats) lease.Seats { return s }
-	for name, c := range map[string]struct {
-		rule  string
-		wrap  func(lease.Seats) lease.Seats
-		claim func(lease.Store) lease.Store
-	}{
+	for name, c := range map[string]fault{
 		"gives one more than there are": {rule: leasetest.RuleQuantity, wrap: func(s lease.Seats) lease.Seats {
 			return &seats{Seats: s, access: func(ctx context.Context, r lease.Request) (lease.Grant, error) {
 				r.Quantity++
@@ -170,21 +166,76 @@ func TestHistoryCatchesBrokenStores(t *testing.T) {
 				panic(err) // nothing to open
 			}
 			return s
-		}},
+		}}} {
+		c.caught(t, name, leasetest.Workload{Clients: 24, For: 3 * time.Minute, Lease: 10 * time.Second})
+	}
+}
+
+// fault is what a broken store does, and the rule that catches it.
+type fault struct {
+	rule  string
+	wrap  func(lease.Seats) lease.Seats
+	claim func(lease.Store) lease.Store
+}
+
+func (f fault) caught(t *testing.T, name string, w leasetest.Workload) {
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			inner, err := memlease.Open("", memlease.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, _ := w.Record(t, &broken{Store: inner, wrap: f.wrap, claim: f.claim})
+			found := h.Check()
+			if !slices.ContainsFunc(found, func(v leasetest.Violation) bool { return v.Rule == f.rule }) {
+				t.Fatalf("not caught as %q; found %d others", f.rule, len(found))
+			}
+		})
+	})
+}
+
+func TestHistoryCatchesBrokenLingers(t *testing.T) {
+	// releasing is a store that releases otherwise.
+	releasing := func(release func(context.Context, lease.Seats, lease.Ref) error) func(lease.Seats) lease.Seats {
+		return func(s lease.Seats) lease.Seats {
+			return &seats{Seats: s, release: func(ctx context.Context, r lease.Ref) error { return release(ctx, s, r) }}
+		}
+	}
+	// asking is a store that takes requests for others.
+	asking := func(change func(*lease.Request)) func(lease.Seats) lease.Seats {
+		return func(s lease.Seats) lease.Seats {
+			return &seats{Seats: s, access: func(ctx context.Context, r lease.Request) (lease.Grant, error) {
+				change(&r)
+				return s.Access(ctx, r)
+			}}
+		}
+	}
+	times := func(by, of time.Duration) func(lease.Seats) lease.Seats {
+		return releasing(func(ctx context.Context, s lease.Seats, r lease.Ref) error {
+			r.Linger = r.Linger * by / of
+			return s.Release(ctx, r)
+		})
+	}
+	var released sync.Map
+	for name, f := range map[string]fault{
+		"frees at once":           {rule: leasetest.RuleLinger, wrap: times(0, 1)},
+		"lingers too short":       {rule: leasetest.RuleLinger, wrap: times(1, 2)},
+		"lingers too long":        {rule: leasetest.RuleRefused, wrap: times(2, 1)},
+		"lingers for every user":  {rule: leasetest.RuleLinger, wrap: asking(func(r *lease.Request) { r.Client.User = "" })},
+		"lingers for the process": {rule: leasetest.RuleReturn, wrap: asking(func(r *lease.Request) { r.Client.User += r.ID })},
+		"prolongs at each repeat": {rule: leasetest.RuleRefused, wrap: releasing(func(ctx context.Context, s lease.Seats, r lease.Ref) error {
+			if _, again := released.LoadOrStore(r.Handle, true); again && r.Linger > 0 {
+				q := r.Request()
+				q.ID, q.Quantity = uuid.NewString(), 8
+				if g, err := s.Access(ctx, q); err == nil {
+					r.Handle, r.Seat, r.N, r.Linger = g.Handle, g.Seat, g.N, 2*r.Linger
+				}
+			}
+			return s.Release(ctx, r)
+		})},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				inner, err := memlease.Open("", memlease.Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				h, _ := leasetest.Workload{Clients: 24, For: 3 * time.Minute, Lease: 10 * time.Second}.
-					Record(t, &broken{Store: inner, wrap: c.wrap, claim: c.claim})
-				found := h.Check()
-				if !slices.ContainsFunc(found, func(v leasetest.Violation) bool { return v.Rule == c.rule }) {
-					t.Fatalf("not caught as %q; found %d others", c.rule, len(found))
-				}
-			})
+		f.caught(t, name, leasetest.Workload{
+			Clients: 24, For: 15 * time.Minute, Lease: 10 * time.Second, Linger: 5 * time.Second, Steady: true,
 		})
 	}
 }

@@ -40,6 +40,10 @@ type Op struct {
 	// Lease is what the answer gave, counted from Start: the program's own
 	// deadline. For a call that wasn't answered, what it would have given.
 	Lease time.Duration
+	// Holder is who asked, for Access; Linger is for how long the seat was to
+	// linger, for Release.
+	Holder lease.Holder
+	Linger time.Duration
 	// Start is before the call was sent, End after its answer was there.
 	Start, End time.Time
 	// Code is the error's, empty for success. License.CodeUnavailable stands
@@ -104,12 +108,15 @@ const (
 	RuleDropped  = "a renewal in time refused"            // I2
 	RuleRefused  = "refused though seats were free"       // no seat is lost
 	RuleAnswer   = "one handle with two seats or two n's" // repeats give the same
+	RuleLinger   = "a lingering seat given to another client"
+	RuleReturn   = "refused though a seat lingered for it"
 )
 
 // life is all that is known of one handle.
 type life struct {
 	pool    lease.Pool
 	handle  string
+	holder  lease.Holder
 	seat    uint32
 	n       uint64
 	ops     []Op
@@ -194,6 +201,7 @@ func (c *checker) settle(l *life) {
 	for _, o := range l.ops {
 		switch {
 		case o.Kind == Access && (o.Code == "" || o.open()):
+			l.holder = o.Holder
 			if !l.maybe || o.Start.Before(l.asked) {
 				l.asked = o.Start
 			}
@@ -262,7 +270,7 @@ func (c *checker) holds(l *life) []hold {
 		}
 		switch {
 		case o.Code == "":
-			if !latest.IsZero() && !openEnded && o.Start.After(c.extended(latest, o)) {
+			if !latest.IsZero() && !openEnded && o.Start.After(c.extended(latest, o, c.lease(o))) {
 				c.fault(RuleRevived, o.End, "%s was confirmed %v after its lease", l.handle, o.Start.Sub(latest))
 			}
 			if o.Lease == 0 {
@@ -302,8 +310,9 @@ func (c *checker) holds(l *life) []hold {
 }
 
 // extended is the latest instant at which a handle with a timer to latest may
-// still be confirmed by o, given the takeovers in between.
-func (c *checker) extended(latest time.Time, o Op) time.Time {
+// still be confirmed by o, given the takeovers in between, which start timers of
+// full anew.
+func (c *checker) extended(latest time.Time, o Op, full time.Duration) time.Time {
 	for _, claim := range c.claims {
 		switch {
 		case claim.Pool.Container != o.Pool.Container || claim.Start.After(o.End):
@@ -311,7 +320,7 @@ func (c *checker) extended(latest time.Time, o Op) time.Time {
 			return never
 		default:
 			// What had run out but was not noticed yet is held by a takeover too.
-			if t := claim.End.Add(c.lease(o) + c.history.Margin); t.After(latest) {
+			if t := claim.End.Add(full + c.history.Margin); t.After(latest) {
 				latest = t
 			}
 		}
@@ -399,47 +408,29 @@ func (c *checker) order(lives map[string]*life) {
 	}
 }
 
-// refusals looks for programs that were refused though too few handles can
-// have been held.
+// refusals looks for programs that were refused though too few seats can have
+// been taken, and after lingering seats.
 func (c *checker) refusals(lives map[string]*life) {
-	type span struct{ from, to time.Time }
+	bySeat := map[uint32][]*life{}
+	for _, l := range lives {
+		if l.granted {
+			bySeat[l.seat] = append(bySeat[l.seat], l)
+		}
+	}
 	var spans []span
 	for _, l := range lives {
-		if !l.maybe {
-			continue
+		if l.maybe {
+			spans = append(spans, c.span(l, bySeat))
 		}
-		to := time.Time{}
-		for _, o := range l.ops {
-			if o.Kind != Access && o.Kind != Confirm {
-				continue
-			}
-			if o.open() {
-				to = never
-			} else if o.Code == "" {
-				if t := o.End.Add(o.Lease); t.After(to) {
-					to = t
-				}
-			}
-		}
-		to = c.extended(to, Op{Pool: l.pool, Handle: l.handle, End: never})
-		if l.gone.Before(to) {
-			to = l.gone
-		}
-		spans = append(spans, span{l.asked, to})
 	}
+	c.returns(lives, spans, c.lingers(lives, bySeat), bySeat)
 	for _, l := range lives {
 		for _, o := range l.ops {
 			if o.Kind != Access || o.Code != license.CodeNoFreeSeat {
 				continue
 			}
 			least, _ := c.quantity(o, o.Start)
-			held := uint32(0)
-			for _, s := range spans {
-				if !s.from.After(o.End) && !s.to.Before(o.Start) {
-					held++
-				}
-			}
-			if held < least {
+			if held := during(spans, o, func(s span) time.Time { return s.taken }); held < least {
 				c.fault(RuleRefused, o.End, "%s was refused with at most %d of %d held", o.Handle, held, least)
 			}
 		}

@@ -25,6 +25,15 @@ func TestHistoryRules(t *testing.T) {
 			Start: at(start), End: at(end), Code: code,
 		}
 	}
+	leaves := func(handle string, linger, start, end float64, code license.Code) leasetest.Op {
+		o := op(leasetest.Release, handle, 0, 0, start, end, code)
+		o.Linger = time.Duration(linger * float64(time.Second))
+		return o
+	}
+	by := func(user string, o leasetest.Op) leasetest.Op {
+		o.Holder = lease.Holder{Mode: license.UserLimit, User: user}
+		return o
+	}
 	type step struct {
 		quantity   uint32
 		start, end float64
@@ -97,6 +106,73 @@ func TestHistoryRules(t *testing.T) {
 		"refused while one may be held": {"", one, []leasetest.Op{
 			op(leasetest.Access, "a", 0, 0, 0, 1, license.CodeUnavailable),
 			op(leasetest.Access, "b", 0, 0, 2, 3, license.CodeNoFreeSeat),
+		}},
+		"a lingering seat comes back": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("ada", op(leasetest.Access, "b", 1, 2, 4, 5, "")),
+		}},
+		"a lingering seat for another": {leasetest.RuleLinger, one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("bob", op(leasetest.Access, "b", 1, 2, 4, 9.9, "")),
+		}},
+		"after the linger": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("bob", op(leasetest.Access, "b", 1, 2, 4, 10.1, "")),
+		}},
+		"another after its client came back": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("bob", op(leasetest.Access, "b", 1, 3, 4, 5, "")),
+		}},
+		"another after a removal": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			op(leasetest.Remove, "a", 0, 0, 4, 5, ""), by("bob", op(leasetest.Access, "b", 1, 2, 5, 6, "")),
+		}},
+		"another where the release is open": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, license.CodeUnavailable),
+			by("bob", op(leasetest.Access, "b", 1, 2, 5, 6, "")),
+		}},
+		"another where it may have been released without": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""), leaves("a", 0, 2.5, 3, ""),
+			by("bob", op(leasetest.Access, "b", 1, 2, 5, 6, "")),
+		}},
+		"another where the lease may have run out": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 9.5, 10.5, ""),
+			by("bob", op(leasetest.Access, "b", 1, 2, 11, 12, "")),
+		}},
+		"another refused while it lingers": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("bob", op(leasetest.Access, "b", 0, 0, 10.9, 11.5, license.CodeNoFreeSeat)),
+		}},
+		"another refused after it lingered": {leasetest.RuleRefused, one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("bob", op(leasetest.Access, "b", 0, 0, 11.1, 11.5, license.CodeNoFreeSeat)),
+		}},
+		"another refused after a removal": {leasetest.RuleRefused, one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			op(leasetest.Remove, "a", 0, 0, 4, 5, ""), by("bob", op(leasetest.Access, "b", 0, 0, 5.1, 6, license.CodeNoFreeSeat)),
+		}},
+		"another refused after a takeover": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 2, 2, 3, ""),
+			op(leasetest.Claim, "", 0, 0, 3, 4, ""), by("bob", op(leasetest.Access, "b", 0, 0, 7.5, 7.9, license.CodeNoFreeSeat)),
+		}},
+		"its client refused": {leasetest.RuleReturn, one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("ada", op(leasetest.Access, "b", 0, 0, 4, 5, license.CodeNoFreeSeat)),
+		}},
+		"its client refused where another of its programs may have it": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("ada", op(leasetest.Access, "b", 0, 0, 3.5, 5, license.CodeUnavailable)),
+			by("ada", op(leasetest.Access, "c", 0, 0, 4, 5, license.CodeNoFreeSeat)),
+		}},
+		"its client refused where another of its programs has it": {"", one, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("ada", op(leasetest.Access, "b", 1, 2, 3.5, 5, "")), leaves("b", 0, 5.1, 5.2, ""),
+			by("ada", op(leasetest.Access, "c", 0, 0, 4, 5, license.CodeNoFreeSeat)),
+		}},
+		"its client refused with the quantity lowered": {"", []step{{2, 0, 0}, {1, 3, 3.5}}, []leasetest.Op{
+			by("ada", op(leasetest.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
+			by("bob", op(leasetest.Access, "b", 2, 1, 1, 2, "")),
+			by("ada", op(leasetest.Access, "c", 0, 0, 4, 5, license.CodeNoFreeSeat)),
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -114,6 +114,12 @@ func Run(t *testing.T, d Driver) {
 	d.run(t, "history of concurrent programs with takeovers, removals and another quantity", func(t *testing.T, h Harness) {
 		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease()}.Run(t, h.Store)
 	})
+	d.run(t, "history of concurrent programs with lingering seats", func(t *testing.T, h Harness) {
+		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease(), Linger: d.shortLease() / 2, Steady: true}.Run(t, h.Store)
+	})
+	d.run(t, "history of concurrent programs with lingering seats, takeovers, removals and another quantity", func(t *testing.T, h Harness) {
+		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease(), Linger: d.shortLease() / 2}.Run(t, h.Store)
+	})
 }
 
 // long is a lease that no test sees the end of.

@@ -59,22 +59,15 @@ type modelled struct {
 	lingers bool            // released, its seat not free yet
 }
 
-func (m *machine) alive() (n uint32) {
+func (m *machine) count() (alive, lingering uint32) {
 	for _, l := range m.lives {
 		if l.end == "" {
-			n++
+			alive++
+		} else if l.lingers {
+			lingering++
 		}
 	}
-	return n
-}
-
-func (m *machine) lingering() (n uint32) {
-	for _, l := range m.lives {
-		if l.lingers {
-			n++
-		}
-	}
-	return n
+	return alive, lingering
 }
 
 // holder gives the handle that has a seat, living or lingering.
@@ -138,9 +131,10 @@ func (m *machine) ask(rt *rapid.T, d time.Duration) *modelled {
 	r := lasting(by(rapid.SampledFrom([]string{"ada", "bob", "eve"}).Draw(rt, "user"), request(m.quantity)), d)
 	r.Pool = m.pool
 	r.Client.Process = rapid.Uint32Range(1, 2).Draw(rt, "process")
-	taken, own := m.alive()+m.lingering(), m.own(r)
-	if own != nil {
-		taken = m.alive()
+	own := m.own(r)
+	taken, lingering := m.count()
+	if own == nil {
+		taken += lingering
 	}
 	g, err := m.seats.Access(m.ctx, r)
 	if taken >= m.quantity {
@@ -300,7 +294,7 @@ func (m *machine) agree(rt *rapid.T) {
 	want(rt, "Usage", err, "")
 	all, err := m.seats.List(m.ctx, m.pool)
 	want(rt, "List", err, "")
-	alive, lingering := m.alive(), m.lingering()
+	alive, lingering := m.count()
 	if u.Taken != alive+lingering || u.Lingering != lingering || len(all) != int(alive) || u.ByMode[license.UserLimit] != alive {
 		rt.Fatalf("usage %+v, %d listed, the model has %d and %d lingering", u, len(all), alive, lingering)
 	}

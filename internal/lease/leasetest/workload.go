@@ -2,6 +2,7 @@ package leasetest
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,9 @@ type Workload struct {
 	Clients int
 	For     time.Duration // how long they go on
 	Lease   time.Duration
+	// Linger, if set, lets most released seats linger for so long; each client
+	// has two programs then.
+	Linger time.Duration
 	// Steady leaves out what disturbs: takeovers, removals, quantity changes.
 	Steady bool
 	// Disturb, if set, runs beside the programs until its context ends: it may
@@ -29,7 +33,7 @@ type Workload struct {
 
 // Seen counts what a workload met.
 type Seen struct {
-	Granted, Repeated, Denied, Renewed, Expired, Removed, Fenced, Unavailable, Claims atomic.Int64
+	Granted, Repeated, Denied, Renewed, Expired, Removed, Fenced, Unavailable, Claims, Returned atomic.Int64
 }
 
 // Run runs the workload on a store, checks the history, and checks that it
@@ -40,9 +44,9 @@ func (w Workload) Run(t *testing.T, s lease.Store) *History {
 	for _, v := range h.Check() {
 		t.Error(v)
 	}
-	t.Logf("granted %d, repeated %d, denied %d, renewed %d, expired %d, removed %d, fenced %d, unavailable %d, claims %d",
+	t.Logf("granted %d, repeated %d, denied %d, renewed %d, expired %d, removed %d, fenced %d, unavailable %d, claims %d, came back %d",
 		seen.Granted.Load(), seen.Repeated.Load(), seen.Denied.Load(), seen.Renewed.Load(), seen.Expired.Load(),
-		seen.Removed.Load(), seen.Fenced.Load(), seen.Unavailable.Load(), seen.Claims.Load())
+		seen.Removed.Load(), seen.Fenced.Load(), seen.Unavailable.Load(), seen.Claims.Load(), seen.Returned.Load())
 	must := map[string]*atomic.Int64{
 		"granted": &seen.Granted, "repeated": &seen.Repeated, "denied": &seen.Denied,
 		"renewed": &seen.Renewed,
@@ -51,6 +55,9 @@ func (w Workload) Run(t *testing.T, s lease.Store) *History {
 		must["expired"] = &seen.Expired
 	} else {
 		must["fenced"], must["removed"], must["claims"] = &seen.Fenced, &seen.Removed, &seen.Claims
+	}
+	if w.Linger > 0 {
+		must["came back to a lingering seat"] = &seen.Returned
 	}
 	for what, n := range must {
 		if n.Load() == 0 {
@@ -66,7 +73,7 @@ func (w Workload) Record(t *testing.T, s lease.Store) (*History, *Seen) {
 	r := &crowd{
 		Workload: w, store: s,
 		history: &History{Margin: lease.Margin + w.Lease/2},
-		held:    map[string]lease.Ref{},
+		held:    map[string]lease.Ref{}, left: map[place]lease.Holder{},
 	}
 	r.quantity.Store(8)
 	first, err := s.Claim(t.Context(), group, "first")
@@ -78,7 +85,7 @@ func (w Workload) Record(t *testing.T, s lease.Store) (*History, *Seen) {
 	defer cancel()
 	var wg sync.WaitGroup
 	for i := range w.Clients {
-		wg.Go(func() { r.program(ctx, rand.New(rand.NewPCG(uint64(i), 17))) })
+		wg.Go(func() { r.program(ctx, i, rand.New(rand.NewPCG(uint64(i), 17))) })
 	}
 	wg.Go(func() { r.every(ctx, w.Lease/3, func(*rand.Rand) { r.expire(ctx) }) })
 	if !w.Steady {
@@ -104,6 +111,12 @@ type crowd struct {
 
 	mu   sync.Mutex
 	held map[string]lease.Ref
+	left map[place]lease.Holder // grants whose seats were left lingering
+}
+
+type place struct {
+	seat uint32
+	n    uint64
 }
 
 // wait lets d pass and says whether the workload goes on.
@@ -186,7 +199,7 @@ func (r *crowd) leader(rnd *rand.Rand) lease.Seats {
 
 func (r *crowd) access(rnd *rand.Rand, q lease.Request) (lease.Grant, error) {
 	var g lease.Grant
-	err := r.call(Op{Kind: Access, Pool: pool, Handle: q.ID, Quantity: q.Quantity, Lease: r.Lease}, func(ctx context.Context, o *Op) (err error) {
+	err := r.call(Op{Kind: Access, Pool: pool, Handle: q.ID, Quantity: q.Quantity, Lease: r.Lease, Holder: q.Holder()}, func(ctx context.Context, o *Op) (err error) {
 		g, err = r.leader(rnd).Access(ctx, q)
 		o.Seat, o.N = g.Seat, g.N
 		return err
@@ -212,19 +225,38 @@ func (r *crowd) check(rnd *rand.Rand, tok lease.Ref) {
 }
 
 func (r *crowd) release(rnd *rand.Rand, tok lease.Ref) {
+	if rnd.IntN(4) > 0 {
+		tok.Linger = r.Linger
+	}
 	r.mu.Lock()
 	delete(r.held, tok.Handle)
+	if tok.Linger > 0 {
+		r.left[place{tok.Seat, tok.N}] = lease.Request{Mode: tok.Mode, Station: tok.Station, Client: tok.Client}.Holder()
+	}
 	r.mu.Unlock()
-	_ = r.call(Op{Kind: Release, Pool: pool, Handle: tok.Handle}, func(ctx context.Context, _ *Op) error {
+	_ = r.call(Op{Kind: Release, Pool: pool, Handle: tok.Handle, Linger: tok.Linger}, func(ctx context.Context, _ *Op) error {
 		return r.leader(rnd).Release(ctx, tok)
 	})
 }
 
+// rest is how long a program pauses between two handles: every other time until
+// its seat lingers no more.
+func (r *crowd) rest(rnd *rand.Rand) time.Duration {
+	d := 1 + rand.N(r.Lease/4)
+	if rnd.IntN(2) == 0 {
+		d += r.Linger * 3 / 2
+	}
+	return d
+}
+
 // program starts one program after the other.
-func (r *crowd) program(ctx context.Context, rnd *rand.Rand) {
-	for wait(ctx, 1+rand.N(r.Lease/4)) {
+func (r *crowd) program(ctx context.Context, i int, rnd *rand.Rand) {
+	for wait(ctx, r.rest(rnd)) {
 		q := request(r.quantity.Load())
 		q.ID, q.Lease = uuid.NewString(), r.Lease
+		if r.Linger > 0 {
+			q = by(fmt.Sprintf("user-%d", i/2), q)
+		}
 		g, err := r.access(rnd, q)
 		// The answer may be lost, or the leader be an old one: ask again.
 		for range 3 {
@@ -243,6 +275,9 @@ func (r *crowd) program(ctx context.Context, rnd *rand.Rand) {
 		tok := ref(q, g)
 		r.mu.Lock()
 		r.held[tok.Handle] = tok
+		if who, ok := r.left[place{g.Seat, g.N - 1}]; ok && who == q.Holder() {
+			r.seen.Returned.Add(1)
+		}
 		r.mu.Unlock()
 		r.hold(ctx, rnd, tok)
 	}
