@@ -60,7 +60,9 @@ type Config struct {
 	Events Events
 	// Clients is the number of living handles.
 	Clients func() uint32
-	Logger  *slog.Logger
+	// Clock is where the platform's word for what time it is goes; nil: nowhere.
+	Clock  Clock
+	Logger *slog.Logger
 	// Heartbeat is how often an idle agent pushes; zero: once a second.
 	Heartbeat time.Duration
 	// Absent is how long work is tried while a backend does not answer, before
@@ -140,6 +142,9 @@ func (a *Agent) Start(ctx context.Context) error {
 	ctx, a.cancel = context.WithCancel(ctx)
 	a.running.Go(func() { a.pull(ctx) })
 	a.running.Go(func() { a.push(ctx) })
+	if a.conf.Clock != nil {
+		a.running.Go(func() { a.certify(ctx) })
+	}
 	return nil
 }
 

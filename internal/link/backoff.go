@@ -14,9 +14,12 @@ type backoff struct {
 func (b *backoff) reset() { b.next = 0 }
 
 // wait returns false when ctx ended.
-func (b *backoff) wait(ctx context.Context) bool {
+func (b *backoff) wait(ctx context.Context) bool { return sleep(ctx, b.draw()) }
+
+// draw gives the next pause.
+func (b *backoff) draw() time.Duration {
 	b.next = min(max(b.first, 2*b.next), b.most)
-	return sleep(ctx, b.next/2+rand.N(b.next/2+1))
+	return b.next/2 + rand.N(b.next/2+1)
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -15,6 +15,10 @@
 // events in the lease store. A heartbeat with each backend's health and the
 // number of clients goes along, once a second where nothing else happens.
 //
+// The time is asked for, over the containers' nonces, and what the platform
+// signs goes to the containers: when this server begins to lead, every hour, and
+// at once when the clock was set back.
+//
 // Views carry the epoch of the leader. Under a new epoch the first view is the
 // one that stands at that moment.
 package link

@@ -25,7 +25,6 @@ const token = "link-token-of-tmr-a"
 // platform is the other end of the link: it keeps what it is told as a real one
 // does, and fails where it is told to.
 type platform struct {
-	quoratev1connect.UnimplementedLinkServiceHandler
 	t       *testing.T
 	network *memnet.Network
 
@@ -40,6 +39,7 @@ type platform struct {
 	newest  string              // name in the newest view
 	events  []uint64            // positions
 	pushes  []*quoratev1.PushRequest
+	asked   []*quoratev1.CertifyRequest // for the time
 	// fault is asked before (done false) and after a call took effect.
 	fault func(call string, done bool) error
 }
