@@ -5,12 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
@@ -25,18 +24,25 @@ type containerCreateCmd struct {
 	File         string `arg:"" help:"The container's file; it must not exist."`
 	Serial       string `required:"" help:"Serial number, for example 130-1874829."`
 	Root         string `required:"" help:"The platform's root key, as it is shown at /root-key."`
+	Bind         string `help:"What the file opens with: machine (two of three traits of this one), file:PATH (a key file, made here, best on a medium that can be taken away), none (it opens wherever it is copied to: for virtual machines that move, and for Linux containers). Left out: machine for 128 to 130, none for 140; 1 to 3 need a file." placeholder:"machine|file:PATH|none"`
 	ActivationID string `help:"32 hexadecimal digits, the same for the three containers of a TMR group; made up when left out."`
 	Fingerprint  string `help:"Where to write the fingerprint: a file, or - for standard output." default:"-"`
 }
 
 func (containerCreateCmd) Help() string {
-	return `Example:
+	return `A machine is known by its system id, its hardware id and a network card. When one of
+them changes, the container still opens, and is bound to what there is then. Create it
+as the user that the server runs as: most systems let root alone read the hardware id.
+
+Examples:
   quorate container create /var/lib/quorate/container.qrc --serial 130-1874829 \
       --root $(curl -s https://licenses.example.com/root-key) \
-      --activation-id 00112233445566778899aabbccddeeff --fingerprint one.lreq`
+      --activation-id 00112233445566778899aabbccddeeff --fingerprint one.lreq
+  quorate container create container.qrc --serial 3-1874829 --root … \
+      --bind file:/media/stick/quorate.key`
 }
 
-func (c *containerCreateCmd) Run(std streams) error {
+func (c *containerCreateCmd) Run(std streams, at site) error {
 	serial, err := license.ParseSerial(c.Serial)
 	if err != nil {
 		return err
@@ -54,7 +60,7 @@ func (c *containerCreateCmd) Run(std streams) error {
 	if err != nil {
 		return err
 	}
-	held, err := c.createContainer(container.Params{Serial: serial, Root: root, ActivationID: activation})
+	held, err := c.createContainer(container.Params{Serial: serial, Root: root, ActivationID: activation}, at)
 	if err != nil {
 		return err
 	}
@@ -83,16 +89,44 @@ func (c *containerCreateCmd) Run(std streams) error {
 
 // createContainer makes a container only if its fingerprint has a place to go:
 // a container that nobody can know is of no use.
-func (c *containerCreateCmd) createContainer(p container.Params) (*container.Container, error) {
+func (c *containerCreateCmd) createContainer(p container.Params, at site) (*container.Container, error) {
+	var keyFile string
+	var err error
+	if p.Bind, keyFile, err = parseBind(c.Bind, p.Serial.Kind()); err != nil {
+		return nil, err
+	}
 	for _, path := range []string{c.File, c.Fingerprint} {
 		if dir := filepath.Dir(path); !exists(dir) {
 			return nil, license.Errorf(license.CodeNotFound, "create it, or choose another path", "there is no folder %s", dir)
 		}
 	}
-	if c.Fingerprint != "-" && (exists(c.Fingerprint) || filepath.Clean(c.Fingerprint) == filepath.Clean(c.File)) {
+	if c.Fingerprint != "-" && (exists(c.Fingerprint) || same(c.Fingerprint, c.File) || same(c.Fingerprint, keyFile)) {
 		return nil, license.Errorf(license.CodeConflict, "choose another --fingerprint, or move that file away", "%s is there already", c.Fingerprint)
 	}
-	return container.Create(c.File, p)
+	if same(c.File, keyFile) {
+		return nil, license.Errorf(license.CodeInvalidInput, "choose another path with --bind", "the key file can't be the container's file")
+	}
+	return container.Create(c.File, p, container.WithTraits(at.machine), container.WithKeyFile(keyFile))
+}
+
+// same says whether two paths, of files that may not be there yet, are one.
+func same(a, b string) bool {
+	a, errA := filepath.Abs(a)
+	b, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && a == b
+}
+
+// parseBind reads --bind, whose default is a matter of the kind.
+func parseBind(s string, kind license.Kind) (to container.Bind, keyFile string, err error) {
+	switch path, file := strings.CutPrefix(s, "file:"); {
+	case file && path != "":
+		return container.BindFile, path, nil
+	case s == "machine", s == "" && (kind == license.KindComputer || kind == license.KindUniversal):
+		return container.BindMachine, "", nil
+	case s == "none", s == "": // which a dongle may not be
+		return container.BindNone, "", nil
+	}
+	return 0, "", license.Errorf(license.CodeInvalidInput, "give machine, file:PATH or none", "%q is nothing that a container can be bound to", s)
 }
 
 func parseRoot(s string) (ed25519.PublicKey, error) {
@@ -112,6 +146,7 @@ func parseActivationID(s string) (id [16]byte, err error) {
 }
 
 type containerShowCmd struct {
+	bindFlags
 	File string `arg:"" help:"The container's file. A server that runs has it open: stop it first."`
 	JSON bool   `help:"Write JSON." name:"json"`
 }
@@ -119,6 +154,7 @@ type containerShowCmd struct {
 type containerView struct {
 	Serial       string        `json:"serial"`
 	ActivationID string        `json:"activationId"`
+	Bind         string        `json:"bind"` // as --bind has it
 	Licenses     []licenseView `json:"licenses"`
 }
 
@@ -144,14 +180,14 @@ func (containerShowCmd) Help() string {
   quorate container show /var/lib/quorate/container.qrc --json`
 }
 
-func (c *containerShowCmd) Run(std streams) error {
-	held, err := openContainer(c.File)
+func (c *containerShowCmd) Run(std streams, at site) error {
+	held, err := at.open(c.File, c.bindFlags)
 	if err != nil {
 		return err
 	}
 	defer held.Close()
 	id := held.ActivationID()
-	view := containerView{Serial: held.Serial().String(), ActivationID: hex.EncodeToString(id[:]), Licenses: []licenseView{}}
+	view := containerView{Serial: held.Serial().String(), ActivationID: hex.EncodeToString(id[:]), Bind: boundTo(held), Licenses: []licenseView{}}
 	_, licenses := held.Licenses()
 	for _, l := range licenses {
 		view.Licenses = append(view.Licenses, viewLicense(l.License))
@@ -159,7 +195,7 @@ func (c *containerShowCmd) Run(std streams) error {
 	if c.JSON {
 		return writeJSON(std.out, view)
 	}
-	fmt.Fprintf(std.out, "%s, activation id %s\n", view.Serial, view.ActivationID)
+	fmt.Fprintf(std.out, "%s, activation id %s, bound to: %s\n", view.Serial, view.ActivationID, view.Bind)
 	if len(view.Licenses) == 0 {
 		fmt.Fprintln(std.out, "no licenses yet")
 	}
@@ -174,12 +210,4 @@ func (c *containerShowCmd) Run(std streams) error {
 		fmt.Fprintln(std.out)
 	}
 	return nil
-}
-
-// openContainer says what to do when the file is not there.
-func openContainer(path string) (*container.Container, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, license.Errorf(license.CodeNotFound, "create it with: quorate container create", "there is no container at %s", path)
-	}
-	return container.Open(path)
 }

@@ -27,6 +27,7 @@ import (
 // group through its active TMR server. The container goes first, since the
 // server may come from the environment.
 type placeFlags struct {
+	bindFlags
 	Container  string   `help:"A container's file; its server must not run."`
 	Server     []string `help:"A TMR server's address, on its own machine or with its administrator token: http://HOST:PORT or https://HOST:PORT?pin=sha256:…; of several the active one is taken." env:"QUORATE_SERVER" placeholder:"URL"`
 	AdminToken string   `help:"The TMR server's administrator token; not needed on its own machine unless it has one." env:"QUORATE_ADMIN_TOKEN"`
@@ -40,8 +41,8 @@ func (f placeFlags) check() error {
 }
 
 // withContainer opens the container for one use.
-func (f placeFlags) withContainer(use func(*container.Container) error) error {
-	held, err := openContainer(f.Container)
+func (f placeFlags) withContainer(at site, use func(*container.Container) error) error {
+	held, err := at.open(f.Container, f.bindFlags)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (requestCmd) Help() string {
   quorate request --server http://127.0.0.1:7400 -o group.lreq      # all three backends`
 }
 
-func (c *requestCmd) Run(ctx context.Context, std streams) error {
+func (c *requestCmd) Run(ctx context.Context, std streams, at site) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func (c *requestCmd) Run(ctx context.Context, std streams) error {
 	}
 	f := armor.File{Kind: armor.Request}
 	if c.Container != "" {
-		err := c.withContainer(func(held *container.Container) error {
+		err := c.withContainer(at, func(held *container.Container) error {
 			b, err := held.Fingerprint(nil)
 			f.Messages = [][]byte{b}
 			return err
@@ -152,7 +153,7 @@ Examples:
   quorate receipt --server http://127.0.0.1:7400 -o group.lrcp`
 }
 
-func (c *receiptCmd) Run(ctx context.Context, std streams) error {
+func (c *receiptCmd) Run(ctx context.Context, std streams, at site) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -161,7 +162,7 @@ func (c *receiptCmd) Run(ctx context.Context, std streams) error {
 	}
 	f := armor.File{Kind: armor.Receipt}
 	if c.Container != "" {
-		err := c.withContainer(func(held *container.Container) (err error) {
+		err := c.withContainer(at, func(held *container.Container) (err error) {
 			if f.Messages, err = held.Receipts(); err == nil && len(f.Messages) == 0 {
 				err = license.Errorf(license.CodeNotFound, "apply an update first", "no update is installed in %s, so there is no receipt", held.Serial())
 			}
@@ -205,7 +206,7 @@ Examples:
   quorate apply group.lupd --server http://127.0.0.1:7400 --receipt group.lrcp`
 }
 
-func (c *applyCmd) Run(ctx context.Context, std streams) error {
+func (c *applyCmd) Run(ctx context.Context, std streams, at site) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -222,7 +223,7 @@ func (c *applyCmd) Run(ctx context.Context, std streams) error {
 	}
 	receipts := armor.File{Kind: armor.Receipt, Group: f.Group}
 	if c.Container != "" {
-		err = c.withContainer(func(held *container.Container) (err error) {
+		err = c.withContainer(at, func(held *container.Container) (err error) {
 			receipts.Messages, err = offline.ApplyTo(held, f, func(s offline.Step) { fmt.Fprintln(std.err, s.Message) })
 			return err
 		})

@@ -18,6 +18,7 @@ import (
 
 	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/machine"
 )
 
 // version is set at build time by -ldflags "-X main.version=…".
@@ -77,6 +78,11 @@ func main() {
 
 // run is main without the process: it returns the exit status.
 func run(ctx context.Context, args []string, std streams) int {
+	return runOn(ctx, machine.Traits, args, std)
+}
+
+// runOn is run on the machine that is known by these traits.
+func runOn(ctx context.Context, traits func() [3]machine.Trait, args []string, std streams) int {
 	var c cli
 	exited := -1
 	parser, err := kong.New(&c,
@@ -110,7 +116,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		level = slog.LevelDebug
 	}
 	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level}))
-	if err := k.Run(logger); err != nil {
+	if err := k.Run(logger, site{traits: traits, logger: logger}); err != nil {
 		return report(std.err, err)
 	}
 	return 0

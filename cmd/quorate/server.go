@@ -25,6 +25,7 @@ import (
 
 type serverCmd struct {
 	programFlags
+	bindFlags
 	Container string   `help:"The container's file." default:"container.qrc" env:"QUORATE_CONTAINER"`
 	Name      string   `help:"This server's name." default:"license-server" env:"QUORATE_NAME"`
 	TMR       bool     `help:"Be a backend of a TMR group: serve only the group's TMR servers." name:"tmr" env:"QUORATE_TMR"`
@@ -39,12 +40,12 @@ func (serverCmd) Help() string {
       --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)`
 }
 
-func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
+func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger, at site) error {
 	key, err := rpc.LoadOrCreateKey(c.Key)
 	if err != nil {
 		return err
 	}
-	held, err := openContainer(c.Container)
+	held, err := at.open(c.Container, c.bindFlags)
 	if err != nil {
 		return err
 	}

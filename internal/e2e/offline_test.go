@@ -283,7 +283,7 @@ func TestOfflineForOneContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	must(t, "container", "create", dir+"c.qrc", "--serial", "130-77", "--root", base64.StdEncoding.EncodeToString(root.Public()), "--fingerprint", dir+"first")
+	must(t, "container", "create", dir+"c.qrc", "--serial", "130-77", "--root", base64.StdEncoding.EncodeToString(root.Public()), "--fingerprint", dir+"first", "--bind", "none")
 	if _, errs, status := quorate(t, "receipt", "--container", dir+"c.qrc"); status != 1 || !strings.Contains(errs, "NOT_FOUND") {
 		t.Errorf("a receipt of nothing: exit status %d, %s", status, errs)
 	}
