@@ -46,7 +46,7 @@ type options struct {
 }
 
 // WithTraits gives what this machine is known by, in the same order each time.
-// It is asked at most once, and only of a container that is bound to a machine.
+// Open asks at most once, and only for a container that is bound to a machine.
 func WithTraits(f func() [3]Trait) Option {
 	return func(o *options) { o.traits = sync.OnceValue(f) }
 }
