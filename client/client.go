@@ -87,7 +87,7 @@ const (
 	NoUserLimit  Mode = "NO_USER_LIMIT" // none is taken; a valid one must be there
 )
 
-// Option refines an access.
+// Option refines an access, or a question about one.
 type Option struct {
 	apply func(*quoratev1.AccessRequest)
 }
@@ -106,6 +106,37 @@ func WithFeatures(bits uint32) Option {
 	return Option{func(r *quoratev1.AccessRequest) { r.Features = bits }}
 }
 
+// WithVersion states the program's version, for example "10.4": a license may
+// have a lowest one. It goes before Config.Version.
+func WithVersion(v string) Option {
+	return Option{func(r *quoratev1.AccessRequest) { r.Version = v }}
+}
+
+// WithReleaseDate states when the program was released: a license may have a
+// maintenance period. It goes before Config.ReleaseDate.
+func WithReleaseDate(at time.Time) Option {
+	return Option{func(r *quoratev1.AccessRequest) { r.ReleaseDateUnix = rpc.UnixSeconds(at) }}
+}
+
+// request asks for a product as Config and options say.
+func (c *Client) request(p license.Product, opts []Option) *quoratev1.AccessRequest {
+	r := &quoratev1.AccessRequest{
+		RequestId: uuid.NewString(),
+		Product:   rpc.ProductProto(p),
+		Client: &quoratev1.Client{
+			Address: c.cfg.Address, User: c.cfg.User, Station: c.cfg.Station,
+			Process: uint32(os.Getpid()), Application: c.cfg.Application, //nolint:gosec // a process id
+		},
+		Version: c.cfg.Version, ReleaseDateUnix: rpc.UnixSeconds(c.cfg.ReleaseDate),
+	}
+	for _, o := range opts {
+		if o.apply != nil {
+			o.apply(r)
+		}
+	}
+	return r
+}
+
 // Access takes a handle on a product, written "FIRM:PRODUCT". It keeps trying
 // until a server decides or ctx (or else Config.Wait) ends; over all tries it is
 // one request, so a lost answer costs no second license. When it ends without an
@@ -115,19 +146,7 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 	if err != nil {
 		return nil, failure(err)
 	}
-	request := &quoratev1.AccessRequest{
-		RequestId: uuid.NewString(),
-		Product:   rpc.ProductProto(p),
-		Client: &quoratev1.Client{
-			Address: c.cfg.Address, User: c.cfg.User, Station: c.cfg.Station,
-			Process: uint32(os.Getpid()), Application: c.cfg.Application, //nolint:gosec // a process id
-		},
-	}
-	for _, o := range opts {
-		if o.apply != nil {
-			o.apply(request)
-		}
-	}
+	request := c.request(p, opts)
 	ctx, cancel := c.bounded(ctx, c.cfg.Wait)
 	defer cancel()
 	began := c.now()

@@ -38,6 +38,12 @@ type Config struct {
 	Station     string // what a license may be shared on: a computer, session or virtual machine
 	Address     string
 
+	// Version and ReleaseDate are the program's, for licenses that are limited
+	// to some; WithVersion and WithReleaseDate go before them. A version is one
+	// to four numbers with dots between. Of the date the day in UTC counts.
+	Version     string
+	ReleaseDate time.Time
+
 	// Wait is how long Access and the reading methods keep trying to reach a
 	// server when their context has no deadline. 0: 10 s.
 	Wait time.Duration

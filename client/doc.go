@@ -10,8 +10,9 @@
 // The handle lives by a lease that is renewed in the background, at a third of
 // its time. Renewal goes over all servers until one answers, so a switch
 // between two TMR servers, a restart or a broken connection passes unnoticed as
-// long as it is shorter than the lease. Access and OpenKey likewise try again by
-// themselves; a repeated request has the effect of one.
+// long as it is shorter than the lease. Access, OpenKey, Consume and the other
+// calls likewise try again by themselves; a repeated request has the effect of
+// one.
 //
 // When a handle can't be kept (an administrator removed it, or no server could
 // be reached for the whole lease) its Done channel is closed and Err tells why.

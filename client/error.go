@@ -14,27 +14,35 @@ type Code string
 // The codes that a program may meet. Codes never change their meaning; later
 // versions may add some.
 const (
-	CodeInternal        Code = "INTERNAL"         // a fault of the server
-	CodeInvalidInput    Code = "INVALID_INPUT"    // the request makes no sense
-	CodeUnauthenticated Code = "UNAUTHENTICATED"  // credentials are missing
-	CodeForbidden       Code = "FORBIDDEN"        // not allowed
-	CodeUnavailable     Code = "UNAVAILABLE"      // no server answered in time
-	CodeNoLicense       Code = "NO_LICENSE"       // no license for this product is here
-	CodeNoMajority      Code = "NO_MAJORITY"      // too few backends of the TMR group are up
-	CodeNoFreeSeat      Code = "NO_FREE_SEAT"     // all licenses are taken
-	CodeLicenseExpired  Code = "LICENSE_EXPIRED"  // the license's expiration time has passed
-	CodeFeatureMissing  Code = "FEATURE_MISSING"  // the license lacks a feature asked for
-	CodeTMROnly         Code = "TMR_ONLY"         // ask the group's TMR server instead
-	CodeNotLeader       Code = "NOT_LEADER"       // none of the servers is the active one
-	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"   // released before
-	CodeHandleExpired   Code = "HANDLE_EXPIRED"   // not renewed in time
-	CodeHandleRemoved   Code = "HANDLE_REMOVED"   // an administrator removed it
-	CodeRequestMismatch Code = "REQUEST_MISMATCH" // same request id, other content
-	CodeTokenInvalid    Code = "TOKEN_INVALID"    // the server doesn't know the handle's signature
-	CodeKeyRefused      Code = "KEY_REFUSED"      // the wrapped key does not open
-	CodeFormatUnknown   Code = "FORMAT_UNKNOWN"   // this is not a protected file, or one of a later version
-	CodeDataDamaged     Code = "DATA_DAMAGED"     // the protected file was changed or cut off
-	CodeTooLarge        Code = "TOO_LARGE"        // the request is too large
+	CodeInternal        Code = "INTERNAL"              // a fault of the server
+	CodeInvalidInput    Code = "INVALID_INPUT"         // the request makes no sense
+	CodeUnauthenticated Code = "UNAUTHENTICATED"       // credentials are missing
+	CodeForbidden       Code = "FORBIDDEN"             // not allowed
+	CodeUnavailable     Code = "UNAVAILABLE"           // no server answered in time
+	CodeNoLicense       Code = "NO_LICENSE"            // no license for this product is here
+	CodeNoMajority      Code = "NO_MAJORITY"           // too few backends of the TMR group are up
+	CodeNoFreeSeat      Code = "NO_FREE_SEAT"          // all licenses are taken
+	CodeLicenseExpired  Code = "LICENSE_EXPIRED"       // the license's expiration time has passed
+	CodeNotYetValid     Code = "LICENSE_NOT_YET_VALID" // its activation time has not come
+	CodeUsageOver       Code = "USAGE_PERIOD_OVER"     // its usage period, from the first use, is over
+	CodeNoUnits         Code = "NO_UNITS"              // it has fewer units than wanted, or counts none
+	CodeWrongVersion    Code = "WRONG_VERSION"         // the program's version or release date isn't covered
+	CodeNotOnAccessList Code = "NOT_ON_ACCESS_LIST"    // the license doesn't let the user, computer or program in
+	CodeLocalOnly       Code = "LOCAL_ONLY"            // it serves programs on the license server's own machine alone
+	CodeClockSetBack    Code = "CLOCK_SET_BACK"        // the license server's time must be certified first
+	CodeNotFound        Code = "NOT_FOUND"             // the license has no such data
+	CodeFeatureMissing  Code = "FEATURE_MISSING"       // the license lacks a feature asked for
+	CodeTMROnly         Code = "TMR_ONLY"              // ask the group's TMR server instead
+	CodeNotLeader       Code = "NOT_LEADER"            // none of the servers is the active one
+	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"        // released before
+	CodeHandleExpired   Code = "HANDLE_EXPIRED"        // not renewed in time
+	CodeHandleRemoved   Code = "HANDLE_REMOVED"        // an administrator removed it
+	CodeRequestMismatch Code = "REQUEST_MISMATCH"      // same request id, other content
+	CodeTokenInvalid    Code = "TOKEN_INVALID"         // the server doesn't know the handle's signature
+	CodeKeyRefused      Code = "KEY_REFUSED"           // the wrapped key does not open
+	CodeFormatUnknown   Code = "FORMAT_UNKNOWN"        // this is not a protected file, or one of a later version
+	CodeDataDamaged     Code = "DATA_DAMAGED"          // the protected file was changed or cut off
+	CodeTooLarge        Code = "TOO_LARGE"             // the request is too large
 )
 
 // Error is what every method of this package fails with.
@@ -43,7 +51,7 @@ type Error struct {
 	Message string // what is wrong
 	Fix     string // what to do about it
 	// Details are figures, by name, as JSON has them: for CodeNoFreeSeat
-	// "taken" and "quantity".
+	// "taken" and "quantity", for CodeNoUnits "unitsLeft".
 	Details map[string]any
 
 	cause error

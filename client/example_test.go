@@ -125,3 +125,67 @@ func ExampleClient_Remove() {
 		}
 	}
 }
+
+// A program that is paid by pieces takes a unit for each.
+func ExampleHandle_Consume() {
+	convert := func(ctx context.Context, h *client.Handle, pages uint64) error {
+		left, err := h.Consume(ctx, pages)
+		if errors.Is(err, &client.Error{Code: client.CodeNoUnits}) {
+			return fmt.Errorf("not enough pages left: %w", err)
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Println(left, "pages left")
+		return nil
+	}
+	_ = convert
+}
+
+// What the vendor has put into a license for the program: a text for people,
+// protected data, and secret data that keys are derived from.
+func ExampleHandle_License() {
+	show := func(ctx context.Context, h *client.Handle) error {
+		l := h.License()
+		fmt.Println(l.Text)
+		if !l.Until.IsZero() {
+			fmt.Println("until", l.Until)
+		}
+		if l.ProtectedData {
+			data, err := h.Data(ctx)
+			if err != nil {
+				return err
+			}
+			fmt.Println(len(data), "bytes of settings")
+		}
+		if l.SecretData {
+			key, err := h.Derive(ctx, []byte("project files, version 1"))
+			if err != nil {
+				return err
+			}
+			fmt.Println(len(key), "bytes of key")
+		}
+		return nil
+	}
+	_ = show
+}
+
+// A help desk asks why a program gets no license.
+func ExampleClient_Why() {
+	ctx := context.Background()
+	c, err := client.Open(ctx, client.Config{Servers: []string{"http://127.0.0.1:7443"}, User: "ada"})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer c.Close()
+
+	why, err := c.Why(ctx, "6000010:14", client.WithVersion("10.4"))
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	for _, r := range why.Reasons {
+		fmt.Println(r.Code, r.Message, r.Fix)
+	}
+}

@@ -40,6 +40,7 @@ type Handle struct {
 
 	mu    sync.Mutex
 	info  Info
+	terms Licensed
 	token []byte
 	asked instant       // before the request was sent that the lease counts from
 	life  time.Duration // the lease less the margin
@@ -73,6 +74,9 @@ func (h *Handle) adopt(m *quoratev1.Handle, asked instant) bool {
 	h.info = Info{
 		ID: m.GetId(), Container: m.GetContainer(), Product: h.product, Mode: Mode(mode),
 		Seat: m.GetSeat(), FeatureMap: m.GetFeatureMap(),
+	}
+	h.terms = Licensed{
+		Terms: termsFrom(m.GetOptions()), Until: rpc.FromUnixSeconds(m.GetUntilUnix()), UnitsLeft: m.UnitsLeft,
 	}
 	h.token, h.asked, h.life = m.GetToken(), asked, life
 	h.renew = jitter(lease / 3)
@@ -237,37 +241,45 @@ func fatal(code Code) bool {
 
 // OpenKey has the license server open a key that was wrapped for the product.
 // While no server can do it, it tries again until ctx ends or the handle dies.
-func (h *Handle) OpenKey(ctx context.Context, wrapped []byte) ([]byte, error) {
+func (h *Handle) OpenKey(ctx context.Context, wrapped []byte) (key []byte, err error) {
+	err = h.use(ctx, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
+		answer, err := api.OpenKey(ctx, connect.NewRequest(&quoratev1.OpenKeyRequest{
+			Token: h.currentToken(), WrappedKey: wrapped,
+		}))
+		if err == nil {
+			key = answer.Msg.GetKey()
+		}
+		return err
+	})
+	return key, err
+}
+
+// use makes calls for a living handle, until one is answered, ctx ends or the
+// handle dies.
+func (h *Handle) use(ctx context.Context, f attempt) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
-	var key []byte
 	err := h.client.call(ctx, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
 		if err := h.Err(); err != nil {
 			return err
 		}
-		answer, err := api.OpenKey(ctx, connect.NewRequest(&quoratev1.OpenKeyRequest{
-			Token: h.currentToken(), WrappedKey: wrapped,
-		}))
-		if err != nil {
-			return err
-		}
-		key = answer.Msg.GetKey()
-		return nil
+		return f(ctx, api)
 	})
 	if err == nil {
-		return key, nil
+		return nil
 	}
 	if fatal(CodeOf(err)) {
 		h.end(err)
 	}
 	if dead := h.Err(); dead != nil {
-		return nil, dead
+		return dead
 	}
-	return nil, err
+	return err
 }
 
-// Release ends the handle and frees its seat at once. A handle that is dead
+// Release ends the handle and frees its seat: at once, or once the license's
+// linger time has passed, in which the same user gets it again. A handle that is dead
 // already is left as it is, without an error. If no server can be reached the
 // seat is free when the lease has run out. Without a deadline in ctx it tries
 // for some seconds.

@@ -26,6 +26,13 @@ type License struct {
 	Expiration time.Time // zero: never
 	TMRID      uint32    // zero: not a TMR license
 	Status     string    // TMR status line; empty on a plain server
+
+	Refusal   *Error // why it is not usable; nil when it is
+	Terms     Terms
+	FirstUse  time.Time // zero: not used yet, or not noted
+	Until     time.Time // until when it is usable, as is known now; zero: without end
+	UnitsLeft *uint64   // nil: not counted by units
+	Lingering uint32    // how many of those taken wait for a client to come back
 }
 
 // Allocation is one living handle, as those who watch the licenses see it.
@@ -71,6 +78,11 @@ func licenseFrom(m *quoratev1.LicenseUse) License {
 		FeatureMap: m.GetFeatureMap(), Usable: m.GetUsable(), WhyNot: Code(m.GetWhyNot()),
 		Total: m.GetTotal(), Free: m.GetFree(), Taken: make(map[Mode]uint32, len(m.GetTaken())),
 		Expiration: rpc.FromUnixSeconds(m.GetExpirationUnix()), TMRID: m.GetTmrId(), Status: m.GetStatus(),
+		Terms: termsFrom(m.GetOptions()), FirstUse: rpc.FromUnixSeconds(m.GetFirstUseUnix()),
+		Until: rpc.FromUnixSeconds(m.GetUntilUnix()), UnitsLeft: m.UnitsLeft, Lingering: m.GetLingering(),
+	}
+	if m.GetRefusal() != nil {
+		l.Refusal = failure(rpc.FromErrorInfo(m.GetRefusal()))
 	}
 	for mode, n := range m.GetTaken() {
 		l.Taken[Mode(mode)] = n

@@ -237,5 +237,6 @@ func TestAccessLists(t *testing.T) {
 			want = ""
 		}
 		coded(t, name, l.Explain(tt.ask, Use{}, Moment{At: date(2026, 1, 1)}).Err(), want)
+		coded(t, name+", the list alone", l.Admits(tt.ask), want)
 	}
 }

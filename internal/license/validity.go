@@ -73,6 +73,19 @@ func (l License) Explain(a Ask, u Use, m Moment) Validity {
 	return v
 }
 
+// Admits is the refusal of the access list, whatever else there is against it.
+func (l License) Admits(a Ask) error {
+	if permits(l.Options.AccessList, a) {
+		return nil
+	}
+	return l.notListed()
+}
+
+func (l License) notListed() *Error {
+	return Errorf(CodeNotOnAccessList, "have the vendor, or who manages the licenses, put you on the list",
+		"the access list of the license for %s does not let this user, computer or program in", l.Product)
+}
+
 // Standing says whether the license as such may be used now, whoever asks.
 func (l License) Standing(u Use, m Moment) Validity { return l.standing(u, m) }
 
@@ -153,8 +166,7 @@ func (l License) refusals(a Ask) (all []*Error) {
 			"the license for %s has no license quantity: it serves programs on the license server's own machine alone", l.Product))
 	}
 	if !permits(o.AccessList, a) {
-		all = append(all, Errorf(CodeNotOnAccessList, "have the vendor, or who manages the licenses, put you on the list",
-			"the access list of the license for %s does not let this user, computer or program in", l.Product))
+		all = append(all, l.notListed())
 	}
 	for _, e := range []*Error{l.wrongRelease(a), l.wrongVersion(a)} {
 		if e != nil {

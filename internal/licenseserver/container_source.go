@@ -3,7 +3,6 @@ package licenseserver
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/quorate/quorate/internal/license"
 )
@@ -12,7 +11,15 @@ import (
 type Container interface {
 	Serial() license.Serial
 	Licenses() (version uint64, held []license.Held)
+	// Moment is the time by the container's clock, which remembers the highest.
+	Moment() license.Moment
+	// Use, Started and TakeUnits are about the issue that the container holds.
+	Use(p license.Product) license.Use
+	Started(p license.Product) error
+	TakeUnits(p license.Product, request string, n uint64) (left uint64, err error)
 	OpenKey(p license.Product, wrapped []byte) ([]byte, error)
+	ProtectedData(p license.Product, name license.DataName) ([]byte, error)
+	UseSecret(p license.Product, name license.DataName, context []byte) ([]byte, error)
 }
 
 // ContainerSource offers the licenses of one container, for a plain license
@@ -27,43 +34,92 @@ func NewContainerSource(c Container) *ContainerSource { return &ContainerSource{
 func (s *ContainerSource) Serial() license.Serial { return s.container.Serial() }
 
 // Find implements Source.
-func (s *ContainerSource) Find(p license.Product) (license.License, error) {
+func (s *ContainerSource) Find(p license.Product) (Found, error) {
 	_, held := s.container.Licenses()
 	for _, h := range held {
 		if h.Product == p {
-			return h.License, s.refusal(h.License)
+			return Found{License: h.License, Moment: s.container.Moment()}, s.refusal(h.License)
 		}
 	}
-	return license.License{}, noLicense(p, s.Serial())
+	return Found{Moment: s.container.Moment()}, noLicense(p, s.Serial())
 }
 
 func (s *ContainerSource) refusal(l license.License) error {
-	if l.Options.TMRID != 0 {
-		return license.Errorf(license.CodeTMROnly,
-			"ask the TMR server of the group (its virtual IP) instead",
-			"the license for %s belongs to a TMR group, and this is a single license server", l.Product)
+	if l.Options.TMRID == 0 {
+		return nil
 	}
-	return l.Standing(license.Use{}, license.Moment{At: time.Now()}).Err()
+	return license.Errorf(license.CodeTMROnly,
+		"ask the TMR server of the group (its virtual IP) instead",
+		"the license for %s belongs to a TMR group, and this is a single license server", l.Product)
 }
 
 // Licenses implements Source.
 func (s *ContainerSource) Licenses() []Offer {
 	_, held := s.container.Licenses()
+	now := s.container.Moment()
 	offers := make([]Offer, len(held))
 	for i, h := range held {
-		offers[i] = Offer{License: h.License, Refusal: s.refusal(h.License)}
+		offers[i] = Offer{Found: Found{License: h.License, Moment: now}, Refusal: s.refusal(h.License)}
 	}
 	slices.SortFunc(offers, func(a, b Offer) int { return a.Product.Compare(b.Product) })
 	return offers
 }
 
+// Use implements Source.
+func (s *ContainerSource) Use(_ context.Context, _ uint64, l license.License) (license.Use, error) {
+	return s.container.Use(l.Product), nil
+}
+
+// Begin implements Source.
+func (s *ContainerSource) Begin(ctx context.Context, _ uint64, p license.Product) error {
+	if err := s.ready(ctx, p); err != nil {
+		return err
+	}
+	return s.container.Started(p)
+}
+
+// TakeUnits implements Source.
+func (s *ContainerSource) TakeUnits(ctx context.Context, _ uint64, p license.Product, request string, n uint64) (uint64, error) {
+	if err := s.ready(ctx, p); err != nil {
+		return 0, err
+	}
+	return s.container.TakeUnits(p, request, n)
+}
+
 // OpenKey implements Source.
 func (s *ContainerSource) OpenKey(ctx context.Context, p license.Product, wrapped, _ []byte) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if _, err := s.Find(p); err != nil {
+	if err := s.ready(ctx, p); err != nil {
 		return nil, err
 	}
 	return s.container.OpenKey(p, wrapped)
+}
+
+// ReadData implements Source.
+func (s *ContainerSource) ReadData(ctx context.Context, p license.Product, _ []byte) ([]byte, error) {
+	if err := s.ready(ctx, p); err != nil {
+		return nil, err
+	}
+	return named(protectedName(s, p), func(name license.DataName) ([]byte, error) {
+		return s.container.ProtectedData(p, name)
+	})
+}
+
+// UseSecret implements Source.
+func (s *ContainerSource) UseSecret(ctx context.Context, p license.Product, use, _ []byte) ([]byte, error) {
+	if err := s.ready(ctx, p); err != nil {
+		return nil, err
+	}
+	return named(secretName(s, p), func(name license.DataName) ([]byte, error) {
+		return s.container.UseSecret(p, name, use)
+	})
+}
+
+// ready keeps the container from work that nobody waits for, and from licenses
+// that are not to be used here.
+func (s *ContainerSource) ready(ctx context.Context, p license.Product) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := s.Find(p)
+	return err
 }

@@ -2,6 +2,8 @@ package licenseserver
 
 import (
 	"net"
+	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,7 +24,12 @@ const (
 	mostText    = 255
 	mostToken   = 8 << 10
 	mostWrapped = 16 << 10
+	mostContext = 4 << 10
+	mostVersion = 64
 )
+
+// latest is the last second of the year 9999.
+const latest = 253402300799
 
 func invalid(fix, format string, args ...any) error {
 	return license.Errorf(license.CodeInvalidInput, fix, format, args...)
@@ -97,6 +104,83 @@ func joinModes(modes []license.AccessMode) string {
 		names[i] = string(m)
 	}
 	return strings.Join(names, ", ")
+}
+
+// asking is what AccessRequest and ExplainRequest have in common.
+type asking interface {
+	GetProduct() *quoratev1.Product
+	GetMode() quoratev1.AccessMode
+	GetFeatures() uint32
+	GetClient() *quoratev1.Client
+	GetReleaseDateUnix() int64
+	GetVersion() string
+}
+
+// question is who asks for what, checked.
+type question struct {
+	product license.Product
+	mode    license.AccessMode
+	client  lease.Client
+	ask     license.Ask
+}
+
+func (s *Server) questionFrom(m asking, peer connect.Peer, header http.Header) (q question, err error) {
+	if q.product, err = rpc.ProductFrom(m.GetProduct()); err != nil {
+		return q, err
+	}
+	if q.mode, err = s.modeFrom(m.GetMode()); err != nil {
+		return q, err
+	}
+	if q.client, err = clientFrom(m.GetClient(), peer); err != nil {
+		return q, err
+	}
+	q.ask = s.askFrom(q.client, peer, header)
+	q.ask.Features = m.GetFeatures()
+	switch at := m.GetReleaseDateUnix(); {
+	case at < 0 || at > latest:
+		return q, invalid("send it in seconds since 1970, up to the year 9999", "the release date %d is out of range", at)
+	case at != 0:
+		q.ask.ReleaseDate = rpc.FromUnixSeconds(at)
+	}
+	if len(m.GetVersion()) > mostVersion {
+		return q, invalid("shorten it", "the version is %d bytes long, and %d are the most", len(m.GetVersion()), mostVersion)
+	}
+	q.ask.Version = license.Version(m.GetVersion())
+	return q, q.ask.Version.Validate()
+}
+
+// askFrom is what access lists look at: names as the program states them, the
+// address as this server sees it.
+func (s *Server) askFrom(c lease.Client, peer connect.Peer, header http.Header) license.Ask {
+	a := license.Ask{User: c.User, Host: c.Address, Application: c.Application}
+	if at, err := netip.ParseAddrPort(peer.Addr); err == nil {
+		a.Address = at.Addr().Unmap()
+	}
+	a.Local = s.cfg.LocalPrograms && a.Address.IsValid() && !forwarded(header) && (a.Address.IsLoopback() || s.owns(a.Address))
+	return a
+}
+
+// forwarded says whether a proxy passes the request on, by its own account: then
+// the peer is the proxy, wherever the program runs.
+func forwarded(h http.Header) bool {
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if len(h.Values(name)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// ownAddress says whether an address is one of this machine's.
+func ownAddress(a netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(all, func(own net.Addr) bool {
+		p, err := netip.ParsePrefix(own.String())
+		return err == nil && p.Addr().Unmap() == a.WithZone("")
+	})
 }
 
 func peerHost(peer connect.Peer) string {

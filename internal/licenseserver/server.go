@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -47,6 +48,10 @@ type Config struct {
 	// Modes are the access modes offered; nil: user limit and no user limit,
 	// which every store can do.
 	Modes []license.AccessMode
+	// LocalPrograms: programs on this machine may use licenses without a
+	// quantity. Only for a server over a container of this machine: a TMR server
+	// has no local programs.
+	LocalPrograms bool
 	// AdminToken authorizes RemoveHandle as bearer. Empty: only peers on the
 	// loopback interface may remove.
 	AdminToken string
@@ -60,6 +65,7 @@ type Server struct {
 	log   *slog.Logger
 	key   ed25519.PublicKey
 	modes []license.AccessMode
+	owns  func(netip.Addr) bool // an address of this machine
 
 	mu          sync.Mutex
 	wanted      bool          // the arbiter's last word
@@ -92,6 +98,7 @@ func New(cfg Config) (*Server, error) {
 		log:         orDiscard(cfg.Logger).With("server", cfg.Name),
 		key:         cfg.Signer.Public(),
 		modes:       slices.Clone(cfg.Modes),
+		owns:        ownAddress,
 		roleChanged: make(chan struct{}),
 		changed:     make(chan struct{}),
 	}, nil

@@ -10,30 +10,39 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
-	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 )
 
 // service is the license service over a server's current term.
-type service struct {
-	*Server
-	quoratev1connect.UnimplementedLicenseServiceHandler
-}
+type service struct{ *Server }
 
-// Access takes a handle on a license that is in force at this instant.
+// Access takes a handle on a license that is in force, and valid for who asks,
+// at this instant.
 func (s *service) Access(
 	ctx context.Context, req *connect.Request[quoratev1.AccessRequest],
 ) (*connect.Response[quoratev1.AccessResponse], error) {
-	r, features, err := s.accessFrom(req)
+	if err := checkID("request id", req.Msg.GetRequestId()); err != nil {
+		return nil, err
+	}
+	q, err := s.questionFrom(req.Msg, req.Peer(), req.Header())
 	if err != nil {
 		return nil, err
 	}
+	r := lease.Request{
+		ID: req.Msg.GetRequestId(), Pool: s.pool(q.product), Mode: q.mode,
+		Station: req.Msg.GetClient().GetStation(), Client: q.client, Lease: s.cfg.Lease,
+	}
 	var handle *quoratev1.Handle
 	err = s.under(ctx, func(ctx context.Context, t *term) error {
-		l, err := s.usable(r.Pool.Product, features)
+		f, use, err := s.found(ctx, t, q.product)
 		if err != nil {
 			return err
 		}
-		r.Quantity = l.Options.Quantity
+		if err := f.Explain(q.ask, use, f.Moment).Err(); err != nil {
+			return err
+		}
+		if r.Quantity = f.Options.Quantity; r.Quantity == 0 {
+			r.Mode = license.NoUserLimit // local programs take no seat
+		}
 		grant, err := t.seats.Access(ctx, r)
 		if err != nil {
 			return err
@@ -41,7 +50,10 @@ func (s *service) Access(
 		if err := s.fits(ctx, t, r, grant); err != nil {
 			return err
 		}
-		handle, err = s.handle(grant, r.Station, r.Client, l)
+		if use, err = s.begin(ctx, t, f, use, grant); err != nil {
+			return err
+		}
+		handle, err = s.handle(grant, r.Station, r.Client, f, use)
 		return err
 	})
 	if err != nil {
@@ -50,71 +62,93 @@ func (s *service) Access(
 	return connect.NewResponse(&quoratev1.AccessResponse{Handle: handle}), nil
 }
 
+// found gives a license with what was used of it.
+func (s *service) found(ctx context.Context, t *term, p license.Product) (Found, license.Use, error) {
+	f, err := s.cfg.Source.Find(p)
+	if err != nil {
+		return f, license.Use{}, err
+	}
+	use, err := s.used(ctx, t, f.License)
+	return f, use, err
+}
+
+// used asks for what was used only where it counts: asking may go to backends.
+func (s *service) used(ctx context.Context, t *term, l license.License) (license.Use, error) {
+	if l.Options.Units == nil && l.Options.UsagePeriod == 0 {
+		return license.Use{}, nil
+	}
+	return s.cfg.Source.Use(ctx, t.seats.Epoch(), l)
+}
+
+// begin notes the first use of a license with a usage period before its program
+// has the handle, and gives what was used then. A handle whose first use can't
+// be noted isn't given; where that may pass, a repeat of the request finds it.
+func (s *service) begin(ctx context.Context, t *term, f Found, use license.Use, g lease.Grant) (license.Use, error) {
+	if f.Options.UsagePeriod == 0 || !use.First.IsZero() {
+		return use, nil
+	}
+	err := s.cfg.Source.Begin(ctx, t.seats.Epoch(), f.Product)
+	if err == nil {
+		return s.used(ctx, t, f.License)
+	}
+	if license.CodeOf(err) != license.CodeUnavailable {
+		if err := t.seats.Release(ctx, ref(g)); err != nil {
+			s.log.Warn("a handle that wasn't given stays until its lease runs out", "product", f.Product.String(), "error", err)
+		}
+	}
+	return use, err
+}
+
+// ref names what a store has just granted.
+func ref(g lease.Grant) lease.Ref {
+	return lease.Ref{Pool: g.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N}
+}
+
 // fits gives a new handle back, before its program knows of it, where the
 // quantity was lowered between the lookup and the grant and the handle is one
 // too many now.
 func (s *service) fits(ctx context.Context, t *term, r lease.Request, g lease.Grant) error {
-	l, err := s.cfg.Source.Find(r.Pool.Product)
-	if err != nil || l.Options.Quantity >= r.Quantity || g.Repeated || r.Mode == license.NoUserLimit {
+	f, err := s.cfg.Source.Find(r.Pool.Product)
+	if err != nil || f.Options.Quantity >= r.Quantity || g.Repeated || r.Mode == license.NoUserLimit {
 		return nil // a license that is gone throws nobody out
 	}
 	u, err := t.seats.Usage(ctx, r.Pool)
-	if err != nil || u.Taken <= l.Options.Quantity {
+	if err != nil || u.Taken <= f.Options.Quantity {
 		return err
 	}
-	if err := t.seats.Release(ctx, lease.Ref{Pool: r.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N}); err != nil {
+	if err := t.seats.Release(ctx, ref(g)); err != nil {
 		return err
 	}
-	return lease.NoFreeSeat(r.Pool, u.Taken-1, l.Options.Quantity, 0)
-}
-
-func (s *service) accessFrom(req *connect.Request[quoratev1.AccessRequest]) (r lease.Request, features uint32, err error) {
-	if err := checkID("request id", req.Msg.GetRequestId()); err != nil {
-		return r, 0, err
-	}
-	p, err := rpc.ProductFrom(req.Msg.GetProduct())
-	if err != nil {
-		return r, 0, err
-	}
-	mode, err := s.modeFrom(req.Msg.GetMode())
-	if err != nil {
-		return r, 0, err
-	}
-	client, err := clientFrom(req.Msg.GetClient(), req.Peer())
-	if err != nil {
-		return r, 0, err
-	}
-	return lease.Request{
-		ID: req.Msg.GetRequestId(), Pool: s.pool(p), Mode: mode,
-		Station: req.Msg.GetClient().GetStation(), Client: client, Lease: s.cfg.Lease,
-	}, req.Msg.GetFeatures(), nil
-}
-
-// usable finds the license and checks the features.
-func (s *service) usable(p license.Product, features uint32) (license.License, error) {
-	l, err := s.cfg.Source.Find(p)
-	if err != nil {
-		return license.License{}, err
-	}
-	return l, l.Explain(license.Ask{Features: features}, license.Use{}, license.Moment{At: time.Now()}).Err()
+	return lease.NoFreeSeat(r.Pool, u.Taken-1, f.Options.Quantity, 0)
 }
 
 // handle is what the program gets of a grant: a new token each time.
-func (s *service) handle(g lease.Grant, station string, c lease.Client, l license.License) (*quoratev1.Handle, error) {
+func (s *service) handle(g lease.Grant, station string, c lease.Client, f Found, use license.Use) (*quoratev1.Handle, error) {
 	token, err := s.sign(g, station, c)
 	if err != nil {
 		return nil, err
 	}
+	v := f.Standing(use, f.Moment)
 	return &quoratev1.Handle{
 		Id:         g.Handle,
 		Container:  g.Pool.Container.String(),
 		Product:    rpc.ProductProto(g.Pool.Product),
 		Mode:       rpc.ModeProto(g.Mode),
 		Seat:       g.Seat,
-		FeatureMap: l.Options.FeatureMap,
+		FeatureMap: f.Options.FeatureMap,
 		LeaseMs:    g.Lease.Milliseconds(),
 		Token:      token,
+		Options:    optionsProto(f.Options),
+		UntilUnix:  rpc.UnixSeconds(v.Until),
+		UnitsLeft:  v.UnitsLeft,
 	}, nil
+}
+
+// optionsProto leaves the access list out: programs need not know whom else the
+// vendor lets in.
+func optionsProto(o license.Options) *quoratev1.Options {
+	o.AccessList = nil
+	return rpc.OptionsProto(o)
 }
 
 // held runs f for the handle that a token names, under the current term.
@@ -136,22 +170,29 @@ func (s *service) held(ctx context.Context, token []byte, f func(context.Context
 	})
 }
 
-// Renew starts the lease anew while the license is in force. A lowered quantity
-// throws nobody out.
+// Renew starts the lease anew while the license is in force and its time is not
+// over, for who is on its access list. A lowered quantity throws nobody out, and
+// neither does the end of the units.
 func (s *service) Renew(
 	ctx context.Context, req *connect.Request[quoratev1.RenewRequest],
 ) (*connect.Response[quoratev1.RenewResponse], error) {
 	var handle *quoratev1.Handle
 	err := s.held(ctx, req.Msg.GetToken(), func(ctx context.Context, t *term, ref lease.Ref) error {
-		l, err := s.cfg.Source.Find(ref.Pool.Product)
+		f, use, err := s.found(ctx, t, ref.Pool.Product)
 		if err != nil {
+			return err
+		}
+		if err := f.Standing(use, f.Moment).InUse(); err != nil {
+			return err
+		}
+		if err := f.Admits(s.askFrom(ref.Client, req.Peer(), req.Header())); err != nil {
 			return err
 		}
 		grant, err := t.seats.Renew(ctx, ref)
 		if err != nil {
 			return err
 		}
-		handle, err = s.handle(grant, ref.Station, ref.Client, l)
+		handle, err = s.handle(grant, ref.Station, ref.Client, f, use)
 		return err
 	})
 	if err != nil {
@@ -160,143 +201,21 @@ func (s *service) Renew(
 	return connect.NewResponse(&quoratev1.RenewResponse{Handle: handle}), nil
 }
 
-// Release ends the handle, in force or not.
+// Release ends the handle, in force or not. Its seat lingers as the license says
+// now; where the license isn't found, it doesn't.
 func (s *service) Release(
 	ctx context.Context, req *connect.Request[quoratev1.ReleaseRequest],
 ) (*connect.Response[quoratev1.ReleaseResponse], error) {
 	err := s.held(ctx, req.Msg.GetToken(), func(ctx context.Context, t *term, ref lease.Ref) error {
+		if f, err := s.cfg.Source.Find(ref.Pool.Product); err == nil {
+			ref.Linger = f.Options.Linger
+		}
 		return t.seats.Release(ctx, ref)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&quoratev1.ReleaseResponse{}), nil
-}
-
-// OpenKey checks the seat and passes the call on to the source.
-func (s *service) OpenKey(
-	ctx context.Context, req *connect.Request[quoratev1.OpenKeyRequest],
-) (*connect.Response[quoratev1.OpenKeyResponse], error) {
-	token, wrapped := req.Msg.GetToken(), req.Msg.GetWrappedKey()
-	if err := checkBytes("wrapped key", wrapped, mostWrapped); err != nil {
-		return nil, err
-	}
-	var key []byte
-	err := s.held(ctx, token, func(ctx context.Context, t *term, ref lease.Ref) error {
-		if err := t.seats.Check(ctx, ref); err != nil {
-			return err
-		}
-		var err error
-		key, err = s.cfg.Source.OpenKey(ctx, ref.Pool.Product, wrapped, token)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(&quoratev1.OpenKeyResponse{Key: key}), nil
-}
-
-// ListLicenses gives what is offered and how much of it is taken.
-func (s *service) ListLicenses(
-	ctx context.Context, _ *connect.Request[quoratev1.ListLicensesRequest],
-) (*connect.Response[quoratev1.ListLicensesResponse], error) {
-	out := &quoratev1.ListLicensesResponse{Server: s.cfg.Name}
-	err := s.under(ctx, func(ctx context.Context, t *term) error {
-		for _, o := range s.cfg.Source.Licenses() {
-			usage, err := t.seats.Usage(ctx, s.pool(o.Product))
-			if err != nil {
-				return err
-			}
-			out.Licenses = append(out.Licenses, s.use(o, usage))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(out), nil
-}
-
-func (s *service) use(o Offer, u lease.Usage) *quoratev1.LicenseUse {
-	m := &quoratev1.LicenseUse{
-		Product:        rpc.ProductProto(o.Product),
-		Name:           o.Name,
-		Container:      s.cfg.Source.Serial().String(),
-		FeatureMap:     o.Options.FeatureMap,
-		Usable:         o.Refusal == nil,
-		WhyNot:         string(license.CodeOf(o.Refusal)),
-		Total:          o.Options.Quantity,
-		Taken:          make(map[string]uint32, len(u.ByMode)),
-		ExpirationUnix: rpc.UnixSeconds(o.Options.Expiration),
-		TmrId:          o.Options.TMRID,
-		Status:         o.Status,
-	}
-	// More than the quantity are taken after it was lowered.
-	if m.Usable && u.Taken < m.Total {
-		m.Free = m.Total - u.Taken
-	}
-	for mode, n := range u.ByMode {
-		m.Taken[string(mode)] = n
-	}
-	return m
-}
-
-// ListHandles gives the living handles of one product or of all.
-func (s *service) ListHandles(
-	ctx context.Context, req *connect.Request[quoratev1.ListHandlesRequest],
-) (*connect.Response[quoratev1.ListHandlesResponse], error) {
-	products, err := s.productsOf(req.Msg)
-	if err != nil {
-		return nil, err
-	}
-	out := &quoratev1.ListHandlesResponse{}
-	err = s.under(ctx, func(ctx context.Context, t *term) error {
-		for _, p := range products {
-			handles, err := t.seats.List(ctx, s.pool(p))
-			if err != nil {
-				return err
-			}
-			for _, h := range handles {
-				out.Handles = append(out.Handles, handleInfo(h))
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(out), nil
-}
-
-func (s *service) productsOf(m *quoratev1.ListHandlesRequest) ([]license.Product, error) {
-	if m.GetProduct() != nil {
-		p, err := rpc.ProductFrom(m.GetProduct())
-		return []license.Product{p}, err
-	}
-	offers := s.cfg.Source.Licenses()
-	products := make([]license.Product, len(offers))
-	for i, o := range offers {
-		products[i] = o.Product
-	}
-	return products, nil
-}
-
-func handleInfo(h lease.Handle) *quoratev1.HandleInfo {
-	return &quoratev1.HandleInfo{
-		Id:        h.Handle,
-		Container: h.Pool.Container.String(),
-		Product:   rpc.ProductProto(h.Pool.Product),
-		Mode:      rpc.ModeProto(h.Mode),
-		Seat:      h.Seat,
-		Client: &quoratev1.Client{
-			Address: h.Client.Address, User: h.Client.User, Process: h.Client.Process,
-			Application: h.Client.Application, Station: h.Station,
-		},
-		Accesses:      h.Accesses,
-		FirstAccessMs: h.FirstAccess.UnixMilli(),
-		LastAccessMs:  h.LastAccess.UnixMilli(),
-		RemainingMs:   max(0, h.Remaining.Milliseconds()),
-	}
 }
 
 // RemoveHandle ends somebody else's handle, for who is authorized.

@@ -1,0 +1,134 @@
+package licenseserver
+
+import (
+	"context"
+
+	"connectrpc.com/connect"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+)
+
+// ListLicenses gives what is offered and how much of it is taken.
+func (s *service) ListLicenses(
+	ctx context.Context, _ *connect.Request[quoratev1.ListLicensesRequest],
+) (*connect.Response[quoratev1.ListLicensesResponse], error) {
+	out := &quoratev1.ListLicensesResponse{Server: s.cfg.Name}
+	err := s.under(ctx, func(ctx context.Context, t *term) error {
+		for _, o := range s.cfg.Source.Licenses() {
+			usage, err := t.seats.Usage(ctx, s.pool(o.Product))
+			if err != nil {
+				return err
+			}
+			m, err := s.offer(ctx, t, o, usage)
+			if err != nil {
+				return err
+			}
+			out.Licenses = append(out.Licenses, m)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*quoratev1.LicenseUse, error) {
+	m := &quoratev1.LicenseUse{
+		Product:        rpc.ProductProto(o.Product),
+		Name:           o.Name,
+		Container:      s.cfg.Source.Serial().String(),
+		FeatureMap:     o.Options.FeatureMap,
+		Total:          o.Options.Quantity,
+		Taken:          make(map[string]uint32, len(u.ByMode)),
+		Lingering:      u.Lingering,
+		ExpirationUnix: rpc.UnixSeconds(o.Options.Expiration),
+		TmrId:          o.Options.TMRID,
+		Status:         o.Status,
+		Options:        optionsProto(o.Options),
+	}
+	for mode, n := range u.ByMode {
+		m.Taken[string(mode)] = n
+	}
+	refusal := o.Refusal
+	if refusal == nil {
+		use, err := s.used(ctx, t, o.License)
+		switch {
+		case license.CodeOf(err) == license.CodeNoMajority:
+			refusal = err
+		case err != nil:
+			return nil, err
+		default:
+			v := o.Standing(use, o.Moment)
+			m.FirstUseUnix, m.UntilUnix, m.UnitsLeft = rpc.UnixSeconds(use.First), rpc.UnixSeconds(v.Until), v.UnitsLeft
+			refusal = v.Err()
+		}
+	}
+	m.Usable, m.WhyNot, m.Refusal = refusal == nil, string(license.CodeOf(refusal)), rpc.ErrorInfo(refusal)
+	// More than the quantity are taken after it was lowered.
+	if m.Usable && u.Taken < m.Total {
+		m.Free = m.Total - u.Taken
+	}
+	return m, nil
+}
+
+// ListHandles gives the living handles of one product or of all.
+func (s *service) ListHandles(
+	ctx context.Context, req *connect.Request[quoratev1.ListHandlesRequest],
+) (*connect.Response[quoratev1.ListHandlesResponse], error) {
+	products, err := s.productsOf(req.Msg)
+	if err != nil {
+		return nil, err
+	}
+	out := &quoratev1.ListHandlesResponse{}
+	err = s.under(ctx, func(ctx context.Context, t *term) error {
+		for _, p := range products {
+			handles, err := t.seats.List(ctx, s.pool(p))
+			if err != nil {
+				return err
+			}
+			for _, h := range handles {
+				out.Handles = append(out.Handles, handleInfo(h))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (s *service) productsOf(m *quoratev1.ListHandlesRequest) ([]license.Product, error) {
+	if m.GetProduct() != nil {
+		p, err := rpc.ProductFrom(m.GetProduct())
+		return []license.Product{p}, err
+	}
+	offers := s.cfg.Source.Licenses()
+	products := make([]license.Product, len(offers))
+	for i, o := range offers {
+		products[i] = o.Product
+	}
+	return products, nil
+}
+
+func handleInfo(h lease.Handle) *quoratev1.HandleInfo {
+	return &quoratev1.HandleInfo{
+		Id:        h.Handle,
+		Container: h.Pool.Container.String(),
+		Product:   rpc.ProductProto(h.Pool.Product),
+		Mode:      rpc.ModeProto(h.Mode),
+		Seat:      h.Seat,
+		Client: &quoratev1.Client{
+			Address: h.Client.Address, User: h.Client.User, Process: h.Client.Process,
+			Application: h.Client.Application, Station: h.Station,
+		},
+		Accesses:      h.Accesses,
+		FirstAccessMs: h.FirstAccess.UnixMilli(),
+		LastAccessMs:  h.LastAccess.UnixMilli(),
+		RemainingMs:   max(0, h.Remaining.Milliseconds()),
+	}
+}
