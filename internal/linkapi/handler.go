@@ -23,6 +23,7 @@ type Platform interface {
 	Pull(ctx context.Context, leading bool, wait time.Duration) ([]platform.LinkWork, error)
 	Report(ctx context.Context, r platform.LinkReport) error
 	Push(ctx context.Context, push platform.LinkPush) (platform.LinkPosition, error)
+	CertifyTime(ctx context.Context, questions []platform.TimeQuestion) ([][]byte, error)
 }
 
 // Handler serves LinkService under the path that it gives.
@@ -30,10 +31,7 @@ func Handler(p Platform, logger *slog.Logger) (path string, handler http.Handler
 	return quoratev1connect.NewLinkServiceHandler(&service{platform: p}, rpc.HandlerOptions(logger))
 }
 
-type service struct {
-	platform Platform
-	quoratev1connect.UnimplementedLinkServiceHandler
-}
+type service struct{ platform Platform }
 
 // caller gives ctx with the principal that the bearer token stands for. A
 // server that calls itself by another name than the token's was set up with

@@ -26,14 +26,15 @@ var chart = license.Product{Firm: 6000010, Code: 14}
 
 // fake records what reaches the use cases.
 type fake struct {
-	due     []platform.LinkWork
-	err     error
-	leading bool
-	wait    time.Duration
-	report  platform.LinkReport
-	push    platform.LinkPush
-	who     auth.Principal
-	calls   int
+	due       []platform.LinkWork
+	err       error
+	leading   bool
+	wait      time.Duration
+	report    platform.LinkReport
+	push      platform.LinkPush
+	who       auth.Principal
+	calls     int
+	questions []platform.TimeQuestion
 }
 
 func (f *fake) AuthenticateLink(_ context.Context, token string) (auth.Principal, error) {

@@ -103,7 +103,12 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, group, request strin
 	if err != nil {
 		return OfflineRollout{}, err
 	}
-	return p.issued(ctx, row)
+	out, err := p.issued(ctx, row)
+	if err != nil || out.Update == "" {
+		return out, err
+	}
+	out.Update, err = p.timed(ctx, out.Update, parts)
+	return out, err
 }
 
 // FinishOfflineRollout takes the receipts of a rollout by files. It is done

@@ -47,6 +47,7 @@ type Platform struct {
 	jobs      Jobs
 	passwords *auth.Hasher
 	throttle  *throttle
+	clocks    *clocks
 	log       *slog.Logger
 	settle    time.Duration
 	// keyFileWork is scrypt's cost for exported keys.
@@ -69,7 +70,7 @@ func New(c Config) (*Platform, error) {
 	}
 	return &Platform{
 		store: c.Store, bus: c.Bus, keys: c.Keys, jobs: c.Jobs,
-		passwords: c.Passwords, throttle: newThrottle(), log: c.Logger, settle: c.Settle,
+		passwords: c.Passwords, throttle: newThrottle(), clocks: newClocks(), log: c.Logger, settle: c.Settle,
 		keyFileWork: keyFileWork,
 	}, nil
 }

@@ -1599,7 +1599,7 @@ var File_quorate_v1_link_proto protoreflect.FileDescriptor
 const file_quorate_v1_link_proto_rawDesc = "" +
 	"\n" +
 	"\x15quorate/v1/link.proto\x12\n" +
-	"quorate.v1\x1a\x18quorate/v1/license.proto\x1a\x18quorate/v1/backend.proto\"X\n" +
+	"quorate.v1\x1a\x18quorate/v1/license.proto\"X\n" +
 	"\vPullRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x17\n" +
@@ -1809,7 +1809,6 @@ func file_quorate_v1_link_proto_init() {
 		return
 	}
 	file_quorate_v1_license_proto_init()
-	file_quorate_v1_backend_proto_init()
 	file_quorate_v1_link_proto_msgTypes[2].OneofWrappers = []any{
 		(*Work_Collect)(nil),
 		(*Work_Stage)(nil),

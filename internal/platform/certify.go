@@ -1,0 +1,337 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/internal/armor"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/store"
+)
+
+const (
+	// certifyEvery is how often a container gets the time over the link, by one
+	// process of the platform.
+	certifyEvery = 10 * time.Second
+	// noteEvery is how often the audit log tells of one container's clock.
+	noteEvery = time.Hour
+	// clockOff is a difference that the audit log tells of.
+	clockOff = 5 * time.Minute
+)
+
+// TimeQuestion asks for the time on behalf of one container.
+type TimeQuestion struct {
+	Serial  license.Serial
+	Nonce   [16]byte  // the container's time nonce
+	Clock   time.Time // by the asking server; zero: not told
+	SetBack bool      // its clock was set back
+}
+
+// CertifyTime gives the platform's word for what time it is, signed with the
+// root key, for containers of the calling server's own group: one certificate
+// for each question, in their order, or none at all. The audit log tells of a
+// clock that is wrong by more than five minutes or was set back, once an hour.
+// Errors: license.CodeUnauthenticated, CodeForbidden, CodeInvalidInput;
+// CodeNotFound for others' containers too; CodeThrottled when one of them asked
+// within ten seconds.
+func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([][]byte, error) {
+	who, err := auth.Require(ctx, auth.Link)
+	if err != nil {
+		return nil, err
+	}
+	if len(questions) == 0 || len(questions) > license.Backends {
+		return nil, license.Errorf(license.CodeInvalidInput, "ask for one to three containers", "%d questions for the time are not possible", len(questions))
+	}
+	var ids []string
+	rows := make([]*ent.Container, len(questions))
+	ctx = system(ctx, "link")
+	for i, q := range questions {
+		if q.Nonce == ([16]byte{}) || slices.ContainsFunc(questions[:i], func(o TimeQuestion) bool { return o.Serial == q.Serial }) {
+			return nil, license.Errorf(license.CodeInvalidInput, "ask once for each container, with its time nonce", "the question for %s has no nonce, or comes twice", q.Serial)
+		}
+		if rows[i], err = p.store.Client().Container.Query().Where(ofServer(who), container.Serial(q.Serial.String())).Only(ctx); err != nil {
+			return nil, notFound(err, "container", q.Serial.String())
+		}
+		if err := mayHaveTime(rows[i]); err != nil {
+			return nil, err
+		}
+		ids = append(ids, rows[i].ID)
+	}
+	if err := p.clocks.allow(ids); err != nil {
+		return nil, err
+	}
+	root, err := p.rootSigner(ctx, p.store.Client())
+	if err != nil {
+		return nil, err
+	}
+	certificates := make([][]byte, len(questions))
+	for i, q := range questions {
+		at := now()
+		if certificates[i], err = seal.SignTime(root, seal.TimeCertificate{Serial: q.Serial, Nonce: q.Nonce, At: at}); err != nil {
+			return nil, err
+		}
+		if off := at.Sub(q.Clock).Abs() > clockOff; (q.SetBack || (off && !q.Clock.IsZero())) && p.clocks.note(rows[i].ID) {
+			facts := clockFacts(at, q.Clock, q.SetBack)
+			facts["server"] = who.ID
+			if err := p.auditTime(ctx, rows[i].VendorID, rows[i], facts); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return certificates, nil
+}
+
+// ofServer are the containers that a linked server may ask for.
+func ofServer(who auth.Principal) predicate.Container {
+	return container.And(container.TmrGroupID(who.Group), container.KindNEQ(property.ContainerVirtual))
+}
+
+// mayHaveTime refuses containers that nobody uses.
+func mayHaveTime(c *ent.Container) error {
+	if len(c.SignKey) == 0 {
+		return license.Errorf(license.CodeNotFound, "look it up in the list of those that you may see", "there is no container %s that asks for the time", c.Serial)
+	}
+	return nil
+}
+
+func clockFacts(at, clock time.Time, setBack bool) map[string]any {
+	facts := map[string]any{"certified": at.UTC().Format(time.RFC3339)}
+	if !clock.IsZero() {
+		facts["clock"] = clock.UTC().Format(time.RFC3339)
+	}
+	if setBack {
+		facts["setBack"] = true
+	}
+	return facts
+}
+
+func (p *Platform) auditTime(ctx context.Context, organization string, c *ent.Container, facts map[string]any) error {
+	return p.store.WithTx(ctx, func(tx *store.Tx) error {
+		return audit(ctx, tx, organization, "container.certifyTime", c.ID, nil, facts)
+	})
+}
+
+// CertifiedTime are the time certificates for a request file.
+type CertifiedTime struct {
+	// Update is an update file with the certificates alone.
+	Update     string
+	At         time.Time
+	Containers []*ent.Container
+}
+
+// CertifyTimeFile answers a request file, of a container or of a TMR group, with
+// what time it is: where the license server has no link and nothing is due.
+// Errors: license.CodeNotFound, CodeForbidden, CodeInvalidInput for a request
+// that asks for no time, CodeFingerprintForged for one that another container
+// signed, CodeUpdateForeign for one of another group or platform, and those of
+// armor.Parse.
+func (p *Platform) CertifyTimeFile(ctx context.Context, request string) (CertifiedTime, error) {
+	who, err := auth.Require(ctx, auth.RunRollout)
+	if err != nil {
+		return CertifiedTime{}, err
+	}
+	f, err := armor.Parse([]byte(request))
+	if err != nil {
+		return CertifiedTime{}, err
+	}
+	if f.Kind != armor.Request {
+		return CertifiedTime{}, license.Errorf(license.CodeInvalidInput, "give the request file that quorate request wrote", "that is a %s file, not a request", f.Kind)
+	}
+	parts, err := armor.Parts(f)
+	if err != nil {
+		return CertifiedTime{}, err
+	}
+	out := CertifiedTime{At: now()}
+	file := armor.File{Kind: armor.Update, Group: f.Group}
+	root, err := p.rootSigner(system(ctx, "time"), p.store.Client())
+	if err != nil {
+		return CertifiedTime{}, err
+	}
+	for _, part := range parts {
+		c, err := p.requested(ctx, f.Group, part)
+		if err != nil {
+			return CertifiedTime{}, err
+		}
+		b, err := certificateFor(root, part, c, out.At)
+		if err != nil {
+			return CertifiedTime{}, err
+		}
+		file.Messages = append(file.Messages, b)
+		out.Containers = append(out.Containers, c)
+	}
+	for i, c := range out.Containers {
+		facts := clockFacts(out.At, parts[i].Request.At, setBack(parts[i]))
+		facts["file"] = true
+		if err := p.auditTime(ctx, auditOwner(who, c.VendorID), c, facts); err != nil {
+			return CertifiedTime{}, err
+		}
+	}
+	text, err := armor.Encode(file)
+	out.Update = string(text)
+	return out, err
+}
+
+// requested is the container of a fingerprint in a file, among those that the
+// caller may see.
+func (p *Platform) requested(ctx context.Context, group license.Serial, part armor.Part) (*ent.Container, error) {
+	q := p.store.Client().Container.Query().Where(container.Serial(part.Serial.String()))
+	c, err := q.Only(ctx)
+	if err != nil {
+		return nil, notFound(err, "container", part.Serial.String())
+	}
+	if group.IsZero() {
+		return c, nil
+	}
+	g, err := p.store.Client().TmrGroup.Query().Where(tmrgroup.VirtualSerial(group.String())).Only(ctx)
+	if err != nil {
+		return nil, notFound(err, "TMR group", group.String())
+	}
+	if c.TmrGroupID == nil || *c.TmrGroupID != g.ID {
+		return nil, license.Errorf(license.CodeUpdateForeign, "have the group's TMR server write the request", "the container %s is not of the group %s", part.Serial, group)
+	}
+	return c, nil
+}
+
+// certificateFor answers a fingerprint, of which it makes sure that the
+// recorded container signed it.
+func certificateFor(root seal.Signer, part armor.Part, c *ent.Container, at time.Time) ([]byte, error) {
+	r := part.Request
+	if err := mayHaveTime(c); err != nil {
+		return nil, err
+	}
+	switch {
+	case !bytes.Equal(r.Identity.Sign, c.SignKey) || !bytes.Equal(r.Identity.Seal, c.SealKey) || !bytes.Equal(r.ActivationID[:], c.ActivationID):
+		return nil, license.Errorf(license.CodeFingerprintForged, "have the container that is known here make the request",
+			"the request of %s is signed by another container of that serial number", part.Serial)
+	case !root.Public().Equal(r.Root):
+		return nil, license.Errorf(license.CodeUpdateForeign, "ask the platform that the container was created for", "the container %s trusts another platform", part.Serial)
+	case r.TimeNonce == ([16]byte{}):
+		return nil, license.Errorf(license.CodeInvalidInput, "have it written again, by quorate request", "the request of %s asks for no time", part.Serial)
+	}
+	return seal.SignTime(root, seal.TimeCertificate{Serial: part.Serial, Nonce: r.TimeNonce, At: at})
+}
+
+// setBack says whether a container has seen a later time than the one at which
+// it made its fingerprint.
+func setBack(part armor.Part) bool { return part.Request.Clock.Highest.After(part.Request.At) }
+
+// timed adds the time to an update file, for each container whose request asks
+// for it: the file tells it, whether it is installed for its updates' sake or
+// not.
+func (p *Platform) timed(ctx context.Context, update string, parts []armor.Part) (string, error) {
+	ctx = system(ctx, "time")
+	f, err := armor.Parse([]byte(update))
+	if err != nil {
+		return "", err
+	}
+	root, err := p.rootSigner(ctx, p.store.Client())
+	if err != nil {
+		return "", err
+	}
+	at := now()
+	for _, part := range parts {
+		if part.Request == nil || part.Request.TimeNonce == ([16]byte{}) {
+			continue
+		}
+		c, err := p.store.Client().Container.Query().Where(container.Serial(part.Serial.String())).Only(ctx)
+		if err != nil {
+			return "", err
+		}
+		b, err := certificateFor(root, part, c, at)
+		if err != nil {
+			return "", err
+		}
+		f.Messages = append(f.Messages, b)
+		if ahead := part.Request.At.Sub(at) > clockOff; (ahead || setBack(part)) && p.clocks.note(c.ID) {
+			if err := p.auditTime(ctx, c.VendorID, c, clockFacts(at, part.Request.At, setBack(part))); err != nil {
+				return "", err
+			}
+		}
+	}
+	text, err := armor.Encode(f)
+	return string(text), err
+}
+
+// clocks remembers, in this process, which containers asked for the time.
+type clocks struct {
+	mu  sync.Mutex
+	all map[string]asked
+}
+
+type asked struct{ certified, noted time.Time }
+
+func newClocks() *clocks { return &clocks{all: map[string]asked{}} }
+
+// allow counts a question of each container, or of none: license.CodeThrottled
+// when one of them was answered within certifyEvery.
+func (c *clocks) allow(ids []string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := time.Now()
+	for _, id := range ids {
+		if wait := c.all[id].certified.Add(certifyEvery).Sub(at); wait > 0 {
+			return &license.Error{
+				Code: license.CodeThrottled, Message: "the time was certified for this container a moment ago",
+				Fix:     "wait " + wait.Round(time.Second).String() + " and ask again",
+				Details: map[string]any{"retryAfterSeconds": int(wait.Seconds()) + 1},
+			}
+		}
+	}
+	for _, id := range ids {
+		c.evict(at)
+		a := c.all[id]
+		a.certified = at
+		c.all[id] = a
+	}
+	return nil
+}
+
+// note says whether the audit log is due to tell of a container's clock.
+func (c *clocks) note(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := time.Now()
+	a := c.all[id]
+	if !a.noted.IsZero() && at.Sub(a.noted) < noteEvery {
+		return false
+	}
+	c.evict(at)
+	a.noted = at
+	c.all[id] = a
+	return true
+}
+
+// evict bounds the memory: the longest forgotten go first.
+func (c *clocks) evict(at time.Time) {
+	if len(c.all) < mostTracked {
+		return
+	}
+	oldest, last := "", at
+	for id, a := range c.all {
+		if at.Sub(a.last()) >= noteEvery {
+			delete(c.all, id)
+		} else if !a.last().After(last) {
+			oldest, last = id, a.last()
+		}
+	}
+	if len(c.all) >= mostTracked {
+		delete(c.all, oldest)
+	}
+}
+
+func (a asked) last() time.Time {
+	if a.noted.After(a.certified) {
+		return a.noted
+	}
+	return a.certified
+}
