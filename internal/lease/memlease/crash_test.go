@@ -3,6 +3,7 @@ package memlease_test
 import (
 	"bufio"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,7 @@ func TestKilledProcess(t *testing.T) {
 	alive := map[string]lease.Ref{}
 	ended := map[string]lease.Ref{}
 	open := map[string]bool{} // release sent, not answered
+	lingers, came := map[uint32]lease.Ref{}, 0
 	var epoch uint64
 	for round := range 6 {
 		child := exec.Command(os.Args[0], "-test.run=^TestKilledProcess$")
@@ -72,10 +74,17 @@ func TestKilledProcess(t *testing.T) {
 			switch what {
 			case "granted":
 				alive[r.Handle] = r
+				if _, back := lingers[r.Seat]; back {
+					delete(lingers, r.Seat)
+					came++
+				}
 			case "releasing":
 				open[r.Handle] = true
 				ended[r.Handle] = alive[r.Handle]
 				delete(alive, r.Handle)
+			case "lingers":
+				lingers[r.Seat] = r
+				delete(open, r.Handle)
 			case "released":
 				delete(open, r.Handle)
 			default:
@@ -111,6 +120,24 @@ func TestKilledProcess(t *testing.T) {
 		if round > 0 && (len(alive) == 0 || len(ended) == 0) {
 			t.Fatalf("round %d: %d alive, %d ended: nothing to see", round, len(alive), len(ended))
 		}
+		all, err := seats.List(t.Context(), pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		newest := map[uint32]uint64{}
+		for _, h := range all {
+			newest[h.Seat] = h.N
+		}
+		if round > 0 && len(lingers) == 0 {
+			t.Fatalf("round %d: nothing lingers", round)
+		}
+		for seat, r := range lingers {
+			// Its client may have come back without an answer.
+			if err := seats.Remove(t.Context(), pool, r.Handle, "root"); err != nil && newest[seat] <= r.N {
+				t.Errorf("round %d: an answered linger is lost: seat %d: %v", round, seat, err)
+			}
+			delete(lingers, seat)
+		}
 		events, err := s.Events(t.Context(), group, 0, 1<<20)
 		if err != nil {
 			t.Fatal(err)
@@ -129,6 +156,9 @@ func TestKilledProcess(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if came == 0 {
+		t.Error("nobody came back to a lingering seat")
 	}
 }
 
@@ -149,7 +179,7 @@ func victim(t *testing.T, path string) {
 		_, _ = os.Stdout.WriteString(fmt.Sprintln(what, r.Handle, r.Seat, r.N, r.Epoch))
 	}
 	var wg sync.WaitGroup
-	for range 8 {
+	for user := range 8 {
 		wg.Go(func() {
 			var mine []lease.Ref
 			for i := 0; ; i++ {
@@ -157,14 +187,18 @@ func victim(t *testing.T, path string) {
 					r := mine[0]
 					mine = mine[1:]
 					say("releasing", r)
+					word := "released"
+					if i%2 == 0 {
+						r.Linger, word = time.Hour, "lingers"
+					}
 					if err := seats.Release(t.Context(), r); err != nil {
 						t.Error(err)
 						return
 					}
-					say("released", r)
+					say(word, r)
 					continue
 				}
-				r := request(1 << 20)
+				r := by(fmt.Sprint(user, rand.IntN(12)), request(1<<20))
 				g, err := seats.Access(t.Context(), r)
 				if err != nil {
 					t.Error(err)

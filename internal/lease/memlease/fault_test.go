@@ -95,6 +95,80 @@ func TestFailedCommit(t *testing.T) {
 	}
 }
 
+// TestFailedLinger: what was decided about a linger without being written is
+// undone with the timers as they were.
+func TestFailedLinger(t *testing.T) {
+	const linger = time.Minute
+	group := license.Serial{Mask: 131, Number: 1}
+	pool := lease.Pool{Container: group, Product: license.Product{Firm: 6000010, Code: 14}}
+	for name, persisted := range map[string]bool{"failed": false, "failed but persisted": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var failing atomic.Bool
+				s := faulty(t, func() (bool, bool) { return failing.Load(), persisted })
+				seats, err := s.Claim(t.Context(), group, "a")
+				if err != nil {
+					t.Fatal(err)
+				}
+				ask := func(user string) (lease.Ref, error) {
+					g, err := seats.Access(t.Context(), lease.Request{
+						ID: uuid.NewString(), Pool: pool, Mode: license.UserLimit, Quantity: 1, Lease: time.Hour,
+						Client: lease.Client{User: user},
+					})
+					return lease.Ref{Pool: pool, Handle: g.Handle, Seat: g.Seat, N: g.N, Linger: linger}, err
+				}
+				fail := func(f func() error) {
+					t.Helper()
+					failing.Store(true)
+					if err := f(); license.CodeOf(err) != license.CodeUnavailable {
+						t.Fatalf("with a failing disk: %v", err)
+					}
+					failing.Store(false)
+				}
+				ada, err := ask("ada")
+				if err != nil {
+					t.Fatal(err)
+				}
+				fail(func() error { return seats.Release(t.Context(), ada) })
+				time.Sleep(linger / 2)
+				if err := seats.Check(t.Context(), ada); (err == nil) == persisted {
+					t.Fatalf("Check of the handle: %v; the release was persisted: %v", err, persisted)
+				}
+				if err := seats.Release(t.Context(), ada); err != nil {
+					t.Fatal(err)
+				}
+				end := linger
+				if persisted {
+					end /= 2
+				}
+				if next, any, err := seats.Next(t.Context()); err != nil || !any || next != end {
+					t.Fatalf("Next = %v, %v, %v; want the rest of the linger, %v", next, any, err, end)
+				}
+				// Its client comes back, which fails: the seat lingers on as it did,
+				// or is its client's.
+				time.Sleep(end / 2)
+				fail(func() error { _, err := ask("ada"); return err })
+				next, any, err := seats.Next(t.Context())
+				if err != nil || !any || !persisted && next != end/2 || persisted && next <= linger {
+					t.Fatalf("Next = %v, %v, %v; %v were left", next, any, err, end/2)
+				}
+				if persisted {
+					return
+				}
+				// The end of the linger fails, and isn't put off by that.
+				time.Sleep(end / 2)
+				fail(func() error { _, err := seats.Expire(t.Context()); return err })
+				if n, err := seats.Expire(t.Context()); err != nil || n != 1 {
+					t.Fatalf("Expire ended %d, %v; want the linger", n, err)
+				}
+				if _, err := ask("bob"); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
 // TestHistoryWithFailingCommits runs programs on a disk that fails every now
 // and then, before or after it has the change.
 func TestHistoryWithFailingCommits(t *testing.T) {
@@ -108,7 +182,7 @@ func TestHistoryWithFailingCommits(t *testing.T) {
 			failed.Add(1)
 			return true, rnd.IntN(2) == 0
 		})
-		leasetest.Workload{Clients: 24, For: 2 * time.Minute, Lease: 10 * time.Second}.Run(t, s)
+		leasetest.Workload{Clients: 24, For: 2 * time.Minute, Lease: 10 * time.Second, Linger: 4 * time.Second}.Run(t, s)
 		if failed.Load() < 10 {
 			t.Errorf("only %d commits failed", failed.Load())
 		}

@@ -256,12 +256,17 @@ func TestDamagedJournal(t *testing.T) {
 	s := open(t, path)
 	seats := claim(t, s)
 	for i := range 200 {
-		_, tok := access(t, seats, request(1000))
-		if i%3 == 0 {
-			if err := seats.Release(t.Context(), tok); err != nil {
-				t.Fatal(err)
-			}
+		_, tok := access(t, seats, by(fmt.Sprint(i), request(1000)))
+		switch {
+		case i%6 == 0:
+			release(t, seats, tok, time.Hour)
+		case i%3 == 0:
+			release(t, seats, tok, 0)
 		}
+	}
+	usage, err := seats.Usage(t.Context(), pool)
+	if err != nil || usage.Lingering != 34 {
+		t.Fatalf("usage %+v, %v", usage, err)
 	}
 	want, err := seats.List(t.Context(), pool)
 	if err != nil {
@@ -303,7 +308,9 @@ func TestDamagedJournal(t *testing.T) {
 			continue
 		}
 		unharmed++
-		got, err := claim(t, s).List(t.Context(), pool)
+		seats := claim(t, s)
+		wantUsage(t, seats, usage.Taken, usage.Lingering)
+		got, err := seats.List(t.Context(), pool)
 		if err != nil || len(got) != len(want) {
 			t.Errorf("%s: not reported, and %d of %d handles are there (%v)", name, len(got), len(want), err)
 		}

@@ -38,6 +38,11 @@ func ref(r lease.Request, g lease.Grant) lease.Ref {
 	}
 }
 
+func by(user string, r lease.Request) lease.Request {
+	r.Client.User = user
+	return r
+}
+
 func claim(t *testing.T, s lease.Store) lease.Seats {
 	t.Helper()
 	seats, err := s.Claim(t.Context(), group, "test")
@@ -62,9 +67,9 @@ func TestKilledRedis(t *testing.T) {
 		t.Fatalf("Durable = %v, %v", durable, err)
 	}
 	seats := claim(t, s)
-	var alive, gone []lease.Ref
+	var alive, gone, lingers []lease.Ref
 	for i := range 60 {
-		r := request(100)
+		r := by(fmt.Sprint(i), request(100))
 		g, err := seats.Access(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)
@@ -73,11 +78,25 @@ func TestKilledRedis(t *testing.T) {
 			alive = append(alive, ref(r, g))
 			continue
 		}
-		if err := seats.Release(t.Context(), ref(r, g)); err != nil {
+		tok := ref(r, g)
+		if i%2 == 0 {
+			tok.Linger = time.Hour
+			lingers = append(lingers, tok)
+		}
+		if err := seats.Release(t.Context(), tok); err != nil {
 			t.Fatal(err)
 		}
-		gone = append(gone, ref(r, g))
+		gone = append(gone, tok)
 	}
+	// Of the seats that lingered, one is taken up again and one freed.
+	r := by("0", request(100))
+	if g, err := seats.Access(t.Context(), r); err != nil || g.Seat != lingers[0].Seat {
+		t.Fatalf("%+v, %v; want seat %d", g, err, lingers[0].Seat)
+	}
+	if err := seats.Remove(t.Context(), pool, lingers[1].Handle, "root"); err != nil {
+		t.Fatal(err)
+	}
+	lingers = lingers[2:]
 	before, err := s.Events(t.Context(), group, 0, 1000)
 	if err != nil {
 		t.Fatal(err)
@@ -102,8 +121,19 @@ func TestKilledRedis(t *testing.T) {
 	if err != nil || fmt.Sprint(after) != fmt.Sprint(before) {
 		t.Errorf("%d events, %v; were %d", len(after), err, len(before))
 	}
-	if next := claim(t, s); next.Epoch() <= seats.Epoch() {
+	next := claim(t, s)
+	if next.Epoch() <= seats.Epoch() {
 		t.Errorf("epoch %d after %d", next.Epoch(), seats.Epoch())
+	}
+	want := uint32(len(alive) + 1 + len(lingers))
+	if u, err := next.Usage(t.Context(), pool); err != nil || u.Taken != want || u.Lingering != uint32(len(lingers)) {
+		t.Errorf("usage %+v, %v; want %d taken, %d of them lingering", u, err, want, len(lingers))
+	}
+	for _, l := range lingers {
+		g, err := next.Access(t.Context(), by(l.Client.User, request(want)))
+		if err != nil || g.Seat != l.Seat || g.N != l.N+1 {
+			t.Errorf("%+v, %v; want the lingering seat %d", g, err, l.Seat)
+		}
 	}
 }
 
@@ -114,7 +144,7 @@ func TestHistoryWithKilledRedis(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, PoolSize: 100, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { _ = client.Close() })
 	leasetest.Workload{
-		Clients: 24, For: 8 * time.Second, Lease: 800 * time.Millisecond,
+		Clients: 24, For: 8 * time.Second, Lease: 800 * time.Millisecond, Linger: 400 * time.Millisecond,
 		Disturb: func(ctx context.Context) {
 			tick := time.NewTicker(900 * time.Millisecond)
 			defer tick.Stop()
@@ -243,6 +273,67 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestLingerLeavesNothing: whatever comes of a lingering seat, no key keeps it,
+// and its ended id stays ended as long as it lingers, even if forgotten.
+func TestLingerLeavesNothing(t *testing.T) {
+	server := testenv.Redis(t)
+	s := connect(t, server.Addr, redislease.Options{MostEnded: 1})
+	seats := claim(t, s)
+	linger := func(user string, d time.Duration) (lease.Request, lease.Ref) {
+		t.Helper()
+		r := by(user, request(9))
+		g, err := seats.Access(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tok := ref(r, g)
+		tok.Linger = d
+		if err := seats.Release(t.Context(), tok); err != nil {
+			t.Fatal(err)
+		}
+		return r, tok
+	}
+	first, tok := linger("ada", time.Hour)
+	_, removed := linger("bob", time.Hour)
+	linger("eve", time.Millisecond)
+	_, err := seats.Access(t.Context(), first)
+	wantCode(t, err, license.CodeHandleUnknown)
+	_, err = seats.Access(t.Context(), by("eve", first))
+	wantCode(t, err, license.CodeRequestMismatch)
+	newer := tok
+	newer.N++
+	wantCode(t, seats.Check(t.Context(), newer), license.CodeHandleUnknown)
+	if err := seats.Remove(t.Context(), pool, removed.Handle, "root"); err != nil {
+		t.Fatal(err)
+	}
+	linger("ada", time.Millisecond) // came back
+	testenv.Eventually(t, 20*time.Second, func() error {
+		if _, err := seats.Expire(t.Context()); err != nil {
+			return err
+		}
+		if _, any, err := seats.Next(t.Context()); any || err != nil {
+			return errors.Join(errors.New("something is still to end"), err)
+		}
+		return nil
+	})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer client.Close()
+	prefix := "quorate:lease:{" + group.String() + "}:"
+	for _, key := range []string{"lingers", "over", "over:" + pool.Product.String(), "own", "handles", "due"} {
+		if n := client.Exists(t.Context(), prefix+key).Val(); n != 0 {
+			t.Errorf("%s is still there", key)
+		}
+	}
+	if left := client.HGetAll(t.Context(), prefix+"pools").Val(); len(left) != 1 || left[pool.Product.String()+"/high"] != "3" {
+		t.Errorf("counters %v, want the highest seat alone", left)
+	}
+	for seat, v := range client.HGetAll(t.Context(), prefix+"seats").Val() {
+		if strings.Contains(v, " ") {
+			t.Errorf("seat %s is still held: %q", seat, v)
+		}
+	}
+}
+
 // TestCluster runs every script on a cluster node, which refuses commands
 // whose keys lie in several slots.
 func TestCluster(t *testing.T) {
@@ -262,7 +353,7 @@ func TestCluster(t *testing.T) {
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}, PoolSize: 50})
 	defer client.Close()
 	s := redislease.New(client, redislease.Options{})
-	leasetest.Workload{Clients: 24, For: 3 * time.Second, Lease: 300 * time.Millisecond}.Run(t, s)
+	leasetest.Workload{Clients: 24, For: 3 * time.Second, Lease: 300 * time.Millisecond, Linger: 150 * time.Millisecond}.Run(t, s)
 	seats := claim(t, s)
 	if _, err := seats.Access(t.Context(), request(5)); err != nil {
 		t.Fatal(err)

@@ -43,5 +43,5 @@
 // forward it ends leases early, back it makes them last longer.
 //
 // Ended handles are remembered for Options.EndedFor, at most Options.MostEnded
-// of a group; events are kept to about Options.MostEvents.
+// of a group, and as long as their seats linger; events are kept to about Options.MostEvents.
 package redislease
