@@ -68,12 +68,16 @@ func (c *Container) Activate(digest [32]byte, statements [][]byte) ([]byte, erro
 	return bytes.Clone(receipt), nil
 }
 
+// apply changes what is held; what was used stays.
 func (s *state) apply(p seal.Payload) {
 	for _, g := range p.Set {
 		s.licenses[g.License.Product] = g
 	}
 	for _, q := range p.Remove {
 		delete(s.licenses, q)
+	}
+	for _, g := range p.Set {
+		s.settleMeters(g.License.Product)
 	}
 	if p.Group != nil {
 		s.group = p.Group

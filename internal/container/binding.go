@@ -43,6 +43,7 @@ type Option func(*options)
 type options struct {
 	traits  func() [3]Trait // nil: nobody knows
 	keyFile string          // "": where it was created
+	look    func() reading  // at the machine's clocks
 }
 
 // WithTraits gives what this machine is known by, in the same order each time.
@@ -58,7 +59,7 @@ func WithKeyFile(path string) Option {
 }
 
 func optionsOf(all []Option) *options {
-	o := &options{}
+	o := &options{look: systemClock()}
 	for _, set := range all {
 		set(o)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"sync"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -37,6 +36,7 @@ type Container struct {
 	rebound []string
 
 	mu       sync.Mutex // guards the rest
+	time     timekeeper
 	state    *state
 	watchers map[chan struct{}]struct{}
 	closed   bool
@@ -85,23 +85,6 @@ func cloneGroup(g seal.Group) seal.Group {
 	return g
 }
 
-// Fingerprint makes a signed request for an update: what the file holds at this
-// moment. The nonce, of up to 64 bytes, is of who asks.
-func (c *Container) Fingerprint(nonce []byte) ([]byte, error) {
-	s, err := c.load()
-	if err != nil {
-		return nil, err
-	}
-	f := seal.Fingerprint{
-		Serial: s.serial, ActivationID: s.activation, Root: s.root[:],
-		Licenses: s.held(), Nonce: nonce, At: time.Now(),
-	}
-	for firm, i := range s.firms {
-		f.Firms = append(f.Firms, seal.FirmState{Firm: firm, Counter: i.number, Digest: i.digest})
-	}
-	return seal.SignFingerprint(s.identity, f)
-}
-
 // Statement signs what the file holds at this moment, over a nonce of 16 to 64
 // bytes of who asks.
 func (c *Container) Statement(nonce []byte) ([]byte, error) {
@@ -110,38 +93,6 @@ func (c *Container) Statement(nonce []byte) ([]byte, error) {
 		return nil, err
 	}
 	return seal.SignStatement(s.identity, seal.Statement{Serial: s.serial, Nonce: nonce, Licenses: s.held()})
-}
-
-// OpenKey opens a data key that was wrapped for a product. Whether the license
-// is in force, valid and accessed with a handle is for the caller to check.
-// Errors: license.CodeNoLicense, CodeKeyRefused.
-func (c *Container) OpenKey(p license.Product, wrapped []byte) ([]byte, error) {
-	s := c.current()
-	var grant seal.Grant
-	found := false
-	err := c.view(func(b *bolt.Bucket) error {
-		name := licenseRecord(p)
-		v := b.Get([]byte(name))
-		if v == nil {
-			return nil
-		}
-		payload, ok := s.open(name, v)
-		if !ok {
-			return corrupt("a license was altered")
-		}
-		if grant, found = seal.ParseGrant(payload); !found {
-			return corrupt("a license is not well formed")
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, license.Errorf(license.CodeNoLicense, "order it from the vendor, or ask another server", "there is no license for %s in the container", p)
-	}
-	defer clear(grant.ProductKey)
-	return seal.UnwrapKey(grant.ProductKey, p, wrapped)
 }
 
 // Watch gives a channel that receives after each change of licenses or group.
@@ -204,5 +155,6 @@ func (c *Container) Close() error {
 	c.mu.Unlock()
 	c.write.Lock()
 	defer c.write.Unlock()
+	c.keepTime()
 	return c.db.Close()
 }

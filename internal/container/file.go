@@ -84,7 +84,11 @@ func build(path string, s *state) error {
 		if _, err := tx.CreateBucket([]byte(bucketName)); err != nil {
 			return err
 		}
-		return write(tx, nil, s)
+		records, err := s.records()
+		if err != nil {
+			return err
+		}
+		return write(tx, nil, records)
 	})
 	err = errors.Join(err, db.Update(nothing), db.Close())
 	if err != nil {
@@ -128,6 +132,9 @@ func Open(path string, option ...Option) (*Container, error) {
 	if err := c.rebind(o); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
+	c.write.Lock()
+	defer c.write.Unlock()
+	c.keepTime()
 	return c, nil
 }
 
@@ -151,6 +158,7 @@ func open(path string, o *options) (*Container, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	c.unlock = c.state.lock.same
+	c.time = timekeeper{look: o.look, highest: c.state.clock.highest, at: o.look().ticks}
 	return c, nil
 }
 
@@ -224,16 +232,21 @@ func (c *Container) view(f func(*bolt.Bucket) error) error {
 }
 
 // load reads and verifies everything.
-func (c *Container) load() (s *state, err error) {
+func (c *Container) load() (*state, error) {
+	s, _, err := c.read()
+	return s, err
+}
+
+// read is load that gives the records as well.
+func (c *Container) read() (s *state, records map[string][]byte, err error) {
 	err = c.view(func(b *bolt.Bucket) error {
-		records, err := all(b)
-		if err != nil {
+		if records, err = all(b); err != nil {
 			return err
 		}
 		s, err = decode(records, c.unlock)
 		return damaged(err)
 	})
-	return s, err
+	return s, records, err
 }
 
 // all copies the records. Each must be found by its key as well as by walking.
@@ -249,42 +262,31 @@ func all(b *bolt.Bucket) (map[string][]byte, error) {
 	return records, err
 }
 
-// change verifies what the file holds, lets f make a new state of it, and
-// writes that. It needs c.write.
-func (c *Container) change(f func(*state) (*state, error)) error {
+// commit verifies what the file holds, lets f make a new state of it, and writes
+// that. bbolt's transaction begins after that: what is refused costs none, and
+// giving one up over a damaged file would end the process. It needs c.write.
+func (c *Container) commit(f func(*state) (*state, error)) error {
 	if c.failed {
 		return license.Errorf(license.CodeUnavailable, "check the disk, then restart the license server", "the container takes no changes since a write to its file failed")
 	}
-	var next *state
-	refused := false // by f: nothing was written
-	err := guarded(func() error {
-		return c.update(func(tx *bolt.Tx) error {
-			refused = true
-			b := tx.Bucket([]byte(bucketName))
-			if b == nil {
-				return corrupt("its records are missing")
-			}
-			records, err := all(b)
-			if err != nil {
-				return err
-			}
-			s, err := decode(records, c.unlock)
-			if err != nil {
-				return damaged(err)
-			}
-			if next, err = f(s); err != nil {
-				return err
-			}
-			if err := write(tx, records, next); err != nil {
-				return unavailable("the container could not be written", err)
-			}
-			refused = false
-			return nil
-		})
+	s, before, err := c.read()
+	if err != nil {
+		return err
+	}
+	next, err := f(s)
+	if err != nil {
+		return err
+	}
+	after, err := next.records()
+	if err != nil {
+		return unavailable("the container could not be written", err)
+	}
+	err = guarded(func() error {
+		return c.update(func(tx *bolt.Tx) error { return write(tx, before, after) })
 	})
 	switch {
 	case err == nil:
-	case refused || errors.Is(err, bolterrors.ErrDatabaseNotOpen):
+	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 		return closedError(err)
 	default:
 		// The commit failed before, while or after it reached the disk.
@@ -294,7 +296,7 @@ func (c *Container) change(f func(*state) (*state, error)) error {
 		}
 		return unavailable("the container could not be written", err)
 	}
-	if now := c.current(); next.version != now.version || next.lock != now.lock {
+	if now := c.current(); next.version != now.version || next.lock != now.lock || !next.settled(now.notes) {
 		// The other meta page follows. The first commit is durable, so the change
 		// holds in any case.
 		if err := guarded(func() error { return c.update(nothing) }); err != nil {
@@ -305,13 +307,9 @@ func (c *Container) change(f func(*state) (*state, error)) error {
 	return nil
 }
 
-// write makes the bucket hold s. before is what it holds now.
-func write(tx *bolt.Tx, before map[string][]byte, s *state) error {
+// write makes the bucket, which holds the records before, hold those after.
+func write(tx *bolt.Tx, before, after map[string][]byte) error {
 	b := tx.Bucket([]byte(bucketName))
-	after, err := s.records()
-	if err != nil {
-		return err
-	}
 	for name := range before {
 		if _, ok := after[name]; !ok {
 			if err := b.Delete([]byte(name)); err != nil {

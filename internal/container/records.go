@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ const (
 	formatVersion = versionBound // the newest; each file is written as the oldest that has what is in it
 	versionPlain  = 1
 	versionKeys   = 2 // with firms' keys
-	versionBound  = 3 // with a binding, and sealed records
+	versionBound  = 3 // with a binding, and sealed records, or with what the container notes by itself
 	macSize       = sha256.Size
 )
 
@@ -61,11 +62,19 @@ type state struct {
 	firms    map[license.FirmCode]installed
 	keys     map[license.FirmCode]seal.FirmCert // the newest that was seen: serial and key alone
 	staged   []byte                             // the update file as it came; nil: none
+
+	notes
+}
+
+// Format keeps keys and data out of every log and error.
+func (s state) Format(f fmt.State, _ rune) {
+	_, _ = io.WriteString(f, "container.state("+s.serial.String()+")")
 }
 
 func (s *state) clone() *state {
 	t := *s
 	t.licenses, t.firms, t.keys = maps.Clone(s.licenses), maps.Clone(s.firms), maps.Clone(s.keys)
+	t.notes = s.notes.clone()
 	return &t
 }
 
@@ -74,8 +83,9 @@ func (s *state) held() []license.Held {
 	var all []license.Held
 	for _, g := range s.licenses {
 		h := g.License
+		h.Options = h.Options.Clone()
 		if h.Predecessor != nil {
-			o := *h.Predecessor
+			o := h.Predecessor.Clone()
 			h.Predecessor = &o
 		}
 		all = append(all, h)
@@ -116,7 +126,7 @@ func (s *state) records() (map[string][]byte, error) {
 	}
 	version := byte(versionPlain)
 	switch {
-	case s.lock != nil:
+	case s.lock != nil, !s.notes.empty():
 		version = versionBound
 	case len(s.keys) > 0:
 		version = versionKeys
@@ -155,6 +165,7 @@ func (s *state) records() (map[string][]byte, error) {
 		}
 		put(licenseRecord(p), b)
 	}
+	s.notes.records(put)
 	put(recordState, summary(s.version, r))
 	return r, nil
 }
@@ -193,6 +204,7 @@ type opener func(binding) (*lock, error)
 // file first: nothing can be verified without it.
 func decode(records map[string][]byte, unlock opener) (*state, error) {
 	s := &state{licenses: make(map[license.Product]seal.Grant), firms: make(map[license.FirmCode]installed), keys: make(map[license.FirmCode]seal.FirmCert)}
+	s.meters = make(map[meterID]meter)
 	for name, v := range records {
 		if len(v) < macSize {
 			return nil, fmt.Errorf("the record %q is too short", name)
@@ -288,7 +300,7 @@ func (s *state) record(name string, b []byte) error {
 	case strings.HasPrefix(name, prefixFirm) && len(name) == len(prefixFirm)+4 && len(b) >= 8+32:
 		i := installed{number: binary.BigEndian.Uint64(b), digest: [32]byte(b[8:40]), receipt: bytes.Clone(b[40:])}
 		s.firms[license.FirmCode(binary.BigEndian.Uint32([]byte(name[len(prefixFirm):])))] = i
-	default:
+	case !s.note(name, b):
 		return bad
 	}
 	return nil

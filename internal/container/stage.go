@@ -46,7 +46,7 @@ type Staged struct {
 // of seal.OpenUpdate; license.CodeUpdateUntrusted for a firm's key that another
 // one has replaced, CodeUpdateForeign for another serial or group,
 // CodeUpdateReplayed, CodeUpdateGap, CodeUpdateConflict, CodeInvalidInput for
-// terms that no container may hold.
+// terms that no container may hold, CodeTooLarge for more than it has room for.
 func (c *Container) Stage(update []byte) (Staged, error) {
 	c.write.Lock()
 	defer c.write.Unlock()
@@ -109,25 +109,32 @@ func (s *state) admit(h seal.UpdateHeader, p seal.Payload) error {
 	if err := s.admitGroup(p.Group); err != nil {
 		return err
 	}
-	count := len(s.licenses)
 	for _, g := range p.Set {
-		if _, ok := s.licenses[g.License.Product]; !ok {
-			count++
-		}
 		if err := s.admitGrant(g.License, p.Group); err != nil {
 			return err
 		}
 	}
-	for _, q := range p.Remove {
-		if _, ok := s.licenses[q]; ok {
-			count--
-		}
-	}
-	if count > seal.MostLicenses {
-		return license.Errorf(license.CodeTooLarge, "use another container for the rest", "the container would hold %d licenses: at most %d are possible", count, seal.MostLicenses)
+	if err := s.admitSize(p); err != nil {
+		return err
 	}
 	if _, known := s.firms[h.Firm]; !known && len(s.firms) >= seal.MostFirms {
 		return license.Errorf(license.CodeTooLarge, "use another container", "the container has updates of %d firms already", len(s.firms))
+	}
+	return nil
+}
+
+// admitSize says whether what the container would hold fits it, and its
+// fingerprints.
+func (s *state) admitSize(p seal.Payload) error {
+	next := s.clone()
+	next.apply(p)
+	switch count := len(next.licenses); {
+	case count > seal.MostLicenses:
+		return license.Errorf(license.CodeTooLarge, "use another container for the rest", "the container would hold %d licenses: at most %d are possible", count, seal.MostLicenses)
+	case !seal.HoldingsFit(next.held()):
+		return license.Errorf(license.CodeTooLarge, "shorten texts and access lists, or use another container for the rest", "the %d licenses that the container would hold are too long for its fingerprints", count)
+	case len(next.meteredProducts()) > seal.MostMeters:
+		return tooManyMeters()
 	}
 	return nil
 }
@@ -190,6 +197,9 @@ func (s *state) admitGrant(next license.Held, group *seal.Group) error {
 	}
 	if next.Predecessor != nil && id != 0 && next.Predecessor.TMRID >= id {
 		return license.Errorf(license.CodeInvalidInput, "have the vendor issue it again", "the license for %s with TMR-ID #%d replaces #%d, which is not older", next.Product, id, next.Predecessor.TMRID)
+	}
+	if used := s.lastIssue(next.Product); next.Options.Issue < used {
+		return license.Errorf(license.CodeUpdateConflict, "have the vendor issue it with the newest issue", "the license for %s has the issue %d, and units or its usage period were used under issue %d", next.Product, next.Options.Issue, used)
 	}
 	g, ok := s.licenses[next.Product]
 	if !ok || id == 0 {
