@@ -3,6 +3,9 @@
 package graph
 
 import (
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 )
@@ -25,6 +28,92 @@ type AllocationsChange struct {
 	Upserted []*ent.Allocation `json:"upserted"`
 	// The ids of the allocations that ended.
 	Removed []string `json:"removed"`
+}
+
+// Make a firm.
+type CreateFirmInput struct {
+	// The firm code, for example 6000010. TMR wants one of 6000000 to 6999999.
+	Code int `json:"code"`
+	// The name to show.
+	Name string `json:"name"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateFirmPayload struct {
+	// The firm, with its first key.
+	Firm *ent.Firm `json:"firm"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Make an item. The options mean what they mean at `Item`.
+type CreateItemInput struct {
+	// The product's global id or reference, for example `6000010:14`.
+	Product string `json:"product"`
+	// The name to show, at most 200 bytes, unique for the product.
+	Name string `json:"name"`
+	// The license quantity that an order suggests; 0: local only.
+	Quantity int `json:"quantity"`
+	// Whether it may be ordered for TMR groups.
+	Tmr bool `json:"tmr"`
+	// Null or left out: at once. For example `2026-12-01T00:00:00Z`.
+	Activation *time.Time `json:"activation,omitempty"`
+	// Null or left out: never. For example `2027-12-01T00:00:00Z`.
+	Expiration *time.Time `json:"expiration,omitempty"`
+	// Seconds from the first use, up to ten years; null or left out: without end. For example 7776000.
+	UsagePeriod *int `json:"usagePeriod,omitempty"`
+	// Units that each ordered license brings, `0` to `9007199254740992`; null or left out: not counted by units. For example `500`.
+	Units *string `json:"units,omitempty"`
+	// A number of 0 to 4294967295, also as `0x5`; null or left out: no switch is on.
+	FeatureMap *string `json:"featureMap,omitempty"`
+	// The first release date; null or left out: any. For example `2026-01-01T00:00:00Z`.
+	MaintenanceFrom *time.Time `json:"maintenanceFrom,omitempty"`
+	// The last release date; null or left out: any. For example `2026-12-31T00:00:00Z`.
+	MaintenanceUntil *time.Time `json:"maintenanceUntil,omitempty"`
+	// Null or left out: any. For example `10.4.1`.
+	MinimumVersion *string `json:"minimumVersion,omitempty"`
+	// At most 2048 bytes; null or left out: none.
+	Text *string `json:"text,omitempty"`
+	// Rules such as `user:anna` or `!subnet:10.9.0.0/16`, at most 64; null or left out: everybody may.
+	AccessList []string `json:"accessList,omitempty"`
+	// Seconds, up to 604800; null or left out: a released seat is free at once. For example 90.
+	Linger *int `json:"linger,omitempty"`
+	// Base64 of at most 4096 bytes; null or left out: none. For example `SGVsbG8=`.
+	ProtectedData *string `json:"protectedData,omitempty"`
+	// Base64 of at most 4096 bytes; null or left out: none. It can't be read again.
+	SecretData *string `json:"secretData,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateItemPayload struct {
+	// The item.
+	Item *ent.Item `json:"item"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Make a product.
+type CreateProductInput struct {
+	// The firm's global id or code, for example `6000010`.
+	Firm string `json:"firm"`
+	// The product code within the firm, for example 14.
+	Code int `json:"code"`
+	// The name to show, at most 200 bytes.
+	Name string `json:"name"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateProductPayload struct {
+	// The product, with its key.
+	Product *ent.Product `json:"product"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 // Hand the receipts of a rollout by files in.
@@ -71,6 +160,24 @@ type ReleaseAllocationInput struct {
 type ReleaseAllocationPayload struct {
 	// The allocation. It is ACTIVE until the license server has carried the release out: watch `allocationsChanged`.
 	Allocation *ent.Allocation `json:"allocation"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Renew an item.
+type RenewItemInput struct {
+	// The item's global id.
+	Item string `json:"item"`
+	// The revision that the wish was made from, so that asking twice renews once.
+	Revision int `json:"revision"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// An item after its renewal.
+type RenewItemPayload struct {
+	// The item, with the next issue.
+	Item *ent.Item `json:"item"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -149,6 +256,56 @@ type StartRolloutPayload struct {
 
 // What can be watched. Each stream sends the present state first.
 type Subscription struct {
+}
+
+// Change an item: what is left out stays as it is, and null removes an option.
+type UpdateItemInput struct {
+	// The item's global id.
+	Item string `json:"item"`
+	// The revision that the change was made from: another one is a CONFLICT, with the present one among its details.
+	Revision int `json:"revision"`
+	// The name to show; null: as it is.
+	Name *string `json:"name,omitempty"`
+	// The license quantity that an order suggests; 0: local only; null: as it is.
+	Quantity *int `json:"quantity,omitempty"`
+	// Whether it may be ordered for TMR groups; null: as it is.
+	Tmr *bool `json:"tmr,omitempty"`
+	// Null: at once. For example `2026-12-01T00:00:00Z`.
+	Activation graphql.Omittable[*time.Time] `json:"activation,omitempty"`
+	// Null: never. For example `2027-12-01T00:00:00Z`.
+	Expiration graphql.Omittable[*time.Time] `json:"expiration,omitempty"`
+	// Seconds from the first use, up to ten years; null: without end. For example 7776000.
+	UsagePeriod graphql.Omittable[*int] `json:"usagePeriod,omitempty"`
+	// Units that each ordered license brings, `0` to `9007199254740992`; null: not counted by units. For example `500`.
+	Units graphql.Omittable[*string] `json:"units,omitempty"`
+	// A number of 0 to 4294967295, also as `0x5`; null: no switch is on.
+	FeatureMap graphql.Omittable[*string] `json:"featureMap,omitempty"`
+	// The first release date; null: any. For example `2026-01-01T00:00:00Z`.
+	MaintenanceFrom graphql.Omittable[*time.Time] `json:"maintenanceFrom,omitempty"`
+	// The last release date; null: any. For example `2026-12-31T00:00:00Z`.
+	MaintenanceUntil graphql.Omittable[*time.Time] `json:"maintenanceUntil,omitempty"`
+	// Null: any. For example `10.4.1`.
+	MinimumVersion graphql.Omittable[*string] `json:"minimumVersion,omitempty"`
+	// At most 2048 bytes; null: none.
+	Text graphql.Omittable[*string] `json:"text,omitempty"`
+	// Rules such as `user:anna` or `!subnet:10.9.0.0/16`, at most 64; null: everybody may.
+	AccessList graphql.Omittable[[]string] `json:"accessList,omitempty"`
+	// Seconds, up to 604800; null: a released seat is free at once. For example 90.
+	Linger graphql.Omittable[*int] `json:"linger,omitempty"`
+	// Base64 of at most 4096 bytes; null: none. For example `SGVsbG8=`.
+	ProtectedData graphql.Omittable[*string] `json:"protectedData,omitempty"`
+	// Base64 of at most 4096 bytes; null: none. It can't be read again.
+	SecretData graphql.Omittable[*string] `json:"secretData,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// An item after a change.
+type UpdateItemPayload struct {
+	// The item.
+	Item *ent.Item `json:"item"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 // Who is asking.

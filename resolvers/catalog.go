@@ -8,6 +8,7 @@ package resolvers
 import (
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"strconv"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
 )
 
 func (r *firmResolver) Keys(ctx context.Context, obj *ent.Firm) ([]*ent.FirmKey, error) {
@@ -26,8 +28,32 @@ func (r *firmKeyResolver) PublicKey(ctx context.Context, obj *ent.FirmKey) (stri
 	return base64.StdEncoding.EncodeToString(obj.PublicKey), nil
 }
 
+func (r *itemResolver) Units(ctx context.Context, obj *ent.Item) (*string, error) {
+	if obj.Units == nil {
+		return nil, nil
+	}
+	n := strconv.FormatUint(*obj.Units, 10)
+	return &n, nil
+}
+
 func (r *itemResolver) FeatureMap(ctx context.Context, obj *ent.Item) (string, error) {
 	return strconv.FormatUint(uint64(obj.FeatureMap), 10), nil
+}
+
+func (r *itemResolver) HasProtectedData(ctx context.Context, obj *ent.Item) (bool, error) {
+	return len(obj.ProtectedName) > 0, nil
+}
+
+func (r *itemResolver) ProtectedDataName(ctx context.Context, obj *ent.Item) (*string, error) {
+	if len(obj.ProtectedName) == 0 {
+		return nil, nil
+	}
+	name := hex.EncodeToString(obj.ProtectedName)
+	return &name, nil
+}
+
+func (r *itemResolver) HasSecretData(ctx context.Context, obj *ent.Item) (bool, error) {
+	return len(obj.SecretName) > 0, nil
 }
 
 func (r *mutationResolver) RotateFirmKey(ctx context.Context, input graph.RotateFirmKeyInput) (*graph.RotateFirmKeyPayload, error) {
@@ -40,6 +66,70 @@ func (r *mutationResolver) RotateFirmKey(ctx context.Context, input graph.Rotate
 	}
 	row, err := r.client.Firm.Get(ctx, f.ID)
 	return &graph.RotateFirmKeyPayload{Firm: row, ClientMutationID: input.ClientMutationID}, err
+}
+
+func (r *mutationResolver) CreateFirm(ctx context.Context, input graph.CreateFirmInput) (*graph.CreateFirmPayload, error) {
+	code, err := number("code", input.Code, 1)
+	if err != nil {
+		return nil, err
+	}
+	made, err := r.platform.CreateFirm(ctx, platform.FirmSpec{Code: license.FirmCode(code), Name: input.Name})
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.client.Firm.Get(ctx, made.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CreateFirmPayload{Firm: row, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) CreateProduct(ctx context.Context, input graph.CreateProductInput) (*graph.CreateProductPayload, error) {
+	code, err := number("code", input.Code, 0)
+	if err != nil {
+		return nil, err
+	}
+	made, err := r.platform.CreateProduct(ctx, input.Firm, platform.ProductSpec{Code: license.ProductCode(code), Name: input.Name})
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.client.Product.Get(ctx, made.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CreateProductPayload{Product: row, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) CreateItem(ctx context.Context, input graph.CreateItemInput) (*graph.CreateItemPayload, error) {
+	spec, err := newItem(input)
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.itemAfter(ctx)(r.platform.CreateItem(ctx, input.Product, spec))
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CreateItemPayload{Item: row, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) UpdateItem(ctx context.Context, input graph.UpdateItemInput) (*graph.UpdateItemPayload, error) {
+	change, err := itemChange(input)
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.itemAfter(ctx)(r.platform.UpdateItem(ctx, input.Item, input.Revision, change))
+	if err != nil {
+		return nil, err
+	}
+	return &graph.UpdateItemPayload{Item: row, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) RenewItem(ctx context.Context, input graph.RenewItemInput) (*graph.RenewItemPayload, error) {
+	row, err := r.itemAfter(ctx)(r.platform.RenewItem(ctx, input.Item, input.Revision))
+	if err != nil {
+		return nil, err
+	}
+	return &graph.RenewItemPayload{Item: row, ClientMutationID: input.ClientMutationID}, nil
 }
 
 func (r *productResolver) Reference(ctx context.Context, obj *ent.Product) (string, error) {

@@ -32,11 +32,12 @@ func reference(f *ent.Firm, p *ent.Product) string {
 	return strconv.Itoa(f.Code) + ":" + strconv.Itoa(p.Code)
 }
 
-func value(s *string) string {
-	if s == nil {
-		return ""
+// value is what a pointer points to, or the zero value.
+func value[T any](v *T) (zero T) {
+	if v == nil {
+		return zero
 	}
-	return *s
+	return *v
 }
 
 // errMissing is for rows that a foreign key promises.

@@ -1,0 +1,193 @@
+package resolvers
+
+import (
+	"context"
+	"encoding/base64"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+)
+
+// newItem reads what an item shall be; options that are left out are none.
+func newItem(in graph.CreateItemInput) (platform.ItemSpec, error) {
+	var s platform.ItemSpec
+	change, err := itemChange(graph.UpdateItemInput{
+		Name: &in.Name, Quantity: &in.Quantity, Tmr: &in.Tmr,
+		Activation: graphql.OmittableOf(in.Activation), Expiration: graphql.OmittableOf(in.Expiration),
+		UsagePeriod: graphql.OmittableOf(in.UsagePeriod), Units: graphql.OmittableOf(in.Units),
+		FeatureMap: graphql.OmittableOf(in.FeatureMap), MaintenanceFrom: graphql.OmittableOf(in.MaintenanceFrom),
+		MaintenanceUntil: graphql.OmittableOf(in.MaintenanceUntil), MinimumVersion: graphql.OmittableOf(in.MinimumVersion),
+		Text: graphql.OmittableOf(in.Text), AccessList: graphql.OmittableOf(in.AccessList), Linger: graphql.OmittableOf(in.Linger),
+		ProtectedData: graphql.OmittableOf(in.ProtectedData), SecretData: graphql.OmittableOf(in.SecretData),
+	})
+	if err == nil {
+		change(&s)
+	}
+	return s, err
+}
+
+// itemChange reads what of an item shall be another. What is a value at all is
+// checked here, what is a possible one by the platform.
+func itemChange(in graph.UpdateItemInput) (func(*platform.ItemSpec), error) {
+	var all []func(*platform.ItemSpec)
+	do := func(f func(s *platform.ItemSpec)) { all = append(all, f) }
+	if in.Name != nil {
+		do(func(s *platform.ItemSpec) { s.Name = *in.Name })
+	}
+	if in.Tmr != nil {
+		do(func(s *platform.ItemSpec) { s.TMR = *in.Tmr })
+	}
+	if in.Quantity != nil {
+		n, err := number("quantity", *in.Quantity, 0)
+		if err != nil {
+			return nil, err
+		}
+		do(func(s *platform.ItemSpec) { s.Options.Quantity = n })
+	}
+	for _, t := range []struct {
+		given graphql.Omittable[*time.Time]
+		at    func(*license.Options) *time.Time
+	}{
+		{in.Activation, func(o *license.Options) *time.Time { return &o.Activation }},
+		{in.Expiration, func(o *license.Options) *time.Time { return &o.Expiration }},
+		{in.MaintenanceFrom, func(o *license.Options) *time.Time { return &o.Maintenance.From }},
+		{in.MaintenanceUntil, func(o *license.Options) *time.Time { return &o.Maintenance.Until }},
+	} {
+		if v, ok := t.given.ValueOK(); ok {
+			do(func(s *platform.ItemSpec) { *t.at(&s.Options) = value(v).UTC() })
+		}
+	}
+	if v, ok := in.UsagePeriod.ValueOK(); ok {
+		do(func(s *platform.ItemSpec) { s.Options.UsagePeriod = seconds(v) })
+	}
+	if v, ok := in.Linger.ValueOK(); ok {
+		do(func(s *platform.ItemSpec) { s.Options.Linger = seconds(v) })
+	}
+	if v, ok := in.Units.ValueOK(); ok {
+		var units *uint64
+		if v != nil {
+			n, err := strconv.ParseUint(*v, 10, 64)
+			if err != nil {
+				return nil, atField("units", "write a number of 0 to 9007199254740992", "these are not units that can be counted")
+			}
+			units = &n
+		}
+		do(func(s *platform.ItemSpec) { s.Options.Units = units })
+	}
+	if v, ok := in.FeatureMap.ValueOK(); ok {
+		var m uint32
+		if v != nil {
+			var err error
+			if m, err = features(*v); err != nil {
+				return nil, err
+			}
+		}
+		do(func(s *platform.ItemSpec) { s.Options.FeatureMap = m })
+	}
+	if v, ok := in.MinimumVersion.ValueOK(); ok {
+		do(func(s *platform.ItemSpec) { s.Options.MinimumVersion = license.Version(value(v)) })
+	}
+	if v, ok := in.Text.ValueOK(); ok {
+		do(func(s *platform.ItemSpec) { s.Options.Text = value(v) })
+	}
+	if v, ok := in.AccessList.ValueOK(); ok {
+		var rules []license.AccessRule
+		for _, text := range v[:min(len(v), license.MostAccessList+1)] {
+			r, err := license.ParseAccessRule(text)
+			if err != nil {
+				return nil, asField("accessList", err)
+			}
+			rules = append(rules, r)
+		}
+		do(func(s *platform.ItemSpec) { s.Options.AccessList = rules })
+	}
+	protected, err := data("protectedData", in.ProtectedData)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := data("secretData", in.SecretData)
+	if err != nil {
+		return nil, err
+	}
+	do(func(s *platform.ItemSpec) { s.Protected, s.Secret = protected, secret })
+	return func(s *platform.ItemSpec) {
+		for _, f := range all {
+			f(s)
+		}
+	}, nil
+}
+
+// itemAfter gives an item as its caller may see it.
+func (r *Resolver) itemAfter(ctx context.Context) func(*ent.Item, error) (*ent.Item, error) {
+	return func(row *ent.Item, err error) (*ent.Item, error) {
+		if err != nil {
+			return nil, err
+		}
+		return r.client.Item.Get(ctx, row.ID)
+	}
+}
+
+// data reads data. Its errors tell nothing of it.
+func data(field string, given graphql.Omittable[*string]) (platform.Data, error) {
+	text, ok := given.ValueOK()
+	switch {
+	case !ok:
+		return nil, nil
+	case text == nil:
+		return platform.Data{}, nil
+	case *text == "":
+		return nil, atField(field, "give null to have none", "the data is empty")
+	case len(*text) > base64.StdEncoding.EncodedLen(license.MostData):
+		return nil, atField(field, "shorten it to 4096 bytes", "the data is too long")
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(*text)
+	if err != nil || len(b) == 0 {
+		return nil, atField(field, "write it as Base64 on one line, with its padding", "the data is not Base64")
+	}
+	return b, nil
+}
+
+func features(text string) (uint32, error) {
+	digits, base := text, 10
+	if hex, ok := strings.CutPrefix(text, "0x"); ok {
+		digits, base = hex, 16
+	}
+	n, err := strconv.ParseUint(digits, base, 32)
+	if err != nil {
+		return 0, atField("featureMap", "write a number of 0 to 4294967295, or as 0x5", "this is not a feature map")
+	}
+	return uint32(n), nil
+}
+
+// seconds are a time that may be too long: it stays too long.
+func seconds(n *int) time.Duration {
+	return time.Duration(max(min(value(n), math.MaxUint32), -1)) * time.Second
+}
+
+func number(field string, n, least int) (uint32, error) {
+	if n < least || n > math.MaxUint32 {
+		return 0, atField(field, "give a number of "+strconv.Itoa(least)+" to 4294967295", "%d is not possible here", n)
+	}
+	return uint32(n), nil
+}
+
+func atField(field, fix, format string, args ...any) error {
+	return asField(field, license.Errorf(license.CodeInvalidInput, fix, format, args...))
+}
+
+// asField tells which field of an input an error is about.
+func asField(field string, err error) error {
+	e := known(err)
+	if e == nil {
+		return err
+	}
+	return &license.Error{Code: e.Code, Message: e.Message, Fix: e.Fix, Details: map[string]any{"field": field}}
+}
