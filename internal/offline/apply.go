@@ -25,6 +25,7 @@ type Group interface {
 	Activate(ctx context.Context, position int, u *quoratev1.BackendUpdate) (receipt []byte, err error)
 	Verify(ctx context.Context, position int, expect map[license.Product]uint32, settle time.Duration) error
 	Receipts(ctx context.Context) ([license.Backends][][]byte, error)
+	Certify(ctx context.Context, certificates [][]byte) error
 }
 
 // StepKind is what was done.
@@ -32,7 +33,9 @@ type StepKind string
 
 // The steps, in order; from Guarded to Verified for each backend.
 const (
-	Checked   StepKind = "CHECKED"   // the updates are right for the three containers
+	Checked   StepKind = "CHECKED"   // the file is right for the three containers
+	Certified StepKind = "CERTIFIED" // a container's time is certified
+	Warned    StepKind = "WARNED"    // something is not as it should be, and no reason to stop
 	Staged    StepKind = "STAGED"    // they are written beside the licenses
 	Guarded   StepKind = "GUARDED"   // the other two carry the licenses
 	Activated StepKind = "ACTIVATED" // the update is installed, with a receipt
@@ -107,10 +110,13 @@ func (a *Applier) Receipts(ctx context.Context) ([][]byte, error) {
 }
 
 // Apply installs the updates of a group's file on all three backends, one at a
-// time, tells of each step, and gives the receipts by position. It may be
-// repeated at any time. Errors: license.CodeNotLeader, CodeConflict while
-// another one runs, the codes of armor.Parse and container.Stage for updates
-// that are refused, CodeGuardRefused, CodeBackendAbsent.
+// time, tells of each step, and gives the receipts by position. Time
+// certificates among the updates go to their containers first; one that is stale
+// stops no update. It may be repeated at any time. Errors: license.CodeNotLeader,
+// CodeConflict while another one runs, the codes of armor.Parse and
+// container.Stage for updates that are refused, CodeTimeForged, CodeTimeStale and
+// CodeClockSetBack where there are no updates, CodeGuardRefused,
+// CodeBackendAbsent.
 func (a *Applier) Apply(ctx context.Context, virtual license.Serial, updates [][]byte, tell func(Step)) ([][]byte, error) {
 	if !a.busy.TryLock() {
 		return nil, license.Errorf(license.CodeConflict, "wait for it to end, then apply the file again: what is installed is not installed twice",
@@ -128,11 +134,8 @@ func (a *Applier) Apply(ctx context.Context, virtual license.Serial, updates [][
 	if err != nil {
 		return nil, err
 	}
-	of, times := armor.Split(parts)
-	if len(times) > 0 {
-		return nil, errNoTime()
-	}
-	rounds, err := rounds(of)
+	due, times := armor.Split(parts)
+	rounds, err := rounds(due)
 	if err != nil {
 		return nil, err
 	}
@@ -140,10 +143,23 @@ func (a *Applier) Apply(ctx context.Context, virtual license.Serial, updates [][
 	if err != nil {
 		return nil, err
 	}
+	if err := checkTimes(times, containers); err != nil {
+		return nil, err
+	}
 	if err := check(rounds, containers); err != nil {
 		return nil, err
 	}
+	if len(due) == 0 {
+		if err := a.certify(ctx, times, containers, false, tell); err != nil {
+			return nil, err
+		}
+		tell(Step{Kind: Done, Message: "the time is certified"})
+		return nil, nil
+	}
 	tell(Step{Kind: Checked, Message: "the updates are for these three containers, and come next"})
+	if err := a.certify(ctx, times, containers, true, tell); err != nil {
+		return nil, err
+	}
 	var receipts [][]byte
 	for i, r := range rounds {
 		if i > 0 {

@@ -14,14 +14,17 @@ type Container interface {
 	Serial() license.Serial
 	Stage(update []byte) (container.Staged, error)
 	Activate(digest [32]byte, statements [][]byte) (receipt []byte, err error)
+	Moment() license.Moment
+	Certify(certificate []byte) error
 }
 
 // ApplyTo installs the updates of a file for one container, in order, and gives
 // their receipts. It may be repeated: what is installed gives its receipt
 // again. A container that already holds licenses of a TMR group refuses, since
 // nobody can say that the other two carry them meanwhile. Errors: those of
-// container.Stage and container.Activate; license.CodeInvalidInput for a whole
-// group's file.
+// container.Stage, container.Activate and, for a time certificate, which comes
+// first, container.Certify; a stale one stops no update. license.CodeInvalidInput
+// for a whole group's file.
 func ApplyTo(c Container, f armor.File, tell func(Step)) ([][]byte, error) {
 	parts, err := armor.Parts(f)
 	if err != nil {
@@ -34,8 +37,9 @@ func ApplyTo(c Container, f armor.File, tell func(Step)) ([][]byte, error) {
 		return nil, license.Errorf(license.CodeInvalidInput, "apply it through the group's active TMR server: quorate apply --server URL",
 			"the file is for the whole TMR group %s: its backends are updated one at a time, each while the others carry the licenses", f.Group)
 	}
-	if _, times := armor.Split(parts); len(times) > 0 {
-		return nil, errNoTime()
+	parts, times := armor.Split(parts)
+	if err := certifyOne(c, times, len(parts) > 0, tell); err != nil {
+		return nil, err
 	}
 	var receipts [][]byte
 	for i, p := range parts {

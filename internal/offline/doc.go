@@ -13,6 +13,15 @@
 // the update is activated (the container checks the guard again by itself), and
 // the next one's turn comes only when this one serves its new licenses steadily.
 //
+// # The time
+//
+// A file may carry the platform's word for what time it is, for each container,
+// beside the updates or alone. It is verified with the rest before anything is
+// touched, and handed over before the updates, since a container whose clock was
+// set back may need it to serve what they bring. One that is stale, because the
+// container has asked for the time anew since, is told as a warning: it must not
+// keep an update away.
+//
 // # Resuming
 //
 // Nothing is written down here, since the containers know where they are: the

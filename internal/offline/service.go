@@ -107,8 +107,10 @@ func (s *service) OfflineApply(
 		return stream.Send(m)
 	}
 	var receipts [][]byte
+	var done string
 	receipts, err = s.applier.Apply(work, virtual, req.Msg.GetUpdates(), func(step Step) {
 		if step.Kind == Done {
+			done = step.Message
 			return // comes last, with the receipts
 		}
 		_ = send(&quoratev1.OfflineApplyResponse{ // who listens may be gone
@@ -120,6 +122,6 @@ func (s *service) OfflineApply(
 		return err
 	}
 	return send(&quoratev1.OfflineApplyResponse{
-		Step: string(Done), Message: "all three backends have it, with receipts", Receipts: receipts,
+		Step: string(Done), Message: done, Receipts: receipts,
 	})
 }

@@ -163,7 +163,7 @@ func (x *OfflineApplyRequest) GetUpdates() [][]byte {
 
 type OfflineApplyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Step          string                 `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`          // CHECKED, STAGED, GUARDED, ACTIVATED, VERIFIED, DONE
+	Step          string                 `protobuf:"bytes,1,opt,name=step,proto3" json:"step,omitempty"`          // CHECKED, CERTIFIED, WARNED, STAGED, GUARDED, ACTIVATED, VERIFIED, DONE
 	Position      uint32                 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"` // of the backend; 0: all three
 	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`    // for people
 	Status        string                 `protobuf:"bytes,4,opt,name=status,proto3" json:"status,omitempty"`      // the group's TMR status line after the step

@@ -49,7 +49,8 @@ type AdminServiceClient interface {
 	// OfflineRequest collects the fingerprints of all three backends.
 	OfflineRequest(context.Context, *connect.Request[quoratev1.OfflineRequestRequest]) (*connect.Response[quoratev1.OfflineRequestResponse], error)
 	// OfflineApply installs updates on all three backends, one at a time, each
-	// only while the other two carry the license. It tells of each step. It goes
+	// only while the other two carry the license. Time certificates may stand among
+	// the updates, or in their place: they are handed over first. It tells of each step. It goes
 	// on when the caller is gone; repeated, it goes on where it was. What was
 	// installed before is not installed again and gives its receipt.
 	OfflineApply(context.Context, *connect.Request[quoratev1.OfflineApplyRequest]) (*connect.ServerStreamForClient[quoratev1.OfflineApplyResponse], error)
@@ -116,7 +117,8 @@ type AdminServiceHandler interface {
 	// OfflineRequest collects the fingerprints of all three backends.
 	OfflineRequest(context.Context, *connect.Request[quoratev1.OfflineRequestRequest]) (*connect.Response[quoratev1.OfflineRequestResponse], error)
 	// OfflineApply installs updates on all three backends, one at a time, each
-	// only while the other two carry the license. It tells of each step. It goes
+	// only while the other two carry the license. Time certificates may stand among
+	// the updates, or in their place: they are handed over first. It tells of each step. It goes
 	// on when the caller is gone; repeated, it goes on where it was. What was
 	// installed before is not installed again and gives its receipt.
 	OfflineApply(context.Context, *connect.Request[quoratev1.OfflineApplyRequest], *connect.ServerStream[quoratev1.OfflineApplyResponse]) error
