@@ -42,6 +42,9 @@ type cli struct {
 
 	Run     runCmd     `cmd:"" help:"Run a program while holding a license for it."`
 	Ls      lsCmd      `cmd:"" name:"ls" help:"List licenses and handles of a license server."`
+	Why     whyCmd     `cmd:"" help:"Tell whether a license could be used now, and why not."`
+	Data    dataCmd    `cmd:"" help:"Write the protected data of a license."`
+	Derive  deriveCmd  `cmd:"" help:"Derive a key from the secret data of a license."`
 	Release releaseCmd `cmd:"" help:"Remove one handle from a license server."`
 
 	Request requestCmd `cmd:"" help:"Write a license request file: of one container, or of a whole TMR group."`

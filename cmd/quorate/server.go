@@ -123,7 +123,7 @@ type plainServer struct {
 func startServer(c serverConfig) (*plainServer, error) {
 	log := c.Logger.With("container", c.Container.Serial().String())
 	server, err := licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{},
+		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true,
 		Signer: c.Token, Shared: c.Shared, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 	})
 	if err != nil {

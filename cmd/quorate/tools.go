@@ -36,17 +36,20 @@ func (f serverFlags) open(ctx context.Context, logger *slog.Logger, change func(
 
 type runCmd struct {
 	serverFlags
-	Product  string   `required:"" help:"FIRM:PRODUCT, for example 6000010:14."`
-	Features uint32   `help:"Bits of the feature map that must be there."`
-	Program  []string `arg:"" passthrough:"" help:"The program and its arguments."`
+	statedFlags
+	Product string   `required:"" help:"FIRM:PRODUCT, for example 6000010:14."`
+	Units   uint64   `help:"Take so many units of the license before the program starts." placeholder:"N"`
+	Program []string `arg:"" passthrough:"" help:"The program and its arguments."`
 }
 
 func (runCmd) Help() string {
 	return `The program starts only when a license was given, and is ended (SIGTERM, then
 SIGKILL after 10 s) when the license is lost. Its exit status is passed on.
+Units are taken before it starts, and stay taken.
 
-Example:
-  quorate run --server http://licenses:7400 --product 6000010:14 -- chartproc data.csv`
+Examples:
+  quorate run --server http://licenses:7400 --product 6000010:14 -- chartproc data.csv
+  quorate run --server http://licenses:7400 --product 6000010:14 --program-version 10.4 --units 3 -- chartproc a b c`
 }
 
 const killAfter = 10 * time.Second
@@ -63,18 +66,23 @@ func (c *runCmd) Run(ctx context.Context, std streams, logger *slog.Logger) erro
 	if err != nil {
 		return &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("there is no program %q", program[0]), Fix: "check its name, its path and that it is executable", Err: err}
 	}
+	opts, err := c.options()
+	if err != nil {
+		return err
+	}
 	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) { cfg.Application = program[0] })
 	if err != nil {
 		return err
 	}
 	defer sdk.Close()
-	var opts []client.Option
-	if c.Features != 0 {
-		opts = append(opts, client.WithFeatures(c.Features))
-	}
 	h, err := sdk.Access(ctx, c.Product, opts...)
 	if err != nil {
 		return err
+	}
+	if c.Units != 0 {
+		if err := c.consume(ctx, h); err != nil {
+			return err
+		}
 	}
 	cmd := exec.Command(path, program[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.in, std.out, std.err
@@ -113,6 +121,13 @@ func (c *runCmd) Run(ctx context.Context, std streams, logger *slog.Logger) erro
 			_ = cmd.Process.Kill()
 		}
 	}
+}
+
+func (c *runCmd) consume(ctx context.Context, h *client.Handle) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	_, err := h.Consume(ctx, c.Units)
+	return err
 }
 
 // quiet leaves a program's terminal to the program, unless details are wanted.
@@ -173,6 +188,13 @@ type listedLicense struct {
 	TMRID      uint32            `json:"tmrId,omitempty"`
 	Status     string            `json:"status,omitempty"`
 	Handles    []listedHandle    `json:"handles"`
+
+	Refusal   *listedRefusal `json:"refusal,omitempty"` // when not usable
+	Options   *listedOptions `json:"options"`
+	FirstUse  *time.Time     `json:"firstUse,omitempty"`
+	Until     *time.Time     `json:"until,omitempty"`
+	UnitsLeft *uint64        `json:"unitsLeft,omitempty"`
+	Lingering uint32         `json:"lingering,omitempty"`
 }
 
 type listedHandle struct {
@@ -196,6 +218,11 @@ func listing(licenses []client.License, handles []client.Allocation) []listedLic
 			Product: l.Product, Name: l.Name, Container: l.Container, FeatureMap: l.FeatureMap,
 			Usable: l.Usable, WhyNot: string(l.WhyNot), Total: l.Total, Free: l.Free,
 			Taken: map[string]uint32{}, TMRID: l.TMRID, Status: l.Status, Handles: []listedHandle{},
+			Options: listedTerms(l.Terms), FirstUse: stamped(l.FirstUse), Until: stamped(l.Until),
+			UnitsLeft: l.UnitsLeft, Lingering: l.Lingering,
+		}
+		if l.Refusal != nil {
+			v.Refusal = new(listedError(l.Refusal))
 		}
 		for m, n := range l.Taken {
 			v.Taken[string(m)] = n
@@ -226,7 +253,7 @@ func printListing(w io.Writer, licenses []client.License, handles []client.Alloc
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		line := fmt.Sprintf("%s  %s  in %s: %d of %d free", l.Product, l.Name, l.Container, l.Free, l.Total)
+		line := fmt.Sprintf("%s  %s  in %s: ", l.Product, printable(l.Name), l.Container) + roomText(l)
 		if l.Status != "" {
 			line += "  " + l.Status
 		}
@@ -234,6 +261,12 @@ func printListing(w io.Writer, licenses []client.License, handles []client.Alloc
 			line += fmt.Sprintf("  not usable: %s", l.WhyNot)
 		}
 		fmt.Fprintln(w, line)
+		if l.Refusal != nil {
+			fmt.Fprintf(w, "  %s: %s\n", printable(l.Refusal.Message), printable(l.Refusal.Fix))
+		}
+		if known := knownOf(l); known != "" {
+			fmt.Fprintf(w, "  %s\n", known)
+		}
 		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		rows := 0
 		for _, h := range handles {
@@ -252,6 +285,35 @@ func printListing(w io.Writer, licenses []client.License, handles []client.Alloc
 		}
 	}
 	return nil
+}
+
+func roomText(l client.License) string {
+	if l.Total == 0 && l.Status == "" { // of a group there is nothing local
+		return "local only"
+	}
+	return fmt.Sprintf("%d of %d free", l.Free, l.Total)
+}
+
+// knownOf is what else is worth knowing of a license, in one line.
+func knownOf(l client.License) string {
+	var all []string
+	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	if l.UnitsLeft != nil {
+		add("%d units left", *l.UnitsLeft)
+	}
+	if !l.Until.IsZero() {
+		add("until %s", l.Until.Local().Format(time.DateTime))
+	}
+	if !l.FirstUse.IsZero() && l.Terms.UsagePeriod != 0 {
+		add("first used %s", l.FirstUse.Local().Format(time.DateTime))
+	}
+	if l.Lingering > 0 {
+		add("%d lingering", l.Lingering)
+	}
+	if l.Terms.Text != "" {
+		add("%s", printable(l.Terms.Text))
+	}
+	return strings.Join(all, ", ")
 }
 
 type releaseCmd struct {
