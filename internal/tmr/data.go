@@ -2,6 +2,7 @@ package tmr
 
 import (
 	"context"
+	"slices"
 
 	"connectrpc.com/connect"
 
@@ -42,34 +43,23 @@ func (g *Group) UseSecret(
 	})
 }
 
-// fromData asks the backends whose license has the data, then those whose
-// license has replaced it and that may have kept it.
+// fromData asks the backends whose license has the data.
 func (g *Group) fromData(
 	ctx context.Context, p license.Product, name license.DataName, has func(license.Options) bool,
 	f func(context.Context, *member) ([]byte, error),
 ) ([]byte, error) {
+	if name == (license.DataName{}) {
+		return nil, license.Errorf(license.CodeInvalidInput, "name data that the license has", "no data is named")
+	}
 	holders, err := g.holders(p)
 	if err != nil {
 		return nil, err
 	}
-	if name == (license.DataName{}) {
-		return nil, license.Errorf(license.CodeInvalidInput, "name data that the license has", "no data is named")
-	}
-	var now, before []*member
 	g.mu.Lock()
-	for _, m := range holders {
-		for _, h := range m.held {
-			switch {
-			case h.Product != p:
-			case has(h.Options):
-				now = append(now, m)
-			case h.Predecessor != nil && has(*h.Predecessor):
-				before = append(before, m)
-			}
-		}
-	}
+	candidates := slices.DeleteFunc(holders, func(m *member) bool {
+		return !slices.ContainsFunc(m.held, func(h license.Held) bool { return h.Product == p && has(h.Options) })
+	})
 	g.mu.Unlock()
-	candidates := append(now, before...)
 	if len(candidates) == 0 {
 		return nil, license.Errorf(license.CodeNotFound, "start the missing backends, then try again",
 			"none of the backends that are there has this data of %s", p)

@@ -3,9 +3,9 @@ package meters
 import (
 	"context"
 	"math"
+	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/quorate/quorate/internal/license"
 )
@@ -16,8 +16,8 @@ const (
 	// Freshness is how old the last confirmation by two backends may be, counted
 	// from before they were asked, for Use to answer from memory.
 	Freshness = 2 * time.Second
-	// MostRequest bounds a request id, in bytes.
-	MostRequest = 64
+	// LeastRequest and MostRequest bound a request id, in characters.
+	LeastRequest, MostRequest = 8, 64
 
 	mostBatch     = 64     // takings in one write: each is in Recent for the next write, too
 	mostWaiting   = 4096   // calls for one meter
@@ -83,8 +83,11 @@ func (m *Meters) Close() {
 func (m *Meters) Take(
 	ctx context.Context, epoch uint64, p license.Product, issue uint32, granted uint64, request string, n uint64,
 ) (left uint64, err error) {
-	if request == "" || len(request) > MostRequest || !utf8.ValidString(request) {
-		return 0, license.Errorf(license.CodeInvalidInput, "use 1 to 64 bytes of UTF-8", "a request id of %d bytes does not work", len(request))
+	// Backends refuse a meter with another one: it would spoil the chain.
+	strange := func(c rune) bool { return c <= ' ' || c > '~' }
+	if len(request) < LeastRequest || len(request) > MostRequest || strings.ContainsFunc(request, strange) {
+		return 0, license.Errorf(license.CodeInvalidInput, "use a UUID, new for each taking",
+			"a request id must be %d to %d characters of ASCII without blanks", LeastRequest, MostRequest)
 	}
 	if n == 0 || n > license.MostUnits {
 		return 0, license.Errorf(license.CodeInvalidInput, "take at least 1", "%d units can't be taken", n)

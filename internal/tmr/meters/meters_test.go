@@ -13,12 +13,15 @@ import (
 	"github.com/quorate/quorate/internal/tmr/meters"
 )
 
+func id(s string) string { return "request-" + s }
+
 // take takes for issue 1 under epoch 5, with 100 units granted.
 func take(t *testing.T, m *meters.Meters, request string, n, left uint64) {
 	t.Helper()
-	if got, err := m.Take(t.Context(), 5, product, 1, 100, request, n); err != nil || got != left {
+	if got, err := m.Take(t.Context(), 5, product, 1, 100, id(request), n); err != nil || got != left {
 		t.Errorf("%s of %d: %d left, %v, instead of %d", request, n, got, err, left)
 	}
+	synctest.Wait() // the third backend's, too
 }
 
 func used(t *testing.T, m *meters.Meters, epoch uint64, issue uint32, want uint64) {
@@ -26,6 +29,7 @@ func used(t *testing.T, m *meters.Meters, epoch uint64, issue uint32, want uint6
 	if got, err := m.Use(t.Context(), epoch, product, issue); err != nil || got != want {
 		t.Errorf("%d used, %v, instead of %d", got, err, want)
 	}
+	synctest.Wait()
 }
 
 func TestTaking(t *testing.T) {
@@ -36,29 +40,30 @@ func TestTaking(t *testing.T) {
 		take(t, m, "b", 50, 20)
 		take(t, m, "a", 30, 70) // the same answer, and nothing taken
 		used(t, m, 5, 1, 80)
-		_, err := m.Take(t.Context(), 5, product, 1, 100, "a", 31)
+		_, err := m.Take(t.Context(), 5, product, 1, 100, id("a"), 31)
 		coded(t, "another number", err, license.CodeRequestMismatch)
-		_, err = m.Take(t.Context(), 5, product, 1, 100, "c", 21)
+		_, err = m.Take(t.Context(), 5, product, 1, 100, id("c"), 21)
 		coded(t, "too many", err, license.CodeNoUnits)
 		if !strings.Contains(err.Error(), "20 units left") {
 			t.Errorf("it doesn't tell what is left: %v", err)
 		}
 		used(t, m, 5, 1, 80)
 		take(t, m, "c", 20, 0) // a refused request is free
-		_, err = m.Take(t.Context(), 5, product, 1, 100, "d", 1)
+		_, err = m.Take(t.Context(), 5, product, 1, 100, id("d"), 1)
 		coded(t, "all used up", err, license.CodeNoUnits)
-		if got, err := m.Take(t.Context(), 5, product, 1, 110, "d", 1); err != nil || got != 9 {
+		if got, err := m.Take(t.Context(), 5, product, 1, 110, id("d"), 1); err != nil || got != 9 {
 			t.Errorf("with more granted: %d, %v", got, err)
 		}
-		_, err = m.Take(t.Context(), 5, product, 1, 50, "e", 1)
+		_, err = m.Take(t.Context(), 5, product, 1, 50, id("e"), 1)
 		coded(t, "with fewer granted than taken", err, license.CodeNoUnits)
-		if got, err := m.Take(t.Context(), 5, product, 1, 50, "a", 30); err != nil || got != 20 {
+		if got, err := m.Take(t.Context(), 5, product, 1, 50, id("a"), 30); err != nil || got != 20 {
 			t.Errorf("repeated with fewer granted: %d, %v", got, err)
 		}
 		used(t, m, 5, 2, 0) // a higher issue starts at zero
-		if got, err := m.Take(t.Context(), 5, product, 2, 7, "a", 3); err != nil || got != 4 {
+		if got, err := m.Take(t.Context(), 5, product, 2, 7, id("a"), 3); err != nil || got != 4 {
 			t.Errorf("under another issue: %d, %v", got, err)
 		}
+		synctest.Wait()
 		for i, s := range k.stores {
 			if s.units(1) != 101 || s.units(2) != 3 {
 				t.Errorf("backend %d has %d and %d", i+1, s.units(1), s.units(2))
@@ -76,12 +81,15 @@ func TestInput(t *testing.T) {
 			n       uint64
 		}{
 			"no id":        {5, "", 1},
+			"a short id":   {5, "1234567", 1},
+			"a blank":      {5, "1234 5678", 1},
+			"no ASCII":     {5, "12345678é", 1},
 			"a long id":    {5, strings.Repeat("x", meters.MostRequest+1), 1},
 			"no UTF-8":     {5, "\xff", 1},
-			"nothing":      {5, "a", 0},
-			"out of range": {5, "a", license.MostUnits + 1},
-			"no epoch":     {0, "a", 1},
-			"all epochs":   {1<<64 - 1, "a", 1},
+			"nothing":      {5, id("a"), 0},
+			"out of range": {5, id("a"), license.MostUnits + 1},
+			"no epoch":     {0, id("a"), 1},
+			"all epochs":   {1<<64 - 1, id("a"), 1},
 		} {
 			_, err := m.Take(t.Context(), c.epoch, product, 1, 100, c.request, c.n)
 			coded(t, name, err, license.CodeInvalidInput)
@@ -104,23 +112,23 @@ func TestTakeover(t *testing.T) {
 		take(t, old, "b", 10, 60)
 		k.stores[0].fail(nil)
 		k.stores[1].fail(absent)
-		if got, err := young.Take(t.Context(), 6, product, 1, 100, "b", 10); err != nil || got != 60 {
+		if got, err := young.Take(t.Context(), 6, product, 1, 100, id("b"), 10); err != nil || got != 60 {
 			t.Errorf("repeated at the new leader: %d, %v", got, err)
 		}
 		if k.stores[0].units(1) != 40 {
 			t.Errorf("what was read is not written back: %d", k.stores[0].units(1))
 		}
 		k.stores[1].fail(nil)
-		_, err := old.Take(t.Context(), 5, product, 1, 100, "c", 1)
+		_, err := old.Take(t.Context(), 5, product, 1, 100, id("c"), 1)
 		coded(t, "the old leader", err, license.CodeFenced)
 		_, err = old.Use(t.Context(), 5, product, 1)
 		coded(t, "the old leader, asked", err, license.CodeFenced)
 		_, err = old.Use(t.Context(), 5, product, 2)
 		coded(t, "it is deposed for every meter", err, license.CodeFenced)
-		if got, err := old.Take(t.Context(), 7, product, 1, 100, "c", 1); err != nil || got != 59 {
+		if got, err := old.Take(t.Context(), 7, product, 1, 100, id("c"), 1); err != nil || got != 59 {
 			t.Errorf("leading again: %d, %v", got, err)
 		}
-		_, err = old.Take(t.Context(), 5, product, 1, 100, "d", 1)
+		_, err = old.Take(t.Context(), 5, product, 1, 100, id("d"), 1)
 		coded(t, "under an epoch of before", err, license.CodeFenced)
 	})
 }
@@ -143,10 +151,10 @@ func TestOneRefusalDeposesNobodyThatTwoConfirm(t *testing.T) {
 		}
 		take(t, m, "b", 1, 98)
 		k.stores[0].fail(absent)
-		_, err := m.Take(t.Context(), 5, product, 1, 100, "c", 1)
+		_, err := m.Take(t.Context(), 5, product, 1, 100, id("c"), 1)
 		coded(t, "one confirms, one refuses", err, license.CodeFenced)
 		k.stores[0].fail(nil)
-		_, err = m.Take(t.Context(), 5, product, 1, 100, "d", 1)
+		_, err = m.Take(t.Context(), 5, product, 1, 100, id("d"), 1)
 		coded(t, "for good", err, license.CodeFenced)
 	})
 }
@@ -156,7 +164,7 @@ func TestMajority(t *testing.T) {
 		m := k.meters()
 		k.stores[0].fail(absent)
 		k.stores[1].fail(absent)
-		_, err := m.Take(t.Context(), 5, product, 1, 100, "a", 1)
+		_, err := m.Take(t.Context(), 5, product, 1, 100, id("a"), 1)
 		coded(t, "one is there", err, license.CodeNoMajority)
 		if k.stores[2].units(1) != 0 {
 			t.Error("it was written before two had promised")
@@ -165,9 +173,9 @@ func TestMajority(t *testing.T) {
 		take(t, m, "a", 1, 99)
 		// In doubt: it is counted, and repeated it is answered without taking again.
 		k.stores[1].fail(absent)
-		_, err = m.Take(t.Context(), 5, product, 1, 100, "b", 10)
+		_, err = m.Take(t.Context(), 5, product, 1, 100, id("b"), 10)
 		coded(t, "one has it", err, license.CodeNoMajority)
-		_, err = m.Take(t.Context(), 5, product, 1, 100, "c", 20)
+		_, err = m.Take(t.Context(), 5, product, 1, 100, id("c"), 20)
 		coded(t, "one is there still", err, license.CodeNoMajority)
 		k.stores[1].fail(nil)
 		take(t, m, "b", 10, 89)
@@ -225,7 +233,7 @@ func TestBackendThatComesBackIsBroughtUpToDate(t *testing.T) {
 		// What is in doubt is not spread.
 		k.stores[0].fail(absent)
 		k.stores[1].fail(absent)
-		_, err := m.Take(t.Context(), 5, product, 1, 100, "c", 1)
+		_, err := m.Take(t.Context(), 5, product, 1, 100, id("c"), 1)
 		coded(t, "one is there", err, license.CodeNoMajority)
 		k.stores[0].fail(nil)
 		m.Back(0)
@@ -259,7 +267,7 @@ func TestUseIsConfirmed(t *testing.T) {
 		coded(t, "not confirmed", err, license.CodeNoMajority)
 		k.stores[0].fail(nil)
 		k.stores[1].fail(nil)
-		if _, err := k.meters().Take(t.Context(), 6, product, 1, 100, "b", 1); err != nil {
+		if _, err := k.meters().Take(t.Context(), 6, product, 1, 100, id("b"), 1); err != nil {
 			t.Fatal(err)
 		}
 		_, err = m.Use(t.Context(), 5, product, 1)
@@ -287,7 +295,7 @@ func TestBatches(t *testing.T) {
 		lefts := make([]uint64, 60)
 		for i := range lefts {
 			running.Go(func() {
-				left, err := m.Take(t.Context(), 5, product, 1, 100, fmt.Sprint(i), 1)
+				left, err := m.Take(t.Context(), 5, product, 1, 100, id(fmt.Sprint(i)), 1)
 				if err != nil {
 					t.Error(err)
 				}
@@ -298,7 +306,7 @@ func TestBatches(t *testing.T) {
 		// One that is given up before its turn takes nothing.
 		ctx, cancel := context.WithCancel(t.Context())
 		running.Go(func() {
-			_, err := m.Take(ctx, 5, product, 1, 100, "given up", 40)
+			_, err := m.Take(ctx, 5, product, 1, 100, id("given-up"), 40)
 			coded(t, "given up", err, license.CodeUnavailable)
 		})
 		synctest.Wait()
@@ -308,7 +316,7 @@ func TestBatches(t *testing.T) {
 			s.fail(nil)
 		}
 		another := license.Product{Firm: 6000010, Code: 15}
-		if left, err := m.Take(t.Context(), 5, another, 1, 5, "a", 1); err != nil || left != 4 {
+		if left, err := m.Take(t.Context(), 5, another, 1, 5, id("a"), 1); err != nil || left != 4 {
 			t.Errorf("another product: %d, %v", left, err)
 		}
 		close(gate)
@@ -336,7 +344,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		for i := range 4096 + 1 {
-			running.Go(func() { _, _ = m.Take(ctx, 5, product, 1, 100, fmt.Sprint(i), 1) })
+			running.Go(func() { _, _ = m.Take(ctx, 5, product, 1, 100, id(fmt.Sprint(i)), 1) })
 			if i == 0 {
 				synctest.Wait() // it is at work
 			}
@@ -357,7 +365,7 @@ func TestRepeats(t *testing.T) {
 		const all = 1000
 		taking := func(m *meters.Meters, epoch uint64, i int) {
 			t.Helper()
-			if left, err := m.Take(t.Context(), epoch, product, 1, all, fmt.Sprint(i), 1); err != nil || left != uint64(all-1-i) {
+			if left, err := m.Take(t.Context(), epoch, product, 1, all, id(fmt.Sprint(i)), 1); err != nil || left != uint64(all-1-i) {
 				t.Fatalf("%d: %d, %v", i, left, err)
 			}
 		}
@@ -384,7 +392,7 @@ func TestClose(t *testing.T) {
 		failed := make(chan error, 2)
 		for i := range 2 {
 			go func() {
-				_, err := m.Take(t.Context(), 5, product, 1, 100, fmt.Sprint(i), 1)
+				_, err := m.Take(t.Context(), 5, product, 1, 100, id(fmt.Sprint(i)), 1)
 				failed <- err
 			}()
 		}

@@ -18,7 +18,7 @@ import (
 // client takes units, and repeats what got no answer for a while.
 func (w *world) client(c int) {
 	for k := range each {
-		id, n := fmt.Sprintf("%d/%d", c, k), uint64(1+w.number(5))
+		id, n := fmt.Sprintf("request-%d/%d", c, k), uint64(1+w.number(5))
 		tries := 1 + w.number(8)
 		for try := range tries {
 			l := w.anyone()
