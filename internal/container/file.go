@@ -1,6 +1,7 @@
 package container
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
@@ -231,22 +232,37 @@ func (c *Container) view(f func(*bolt.Bucket) error) error {
 	return closedError(err)
 }
 
-// load reads and verifies everything.
-func (c *Container) load() (*state, error) {
-	s, _, err := c.read()
-	return s, err
-}
-
-// read is load that gives the records as well.
-func (c *Container) read() (s *state, records map[string][]byte, err error) {
+// load verifies everything that the file holds, and reads it where it is not
+// what was verified or written before.
+func (c *Container) load() (s *state, err error) {
+	known := c.current()
 	err = c.view(func(b *bolt.Bucket) error {
-		if records, err = all(b); err != nil {
+		if known != nil && holds(b, known.written) {
+			s = known
+			return nil
+		}
+		records, err := all(b)
+		if err != nil {
 			return err
 		}
 		s, err = decode(records, c.unlock)
 		return damaged(err)
 	})
-	return s, records, err
+	return s, err
+}
+
+// holds says whether the bucket has just these records, each found by its key as
+// well as by walking.
+func holds(b *bolt.Bucket, records map[string][]byte) bool {
+	n := 0
+	err := b.ForEach(func(k, v []byte) error {
+		if want, ok := records[string(k)]; !ok || v == nil || !bytes.Equal(v, want) || len(b.Get(k)) != len(v) {
+			return errors.New("another record")
+		}
+		n++
+		return nil
+	})
+	return err == nil && n == len(records)
 }
 
 // all copies the records. Each must be found by its key as well as by walking.
@@ -269,7 +285,7 @@ func (c *Container) commit(f func(*state) (*state, error)) error {
 	if c.failed {
 		return license.Errorf(license.CodeUnavailable, "check the disk, then restart the license server", "the container takes no changes since a write to its file failed")
 	}
-	s, before, err := c.read()
+	s, err := c.load()
 	if err != nil {
 		return err
 	}
@@ -277,12 +293,11 @@ func (c *Container) commit(f func(*state) (*state, error)) error {
 	if err != nil {
 		return err
 	}
-	after, err := next.records()
-	if err != nil {
+	if next.written, err = next.recordsAfter(s); err != nil {
 		return unavailable("the container could not be written", err)
 	}
 	err = guarded(func() error {
-		return c.update(func(tx *bolt.Tx) error { return write(tx, before, after) })
+		return c.update(func(tx *bolt.Tx) error { return write(tx, s.written, next.written) })
 	})
 	switch {
 	case err == nil:

@@ -39,6 +39,13 @@ type meter struct {
 	recent []license.Taken
 }
 
+// same says whether both are one meter that did not change; cheaper than
+// comparing all takings.
+func (m meter) same(n meter) bool {
+	return m.first.Equal(n.first) && m.units == n.units && m.epoch == n.epoch && len(m.recent) == len(n.recent) &&
+		(len(m.recent) == 0 || &m.recent[0] == &n.recent[0])
+}
+
 // taken finds a taking by its request.
 func (m meter) taken(request string) (license.Taken, bool) {
 	i := slices.IndexFunc(m.recent, func(t license.Taken) bool { return t.Request == request })

@@ -42,18 +42,26 @@ func (n notes) settled(before notes) bool {
 	return n.clock.nonce == before.clock.nonce && n.promised == before.promised && slices.Equal(n.trail, before.trail)
 }
 
-func (n notes) records(put func(name string, payload []byte)) {
-	if n.clock.nonce != ([16]byte{}) {
+// records makes r, which has those of before, have these.
+func (n notes) records(before notes, r map[string][]byte, put func(name string, payload []byte)) {
+	if n.clock.nonce != [16]byte{} && n.clock != before.clock {
 		put(recordClock, n.clock.marshal())
 	}
-	if n.trail != nil {
+	if n.trail != nil && !slices.Equal(n.trail, before.trail) {
 		put(recordTrail, marshalTrail(n.trail))
 	}
-	if n.promised != 0 {
+	if n.promised != before.promised {
 		put(recordPromise, binary.BigEndian.AppendUint64(nil, n.promised))
 	}
+	for id := range before.meters {
+		if _, ok := n.meters[id]; !ok {
+			delete(r, id.record())
+		}
+	}
 	for id, m := range n.meters {
-		put(id.record(), m.marshal())
+		if was, ok := before.meters[id]; !ok || !m.same(was) {
+			put(id.record(), m.marshal())
+		}
 	}
 }
 

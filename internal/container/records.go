@@ -64,6 +64,8 @@ type state struct {
 	staged   []byte                             // the update file as it came; nil: none
 
 	notes
+
+	written map[string][]byte // the records as the file has them
 }
 
 // Format keeps keys and data out of every log and error.
@@ -120,10 +122,7 @@ func macKey(i *seal.Identity) ([]byte, error) { return i.Derive("container file"
 // records gives the file's content.
 func (s *state) records() (map[string][]byte, error) {
 	r := make(map[string][]byte)
-	put := func(name string, payload []byte) {
-		m := mac(s.macKey, name, payload)
-		r[name] = append(m, s.lock.crypt(name, m, payload)...)
-	}
+	put := s.putting(r)
 	version := byte(versionPlain)
 	switch {
 	case s.lock != nil, !s.notes.empty():
@@ -165,9 +164,31 @@ func (s *state) records() (map[string][]byte, error) {
 		}
 		put(licenseRecord(p), b)
 	}
-	s.notes.records(put)
+	s.notes.records(notes{}, r, put)
 	put(recordState, summary(s.version, r))
 	return r, nil
+}
+
+// recordsAfter is records, at the cost of what differs where the container's own
+// notes alone do.
+func (s *state) recordsAfter(before *state) (map[string][]byte, error) {
+	// What updates bring comes by staging or with another version.
+	if s.version != before.version || s.lock != before.lock || !bytes.Equal(s.staged, before.staged) || before.notes.empty() {
+		return s.records()
+	}
+	r := maps.Clone(before.written)
+	put := s.putting(r)
+	s.notes.records(before.notes, r, put)
+	put(recordState, summary(s.version, r))
+	return r, nil
+}
+
+// putting gives what adds a record.
+func (s *state) putting(r map[string][]byte) func(name string, payload []byte) {
+	return func(name string, payload []byte) {
+		m := mac(s.macKey, name, payload)
+		r[name] = append(m, s.lock.crypt(name, m, payload)...)
+	}
 }
 
 // summary stands for all records but its own.
@@ -204,7 +225,7 @@ type opener func(binding) (*lock, error)
 // file first: nothing can be verified without it.
 func decode(records map[string][]byte, unlock opener) (*state, error) {
 	s := &state{licenses: make(map[license.Product]seal.Grant), firms: make(map[license.FirmCode]installed), keys: make(map[license.FirmCode]seal.FirmCert)}
-	s.meters = make(map[meterID]meter)
+	s.meters, s.written = make(map[meterID]meter), records
 	for name, v := range records {
 		if len(v) < macSize {
 			return nil, fmt.Errorf("the record %q is too short", name)
