@@ -34,6 +34,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 )
@@ -81,6 +82,8 @@ type Client struct {
 	TmrServer *TmrServerClient
 	// TmrView is the client for interacting with the TmrView builders.
 	TmrView *TmrViewClient
+	// Transfer is the client for interacting with the Transfer builders.
+	Transfer *TransferClient
 	// Update is the client for interacting with the Update builders.
 	Update *UpdateClient
 	// Work is the client for interacting with the Work builders.
@@ -115,6 +118,7 @@ func (c *Client) init() {
 	c.TmrGroup = NewTmrGroupClient(c.config)
 	c.TmrServer = NewTmrServerClient(c.config)
 	c.TmrView = NewTmrViewClient(c.config)
+	c.Transfer = NewTransferClient(c.config)
 	c.Update = NewUpdateClient(c.config)
 	c.Work = NewWorkClient(c.config)
 }
@@ -228,6 +232,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		TmrGroup:     NewTmrGroupClient(cfg),
 		TmrServer:    NewTmrServerClient(cfg),
 		TmrView:      NewTmrViewClient(cfg),
+		Transfer:     NewTransferClient(cfg),
 		Update:       NewUpdateClient(cfg),
 		Work:         NewWorkClient(cfg),
 	}, nil
@@ -268,6 +273,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		TmrGroup:     NewTmrGroupClient(cfg),
 		TmrServer:    NewTmrServerClient(cfg),
 		TmrView:      NewTmrViewClient(cfg),
+		Transfer:     NewTransferClient(cfg),
 		Update:       NewUpdateClient(cfg),
 		Work:         NewWorkClient(cfg),
 	}, nil
@@ -302,7 +308,7 @@ func (c *Client) Use(hooks ...Hook) {
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
 		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
 		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
-		c.TmrView, c.Update, c.Work,
+		c.TmrView, c.Transfer, c.Update, c.Work,
 	} {
 		n.Use(hooks...)
 	}
@@ -315,7 +321,7 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
 		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
 		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
-		c.TmrView, c.Update, c.Work,
+		c.TmrView, c.Transfer, c.Update, c.Work,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -362,6 +368,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.TmrServer.mutate(ctx, m)
 	case *TmrViewMutation:
 		return c.TmrView.mutate(ctx, m)
+	case *TransferMutation:
+		return c.Transfer.mutate(ctx, m)
 	case *UpdateMutation:
 		return c.Update.mutate(ctx, m)
 	case *WorkMutation:
@@ -1063,6 +1071,134 @@ func (c *ContainerClient) QueryAllocations(_m *Container) *AllocationQuery {
 			sqlgraph.From(container.Table, container.FieldID, id),
 			sqlgraph.To(allocation.Table, allocation.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, container.AllocationsTable, container.AllocationsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryOrders queries the orders edge of a Container.
+func (c *ContainerClient) QueryOrders(_m *Container) *OrderQuery {
+	query := (&OrderClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(order.Table, order.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.OrdersTable, container.OrdersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryRollouts queries the rollouts edge of a Container.
+func (c *ContainerClient) QueryRollouts(_m *Container) *RolloutQuery {
+	query := (&RolloutClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(rollout.Table, rollout.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.RolloutsTable, container.RolloutsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryServers queries the servers edge of a Container.
+func (c *ContainerClient) QueryServers(_m *Container) *TmrServerQuery {
+	query := (&TmrServerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(tmrserver.Table, tmrserver.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.ServersTable, container.ServersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryWork queries the work edge of a Container.
+func (c *ContainerClient) QueryWork(_m *Container) *WorkQuery {
+	query := (&WorkClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(work.Table, work.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.WorkTable, container.WorkColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryReplacedBy queries the replaced_by edge of a Container.
+func (c *ContainerClient) QueryReplacedBy(_m *Container) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, container.ReplacedByTable, container.ReplacedByColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryReplaces queries the replaces edge of a Container.
+func (c *ContainerClient) QueryReplaces(_m *Container) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.ReplacesTable, container.ReplacesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTransfers queries the transfers edge of a Container.
+func (c *ContainerClient) QueryTransfers(_m *Container) *TransferQuery {
+	query := (&TransferClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.TransfersTable, container.TransfersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryReceives queries the receives edge of a Container.
+func (c *ContainerClient) QueryReceives(_m *Container) *TransferQuery {
+	query := (&TransferClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.ReceivesTable, container.ReceivesColumn),
 		)
 		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
 		return fromV, nil
@@ -2369,6 +2505,38 @@ func (c *OrderClient) QueryTmrGroup(_m *Order) *TmrGroupQuery {
 	return query
 }
 
+// QueryContainer queries the container edge of a Order.
+func (c *OrderClient) QueryContainer(_m *Order) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(order.Table, order.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, order.ContainerTable, order.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTransfer queries the transfer edge of a Order.
+func (c *OrderClient) QueryTransfer(_m *Order) *TransferQuery {
+	query := (&TransferClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(order.Table, order.FieldID, id),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, order.TransferTable, order.TransferColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // QueryRollout queries the rollout edge of a Order.
 func (c *OrderClient) QueryRollout(_m *Order) *RolloutQuery {
 	query := (&RolloutClient{config: c.config}).Query()
@@ -3061,6 +3229,38 @@ func (c *RolloutClient) QueryTmrGroup(_m *Rollout) *TmrGroupQuery {
 	return query
 }
 
+// QueryContainer queries the container edge of a Rollout.
+func (c *RolloutClient) QueryContainer(_m *Rollout) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rollout.Table, rollout.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, rollout.ContainerTable, rollout.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTransfers queries the transfers edge of a Rollout.
+func (c *RolloutClient) QueryTransfers(_m *Rollout) *TransferQuery {
+	query := (&TransferClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rollout.Table, rollout.FieldID, id),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, rollout.TransfersTable, rollout.TransfersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // QueryOrders queries the orders edge of a Rollout.
 func (c *RolloutClient) QueryOrders(_m *Rollout) *OrderQuery {
 	query := (&OrderClient{config: c.config}).Query()
@@ -3503,6 +3703,22 @@ func (c *TmrGroupClient) QueryWork(_m *TmrGroup) *WorkQuery {
 	return query
 }
 
+// QueryTransfers queries the transfers edge of a TmrGroup.
+func (c *TmrGroupClient) QueryTransfers(_m *TmrGroup) *TransferQuery {
+	query := (&TransferClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tmrgroup.Table, tmrgroup.FieldID, id),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tmrgroup.TransfersTable, tmrgroup.TransfersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // Hooks returns the client hooks.
 func (c *TmrGroupClient) Hooks() []Hook {
 	return c.hooks.TmrGroup
@@ -3677,6 +3893,22 @@ func (c *TmrServerClient) QueryTmrGroup(_m *TmrServer) *TmrGroupQuery {
 			sqlgraph.From(tmrserver.Table, tmrserver.FieldID, id),
 			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, true, tmrserver.TmrGroupTable, tmrserver.TmrGroupColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryContainer queries the container edge of a TmrServer.
+func (c *TmrServerClient) QueryContainer(_m *TmrServer) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tmrserver.Table, tmrserver.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, tmrserver.ContainerTable, tmrserver.ContainerColumn),
 		)
 		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
 		return fromV, nil
@@ -3887,6 +4119,283 @@ func (c *TmrViewClient) mutate(ctx context.Context, m *TmrViewMutation) (Value, 
 		return (&TmrViewDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown TmrView mutation op: %q", m.Op())
+	}
+}
+
+// TransferClient is a client for the Transfer schema.
+type TransferClient struct {
+	config
+}
+
+// NewTransferClient returns a client for the Transfer from the given config.
+func NewTransferClient(c config) *TransferClient {
+	return &TransferClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `transfer.Hooks(f(g(h())))`.
+func (c *TransferClient) Use(hooks ...Hook) {
+	c.hooks.Transfer = append(c.hooks.Transfer, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `transfer.Intercept(f(g(h())))`.
+func (c *TransferClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Transfer = append(c.inters.Transfer, interceptors...)
+}
+
+// Create returns a builder for creating a Transfer entity.
+func (c *TransferClient) Create() *TransferCreate {
+	mutation := newTransferMutation(c.config, OpCreate)
+	return &TransferCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Transfer entities.
+func (c *TransferClient) CreateBulk(builders ...*TransferCreate) *TransferCreateBulk {
+	return &TransferCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TransferClient) MapCreateBulk(slice any, setFunc func(*TransferCreate, int)) *TransferCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TransferCreateBulk{err: fmt.Errorf("calling to TransferClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TransferCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TransferCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Transfer.
+func (c *TransferClient) Update() *TransferUpdate {
+	mutation := newTransferMutation(c.config, OpUpdate)
+	return &TransferUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TransferClient) UpdateOne(_m *Transfer) *TransferUpdateOne {
+	mutation := newTransferMutation(c.config, OpUpdateOne, withTransfer(_m))
+	return &TransferUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TransferClient) UpdateOneID(id string) *TransferUpdateOne {
+	mutation := newTransferMutation(c.config, OpUpdateOne, withTransferID(id))
+	return &TransferUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Transfer.
+func (c *TransferClient) Delete() *TransferDelete {
+	mutation := newTransferMutation(c.config, OpDelete)
+	return &TransferDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TransferClient) DeleteOne(_m *Transfer) *TransferDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TransferClient) DeleteOneID(id string) *TransferDeleteOne {
+	builder := c.Delete().Where(transfer.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TransferDeleteOne{builder}
+}
+
+// Query returns a query builder for Transfer.
+func (c *TransferClient) Query() *TransferQuery {
+	return &TransferQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTransfer},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Transfer entity by its id.
+func (c *TransferClient) Get(ctx context.Context, id string) (*Transfer, error) {
+	return c.Query().Where(transfer.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TransferClient) GetX(ctx context.Context, id string) *Transfer {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a Transfer.
+func (c *TransferClient) QueryVendor(_m *Transfer) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, transfer.VendorTable, transfer.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a Transfer.
+func (c *TransferClient) QueryCustomer(_m *Transfer) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, transfer.CustomerTable, transfer.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryProduct queries the product edge of a Transfer.
+func (c *TransferClient) QueryProduct(_m *Transfer) *ProductQuery {
+	query := (&ProductClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(product.Table, product.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, transfer.ProductTable, transfer.ProductColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryItem queries the item edge of a Transfer.
+func (c *TransferClient) QueryItem(_m *Transfer) *ItemQuery {
+	query := (&ItemClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(item.Table, item.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, transfer.ItemTable, transfer.ItemColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTmrGroup queries the tmr_group edge of a Transfer.
+func (c *TransferClient) QueryTmrGroup(_m *Transfer) *TmrGroupQuery {
+	query := (&TmrGroupClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, transfer.TmrGroupTable, transfer.TmrGroupColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryContainer queries the container edge of a Transfer.
+func (c *TransferClient) QueryContainer(_m *Transfer) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, transfer.ContainerTable, transfer.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryToContainer queries the to_container edge of a Transfer.
+func (c *TransferClient) QueryToContainer(_m *Transfer) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, transfer.ToContainerTable, transfer.ToContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryRollout queries the rollout edge of a Transfer.
+func (c *TransferClient) QueryRollout(_m *Transfer) *RolloutQuery {
+	query := (&RolloutClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(rollout.Table, rollout.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, transfer.RolloutTable, transfer.RolloutColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryOrders queries the orders edge of a Transfer.
+func (c *TransferClient) QueryOrders(_m *Transfer) *OrderQuery {
+	query := (&OrderClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(order.Table, order.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, transfer.OrdersTable, transfer.OrdersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *TransferClient) Hooks() []Hook {
+	return c.hooks.Transfer
+}
+
+// Interceptors returns the client interceptors.
+func (c *TransferClient) Interceptors() []Interceptor {
+	return c.inters.Transfer
+}
+
+func (c *TransferClient) mutate(ctx context.Context, m *TransferMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TransferCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TransferUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TransferUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TransferDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Transfer mutation op: %q", m.Op())
 	}
 }
 
@@ -4259,6 +4768,22 @@ func (c *WorkClient) QueryTmrGroup(_m *Work) *TmrGroupQuery {
 	return query
 }
 
+// QueryContainer queries the container edge of a Work.
+func (c *WorkClient) QueryContainer(_m *Work) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(work.Table, work.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, work.ContainerTable, work.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // QueryRollout queries the rollout edge of a Work.
 func (c *WorkClient) QueryRollout(_m *Work) *RolloutQuery {
 	query := (&RolloutClient{config: c.config}).Query()
@@ -4305,11 +4830,11 @@ type (
 	hooks struct {
 		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
 		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
-		TmrGroup, TmrServer, TmrView, Update, Work []ent.Hook
+		TmrGroup, TmrServer, TmrView, Transfer, Update, Work []ent.Hook
 	}
 	inters struct {
 		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
 		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
-		TmrGroup, TmrServer, TmrView, Update, Work []ent.Interceptor
+		TmrGroup, TmrServer, TmrView, Transfer, Update, Work []ent.Interceptor
 	}
 )

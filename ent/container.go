@@ -42,6 +42,22 @@ type Container struct {
 	SealKey []byte `json:"seal_key,omitempty"`
 	// ManipulationSuspected holds the value of the "manipulation_suspected" field.
 	ManipulationSuspected bool `json:"manipulation_suspected,omitempty"`
+	// SuspectReason holds the value of the "suspect_reason" field.
+	SuspectReason string `json:"suspect_reason,omitempty"`
+	// The one that it is suspected for, until a person decides.
+	SuspectFingerprint []byte `json:"suspect_fingerprint,omitempty"`
+	// It gets no updates, and nothing that it says counts.
+	BlockedAt *time.Time `json:"blocked_at,omitempty"`
+	// BlockReason holds the value of the "block_reason" field.
+	BlockReason string `json:"block_reason,omitempty"`
+	// ReplacedByID holds the value of the "replaced_by_id" field.
+	ReplacedByID *string `json:"replaced_by_id,omitempty"`
+	// Of the last fingerprint that was accepted; 0 when none had one.
+	TrailCount uint64 `json:"trail_count,omitempty"`
+	// TrailValue holds the value of the "trail_value" field.
+	TrailValue []byte `json:"trail_value,omitempty"`
+	// When its license server was last heard of; outside TMR groups.
+	LinkedAt *time.Time `json:"linked_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the ContainerQuery when eager-loading is set.
 	Edges        ContainerEdges `json:"edges"`
@@ -62,15 +78,38 @@ type ContainerEdges struct {
 	Updates []*Update `json:"updates,omitempty"`
 	// Allocations holds the value of the allocations edge.
 	Allocations []*Allocation `json:"allocations,omitempty"`
+	// Orders holds the value of the orders edge.
+	Orders []*Order `json:"orders,omitempty"`
+	// Rollouts holds the value of the rollouts edge.
+	Rollouts []*Rollout `json:"rollouts,omitempty"`
+	// Servers holds the value of the servers edge.
+	Servers []*TmrServer `json:"servers,omitempty"`
+	// Work holds the value of the work edge.
+	Work []*Work `json:"work,omitempty"`
+	// ReplacedBy holds the value of the replaced_by edge.
+	ReplacedBy *Container `json:"replaced_by,omitempty"`
+	// Replaces holds the value of the replaces edge.
+	Replaces []*Container `json:"replaces,omitempty"`
+	// Transfers holds the value of the transfers edge.
+	Transfers []*Transfer `json:"transfers,omitempty"`
+	// Receives holds the value of the receives edge.
+	Receives []*Transfer `json:"receives,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [6]bool
+	loadedTypes [14]bool
 	// totalCount holds the count of the edges above.
-	totalCount [4]map[string]int
+	totalCount [10]map[string]int
 
 	namedCounters    map[string][]*FirmCounter
 	namedUpdates     map[string][]*Update
 	namedAllocations map[string][]*Allocation
+	namedOrders      map[string][]*Order
+	namedRollouts    map[string][]*Rollout
+	namedServers     map[string][]*TmrServer
+	namedWork        map[string][]*Work
+	namedReplaces    map[string][]*Container
+	namedTransfers   map[string][]*Transfer
+	namedReceives    map[string][]*Transfer
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -133,20 +172,94 @@ func (e ContainerEdges) AllocationsOrErr() ([]*Allocation, error) {
 	return nil, &NotLoadedError{edge: "allocations"}
 }
 
+// OrdersOrErr returns the Orders value or an error if the edge
+// was not loaded in eager-loading.
+func (e ContainerEdges) OrdersOrErr() ([]*Order, error) {
+	if e.loadedTypes[6] {
+		return e.Orders, nil
+	}
+	return nil, &NotLoadedError{edge: "orders"}
+}
+
+// RolloutsOrErr returns the Rollouts value or an error if the edge
+// was not loaded in eager-loading.
+func (e ContainerEdges) RolloutsOrErr() ([]*Rollout, error) {
+	if e.loadedTypes[7] {
+		return e.Rollouts, nil
+	}
+	return nil, &NotLoadedError{edge: "rollouts"}
+}
+
+// ServersOrErr returns the Servers value or an error if the edge
+// was not loaded in eager-loading.
+func (e ContainerEdges) ServersOrErr() ([]*TmrServer, error) {
+	if e.loadedTypes[8] {
+		return e.Servers, nil
+	}
+	return nil, &NotLoadedError{edge: "servers"}
+}
+
+// WorkOrErr returns the Work value or an error if the edge
+// was not loaded in eager-loading.
+func (e ContainerEdges) WorkOrErr() ([]*Work, error) {
+	if e.loadedTypes[9] {
+		return e.Work, nil
+	}
+	return nil, &NotLoadedError{edge: "work"}
+}
+
+// ReplacedByOrErr returns the ReplacedBy value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e ContainerEdges) ReplacedByOrErr() (*Container, error) {
+	if e.ReplacedBy != nil {
+		return e.ReplacedBy, nil
+	} else if e.loadedTypes[10] {
+		return nil, &NotFoundError{label: container.Label}
+	}
+	return nil, &NotLoadedError{edge: "replaced_by"}
+}
+
+// ReplacesOrErr returns the Replaces value or an error if the edge
+// was not loaded in eager-loading.
+func (e ContainerEdges) ReplacesOrErr() ([]*Container, error) {
+	if e.loadedTypes[11] {
+		return e.Replaces, nil
+	}
+	return nil, &NotLoadedError{edge: "replaces"}
+}
+
+// TransfersOrErr returns the Transfers value or an error if the edge
+// was not loaded in eager-loading.
+func (e ContainerEdges) TransfersOrErr() ([]*Transfer, error) {
+	if e.loadedTypes[12] {
+		return e.Transfers, nil
+	}
+	return nil, &NotLoadedError{edge: "transfers"}
+}
+
+// ReceivesOrErr returns the Receives value or an error if the edge
+// was not loaded in eager-loading.
+func (e ContainerEdges) ReceivesOrErr() ([]*Transfer, error) {
+	if e.loadedTypes[13] {
+		return e.Receives, nil
+	}
+	return nil, &NotLoadedError{edge: "receives"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*Container) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case container.FieldActivationID, container.FieldSignKey, container.FieldSealKey:
+		case container.FieldActivationID, container.FieldSignKey, container.FieldSealKey, container.FieldSuspectFingerprint, container.FieldTrailValue:
 			values[i] = new([]byte)
 		case container.FieldManipulationSuspected:
 			values[i] = new(sql.NullBool)
-		case container.FieldPosition:
+		case container.FieldPosition, container.FieldTrailCount:
 			values[i] = new(sql.NullInt64)
-		case container.FieldID, container.FieldVendorID, container.FieldCustomerID, container.FieldSerial, container.FieldKind, container.FieldTmrGroupID:
+		case container.FieldID, container.FieldVendorID, container.FieldCustomerID, container.FieldSerial, container.FieldKind, container.FieldTmrGroupID, container.FieldSuspectReason, container.FieldBlockReason, container.FieldReplacedByID:
 			values[i] = new(sql.NullString)
-		case container.FieldCreatedAt:
+		case container.FieldCreatedAt, container.FieldBlockedAt, container.FieldLinkedAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -238,6 +351,57 @@ func (_m *Container) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.ManipulationSuspected = value.Bool
 			}
+		case container.FieldSuspectReason:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field suspect_reason", values[i])
+			} else if value.Valid {
+				_m.SuspectReason = value.String
+			}
+		case container.FieldSuspectFingerprint:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field suspect_fingerprint", values[i])
+			} else if value != nil {
+				_m.SuspectFingerprint = *value
+			}
+		case container.FieldBlockedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field blocked_at", values[i])
+			} else if value.Valid {
+				_m.BlockedAt = new(time.Time)
+				*_m.BlockedAt = value.Time
+			}
+		case container.FieldBlockReason:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field block_reason", values[i])
+			} else if value.Valid {
+				_m.BlockReason = value.String
+			}
+		case container.FieldReplacedByID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field replaced_by_id", values[i])
+			} else if value.Valid {
+				_m.ReplacedByID = new(string)
+				*_m.ReplacedByID = value.String
+			}
+		case container.FieldTrailCount:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field trail_count", values[i])
+			} else if value.Valid {
+				_m.TrailCount = uint64(value.Int64)
+			}
+		case container.FieldTrailValue:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field trail_value", values[i])
+			} else if value != nil {
+				_m.TrailValue = *value
+			}
+		case container.FieldLinkedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field linked_at", values[i])
+			} else if value.Valid {
+				_m.LinkedAt = new(time.Time)
+				*_m.LinkedAt = value.Time
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -279,6 +443,46 @@ func (_m *Container) QueryUpdates() *UpdateQuery {
 // QueryAllocations queries the "allocations" edge of the Container entity.
 func (_m *Container) QueryAllocations() *AllocationQuery {
 	return NewContainerClient(_m.config).QueryAllocations(_m)
+}
+
+// QueryOrders queries the "orders" edge of the Container entity.
+func (_m *Container) QueryOrders() *OrderQuery {
+	return NewContainerClient(_m.config).QueryOrders(_m)
+}
+
+// QueryRollouts queries the "rollouts" edge of the Container entity.
+func (_m *Container) QueryRollouts() *RolloutQuery {
+	return NewContainerClient(_m.config).QueryRollouts(_m)
+}
+
+// QueryServers queries the "servers" edge of the Container entity.
+func (_m *Container) QueryServers() *TmrServerQuery {
+	return NewContainerClient(_m.config).QueryServers(_m)
+}
+
+// QueryWork queries the "work" edge of the Container entity.
+func (_m *Container) QueryWork() *WorkQuery {
+	return NewContainerClient(_m.config).QueryWork(_m)
+}
+
+// QueryReplacedBy queries the "replaced_by" edge of the Container entity.
+func (_m *Container) QueryReplacedBy() *ContainerQuery {
+	return NewContainerClient(_m.config).QueryReplacedBy(_m)
+}
+
+// QueryReplaces queries the "replaces" edge of the Container entity.
+func (_m *Container) QueryReplaces() *ContainerQuery {
+	return NewContainerClient(_m.config).QueryReplaces(_m)
+}
+
+// QueryTransfers queries the "transfers" edge of the Container entity.
+func (_m *Container) QueryTransfers() *TransferQuery {
+	return NewContainerClient(_m.config).QueryTransfers(_m)
+}
+
+// QueryReceives queries the "receives" edge of the Container entity.
+func (_m *Container) QueryReceives() *TransferQuery {
+	return NewContainerClient(_m.config).QueryReceives(_m)
 }
 
 // Update returns a builder for updating this Container.
@@ -342,6 +546,36 @@ func (_m *Container) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("manipulation_suspected=")
 	builder.WriteString(fmt.Sprintf("%v", _m.ManipulationSuspected))
+	builder.WriteString(", ")
+	builder.WriteString("suspect_reason=")
+	builder.WriteString(_m.SuspectReason)
+	builder.WriteString(", ")
+	builder.WriteString("suspect_fingerprint=")
+	builder.WriteString(fmt.Sprintf("%v", _m.SuspectFingerprint))
+	builder.WriteString(", ")
+	if v := _m.BlockedAt; v != nil {
+		builder.WriteString("blocked_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("block_reason=")
+	builder.WriteString(_m.BlockReason)
+	builder.WriteString(", ")
+	if v := _m.ReplacedByID; v != nil {
+		builder.WriteString("replaced_by_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	builder.WriteString("trail_count=")
+	builder.WriteString(fmt.Sprintf("%v", _m.TrailCount))
+	builder.WriteString(", ")
+	builder.WriteString("trail_value=")
+	builder.WriteString(fmt.Sprintf("%v", _m.TrailValue))
+	builder.WriteString(", ")
+	if v := _m.LinkedAt; v != nil {
+		builder.WriteString("linked_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
 	builder.WriteByte(')')
 	return builder.String()
 }
@@ -415,6 +649,174 @@ func (_m *Container) appendNamedAllocations(name string, edges ...*Allocation) {
 		_m.Edges.namedAllocations[name] = []*Allocation{}
 	} else {
 		_m.Edges.namedAllocations[name] = append(_m.Edges.namedAllocations[name], edges...)
+	}
+}
+
+// NamedOrders returns the Orders named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Container) NamedOrders(name string) ([]*Order, error) {
+	if _m.Edges.namedOrders == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedOrders[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Container) appendNamedOrders(name string, edges ...*Order) {
+	if _m.Edges.namedOrders == nil {
+		_m.Edges.namedOrders = make(map[string][]*Order)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedOrders[name] = []*Order{}
+	} else {
+		_m.Edges.namedOrders[name] = append(_m.Edges.namedOrders[name], edges...)
+	}
+}
+
+// NamedRollouts returns the Rollouts named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Container) NamedRollouts(name string) ([]*Rollout, error) {
+	if _m.Edges.namedRollouts == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedRollouts[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Container) appendNamedRollouts(name string, edges ...*Rollout) {
+	if _m.Edges.namedRollouts == nil {
+		_m.Edges.namedRollouts = make(map[string][]*Rollout)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedRollouts[name] = []*Rollout{}
+	} else {
+		_m.Edges.namedRollouts[name] = append(_m.Edges.namedRollouts[name], edges...)
+	}
+}
+
+// NamedServers returns the Servers named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Container) NamedServers(name string) ([]*TmrServer, error) {
+	if _m.Edges.namedServers == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedServers[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Container) appendNamedServers(name string, edges ...*TmrServer) {
+	if _m.Edges.namedServers == nil {
+		_m.Edges.namedServers = make(map[string][]*TmrServer)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedServers[name] = []*TmrServer{}
+	} else {
+		_m.Edges.namedServers[name] = append(_m.Edges.namedServers[name], edges...)
+	}
+}
+
+// NamedWork returns the Work named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Container) NamedWork(name string) ([]*Work, error) {
+	if _m.Edges.namedWork == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedWork[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Container) appendNamedWork(name string, edges ...*Work) {
+	if _m.Edges.namedWork == nil {
+		_m.Edges.namedWork = make(map[string][]*Work)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedWork[name] = []*Work{}
+	} else {
+		_m.Edges.namedWork[name] = append(_m.Edges.namedWork[name], edges...)
+	}
+}
+
+// NamedReplaces returns the Replaces named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Container) NamedReplaces(name string) ([]*Container, error) {
+	if _m.Edges.namedReplaces == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedReplaces[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Container) appendNamedReplaces(name string, edges ...*Container) {
+	if _m.Edges.namedReplaces == nil {
+		_m.Edges.namedReplaces = make(map[string][]*Container)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedReplaces[name] = []*Container{}
+	} else {
+		_m.Edges.namedReplaces[name] = append(_m.Edges.namedReplaces[name], edges...)
+	}
+}
+
+// NamedTransfers returns the Transfers named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Container) NamedTransfers(name string) ([]*Transfer, error) {
+	if _m.Edges.namedTransfers == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedTransfers[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Container) appendNamedTransfers(name string, edges ...*Transfer) {
+	if _m.Edges.namedTransfers == nil {
+		_m.Edges.namedTransfers = make(map[string][]*Transfer)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedTransfers[name] = []*Transfer{}
+	} else {
+		_m.Edges.namedTransfers[name] = append(_m.Edges.namedTransfers[name], edges...)
+	}
+}
+
+// NamedReceives returns the Receives named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Container) NamedReceives(name string) ([]*Transfer, error) {
+	if _m.Edges.namedReceives == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedReceives[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Container) appendNamedReceives(name string, edges ...*Transfer) {
+	if _m.Edges.namedReceives == nil {
+		_m.Edges.namedReceives = make(map[string][]*Transfer)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedReceives[name] = []*Transfer{}
+	} else {
+		_m.Edges.namedReceives[name] = append(_m.Edges.namedReceives[name], edges...)
 	}
 }
 

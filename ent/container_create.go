@@ -13,10 +13,15 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
+	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/ent/work"
 )
 
 // ContainerCreate is the builder for creating a Container entity.
@@ -132,6 +137,102 @@ func (_c *ContainerCreate) SetNillableManipulationSuspected(v *bool) *ContainerC
 	return _c
 }
 
+// SetSuspectReason sets the "suspect_reason" field.
+func (_c *ContainerCreate) SetSuspectReason(v string) *ContainerCreate {
+	_c.mutation.SetSuspectReason(v)
+	return _c
+}
+
+// SetNillableSuspectReason sets the "suspect_reason" field if the given value is not nil.
+func (_c *ContainerCreate) SetNillableSuspectReason(v *string) *ContainerCreate {
+	if v != nil {
+		_c.SetSuspectReason(*v)
+	}
+	return _c
+}
+
+// SetSuspectFingerprint sets the "suspect_fingerprint" field.
+func (_c *ContainerCreate) SetSuspectFingerprint(v []byte) *ContainerCreate {
+	_c.mutation.SetSuspectFingerprint(v)
+	return _c
+}
+
+// SetBlockedAt sets the "blocked_at" field.
+func (_c *ContainerCreate) SetBlockedAt(v time.Time) *ContainerCreate {
+	_c.mutation.SetBlockedAt(v)
+	return _c
+}
+
+// SetNillableBlockedAt sets the "blocked_at" field if the given value is not nil.
+func (_c *ContainerCreate) SetNillableBlockedAt(v *time.Time) *ContainerCreate {
+	if v != nil {
+		_c.SetBlockedAt(*v)
+	}
+	return _c
+}
+
+// SetBlockReason sets the "block_reason" field.
+func (_c *ContainerCreate) SetBlockReason(v string) *ContainerCreate {
+	_c.mutation.SetBlockReason(v)
+	return _c
+}
+
+// SetNillableBlockReason sets the "block_reason" field if the given value is not nil.
+func (_c *ContainerCreate) SetNillableBlockReason(v *string) *ContainerCreate {
+	if v != nil {
+		_c.SetBlockReason(*v)
+	}
+	return _c
+}
+
+// SetReplacedByID sets the "replaced_by_id" field.
+func (_c *ContainerCreate) SetReplacedByID(v string) *ContainerCreate {
+	_c.mutation.SetReplacedByID(v)
+	return _c
+}
+
+// SetNillableReplacedByID sets the "replaced_by_id" field if the given value is not nil.
+func (_c *ContainerCreate) SetNillableReplacedByID(v *string) *ContainerCreate {
+	if v != nil {
+		_c.SetReplacedByID(*v)
+	}
+	return _c
+}
+
+// SetTrailCount sets the "trail_count" field.
+func (_c *ContainerCreate) SetTrailCount(v uint64) *ContainerCreate {
+	_c.mutation.SetTrailCount(v)
+	return _c
+}
+
+// SetNillableTrailCount sets the "trail_count" field if the given value is not nil.
+func (_c *ContainerCreate) SetNillableTrailCount(v *uint64) *ContainerCreate {
+	if v != nil {
+		_c.SetTrailCount(*v)
+	}
+	return _c
+}
+
+// SetTrailValue sets the "trail_value" field.
+func (_c *ContainerCreate) SetTrailValue(v []byte) *ContainerCreate {
+	_c.mutation.SetTrailValue(v)
+	return _c
+}
+
+// SetLinkedAt sets the "linked_at" field.
+func (_c *ContainerCreate) SetLinkedAt(v time.Time) *ContainerCreate {
+	_c.mutation.SetLinkedAt(v)
+	return _c
+}
+
+// SetNillableLinkedAt sets the "linked_at" field if the given value is not nil.
+func (_c *ContainerCreate) SetNillableLinkedAt(v *time.Time) *ContainerCreate {
+	if v != nil {
+		_c.SetLinkedAt(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ContainerCreate) SetID(v string) *ContainerCreate {
 	_c.mutation.SetID(v)
@@ -206,6 +307,116 @@ func (_c *ContainerCreate) AddAllocations(v ...*Allocation) *ContainerCreate {
 	return _c.AddAllocationIDs(ids...)
 }
 
+// AddOrderIDs adds the "orders" edge to the Order entity by IDs.
+func (_c *ContainerCreate) AddOrderIDs(ids ...string) *ContainerCreate {
+	_c.mutation.AddOrderIDs(ids...)
+	return _c
+}
+
+// AddOrders adds the "orders" edges to the Order entity.
+func (_c *ContainerCreate) AddOrders(v ...*Order) *ContainerCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddOrderIDs(ids...)
+}
+
+// AddRolloutIDs adds the "rollouts" edge to the Rollout entity by IDs.
+func (_c *ContainerCreate) AddRolloutIDs(ids ...string) *ContainerCreate {
+	_c.mutation.AddRolloutIDs(ids...)
+	return _c
+}
+
+// AddRollouts adds the "rollouts" edges to the Rollout entity.
+func (_c *ContainerCreate) AddRollouts(v ...*Rollout) *ContainerCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddRolloutIDs(ids...)
+}
+
+// AddServerIDs adds the "servers" edge to the TmrServer entity by IDs.
+func (_c *ContainerCreate) AddServerIDs(ids ...string) *ContainerCreate {
+	_c.mutation.AddServerIDs(ids...)
+	return _c
+}
+
+// AddServers adds the "servers" edges to the TmrServer entity.
+func (_c *ContainerCreate) AddServers(v ...*TmrServer) *ContainerCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddServerIDs(ids...)
+}
+
+// AddWorkIDs adds the "work" edge to the Work entity by IDs.
+func (_c *ContainerCreate) AddWorkIDs(ids ...string) *ContainerCreate {
+	_c.mutation.AddWorkIDs(ids...)
+	return _c
+}
+
+// AddWork adds the "work" edges to the Work entity.
+func (_c *ContainerCreate) AddWork(v ...*Work) *ContainerCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddWorkIDs(ids...)
+}
+
+// SetReplacedBy sets the "replaced_by" edge to the Container entity.
+func (_c *ContainerCreate) SetReplacedBy(v *Container) *ContainerCreate {
+	return _c.SetReplacedByID(v.ID)
+}
+
+// AddReplaceIDs adds the "replaces" edge to the Container entity by IDs.
+func (_c *ContainerCreate) AddReplaceIDs(ids ...string) *ContainerCreate {
+	_c.mutation.AddReplaceIDs(ids...)
+	return _c
+}
+
+// AddReplaces adds the "replaces" edges to the Container entity.
+func (_c *ContainerCreate) AddReplaces(v ...*Container) *ContainerCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddReplaceIDs(ids...)
+}
+
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_c *ContainerCreate) AddTransferIDs(ids ...string) *ContainerCreate {
+	_c.mutation.AddTransferIDs(ids...)
+	return _c
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_c *ContainerCreate) AddTransfers(v ...*Transfer) *ContainerCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddTransferIDs(ids...)
+}
+
+// AddReceifeIDs adds the "receives" edge to the Transfer entity by IDs.
+func (_c *ContainerCreate) AddReceifeIDs(ids ...string) *ContainerCreate {
+	_c.mutation.AddReceifeIDs(ids...)
+	return _c
+}
+
+// AddReceives adds the "receives" edges to the Transfer entity.
+func (_c *ContainerCreate) AddReceives(v ...*Transfer) *ContainerCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddReceifeIDs(ids...)
+}
+
 // Mutation returns the ContainerMutation object of the builder.
 func (_c *ContainerCreate) Mutation() *ContainerMutation {
 	return _c.mutation
@@ -248,6 +459,10 @@ func (_c *ContainerCreate) defaults() {
 	if _, ok := _c.mutation.ManipulationSuspected(); !ok {
 		v := container.DefaultManipulationSuspected
 		_c.mutation.SetManipulationSuspected(v)
+	}
+	if _, ok := _c.mutation.TrailCount(); !ok {
+		v := container.DefaultTrailCount
+		_c.mutation.SetTrailCount(v)
 	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := container.DefaultID()
@@ -316,6 +531,34 @@ func (_c *ContainerCreate) check() error {
 	}
 	if _, ok := _c.mutation.ManipulationSuspected(); !ok {
 		return &ValidationError{Name: "manipulation_suspected", err: errors.New(`ent: missing required field "Container.manipulation_suspected"`)}
+	}
+	if v, ok := _c.mutation.SuspectReason(); ok {
+		if err := container.SuspectReasonValidator(v); err != nil {
+			return &ValidationError{Name: "suspect_reason", err: fmt.Errorf(`ent: validator failed for field "Container.suspect_reason": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.SuspectFingerprint(); ok {
+		if err := container.SuspectFingerprintValidator(v); err != nil {
+			return &ValidationError{Name: "suspect_fingerprint", err: fmt.Errorf(`ent: validator failed for field "Container.suspect_fingerprint": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.BlockReason(); ok {
+		if err := container.BlockReasonValidator(v); err != nil {
+			return &ValidationError{Name: "block_reason", err: fmt.Errorf(`ent: validator failed for field "Container.block_reason": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.ReplacedByID(); ok {
+		if err := container.ReplacedByIDValidator(v); err != nil {
+			return &ValidationError{Name: "replaced_by_id", err: fmt.Errorf(`ent: validator failed for field "Container.replaced_by_id": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.TrailCount(); !ok {
+		return &ValidationError{Name: "trail_count", err: errors.New(`ent: missing required field "Container.trail_count"`)}
+	}
+	if v, ok := _c.mutation.TrailValue(); ok {
+		if err := container.TrailValueValidator(v); err != nil {
+			return &ValidationError{Name: "trail_value", err: fmt.Errorf(`ent: validator failed for field "Container.trail_value": %w`, err)}
+		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := container.IDValidator(v); err != nil {
@@ -391,6 +634,34 @@ func (_c *ContainerCreate) createSpec() (*Container, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.ManipulationSuspected(); ok {
 		_spec.SetField(container.FieldManipulationSuspected, field.TypeBool, value)
 		_node.ManipulationSuspected = value
+	}
+	if value, ok := _c.mutation.SuspectReason(); ok {
+		_spec.SetField(container.FieldSuspectReason, field.TypeString, value)
+		_node.SuspectReason = value
+	}
+	if value, ok := _c.mutation.SuspectFingerprint(); ok {
+		_spec.SetField(container.FieldSuspectFingerprint, field.TypeBytes, value)
+		_node.SuspectFingerprint = value
+	}
+	if value, ok := _c.mutation.BlockedAt(); ok {
+		_spec.SetField(container.FieldBlockedAt, field.TypeTime, value)
+		_node.BlockedAt = &value
+	}
+	if value, ok := _c.mutation.BlockReason(); ok {
+		_spec.SetField(container.FieldBlockReason, field.TypeString, value)
+		_node.BlockReason = value
+	}
+	if value, ok := _c.mutation.TrailCount(); ok {
+		_spec.SetField(container.FieldTrailCount, field.TypeUint64, value)
+		_node.TrailCount = value
+	}
+	if value, ok := _c.mutation.TrailValue(); ok {
+		_spec.SetField(container.FieldTrailValue, field.TypeBytes, value)
+		_node.TrailValue = value
+	}
+	if value, ok := _c.mutation.LinkedAt(); ok {
+		_spec.SetField(container.FieldLinkedAt, field.TypeTime, value)
+		_node.LinkedAt = &value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
@@ -484,6 +755,135 @@ func (_c *ContainerCreate) createSpec() (*Container, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(allocation.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.OrdersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.OrdersTable,
+			Columns: []string{container.OrdersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(order.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.RolloutsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RolloutsTable,
+			Columns: []string{container.RolloutsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(rollout.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ServersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ServersTable,
+			Columns: []string{container.ServersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(tmrserver.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.WorkIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.WorkTable,
+			Columns: []string{container.WorkColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ReplacedByIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   container.ReplacedByTable,
+			Columns: []string{container.ReplacedByColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.ReplacedByID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ReplacesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReplacesTable,
+			Columns: []string{container.ReplacesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.TransfersTable,
+			Columns: []string{container.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ReceivesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReceivesTable,
+			Columns: []string{container.ReceivesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

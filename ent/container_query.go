@@ -15,10 +15,15 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/ent/work"
 )
 
 // ContainerQuery is the builder for querying Container entities.
@@ -34,11 +39,26 @@ type ContainerQuery struct {
 	withCounters         *FirmCounterQuery
 	withUpdates          *UpdateQuery
 	withAllocations      *AllocationQuery
+	withOrders           *OrderQuery
+	withRollouts         *RolloutQuery
+	withServers          *TmrServerQuery
+	withWork             *WorkQuery
+	withReplacedBy       *ContainerQuery
+	withReplaces         *ContainerQuery
+	withTransfers        *TransferQuery
+	withReceives         *TransferQuery
 	modifiers            []func(*sql.Selector)
 	loadTotal            []func(context.Context, []*Container) error
 	withNamedCounters    map[string]*FirmCounterQuery
 	withNamedUpdates     map[string]*UpdateQuery
 	withNamedAllocations map[string]*AllocationQuery
+	withNamedOrders      map[string]*OrderQuery
+	withNamedRollouts    map[string]*RolloutQuery
+	withNamedServers     map[string]*TmrServerQuery
+	withNamedWork        map[string]*WorkQuery
+	withNamedReplaces    map[string]*ContainerQuery
+	withNamedTransfers   map[string]*TransferQuery
+	withNamedReceives    map[string]*TransferQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -200,6 +220,182 @@ func (_q *ContainerQuery) QueryAllocations() *AllocationQuery {
 			sqlgraph.From(container.Table, container.FieldID, selector),
 			sqlgraph.To(allocation.Table, allocation.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, container.AllocationsTable, container.AllocationsColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryOrders chains the current query on the "orders" edge.
+func (_q *ContainerQuery) QueryOrders() *OrderQuery {
+	query := (&OrderClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(order.Table, order.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.OrdersTable, container.OrdersColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryRollouts chains the current query on the "rollouts" edge.
+func (_q *ContainerQuery) QueryRollouts() *RolloutQuery {
+	query := (&RolloutClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(rollout.Table, rollout.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.RolloutsTable, container.RolloutsColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryServers chains the current query on the "servers" edge.
+func (_q *ContainerQuery) QueryServers() *TmrServerQuery {
+	query := (&TmrServerClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(tmrserver.Table, tmrserver.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.ServersTable, container.ServersColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryWork chains the current query on the "work" edge.
+func (_q *ContainerQuery) QueryWork() *WorkQuery {
+	query := (&WorkClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(work.Table, work.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.WorkTable, container.WorkColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryReplacedBy chains the current query on the "replaced_by" edge.
+func (_q *ContainerQuery) QueryReplacedBy() *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, container.ReplacedByTable, container.ReplacedByColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryReplaces chains the current query on the "replaces" edge.
+func (_q *ContainerQuery) QueryReplaces() *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.ReplacesTable, container.ReplacesColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryTransfers chains the current query on the "transfers" edge.
+func (_q *ContainerQuery) QueryTransfers() *TransferQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.TransfersTable, container.TransfersColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryReceives chains the current query on the "receives" edge.
+func (_q *ContainerQuery) QueryReceives() *TransferQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.ReceivesTable, container.ReceivesColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -405,6 +601,14 @@ func (_q *ContainerQuery) Clone() *ContainerQuery {
 		withCounters:    _q.withCounters.Clone(),
 		withUpdates:     _q.withUpdates.Clone(),
 		withAllocations: _q.withAllocations.Clone(),
+		withOrders:      _q.withOrders.Clone(),
+		withRollouts:    _q.withRollouts.Clone(),
+		withServers:     _q.withServers.Clone(),
+		withWork:        _q.withWork.Clone(),
+		withReplacedBy:  _q.withReplacedBy.Clone(),
+		withReplaces:    _q.withReplaces.Clone(),
+		withTransfers:   _q.withTransfers.Clone(),
+		withReceives:    _q.withReceives.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -474,6 +678,94 @@ func (_q *ContainerQuery) WithAllocations(opts ...func(*AllocationQuery)) *Conta
 		opt(query)
 	}
 	_q.withAllocations = query
+	return _q
+}
+
+// WithOrders tells the query-builder to eager-load the nodes that are connected to
+// the "orders" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithOrders(opts ...func(*OrderQuery)) *ContainerQuery {
+	query := (&OrderClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withOrders = query
+	return _q
+}
+
+// WithRollouts tells the query-builder to eager-load the nodes that are connected to
+// the "rollouts" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithRollouts(opts ...func(*RolloutQuery)) *ContainerQuery {
+	query := (&RolloutClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withRollouts = query
+	return _q
+}
+
+// WithServers tells the query-builder to eager-load the nodes that are connected to
+// the "servers" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithServers(opts ...func(*TmrServerQuery)) *ContainerQuery {
+	query := (&TmrServerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withServers = query
+	return _q
+}
+
+// WithWork tells the query-builder to eager-load the nodes that are connected to
+// the "work" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithWork(opts ...func(*WorkQuery)) *ContainerQuery {
+	query := (&WorkClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withWork = query
+	return _q
+}
+
+// WithReplacedBy tells the query-builder to eager-load the nodes that are connected to
+// the "replaced_by" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithReplacedBy(opts ...func(*ContainerQuery)) *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withReplacedBy = query
+	return _q
+}
+
+// WithReplaces tells the query-builder to eager-load the nodes that are connected to
+// the "replaces" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithReplaces(opts ...func(*ContainerQuery)) *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withReplaces = query
+	return _q
+}
+
+// WithTransfers tells the query-builder to eager-load the nodes that are connected to
+// the "transfers" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithTransfers(opts ...func(*TransferQuery)) *ContainerQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withTransfers = query
+	return _q
+}
+
+// WithReceives tells the query-builder to eager-load the nodes that are connected to
+// the "receives" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithReceives(opts ...func(*TransferQuery)) *ContainerQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withReceives = query
 	return _q
 }
 
@@ -555,13 +847,21 @@ func (_q *ContainerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Co
 	var (
 		nodes       = []*Container{}
 		_spec       = _q.querySpec()
-		loadedTypes = [6]bool{
+		loadedTypes = [14]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withTmrGroup != nil,
 			_q.withCounters != nil,
 			_q.withUpdates != nil,
 			_q.withAllocations != nil,
+			_q.withOrders != nil,
+			_q.withRollouts != nil,
+			_q.withServers != nil,
+			_q.withWork != nil,
+			_q.withReplacedBy != nil,
+			_q.withReplaces != nil,
+			_q.withTransfers != nil,
+			_q.withReceives != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -624,6 +924,61 @@ func (_q *ContainerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Co
 			return nil, err
 		}
 	}
+	if query := _q.withOrders; query != nil {
+		if err := _q.loadOrders(ctx, query, nodes,
+			func(n *Container) { n.Edges.Orders = []*Order{} },
+			func(n *Container, e *Order) { n.Edges.Orders = append(n.Edges.Orders, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withRollouts; query != nil {
+		if err := _q.loadRollouts(ctx, query, nodes,
+			func(n *Container) { n.Edges.Rollouts = []*Rollout{} },
+			func(n *Container, e *Rollout) { n.Edges.Rollouts = append(n.Edges.Rollouts, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withServers; query != nil {
+		if err := _q.loadServers(ctx, query, nodes,
+			func(n *Container) { n.Edges.Servers = []*TmrServer{} },
+			func(n *Container, e *TmrServer) { n.Edges.Servers = append(n.Edges.Servers, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withWork; query != nil {
+		if err := _q.loadWork(ctx, query, nodes,
+			func(n *Container) { n.Edges.Work = []*Work{} },
+			func(n *Container, e *Work) { n.Edges.Work = append(n.Edges.Work, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withReplacedBy; query != nil {
+		if err := _q.loadReplacedBy(ctx, query, nodes, nil,
+			func(n *Container, e *Container) { n.Edges.ReplacedBy = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withReplaces; query != nil {
+		if err := _q.loadReplaces(ctx, query, nodes,
+			func(n *Container) { n.Edges.Replaces = []*Container{} },
+			func(n *Container, e *Container) { n.Edges.Replaces = append(n.Edges.Replaces, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withTransfers; query != nil {
+		if err := _q.loadTransfers(ctx, query, nodes,
+			func(n *Container) { n.Edges.Transfers = []*Transfer{} },
+			func(n *Container, e *Transfer) { n.Edges.Transfers = append(n.Edges.Transfers, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withReceives; query != nil {
+		if err := _q.loadReceives(ctx, query, nodes,
+			func(n *Container) { n.Edges.Receives = []*Transfer{} },
+			func(n *Container, e *Transfer) { n.Edges.Receives = append(n.Edges.Receives, e) }); err != nil {
+			return nil, err
+		}
+	}
 	for name, query := range _q.withNamedCounters {
 		if err := _q.loadCounters(ctx, query, nodes,
 			func(n *Container) { n.appendNamedCounters(name) },
@@ -642,6 +997,55 @@ func (_q *ContainerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Co
 		if err := _q.loadAllocations(ctx, query, nodes,
 			func(n *Container) { n.appendNamedAllocations(name) },
 			func(n *Container, e *Allocation) { n.appendNamedAllocations(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedOrders {
+		if err := _q.loadOrders(ctx, query, nodes,
+			func(n *Container) { n.appendNamedOrders(name) },
+			func(n *Container, e *Order) { n.appendNamedOrders(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedRollouts {
+		if err := _q.loadRollouts(ctx, query, nodes,
+			func(n *Container) { n.appendNamedRollouts(name) },
+			func(n *Container, e *Rollout) { n.appendNamedRollouts(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedServers {
+		if err := _q.loadServers(ctx, query, nodes,
+			func(n *Container) { n.appendNamedServers(name) },
+			func(n *Container, e *TmrServer) { n.appendNamedServers(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedWork {
+		if err := _q.loadWork(ctx, query, nodes,
+			func(n *Container) { n.appendNamedWork(name) },
+			func(n *Container, e *Work) { n.appendNamedWork(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedReplaces {
+		if err := _q.loadReplaces(ctx, query, nodes,
+			func(n *Container) { n.appendNamedReplaces(name) },
+			func(n *Container, e *Container) { n.appendNamedReplaces(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedTransfers {
+		if err := _q.loadTransfers(ctx, query, nodes,
+			func(n *Container) { n.appendNamedTransfers(name) },
+			func(n *Container, e *Transfer) { n.appendNamedTransfers(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedReceives {
+		if err := _q.loadReceives(ctx, query, nodes,
+			func(n *Container) { n.appendNamedReceives(name) },
+			func(n *Container, e *Transfer) { n.appendNamedReceives(name, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -836,6 +1240,269 @@ func (_q *ContainerQuery) loadAllocations(ctx context.Context, query *Allocation
 	}
 	return nil
 }
+func (_q *ContainerQuery) loadOrders(ctx context.Context, query *OrderQuery, nodes []*Container, init func(*Container), assign func(*Container, *Order)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Container)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(order.FieldContainerID)
+	}
+	query.Where(predicate.Order(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(container.OrdersColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ContainerID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "container_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "container_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ContainerQuery) loadRollouts(ctx context.Context, query *RolloutQuery, nodes []*Container, init func(*Container), assign func(*Container, *Rollout)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Container)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(rollout.FieldContainerID)
+	}
+	query.Where(predicate.Rollout(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(container.RolloutsColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ContainerID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "container_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "container_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ContainerQuery) loadServers(ctx context.Context, query *TmrServerQuery, nodes []*Container, init func(*Container), assign func(*Container, *TmrServer)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Container)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(tmrserver.FieldContainerID)
+	}
+	query.Where(predicate.TmrServer(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(container.ServersColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ContainerID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "container_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "container_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ContainerQuery) loadWork(ctx context.Context, query *WorkQuery, nodes []*Container, init func(*Container), assign func(*Container, *Work)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Container)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(work.FieldContainerID)
+	}
+	query.Where(predicate.Work(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(container.WorkColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ContainerID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "container_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "container_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ContainerQuery) loadReplacedBy(ctx context.Context, query *ContainerQuery, nodes []*Container, init func(*Container), assign func(*Container, *Container)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Container)
+	for i := range nodes {
+		if nodes[i].ReplacedByID == nil {
+			continue
+		}
+		fk := *nodes[i].ReplacedByID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(container.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "replaced_by_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
+func (_q *ContainerQuery) loadReplaces(ctx context.Context, query *ContainerQuery, nodes []*Container, init func(*Container), assign func(*Container, *Container)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Container)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(container.FieldReplacedByID)
+	}
+	query.Where(predicate.Container(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(container.ReplacesColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ReplacedByID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "replaced_by_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "replaced_by_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ContainerQuery) loadTransfers(ctx context.Context, query *TransferQuery, nodes []*Container, init func(*Container), assign func(*Container, *Transfer)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Container)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(transfer.FieldContainerID)
+	}
+	query.Where(predicate.Transfer(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(container.TransfersColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ContainerID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "container_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "container_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *ContainerQuery) loadReceives(ctx context.Context, query *TransferQuery, nodes []*Container, init func(*Container), assign func(*Container, *Transfer)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Container)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(transfer.FieldToContainerID)
+	}
+	query.Where(predicate.Transfer(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(container.ReceivesColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ToContainerID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "to_container_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "to_container_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
 
 func (_q *ContainerQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
@@ -873,6 +1540,9 @@ func (_q *ContainerQuery) querySpec() *sqlgraph.QuerySpec {
 		}
 		if _q.withTmrGroup != nil {
 			_spec.Node.AddColumnOnce(container.FieldTmrGroupID)
+		}
+		if _q.withReplacedBy != nil {
+			_spec.Node.AddColumnOnce(container.FieldReplacedByID)
 		}
 	}
 	if ps := _q.predicates; len(ps) > 0 {
@@ -969,6 +1639,104 @@ func (_q *ContainerQuery) WithNamedAllocations(name string, opts ...func(*Alloca
 		_q.withNamedAllocations = make(map[string]*AllocationQuery)
 	}
 	_q.withNamedAllocations[name] = query
+	return _q
+}
+
+// WithNamedOrders tells the query-builder to eager-load the nodes that are connected to the "orders"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithNamedOrders(name string, opts ...func(*OrderQuery)) *ContainerQuery {
+	query := (&OrderClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedOrders == nil {
+		_q.withNamedOrders = make(map[string]*OrderQuery)
+	}
+	_q.withNamedOrders[name] = query
+	return _q
+}
+
+// WithNamedRollouts tells the query-builder to eager-load the nodes that are connected to the "rollouts"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithNamedRollouts(name string, opts ...func(*RolloutQuery)) *ContainerQuery {
+	query := (&RolloutClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedRollouts == nil {
+		_q.withNamedRollouts = make(map[string]*RolloutQuery)
+	}
+	_q.withNamedRollouts[name] = query
+	return _q
+}
+
+// WithNamedServers tells the query-builder to eager-load the nodes that are connected to the "servers"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithNamedServers(name string, opts ...func(*TmrServerQuery)) *ContainerQuery {
+	query := (&TmrServerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedServers == nil {
+		_q.withNamedServers = make(map[string]*TmrServerQuery)
+	}
+	_q.withNamedServers[name] = query
+	return _q
+}
+
+// WithNamedWork tells the query-builder to eager-load the nodes that are connected to the "work"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithNamedWork(name string, opts ...func(*WorkQuery)) *ContainerQuery {
+	query := (&WorkClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedWork == nil {
+		_q.withNamedWork = make(map[string]*WorkQuery)
+	}
+	_q.withNamedWork[name] = query
+	return _q
+}
+
+// WithNamedReplaces tells the query-builder to eager-load the nodes that are connected to the "replaces"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithNamedReplaces(name string, opts ...func(*ContainerQuery)) *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedReplaces == nil {
+		_q.withNamedReplaces = make(map[string]*ContainerQuery)
+	}
+	_q.withNamedReplaces[name] = query
+	return _q
+}
+
+// WithNamedTransfers tells the query-builder to eager-load the nodes that are connected to the "transfers"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithNamedTransfers(name string, opts ...func(*TransferQuery)) *ContainerQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedTransfers == nil {
+		_q.withNamedTransfers = make(map[string]*TransferQuery)
+	}
+	_q.withNamedTransfers[name] = query
+	return _q
+}
+
+// WithNamedReceives tells the query-builder to eager-load the nodes that are connected to the "receives"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithNamedReceives(name string, opts ...func(*TransferQuery)) *ContainerQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedReceives == nil {
+		_q.withNamedReceives = make(map[string]*TransferQuery)
+	}
+	_q.withNamedReceives[name] = query
 	return _q
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
@@ -13,9 +14,14 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/firmcounter"
+	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/ent/work"
 )
 
 // ContainerUpdate is the builder for updating Container entities.
@@ -128,6 +134,151 @@ func (_u *ContainerUpdate) SetNillableManipulationSuspected(v *bool) *ContainerU
 	return _u
 }
 
+// SetSuspectReason sets the "suspect_reason" field.
+func (_u *ContainerUpdate) SetSuspectReason(v string) *ContainerUpdate {
+	_u.mutation.SetSuspectReason(v)
+	return _u
+}
+
+// SetNillableSuspectReason sets the "suspect_reason" field if the given value is not nil.
+func (_u *ContainerUpdate) SetNillableSuspectReason(v *string) *ContainerUpdate {
+	if v != nil {
+		_u.SetSuspectReason(*v)
+	}
+	return _u
+}
+
+// ClearSuspectReason clears the value of the "suspect_reason" field.
+func (_u *ContainerUpdate) ClearSuspectReason() *ContainerUpdate {
+	_u.mutation.ClearSuspectReason()
+	return _u
+}
+
+// SetSuspectFingerprint sets the "suspect_fingerprint" field.
+func (_u *ContainerUpdate) SetSuspectFingerprint(v []byte) *ContainerUpdate {
+	_u.mutation.SetSuspectFingerprint(v)
+	return _u
+}
+
+// ClearSuspectFingerprint clears the value of the "suspect_fingerprint" field.
+func (_u *ContainerUpdate) ClearSuspectFingerprint() *ContainerUpdate {
+	_u.mutation.ClearSuspectFingerprint()
+	return _u
+}
+
+// SetBlockedAt sets the "blocked_at" field.
+func (_u *ContainerUpdate) SetBlockedAt(v time.Time) *ContainerUpdate {
+	_u.mutation.SetBlockedAt(v)
+	return _u
+}
+
+// SetNillableBlockedAt sets the "blocked_at" field if the given value is not nil.
+func (_u *ContainerUpdate) SetNillableBlockedAt(v *time.Time) *ContainerUpdate {
+	if v != nil {
+		_u.SetBlockedAt(*v)
+	}
+	return _u
+}
+
+// ClearBlockedAt clears the value of the "blocked_at" field.
+func (_u *ContainerUpdate) ClearBlockedAt() *ContainerUpdate {
+	_u.mutation.ClearBlockedAt()
+	return _u
+}
+
+// SetBlockReason sets the "block_reason" field.
+func (_u *ContainerUpdate) SetBlockReason(v string) *ContainerUpdate {
+	_u.mutation.SetBlockReason(v)
+	return _u
+}
+
+// SetNillableBlockReason sets the "block_reason" field if the given value is not nil.
+func (_u *ContainerUpdate) SetNillableBlockReason(v *string) *ContainerUpdate {
+	if v != nil {
+		_u.SetBlockReason(*v)
+	}
+	return _u
+}
+
+// ClearBlockReason clears the value of the "block_reason" field.
+func (_u *ContainerUpdate) ClearBlockReason() *ContainerUpdate {
+	_u.mutation.ClearBlockReason()
+	return _u
+}
+
+// SetReplacedByID sets the "replaced_by_id" field.
+func (_u *ContainerUpdate) SetReplacedByID(v string) *ContainerUpdate {
+	_u.mutation.SetReplacedByID(v)
+	return _u
+}
+
+// SetNillableReplacedByID sets the "replaced_by_id" field if the given value is not nil.
+func (_u *ContainerUpdate) SetNillableReplacedByID(v *string) *ContainerUpdate {
+	if v != nil {
+		_u.SetReplacedByID(*v)
+	}
+	return _u
+}
+
+// ClearReplacedByID clears the value of the "replaced_by_id" field.
+func (_u *ContainerUpdate) ClearReplacedByID() *ContainerUpdate {
+	_u.mutation.ClearReplacedByID()
+	return _u
+}
+
+// SetTrailCount sets the "trail_count" field.
+func (_u *ContainerUpdate) SetTrailCount(v uint64) *ContainerUpdate {
+	_u.mutation.ResetTrailCount()
+	_u.mutation.SetTrailCount(v)
+	return _u
+}
+
+// SetNillableTrailCount sets the "trail_count" field if the given value is not nil.
+func (_u *ContainerUpdate) SetNillableTrailCount(v *uint64) *ContainerUpdate {
+	if v != nil {
+		_u.SetTrailCount(*v)
+	}
+	return _u
+}
+
+// AddTrailCount adds value to the "trail_count" field.
+func (_u *ContainerUpdate) AddTrailCount(v int64) *ContainerUpdate {
+	_u.mutation.AddTrailCount(v)
+	return _u
+}
+
+// SetTrailValue sets the "trail_value" field.
+func (_u *ContainerUpdate) SetTrailValue(v []byte) *ContainerUpdate {
+	_u.mutation.SetTrailValue(v)
+	return _u
+}
+
+// ClearTrailValue clears the value of the "trail_value" field.
+func (_u *ContainerUpdate) ClearTrailValue() *ContainerUpdate {
+	_u.mutation.ClearTrailValue()
+	return _u
+}
+
+// SetLinkedAt sets the "linked_at" field.
+func (_u *ContainerUpdate) SetLinkedAt(v time.Time) *ContainerUpdate {
+	_u.mutation.SetLinkedAt(v)
+	return _u
+}
+
+// SetNillableLinkedAt sets the "linked_at" field if the given value is not nil.
+func (_u *ContainerUpdate) SetNillableLinkedAt(v *time.Time) *ContainerUpdate {
+	if v != nil {
+		_u.SetLinkedAt(*v)
+	}
+	return _u
+}
+
+// ClearLinkedAt clears the value of the "linked_at" field.
+func (_u *ContainerUpdate) ClearLinkedAt() *ContainerUpdate {
+	_u.mutation.ClearLinkedAt()
+	return _u
+}
+
 // SetTmrGroup sets the "tmr_group" edge to the TmrGroup entity.
 func (_u *ContainerUpdate) SetTmrGroup(v *TmrGroup) *ContainerUpdate {
 	return _u.SetTmrGroupID(v.ID)
@@ -176,6 +327,116 @@ func (_u *ContainerUpdate) AddAllocations(v ...*Allocation) *ContainerUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.AddAllocationIDs(ids...)
+}
+
+// AddOrderIDs adds the "orders" edge to the Order entity by IDs.
+func (_u *ContainerUpdate) AddOrderIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.AddOrderIDs(ids...)
+	return _u
+}
+
+// AddOrders adds the "orders" edges to the Order entity.
+func (_u *ContainerUpdate) AddOrders(v ...*Order) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddOrderIDs(ids...)
+}
+
+// AddRolloutIDs adds the "rollouts" edge to the Rollout entity by IDs.
+func (_u *ContainerUpdate) AddRolloutIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.AddRolloutIDs(ids...)
+	return _u
+}
+
+// AddRollouts adds the "rollouts" edges to the Rollout entity.
+func (_u *ContainerUpdate) AddRollouts(v ...*Rollout) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddRolloutIDs(ids...)
+}
+
+// AddServerIDs adds the "servers" edge to the TmrServer entity by IDs.
+func (_u *ContainerUpdate) AddServerIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.AddServerIDs(ids...)
+	return _u
+}
+
+// AddServers adds the "servers" edges to the TmrServer entity.
+func (_u *ContainerUpdate) AddServers(v ...*TmrServer) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddServerIDs(ids...)
+}
+
+// AddWorkIDs adds the "work" edge to the Work entity by IDs.
+func (_u *ContainerUpdate) AddWorkIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.AddWorkIDs(ids...)
+	return _u
+}
+
+// AddWork adds the "work" edges to the Work entity.
+func (_u *ContainerUpdate) AddWork(v ...*Work) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddWorkIDs(ids...)
+}
+
+// SetReplacedBy sets the "replaced_by" edge to the Container entity.
+func (_u *ContainerUpdate) SetReplacedBy(v *Container) *ContainerUpdate {
+	return _u.SetReplacedByID(v.ID)
+}
+
+// AddReplaceIDs adds the "replaces" edge to the Container entity by IDs.
+func (_u *ContainerUpdate) AddReplaceIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.AddReplaceIDs(ids...)
+	return _u
+}
+
+// AddReplaces adds the "replaces" edges to the Container entity.
+func (_u *ContainerUpdate) AddReplaces(v ...*Container) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddReplaceIDs(ids...)
+}
+
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_u *ContainerUpdate) AddTransferIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.AddTransferIDs(ids...)
+	return _u
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_u *ContainerUpdate) AddTransfers(v ...*Transfer) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddTransferIDs(ids...)
+}
+
+// AddReceifeIDs adds the "receives" edge to the Transfer entity by IDs.
+func (_u *ContainerUpdate) AddReceifeIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.AddReceifeIDs(ids...)
+	return _u
+}
+
+// AddReceives adds the "receives" edges to the Transfer entity.
+func (_u *ContainerUpdate) AddReceives(v ...*Transfer) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddReceifeIDs(ids...)
 }
 
 // Mutation returns the ContainerMutation object of the builder.
@@ -252,6 +513,159 @@ func (_u *ContainerUpdate) RemoveAllocations(v ...*Allocation) *ContainerUpdate 
 	return _u.RemoveAllocationIDs(ids...)
 }
 
+// ClearOrders clears all "orders" edges to the Order entity.
+func (_u *ContainerUpdate) ClearOrders() *ContainerUpdate {
+	_u.mutation.ClearOrders()
+	return _u
+}
+
+// RemoveOrderIDs removes the "orders" edge to Order entities by IDs.
+func (_u *ContainerUpdate) RemoveOrderIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.RemoveOrderIDs(ids...)
+	return _u
+}
+
+// RemoveOrders removes "orders" edges to Order entities.
+func (_u *ContainerUpdate) RemoveOrders(v ...*Order) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveOrderIDs(ids...)
+}
+
+// ClearRollouts clears all "rollouts" edges to the Rollout entity.
+func (_u *ContainerUpdate) ClearRollouts() *ContainerUpdate {
+	_u.mutation.ClearRollouts()
+	return _u
+}
+
+// RemoveRolloutIDs removes the "rollouts" edge to Rollout entities by IDs.
+func (_u *ContainerUpdate) RemoveRolloutIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.RemoveRolloutIDs(ids...)
+	return _u
+}
+
+// RemoveRollouts removes "rollouts" edges to Rollout entities.
+func (_u *ContainerUpdate) RemoveRollouts(v ...*Rollout) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveRolloutIDs(ids...)
+}
+
+// ClearServers clears all "servers" edges to the TmrServer entity.
+func (_u *ContainerUpdate) ClearServers() *ContainerUpdate {
+	_u.mutation.ClearServers()
+	return _u
+}
+
+// RemoveServerIDs removes the "servers" edge to TmrServer entities by IDs.
+func (_u *ContainerUpdate) RemoveServerIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.RemoveServerIDs(ids...)
+	return _u
+}
+
+// RemoveServers removes "servers" edges to TmrServer entities.
+func (_u *ContainerUpdate) RemoveServers(v ...*TmrServer) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveServerIDs(ids...)
+}
+
+// ClearWork clears all "work" edges to the Work entity.
+func (_u *ContainerUpdate) ClearWork() *ContainerUpdate {
+	_u.mutation.ClearWork()
+	return _u
+}
+
+// RemoveWorkIDs removes the "work" edge to Work entities by IDs.
+func (_u *ContainerUpdate) RemoveWorkIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.RemoveWorkIDs(ids...)
+	return _u
+}
+
+// RemoveWork removes "work" edges to Work entities.
+func (_u *ContainerUpdate) RemoveWork(v ...*Work) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveWorkIDs(ids...)
+}
+
+// ClearReplacedBy clears the "replaced_by" edge to the Container entity.
+func (_u *ContainerUpdate) ClearReplacedBy() *ContainerUpdate {
+	_u.mutation.ClearReplacedBy()
+	return _u
+}
+
+// ClearReplaces clears all "replaces" edges to the Container entity.
+func (_u *ContainerUpdate) ClearReplaces() *ContainerUpdate {
+	_u.mutation.ClearReplaces()
+	return _u
+}
+
+// RemoveReplaceIDs removes the "replaces" edge to Container entities by IDs.
+func (_u *ContainerUpdate) RemoveReplaceIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.RemoveReplaceIDs(ids...)
+	return _u
+}
+
+// RemoveReplaces removes "replaces" edges to Container entities.
+func (_u *ContainerUpdate) RemoveReplaces(v ...*Container) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveReplaceIDs(ids...)
+}
+
+// ClearTransfers clears all "transfers" edges to the Transfer entity.
+func (_u *ContainerUpdate) ClearTransfers() *ContainerUpdate {
+	_u.mutation.ClearTransfers()
+	return _u
+}
+
+// RemoveTransferIDs removes the "transfers" edge to Transfer entities by IDs.
+func (_u *ContainerUpdate) RemoveTransferIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.RemoveTransferIDs(ids...)
+	return _u
+}
+
+// RemoveTransfers removes "transfers" edges to Transfer entities.
+func (_u *ContainerUpdate) RemoveTransfers(v ...*Transfer) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveTransferIDs(ids...)
+}
+
+// ClearReceives clears all "receives" edges to the Transfer entity.
+func (_u *ContainerUpdate) ClearReceives() *ContainerUpdate {
+	_u.mutation.ClearReceives()
+	return _u
+}
+
+// RemoveReceifeIDs removes the "receives" edge to Transfer entities by IDs.
+func (_u *ContainerUpdate) RemoveReceifeIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.RemoveReceifeIDs(ids...)
+	return _u
+}
+
+// RemoveReceives removes "receives" edges to Transfer entities.
+func (_u *ContainerUpdate) RemoveReceives(v ...*Transfer) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveReceifeIDs(ids...)
+}
+
 // Save executes the query and returns the number of nodes affected by the update operation.
 func (_u *ContainerUpdate) Save(ctx context.Context) (int, error) {
 	return withHooks(ctx, _u.sqlSave, _u.mutation, _u.hooks)
@@ -306,6 +720,31 @@ func (_u *ContainerUpdate) check() error {
 			return &ValidationError{Name: "seal_key", err: fmt.Errorf(`ent: validator failed for field "Container.seal_key": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.SuspectReason(); ok {
+		if err := container.SuspectReasonValidator(v); err != nil {
+			return &ValidationError{Name: "suspect_reason", err: fmt.Errorf(`ent: validator failed for field "Container.suspect_reason": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SuspectFingerprint(); ok {
+		if err := container.SuspectFingerprintValidator(v); err != nil {
+			return &ValidationError{Name: "suspect_fingerprint", err: fmt.Errorf(`ent: validator failed for field "Container.suspect_fingerprint": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.BlockReason(); ok {
+		if err := container.BlockReasonValidator(v); err != nil {
+			return &ValidationError{Name: "block_reason", err: fmt.Errorf(`ent: validator failed for field "Container.block_reason": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ReplacedByID(); ok {
+		if err := container.ReplacedByIDValidator(v); err != nil {
+			return &ValidationError{Name: "replaced_by_id", err: fmt.Errorf(`ent: validator failed for field "Container.replaced_by_id": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.TrailValue(); ok {
+		if err := container.TrailValueValidator(v); err != nil {
+			return &ValidationError{Name: "trail_value", err: fmt.Errorf(`ent: validator failed for field "Container.trail_value": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Container.vendor"`)
 	}
@@ -353,6 +792,48 @@ func (_u *ContainerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.ManipulationSuspected(); ok {
 		_spec.SetField(container.FieldManipulationSuspected, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.SuspectReason(); ok {
+		_spec.SetField(container.FieldSuspectReason, field.TypeString, value)
+	}
+	if _u.mutation.SuspectReasonCleared() {
+		_spec.ClearField(container.FieldSuspectReason, field.TypeString)
+	}
+	if value, ok := _u.mutation.SuspectFingerprint(); ok {
+		_spec.SetField(container.FieldSuspectFingerprint, field.TypeBytes, value)
+	}
+	if _u.mutation.SuspectFingerprintCleared() {
+		_spec.ClearField(container.FieldSuspectFingerprint, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.BlockedAt(); ok {
+		_spec.SetField(container.FieldBlockedAt, field.TypeTime, value)
+	}
+	if _u.mutation.BlockedAtCleared() {
+		_spec.ClearField(container.FieldBlockedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.BlockReason(); ok {
+		_spec.SetField(container.FieldBlockReason, field.TypeString, value)
+	}
+	if _u.mutation.BlockReasonCleared() {
+		_spec.ClearField(container.FieldBlockReason, field.TypeString)
+	}
+	if value, ok := _u.mutation.TrailCount(); ok {
+		_spec.SetField(container.FieldTrailCount, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.AddedTrailCount(); ok {
+		_spec.AddField(container.FieldTrailCount, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.TrailValue(); ok {
+		_spec.SetField(container.FieldTrailValue, field.TypeBytes, value)
+	}
+	if _u.mutation.TrailValueCleared() {
+		_spec.ClearField(container.FieldTrailValue, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.LinkedAt(); ok {
+		_spec.SetField(container.FieldLinkedAt, field.TypeTime, value)
+	}
+	if _u.mutation.LinkedAtCleared() {
+		_spec.ClearField(container.FieldLinkedAt, field.TypeTime)
 	}
 	if _u.mutation.TmrGroupCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -511,6 +992,350 @@ func (_u *ContainerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(allocation.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.OrdersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.OrdersTable,
+			Columns: []string{container.OrdersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(order.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedOrdersIDs(); len(nodes) > 0 && !_u.mutation.OrdersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.OrdersTable,
+			Columns: []string{container.OrdersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(order.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.OrdersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.OrdersTable,
+			Columns: []string{container.OrdersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(order.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.RolloutsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RolloutsTable,
+			Columns: []string{container.RolloutsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(rollout.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedRolloutsIDs(); len(nodes) > 0 && !_u.mutation.RolloutsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RolloutsTable,
+			Columns: []string{container.RolloutsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(rollout.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RolloutsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RolloutsTable,
+			Columns: []string{container.RolloutsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(rollout.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ServersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ServersTable,
+			Columns: []string{container.ServersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(tmrserver.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedServersIDs(); len(nodes) > 0 && !_u.mutation.ServersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ServersTable,
+			Columns: []string{container.ServersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(tmrserver.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ServersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ServersTable,
+			Columns: []string{container.ServersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(tmrserver.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.WorkCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.WorkTable,
+			Columns: []string{container.WorkColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedWorkIDs(); len(nodes) > 0 && !_u.mutation.WorkCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.WorkTable,
+			Columns: []string{container.WorkColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.WorkIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.WorkTable,
+			Columns: []string{container.WorkColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ReplacedByCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   container.ReplacedByTable,
+			Columns: []string{container.ReplacedByColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ReplacedByIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   container.ReplacedByTable,
+			Columns: []string{container.ReplacedByColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ReplacesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReplacesTable,
+			Columns: []string{container.ReplacesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedReplacesIDs(); len(nodes) > 0 && !_u.mutation.ReplacesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReplacesTable,
+			Columns: []string{container.ReplacesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ReplacesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReplacesTable,
+			Columns: []string{container.ReplacesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.TransfersTable,
+			Columns: []string{container.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedTransfersIDs(); len(nodes) > 0 && !_u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.TransfersTable,
+			Columns: []string{container.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.TransfersTable,
+			Columns: []string{container.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ReceivesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReceivesTable,
+			Columns: []string{container.ReceivesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedReceivesIDs(); len(nodes) > 0 && !_u.mutation.ReceivesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReceivesTable,
+			Columns: []string{container.ReceivesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ReceivesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReceivesTable,
+			Columns: []string{container.ReceivesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {
@@ -635,6 +1460,151 @@ func (_u *ContainerUpdateOne) SetNillableManipulationSuspected(v *bool) *Contain
 	return _u
 }
 
+// SetSuspectReason sets the "suspect_reason" field.
+func (_u *ContainerUpdateOne) SetSuspectReason(v string) *ContainerUpdateOne {
+	_u.mutation.SetSuspectReason(v)
+	return _u
+}
+
+// SetNillableSuspectReason sets the "suspect_reason" field if the given value is not nil.
+func (_u *ContainerUpdateOne) SetNillableSuspectReason(v *string) *ContainerUpdateOne {
+	if v != nil {
+		_u.SetSuspectReason(*v)
+	}
+	return _u
+}
+
+// ClearSuspectReason clears the value of the "suspect_reason" field.
+func (_u *ContainerUpdateOne) ClearSuspectReason() *ContainerUpdateOne {
+	_u.mutation.ClearSuspectReason()
+	return _u
+}
+
+// SetSuspectFingerprint sets the "suspect_fingerprint" field.
+func (_u *ContainerUpdateOne) SetSuspectFingerprint(v []byte) *ContainerUpdateOne {
+	_u.mutation.SetSuspectFingerprint(v)
+	return _u
+}
+
+// ClearSuspectFingerprint clears the value of the "suspect_fingerprint" field.
+func (_u *ContainerUpdateOne) ClearSuspectFingerprint() *ContainerUpdateOne {
+	_u.mutation.ClearSuspectFingerprint()
+	return _u
+}
+
+// SetBlockedAt sets the "blocked_at" field.
+func (_u *ContainerUpdateOne) SetBlockedAt(v time.Time) *ContainerUpdateOne {
+	_u.mutation.SetBlockedAt(v)
+	return _u
+}
+
+// SetNillableBlockedAt sets the "blocked_at" field if the given value is not nil.
+func (_u *ContainerUpdateOne) SetNillableBlockedAt(v *time.Time) *ContainerUpdateOne {
+	if v != nil {
+		_u.SetBlockedAt(*v)
+	}
+	return _u
+}
+
+// ClearBlockedAt clears the value of the "blocked_at" field.
+func (_u *ContainerUpdateOne) ClearBlockedAt() *ContainerUpdateOne {
+	_u.mutation.ClearBlockedAt()
+	return _u
+}
+
+// SetBlockReason sets the "block_reason" field.
+func (_u *ContainerUpdateOne) SetBlockReason(v string) *ContainerUpdateOne {
+	_u.mutation.SetBlockReason(v)
+	return _u
+}
+
+// SetNillableBlockReason sets the "block_reason" field if the given value is not nil.
+func (_u *ContainerUpdateOne) SetNillableBlockReason(v *string) *ContainerUpdateOne {
+	if v != nil {
+		_u.SetBlockReason(*v)
+	}
+	return _u
+}
+
+// ClearBlockReason clears the value of the "block_reason" field.
+func (_u *ContainerUpdateOne) ClearBlockReason() *ContainerUpdateOne {
+	_u.mutation.ClearBlockReason()
+	return _u
+}
+
+// SetReplacedByID sets the "replaced_by_id" field.
+func (_u *ContainerUpdateOne) SetReplacedByID(v string) *ContainerUpdateOne {
+	_u.mutation.SetReplacedByID(v)
+	return _u
+}
+
+// SetNillableReplacedByID sets the "replaced_by_id" field if the given value is not nil.
+func (_u *ContainerUpdateOne) SetNillableReplacedByID(v *string) *ContainerUpdateOne {
+	if v != nil {
+		_u.SetReplacedByID(*v)
+	}
+	return _u
+}
+
+// ClearReplacedByID clears the value of the "replaced_by_id" field.
+func (_u *ContainerUpdateOne) ClearReplacedByID() *ContainerUpdateOne {
+	_u.mutation.ClearReplacedByID()
+	return _u
+}
+
+// SetTrailCount sets the "trail_count" field.
+func (_u *ContainerUpdateOne) SetTrailCount(v uint64) *ContainerUpdateOne {
+	_u.mutation.ResetTrailCount()
+	_u.mutation.SetTrailCount(v)
+	return _u
+}
+
+// SetNillableTrailCount sets the "trail_count" field if the given value is not nil.
+func (_u *ContainerUpdateOne) SetNillableTrailCount(v *uint64) *ContainerUpdateOne {
+	if v != nil {
+		_u.SetTrailCount(*v)
+	}
+	return _u
+}
+
+// AddTrailCount adds value to the "trail_count" field.
+func (_u *ContainerUpdateOne) AddTrailCount(v int64) *ContainerUpdateOne {
+	_u.mutation.AddTrailCount(v)
+	return _u
+}
+
+// SetTrailValue sets the "trail_value" field.
+func (_u *ContainerUpdateOne) SetTrailValue(v []byte) *ContainerUpdateOne {
+	_u.mutation.SetTrailValue(v)
+	return _u
+}
+
+// ClearTrailValue clears the value of the "trail_value" field.
+func (_u *ContainerUpdateOne) ClearTrailValue() *ContainerUpdateOne {
+	_u.mutation.ClearTrailValue()
+	return _u
+}
+
+// SetLinkedAt sets the "linked_at" field.
+func (_u *ContainerUpdateOne) SetLinkedAt(v time.Time) *ContainerUpdateOne {
+	_u.mutation.SetLinkedAt(v)
+	return _u
+}
+
+// SetNillableLinkedAt sets the "linked_at" field if the given value is not nil.
+func (_u *ContainerUpdateOne) SetNillableLinkedAt(v *time.Time) *ContainerUpdateOne {
+	if v != nil {
+		_u.SetLinkedAt(*v)
+	}
+	return _u
+}
+
+// ClearLinkedAt clears the value of the "linked_at" field.
+func (_u *ContainerUpdateOne) ClearLinkedAt() *ContainerUpdateOne {
+	_u.mutation.ClearLinkedAt()
+	return _u
+}
+
 // SetTmrGroup sets the "tmr_group" edge to the TmrGroup entity.
 func (_u *ContainerUpdateOne) SetTmrGroup(v *TmrGroup) *ContainerUpdateOne {
 	return _u.SetTmrGroupID(v.ID)
@@ -683,6 +1653,116 @@ func (_u *ContainerUpdateOne) AddAllocations(v ...*Allocation) *ContainerUpdateO
 		ids[i] = v[i].ID
 	}
 	return _u.AddAllocationIDs(ids...)
+}
+
+// AddOrderIDs adds the "orders" edge to the Order entity by IDs.
+func (_u *ContainerUpdateOne) AddOrderIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.AddOrderIDs(ids...)
+	return _u
+}
+
+// AddOrders adds the "orders" edges to the Order entity.
+func (_u *ContainerUpdateOne) AddOrders(v ...*Order) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddOrderIDs(ids...)
+}
+
+// AddRolloutIDs adds the "rollouts" edge to the Rollout entity by IDs.
+func (_u *ContainerUpdateOne) AddRolloutIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.AddRolloutIDs(ids...)
+	return _u
+}
+
+// AddRollouts adds the "rollouts" edges to the Rollout entity.
+func (_u *ContainerUpdateOne) AddRollouts(v ...*Rollout) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddRolloutIDs(ids...)
+}
+
+// AddServerIDs adds the "servers" edge to the TmrServer entity by IDs.
+func (_u *ContainerUpdateOne) AddServerIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.AddServerIDs(ids...)
+	return _u
+}
+
+// AddServers adds the "servers" edges to the TmrServer entity.
+func (_u *ContainerUpdateOne) AddServers(v ...*TmrServer) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddServerIDs(ids...)
+}
+
+// AddWorkIDs adds the "work" edge to the Work entity by IDs.
+func (_u *ContainerUpdateOne) AddWorkIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.AddWorkIDs(ids...)
+	return _u
+}
+
+// AddWork adds the "work" edges to the Work entity.
+func (_u *ContainerUpdateOne) AddWork(v ...*Work) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddWorkIDs(ids...)
+}
+
+// SetReplacedBy sets the "replaced_by" edge to the Container entity.
+func (_u *ContainerUpdateOne) SetReplacedBy(v *Container) *ContainerUpdateOne {
+	return _u.SetReplacedByID(v.ID)
+}
+
+// AddReplaceIDs adds the "replaces" edge to the Container entity by IDs.
+func (_u *ContainerUpdateOne) AddReplaceIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.AddReplaceIDs(ids...)
+	return _u
+}
+
+// AddReplaces adds the "replaces" edges to the Container entity.
+func (_u *ContainerUpdateOne) AddReplaces(v ...*Container) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddReplaceIDs(ids...)
+}
+
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_u *ContainerUpdateOne) AddTransferIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.AddTransferIDs(ids...)
+	return _u
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_u *ContainerUpdateOne) AddTransfers(v ...*Transfer) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddTransferIDs(ids...)
+}
+
+// AddReceifeIDs adds the "receives" edge to the Transfer entity by IDs.
+func (_u *ContainerUpdateOne) AddReceifeIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.AddReceifeIDs(ids...)
+	return _u
+}
+
+// AddReceives adds the "receives" edges to the Transfer entity.
+func (_u *ContainerUpdateOne) AddReceives(v ...*Transfer) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddReceifeIDs(ids...)
 }
 
 // Mutation returns the ContainerMutation object of the builder.
@@ -759,6 +1839,159 @@ func (_u *ContainerUpdateOne) RemoveAllocations(v ...*Allocation) *ContainerUpda
 	return _u.RemoveAllocationIDs(ids...)
 }
 
+// ClearOrders clears all "orders" edges to the Order entity.
+func (_u *ContainerUpdateOne) ClearOrders() *ContainerUpdateOne {
+	_u.mutation.ClearOrders()
+	return _u
+}
+
+// RemoveOrderIDs removes the "orders" edge to Order entities by IDs.
+func (_u *ContainerUpdateOne) RemoveOrderIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.RemoveOrderIDs(ids...)
+	return _u
+}
+
+// RemoveOrders removes "orders" edges to Order entities.
+func (_u *ContainerUpdateOne) RemoveOrders(v ...*Order) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveOrderIDs(ids...)
+}
+
+// ClearRollouts clears all "rollouts" edges to the Rollout entity.
+func (_u *ContainerUpdateOne) ClearRollouts() *ContainerUpdateOne {
+	_u.mutation.ClearRollouts()
+	return _u
+}
+
+// RemoveRolloutIDs removes the "rollouts" edge to Rollout entities by IDs.
+func (_u *ContainerUpdateOne) RemoveRolloutIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.RemoveRolloutIDs(ids...)
+	return _u
+}
+
+// RemoveRollouts removes "rollouts" edges to Rollout entities.
+func (_u *ContainerUpdateOne) RemoveRollouts(v ...*Rollout) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveRolloutIDs(ids...)
+}
+
+// ClearServers clears all "servers" edges to the TmrServer entity.
+func (_u *ContainerUpdateOne) ClearServers() *ContainerUpdateOne {
+	_u.mutation.ClearServers()
+	return _u
+}
+
+// RemoveServerIDs removes the "servers" edge to TmrServer entities by IDs.
+func (_u *ContainerUpdateOne) RemoveServerIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.RemoveServerIDs(ids...)
+	return _u
+}
+
+// RemoveServers removes "servers" edges to TmrServer entities.
+func (_u *ContainerUpdateOne) RemoveServers(v ...*TmrServer) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveServerIDs(ids...)
+}
+
+// ClearWork clears all "work" edges to the Work entity.
+func (_u *ContainerUpdateOne) ClearWork() *ContainerUpdateOne {
+	_u.mutation.ClearWork()
+	return _u
+}
+
+// RemoveWorkIDs removes the "work" edge to Work entities by IDs.
+func (_u *ContainerUpdateOne) RemoveWorkIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.RemoveWorkIDs(ids...)
+	return _u
+}
+
+// RemoveWork removes "work" edges to Work entities.
+func (_u *ContainerUpdateOne) RemoveWork(v ...*Work) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveWorkIDs(ids...)
+}
+
+// ClearReplacedBy clears the "replaced_by" edge to the Container entity.
+func (_u *ContainerUpdateOne) ClearReplacedBy() *ContainerUpdateOne {
+	_u.mutation.ClearReplacedBy()
+	return _u
+}
+
+// ClearReplaces clears all "replaces" edges to the Container entity.
+func (_u *ContainerUpdateOne) ClearReplaces() *ContainerUpdateOne {
+	_u.mutation.ClearReplaces()
+	return _u
+}
+
+// RemoveReplaceIDs removes the "replaces" edge to Container entities by IDs.
+func (_u *ContainerUpdateOne) RemoveReplaceIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.RemoveReplaceIDs(ids...)
+	return _u
+}
+
+// RemoveReplaces removes "replaces" edges to Container entities.
+func (_u *ContainerUpdateOne) RemoveReplaces(v ...*Container) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveReplaceIDs(ids...)
+}
+
+// ClearTransfers clears all "transfers" edges to the Transfer entity.
+func (_u *ContainerUpdateOne) ClearTransfers() *ContainerUpdateOne {
+	_u.mutation.ClearTransfers()
+	return _u
+}
+
+// RemoveTransferIDs removes the "transfers" edge to Transfer entities by IDs.
+func (_u *ContainerUpdateOne) RemoveTransferIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.RemoveTransferIDs(ids...)
+	return _u
+}
+
+// RemoveTransfers removes "transfers" edges to Transfer entities.
+func (_u *ContainerUpdateOne) RemoveTransfers(v ...*Transfer) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveTransferIDs(ids...)
+}
+
+// ClearReceives clears all "receives" edges to the Transfer entity.
+func (_u *ContainerUpdateOne) ClearReceives() *ContainerUpdateOne {
+	_u.mutation.ClearReceives()
+	return _u
+}
+
+// RemoveReceifeIDs removes the "receives" edge to Transfer entities by IDs.
+func (_u *ContainerUpdateOne) RemoveReceifeIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.RemoveReceifeIDs(ids...)
+	return _u
+}
+
+// RemoveReceives removes "receives" edges to Transfer entities.
+func (_u *ContainerUpdateOne) RemoveReceives(v ...*Transfer) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveReceifeIDs(ids...)
+}
+
 // Where appends a list predicates to the ContainerUpdate builder.
 func (_u *ContainerUpdateOne) Where(ps ...predicate.Container) *ContainerUpdateOne {
 	_u.mutation.Where(ps...)
@@ -826,6 +2059,31 @@ func (_u *ContainerUpdateOne) check() error {
 			return &ValidationError{Name: "seal_key", err: fmt.Errorf(`ent: validator failed for field "Container.seal_key": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.SuspectReason(); ok {
+		if err := container.SuspectReasonValidator(v); err != nil {
+			return &ValidationError{Name: "suspect_reason", err: fmt.Errorf(`ent: validator failed for field "Container.suspect_reason": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SuspectFingerprint(); ok {
+		if err := container.SuspectFingerprintValidator(v); err != nil {
+			return &ValidationError{Name: "suspect_fingerprint", err: fmt.Errorf(`ent: validator failed for field "Container.suspect_fingerprint": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.BlockReason(); ok {
+		if err := container.BlockReasonValidator(v); err != nil {
+			return &ValidationError{Name: "block_reason", err: fmt.Errorf(`ent: validator failed for field "Container.block_reason": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.ReplacedByID(); ok {
+		if err := container.ReplacedByIDValidator(v); err != nil {
+			return &ValidationError{Name: "replaced_by_id", err: fmt.Errorf(`ent: validator failed for field "Container.replaced_by_id": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.TrailValue(); ok {
+		if err := container.TrailValueValidator(v); err != nil {
+			return &ValidationError{Name: "trail_value", err: fmt.Errorf(`ent: validator failed for field "Container.trail_value": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Container.vendor"`)
 	}
@@ -890,6 +2148,48 @@ func (_u *ContainerUpdateOne) sqlSave(ctx context.Context) (_node *Container, er
 	}
 	if value, ok := _u.mutation.ManipulationSuspected(); ok {
 		_spec.SetField(container.FieldManipulationSuspected, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.SuspectReason(); ok {
+		_spec.SetField(container.FieldSuspectReason, field.TypeString, value)
+	}
+	if _u.mutation.SuspectReasonCleared() {
+		_spec.ClearField(container.FieldSuspectReason, field.TypeString)
+	}
+	if value, ok := _u.mutation.SuspectFingerprint(); ok {
+		_spec.SetField(container.FieldSuspectFingerprint, field.TypeBytes, value)
+	}
+	if _u.mutation.SuspectFingerprintCleared() {
+		_spec.ClearField(container.FieldSuspectFingerprint, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.BlockedAt(); ok {
+		_spec.SetField(container.FieldBlockedAt, field.TypeTime, value)
+	}
+	if _u.mutation.BlockedAtCleared() {
+		_spec.ClearField(container.FieldBlockedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.BlockReason(); ok {
+		_spec.SetField(container.FieldBlockReason, field.TypeString, value)
+	}
+	if _u.mutation.BlockReasonCleared() {
+		_spec.ClearField(container.FieldBlockReason, field.TypeString)
+	}
+	if value, ok := _u.mutation.TrailCount(); ok {
+		_spec.SetField(container.FieldTrailCount, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.AddedTrailCount(); ok {
+		_spec.AddField(container.FieldTrailCount, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.TrailValue(); ok {
+		_spec.SetField(container.FieldTrailValue, field.TypeBytes, value)
+	}
+	if _u.mutation.TrailValueCleared() {
+		_spec.ClearField(container.FieldTrailValue, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.LinkedAt(); ok {
+		_spec.SetField(container.FieldLinkedAt, field.TypeTime, value)
+	}
+	if _u.mutation.LinkedAtCleared() {
+		_spec.ClearField(container.FieldLinkedAt, field.TypeTime)
 	}
 	if _u.mutation.TmrGroupCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -1048,6 +2348,350 @@ func (_u *ContainerUpdateOne) sqlSave(ctx context.Context) (_node *Container, er
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(allocation.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.OrdersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.OrdersTable,
+			Columns: []string{container.OrdersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(order.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedOrdersIDs(); len(nodes) > 0 && !_u.mutation.OrdersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.OrdersTable,
+			Columns: []string{container.OrdersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(order.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.OrdersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.OrdersTable,
+			Columns: []string{container.OrdersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(order.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.RolloutsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RolloutsTable,
+			Columns: []string{container.RolloutsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(rollout.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedRolloutsIDs(); len(nodes) > 0 && !_u.mutation.RolloutsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RolloutsTable,
+			Columns: []string{container.RolloutsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(rollout.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RolloutsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RolloutsTable,
+			Columns: []string{container.RolloutsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(rollout.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ServersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ServersTable,
+			Columns: []string{container.ServersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(tmrserver.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedServersIDs(); len(nodes) > 0 && !_u.mutation.ServersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ServersTable,
+			Columns: []string{container.ServersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(tmrserver.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ServersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ServersTable,
+			Columns: []string{container.ServersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(tmrserver.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.WorkCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.WorkTable,
+			Columns: []string{container.WorkColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedWorkIDs(); len(nodes) > 0 && !_u.mutation.WorkCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.WorkTable,
+			Columns: []string{container.WorkColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.WorkIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.WorkTable,
+			Columns: []string{container.WorkColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ReplacedByCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   container.ReplacedByTable,
+			Columns: []string{container.ReplacedByColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ReplacedByIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   container.ReplacedByTable,
+			Columns: []string{container.ReplacedByColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ReplacesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReplacesTable,
+			Columns: []string{container.ReplacesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedReplacesIDs(); len(nodes) > 0 && !_u.mutation.ReplacesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReplacesTable,
+			Columns: []string{container.ReplacesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ReplacesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReplacesTable,
+			Columns: []string{container.ReplacesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.TransfersTable,
+			Columns: []string{container.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedTransfersIDs(); len(nodes) > 0 && !_u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.TransfersTable,
+			Columns: []string{container.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.TransfersTable,
+			Columns: []string{container.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.ReceivesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReceivesTable,
+			Columns: []string{container.ReceivesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedReceivesIDs(); len(nodes) > 0 && !_u.mutation.ReceivesCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReceivesTable,
+			Columns: []string{container.ReceivesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ReceivesIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.ReceivesTable,
+			Columns: []string{container.ReceivesColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -31,6 +31,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 )
@@ -112,6 +113,7 @@ func checkColumn(t, c string) error {
 			tmrgroup.Table:     tmrgroup.ValidColumn,
 			tmrserver.Table:    tmrserver.ValidColumn,
 			tmrview.Table:      tmrview.ValidColumn,
+			transfer.Table:     transfer.ValidColumn,
 			update.Table:       update.ValidColumn,
 			work.Table:         work.ValidColumn,
 		})

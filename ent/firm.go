@@ -34,6 +34,12 @@ type Firm struct {
 	PublicKey []byte `json:"public_key,omitempty"`
 	// The root key's signature over the public key, with the rotations that led to it.
 	Cert []byte `json:"cert,omitempty"`
+	// How many containers a customer may re-host within limit_days; null: any number.
+	RehostLimit *int `json:"rehost_limit,omitempty"`
+	// How many moves a customer may make within limit_days; null: any number.
+	MoveLimit *int `json:"move_limit,omitempty"`
+	// LimitDays holds the value of the "limit_days" field.
+	LimitDays int `json:"limit_days,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the FirmQuery when eager-loading is set.
 	Edges        FirmEdges `json:"edges"`
@@ -107,7 +113,7 @@ func (*Firm) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case firm.FieldSealedKey, firm.FieldPublicKey, firm.FieldCert:
 			values[i] = new([]byte)
-		case firm.FieldCode:
+		case firm.FieldCode, firm.FieldRehostLimit, firm.FieldMoveLimit, firm.FieldLimitDays:
 			values[i] = new(sql.NullInt64)
 		case firm.FieldID, firm.FieldVendorID, firm.FieldCustomerID, firm.FieldName:
 			values[i] = new(sql.NullString)
@@ -182,6 +188,26 @@ func (_m *Firm) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field cert", values[i])
 			} else if value != nil {
 				_m.Cert = *value
+			}
+		case firm.FieldRehostLimit:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field rehost_limit", values[i])
+			} else if value.Valid {
+				_m.RehostLimit = new(int)
+				*_m.RehostLimit = int(value.Int64)
+			}
+		case firm.FieldMoveLimit:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field move_limit", values[i])
+			} else if value.Valid {
+				_m.MoveLimit = new(int)
+				*_m.MoveLimit = int(value.Int64)
+			}
+		case firm.FieldLimitDays:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field limit_days", values[i])
+			} else if value.Valid {
+				_m.LimitDays = int(value.Int64)
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -263,6 +289,19 @@ func (_m *Firm) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("cert=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Cert))
+	builder.WriteString(", ")
+	if v := _m.RehostLimit; v != nil {
+		builder.WriteString("rehost_limit=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.MoveLimit; v != nil {
+		builder.WriteString("move_limit=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("limit_days=")
+	builder.WriteString(fmt.Sprintf("%v", _m.LimitDays))
 	builder.WriteByte(')')
 	return builder.String()
 }

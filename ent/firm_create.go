@@ -87,6 +87,48 @@ func (_c *FirmCreate) SetCert(v []byte) *FirmCreate {
 	return _c
 }
 
+// SetRehostLimit sets the "rehost_limit" field.
+func (_c *FirmCreate) SetRehostLimit(v int) *FirmCreate {
+	_c.mutation.SetRehostLimit(v)
+	return _c
+}
+
+// SetNillableRehostLimit sets the "rehost_limit" field if the given value is not nil.
+func (_c *FirmCreate) SetNillableRehostLimit(v *int) *FirmCreate {
+	if v != nil {
+		_c.SetRehostLimit(*v)
+	}
+	return _c
+}
+
+// SetMoveLimit sets the "move_limit" field.
+func (_c *FirmCreate) SetMoveLimit(v int) *FirmCreate {
+	_c.mutation.SetMoveLimit(v)
+	return _c
+}
+
+// SetNillableMoveLimit sets the "move_limit" field if the given value is not nil.
+func (_c *FirmCreate) SetNillableMoveLimit(v *int) *FirmCreate {
+	if v != nil {
+		_c.SetMoveLimit(*v)
+	}
+	return _c
+}
+
+// SetLimitDays sets the "limit_days" field.
+func (_c *FirmCreate) SetLimitDays(v int) *FirmCreate {
+	_c.mutation.SetLimitDays(v)
+	return _c
+}
+
+// SetNillableLimitDays sets the "limit_days" field if the given value is not nil.
+func (_c *FirmCreate) SetNillableLimitDays(v *int) *FirmCreate {
+	if v != nil {
+		_c.SetLimitDays(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *FirmCreate) SetID(v string) *FirmCreate {
 	_c.mutation.SetID(v)
@@ -180,6 +222,10 @@ func (_c *FirmCreate) defaults() {
 		v := firm.DefaultCreatedAt()
 		_c.mutation.SetCreatedAt(v)
 	}
+	if _, ok := _c.mutation.LimitDays(); !ok {
+		v := firm.DefaultLimitDays
+		_c.mutation.SetLimitDays(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := firm.DefaultID()
 		_c.mutation.SetID(v)
@@ -242,6 +288,24 @@ func (_c *FirmCreate) check() error {
 	if v, ok := _c.mutation.Cert(); ok {
 		if err := firm.CertValidator(v); err != nil {
 			return &ValidationError{Name: "cert", err: fmt.Errorf(`ent: validator failed for field "Firm.cert": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.RehostLimit(); ok {
+		if err := firm.RehostLimitValidator(v); err != nil {
+			return &ValidationError{Name: "rehost_limit", err: fmt.Errorf(`ent: validator failed for field "Firm.rehost_limit": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.MoveLimit(); ok {
+		if err := firm.MoveLimitValidator(v); err != nil {
+			return &ValidationError{Name: "move_limit", err: fmt.Errorf(`ent: validator failed for field "Firm.move_limit": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.LimitDays(); !ok {
+		return &ValidationError{Name: "limit_days", err: errors.New(`ent: missing required field "Firm.limit_days"`)}
+	}
+	if v, ok := _c.mutation.LimitDays(); ok {
+		if err := firm.LimitDaysValidator(v); err != nil {
+			return &ValidationError{Name: "limit_days", err: fmt.Errorf(`ent: validator failed for field "Firm.limit_days": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
@@ -310,6 +374,18 @@ func (_c *FirmCreate) createSpec() (*Firm, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Cert(); ok {
 		_spec.SetField(firm.FieldCert, field.TypeBytes, value)
 		_node.Cert = value
+	}
+	if value, ok := _c.mutation.RehostLimit(); ok {
+		_spec.SetField(firm.FieldRehostLimit, field.TypeInt, value)
+		_node.RehostLimit = &value
+	}
+	if value, ok := _c.mutation.MoveLimit(); ok {
+		_spec.SetField(firm.FieldMoveLimit, field.TypeInt, value)
+		_node.MoveLimit = &value
+	}
+	if value, ok := _c.mutation.LimitDays(); ok {
+		_spec.SetField(firm.FieldLimitDays, field.TypeInt, value)
+		_node.LimitDays = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

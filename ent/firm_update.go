@@ -61,6 +61,81 @@ func (_u *FirmUpdate) SetCert(v []byte) *FirmUpdate {
 	return _u
 }
 
+// SetRehostLimit sets the "rehost_limit" field.
+func (_u *FirmUpdate) SetRehostLimit(v int) *FirmUpdate {
+	_u.mutation.ResetRehostLimit()
+	_u.mutation.SetRehostLimit(v)
+	return _u
+}
+
+// SetNillableRehostLimit sets the "rehost_limit" field if the given value is not nil.
+func (_u *FirmUpdate) SetNillableRehostLimit(v *int) *FirmUpdate {
+	if v != nil {
+		_u.SetRehostLimit(*v)
+	}
+	return _u
+}
+
+// AddRehostLimit adds value to the "rehost_limit" field.
+func (_u *FirmUpdate) AddRehostLimit(v int) *FirmUpdate {
+	_u.mutation.AddRehostLimit(v)
+	return _u
+}
+
+// ClearRehostLimit clears the value of the "rehost_limit" field.
+func (_u *FirmUpdate) ClearRehostLimit() *FirmUpdate {
+	_u.mutation.ClearRehostLimit()
+	return _u
+}
+
+// SetMoveLimit sets the "move_limit" field.
+func (_u *FirmUpdate) SetMoveLimit(v int) *FirmUpdate {
+	_u.mutation.ResetMoveLimit()
+	_u.mutation.SetMoveLimit(v)
+	return _u
+}
+
+// SetNillableMoveLimit sets the "move_limit" field if the given value is not nil.
+func (_u *FirmUpdate) SetNillableMoveLimit(v *int) *FirmUpdate {
+	if v != nil {
+		_u.SetMoveLimit(*v)
+	}
+	return _u
+}
+
+// AddMoveLimit adds value to the "move_limit" field.
+func (_u *FirmUpdate) AddMoveLimit(v int) *FirmUpdate {
+	_u.mutation.AddMoveLimit(v)
+	return _u
+}
+
+// ClearMoveLimit clears the value of the "move_limit" field.
+func (_u *FirmUpdate) ClearMoveLimit() *FirmUpdate {
+	_u.mutation.ClearMoveLimit()
+	return _u
+}
+
+// SetLimitDays sets the "limit_days" field.
+func (_u *FirmUpdate) SetLimitDays(v int) *FirmUpdate {
+	_u.mutation.ResetLimitDays()
+	_u.mutation.SetLimitDays(v)
+	return _u
+}
+
+// SetNillableLimitDays sets the "limit_days" field if the given value is not nil.
+func (_u *FirmUpdate) SetNillableLimitDays(v *int) *FirmUpdate {
+	if v != nil {
+		_u.SetLimitDays(*v)
+	}
+	return _u
+}
+
+// AddLimitDays adds value to the "limit_days" field.
+func (_u *FirmUpdate) AddLimitDays(v int) *FirmUpdate {
+	_u.mutation.AddLimitDays(v)
+	return _u
+}
+
 // AddKeyIDs adds the "keys" edge to the FirmKey entity by IDs.
 func (_u *FirmUpdate) AddKeyIDs(ids ...string) *FirmUpdate {
 	_u.mutation.AddKeyIDs(ids...)
@@ -187,6 +262,21 @@ func (_u *FirmUpdate) check() error {
 			return &ValidationError{Name: "cert", err: fmt.Errorf(`ent: validator failed for field "Firm.cert": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.RehostLimit(); ok {
+		if err := firm.RehostLimitValidator(v); err != nil {
+			return &ValidationError{Name: "rehost_limit", err: fmt.Errorf(`ent: validator failed for field "Firm.rehost_limit": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.MoveLimit(); ok {
+		if err := firm.MoveLimitValidator(v); err != nil {
+			return &ValidationError{Name: "move_limit", err: fmt.Errorf(`ent: validator failed for field "Firm.move_limit": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.LimitDays(); ok {
+		if err := firm.LimitDaysValidator(v); err != nil {
+			return &ValidationError{Name: "limit_days", err: fmt.Errorf(`ent: validator failed for field "Firm.limit_days": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Firm.vendor"`)
 	}
@@ -216,6 +306,30 @@ func (_u *FirmUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.Cert(); ok {
 		_spec.SetField(firm.FieldCert, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.RehostLimit(); ok {
+		_spec.SetField(firm.FieldRehostLimit, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRehostLimit(); ok {
+		_spec.AddField(firm.FieldRehostLimit, field.TypeInt, value)
+	}
+	if _u.mutation.RehostLimitCleared() {
+		_spec.ClearField(firm.FieldRehostLimit, field.TypeInt)
+	}
+	if value, ok := _u.mutation.MoveLimit(); ok {
+		_spec.SetField(firm.FieldMoveLimit, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedMoveLimit(); ok {
+		_spec.AddField(firm.FieldMoveLimit, field.TypeInt, value)
+	}
+	if _u.mutation.MoveLimitCleared() {
+		_spec.ClearField(firm.FieldMoveLimit, field.TypeInt)
+	}
+	if value, ok := _u.mutation.LimitDays(); ok {
+		_spec.SetField(firm.FieldLimitDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedLimitDays(); ok {
+		_spec.AddField(firm.FieldLimitDays, field.TypeInt, value)
 	}
 	if _u.mutation.KeysCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -359,6 +473,81 @@ func (_u *FirmUpdateOne) SetCert(v []byte) *FirmUpdateOne {
 	return _u
 }
 
+// SetRehostLimit sets the "rehost_limit" field.
+func (_u *FirmUpdateOne) SetRehostLimit(v int) *FirmUpdateOne {
+	_u.mutation.ResetRehostLimit()
+	_u.mutation.SetRehostLimit(v)
+	return _u
+}
+
+// SetNillableRehostLimit sets the "rehost_limit" field if the given value is not nil.
+func (_u *FirmUpdateOne) SetNillableRehostLimit(v *int) *FirmUpdateOne {
+	if v != nil {
+		_u.SetRehostLimit(*v)
+	}
+	return _u
+}
+
+// AddRehostLimit adds value to the "rehost_limit" field.
+func (_u *FirmUpdateOne) AddRehostLimit(v int) *FirmUpdateOne {
+	_u.mutation.AddRehostLimit(v)
+	return _u
+}
+
+// ClearRehostLimit clears the value of the "rehost_limit" field.
+func (_u *FirmUpdateOne) ClearRehostLimit() *FirmUpdateOne {
+	_u.mutation.ClearRehostLimit()
+	return _u
+}
+
+// SetMoveLimit sets the "move_limit" field.
+func (_u *FirmUpdateOne) SetMoveLimit(v int) *FirmUpdateOne {
+	_u.mutation.ResetMoveLimit()
+	_u.mutation.SetMoveLimit(v)
+	return _u
+}
+
+// SetNillableMoveLimit sets the "move_limit" field if the given value is not nil.
+func (_u *FirmUpdateOne) SetNillableMoveLimit(v *int) *FirmUpdateOne {
+	if v != nil {
+		_u.SetMoveLimit(*v)
+	}
+	return _u
+}
+
+// AddMoveLimit adds value to the "move_limit" field.
+func (_u *FirmUpdateOne) AddMoveLimit(v int) *FirmUpdateOne {
+	_u.mutation.AddMoveLimit(v)
+	return _u
+}
+
+// ClearMoveLimit clears the value of the "move_limit" field.
+func (_u *FirmUpdateOne) ClearMoveLimit() *FirmUpdateOne {
+	_u.mutation.ClearMoveLimit()
+	return _u
+}
+
+// SetLimitDays sets the "limit_days" field.
+func (_u *FirmUpdateOne) SetLimitDays(v int) *FirmUpdateOne {
+	_u.mutation.ResetLimitDays()
+	_u.mutation.SetLimitDays(v)
+	return _u
+}
+
+// SetNillableLimitDays sets the "limit_days" field if the given value is not nil.
+func (_u *FirmUpdateOne) SetNillableLimitDays(v *int) *FirmUpdateOne {
+	if v != nil {
+		_u.SetLimitDays(*v)
+	}
+	return _u
+}
+
+// AddLimitDays adds value to the "limit_days" field.
+func (_u *FirmUpdateOne) AddLimitDays(v int) *FirmUpdateOne {
+	_u.mutation.AddLimitDays(v)
+	return _u
+}
+
 // AddKeyIDs adds the "keys" edge to the FirmKey entity by IDs.
 func (_u *FirmUpdateOne) AddKeyIDs(ids ...string) *FirmUpdateOne {
 	_u.mutation.AddKeyIDs(ids...)
@@ -498,6 +687,21 @@ func (_u *FirmUpdateOne) check() error {
 			return &ValidationError{Name: "cert", err: fmt.Errorf(`ent: validator failed for field "Firm.cert": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.RehostLimit(); ok {
+		if err := firm.RehostLimitValidator(v); err != nil {
+			return &ValidationError{Name: "rehost_limit", err: fmt.Errorf(`ent: validator failed for field "Firm.rehost_limit": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.MoveLimit(); ok {
+		if err := firm.MoveLimitValidator(v); err != nil {
+			return &ValidationError{Name: "move_limit", err: fmt.Errorf(`ent: validator failed for field "Firm.move_limit": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.LimitDays(); ok {
+		if err := firm.LimitDaysValidator(v); err != nil {
+			return &ValidationError{Name: "limit_days", err: fmt.Errorf(`ent: validator failed for field "Firm.limit_days": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Firm.vendor"`)
 	}
@@ -544,6 +748,30 @@ func (_u *FirmUpdateOne) sqlSave(ctx context.Context) (_node *Firm, err error) {
 	}
 	if value, ok := _u.mutation.Cert(); ok {
 		_spec.SetField(firm.FieldCert, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.RehostLimit(); ok {
+		_spec.SetField(firm.FieldRehostLimit, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRehostLimit(); ok {
+		_spec.AddField(firm.FieldRehostLimit, field.TypeInt, value)
+	}
+	if _u.mutation.RehostLimitCleared() {
+		_spec.ClearField(firm.FieldRehostLimit, field.TypeInt)
+	}
+	if value, ok := _u.mutation.MoveLimit(); ok {
+		_spec.SetField(firm.FieldMoveLimit, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedMoveLimit(); ok {
+		_spec.AddField(firm.FieldMoveLimit, field.TypeInt, value)
+	}
+	if _u.mutation.MoveLimitCleared() {
+		_spec.ClearField(firm.FieldMoveLimit, field.TypeInt)
+	}
+	if value, ok := _u.mutation.LimitDays(); ok {
+		_spec.SetField(firm.FieldLimitDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedLimitDays(); ok {
+		_spec.AddField(firm.FieldLimitDays, field.TypeInt, value)
 	}
 	if _u.mutation.KeysCleared() {
 		edge := &sqlgraph.EdgeSpec{

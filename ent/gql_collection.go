@@ -21,6 +21,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 )
 
 // CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
@@ -496,6 +497,162 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 			_q.WithNamedAllocations(alias, func(wq *AllocationQuery) {
 				*wq = *query
 			})
+
+		case "orders":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrderClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, orderImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedOrders(alias, func(wq *OrderQuery) {
+				*wq = *query
+			})
+
+		case "rollouts":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&RolloutClient{config: _q.config}).Query()
+			)
+			args := newRolloutPaginateArgs(fieldArgs(ctx, nil, path...))
+			if err := validateFirstLast(args.first, args.last); err != nil {
+				return fmt.Errorf("validate first and last in path %q: %w", path, err)
+			}
+			pager, err := newRolloutPager(args.opts, args.last != nil)
+			if err != nil {
+				return fmt.Errorf("create new pager in path %q: %w", path, err)
+			}
+			if query, err = pager.applyFilter(query); err != nil {
+				return err
+			}
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
+				if hasPagination || ignoredEdges {
+					query := query.Clone()
+					_q.loadTotal = append(_q.loadTotal, func(ctx context.Context, nodes []*Container) error {
+						ids := make([]driver.Value, len(nodes))
+						for i := range nodes {
+							ids[i] = nodes[i].ID
+						}
+						var v []struct {
+							NodeID string `sql:"container_id"`
+							Count  int    `sql:"count"`
+						}
+						query.Where(func(s *sql.Selector) {
+							s.Where(sql.InValues(s.C(container.RolloutsColumn), ids...))
+						})
+						if err := query.GroupBy(container.RolloutsColumn).Aggregate(Count()).Scan(ctx, &v); err != nil {
+							return err
+						}
+						m := make(map[string]int, len(v))
+						for i := range v {
+							m[v[i].NodeID] = v[i].Count
+						}
+						for i := range nodes {
+							n := m[nodes[i].ID]
+							if nodes[i].Edges.totalCount[5] == nil {
+								nodes[i].Edges.totalCount[5] = make(map[string]int)
+							}
+							nodes[i].Edges.totalCount[5][alias] = n
+						}
+						return nil
+					})
+				} else {
+					_q.loadTotal = append(_q.loadTotal, func(_ context.Context, nodes []*Container) error {
+						for i := range nodes {
+							n := len(nodes[i].Edges.Rollouts)
+							if nodes[i].Edges.totalCount[5] == nil {
+								nodes[i].Edges.totalCount[5] = make(map[string]int)
+							}
+							nodes[i].Edges.totalCount[5][alias] = n
+						}
+						return nil
+					})
+				}
+			}
+			if ignoredEdges || (args.first != nil && *args.first == 0) || (args.last != nil && *args.last == 0) {
+				continue
+			}
+			if query, err = pager.applyCursors(query, args.after, args.before); err != nil {
+				return err
+			}
+			path = append(path, edgesField, nodeField)
+			if field := collectedField(ctx, path...); field != nil {
+				if err := query.collectField(ctx, false, opCtx, *field, path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
+					return err
+				}
+			}
+			if limit := paginateLimit(args.first, args.last); limit > 0 {
+				if oneNode {
+					pager.applyOrder(query.Limit(limit))
+				} else {
+					modify := entgql.LimitPerRow(container.RolloutsColumn, limit, pager.orderExpr(query))
+					query.modifiers = append(query.modifiers, modify)
+				}
+			} else {
+				query = pager.applyOrder(query)
+			}
+			_q.WithNamedRollouts(alias, func(wq *RolloutQuery) {
+				*wq = *query
+			})
+
+		case "replacedBy":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withReplacedBy = query
+			if _, ok := fieldSeen[container.FieldReplacedByID]; !ok {
+				selectedFields = append(selectedFields, container.FieldReplacedByID)
+				fieldSeen[container.FieldReplacedByID] = struct{}{}
+			}
+
+		case "replaces":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedReplaces(alias, func(wq *ContainerQuery) {
+				*wq = *query
+			})
+
+		case "transfers":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TransferClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, transferImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedTransfers(alias, func(wq *TransferQuery) {
+				*wq = *query
+			})
+
+		case "receives":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TransferClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, transferImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedReceives(alias, func(wq *TransferQuery) {
+				*wq = *query
+			})
 		case "createdAt":
 			if _, ok := fieldSeen[container.FieldCreatedAt]; !ok {
 				selectedFields = append(selectedFields, container.FieldCreatedAt)
@@ -550,6 +707,46 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 			if _, ok := fieldSeen[container.FieldManipulationSuspected]; !ok {
 				selectedFields = append(selectedFields, container.FieldManipulationSuspected)
 				fieldSeen[container.FieldManipulationSuspected] = struct{}{}
+			}
+		case "suspectReason":
+			if _, ok := fieldSeen[container.FieldSuspectReason]; !ok {
+				selectedFields = append(selectedFields, container.FieldSuspectReason)
+				fieldSeen[container.FieldSuspectReason] = struct{}{}
+			}
+		case "suspectFingerprint":
+			if _, ok := fieldSeen[container.FieldSuspectFingerprint]; !ok {
+				selectedFields = append(selectedFields, container.FieldSuspectFingerprint)
+				fieldSeen[container.FieldSuspectFingerprint] = struct{}{}
+			}
+		case "blockedAt":
+			if _, ok := fieldSeen[container.FieldBlockedAt]; !ok {
+				selectedFields = append(selectedFields, container.FieldBlockedAt)
+				fieldSeen[container.FieldBlockedAt] = struct{}{}
+			}
+		case "blockReason":
+			if _, ok := fieldSeen[container.FieldBlockReason]; !ok {
+				selectedFields = append(selectedFields, container.FieldBlockReason)
+				fieldSeen[container.FieldBlockReason] = struct{}{}
+			}
+		case "replacedByID":
+			if _, ok := fieldSeen[container.FieldReplacedByID]; !ok {
+				selectedFields = append(selectedFields, container.FieldReplacedByID)
+				fieldSeen[container.FieldReplacedByID] = struct{}{}
+			}
+		case "trailCount":
+			if _, ok := fieldSeen[container.FieldTrailCount]; !ok {
+				selectedFields = append(selectedFields, container.FieldTrailCount)
+				fieldSeen[container.FieldTrailCount] = struct{}{}
+			}
+		case "trailValue":
+			if _, ok := fieldSeen[container.FieldTrailValue]; !ok {
+				selectedFields = append(selectedFields, container.FieldTrailValue)
+				fieldSeen[container.FieldTrailValue] = struct{}{}
+			}
+		case "linkedAt":
+			if _, ok := fieldSeen[container.FieldLinkedAt]; !ok {
+				selectedFields = append(selectedFields, container.FieldLinkedAt)
+				fieldSeen[container.FieldLinkedAt] = struct{}{}
 			}
 		case "id":
 		case "__typename":
@@ -763,6 +960,21 @@ func (_q *FirmQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 			if _, ok := fieldSeen[firm.FieldCert]; !ok {
 				selectedFields = append(selectedFields, firm.FieldCert)
 				fieldSeen[firm.FieldCert] = struct{}{}
+			}
+		case "rehostLimit":
+			if _, ok := fieldSeen[firm.FieldRehostLimit]; !ok {
+				selectedFields = append(selectedFields, firm.FieldRehostLimit)
+				fieldSeen[firm.FieldRehostLimit] = struct{}{}
+			}
+		case "moveLimit":
+			if _, ok := fieldSeen[firm.FieldMoveLimit]; !ok {
+				selectedFields = append(selectedFields, firm.FieldMoveLimit)
+				fieldSeen[firm.FieldMoveLimit] = struct{}{}
+			}
+		case "limitDays":
+			if _, ok := fieldSeen[firm.FieldLimitDays]; !ok {
+				selectedFields = append(selectedFields, firm.FieldLimitDays)
+				fieldSeen[firm.FieldLimitDays] = struct{}{}
 			}
 		case "id":
 		case "__typename":
@@ -1197,6 +1409,36 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 				fieldSeen[order.FieldTmrGroupID] = struct{}{}
 			}
 
+		case "container":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withContainer = query
+			if _, ok := fieldSeen[order.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, order.FieldContainerID)
+				fieldSeen[order.FieldContainerID] = struct{}{}
+			}
+
+		case "transfer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TransferClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, transferImplementors)...); err != nil {
+				return err
+			}
+			_q.withTransfer = query
+			if _, ok := fieldSeen[order.FieldTransferID]; !ok {
+				selectedFields = append(selectedFields, order.FieldTransferID)
+				fieldSeen[order.FieldTransferID] = struct{}{}
+			}
+
 		case "rollout":
 			var (
 				alias = field.Alias
@@ -1235,6 +1477,21 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 			if _, ok := fieldSeen[order.FieldTmrGroupID]; !ok {
 				selectedFields = append(selectedFields, order.FieldTmrGroupID)
 				fieldSeen[order.FieldTmrGroupID] = struct{}{}
+			}
+		case "containerID":
+			if _, ok := fieldSeen[order.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, order.FieldContainerID)
+				fieldSeen[order.FieldContainerID] = struct{}{}
+			}
+		case "source":
+			if _, ok := fieldSeen[order.FieldSource]; !ok {
+				selectedFields = append(selectedFields, order.FieldSource)
+				fieldSeen[order.FieldSource] = struct{}{}
+			}
+		case "transferID":
+			if _, ok := fieldSeen[order.FieldTransferID]; !ok {
+				selectedFields = append(selectedFields, order.FieldTransferID)
+				fieldSeen[order.FieldTransferID] = struct{}{}
 			}
 		case "rolloutID":
 			if _, ok := fieldSeen[order.FieldRolloutID]; !ok {
@@ -1701,6 +1958,34 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 				fieldSeen[rollout.FieldTmrGroupID] = struct{}{}
 			}
 
+		case "container":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withContainer = query
+			if _, ok := fieldSeen[rollout.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, rollout.FieldContainerID)
+				fieldSeen[rollout.FieldContainerID] = struct{}{}
+			}
+
+		case "transfers":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TransferClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, transferImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedTransfers(alias, func(wq *TransferQuery) {
+				*wq = *query
+			})
+
 		case "orders":
 			var (
 				alias = field.Alias
@@ -1732,6 +2017,11 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 			if _, ok := fieldSeen[rollout.FieldTmrGroupID]; !ok {
 				selectedFields = append(selectedFields, rollout.FieldTmrGroupID)
 				fieldSeen[rollout.FieldTmrGroupID] = struct{}{}
+			}
+		case "containerID":
+			if _, ok := fieldSeen[rollout.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, rollout.FieldContainerID)
+				fieldSeen[rollout.FieldContainerID] = struct{}{}
 			}
 		case "number":
 			if _, ok := fieldSeen[rollout.FieldNumber]; !ok {
@@ -2022,6 +2312,19 @@ func (_q *TmrGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 			_q.WithNamedRollouts(alias, func(wq *RolloutQuery) {
 				*wq = *query
 			})
+
+		case "transfers":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TransferClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, transferImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedTransfers(alias, func(wq *TransferQuery) {
+				*wq = *query
+			})
 		case "createdAt":
 			if _, ok := fieldSeen[tmrgroup.FieldCreatedAt]; !ok {
 				selectedFields = append(selectedFields, tmrgroup.FieldCreatedAt)
@@ -2142,6 +2445,283 @@ type tmrgroupPaginateArgs struct {
 
 func newTmrGroupPaginateArgs(rv map[string]any) *tmrgroupPaginateArgs {
 	args := &tmrgroupPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *TransferQuery) CollectFields(ctx context.Context, satisfies ...string) (*TransferQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(transfer.Columns))
+		selectedFields = []string{transfer.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[transfer.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldVendorID)
+				fieldSeen[transfer.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[transfer.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldCustomerID)
+				fieldSeen[transfer.FieldCustomerID] = struct{}{}
+			}
+
+		case "product":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ProductClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, productImplementors)...); err != nil {
+				return err
+			}
+			_q.withProduct = query
+			if _, ok := fieldSeen[transfer.FieldProductID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldProductID)
+				fieldSeen[transfer.FieldProductID] = struct{}{}
+			}
+
+		case "item":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ItemClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, itemImplementors)...); err != nil {
+				return err
+			}
+			_q.withItem = query
+			if _, ok := fieldSeen[transfer.FieldItemID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldItemID)
+				fieldSeen[transfer.FieldItemID] = struct{}{}
+			}
+
+		case "tmrGroup":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TmrGroupClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+				return err
+			}
+			_q.withTmrGroup = query
+			if _, ok := fieldSeen[transfer.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldTmrGroupID)
+				fieldSeen[transfer.FieldTmrGroupID] = struct{}{}
+			}
+
+		case "container":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withContainer = query
+			if _, ok := fieldSeen[transfer.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldContainerID)
+				fieldSeen[transfer.FieldContainerID] = struct{}{}
+			}
+
+		case "toContainer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withToContainer = query
+			if _, ok := fieldSeen[transfer.FieldToContainerID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldToContainerID)
+				fieldSeen[transfer.FieldToContainerID] = struct{}{}
+			}
+
+		case "rollout":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&RolloutClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
+				return err
+			}
+			_q.withRollout = query
+			if _, ok := fieldSeen[transfer.FieldRolloutID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldRolloutID)
+				fieldSeen[transfer.FieldRolloutID] = struct{}{}
+			}
+
+		case "orders":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrderClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, orderImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedOrders(alias, func(wq *OrderQuery) {
+				*wq = *query
+			})
+		case "createdAt":
+			if _, ok := fieldSeen[transfer.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldCreatedAt)
+				fieldSeen[transfer.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[transfer.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldVendorID)
+				fieldSeen[transfer.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[transfer.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldCustomerID)
+				fieldSeen[transfer.FieldCustomerID] = struct{}{}
+			}
+		case "kind":
+			if _, ok := fieldSeen[transfer.FieldKind]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldKind)
+				fieldSeen[transfer.FieldKind] = struct{}{}
+			}
+		case "state":
+			if _, ok := fieldSeen[transfer.FieldState]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldState)
+				fieldSeen[transfer.FieldState] = struct{}{}
+			}
+		case "productID":
+			if _, ok := fieldSeen[transfer.FieldProductID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldProductID)
+				fieldSeen[transfer.FieldProductID] = struct{}{}
+			}
+		case "itemID":
+			if _, ok := fieldSeen[transfer.FieldItemID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldItemID)
+				fieldSeen[transfer.FieldItemID] = struct{}{}
+			}
+		case "quantity":
+			if _, ok := fieldSeen[transfer.FieldQuantity]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldQuantity)
+				fieldSeen[transfer.FieldQuantity] = struct{}{}
+			}
+		case "tmrGroupID":
+			if _, ok := fieldSeen[transfer.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldTmrGroupID)
+				fieldSeen[transfer.FieldTmrGroupID] = struct{}{}
+			}
+		case "containerID":
+			if _, ok := fieldSeen[transfer.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldContainerID)
+				fieldSeen[transfer.FieldContainerID] = struct{}{}
+			}
+		case "toContainerID":
+			if _, ok := fieldSeen[transfer.FieldToContainerID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldToContainerID)
+				fieldSeen[transfer.FieldToContainerID] = struct{}{}
+			}
+		case "rolloutID":
+			if _, ok := fieldSeen[transfer.FieldRolloutID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldRolloutID)
+				fieldSeen[transfer.FieldRolloutID] = struct{}{}
+			}
+		case "credited":
+			if _, ok := fieldSeen[transfer.FieldCredited]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldCredited)
+				fieldSeen[transfer.FieldCredited] = struct{}{}
+			}
+		case "reason":
+			if _, ok := fieldSeen[transfer.FieldReason]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldReason)
+				fieldSeen[transfer.FieldReason] = struct{}{}
+			}
+		case "note":
+			if _, ok := fieldSeen[transfer.FieldNote]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldNote)
+				fieldSeen[transfer.FieldNote] = struct{}{}
+			}
+		case "requestedBy":
+			if _, ok := fieldSeen[transfer.FieldRequestedBy]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldRequestedBy)
+				fieldSeen[transfer.FieldRequestedBy] = struct{}{}
+			}
+		case "confirmedAt":
+			if _, ok := fieldSeen[transfer.FieldConfirmedAt]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldConfirmedAt)
+				fieldSeen[transfer.FieldConfirmedAt] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type transferPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []TransferPaginateOption
+}
+
+func newTransferPaginateArgs(rv map[string]any) *transferPaginateArgs {
+	args := &transferPaginateArgs{}
 	if rv == nil {
 		return args
 	}

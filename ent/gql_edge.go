@@ -90,6 +90,80 @@ func (_m *Container) Allocations(
 	return _m.QueryAllocations().Paginate(ctx, after, first, before, last, opts...)
 }
 
+func (_m *Container) Orders(ctx context.Context) (result []*Order, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedOrders(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.OrdersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrders().All(ctx)
+	}
+	return result, err
+}
+
+func (_m *Container) Rollouts(
+	ctx context.Context, after *Cursor, first *int, before *Cursor, last *int,
+) (*RolloutConnection, error) {
+	opts := []RolloutPaginateOption{}
+	alias := graphql.GetFieldContext(ctx).Field.Alias
+	totalCount, hasTotalCount := _m.Edges.totalCount[5][alias]
+	if nodes, err := _m.NamedRollouts(alias); err == nil || hasTotalCount {
+		pager, err := newRolloutPager(opts, last != nil)
+		if err != nil {
+			return nil, err
+		}
+		conn := &RolloutConnection{Edges: []*RolloutEdge{}, TotalCount: totalCount}
+		conn.build(nodes, pager, after, first, before, last)
+		return conn, nil
+	}
+	return _m.QueryRollouts().Paginate(ctx, after, first, before, last, opts...)
+}
+
+func (_m *Container) ReplacedBy(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ReplacedByOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryReplacedBy().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Container) Replaces(ctx context.Context) (result []*Container, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedReplaces(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.ReplacesOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryReplaces().All(ctx)
+	}
+	return result, err
+}
+
+func (_m *Container) Transfers(ctx context.Context) (result []*Transfer, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedTransfers(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.TransfersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTransfers().All(ctx)
+	}
+	return result, err
+}
+
+func (_m *Container) Receives(ctx context.Context) (result []*Transfer, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedReceives(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.ReceivesOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryReceives().All(ctx)
+	}
+	return result, err
+}
+
 func (_m *Firm) Vendor(ctx context.Context) (*Organization, error) {
 	result, err := _m.Edges.VendorOrErr()
 	if IsNotLoaded(err) {
@@ -185,7 +259,23 @@ func (_m *Order) TmrGroup(ctx context.Context) (*TmrGroup, error) {
 	if IsNotLoaded(err) {
 		result, err = _m.QueryTmrGroup().Only(ctx)
 	}
-	return result, err
+	return result, MaskNotFound(err)
+}
+
+func (_m *Order) Container(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Order) Transfer(ctx context.Context) (*Transfer, error) {
+	result, err := _m.Edges.TransferOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTransfer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
 }
 
 func (_m *Order) Rollout(ctx context.Context) (*Rollout, error) {
@@ -279,6 +369,26 @@ func (_m *Rollout) TmrGroup(ctx context.Context) (*TmrGroup, error) {
 	if IsNotLoaded(err) {
 		result, err = _m.QueryTmrGroup().Only(ctx)
 	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Rollout) Container(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Rollout) Transfers(ctx context.Context) (result []*Transfer, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedTransfers(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.TransfersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTransfers().All(ctx)
+	}
 	return result, err
 }
 
@@ -350,4 +460,92 @@ func (_m *TmrGroup) Rollouts(
 		return conn, nil
 	}
 	return _m.QueryRollouts().Paginate(ctx, after, first, before, last, opts...)
+}
+
+func (_m *TmrGroup) Transfers(ctx context.Context) (result []*Transfer, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedTransfers(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.TransfersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTransfers().All(ctx)
+	}
+	return result, err
+}
+
+func (_m *Transfer) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *Transfer) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Transfer) Product(ctx context.Context) (*Product, error) {
+	result, err := _m.Edges.ProductOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryProduct().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *Transfer) Item(ctx context.Context) (*Item, error) {
+	result, err := _m.Edges.ItemOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryItem().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *Transfer) TmrGroup(ctx context.Context) (*TmrGroup, error) {
+	result, err := _m.Edges.TmrGroupOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTmrGroup().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Transfer) Container(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Transfer) ToContainer(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ToContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryToContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Transfer) Rollout(ctx context.Context) (*Rollout, error) {
+	result, err := _m.Edges.RolloutOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryRollout().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Transfer) Orders(ctx context.Context) (result []*Order, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedOrders(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.OrdersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrders().All(ctx)
+	}
+	return result, err
 }

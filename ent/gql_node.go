@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 )
 
 // Noder wraps the basic Node method.
@@ -81,6 +82,11 @@ var tmrgroupImplementors = []string{"TmrGroup", "Node"}
 
 // IsNode implements the Node interface check for GQLGen.
 func (*TmrGroup) IsNode() {}
+
+var transferImplementors = []string{"Transfer", "Node"}
+
+// IsNode implements the Node interface check for GQLGen.
+func (*Transfer) IsNode() {}
 
 var errNodeInvalidID = &NotFoundError{"node"}
 
@@ -235,6 +241,15 @@ func (c *Client) noder(ctx context.Context, table string, id string) (Noder, err
 			Where(tmrgroup.ID(id))
 		if fc := graphql.GetFieldContext(ctx); fc != nil {
 			if err := query.collectField(ctx, true, graphql.GetOperationContext(ctx), fc.Field, nil, tmrgroupImplementors...); err != nil {
+				return nil, err
+			}
+		}
+		return query.Only(ctx)
+	case transfer.Table:
+		query := c.Transfer.Query().
+			Where(transfer.ID(id))
+		if fc := graphql.GetFieldContext(ctx); fc != nil {
+			if err := query.collectField(ctx, true, graphql.GetOperationContext(ctx), fc.Field, nil, transferImplementors...); err != nil {
 				return nil, err
 			}
 		}
@@ -476,6 +491,22 @@ func (c *Client) noders(ctx context.Context, table string, ids []string) ([]Node
 		query := c.TmrGroup.Query().
 			Where(tmrgroup.IDIn(ids...))
 		query, err := query.CollectFields(ctx, tmrgroupImplementors...)
+		if err != nil {
+			return nil, err
+		}
+		nodes, err := query.All(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, node := range nodes {
+			for _, noder := range idmap[node.ID] {
+				*noder = node
+			}
+		}
+	case transfer.Table:
+		query := c.Transfer.Query().
+			Where(transfer.IDIn(ids...))
+		query, err := query.CollectFields(ctx, transferImplementors...)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -2839,6 +2840,255 @@ func (_m *TmrGroup) ToEdge(order *TmrGroupOrder) *TmrGroupEdge {
 		order = DefaultTmrGroupOrder
 	}
 	return &TmrGroupEdge{
+		Node:   _m,
+		Cursor: order.Field.toCursor(_m),
+	}
+}
+
+// TransferEdge is the edge representation of Transfer.
+type TransferEdge struct {
+	Node   *Transfer `json:"node"`
+	Cursor Cursor    `json:"cursor"`
+}
+
+// TransferConnection is the connection containing edges to Transfer.
+type TransferConnection struct {
+	Edges      []*TransferEdge `json:"edges"`
+	PageInfo   PageInfo        `json:"pageInfo"`
+	TotalCount int             `json:"totalCount"`
+}
+
+func (c *TransferConnection) build(nodes []*Transfer, pager *transferPager, after *Cursor, first *int, before *Cursor, last *int) {
+	c.PageInfo.HasNextPage = before != nil
+	c.PageInfo.HasPreviousPage = after != nil
+	if first != nil && *first+1 == len(nodes) {
+		c.PageInfo.HasNextPage = true
+		nodes = nodes[:len(nodes)-1]
+	} else if last != nil && *last+1 == len(nodes) {
+		c.PageInfo.HasPreviousPage = true
+		nodes = nodes[:len(nodes)-1]
+	}
+	var nodeAt func(int) *Transfer
+	if last != nil {
+		n := len(nodes) - 1
+		nodeAt = func(i int) *Transfer {
+			return nodes[n-i]
+		}
+	} else {
+		nodeAt = func(i int) *Transfer {
+			return nodes[i]
+		}
+	}
+	c.Edges = make([]*TransferEdge, len(nodes))
+	for i := range nodes {
+		node := nodeAt(i)
+		c.Edges[i] = &TransferEdge{
+			Node:   node,
+			Cursor: pager.toCursor(node),
+		}
+	}
+	if l := len(c.Edges); l > 0 {
+		c.PageInfo.StartCursor = &c.Edges[0].Cursor
+		c.PageInfo.EndCursor = &c.Edges[l-1].Cursor
+	}
+	if c.TotalCount == 0 {
+		c.TotalCount = len(nodes)
+	}
+}
+
+// TransferPaginateOption enables pagination customization.
+type TransferPaginateOption func(*transferPager) error
+
+// WithTransferOrder configures pagination ordering.
+func WithTransferOrder(order *TransferOrder) TransferPaginateOption {
+	if order == nil {
+		order = DefaultTransferOrder
+	}
+	o := *order
+	return func(pager *transferPager) error {
+		if err := o.Direction.Validate(); err != nil {
+			return err
+		}
+		if o.Field == nil {
+			o.Field = DefaultTransferOrder.Field
+		}
+		pager.order = &o
+		return nil
+	}
+}
+
+// WithTransferFilter configures pagination filter.
+func WithTransferFilter(filter func(*TransferQuery) (*TransferQuery, error)) TransferPaginateOption {
+	return func(pager *transferPager) error {
+		if filter == nil {
+			return errors.New("TransferQuery filter cannot be nil")
+		}
+		pager.filter = filter
+		return nil
+	}
+}
+
+type transferPager struct {
+	reverse bool
+	order   *TransferOrder
+	filter  func(*TransferQuery) (*TransferQuery, error)
+}
+
+func newTransferPager(opts []TransferPaginateOption, reverse bool) (*transferPager, error) {
+	pager := &transferPager{reverse: reverse}
+	for _, opt := range opts {
+		if err := opt(pager); err != nil {
+			return nil, err
+		}
+	}
+	if pager.order == nil {
+		pager.order = DefaultTransferOrder
+	}
+	return pager, nil
+}
+
+func (p *transferPager) applyFilter(query *TransferQuery) (*TransferQuery, error) {
+	if p.filter != nil {
+		return p.filter(query)
+	}
+	return query, nil
+}
+
+func (p *transferPager) toCursor(_m *Transfer) Cursor {
+	return p.order.Field.toCursor(_m)
+}
+
+func (p *transferPager) applyCursors(query *TransferQuery, after, before *Cursor) (*TransferQuery, error) {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultTransferOrder.Field.column, p.order.Field.column, direction) {
+		query = query.Where(predicate)
+	}
+	return query, nil
+}
+
+func (p *transferPager) applyOrder(query *TransferQuery) *TransferQuery {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	query = query.Order(p.order.Field.toTerm(direction.OrderTermOption()))
+	if p.order.Field != DefaultTransferOrder.Field {
+		query = query.Order(DefaultTransferOrder.Field.toTerm(direction.OrderTermOption()))
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(p.order.Field.column)
+	}
+	return query
+}
+
+func (p *transferPager) orderExpr(query *TransferQuery) sql.Querier {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(p.order.Field.column)
+	}
+	return sql.ExprFunc(func(b *sql.Builder) {
+		b.Ident(p.order.Field.column).Pad().WriteString(string(direction))
+		if p.order.Field != DefaultTransferOrder.Field {
+			b.Comma().Ident(DefaultTransferOrder.Field.column).Pad().WriteString(string(direction))
+		}
+	})
+}
+
+// Paginate executes the query and returns a relay based cursor connection to Transfer.
+func (_m *TransferQuery) Paginate(
+	ctx context.Context, after *Cursor, first *int,
+	before *Cursor, last *int, opts ...TransferPaginateOption,
+) (*TransferConnection, error) {
+	if err := validateFirstLast(first, last); err != nil {
+		return nil, err
+	}
+	pager, err := newTransferPager(opts, last != nil)
+	if err != nil {
+		return nil, err
+	}
+	if _m, err = pager.applyFilter(_m); err != nil {
+		return nil, err
+	}
+	conn := &TransferConnection{Edges: []*TransferEdge{}}
+	ignoredEdges := !hasCollectedField(ctx, edgesField)
+	if hasCollectedField(ctx, totalCountField) || hasCollectedField(ctx, pageInfoField) {
+		hasPagination := after != nil || first != nil || before != nil || last != nil
+		if hasPagination || ignoredEdges {
+			c := _m.Clone()
+			c.ctx.Fields = nil
+			if conn.TotalCount, err = c.Count(ctx); err != nil {
+				return nil, err
+			}
+			conn.PageInfo.HasNextPage = first != nil && conn.TotalCount > 0
+			conn.PageInfo.HasPreviousPage = last != nil && conn.TotalCount > 0
+		}
+	}
+	if ignoredEdges || (first != nil && *first == 0) || (last != nil && *last == 0) {
+		return conn, nil
+	}
+	if _m, err = pager.applyCursors(_m, after, before); err != nil {
+		return nil, err
+	}
+	limit := paginateLimit(first, last)
+	if limit != 0 {
+		_m.Limit(limit)
+	}
+	if field := collectedField(ctx, edgesField, nodeField); field != nil {
+		if err := _m.collectField(ctx, limit == 1, graphql.GetOperationContext(ctx), *field, []string{edgesField, nodeField}); err != nil {
+			return nil, err
+		}
+	}
+	_m = pager.applyOrder(_m)
+	nodes, err := _m.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn.build(nodes, pager, after, first, before, last)
+	return conn, nil
+}
+
+// TransferOrderField defines the ordering field of Transfer.
+type TransferOrderField struct {
+	// Value extracts the ordering value from the given Transfer.
+	Value    func(*Transfer) (ent.Value, error)
+	column   string // field or computed.
+	toTerm   func(...sql.OrderTermOption) transfer.OrderOption
+	toCursor func(*Transfer) Cursor
+}
+
+// TransferOrder defines the ordering of Transfer.
+type TransferOrder struct {
+	Direction OrderDirection      `json:"direction"`
+	Field     *TransferOrderField `json:"field"`
+}
+
+// DefaultTransferOrder is the default ordering of Transfer.
+var DefaultTransferOrder = &TransferOrder{
+	Direction: entgql.OrderDirectionAsc,
+	Field: &TransferOrderField{
+		Value: func(_m *Transfer) (ent.Value, error) {
+			return _m.ID, nil
+		},
+		column: transfer.FieldID,
+		toTerm: transfer.ByID,
+		toCursor: func(_m *Transfer) Cursor {
+			return Cursor{ID: _m.ID}
+		},
+	},
+}
+
+// ToEdge converts Transfer into TransferEdge.
+func (_m *Transfer) ToEdge(order *TransferOrder) *TransferEdge {
+	if order == nil {
+		order = DefaultTransferOrder
+	}
+	return &TransferEdge{
 		Node:   _m,
 		Cursor: order.Field.toCursor(_m),
 	}

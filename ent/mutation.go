@@ -32,6 +32,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
@@ -65,6 +66,7 @@ const (
 	TypeTmrGroup     = "TmrGroup"
 	TypeTmrServer    = "TmrServer"
 	TypeTmrView      = "TmrView"
+	TypeTransfer     = "Transfer"
 	TypeUpdate       = "Update"
 	TypeWork         = "Work"
 )
@@ -3258,6 +3260,14 @@ type ContainerMutation struct {
 	sign_key               *[]byte
 	seal_key               *[]byte
 	manipulation_suspected *bool
+	suspect_reason         *string
+	suspect_fingerprint    *[]byte
+	blocked_at             *time.Time
+	block_reason           *string
+	trail_count            *uint64
+	addtrail_count         *int64
+	trail_value            *[]byte
+	linked_at              *time.Time
 	clearedFields          map[string]struct{}
 	vendor                 *string
 	clearedvendor          bool
@@ -3274,6 +3284,29 @@ type ContainerMutation struct {
 	allocations            map[string]struct{}
 	removedallocations     map[string]struct{}
 	clearedallocations     bool
+	orders                 map[string]struct{}
+	removedorders          map[string]struct{}
+	clearedorders          bool
+	rollouts               map[string]struct{}
+	removedrollouts        map[string]struct{}
+	clearedrollouts        bool
+	servers                map[string]struct{}
+	removedservers         map[string]struct{}
+	clearedservers         bool
+	work                   map[string]struct{}
+	removedwork            map[string]struct{}
+	clearedwork            bool
+	replaced_by            *string
+	clearedreplaced_by     bool
+	replaces               map[string]struct{}
+	removedreplaces        map[string]struct{}
+	clearedreplaces        bool
+	transfers              map[string]struct{}
+	removedtransfers       map[string]struct{}
+	clearedtransfers       bool
+	receives               map[string]struct{}
+	removedreceives        map[string]struct{}
+	clearedreceives        bool
 	done                   bool
 	oldValue               func(context.Context) (*Container, error)
 	predicates             []predicate.Container
@@ -3878,6 +3911,405 @@ func (m *ContainerMutation) ResetManipulationSuspected() {
 	m.manipulation_suspected = nil
 }
 
+// SetSuspectReason sets the "suspect_reason" field.
+func (m *ContainerMutation) SetSuspectReason(s string) {
+	m.suspect_reason = &s
+}
+
+// SuspectReason returns the value of the "suspect_reason" field in the mutation.
+func (m *ContainerMutation) SuspectReason() (r string, exists bool) {
+	v := m.suspect_reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSuspectReason returns the old "suspect_reason" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldSuspectReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSuspectReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSuspectReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSuspectReason: %w", err)
+	}
+	return oldValue.SuspectReason, nil
+}
+
+// ClearSuspectReason clears the value of the "suspect_reason" field.
+func (m *ContainerMutation) ClearSuspectReason() {
+	m.suspect_reason = nil
+	m.clearedFields[container.FieldSuspectReason] = struct{}{}
+}
+
+// SuspectReasonCleared returns if the "suspect_reason" field was cleared in this mutation.
+func (m *ContainerMutation) SuspectReasonCleared() bool {
+	_, ok := m.clearedFields[container.FieldSuspectReason]
+	return ok
+}
+
+// ResetSuspectReason resets all changes to the "suspect_reason" field.
+func (m *ContainerMutation) ResetSuspectReason() {
+	m.suspect_reason = nil
+	delete(m.clearedFields, container.FieldSuspectReason)
+}
+
+// SetSuspectFingerprint sets the "suspect_fingerprint" field.
+func (m *ContainerMutation) SetSuspectFingerprint(b []byte) {
+	m.suspect_fingerprint = &b
+}
+
+// SuspectFingerprint returns the value of the "suspect_fingerprint" field in the mutation.
+func (m *ContainerMutation) SuspectFingerprint() (r []byte, exists bool) {
+	v := m.suspect_fingerprint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSuspectFingerprint returns the old "suspect_fingerprint" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldSuspectFingerprint(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSuspectFingerprint is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSuspectFingerprint requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSuspectFingerprint: %w", err)
+	}
+	return oldValue.SuspectFingerprint, nil
+}
+
+// ClearSuspectFingerprint clears the value of the "suspect_fingerprint" field.
+func (m *ContainerMutation) ClearSuspectFingerprint() {
+	m.suspect_fingerprint = nil
+	m.clearedFields[container.FieldSuspectFingerprint] = struct{}{}
+}
+
+// SuspectFingerprintCleared returns if the "suspect_fingerprint" field was cleared in this mutation.
+func (m *ContainerMutation) SuspectFingerprintCleared() bool {
+	_, ok := m.clearedFields[container.FieldSuspectFingerprint]
+	return ok
+}
+
+// ResetSuspectFingerprint resets all changes to the "suspect_fingerprint" field.
+func (m *ContainerMutation) ResetSuspectFingerprint() {
+	m.suspect_fingerprint = nil
+	delete(m.clearedFields, container.FieldSuspectFingerprint)
+}
+
+// SetBlockedAt sets the "blocked_at" field.
+func (m *ContainerMutation) SetBlockedAt(t time.Time) {
+	m.blocked_at = &t
+}
+
+// BlockedAt returns the value of the "blocked_at" field in the mutation.
+func (m *ContainerMutation) BlockedAt() (r time.Time, exists bool) {
+	v := m.blocked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBlockedAt returns the old "blocked_at" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldBlockedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBlockedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBlockedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBlockedAt: %w", err)
+	}
+	return oldValue.BlockedAt, nil
+}
+
+// ClearBlockedAt clears the value of the "blocked_at" field.
+func (m *ContainerMutation) ClearBlockedAt() {
+	m.blocked_at = nil
+	m.clearedFields[container.FieldBlockedAt] = struct{}{}
+}
+
+// BlockedAtCleared returns if the "blocked_at" field was cleared in this mutation.
+func (m *ContainerMutation) BlockedAtCleared() bool {
+	_, ok := m.clearedFields[container.FieldBlockedAt]
+	return ok
+}
+
+// ResetBlockedAt resets all changes to the "blocked_at" field.
+func (m *ContainerMutation) ResetBlockedAt() {
+	m.blocked_at = nil
+	delete(m.clearedFields, container.FieldBlockedAt)
+}
+
+// SetBlockReason sets the "block_reason" field.
+func (m *ContainerMutation) SetBlockReason(s string) {
+	m.block_reason = &s
+}
+
+// BlockReason returns the value of the "block_reason" field in the mutation.
+func (m *ContainerMutation) BlockReason() (r string, exists bool) {
+	v := m.block_reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBlockReason returns the old "block_reason" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldBlockReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBlockReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBlockReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBlockReason: %w", err)
+	}
+	return oldValue.BlockReason, nil
+}
+
+// ClearBlockReason clears the value of the "block_reason" field.
+func (m *ContainerMutation) ClearBlockReason() {
+	m.block_reason = nil
+	m.clearedFields[container.FieldBlockReason] = struct{}{}
+}
+
+// BlockReasonCleared returns if the "block_reason" field was cleared in this mutation.
+func (m *ContainerMutation) BlockReasonCleared() bool {
+	_, ok := m.clearedFields[container.FieldBlockReason]
+	return ok
+}
+
+// ResetBlockReason resets all changes to the "block_reason" field.
+func (m *ContainerMutation) ResetBlockReason() {
+	m.block_reason = nil
+	delete(m.clearedFields, container.FieldBlockReason)
+}
+
+// SetReplacedByID sets the "replaced_by_id" field.
+func (m *ContainerMutation) SetReplacedByID(s string) {
+	m.replaced_by = &s
+}
+
+// ReplacedByID returns the value of the "replaced_by_id" field in the mutation.
+func (m *ContainerMutation) ReplacedByID() (r string, exists bool) {
+	v := m.replaced_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReplacedByID returns the old "replaced_by_id" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldReplacedByID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReplacedByID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReplacedByID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReplacedByID: %w", err)
+	}
+	return oldValue.ReplacedByID, nil
+}
+
+// ClearReplacedByID clears the value of the "replaced_by_id" field.
+func (m *ContainerMutation) ClearReplacedByID() {
+	m.replaced_by = nil
+	m.clearedFields[container.FieldReplacedByID] = struct{}{}
+}
+
+// ReplacedByIDCleared returns if the "replaced_by_id" field was cleared in this mutation.
+func (m *ContainerMutation) ReplacedByIDCleared() bool {
+	_, ok := m.clearedFields[container.FieldReplacedByID]
+	return ok
+}
+
+// ResetReplacedByID resets all changes to the "replaced_by_id" field.
+func (m *ContainerMutation) ResetReplacedByID() {
+	m.replaced_by = nil
+	delete(m.clearedFields, container.FieldReplacedByID)
+}
+
+// SetTrailCount sets the "trail_count" field.
+func (m *ContainerMutation) SetTrailCount(u uint64) {
+	m.trail_count = &u
+	m.addtrail_count = nil
+}
+
+// TrailCount returns the value of the "trail_count" field in the mutation.
+func (m *ContainerMutation) TrailCount() (r uint64, exists bool) {
+	v := m.trail_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTrailCount returns the old "trail_count" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldTrailCount(ctx context.Context) (v uint64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTrailCount is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTrailCount requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTrailCount: %w", err)
+	}
+	return oldValue.TrailCount, nil
+}
+
+// AddTrailCount adds u to the "trail_count" field.
+func (m *ContainerMutation) AddTrailCount(u int64) {
+	if m.addtrail_count != nil {
+		*m.addtrail_count += u
+	} else {
+		m.addtrail_count = &u
+	}
+}
+
+// AddedTrailCount returns the value that was added to the "trail_count" field in this mutation.
+func (m *ContainerMutation) AddedTrailCount() (r int64, exists bool) {
+	v := m.addtrail_count
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTrailCount resets all changes to the "trail_count" field.
+func (m *ContainerMutation) ResetTrailCount() {
+	m.trail_count = nil
+	m.addtrail_count = nil
+}
+
+// SetTrailValue sets the "trail_value" field.
+func (m *ContainerMutation) SetTrailValue(b []byte) {
+	m.trail_value = &b
+}
+
+// TrailValue returns the value of the "trail_value" field in the mutation.
+func (m *ContainerMutation) TrailValue() (r []byte, exists bool) {
+	v := m.trail_value
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTrailValue returns the old "trail_value" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldTrailValue(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTrailValue is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTrailValue requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTrailValue: %w", err)
+	}
+	return oldValue.TrailValue, nil
+}
+
+// ClearTrailValue clears the value of the "trail_value" field.
+func (m *ContainerMutation) ClearTrailValue() {
+	m.trail_value = nil
+	m.clearedFields[container.FieldTrailValue] = struct{}{}
+}
+
+// TrailValueCleared returns if the "trail_value" field was cleared in this mutation.
+func (m *ContainerMutation) TrailValueCleared() bool {
+	_, ok := m.clearedFields[container.FieldTrailValue]
+	return ok
+}
+
+// ResetTrailValue resets all changes to the "trail_value" field.
+func (m *ContainerMutation) ResetTrailValue() {
+	m.trail_value = nil
+	delete(m.clearedFields, container.FieldTrailValue)
+}
+
+// SetLinkedAt sets the "linked_at" field.
+func (m *ContainerMutation) SetLinkedAt(t time.Time) {
+	m.linked_at = &t
+}
+
+// LinkedAt returns the value of the "linked_at" field in the mutation.
+func (m *ContainerMutation) LinkedAt() (r time.Time, exists bool) {
+	v := m.linked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLinkedAt returns the old "linked_at" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldLinkedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLinkedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLinkedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLinkedAt: %w", err)
+	}
+	return oldValue.LinkedAt, nil
+}
+
+// ClearLinkedAt clears the value of the "linked_at" field.
+func (m *ContainerMutation) ClearLinkedAt() {
+	m.linked_at = nil
+	m.clearedFields[container.FieldLinkedAt] = struct{}{}
+}
+
+// LinkedAtCleared returns if the "linked_at" field was cleared in this mutation.
+func (m *ContainerMutation) LinkedAtCleared() bool {
+	_, ok := m.clearedFields[container.FieldLinkedAt]
+	return ok
+}
+
+// ResetLinkedAt resets all changes to the "linked_at" field.
+func (m *ContainerMutation) ResetLinkedAt() {
+	m.linked_at = nil
+	delete(m.clearedFields, container.FieldLinkedAt)
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *ContainerMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -4121,6 +4553,411 @@ func (m *ContainerMutation) ResetAllocations() {
 	m.removedallocations = nil
 }
 
+// AddOrderIDs adds the "orders" edge to the Order entity by ids.
+func (m *ContainerMutation) AddOrderIDs(ids ...string) {
+	if m.orders == nil {
+		m.orders = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.orders[ids[i]] = struct{}{}
+	}
+}
+
+// ClearOrders clears the "orders" edge to the Order entity.
+func (m *ContainerMutation) ClearOrders() {
+	m.clearedorders = true
+}
+
+// OrdersCleared reports if the "orders" edge to the Order entity was cleared.
+func (m *ContainerMutation) OrdersCleared() bool {
+	return m.clearedorders
+}
+
+// RemoveOrderIDs removes the "orders" edge to the Order entity by IDs.
+func (m *ContainerMutation) RemoveOrderIDs(ids ...string) {
+	if m.removedorders == nil {
+		m.removedorders = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.orders, ids[i])
+		m.removedorders[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedOrders returns the removed IDs of the "orders" edge to the Order entity.
+func (m *ContainerMutation) RemovedOrdersIDs() (ids []string) {
+	for id := range m.removedorders {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// OrdersIDs returns the "orders" edge IDs in the mutation.
+func (m *ContainerMutation) OrdersIDs() (ids []string) {
+	for id := range m.orders {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetOrders resets all changes to the "orders" edge.
+func (m *ContainerMutation) ResetOrders() {
+	m.orders = nil
+	m.clearedorders = false
+	m.removedorders = nil
+}
+
+// AddRolloutIDs adds the "rollouts" edge to the Rollout entity by ids.
+func (m *ContainerMutation) AddRolloutIDs(ids ...string) {
+	if m.rollouts == nil {
+		m.rollouts = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.rollouts[ids[i]] = struct{}{}
+	}
+}
+
+// ClearRollouts clears the "rollouts" edge to the Rollout entity.
+func (m *ContainerMutation) ClearRollouts() {
+	m.clearedrollouts = true
+}
+
+// RolloutsCleared reports if the "rollouts" edge to the Rollout entity was cleared.
+func (m *ContainerMutation) RolloutsCleared() bool {
+	return m.clearedrollouts
+}
+
+// RemoveRolloutIDs removes the "rollouts" edge to the Rollout entity by IDs.
+func (m *ContainerMutation) RemoveRolloutIDs(ids ...string) {
+	if m.removedrollouts == nil {
+		m.removedrollouts = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.rollouts, ids[i])
+		m.removedrollouts[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedRollouts returns the removed IDs of the "rollouts" edge to the Rollout entity.
+func (m *ContainerMutation) RemovedRolloutsIDs() (ids []string) {
+	for id := range m.removedrollouts {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// RolloutsIDs returns the "rollouts" edge IDs in the mutation.
+func (m *ContainerMutation) RolloutsIDs() (ids []string) {
+	for id := range m.rollouts {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetRollouts resets all changes to the "rollouts" edge.
+func (m *ContainerMutation) ResetRollouts() {
+	m.rollouts = nil
+	m.clearedrollouts = false
+	m.removedrollouts = nil
+}
+
+// AddServerIDs adds the "servers" edge to the TmrServer entity by ids.
+func (m *ContainerMutation) AddServerIDs(ids ...string) {
+	if m.servers == nil {
+		m.servers = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.servers[ids[i]] = struct{}{}
+	}
+}
+
+// ClearServers clears the "servers" edge to the TmrServer entity.
+func (m *ContainerMutation) ClearServers() {
+	m.clearedservers = true
+}
+
+// ServersCleared reports if the "servers" edge to the TmrServer entity was cleared.
+func (m *ContainerMutation) ServersCleared() bool {
+	return m.clearedservers
+}
+
+// RemoveServerIDs removes the "servers" edge to the TmrServer entity by IDs.
+func (m *ContainerMutation) RemoveServerIDs(ids ...string) {
+	if m.removedservers == nil {
+		m.removedservers = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.servers, ids[i])
+		m.removedservers[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedServers returns the removed IDs of the "servers" edge to the TmrServer entity.
+func (m *ContainerMutation) RemovedServersIDs() (ids []string) {
+	for id := range m.removedservers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ServersIDs returns the "servers" edge IDs in the mutation.
+func (m *ContainerMutation) ServersIDs() (ids []string) {
+	for id := range m.servers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetServers resets all changes to the "servers" edge.
+func (m *ContainerMutation) ResetServers() {
+	m.servers = nil
+	m.clearedservers = false
+	m.removedservers = nil
+}
+
+// AddWorkIDs adds the "work" edge to the Work entity by ids.
+func (m *ContainerMutation) AddWorkIDs(ids ...string) {
+	if m.work == nil {
+		m.work = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.work[ids[i]] = struct{}{}
+	}
+}
+
+// ClearWork clears the "work" edge to the Work entity.
+func (m *ContainerMutation) ClearWork() {
+	m.clearedwork = true
+}
+
+// WorkCleared reports if the "work" edge to the Work entity was cleared.
+func (m *ContainerMutation) WorkCleared() bool {
+	return m.clearedwork
+}
+
+// RemoveWorkIDs removes the "work" edge to the Work entity by IDs.
+func (m *ContainerMutation) RemoveWorkIDs(ids ...string) {
+	if m.removedwork == nil {
+		m.removedwork = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.work, ids[i])
+		m.removedwork[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedWork returns the removed IDs of the "work" edge to the Work entity.
+func (m *ContainerMutation) RemovedWorkIDs() (ids []string) {
+	for id := range m.removedwork {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// WorkIDs returns the "work" edge IDs in the mutation.
+func (m *ContainerMutation) WorkIDs() (ids []string) {
+	for id := range m.work {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetWork resets all changes to the "work" edge.
+func (m *ContainerMutation) ResetWork() {
+	m.work = nil
+	m.clearedwork = false
+	m.removedwork = nil
+}
+
+// ClearReplacedBy clears the "replaced_by" edge to the Container entity.
+func (m *ContainerMutation) ClearReplacedBy() {
+	m.clearedreplaced_by = true
+	m.clearedFields[container.FieldReplacedByID] = struct{}{}
+}
+
+// ReplacedByCleared reports if the "replaced_by" edge to the Container entity was cleared.
+func (m *ContainerMutation) ReplacedByCleared() bool {
+	return m.ReplacedByIDCleared() || m.clearedreplaced_by
+}
+
+// ReplacedByIDs returns the "replaced_by" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ReplacedByID instead. It exists only for internal usage by the builders.
+func (m *ContainerMutation) ReplacedByIDs() (ids []string) {
+	if id := m.replaced_by; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetReplacedBy resets all changes to the "replaced_by" edge.
+func (m *ContainerMutation) ResetReplacedBy() {
+	m.replaced_by = nil
+	m.clearedreplaced_by = false
+}
+
+// AddReplaceIDs adds the "replaces" edge to the Container entity by ids.
+func (m *ContainerMutation) AddReplaceIDs(ids ...string) {
+	if m.replaces == nil {
+		m.replaces = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.replaces[ids[i]] = struct{}{}
+	}
+}
+
+// ClearReplaces clears the "replaces" edge to the Container entity.
+func (m *ContainerMutation) ClearReplaces() {
+	m.clearedreplaces = true
+}
+
+// ReplacesCleared reports if the "replaces" edge to the Container entity was cleared.
+func (m *ContainerMutation) ReplacesCleared() bool {
+	return m.clearedreplaces
+}
+
+// RemoveReplaceIDs removes the "replaces" edge to the Container entity by IDs.
+func (m *ContainerMutation) RemoveReplaceIDs(ids ...string) {
+	if m.removedreplaces == nil {
+		m.removedreplaces = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.replaces, ids[i])
+		m.removedreplaces[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedReplaces returns the removed IDs of the "replaces" edge to the Container entity.
+func (m *ContainerMutation) RemovedReplacesIDs() (ids []string) {
+	for id := range m.removedreplaces {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ReplacesIDs returns the "replaces" edge IDs in the mutation.
+func (m *ContainerMutation) ReplacesIDs() (ids []string) {
+	for id := range m.replaces {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetReplaces resets all changes to the "replaces" edge.
+func (m *ContainerMutation) ResetReplaces() {
+	m.replaces = nil
+	m.clearedreplaces = false
+	m.removedreplaces = nil
+}
+
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by ids.
+func (m *ContainerMutation) AddTransferIDs(ids ...string) {
+	if m.transfers == nil {
+		m.transfers = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.transfers[ids[i]] = struct{}{}
+	}
+}
+
+// ClearTransfers clears the "transfers" edge to the Transfer entity.
+func (m *ContainerMutation) ClearTransfers() {
+	m.clearedtransfers = true
+}
+
+// TransfersCleared reports if the "transfers" edge to the Transfer entity was cleared.
+func (m *ContainerMutation) TransfersCleared() bool {
+	return m.clearedtransfers
+}
+
+// RemoveTransferIDs removes the "transfers" edge to the Transfer entity by IDs.
+func (m *ContainerMutation) RemoveTransferIDs(ids ...string) {
+	if m.removedtransfers == nil {
+		m.removedtransfers = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.transfers, ids[i])
+		m.removedtransfers[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedTransfers returns the removed IDs of the "transfers" edge to the Transfer entity.
+func (m *ContainerMutation) RemovedTransfersIDs() (ids []string) {
+	for id := range m.removedtransfers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// TransfersIDs returns the "transfers" edge IDs in the mutation.
+func (m *ContainerMutation) TransfersIDs() (ids []string) {
+	for id := range m.transfers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetTransfers resets all changes to the "transfers" edge.
+func (m *ContainerMutation) ResetTransfers() {
+	m.transfers = nil
+	m.clearedtransfers = false
+	m.removedtransfers = nil
+}
+
+// AddReceifeIDs adds the "receives" edge to the Transfer entity by ids.
+func (m *ContainerMutation) AddReceifeIDs(ids ...string) {
+	if m.receives == nil {
+		m.receives = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.receives[ids[i]] = struct{}{}
+	}
+}
+
+// ClearReceives clears the "receives" edge to the Transfer entity.
+func (m *ContainerMutation) ClearReceives() {
+	m.clearedreceives = true
+}
+
+// ReceivesCleared reports if the "receives" edge to the Transfer entity was cleared.
+func (m *ContainerMutation) ReceivesCleared() bool {
+	return m.clearedreceives
+}
+
+// RemoveReceifeIDs removes the "receives" edge to the Transfer entity by IDs.
+func (m *ContainerMutation) RemoveReceifeIDs(ids ...string) {
+	if m.removedreceives == nil {
+		m.removedreceives = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.receives, ids[i])
+		m.removedreceives[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedReceives returns the removed IDs of the "receives" edge to the Transfer entity.
+func (m *ContainerMutation) RemovedReceivesIDs() (ids []string) {
+	for id := range m.removedreceives {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ReceivesIDs returns the "receives" edge IDs in the mutation.
+func (m *ContainerMutation) ReceivesIDs() (ids []string) {
+	for id := range m.receives {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetReceives resets all changes to the "receives" edge.
+func (m *ContainerMutation) ResetReceives() {
+	m.receives = nil
+	m.clearedreceives = false
+	m.removedreceives = nil
+}
+
 // Where appends a list predicates to the ContainerMutation builder.
 func (m *ContainerMutation) Where(ps ...predicate.Container) {
 	m.predicates = append(m.predicates, ps...)
@@ -4155,7 +4992,7 @@ func (m *ContainerMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ContainerMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 19)
 	if m.created_at != nil {
 		fields = append(fields, container.FieldCreatedAt)
 	}
@@ -4189,6 +5026,30 @@ func (m *ContainerMutation) Fields() []string {
 	if m.manipulation_suspected != nil {
 		fields = append(fields, container.FieldManipulationSuspected)
 	}
+	if m.suspect_reason != nil {
+		fields = append(fields, container.FieldSuspectReason)
+	}
+	if m.suspect_fingerprint != nil {
+		fields = append(fields, container.FieldSuspectFingerprint)
+	}
+	if m.blocked_at != nil {
+		fields = append(fields, container.FieldBlockedAt)
+	}
+	if m.block_reason != nil {
+		fields = append(fields, container.FieldBlockReason)
+	}
+	if m.replaced_by != nil {
+		fields = append(fields, container.FieldReplacedByID)
+	}
+	if m.trail_count != nil {
+		fields = append(fields, container.FieldTrailCount)
+	}
+	if m.trail_value != nil {
+		fields = append(fields, container.FieldTrailValue)
+	}
+	if m.linked_at != nil {
+		fields = append(fields, container.FieldLinkedAt)
+	}
 	return fields
 }
 
@@ -4219,6 +5080,22 @@ func (m *ContainerMutation) Field(name string) (ent.Value, bool) {
 		return m.SealKey()
 	case container.FieldManipulationSuspected:
 		return m.ManipulationSuspected()
+	case container.FieldSuspectReason:
+		return m.SuspectReason()
+	case container.FieldSuspectFingerprint:
+		return m.SuspectFingerprint()
+	case container.FieldBlockedAt:
+		return m.BlockedAt()
+	case container.FieldBlockReason:
+		return m.BlockReason()
+	case container.FieldReplacedByID:
+		return m.ReplacedByID()
+	case container.FieldTrailCount:
+		return m.TrailCount()
+	case container.FieldTrailValue:
+		return m.TrailValue()
+	case container.FieldLinkedAt:
+		return m.LinkedAt()
 	}
 	return nil, false
 }
@@ -4250,6 +5127,22 @@ func (m *ContainerMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldSealKey(ctx)
 	case container.FieldManipulationSuspected:
 		return m.OldManipulationSuspected(ctx)
+	case container.FieldSuspectReason:
+		return m.OldSuspectReason(ctx)
+	case container.FieldSuspectFingerprint:
+		return m.OldSuspectFingerprint(ctx)
+	case container.FieldBlockedAt:
+		return m.OldBlockedAt(ctx)
+	case container.FieldBlockReason:
+		return m.OldBlockReason(ctx)
+	case container.FieldReplacedByID:
+		return m.OldReplacedByID(ctx)
+	case container.FieldTrailCount:
+		return m.OldTrailCount(ctx)
+	case container.FieldTrailValue:
+		return m.OldTrailValue(ctx)
+	case container.FieldLinkedAt:
+		return m.OldLinkedAt(ctx)
 	}
 	return nil, fmt.Errorf("unknown Container field %s", name)
 }
@@ -4336,6 +5229,62 @@ func (m *ContainerMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetManipulationSuspected(v)
 		return nil
+	case container.FieldSuspectReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSuspectReason(v)
+		return nil
+	case container.FieldSuspectFingerprint:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSuspectFingerprint(v)
+		return nil
+	case container.FieldBlockedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBlockedAt(v)
+		return nil
+	case container.FieldBlockReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBlockReason(v)
+		return nil
+	case container.FieldReplacedByID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReplacedByID(v)
+		return nil
+	case container.FieldTrailCount:
+		v, ok := value.(uint64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTrailCount(v)
+		return nil
+	case container.FieldTrailValue:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTrailValue(v)
+		return nil
+	case container.FieldLinkedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLinkedAt(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Container field %s", name)
 }
@@ -4347,6 +5296,9 @@ func (m *ContainerMutation) AddedFields() []string {
 	if m.addposition != nil {
 		fields = append(fields, container.FieldPosition)
 	}
+	if m.addtrail_count != nil {
+		fields = append(fields, container.FieldTrailCount)
+	}
 	return fields
 }
 
@@ -4357,6 +5309,8 @@ func (m *ContainerMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case container.FieldPosition:
 		return m.AddedPosition()
+	case container.FieldTrailCount:
+		return m.AddedTrailCount()
 	}
 	return nil, false
 }
@@ -4372,6 +5326,13 @@ func (m *ContainerMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddPosition(v)
+		return nil
+	case container.FieldTrailCount:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTrailCount(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Container numeric field %s", name)
@@ -4398,6 +5359,27 @@ func (m *ContainerMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(container.FieldSealKey) {
 		fields = append(fields, container.FieldSealKey)
+	}
+	if m.FieldCleared(container.FieldSuspectReason) {
+		fields = append(fields, container.FieldSuspectReason)
+	}
+	if m.FieldCleared(container.FieldSuspectFingerprint) {
+		fields = append(fields, container.FieldSuspectFingerprint)
+	}
+	if m.FieldCleared(container.FieldBlockedAt) {
+		fields = append(fields, container.FieldBlockedAt)
+	}
+	if m.FieldCleared(container.FieldBlockReason) {
+		fields = append(fields, container.FieldBlockReason)
+	}
+	if m.FieldCleared(container.FieldReplacedByID) {
+		fields = append(fields, container.FieldReplacedByID)
+	}
+	if m.FieldCleared(container.FieldTrailValue) {
+		fields = append(fields, container.FieldTrailValue)
+	}
+	if m.FieldCleared(container.FieldLinkedAt) {
+		fields = append(fields, container.FieldLinkedAt)
 	}
 	return fields
 }
@@ -4430,6 +5412,27 @@ func (m *ContainerMutation) ClearField(name string) error {
 		return nil
 	case container.FieldSealKey:
 		m.ClearSealKey()
+		return nil
+	case container.FieldSuspectReason:
+		m.ClearSuspectReason()
+		return nil
+	case container.FieldSuspectFingerprint:
+		m.ClearSuspectFingerprint()
+		return nil
+	case container.FieldBlockedAt:
+		m.ClearBlockedAt()
+		return nil
+	case container.FieldBlockReason:
+		m.ClearBlockReason()
+		return nil
+	case container.FieldReplacedByID:
+		m.ClearReplacedByID()
+		return nil
+	case container.FieldTrailValue:
+		m.ClearTrailValue()
+		return nil
+	case container.FieldLinkedAt:
+		m.ClearLinkedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown Container nullable field %s", name)
@@ -4472,13 +5475,37 @@ func (m *ContainerMutation) ResetField(name string) error {
 	case container.FieldManipulationSuspected:
 		m.ResetManipulationSuspected()
 		return nil
+	case container.FieldSuspectReason:
+		m.ResetSuspectReason()
+		return nil
+	case container.FieldSuspectFingerprint:
+		m.ResetSuspectFingerprint()
+		return nil
+	case container.FieldBlockedAt:
+		m.ResetBlockedAt()
+		return nil
+	case container.FieldBlockReason:
+		m.ResetBlockReason()
+		return nil
+	case container.FieldReplacedByID:
+		m.ResetReplacedByID()
+		return nil
+	case container.FieldTrailCount:
+		m.ResetTrailCount()
+		return nil
+	case container.FieldTrailValue:
+		m.ResetTrailValue()
+		return nil
+	case container.FieldLinkedAt:
+		m.ResetLinkedAt()
+		return nil
 	}
 	return fmt.Errorf("unknown Container field %s", name)
 }
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ContainerMutation) AddedEdges() []string {
-	edges := make([]string, 0, 6)
+	edges := make([]string, 0, 14)
 	if m.vendor != nil {
 		edges = append(edges, container.EdgeVendor)
 	}
@@ -4496,6 +5523,30 @@ func (m *ContainerMutation) AddedEdges() []string {
 	}
 	if m.allocations != nil {
 		edges = append(edges, container.EdgeAllocations)
+	}
+	if m.orders != nil {
+		edges = append(edges, container.EdgeOrders)
+	}
+	if m.rollouts != nil {
+		edges = append(edges, container.EdgeRollouts)
+	}
+	if m.servers != nil {
+		edges = append(edges, container.EdgeServers)
+	}
+	if m.work != nil {
+		edges = append(edges, container.EdgeWork)
+	}
+	if m.replaced_by != nil {
+		edges = append(edges, container.EdgeReplacedBy)
+	}
+	if m.replaces != nil {
+		edges = append(edges, container.EdgeReplaces)
+	}
+	if m.transfers != nil {
+		edges = append(edges, container.EdgeTransfers)
+	}
+	if m.receives != nil {
+		edges = append(edges, container.EdgeReceives)
 	}
 	return edges
 }
@@ -4534,13 +5585,59 @@ func (m *ContainerMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case container.EdgeOrders:
+		ids := make([]ent.Value, 0, len(m.orders))
+		for id := range m.orders {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeRollouts:
+		ids := make([]ent.Value, 0, len(m.rollouts))
+		for id := range m.rollouts {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeServers:
+		ids := make([]ent.Value, 0, len(m.servers))
+		for id := range m.servers {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeWork:
+		ids := make([]ent.Value, 0, len(m.work))
+		for id := range m.work {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeReplacedBy:
+		if id := m.replaced_by; id != nil {
+			return []ent.Value{*id}
+		}
+	case container.EdgeReplaces:
+		ids := make([]ent.Value, 0, len(m.replaces))
+		for id := range m.replaces {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeTransfers:
+		ids := make([]ent.Value, 0, len(m.transfers))
+		for id := range m.transfers {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeReceives:
+		ids := make([]ent.Value, 0, len(m.receives))
+		for id := range m.receives {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ContainerMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 6)
+	edges := make([]string, 0, 14)
 	if m.removedcounters != nil {
 		edges = append(edges, container.EdgeCounters)
 	}
@@ -4549,6 +5646,27 @@ func (m *ContainerMutation) RemovedEdges() []string {
 	}
 	if m.removedallocations != nil {
 		edges = append(edges, container.EdgeAllocations)
+	}
+	if m.removedorders != nil {
+		edges = append(edges, container.EdgeOrders)
+	}
+	if m.removedrollouts != nil {
+		edges = append(edges, container.EdgeRollouts)
+	}
+	if m.removedservers != nil {
+		edges = append(edges, container.EdgeServers)
+	}
+	if m.removedwork != nil {
+		edges = append(edges, container.EdgeWork)
+	}
+	if m.removedreplaces != nil {
+		edges = append(edges, container.EdgeReplaces)
+	}
+	if m.removedtransfers != nil {
+		edges = append(edges, container.EdgeTransfers)
+	}
+	if m.removedreceives != nil {
+		edges = append(edges, container.EdgeReceives)
 	}
 	return edges
 }
@@ -4575,13 +5693,55 @@ func (m *ContainerMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case container.EdgeOrders:
+		ids := make([]ent.Value, 0, len(m.removedorders))
+		for id := range m.removedorders {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeRollouts:
+		ids := make([]ent.Value, 0, len(m.removedrollouts))
+		for id := range m.removedrollouts {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeServers:
+		ids := make([]ent.Value, 0, len(m.removedservers))
+		for id := range m.removedservers {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeWork:
+		ids := make([]ent.Value, 0, len(m.removedwork))
+		for id := range m.removedwork {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeReplaces:
+		ids := make([]ent.Value, 0, len(m.removedreplaces))
+		for id := range m.removedreplaces {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeTransfers:
+		ids := make([]ent.Value, 0, len(m.removedtransfers))
+		for id := range m.removedtransfers {
+			ids = append(ids, id)
+		}
+		return ids
+	case container.EdgeReceives:
+		ids := make([]ent.Value, 0, len(m.removedreceives))
+		for id := range m.removedreceives {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ContainerMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 6)
+	edges := make([]string, 0, 14)
 	if m.clearedvendor {
 		edges = append(edges, container.EdgeVendor)
 	}
@@ -4599,6 +5759,30 @@ func (m *ContainerMutation) ClearedEdges() []string {
 	}
 	if m.clearedallocations {
 		edges = append(edges, container.EdgeAllocations)
+	}
+	if m.clearedorders {
+		edges = append(edges, container.EdgeOrders)
+	}
+	if m.clearedrollouts {
+		edges = append(edges, container.EdgeRollouts)
+	}
+	if m.clearedservers {
+		edges = append(edges, container.EdgeServers)
+	}
+	if m.clearedwork {
+		edges = append(edges, container.EdgeWork)
+	}
+	if m.clearedreplaced_by {
+		edges = append(edges, container.EdgeReplacedBy)
+	}
+	if m.clearedreplaces {
+		edges = append(edges, container.EdgeReplaces)
+	}
+	if m.clearedtransfers {
+		edges = append(edges, container.EdgeTransfers)
+	}
+	if m.clearedreceives {
+		edges = append(edges, container.EdgeReceives)
 	}
 	return edges
 }
@@ -4619,6 +5803,22 @@ func (m *ContainerMutation) EdgeCleared(name string) bool {
 		return m.clearedupdates
 	case container.EdgeAllocations:
 		return m.clearedallocations
+	case container.EdgeOrders:
+		return m.clearedorders
+	case container.EdgeRollouts:
+		return m.clearedrollouts
+	case container.EdgeServers:
+		return m.clearedservers
+	case container.EdgeWork:
+		return m.clearedwork
+	case container.EdgeReplacedBy:
+		return m.clearedreplaced_by
+	case container.EdgeReplaces:
+		return m.clearedreplaces
+	case container.EdgeTransfers:
+		return m.clearedtransfers
+	case container.EdgeReceives:
+		return m.clearedreceives
 	}
 	return false
 }
@@ -4635,6 +5835,9 @@ func (m *ContainerMutation) ClearEdge(name string) error {
 		return nil
 	case container.EdgeTmrGroup:
 		m.ClearTmrGroup()
+		return nil
+	case container.EdgeReplacedBy:
+		m.ClearReplacedBy()
 		return nil
 	}
 	return fmt.Errorf("unknown Container unique edge %s", name)
@@ -4661,6 +5864,30 @@ func (m *ContainerMutation) ResetEdge(name string) error {
 		return nil
 	case container.EdgeAllocations:
 		m.ResetAllocations()
+		return nil
+	case container.EdgeOrders:
+		m.ResetOrders()
+		return nil
+	case container.EdgeRollouts:
+		m.ResetRollouts()
+		return nil
+	case container.EdgeServers:
+		m.ResetServers()
+		return nil
+	case container.EdgeWork:
+		m.ResetWork()
+		return nil
+	case container.EdgeReplacedBy:
+		m.ResetReplacedBy()
+		return nil
+	case container.EdgeReplaces:
+		m.ResetReplaces()
+		return nil
+	case container.EdgeTransfers:
+		m.ResetTransfers()
+		return nil
+	case container.EdgeReceives:
+		m.ResetReceives()
 		return nil
 	}
 	return fmt.Errorf("unknown Container edge %s", name)
@@ -5801,6 +7028,12 @@ type FirmMutation struct {
 	sealed_key      *[]byte
 	public_key      *[]byte
 	cert            *[]byte
+	rehost_limit    *int
+	addrehost_limit *int
+	move_limit      *int
+	addmove_limit   *int
+	limit_days      *int
+	addlimit_days   *int
 	clearedFields   map[string]struct{}
 	vendor          *string
 	clearedvendor   bool
@@ -6242,6 +7475,202 @@ func (m *FirmMutation) ResetCert() {
 	m.cert = nil
 }
 
+// SetRehostLimit sets the "rehost_limit" field.
+func (m *FirmMutation) SetRehostLimit(i int) {
+	m.rehost_limit = &i
+	m.addrehost_limit = nil
+}
+
+// RehostLimit returns the value of the "rehost_limit" field in the mutation.
+func (m *FirmMutation) RehostLimit() (r int, exists bool) {
+	v := m.rehost_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRehostLimit returns the old "rehost_limit" field's value of the Firm entity.
+// If the Firm object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmMutation) OldRehostLimit(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRehostLimit is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRehostLimit requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRehostLimit: %w", err)
+	}
+	return oldValue.RehostLimit, nil
+}
+
+// AddRehostLimit adds i to the "rehost_limit" field.
+func (m *FirmMutation) AddRehostLimit(i int) {
+	if m.addrehost_limit != nil {
+		*m.addrehost_limit += i
+	} else {
+		m.addrehost_limit = &i
+	}
+}
+
+// AddedRehostLimit returns the value that was added to the "rehost_limit" field in this mutation.
+func (m *FirmMutation) AddedRehostLimit() (r int, exists bool) {
+	v := m.addrehost_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearRehostLimit clears the value of the "rehost_limit" field.
+func (m *FirmMutation) ClearRehostLimit() {
+	m.rehost_limit = nil
+	m.addrehost_limit = nil
+	m.clearedFields[firm.FieldRehostLimit] = struct{}{}
+}
+
+// RehostLimitCleared returns if the "rehost_limit" field was cleared in this mutation.
+func (m *FirmMutation) RehostLimitCleared() bool {
+	_, ok := m.clearedFields[firm.FieldRehostLimit]
+	return ok
+}
+
+// ResetRehostLimit resets all changes to the "rehost_limit" field.
+func (m *FirmMutation) ResetRehostLimit() {
+	m.rehost_limit = nil
+	m.addrehost_limit = nil
+	delete(m.clearedFields, firm.FieldRehostLimit)
+}
+
+// SetMoveLimit sets the "move_limit" field.
+func (m *FirmMutation) SetMoveLimit(i int) {
+	m.move_limit = &i
+	m.addmove_limit = nil
+}
+
+// MoveLimit returns the value of the "move_limit" field in the mutation.
+func (m *FirmMutation) MoveLimit() (r int, exists bool) {
+	v := m.move_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMoveLimit returns the old "move_limit" field's value of the Firm entity.
+// If the Firm object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmMutation) OldMoveLimit(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMoveLimit is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMoveLimit requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMoveLimit: %w", err)
+	}
+	return oldValue.MoveLimit, nil
+}
+
+// AddMoveLimit adds i to the "move_limit" field.
+func (m *FirmMutation) AddMoveLimit(i int) {
+	if m.addmove_limit != nil {
+		*m.addmove_limit += i
+	} else {
+		m.addmove_limit = &i
+	}
+}
+
+// AddedMoveLimit returns the value that was added to the "move_limit" field in this mutation.
+func (m *FirmMutation) AddedMoveLimit() (r int, exists bool) {
+	v := m.addmove_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearMoveLimit clears the value of the "move_limit" field.
+func (m *FirmMutation) ClearMoveLimit() {
+	m.move_limit = nil
+	m.addmove_limit = nil
+	m.clearedFields[firm.FieldMoveLimit] = struct{}{}
+}
+
+// MoveLimitCleared returns if the "move_limit" field was cleared in this mutation.
+func (m *FirmMutation) MoveLimitCleared() bool {
+	_, ok := m.clearedFields[firm.FieldMoveLimit]
+	return ok
+}
+
+// ResetMoveLimit resets all changes to the "move_limit" field.
+func (m *FirmMutation) ResetMoveLimit() {
+	m.move_limit = nil
+	m.addmove_limit = nil
+	delete(m.clearedFields, firm.FieldMoveLimit)
+}
+
+// SetLimitDays sets the "limit_days" field.
+func (m *FirmMutation) SetLimitDays(i int) {
+	m.limit_days = &i
+	m.addlimit_days = nil
+}
+
+// LimitDays returns the value of the "limit_days" field in the mutation.
+func (m *FirmMutation) LimitDays() (r int, exists bool) {
+	v := m.limit_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLimitDays returns the old "limit_days" field's value of the Firm entity.
+// If the Firm object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmMutation) OldLimitDays(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLimitDays is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLimitDays requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLimitDays: %w", err)
+	}
+	return oldValue.LimitDays, nil
+}
+
+// AddLimitDays adds i to the "limit_days" field.
+func (m *FirmMutation) AddLimitDays(i int) {
+	if m.addlimit_days != nil {
+		*m.addlimit_days += i
+	} else {
+		m.addlimit_days = &i
+	}
+}
+
+// AddedLimitDays returns the value that was added to the "limit_days" field in this mutation.
+func (m *FirmMutation) AddedLimitDays() (r int, exists bool) {
+	v := m.addlimit_days
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLimitDays resets all changes to the "limit_days" field.
+func (m *FirmMutation) ResetLimitDays() {
+	m.limit_days = nil
+	m.addlimit_days = nil
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *FirmMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -6438,7 +7867,7 @@ func (m *FirmMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *FirmMutation) Fields() []string {
-	fields := make([]string, 0, 8)
+	fields := make([]string, 0, 11)
 	if m.created_at != nil {
 		fields = append(fields, firm.FieldCreatedAt)
 	}
@@ -6462,6 +7891,15 @@ func (m *FirmMutation) Fields() []string {
 	}
 	if m.cert != nil {
 		fields = append(fields, firm.FieldCert)
+	}
+	if m.rehost_limit != nil {
+		fields = append(fields, firm.FieldRehostLimit)
+	}
+	if m.move_limit != nil {
+		fields = append(fields, firm.FieldMoveLimit)
+	}
+	if m.limit_days != nil {
+		fields = append(fields, firm.FieldLimitDays)
 	}
 	return fields
 }
@@ -6487,6 +7925,12 @@ func (m *FirmMutation) Field(name string) (ent.Value, bool) {
 		return m.PublicKey()
 	case firm.FieldCert:
 		return m.Cert()
+	case firm.FieldRehostLimit:
+		return m.RehostLimit()
+	case firm.FieldMoveLimit:
+		return m.MoveLimit()
+	case firm.FieldLimitDays:
+		return m.LimitDays()
 	}
 	return nil, false
 }
@@ -6512,6 +7956,12 @@ func (m *FirmMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldPublicKey(ctx)
 	case firm.FieldCert:
 		return m.OldCert(ctx)
+	case firm.FieldRehostLimit:
+		return m.OldRehostLimit(ctx)
+	case firm.FieldMoveLimit:
+		return m.OldMoveLimit(ctx)
+	case firm.FieldLimitDays:
+		return m.OldLimitDays(ctx)
 	}
 	return nil, fmt.Errorf("unknown Firm field %s", name)
 }
@@ -6577,6 +8027,27 @@ func (m *FirmMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetCert(v)
 		return nil
+	case firm.FieldRehostLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRehostLimit(v)
+		return nil
+	case firm.FieldMoveLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMoveLimit(v)
+		return nil
+	case firm.FieldLimitDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLimitDays(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Firm field %s", name)
 }
@@ -6588,6 +8059,15 @@ func (m *FirmMutation) AddedFields() []string {
 	if m.addcode != nil {
 		fields = append(fields, firm.FieldCode)
 	}
+	if m.addrehost_limit != nil {
+		fields = append(fields, firm.FieldRehostLimit)
+	}
+	if m.addmove_limit != nil {
+		fields = append(fields, firm.FieldMoveLimit)
+	}
+	if m.addlimit_days != nil {
+		fields = append(fields, firm.FieldLimitDays)
+	}
 	return fields
 }
 
@@ -6598,6 +8078,12 @@ func (m *FirmMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case firm.FieldCode:
 		return m.AddedCode()
+	case firm.FieldRehostLimit:
+		return m.AddedRehostLimit()
+	case firm.FieldMoveLimit:
+		return m.AddedMoveLimit()
+	case firm.FieldLimitDays:
+		return m.AddedLimitDays()
 	}
 	return nil, false
 }
@@ -6614,6 +8100,27 @@ func (m *FirmMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddCode(v)
 		return nil
+	case firm.FieldRehostLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRehostLimit(v)
+		return nil
+	case firm.FieldMoveLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMoveLimit(v)
+		return nil
+	case firm.FieldLimitDays:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLimitDays(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Firm numeric field %s", name)
 }
@@ -6624,6 +8131,12 @@ func (m *FirmMutation) ClearedFields() []string {
 	var fields []string
 	if m.FieldCleared(firm.FieldCustomerID) {
 		fields = append(fields, firm.FieldCustomerID)
+	}
+	if m.FieldCleared(firm.FieldRehostLimit) {
+		fields = append(fields, firm.FieldRehostLimit)
+	}
+	if m.FieldCleared(firm.FieldMoveLimit) {
+		fields = append(fields, firm.FieldMoveLimit)
 	}
 	return fields
 }
@@ -6641,6 +8154,12 @@ func (m *FirmMutation) ClearField(name string) error {
 	switch name {
 	case firm.FieldCustomerID:
 		m.ClearCustomerID()
+		return nil
+	case firm.FieldRehostLimit:
+		m.ClearRehostLimit()
+		return nil
+	case firm.FieldMoveLimit:
+		m.ClearMoveLimit()
 		return nil
 	}
 	return fmt.Errorf("unknown Firm nullable field %s", name)
@@ -6673,6 +8192,15 @@ func (m *FirmMutation) ResetField(name string) error {
 		return nil
 	case firm.FieldCert:
 		m.ResetCert()
+		return nil
+	case firm.FieldRehostLimit:
+		m.ResetRehostLimit()
+		return nil
+	case firm.FieldMoveLimit:
+		m.ResetMoveLimit()
+		return nil
+	case firm.FieldLimitDays:
+		m.ResetLimitDays()
 		return nil
 	}
 	return fmt.Errorf("unknown Firm field %s", name)
@@ -11607,6 +13135,7 @@ type OrderMutation struct {
 	typ              string
 	id               *string
 	created_at       *time.Time
+	source           *property.OrderSource
 	number           *int
 	addnumber        *int
 	quantity         *int
@@ -11621,6 +13150,10 @@ type OrderMutation struct {
 	cleareditem      bool
 	tmr_group        *string
 	clearedtmr_group bool
+	container        *string
+	clearedcontainer bool
+	transfer         *string
+	clearedtransfer  bool
 	rollout          *string
 	clearedrollout   bool
 	done             bool
@@ -11906,7 +13439,7 @@ func (m *OrderMutation) TmrGroupID() (r string, exists bool) {
 // OldTmrGroupID returns the old "tmr_group_id" field's value of the Order entity.
 // If the Order object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *OrderMutation) OldTmrGroupID(ctx context.Context) (v string, err error) {
+func (m *OrderMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
 	}
@@ -11920,9 +13453,156 @@ func (m *OrderMutation) OldTmrGroupID(ctx context.Context) (v string, err error)
 	return oldValue.TmrGroupID, nil
 }
 
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *OrderMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[order.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *OrderMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[order.FieldTmrGroupID]
+	return ok
+}
+
 // ResetTmrGroupID resets all changes to the "tmr_group_id" field.
 func (m *OrderMutation) ResetTmrGroupID() {
 	m.tmr_group = nil
+	delete(m.clearedFields, order.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *OrderMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *OrderMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the Order entity.
+// If the Order object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrderMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *OrderMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[order.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *OrderMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[order.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *OrderMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, order.FieldContainerID)
+}
+
+// SetSource sets the "source" field.
+func (m *OrderMutation) SetSource(ps property.OrderSource) {
+	m.source = &ps
+}
+
+// Source returns the value of the "source" field in the mutation.
+func (m *OrderMutation) Source() (r property.OrderSource, exists bool) {
+	v := m.source
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSource returns the old "source" field's value of the Order entity.
+// If the Order object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrderMutation) OldSource(ctx context.Context) (v property.OrderSource, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSource is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSource requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSource: %w", err)
+	}
+	return oldValue.Source, nil
+}
+
+// ResetSource resets all changes to the "source" field.
+func (m *OrderMutation) ResetSource() {
+	m.source = nil
+}
+
+// SetTransferID sets the "transfer_id" field.
+func (m *OrderMutation) SetTransferID(s string) {
+	m.transfer = &s
+}
+
+// TransferID returns the value of the "transfer_id" field in the mutation.
+func (m *OrderMutation) TransferID() (r string, exists bool) {
+	v := m.transfer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTransferID returns the old "transfer_id" field's value of the Order entity.
+// If the Order object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrderMutation) OldTransferID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTransferID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTransferID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTransferID: %w", err)
+	}
+	return oldValue.TransferID, nil
+}
+
+// ClearTransferID clears the value of the "transfer_id" field.
+func (m *OrderMutation) ClearTransferID() {
+	m.transfer = nil
+	m.clearedFields[order.FieldTransferID] = struct{}{}
+}
+
+// TransferIDCleared returns if the "transfer_id" field was cleared in this mutation.
+func (m *OrderMutation) TransferIDCleared() bool {
+	_, ok := m.clearedFields[order.FieldTransferID]
+	return ok
+}
+
+// ResetTransferID resets all changes to the "transfer_id" field.
+func (m *OrderMutation) ResetTransferID() {
+	m.transfer = nil
+	delete(m.clearedFields, order.FieldTransferID)
 }
 
 // SetRolloutID sets the "rollout_id" field.
@@ -12224,7 +13904,7 @@ func (m *OrderMutation) ClearTmrGroup() {
 
 // TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
 func (m *OrderMutation) TmrGroupCleared() bool {
-	return m.clearedtmr_group
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
 }
 
 // TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
@@ -12241,6 +13921,60 @@ func (m *OrderMutation) TmrGroupIDs() (ids []string) {
 func (m *OrderMutation) ResetTmrGroup() {
 	m.tmr_group = nil
 	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *OrderMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[order.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *OrderMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *OrderMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *OrderMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
+}
+
+// ClearTransfer clears the "transfer" edge to the Transfer entity.
+func (m *OrderMutation) ClearTransfer() {
+	m.clearedtransfer = true
+	m.clearedFields[order.FieldTransferID] = struct{}{}
+}
+
+// TransferCleared reports if the "transfer" edge to the Transfer entity was cleared.
+func (m *OrderMutation) TransferCleared() bool {
+	return m.TransferIDCleared() || m.clearedtransfer
+}
+
+// TransferIDs returns the "transfer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TransferID instead. It exists only for internal usage by the builders.
+func (m *OrderMutation) TransferIDs() (ids []string) {
+	if id := m.transfer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTransfer resets all changes to the "transfer" edge.
+func (m *OrderMutation) ResetTransfer() {
+	m.transfer = nil
+	m.clearedtransfer = false
 }
 
 // ClearRollout clears the "rollout" edge to the Rollout entity.
@@ -12304,7 +14038,7 @@ func (m *OrderMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OrderMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 12)
 	if m.created_at != nil {
 		fields = append(fields, order.FieldCreatedAt)
 	}
@@ -12319,6 +14053,15 @@ func (m *OrderMutation) Fields() []string {
 	}
 	if m.tmr_group != nil {
 		fields = append(fields, order.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, order.FieldContainerID)
+	}
+	if m.source != nil {
+		fields = append(fields, order.FieldSource)
+	}
+	if m.transfer != nil {
+		fields = append(fields, order.FieldTransferID)
 	}
 	if m.rollout != nil {
 		fields = append(fields, order.FieldRolloutID)
@@ -12350,6 +14093,12 @@ func (m *OrderMutation) Field(name string) (ent.Value, bool) {
 		return m.ItemID()
 	case order.FieldTmrGroupID:
 		return m.TmrGroupID()
+	case order.FieldContainerID:
+		return m.ContainerID()
+	case order.FieldSource:
+		return m.Source()
+	case order.FieldTransferID:
+		return m.TransferID()
 	case order.FieldRolloutID:
 		return m.RolloutID()
 	case order.FieldNumber:
@@ -12377,6 +14126,12 @@ func (m *OrderMutation) OldField(ctx context.Context, name string) (ent.Value, e
 		return m.OldItemID(ctx)
 	case order.FieldTmrGroupID:
 		return m.OldTmrGroupID(ctx)
+	case order.FieldContainerID:
+		return m.OldContainerID(ctx)
+	case order.FieldSource:
+		return m.OldSource(ctx)
+	case order.FieldTransferID:
+		return m.OldTransferID(ctx)
 	case order.FieldRolloutID:
 		return m.OldRolloutID(ctx)
 	case order.FieldNumber:
@@ -12428,6 +14183,27 @@ func (m *OrderMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetTmrGroupID(v)
+		return nil
+	case order.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
+		return nil
+	case order.FieldSource:
+		v, ok := value.(property.OrderSource)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSource(v)
+		return nil
+	case order.FieldTransferID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTransferID(v)
 		return nil
 	case order.FieldRolloutID:
 		v, ok := value.(string)
@@ -12517,6 +14293,15 @@ func (m *OrderMutation) ClearedFields() []string {
 	if m.FieldCleared(order.FieldCustomerID) {
 		fields = append(fields, order.FieldCustomerID)
 	}
+	if m.FieldCleared(order.FieldTmrGroupID) {
+		fields = append(fields, order.FieldTmrGroupID)
+	}
+	if m.FieldCleared(order.FieldContainerID) {
+		fields = append(fields, order.FieldContainerID)
+	}
+	if m.FieldCleared(order.FieldTransferID) {
+		fields = append(fields, order.FieldTransferID)
+	}
 	if m.FieldCleared(order.FieldRolloutID) {
 		fields = append(fields, order.FieldRolloutID)
 	}
@@ -12539,6 +14324,15 @@ func (m *OrderMutation) ClearField(name string) error {
 	switch name {
 	case order.FieldCustomerID:
 		m.ClearCustomerID()
+		return nil
+	case order.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case order.FieldContainerID:
+		m.ClearContainerID()
+		return nil
+	case order.FieldTransferID:
+		m.ClearTransferID()
 		return nil
 	case order.FieldRolloutID:
 		m.ClearRolloutID()
@@ -12569,6 +14363,15 @@ func (m *OrderMutation) ResetField(name string) error {
 	case order.FieldTmrGroupID:
 		m.ResetTmrGroupID()
 		return nil
+	case order.FieldContainerID:
+		m.ResetContainerID()
+		return nil
+	case order.FieldSource:
+		m.ResetSource()
+		return nil
+	case order.FieldTransferID:
+		m.ResetTransferID()
+		return nil
 	case order.FieldRolloutID:
 		m.ResetRolloutID()
 		return nil
@@ -12587,7 +14390,7 @@ func (m *OrderMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *OrderMutation) AddedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 7)
 	if m.vendor != nil {
 		edges = append(edges, order.EdgeVendor)
 	}
@@ -12599,6 +14402,12 @@ func (m *OrderMutation) AddedEdges() []string {
 	}
 	if m.tmr_group != nil {
 		edges = append(edges, order.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, order.EdgeContainer)
+	}
+	if m.transfer != nil {
+		edges = append(edges, order.EdgeTransfer)
 	}
 	if m.rollout != nil {
 		edges = append(edges, order.EdgeRollout)
@@ -12626,6 +14435,14 @@ func (m *OrderMutation) AddedIDs(name string) []ent.Value {
 		if id := m.tmr_group; id != nil {
 			return []ent.Value{*id}
 		}
+	case order.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
+	case order.EdgeTransfer:
+		if id := m.transfer; id != nil {
+			return []ent.Value{*id}
+		}
 	case order.EdgeRollout:
 		if id := m.rollout; id != nil {
 			return []ent.Value{*id}
@@ -12636,7 +14453,7 @@ func (m *OrderMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *OrderMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 7)
 	return edges
 }
 
@@ -12648,7 +14465,7 @@ func (m *OrderMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *OrderMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 5)
+	edges := make([]string, 0, 7)
 	if m.clearedvendor {
 		edges = append(edges, order.EdgeVendor)
 	}
@@ -12660,6 +14477,12 @@ func (m *OrderMutation) ClearedEdges() []string {
 	}
 	if m.clearedtmr_group {
 		edges = append(edges, order.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, order.EdgeContainer)
+	}
+	if m.clearedtransfer {
+		edges = append(edges, order.EdgeTransfer)
 	}
 	if m.clearedrollout {
 		edges = append(edges, order.EdgeRollout)
@@ -12679,6 +14502,10 @@ func (m *OrderMutation) EdgeCleared(name string) bool {
 		return m.cleareditem
 	case order.EdgeTmrGroup:
 		return m.clearedtmr_group
+	case order.EdgeContainer:
+		return m.clearedcontainer
+	case order.EdgeTransfer:
+		return m.clearedtransfer
 	case order.EdgeRollout:
 		return m.clearedrollout
 	}
@@ -12700,6 +14527,12 @@ func (m *OrderMutation) ClearEdge(name string) error {
 		return nil
 	case order.EdgeTmrGroup:
 		m.ClearTmrGroup()
+		return nil
+	case order.EdgeContainer:
+		m.ClearContainer()
+		return nil
+	case order.EdgeTransfer:
+		m.ClearTransfer()
 		return nil
 	case order.EdgeRollout:
 		m.ClearRollout()
@@ -12723,6 +14556,12 @@ func (m *OrderMutation) ResetEdge(name string) error {
 		return nil
 	case order.EdgeTmrGroup:
 		m.ResetTmrGroup()
+		return nil
+	case order.EdgeContainer:
+		m.ResetContainer()
+		return nil
+	case order.EdgeTransfer:
+		m.ResetTransfer()
 		return nil
 	case order.EdgeRollout:
 		m.ResetRollout()
@@ -14918,6 +16757,11 @@ type RolloutMutation struct {
 	clearedcustomer  bool
 	tmr_group        *string
 	clearedtmr_group bool
+	container        *string
+	clearedcontainer bool
+	transfers        map[string]struct{}
+	removedtransfers map[string]struct{}
+	clearedtransfers bool
 	orders           map[string]struct{}
 	removedorders    map[string]struct{}
 	clearedorders    bool
@@ -15174,7 +17018,7 @@ func (m *RolloutMutation) TmrGroupID() (r string, exists bool) {
 // OldTmrGroupID returns the old "tmr_group_id" field's value of the Rollout entity.
 // If the Rollout object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *RolloutMutation) OldTmrGroupID(ctx context.Context) (v string, err error) {
+func (m *RolloutMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
 	}
@@ -15188,9 +17032,71 @@ func (m *RolloutMutation) OldTmrGroupID(ctx context.Context) (v string, err erro
 	return oldValue.TmrGroupID, nil
 }
 
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *RolloutMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[rollout.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *RolloutMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[rollout.FieldTmrGroupID]
+	return ok
+}
+
 // ResetTmrGroupID resets all changes to the "tmr_group_id" field.
 func (m *RolloutMutation) ResetTmrGroupID() {
 	m.tmr_group = nil
+	delete(m.clearedFields, rollout.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *RolloutMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *RolloutMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the Rollout entity.
+// If the Rollout object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *RolloutMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[rollout.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *RolloutMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[rollout.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *RolloutMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, rollout.FieldContainerID)
 }
 
 // SetNumber sets the "number" field.
@@ -16109,7 +18015,7 @@ func (m *RolloutMutation) ClearTmrGroup() {
 
 // TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
 func (m *RolloutMutation) TmrGroupCleared() bool {
-	return m.clearedtmr_group
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
 }
 
 // TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
@@ -16126,6 +18032,87 @@ func (m *RolloutMutation) TmrGroupIDs() (ids []string) {
 func (m *RolloutMutation) ResetTmrGroup() {
 	m.tmr_group = nil
 	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *RolloutMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[rollout.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *RolloutMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *RolloutMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *RolloutMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
+}
+
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by ids.
+func (m *RolloutMutation) AddTransferIDs(ids ...string) {
+	if m.transfers == nil {
+		m.transfers = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.transfers[ids[i]] = struct{}{}
+	}
+}
+
+// ClearTransfers clears the "transfers" edge to the Transfer entity.
+func (m *RolloutMutation) ClearTransfers() {
+	m.clearedtransfers = true
+}
+
+// TransfersCleared reports if the "transfers" edge to the Transfer entity was cleared.
+func (m *RolloutMutation) TransfersCleared() bool {
+	return m.clearedtransfers
+}
+
+// RemoveTransferIDs removes the "transfers" edge to the Transfer entity by IDs.
+func (m *RolloutMutation) RemoveTransferIDs(ids ...string) {
+	if m.removedtransfers == nil {
+		m.removedtransfers = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.transfers, ids[i])
+		m.removedtransfers[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedTransfers returns the removed IDs of the "transfers" edge to the Transfer entity.
+func (m *RolloutMutation) RemovedTransfersIDs() (ids []string) {
+	for id := range m.removedtransfers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// TransfersIDs returns the "transfers" edge IDs in the mutation.
+func (m *RolloutMutation) TransfersIDs() (ids []string) {
+	for id := range m.transfers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetTransfers resets all changes to the "transfers" edge.
+func (m *RolloutMutation) ResetTransfers() {
+	m.transfers = nil
+	m.clearedtransfers = false
+	m.removedtransfers = nil
 }
 
 // AddOrderIDs adds the "orders" edge to the Order entity by ids.
@@ -16324,7 +18311,7 @@ func (m *RolloutMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RolloutMutation) Fields() []string {
-	fields := make([]string, 0, 21)
+	fields := make([]string, 0, 22)
 	if m.created_at != nil {
 		fields = append(fields, rollout.FieldCreatedAt)
 	}
@@ -16336,6 +18323,9 @@ func (m *RolloutMutation) Fields() []string {
 	}
 	if m.tmr_group != nil {
 		fields = append(fields, rollout.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, rollout.FieldContainerID)
 	}
 	if m.number != nil {
 		fields = append(fields, rollout.FieldNumber)
@@ -16404,6 +18394,8 @@ func (m *RolloutMutation) Field(name string) (ent.Value, bool) {
 		return m.CustomerID()
 	case rollout.FieldTmrGroupID:
 		return m.TmrGroupID()
+	case rollout.FieldContainerID:
+		return m.ContainerID()
 	case rollout.FieldNumber:
 		return m.Number()
 	case rollout.FieldState:
@@ -16455,6 +18447,8 @@ func (m *RolloutMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldCustomerID(ctx)
 	case rollout.FieldTmrGroupID:
 		return m.OldTmrGroupID(ctx)
+	case rollout.FieldContainerID:
+		return m.OldContainerID(ctx)
 	case rollout.FieldNumber:
 		return m.OldNumber(ctx)
 	case rollout.FieldState:
@@ -16525,6 +18519,13 @@ func (m *RolloutMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetTmrGroupID(v)
+		return nil
+	case rollout.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
 		return nil
 	case rollout.FieldNumber:
 		v, ok := value.(int)
@@ -16753,6 +18754,12 @@ func (m *RolloutMutation) ClearedFields() []string {
 	if m.FieldCleared(rollout.FieldCustomerID) {
 		fields = append(fields, rollout.FieldCustomerID)
 	}
+	if m.FieldCleared(rollout.FieldTmrGroupID) {
+		fields = append(fields, rollout.FieldTmrGroupID)
+	}
+	if m.FieldCleared(rollout.FieldContainerID) {
+		fields = append(fields, rollout.FieldContainerID)
+	}
 	if m.FieldCleared(rollout.FieldMachine) {
 		fields = append(fields, rollout.FieldMachine)
 	}
@@ -16790,6 +18797,12 @@ func (m *RolloutMutation) ClearField(name string) error {
 	switch name {
 	case rollout.FieldCustomerID:
 		m.ClearCustomerID()
+		return nil
+	case rollout.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case rollout.FieldContainerID:
+		m.ClearContainerID()
 		return nil
 	case rollout.FieldMachine:
 		m.ClearMachine()
@@ -16831,6 +18844,9 @@ func (m *RolloutMutation) ResetField(name string) error {
 		return nil
 	case rollout.FieldTmrGroupID:
 		m.ResetTmrGroupID()
+		return nil
+	case rollout.FieldContainerID:
+		m.ResetContainerID()
 		return nil
 	case rollout.FieldNumber:
 		m.ResetNumber()
@@ -16889,7 +18905,7 @@ func (m *RolloutMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *RolloutMutation) AddedEdges() []string {
-	edges := make([]string, 0, 6)
+	edges := make([]string, 0, 8)
 	if m.vendor != nil {
 		edges = append(edges, rollout.EdgeVendor)
 	}
@@ -16898,6 +18914,12 @@ func (m *RolloutMutation) AddedEdges() []string {
 	}
 	if m.tmr_group != nil {
 		edges = append(edges, rollout.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, rollout.EdgeContainer)
+	}
+	if m.transfers != nil {
+		edges = append(edges, rollout.EdgeTransfers)
 	}
 	if m.orders != nil {
 		edges = append(edges, rollout.EdgeOrders)
@@ -16927,6 +18949,16 @@ func (m *RolloutMutation) AddedIDs(name string) []ent.Value {
 		if id := m.tmr_group; id != nil {
 			return []ent.Value{*id}
 		}
+	case rollout.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
+	case rollout.EdgeTransfers:
+		ids := make([]ent.Value, 0, len(m.transfers))
+		for id := range m.transfers {
+			ids = append(ids, id)
+		}
+		return ids
 	case rollout.EdgeOrders:
 		ids := make([]ent.Value, 0, len(m.orders))
 		for id := range m.orders {
@@ -16951,7 +18983,10 @@ func (m *RolloutMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *RolloutMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 6)
+	edges := make([]string, 0, 8)
+	if m.removedtransfers != nil {
+		edges = append(edges, rollout.EdgeTransfers)
+	}
 	if m.removedorders != nil {
 		edges = append(edges, rollout.EdgeOrders)
 	}
@@ -16968,6 +19003,12 @@ func (m *RolloutMutation) RemovedEdges() []string {
 // the given name in this mutation.
 func (m *RolloutMutation) RemovedIDs(name string) []ent.Value {
 	switch name {
+	case rollout.EdgeTransfers:
+		ids := make([]ent.Value, 0, len(m.removedtransfers))
+		for id := range m.removedtransfers {
+			ids = append(ids, id)
+		}
+		return ids
 	case rollout.EdgeOrders:
 		ids := make([]ent.Value, 0, len(m.removedorders))
 		for id := range m.removedorders {
@@ -16992,7 +19033,7 @@ func (m *RolloutMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *RolloutMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 6)
+	edges := make([]string, 0, 8)
 	if m.clearedvendor {
 		edges = append(edges, rollout.EdgeVendor)
 	}
@@ -17001,6 +19042,12 @@ func (m *RolloutMutation) ClearedEdges() []string {
 	}
 	if m.clearedtmr_group {
 		edges = append(edges, rollout.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, rollout.EdgeContainer)
+	}
+	if m.clearedtransfers {
+		edges = append(edges, rollout.EdgeTransfers)
 	}
 	if m.clearedorders {
 		edges = append(edges, rollout.EdgeOrders)
@@ -17024,6 +19071,10 @@ func (m *RolloutMutation) EdgeCleared(name string) bool {
 		return m.clearedcustomer
 	case rollout.EdgeTmrGroup:
 		return m.clearedtmr_group
+	case rollout.EdgeContainer:
+		return m.clearedcontainer
+	case rollout.EdgeTransfers:
+		return m.clearedtransfers
 	case rollout.EdgeOrders:
 		return m.clearedorders
 	case rollout.EdgeUpdates:
@@ -17047,6 +19098,9 @@ func (m *RolloutMutation) ClearEdge(name string) error {
 	case rollout.EdgeTmrGroup:
 		m.ClearTmrGroup()
 		return nil
+	case rollout.EdgeContainer:
+		m.ClearContainer()
+		return nil
 	}
 	return fmt.Errorf("unknown Rollout unique edge %s", name)
 }
@@ -17063,6 +19117,12 @@ func (m *RolloutMutation) ResetEdge(name string) error {
 		return nil
 	case rollout.EdgeTmrGroup:
 		m.ResetTmrGroup()
+		return nil
+	case rollout.EdgeContainer:
+		m.ResetContainer()
+		return nil
+	case rollout.EdgeTransfers:
+		m.ResetTransfers()
 		return nil
 	case rollout.EdgeOrders:
 		m.ResetOrders()
@@ -17520,6 +19580,9 @@ type TmrGroupMutation struct {
 	work              map[string]struct{}
 	removedwork       map[string]struct{}
 	clearedwork       bool
+	transfers         map[string]struct{}
+	removedtransfers  map[string]struct{}
+	clearedtransfers  bool
 	done              bool
 	oldValue          func(context.Context) (*TmrGroup, error)
 	predicates        []predicate.TmrGroup
@@ -18970,6 +21033,60 @@ func (m *TmrGroupMutation) ResetWork() {
 	m.removedwork = nil
 }
 
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by ids.
+func (m *TmrGroupMutation) AddTransferIDs(ids ...string) {
+	if m.transfers == nil {
+		m.transfers = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.transfers[ids[i]] = struct{}{}
+	}
+}
+
+// ClearTransfers clears the "transfers" edge to the Transfer entity.
+func (m *TmrGroupMutation) ClearTransfers() {
+	m.clearedtransfers = true
+}
+
+// TransfersCleared reports if the "transfers" edge to the Transfer entity was cleared.
+func (m *TmrGroupMutation) TransfersCleared() bool {
+	return m.clearedtransfers
+}
+
+// RemoveTransferIDs removes the "transfers" edge to the Transfer entity by IDs.
+func (m *TmrGroupMutation) RemoveTransferIDs(ids ...string) {
+	if m.removedtransfers == nil {
+		m.removedtransfers = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.transfers, ids[i])
+		m.removedtransfers[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedTransfers returns the removed IDs of the "transfers" edge to the Transfer entity.
+func (m *TmrGroupMutation) RemovedTransfersIDs() (ids []string) {
+	for id := range m.removedtransfers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// TransfersIDs returns the "transfers" edge IDs in the mutation.
+func (m *TmrGroupMutation) TransfersIDs() (ids []string) {
+	for id := range m.transfers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetTransfers resets all changes to the "transfers" edge.
+func (m *TmrGroupMutation) ResetTransfers() {
+	m.transfers = nil
+	m.clearedtransfers = false
+	m.removedtransfers = nil
+}
+
 // Where appends a list predicates to the TmrGroupMutation builder.
 func (m *TmrGroupMutation) Where(ps ...predicate.TmrGroup) {
 	m.predicates = append(m.predicates, ps...)
@@ -19552,7 +21669,7 @@ func (m *TmrGroupMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *TmrGroupMutation) AddedEdges() []string {
-	edges := make([]string, 0, 8)
+	edges := make([]string, 0, 9)
 	if m.vendor != nil {
 		edges = append(edges, tmrgroup.EdgeVendor)
 	}
@@ -19576,6 +21693,9 @@ func (m *TmrGroupMutation) AddedEdges() []string {
 	}
 	if m.work != nil {
 		edges = append(edges, tmrgroup.EdgeWork)
+	}
+	if m.transfers != nil {
+		edges = append(edges, tmrgroup.EdgeTransfers)
 	}
 	return edges
 }
@@ -19628,13 +21748,19 @@ func (m *TmrGroupMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case tmrgroup.EdgeTransfers:
+		ids := make([]ent.Value, 0, len(m.transfers))
+		for id := range m.transfers {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *TmrGroupMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 8)
+	edges := make([]string, 0, 9)
 	if m.removedcontainers != nil {
 		edges = append(edges, tmrgroup.EdgeContainers)
 	}
@@ -19652,6 +21778,9 @@ func (m *TmrGroupMutation) RemovedEdges() []string {
 	}
 	if m.removedwork != nil {
 		edges = append(edges, tmrgroup.EdgeWork)
+	}
+	if m.removedtransfers != nil {
+		edges = append(edges, tmrgroup.EdgeTransfers)
 	}
 	return edges
 }
@@ -19696,13 +21825,19 @@ func (m *TmrGroupMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case tmrgroup.EdgeTransfers:
+		ids := make([]ent.Value, 0, len(m.removedtransfers))
+		for id := range m.removedtransfers {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *TmrGroupMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 8)
+	edges := make([]string, 0, 9)
 	if m.clearedvendor {
 		edges = append(edges, tmrgroup.EdgeVendor)
 	}
@@ -19727,6 +21862,9 @@ func (m *TmrGroupMutation) ClearedEdges() []string {
 	if m.clearedwork {
 		edges = append(edges, tmrgroup.EdgeWork)
 	}
+	if m.clearedtransfers {
+		edges = append(edges, tmrgroup.EdgeTransfers)
+	}
 	return edges
 }
 
@@ -19750,6 +21888,8 @@ func (m *TmrGroupMutation) EdgeCleared(name string) bool {
 		return m.clearedrollouts
 	case tmrgroup.EdgeWork:
 		return m.clearedwork
+	case tmrgroup.EdgeTransfers:
+		return m.clearedtransfers
 	}
 	return false
 }
@@ -19796,6 +21936,9 @@ func (m *TmrGroupMutation) ResetEdge(name string) error {
 	case tmrgroup.EdgeWork:
 		m.ResetWork()
 		return nil
+	case tmrgroup.EdgeTransfers:
+		m.ResetTransfers()
+		return nil
 	}
 	return fmt.Errorf("unknown TmrGroup edge %s", name)
 }
@@ -19819,6 +21962,8 @@ type TmrServerMutation struct {
 	clearedcustomer  bool
 	tmr_group        *string
 	clearedtmr_group bool
+	container        *string
+	clearedcontainer bool
 	done             bool
 	oldValue         func(context.Context) (*TmrServer, error)
 	predicates       []predicate.TmrServer
@@ -20066,7 +22211,7 @@ func (m *TmrServerMutation) TmrGroupID() (r string, exists bool) {
 // OldTmrGroupID returns the old "tmr_group_id" field's value of the TmrServer entity.
 // If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *TmrServerMutation) OldTmrGroupID(ctx context.Context) (v string, err error) {
+func (m *TmrServerMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
 	}
@@ -20080,9 +22225,71 @@ func (m *TmrServerMutation) OldTmrGroupID(ctx context.Context) (v string, err er
 	return oldValue.TmrGroupID, nil
 }
 
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *TmrServerMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[tmrserver.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *TmrServerMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[tmrserver.FieldTmrGroupID]
+	return ok
+}
+
 // ResetTmrGroupID resets all changes to the "tmr_group_id" field.
 func (m *TmrServerMutation) ResetTmrGroupID() {
 	m.tmr_group = nil
+	delete(m.clearedFields, tmrserver.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *TmrServerMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *TmrServerMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *TmrServerMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[tmrserver.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *TmrServerMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[tmrserver.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *TmrServerMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, tmrserver.FieldContainerID)
 }
 
 // SetName sets the "name" field.
@@ -20340,7 +22547,7 @@ func (m *TmrServerMutation) ClearTmrGroup() {
 
 // TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
 func (m *TmrServerMutation) TmrGroupCleared() bool {
-	return m.clearedtmr_group
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
 }
 
 // TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
@@ -20357,6 +22564,33 @@ func (m *TmrServerMutation) TmrGroupIDs() (ids []string) {
 func (m *TmrServerMutation) ResetTmrGroup() {
 	m.tmr_group = nil
 	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *TmrServerMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[tmrserver.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *TmrServerMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *TmrServerMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *TmrServerMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
 }
 
 // Where appends a list predicates to the TmrServerMutation builder.
@@ -20393,7 +22627,7 @@ func (m *TmrServerMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TmrServerMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 10)
 	if m.created_at != nil {
 		fields = append(fields, tmrserver.FieldCreatedAt)
 	}
@@ -20405,6 +22639,9 @@ func (m *TmrServerMutation) Fields() []string {
 	}
 	if m.tmr_group != nil {
 		fields = append(fields, tmrserver.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, tmrserver.FieldContainerID)
 	}
 	if m.name != nil {
 		fields = append(fields, tmrserver.FieldName)
@@ -20437,6 +22674,8 @@ func (m *TmrServerMutation) Field(name string) (ent.Value, bool) {
 		return m.CustomerID()
 	case tmrserver.FieldTmrGroupID:
 		return m.TmrGroupID()
+	case tmrserver.FieldContainerID:
+		return m.ContainerID()
 	case tmrserver.FieldName:
 		return m.Name()
 	case tmrserver.FieldAddress:
@@ -20464,6 +22703,8 @@ func (m *TmrServerMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldCustomerID(ctx)
 	case tmrserver.FieldTmrGroupID:
 		return m.OldTmrGroupID(ctx)
+	case tmrserver.FieldContainerID:
+		return m.OldContainerID(ctx)
 	case tmrserver.FieldName:
 		return m.OldName(ctx)
 	case tmrserver.FieldAddress:
@@ -20510,6 +22751,13 @@ func (m *TmrServerMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetTmrGroupID(v)
+		return nil
+	case tmrserver.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
 		return nil
 	case tmrserver.FieldName:
 		v, ok := value.(string)
@@ -20579,6 +22827,12 @@ func (m *TmrServerMutation) ClearedFields() []string {
 	if m.FieldCleared(tmrserver.FieldCustomerID) {
 		fields = append(fields, tmrserver.FieldCustomerID)
 	}
+	if m.FieldCleared(tmrserver.FieldTmrGroupID) {
+		fields = append(fields, tmrserver.FieldTmrGroupID)
+	}
+	if m.FieldCleared(tmrserver.FieldContainerID) {
+		fields = append(fields, tmrserver.FieldContainerID)
+	}
 	if m.FieldCleared(tmrserver.FieldSeenAt) {
 		fields = append(fields, tmrserver.FieldSeenAt)
 	}
@@ -20598,6 +22852,12 @@ func (m *TmrServerMutation) ClearField(name string) error {
 	switch name {
 	case tmrserver.FieldCustomerID:
 		m.ClearCustomerID()
+		return nil
+	case tmrserver.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case tmrserver.FieldContainerID:
+		m.ClearContainerID()
 		return nil
 	case tmrserver.FieldSeenAt:
 		m.ClearSeenAt()
@@ -20622,6 +22882,9 @@ func (m *TmrServerMutation) ResetField(name string) error {
 	case tmrserver.FieldTmrGroupID:
 		m.ResetTmrGroupID()
 		return nil
+	case tmrserver.FieldContainerID:
+		m.ResetContainerID()
+		return nil
 	case tmrserver.FieldName:
 		m.ResetName()
 		return nil
@@ -20643,7 +22906,7 @@ func (m *TmrServerMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *TmrServerMutation) AddedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.vendor != nil {
 		edges = append(edges, tmrserver.EdgeVendor)
 	}
@@ -20652,6 +22915,9 @@ func (m *TmrServerMutation) AddedEdges() []string {
 	}
 	if m.tmr_group != nil {
 		edges = append(edges, tmrserver.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, tmrserver.EdgeContainer)
 	}
 	return edges
 }
@@ -20672,13 +22938,17 @@ func (m *TmrServerMutation) AddedIDs(name string) []ent.Value {
 		if id := m.tmr_group; id != nil {
 			return []ent.Value{*id}
 		}
+	case tmrserver.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *TmrServerMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	return edges
 }
 
@@ -20690,7 +22960,7 @@ func (m *TmrServerMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *TmrServerMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.clearedvendor {
 		edges = append(edges, tmrserver.EdgeVendor)
 	}
@@ -20699,6 +22969,9 @@ func (m *TmrServerMutation) ClearedEdges() []string {
 	}
 	if m.clearedtmr_group {
 		edges = append(edges, tmrserver.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, tmrserver.EdgeContainer)
 	}
 	return edges
 }
@@ -20713,6 +22986,8 @@ func (m *TmrServerMutation) EdgeCleared(name string) bool {
 		return m.clearedcustomer
 	case tmrserver.EdgeTmrGroup:
 		return m.clearedtmr_group
+	case tmrserver.EdgeContainer:
+		return m.clearedcontainer
 	}
 	return false
 }
@@ -20730,6 +23005,9 @@ func (m *TmrServerMutation) ClearEdge(name string) error {
 	case tmrserver.EdgeTmrGroup:
 		m.ClearTmrGroup()
 		return nil
+	case tmrserver.EdgeContainer:
+		m.ClearContainer()
+		return nil
 	}
 	return fmt.Errorf("unknown TmrServer unique edge %s", name)
 }
@@ -20746,6 +23024,9 @@ func (m *TmrServerMutation) ResetEdge(name string) error {
 		return nil
 	case tmrserver.EdgeTmrGroup:
 		m.ResetTmrGroup()
+		return nil
+	case tmrserver.EdgeContainer:
+		m.ResetContainer()
 		return nil
 	}
 	return fmt.Errorf("unknown TmrServer edge %s", name)
@@ -21783,6 +24064,1854 @@ func (m *TmrViewMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown TmrView edge %s", name)
+}
+
+// TransferMutation represents an operation that mutates the Transfer nodes in the graph.
+type TransferMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	kind                *property.TransferKind
+	state               *property.TransferState
+	quantity            *int
+	addquantity         *int
+	credited            *bool
+	reason              *string
+	note                *string
+	requested_by        *string
+	confirmed_at        *time.Time
+	clearedFields       map[string]struct{}
+	vendor              *string
+	clearedvendor       bool
+	customer            *string
+	clearedcustomer     bool
+	product             *string
+	clearedproduct      bool
+	item                *string
+	cleareditem         bool
+	tmr_group           *string
+	clearedtmr_group    bool
+	container           *string
+	clearedcontainer    bool
+	to_container        *string
+	clearedto_container bool
+	rollout             *string
+	clearedrollout      bool
+	orders              map[string]struct{}
+	removedorders       map[string]struct{}
+	clearedorders       bool
+	done                bool
+	oldValue            func(context.Context) (*Transfer, error)
+	predicates          []predicate.Transfer
+}
+
+var _ ent.Mutation = (*TransferMutation)(nil)
+
+// transferOption allows management of the mutation configuration using functional options.
+type transferOption func(*TransferMutation)
+
+// newTransferMutation creates new mutation for the Transfer entity.
+func newTransferMutation(c config, op Op, opts ...transferOption) *TransferMutation {
+	m := &TransferMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeTransfer,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withTransferID sets the ID field of the mutation.
+func withTransferID(id string) transferOption {
+	return func(m *TransferMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Transfer
+		)
+		m.oldValue = func(ctx context.Context) (*Transfer, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Transfer.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withTransfer sets the old Transfer of the mutation.
+func withTransfer(node *Transfer) transferOption {
+	return func(m *TransferMutation) {
+		m.oldValue = func(context.Context) (*Transfer, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m TransferMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m TransferMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Transfer entities.
+func (m *TransferMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *TransferMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *TransferMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Transfer.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *TransferMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *TransferMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *TransferMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *TransferMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *TransferMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *TransferMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *TransferMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *TransferMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *TransferMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[transfer.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *TransferMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *TransferMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, transfer.FieldCustomerID)
+}
+
+// SetKind sets the "kind" field.
+func (m *TransferMutation) SetKind(pk property.TransferKind) {
+	m.kind = &pk
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *TransferMutation) Kind() (r property.TransferKind, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldKind(ctx context.Context) (v property.TransferKind, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *TransferMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetState sets the "state" field.
+func (m *TransferMutation) SetState(ps property.TransferState) {
+	m.state = &ps
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *TransferMutation) State() (r property.TransferState, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldState(ctx context.Context) (v property.TransferState, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *TransferMutation) ResetState() {
+	m.state = nil
+}
+
+// SetProductID sets the "product_id" field.
+func (m *TransferMutation) SetProductID(s string) {
+	m.product = &s
+}
+
+// ProductID returns the value of the "product_id" field in the mutation.
+func (m *TransferMutation) ProductID() (r string, exists bool) {
+	v := m.product
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProductID returns the old "product_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldProductID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProductID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProductID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProductID: %w", err)
+	}
+	return oldValue.ProductID, nil
+}
+
+// ResetProductID resets all changes to the "product_id" field.
+func (m *TransferMutation) ResetProductID() {
+	m.product = nil
+}
+
+// SetItemID sets the "item_id" field.
+func (m *TransferMutation) SetItemID(s string) {
+	m.item = &s
+}
+
+// ItemID returns the value of the "item_id" field in the mutation.
+func (m *TransferMutation) ItemID() (r string, exists bool) {
+	v := m.item
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldItemID returns the old "item_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldItemID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldItemID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldItemID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldItemID: %w", err)
+	}
+	return oldValue.ItemID, nil
+}
+
+// ResetItemID resets all changes to the "item_id" field.
+func (m *TransferMutation) ResetItemID() {
+	m.item = nil
+}
+
+// SetQuantity sets the "quantity" field.
+func (m *TransferMutation) SetQuantity(i int) {
+	m.quantity = &i
+	m.addquantity = nil
+}
+
+// Quantity returns the value of the "quantity" field in the mutation.
+func (m *TransferMutation) Quantity() (r int, exists bool) {
+	v := m.quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuantity returns the old "quantity" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldQuantity(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuantity is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuantity requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuantity: %w", err)
+	}
+	return oldValue.Quantity, nil
+}
+
+// AddQuantity adds i to the "quantity" field.
+func (m *TransferMutation) AddQuantity(i int) {
+	if m.addquantity != nil {
+		*m.addquantity += i
+	} else {
+		m.addquantity = &i
+	}
+}
+
+// AddedQuantity returns the value that was added to the "quantity" field in this mutation.
+func (m *TransferMutation) AddedQuantity() (r int, exists bool) {
+	v := m.addquantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuantity resets all changes to the "quantity" field.
+func (m *TransferMutation) ResetQuantity() {
+	m.quantity = nil
+	m.addquantity = nil
+}
+
+// SetTmrGroupID sets the "tmr_group_id" field.
+func (m *TransferMutation) SetTmrGroupID(s string) {
+	m.tmr_group = &s
+}
+
+// TmrGroupID returns the value of the "tmr_group_id" field in the mutation.
+func (m *TransferMutation) TmrGroupID() (r string, exists bool) {
+	v := m.tmr_group
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTmrGroupID returns the old "tmr_group_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTmrGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTmrGroupID: %w", err)
+	}
+	return oldValue.TmrGroupID, nil
+}
+
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *TransferMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[transfer.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *TransferMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldTmrGroupID]
+	return ok
+}
+
+// ResetTmrGroupID resets all changes to the "tmr_group_id" field.
+func (m *TransferMutation) ResetTmrGroupID() {
+	m.tmr_group = nil
+	delete(m.clearedFields, transfer.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *TransferMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *TransferMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *TransferMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[transfer.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *TransferMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *TransferMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, transfer.FieldContainerID)
+}
+
+// SetToContainerID sets the "to_container_id" field.
+func (m *TransferMutation) SetToContainerID(s string) {
+	m.to_container = &s
+}
+
+// ToContainerID returns the value of the "to_container_id" field in the mutation.
+func (m *TransferMutation) ToContainerID() (r string, exists bool) {
+	v := m.to_container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldToContainerID returns the old "to_container_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldToContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldToContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldToContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldToContainerID: %w", err)
+	}
+	return oldValue.ToContainerID, nil
+}
+
+// ClearToContainerID clears the value of the "to_container_id" field.
+func (m *TransferMutation) ClearToContainerID() {
+	m.to_container = nil
+	m.clearedFields[transfer.FieldToContainerID] = struct{}{}
+}
+
+// ToContainerIDCleared returns if the "to_container_id" field was cleared in this mutation.
+func (m *TransferMutation) ToContainerIDCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldToContainerID]
+	return ok
+}
+
+// ResetToContainerID resets all changes to the "to_container_id" field.
+func (m *TransferMutation) ResetToContainerID() {
+	m.to_container = nil
+	delete(m.clearedFields, transfer.FieldToContainerID)
+}
+
+// SetRolloutID sets the "rollout_id" field.
+func (m *TransferMutation) SetRolloutID(s string) {
+	m.rollout = &s
+}
+
+// RolloutID returns the value of the "rollout_id" field in the mutation.
+func (m *TransferMutation) RolloutID() (r string, exists bool) {
+	v := m.rollout
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRolloutID returns the old "rollout_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldRolloutID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRolloutID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRolloutID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRolloutID: %w", err)
+	}
+	return oldValue.RolloutID, nil
+}
+
+// ClearRolloutID clears the value of the "rollout_id" field.
+func (m *TransferMutation) ClearRolloutID() {
+	m.rollout = nil
+	m.clearedFields[transfer.FieldRolloutID] = struct{}{}
+}
+
+// RolloutIDCleared returns if the "rollout_id" field was cleared in this mutation.
+func (m *TransferMutation) RolloutIDCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldRolloutID]
+	return ok
+}
+
+// ResetRolloutID resets all changes to the "rollout_id" field.
+func (m *TransferMutation) ResetRolloutID() {
+	m.rollout = nil
+	delete(m.clearedFields, transfer.FieldRolloutID)
+}
+
+// SetCredited sets the "credited" field.
+func (m *TransferMutation) SetCredited(b bool) {
+	m.credited = &b
+}
+
+// Credited returns the value of the "credited" field in the mutation.
+func (m *TransferMutation) Credited() (r bool, exists bool) {
+	v := m.credited
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCredited returns the old "credited" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldCredited(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCredited is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCredited requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCredited: %w", err)
+	}
+	return oldValue.Credited, nil
+}
+
+// ResetCredited resets all changes to the "credited" field.
+func (m *TransferMutation) ResetCredited() {
+	m.credited = nil
+}
+
+// SetReason sets the "reason" field.
+func (m *TransferMutation) SetReason(s string) {
+	m.reason = &s
+}
+
+// Reason returns the value of the "reason" field in the mutation.
+func (m *TransferMutation) Reason() (r string, exists bool) {
+	v := m.reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReason returns the old "reason" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReason: %w", err)
+	}
+	return oldValue.Reason, nil
+}
+
+// ClearReason clears the value of the "reason" field.
+func (m *TransferMutation) ClearReason() {
+	m.reason = nil
+	m.clearedFields[transfer.FieldReason] = struct{}{}
+}
+
+// ReasonCleared returns if the "reason" field was cleared in this mutation.
+func (m *TransferMutation) ReasonCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldReason]
+	return ok
+}
+
+// ResetReason resets all changes to the "reason" field.
+func (m *TransferMutation) ResetReason() {
+	m.reason = nil
+	delete(m.clearedFields, transfer.FieldReason)
+}
+
+// SetNote sets the "note" field.
+func (m *TransferMutation) SetNote(s string) {
+	m.note = &s
+}
+
+// Note returns the value of the "note" field in the mutation.
+func (m *TransferMutation) Note() (r string, exists bool) {
+	v := m.note
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNote returns the old "note" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldNote(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNote is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNote requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNote: %w", err)
+	}
+	return oldValue.Note, nil
+}
+
+// ClearNote clears the value of the "note" field.
+func (m *TransferMutation) ClearNote() {
+	m.note = nil
+	m.clearedFields[transfer.FieldNote] = struct{}{}
+}
+
+// NoteCleared returns if the "note" field was cleared in this mutation.
+func (m *TransferMutation) NoteCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldNote]
+	return ok
+}
+
+// ResetNote resets all changes to the "note" field.
+func (m *TransferMutation) ResetNote() {
+	m.note = nil
+	delete(m.clearedFields, transfer.FieldNote)
+}
+
+// SetRequestedBy sets the "requested_by" field.
+func (m *TransferMutation) SetRequestedBy(s string) {
+	m.requested_by = &s
+}
+
+// RequestedBy returns the value of the "requested_by" field in the mutation.
+func (m *TransferMutation) RequestedBy() (r string, exists bool) {
+	v := m.requested_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRequestedBy returns the old "requested_by" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldRequestedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRequestedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRequestedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRequestedBy: %w", err)
+	}
+	return oldValue.RequestedBy, nil
+}
+
+// ResetRequestedBy resets all changes to the "requested_by" field.
+func (m *TransferMutation) ResetRequestedBy() {
+	m.requested_by = nil
+}
+
+// SetConfirmedAt sets the "confirmed_at" field.
+func (m *TransferMutation) SetConfirmedAt(t time.Time) {
+	m.confirmed_at = &t
+}
+
+// ConfirmedAt returns the value of the "confirmed_at" field in the mutation.
+func (m *TransferMutation) ConfirmedAt() (r time.Time, exists bool) {
+	v := m.confirmed_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldConfirmedAt returns the old "confirmed_at" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldConfirmedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldConfirmedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldConfirmedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldConfirmedAt: %w", err)
+	}
+	return oldValue.ConfirmedAt, nil
+}
+
+// ClearConfirmedAt clears the value of the "confirmed_at" field.
+func (m *TransferMutation) ClearConfirmedAt() {
+	m.confirmed_at = nil
+	m.clearedFields[transfer.FieldConfirmedAt] = struct{}{}
+}
+
+// ConfirmedAtCleared returns if the "confirmed_at" field was cleared in this mutation.
+func (m *TransferMutation) ConfirmedAtCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldConfirmedAt]
+	return ok
+}
+
+// ResetConfirmedAt resets all changes to the "confirmed_at" field.
+func (m *TransferMutation) ResetConfirmedAt() {
+	m.confirmed_at = nil
+	delete(m.clearedFields, transfer.FieldConfirmedAt)
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *TransferMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[transfer.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *TransferMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *TransferMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *TransferMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[transfer.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *TransferMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *TransferMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearProduct clears the "product" edge to the Product entity.
+func (m *TransferMutation) ClearProduct() {
+	m.clearedproduct = true
+	m.clearedFields[transfer.FieldProductID] = struct{}{}
+}
+
+// ProductCleared reports if the "product" edge to the Product entity was cleared.
+func (m *TransferMutation) ProductCleared() bool {
+	return m.clearedproduct
+}
+
+// ProductIDs returns the "product" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ProductID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) ProductIDs() (ids []string) {
+	if id := m.product; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetProduct resets all changes to the "product" edge.
+func (m *TransferMutation) ResetProduct() {
+	m.product = nil
+	m.clearedproduct = false
+}
+
+// ClearItem clears the "item" edge to the Item entity.
+func (m *TransferMutation) ClearItem() {
+	m.cleareditem = true
+	m.clearedFields[transfer.FieldItemID] = struct{}{}
+}
+
+// ItemCleared reports if the "item" edge to the Item entity was cleared.
+func (m *TransferMutation) ItemCleared() bool {
+	return m.cleareditem
+}
+
+// ItemIDs returns the "item" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ItemID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) ItemIDs() (ids []string) {
+	if id := m.item; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetItem resets all changes to the "item" edge.
+func (m *TransferMutation) ResetItem() {
+	m.item = nil
+	m.cleareditem = false
+}
+
+// ClearTmrGroup clears the "tmr_group" edge to the TmrGroup entity.
+func (m *TransferMutation) ClearTmrGroup() {
+	m.clearedtmr_group = true
+	m.clearedFields[transfer.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
+func (m *TransferMutation) TmrGroupCleared() bool {
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
+}
+
+// TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TmrGroupID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) TmrGroupIDs() (ids []string) {
+	if id := m.tmr_group; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTmrGroup resets all changes to the "tmr_group" edge.
+func (m *TransferMutation) ResetTmrGroup() {
+	m.tmr_group = nil
+	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *TransferMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[transfer.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *TransferMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *TransferMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
+}
+
+// ClearToContainer clears the "to_container" edge to the Container entity.
+func (m *TransferMutation) ClearToContainer() {
+	m.clearedto_container = true
+	m.clearedFields[transfer.FieldToContainerID] = struct{}{}
+}
+
+// ToContainerCleared reports if the "to_container" edge to the Container entity was cleared.
+func (m *TransferMutation) ToContainerCleared() bool {
+	return m.ToContainerIDCleared() || m.clearedto_container
+}
+
+// ToContainerIDs returns the "to_container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ToContainerID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) ToContainerIDs() (ids []string) {
+	if id := m.to_container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetToContainer resets all changes to the "to_container" edge.
+func (m *TransferMutation) ResetToContainer() {
+	m.to_container = nil
+	m.clearedto_container = false
+}
+
+// ClearRollout clears the "rollout" edge to the Rollout entity.
+func (m *TransferMutation) ClearRollout() {
+	m.clearedrollout = true
+	m.clearedFields[transfer.FieldRolloutID] = struct{}{}
+}
+
+// RolloutCleared reports if the "rollout" edge to the Rollout entity was cleared.
+func (m *TransferMutation) RolloutCleared() bool {
+	return m.RolloutIDCleared() || m.clearedrollout
+}
+
+// RolloutIDs returns the "rollout" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// RolloutID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) RolloutIDs() (ids []string) {
+	if id := m.rollout; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetRollout resets all changes to the "rollout" edge.
+func (m *TransferMutation) ResetRollout() {
+	m.rollout = nil
+	m.clearedrollout = false
+}
+
+// AddOrderIDs adds the "orders" edge to the Order entity by ids.
+func (m *TransferMutation) AddOrderIDs(ids ...string) {
+	if m.orders == nil {
+		m.orders = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.orders[ids[i]] = struct{}{}
+	}
+}
+
+// ClearOrders clears the "orders" edge to the Order entity.
+func (m *TransferMutation) ClearOrders() {
+	m.clearedorders = true
+}
+
+// OrdersCleared reports if the "orders" edge to the Order entity was cleared.
+func (m *TransferMutation) OrdersCleared() bool {
+	return m.clearedorders
+}
+
+// RemoveOrderIDs removes the "orders" edge to the Order entity by IDs.
+func (m *TransferMutation) RemoveOrderIDs(ids ...string) {
+	if m.removedorders == nil {
+		m.removedorders = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.orders, ids[i])
+		m.removedorders[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedOrders returns the removed IDs of the "orders" edge to the Order entity.
+func (m *TransferMutation) RemovedOrdersIDs() (ids []string) {
+	for id := range m.removedorders {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// OrdersIDs returns the "orders" edge IDs in the mutation.
+func (m *TransferMutation) OrdersIDs() (ids []string) {
+	for id := range m.orders {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetOrders resets all changes to the "orders" edge.
+func (m *TransferMutation) ResetOrders() {
+	m.orders = nil
+	m.clearedorders = false
+	m.removedorders = nil
+}
+
+// Where appends a list predicates to the TransferMutation builder.
+func (m *TransferMutation) Where(ps ...predicate.Transfer) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the TransferMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *TransferMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Transfer, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *TransferMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *TransferMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Transfer).
+func (m *TransferMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *TransferMutation) Fields() []string {
+	fields := make([]string, 0, 17)
+	if m.created_at != nil {
+		fields = append(fields, transfer.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, transfer.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, transfer.FieldCustomerID)
+	}
+	if m.kind != nil {
+		fields = append(fields, transfer.FieldKind)
+	}
+	if m.state != nil {
+		fields = append(fields, transfer.FieldState)
+	}
+	if m.product != nil {
+		fields = append(fields, transfer.FieldProductID)
+	}
+	if m.item != nil {
+		fields = append(fields, transfer.FieldItemID)
+	}
+	if m.quantity != nil {
+		fields = append(fields, transfer.FieldQuantity)
+	}
+	if m.tmr_group != nil {
+		fields = append(fields, transfer.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, transfer.FieldContainerID)
+	}
+	if m.to_container != nil {
+		fields = append(fields, transfer.FieldToContainerID)
+	}
+	if m.rollout != nil {
+		fields = append(fields, transfer.FieldRolloutID)
+	}
+	if m.credited != nil {
+		fields = append(fields, transfer.FieldCredited)
+	}
+	if m.reason != nil {
+		fields = append(fields, transfer.FieldReason)
+	}
+	if m.note != nil {
+		fields = append(fields, transfer.FieldNote)
+	}
+	if m.requested_by != nil {
+		fields = append(fields, transfer.FieldRequestedBy)
+	}
+	if m.confirmed_at != nil {
+		fields = append(fields, transfer.FieldConfirmedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *TransferMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case transfer.FieldCreatedAt:
+		return m.CreatedAt()
+	case transfer.FieldVendorID:
+		return m.VendorID()
+	case transfer.FieldCustomerID:
+		return m.CustomerID()
+	case transfer.FieldKind:
+		return m.Kind()
+	case transfer.FieldState:
+		return m.State()
+	case transfer.FieldProductID:
+		return m.ProductID()
+	case transfer.FieldItemID:
+		return m.ItemID()
+	case transfer.FieldQuantity:
+		return m.Quantity()
+	case transfer.FieldTmrGroupID:
+		return m.TmrGroupID()
+	case transfer.FieldContainerID:
+		return m.ContainerID()
+	case transfer.FieldToContainerID:
+		return m.ToContainerID()
+	case transfer.FieldRolloutID:
+		return m.RolloutID()
+	case transfer.FieldCredited:
+		return m.Credited()
+	case transfer.FieldReason:
+		return m.Reason()
+	case transfer.FieldNote:
+		return m.Note()
+	case transfer.FieldRequestedBy:
+		return m.RequestedBy()
+	case transfer.FieldConfirmedAt:
+		return m.ConfirmedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *TransferMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case transfer.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case transfer.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case transfer.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case transfer.FieldKind:
+		return m.OldKind(ctx)
+	case transfer.FieldState:
+		return m.OldState(ctx)
+	case transfer.FieldProductID:
+		return m.OldProductID(ctx)
+	case transfer.FieldItemID:
+		return m.OldItemID(ctx)
+	case transfer.FieldQuantity:
+		return m.OldQuantity(ctx)
+	case transfer.FieldTmrGroupID:
+		return m.OldTmrGroupID(ctx)
+	case transfer.FieldContainerID:
+		return m.OldContainerID(ctx)
+	case transfer.FieldToContainerID:
+		return m.OldToContainerID(ctx)
+	case transfer.FieldRolloutID:
+		return m.OldRolloutID(ctx)
+	case transfer.FieldCredited:
+		return m.OldCredited(ctx)
+	case transfer.FieldReason:
+		return m.OldReason(ctx)
+	case transfer.FieldNote:
+		return m.OldNote(ctx)
+	case transfer.FieldRequestedBy:
+		return m.OldRequestedBy(ctx)
+	case transfer.FieldConfirmedAt:
+		return m.OldConfirmedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Transfer field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TransferMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case transfer.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case transfer.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case transfer.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case transfer.FieldKind:
+		v, ok := value.(property.TransferKind)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case transfer.FieldState:
+		v, ok := value.(property.TransferState)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case transfer.FieldProductID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProductID(v)
+		return nil
+	case transfer.FieldItemID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetItemID(v)
+		return nil
+	case transfer.FieldQuantity:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuantity(v)
+		return nil
+	case transfer.FieldTmrGroupID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTmrGroupID(v)
+		return nil
+	case transfer.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
+		return nil
+	case transfer.FieldToContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetToContainerID(v)
+		return nil
+	case transfer.FieldRolloutID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRolloutID(v)
+		return nil
+	case transfer.FieldCredited:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCredited(v)
+		return nil
+	case transfer.FieldReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReason(v)
+		return nil
+	case transfer.FieldNote:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNote(v)
+		return nil
+	case transfer.FieldRequestedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRequestedBy(v)
+		return nil
+	case transfer.FieldConfirmedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetConfirmedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Transfer field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *TransferMutation) AddedFields() []string {
+	var fields []string
+	if m.addquantity != nil {
+		fields = append(fields, transfer.FieldQuantity)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *TransferMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case transfer.FieldQuantity:
+		return m.AddedQuantity()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TransferMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case transfer.FieldQuantity:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuantity(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Transfer numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *TransferMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(transfer.FieldCustomerID) {
+		fields = append(fields, transfer.FieldCustomerID)
+	}
+	if m.FieldCleared(transfer.FieldTmrGroupID) {
+		fields = append(fields, transfer.FieldTmrGroupID)
+	}
+	if m.FieldCleared(transfer.FieldContainerID) {
+		fields = append(fields, transfer.FieldContainerID)
+	}
+	if m.FieldCleared(transfer.FieldToContainerID) {
+		fields = append(fields, transfer.FieldToContainerID)
+	}
+	if m.FieldCleared(transfer.FieldRolloutID) {
+		fields = append(fields, transfer.FieldRolloutID)
+	}
+	if m.FieldCleared(transfer.FieldReason) {
+		fields = append(fields, transfer.FieldReason)
+	}
+	if m.FieldCleared(transfer.FieldNote) {
+		fields = append(fields, transfer.FieldNote)
+	}
+	if m.FieldCleared(transfer.FieldConfirmedAt) {
+		fields = append(fields, transfer.FieldConfirmedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *TransferMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *TransferMutation) ClearField(name string) error {
+	switch name {
+	case transfer.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case transfer.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case transfer.FieldContainerID:
+		m.ClearContainerID()
+		return nil
+	case transfer.FieldToContainerID:
+		m.ClearToContainerID()
+		return nil
+	case transfer.FieldRolloutID:
+		m.ClearRolloutID()
+		return nil
+	case transfer.FieldReason:
+		m.ClearReason()
+		return nil
+	case transfer.FieldNote:
+		m.ClearNote()
+		return nil
+	case transfer.FieldConfirmedAt:
+		m.ClearConfirmedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Transfer nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *TransferMutation) ResetField(name string) error {
+	switch name {
+	case transfer.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case transfer.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case transfer.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case transfer.FieldKind:
+		m.ResetKind()
+		return nil
+	case transfer.FieldState:
+		m.ResetState()
+		return nil
+	case transfer.FieldProductID:
+		m.ResetProductID()
+		return nil
+	case transfer.FieldItemID:
+		m.ResetItemID()
+		return nil
+	case transfer.FieldQuantity:
+		m.ResetQuantity()
+		return nil
+	case transfer.FieldTmrGroupID:
+		m.ResetTmrGroupID()
+		return nil
+	case transfer.FieldContainerID:
+		m.ResetContainerID()
+		return nil
+	case transfer.FieldToContainerID:
+		m.ResetToContainerID()
+		return nil
+	case transfer.FieldRolloutID:
+		m.ResetRolloutID()
+		return nil
+	case transfer.FieldCredited:
+		m.ResetCredited()
+		return nil
+	case transfer.FieldReason:
+		m.ResetReason()
+		return nil
+	case transfer.FieldNote:
+		m.ResetNote()
+		return nil
+	case transfer.FieldRequestedBy:
+		m.ResetRequestedBy()
+		return nil
+	case transfer.FieldConfirmedAt:
+		m.ResetConfirmedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Transfer field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *TransferMutation) AddedEdges() []string {
+	edges := make([]string, 0, 9)
+	if m.vendor != nil {
+		edges = append(edges, transfer.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, transfer.EdgeCustomer)
+	}
+	if m.product != nil {
+		edges = append(edges, transfer.EdgeProduct)
+	}
+	if m.item != nil {
+		edges = append(edges, transfer.EdgeItem)
+	}
+	if m.tmr_group != nil {
+		edges = append(edges, transfer.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, transfer.EdgeContainer)
+	}
+	if m.to_container != nil {
+		edges = append(edges, transfer.EdgeToContainer)
+	}
+	if m.rollout != nil {
+		edges = append(edges, transfer.EdgeRollout)
+	}
+	if m.orders != nil {
+		edges = append(edges, transfer.EdgeOrders)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *TransferMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case transfer.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case transfer.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case transfer.EdgeProduct:
+		if id := m.product; id != nil {
+			return []ent.Value{*id}
+		}
+	case transfer.EdgeItem:
+		if id := m.item; id != nil {
+			return []ent.Value{*id}
+		}
+	case transfer.EdgeTmrGroup:
+		if id := m.tmr_group; id != nil {
+			return []ent.Value{*id}
+		}
+	case transfer.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
+	case transfer.EdgeToContainer:
+		if id := m.to_container; id != nil {
+			return []ent.Value{*id}
+		}
+	case transfer.EdgeRollout:
+		if id := m.rollout; id != nil {
+			return []ent.Value{*id}
+		}
+	case transfer.EdgeOrders:
+		ids := make([]ent.Value, 0, len(m.orders))
+		for id := range m.orders {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *TransferMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 9)
+	if m.removedorders != nil {
+		edges = append(edges, transfer.EdgeOrders)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *TransferMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case transfer.EdgeOrders:
+		ids := make([]ent.Value, 0, len(m.removedorders))
+		for id := range m.removedorders {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *TransferMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 9)
+	if m.clearedvendor {
+		edges = append(edges, transfer.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, transfer.EdgeCustomer)
+	}
+	if m.clearedproduct {
+		edges = append(edges, transfer.EdgeProduct)
+	}
+	if m.cleareditem {
+		edges = append(edges, transfer.EdgeItem)
+	}
+	if m.clearedtmr_group {
+		edges = append(edges, transfer.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, transfer.EdgeContainer)
+	}
+	if m.clearedto_container {
+		edges = append(edges, transfer.EdgeToContainer)
+	}
+	if m.clearedrollout {
+		edges = append(edges, transfer.EdgeRollout)
+	}
+	if m.clearedorders {
+		edges = append(edges, transfer.EdgeOrders)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *TransferMutation) EdgeCleared(name string) bool {
+	switch name {
+	case transfer.EdgeVendor:
+		return m.clearedvendor
+	case transfer.EdgeCustomer:
+		return m.clearedcustomer
+	case transfer.EdgeProduct:
+		return m.clearedproduct
+	case transfer.EdgeItem:
+		return m.cleareditem
+	case transfer.EdgeTmrGroup:
+		return m.clearedtmr_group
+	case transfer.EdgeContainer:
+		return m.clearedcontainer
+	case transfer.EdgeToContainer:
+		return m.clearedto_container
+	case transfer.EdgeRollout:
+		return m.clearedrollout
+	case transfer.EdgeOrders:
+		return m.clearedorders
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *TransferMutation) ClearEdge(name string) error {
+	switch name {
+	case transfer.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case transfer.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case transfer.EdgeProduct:
+		m.ClearProduct()
+		return nil
+	case transfer.EdgeItem:
+		m.ClearItem()
+		return nil
+	case transfer.EdgeTmrGroup:
+		m.ClearTmrGroup()
+		return nil
+	case transfer.EdgeContainer:
+		m.ClearContainer()
+		return nil
+	case transfer.EdgeToContainer:
+		m.ClearToContainer()
+		return nil
+	case transfer.EdgeRollout:
+		m.ClearRollout()
+		return nil
+	}
+	return fmt.Errorf("unknown Transfer unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *TransferMutation) ResetEdge(name string) error {
+	switch name {
+	case transfer.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case transfer.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case transfer.EdgeProduct:
+		m.ResetProduct()
+		return nil
+	case transfer.EdgeItem:
+		m.ResetItem()
+		return nil
+	case transfer.EdgeTmrGroup:
+		m.ResetTmrGroup()
+		return nil
+	case transfer.EdgeContainer:
+		m.ResetContainer()
+		return nil
+	case transfer.EdgeToContainer:
+		m.ResetToContainer()
+		return nil
+	case transfer.EdgeRollout:
+		m.ResetRollout()
+		return nil
+	case transfer.EdgeOrders:
+		m.ResetOrders()
+		return nil
+	}
+	return fmt.Errorf("unknown Transfer edge %s", name)
 }
 
 // UpdateMutation represents an operation that mutates the Update nodes in the graph.
@@ -23192,6 +27321,8 @@ type WorkMutation struct {
 	clearedcustomer  bool
 	tmr_group        *string
 	clearedtmr_group bool
+	container        *string
+	clearedcontainer bool
 	rollout          *string
 	clearedrollout   bool
 	done             bool
@@ -23441,7 +27572,7 @@ func (m *WorkMutation) TmrGroupID() (r string, exists bool) {
 // OldTmrGroupID returns the old "tmr_group_id" field's value of the Work entity.
 // If the Work object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *WorkMutation) OldTmrGroupID(ctx context.Context) (v string, err error) {
+func (m *WorkMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
 	if !m.op.Is(OpUpdateOne) {
 		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
 	}
@@ -23455,9 +27586,71 @@ func (m *WorkMutation) OldTmrGroupID(ctx context.Context) (v string, err error) 
 	return oldValue.TmrGroupID, nil
 }
 
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *WorkMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[work.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *WorkMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[work.FieldTmrGroupID]
+	return ok
+}
+
 // ResetTmrGroupID resets all changes to the "tmr_group_id" field.
 func (m *WorkMutation) ResetTmrGroupID() {
 	m.tmr_group = nil
+	delete(m.clearedFields, work.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *WorkMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *WorkMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the Work entity.
+// If the Work object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WorkMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *WorkMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[work.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *WorkMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[work.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *WorkMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, work.FieldContainerID)
 }
 
 // SetRolloutID sets the "rollout_id" field.
@@ -23911,7 +28104,7 @@ func (m *WorkMutation) ClearTmrGroup() {
 
 // TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
 func (m *WorkMutation) TmrGroupCleared() bool {
-	return m.clearedtmr_group
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
 }
 
 // TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
@@ -23928,6 +28121,33 @@ func (m *WorkMutation) TmrGroupIDs() (ids []string) {
 func (m *WorkMutation) ResetTmrGroup() {
 	m.tmr_group = nil
 	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *WorkMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[work.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *WorkMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *WorkMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *WorkMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
 }
 
 // ClearRollout clears the "rollout" edge to the Rollout entity.
@@ -23991,7 +28211,7 @@ func (m *WorkMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *WorkMutation) Fields() []string {
-	fields := make([]string, 0, 13)
+	fields := make([]string, 0, 14)
 	if m.created_at != nil {
 		fields = append(fields, work.FieldCreatedAt)
 	}
@@ -24003,6 +28223,9 @@ func (m *WorkMutation) Fields() []string {
 	}
 	if m.tmr_group != nil {
 		fields = append(fields, work.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, work.FieldContainerID)
 	}
 	if m.rollout != nil {
 		fields = append(fields, work.FieldRolloutID)
@@ -24047,6 +28270,8 @@ func (m *WorkMutation) Field(name string) (ent.Value, bool) {
 		return m.CustomerID()
 	case work.FieldTmrGroupID:
 		return m.TmrGroupID()
+	case work.FieldContainerID:
+		return m.ContainerID()
 	case work.FieldRolloutID:
 		return m.RolloutID()
 	case work.FieldKey:
@@ -24082,6 +28307,8 @@ func (m *WorkMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldCustomerID(ctx)
 	case work.FieldTmrGroupID:
 		return m.OldTmrGroupID(ctx)
+	case work.FieldContainerID:
+		return m.OldContainerID(ctx)
 	case work.FieldRolloutID:
 		return m.OldRolloutID(ctx)
 	case work.FieldKey:
@@ -24136,6 +28363,13 @@ func (m *WorkMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetTmrGroupID(v)
+		return nil
+	case work.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
 		return nil
 	case work.FieldRolloutID:
 		v, ok := value.(string)
@@ -24233,6 +28467,12 @@ func (m *WorkMutation) ClearedFields() []string {
 	if m.FieldCleared(work.FieldCustomerID) {
 		fields = append(fields, work.FieldCustomerID)
 	}
+	if m.FieldCleared(work.FieldTmrGroupID) {
+		fields = append(fields, work.FieldTmrGroupID)
+	}
+	if m.FieldCleared(work.FieldContainerID) {
+		fields = append(fields, work.FieldContainerID)
+	}
 	if m.FieldCleared(work.FieldRolloutID) {
 		fields = append(fields, work.FieldRolloutID)
 	}
@@ -24264,6 +28504,12 @@ func (m *WorkMutation) ClearField(name string) error {
 	switch name {
 	case work.FieldCustomerID:
 		m.ClearCustomerID()
+		return nil
+	case work.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case work.FieldContainerID:
+		m.ClearContainerID()
 		return nil
 	case work.FieldRolloutID:
 		m.ClearRolloutID()
@@ -24300,6 +28546,9 @@ func (m *WorkMutation) ResetField(name string) error {
 	case work.FieldTmrGroupID:
 		m.ResetTmrGroupID()
 		return nil
+	case work.FieldContainerID:
+		m.ResetContainerID()
+		return nil
 	case work.FieldRolloutID:
 		m.ResetRolloutID()
 		return nil
@@ -24333,7 +28582,7 @@ func (m *WorkMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *WorkMutation) AddedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.vendor != nil {
 		edges = append(edges, work.EdgeVendor)
 	}
@@ -24342,6 +28591,9 @@ func (m *WorkMutation) AddedEdges() []string {
 	}
 	if m.tmr_group != nil {
 		edges = append(edges, work.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, work.EdgeContainer)
 	}
 	if m.rollout != nil {
 		edges = append(edges, work.EdgeRollout)
@@ -24365,6 +28617,10 @@ func (m *WorkMutation) AddedIDs(name string) []ent.Value {
 		if id := m.tmr_group; id != nil {
 			return []ent.Value{*id}
 		}
+	case work.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
 	case work.EdgeRollout:
 		if id := m.rollout; id != nil {
 			return []ent.Value{*id}
@@ -24375,7 +28631,7 @@ func (m *WorkMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *WorkMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	return edges
 }
 
@@ -24387,7 +28643,7 @@ func (m *WorkMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *WorkMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 4)
+	edges := make([]string, 0, 5)
 	if m.clearedvendor {
 		edges = append(edges, work.EdgeVendor)
 	}
@@ -24396,6 +28652,9 @@ func (m *WorkMutation) ClearedEdges() []string {
 	}
 	if m.clearedtmr_group {
 		edges = append(edges, work.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, work.EdgeContainer)
 	}
 	if m.clearedrollout {
 		edges = append(edges, work.EdgeRollout)
@@ -24413,6 +28672,8 @@ func (m *WorkMutation) EdgeCleared(name string) bool {
 		return m.clearedcustomer
 	case work.EdgeTmrGroup:
 		return m.clearedtmr_group
+	case work.EdgeContainer:
+		return m.clearedcontainer
 	case work.EdgeRollout:
 		return m.clearedrollout
 	}
@@ -24431,6 +28692,9 @@ func (m *WorkMutation) ClearEdge(name string) error {
 		return nil
 	case work.EdgeTmrGroup:
 		m.ClearTmrGroup()
+		return nil
+	case work.EdgeContainer:
+		m.ClearContainer()
 		return nil
 	case work.EdgeRollout:
 		m.ClearRollout()
@@ -24451,6 +28715,9 @@ func (m *WorkMutation) ResetEdge(name string) error {
 		return nil
 	case work.EdgeTmrGroup:
 		m.ResetTmrGroup()
+		return nil
+	case work.EdgeContainer:
+		m.ResetContainer()
 		return nil
 	case work.EdgeRollout:
 		m.ResetRollout()

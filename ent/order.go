@@ -9,11 +9,14 @@ import (
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 )
 
 // Order is the model entity for the Order schema.
@@ -30,7 +33,13 @@ type Order struct {
 	// ItemID holds the value of the "item_id" field.
 	ItemID string `json:"item_id,omitempty"`
 	// TmrGroupID holds the value of the "tmr_group_id" field.
-	TmrGroupID string `json:"tmr_group_id,omitempty"`
+	TmrGroupID *string `json:"tmr_group_id,omitempty"`
+	// ContainerID holds the value of the "container_id" field.
+	ContainerID *string `json:"container_id,omitempty"`
+	// Only a purchase adds to what was bought.
+	Source property.OrderSource `json:"source,omitempty"`
+	// The transfer that made it.
+	TransferID *string `json:"transfer_id,omitempty"`
 	// The rollout that brings it to the containers.
 	RolloutID *string `json:"rollout_id,omitempty"`
 	// Number holds the value of the "number" field.
@@ -55,13 +64,17 @@ type OrderEdges struct {
 	Item *Item `json:"item,omitempty"`
 	// TmrGroup holds the value of the tmr_group edge.
 	TmrGroup *TmrGroup `json:"tmr_group,omitempty"`
+	// Container holds the value of the container edge.
+	Container *Container `json:"container,omitempty"`
+	// Transfer holds the value of the transfer edge.
+	Transfer *Transfer `json:"transfer,omitempty"`
 	// Rollout holds the value of the rollout edge.
 	Rollout *Rollout `json:"rollout,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [5]bool
+	loadedTypes [7]bool
 	// totalCount holds the count of the edges above.
-	totalCount [5]map[string]int
+	totalCount [7]map[string]int
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -108,12 +121,34 @@ func (e OrderEdges) TmrGroupOrErr() (*TmrGroup, error) {
 	return nil, &NotLoadedError{edge: "tmr_group"}
 }
 
+// ContainerOrErr returns the Container value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e OrderEdges) ContainerOrErr() (*Container, error) {
+	if e.Container != nil {
+		return e.Container, nil
+	} else if e.loadedTypes[4] {
+		return nil, &NotFoundError{label: container.Label}
+	}
+	return nil, &NotLoadedError{edge: "container"}
+}
+
+// TransferOrErr returns the Transfer value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e OrderEdges) TransferOrErr() (*Transfer, error) {
+	if e.Transfer != nil {
+		return e.Transfer, nil
+	} else if e.loadedTypes[5] {
+		return nil, &NotFoundError{label: transfer.Label}
+	}
+	return nil, &NotLoadedError{edge: "transfer"}
+}
+
 // RolloutOrErr returns the Rollout value or an error if the edge
 // was not loaded in eager-loading, or loaded but was not found.
 func (e OrderEdges) RolloutOrErr() (*Rollout, error) {
 	if e.Rollout != nil {
 		return e.Rollout, nil
-	} else if e.loadedTypes[4] {
+	} else if e.loadedTypes[6] {
 		return nil, &NotFoundError{label: rollout.Label}
 	}
 	return nil, &NotLoadedError{edge: "rollout"}
@@ -126,7 +161,7 @@ func (*Order) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case order.FieldNumber, order.FieldQuantity:
 			values[i] = new(sql.NullInt64)
-		case order.FieldID, order.FieldVendorID, order.FieldCustomerID, order.FieldItemID, order.FieldTmrGroupID, order.FieldRolloutID, order.FieldIdempotencyKey:
+		case order.FieldID, order.FieldVendorID, order.FieldCustomerID, order.FieldItemID, order.FieldTmrGroupID, order.FieldContainerID, order.FieldSource, order.FieldTransferID, order.FieldRolloutID, order.FieldIdempotencyKey:
 			values[i] = new(sql.NullString)
 		case order.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -180,7 +215,28 @@ func (_m *Order) assignValues(columns []string, values []any) error {
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field tmr_group_id", values[i])
 			} else if value.Valid {
-				_m.TmrGroupID = value.String
+				_m.TmrGroupID = new(string)
+				*_m.TmrGroupID = value.String
+			}
+		case order.FieldContainerID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field container_id", values[i])
+			} else if value.Valid {
+				_m.ContainerID = new(string)
+				*_m.ContainerID = value.String
+			}
+		case order.FieldSource:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field source", values[i])
+			} else if value.Valid {
+				_m.Source = property.OrderSource(value.String)
+			}
+		case order.FieldTransferID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field transfer_id", values[i])
+			} else if value.Valid {
+				_m.TransferID = new(string)
+				*_m.TransferID = value.String
 			}
 		case order.FieldRolloutID:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -241,6 +297,16 @@ func (_m *Order) QueryTmrGroup() *TmrGroupQuery {
 	return NewOrderClient(_m.config).QueryTmrGroup(_m)
 }
 
+// QueryContainer queries the "container" edge of the Order entity.
+func (_m *Order) QueryContainer() *ContainerQuery {
+	return NewOrderClient(_m.config).QueryContainer(_m)
+}
+
+// QueryTransfer queries the "transfer" edge of the Order entity.
+func (_m *Order) QueryTransfer() *TransferQuery {
+	return NewOrderClient(_m.config).QueryTransfer(_m)
+}
+
 // QueryRollout queries the "rollout" edge of the Order entity.
 func (_m *Order) QueryRollout() *RolloutQuery {
 	return NewOrderClient(_m.config).QueryRollout(_m)
@@ -283,8 +349,23 @@ func (_m *Order) String() string {
 	builder.WriteString("item_id=")
 	builder.WriteString(_m.ItemID)
 	builder.WriteString(", ")
-	builder.WriteString("tmr_group_id=")
-	builder.WriteString(_m.TmrGroupID)
+	if v := _m.TmrGroupID; v != nil {
+		builder.WriteString("tmr_group_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ContainerID; v != nil {
+		builder.WriteString("container_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	builder.WriteString("source=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Source))
+	builder.WriteString(", ")
+	if v := _m.TransferID; v != nil {
+		builder.WriteString("transfer_id=")
+		builder.WriteString(*v)
+	}
 	builder.WriteString(", ")
 	if v := _m.RolloutID; v != nil {
 		builder.WriteString("rollout_id=")

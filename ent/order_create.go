@@ -10,11 +10,14 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 )
 
 // OrderCreate is the builder for creating a Order entity.
@@ -67,6 +70,56 @@ func (_c *OrderCreate) SetItemID(v string) *OrderCreate {
 // SetTmrGroupID sets the "tmr_group_id" field.
 func (_c *OrderCreate) SetTmrGroupID(v string) *OrderCreate {
 	_c.mutation.SetTmrGroupID(v)
+	return _c
+}
+
+// SetNillableTmrGroupID sets the "tmr_group_id" field if the given value is not nil.
+func (_c *OrderCreate) SetNillableTmrGroupID(v *string) *OrderCreate {
+	if v != nil {
+		_c.SetTmrGroupID(*v)
+	}
+	return _c
+}
+
+// SetContainerID sets the "container_id" field.
+func (_c *OrderCreate) SetContainerID(v string) *OrderCreate {
+	_c.mutation.SetContainerID(v)
+	return _c
+}
+
+// SetNillableContainerID sets the "container_id" field if the given value is not nil.
+func (_c *OrderCreate) SetNillableContainerID(v *string) *OrderCreate {
+	if v != nil {
+		_c.SetContainerID(*v)
+	}
+	return _c
+}
+
+// SetSource sets the "source" field.
+func (_c *OrderCreate) SetSource(v property.OrderSource) *OrderCreate {
+	_c.mutation.SetSource(v)
+	return _c
+}
+
+// SetNillableSource sets the "source" field if the given value is not nil.
+func (_c *OrderCreate) SetNillableSource(v *property.OrderSource) *OrderCreate {
+	if v != nil {
+		_c.SetSource(*v)
+	}
+	return _c
+}
+
+// SetTransferID sets the "transfer_id" field.
+func (_c *OrderCreate) SetTransferID(v string) *OrderCreate {
+	_c.mutation.SetTransferID(v)
+	return _c
+}
+
+// SetNillableTransferID sets the "transfer_id" field if the given value is not nil.
+func (_c *OrderCreate) SetNillableTransferID(v *string) *OrderCreate {
+	if v != nil {
+		_c.SetTransferID(*v)
+	}
 	return _c
 }
 
@@ -144,6 +197,16 @@ func (_c *OrderCreate) SetTmrGroup(v *TmrGroup) *OrderCreate {
 	return _c.SetTmrGroupID(v.ID)
 }
 
+// SetContainer sets the "container" edge to the Container entity.
+func (_c *OrderCreate) SetContainer(v *Container) *OrderCreate {
+	return _c.SetContainerID(v.ID)
+}
+
+// SetTransfer sets the "transfer" edge to the Transfer entity.
+func (_c *OrderCreate) SetTransfer(v *Transfer) *OrderCreate {
+	return _c.SetTransferID(v.ID)
+}
+
 // SetRollout sets the "rollout" edge to the Rollout entity.
 func (_c *OrderCreate) SetRollout(v *Rollout) *OrderCreate {
 	return _c.SetRolloutID(v.ID)
@@ -188,6 +251,10 @@ func (_c *OrderCreate) defaults() {
 		v := order.DefaultCreatedAt()
 		_c.mutation.SetCreatedAt(v)
 	}
+	if _, ok := _c.mutation.Source(); !ok {
+		v := order.DefaultSource
+		_c.mutation.SetSource(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := order.DefaultID()
 		_c.mutation.SetID(v)
@@ -220,12 +287,27 @@ func (_c *OrderCreate) check() error {
 			return &ValidationError{Name: "item_id", err: fmt.Errorf(`ent: validator failed for field "Order.item_id": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.TmrGroupID(); !ok {
-		return &ValidationError{Name: "tmr_group_id", err: errors.New(`ent: missing required field "Order.tmr_group_id"`)}
-	}
 	if v, ok := _c.mutation.TmrGroupID(); ok {
 		if err := order.TmrGroupIDValidator(v); err != nil {
 			return &ValidationError{Name: "tmr_group_id", err: fmt.Errorf(`ent: validator failed for field "Order.tmr_group_id": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.ContainerID(); ok {
+		if err := order.ContainerIDValidator(v); err != nil {
+			return &ValidationError{Name: "container_id", err: fmt.Errorf(`ent: validator failed for field "Order.container_id": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Source(); !ok {
+		return &ValidationError{Name: "source", err: errors.New(`ent: missing required field "Order.source"`)}
+	}
+	if v, ok := _c.mutation.Source(); ok {
+		if err := order.SourceValidator(v); err != nil {
+			return &ValidationError{Name: "source", err: fmt.Errorf(`ent: validator failed for field "Order.source": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.TransferID(); ok {
+		if err := order.TransferIDValidator(v); err != nil {
+			return &ValidationError{Name: "transfer_id", err: fmt.Errorf(`ent: validator failed for field "Order.transfer_id": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.RolloutID(); ok {
@@ -265,9 +347,6 @@ func (_c *OrderCreate) check() error {
 	if len(_c.mutation.ItemIDs()) == 0 {
 		return &ValidationError{Name: "item", err: errors.New(`ent: missing required edge "Order.item"`)}
 	}
-	if len(_c.mutation.TmrGroupIDs()) == 0 {
-		return &ValidationError{Name: "tmr_group", err: errors.New(`ent: missing required edge "Order.tmr_group"`)}
-	}
 	return nil
 }
 
@@ -306,6 +385,10 @@ func (_c *OrderCreate) createSpec() (*Order, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(order.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
+	}
+	if value, ok := _c.mutation.Source(); ok {
+		_spec.SetField(order.FieldSource, field.TypeEnum, value)
+		_node.Source = value
 	}
 	if value, ok := _c.mutation.Number(); ok {
 		_spec.SetField(order.FieldNumber, field.TypeInt, value)
@@ -384,7 +467,41 @@ func (_c *OrderCreate) createSpec() (*Order, *sqlgraph.CreateSpec) {
 		for _, k := range nodes {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
-		_node.TmrGroupID = nodes[0]
+		_node.TmrGroupID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ContainerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   order.ContainerTable,
+			Columns: []string{order.ContainerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.ContainerID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.TransferIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   order.TransferTable,
+			Columns: []string{order.TransferColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.TransferID = &nodes[0]
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	if nodes := _c.mutation.RolloutIDs(); len(nodes) > 0 {

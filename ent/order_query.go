@@ -11,28 +11,32 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 )
 
 // OrderQuery is the builder for querying Order entities.
 type OrderQuery struct {
 	config
-	ctx          *QueryContext
-	order        []order.OrderOption
-	inters       []Interceptor
-	predicates   []predicate.Order
-	withVendor   *OrganizationQuery
-	withCustomer *OrganizationQuery
-	withItem     *ItemQuery
-	withTmrGroup *TmrGroupQuery
-	withRollout  *RolloutQuery
-	modifiers    []func(*sql.Selector)
-	loadTotal    []func(context.Context, []*Order) error
+	ctx           *QueryContext
+	order         []order.OrderOption
+	inters        []Interceptor
+	predicates    []predicate.Order
+	withVendor    *OrganizationQuery
+	withCustomer  *OrganizationQuery
+	withItem      *ItemQuery
+	withTmrGroup  *TmrGroupQuery
+	withContainer *ContainerQuery
+	withTransfer  *TransferQuery
+	withRollout   *RolloutQuery
+	modifiers     []func(*sql.Selector)
+	loadTotal     []func(context.Context, []*Order) error
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -150,6 +154,50 @@ func (_q *OrderQuery) QueryTmrGroup() *TmrGroupQuery {
 			sqlgraph.From(order.Table, order.FieldID, selector),
 			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, true, order.TmrGroupTable, order.TmrGroupColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryContainer chains the current query on the "container" edge.
+func (_q *OrderQuery) QueryContainer() *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(order.Table, order.FieldID, selector),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, order.ContainerTable, order.ContainerColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryTransfer chains the current query on the "transfer" edge.
+func (_q *OrderQuery) QueryTransfer() *TransferQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(order.Table, order.FieldID, selector),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, order.TransferTable, order.TransferColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -366,16 +414,18 @@ func (_q *OrderQuery) Clone() *OrderQuery {
 		return nil
 	}
 	return &OrderQuery{
-		config:       _q.config,
-		ctx:          _q.ctx.Clone(),
-		order:        append([]order.OrderOption{}, _q.order...),
-		inters:       append([]Interceptor{}, _q.inters...),
-		predicates:   append([]predicate.Order{}, _q.predicates...),
-		withVendor:   _q.withVendor.Clone(),
-		withCustomer: _q.withCustomer.Clone(),
-		withItem:     _q.withItem.Clone(),
-		withTmrGroup: _q.withTmrGroup.Clone(),
-		withRollout:  _q.withRollout.Clone(),
+		config:        _q.config,
+		ctx:           _q.ctx.Clone(),
+		order:         append([]order.OrderOption{}, _q.order...),
+		inters:        append([]Interceptor{}, _q.inters...),
+		predicates:    append([]predicate.Order{}, _q.predicates...),
+		withVendor:    _q.withVendor.Clone(),
+		withCustomer:  _q.withCustomer.Clone(),
+		withItem:      _q.withItem.Clone(),
+		withTmrGroup:  _q.withTmrGroup.Clone(),
+		withContainer: _q.withContainer.Clone(),
+		withTransfer:  _q.withTransfer.Clone(),
+		withRollout:   _q.withRollout.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -423,6 +473,28 @@ func (_q *OrderQuery) WithTmrGroup(opts ...func(*TmrGroupQuery)) *OrderQuery {
 		opt(query)
 	}
 	_q.withTmrGroup = query
+	return _q
+}
+
+// WithContainer tells the query-builder to eager-load the nodes that are connected to
+// the "container" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *OrderQuery) WithContainer(opts ...func(*ContainerQuery)) *OrderQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withContainer = query
+	return _q
+}
+
+// WithTransfer tells the query-builder to eager-load the nodes that are connected to
+// the "transfer" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *OrderQuery) WithTransfer(opts ...func(*TransferQuery)) *OrderQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withTransfer = query
 	return _q
 }
 
@@ -515,11 +587,13 @@ func (_q *OrderQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Order,
 	var (
 		nodes       = []*Order{}
 		_spec       = _q.querySpec()
-		loadedTypes = [5]bool{
+		loadedTypes = [7]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withItem != nil,
 			_q.withTmrGroup != nil,
+			_q.withContainer != nil,
+			_q.withTransfer != nil,
 			_q.withRollout != nil,
 		}
 	)
@@ -565,6 +639,18 @@ func (_q *OrderQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Order,
 	if query := _q.withTmrGroup; query != nil {
 		if err := _q.loadTmrGroup(ctx, query, nodes, nil,
 			func(n *Order, e *TmrGroup) { n.Edges.TmrGroup = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withContainer; query != nil {
+		if err := _q.loadContainer(ctx, query, nodes, nil,
+			func(n *Order, e *Container) { n.Edges.Container = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withTransfer; query != nil {
+		if err := _q.loadTransfer(ctx, query, nodes, nil,
+			func(n *Order, e *Transfer) { n.Edges.Transfer = e }); err != nil {
 			return nil, err
 		}
 	}
@@ -676,7 +762,10 @@ func (_q *OrderQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, no
 	ids := make([]string, 0, len(nodes))
 	nodeids := make(map[string][]*Order)
 	for i := range nodes {
-		fk := nodes[i].TmrGroupID
+		if nodes[i].TmrGroupID == nil {
+			continue
+		}
+		fk := *nodes[i].TmrGroupID
 		if _, ok := nodeids[fk]; !ok {
 			ids = append(ids, fk)
 		}
@@ -694,6 +783,70 @@ func (_q *OrderQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, no
 		nodes, ok := nodeids[n.ID]
 		if !ok {
 			return fmt.Errorf(`unexpected foreign-key "tmr_group_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
+func (_q *OrderQuery) loadContainer(ctx context.Context, query *ContainerQuery, nodes []*Order, init func(*Order), assign func(*Order, *Container)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Order)
+	for i := range nodes {
+		if nodes[i].ContainerID == nil {
+			continue
+		}
+		fk := *nodes[i].ContainerID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(container.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "container_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
+func (_q *OrderQuery) loadTransfer(ctx context.Context, query *TransferQuery, nodes []*Order, init func(*Order), assign func(*Order, *Transfer)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Order)
+	for i := range nodes {
+		if nodes[i].TransferID == nil {
+			continue
+		}
+		fk := *nodes[i].TransferID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(transfer.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "transfer_id" returned %v`, n.ID)
 		}
 		for i := range nodes {
 			assign(nodes[i], n)
@@ -773,6 +926,12 @@ func (_q *OrderQuery) querySpec() *sqlgraph.QuerySpec {
 		}
 		if _q.withTmrGroup != nil {
 			_spec.Node.AddColumnOnce(order.FieldTmrGroupID)
+		}
+		if _q.withContainer != nil {
+			_spec.Node.AddColumnOnce(order.FieldContainerID)
+		}
+		if _q.withTransfer != nil {
+			_spec.Node.AddColumnOnce(order.FieldTransferID)
 		}
 		if _q.withRollout != nil {
 			_spec.Node.AddColumnOnce(order.FieldRolloutID)

@@ -104,9 +104,6 @@ func (_u *OrderUpdate) check() error {
 	if _u.mutation.ItemCleared() && len(_u.mutation.ItemIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Order.item"`)
 	}
-	if _u.mutation.TmrGroupCleared() && len(_u.mutation.TmrGroupIDs()) > 0 {
-		return errors.New(`ent: clearing a required unique edge "Order.tmr_group"`)
-	}
 	return nil
 }
 
@@ -262,9 +259,6 @@ func (_u *OrderUpdateOne) check() error {
 	}
 	if _u.mutation.ItemCleared() && len(_u.mutation.ItemIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Order.item"`)
-	}
-	if _u.mutation.TmrGroupCleared() && len(_u.mutation.TmrGroupIDs()) > 0 {
-		return errors.New(`ent: clearing a required unique edge "Order.tmr_group"`)
 	}
 	return nil
 }

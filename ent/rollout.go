@@ -10,6 +10,7 @@ import (
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
@@ -28,12 +29,14 @@ type Rollout struct {
 	// CustomerID holds the value of the "customer_id" field.
 	CustomerID *string `json:"customer_id,omitempty"`
 	// TmrGroupID holds the value of the "tmr_group_id" field.
-	TmrGroupID string `json:"tmr_group_id,omitempty"`
+	TmrGroupID *string `json:"tmr_group_id,omitempty"`
+	// ContainerID holds the value of the "container_id" field.
+	ContainerID *string `json:"container_id,omitempty"`
 	// Number holds the value of the "number" field.
 	Number int `json:"number,omitempty"`
 	// State holds the value of the "state" field.
 	State property.RolloutState `json:"state,omitempty"`
-	// It has the group for itself: every state from collecting on until done or aborted, held ones too.
+	// It has the group or the container for itself: every state from collecting on until done or aborted, held ones too.
 	Running bool `json:"running,omitempty"`
 	// The state machine's own record, JSON.
 	Machine []byte `json:"machine,omitempty"`
@@ -77,6 +80,10 @@ type RolloutEdges struct {
 	Customer *Organization `json:"customer,omitempty"`
 	// TmrGroup holds the value of the tmr_group edge.
 	TmrGroup *TmrGroup `json:"tmr_group,omitempty"`
+	// Container holds the value of the container edge.
+	Container *Container `json:"container,omitempty"`
+	// Transfers holds the value of the transfers edge.
+	Transfers []*Transfer `json:"transfers,omitempty"`
 	// Orders holds the value of the orders edge.
 	Orders []*Order `json:"orders,omitempty"`
 	// Updates holds the value of the updates edge.
@@ -85,13 +92,14 @@ type RolloutEdges struct {
 	Work []*Work `json:"work,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [6]bool
+	loadedTypes [8]bool
 	// totalCount holds the count of the edges above.
-	totalCount [4]map[string]int
+	totalCount [6]map[string]int
 
-	namedOrders  map[string][]*Order
-	namedUpdates map[string][]*Update
-	namedWork    map[string][]*Work
+	namedTransfers map[string][]*Transfer
+	namedOrders    map[string][]*Order
+	namedUpdates   map[string][]*Update
+	namedWork      map[string][]*Work
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -127,10 +135,30 @@ func (e RolloutEdges) TmrGroupOrErr() (*TmrGroup, error) {
 	return nil, &NotLoadedError{edge: "tmr_group"}
 }
 
+// ContainerOrErr returns the Container value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e RolloutEdges) ContainerOrErr() (*Container, error) {
+	if e.Container != nil {
+		return e.Container, nil
+	} else if e.loadedTypes[3] {
+		return nil, &NotFoundError{label: container.Label}
+	}
+	return nil, &NotLoadedError{edge: "container"}
+}
+
+// TransfersOrErr returns the Transfers value or an error if the edge
+// was not loaded in eager-loading.
+func (e RolloutEdges) TransfersOrErr() ([]*Transfer, error) {
+	if e.loadedTypes[4] {
+		return e.Transfers, nil
+	}
+	return nil, &NotLoadedError{edge: "transfers"}
+}
+
 // OrdersOrErr returns the Orders value or an error if the edge
 // was not loaded in eager-loading.
 func (e RolloutEdges) OrdersOrErr() ([]*Order, error) {
-	if e.loadedTypes[3] {
+	if e.loadedTypes[5] {
 		return e.Orders, nil
 	}
 	return nil, &NotLoadedError{edge: "orders"}
@@ -139,7 +167,7 @@ func (e RolloutEdges) OrdersOrErr() ([]*Order, error) {
 // UpdatesOrErr returns the Updates value or an error if the edge
 // was not loaded in eager-loading.
 func (e RolloutEdges) UpdatesOrErr() ([]*Update, error) {
-	if e.loadedTypes[4] {
+	if e.loadedTypes[6] {
 		return e.Updates, nil
 	}
 	return nil, &NotLoadedError{edge: "updates"}
@@ -148,7 +176,7 @@ func (e RolloutEdges) UpdatesOrErr() ([]*Update, error) {
 // WorkOrErr returns the Work value or an error if the edge
 // was not loaded in eager-loading.
 func (e RolloutEdges) WorkOrErr() ([]*Work, error) {
-	if e.loadedTypes[5] {
+	if e.loadedTypes[7] {
 		return e.Work, nil
 	}
 	return nil, &NotLoadedError{edge: "work"}
@@ -165,7 +193,7 @@ func (*Rollout) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case rollout.FieldNumber, rollout.FieldEpoch, rollout.FieldSequence, rollout.FieldTmrID, rollout.FieldQuantity, rollout.FieldFirm:
 			values[i] = new(sql.NullInt64)
-		case rollout.FieldID, rollout.FieldVendorID, rollout.FieldCustomerID, rollout.FieldTmrGroupID, rollout.FieldState, rollout.FieldBlocker, rollout.FieldErrorCode, rollout.FieldErrorMessage, rollout.FieldStartedBy, rollout.FieldIdempotencyKey:
+		case rollout.FieldID, rollout.FieldVendorID, rollout.FieldCustomerID, rollout.FieldTmrGroupID, rollout.FieldContainerID, rollout.FieldState, rollout.FieldBlocker, rollout.FieldErrorCode, rollout.FieldErrorMessage, rollout.FieldStartedBy, rollout.FieldIdempotencyKey:
 			values[i] = new(sql.NullString)
 		case rollout.FieldCreatedAt, rollout.FieldFinishedAt:
 			values[i] = new(sql.NullTime)
@@ -213,7 +241,15 @@ func (_m *Rollout) assignValues(columns []string, values []any) error {
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field tmr_group_id", values[i])
 			} else if value.Valid {
-				_m.TmrGroupID = value.String
+				_m.TmrGroupID = new(string)
+				*_m.TmrGroupID = value.String
+			}
+		case rollout.FieldContainerID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field container_id", values[i])
+			} else if value.Valid {
+				_m.ContainerID = new(string)
+				*_m.ContainerID = value.String
 			}
 		case rollout.FieldNumber:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -354,6 +390,16 @@ func (_m *Rollout) QueryTmrGroup() *TmrGroupQuery {
 	return NewRolloutClient(_m.config).QueryTmrGroup(_m)
 }
 
+// QueryContainer queries the "container" edge of the Rollout entity.
+func (_m *Rollout) QueryContainer() *ContainerQuery {
+	return NewRolloutClient(_m.config).QueryContainer(_m)
+}
+
+// QueryTransfers queries the "transfers" edge of the Rollout entity.
+func (_m *Rollout) QueryTransfers() *TransferQuery {
+	return NewRolloutClient(_m.config).QueryTransfers(_m)
+}
+
 // QueryOrders queries the "orders" edge of the Rollout entity.
 func (_m *Rollout) QueryOrders() *OrderQuery {
 	return NewRolloutClient(_m.config).QueryOrders(_m)
@@ -403,8 +449,15 @@ func (_m *Rollout) String() string {
 		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")
-	builder.WriteString("tmr_group_id=")
-	builder.WriteString(_m.TmrGroupID)
+	if v := _m.TmrGroupID; v != nil {
+		builder.WriteString("tmr_group_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ContainerID; v != nil {
+		builder.WriteString("container_id=")
+		builder.WriteString(*v)
+	}
 	builder.WriteString(", ")
 	builder.WriteString("number=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Number))
@@ -468,6 +521,30 @@ func (_m *Rollout) String() string {
 	}
 	builder.WriteByte(')')
 	return builder.String()
+}
+
+// NamedTransfers returns the Transfers named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Rollout) NamedTransfers(name string) ([]*Transfer, error) {
+	if _m.Edges.namedTransfers == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedTransfers[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Rollout) appendNamedTransfers(name string, edges ...*Transfer) {
+	if _m.Edges.namedTransfers == nil {
+		_m.Edges.namedTransfers = make(map[string][]*Transfer)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedTransfers[name] = []*Transfer{}
+	} else {
+		_m.Edges.namedTransfers[name] = append(_m.Edges.namedTransfers[name], edges...)
+	}
 }
 
 // NamedOrders returns the Orders named value or an error if the edge was not

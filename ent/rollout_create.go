@@ -10,11 +10,13 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 )
@@ -63,6 +65,28 @@ func (_c *RolloutCreate) SetNillableCustomerID(v *string) *RolloutCreate {
 // SetTmrGroupID sets the "tmr_group_id" field.
 func (_c *RolloutCreate) SetTmrGroupID(v string) *RolloutCreate {
 	_c.mutation.SetTmrGroupID(v)
+	return _c
+}
+
+// SetNillableTmrGroupID sets the "tmr_group_id" field if the given value is not nil.
+func (_c *RolloutCreate) SetNillableTmrGroupID(v *string) *RolloutCreate {
+	if v != nil {
+		_c.SetTmrGroupID(*v)
+	}
+	return _c
+}
+
+// SetContainerID sets the "container_id" field.
+func (_c *RolloutCreate) SetContainerID(v string) *RolloutCreate {
+	_c.mutation.SetContainerID(v)
+	return _c
+}
+
+// SetNillableContainerID sets the "container_id" field if the given value is not nil.
+func (_c *RolloutCreate) SetNillableContainerID(v *string) *RolloutCreate {
+	if v != nil {
+		_c.SetContainerID(*v)
+	}
 	return _c
 }
 
@@ -285,6 +309,26 @@ func (_c *RolloutCreate) SetTmrGroup(v *TmrGroup) *RolloutCreate {
 	return _c.SetTmrGroupID(v.ID)
 }
 
+// SetContainer sets the "container" edge to the Container entity.
+func (_c *RolloutCreate) SetContainer(v *Container) *RolloutCreate {
+	return _c.SetContainerID(v.ID)
+}
+
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_c *RolloutCreate) AddTransferIDs(ids ...string) *RolloutCreate {
+	_c.mutation.AddTransferIDs(ids...)
+	return _c
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_c *RolloutCreate) AddTransfers(v ...*Transfer) *RolloutCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddTransferIDs(ids...)
+}
+
 // AddOrderIDs adds the "orders" edge to the Order entity by IDs.
 func (_c *RolloutCreate) AddOrderIDs(ids ...string) *RolloutCreate {
 	_c.mutation.AddOrderIDs(ids...)
@@ -421,12 +465,14 @@ func (_c *RolloutCreate) check() error {
 			return &ValidationError{Name: "customer_id", err: fmt.Errorf(`ent: validator failed for field "Rollout.customer_id": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.TmrGroupID(); !ok {
-		return &ValidationError{Name: "tmr_group_id", err: errors.New(`ent: missing required field "Rollout.tmr_group_id"`)}
-	}
 	if v, ok := _c.mutation.TmrGroupID(); ok {
 		if err := rollout.TmrGroupIDValidator(v); err != nil {
 			return &ValidationError{Name: "tmr_group_id", err: fmt.Errorf(`ent: validator failed for field "Rollout.tmr_group_id": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.ContainerID(); ok {
+		if err := rollout.ContainerIDValidator(v); err != nil {
+			return &ValidationError{Name: "container_id", err: fmt.Errorf(`ent: validator failed for field "Rollout.container_id": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.Number(); !ok {
@@ -526,9 +572,6 @@ func (_c *RolloutCreate) check() error {
 	}
 	if len(_c.mutation.VendorIDs()) == 0 {
 		return &ValidationError{Name: "vendor", err: errors.New(`ent: missing required edge "Rollout.vendor"`)}
-	}
-	if len(_c.mutation.TmrGroupIDs()) == 0 {
-		return &ValidationError{Name: "tmr_group", err: errors.New(`ent: missing required edge "Rollout.tmr_group"`)}
 	}
 	return nil
 }
@@ -685,7 +728,40 @@ func (_c *RolloutCreate) createSpec() (*Rollout, *sqlgraph.CreateSpec) {
 		for _, k := range nodes {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
-		_node.TmrGroupID = nodes[0]
+		_node.TmrGroupID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ContainerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   rollout.ContainerTable,
+			Columns: []string{rollout.ContainerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.ContainerID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   rollout.TransfersTable,
+			Columns: []string{rollout.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	if nodes := _c.mutation.OrdersIDs(); len(nodes) > 0 {

@@ -12,11 +12,13 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 )
@@ -24,21 +26,24 @@ import (
 // RolloutQuery is the builder for querying Rollout entities.
 type RolloutQuery struct {
 	config
-	ctx              *QueryContext
-	order            []rollout.OrderOption
-	inters           []Interceptor
-	predicates       []predicate.Rollout
-	withVendor       *OrganizationQuery
-	withCustomer     *OrganizationQuery
-	withTmrGroup     *TmrGroupQuery
-	withOrders       *OrderQuery
-	withUpdates      *UpdateQuery
-	withWork         *WorkQuery
-	modifiers        []func(*sql.Selector)
-	loadTotal        []func(context.Context, []*Rollout) error
-	withNamedOrders  map[string]*OrderQuery
-	withNamedUpdates map[string]*UpdateQuery
-	withNamedWork    map[string]*WorkQuery
+	ctx                *QueryContext
+	order              []rollout.OrderOption
+	inters             []Interceptor
+	predicates         []predicate.Rollout
+	withVendor         *OrganizationQuery
+	withCustomer       *OrganizationQuery
+	withTmrGroup       *TmrGroupQuery
+	withContainer      *ContainerQuery
+	withTransfers      *TransferQuery
+	withOrders         *OrderQuery
+	withUpdates        *UpdateQuery
+	withWork           *WorkQuery
+	modifiers          []func(*sql.Selector)
+	loadTotal          []func(context.Context, []*Rollout) error
+	withNamedTransfers map[string]*TransferQuery
+	withNamedOrders    map[string]*OrderQuery
+	withNamedUpdates   map[string]*UpdateQuery
+	withNamedWork      map[string]*WorkQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -134,6 +139,50 @@ func (_q *RolloutQuery) QueryTmrGroup() *TmrGroupQuery {
 			sqlgraph.From(rollout.Table, rollout.FieldID, selector),
 			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, true, rollout.TmrGroupTable, rollout.TmrGroupColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryContainer chains the current query on the "container" edge.
+func (_q *RolloutQuery) QueryContainer() *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rollout.Table, rollout.FieldID, selector),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, rollout.ContainerTable, rollout.ContainerColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryTransfers chains the current query on the "transfers" edge.
+func (_q *RolloutQuery) QueryTransfers() *TransferQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rollout.Table, rollout.FieldID, selector),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, rollout.TransfersTable, rollout.TransfersColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -394,17 +443,19 @@ func (_q *RolloutQuery) Clone() *RolloutQuery {
 		return nil
 	}
 	return &RolloutQuery{
-		config:       _q.config,
-		ctx:          _q.ctx.Clone(),
-		order:        append([]rollout.OrderOption{}, _q.order...),
-		inters:       append([]Interceptor{}, _q.inters...),
-		predicates:   append([]predicate.Rollout{}, _q.predicates...),
-		withVendor:   _q.withVendor.Clone(),
-		withCustomer: _q.withCustomer.Clone(),
-		withTmrGroup: _q.withTmrGroup.Clone(),
-		withOrders:   _q.withOrders.Clone(),
-		withUpdates:  _q.withUpdates.Clone(),
-		withWork:     _q.withWork.Clone(),
+		config:        _q.config,
+		ctx:           _q.ctx.Clone(),
+		order:         append([]rollout.OrderOption{}, _q.order...),
+		inters:        append([]Interceptor{}, _q.inters...),
+		predicates:    append([]predicate.Rollout{}, _q.predicates...),
+		withVendor:    _q.withVendor.Clone(),
+		withCustomer:  _q.withCustomer.Clone(),
+		withTmrGroup:  _q.withTmrGroup.Clone(),
+		withContainer: _q.withContainer.Clone(),
+		withTransfers: _q.withTransfers.Clone(),
+		withOrders:    _q.withOrders.Clone(),
+		withUpdates:   _q.withUpdates.Clone(),
+		withWork:      _q.withWork.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -441,6 +492,28 @@ func (_q *RolloutQuery) WithTmrGroup(opts ...func(*TmrGroupQuery)) *RolloutQuery
 		opt(query)
 	}
 	_q.withTmrGroup = query
+	return _q
+}
+
+// WithContainer tells the query-builder to eager-load the nodes that are connected to
+// the "container" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *RolloutQuery) WithContainer(opts ...func(*ContainerQuery)) *RolloutQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withContainer = query
+	return _q
+}
+
+// WithTransfers tells the query-builder to eager-load the nodes that are connected to
+// the "transfers" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *RolloutQuery) WithTransfers(opts ...func(*TransferQuery)) *RolloutQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withTransfers = query
 	return _q
 }
 
@@ -555,10 +628,12 @@ func (_q *RolloutQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Roll
 	var (
 		nodes       = []*Rollout{}
 		_spec       = _q.querySpec()
-		loadedTypes = [6]bool{
+		loadedTypes = [8]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withTmrGroup != nil,
+			_q.withContainer != nil,
+			_q.withTransfers != nil,
 			_q.withOrders != nil,
 			_q.withUpdates != nil,
 			_q.withWork != nil,
@@ -603,6 +678,19 @@ func (_q *RolloutQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Roll
 			return nil, err
 		}
 	}
+	if query := _q.withContainer; query != nil {
+		if err := _q.loadContainer(ctx, query, nodes, nil,
+			func(n *Rollout, e *Container) { n.Edges.Container = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withTransfers; query != nil {
+		if err := _q.loadTransfers(ctx, query, nodes,
+			func(n *Rollout) { n.Edges.Transfers = []*Transfer{} },
+			func(n *Rollout, e *Transfer) { n.Edges.Transfers = append(n.Edges.Transfers, e) }); err != nil {
+			return nil, err
+		}
+	}
 	if query := _q.withOrders; query != nil {
 		if err := _q.loadOrders(ctx, query, nodes,
 			func(n *Rollout) { n.Edges.Orders = []*Order{} },
@@ -621,6 +709,13 @@ func (_q *RolloutQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Roll
 		if err := _q.loadWork(ctx, query, nodes,
 			func(n *Rollout) { n.Edges.Work = []*Work{} },
 			func(n *Rollout, e *Work) { n.Edges.Work = append(n.Edges.Work, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedTransfers {
+		if err := _q.loadTransfers(ctx, query, nodes,
+			func(n *Rollout) { n.appendNamedTransfers(name) },
+			func(n *Rollout, e *Transfer) { n.appendNamedTransfers(name, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -718,7 +813,10 @@ func (_q *RolloutQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, 
 	ids := make([]string, 0, len(nodes))
 	nodeids := make(map[string][]*Rollout)
 	for i := range nodes {
-		fk := nodes[i].TmrGroupID
+		if nodes[i].TmrGroupID == nil {
+			continue
+		}
+		fk := *nodes[i].TmrGroupID
 		if _, ok := nodeids[fk]; !ok {
 			ids = append(ids, fk)
 		}
@@ -740,6 +838,71 @@ func (_q *RolloutQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, 
 		for i := range nodes {
 			assign(nodes[i], n)
 		}
+	}
+	return nil
+}
+func (_q *RolloutQuery) loadContainer(ctx context.Context, query *ContainerQuery, nodes []*Rollout, init func(*Rollout), assign func(*Rollout, *Container)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Rollout)
+	for i := range nodes {
+		if nodes[i].ContainerID == nil {
+			continue
+		}
+		fk := *nodes[i].ContainerID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(container.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "container_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
+func (_q *RolloutQuery) loadTransfers(ctx context.Context, query *TransferQuery, nodes []*Rollout, init func(*Rollout), assign func(*Rollout, *Transfer)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Rollout)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(transfer.FieldRolloutID)
+	}
+	query.Where(predicate.Transfer(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(rollout.TransfersColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.RolloutID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "rollout_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "rollout_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
 	}
 	return nil
 }
@@ -877,6 +1040,9 @@ func (_q *RolloutQuery) querySpec() *sqlgraph.QuerySpec {
 		if _q.withTmrGroup != nil {
 			_spec.Node.AddColumnOnce(rollout.FieldTmrGroupID)
 		}
+		if _q.withContainer != nil {
+			_spec.Node.AddColumnOnce(rollout.FieldContainerID)
+		}
 	}
 	if ps := _q.predicates; len(ps) > 0 {
 		_spec.Predicate = func(selector *sql.Selector) {
@@ -931,6 +1097,20 @@ func (_q *RolloutQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
+}
+
+// WithNamedTransfers tells the query-builder to eager-load the nodes that are connected to the "transfers"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *RolloutQuery) WithNamedTransfers(name string, opts ...func(*TransferQuery)) *RolloutQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedTransfers == nil {
+		_q.withNamedTransfers = make(map[string]*TransferQuery)
+	}
+	_q.withNamedTransfers[name] = query
+	return _q
 }
 
 // WithNamedOrders tells the query-builder to eager-load the nodes that are connected to the "orders"

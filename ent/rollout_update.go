@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 )
@@ -302,6 +303,21 @@ func (_u *RolloutUpdate) ClearFinishedAt() *RolloutUpdate {
 	return _u
 }
 
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_u *RolloutUpdate) AddTransferIDs(ids ...string) *RolloutUpdate {
+	_u.mutation.AddTransferIDs(ids...)
+	return _u
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_u *RolloutUpdate) AddTransfers(v ...*Transfer) *RolloutUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddTransferIDs(ids...)
+}
+
 // AddOrderIDs adds the "orders" edge to the Order entity by IDs.
 func (_u *RolloutUpdate) AddOrderIDs(ids ...string) *RolloutUpdate {
 	_u.mutation.AddOrderIDs(ids...)
@@ -350,6 +366,27 @@ func (_u *RolloutUpdate) AddWork(v ...*Work) *RolloutUpdate {
 // Mutation returns the RolloutMutation object of the builder.
 func (_u *RolloutUpdate) Mutation() *RolloutMutation {
 	return _u.mutation
+}
+
+// ClearTransfers clears all "transfers" edges to the Transfer entity.
+func (_u *RolloutUpdate) ClearTransfers() *RolloutUpdate {
+	_u.mutation.ClearTransfers()
+	return _u
+}
+
+// RemoveTransferIDs removes the "transfers" edge to Transfer entities by IDs.
+func (_u *RolloutUpdate) RemoveTransferIDs(ids ...string) *RolloutUpdate {
+	_u.mutation.RemoveTransferIDs(ids...)
+	return _u
+}
+
+// RemoveTransfers removes "transfers" edges to Transfer entities.
+func (_u *RolloutUpdate) RemoveTransfers(v ...*Transfer) *RolloutUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveTransferIDs(ids...)
 }
 
 // ClearOrders clears all "orders" edges to the Order entity.
@@ -497,9 +534,6 @@ func (_u *RolloutUpdate) check() error {
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Rollout.vendor"`)
 	}
-	if _u.mutation.TmrGroupCleared() && len(_u.mutation.TmrGroupIDs()) > 0 {
-		return errors.New(`ent: clearing a required unique edge "Rollout.tmr_group"`)
-	}
 	return nil
 }
 
@@ -605,6 +639,51 @@ func (_u *RolloutUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.IdempotencyKeyCleared() {
 		_spec.ClearField(rollout.FieldIdempotencyKey, field.TypeString)
+	}
+	if _u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   rollout.TransfersTable,
+			Columns: []string{rollout.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedTransfersIDs(); len(nodes) > 0 && !_u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   rollout.TransfersTable,
+			Columns: []string{rollout.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   rollout.TransfersTable,
+			Columns: []string{rollout.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.OrdersCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -1030,6 +1109,21 @@ func (_u *RolloutUpdateOne) ClearFinishedAt() *RolloutUpdateOne {
 	return _u
 }
 
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_u *RolloutUpdateOne) AddTransferIDs(ids ...string) *RolloutUpdateOne {
+	_u.mutation.AddTransferIDs(ids...)
+	return _u
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_u *RolloutUpdateOne) AddTransfers(v ...*Transfer) *RolloutUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddTransferIDs(ids...)
+}
+
 // AddOrderIDs adds the "orders" edge to the Order entity by IDs.
 func (_u *RolloutUpdateOne) AddOrderIDs(ids ...string) *RolloutUpdateOne {
 	_u.mutation.AddOrderIDs(ids...)
@@ -1078,6 +1172,27 @@ func (_u *RolloutUpdateOne) AddWork(v ...*Work) *RolloutUpdateOne {
 // Mutation returns the RolloutMutation object of the builder.
 func (_u *RolloutUpdateOne) Mutation() *RolloutMutation {
 	return _u.mutation
+}
+
+// ClearTransfers clears all "transfers" edges to the Transfer entity.
+func (_u *RolloutUpdateOne) ClearTransfers() *RolloutUpdateOne {
+	_u.mutation.ClearTransfers()
+	return _u
+}
+
+// RemoveTransferIDs removes the "transfers" edge to Transfer entities by IDs.
+func (_u *RolloutUpdateOne) RemoveTransferIDs(ids ...string) *RolloutUpdateOne {
+	_u.mutation.RemoveTransferIDs(ids...)
+	return _u
+}
+
+// RemoveTransfers removes "transfers" edges to Transfer entities.
+func (_u *RolloutUpdateOne) RemoveTransfers(v ...*Transfer) *RolloutUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveTransferIDs(ids...)
 }
 
 // ClearOrders clears all "orders" edges to the Order entity.
@@ -1238,9 +1353,6 @@ func (_u *RolloutUpdateOne) check() error {
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Rollout.vendor"`)
 	}
-	if _u.mutation.TmrGroupCleared() && len(_u.mutation.TmrGroupIDs()) > 0 {
-		return errors.New(`ent: clearing a required unique edge "Rollout.tmr_group"`)
-	}
 	return nil
 }
 
@@ -1363,6 +1475,51 @@ func (_u *RolloutUpdateOne) sqlSave(ctx context.Context) (_node *Rollout, err er
 	}
 	if _u.mutation.IdempotencyKeyCleared() {
 		_spec.ClearField(rollout.FieldIdempotencyKey, field.TypeString)
+	}
+	if _u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   rollout.TransfersTable,
+			Columns: []string{rollout.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedTransfersIDs(); len(nodes) > 0 && !_u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   rollout.TransfersTable,
+			Columns: []string{rollout.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   rollout.TransfersTable,
+			Columns: []string{rollout.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.OrdersCleared() {
 		edge := &sqlgraph.EdgeSpec{

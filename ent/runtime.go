@@ -26,6 +26,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 )
@@ -386,6 +387,30 @@ func init() {
 	containerDescManipulationSuspected := containerFields[7].Descriptor()
 	// container.DefaultManipulationSuspected holds the default value on creation for the manipulation_suspected field.
 	container.DefaultManipulationSuspected = containerDescManipulationSuspected.Default.(bool)
+	// containerDescSuspectReason is the schema descriptor for suspect_reason field.
+	containerDescSuspectReason := containerFields[8].Descriptor()
+	// container.SuspectReasonValidator is a validator for the "suspect_reason" field. It is called by the builders before save.
+	container.SuspectReasonValidator = containerDescSuspectReason.Validators[0].(func(string) error)
+	// containerDescSuspectFingerprint is the schema descriptor for suspect_fingerprint field.
+	containerDescSuspectFingerprint := containerFields[9].Descriptor()
+	// container.SuspectFingerprintValidator is a validator for the "suspect_fingerprint" field. It is called by the builders before save.
+	container.SuspectFingerprintValidator = containerDescSuspectFingerprint.Validators[0].(func([]byte) error)
+	// containerDescBlockReason is the schema descriptor for block_reason field.
+	containerDescBlockReason := containerFields[11].Descriptor()
+	// container.BlockReasonValidator is a validator for the "block_reason" field. It is called by the builders before save.
+	container.BlockReasonValidator = containerDescBlockReason.Validators[0].(func(string) error)
+	// containerDescReplacedByID is the schema descriptor for replaced_by_id field.
+	containerDescReplacedByID := containerFields[12].Descriptor()
+	// container.ReplacedByIDValidator is a validator for the "replaced_by_id" field. It is called by the builders before save.
+	container.ReplacedByIDValidator = containerDescReplacedByID.Validators[0].(func(string) error)
+	// containerDescTrailCount is the schema descriptor for trail_count field.
+	containerDescTrailCount := containerFields[13].Descriptor()
+	// container.DefaultTrailCount holds the default value on creation for the trail_count field.
+	container.DefaultTrailCount = containerDescTrailCount.Default.(uint64)
+	// containerDescTrailValue is the schema descriptor for trail_value field.
+	containerDescTrailValue := containerFields[14].Descriptor()
+	// container.TrailValueValidator is a validator for the "trail_value" field. It is called by the builders before save.
+	container.TrailValueValidator = containerDescTrailValue.Validators[0].(func([]byte) error)
 	// containerDescID is the schema descriptor for id field.
 	containerDescID := containerMixinFields0[0].Descriptor()
 	// container.DefaultID holds the default value on creation for the id field.
@@ -564,6 +589,20 @@ func init() {
 	firmDescCert := firmFields[4].Descriptor()
 	// firm.CertValidator is a validator for the "cert" field. It is called by the builders before save.
 	firm.CertValidator = firmDescCert.Validators[0].(func([]byte) error)
+	// firmDescRehostLimit is the schema descriptor for rehost_limit field.
+	firmDescRehostLimit := firmFields[5].Descriptor()
+	// firm.RehostLimitValidator is a validator for the "rehost_limit" field. It is called by the builders before save.
+	firm.RehostLimitValidator = firmDescRehostLimit.Validators[0].(func(int) error)
+	// firmDescMoveLimit is the schema descriptor for move_limit field.
+	firmDescMoveLimit := firmFields[6].Descriptor()
+	// firm.MoveLimitValidator is a validator for the "move_limit" field. It is called by the builders before save.
+	firm.MoveLimitValidator = firmDescMoveLimit.Validators[0].(func(int) error)
+	// firmDescLimitDays is the schema descriptor for limit_days field.
+	firmDescLimitDays := firmFields[7].Descriptor()
+	// firm.DefaultLimitDays holds the default value on creation for the limit_days field.
+	firm.DefaultLimitDays = firmDescLimitDays.Default.(int)
+	// firm.LimitDaysValidator is a validator for the "limit_days" field. It is called by the builders before save.
+	firm.LimitDaysValidator = firmDescLimitDays.Validators[0].(func(int) error)
 	// firmDescID is the schema descriptor for id field.
 	firmDescID := firmMixinFields0[0].Descriptor()
 	// firm.DefaultID holds the default value on creation for the id field.
@@ -997,16 +1036,24 @@ func init() {
 	orderDescTmrGroupID := orderFields[1].Descriptor()
 	// order.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
 	order.TmrGroupIDValidator = orderDescTmrGroupID.Validators[0].(func(string) error)
+	// orderDescContainerID is the schema descriptor for container_id field.
+	orderDescContainerID := orderFields[2].Descriptor()
+	// order.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	order.ContainerIDValidator = orderDescContainerID.Validators[0].(func(string) error)
+	// orderDescTransferID is the schema descriptor for transfer_id field.
+	orderDescTransferID := orderFields[4].Descriptor()
+	// order.TransferIDValidator is a validator for the "transfer_id" field. It is called by the builders before save.
+	order.TransferIDValidator = orderDescTransferID.Validators[0].(func(string) error)
 	// orderDescRolloutID is the schema descriptor for rollout_id field.
-	orderDescRolloutID := orderFields[2].Descriptor()
+	orderDescRolloutID := orderFields[5].Descriptor()
 	// order.RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
 	order.RolloutIDValidator = orderDescRolloutID.Validators[0].(func(string) error)
 	// orderDescNumber is the schema descriptor for number field.
-	orderDescNumber := orderFields[3].Descriptor()
+	orderDescNumber := orderFields[6].Descriptor()
 	// order.NumberValidator is a validator for the "number" field. It is called by the builders before save.
 	order.NumberValidator = orderDescNumber.Validators[0].(func(int) error)
 	// orderDescQuantity is the schema descriptor for quantity field.
-	orderDescQuantity := orderFields[4].Descriptor()
+	orderDescQuantity := orderFields[7].Descriptor()
 	// order.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
 	order.QuantityValidator = func() func(int) error {
 		validators := orderDescQuantity.Validators
@@ -1024,7 +1071,7 @@ func init() {
 		}
 	}()
 	// orderDescIdempotencyKey is the schema descriptor for idempotency_key field.
-	orderDescIdempotencyKey := orderFields[5].Descriptor()
+	orderDescIdempotencyKey := orderFields[8].Descriptor()
 	// order.IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	order.IdempotencyKeyValidator = orderDescIdempotencyKey.Validators[0].(func(string) error)
 	// orderDescID is the schema descriptor for id field.
@@ -1295,68 +1342,72 @@ func init() {
 	rolloutDescTmrGroupID := rolloutFields[0].Descriptor()
 	// rollout.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
 	rollout.TmrGroupIDValidator = rolloutDescTmrGroupID.Validators[0].(func(string) error)
+	// rolloutDescContainerID is the schema descriptor for container_id field.
+	rolloutDescContainerID := rolloutFields[1].Descriptor()
+	// rollout.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	rollout.ContainerIDValidator = rolloutDescContainerID.Validators[0].(func(string) error)
 	// rolloutDescNumber is the schema descriptor for number field.
-	rolloutDescNumber := rolloutFields[1].Descriptor()
+	rolloutDescNumber := rolloutFields[2].Descriptor()
 	// rollout.NumberValidator is a validator for the "number" field. It is called by the builders before save.
 	rollout.NumberValidator = rolloutDescNumber.Validators[0].(func(int) error)
 	// rolloutDescRunning is the schema descriptor for running field.
-	rolloutDescRunning := rolloutFields[3].Descriptor()
+	rolloutDescRunning := rolloutFields[4].Descriptor()
 	// rollout.DefaultRunning holds the default value on creation for the running field.
 	rollout.DefaultRunning = rolloutDescRunning.Default.(bool)
 	// rolloutDescMachine is the schema descriptor for machine field.
-	rolloutDescMachine := rolloutFields[4].Descriptor()
+	rolloutDescMachine := rolloutFields[5].Descriptor()
 	// rollout.MachineValidator is a validator for the "machine" field. It is called by the builders before save.
 	rollout.MachineValidator = rolloutDescMachine.Validators[0].(func([]byte) error)
 	// rolloutDescSteps is the schema descriptor for steps field.
-	rolloutDescSteps := rolloutFields[5].Descriptor()
+	rolloutDescSteps := rolloutFields[6].Descriptor()
 	// rollout.DefaultSteps holds the default value on creation for the steps field.
 	rollout.DefaultSteps = rolloutDescSteps.Default.([]property.RolloutStep)
 	// rolloutDescEpoch is the schema descriptor for epoch field.
-	rolloutDescEpoch := rolloutFields[6].Descriptor()
+	rolloutDescEpoch := rolloutFields[7].Descriptor()
 	// rollout.DefaultEpoch holds the default value on creation for the epoch field.
 	rollout.DefaultEpoch = rolloutDescEpoch.Default.(uint64)
 	// rolloutDescSequence is the schema descriptor for sequence field.
-	rolloutDescSequence := rolloutFields[7].Descriptor()
+	rolloutDescSequence := rolloutFields[8].Descriptor()
 	// rollout.DefaultSequence holds the default value on creation for the sequence field.
 	rollout.DefaultSequence = rolloutDescSequence.Default.(int)
 	// rollout.SequenceValidator is a validator for the "sequence" field. It is called by the builders before save.
 	rollout.SequenceValidator = rolloutDescSequence.Validators[0].(func(int) error)
 	// rolloutDescTmrID is the schema descriptor for tmr_id field.
-	rolloutDescTmrID := rolloutFields[8].Descriptor()
+	rolloutDescTmrID := rolloutFields[9].Descriptor()
 	// rollout.DefaultTmrID holds the default value on creation for the tmr_id field.
 	rollout.DefaultTmrID = rolloutDescTmrID.Default.(int)
 	// rollout.TmrIDValidator is a validator for the "tmr_id" field. It is called by the builders before save.
 	rollout.TmrIDValidator = rolloutDescTmrID.Validators[0].(func(int) error)
 	// rolloutDescQuantity is the schema descriptor for quantity field.
-	rolloutDescQuantity := rolloutFields[9].Descriptor()
+	rolloutDescQuantity := rolloutFields[10].Descriptor()
 	// rollout.DefaultQuantity holds the default value on creation for the quantity field.
 	rollout.DefaultQuantity = rolloutDescQuantity.Default.(int)
 	// rollout.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
 	rollout.QuantityValidator = rolloutDescQuantity.Validators[0].(func(int) error)
 	// rolloutDescFirm is the schema descriptor for firm field.
-	rolloutDescFirm := rolloutFields[10].Descriptor()
+	rolloutDescFirm := rolloutFields[11].Descriptor()
 	// rollout.DefaultFirm holds the default value on creation for the firm field.
 	rollout.DefaultFirm = rolloutDescFirm.Default.(int)
 	// rollout.FirmValidator is a validator for the "firm" field. It is called by the builders before save.
 	rollout.FirmValidator = rolloutDescFirm.Validators[0].(func(int) error)
 	// rolloutDescBlocker is the schema descriptor for blocker field.
-	rolloutDescBlocker := rolloutFields[12].Descriptor()
+	rolloutDescBlocker := rolloutFields[13].Descriptor()
 	// rollout.BlockerValidator is a validator for the "blocker" field. It is called by the builders before save.
 	rollout.BlockerValidator = rolloutDescBlocker.Validators[0].(func(string) error)
 	// rolloutDescErrorCode is the schema descriptor for error_code field.
-	rolloutDescErrorCode := rolloutFields[13].Descriptor()
+	rolloutDescErrorCode := rolloutFields[14].Descriptor()
 	// rollout.ErrorCodeValidator is a validator for the "error_code" field. It is called by the builders before save.
 	rollout.ErrorCodeValidator = rolloutDescErrorCode.Validators[0].(func(string) error)
 	// rolloutDescErrorMessage is the schema descriptor for error_message field.
-	rolloutDescErrorMessage := rolloutFields[14].Descriptor()
+	rolloutDescErrorMessage := rolloutFields[15].Descriptor()
 	// rollout.ErrorMessageValidator is a validator for the "error_message" field. It is called by the builders before save.
 	rollout.ErrorMessageValidator = rolloutDescErrorMessage.Validators[0].(func(string) error)
 	// rolloutDescStartedBy is the schema descriptor for started_by field.
-	rolloutDescStartedBy := rolloutFields[15].Descriptor()
+	rolloutDescStartedBy := rolloutFields[16].Descriptor()
 	// rollout.StartedByValidator is a validator for the "started_by" field. It is called by the builders before save.
 	rollout.StartedByValidator = rolloutDescStartedBy.Validators[0].(func(string) error)
 	// rolloutDescIdempotencyKey is the schema descriptor for idempotency_key field.
-	rolloutDescIdempotencyKey := rolloutFields[17].Descriptor()
+	rolloutDescIdempotencyKey := rolloutFields[18].Descriptor()
 	// rollout.IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	rollout.IdempotencyKeyValidator = rolloutDescIdempotencyKey.Validators[0].(func(string) error)
 	// rolloutDescID is the schema descriptor for id field.
@@ -1599,8 +1650,12 @@ func init() {
 	tmrserverDescTmrGroupID := tmrserverFields[0].Descriptor()
 	// tmrserver.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
 	tmrserver.TmrGroupIDValidator = tmrserverDescTmrGroupID.Validators[0].(func(string) error)
+	// tmrserverDescContainerID is the schema descriptor for container_id field.
+	tmrserverDescContainerID := tmrserverFields[1].Descriptor()
+	// tmrserver.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	tmrserver.ContainerIDValidator = tmrserverDescContainerID.Validators[0].(func(string) error)
 	// tmrserverDescName is the schema descriptor for name field.
-	tmrserverDescName := tmrserverFields[1].Descriptor()
+	tmrserverDescName := tmrserverFields[2].Descriptor()
 	// tmrserver.NameValidator is a validator for the "name" field. It is called by the builders before save.
 	tmrserver.NameValidator = func() func(string) error {
 		validators := tmrserverDescName.Validators
@@ -1618,15 +1673,15 @@ func init() {
 		}
 	}()
 	// tmrserverDescAddress is the schema descriptor for address field.
-	tmrserverDescAddress := tmrserverFields[2].Descriptor()
+	tmrserverDescAddress := tmrserverFields[3].Descriptor()
 	// tmrserver.AddressValidator is a validator for the "address" field. It is called by the builders before save.
 	tmrserver.AddressValidator = tmrserverDescAddress.Validators[0].(func(string) error)
 	// tmrserverDescLinkTokenHash is the schema descriptor for link_token_hash field.
-	tmrserverDescLinkTokenHash := tmrserverFields[3].Descriptor()
+	tmrserverDescLinkTokenHash := tmrserverFields[4].Descriptor()
 	// tmrserver.LinkTokenHashValidator is a validator for the "link_token_hash" field. It is called by the builders before save.
 	tmrserver.LinkTokenHashValidator = tmrserverDescLinkTokenHash.Validators[0].(func([]byte) error)
 	// tmrserverDescLeading is the schema descriptor for leading field.
-	tmrserverDescLeading := tmrserverFields[4].Descriptor()
+	tmrserverDescLeading := tmrserverFields[5].Descriptor()
 	// tmrserver.DefaultLeading holds the default value on creation for the leading field.
 	tmrserver.DefaultLeading = tmrserverDescLeading.Default.(bool)
 	// tmrserverDescID is the schema descriptor for id field.
@@ -1697,6 +1752,117 @@ func init() {
 	// tmrview.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	tmrview.IDValidator = func() func(string) error {
 		validators := tmrviewDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	transferMixin := schema.Transfer{}.Mixin()
+	transferMixinFields0 := transferMixin[0].Fields()
+	_ = transferMixinFields0
+	transferMixinFields1 := transferMixin[1].Fields()
+	_ = transferMixinFields1
+	transferFields := schema.Transfer{}.Fields()
+	_ = transferFields
+	// transferDescCreatedAt is the schema descriptor for created_at field.
+	transferDescCreatedAt := transferMixinFields0[1].Descriptor()
+	// transfer.DefaultCreatedAt holds the default value on creation for the created_at field.
+	transfer.DefaultCreatedAt = transferDescCreatedAt.Default.(func() time.Time)
+	// transferDescVendorID is the schema descriptor for vendor_id field.
+	transferDescVendorID := transferMixinFields1[0].Descriptor()
+	// transfer.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	transfer.VendorIDValidator = func() func(string) error {
+		validators := transferDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// transferDescCustomerID is the schema descriptor for customer_id field.
+	transferDescCustomerID := transferMixinFields1[1].Descriptor()
+	// transfer.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	transfer.CustomerIDValidator = transferDescCustomerID.Validators[0].(func(string) error)
+	// transferDescProductID is the schema descriptor for product_id field.
+	transferDescProductID := transferFields[2].Descriptor()
+	// transfer.ProductIDValidator is a validator for the "product_id" field. It is called by the builders before save.
+	transfer.ProductIDValidator = transferDescProductID.Validators[0].(func(string) error)
+	// transferDescItemID is the schema descriptor for item_id field.
+	transferDescItemID := transferFields[3].Descriptor()
+	// transfer.ItemIDValidator is a validator for the "item_id" field. It is called by the builders before save.
+	transfer.ItemIDValidator = transferDescItemID.Validators[0].(func(string) error)
+	// transferDescQuantity is the schema descriptor for quantity field.
+	transferDescQuantity := transferFields[4].Descriptor()
+	// transfer.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
+	transfer.QuantityValidator = func() func(int) error {
+		validators := transferDescQuantity.Validators
+		fns := [...]func(int) error{
+			validators[0].(func(int) error),
+			validators[1].(func(int) error),
+		}
+		return func(quantity int) error {
+			for _, fn := range fns {
+				if err := fn(quantity); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// transferDescTmrGroupID is the schema descriptor for tmr_group_id field.
+	transferDescTmrGroupID := transferFields[5].Descriptor()
+	// transfer.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
+	transfer.TmrGroupIDValidator = transferDescTmrGroupID.Validators[0].(func(string) error)
+	// transferDescContainerID is the schema descriptor for container_id field.
+	transferDescContainerID := transferFields[6].Descriptor()
+	// transfer.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	transfer.ContainerIDValidator = transferDescContainerID.Validators[0].(func(string) error)
+	// transferDescToContainerID is the schema descriptor for to_container_id field.
+	transferDescToContainerID := transferFields[7].Descriptor()
+	// transfer.ToContainerIDValidator is a validator for the "to_container_id" field. It is called by the builders before save.
+	transfer.ToContainerIDValidator = transferDescToContainerID.Validators[0].(func(string) error)
+	// transferDescRolloutID is the schema descriptor for rollout_id field.
+	transferDescRolloutID := transferFields[8].Descriptor()
+	// transfer.RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
+	transfer.RolloutIDValidator = transferDescRolloutID.Validators[0].(func(string) error)
+	// transferDescCredited is the schema descriptor for credited field.
+	transferDescCredited := transferFields[9].Descriptor()
+	// transfer.DefaultCredited holds the default value on creation for the credited field.
+	transfer.DefaultCredited = transferDescCredited.Default.(bool)
+	// transferDescReason is the schema descriptor for reason field.
+	transferDescReason := transferFields[10].Descriptor()
+	// transfer.ReasonValidator is a validator for the "reason" field. It is called by the builders before save.
+	transfer.ReasonValidator = transferDescReason.Validators[0].(func(string) error)
+	// transferDescNote is the schema descriptor for note field.
+	transferDescNote := transferFields[11].Descriptor()
+	// transfer.NoteValidator is a validator for the "note" field. It is called by the builders before save.
+	transfer.NoteValidator = transferDescNote.Validators[0].(func(string) error)
+	// transferDescRequestedBy is the schema descriptor for requested_by field.
+	transferDescRequestedBy := transferFields[12].Descriptor()
+	// transfer.RequestedByValidator is a validator for the "requested_by" field. It is called by the builders before save.
+	transfer.RequestedByValidator = transferDescRequestedBy.Validators[0].(func(string) error)
+	// transferDescID is the schema descriptor for id field.
+	transferDescID := transferMixinFields0[0].Descriptor()
+	// transfer.DefaultID holds the default value on creation for the id field.
+	transfer.DefaultID = transferDescID.Default.(func() string)
+	// transfer.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	transfer.IDValidator = func() func(string) error {
+		validators := transferDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),
@@ -1838,12 +2004,16 @@ func init() {
 	workDescTmrGroupID := workFields[0].Descriptor()
 	// work.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
 	work.TmrGroupIDValidator = workDescTmrGroupID.Validators[0].(func(string) error)
+	// workDescContainerID is the schema descriptor for container_id field.
+	workDescContainerID := workFields[1].Descriptor()
+	// work.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	work.ContainerIDValidator = workDescContainerID.Validators[0].(func(string) error)
 	// workDescRolloutID is the schema descriptor for rollout_id field.
-	workDescRolloutID := workFields[1].Descriptor()
+	workDescRolloutID := workFields[2].Descriptor()
 	// work.RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
 	work.RolloutIDValidator = workDescRolloutID.Validators[0].(func(string) error)
 	// workDescKey is the schema descriptor for key field.
-	workDescKey := workFields[2].Descriptor()
+	workDescKey := workFields[3].Descriptor()
 	// work.KeyValidator is a validator for the "key" field. It is called by the builders before save.
 	work.KeyValidator = func() func(string) error {
 		validators := workDescKey.Validators
@@ -1861,19 +2031,19 @@ func init() {
 		}
 	}()
 	// workDescPayload is the schema descriptor for payload field.
-	workDescPayload := workFields[4].Descriptor()
+	workDescPayload := workFields[5].Descriptor()
 	// work.PayloadValidator is a validator for the "payload" field. It is called by the builders before save.
 	work.PayloadValidator = workDescPayload.Validators[0].(func([]byte) error)
 	// workDescResult is the schema descriptor for result field.
-	workDescResult := workFields[6].Descriptor()
+	workDescResult := workFields[7].Descriptor()
 	// work.ResultValidator is a validator for the "result" field. It is called by the builders before save.
 	work.ResultValidator = workDescResult.Validators[0].(func([]byte) error)
 	// workDescErrorCode is the schema descriptor for error_code field.
-	workDescErrorCode := workFields[7].Descriptor()
+	workDescErrorCode := workFields[8].Descriptor()
 	// work.ErrorCodeValidator is a validator for the "error_code" field. It is called by the builders before save.
 	work.ErrorCodeValidator = workDescErrorCode.Validators[0].(func(string) error)
 	// workDescErrorMessage is the schema descriptor for error_message field.
-	workDescErrorMessage := workFields[8].Descriptor()
+	workDescErrorMessage := workFields[9].Descriptor()
 	// work.ErrorMessageValidator is a validator for the "error_message" field. It is called by the builders before save.
 	work.ErrorMessageValidator = workDescErrorMessage.Validators[0].(func(string) error)
 	// workDescID is the schema descriptor for id field.

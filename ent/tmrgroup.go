@@ -84,11 +84,13 @@ type TmrGroupEdges struct {
 	Rollouts []*Rollout `json:"rollouts,omitempty"`
 	// Work holds the value of the work edge.
 	Work []*Work `json:"work,omitempty"`
+	// Transfers holds the value of the transfers edge.
+	Transfers []*Transfer `json:"transfers,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [8]bool
+	loadedTypes [9]bool
 	// totalCount holds the count of the edges above.
-	totalCount [5]map[string]int
+	totalCount [6]map[string]int
 
 	namedContainers map[string][]*Container
 	namedServers    map[string][]*TmrServer
@@ -96,6 +98,7 @@ type TmrGroupEdges struct {
 	namedOrders     map[string][]*Order
 	namedRollouts   map[string][]*Rollout
 	namedWork       map[string][]*Work
+	namedTransfers  map[string][]*Transfer
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -172,6 +175,15 @@ func (e TmrGroupEdges) WorkOrErr() ([]*Work, error) {
 		return e.Work, nil
 	}
 	return nil, &NotLoadedError{edge: "work"}
+}
+
+// TransfersOrErr returns the Transfers value or an error if the edge
+// was not loaded in eager-loading.
+func (e TmrGroupEdges) TransfersOrErr() ([]*Transfer, error) {
+	if e.loadedTypes[8] {
+		return e.Transfers, nil
+	}
+	return nil, &NotLoadedError{edge: "transfers"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -387,6 +399,11 @@ func (_m *TmrGroup) QueryRollouts() *RolloutQuery {
 // QueryWork queries the "work" edge of the TmrGroup entity.
 func (_m *TmrGroup) QueryWork() *WorkQuery {
 	return NewTmrGroupClient(_m.config).QueryWork(_m)
+}
+
+// QueryTransfers queries the "transfers" edge of the TmrGroup entity.
+func (_m *TmrGroup) QueryTransfers() *TransferQuery {
+	return NewTmrGroupClient(_m.config).QueryTransfers(_m)
 }
 
 // Update returns a builder for updating this TmrGroup.
@@ -624,6 +641,30 @@ func (_m *TmrGroup) appendNamedWork(name string, edges ...*Work) {
 		_m.Edges.namedWork[name] = []*Work{}
 	} else {
 		_m.Edges.namedWork[name] = append(_m.Edges.namedWork[name], edges...)
+	}
+}
+
+// NamedTransfers returns the Transfers named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *TmrGroup) NamedTransfers(name string) ([]*Transfer, error) {
+	if _m.Edges.namedTransfers == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedTransfers[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *TmrGroup) appendNamedTransfers(name string, edges ...*Transfer) {
+	if _m.Edges.namedTransfers == nil {
+		_m.Edges.namedTransfers = make(map[string][]*Transfer)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedTransfers[name] = []*Transfer{}
+	} else {
+		_m.Edges.namedTransfers[name] = append(_m.Edges.namedTransfers[name], edges...)
 	}
 }
 

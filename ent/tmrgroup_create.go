@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/work"
 )
 
@@ -356,6 +357,21 @@ func (_c *TmrGroupCreate) AddWork(v ...*Work) *TmrGroupCreate {
 		ids[i] = v[i].ID
 	}
 	return _c.AddWorkIDs(ids...)
+}
+
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_c *TmrGroupCreate) AddTransferIDs(ids ...string) *TmrGroupCreate {
+	_c.mutation.AddTransferIDs(ids...)
+	return _c
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_c *TmrGroupCreate) AddTransfers(v ...*Transfer) *TmrGroupCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddTransferIDs(ids...)
 }
 
 // Mutation returns the TmrGroupMutation object of the builder.
@@ -782,6 +798,22 @@ func (_c *TmrGroupCreate) createSpec() (*TmrGroup, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.TransfersTable,
+			Columns: []string{tmrgroup.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/work"
 )
 
@@ -38,6 +39,7 @@ type TmrGroupQuery struct {
 	withOrders          *OrderQuery
 	withRollouts        *RolloutQuery
 	withWork            *WorkQuery
+	withTransfers       *TransferQuery
 	modifiers           []func(*sql.Selector)
 	loadTotal           []func(context.Context, []*TmrGroup) error
 	withNamedContainers map[string]*ContainerQuery
@@ -46,6 +48,7 @@ type TmrGroupQuery struct {
 	withNamedOrders     map[string]*OrderQuery
 	withNamedRollouts   map[string]*RolloutQuery
 	withNamedWork       map[string]*WorkQuery
+	withNamedTransfers  map[string]*TransferQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -258,6 +261,28 @@ func (_q *TmrGroupQuery) QueryWork() *WorkQuery {
 	return query
 }
 
+// QueryTransfers chains the current query on the "transfers" edge.
+func (_q *TmrGroupQuery) QueryTransfers() *TransferQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tmrgroup.Table, tmrgroup.FieldID, selector),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tmrgroup.TransfersTable, tmrgroup.TransfersColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
 // First returns the first TmrGroup entity from the query.
 // Returns a *NotFoundError when no TmrGroup was found.
 func (_q *TmrGroupQuery) First(ctx context.Context) (*TmrGroup, error) {
@@ -458,6 +483,7 @@ func (_q *TmrGroupQuery) Clone() *TmrGroupQuery {
 		withOrders:     _q.withOrders.Clone(),
 		withRollouts:   _q.withRollouts.Clone(),
 		withWork:       _q.withWork.Clone(),
+		withTransfers:  _q.withTransfers.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -552,6 +578,17 @@ func (_q *TmrGroupQuery) WithWork(opts ...func(*WorkQuery)) *TmrGroupQuery {
 	return _q
 }
 
+// WithTransfers tells the query-builder to eager-load the nodes that are connected to
+// the "transfers" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *TmrGroupQuery) WithTransfers(opts ...func(*TransferQuery)) *TmrGroupQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withTransfers = query
+	return _q
+}
+
 // GroupBy is used to group vertices by one or more fields/columns.
 // It is often used with aggregate functions, like: count, max, mean, min, sum.
 //
@@ -630,7 +667,7 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 	var (
 		nodes       = []*TmrGroup{}
 		_spec       = _q.querySpec()
-		loadedTypes = [8]bool{
+		loadedTypes = [9]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withContainers != nil,
@@ -639,6 +676,7 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 			_q.withOrders != nil,
 			_q.withRollouts != nil,
 			_q.withWork != nil,
+			_q.withTransfers != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -716,6 +754,13 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 			return nil, err
 		}
 	}
+	if query := _q.withTransfers; query != nil {
+		if err := _q.loadTransfers(ctx, query, nodes,
+			func(n *TmrGroup) { n.Edges.Transfers = []*Transfer{} },
+			func(n *TmrGroup, e *Transfer) { n.Edges.Transfers = append(n.Edges.Transfers, e) }); err != nil {
+			return nil, err
+		}
+	}
 	for name, query := range _q.withNamedContainers {
 		if err := _q.loadContainers(ctx, query, nodes,
 			func(n *TmrGroup) { n.appendNamedContainers(name) },
@@ -755,6 +800,13 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 		if err := _q.loadWork(ctx, query, nodes,
 			func(n *TmrGroup) { n.appendNamedWork(name) },
 			func(n *TmrGroup, e *Work) { n.appendNamedWork(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedTransfers {
+		if err := _q.loadTransfers(ctx, query, nodes,
+			func(n *TmrGroup) { n.appendNamedTransfers(name) },
+			func(n *TmrGroup, e *Transfer) { n.appendNamedTransfers(name, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -882,9 +934,12 @@ func (_q *TmrGroupQuery) loadServers(ctx context.Context, query *TmrServerQuery,
 	}
 	for _, n := range neighbors {
 		fk := n.TmrGroupID
-		node, ok := nodeids[fk]
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "tmr_group_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
 		if !ok {
-			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, fk, n.ID)
+			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, *fk, n.ID)
 		}
 		assign(node, n)
 	}
@@ -942,9 +997,12 @@ func (_q *TmrGroupQuery) loadOrders(ctx context.Context, query *OrderQuery, node
 	}
 	for _, n := range neighbors {
 		fk := n.TmrGroupID
-		node, ok := nodeids[fk]
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "tmr_group_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
 		if !ok {
-			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, fk, n.ID)
+			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, *fk, n.ID)
 		}
 		assign(node, n)
 	}
@@ -972,9 +1030,12 @@ func (_q *TmrGroupQuery) loadRollouts(ctx context.Context, query *RolloutQuery, 
 	}
 	for _, n := range neighbors {
 		fk := n.TmrGroupID
-		node, ok := nodeids[fk]
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "tmr_group_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
 		if !ok {
-			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, fk, n.ID)
+			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, *fk, n.ID)
 		}
 		assign(node, n)
 	}
@@ -1002,9 +1063,45 @@ func (_q *TmrGroupQuery) loadWork(ctx context.Context, query *WorkQuery, nodes [
 	}
 	for _, n := range neighbors {
 		fk := n.TmrGroupID
-		node, ok := nodeids[fk]
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "tmr_group_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
 		if !ok {
-			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, fk, n.ID)
+			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
+func (_q *TmrGroupQuery) loadTransfers(ctx context.Context, query *TransferQuery, nodes []*TmrGroup, init func(*TmrGroup), assign func(*TmrGroup, *Transfer)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*TmrGroup)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(transfer.FieldTmrGroupID)
+	}
+	query.Where(predicate.Transfer(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(tmrgroup.TransfersColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.TmrGroupID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "tmr_group_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, *fk, n.ID)
 		}
 		assign(node, n)
 	}
@@ -1182,6 +1279,20 @@ func (_q *TmrGroupQuery) WithNamedWork(name string, opts ...func(*WorkQuery)) *T
 		_q.withNamedWork = make(map[string]*WorkQuery)
 	}
 	_q.withNamedWork[name] = query
+	return _q
+}
+
+// WithNamedTransfers tells the query-builder to eager-load the nodes that are connected to the "transfers"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *TmrGroupQuery) WithNamedTransfers(name string, opts ...func(*TransferQuery)) *TmrGroupQuery {
+	query := (&TransferClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedTransfers == nil {
+		_q.withNamedTransfers = make(map[string]*TransferQuery)
+	}
+	_q.withNamedTransfers[name] = query
 	return _q
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/work"
 )
 
@@ -398,6 +399,21 @@ func (_u *TmrGroupUpdate) AddWork(v ...*Work) *TmrGroupUpdate {
 	return _u.AddWorkIDs(ids...)
 }
 
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_u *TmrGroupUpdate) AddTransferIDs(ids ...string) *TmrGroupUpdate {
+	_u.mutation.AddTransferIDs(ids...)
+	return _u
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_u *TmrGroupUpdate) AddTransfers(v ...*Transfer) *TmrGroupUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddTransferIDs(ids...)
+}
+
 // Mutation returns the TmrGroupMutation object of the builder.
 func (_u *TmrGroupUpdate) Mutation() *TmrGroupMutation {
 	return _u.mutation
@@ -527,6 +543,27 @@ func (_u *TmrGroupUpdate) RemoveWork(v ...*Work) *TmrGroupUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveWorkIDs(ids...)
+}
+
+// ClearTransfers clears all "transfers" edges to the Transfer entity.
+func (_u *TmrGroupUpdate) ClearTransfers() *TmrGroupUpdate {
+	_u.mutation.ClearTransfers()
+	return _u
+}
+
+// RemoveTransferIDs removes the "transfers" edge to Transfer entities by IDs.
+func (_u *TmrGroupUpdate) RemoveTransferIDs(ids ...string) *TmrGroupUpdate {
+	_u.mutation.RemoveTransferIDs(ids...)
+	return _u
+}
+
+// RemoveTransfers removes "transfers" edges to Transfer entities.
+func (_u *TmrGroupUpdate) RemoveTransfers(v ...*Transfer) *TmrGroupUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveTransferIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -969,6 +1006,51 @@ func (_u *TmrGroupUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
+	if _u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.TransfersTable,
+			Columns: []string{tmrgroup.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedTransfersIDs(); len(nodes) > 0 && !_u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.TransfersTable,
+			Columns: []string{tmrgroup.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.TransfersTable,
+			Columns: []string{tmrgroup.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{tmrgroup.Label}
@@ -1351,6 +1433,21 @@ func (_u *TmrGroupUpdateOne) AddWork(v ...*Work) *TmrGroupUpdateOne {
 	return _u.AddWorkIDs(ids...)
 }
 
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
+func (_u *TmrGroupUpdateOne) AddTransferIDs(ids ...string) *TmrGroupUpdateOne {
+	_u.mutation.AddTransferIDs(ids...)
+	return _u
+}
+
+// AddTransfers adds the "transfers" edges to the Transfer entity.
+func (_u *TmrGroupUpdateOne) AddTransfers(v ...*Transfer) *TmrGroupUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddTransferIDs(ids...)
+}
+
 // Mutation returns the TmrGroupMutation object of the builder.
 func (_u *TmrGroupUpdateOne) Mutation() *TmrGroupMutation {
 	return _u.mutation
@@ -1480,6 +1577,27 @@ func (_u *TmrGroupUpdateOne) RemoveWork(v ...*Work) *TmrGroupUpdateOne {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveWorkIDs(ids...)
+}
+
+// ClearTransfers clears all "transfers" edges to the Transfer entity.
+func (_u *TmrGroupUpdateOne) ClearTransfers() *TmrGroupUpdateOne {
+	_u.mutation.ClearTransfers()
+	return _u
+}
+
+// RemoveTransferIDs removes the "transfers" edge to Transfer entities by IDs.
+func (_u *TmrGroupUpdateOne) RemoveTransferIDs(ids ...string) *TmrGroupUpdateOne {
+	_u.mutation.RemoveTransferIDs(ids...)
+	return _u
+}
+
+// RemoveTransfers removes "transfers" edges to Transfer entities.
+func (_u *TmrGroupUpdateOne) RemoveTransfers(v ...*Transfer) *TmrGroupUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveTransferIDs(ids...)
 }
 
 // Where appends a list predicates to the TmrGroupUpdate builder.
@@ -1945,6 +2063,51 @@ func (_u *TmrGroupUpdateOne) sqlSave(ctx context.Context) (_node *TmrGroup, err 
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(work.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.TransfersTable,
+			Columns: []string{tmrgroup.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedTransfersIDs(); len(nodes) > 0 && !_u.mutation.TransfersCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.TransfersTable,
+			Columns: []string{tmrgroup.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TransfersIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.TransfersTable,
+			Columns: []string{tmrgroup.TransfersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -9,6 +9,7 @@ import (
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -26,7 +27,9 @@ type TmrServer struct {
 	// CustomerID holds the value of the "customer_id" field.
 	CustomerID *string `json:"customer_id,omitempty"`
 	// TmrGroupID holds the value of the "tmr_group_id" field.
-	TmrGroupID string `json:"tmr_group_id,omitempty"`
+	TmrGroupID *string `json:"tmr_group_id,omitempty"`
+	// ContainerID holds the value of the "container_id" field.
+	ContainerID *string `json:"container_id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
 	// Address holds the value of the "address" field.
@@ -51,11 +54,13 @@ type TmrServerEdges struct {
 	Customer *Organization `json:"customer,omitempty"`
 	// TmrGroup holds the value of the tmr_group edge.
 	TmrGroup *TmrGroup `json:"tmr_group,omitempty"`
+	// Container holds the value of the container edge.
+	Container *Container `json:"container,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [3]bool
+	loadedTypes [4]bool
 	// totalCount holds the count of the edges above.
-	totalCount [3]map[string]int
+	totalCount [4]map[string]int
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -91,6 +96,17 @@ func (e TmrServerEdges) TmrGroupOrErr() (*TmrGroup, error) {
 	return nil, &NotLoadedError{edge: "tmr_group"}
 }
 
+// ContainerOrErr returns the Container value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e TmrServerEdges) ContainerOrErr() (*Container, error) {
+	if e.Container != nil {
+		return e.Container, nil
+	} else if e.loadedTypes[3] {
+		return nil, &NotFoundError{label: container.Label}
+	}
+	return nil, &NotLoadedError{edge: "container"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*TmrServer) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
@@ -100,7 +116,7 @@ func (*TmrServer) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case tmrserver.FieldLeading:
 			values[i] = new(sql.NullBool)
-		case tmrserver.FieldID, tmrserver.FieldVendorID, tmrserver.FieldCustomerID, tmrserver.FieldTmrGroupID, tmrserver.FieldName, tmrserver.FieldAddress:
+		case tmrserver.FieldID, tmrserver.FieldVendorID, tmrserver.FieldCustomerID, tmrserver.FieldTmrGroupID, tmrserver.FieldContainerID, tmrserver.FieldName, tmrserver.FieldAddress:
 			values[i] = new(sql.NullString)
 		case tmrserver.FieldCreatedAt, tmrserver.FieldSeenAt:
 			values[i] = new(sql.NullTime)
@@ -148,7 +164,15 @@ func (_m *TmrServer) assignValues(columns []string, values []any) error {
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field tmr_group_id", values[i])
 			} else if value.Valid {
-				_m.TmrGroupID = value.String
+				_m.TmrGroupID = new(string)
+				*_m.TmrGroupID = value.String
+			}
+		case tmrserver.FieldContainerID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field container_id", values[i])
+			} else if value.Valid {
+				_m.ContainerID = new(string)
+				*_m.ContainerID = value.String
 			}
 		case tmrserver.FieldName:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -209,6 +233,11 @@ func (_m *TmrServer) QueryTmrGroup() *TmrGroupQuery {
 	return NewTmrServerClient(_m.config).QueryTmrGroup(_m)
 }
 
+// QueryContainer queries the "container" edge of the TmrServer entity.
+func (_m *TmrServer) QueryContainer() *ContainerQuery {
+	return NewTmrServerClient(_m.config).QueryContainer(_m)
+}
+
 // Update returns a builder for updating this TmrServer.
 // Note that you need to call TmrServer.Unwrap() before calling this method if this TmrServer
 // was returned from a transaction, and the transaction was committed or rolled back.
@@ -243,8 +272,15 @@ func (_m *TmrServer) String() string {
 		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")
-	builder.WriteString("tmr_group_id=")
-	builder.WriteString(_m.TmrGroupID)
+	if v := _m.TmrGroupID; v != nil {
+		builder.WriteString("tmr_group_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ContainerID; v != nil {
+		builder.WriteString("container_id=")
+		builder.WriteString(*v)
+	}
 	builder.WriteString(", ")
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)

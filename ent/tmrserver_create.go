@@ -10,6 +10,7 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -59,6 +60,28 @@ func (_c *TmrServerCreate) SetNillableCustomerID(v *string) *TmrServerCreate {
 // SetTmrGroupID sets the "tmr_group_id" field.
 func (_c *TmrServerCreate) SetTmrGroupID(v string) *TmrServerCreate {
 	_c.mutation.SetTmrGroupID(v)
+	return _c
+}
+
+// SetNillableTmrGroupID sets the "tmr_group_id" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableTmrGroupID(v *string) *TmrServerCreate {
+	if v != nil {
+		_c.SetTmrGroupID(*v)
+	}
+	return _c
+}
+
+// SetContainerID sets the "container_id" field.
+func (_c *TmrServerCreate) SetContainerID(v string) *TmrServerCreate {
+	_c.mutation.SetContainerID(v)
+	return _c
+}
+
+// SetNillableContainerID sets the "container_id" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableContainerID(v *string) *TmrServerCreate {
+	if v != nil {
+		_c.SetContainerID(*v)
+	}
 	return _c
 }
 
@@ -137,6 +160,11 @@ func (_c *TmrServerCreate) SetTmrGroup(v *TmrGroup) *TmrServerCreate {
 	return _c.SetTmrGroupID(v.ID)
 }
 
+// SetContainer sets the "container" edge to the Container entity.
+func (_c *TmrServerCreate) SetContainer(v *Container) *TmrServerCreate {
+	return _c.SetContainerID(v.ID)
+}
+
 // Mutation returns the TmrServerMutation object of the builder.
 func (_c *TmrServerCreate) Mutation() *TmrServerMutation {
 	return _c.mutation
@@ -204,12 +232,14 @@ func (_c *TmrServerCreate) check() error {
 			return &ValidationError{Name: "customer_id", err: fmt.Errorf(`ent: validator failed for field "TmrServer.customer_id": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.TmrGroupID(); !ok {
-		return &ValidationError{Name: "tmr_group_id", err: errors.New(`ent: missing required field "TmrServer.tmr_group_id"`)}
-	}
 	if v, ok := _c.mutation.TmrGroupID(); ok {
 		if err := tmrserver.TmrGroupIDValidator(v); err != nil {
 			return &ValidationError{Name: "tmr_group_id", err: fmt.Errorf(`ent: validator failed for field "TmrServer.tmr_group_id": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.ContainerID(); ok {
+		if err := tmrserver.ContainerIDValidator(v); err != nil {
+			return &ValidationError{Name: "container_id", err: fmt.Errorf(`ent: validator failed for field "TmrServer.container_id": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.Name(); !ok {
@@ -246,9 +276,6 @@ func (_c *TmrServerCreate) check() error {
 	}
 	if len(_c.mutation.VendorIDs()) == 0 {
 		return &ValidationError{Name: "vendor", err: errors.New(`ent: missing required edge "TmrServer.vendor"`)}
-	}
-	if len(_c.mutation.TmrGroupIDs()) == 0 {
-		return &ValidationError{Name: "tmr_group", err: errors.New(`ent: missing required edge "TmrServer.tmr_group"`)}
 	}
 	return nil
 }
@@ -357,7 +384,24 @@ func (_c *TmrServerCreate) createSpec() (*TmrServer, *sqlgraph.CreateSpec) {
 		for _, k := range nodes {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
-		_node.TmrGroupID = nodes[0]
+		_node.TmrGroupID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ContainerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   tmrserver.ContainerTable,
+			Columns: []string{tmrserver.ContainerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.ContainerID = &nodes[0]
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	return _node, _spec

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/tmrgroup"
@@ -20,15 +21,16 @@ import (
 // TmrServerQuery is the builder for querying TmrServer entities.
 type TmrServerQuery struct {
 	config
-	ctx          *QueryContext
-	order        []tmrserver.OrderOption
-	inters       []Interceptor
-	predicates   []predicate.TmrServer
-	withVendor   *OrganizationQuery
-	withCustomer *OrganizationQuery
-	withTmrGroup *TmrGroupQuery
-	modifiers    []func(*sql.Selector)
-	loadTotal    []func(context.Context, []*TmrServer) error
+	ctx           *QueryContext
+	order         []tmrserver.OrderOption
+	inters        []Interceptor
+	predicates    []predicate.TmrServer
+	withVendor    *OrganizationQuery
+	withCustomer  *OrganizationQuery
+	withTmrGroup  *TmrGroupQuery
+	withContainer *ContainerQuery
+	modifiers     []func(*sql.Selector)
+	loadTotal     []func(context.Context, []*TmrServer) error
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -124,6 +126,28 @@ func (_q *TmrServerQuery) QueryTmrGroup() *TmrGroupQuery {
 			sqlgraph.From(tmrserver.Table, tmrserver.FieldID, selector),
 			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, true, tmrserver.TmrGroupTable, tmrserver.TmrGroupColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryContainer chains the current query on the "container" edge.
+func (_q *TmrServerQuery) QueryContainer() *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tmrserver.Table, tmrserver.FieldID, selector),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, tmrserver.ContainerTable, tmrserver.ContainerColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -318,14 +342,15 @@ func (_q *TmrServerQuery) Clone() *TmrServerQuery {
 		return nil
 	}
 	return &TmrServerQuery{
-		config:       _q.config,
-		ctx:          _q.ctx.Clone(),
-		order:        append([]tmrserver.OrderOption{}, _q.order...),
-		inters:       append([]Interceptor{}, _q.inters...),
-		predicates:   append([]predicate.TmrServer{}, _q.predicates...),
-		withVendor:   _q.withVendor.Clone(),
-		withCustomer: _q.withCustomer.Clone(),
-		withTmrGroup: _q.withTmrGroup.Clone(),
+		config:        _q.config,
+		ctx:           _q.ctx.Clone(),
+		order:         append([]tmrserver.OrderOption{}, _q.order...),
+		inters:        append([]Interceptor{}, _q.inters...),
+		predicates:    append([]predicate.TmrServer{}, _q.predicates...),
+		withVendor:    _q.withVendor.Clone(),
+		withCustomer:  _q.withCustomer.Clone(),
+		withTmrGroup:  _q.withTmrGroup.Clone(),
+		withContainer: _q.withContainer.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -362,6 +387,17 @@ func (_q *TmrServerQuery) WithTmrGroup(opts ...func(*TmrGroupQuery)) *TmrServerQ
 		opt(query)
 	}
 	_q.withTmrGroup = query
+	return _q
+}
+
+// WithContainer tells the query-builder to eager-load the nodes that are connected to
+// the "container" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *TmrServerQuery) WithContainer(opts ...func(*ContainerQuery)) *TmrServerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withContainer = query
 	return _q
 }
 
@@ -443,10 +479,11 @@ func (_q *TmrServerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tm
 	var (
 		nodes       = []*TmrServer{}
 		_spec       = _q.querySpec()
-		loadedTypes = [3]bool{
+		loadedTypes = [4]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withTmrGroup != nil,
+			_q.withContainer != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -485,6 +522,12 @@ func (_q *TmrServerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tm
 	if query := _q.withTmrGroup; query != nil {
 		if err := _q.loadTmrGroup(ctx, query, nodes, nil,
 			func(n *TmrServer, e *TmrGroup) { n.Edges.TmrGroup = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withContainer; query != nil {
+		if err := _q.loadContainer(ctx, query, nodes, nil,
+			func(n *TmrServer, e *Container) { n.Edges.Container = e }); err != nil {
 			return nil, err
 		}
 	}
@@ -561,7 +604,10 @@ func (_q *TmrServerQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery
 	ids := make([]string, 0, len(nodes))
 	nodeids := make(map[string][]*TmrServer)
 	for i := range nodes {
-		fk := nodes[i].TmrGroupID
+		if nodes[i].TmrGroupID == nil {
+			continue
+		}
+		fk := *nodes[i].TmrGroupID
 		if _, ok := nodeids[fk]; !ok {
 			ids = append(ids, fk)
 		}
@@ -579,6 +625,38 @@ func (_q *TmrServerQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery
 		nodes, ok := nodeids[n.ID]
 		if !ok {
 			return fmt.Errorf(`unexpected foreign-key "tmr_group_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
+func (_q *TmrServerQuery) loadContainer(ctx context.Context, query *ContainerQuery, nodes []*TmrServer, init func(*TmrServer), assign func(*TmrServer, *Container)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*TmrServer)
+	for i := range nodes {
+		if nodes[i].ContainerID == nil {
+			continue
+		}
+		fk := *nodes[i].ContainerID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(container.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "container_id" returned %v`, n.ID)
 		}
 		for i := range nodes {
 			assign(nodes[i], n)
@@ -623,6 +701,9 @@ func (_q *TmrServerQuery) querySpec() *sqlgraph.QuerySpec {
 		}
 		if _q.withTmrGroup != nil {
 			_spec.Node.AddColumnOnce(tmrserver.FieldTmrGroupID)
+		}
+		if _q.withContainer != nil {
+			_spec.Node.AddColumnOnce(tmrserver.FieldContainerID)
 		}
 	}
 	if ps := _q.predicates; len(ps) > 0 {

@@ -148,9 +148,6 @@ func (_u *TmrServerUpdate) check() error {
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "TmrServer.vendor"`)
 	}
-	if _u.mutation.TmrGroupCleared() && len(_u.mutation.TmrGroupIDs()) > 0 {
-		return errors.New(`ent: clearing a required unique edge "TmrServer.tmr_group"`)
-	}
 	return nil
 }
 
@@ -336,9 +333,6 @@ func (_u *TmrServerUpdateOne) check() error {
 	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "TmrServer.vendor"`)
-	}
-	if _u.mutation.TmrGroupCleared() && len(_u.mutation.TmrGroupIDs()) > 0 {
-		return errors.New(`ent: clearing a required unique edge "TmrServer.tmr_group"`)
 	}
 	return nil
 }

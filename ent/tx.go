@@ -50,6 +50,8 @@ type Tx struct {
 	TmrServer *TmrServerClient
 	// TmrView is the client for interacting with the TmrView builders.
 	TmrView *TmrViewClient
+	// Transfer is the client for interacting with the Transfer builders.
+	Transfer *TransferClient
 	// Update is the client for interacting with the Update builders.
 	Update *UpdateClient
 	// Work is the client for interacting with the Work builders.
@@ -204,6 +206,7 @@ func (tx *Tx) init() {
 	tx.TmrGroup = NewTmrGroupClient(tx.config)
 	tx.TmrServer = NewTmrServerClient(tx.config)
 	tx.TmrView = NewTmrViewClient(tx.config)
+	tx.Transfer = NewTransferClient(tx.config)
 	tx.Update = NewUpdateClient(tx.config)
 	tx.Work = NewWorkClient(tx.config)
 }

@@ -9,6 +9,7 @@ import (
 
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
@@ -28,7 +29,9 @@ type Work struct {
 	// CustomerID holds the value of the "customer_id" field.
 	CustomerID *string `json:"customer_id,omitempty"`
 	// TmrGroupID holds the value of the "tmr_group_id" field.
-	TmrGroupID string `json:"tmr_group_id,omitempty"`
+	TmrGroupID *string `json:"tmr_group_id,omitempty"`
+	// ContainerID holds the value of the "container_id" field.
+	ContainerID *string `json:"container_id,omitempty"`
 	// RolloutID holds the value of the "rollout_id" field.
 	RolloutID *string `json:"rollout_id,omitempty"`
 	// The same key is the same work.
@@ -61,13 +64,15 @@ type WorkEdges struct {
 	Customer *Organization `json:"customer,omitempty"`
 	// TmrGroup holds the value of the tmr_group edge.
 	TmrGroup *TmrGroup `json:"tmr_group,omitempty"`
+	// Container holds the value of the container edge.
+	Container *Container `json:"container,omitempty"`
 	// Rollout holds the value of the rollout edge.
 	Rollout *Rollout `json:"rollout,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [4]bool
+	loadedTypes [5]bool
 	// totalCount holds the count of the edges above.
-	totalCount [4]map[string]int
+	totalCount [5]map[string]int
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -103,12 +108,23 @@ func (e WorkEdges) TmrGroupOrErr() (*TmrGroup, error) {
 	return nil, &NotLoadedError{edge: "tmr_group"}
 }
 
+// ContainerOrErr returns the Container value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e WorkEdges) ContainerOrErr() (*Container, error) {
+	if e.Container != nil {
+		return e.Container, nil
+	} else if e.loadedTypes[3] {
+		return nil, &NotFoundError{label: container.Label}
+	}
+	return nil, &NotLoadedError{edge: "container"}
+}
+
 // RolloutOrErr returns the Rollout value or an error if the edge
 // was not loaded in eager-loading, or loaded but was not found.
 func (e WorkEdges) RolloutOrErr() (*Rollout, error) {
 	if e.Rollout != nil {
 		return e.Rollout, nil
-	} else if e.loadedTypes[3] {
+	} else if e.loadedTypes[4] {
 		return nil, &NotFoundError{label: rollout.Label}
 	}
 	return nil, &NotLoadedError{edge: "rollout"}
@@ -121,7 +137,7 @@ func (*Work) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case work.FieldPayload, work.FieldResult:
 			values[i] = new([]byte)
-		case work.FieldID, work.FieldVendorID, work.FieldCustomerID, work.FieldTmrGroupID, work.FieldRolloutID, work.FieldKey, work.FieldKind, work.FieldState, work.FieldErrorCode, work.FieldErrorMessage:
+		case work.FieldID, work.FieldVendorID, work.FieldCustomerID, work.FieldTmrGroupID, work.FieldContainerID, work.FieldRolloutID, work.FieldKey, work.FieldKind, work.FieldState, work.FieldErrorCode, work.FieldErrorMessage:
 			values[i] = new(sql.NullString)
 		case work.FieldCreatedAt, work.FieldDoneAt:
 			values[i] = new(sql.NullTime)
@@ -169,7 +185,15 @@ func (_m *Work) assignValues(columns []string, values []any) error {
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field tmr_group_id", values[i])
 			} else if value.Valid {
-				_m.TmrGroupID = value.String
+				_m.TmrGroupID = new(string)
+				*_m.TmrGroupID = value.String
+			}
+		case work.FieldContainerID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field container_id", values[i])
+			} else if value.Valid {
+				_m.ContainerID = new(string)
+				*_m.ContainerID = value.String
 			}
 		case work.FieldRolloutID:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -255,6 +279,11 @@ func (_m *Work) QueryTmrGroup() *TmrGroupQuery {
 	return NewWorkClient(_m.config).QueryTmrGroup(_m)
 }
 
+// QueryContainer queries the "container" edge of the Work entity.
+func (_m *Work) QueryContainer() *ContainerQuery {
+	return NewWorkClient(_m.config).QueryContainer(_m)
+}
+
 // QueryRollout queries the "rollout" edge of the Work entity.
 func (_m *Work) QueryRollout() *RolloutQuery {
 	return NewWorkClient(_m.config).QueryRollout(_m)
@@ -294,8 +323,15 @@ func (_m *Work) String() string {
 		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")
-	builder.WriteString("tmr_group_id=")
-	builder.WriteString(_m.TmrGroupID)
+	if v := _m.TmrGroupID; v != nil {
+		builder.WriteString("tmr_group_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.ContainerID; v != nil {
+		builder.WriteString("container_id=")
+		builder.WriteString(*v)
+	}
 	builder.WriteString(", ")
 	if v := _m.RolloutID; v != nil {
 		builder.WriteString("rollout_id=")

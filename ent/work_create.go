@@ -10,6 +10,7 @@ import (
 
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
@@ -61,6 +62,28 @@ func (_c *WorkCreate) SetNillableCustomerID(v *string) *WorkCreate {
 // SetTmrGroupID sets the "tmr_group_id" field.
 func (_c *WorkCreate) SetTmrGroupID(v string) *WorkCreate {
 	_c.mutation.SetTmrGroupID(v)
+	return _c
+}
+
+// SetNillableTmrGroupID sets the "tmr_group_id" field if the given value is not nil.
+func (_c *WorkCreate) SetNillableTmrGroupID(v *string) *WorkCreate {
+	if v != nil {
+		_c.SetTmrGroupID(*v)
+	}
+	return _c
+}
+
+// SetContainerID sets the "container_id" field.
+func (_c *WorkCreate) SetContainerID(v string) *WorkCreate {
+	_c.mutation.SetContainerID(v)
+	return _c
+}
+
+// SetNillableContainerID sets the "container_id" field if the given value is not nil.
+func (_c *WorkCreate) SetNillableContainerID(v *string) *WorkCreate {
+	if v != nil {
+		_c.SetContainerID(*v)
+	}
 	return _c
 }
 
@@ -187,6 +210,11 @@ func (_c *WorkCreate) SetTmrGroup(v *TmrGroup) *WorkCreate {
 	return _c.SetTmrGroupID(v.ID)
 }
 
+// SetContainer sets the "container" edge to the Container entity.
+func (_c *WorkCreate) SetContainer(v *Container) *WorkCreate {
+	return _c.SetContainerID(v.ID)
+}
+
 // SetRollout sets the "rollout" edge to the Rollout entity.
 func (_c *WorkCreate) SetRollout(v *Rollout) *WorkCreate {
 	return _c.SetRolloutID(v.ID)
@@ -259,12 +287,14 @@ func (_c *WorkCreate) check() error {
 			return &ValidationError{Name: "customer_id", err: fmt.Errorf(`ent: validator failed for field "Work.customer_id": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.TmrGroupID(); !ok {
-		return &ValidationError{Name: "tmr_group_id", err: errors.New(`ent: missing required field "Work.tmr_group_id"`)}
-	}
 	if v, ok := _c.mutation.TmrGroupID(); ok {
 		if err := work.TmrGroupIDValidator(v); err != nil {
 			return &ValidationError{Name: "tmr_group_id", err: fmt.Errorf(`ent: validator failed for field "Work.tmr_group_id": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.ContainerID(); ok {
+		if err := work.ContainerIDValidator(v); err != nil {
+			return &ValidationError{Name: "container_id", err: fmt.Errorf(`ent: validator failed for field "Work.container_id": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.RolloutID(); ok {
@@ -326,9 +356,6 @@ func (_c *WorkCreate) check() error {
 	}
 	if len(_c.mutation.VendorIDs()) == 0 {
 		return &ValidationError{Name: "vendor", err: errors.New(`ent: missing required edge "Work.vendor"`)}
-	}
-	if len(_c.mutation.TmrGroupIDs()) == 0 {
-		return &ValidationError{Name: "tmr_group", err: errors.New(`ent: missing required edge "Work.tmr_group"`)}
 	}
 	return nil
 }
@@ -449,7 +476,24 @@ func (_c *WorkCreate) createSpec() (*Work, *sqlgraph.CreateSpec) {
 		for _, k := range nodes {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
-		_node.TmrGroupID = nodes[0]
+		_node.TmrGroupID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.ContainerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   work.ContainerTable,
+			Columns: []string{work.ContainerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.ContainerID = &nodes[0]
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	if nodes := _c.mutation.RolloutIDs(); len(nodes) > 0 {

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
@@ -21,16 +22,17 @@ import (
 // WorkQuery is the builder for querying Work entities.
 type WorkQuery struct {
 	config
-	ctx          *QueryContext
-	order        []work.OrderOption
-	inters       []Interceptor
-	predicates   []predicate.Work
-	withVendor   *OrganizationQuery
-	withCustomer *OrganizationQuery
-	withTmrGroup *TmrGroupQuery
-	withRollout  *RolloutQuery
-	modifiers    []func(*sql.Selector)
-	loadTotal    []func(context.Context, []*Work) error
+	ctx           *QueryContext
+	order         []work.OrderOption
+	inters        []Interceptor
+	predicates    []predicate.Work
+	withVendor    *OrganizationQuery
+	withCustomer  *OrganizationQuery
+	withTmrGroup  *TmrGroupQuery
+	withContainer *ContainerQuery
+	withRollout   *RolloutQuery
+	modifiers     []func(*sql.Selector)
+	loadTotal     []func(context.Context, []*Work) error
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -126,6 +128,28 @@ func (_q *WorkQuery) QueryTmrGroup() *TmrGroupQuery {
 			sqlgraph.From(work.Table, work.FieldID, selector),
 			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, true, work.TmrGroupTable, work.TmrGroupColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryContainer chains the current query on the "container" edge.
+func (_q *WorkQuery) QueryContainer() *ContainerQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(work.Table, work.FieldID, selector),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, work.ContainerTable, work.ContainerColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -342,15 +366,16 @@ func (_q *WorkQuery) Clone() *WorkQuery {
 		return nil
 	}
 	return &WorkQuery{
-		config:       _q.config,
-		ctx:          _q.ctx.Clone(),
-		order:        append([]work.OrderOption{}, _q.order...),
-		inters:       append([]Interceptor{}, _q.inters...),
-		predicates:   append([]predicate.Work{}, _q.predicates...),
-		withVendor:   _q.withVendor.Clone(),
-		withCustomer: _q.withCustomer.Clone(),
-		withTmrGroup: _q.withTmrGroup.Clone(),
-		withRollout:  _q.withRollout.Clone(),
+		config:        _q.config,
+		ctx:           _q.ctx.Clone(),
+		order:         append([]work.OrderOption{}, _q.order...),
+		inters:        append([]Interceptor{}, _q.inters...),
+		predicates:    append([]predicate.Work{}, _q.predicates...),
+		withVendor:    _q.withVendor.Clone(),
+		withCustomer:  _q.withCustomer.Clone(),
+		withTmrGroup:  _q.withTmrGroup.Clone(),
+		withContainer: _q.withContainer.Clone(),
+		withRollout:   _q.withRollout.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -387,6 +412,17 @@ func (_q *WorkQuery) WithTmrGroup(opts ...func(*TmrGroupQuery)) *WorkQuery {
 		opt(query)
 	}
 	_q.withTmrGroup = query
+	return _q
+}
+
+// WithContainer tells the query-builder to eager-load the nodes that are connected to
+// the "container" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *WorkQuery) WithContainer(opts ...func(*ContainerQuery)) *WorkQuery {
+	query := (&ContainerClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withContainer = query
 	return _q
 }
 
@@ -479,10 +515,11 @@ func (_q *WorkQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Work, e
 	var (
 		nodes       = []*Work{}
 		_spec       = _q.querySpec()
-		loadedTypes = [4]bool{
+		loadedTypes = [5]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withTmrGroup != nil,
+			_q.withContainer != nil,
 			_q.withRollout != nil,
 		}
 	)
@@ -522,6 +559,12 @@ func (_q *WorkQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Work, e
 	if query := _q.withTmrGroup; query != nil {
 		if err := _q.loadTmrGroup(ctx, query, nodes, nil,
 			func(n *Work, e *TmrGroup) { n.Edges.TmrGroup = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withContainer; query != nil {
+		if err := _q.loadContainer(ctx, query, nodes, nil,
+			func(n *Work, e *Container) { n.Edges.Container = e }); err != nil {
 			return nil, err
 		}
 	}
@@ -604,7 +647,10 @@ func (_q *WorkQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, nod
 	ids := make([]string, 0, len(nodes))
 	nodeids := make(map[string][]*Work)
 	for i := range nodes {
-		fk := nodes[i].TmrGroupID
+		if nodes[i].TmrGroupID == nil {
+			continue
+		}
+		fk := *nodes[i].TmrGroupID
 		if _, ok := nodeids[fk]; !ok {
 			ids = append(ids, fk)
 		}
@@ -622,6 +668,38 @@ func (_q *WorkQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, nod
 		nodes, ok := nodeids[n.ID]
 		if !ok {
 			return fmt.Errorf(`unexpected foreign-key "tmr_group_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
+func (_q *WorkQuery) loadContainer(ctx context.Context, query *ContainerQuery, nodes []*Work, init func(*Work), assign func(*Work, *Container)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Work)
+	for i := range nodes {
+		if nodes[i].ContainerID == nil {
+			continue
+		}
+		fk := *nodes[i].ContainerID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(container.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "container_id" returned %v`, n.ID)
 		}
 		for i := range nodes {
 			assign(nodes[i], n)
@@ -698,6 +776,9 @@ func (_q *WorkQuery) querySpec() *sqlgraph.QuerySpec {
 		}
 		if _q.withTmrGroup != nil {
 			_spec.Node.AddColumnOnce(work.FieldTmrGroupID)
+		}
+		if _q.withContainer != nil {
+			_spec.Node.AddColumnOnce(work.FieldContainerID)
 		}
 		if _q.withRollout != nil {
 			_spec.Node.AddColumnOnce(work.FieldRolloutID)

@@ -172,9 +172,6 @@ func (_u *WorkUpdate) check() error {
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Work.vendor"`)
 	}
-	if _u.mutation.TmrGroupCleared() && len(_u.mutation.TmrGroupIDs()) > 0 {
-		return errors.New(`ent: clearing a required unique edge "Work.tmr_group"`)
-	}
 	return nil
 }
 
@@ -392,9 +389,6 @@ func (_u *WorkUpdateOne) check() error {
 	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Work.vendor"`)
-	}
-	if _u.mutation.TmrGroupCleared() && len(_u.mutation.TmrGroupIDs()) > 0 {
-		return errors.New(`ent: clearing a required unique edge "Work.tmr_group"`)
 	}
 	return nil
 }

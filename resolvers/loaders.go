@@ -96,7 +96,7 @@ func newLoaders(c *ent.Client) *loaders {
 		}),
 		running: newBatch(func(ctx context.Context, groups []string) (map[string]*ent.Rollout, error) {
 			rows, err := c.Rollout.Query().Where(rollout.TmrGroupIDIn(groups...), rollout.Running(true)).All(ctx)
-			return by(rows, func(r *ent.Rollout) string { return r.TmrGroupID }), err
+			return by(rows, func(r *ent.Rollout) string { return *r.TmrGroupID }), err
 		}),
 		virtual: newBatch(func(ctx context.Context, serials []string) (map[string]*ent.Container, error) {
 			rows, err := c.Container.Query().Where(container.SerialIn(serials...)).All(ctx)
@@ -106,7 +106,7 @@ func newLoaders(c *ent.Client) *loaders {
 			rows, err := c.TmrServer.Query().Where(tmrserver.TmrGroupIDIn(groups...)).Order(ent.Asc(tmrserver.FieldName)).All(ctx)
 			all := map[string][]*ent.TmrServer{}
 			for _, s := range rows {
-				all[s.TmrGroupID] = append(all[s.TmrGroupID], s)
+				all[*s.TmrGroupID] = append(all[*s.TmrGroupID], s)
 			}
 			return all, err
 		}),

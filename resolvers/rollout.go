@@ -30,7 +30,7 @@ func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*
 }
 
 func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRolloutInput) (*graph.StartRolloutPayload, error) {
-	row, err := r.rolloutAfter(ctx)(r.platform.StartRollout(ctx, input.TmrGroup, value(input.IdempotencyKey)))
+	row, err := r.rolloutAfter(ctx)(r.platform.StartRollout(ctx, platform.Place{Group: input.TmrGroup}, value(input.IdempotencyKey)))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRo
 }
 
 func (r *mutationResolver) StartOfflineRollout(ctx context.Context, input graph.StartOfflineRolloutInput) (*graph.StartOfflineRolloutPayload, error) {
-	made, err := r.platform.StartOfflineRollout(ctx, input.TmrGroup, input.Request)
+	made, err := r.platform.StartOfflineRollout(ctx, platform.Place{Group: input.TmrGroup}, input.Request)
 	row, err := r.rolloutAfter(ctx)(made.Row, err)
 	if err != nil {
 		return nil, err

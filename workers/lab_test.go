@@ -363,7 +363,7 @@ func (l *lab) order(quantity int) {
 
 func (l *lab) start() *ent.Rollout {
 	l.t.Helper()
-	r, err := l.StartRollout(l.as(l.owner), l.group.VirtualSerial, "")
+	r, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.VirtualSerial}, "")
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func TestRolloutFromTwentyToThirty(t *testing.T) {
 		if err != nil || actions != 1 {
 			t.Errorf("%d audit entries, %v", actions, err)
 		}
-		if _, err := l.StartRollout(l.as(l.owner), l.group.ID, ""); license.CodeOf(err) != license.CodeRolloutUpToDate {
+		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, ""); license.CodeOf(err) != license.CodeRolloutUpToDate {
 			t.Errorf("nothing new ordered: %v", err)
 		}
 	})
@@ -427,7 +427,7 @@ func TestStartIsRepeatable(t *testing.T) {
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() {
-				r, err := l.StartRollout(l.as(l.owner), l.group.ID, "key")
+				r, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, "key")
 				if err != nil {
 					t.Error(err)
 					return
@@ -443,13 +443,13 @@ func TestStartIsRepeatable(t *testing.T) {
 				t.Errorf("the same key gave %s and %s", first, id)
 			}
 		}
-		if _, err := l.StartRollout(l.as(l.owner), l.group.ID, "other"); license.CodeOf(err) != license.CodeRolloutUpToDate {
+		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, "other"); license.CodeOf(err) != license.CodeRolloutUpToDate {
 			t.Errorf("another key: %v", err)
 		}
-		if _, err := l.StartRollout(l.as(l.owner), "131-1", ""); license.CodeOf(err) != license.CodeNotFound {
+		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: "131-1"}, ""); license.CodeOf(err) != license.CodeNotFound {
 			t.Errorf("unknown group: %v", err)
 		}
-		if _, err := l.StartRollout(l.as(l.owner), l.group.ID, strings.Repeat("k", 201)); license.CodeOf(err) != license.CodeInvalidInput {
+		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, strings.Repeat("k", 201)); license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("long key: %v", err)
 		}
 	})
@@ -472,7 +472,7 @@ func TestWhoMayRollOut(t *testing.T) {
 		"server":       {l.as(l.server), license.CodeForbidden},
 		"other tenant": {l.as(stranger), license.CodeNotFound},
 	} {
-		if _, err := l.StartRollout(c.ctx, l.group.ID, ""); license.CodeOf(err) != c.code {
+		if _, err := l.StartRollout(c.ctx, platform.Place{Group: l.group.ID}, ""); license.CodeOf(err) != c.code {
 			t.Errorf("%s starts: %v", name, err)
 		}
 		if _, err := l.RetryRollout(c.ctx, r.ID); license.CodeOf(err) != c.code {

@@ -373,7 +373,7 @@ func (d *demo) firstRollout(ctx context.Context, p *openPlatform, item string) e
 	if _, err := p.Order(ctx, platform.OrderRequest{Item: item, Group: d.secrets.Group, Quantity: demoQuantity, IdempotencyKey: "demo-first-order"}); err != nil {
 		return err
 	}
-	r, err := p.StartRollout(ctx, d.secrets.Group, "demo-first-rollout")
+	r, err := p.StartRollout(ctx, platform.Place{Group: d.secrets.Group}, "demo-first-rollout")
 	if err != nil {
 		return err
 	}

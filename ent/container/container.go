@@ -39,6 +39,22 @@ const (
 	FieldSealKey = "seal_key"
 	// FieldManipulationSuspected holds the string denoting the manipulation_suspected field in the database.
 	FieldManipulationSuspected = "manipulation_suspected"
+	// FieldSuspectReason holds the string denoting the suspect_reason field in the database.
+	FieldSuspectReason = "suspect_reason"
+	// FieldSuspectFingerprint holds the string denoting the suspect_fingerprint field in the database.
+	FieldSuspectFingerprint = "suspect_fingerprint"
+	// FieldBlockedAt holds the string denoting the blocked_at field in the database.
+	FieldBlockedAt = "blocked_at"
+	// FieldBlockReason holds the string denoting the block_reason field in the database.
+	FieldBlockReason = "block_reason"
+	// FieldReplacedByID holds the string denoting the replaced_by_id field in the database.
+	FieldReplacedByID = "replaced_by_id"
+	// FieldTrailCount holds the string denoting the trail_count field in the database.
+	FieldTrailCount = "trail_count"
+	// FieldTrailValue holds the string denoting the trail_value field in the database.
+	FieldTrailValue = "trail_value"
+	// FieldLinkedAt holds the string denoting the linked_at field in the database.
+	FieldLinkedAt = "linked_at"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -51,6 +67,22 @@ const (
 	EdgeUpdates = "updates"
 	// EdgeAllocations holds the string denoting the allocations edge name in mutations.
 	EdgeAllocations = "allocations"
+	// EdgeOrders holds the string denoting the orders edge name in mutations.
+	EdgeOrders = "orders"
+	// EdgeRollouts holds the string denoting the rollouts edge name in mutations.
+	EdgeRollouts = "rollouts"
+	// EdgeServers holds the string denoting the servers edge name in mutations.
+	EdgeServers = "servers"
+	// EdgeWork holds the string denoting the work edge name in mutations.
+	EdgeWork = "work"
+	// EdgeReplacedBy holds the string denoting the replaced_by edge name in mutations.
+	EdgeReplacedBy = "replaced_by"
+	// EdgeReplaces holds the string denoting the replaces edge name in mutations.
+	EdgeReplaces = "replaces"
+	// EdgeTransfers holds the string denoting the transfers edge name in mutations.
+	EdgeTransfers = "transfers"
+	// EdgeReceives holds the string denoting the receives edge name in mutations.
+	EdgeReceives = "receives"
 	// Table holds the table name of the container in the database.
 	Table = "containers"
 	// VendorTable is the table that holds the vendor relation/edge.
@@ -95,6 +127,56 @@ const (
 	AllocationsInverseTable = "allocations"
 	// AllocationsColumn is the table column denoting the allocations relation/edge.
 	AllocationsColumn = "container_id"
+	// OrdersTable is the table that holds the orders relation/edge.
+	OrdersTable = "orders"
+	// OrdersInverseTable is the table name for the Order entity.
+	// It exists in this package in order to avoid circular dependency with the "order" package.
+	OrdersInverseTable = "orders"
+	// OrdersColumn is the table column denoting the orders relation/edge.
+	OrdersColumn = "container_id"
+	// RolloutsTable is the table that holds the rollouts relation/edge.
+	RolloutsTable = "rollouts"
+	// RolloutsInverseTable is the table name for the Rollout entity.
+	// It exists in this package in order to avoid circular dependency with the "rollout" package.
+	RolloutsInverseTable = "rollouts"
+	// RolloutsColumn is the table column denoting the rollouts relation/edge.
+	RolloutsColumn = "container_id"
+	// ServersTable is the table that holds the servers relation/edge.
+	ServersTable = "tmr_servers"
+	// ServersInverseTable is the table name for the TmrServer entity.
+	// It exists in this package in order to avoid circular dependency with the "tmrserver" package.
+	ServersInverseTable = "tmr_servers"
+	// ServersColumn is the table column denoting the servers relation/edge.
+	ServersColumn = "container_id"
+	// WorkTable is the table that holds the work relation/edge.
+	WorkTable = "works"
+	// WorkInverseTable is the table name for the Work entity.
+	// It exists in this package in order to avoid circular dependency with the "work" package.
+	WorkInverseTable = "works"
+	// WorkColumn is the table column denoting the work relation/edge.
+	WorkColumn = "container_id"
+	// ReplacedByTable is the table that holds the replaced_by relation/edge.
+	ReplacedByTable = "containers"
+	// ReplacedByColumn is the table column denoting the replaced_by relation/edge.
+	ReplacedByColumn = "replaced_by_id"
+	// ReplacesTable is the table that holds the replaces relation/edge.
+	ReplacesTable = "containers"
+	// ReplacesColumn is the table column denoting the replaces relation/edge.
+	ReplacesColumn = "replaced_by_id"
+	// TransfersTable is the table that holds the transfers relation/edge.
+	TransfersTable = "transfers"
+	// TransfersInverseTable is the table name for the Transfer entity.
+	// It exists in this package in order to avoid circular dependency with the "transfer" package.
+	TransfersInverseTable = "transfers"
+	// TransfersColumn is the table column denoting the transfers relation/edge.
+	TransfersColumn = "container_id"
+	// ReceivesTable is the table that holds the receives relation/edge.
+	ReceivesTable = "transfers"
+	// ReceivesInverseTable is the table name for the Transfer entity.
+	// It exists in this package in order to avoid circular dependency with the "transfer" package.
+	ReceivesInverseTable = "transfers"
+	// ReceivesColumn is the table column denoting the receives relation/edge.
+	ReceivesColumn = "to_container_id"
 )
 
 // Columns holds all SQL columns for container fields.
@@ -111,6 +193,14 @@ var Columns = []string{
 	FieldSignKey,
 	FieldSealKey,
 	FieldManipulationSuspected,
+	FieldSuspectReason,
+	FieldSuspectFingerprint,
+	FieldBlockedAt,
+	FieldBlockReason,
+	FieldReplacedByID,
+	FieldTrailCount,
+	FieldTrailValue,
+	FieldLinkedAt,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -144,6 +234,18 @@ var (
 	SealKeyValidator func([]byte) error
 	// DefaultManipulationSuspected holds the default value on creation for the "manipulation_suspected" field.
 	DefaultManipulationSuspected bool
+	// SuspectReasonValidator is a validator for the "suspect_reason" field. It is called by the builders before save.
+	SuspectReasonValidator func(string) error
+	// SuspectFingerprintValidator is a validator for the "suspect_fingerprint" field. It is called by the builders before save.
+	SuspectFingerprintValidator func([]byte) error
+	// BlockReasonValidator is a validator for the "block_reason" field. It is called by the builders before save.
+	BlockReasonValidator func(string) error
+	// ReplacedByIDValidator is a validator for the "replaced_by_id" field. It is called by the builders before save.
+	ReplacedByIDValidator func(string) error
+	// DefaultTrailCount holds the default value on creation for the "trail_count" field.
+	DefaultTrailCount uint64
+	// TrailValueValidator is a validator for the "trail_value" field. It is called by the builders before save.
+	TrailValueValidator func([]byte) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -208,6 +310,36 @@ func ByManipulationSuspected(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldManipulationSuspected, opts...).ToFunc()
 }
 
+// BySuspectReason orders the results by the suspect_reason field.
+func BySuspectReason(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSuspectReason, opts...).ToFunc()
+}
+
+// ByBlockedAt orders the results by the blocked_at field.
+func ByBlockedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldBlockedAt, opts...).ToFunc()
+}
+
+// ByBlockReason orders the results by the block_reason field.
+func ByBlockReason(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldBlockReason, opts...).ToFunc()
+}
+
+// ByReplacedByID orders the results by the replaced_by_id field.
+func ByReplacedByID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReplacedByID, opts...).ToFunc()
+}
+
+// ByTrailCount orders the results by the trail_count field.
+func ByTrailCount(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTrailCount, opts...).ToFunc()
+}
+
+// ByLinkedAt orders the results by the linked_at field.
+func ByLinkedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLinkedAt, opts...).ToFunc()
+}
+
 // ByVendorField orders the results by vendor field.
 func ByVendorField(field string, opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -270,6 +402,111 @@ func ByAllocations(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newAllocationsStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// ByOrdersCount orders the results by orders count.
+func ByOrdersCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newOrdersStep(), opts...)
+	}
+}
+
+// ByOrders orders the results by orders terms.
+func ByOrders(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newOrdersStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// ByRolloutsCount orders the results by rollouts count.
+func ByRolloutsCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newRolloutsStep(), opts...)
+	}
+}
+
+// ByRollouts orders the results by rollouts terms.
+func ByRollouts(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newRolloutsStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// ByServersCount orders the results by servers count.
+func ByServersCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newServersStep(), opts...)
+	}
+}
+
+// ByServers orders the results by servers terms.
+func ByServers(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newServersStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// ByWorkCount orders the results by work count.
+func ByWorkCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newWorkStep(), opts...)
+	}
+}
+
+// ByWork orders the results by work terms.
+func ByWork(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newWorkStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// ByReplacedByField orders the results by replaced_by field.
+func ByReplacedByField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newReplacedByStep(), sql.OrderByField(field, opts...))
+	}
+}
+
+// ByReplacesCount orders the results by replaces count.
+func ByReplacesCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newReplacesStep(), opts...)
+	}
+}
+
+// ByReplaces orders the results by replaces terms.
+func ByReplaces(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newReplacesStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// ByTransfersCount orders the results by transfers count.
+func ByTransfersCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newTransfersStep(), opts...)
+	}
+}
+
+// ByTransfers orders the results by transfers terms.
+func ByTransfers(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newTransfersStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
+// ByReceivesCount orders the results by receives count.
+func ByReceivesCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newReceivesStep(), opts...)
+	}
+}
+
+// ByReceives orders the results by receives terms.
+func ByReceives(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newReceivesStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
 func newVendorStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -310,6 +547,62 @@ func newAllocationsStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(AllocationsInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, AllocationsTable, AllocationsColumn),
+	)
+}
+func newOrdersStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(OrdersInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, OrdersTable, OrdersColumn),
+	)
+}
+func newRolloutsStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(RolloutsInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, RolloutsTable, RolloutsColumn),
+	)
+}
+func newServersStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(ServersInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, ServersTable, ServersColumn),
+	)
+}
+func newWorkStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(WorkInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, WorkTable, WorkColumn),
+	)
+}
+func newReplacedByStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(Table, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, true, ReplacedByTable, ReplacedByColumn),
+	)
+}
+func newReplacesStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(Table, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, ReplacesTable, ReplacesColumn),
+	)
+}
+func newTransfersStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(TransfersInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, TransfersTable, TransfersColumn),
+	)
+}
+func newReceivesStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(ReceivesInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, ReceivesTable, ReceivesColumn),
 	)
 }
 

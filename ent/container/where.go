@@ -116,6 +116,46 @@ func ManipulationSuspected(v bool) predicate.Container {
 	return predicate.Container(sql.FieldEQ(FieldManipulationSuspected, v))
 }
 
+// SuspectReason applies equality check predicate on the "suspect_reason" field. It's identical to SuspectReasonEQ.
+func SuspectReason(v string) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldSuspectReason, v))
+}
+
+// SuspectFingerprint applies equality check predicate on the "suspect_fingerprint" field. It's identical to SuspectFingerprintEQ.
+func SuspectFingerprint(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldSuspectFingerprint, v))
+}
+
+// BlockedAt applies equality check predicate on the "blocked_at" field. It's identical to BlockedAtEQ.
+func BlockedAt(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldBlockedAt, v))
+}
+
+// BlockReason applies equality check predicate on the "block_reason" field. It's identical to BlockReasonEQ.
+func BlockReason(v string) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldBlockReason, v))
+}
+
+// ReplacedByID applies equality check predicate on the "replaced_by_id" field. It's identical to ReplacedByIDEQ.
+func ReplacedByID(v string) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldReplacedByID, v))
+}
+
+// TrailCount applies equality check predicate on the "trail_count" field. It's identical to TrailCountEQ.
+func TrailCount(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldTrailCount, v))
+}
+
+// TrailValue applies equality check predicate on the "trail_value" field. It's identical to TrailValueEQ.
+func TrailValue(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldTrailValue, v))
+}
+
+// LinkedAt applies equality check predicate on the "linked_at" field. It's identical to LinkedAtEQ.
+func LinkedAt(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldLinkedAt, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Container {
 	return predicate.Container(sql.FieldEQ(FieldCreatedAt, v))
@@ -676,6 +716,471 @@ func ManipulationSuspectedNEQ(v bool) predicate.Container {
 	return predicate.Container(sql.FieldNEQ(FieldManipulationSuspected, v))
 }
 
+// SuspectReasonEQ applies the EQ predicate on the "suspect_reason" field.
+func SuspectReasonEQ(v string) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldSuspectReason, v))
+}
+
+// SuspectReasonNEQ applies the NEQ predicate on the "suspect_reason" field.
+func SuspectReasonNEQ(v string) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldSuspectReason, v))
+}
+
+// SuspectReasonIn applies the In predicate on the "suspect_reason" field.
+func SuspectReasonIn(vs ...string) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldSuspectReason, vs...))
+}
+
+// SuspectReasonNotIn applies the NotIn predicate on the "suspect_reason" field.
+func SuspectReasonNotIn(vs ...string) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldSuspectReason, vs...))
+}
+
+// SuspectReasonGT applies the GT predicate on the "suspect_reason" field.
+func SuspectReasonGT(v string) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldSuspectReason, v))
+}
+
+// SuspectReasonGTE applies the GTE predicate on the "suspect_reason" field.
+func SuspectReasonGTE(v string) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldSuspectReason, v))
+}
+
+// SuspectReasonLT applies the LT predicate on the "suspect_reason" field.
+func SuspectReasonLT(v string) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldSuspectReason, v))
+}
+
+// SuspectReasonLTE applies the LTE predicate on the "suspect_reason" field.
+func SuspectReasonLTE(v string) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldSuspectReason, v))
+}
+
+// SuspectReasonContains applies the Contains predicate on the "suspect_reason" field.
+func SuspectReasonContains(v string) predicate.Container {
+	return predicate.Container(sql.FieldContains(FieldSuspectReason, v))
+}
+
+// SuspectReasonHasPrefix applies the HasPrefix predicate on the "suspect_reason" field.
+func SuspectReasonHasPrefix(v string) predicate.Container {
+	return predicate.Container(sql.FieldHasPrefix(FieldSuspectReason, v))
+}
+
+// SuspectReasonHasSuffix applies the HasSuffix predicate on the "suspect_reason" field.
+func SuspectReasonHasSuffix(v string) predicate.Container {
+	return predicate.Container(sql.FieldHasSuffix(FieldSuspectReason, v))
+}
+
+// SuspectReasonIsNil applies the IsNil predicate on the "suspect_reason" field.
+func SuspectReasonIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldSuspectReason))
+}
+
+// SuspectReasonNotNil applies the NotNil predicate on the "suspect_reason" field.
+func SuspectReasonNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldSuspectReason))
+}
+
+// SuspectReasonEqualFold applies the EqualFold predicate on the "suspect_reason" field.
+func SuspectReasonEqualFold(v string) predicate.Container {
+	return predicate.Container(sql.FieldEqualFold(FieldSuspectReason, v))
+}
+
+// SuspectReasonContainsFold applies the ContainsFold predicate on the "suspect_reason" field.
+func SuspectReasonContainsFold(v string) predicate.Container {
+	return predicate.Container(sql.FieldContainsFold(FieldSuspectReason, v))
+}
+
+// SuspectFingerprintEQ applies the EQ predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintEQ(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldSuspectFingerprint, v))
+}
+
+// SuspectFingerprintNEQ applies the NEQ predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintNEQ(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldSuspectFingerprint, v))
+}
+
+// SuspectFingerprintIn applies the In predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintIn(vs ...[]byte) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldSuspectFingerprint, vs...))
+}
+
+// SuspectFingerprintNotIn applies the NotIn predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintNotIn(vs ...[]byte) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldSuspectFingerprint, vs...))
+}
+
+// SuspectFingerprintGT applies the GT predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintGT(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldSuspectFingerprint, v))
+}
+
+// SuspectFingerprintGTE applies the GTE predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintGTE(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldSuspectFingerprint, v))
+}
+
+// SuspectFingerprintLT applies the LT predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintLT(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldSuspectFingerprint, v))
+}
+
+// SuspectFingerprintLTE applies the LTE predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintLTE(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldSuspectFingerprint, v))
+}
+
+// SuspectFingerprintIsNil applies the IsNil predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldSuspectFingerprint))
+}
+
+// SuspectFingerprintNotNil applies the NotNil predicate on the "suspect_fingerprint" field.
+func SuspectFingerprintNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldSuspectFingerprint))
+}
+
+// BlockedAtEQ applies the EQ predicate on the "blocked_at" field.
+func BlockedAtEQ(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldBlockedAt, v))
+}
+
+// BlockedAtNEQ applies the NEQ predicate on the "blocked_at" field.
+func BlockedAtNEQ(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldBlockedAt, v))
+}
+
+// BlockedAtIn applies the In predicate on the "blocked_at" field.
+func BlockedAtIn(vs ...time.Time) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldBlockedAt, vs...))
+}
+
+// BlockedAtNotIn applies the NotIn predicate on the "blocked_at" field.
+func BlockedAtNotIn(vs ...time.Time) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldBlockedAt, vs...))
+}
+
+// BlockedAtGT applies the GT predicate on the "blocked_at" field.
+func BlockedAtGT(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldBlockedAt, v))
+}
+
+// BlockedAtGTE applies the GTE predicate on the "blocked_at" field.
+func BlockedAtGTE(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldBlockedAt, v))
+}
+
+// BlockedAtLT applies the LT predicate on the "blocked_at" field.
+func BlockedAtLT(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldBlockedAt, v))
+}
+
+// BlockedAtLTE applies the LTE predicate on the "blocked_at" field.
+func BlockedAtLTE(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldBlockedAt, v))
+}
+
+// BlockedAtIsNil applies the IsNil predicate on the "blocked_at" field.
+func BlockedAtIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldBlockedAt))
+}
+
+// BlockedAtNotNil applies the NotNil predicate on the "blocked_at" field.
+func BlockedAtNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldBlockedAt))
+}
+
+// BlockReasonEQ applies the EQ predicate on the "block_reason" field.
+func BlockReasonEQ(v string) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldBlockReason, v))
+}
+
+// BlockReasonNEQ applies the NEQ predicate on the "block_reason" field.
+func BlockReasonNEQ(v string) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldBlockReason, v))
+}
+
+// BlockReasonIn applies the In predicate on the "block_reason" field.
+func BlockReasonIn(vs ...string) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldBlockReason, vs...))
+}
+
+// BlockReasonNotIn applies the NotIn predicate on the "block_reason" field.
+func BlockReasonNotIn(vs ...string) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldBlockReason, vs...))
+}
+
+// BlockReasonGT applies the GT predicate on the "block_reason" field.
+func BlockReasonGT(v string) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldBlockReason, v))
+}
+
+// BlockReasonGTE applies the GTE predicate on the "block_reason" field.
+func BlockReasonGTE(v string) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldBlockReason, v))
+}
+
+// BlockReasonLT applies the LT predicate on the "block_reason" field.
+func BlockReasonLT(v string) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldBlockReason, v))
+}
+
+// BlockReasonLTE applies the LTE predicate on the "block_reason" field.
+func BlockReasonLTE(v string) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldBlockReason, v))
+}
+
+// BlockReasonContains applies the Contains predicate on the "block_reason" field.
+func BlockReasonContains(v string) predicate.Container {
+	return predicate.Container(sql.FieldContains(FieldBlockReason, v))
+}
+
+// BlockReasonHasPrefix applies the HasPrefix predicate on the "block_reason" field.
+func BlockReasonHasPrefix(v string) predicate.Container {
+	return predicate.Container(sql.FieldHasPrefix(FieldBlockReason, v))
+}
+
+// BlockReasonHasSuffix applies the HasSuffix predicate on the "block_reason" field.
+func BlockReasonHasSuffix(v string) predicate.Container {
+	return predicate.Container(sql.FieldHasSuffix(FieldBlockReason, v))
+}
+
+// BlockReasonIsNil applies the IsNil predicate on the "block_reason" field.
+func BlockReasonIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldBlockReason))
+}
+
+// BlockReasonNotNil applies the NotNil predicate on the "block_reason" field.
+func BlockReasonNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldBlockReason))
+}
+
+// BlockReasonEqualFold applies the EqualFold predicate on the "block_reason" field.
+func BlockReasonEqualFold(v string) predicate.Container {
+	return predicate.Container(sql.FieldEqualFold(FieldBlockReason, v))
+}
+
+// BlockReasonContainsFold applies the ContainsFold predicate on the "block_reason" field.
+func BlockReasonContainsFold(v string) predicate.Container {
+	return predicate.Container(sql.FieldContainsFold(FieldBlockReason, v))
+}
+
+// ReplacedByIDEQ applies the EQ predicate on the "replaced_by_id" field.
+func ReplacedByIDEQ(v string) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldReplacedByID, v))
+}
+
+// ReplacedByIDNEQ applies the NEQ predicate on the "replaced_by_id" field.
+func ReplacedByIDNEQ(v string) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldReplacedByID, v))
+}
+
+// ReplacedByIDIn applies the In predicate on the "replaced_by_id" field.
+func ReplacedByIDIn(vs ...string) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldReplacedByID, vs...))
+}
+
+// ReplacedByIDNotIn applies the NotIn predicate on the "replaced_by_id" field.
+func ReplacedByIDNotIn(vs ...string) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldReplacedByID, vs...))
+}
+
+// ReplacedByIDGT applies the GT predicate on the "replaced_by_id" field.
+func ReplacedByIDGT(v string) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldReplacedByID, v))
+}
+
+// ReplacedByIDGTE applies the GTE predicate on the "replaced_by_id" field.
+func ReplacedByIDGTE(v string) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldReplacedByID, v))
+}
+
+// ReplacedByIDLT applies the LT predicate on the "replaced_by_id" field.
+func ReplacedByIDLT(v string) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldReplacedByID, v))
+}
+
+// ReplacedByIDLTE applies the LTE predicate on the "replaced_by_id" field.
+func ReplacedByIDLTE(v string) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldReplacedByID, v))
+}
+
+// ReplacedByIDContains applies the Contains predicate on the "replaced_by_id" field.
+func ReplacedByIDContains(v string) predicate.Container {
+	return predicate.Container(sql.FieldContains(FieldReplacedByID, v))
+}
+
+// ReplacedByIDHasPrefix applies the HasPrefix predicate on the "replaced_by_id" field.
+func ReplacedByIDHasPrefix(v string) predicate.Container {
+	return predicate.Container(sql.FieldHasPrefix(FieldReplacedByID, v))
+}
+
+// ReplacedByIDHasSuffix applies the HasSuffix predicate on the "replaced_by_id" field.
+func ReplacedByIDHasSuffix(v string) predicate.Container {
+	return predicate.Container(sql.FieldHasSuffix(FieldReplacedByID, v))
+}
+
+// ReplacedByIDIsNil applies the IsNil predicate on the "replaced_by_id" field.
+func ReplacedByIDIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldReplacedByID))
+}
+
+// ReplacedByIDNotNil applies the NotNil predicate on the "replaced_by_id" field.
+func ReplacedByIDNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldReplacedByID))
+}
+
+// ReplacedByIDEqualFold applies the EqualFold predicate on the "replaced_by_id" field.
+func ReplacedByIDEqualFold(v string) predicate.Container {
+	return predicate.Container(sql.FieldEqualFold(FieldReplacedByID, v))
+}
+
+// ReplacedByIDContainsFold applies the ContainsFold predicate on the "replaced_by_id" field.
+func ReplacedByIDContainsFold(v string) predicate.Container {
+	return predicate.Container(sql.FieldContainsFold(FieldReplacedByID, v))
+}
+
+// TrailCountEQ applies the EQ predicate on the "trail_count" field.
+func TrailCountEQ(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldTrailCount, v))
+}
+
+// TrailCountNEQ applies the NEQ predicate on the "trail_count" field.
+func TrailCountNEQ(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldTrailCount, v))
+}
+
+// TrailCountIn applies the In predicate on the "trail_count" field.
+func TrailCountIn(vs ...uint64) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldTrailCount, vs...))
+}
+
+// TrailCountNotIn applies the NotIn predicate on the "trail_count" field.
+func TrailCountNotIn(vs ...uint64) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldTrailCount, vs...))
+}
+
+// TrailCountGT applies the GT predicate on the "trail_count" field.
+func TrailCountGT(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldTrailCount, v))
+}
+
+// TrailCountGTE applies the GTE predicate on the "trail_count" field.
+func TrailCountGTE(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldTrailCount, v))
+}
+
+// TrailCountLT applies the LT predicate on the "trail_count" field.
+func TrailCountLT(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldTrailCount, v))
+}
+
+// TrailCountLTE applies the LTE predicate on the "trail_count" field.
+func TrailCountLTE(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldTrailCount, v))
+}
+
+// TrailValueEQ applies the EQ predicate on the "trail_value" field.
+func TrailValueEQ(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldTrailValue, v))
+}
+
+// TrailValueNEQ applies the NEQ predicate on the "trail_value" field.
+func TrailValueNEQ(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldTrailValue, v))
+}
+
+// TrailValueIn applies the In predicate on the "trail_value" field.
+func TrailValueIn(vs ...[]byte) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldTrailValue, vs...))
+}
+
+// TrailValueNotIn applies the NotIn predicate on the "trail_value" field.
+func TrailValueNotIn(vs ...[]byte) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldTrailValue, vs...))
+}
+
+// TrailValueGT applies the GT predicate on the "trail_value" field.
+func TrailValueGT(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldTrailValue, v))
+}
+
+// TrailValueGTE applies the GTE predicate on the "trail_value" field.
+func TrailValueGTE(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldTrailValue, v))
+}
+
+// TrailValueLT applies the LT predicate on the "trail_value" field.
+func TrailValueLT(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldTrailValue, v))
+}
+
+// TrailValueLTE applies the LTE predicate on the "trail_value" field.
+func TrailValueLTE(v []byte) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldTrailValue, v))
+}
+
+// TrailValueIsNil applies the IsNil predicate on the "trail_value" field.
+func TrailValueIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldTrailValue))
+}
+
+// TrailValueNotNil applies the NotNil predicate on the "trail_value" field.
+func TrailValueNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldTrailValue))
+}
+
+// LinkedAtEQ applies the EQ predicate on the "linked_at" field.
+func LinkedAtEQ(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldLinkedAt, v))
+}
+
+// LinkedAtNEQ applies the NEQ predicate on the "linked_at" field.
+func LinkedAtNEQ(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldLinkedAt, v))
+}
+
+// LinkedAtIn applies the In predicate on the "linked_at" field.
+func LinkedAtIn(vs ...time.Time) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldLinkedAt, vs...))
+}
+
+// LinkedAtNotIn applies the NotIn predicate on the "linked_at" field.
+func LinkedAtNotIn(vs ...time.Time) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldLinkedAt, vs...))
+}
+
+// LinkedAtGT applies the GT predicate on the "linked_at" field.
+func LinkedAtGT(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldLinkedAt, v))
+}
+
+// LinkedAtGTE applies the GTE predicate on the "linked_at" field.
+func LinkedAtGTE(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldLinkedAt, v))
+}
+
+// LinkedAtLT applies the LT predicate on the "linked_at" field.
+func LinkedAtLT(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldLinkedAt, v))
+}
+
+// LinkedAtLTE applies the LTE predicate on the "linked_at" field.
+func LinkedAtLTE(v time.Time) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldLinkedAt, v))
+}
+
+// LinkedAtIsNil applies the IsNil predicate on the "linked_at" field.
+func LinkedAtIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldLinkedAt))
+}
+
+// LinkedAtNotNil applies the NotNil predicate on the "linked_at" field.
+func LinkedAtNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldLinkedAt))
+}
+
 // HasVendor applies the HasEdge predicate on the "vendor" edge.
 func HasVendor() predicate.Container {
 	return predicate.Container(func(s *sql.Selector) {
@@ -806,6 +1311,190 @@ func HasAllocations() predicate.Container {
 func HasAllocationsWith(preds ...predicate.Allocation) predicate.Container {
 	return predicate.Container(func(s *sql.Selector) {
 		step := newAllocationsStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasOrders applies the HasEdge predicate on the "orders" edge.
+func HasOrders() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, OrdersTable, OrdersColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasOrdersWith applies the HasEdge predicate on the "orders" edge with a given conditions (other predicates).
+func HasOrdersWith(preds ...predicate.Order) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newOrdersStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasRollouts applies the HasEdge predicate on the "rollouts" edge.
+func HasRollouts() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, RolloutsTable, RolloutsColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasRolloutsWith applies the HasEdge predicate on the "rollouts" edge with a given conditions (other predicates).
+func HasRolloutsWith(preds ...predicate.Rollout) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newRolloutsStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasServers applies the HasEdge predicate on the "servers" edge.
+func HasServers() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, ServersTable, ServersColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasServersWith applies the HasEdge predicate on the "servers" edge with a given conditions (other predicates).
+func HasServersWith(preds ...predicate.TmrServer) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newServersStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasWork applies the HasEdge predicate on the "work" edge.
+func HasWork() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, WorkTable, WorkColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasWorkWith applies the HasEdge predicate on the "work" edge with a given conditions (other predicates).
+func HasWorkWith(preds ...predicate.Work) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newWorkStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasReplacedBy applies the HasEdge predicate on the "replaced_by" edge.
+func HasReplacedBy() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ReplacedByTable, ReplacedByColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasReplacedByWith applies the HasEdge predicate on the "replaced_by" edge with a given conditions (other predicates).
+func HasReplacedByWith(preds ...predicate.Container) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newReplacedByStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasReplaces applies the HasEdge predicate on the "replaces" edge.
+func HasReplaces() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, ReplacesTable, ReplacesColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasReplacesWith applies the HasEdge predicate on the "replaces" edge with a given conditions (other predicates).
+func HasReplacesWith(preds ...predicate.Container) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newReplacesStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasTransfers applies the HasEdge predicate on the "transfers" edge.
+func HasTransfers() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, TransfersTable, TransfersColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasTransfersWith applies the HasEdge predicate on the "transfers" edge with a given conditions (other predicates).
+func HasTransfersWith(preds ...predicate.Transfer) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newTransfersStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasReceives applies the HasEdge predicate on the "receives" edge.
+func HasReceives() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, ReceivesTable, ReceivesColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasReceivesWith applies the HasEdge predicate on the "receives" edge with a given conditions (other predicates).
+func HasReceivesWith(preds ...predicate.Transfer) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newReceivesStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

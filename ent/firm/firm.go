@@ -30,6 +30,12 @@ const (
 	FieldPublicKey = "public_key"
 	// FieldCert holds the string denoting the cert field in the database.
 	FieldCert = "cert"
+	// FieldRehostLimit holds the string denoting the rehost_limit field in the database.
+	FieldRehostLimit = "rehost_limit"
+	// FieldMoveLimit holds the string denoting the move_limit field in the database.
+	FieldMoveLimit = "move_limit"
+	// FieldLimitDays holds the string denoting the limit_days field in the database.
+	FieldLimitDays = "limit_days"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -81,6 +87,9 @@ var Columns = []string{
 	FieldSealedKey,
 	FieldPublicKey,
 	FieldCert,
+	FieldRehostLimit,
+	FieldMoveLimit,
+	FieldLimitDays,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -110,6 +119,14 @@ var (
 	PublicKeyValidator func([]byte) error
 	// CertValidator is a validator for the "cert" field. It is called by the builders before save.
 	CertValidator func([]byte) error
+	// RehostLimitValidator is a validator for the "rehost_limit" field. It is called by the builders before save.
+	RehostLimitValidator func(int) error
+	// MoveLimitValidator is a validator for the "move_limit" field. It is called by the builders before save.
+	MoveLimitValidator func(int) error
+	// DefaultLimitDays holds the default value on creation for the "limit_days" field.
+	DefaultLimitDays int
+	// LimitDaysValidator is a validator for the "limit_days" field. It is called by the builders before save.
+	LimitDaysValidator func(int) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -147,6 +164,21 @@ func ByCode(opts ...sql.OrderTermOption) OrderOption {
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
+}
+
+// ByRehostLimit orders the results by the rehost_limit field.
+func ByRehostLimit(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRehostLimit, opts...).ToFunc()
+}
+
+// ByMoveLimit orders the results by the move_limit field.
+func ByMoveLimit(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMoveLimit, opts...).ToFunc()
+}
+
+// ByLimitDays orders the results by the limit_days field.
+func ByLimitDays(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLimitDays, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

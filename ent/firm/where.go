@@ -105,6 +105,21 @@ func Cert(v []byte) predicate.Firm {
 	return predicate.Firm(sql.FieldEQ(FieldCert, v))
 }
 
+// RehostLimit applies equality check predicate on the "rehost_limit" field. It's identical to RehostLimitEQ.
+func RehostLimit(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldEQ(FieldRehostLimit, v))
+}
+
+// MoveLimit applies equality check predicate on the "move_limit" field. It's identical to MoveLimitEQ.
+func MoveLimit(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldEQ(FieldMoveLimit, v))
+}
+
+// LimitDays applies equality check predicate on the "limit_days" field. It's identical to LimitDaysEQ.
+func LimitDays(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldEQ(FieldLimitDays, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Firm {
 	return predicate.Firm(sql.FieldEQ(FieldCreatedAt, v))
@@ -508,6 +523,146 @@ func CertLT(v []byte) predicate.Firm {
 // CertLTE applies the LTE predicate on the "cert" field.
 func CertLTE(v []byte) predicate.Firm {
 	return predicate.Firm(sql.FieldLTE(FieldCert, v))
+}
+
+// RehostLimitEQ applies the EQ predicate on the "rehost_limit" field.
+func RehostLimitEQ(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldEQ(FieldRehostLimit, v))
+}
+
+// RehostLimitNEQ applies the NEQ predicate on the "rehost_limit" field.
+func RehostLimitNEQ(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldNEQ(FieldRehostLimit, v))
+}
+
+// RehostLimitIn applies the In predicate on the "rehost_limit" field.
+func RehostLimitIn(vs ...int) predicate.Firm {
+	return predicate.Firm(sql.FieldIn(FieldRehostLimit, vs...))
+}
+
+// RehostLimitNotIn applies the NotIn predicate on the "rehost_limit" field.
+func RehostLimitNotIn(vs ...int) predicate.Firm {
+	return predicate.Firm(sql.FieldNotIn(FieldRehostLimit, vs...))
+}
+
+// RehostLimitGT applies the GT predicate on the "rehost_limit" field.
+func RehostLimitGT(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldGT(FieldRehostLimit, v))
+}
+
+// RehostLimitGTE applies the GTE predicate on the "rehost_limit" field.
+func RehostLimitGTE(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldGTE(FieldRehostLimit, v))
+}
+
+// RehostLimitLT applies the LT predicate on the "rehost_limit" field.
+func RehostLimitLT(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldLT(FieldRehostLimit, v))
+}
+
+// RehostLimitLTE applies the LTE predicate on the "rehost_limit" field.
+func RehostLimitLTE(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldLTE(FieldRehostLimit, v))
+}
+
+// RehostLimitIsNil applies the IsNil predicate on the "rehost_limit" field.
+func RehostLimitIsNil() predicate.Firm {
+	return predicate.Firm(sql.FieldIsNull(FieldRehostLimit))
+}
+
+// RehostLimitNotNil applies the NotNil predicate on the "rehost_limit" field.
+func RehostLimitNotNil() predicate.Firm {
+	return predicate.Firm(sql.FieldNotNull(FieldRehostLimit))
+}
+
+// MoveLimitEQ applies the EQ predicate on the "move_limit" field.
+func MoveLimitEQ(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldEQ(FieldMoveLimit, v))
+}
+
+// MoveLimitNEQ applies the NEQ predicate on the "move_limit" field.
+func MoveLimitNEQ(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldNEQ(FieldMoveLimit, v))
+}
+
+// MoveLimitIn applies the In predicate on the "move_limit" field.
+func MoveLimitIn(vs ...int) predicate.Firm {
+	return predicate.Firm(sql.FieldIn(FieldMoveLimit, vs...))
+}
+
+// MoveLimitNotIn applies the NotIn predicate on the "move_limit" field.
+func MoveLimitNotIn(vs ...int) predicate.Firm {
+	return predicate.Firm(sql.FieldNotIn(FieldMoveLimit, vs...))
+}
+
+// MoveLimitGT applies the GT predicate on the "move_limit" field.
+func MoveLimitGT(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldGT(FieldMoveLimit, v))
+}
+
+// MoveLimitGTE applies the GTE predicate on the "move_limit" field.
+func MoveLimitGTE(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldGTE(FieldMoveLimit, v))
+}
+
+// MoveLimitLT applies the LT predicate on the "move_limit" field.
+func MoveLimitLT(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldLT(FieldMoveLimit, v))
+}
+
+// MoveLimitLTE applies the LTE predicate on the "move_limit" field.
+func MoveLimitLTE(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldLTE(FieldMoveLimit, v))
+}
+
+// MoveLimitIsNil applies the IsNil predicate on the "move_limit" field.
+func MoveLimitIsNil() predicate.Firm {
+	return predicate.Firm(sql.FieldIsNull(FieldMoveLimit))
+}
+
+// MoveLimitNotNil applies the NotNil predicate on the "move_limit" field.
+func MoveLimitNotNil() predicate.Firm {
+	return predicate.Firm(sql.FieldNotNull(FieldMoveLimit))
+}
+
+// LimitDaysEQ applies the EQ predicate on the "limit_days" field.
+func LimitDaysEQ(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldEQ(FieldLimitDays, v))
+}
+
+// LimitDaysNEQ applies the NEQ predicate on the "limit_days" field.
+func LimitDaysNEQ(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldNEQ(FieldLimitDays, v))
+}
+
+// LimitDaysIn applies the In predicate on the "limit_days" field.
+func LimitDaysIn(vs ...int) predicate.Firm {
+	return predicate.Firm(sql.FieldIn(FieldLimitDays, vs...))
+}
+
+// LimitDaysNotIn applies the NotIn predicate on the "limit_days" field.
+func LimitDaysNotIn(vs ...int) predicate.Firm {
+	return predicate.Firm(sql.FieldNotIn(FieldLimitDays, vs...))
+}
+
+// LimitDaysGT applies the GT predicate on the "limit_days" field.
+func LimitDaysGT(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldGT(FieldLimitDays, v))
+}
+
+// LimitDaysGTE applies the GTE predicate on the "limit_days" field.
+func LimitDaysGTE(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldGTE(FieldLimitDays, v))
+}
+
+// LimitDaysLT applies the LT predicate on the "limit_days" field.
+func LimitDaysLT(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldLT(FieldLimitDays, v))
+}
+
+// LimitDaysLTE applies the LTE predicate on the "limit_days" field.
+func LimitDaysLTE(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldLTE(FieldLimitDays, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

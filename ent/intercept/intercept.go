@@ -28,6 +28,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 )
@@ -601,6 +602,33 @@ func (f TraverseTmrView) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.TmrViewQuery", q)
 }
 
+// The TransferFunc type is an adapter to allow the use of ordinary function as a Querier.
+type TransferFunc func(context.Context, *ent.TransferQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f TransferFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.TransferQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.TransferQuery", q)
+}
+
+// The TraverseTransfer type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseTransfer func(context.Context, *ent.TransferQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseTransfer) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseTransfer) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.TransferQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.TransferQuery", q)
+}
+
 // The UpdateFunc type is an adapter to allow the use of ordinary function as a Querier.
 type UpdateFunc func(context.Context, *ent.UpdateQuery) (ent.Value, error)
 
@@ -696,6 +724,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.TmrServerQuery, predicate.TmrServer, tmrserver.OrderOption]{typ: ent.TypeTmrServer, tq: q}, nil
 	case *ent.TmrViewQuery:
 		return &query[*ent.TmrViewQuery, predicate.TmrView, tmrview.OrderOption]{typ: ent.TypeTmrView, tq: q}, nil
+	case *ent.TransferQuery:
+		return &query[*ent.TransferQuery, predicate.Transfer, transfer.OrderOption]{typ: ent.TypeTransfer, tq: q}, nil
 	case *ent.UpdateQuery:
 		return &query[*ent.UpdateQuery, predicate.Update, update.OrderOption]{typ: ent.TypeUpdate, tq: q}, nil
 	case *ent.WorkQuery:

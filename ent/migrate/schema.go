@@ -176,8 +176,16 @@ var (
 		{Name: "sign_key", Type: field.TypeBytes, Nullable: true, Size: 64},
 		{Name: "seal_key", Type: field.TypeBytes, Nullable: true, Size: 4096},
 		{Name: "manipulation_suspected", Type: field.TypeBool, Default: false},
+		{Name: "suspect_reason", Type: field.TypeString, Nullable: true, Size: 2000},
+		{Name: "suspect_fingerprint", Type: field.TypeBytes, Nullable: true, Size: 1048576},
+		{Name: "blocked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "block_reason", Type: field.TypeString, Nullable: true, Size: 2000},
+		{Name: "trail_count", Type: field.TypeUint64, Default: 0},
+		{Name: "trail_value", Type: field.TypeBytes, Nullable: true, Size: 64},
+		{Name: "linked_at", Type: field.TypeTime, Nullable: true},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "replaced_by_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
 	// ContainersTable holds the schema information for the "containers" table.
@@ -188,19 +196,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "containers_organizations_vendor",
-				Columns:    []*schema.Column{ContainersColumns[9]},
+				Columns:    []*schema.Column{ContainersColumns[16]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "containers_organizations_customer",
-				Columns:    []*schema.Column{ContainersColumns[10]},
+				Columns:    []*schema.Column{ContainersColumns[17]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
+				Symbol:     "containers_containers_replaces",
+				Columns:    []*schema.Column{ContainersColumns[18]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
 				Symbol:     "containers_tmr_groups_containers",
-				Columns:    []*schema.Column{ContainersColumns[11]},
+				Columns:    []*schema.Column{ContainersColumns[19]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -209,17 +223,17 @@ var (
 			{
 				Name:    "container_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{ContainersColumns[9], ContainersColumns[0]},
+				Columns: []*schema.Column{ContainersColumns[16], ContainersColumns[0]},
 			},
 			{
 				Name:    "container_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{ContainersColumns[10], ContainersColumns[0]},
+				Columns: []*schema.Column{ContainersColumns[17], ContainersColumns[0]},
 			},
 			{
 				Name:    "container_tmr_group_id_position",
 				Unique:  true,
-				Columns: []*schema.Column{ContainersColumns[11], ContainersColumns[4]},
+				Columns: []*schema.Column{ContainersColumns[19], ContainersColumns[4]},
 			},
 		},
 	}
@@ -301,6 +315,9 @@ var (
 		{Name: "sealed_key", Type: field.TypeBytes, Size: 4096},
 		{Name: "public_key", Type: field.TypeBytes, Size: 64},
 		{Name: "cert", Type: field.TypeBytes, Size: 65536},
+		{Name: "rehost_limit", Type: field.TypeInt, Nullable: true},
+		{Name: "move_limit", Type: field.TypeInt, Nullable: true},
+		{Name: "limit_days", Type: field.TypeInt, Default: 365},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
@@ -312,13 +329,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "firms_organizations_vendor",
-				Columns:    []*schema.Column{FirmsColumns[7]},
+				Columns:    []*schema.Column{FirmsColumns[10]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "firms_organizations_customer",
-				Columns:    []*schema.Column{FirmsColumns[8]},
+				Columns:    []*schema.Column{FirmsColumns[11]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -327,12 +344,12 @@ var (
 			{
 				Name:    "firm_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{FirmsColumns[7], FirmsColumns[0]},
+				Columns: []*schema.Column{FirmsColumns[10], FirmsColumns[0]},
 			},
 			{
 				Name:    "firm_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{FirmsColumns[8], FirmsColumns[0]},
+				Columns: []*schema.Column{FirmsColumns[11], FirmsColumns[0]},
 			},
 		},
 	}
@@ -557,14 +574,17 @@ var (
 	OrdersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
 		{Name: "created_at", Type: field.TypeTime},
+		{Name: "source", Type: field.TypeEnum, Enums: []string{"PURCHASE", "CREDIT", "MOVE", "REHOST"}, Default: "PURCHASE"},
 		{Name: "number", Type: field.TypeInt},
 		{Name: "quantity", Type: field.TypeInt},
 		{Name: "idempotency_key", Type: field.TypeString, Nullable: true, Size: 200},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "item_id", Type: field.TypeString, Size: 64},
 		{Name: "rollout_id", Type: field.TypeString, Nullable: true, Size: 64},
-		{Name: "tmr_group_id", Type: field.TypeString, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "transfer_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
 	// OrdersTable holds the schema information for the "orders" table.
 	OrdersTable = &schema.Table{
@@ -573,61 +593,78 @@ var (
 		PrimaryKey: []*schema.Column{OrdersColumns[0]},
 		ForeignKeys: []*schema.ForeignKey{
 			{
+				Symbol:     "orders_containers_orders",
+				Columns:    []*schema.Column{OrdersColumns[6]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
 				Symbol:     "orders_organizations_vendor",
-				Columns:    []*schema.Column{OrdersColumns[5]},
+				Columns:    []*schema.Column{OrdersColumns[7]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "orders_organizations_customer",
-				Columns:    []*schema.Column{OrdersColumns[6]},
+				Columns:    []*schema.Column{OrdersColumns[8]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "orders_items_item",
-				Columns:    []*schema.Column{OrdersColumns[7]},
+				Columns:    []*schema.Column{OrdersColumns[9]},
 				RefColumns: []*schema.Column{ItemsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "orders_rollouts_orders",
-				Columns:    []*schema.Column{OrdersColumns[8]},
+				Columns:    []*schema.Column{OrdersColumns[10]},
 				RefColumns: []*schema.Column{RolloutsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "orders_tmr_groups_orders",
-				Columns:    []*schema.Column{OrdersColumns[9]},
+				Columns:    []*schema.Column{OrdersColumns[11]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
-				OnDelete:   schema.NoAction,
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "orders_transfers_orders",
+				Columns:    []*schema.Column{OrdersColumns[12]},
+				RefColumns: []*schema.Column{TransfersColumns[0]},
+				OnDelete:   schema.SetNull,
 			},
 		},
 		Indexes: []*schema.Index{
 			{
 				Name:    "order_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{OrdersColumns[5], OrdersColumns[0]},
+				Columns: []*schema.Column{OrdersColumns[7], OrdersColumns[0]},
 			},
 			{
 				Name:    "order_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{OrdersColumns[6], OrdersColumns[0]},
+				Columns: []*schema.Column{OrdersColumns[8], OrdersColumns[0]},
 			},
 			{
 				Name:    "order_vendor_id_number",
 				Unique:  true,
-				Columns: []*schema.Column{OrdersColumns[5], OrdersColumns[2]},
+				Columns: []*schema.Column{OrdersColumns[7], OrdersColumns[3]},
 			},
 			{
 				Name:    "order_vendor_id_idempotency_key",
 				Unique:  true,
-				Columns: []*schema.Column{OrdersColumns[5], OrdersColumns[4]},
+				Columns: []*schema.Column{OrdersColumns[7], OrdersColumns[5]},
 			},
 			{
 				Name:    "order_tmr_group_id_rollout_id",
 				Unique:  false,
-				Columns: []*schema.Column{OrdersColumns[9], OrdersColumns[8]},
+				Columns: []*schema.Column{OrdersColumns[11], OrdersColumns[10]},
+			},
+			{
+				Name:    "order_container_id_rollout_id",
+				Unique:  false,
+				Columns: []*schema.Column{OrdersColumns[6], OrdersColumns[10]},
 			},
 		},
 	}
@@ -750,9 +787,10 @@ var (
 		{Name: "started_by", Type: field.TypeString, Size: 200},
 		{Name: "finished_at", Type: field.TypeTime, Nullable: true},
 		{Name: "idempotency_key", Type: field.TypeString, Nullable: true, Size: 200},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
-		{Name: "tmr_group_id", Type: field.TypeString, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
 	// RolloutsTable holds the schema information for the "rollouts" table.
 	RolloutsTable = &schema.Table{
@@ -761,49 +799,73 @@ var (
 		PrimaryKey: []*schema.Column{RolloutsColumns[0]},
 		ForeignKeys: []*schema.ForeignKey{
 			{
-				Symbol:     "rollouts_organizations_vendor",
+				Symbol:     "rollouts_containers_rollouts",
 				Columns:    []*schema.Column{RolloutsColumns[19]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "rollouts_organizations_vendor",
+				Columns:    []*schema.Column{RolloutsColumns[20]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "rollouts_organizations_customer",
-				Columns:    []*schema.Column{RolloutsColumns[20]},
+				Columns:    []*schema.Column{RolloutsColumns[21]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "rollouts_tmr_groups_rollouts",
-				Columns:    []*schema.Column{RolloutsColumns[21]},
+				Columns:    []*schema.Column{RolloutsColumns[22]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
-				OnDelete:   schema.NoAction,
+				OnDelete:   schema.SetNull,
 			},
 		},
 		Indexes: []*schema.Index{
 			{
 				Name:    "rollout_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{RolloutsColumns[19], RolloutsColumns[0]},
+				Columns: []*schema.Column{RolloutsColumns[20], RolloutsColumns[0]},
 			},
 			{
 				Name:    "rollout_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{RolloutsColumns[20], RolloutsColumns[0]},
+				Columns: []*schema.Column{RolloutsColumns[21], RolloutsColumns[0]},
 			},
 			{
 				Name:    "rollout_tmr_group_id_number",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[21], RolloutsColumns[2]},
+				Columns: []*schema.Column{RolloutsColumns[22], RolloutsColumns[2]},
 			},
 			{
 				Name:    "rollout_tmr_group_id_idempotency_key",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[21], RolloutsColumns[18]},
+				Columns: []*schema.Column{RolloutsColumns[22], RolloutsColumns[18]},
 			},
 			{
 				Name:    "rollout_one_running",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[21]},
+				Columns: []*schema.Column{RolloutsColumns[22]},
+				Annotation: &entsql.IndexAnnotation{
+					Where: "running",
+				},
+			},
+			{
+				Name:    "rollout_container_id_number",
+				Unique:  true,
+				Columns: []*schema.Column{RolloutsColumns[19], RolloutsColumns[2]},
+			},
+			{
+				Name:    "rollout_container_id_idempotency_key",
+				Unique:  true,
+				Columns: []*schema.Column{RolloutsColumns[19], RolloutsColumns[18]},
+			},
+			{
+				Name:    "rollout_one_running_container",
+				Unique:  true,
+				Columns: []*schema.Column{RolloutsColumns[19]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "running",
 				},
@@ -894,7 +956,8 @@ var (
 		{Name: "link_token_hash", Type: field.TypeBytes, Unique: true, Size: 32},
 		{Name: "leading", Type: field.TypeBool, Default: false},
 		{Name: "seen_at", Type: field.TypeTime, Nullable: true},
-		{Name: "tmr_group_id", Type: field.TypeString, Size: 64},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
@@ -905,20 +968,26 @@ var (
 		PrimaryKey: []*schema.Column{TmrServersColumns[0]},
 		ForeignKeys: []*schema.ForeignKey{
 			{
-				Symbol:     "tmr_servers_tmr_groups_servers",
+				Symbol:     "tmr_servers_containers_servers",
 				Columns:    []*schema.Column{TmrServersColumns[7]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "tmr_servers_tmr_groups_servers",
+				Columns:    []*schema.Column{TmrServersColumns[8]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
-				OnDelete:   schema.NoAction,
+				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "tmr_servers_organizations_vendor",
-				Columns:    []*schema.Column{TmrServersColumns[8]},
+				Columns:    []*schema.Column{TmrServersColumns[9]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "tmr_servers_organizations_customer",
-				Columns:    []*schema.Column{TmrServersColumns[9]},
+				Columns:    []*schema.Column{TmrServersColumns[10]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -927,15 +996,20 @@ var (
 			{
 				Name:    "tmrserver_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{TmrServersColumns[8], TmrServersColumns[0]},
+				Columns: []*schema.Column{TmrServersColumns[9], TmrServersColumns[0]},
 			},
 			{
 				Name:    "tmrserver_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{TmrServersColumns[9], TmrServersColumns[0]},
+				Columns: []*schema.Column{TmrServersColumns[10], TmrServersColumns[0]},
 			},
 			{
 				Name:    "tmrserver_tmr_group_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{TmrServersColumns[8], TmrServersColumns[2]},
+			},
+			{
+				Name:    "tmrserver_container_id_name",
 				Unique:  true,
 				Columns: []*schema.Column{TmrServersColumns[7], TmrServersColumns[2]},
 			},
@@ -999,6 +1073,105 @@ var (
 				Name:    "tmrview_tmr_group_id_epoch_version",
 				Unique:  true,
 				Columns: []*schema.Column{TmrViewsColumns[7], TmrViewsColumns[3], TmrViewsColumns[4]},
+			},
+		},
+	}
+	// TransfersColumns holds the columns for the "transfers" table.
+	TransfersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "kind", Type: field.TypeEnum, Enums: []string{"RETURN", "MOVE", "REHOST", "REVOKE"}},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"REQUESTED", "ISSUED", "CONFIRMED", "REFUSED"}, Default: "REQUESTED"},
+		{Name: "quantity", Type: field.TypeInt},
+		{Name: "credited", Type: field.TypeBool, Default: false},
+		{Name: "reason", Type: field.TypeString, Nullable: true, Size: 2000},
+		{Name: "note", Type: field.TypeString, Nullable: true, Size: 2000},
+		{Name: "requested_by", Type: field.TypeString, Size: 200},
+		{Name: "confirmed_at", Type: field.TypeTime, Nullable: true},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "to_container_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "rollout_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "product_id", Type: field.TypeString, Size: 64},
+		{Name: "item_id", Type: field.TypeString, Size: 64},
+	}
+	// TransfersTable holds the schema information for the "transfers" table.
+	TransfersTable = &schema.Table{
+		Name:       "transfers",
+		Columns:    TransfersColumns,
+		PrimaryKey: []*schema.Column{TransfersColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "transfers_containers_transfers",
+				Columns:    []*schema.Column{TransfersColumns[10]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "transfers_containers_receives",
+				Columns:    []*schema.Column{TransfersColumns[11]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "transfers_rollouts_transfers",
+				Columns:    []*schema.Column{TransfersColumns[12]},
+				RefColumns: []*schema.Column{RolloutsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "transfers_tmr_groups_transfers",
+				Columns:    []*schema.Column{TransfersColumns[13]},
+				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "transfers_organizations_vendor",
+				Columns:    []*schema.Column{TransfersColumns[14]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "transfers_organizations_customer",
+				Columns:    []*schema.Column{TransfersColumns[15]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "transfers_products_product",
+				Columns:    []*schema.Column{TransfersColumns[16]},
+				RefColumns: []*schema.Column{ProductsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "transfers_items_item",
+				Columns:    []*schema.Column{TransfersColumns[17]},
+				RefColumns: []*schema.Column{ItemsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "transfer_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{TransfersColumns[14], TransfersColumns[0]},
+			},
+			{
+				Name:    "transfer_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{TransfersColumns[15], TransfersColumns[0]},
+			},
+			{
+				Name:    "transfer_tmr_group_id_rollout_id",
+				Unique:  false,
+				Columns: []*schema.Column{TransfersColumns[13], TransfersColumns[12]},
+			},
+			{
+				Name:    "transfer_container_id_rollout_id",
+				Unique:  false,
+				Columns: []*schema.Column{TransfersColumns[10], TransfersColumns[12]},
 			},
 		},
 	}
@@ -1091,8 +1264,9 @@ var (
 		{Name: "error_code", Type: field.TypeString, Nullable: true, Size: 200},
 		{Name: "error_message", Type: field.TypeString, Nullable: true, Size: 2000},
 		{Name: "done_at", Type: field.TypeTime, Nullable: true},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "rollout_id", Type: field.TypeString, Nullable: true, Size: 64},
-		{Name: "tmr_group_id", Type: field.TypeString, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
@@ -1103,26 +1277,32 @@ var (
 		PrimaryKey: []*schema.Column{WorksColumns[0]},
 		ForeignKeys: []*schema.ForeignKey{
 			{
-				Symbol:     "works_rollouts_work",
+				Symbol:     "works_containers_work",
 				Columns:    []*schema.Column{WorksColumns[10]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "works_rollouts_work",
+				Columns:    []*schema.Column{WorksColumns[11]},
 				RefColumns: []*schema.Column{RolloutsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "works_tmr_groups_work",
-				Columns:    []*schema.Column{WorksColumns[11]},
+				Columns:    []*schema.Column{WorksColumns[12]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
-				OnDelete:   schema.NoAction,
+				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "works_organizations_vendor",
-				Columns:    []*schema.Column{WorksColumns[12]},
+				Columns:    []*schema.Column{WorksColumns[13]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "works_organizations_customer",
-				Columns:    []*schema.Column{WorksColumns[13]},
+				Columns:    []*schema.Column{WorksColumns[14]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -1131,22 +1311,27 @@ var (
 			{
 				Name:    "work_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{WorksColumns[12], WorksColumns[0]},
+				Columns: []*schema.Column{WorksColumns[13], WorksColumns[0]},
 			},
 			{
 				Name:    "work_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{WorksColumns[13], WorksColumns[0]},
+				Columns: []*schema.Column{WorksColumns[14], WorksColumns[0]},
 			},
 			{
 				Name:    "work_tmr_group_id_state_id",
 				Unique:  false,
-				Columns: []*schema.Column{WorksColumns[11], WorksColumns[5], WorksColumns[0]},
+				Columns: []*schema.Column{WorksColumns[12], WorksColumns[5], WorksColumns[0]},
+			},
+			{
+				Name:    "work_container_id_state_id",
+				Unique:  false,
+				Columns: []*schema.Column{WorksColumns[10], WorksColumns[5], WorksColumns[0]},
 			},
 			{
 				Name:    "work_rollout_id",
 				Unique:  false,
-				Columns: []*schema.Column{WorksColumns[10]},
+				Columns: []*schema.Column{WorksColumns[11]},
 			},
 		},
 	}
@@ -1171,6 +1356,7 @@ var (
 		TmrGroupsTable,
 		TmrServersTable,
 		TmrViewsTable,
+		TransfersTable,
 		UpdatesTable,
 		WorksTable,
 	}
@@ -1185,7 +1371,8 @@ func init() {
 	AuditEntriesTable.ForeignKeys[0].RefTable = OrganizationsTable
 	ContainersTable.ForeignKeys[0].RefTable = OrganizationsTable
 	ContainersTable.ForeignKeys[1].RefTable = OrganizationsTable
-	ContainersTable.ForeignKeys[2].RefTable = TmrGroupsTable
+	ContainersTable.ForeignKeys[2].RefTable = ContainersTable
+	ContainersTable.ForeignKeys[3].RefTable = TmrGroupsTable
 	DenialsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	DenialsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	DenialsTable.ForeignKeys[2].RefTable = ContainersTable
@@ -1203,33 +1390,66 @@ func init() {
 	ItemsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	ItemsTable.ForeignKeys[2].RefTable = ProductsTable
 	MembersTable.ForeignKeys[0].RefTable = OrganizationsTable
-	OrdersTable.ForeignKeys[0].RefTable = OrganizationsTable
+	OrdersTable.ForeignKeys[0].RefTable = ContainersTable
 	OrdersTable.ForeignKeys[1].RefTable = OrganizationsTable
-	OrdersTable.ForeignKeys[2].RefTable = ItemsTable
-	OrdersTable.ForeignKeys[3].RefTable = RolloutsTable
-	OrdersTable.ForeignKeys[4].RefTable = TmrGroupsTable
+	OrdersTable.ForeignKeys[2].RefTable = OrganizationsTable
+	OrdersTable.ForeignKeys[3].RefTable = ItemsTable
+	OrdersTable.ForeignKeys[4].RefTable = RolloutsTable
+	OrdersTable.ForeignKeys[5].RefTable = TmrGroupsTable
+	OrdersTable.ForeignKeys[6].RefTable = TransfersTable
+	OrdersTable.Annotation = &entsql.Annotation{}
+	OrdersTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
 	OrganizationsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	ProductsTable.ForeignKeys[0].RefTable = FirmsTable
 	ProductsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	ProductsTable.ForeignKeys[2].RefTable = OrganizationsTable
-	RolloutsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	RolloutsTable.ForeignKeys[0].RefTable = ContainersTable
 	RolloutsTable.ForeignKeys[1].RefTable = OrganizationsTable
-	RolloutsTable.ForeignKeys[2].RefTable = TmrGroupsTable
+	RolloutsTable.ForeignKeys[2].RefTable = OrganizationsTable
+	RolloutsTable.ForeignKeys[3].RefTable = TmrGroupsTable
+	RolloutsTable.Annotation = &entsql.Annotation{}
+	RolloutsTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
 	TmrGroupsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	TmrGroupsTable.ForeignKeys[1].RefTable = OrganizationsTable
-	TmrServersTable.ForeignKeys[0].RefTable = TmrGroupsTable
-	TmrServersTable.ForeignKeys[1].RefTable = OrganizationsTable
+	TmrServersTable.ForeignKeys[0].RefTable = ContainersTable
+	TmrServersTable.ForeignKeys[1].RefTable = TmrGroupsTable
 	TmrServersTable.ForeignKeys[2].RefTable = OrganizationsTable
+	TmrServersTable.ForeignKeys[3].RefTable = OrganizationsTable
+	TmrServersTable.Annotation = &entsql.Annotation{}
+	TmrServersTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
 	TmrViewsTable.ForeignKeys[0].RefTable = TmrGroupsTable
 	TmrViewsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	TmrViewsTable.ForeignKeys[2].RefTable = OrganizationsTable
+	TransfersTable.ForeignKeys[0].RefTable = ContainersTable
+	TransfersTable.ForeignKeys[1].RefTable = ContainersTable
+	TransfersTable.ForeignKeys[2].RefTable = RolloutsTable
+	TransfersTable.ForeignKeys[3].RefTable = TmrGroupsTable
+	TransfersTable.ForeignKeys[4].RefTable = OrganizationsTable
+	TransfersTable.ForeignKeys[5].RefTable = OrganizationsTable
+	TransfersTable.ForeignKeys[6].RefTable = ProductsTable
+	TransfersTable.ForeignKeys[7].RefTable = ItemsTable
+	TransfersTable.Annotation = &entsql.Annotation{}
+	TransfersTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
 	UpdatesTable.ForeignKeys[0].RefTable = ContainersTable
 	UpdatesTable.ForeignKeys[1].RefTable = RolloutsTable
 	UpdatesTable.ForeignKeys[2].RefTable = OrganizationsTable
 	UpdatesTable.ForeignKeys[3].RefTable = OrganizationsTable
 	UpdatesTable.ForeignKeys[4].RefTable = FirmsTable
-	WorksTable.ForeignKeys[0].RefTable = RolloutsTable
-	WorksTable.ForeignKeys[1].RefTable = TmrGroupsTable
-	WorksTable.ForeignKeys[2].RefTable = OrganizationsTable
+	WorksTable.ForeignKeys[0].RefTable = ContainersTable
+	WorksTable.ForeignKeys[1].RefTable = RolloutsTable
+	WorksTable.ForeignKeys[2].RefTable = TmrGroupsTable
 	WorksTable.ForeignKeys[3].RefTable = OrganizationsTable
+	WorksTable.ForeignKeys[4].RefTable = OrganizationsTable
+	WorksTable.Annotation = &entsql.Annotation{}
+	WorksTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
 }

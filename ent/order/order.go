@@ -3,10 +3,13 @@
 package order
 
 import (
+	"fmt"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/quorate/quorate/ent/schema/property"
 )
 
 const (
@@ -24,6 +27,12 @@ const (
 	FieldItemID = "item_id"
 	// FieldTmrGroupID holds the string denoting the tmr_group_id field in the database.
 	FieldTmrGroupID = "tmr_group_id"
+	// FieldContainerID holds the string denoting the container_id field in the database.
+	FieldContainerID = "container_id"
+	// FieldSource holds the string denoting the source field in the database.
+	FieldSource = "source"
+	// FieldTransferID holds the string denoting the transfer_id field in the database.
+	FieldTransferID = "transfer_id"
 	// FieldRolloutID holds the string denoting the rollout_id field in the database.
 	FieldRolloutID = "rollout_id"
 	// FieldNumber holds the string denoting the number field in the database.
@@ -40,6 +49,10 @@ const (
 	EdgeItem = "item"
 	// EdgeTmrGroup holds the string denoting the tmr_group edge name in mutations.
 	EdgeTmrGroup = "tmr_group"
+	// EdgeContainer holds the string denoting the container edge name in mutations.
+	EdgeContainer = "container"
+	// EdgeTransfer holds the string denoting the transfer edge name in mutations.
+	EdgeTransfer = "transfer"
 	// EdgeRollout holds the string denoting the rollout edge name in mutations.
 	EdgeRollout = "rollout"
 	// Table holds the table name of the order in the database.
@@ -72,6 +85,20 @@ const (
 	TmrGroupInverseTable = "tmr_groups"
 	// TmrGroupColumn is the table column denoting the tmr_group relation/edge.
 	TmrGroupColumn = "tmr_group_id"
+	// ContainerTable is the table that holds the container relation/edge.
+	ContainerTable = "orders"
+	// ContainerInverseTable is the table name for the Container entity.
+	// It exists in this package in order to avoid circular dependency with the "container" package.
+	ContainerInverseTable = "containers"
+	// ContainerColumn is the table column denoting the container relation/edge.
+	ContainerColumn = "container_id"
+	// TransferTable is the table that holds the transfer relation/edge.
+	TransferTable = "orders"
+	// TransferInverseTable is the table name for the Transfer entity.
+	// It exists in this package in order to avoid circular dependency with the "transfer" package.
+	TransferInverseTable = "transfers"
+	// TransferColumn is the table column denoting the transfer relation/edge.
+	TransferColumn = "transfer_id"
 	// RolloutTable is the table that holds the rollout relation/edge.
 	RolloutTable = "orders"
 	// RolloutInverseTable is the table name for the Rollout entity.
@@ -89,6 +116,9 @@ var Columns = []string{
 	FieldCustomerID,
 	FieldItemID,
 	FieldTmrGroupID,
+	FieldContainerID,
+	FieldSource,
+	FieldTransferID,
 	FieldRolloutID,
 	FieldNumber,
 	FieldQuantity,
@@ -116,6 +146,10 @@ var (
 	ItemIDValidator func(string) error
 	// TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
 	TmrGroupIDValidator func(string) error
+	// ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	ContainerIDValidator func(string) error
+	// TransferIDValidator is a validator for the "transfer_id" field. It is called by the builders before save.
+	TransferIDValidator func(string) error
 	// RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
 	RolloutIDValidator func(string) error
 	// NumberValidator is a validator for the "number" field. It is called by the builders before save.
@@ -129,6 +163,18 @@ var (
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
+
+const DefaultSource property.OrderSource = "PURCHASE"
+
+// SourceValidator is a validator for the "source" field enum values. It is called by the builders before save.
+func SourceValidator(s property.OrderSource) error {
+	switch s {
+	case "PURCHASE", "CREDIT", "MOVE", "REHOST":
+		return nil
+	default:
+		return fmt.Errorf("order: invalid enum value for source field: %q", s)
+	}
+}
 
 // OrderOption defines the ordering options for the Order queries.
 type OrderOption func(*sql.Selector)
@@ -161,6 +207,21 @@ func ByItemID(opts ...sql.OrderTermOption) OrderOption {
 // ByTmrGroupID orders the results by the tmr_group_id field.
 func ByTmrGroupID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTmrGroupID, opts...).ToFunc()
+}
+
+// ByContainerID orders the results by the container_id field.
+func ByContainerID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContainerID, opts...).ToFunc()
+}
+
+// BySource orders the results by the source field.
+func BySource(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldSource, opts...).ToFunc()
+}
+
+// ByTransferID orders the results by the transfer_id field.
+func ByTransferID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTransferID, opts...).ToFunc()
 }
 
 // ByRolloutID orders the results by the rollout_id field.
@@ -211,6 +272,20 @@ func ByTmrGroupField(field string, opts ...sql.OrderTermOption) OrderOption {
 	}
 }
 
+// ByContainerField orders the results by container field.
+func ByContainerField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newContainerStep(), sql.OrderByField(field, opts...))
+	}
+}
+
+// ByTransferField orders the results by transfer field.
+func ByTransferField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newTransferStep(), sql.OrderByField(field, opts...))
+	}
+}
+
 // ByRolloutField orders the results by rollout field.
 func ByRolloutField(field string, opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -245,6 +320,20 @@ func newTmrGroupStep() *sqlgraph.Step {
 		sqlgraph.Edge(sqlgraph.M2O, true, TmrGroupTable, TmrGroupColumn),
 	)
 }
+func newContainerStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(ContainerInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, true, ContainerTable, ContainerColumn),
+	)
+}
+func newTransferStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(TransferInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, true, TransferTable, TransferColumn),
+	)
+}
 func newRolloutStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -252,3 +341,10 @@ func newRolloutStep() *sqlgraph.Step {
 		sqlgraph.Edge(sqlgraph.M2O, true, RolloutTable, RolloutColumn),
 	)
 }
+
+var (
+	// property.OrderSource must implement graphql.Marshaler.
+	_ graphql.Marshaler = (*property.OrderSource)(nil)
+	// property.OrderSource must implement graphql.Unmarshaler.
+	_ graphql.Unmarshaler = (*property.OrderSource)(nil)
+)

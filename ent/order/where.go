@@ -8,6 +8,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/schema/property"
 )
 
 // ID filters vertices based on their ID field.
@@ -88,6 +89,16 @@ func ItemID(v string) predicate.Order {
 // TmrGroupID applies equality check predicate on the "tmr_group_id" field. It's identical to TmrGroupIDEQ.
 func TmrGroupID(v string) predicate.Order {
 	return predicate.Order(sql.FieldEQ(FieldTmrGroupID, v))
+}
+
+// ContainerID applies equality check predicate on the "container_id" field. It's identical to ContainerIDEQ.
+func ContainerID(v string) predicate.Order {
+	return predicate.Order(sql.FieldEQ(FieldContainerID, v))
+}
+
+// TransferID applies equality check predicate on the "transfer_id" field. It's identical to TransferIDEQ.
+func TransferID(v string) predicate.Order {
+	return predicate.Order(sql.FieldEQ(FieldTransferID, v))
 }
 
 // RolloutID applies equality check predicate on the "rollout_id" field. It's identical to RolloutIDEQ.
@@ -410,6 +421,16 @@ func TmrGroupIDHasSuffix(v string) predicate.Order {
 	return predicate.Order(sql.FieldHasSuffix(FieldTmrGroupID, v))
 }
 
+// TmrGroupIDIsNil applies the IsNil predicate on the "tmr_group_id" field.
+func TmrGroupIDIsNil() predicate.Order {
+	return predicate.Order(sql.FieldIsNull(FieldTmrGroupID))
+}
+
+// TmrGroupIDNotNil applies the NotNil predicate on the "tmr_group_id" field.
+func TmrGroupIDNotNil() predicate.Order {
+	return predicate.Order(sql.FieldNotNull(FieldTmrGroupID))
+}
+
 // TmrGroupIDEqualFold applies the EqualFold predicate on the "tmr_group_id" field.
 func TmrGroupIDEqualFold(v string) predicate.Order {
 	return predicate.Order(sql.FieldEqualFold(FieldTmrGroupID, v))
@@ -418,6 +439,186 @@ func TmrGroupIDEqualFold(v string) predicate.Order {
 // TmrGroupIDContainsFold applies the ContainsFold predicate on the "tmr_group_id" field.
 func TmrGroupIDContainsFold(v string) predicate.Order {
 	return predicate.Order(sql.FieldContainsFold(FieldTmrGroupID, v))
+}
+
+// ContainerIDEQ applies the EQ predicate on the "container_id" field.
+func ContainerIDEQ(v string) predicate.Order {
+	return predicate.Order(sql.FieldEQ(FieldContainerID, v))
+}
+
+// ContainerIDNEQ applies the NEQ predicate on the "container_id" field.
+func ContainerIDNEQ(v string) predicate.Order {
+	return predicate.Order(sql.FieldNEQ(FieldContainerID, v))
+}
+
+// ContainerIDIn applies the In predicate on the "container_id" field.
+func ContainerIDIn(vs ...string) predicate.Order {
+	return predicate.Order(sql.FieldIn(FieldContainerID, vs...))
+}
+
+// ContainerIDNotIn applies the NotIn predicate on the "container_id" field.
+func ContainerIDNotIn(vs ...string) predicate.Order {
+	return predicate.Order(sql.FieldNotIn(FieldContainerID, vs...))
+}
+
+// ContainerIDGT applies the GT predicate on the "container_id" field.
+func ContainerIDGT(v string) predicate.Order {
+	return predicate.Order(sql.FieldGT(FieldContainerID, v))
+}
+
+// ContainerIDGTE applies the GTE predicate on the "container_id" field.
+func ContainerIDGTE(v string) predicate.Order {
+	return predicate.Order(sql.FieldGTE(FieldContainerID, v))
+}
+
+// ContainerIDLT applies the LT predicate on the "container_id" field.
+func ContainerIDLT(v string) predicate.Order {
+	return predicate.Order(sql.FieldLT(FieldContainerID, v))
+}
+
+// ContainerIDLTE applies the LTE predicate on the "container_id" field.
+func ContainerIDLTE(v string) predicate.Order {
+	return predicate.Order(sql.FieldLTE(FieldContainerID, v))
+}
+
+// ContainerIDContains applies the Contains predicate on the "container_id" field.
+func ContainerIDContains(v string) predicate.Order {
+	return predicate.Order(sql.FieldContains(FieldContainerID, v))
+}
+
+// ContainerIDHasPrefix applies the HasPrefix predicate on the "container_id" field.
+func ContainerIDHasPrefix(v string) predicate.Order {
+	return predicate.Order(sql.FieldHasPrefix(FieldContainerID, v))
+}
+
+// ContainerIDHasSuffix applies the HasSuffix predicate on the "container_id" field.
+func ContainerIDHasSuffix(v string) predicate.Order {
+	return predicate.Order(sql.FieldHasSuffix(FieldContainerID, v))
+}
+
+// ContainerIDIsNil applies the IsNil predicate on the "container_id" field.
+func ContainerIDIsNil() predicate.Order {
+	return predicate.Order(sql.FieldIsNull(FieldContainerID))
+}
+
+// ContainerIDNotNil applies the NotNil predicate on the "container_id" field.
+func ContainerIDNotNil() predicate.Order {
+	return predicate.Order(sql.FieldNotNull(FieldContainerID))
+}
+
+// ContainerIDEqualFold applies the EqualFold predicate on the "container_id" field.
+func ContainerIDEqualFold(v string) predicate.Order {
+	return predicate.Order(sql.FieldEqualFold(FieldContainerID, v))
+}
+
+// ContainerIDContainsFold applies the ContainsFold predicate on the "container_id" field.
+func ContainerIDContainsFold(v string) predicate.Order {
+	return predicate.Order(sql.FieldContainsFold(FieldContainerID, v))
+}
+
+// SourceEQ applies the EQ predicate on the "source" field.
+func SourceEQ(v property.OrderSource) predicate.Order {
+	vc := v
+	return predicate.Order(sql.FieldEQ(FieldSource, vc))
+}
+
+// SourceNEQ applies the NEQ predicate on the "source" field.
+func SourceNEQ(v property.OrderSource) predicate.Order {
+	vc := v
+	return predicate.Order(sql.FieldNEQ(FieldSource, vc))
+}
+
+// SourceIn applies the In predicate on the "source" field.
+func SourceIn(vs ...property.OrderSource) predicate.Order {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = vs[i]
+	}
+	return predicate.Order(sql.FieldIn(FieldSource, v...))
+}
+
+// SourceNotIn applies the NotIn predicate on the "source" field.
+func SourceNotIn(vs ...property.OrderSource) predicate.Order {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = vs[i]
+	}
+	return predicate.Order(sql.FieldNotIn(FieldSource, v...))
+}
+
+// TransferIDEQ applies the EQ predicate on the "transfer_id" field.
+func TransferIDEQ(v string) predicate.Order {
+	return predicate.Order(sql.FieldEQ(FieldTransferID, v))
+}
+
+// TransferIDNEQ applies the NEQ predicate on the "transfer_id" field.
+func TransferIDNEQ(v string) predicate.Order {
+	return predicate.Order(sql.FieldNEQ(FieldTransferID, v))
+}
+
+// TransferIDIn applies the In predicate on the "transfer_id" field.
+func TransferIDIn(vs ...string) predicate.Order {
+	return predicate.Order(sql.FieldIn(FieldTransferID, vs...))
+}
+
+// TransferIDNotIn applies the NotIn predicate on the "transfer_id" field.
+func TransferIDNotIn(vs ...string) predicate.Order {
+	return predicate.Order(sql.FieldNotIn(FieldTransferID, vs...))
+}
+
+// TransferIDGT applies the GT predicate on the "transfer_id" field.
+func TransferIDGT(v string) predicate.Order {
+	return predicate.Order(sql.FieldGT(FieldTransferID, v))
+}
+
+// TransferIDGTE applies the GTE predicate on the "transfer_id" field.
+func TransferIDGTE(v string) predicate.Order {
+	return predicate.Order(sql.FieldGTE(FieldTransferID, v))
+}
+
+// TransferIDLT applies the LT predicate on the "transfer_id" field.
+func TransferIDLT(v string) predicate.Order {
+	return predicate.Order(sql.FieldLT(FieldTransferID, v))
+}
+
+// TransferIDLTE applies the LTE predicate on the "transfer_id" field.
+func TransferIDLTE(v string) predicate.Order {
+	return predicate.Order(sql.FieldLTE(FieldTransferID, v))
+}
+
+// TransferIDContains applies the Contains predicate on the "transfer_id" field.
+func TransferIDContains(v string) predicate.Order {
+	return predicate.Order(sql.FieldContains(FieldTransferID, v))
+}
+
+// TransferIDHasPrefix applies the HasPrefix predicate on the "transfer_id" field.
+func TransferIDHasPrefix(v string) predicate.Order {
+	return predicate.Order(sql.FieldHasPrefix(FieldTransferID, v))
+}
+
+// TransferIDHasSuffix applies the HasSuffix predicate on the "transfer_id" field.
+func TransferIDHasSuffix(v string) predicate.Order {
+	return predicate.Order(sql.FieldHasSuffix(FieldTransferID, v))
+}
+
+// TransferIDIsNil applies the IsNil predicate on the "transfer_id" field.
+func TransferIDIsNil() predicate.Order {
+	return predicate.Order(sql.FieldIsNull(FieldTransferID))
+}
+
+// TransferIDNotNil applies the NotNil predicate on the "transfer_id" field.
+func TransferIDNotNil() predicate.Order {
+	return predicate.Order(sql.FieldNotNull(FieldTransferID))
+}
+
+// TransferIDEqualFold applies the EqualFold predicate on the "transfer_id" field.
+func TransferIDEqualFold(v string) predicate.Order {
+	return predicate.Order(sql.FieldEqualFold(FieldTransferID, v))
+}
+
+// TransferIDContainsFold applies the ContainsFold predicate on the "transfer_id" field.
+func TransferIDContainsFold(v string) predicate.Order {
+	return predicate.Order(sql.FieldContainsFold(FieldTransferID, v))
 }
 
 // RolloutIDEQ applies the EQ predicate on the "rollout_id" field.
@@ -734,6 +935,52 @@ func HasTmrGroup() predicate.Order {
 func HasTmrGroupWith(preds ...predicate.TmrGroup) predicate.Order {
 	return predicate.Order(func(s *sql.Selector) {
 		step := newTmrGroupStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasContainer applies the HasEdge predicate on the "container" edge.
+func HasContainer() predicate.Order {
+	return predicate.Order(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ContainerTable, ContainerColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasContainerWith applies the HasEdge predicate on the "container" edge with a given conditions (other predicates).
+func HasContainerWith(preds ...predicate.Container) predicate.Order {
+	return predicate.Order(func(s *sql.Selector) {
+		step := newContainerStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasTransfer applies the HasEdge predicate on the "transfer" edge.
+func HasTransfer() predicate.Order {
+	return predicate.Order(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, TransferTable, TransferColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasTransferWith applies the HasEdge predicate on the "transfer" edge with a given conditions (other predicates).
+func HasTransferWith(preds ...predicate.Transfer) predicate.Order {
+	return predicate.Order(func(s *sql.Selector) {
+		step := newTransferStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

@@ -63,6 +63,9 @@ type TmrServer func(*sql.Selector)
 // TmrView is the predicate function for tmrview builders.
 type TmrView func(*sql.Selector)
 
+// Transfer is the predicate function for transfer builders.
+type Transfer func(*sql.Selector)
+
 // Update is the predicate function for update builders.
 type Update func(*sql.Selector)
 

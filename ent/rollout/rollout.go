@@ -25,6 +25,8 @@ const (
 	FieldCustomerID = "customer_id"
 	// FieldTmrGroupID holds the string denoting the tmr_group_id field in the database.
 	FieldTmrGroupID = "tmr_group_id"
+	// FieldContainerID holds the string denoting the container_id field in the database.
+	FieldContainerID = "container_id"
 	// FieldNumber holds the string denoting the number field in the database.
 	FieldNumber = "number"
 	// FieldState holds the string denoting the state field in the database.
@@ -65,6 +67,10 @@ const (
 	EdgeCustomer = "customer"
 	// EdgeTmrGroup holds the string denoting the tmr_group edge name in mutations.
 	EdgeTmrGroup = "tmr_group"
+	// EdgeContainer holds the string denoting the container edge name in mutations.
+	EdgeContainer = "container"
+	// EdgeTransfers holds the string denoting the transfers edge name in mutations.
+	EdgeTransfers = "transfers"
 	// EdgeOrders holds the string denoting the orders edge name in mutations.
 	EdgeOrders = "orders"
 	// EdgeUpdates holds the string denoting the updates edge name in mutations.
@@ -94,6 +100,20 @@ const (
 	TmrGroupInverseTable = "tmr_groups"
 	// TmrGroupColumn is the table column denoting the tmr_group relation/edge.
 	TmrGroupColumn = "tmr_group_id"
+	// ContainerTable is the table that holds the container relation/edge.
+	ContainerTable = "rollouts"
+	// ContainerInverseTable is the table name for the Container entity.
+	// It exists in this package in order to avoid circular dependency with the "container" package.
+	ContainerInverseTable = "containers"
+	// ContainerColumn is the table column denoting the container relation/edge.
+	ContainerColumn = "container_id"
+	// TransfersTable is the table that holds the transfers relation/edge.
+	TransfersTable = "transfers"
+	// TransfersInverseTable is the table name for the Transfer entity.
+	// It exists in this package in order to avoid circular dependency with the "transfer" package.
+	TransfersInverseTable = "transfers"
+	// TransfersColumn is the table column denoting the transfers relation/edge.
+	TransfersColumn = "rollout_id"
 	// OrdersTable is the table that holds the orders relation/edge.
 	OrdersTable = "orders"
 	// OrdersInverseTable is the table name for the Order entity.
@@ -124,6 +144,7 @@ var Columns = []string{
 	FieldVendorID,
 	FieldCustomerID,
 	FieldTmrGroupID,
+	FieldContainerID,
 	FieldNumber,
 	FieldState,
 	FieldRunning,
@@ -162,6 +183,8 @@ var (
 	CustomerIDValidator func(string) error
 	// TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
 	TmrGroupIDValidator func(string) error
+	// ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	ContainerIDValidator func(string) error
 	// NumberValidator is a validator for the "number" field. It is called by the builders before save.
 	NumberValidator func(int) error
 	// DefaultRunning holds the default value on creation for the "running" field.
@@ -240,6 +263,11 @@ func ByCustomerID(opts ...sql.OrderTermOption) OrderOption {
 // ByTmrGroupID orders the results by the tmr_group_id field.
 func ByTmrGroupID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTmrGroupID, opts...).ToFunc()
+}
+
+// ByContainerID orders the results by the container_id field.
+func ByContainerID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContainerID, opts...).ToFunc()
 }
 
 // ByNumber orders the results by the number field.
@@ -333,6 +361,27 @@ func ByTmrGroupField(field string, opts ...sql.OrderTermOption) OrderOption {
 	}
 }
 
+// ByContainerField orders the results by container field.
+func ByContainerField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newContainerStep(), sql.OrderByField(field, opts...))
+	}
+}
+
+// ByTransfersCount orders the results by transfers count.
+func ByTransfersCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newTransfersStep(), opts...)
+	}
+}
+
+// ByTransfers orders the results by transfers terms.
+func ByTransfers(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newTransfersStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
+
 // ByOrdersCount orders the results by orders count.
 func ByOrdersCount(opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -393,6 +442,20 @@ func newTmrGroupStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(TmrGroupInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.M2O, true, TmrGroupTable, TmrGroupColumn),
+	)
+}
+func newContainerStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(ContainerInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, true, ContainerTable, ContainerColumn),
+	)
+}
+func newTransfersStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(TransfersInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, TransfersTable, TransfersColumn),
 	)
 }
 func newOrdersStep() *sqlgraph.Step {

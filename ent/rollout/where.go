@@ -86,6 +86,11 @@ func TmrGroupID(v string) predicate.Rollout {
 	return predicate.Rollout(sql.FieldEQ(FieldTmrGroupID, v))
 }
 
+// ContainerID applies equality check predicate on the "container_id" field. It's identical to ContainerIDEQ.
+func ContainerID(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldContainerID, v))
+}
+
 // Number applies equality check predicate on the "number" field. It's identical to NumberEQ.
 func Number(v int) predicate.Rollout {
 	return predicate.Rollout(sql.FieldEQ(FieldNumber, v))
@@ -391,6 +396,16 @@ func TmrGroupIDHasSuffix(v string) predicate.Rollout {
 	return predicate.Rollout(sql.FieldHasSuffix(FieldTmrGroupID, v))
 }
 
+// TmrGroupIDIsNil applies the IsNil predicate on the "tmr_group_id" field.
+func TmrGroupIDIsNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldIsNull(FieldTmrGroupID))
+}
+
+// TmrGroupIDNotNil applies the NotNil predicate on the "tmr_group_id" field.
+func TmrGroupIDNotNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotNull(FieldTmrGroupID))
+}
+
 // TmrGroupIDEqualFold applies the EqualFold predicate on the "tmr_group_id" field.
 func TmrGroupIDEqualFold(v string) predicate.Rollout {
 	return predicate.Rollout(sql.FieldEqualFold(FieldTmrGroupID, v))
@@ -399,6 +414,81 @@ func TmrGroupIDEqualFold(v string) predicate.Rollout {
 // TmrGroupIDContainsFold applies the ContainsFold predicate on the "tmr_group_id" field.
 func TmrGroupIDContainsFold(v string) predicate.Rollout {
 	return predicate.Rollout(sql.FieldContainsFold(FieldTmrGroupID, v))
+}
+
+// ContainerIDEQ applies the EQ predicate on the "container_id" field.
+func ContainerIDEQ(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldContainerID, v))
+}
+
+// ContainerIDNEQ applies the NEQ predicate on the "container_id" field.
+func ContainerIDNEQ(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNEQ(FieldContainerID, v))
+}
+
+// ContainerIDIn applies the In predicate on the "container_id" field.
+func ContainerIDIn(vs ...string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldIn(FieldContainerID, vs...))
+}
+
+// ContainerIDNotIn applies the NotIn predicate on the "container_id" field.
+func ContainerIDNotIn(vs ...string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotIn(FieldContainerID, vs...))
+}
+
+// ContainerIDGT applies the GT predicate on the "container_id" field.
+func ContainerIDGT(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGT(FieldContainerID, v))
+}
+
+// ContainerIDGTE applies the GTE predicate on the "container_id" field.
+func ContainerIDGTE(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGTE(FieldContainerID, v))
+}
+
+// ContainerIDLT applies the LT predicate on the "container_id" field.
+func ContainerIDLT(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLT(FieldContainerID, v))
+}
+
+// ContainerIDLTE applies the LTE predicate on the "container_id" field.
+func ContainerIDLTE(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLTE(FieldContainerID, v))
+}
+
+// ContainerIDContains applies the Contains predicate on the "container_id" field.
+func ContainerIDContains(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldContains(FieldContainerID, v))
+}
+
+// ContainerIDHasPrefix applies the HasPrefix predicate on the "container_id" field.
+func ContainerIDHasPrefix(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldHasPrefix(FieldContainerID, v))
+}
+
+// ContainerIDHasSuffix applies the HasSuffix predicate on the "container_id" field.
+func ContainerIDHasSuffix(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldHasSuffix(FieldContainerID, v))
+}
+
+// ContainerIDIsNil applies the IsNil predicate on the "container_id" field.
+func ContainerIDIsNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldIsNull(FieldContainerID))
+}
+
+// ContainerIDNotNil applies the NotNil predicate on the "container_id" field.
+func ContainerIDNotNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotNull(FieldContainerID))
+}
+
+// ContainerIDEqualFold applies the EqualFold predicate on the "container_id" field.
+func ContainerIDEqualFold(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEqualFold(FieldContainerID, v))
+}
+
+// ContainerIDContainsFold applies the ContainsFold predicate on the "container_id" field.
+func ContainerIDContainsFold(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldContainsFold(FieldContainerID, v))
 }
 
 // NumberEQ applies the EQ predicate on the "number" field.
@@ -1217,6 +1307,52 @@ func HasTmrGroup() predicate.Rollout {
 func HasTmrGroupWith(preds ...predicate.TmrGroup) predicate.Rollout {
 	return predicate.Rollout(func(s *sql.Selector) {
 		step := newTmrGroupStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasContainer applies the HasEdge predicate on the "container" edge.
+func HasContainer() predicate.Rollout {
+	return predicate.Rollout(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ContainerTable, ContainerColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasContainerWith applies the HasEdge predicate on the "container" edge with a given conditions (other predicates).
+func HasContainerWith(preds ...predicate.Container) predicate.Rollout {
+	return predicate.Rollout(func(s *sql.Selector) {
+		step := newContainerStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasTransfers applies the HasEdge predicate on the "transfers" edge.
+func HasTransfers() predicate.Rollout {
+	return predicate.Rollout(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, TransfersTable, TransfersColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasTransfersWith applies the HasEdge predicate on the "transfers" edge with a given conditions (other predicates).
+func HasTransfersWith(preds ...predicate.Transfer) predicate.Rollout {
+	return predicate.Rollout(func(s *sql.Selector) {
+		step := newTransfersStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

@@ -8,6 +8,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"entgo.io/ent/schema/index"
 
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -25,6 +26,9 @@ func (Firm) Fields() []ent.Field {
 		field.Bytes("sealed_key").MaxLen(4096).Sensitive(),
 		field.Bytes("public_key").MaxLen(64),
 		field.Bytes("cert").MaxLen(64 << 10).Comment("The root key's signature over the public key, with the rotations that led to it."),
+		field.Int("rehost_limit").NonNegative().Optional().Nillable().Comment("How many containers a customer may re-host within limit_days; null: any number."),
+		field.Int("move_limit").NonNegative().Optional().Nillable().Comment("How many moves a customer may make within limit_days; null: any number."),
+		field.Int("limit_days").Positive().Default(365),
 	}
 }
 
@@ -153,7 +157,7 @@ func (Item) Indexes() []ent.Index {
 // Annotations of the entity.
 func (Item) Annotations() []schema.Annotation { return public() }
 
-// Order is more licenses of an item for a TMR group.
+// Order is more licenses of an item for a TMR group, or for one container.
 type Order struct{ ent.Schema }
 
 // Mixin of the entity.
@@ -163,7 +167,11 @@ func (Order) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "ord"},
 func (Order) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("item_id").MaxLen(mostID).Immutable(),
-		field.String("tmr_group_id").MaxLen(mostID).Immutable(),
+		field.String("tmr_group_id").MaxLen(mostID).Optional().Nillable().Immutable(),
+		field.String("container_id").MaxLen(mostID).Optional().Nillable().Immutable(),
+		field.Enum("source").GoType(property.OrderSource("")).Default(string(property.OrderPurchase)).Immutable().
+			Comment("Only a purchase adds to what was bought."),
+		field.String("transfer_id").MaxLen(mostID).Optional().Nillable().Immutable().Comment("The transfer that made it."),
 		field.String("rollout_id").MaxLen(mostID).Optional().Nillable().
 			Comment("The rollout that brings it to the containers."),
 		field.Int("number").Positive().Immutable(),
@@ -176,7 +184,9 @@ func (Order) Fields() []ent.Field {
 func (Order) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.To("item", Item.Type).Field("item_id").Unique().Required().Immutable(),
-		edge.From("tmr_group", TmrGroup.Type).Ref("orders").Field("tmr_group_id").Unique().Required().Immutable(),
+		edge.From("tmr_group", TmrGroup.Type).Ref("orders").Field("tmr_group_id").Unique().Immutable(),
+		edge.From("container", Container.Type).Ref("orders").Field("container_id").Unique().Immutable(),
+		edge.From("transfer", Transfer.Type).Ref("orders").Field("transfer_id").Unique().Immutable(),
 		edge.From("rollout", Rollout.Type).Ref("orders").Field("rollout_id").Unique(),
 	}
 }
@@ -187,8 +197,9 @@ func (Order) Indexes() []ent.Index {
 		index.Fields("vendor_id", "number").Unique(),
 		index.Fields("vendor_id", "idempotency_key").Unique(),
 		index.Fields("tmr_group_id", "rollout_id"),
+		index.Fields("container_id", "rollout_id"),
 	}
 }
 
 // Annotations of the entity.
-func (Order) Annotations() []schema.Annotation { return public() }
+func (Order) Annotations() []schema.Annotation { return append(public(), onePlace()) }

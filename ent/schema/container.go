@@ -31,6 +31,14 @@ func (Container) Fields() []ent.Field {
 		field.Bytes("sign_key").MaxLen(64).Optional().Comment("The identity that its fingerprints are signed by."),
 		field.Bytes("seal_key").MaxLen(4096).Optional().Comment("Updates are sealed to it."),
 		field.Bool("manipulation_suspected").Default(false),
+		field.String("suspect_reason").MaxLen(mostNote).Optional(),
+		field.Bytes("suspect_fingerprint").MaxLen(1 << 20).Optional().Comment("The one that it is suspected for, until a person decides."),
+		field.Time("blocked_at").Optional().Nillable().Comment("It gets no updates, and nothing that it says counts."),
+		field.String("block_reason").MaxLen(mostNote).Optional(),
+		field.String("replaced_by_id").MaxLen(mostID).Optional().Nillable(),
+		field.Uint64("trail_count").Default(0).Comment("Of the last fingerprint that was accepted; 0 when none had one."),
+		field.Bytes("trail_value").MaxLen(64).Optional(),
+		field.Time("linked_at").Optional().Nillable().Comment("When its license server was last heard of; outside TMR groups."),
 	}
 }
 
@@ -41,6 +49,13 @@ func (Container) Edges() []ent.Edge {
 		edge.To("counters", FirmCounter.Type),
 		edge.To("updates", Update.Type),
 		edge.To("allocations", Allocation.Type).Annotations(entgql.RelayConnection()),
+		edge.To("orders", Order.Type),
+		edge.To("rollouts", Rollout.Type).Annotations(entgql.RelayConnection()),
+		edge.To("servers", TmrServer.Type),
+		edge.To("work", Work.Type),
+		edge.To("replaces", Container.Type).From("replaced_by").Field("replaced_by_id").Unique(),
+		edge.To("transfers", Transfer.Type),
+		edge.To("receives", Transfer.Type),
 	}
 }
 

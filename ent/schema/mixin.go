@@ -5,6 +5,7 @@ import (
 
 	"entgo.io/contrib/entgql"
 	"entgo.io/ent"
+	"entgo.io/ent/dialect/entsql"
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/edge"
 	"entgo.io/ent/schema/field"
@@ -85,6 +86,12 @@ func (Owned) Edges() []ent.Edge {
 // Indexes of the mixin.
 func (Owned) Indexes() []ent.Index {
 	return []ent.Index{index.Fields("organization_id", "id")}
+}
+
+// onePlace is of what belongs to a TMR group or to one container, and never to
+// both.
+func onePlace() schema.Annotation {
+	return entsql.Checks(map[string]string{"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))"})
 }
 
 // public is the annotation of an entity that the API shows as pages.

@@ -54,6 +54,7 @@ func (TmrGroup) Edges() []ent.Edge {
 		edge.To("orders", Order.Type),
 		edge.To("rollouts", Rollout.Type).Annotations(entgql.RelayConnection()),
 		edge.To("work", Work.Type),
+		edge.To("transfers", Transfer.Type),
 	}
 }
 
@@ -97,8 +98,8 @@ func (TmrView) Indexes() []ent.Index {
 // Annotations of the entity.
 func (TmrView) Annotations() []schema.Annotation { return internal() }
 
-// TmrServer is one of the servers of a TMR group. It signs in at the link with
-// its own token.
+// TmrServer is one of the servers of a TMR group, or the license server of one
+// container. It signs in at the link with its own token.
 type TmrServer struct{ ent.Schema }
 
 // Mixin of the entity.
@@ -107,7 +108,8 @@ func (TmrServer) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "sr
 // Fields of the entity.
 func (TmrServer) Fields() []ent.Field {
 	return []ent.Field{
-		field.String("tmr_group_id").MaxLen(mostID).Immutable(),
+		field.String("tmr_group_id").MaxLen(mostID).Optional().Nillable().Immutable(),
+		field.String("container_id").MaxLen(mostID).Optional().Nillable().Immutable(),
 		field.String("name").MaxLen(mostName).NotEmpty(),
 		field.String("address").MaxLen(mostName),
 		field.Bytes("link_token_hash").MaxLen(32).Unique().Sensitive(),
@@ -119,19 +121,21 @@ func (TmrServer) Fields() []ent.Field {
 // Edges of the entity.
 func (TmrServer) Edges() []ent.Edge {
 	return []ent.Edge{
-		edge.From("tmr_group", TmrGroup.Type).Ref("servers").Field("tmr_group_id").Unique().Required().Immutable(),
+		edge.From("tmr_group", TmrGroup.Type).Ref("servers").Field("tmr_group_id").Unique().Immutable(),
+		edge.From("container", Container.Type).Ref("servers").Field("container_id").Unique().Immutable(),
 	}
 }
 
 // Indexes of the entity.
 func (TmrServer) Indexes() []ent.Index {
-	return []ent.Index{index.Fields("tmr_group_id", "name").Unique()}
+	return []ent.Index{index.Fields("tmr_group_id", "name").Unique(), index.Fields("container_id", "name").Unique()}
 }
 
 // Annotations of the entity.
-func (TmrServer) Annotations() []schema.Annotation { return internal() }
+func (TmrServer) Annotations() []schema.Annotation { return append(internal(), onePlace()) }
 
-// Rollout is getting updates onto the three containers of a TMR group.
+// Rollout is getting updates onto the three containers of a TMR group, or onto
+// one container outside of groups.
 type Rollout struct{ ent.Schema }
 
 // Mixin of the entity.
@@ -140,10 +144,11 @@ func (Rollout) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "rol"
 // Fields of the entity.
 func (Rollout) Fields() []ent.Field {
 	return []ent.Field{
-		field.String("tmr_group_id").MaxLen(mostID).Immutable(),
+		field.String("tmr_group_id").MaxLen(mostID).Optional().Nillable().Immutable(),
+		field.String("container_id").MaxLen(mostID).Optional().Nillable().Immutable(),
 		field.Int("number").Positive().Immutable(),
 		field.Enum("state").GoType(property.RolloutState("")),
-		field.Bool("running").Default(false).Comment("It has the group for itself: every state from collecting on until done or aborted, held ones too."),
+		field.Bool("running").Default(false).Comment("It has the group or the container for itself: every state from collecting on until done or aborted, held ones too."),
 		field.Bytes("machine").Optional().MaxLen(4 << 20).Comment("The state machine's own record, JSON."),
 		field.JSON("steps", []property.RolloutStep{}).Default([]property.RolloutStep{}),
 		field.Uint64("epoch").Default(0).Comment("Fences the workers: a write under an older one is refused."),
@@ -164,7 +169,9 @@ func (Rollout) Fields() []ent.Field {
 // Edges of the entity.
 func (Rollout) Edges() []ent.Edge {
 	return []ent.Edge{
-		edge.From("tmr_group", TmrGroup.Type).Ref("rollouts").Field("tmr_group_id").Unique().Required().Immutable(),
+		edge.From("tmr_group", TmrGroup.Type).Ref("rollouts").Field("tmr_group_id").Unique().Immutable(),
+		edge.From("container", Container.Type).Ref("rollouts").Field("container_id").Unique().Immutable(),
+		edge.To("transfers", Transfer.Type),
 		edge.To("orders", Order.Type),
 		edge.To("updates", Update.Type),
 		edge.To("work", Work.Type),
@@ -179,11 +186,16 @@ func (Rollout) Indexes() []ent.Index {
 		// One running rollout per group.
 		index.Fields("tmr_group_id").Unique().StorageKey("rollout_one_running").
 			Annotations(entsql.IndexWhere("running")),
+		index.Fields("container_id", "number").Unique(),
+		index.Fields("container_id", "idempotency_key").Unique(),
+		// One running rollout per container.
+		index.Fields("container_id").Unique().StorageKey("rollout_one_running_container").
+			Annotations(entsql.IndexWhere("running")),
 	}
 }
 
 // Annotations of the entity.
-func (Rollout) Annotations() []schema.Annotation { return public() }
+func (Rollout) Annotations() []schema.Annotation { return append(public(), onePlace()) }
 
 // Update is what a container installs. Sealing is not repeatable, so the bytes
 // are stored before anybody gets them.
@@ -239,7 +251,8 @@ func (Work) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "wrk"}, 
 // Fields of the entity.
 func (Work) Fields() []ent.Field {
 	return []ent.Field{
-		field.String("tmr_group_id").MaxLen(mostID).Immutable(),
+		field.String("tmr_group_id").MaxLen(mostID).Optional().Nillable().Immutable(),
+		field.String("container_id").MaxLen(mostID).Optional().Nillable().Immutable(),
 		field.String("rollout_id").MaxLen(mostID).Optional().Nillable().Immutable(),
 		field.String("key").MaxLen(mostName).NotEmpty().Unique().Immutable().
 			Comment("The same key is the same work."),
@@ -256,7 +269,8 @@ func (Work) Fields() []ent.Field {
 // Edges of the entity.
 func (Work) Edges() []ent.Edge {
 	return []ent.Edge{
-		edge.From("tmr_group", TmrGroup.Type).Ref("work").Field("tmr_group_id").Unique().Required().Immutable(),
+		edge.From("tmr_group", TmrGroup.Type).Ref("work").Field("tmr_group_id").Unique().Immutable(),
+		edge.From("container", Container.Type).Ref("work").Field("container_id").Unique().Immutable(),
 		edge.From("rollout", Rollout.Type).Ref("work").Field("rollout_id").Unique().Immutable(),
 	}
 }
@@ -265,9 +279,10 @@ func (Work) Edges() []ent.Edge {
 func (Work) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("tmr_group_id", "state", "id"),
+		index.Fields("container_id", "state", "id"),
 		index.Fields("rollout_id"),
 	}
 }
 
 // Annotations of the entity.
-func (Work) Annotations() []schema.Annotation { return internal() }
+func (Work) Annotations() []schema.Annotation { return append(internal(), onePlace()) }

@@ -71,6 +71,8 @@ const (
 	EdgeRollouts = "rollouts"
 	// EdgeWork holds the string denoting the work edge name in mutations.
 	EdgeWork = "work"
+	// EdgeTransfers holds the string denoting the transfers edge name in mutations.
+	EdgeTransfers = "transfers"
 	// Table holds the table name of the tmrgroup in the database.
 	Table = "tmr_groups"
 	// VendorTable is the table that holds the vendor relation/edge.
@@ -129,6 +131,13 @@ const (
 	WorkInverseTable = "works"
 	// WorkColumn is the table column denoting the work relation/edge.
 	WorkColumn = "tmr_group_id"
+	// TransfersTable is the table that holds the transfers relation/edge.
+	TransfersTable = "transfers"
+	// TransfersInverseTable is the table name for the Transfer entity.
+	// It exists in this package in order to avoid circular dependency with the "transfer" package.
+	TransfersInverseTable = "transfers"
+	// TransfersColumn is the table column denoting the transfers relation/edge.
+	TransfersColumn = "tmr_group_id"
 )
 
 // Columns holds all SQL columns for tmrgroup fields.
@@ -400,6 +409,20 @@ func ByWork(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newWorkStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// ByTransfersCount orders the results by transfers count.
+func ByTransfersCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newTransfersStep(), opts...)
+	}
+}
+
+// ByTransfers orders the results by transfers terms.
+func ByTransfers(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newTransfersStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
 func newVendorStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -454,5 +477,12 @@ func newWorkStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(WorkInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, WorkTable, WorkColumn),
+	)
+}
+func newTransfersStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(TransfersInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, TransfersTable, TransfersColumn),
 	)
 }

@@ -1224,6 +1224,29 @@ func HasWorkWith(preds ...predicate.Work) predicate.TmrGroup {
 	})
 }
 
+// HasTransfers applies the HasEdge predicate on the "transfers" edge.
+func HasTransfers() predicate.TmrGroup {
+	return predicate.TmrGroup(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, TransfersTable, TransfersColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasTransfersWith applies the HasEdge predicate on the "transfers" edge with a given conditions (other predicates).
+func HasTransfersWith(preds ...predicate.Transfer) predicate.TmrGroup {
+	return predicate.TmrGroup(func(s *sql.Selector) {
+		step := newTransfersStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // And groups predicates with the AND operator between them.
 func And(predicates ...predicate.TmrGroup) predicate.TmrGroup {
 	return predicate.TmrGroup(sql.AndPredicates(predicates...))

@@ -22,6 +22,8 @@ const (
 	FieldCustomerID = "customer_id"
 	// FieldTmrGroupID holds the string denoting the tmr_group_id field in the database.
 	FieldTmrGroupID = "tmr_group_id"
+	// FieldContainerID holds the string denoting the container_id field in the database.
+	FieldContainerID = "container_id"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
 	// FieldAddress holds the string denoting the address field in the database.
@@ -38,6 +40,8 @@ const (
 	EdgeCustomer = "customer"
 	// EdgeTmrGroup holds the string denoting the tmr_group edge name in mutations.
 	EdgeTmrGroup = "tmr_group"
+	// EdgeContainer holds the string denoting the container edge name in mutations.
+	EdgeContainer = "container"
 	// Table holds the table name of the tmrserver in the database.
 	Table = "tmr_servers"
 	// VendorTable is the table that holds the vendor relation/edge.
@@ -61,6 +65,13 @@ const (
 	TmrGroupInverseTable = "tmr_groups"
 	// TmrGroupColumn is the table column denoting the tmr_group relation/edge.
 	TmrGroupColumn = "tmr_group_id"
+	// ContainerTable is the table that holds the container relation/edge.
+	ContainerTable = "tmr_servers"
+	// ContainerInverseTable is the table name for the Container entity.
+	// It exists in this package in order to avoid circular dependency with the "container" package.
+	ContainerInverseTable = "containers"
+	// ContainerColumn is the table column denoting the container relation/edge.
+	ContainerColumn = "container_id"
 )
 
 // Columns holds all SQL columns for tmrserver fields.
@@ -70,6 +81,7 @@ var Columns = []string{
 	FieldVendorID,
 	FieldCustomerID,
 	FieldTmrGroupID,
+	FieldContainerID,
 	FieldName,
 	FieldAddress,
 	FieldLinkTokenHash,
@@ -96,6 +108,8 @@ var (
 	CustomerIDValidator func(string) error
 	// TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
 	TmrGroupIDValidator func(string) error
+	// ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	ContainerIDValidator func(string) error
 	// NameValidator is a validator for the "name" field. It is called by the builders before save.
 	NameValidator func(string) error
 	// AddressValidator is a validator for the "address" field. It is called by the builders before save.
@@ -138,6 +152,11 @@ func ByTmrGroupID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTmrGroupID, opts...).ToFunc()
 }
 
+// ByContainerID orders the results by the container_id field.
+func ByContainerID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContainerID, opts...).ToFunc()
+}
+
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
@@ -178,6 +197,13 @@ func ByTmrGroupField(field string, opts ...sql.OrderTermOption) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newTmrGroupStep(), sql.OrderByField(field, opts...))
 	}
 }
+
+// ByContainerField orders the results by container field.
+func ByContainerField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newContainerStep(), sql.OrderByField(field, opts...))
+	}
+}
 func newVendorStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -197,5 +223,12 @@ func newTmrGroupStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(TmrGroupInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.M2O, true, TmrGroupTable, TmrGroupColumn),
+	)
+}
+func newContainerStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(ContainerInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, true, ContainerTable, ContainerColumn),
 	)
 }

@@ -85,6 +85,11 @@ func TmrGroupID(v string) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldEQ(FieldTmrGroupID, v))
 }
 
+// ContainerID applies equality check predicate on the "container_id" field. It's identical to ContainerIDEQ.
+func ContainerID(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldContainerID, v))
+}
+
 // Name applies equality check predicate on the "name" field. It's identical to NameEQ.
 func Name(v string) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldEQ(FieldName, v))
@@ -345,6 +350,16 @@ func TmrGroupIDHasSuffix(v string) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldHasSuffix(FieldTmrGroupID, v))
 }
 
+// TmrGroupIDIsNil applies the IsNil predicate on the "tmr_group_id" field.
+func TmrGroupIDIsNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIsNull(FieldTmrGroupID))
+}
+
+// TmrGroupIDNotNil applies the NotNil predicate on the "tmr_group_id" field.
+func TmrGroupIDNotNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotNull(FieldTmrGroupID))
+}
+
 // TmrGroupIDEqualFold applies the EqualFold predicate on the "tmr_group_id" field.
 func TmrGroupIDEqualFold(v string) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldEqualFold(FieldTmrGroupID, v))
@@ -353,6 +368,81 @@ func TmrGroupIDEqualFold(v string) predicate.TmrServer {
 // TmrGroupIDContainsFold applies the ContainsFold predicate on the "tmr_group_id" field.
 func TmrGroupIDContainsFold(v string) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldContainsFold(FieldTmrGroupID, v))
+}
+
+// ContainerIDEQ applies the EQ predicate on the "container_id" field.
+func ContainerIDEQ(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldContainerID, v))
+}
+
+// ContainerIDNEQ applies the NEQ predicate on the "container_id" field.
+func ContainerIDNEQ(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldContainerID, v))
+}
+
+// ContainerIDIn applies the In predicate on the "container_id" field.
+func ContainerIDIn(vs ...string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldContainerID, vs...))
+}
+
+// ContainerIDNotIn applies the NotIn predicate on the "container_id" field.
+func ContainerIDNotIn(vs ...string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldContainerID, vs...))
+}
+
+// ContainerIDGT applies the GT predicate on the "container_id" field.
+func ContainerIDGT(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldContainerID, v))
+}
+
+// ContainerIDGTE applies the GTE predicate on the "container_id" field.
+func ContainerIDGTE(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldContainerID, v))
+}
+
+// ContainerIDLT applies the LT predicate on the "container_id" field.
+func ContainerIDLT(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldContainerID, v))
+}
+
+// ContainerIDLTE applies the LTE predicate on the "container_id" field.
+func ContainerIDLTE(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldContainerID, v))
+}
+
+// ContainerIDContains applies the Contains predicate on the "container_id" field.
+func ContainerIDContains(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldContains(FieldContainerID, v))
+}
+
+// ContainerIDHasPrefix applies the HasPrefix predicate on the "container_id" field.
+func ContainerIDHasPrefix(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldHasPrefix(FieldContainerID, v))
+}
+
+// ContainerIDHasSuffix applies the HasSuffix predicate on the "container_id" field.
+func ContainerIDHasSuffix(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldHasSuffix(FieldContainerID, v))
+}
+
+// ContainerIDIsNil applies the IsNil predicate on the "container_id" field.
+func ContainerIDIsNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIsNull(FieldContainerID))
+}
+
+// ContainerIDNotNil applies the NotNil predicate on the "container_id" field.
+func ContainerIDNotNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotNull(FieldContainerID))
+}
+
+// ContainerIDEqualFold applies the EqualFold predicate on the "container_id" field.
+func ContainerIDEqualFold(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEqualFold(FieldContainerID, v))
+}
+
+// ContainerIDContainsFold applies the ContainsFold predicate on the "container_id" field.
+func ContainerIDContainsFold(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldContainsFold(FieldContainerID, v))
 }
 
 // NameEQ applies the EQ predicate on the "name" field.
@@ -646,6 +736,29 @@ func HasTmrGroup() predicate.TmrServer {
 func HasTmrGroupWith(preds ...predicate.TmrGroup) predicate.TmrServer {
 	return predicate.TmrServer(func(s *sql.Selector) {
 		step := newTmrGroupStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasContainer applies the HasEdge predicate on the "container" edge.
+func HasContainer() predicate.TmrServer {
+	return predicate.TmrServer(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ContainerTable, ContainerColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasContainerWith applies the HasEdge predicate on the "container" edge with a given conditions (other predicates).
+func HasContainerWith(preds ...predicate.Container) predicate.TmrServer {
+	return predicate.TmrServer(func(s *sql.Selector) {
+		step := newContainerStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

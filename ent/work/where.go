@@ -86,6 +86,11 @@ func TmrGroupID(v string) predicate.Work {
 	return predicate.Work(sql.FieldEQ(FieldTmrGroupID, v))
 }
 
+// ContainerID applies equality check predicate on the "container_id" field. It's identical to ContainerIDEQ.
+func ContainerID(v string) predicate.Work {
+	return predicate.Work(sql.FieldEQ(FieldContainerID, v))
+}
+
 // RolloutID applies equality check predicate on the "rollout_id" field. It's identical to RolloutIDEQ.
 func RolloutID(v string) predicate.Work {
 	return predicate.Work(sql.FieldEQ(FieldRolloutID, v))
@@ -356,6 +361,16 @@ func TmrGroupIDHasSuffix(v string) predicate.Work {
 	return predicate.Work(sql.FieldHasSuffix(FieldTmrGroupID, v))
 }
 
+// TmrGroupIDIsNil applies the IsNil predicate on the "tmr_group_id" field.
+func TmrGroupIDIsNil() predicate.Work {
+	return predicate.Work(sql.FieldIsNull(FieldTmrGroupID))
+}
+
+// TmrGroupIDNotNil applies the NotNil predicate on the "tmr_group_id" field.
+func TmrGroupIDNotNil() predicate.Work {
+	return predicate.Work(sql.FieldNotNull(FieldTmrGroupID))
+}
+
 // TmrGroupIDEqualFold applies the EqualFold predicate on the "tmr_group_id" field.
 func TmrGroupIDEqualFold(v string) predicate.Work {
 	return predicate.Work(sql.FieldEqualFold(FieldTmrGroupID, v))
@@ -364,6 +379,81 @@ func TmrGroupIDEqualFold(v string) predicate.Work {
 // TmrGroupIDContainsFold applies the ContainsFold predicate on the "tmr_group_id" field.
 func TmrGroupIDContainsFold(v string) predicate.Work {
 	return predicate.Work(sql.FieldContainsFold(FieldTmrGroupID, v))
+}
+
+// ContainerIDEQ applies the EQ predicate on the "container_id" field.
+func ContainerIDEQ(v string) predicate.Work {
+	return predicate.Work(sql.FieldEQ(FieldContainerID, v))
+}
+
+// ContainerIDNEQ applies the NEQ predicate on the "container_id" field.
+func ContainerIDNEQ(v string) predicate.Work {
+	return predicate.Work(sql.FieldNEQ(FieldContainerID, v))
+}
+
+// ContainerIDIn applies the In predicate on the "container_id" field.
+func ContainerIDIn(vs ...string) predicate.Work {
+	return predicate.Work(sql.FieldIn(FieldContainerID, vs...))
+}
+
+// ContainerIDNotIn applies the NotIn predicate on the "container_id" field.
+func ContainerIDNotIn(vs ...string) predicate.Work {
+	return predicate.Work(sql.FieldNotIn(FieldContainerID, vs...))
+}
+
+// ContainerIDGT applies the GT predicate on the "container_id" field.
+func ContainerIDGT(v string) predicate.Work {
+	return predicate.Work(sql.FieldGT(FieldContainerID, v))
+}
+
+// ContainerIDGTE applies the GTE predicate on the "container_id" field.
+func ContainerIDGTE(v string) predicate.Work {
+	return predicate.Work(sql.FieldGTE(FieldContainerID, v))
+}
+
+// ContainerIDLT applies the LT predicate on the "container_id" field.
+func ContainerIDLT(v string) predicate.Work {
+	return predicate.Work(sql.FieldLT(FieldContainerID, v))
+}
+
+// ContainerIDLTE applies the LTE predicate on the "container_id" field.
+func ContainerIDLTE(v string) predicate.Work {
+	return predicate.Work(sql.FieldLTE(FieldContainerID, v))
+}
+
+// ContainerIDContains applies the Contains predicate on the "container_id" field.
+func ContainerIDContains(v string) predicate.Work {
+	return predicate.Work(sql.FieldContains(FieldContainerID, v))
+}
+
+// ContainerIDHasPrefix applies the HasPrefix predicate on the "container_id" field.
+func ContainerIDHasPrefix(v string) predicate.Work {
+	return predicate.Work(sql.FieldHasPrefix(FieldContainerID, v))
+}
+
+// ContainerIDHasSuffix applies the HasSuffix predicate on the "container_id" field.
+func ContainerIDHasSuffix(v string) predicate.Work {
+	return predicate.Work(sql.FieldHasSuffix(FieldContainerID, v))
+}
+
+// ContainerIDIsNil applies the IsNil predicate on the "container_id" field.
+func ContainerIDIsNil() predicate.Work {
+	return predicate.Work(sql.FieldIsNull(FieldContainerID))
+}
+
+// ContainerIDNotNil applies the NotNil predicate on the "container_id" field.
+func ContainerIDNotNil() predicate.Work {
+	return predicate.Work(sql.FieldNotNull(FieldContainerID))
+}
+
+// ContainerIDEqualFold applies the EqualFold predicate on the "container_id" field.
+func ContainerIDEqualFold(v string) predicate.Work {
+	return predicate.Work(sql.FieldEqualFold(FieldContainerID, v))
+}
+
+// ContainerIDContainsFold applies the ContainsFold predicate on the "container_id" field.
+func ContainerIDContainsFold(v string) predicate.Work {
+	return predicate.Work(sql.FieldContainsFold(FieldContainerID, v))
 }
 
 // RolloutIDEQ applies the EQ predicate on the "rollout_id" field.
@@ -917,6 +1007,29 @@ func HasTmrGroup() predicate.Work {
 func HasTmrGroupWith(preds ...predicate.TmrGroup) predicate.Work {
 	return predicate.Work(func(s *sql.Selector) {
 		step := newTmrGroupStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasContainer applies the HasEdge predicate on the "container" edge.
+func HasContainer() predicate.Work {
+	return predicate.Work(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ContainerTable, ContainerColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasContainerWith applies the HasEdge predicate on the "container" edge with a given conditions (other predicates).
+func HasContainerWith(preds ...predicate.Container) predicate.Work {
+	return predicate.Work(func(s *sql.Selector) {
+		step := newContainerStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

@@ -25,6 +25,8 @@ const (
 	FieldCustomerID = "customer_id"
 	// FieldTmrGroupID holds the string denoting the tmr_group_id field in the database.
 	FieldTmrGroupID = "tmr_group_id"
+	// FieldContainerID holds the string denoting the container_id field in the database.
+	FieldContainerID = "container_id"
 	// FieldRolloutID holds the string denoting the rollout_id field in the database.
 	FieldRolloutID = "rollout_id"
 	// FieldKey holds the string denoting the key field in the database.
@@ -49,6 +51,8 @@ const (
 	EdgeCustomer = "customer"
 	// EdgeTmrGroup holds the string denoting the tmr_group edge name in mutations.
 	EdgeTmrGroup = "tmr_group"
+	// EdgeContainer holds the string denoting the container edge name in mutations.
+	EdgeContainer = "container"
 	// EdgeRollout holds the string denoting the rollout edge name in mutations.
 	EdgeRollout = "rollout"
 	// Table holds the table name of the work in the database.
@@ -74,6 +78,13 @@ const (
 	TmrGroupInverseTable = "tmr_groups"
 	// TmrGroupColumn is the table column denoting the tmr_group relation/edge.
 	TmrGroupColumn = "tmr_group_id"
+	// ContainerTable is the table that holds the container relation/edge.
+	ContainerTable = "works"
+	// ContainerInverseTable is the table name for the Container entity.
+	// It exists in this package in order to avoid circular dependency with the "container" package.
+	ContainerInverseTable = "containers"
+	// ContainerColumn is the table column denoting the container relation/edge.
+	ContainerColumn = "container_id"
 	// RolloutTable is the table that holds the rollout relation/edge.
 	RolloutTable = "works"
 	// RolloutInverseTable is the table name for the Rollout entity.
@@ -90,6 +101,7 @@ var Columns = []string{
 	FieldVendorID,
 	FieldCustomerID,
 	FieldTmrGroupID,
+	FieldContainerID,
 	FieldRolloutID,
 	FieldKey,
 	FieldKind,
@@ -120,6 +132,8 @@ var (
 	CustomerIDValidator func(string) error
 	// TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
 	TmrGroupIDValidator func(string) error
+	// ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	ContainerIDValidator func(string) error
 	// RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
 	RolloutIDValidator func(string) error
 	// KeyValidator is a validator for the "key" field. It is called by the builders before save.
@@ -188,6 +202,11 @@ func ByTmrGroupID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTmrGroupID, opts...).ToFunc()
 }
 
+// ByContainerID orders the results by the container_id field.
+func ByContainerID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldContainerID, opts...).ToFunc()
+}
+
 // ByRolloutID orders the results by the rollout_id field.
 func ByRolloutID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRolloutID, opts...).ToFunc()
@@ -244,6 +263,13 @@ func ByTmrGroupField(field string, opts ...sql.OrderTermOption) OrderOption {
 	}
 }
 
+// ByContainerField orders the results by container field.
+func ByContainerField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newContainerStep(), sql.OrderByField(field, opts...))
+	}
+}
+
 // ByRolloutField orders the results by rollout field.
 func ByRolloutField(field string, opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -269,6 +295,13 @@ func newTmrGroupStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(TmrGroupInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.M2O, true, TmrGroupTable, TmrGroupColumn),
+	)
+}
+func newContainerStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(ContainerInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, true, ContainerTable, ContainerColumn),
 	)
 }
 func newRolloutStep() *sqlgraph.Step {

@@ -32,8 +32,10 @@ type Principal struct {
 	Name     string
 	// Email is set for members.
 	Email string
-	// Group is the TMR group that a server belongs to.
+	// Group is the TMR group that a server belongs to, or empty.
 	Group string
+	// Container is what a server outside of TMR groups serves, or empty.
+	Container string
 }
 
 // Actor names the principal in the audit log, for example "MEMBER mem_…".

@@ -67,6 +67,8 @@ const (
 	CodeTimeStale         Code = "TIME_STALE"         // a time certificate that answers no open request
 	CodeRequestStale      Code = "REQUEST_STALE"      // a fingerprint made before an update that is installed
 	CodeManipulation      Code = "MANIPULATION_SUSPECTED"
+	CodeContainerBlocked  Code = "CONTAINER_BLOCKED" // it was replaced or blocked: nothing that it says counts
+	CodeLimitReached      Code = "LIMIT_REACHED"     // the vendor's rule allows no more for now
 
 	// Rollouts.
 	CodeGuardRefused      Code = "GUARD_REFUSED"      // the other two alone would not carry the license

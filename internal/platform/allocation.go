@@ -279,7 +279,7 @@ func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Pri
 			return nil
 		}
 	}
-	_, err = p.addWork(ctx, tx, group, nil, prefix+itoa(len(asked)+1), LinkWork{
+	_, err = p.addWork(ctx, tx, place{group: group}, nil, prefix+itoa(len(asked)+1), LinkWork{
 		Kind: property.WorkRemove, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by),
 	})
 	if err != nil {

@@ -147,7 +147,7 @@ func TestReleaseAllocation(t *testing.T) {
 		}
 		wantSignal(t, "release", due)
 		w, err := l.Store().Client().Work.Query().Only(l.system())
-		if err != nil || w.Kind != property.WorkRemove || w.TmrGroupID != id || w.State != property.WorkPending {
+		if err != nil || w.Kind != property.WorkRemove || *w.TmrGroupID != id || w.State != property.WorkPending {
 			t.Fatalf("%+v, %v", w, err)
 		}
 		if n := l.audited("allocation.release"); n != 1 {

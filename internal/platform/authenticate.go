@@ -111,7 +111,8 @@ func badToken() error {
 }
 
 // AuthenticateLink gives which server a link token is of. The server acts for
-// the customer that runs its group. Error: CodeUnauthenticated.
+// the customer that runs its group or container. Errors: CodeUnauthenticated,
+// CodeContainerBlocked.
 func (p *Platform) AuthenticateLink(ctx context.Context, token string) (auth.Principal, error) {
 	ctx = system(ctx, "link token")
 	bad := unauthenticated("the link token is not known", "give the server a new one")
@@ -126,7 +127,16 @@ func (p *Platform) AuthenticateLink(ctx context.Context, token string) (auth.Pri
 	if err != nil {
 		return auth.Principal{}, err
 	}
-	by := auth.Principal{Kind: auth.KindServer, ID: s.ID, Organization: s.VendorID, Name: s.Name, Group: s.TmrGroupID}
+	by := auth.Principal{Kind: auth.KindServer, ID: s.ID, Organization: s.VendorID, Name: s.Name}
+	if s.TmrGroupID != nil {
+		by.Group = *s.TmrGroupID
+	}
+	if s.ContainerID != nil {
+		by.Container = *s.ContainerID
+		if err := p.notBlocked(ctx, by.Container); err != nil {
+			return auth.Principal{}, err
+		}
+	}
 	if s.CustomerID != nil {
 		by.Organization, by.Provider = *s.CustomerID, s.VendorID
 	}

@@ -93,11 +93,17 @@ func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([
 
 // ofServer are the containers that a linked server may ask for.
 func ofServer(who auth.Principal) predicate.Container {
+	if who.Container != "" {
+		return container.ID(who.Container)
+	}
 	return container.And(container.TmrGroupID(who.Group), container.KindNEQ(property.ContainerVirtual))
 }
 
-// mayHaveTime refuses containers that nobody uses.
+// mayHaveTime refuses containers that nobody uses, or may use.
 func mayHaveTime(c *ent.Container) error {
+	if err := blockedError(c); err != nil {
+		return err
+	}
 	if len(c.SignKey) == 0 {
 		return license.Errorf(license.CodeNotFound, "look it up in the list of those that you may see", "there is no container %s that asks for the time", c.Serial)
 	}

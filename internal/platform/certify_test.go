@@ -285,7 +285,7 @@ func TestOfflineRolloutBringsTheTime(t *testing.T) {
 		}
 		request := c.request(nil)
 		for range 2 { // given again, the time is certified again
-			out, err := l.StartOfflineRollout(l.vendor(), c.made.Group.ID, request)
+			out, err := l.StartOfflineRollout(l.vendor(), platform.Place{Group: c.made.Group.ID}, request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -311,12 +311,12 @@ func TestOfflineRolloutBringsTheTime(t *testing.T) {
 			t.Errorf("%d audit entries for clocks that are right", n)
 		}
 		// One without a nonce gets its update all the same.
-		out, err := l.StartOfflineRollout(l.vendor(), c.made.Group.ID, c.request(func(f *seal.Fingerprint) { f.TimeNonce = [16]byte{} }))
+		out, err := l.StartOfflineRollout(l.vendor(), platform.Place{Group: c.made.Group.ID}, c.request(func(f *seal.Fingerprint) { f.TimeNonce = [16]byte{} }))
 		if err != nil || strings.Contains(out.Update, "; time ") {
 			t.Errorf("without nonces: %v", err)
 		}
 		set := c.request(func(f *seal.Fingerprint) { f.Clock.Highest = f.At.Add(time.Hour) })
-		if _, err := l.StartOfflineRollout(l.vendor(), c.made.Group.ID, set); err != nil {
+		if _, err := l.StartOfflineRollout(l.vendor(), platform.Place{Group: c.made.Group.ID}, set); err != nil {
 			t.Fatal(err)
 		}
 		if n := l.audited("container.certifyTime"); n != 3 {

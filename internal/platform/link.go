@@ -9,6 +9,8 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -29,7 +31,7 @@ const (
 	lookAgain = 2 * time.Second
 )
 
-// Pull gives the work that is due for the caller's TMR group, waiting up to
+// Pull gives the work that is due for the caller's TMR group or container, waiting up to
 // wait (at most MostWait) for some. Work stays due until it is reported. Only
 // the leading server gets any; another one waits in vain, so that the platform
 // knows that it is there. Errors: license.CodeUnauthenticated, CodeForbidden;
@@ -41,7 +43,7 @@ func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) (
 	}
 	ctx, cancel := context.WithCancel(system(ctx, "link"))
 	defer cancel()
-	news, err := p.bus.Subscribe(ctx, event.Work, who.Group)
+	news, err := p.bus.Subscribe(ctx, event.Work, linkPlace(who))
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +55,7 @@ func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) (
 		if err := p.serverSeen(ctx, who, leading); err != nil {
 			return nil, err
 		}
-		due, err := p.dueWork(ctx, who.Group, leading)
+		due, err := p.dueWork(ctx, linkPlace(who), leading)
 		if err != nil || len(due) > 0 {
 			return due, err
 		}
@@ -71,12 +73,27 @@ func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) (
 	}
 }
 
-func (p *Platform) dueWork(ctx context.Context, group string, leading bool) ([]LinkWork, error) {
+// linkPlace is the id of what a server serves.
+func linkPlace(who auth.Principal) string {
+	if who.Group != "" {
+		return who.Group
+	}
+	return who.Container
+}
+
+func workAt(place string) predicate.Work {
+	if isGroup(place) {
+		return work.TmrGroupID(place)
+	}
+	return work.ContainerID(place)
+}
+
+func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]LinkWork, error) {
 	if !leading {
 		return nil, nil
 	}
 	rows, err := p.store.Client().Work.Query().
-		Where(work.TmrGroupID(group), work.StateEQ(property.WorkPending)).
+		Where(workAt(place), work.StateEQ(property.WorkPending)).
 		Order(ent.Asc(work.FieldID)).Limit(mostWork).All(ctx)
 	if err != nil {
 		return nil, err
@@ -105,8 +122,13 @@ func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading b
 	}
 	return p.store.WithTx(ctx, func(tx *store.Tx) error {
 		at := now()
-		// Lock order: the group, then its servers.
-		if leading {
+		// Lock order: the group or container, then its servers.
+		if leading && who.Container != "" {
+			if err := tx.Container.Update().Where(container.ID(who.Container)).SetLinkedAt(at).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		if leading && who.Group != "" {
 			if err := tx.TmrGroup.Update().Where(tmrgroup.ID(who.Group)).SetLinkedAt(at).Exec(ctx); err != nil {
 				return err
 			}
@@ -119,7 +141,7 @@ func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading b
 		if err := tx.TmrServer.Update().Where(tmrserver.ID(who.ID)).SetLeading(leading).SetSeenAt(at).Exec(ctx); err != nil {
 			return err
 		}
-		if row.Leading != leading || !heard(row.SeenAt) {
+		if who.Group != "" && (row.Leading != leading || !heard(row.SeenAt)) {
 			p.publish(ctx, tx, event.TmrGroup, who.Group)
 		}
 		return nil
@@ -129,7 +151,7 @@ func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading b
 // Report takes the result of a work item, and has the rollout that waits for it
 // go on. The first result counts: repeating is no error and changes nothing.
 // Errors: license.CodeUnauthenticated, CodeForbidden; CodeNotFound for work of
-// another group too.
+// another place too.
 func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
@@ -142,7 +164,7 @@ func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 	ctx = system(ctx, "link")
 	return p.store.WithTx(ctx, func(tx *store.Tx) error {
 		row, err := tx.Work.Query().
-			Where(work.ID(r.WorkID), work.TmrGroupID(who.Group), func(s *sql.Selector) { store.Locked(s) }).Only(ctx)
+			Where(work.ID(r.WorkID), workAt(linkPlace(who)), func(s *sql.Selector) { store.Locked(s) }).Only(ctx)
 		if err != nil {
 			return notFound(err, "work item", r.WorkID)
 		}

@@ -25,13 +25,17 @@ type LinkPosition struct {
 // the effect of once. A server that does not lead is noted as being there. One
 // that leads under an older epoch than the platform has seen is too: nothing
 // else that it says counts. Errors: license.CodeUnauthenticated, CodeForbidden,
-// CodeInvalidInput, CodeTooLarge.
+// CodeInvalidInput, CodeTooLarge. Of the license server of a single container
+// only that it is there is taken.
 func (p *Platform) Push(ctx context.Context, push LinkPush) (LinkPosition, error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return LinkPosition{}, err
 	}
 	internal := system(ctx, "link")
+	if who.Container != "" { // it has no view, and keeps its lease events
+		return LinkPosition{}, p.serverSeen(internal, who, push.Leading)
+	}
 	g, err := p.store.Client().TmrGroup.Get(internal, who.Group)
 	if err != nil {
 		return LinkPosition{}, notFound(err, "TMR group", who.Group)

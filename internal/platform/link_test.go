@@ -22,7 +22,7 @@ func (l *lab) waiting() (made platform.Provisioned, rollout string) {
 	if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
 		l.t.Fatal(err)
 	}
-	r, err := l.StartRollout(l.vendor(), made.Group.ID, "")
+	r, err := l.StartRollout(l.vendor(), platform.Place{Group: made.Group.ID}, "")
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestPullWakesWhenWorkComes(t *testing.T) {
 		if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
 			t.Fatal(err)
 		}
-		r, err := l.StartRollout(l.vendor(), made.Group.VirtualSerial, "")
+		r, err := l.StartRollout(l.vendor(), platform.Place{Group: made.Group.VirtualSerial}, "")
 		if err != nil {
 			t.Fatal(err)
 		}

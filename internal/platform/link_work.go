@@ -27,20 +27,22 @@ const (
 	WorkRemove   = property.WorkRemove
 )
 
-// LinkWork is something that a TMR server has to do. Which fields have a
+// LinkWork is something that a server of the link has to do. Which fields have a
 // meaning depends on Kind.
 type LinkWork struct {
 	ID   string   `json:"-"`
 	Kind WorkKind `json:"-"`
 
-	Nonce    []byte          `json:"nonce,omitempty"`    // collect, guard
-	Position int             `json:"position,omitempty"` // guard, activate, verify
-	Updates  []BackendUpdate `json:"updates,omitempty"`  // stage: three; activate: one
-	Expect   []Expected      `json:"expect,omitempty"`   // verify
-	Settle   time.Duration   `json:"settle,omitempty"`   // verify
-	Product  license.Product `json:"product,omitzero"`   // remove
-	Handle   string          `json:"handle,omitempty"`   // remove
-	By       string          `json:"by,omitempty"`       // remove
+	Nonce    []byte `json:"nonce,omitempty"`    // collect, guard
+	Position int    `json:"position,omitempty"` // guard, activate, verify
+	// Updates: of stage one for each backend, and of a container alone also those
+	// before it that are to be installed first; of activate one.
+	Updates []BackendUpdate `json:"updates,omitempty"`
+	Expect  []Expected      `json:"expect,omitempty"` // verify
+	Settle  time.Duration   `json:"settle,omitempty"` // verify
+	Product license.Product `json:"product,omitzero"` // remove
+	Handle  string          `json:"handle,omitempty"` // remove
+	By      string          `json:"by,omitempty"`     // remove
 }
 
 // BackendUpdate is the update for one backend.
@@ -56,9 +58,9 @@ type Expected struct {
 	TMRID   uint32          `json:"tmrId"`
 }
 
-// addWork makes a work item for a group's leading server, in tx. The same key
+// addWork makes a work item for a place's leading server, in tx. The same key
 // is the same work: where it is there already, nothing happens.
-func (p *Platform) addWork(ctx context.Context, tx *store.Tx, group *ent.TmrGroup, rolloutID *string, key string, w LinkWork) (*ent.Work, error) {
+func (p *Platform) addWork(ctx context.Context, tx *store.Tx, at place, rolloutID *string, key string, w LinkWork) (*ent.Work, error) {
 	payload, err := json.Marshal(w)
 	if err != nil {
 		return nil, err
@@ -67,14 +69,15 @@ func (p *Platform) addWork(ctx context.Context, tx *store.Tx, group *ent.TmrGrou
 	if err == nil || !ent.IsNotFound(err) {
 		return row, err
 	}
+	group, single := at.columns()
 	row, err = tx.Work.Create().
-		SetVendorID(group.VendorID).SetNillableCustomerID(group.CustomerID).
-		SetTmrGroupID(group.ID).SetNillableRolloutID(rolloutID).
+		SetVendorID(at.vendor()).SetNillableCustomerID(at.customer()).
+		SetNillableTmrGroupID(group).SetNillableContainerID(single).SetNillableRolloutID(rolloutID).
 		SetKey(key).SetKind(w.Kind).SetPayload(payload).Save(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.publish(ctx, tx, event.Work, group.ID)
+	p.publish(ctx, tx, event.Work, at.id())
 	return row, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
+	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
@@ -16,18 +18,23 @@ import (
 // MostOrdered bounds the quantity of one order.
 const MostOrdered = 1_000_000
 
-// OrderRequest asks for more licenses for a TMR group.
+// OrderRequest asks for more licenses for a TMR group or a container.
 type OrderRequest struct {
-	Item     string // global id
-	Group    string // global id or virtual serial number
-	Quantity int    // 1 to MostOrdered
+	Item string // global id
+	// Group or Container, exactly one, is a global id or a serial number.
+	Group, Container string
+	Quantity         int // 1 to MostOrdered
+	// Credit: take licenses that came back, instead of buying more.
+	Credit bool
 	// IdempotencyKey: the same key gives the same order; empty is no key.
 	IdempotencyKey string
 }
 
-// Order orders licenses. They are usable once rolled out. Only the group's
-// vendor orders. Errors: CodeNotFound, CodeForbidden, CodeInvalidInput,
-// CodeConflict for a key that was used for another order.
+// Order orders licenses. They are usable once rolled out. Only the place's
+// vendor orders, but for licenses that came back, which its customer may order
+// too. Errors: CodeNotFound, CodeForbidden, CodeInvalidInput,
+// CodeContainerBlocked, CodeConflict for a key that was used for another order
+// and for more than came back.
 func (p *Platform) Order(ctx context.Context, r OrderRequest) (*ent.Order, error) {
 	by, err := auth.Require(ctx, auth.Order)
 	if err != nil {
@@ -51,69 +58,113 @@ func (p *Platform) Order(ctx context.Context, r OrderRequest) (*ent.Order, error
 }
 
 func (p *Platform) order(ctx context.Context, tx *store.Tx, by auth.Principal, r OrderRequest) (*ent.Order, error) {
-	g, err := tx.TmrGroup.Query().Where(groupIs(r.Group)).Only(ctx)
+	t, err := findPlace(ctx, tx, Place{Group: r.Group, Container: r.Container})
 	if err != nil {
-		return nil, notFound(err, "TMR group", r.Group)
+		return nil, err
 	}
-	it, err := tx.Item.Query().Where(item.ID(r.Item)).Only(ctx)
+	it, err := tx.Item.Query().Where(item.ID(r.Item), store.Locked).Only(ctx) // what it is fit for stays so
 	if err != nil {
 		return nil, notFound(err, "item", r.Item)
 	}
 	switch {
-	case !by.IsSystem() && g.VendorID != by.Organization:
-		return nil, license.Errorf(license.CodeForbidden, "ask the vendor for an order", "only the vendor orders for %s", g.VirtualSerial)
-	case it.VendorID != g.VendorID:
-		return nil, license.Errorf(license.CodeInvalidInput, "order an item of the group's vendor", "the item %s is another vendor's", it.ID)
-	case !it.Tmr:
+	case !by.IsSystem() && t.vendor() != by.Organization && !r.Credit:
+		return nil, license.Errorf(license.CodeForbidden, "ask the vendor for an order", "only the vendor orders for %s", t.serial())
+	case it.VendorID != t.vendor():
+		return nil, license.Errorf(license.CodeInvalidInput, "order an item of the "+t.noun()+"'s vendor", "the item %s is another vendor's", it.ID)
+	case !it.Tmr && !t.single():
 		return nil, license.Errorf(license.CodeInvalidInput, "enable the item for TMR, or order another", "the item %q is not enabled for TMR", it.Name)
 	}
-	// Orders of a vendor are numbered without gaps, so they take turns.
-	if _, err := tx.Organization.Query().Where(organization.ID(g.VendorID), store.Locked).Only(ctx); err != nil {
+	caller := ctx
+	ctx = system(ctx, "order") // the place and the item are the caller's to see
+	if err := lockOrders(ctx, tx, t.vendor()); err != nil {
+		return nil, err
+	}
+	if t, err = placeOf(ctx, tx, t.id()); err != nil { // a container may have been blocked meanwhile
 		return nil, err
 	}
 	if r.IdempotencyKey != "" {
-		known, err := tx.Order.Query().Where(order.VendorID(g.VendorID), order.IdempotencyKey(r.IdempotencyKey)).Only(ctx)
-		if err == nil && (known.ItemID != it.ID || known.TmrGroupID != g.ID || known.Quantity != r.Quantity) {
+		known, err := tx.Order.Query().Where(order.VendorID(t.vendor()), order.IdempotencyKey(r.IdempotencyKey)).Only(ctx)
+		if err == nil && (known.ItemID != it.ID || placeID(known.TmrGroupID, known.ContainerID) != t.id() || known.Quantity != r.Quantity) {
 			return nil, license.Errorf(license.CodeConflict, "use a new key for a new order", "the idempotency key was used for another order")
 		}
 		if !ent.IsNotFound(err) {
 			return known, err
 		}
 	}
-	ordered, err := orderedQuantity(ctx, tx.Client, g.ID)
+	if err := t.blocked(); err != nil {
+		return nil, err
+	}
+	source := property.OrderPurchase
+	if r.Credit {
+		source = property.OrderCredit
+		left, err := credit(ctx, tx, t.vendor(), t.customer(), it.ProductID)
+		if err != nil {
+			return nil, err
+		}
+		if r.Quantity > left {
+			return nil, license.Errorf(license.CodeConflict, "order at most that many, or buy more", "%d licenses of this product have come back", left)
+		}
+	}
+	ordered, err := orderedQuantity(ctx, tx, t.id())
 	if err != nil {
 		return nil, err
 	}
 	if ordered+r.Quantity > 1<<31-1 {
-		return nil, license.Errorf(license.CodeInvalidInput, "order less", "a group can't have so many licenses")
+		return nil, license.Errorf(license.CodeInvalidInput, "order less", "%s can't have so many licenses", t.serial())
 	}
+	made, err := p.newOrder(ctx, tx, t, it.ID, r.Quantity, source, nil, r.IdempotencyKey)
+	if err != nil {
+		return nil, err
+	}
+	return made, audit(caller, tx, auditOwner(by, t.vendor()), "order", made.ID, nil,
+		map[string]any{"item": it.ID, t.noun(): t.id(), "quantity": r.Quantity, "source": string(source)})
+}
+
+// lockOrders lets orders, returns and credits of a vendor take turns: orders are
+// numbered without gaps, and nothing is counted twice. Lock order: a rollout,
+// its place, the vendor.
+func lockOrders(ctx context.Context, tx *store.Tx, vendor string) error {
+	_, err := tx.Organization.Query().Where(organization.ID(vendor), store.Locked).OnlyID(ctx)
+	return err
+}
+
+// newOrder writes an order. It needs the vendor's lock.
+func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t place, item string, quantity int, source property.OrderSource, transfer *string, key string) (*ent.Order, error) {
 	number := 1
-	last, err := tx.Order.Query().Where(order.VendorID(g.VendorID)).Order(ent.Desc(order.FieldNumber)).First(ctx)
+	last, err := tx.Order.Query().Where(order.VendorID(t.vendor())).Order(ent.Desc(order.FieldNumber)).First(ctx)
 	if err == nil {
 		number = last.Number + 1
 	} else if !ent.IsNotFound(err) {
 		return nil, err
 	}
-	create := tx.Order.Create().SetVendorID(g.VendorID).SetNillableCustomerID(g.CustomerID).
-		SetItemID(it.ID).SetTmrGroupID(g.ID).SetNumber(number).SetQuantity(r.Quantity)
-	if r.IdempotencyKey != "" {
-		create.SetIdempotencyKey(r.IdempotencyKey)
+	group, single := t.columns()
+	create := tx.Order.Create().SetVendorID(t.vendor()).SetNillableCustomerID(t.customer()).
+		SetItemID(item).SetNillableTmrGroupID(group).SetNillableContainerID(single).
+		SetNumber(number).SetQuantity(quantity).SetSource(source).SetNillableTransferID(transfer)
+	if key != "" {
+		create.SetIdempotencyKey(key)
 	}
 	made, err := create.Save(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.publish(ctx, tx, event.TmrGroup, g.ID)
-	return made, audit(ctx, tx, auditOwner(by, g.VendorID), "order", made.ID, nil,
-		map[string]any{"item": it.ID, "tmrGroup": g.ID, "quantity": r.Quantity})
+	if group != nil {
+		p.publish(ctx, tx, event.TmrGroup, *group)
+	}
+	return made, nil
 }
 
-// orderedQuantity is how many licenses were ordered for a group, rolled out or not.
-func orderedQuantity(ctx context.Context, c *ent.Client, group string) (int, error) {
+// orderedQuantity is how many licenses were ordered for a place, rolled out or
+// not.
+func orderedQuantity(ctx context.Context, tx *store.Tx, place string) (int, error) {
+	return sumOrders(ctx, tx, ordersAt(place))
+}
+
+func sumOrders(ctx context.Context, tx *store.Tx, which ...predicate.Order) (int, error) {
 	var sums []struct {
 		Sum *int `json:"sum"`
 	}
-	err := c.Order.Query().Where(order.TmrGroupID(group)).
+	err := tx.Order.Query().Where(which...).
 		Aggregate(ent.As(ent.Sum(order.FieldQuantity), "sum")).Scan(ctx, &sums)
 	if err != nil || len(sums) == 0 || sums[0].Sum == nil {
 		return 0, err

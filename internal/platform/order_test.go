@@ -21,7 +21,7 @@ func TestOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantSignal(t, "order", seen)
-		if first.Number != 1 || first.Quantity != 20 || first.TmrGroupID != made.Group.ID || first.CustomerID == nil || first.RolloutID != nil {
+		if first.Number != 1 || first.Quantity != 20 || *first.TmrGroupID != made.Group.ID || first.CustomerID == nil || first.RolloutID != nil {
 			t.Errorf("%+v", first)
 		}
 		again, err := l.Order(l.vendor(), req)
@@ -197,7 +197,7 @@ func TestUseCasesTakeTurns(t *testing.T) {
 			return err
 		}
 		rollouts := func(int) error {
-			r, err := l.StartRollout(l.vendor(), id, "")
+			r, err := l.StartRollout(l.vendor(), platform.Place{Group: id}, "")
 			if err != nil {
 				return err
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -72,6 +73,8 @@ func tableOf(id string) (string, bool) {
 		return order.Table, true
 	case "rol":
 		return rollout.Table, true
+	case "trf":
+		return transfer.Table, true
 	}
 	return "", false
 }
@@ -95,6 +98,6 @@ func (p *Platform) Container(ctx context.Context, idOrSerial string) (*ent.Conta
 		return nil, err
 	}
 	found, err := c.Container.Query().
-		Where(container.Or(container.ID(idOrSerial), container.Serial(idOrSerial))).Only(ctx)
+		Where(containerIs(idOrSerial)).Only(ctx)
 	return found, notFound(err, "container", idOrSerial)
 }

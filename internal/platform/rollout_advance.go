@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/ent"
-	"github.com/quorate/quorate/ent/container"
 	entrollout "github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
-	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rollout"
@@ -129,6 +127,15 @@ func (w *rolloutWorker) step(ctx context.Context, s *rollout.State) (more bool, 
 // when it has to be waited for. prepared says that something was written down
 // which the next step goes on with.
 func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State) (e rollout.Event, prepared bool, err error) {
+	if row.ContainerID != nil && !s.Phase.Ended() {
+		c, err := tx.Container.Get(ctx, *row.ContainerID)
+		if err != nil {
+			return nil, false, err
+		}
+		if c.BlockedAt != nil {
+			return rollout.Blocked{At: now()}, false, w.platform.cancelWork(ctx, tx, row.ID, "the container was blocked")
+		}
+	}
 	if s.Phase == rollout.Queued {
 		e, err := w.turn(ctx, tx, row)
 		return e, false, err
@@ -137,13 +144,13 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 	if !ok {
 		return nil, false, nil
 	}
-	g, err := groupOf(ctx, tx, row.TmrGroupID)
+	g, err := placeOf(ctx, tx, rolloutPlace(row))
 	if err != nil {
 		return nil, false, err
 	}
 	switch a.Kind {
 	case rollout.AwaitView:
-		return viewed(g.row), false, nil
+		return viewed(g.group), false, nil
 	case rollout.AwaitFile: // comes with FinishOfflineRollout, or a newer request
 		return nil, false, nil
 	case rollout.Issue:
@@ -166,7 +173,7 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		return nil, false, err
 	}
 	if item.State == property.WorkPending {
-		if lost := !Linked(g.row) && time.Since(item.CreatedAt) > LinkPatience; lost != s.Unlinked {
+		if lost := !g.linked() && time.Since(item.CreatedAt) > LinkPatience; lost != s.Unlinked {
 			return rollout.Linked{Up: !lost}, false, nil
 		}
 		return nil, false, nil
@@ -178,25 +185,31 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 	return e, false, err
 }
 
-// turn starts a queued rollout when no other one of the group is running and
+// turn starts a queued rollout when no other one of the place is running and
 // it is the oldest one queued.
 func (w *rolloutWorker) turn(ctx context.Context, tx *store.Tx, row *ent.Rollout) (rollout.Event, error) {
-	if _, err := tx.TmrGroup.Query().Where(tmrgroup.ID(row.TmrGroupID), lockedGroup).Only(ctx); err != nil {
+	place := rolloutPlace(row)
+	if err := lockPlace(ctx, tx, place); err != nil {
 		return nil, err
 	}
-	busy, err := tx.Rollout.Query().Where(entrollout.TmrGroupID(row.TmrGroupID), entrollout.Running(true)).Exist(ctx)
+	busy, err := tx.Rollout.Query().Where(rolloutsAt(place), entrollout.Running(true)).Exist(ctx)
 	if err != nil || busy {
 		return nil, err
 	}
-	first, err := queuedRollout(ctx, tx, row.TmrGroupID)
+	first, err := queuedRollout(ctx, tx, place)
 	if err != nil || first == nil || first.ID != row.ID {
 		return nil, err
 	}
-	terms, err := rolloutTerms(ctx, tx, row)
+	brings, err := rolloutChanges(ctx, tx, row)
 	if err != nil {
 		return nil, err
 	}
-	return rollout.Started{At: now(), Terms: terms}, nil
+	if len(brings.terms)+len(brings.removes) == 0 {
+		// It was for changed items alone, and the rollout that should have brought
+		// their products was given up.
+		return rollout.GivenUp{At: now()}, nil
+	}
+	return brings.started(false), nil
 }
 
 // failed makes the event of an error that has a code, and so a reason that a
@@ -209,34 +222,6 @@ func failed(a rollout.Action, err error) (rollout.Event, error) {
 	var e *license.Error
 	errors.As(err, &e)
 	return rollout.Failed{At: now(), Key: a.Key, Code: e.Code, Message: e.Error()}, nil
-}
-
-// rolloutGroup is a TMR group with its three containers by position.
-type rolloutGroup struct {
-	row        *ent.TmrGroup
-	containers [license.Backends]*ent.Container
-}
-
-func groupOf(ctx context.Context, tx *store.Tx, id string) (rolloutGroup, error) {
-	var g rolloutGroup
-	var err error
-	if g.row, err = tx.TmrGroup.Get(ctx, id); err != nil {
-		return g, err
-	}
-	all, err := tx.Container.Query().Where(container.TmrGroupID(id), container.PositionNotNil()).
-		WithCounters(func(q *ent.FirmCounterQuery) { q.WithFirm() }).All(ctx)
-	if err != nil {
-		return g, err
-	}
-	for _, c := range all {
-		g.containers[*c.Position-1] = c
-	}
-	for i, c := range g.containers {
-		if c == nil {
-			return g, fmt.Errorf("the group %s has no container at position %d", g.row.ID, i+1)
-		}
-	}
-	return g, nil
 }
 
 // viewed is the latest view of the group as an event.

@@ -24,7 +24,7 @@ import (
 const nonceSize = 32
 
 // ask makes the work item for an action that a TMR server carries out.
-func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g rolloutGroup) (rollout.Event, error) {
+func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g place) (rollout.Event, error) {
 	item := LinkWork{Position: a.Backend}
 	switch a.Kind {
 	case rollout.Collect:
@@ -32,12 +32,12 @@ func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		item.Nonce = newNonce()
 	case rollout.Stage:
 		item.Kind = property.WorkStage
-		for position := 1; position <= license.Backends; position++ {
-			u, err := backendUpdate(ctx, tx, row, g, position)
+		for position := range g.containers {
+			all, err := missingUpdates(ctx, tx, row, g, position+1)
 			if err != nil {
 				return nil, err
 			}
-			item.Updates = append(item.Updates, u)
+			item.Updates = append(item.Updates, all...)
 		}
 	case rollout.AskOthers:
 		item.Kind = property.WorkGuard
@@ -58,8 +58,33 @@ func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 	default:
 		return nil, fmt.Errorf("nobody does %s", a.Kind)
 	}
-	_, err := w.platform.addWork(ctx, tx, g.row, &row.ID, row.ID+"/"+a.Key, item)
+	_, err := w.platform.addWork(ctx, tx, g, &row.ID, row.ID+"/"+a.Key, item)
 	return nil, err
+}
+
+// missingUpdates are those of the rollout's firm that a container alone doesn't
+// have by what is recorded, in order; the rollout's own comes last, and always.
+func missingUpdates(ctx context.Context, tx *store.Tx, row *ent.Rollout, g place, position int) ([]BackendUpdate, error) {
+	own, err := backendUpdate(ctx, tx, row, g, position)
+	if err != nil || !g.single() {
+		return []BackendUpdate{own}, err
+	}
+	c := g.containers[position-1]
+	has := recordedState(c, license.FirmCode(row.Firm))
+	last, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.FirmID(last.FirmID), update.DigestNotNil(),
+		update.NumberGT(has.Counter), update.NumberLT(last.Number)).Order(ent.Asc(update.FieldNumber)).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []BackendUpdate
+	for _, u := range before {
+		all = append(all, BackendUpdate{Position: position, Update: u.Bytes, Digest: u.Digest})
+	}
+	return append(all, own), nil
 }
 
 func newNonce() []byte {
@@ -68,7 +93,7 @@ func newNonce() []byte {
 	return n
 }
 
-func backendUpdate(ctx context.Context, tx *store.Tx, row *ent.Rollout, g rolloutGroup, position int) (BackendUpdate, error) {
+func backendUpdate(ctx context.Context, tx *store.Tx, row *ent.Rollout, g place, position int) (BackendUpdate, error) {
 	u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(g.containers[position-1].ID)).Only(ctx)
 	if err != nil {
 		return BackendUpdate{}, fmt.Errorf("find the update for backend %d: %w", position, err)
@@ -78,7 +103,7 @@ func backendUpdate(ctx context.Context, tx *store.Tx, row *ent.Rollout, g rollou
 
 // answer turns a reported work item into the event that it amounts to. Nothing
 // in it is believed but what a container has signed.
-func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g rolloutGroup, item *ent.Work) (rollout.Event, error) {
+func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g place, item *ent.Work) (rollout.Event, error) {
 	if item.State == property.WorkFailed {
 		return rollout.Failed{At: now(), Key: a.Key, Code: license.Code(item.ErrorCode), Message: item.ErrorMessage}, nil
 	}
@@ -110,10 +135,14 @@ func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollo
 	return nil, fmt.Errorf("nobody answers %s", a.Kind)
 }
 
-// collected checks three fingerprints against what is recorded. One that says
+// collected checks the fingerprints against what is recorded. One that says
 // anything else puts its container under suspicion.
-func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g rolloutGroup, asked LinkWork, r LinkReport) (found [license.Backends]rollout.Found, err error) {
+func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, asked LinkWork, r LinkReport) (found [license.Backends]rollout.Found, err error) {
 	root, err := w.platform.rootKey(ctx, tx)
+	if err != nil {
+		return found, err
+	}
+	firm, err := tx.Firm.Query().Where(firm.Code(row.Firm)).Only(ctx)
 	if err != nil {
 		return found, err
 	}
@@ -128,77 +157,20 @@ func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Ro
 		}
 		if !bytes.Equal(f.Nonce, asked.Nonce) {
 			return found, license.Errorf(license.CodeFingerprintForged, "retry the rollout",
-				"the fingerprint of backend %d answers another request", i+1)
+				"the fingerprint of %s answers another request", g.backend(i+1))
 		}
-		if reason := suspicion(f, c, root); reason != "" {
-			return found, w.suspect(ctx, tx, row, c, reason)
+		if found[i], err = foundIn(ctx, tx, g, c, f, firm, root); err != nil {
+			var odd *suspect
+			if errors.As(err, &odd) {
+				return found, odd.mark(ctx, tx, &row.ID, signed)
+			}
+			return found, err
 		}
-		state := firmState(f, license.FirmCode(row.Firm))
-		found[i] = rollout.Found{Serial: f.Serial, Number: state.Counter, Previous: state.Digest, Licenses: f.Licenses}
+	}
+	if g.single() {
+		return found, nil
 	}
 	return found, comparable3(found, s.Terms)
-}
-
-// suspicion says in which way a fingerprint is not that of the recorded
-// container in its recorded state; "" when it is.
-func suspicion(f seal.Fingerprint, c *ent.Container, root ed25519.PublicKey) string {
-	recorded := map[license.FirmCode]seal.FirmState{}
-	for _, n := range c.Edges.Counters {
-		s := seal.FirmState{Firm: license.FirmCode(n.Edges.Firm.Code), Counter: n.Counter}
-		copy(s.Digest[:], n.Digest)
-		if s.Counter > 0 {
-			recorded[s.Firm] = s
-		}
-	}
-	switch {
-	case f.Serial.String() != c.Serial:
-		return "it answers as " + f.Serial.String()
-	case !bytes.Equal(f.ActivationID[:], c.ActivationID):
-		return "it has another activation id"
-	case !bytes.Equal(f.Identity.Sign, c.SignKey) || !bytes.Equal(f.Identity.Seal, c.SealKey):
-		return "its keys are not the recorded ones"
-	case !root.Equal(f.Root):
-		return "it trusts another platform"
-	}
-	for _, s := range f.Firms {
-		r := recorded[s.Firm]
-		delete(recorded, s.Firm)
-		if s.Counter != r.Counter {
-			return fmt.Sprintf("its update counter for firm %d is %d, recorded is %d", s.Firm, s.Counter, r.Counter)
-		}
-		if s.Digest != r.Digest {
-			return fmt.Sprintf("its update %d for firm %d is not the one that was issued", s.Counter, s.Firm)
-		}
-	}
-	for code, r := range recorded {
-		return fmt.Sprintf("its update counter for firm %d is 0, recorded is %d", code, r.Counter)
-	}
-	return ""
-}
-
-// suspect flags a container for a person to look at, and gives the error that
-// holds the rollout.
-func (w *rolloutWorker) suspect(ctx context.Context, tx *store.Tx, row *ent.Rollout, c *ent.Container, reason string) error {
-	if err := tx.Container.UpdateOne(c).SetManipulationSuspected(true).Exec(ctx); err != nil {
-		return err
-	}
-	if err := audit(ctx, tx, row.VendorID, "container.suspect", c.ID,
-		map[string]any{"manipulationSuspected": c.ManipulationSuspected},
-		map[string]any{"manipulationSuspected": true, "reason": reason, "rollout": row.ID}); err != nil {
-		return err
-	}
-	return license.Errorf(license.CodeManipulation,
-		"find out whether the container was copied or restored from a backup, then retry the rollout or replace the container",
-		"the state of container %s is not the recorded one: %s", c.Serial, reason)
-}
-
-func firmState(f seal.Fingerprint, code license.FirmCode) seal.FirmState {
-	for _, s := range f.Firms {
-		if s.Firm == code {
-			return s
-		}
-	}
-	return seal.FirmState{Firm: code}
 }
 
 // comparable3 says whether the three hold the same terms of each product that
@@ -230,7 +202,7 @@ func comparable3(found [license.Backends]rollout.Found, terms []license.License)
 }
 
 // stated reads the statements of the other two backends.
-func stated(backend int, g rolloutGroup, asked LinkWork, r LinkReport) (others [license.Backends][]license.Held, err error) {
+func stated(backend int, g place, asked LinkWork, r LinkReport) (others [license.Backends][]license.Held, err error) {
 	for i, c := range g.containers {
 		if i+1 == backend {
 			continue
@@ -254,10 +226,10 @@ func stated(backend int, g rolloutGroup, asked LinkWork, r LinkReport) (others [
 
 // activated verifies a receipt, stores it, and counts the container's firm
 // update counter on.
-func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, backend int, g rolloutGroup, r LinkReport) (rollout.Digest, error) {
+func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, backend int, g place, r LinkReport) (rollout.Digest, error) {
 	c := g.containers[backend-1]
 	if len(r.Receipt) == 0 {
-		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout", "backend %d gave no receipt", backend)
+		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout", "%s gave no receipt", g.backend(backend))
 	}
 	receipt, err := seal.OpenReceipt(r.Receipt, ed25519.PublicKey(c.SignKey))
 	if err != nil {
@@ -265,7 +237,7 @@ func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Ro
 	}
 	if receipt.Serial.String() != c.Serial || receipt.Firm != license.FirmCode(row.Firm) || receipt.Number != s.Number(backend) {
 		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout",
-			"the receipt of backend %d is for another update", backend)
+			"the receipt of %s is for another update", g.backend(backend))
 	}
 	digest := rollout.Digest(receipt.Update)
 	if digest != s.Steps[backend-1].Update {
@@ -295,10 +267,10 @@ func countInstalled(ctx context.Context, tx *store.Tx, c *ent.Container, u *ent.
 		SetContainerID(c.ID).SetFirmID(u.FirmID).SetCounter(u.Number).SetDigest(u.Digest).Exec(ctx)
 }
 
-// issue makes the three updates in two steps, so that what is signed is
+// issue makes the updates in two steps, so that what is signed is
 // recorded before it is signed: the first seals them and stores the bytes to be
 // signed, the second signs just these.
-func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g rolloutGroup) (digests [license.Backends]rollout.Digest, prepared bool, err error) {
+func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place) (digests [license.Backends]rollout.Digest, prepared bool, err error) {
 	f, err := tx.Firm.Query().Where(firm.Code(row.Firm)).Only(ctx)
 	if err != nil {
 		return digests, false, err
@@ -342,17 +314,20 @@ func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollou
 	return digests, false, nil
 }
 
-func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g rolloutGroup, f *ent.Firm) error {
-	group, err := sealedGroup(g)
-	if err != nil {
-		return err
+func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, f *ent.Firm) error {
+	var group *seal.Group
+	var err error
+	if !g.single() {
+		if group, err = sealedGroup(g); err != nil {
+			return err
+		}
 	}
 	for i, c := range g.containers {
 		set, err := w.platform.grants(ctx, tx, f, s.Brings(i+1))
 		if err != nil {
 			return err
 		}
-		payload := seal.Payload{Group: group, Set: set}
+		payload := seal.Payload{Group: group, Set: set, Remove: s.Removes}
 		step := s.Steps[i]
 		to := seal.PublicIdentity{Sign: ed25519.PublicKey(c.SignKey), Seal: c.SealKey}
 		content, err := seal.PrepareUpdate(f.Cert, to, seal.UpdateHeader{
@@ -372,13 +347,13 @@ func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Roll
 }
 
 // sealedGroup is what the containers are told of their group.
-func sealedGroup(g rolloutGroup) (*seal.Group, error) {
-	virtual, err := license.ParseSerial(g.row.VirtualSerial)
+func sealedGroup(g place) (*seal.Group, error) {
+	virtual, err := license.ParseSerial(g.group.VirtualSerial)
 	if err != nil {
 		return nil, err
 	}
-	out := &seal.Group{Virtual: virtual, TokenKey: ed25519.PublicKey(g.row.TokenKey)}
-	copy(out.ActivationID[:], g.row.ActivationID)
+	out := &seal.Group{Virtual: virtual, TokenKey: ed25519.PublicKey(g.group.TokenKey)}
+	copy(out.ActivationID[:], g.group.ActivationID)
 	for i, c := range g.containers {
 		serial, err := license.ParseSerial(c.Serial)
 		if err != nil {

@@ -71,6 +71,13 @@ func TestSingleUndisturbed(t *testing.T) {
 	}
 }
 
+// TestSingleHasNoPredecessor: nobody else vouches for what was before.
+func TestSingleHasNoPredecessor(t *testing.T) {
+	if set := single(t, false)[2].Brings(1); len(set) != 1 || set[0].Predecessor != nil || set[0].Options.Quantity != 30 {
+		t.Errorf("%+v", set)
+	}
+}
+
 func TestSingleRemoves(t *testing.T) {
 	started := rollout.Started{At: instant, Removes: []license.Product{chart}}
 	s := next(t, rollout.NewSingle(), started)

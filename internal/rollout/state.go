@@ -191,14 +191,14 @@ func (s State) Blocker() string {
 	return ""
 }
 
-// Brings is what the update for a backend sets: the terms, each with the one
-// that it replaces in that container.
+// Brings is what the update for a backend sets: the terms, each in a group with
+// the one that it replaces in that container.
 func (s State) Brings(backend int) []license.Held {
 	set := make([]license.Held, 0, len(s.Terms))
 	for _, l := range s.Terms {
 		h := license.Held{License: l}
 		for _, old := range s.Steps[backend-1].Found.Licenses {
-			if old.Product == l.Product {
+			if old.Product == l.Product && !s.Single {
 				before := old.Options
 				h.Predecessor = &before
 			}

@@ -52,6 +52,7 @@ var owners = map[string]struct {
 	ent.TypeRollout:      {customer: changes},
 	ent.TypeUpdate:       {customer: changes},
 	ent.TypeWork:         {customer: changes},
+	ent.TypeTransfer:     {customer: changes},
 }
 
 // entity calls the generated client of one entity.
@@ -119,6 +120,8 @@ func (e entity) column() (string, any, bool) {
 		return "blocker", "x", true
 	case ent.TypeWork:
 		return "error_code", "x", true
+	case ent.TypeTransfer:
+		return "note", "x", true
 	case ent.TypeSession:
 		return "data", []byte{2}, true
 	case ent.TypePlatformKey:

@@ -149,6 +149,10 @@ func build(t *testing.T, s *store.Store, n int) *world {
 		SetKind(property.WorkCollect).SetPayload([]byte{1}).Save(ctx)
 	must(err)
 	w.ids[ent.TypeWork] = w.work.ID
+	moved, err := c.Transfer.Create().SetVendorID(v).SetCustomerID(cu).SetTmrGroupID(g).SetProductID(w.product.ID).SetItemID(w.item.ID).
+		SetKind(property.TransferReturn).SetQuantity(1).SetRequestedBy("me").Save(ctx)
+	must(err)
+	w.ids[ent.TypeTransfer] = moved.ID
 	key, err := c.PlatformKey.Create().SetName(name).SetSealed([]byte{1}).Save(ctx)
 	must(err)
 	w.ids[ent.TypePlatformKey] = key.ID

@@ -1,0 +1,34 @@
+-- Modify "firms" table
+ALTER TABLE "firms" ADD COLUMN "rehost_limit" bigint NULL, ADD COLUMN "move_limit" bigint NULL, ADD COLUMN "limit_days" bigint NOT NULL DEFAULT 365;
+-- Modify "containers" table
+ALTER TABLE "containers" ADD COLUMN "suspect_reason" character varying NULL, ADD COLUMN "suspect_fingerprint" bytea NULL, ADD COLUMN "blocked_at" timestamptz NULL, ADD COLUMN "block_reason" character varying NULL, ADD COLUMN "trail_count" bigint NOT NULL DEFAULT 0, ADD COLUMN "trail_value" bytea NULL, ADD COLUMN "linked_at" timestamptz NULL, ADD COLUMN "replaced_by_id" character varying NULL, ADD CONSTRAINT "containers_containers_replaces" FOREIGN KEY ("replaced_by_id") REFERENCES "containers" ("id") ON UPDATE NO ACTION ON DELETE SET NULL;
+-- Modify "rollouts" table
+ALTER TABLE "rollouts" DROP CONSTRAINT "rollouts_tmr_groups_rollouts", ADD CONSTRAINT "one_place" CHECK ((tmr_group_id IS NULL) <> (container_id IS NULL)), ALTER COLUMN "tmr_group_id" DROP NOT NULL, ADD COLUMN "container_id" character varying NULL, ADD CONSTRAINT "rollouts_tmr_groups_rollouts" FOREIGN KEY ("tmr_group_id") REFERENCES "tmr_groups" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, ADD CONSTRAINT "rollouts_containers_rollouts" FOREIGN KEY ("container_id") REFERENCES "containers" ("id") ON UPDATE NO ACTION ON DELETE SET NULL;
+-- Create index "rollout_container_id_idempotency_key" to table: "rollouts"
+CREATE UNIQUE INDEX "rollout_container_id_idempotency_key" ON "rollouts" ("container_id", "idempotency_key");
+-- Create index "rollout_container_id_number" to table: "rollouts"
+CREATE UNIQUE INDEX "rollout_container_id_number" ON "rollouts" ("container_id", "number");
+-- Create index "rollout_one_running_container" to table: "rollouts"
+CREATE UNIQUE INDEX "rollout_one_running_container" ON "rollouts" ("container_id") WHERE running;
+-- Create "transfers" table
+CREATE TABLE "transfers" ("id" character varying NOT NULL, "created_at" timestamptz NOT NULL, "kind" character varying NOT NULL, "state" character varying NOT NULL DEFAULT 'REQUESTED', "quantity" bigint NOT NULL, "credited" boolean NOT NULL DEFAULT false, "reason" character varying NULL, "note" character varying NULL, "requested_by" character varying NOT NULL, "confirmed_at" timestamptz NULL, "container_id" character varying NULL, "to_container_id" character varying NULL, "rollout_id" character varying NULL, "tmr_group_id" character varying NULL, "vendor_id" character varying NOT NULL, "customer_id" character varying NULL, "product_id" character varying NOT NULL, "item_id" character varying NOT NULL, PRIMARY KEY ("id"), CONSTRAINT "transfers_containers_receives" FOREIGN KEY ("to_container_id") REFERENCES "containers" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, CONSTRAINT "transfers_containers_transfers" FOREIGN KEY ("container_id") REFERENCES "containers" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, CONSTRAINT "transfers_items_item" FOREIGN KEY ("item_id") REFERENCES "items" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION, CONSTRAINT "transfers_organizations_customer" FOREIGN KEY ("customer_id") REFERENCES "organizations" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, CONSTRAINT "transfers_organizations_vendor" FOREIGN KEY ("vendor_id") REFERENCES "organizations" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION, CONSTRAINT "transfers_products_product" FOREIGN KEY ("product_id") REFERENCES "products" ("id") ON UPDATE NO ACTION ON DELETE NO ACTION, CONSTRAINT "transfers_rollouts_transfers" FOREIGN KEY ("rollout_id") REFERENCES "rollouts" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, CONSTRAINT "transfers_tmr_groups_transfers" FOREIGN KEY ("tmr_group_id") REFERENCES "tmr_groups" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, CONSTRAINT "one_place" CHECK ((tmr_group_id IS NULL) <> (container_id IS NULL)));
+-- Create index "transfer_container_id_rollout_id" to table: "transfers"
+CREATE INDEX "transfer_container_id_rollout_id" ON "transfers" ("container_id", "rollout_id");
+-- Create index "transfer_customer_id_id" to table: "transfers"
+CREATE INDEX "transfer_customer_id_id" ON "transfers" ("customer_id", "id");
+-- Create index "transfer_tmr_group_id_rollout_id" to table: "transfers"
+CREATE INDEX "transfer_tmr_group_id_rollout_id" ON "transfers" ("tmr_group_id", "rollout_id");
+-- Create index "transfer_vendor_id_id" to table: "transfers"
+CREATE INDEX "transfer_vendor_id_id" ON "transfers" ("vendor_id", "id");
+-- Modify "orders" table
+ALTER TABLE "orders" DROP CONSTRAINT "orders_tmr_groups_orders", ADD CONSTRAINT "one_place" CHECK ((tmr_group_id IS NULL) <> (container_id IS NULL)), ALTER COLUMN "tmr_group_id" DROP NOT NULL, ADD COLUMN "source" character varying NOT NULL DEFAULT 'PURCHASE', ADD COLUMN "container_id" character varying NULL, ADD COLUMN "transfer_id" character varying NULL, ADD CONSTRAINT "orders_tmr_groups_orders" FOREIGN KEY ("tmr_group_id") REFERENCES "tmr_groups" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, ADD CONSTRAINT "orders_containers_orders" FOREIGN KEY ("container_id") REFERENCES "containers" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, ADD CONSTRAINT "orders_transfers_orders" FOREIGN KEY ("transfer_id") REFERENCES "transfers" ("id") ON UPDATE NO ACTION ON DELETE SET NULL;
+-- Create index "order_container_id_rollout_id" to table: "orders"
+CREATE INDEX "order_container_id_rollout_id" ON "orders" ("container_id", "rollout_id");
+-- Modify "tmr_servers" table
+ALTER TABLE "tmr_servers" DROP CONSTRAINT "tmr_servers_tmr_groups_servers", ADD CONSTRAINT "one_place" CHECK ((tmr_group_id IS NULL) <> (container_id IS NULL)), ALTER COLUMN "tmr_group_id" DROP NOT NULL, ADD COLUMN "container_id" character varying NULL, ADD CONSTRAINT "tmr_servers_tmr_groups_servers" FOREIGN KEY ("tmr_group_id") REFERENCES "tmr_groups" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, ADD CONSTRAINT "tmr_servers_containers_servers" FOREIGN KEY ("container_id") REFERENCES "containers" ("id") ON UPDATE NO ACTION ON DELETE SET NULL;
+-- Create index "tmrserver_container_id_name" to table: "tmr_servers"
+CREATE UNIQUE INDEX "tmrserver_container_id_name" ON "tmr_servers" ("container_id", "name");
+-- Modify "works" table
+ALTER TABLE "works" DROP CONSTRAINT "works_tmr_groups_work", ADD CONSTRAINT "one_place" CHECK ((tmr_group_id IS NULL) <> (container_id IS NULL)), ALTER COLUMN "tmr_group_id" DROP NOT NULL, ADD COLUMN "container_id" character varying NULL, ADD CONSTRAINT "works_tmr_groups_work" FOREIGN KEY ("tmr_group_id") REFERENCES "tmr_groups" ("id") ON UPDATE NO ACTION ON DELETE SET NULL, ADD CONSTRAINT "works_containers_work" FOREIGN KEY ("container_id") REFERENCES "containers" ("id") ON UPDATE NO ACTION ON DELETE SET NULL;
+-- Create index "work_container_id_state_id" to table: "works"
+CREATE INDEX "work_container_id_state_id" ON "works" ("container_id", "state", "id");

@@ -1,0 +1,186 @@
+package platform
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/firmcounter"
+	entrollout "github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// DecideContainer takes the vendor's decision about a container. ACCEPT adopts
+// the state that its last suspicious fingerprint shows, if everything in it is
+// what the platform has issued; what is missing since then travels again with
+// its next update. BLOCK ends it: it gets no updates, and nothing that it says
+// counts. Errors: CodeNotFound, CodeForbidden, CodeInvalidInput for BLOCK of a
+// TMR group's container, CodeConflict when nothing is to be decided,
+// CodeManipulation when the state can't be accepted.
+func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decision property.ContainerDecision, note string) (*ent.Container, error) {
+	by, err := auth.Require(ctx, auth.Provision)
+	if err != nil {
+		return nil, err
+	}
+	if len(note) > mostReason {
+		return nil, longReason()
+	}
+	var c *ent.Container
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		if c, err = tx.Container.Query().Where(containerIs(idOrSerial), lockedContainer).
+			WithCounters(func(q *ent.FirmCounterQuery) { q.WithFirm() }).Only(ctx); err != nil {
+			return notFound(err, "container", idOrSerial)
+		}
+		if !by.IsSystem() && by.Organization != c.VendorID {
+			return license.Errorf(license.CodeForbidden, "ask the vendor to decide", "only the vendor decides about %s", c.Serial)
+		}
+		caller := ctx
+		ctx := system(ctx, "decision")
+		before := map[string]any{"manipulationSuspected": c.ManipulationSuspected, "reason": c.SuspectReason}
+		switch decision {
+		case property.DecideBlock:
+			err = p.block(ctx, tx, c, note)
+		case property.DecideAccept:
+			err = p.accept(ctx, tx, c)
+		default:
+			err = license.Errorf(license.CodeInvalidInput, "take ACCEPT or BLOCK", "%q is no decision", clip(string(decision)))
+		}
+		if err != nil {
+			return err
+		}
+		if c, err = tx.Container.Get(ctx, c.ID); err != nil {
+			return err
+		}
+		return audit(caller, tx, auditOwner(by, c.VendorID), "container.decide", c.ID, before,
+			map[string]any{"decision": string(decision), "note": note})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// block ends a container. Its rollouts end when a worker looks at them, and
+// that is asked for.
+func (p *Platform) block(ctx context.Context, tx *store.Tx, c *ent.Container, reason string) error {
+	if c.TmrGroupID != nil {
+		return license.Errorf(license.CodeInvalidInput, "stop the backend: the other two carry the licenses", "the container %s belongs to a TMR group", c.Serial)
+	}
+	if c.BlockedAt != nil {
+		return nil
+	}
+	if err := tx.Container.UpdateOneID(c.ID).SetBlockedAt(now()).SetBlockReason(clipNote(reason)).Exec(ctx); err != nil {
+		return err
+	}
+	open, err := tx.Rollout.Query().Where(entrollout.ContainerID(c.ID),
+		entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted)).IDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range open {
+		if err := p.jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{id}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const showedUpAgain = "it was blocked, and showed up again "
+
+// showedUp notes that a blocked container was heard of again.
+func showedUp(ctx context.Context, tx *store.Tx, c *ent.Container, how string) error {
+	reason := showedUpAgain + how
+	if err := tx.Container.UpdateOneID(c.ID).SetManipulationSuspected(true).SetSuspectReason(reason).Exec(ctx); err != nil {
+		return err
+	}
+	return audit(ctx, tx, c.VendorID, "container.blockedSeen", c.ID, map[string]any{"manipulationSuspected": c.ManipulationSuspected},
+		map[string]any{"manipulationSuspected": true, "reason": reason})
+}
+
+// notBlocked refuses the server of a blocked container, and notes the first
+// time that it is heard of.
+func (p *Platform) notBlocked(ctx context.Context, container string) error {
+	c, err := p.store.Client().Container.Get(ctx, container)
+	if err != nil {
+		return err
+	}
+	refused := blockedError(c)
+	if refused == nil || strings.HasPrefix(c.SuspectReason, showedUpAgain) {
+		return refused
+	}
+	if err := p.store.WithTx(ctx, func(tx *store.Tx) error { return showedUp(ctx, tx, c, "over the link") }); err != nil {
+		return err
+	}
+	return refused
+}
+
+// accept makes the state of the suspicious fingerprint the recorded one.
+func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) error {
+	switch {
+	case c.BlockedAt != nil:
+		return blockedError(c)
+	case !c.ManipulationSuspected:
+		return license.Errorf(license.CodeConflict, "nothing is to be done", "the container %s is not suspected", c.Serial)
+	case len(c.SuspectFingerprint) == 0:
+		return license.Errorf(license.CodeConflict, "hand in a request file of the container first", "no fingerprint of the container %s is there to be accepted", c.Serial)
+	}
+	root, err := p.rootKey(ctx, tx)
+	if err != nil {
+		return err
+	}
+	f, err := seal.OpenFingerprint(c.SuspectFingerprint)
+	if err != nil {
+		return err
+	}
+	unknown := func(reason string) error {
+		return license.Errorf(license.CodeManipulation, "replace the container: re-host its licenses to a new one",
+			"the state of the container %s can't be accepted: %s", c.Serial, reason)
+	}
+	bare := *c
+	bare.Edges.Counters = nil
+	alien := f
+	alien.Firms = nil
+	if reason := suspicion(alien, &bare, root); reason != "" {
+		return unknown(reason)
+	}
+	states := map[license.FirmCode]seal.FirmState{}
+	for _, s := range f.Firms {
+		u, err := issuedUpdate(ctx, tx, c, s)
+		if err != nil {
+			return err
+		}
+		if s.Counter > 0 && u == nil {
+			return unknown(fmt.Sprintf("its update %d of firm %d was never issued", s.Counter, s.Firm))
+		}
+		states[s.Firm] = s
+		if s.Counter > 0 && recordedState(c, s.Firm).Counter == 0 {
+			if err := countInstalled(ctx, tx, c, u, nil); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range c.Edges.Counters {
+		s := states[license.FirmCode(n.Edges.Firm.Code)]
+		if s.Counter != n.Counter && c.TmrGroupID != nil {
+			return unknown("a backend of a TMR group must hold what the other two hold")
+		}
+		if err := tx.FirmCounter.Update().Where(firmcounter.ID(n.ID)).SetCounter(s.Counter).SetDigest(digestBytes(s)).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	return tx.Container.Update().Where(container.ID(c.ID)).SetManipulationSuspected(false).SetSuspectReason("").
+		ClearSuspectFingerprint().Exec(ctx)
+}
+
+func digestBytes(s seal.FirmState) []byte {
+	if s.Counter == 0 {
+		return []byte{}
+	}
+	return s.Digest[:]
+}

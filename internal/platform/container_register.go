@@ -1,0 +1,172 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/internal/armor"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// RegisterSpec tells of a container outside of TMR groups.
+type RegisterSpec struct {
+	// Request is the text of the container's request file.
+	Request string
+	// Customer is the name of the customer that runs it, made where it is
+	// missing; empty: the vendor itself does.
+	Customer string
+	// Server is its license server, if that shall be linked; nil: it gets its
+	// updates by files.
+	Server *ServerSpec
+}
+
+// Registered is a container with its server, if one was asked for.
+type Registered struct {
+	Container *ent.Container
+	Server    *ent.TmrServer
+	// Token is the server's link token, set only when the server was made by
+	// this very call.
+	Token string
+}
+
+// RegisterContainer makes a container known by the fingerprint in its request
+// file. Called again it changes nothing, but for a server that it adds. Errors:
+// CodeForbidden, CodeInvalidInput, CodeFingerprintForged and the others of
+// armor.Parse, CodeConflict for a container of a TMR group, of another
+// organization or with other keys, CodeContainerBlocked, CodeManipulation for
+// one that holds updates of which nothing is known here.
+func (p *Platform) RegisterContainer(ctx context.Context, spec RegisterSpec) (Registered, error) {
+	by, err := auth.Require(ctx, auth.Provision)
+	if err != nil {
+		return Registered{}, err
+	}
+	file, parts, err := parseFile(armor.Request, spec.Request)
+	if err != nil {
+		return Registered{}, err
+	}
+	if err := checkRegister(spec, by, file, parts[0]); err != nil {
+		return Registered{}, err
+	}
+	root, err := p.rootSigner(system(ctx, "provision"), p.store.Client())
+	if err != nil {
+		return Registered{}, err
+	}
+	f := *parts[0].Request
+	if !f.Root.Equal(root.Public()) {
+		return Registered{}, license.Errorf(license.CodeConflict, "create the container under this platform's root key",
+			"the container %s was created under another platform", f.Serial)
+	}
+	var out Registered
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		out = Registered{}
+		w := provisioning{p: p, tx: tx, spec: ProvisionSpec{Customer: spec.Customer}, vendor: by.Organization}
+		if err := w.customer(ctx); err != nil {
+			return err
+		}
+		if out.Container, err = w.alone(ctx, f); err != nil {
+			return err
+		}
+		if spec.Server != nil {
+			if err := w.server(ctx, *spec.Server, &out); err != nil {
+				return err
+			}
+		}
+		if len(w.made) == 0 {
+			return nil
+		}
+		return audit(ctx, tx, by.Organization, "container.register", out.Container.ID, nil, map[string]any{"made": w.made, "serial": out.Container.Serial})
+	})
+	if ent.IsConstraintError(err) {
+		return Registered{}, &license.Error{Code: license.CodeConflict,
+			Message: "the serial number is taken by another organization, or was taken this moment",
+			Fix:     "create the container with another one, or try again", Err: err}
+	}
+	return out, err
+}
+
+func checkRegister(spec RegisterSpec, by auth.Principal, file armor.File, part armor.Part) error {
+	switch {
+	case by.Organization == "" || by.Provider != "":
+		return license.Errorf(license.CodeForbidden, "ask the vendor to register the container", "only a vendor registers containers")
+	case !file.Group.IsZero():
+		return license.Errorf(license.CodeInvalidInput, "provision the group, or give the file of one container", "the file is of the TMR group %s", file.Group)
+	case part.Serial.Kind() == license.KindVirtual:
+		return license.Errorf(license.CodeInvalidInput, "give the request of a license server", "%s is a virtual container", part.Serial)
+	case len(spec.Customer) > 200:
+		return license.Errorf(license.CodeInvalidInput, "use at most 200 bytes", "the customer's name is too long")
+	case spec.Server != nil && (spec.Server.Name == "" || len(spec.Server.Name) > 200 || len(spec.Server.Address) > 200):
+		return license.Errorf(license.CodeInvalidInput, "use 1 to 200 bytes", "the server's name or address is missing or too long")
+	}
+	return nil
+}
+
+// alone finds or makes the container.
+func (w *provisioning) alone(ctx context.Context, f seal.Fingerprint) (*ent.Container, error) {
+	found, err := w.tx.Container.Query().Where(container.Serial(f.Serial.String())).WithTmrGroup().Only(ctx)
+	if err == nil {
+		return found, sameAlone(found, f, w.vendor, w.cust)
+	}
+	if !ent.IsNotFound(err) {
+		return nil, err
+	}
+	if len(f.Licenses) > 0 || slices.ContainsFunc(f.Firms, func(s seal.FirmState) bool { return s.Counter > 0 }) {
+		return nil, license.Errorf(license.CodeManipulation, "register a fresh container, or restore the platform's database",
+			"the container %s holds updates that this platform has no record of", f.Serial)
+	}
+	made, err := w.tx.Container.Create().SetVendorID(w.vendor).SetNillableCustomerID(w.cust).
+		SetSerial(f.Serial.String()).SetKind(kindOf(f.Serial)).
+		SetActivationID(f.ActivationID[:]).SetSignKey(f.Identity.Sign).SetSealKey(f.Identity.Seal).Save(ctx)
+	if err == nil {
+		w.made = append(w.made, made.ID)
+	}
+	return made, err
+}
+
+func sameAlone(found *ent.Container, f seal.Fingerprint, vendor string, customer *string) error {
+	conflict := func(fix, format string, args ...any) error {
+		return license.Errorf(license.CodeConflict, fix, format, args...)
+	}
+	switch {
+	case found.VendorID != vendor:
+		return conflict("create the container with another serial number", "the container %s is another vendor's", found.Serial)
+	case found.TmrGroupID != nil:
+		return conflict("roll out to the group", "the container %s belongs to a TMR group", found.Serial)
+	case !bytes.Equal(found.SignKey, f.Identity.Sign) || !bytes.Equal(found.SealKey, f.Identity.Seal):
+		return conflict("create the container with another serial number, or re-host the lost one", "the container %s is there with other keys", found.Serial)
+	case (found.CustomerID == nil) != (customer == nil) || (customer != nil && *found.CustomerID != *customer):
+		return conflict("name the customer that it was registered for", "the container %s is another customer's", found.Serial)
+	}
+	return blockedError(found)
+}
+
+// server finds or makes the container's license server.
+func (w *provisioning) server(ctx context.Context, s ServerSpec, out *Registered) error {
+	found, err := w.tx.TmrServer.Query().Where(tmrserver.ContainerID(out.Container.ID)).Only(ctx)
+	switch {
+	case err == nil && found.Name != s.Name:
+		return license.Errorf(license.CodeConflict, "rotate its link token to move it", "the container %s has the license server %q already", out.Container.Serial, found.Name)
+	case err == nil:
+		out.Server = found
+		return nil
+	case !ent.IsNotFound(err):
+		return err
+	}
+	token, hash, err := auth.NewToken(auth.LinkToken)
+	if err != nil {
+		return err
+	}
+	if out.Server, err = w.tx.TmrServer.Create().SetVendorID(w.vendor).SetNillableCustomerID(out.Container.CustomerID).
+		SetContainerID(out.Container.ID).SetName(s.Name).SetAddress(s.Address).SetLinkTokenHash(hash).Save(ctx); err != nil {
+		return err
+	}
+	out.Token = token
+	w.made = append(w.made, out.Server.ID)
+	return nil
+}

@@ -1,0 +1,201 @@
+package platform
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"fmt"
+
+	"github.com/quorate/quorate/ent"
+	entfirm "github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rollout"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// suspect is the error about a container whose state nobody knows.
+type suspect struct {
+	container *ent.Container
+	reason    string
+}
+
+func (e *suspect) Error() string { return e.reason }
+
+// mark puts the container under suspicion until a person decides, keeps the
+// fingerprint for that, and gives the error to tell. The transaction has to be
+// committed. fingerprint may be nil.
+func (e *suspect) mark(ctx context.Context, tx *store.Tx, rollout *string, fingerprint []byte) error {
+	c := e.container
+	change := tx.Container.UpdateOne(c).SetManipulationSuspected(true).SetSuspectReason(clipNote(e.reason))
+	if fingerprint != nil {
+		change.SetSuspectFingerprint(fingerprint)
+	}
+	if err := change.Exec(ctx); err != nil {
+		return err
+	}
+	after := map[string]any{"manipulationSuspected": true, "reason": e.reason}
+	if rollout != nil {
+		after["rollout"] = *rollout
+	}
+	if err := audit(ctx, tx, c.VendorID, "container.suspect", c.ID,
+		map[string]any{"manipulationSuspected": c.ManipulationSuspected}, after); err != nil {
+		return err
+	}
+	return license.Errorf(license.CodeManipulation,
+		"find out whether the container was copied or restored from a backup; a person has to decide what becomes of it",
+		"the state of container %s is not the recorded one: %s", c.Serial, e.reason)
+}
+
+// undecided is the error while a person has to decide about a container that
+// is in no group.
+func undecided(c *ent.Container) error {
+	if !c.ManipulationSuspected || c.TmrGroupID != nil {
+		return nil
+	}
+	return license.Errorf(license.CodeManipulation, "decide whether its state is accepted, or block it",
+		"the container %s is suspected: %s", c.Serial, c.SuspectReason)
+}
+
+// foundIn checks a fingerprint of a place's container against what is recorded.
+// An update that the platform issued and has no receipt for counts as installed
+// where the fingerprint of a container alone shows it. The error is *suspect
+// for a state that the platform doesn't know.
+func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f seal.Fingerprint, firm *ent.Firm, root ed25519.PublicKey) (rollout.Found, error) {
+	if err := blockedError(c); err != nil {
+		return rollout.Found{}, err
+	}
+	if err := undecided(c); err != nil {
+		return rollout.Found{}, err
+	}
+	if t.single() {
+		if err := adopt(ctx, tx, c, f); err != nil {
+			return rollout.Found{}, err
+		}
+	}
+	if reason := suspicion(f, c, root); reason != "" {
+		return rollout.Found{}, &suspect{c, reason}
+	}
+	var state seal.FirmState
+	if firm != nil {
+		state = firmState(f, license.FirmCode(firm.Code))
+	}
+	found := rollout.Found{Serial: f.Serial, Number: state.Counter, Previous: state.Digest, Licenses: f.Licenses}
+	if firm == nil || !t.single() {
+		return found, nil
+	}
+	newest, err := newestUpdate(ctx, tx, c.ID, firm.ID)
+	if err == nil && newest != nil && newest.Number > found.Number {
+		// It gets the missing ones first.
+		found.Number, found.Licenses = newest.Number, nil
+		copy(found.Previous[:], newest.Digest)
+	}
+	return found, err
+}
+
+// adopt counts what a fingerprint shows installed beyond the receipts, where it
+// is what was issued. It changes c's counters too.
+func adopt(ctx context.Context, tx *store.Tx, c *ent.Container, f seal.Fingerprint) error {
+	if !keysMatch(f, c) {
+		return nil // suspicion tells
+	}
+	moved := false
+	for _, s := range f.Firms {
+		if s.Counter <= recordedState(c, s.Firm).Counter {
+			continue
+		}
+		u, err := issuedUpdate(ctx, tx, c, s)
+		if err != nil {
+			return err
+		}
+		if u == nil {
+			continue
+		}
+		if err := countInstalled(ctx, tx, c, u, nil); err != nil {
+			return err
+		}
+		moved = true
+	}
+	if !moved {
+		return nil
+	}
+	fresh, err := placeOf(ctx, tx, c.ID)
+	if err == nil {
+		c.Edges.Counters = fresh.containers[0].Edges.Counters
+	}
+	return err
+}
+
+// issuedUpdate is the issued update that brings a container into a state, or
+// nil.
+func issuedUpdate(ctx context.Context, tx *store.Tx, c *ent.Container, s seal.FirmState) (*ent.Update, error) {
+	u, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.Number(s.Counter), update.Digest(s.Digest[:]),
+		update.HasFirmWith(entfirm.Code(int(s.Firm)))).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	return u, err
+}
+
+func keysMatch(f seal.Fingerprint, c *ent.Container) bool {
+	return f.Serial.String() == c.Serial && bytes.Equal(f.Identity.Sign, c.SignKey) && bytes.Equal(f.Identity.Seal, c.SealKey)
+}
+
+// suspicion says in which way a fingerprint is not that of the recorded
+// container in its recorded state; "" when it is.
+func suspicion(f seal.Fingerprint, c *ent.Container, root ed25519.PublicKey) string {
+	recorded := map[license.FirmCode]seal.FirmState{}
+	for _, n := range c.Edges.Counters {
+		s := seal.FirmState{Firm: license.FirmCode(n.Edges.Firm.Code), Counter: n.Counter}
+		copy(s.Digest[:], n.Digest)
+		if s.Counter > 0 {
+			recorded[s.Firm] = s
+		}
+	}
+	switch {
+	case f.Serial.String() != c.Serial:
+		return "it answers as " + f.Serial.String()
+	case !bytes.Equal(f.ActivationID[:], c.ActivationID):
+		return "it has another activation id"
+	case !bytes.Equal(f.Identity.Sign, c.SignKey) || !bytes.Equal(f.Identity.Seal, c.SealKey):
+		return "its keys are not the recorded ones"
+	case !root.Equal(f.Root):
+		return "it trusts another platform"
+	}
+	for _, s := range f.Firms {
+		r := recorded[s.Firm]
+		delete(recorded, s.Firm)
+		if s.Counter != r.Counter {
+			return fmt.Sprintf("its update counter for firm %d is %d, recorded is %d", s.Firm, s.Counter, r.Counter)
+		}
+		if s.Digest != r.Digest {
+			return fmt.Sprintf("its update %d for firm %d is not the one that was issued", s.Counter, s.Firm)
+		}
+	}
+	for code, r := range recorded {
+		return fmt.Sprintf("its update counter for firm %d is 0, recorded is %d", code, r.Counter)
+	}
+	return ""
+}
+
+func firmState(f seal.Fingerprint, code license.FirmCode) seal.FirmState {
+	for _, s := range f.Firms {
+		if s.Firm == code {
+			return s
+		}
+	}
+	return seal.FirmState{Firm: code}
+}
+
+// recordedState is how far a container is with a firm's updates, as recorded.
+func recordedState(c *ent.Container, firm license.FirmCode) seal.FirmState {
+	s := seal.FirmState{Firm: firm}
+	for _, n := range c.Edges.Counters {
+		if license.FirmCode(n.Edges.Firm.Code) == firm {
+			s.Counter = n.Counter
+			copy(s.Digest[:], n.Digest)
+		}
+	}
+	return s
+}

@@ -1,0 +1,290 @@
+package platform
+
+import (
+	"context"
+	"slices"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/order"
+	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/product"
+	entrollout "github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/transfer"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// mostReason bounds what people write about a decision, in bytes.
+const mostReason = 1000
+
+func longReason() error {
+	return license.Errorf(license.CodeInvalidInput, "use at most 1000 bytes", "the reason is too long")
+}
+
+// TransferRequest asks for licenses to leave a place.
+type TransferRequest struct {
+	From Place
+	// To is a container outside of groups, by global id or serial number; of a
+	// move only.
+	To       string
+	Product  string // global id, or FIRM:PRODUCT
+	Quantity int
+	Reason   string
+}
+
+// ReturnLicenses gives licenses back. The next rollout takes them from the
+// place; once that is confirmed they can be ordered again as a credit. Until
+// then they count nowhere else. What isn't rolled out can't be returned, and a
+// TMR group keeps at least one license. Errors: CodeNotFound, CodeForbidden,
+// CodeInvalidInput, CodeConflict for more than is there, CodeContainerBlocked.
+func (p *Platform) ReturnLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
+	return p.requestTransfer(ctx, property.TransferReturn, r)
+}
+
+// MoveLicenses is a return whose confirmation orders the licenses for another
+// container of the same customer. Errors: those of ReturnLicenses;
+// CodeLimitReached.
+func (p *Platform) MoveLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
+	return p.requestTransfer(ctx, property.TransferMove, r)
+}
+
+// RevokeLicenses takes licenses away by the vendor's will; they are nobody's
+// then. Errors: those of ReturnLicenses.
+func (p *Platform) RevokeLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
+	return p.requestTransfer(ctx, property.TransferRevoke, r)
+}
+
+func (p *Platform) requestTransfer(ctx context.Context, kind property.TransferKind, r TransferRequest) (*ent.Transfer, error) {
+	by, err := auth.Require(ctx, auth.Order)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case r.Quantity < 1 || r.Quantity > 1<<31-1:
+		return nil, license.Errorf(license.CodeInvalidInput, "give how many licenses", "%d licenses can't be transferred", r.Quantity)
+	case len(r.Reason) > mostReason:
+		return nil, longReason()
+	}
+	var made *ent.Transfer
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		w := transferring{p: p, tx: tx, by: by, kind: kind}
+		if err := w.find(ctx, r); err != nil {
+			return err
+		}
+		caller := ctx
+		ctx := system(ctx, "transfer") // all of it is the caller's to see
+		if err := w.lock(ctx); err != nil {
+			return err
+		}
+		if err := w.check(ctx, r.Quantity); err != nil {
+			return err
+		}
+		beyond, err := w.allowed(ctx, kind, w.product.Edges.Firm)
+		if err != nil {
+			return err
+		}
+		if made, err = w.create(ctx, r.Quantity, r.Reason); err != nil {
+			return err
+		}
+		return audit(caller, tx, auditOwner(by, made.VendorID), "transfer."+string(kind), made.ID, nil, transferFacts(made, beyond))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+func transferFacts(t *ent.Transfer, beyond bool) map[string]any {
+	facts := map[string]any{"from": placeID(t.TmrGroupID, t.ContainerID), "product": t.ProductID, "quantity": t.Quantity, "reason": t.Reason, "state": t.State}
+	if t.ToContainerID != nil {
+		facts["to"] = *t.ToContainerID
+	}
+	if beyond {
+		facts["beyondLimit"] = true
+	}
+	return facts
+}
+
+// transferring is one request in one transaction.
+type transferring struct {
+	p       *Platform
+	tx      *store.Tx
+	by      auth.Principal
+	kind    property.TransferKind
+	from    place
+	to      *ent.Container // nil: nowhere
+	product *ent.Product
+	item    *ent.Item // ordered last
+}
+
+func (w *transferring) find(ctx context.Context, r TransferRequest) (err error) {
+	if w.from, err = findPlace(ctx, w.tx, r.From); err != nil {
+		return err
+	}
+	if w.kind == property.TransferMove {
+		if w.to, err = singleContainer(ctx, w.tx, r.To); err != nil {
+			return err
+		}
+	}
+	if w.product, err = findProduct(ctx, w.tx, r.Product); err != nil {
+		return err
+	}
+	vendors := w.by.IsSystem() || w.by.Organization == w.from.vendor()
+	switch {
+	case w.kind == property.TransferRevoke && !vendors:
+		return license.Errorf(license.CodeForbidden, "return the licenses instead", "only the vendor revokes licenses")
+	case w.product.VendorID != w.from.vendor():
+		return license.Errorf(license.CodeInvalidInput, "name a product of its vendor", "the product is another vendor's than %s", w.from.serial())
+	case w.to == nil:
+		return nil
+	case w.to.ID == w.from.id():
+		return license.Errorf(license.CodeInvalidInput, "name two different containers", "the licenses are in %s already", w.to.Serial)
+	case !sameCustomer(w.to, w.from):
+		return license.Errorf(license.CodeInvalidInput, "move within one customer", "%s and %s are not the same customer's", w.from.serial(), w.to.Serial)
+	}
+	return nil
+}
+
+func sameCustomer(c *ent.Container, t place) bool {
+	customer := t.customer()
+	return c.VendorID == t.vendor() && (c.CustomerID == nil) == (customer == nil) && (customer == nil || *customer == *c.CustomerID)
+}
+
+// findProduct resolves a product by its global id or FIRM:PRODUCT.
+func findProduct(ctx context.Context, tx *store.Tx, name string) (*ent.Product, error) {
+	which := product.ID(name)
+	if ref, err := license.ParseProduct(name); err == nil {
+		which = product.And(product.Code(int(ref.Code)), product.HasFirmWith(firm.Code(int(ref.Firm))))
+	}
+	found, err := tx.Product.Query().Where(which).WithFirm().Only(ctx)
+	return found, notFound(err, "product", name)
+}
+
+// lock takes the locks of both places, in one order for everybody, and of the
+// vendor's orders, and reads the places again.
+func (w *transferring) lock(ctx context.Context) error {
+	ids := []string{w.from.id()}
+	if w.to != nil {
+		ids = append(ids, w.to.ID)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		if err := lockPlace(ctx, w.tx, id); err != nil {
+			return err
+		}
+	}
+	if err := lockOrders(ctx, w.tx, w.from.vendor()); err != nil {
+		return err
+	}
+	var err error
+	if w.from, err = placeOf(ctx, w.tx, w.from.id()); err != nil || w.to == nil {
+		return err
+	}
+	w.to, err = w.tx.Container.Get(ctx, w.to.ID)
+	return err
+}
+
+// check says whether so many licenses may leave.
+func (w *transferring) check(ctx context.Context, quantity int) error {
+	if err := w.from.blocked(); err != nil {
+		return err
+	}
+	if w.to != nil {
+		if err := blockedError(w.to); err != nil {
+			return err
+		}
+	}
+	last, err := lastItem(ctx, w.tx, w.from.id(), w.product.ID)
+	if err != nil {
+		return err
+	}
+	left := 0
+	if last != nil {
+		done, err := sumOrders(ctx, w.tx, ordersAt(w.from.id()), ofProduct(w.product.ID), order.HasRolloutWith(entrollout.StateEQ(property.RolloutDone)))
+		if err != nil {
+			return err
+		}
+		gone, err := sumTransfers(ctx, w.tx, transfersAt(w.from.id()), transfer.ProductID(w.product.ID), counts())
+		if err != nil {
+			return err
+		}
+		left = done - gone
+		if !w.from.single() {
+			left-- // a group's license can't be removed from one backend after another
+		}
+	}
+	w.item = last
+	switch {
+	case quantity > left:
+		return license.Errorf(license.CodeConflict, "name at most that many", "%d licenses of %s can leave %s: those that are rolled out, and in a TMR group all but one",
+			max(left, 0), productOf(w.product), w.from.serial())
+	case w.kind == property.TransferRevoke:
+		return nil
+	}
+	return movable(last)
+}
+
+// lastItem is the item of a product that was ordered last for a place, or nil.
+func lastItem(ctx context.Context, tx *store.Tx, place, product string) (*ent.Item, error) {
+	o, err := tx.Order.Query().Where(ordersAt(place), ofProduct(product)).Order(ent.Desc(order.FieldNumber)).WithItem().First(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.Edges.Item, nil
+}
+
+func ofProduct(product string) predicate.Order { return order.HasItemWith(item.ProductID(product)) }
+
+// movable refuses licenses of which a part may be used up: in another place, or
+// ordered anew, they would be whole again.
+func movable(i *ent.Item) error {
+	if o := itemOptions(i); o.Units != nil || o.UsagePeriod != 0 {
+		return license.Errorf(license.CodeInvalidInput, "have the vendor re-host the container, or revoke them and sell others",
+			"licenses with a unit counter or a usage period can't be returned or moved: a part may be used up")
+	}
+	return nil
+}
+
+func (w *transferring) create(ctx context.Context, quantity int, reason string) (*ent.Transfer, error) {
+	group, single := w.from.columns()
+	create := w.tx.Transfer.Create().SetVendorID(w.from.vendor()).SetNillableCustomerID(w.from.customer()).
+		SetKind(w.kind).SetProductID(w.product.ID).SetItemID(w.item.ID).SetQuantity(quantity).
+		SetNillableTmrGroupID(group).SetNillableContainerID(single).
+		SetReason(clipNote(reason)).SetRequestedBy(clipText(displayName(w.by)))
+	if w.to != nil {
+		create.SetToContainerID(w.to.ID)
+	}
+	return create.Save(ctx)
+}
+
+func sumTransfers(ctx context.Context, tx *store.Tx, which ...predicate.Transfer) (int, error) {
+	var sums []struct {
+		Sum *int `json:"sum"`
+	}
+	err := tx.Transfer.Query().Where(which...).
+		Aggregate(ent.As(ent.Sum(transfer.FieldQuantity), "sum")).Scan(ctx, &sums)
+	if err != nil || len(sums) == 0 || sums[0].Sum == nil {
+		return 0, err
+	}
+	return *sums[0].Sum, nil
+}
+
+// productsAt are those that were ever ordered for a place, with their firms.
+func productsAt(ctx context.Context, tx *store.Tx, place string) ([]*ent.Product, error) {
+	orders, err := tx.Order.Query().Where(ordersAt(place)).Order(ent.Asc(order.FieldNumber)).WithItem(withProduct).All(ctx)
+	var all []*ent.Product
+	for _, o := range orders {
+		p := o.Edges.Item.Edges.Product
+		if !slices.ContainsFunc(all, func(q *ent.Product) bool { return q.ID == p.ID }) {
+			all = append(all, p)
+		}
+	}
+	return all, err
+}

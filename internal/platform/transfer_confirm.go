@@ -1,0 +1,176 @@
+package platform
+
+import (
+	"context"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/order"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/transfer"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// confirmTransfers makes of a rollout's transfers what they were meant for: the
+// containers have confirmed that they hold the licenses no more. Returned ones
+// are at the customer's disposal, moved ones are ordered for where they go.
+func (p *Platform) confirmTransfers(ctx context.Context, tx *store.Tx, row *ent.Rollout) error {
+	all, err := tx.Transfer.Query().Where(transfer.RolloutID(row.ID), transfer.StateEQ(property.TransferIssued)).
+		Order(ent.Asc(transfer.FieldID)).All(ctx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	if err := lockOrders(ctx, tx, row.VendorID); err != nil {
+		return err
+	}
+	for _, t := range all {
+		change := tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(now())
+		switch t.Kind {
+		case property.TransferReturn:
+			change.SetCredited(true)
+		case property.TransferMove:
+			to, err := follow(ctx, tx, *t.ToContainerID)
+			if err != nil {
+				return err
+			}
+			if to.BlockedAt != nil {
+				change.SetCredited(true).SetNote("the container " + to.Serial + " was blocked meanwhile: the licenses can be ordered again as a credit")
+				break
+			}
+			if _, err := p.newOrder(ctx, tx, place{containers: []*ent.Container{to}}, t.ItemID, t.Quantity, property.OrderMove, &t.ID, ""); err != nil {
+				return err
+			}
+		}
+		if err := change.Exec(ctx); err != nil {
+			return err
+		}
+		if err := audit(ctx, tx, t.VendorID, "transfer.confirm", t.ID, map[string]any{"state": t.State},
+			map[string]any{"state": property.TransferConfirmed, "kind": t.Kind, "quantity": t.Quantity}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow gives the container that stands in for one now.
+func follow(ctx context.Context, tx *store.Tx, id string) (*ent.Container, error) {
+	for seen := map[string]bool{}; ; {
+		c, err := tx.Container.Get(ctx, id)
+		if err != nil || c.ReplacedByID == nil || seen[id] {
+			return c, err
+		}
+		seen[id] = true
+		id = *c.ReplacedByID
+	}
+}
+
+// credit is how many licenses of a product have come back from a customer and
+// were not ordered again. It needs the vendor's lock.
+func credit(ctx context.Context, tx *store.Tx, vendor string, customer *string, product string) (int, error) {
+	ofTransfers, ofOrders := transfer.CustomerIDIsNil(), order.CustomerIDIsNil()
+	if customer != nil {
+		ofTransfers, ofOrders = transfer.CustomerID(*customer), order.CustomerID(*customer)
+	}
+	back, err := sumTransfers(ctx, tx, transfer.VendorID(vendor), ofTransfers, transfer.ProductID(product), transfer.Credited(true))
+	if err != nil {
+		return 0, err
+	}
+	used, err := sumOrders(ctx, tx, order.VendorID(vendor), ofOrders, ofProduct(product), order.SourceEQ(property.OrderCredit))
+	return back - used, err
+}
+
+// Credit is how many licenses of a product a customer may order without buying.
+type Credit struct {
+	Product  string  // global id
+	Customer *string // nil: the vendor itself
+	Quantity int
+}
+
+// Credits are those that the caller may see, by customer and product.
+func (p *Platform) Credits(ctx context.Context) ([]Credit, error) {
+	c, err := p.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	type sum struct {
+		Customer *string `json:"customer_id"`
+		Key      string  `json:"product_id"`
+		Sum      int     `json:"sum"`
+	}
+	var back []sum
+	if err := c.Transfer.Query().Where(transfer.Credited(true)).Order(ent.Asc(transfer.FieldProductID)).
+		GroupBy(transfer.FieldCustomerID, transfer.FieldProductID).Aggregate(ent.As(ent.Sum(transfer.FieldQuantity), "sum")).
+		Scan(ctx, &back); err != nil || len(back) == 0 {
+		return nil, err
+	}
+	var out []Credit
+	for _, b := range back {
+		of := order.CustomerIDIsNil()
+		if b.Customer != nil {
+			of = order.CustomerID(*b.Customer)
+		}
+		used, err := c.Order.Query().Where(of, order.SourceEQ(property.OrderCredit), order.HasItemWith(item.ProductID(b.Key))).
+			Select(order.FieldQuantity).Ints(ctx)
+		if err != nil {
+			return nil, err
+		}
+		left := b.Sum
+		for _, n := range used {
+			left -= n
+		}
+		if left > 0 {
+			out = append(out, Credit{Product: b.Key, Customer: b.Customer, Quantity: left})
+		}
+	}
+	return out, nil
+}
+
+// TransferRules are what a firm allows its customers. Nil: any number.
+type TransferRules struct {
+	Rehosts *int // containers within Days
+	Moves   *int // moves within Days
+	Days    int
+}
+
+// SetTransferRules sets a firm's rules. Error: CodeNotFound, CodeForbidden,
+// CodeInvalidInput.
+func (p *Platform) SetTransferRules(ctx context.Context, firmID string, r TransferRules) (*ent.Firm, error) {
+	by, err := auth.Require(ctx, auth.EditCatalog)
+	if err != nil {
+		return nil, err
+	}
+	if r.Days < 1 || r.Days > 3650 || (r.Rehosts != nil && (*r.Rehosts < 0 || *r.Rehosts > 1_000_000)) || (r.Moves != nil && (*r.Moves < 0 || *r.Moves > 1_000_000)) {
+		return nil, license.Errorf(license.CodeInvalidInput, "give a period of 1 to 3650 days, and no negative numbers", "the rules make no sense")
+	}
+	var f *ent.Firm
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		before, err := tx.Firm.Get(ctx, firmID)
+		if err != nil {
+			return notFound(err, "firm", firmID)
+		}
+		if !by.IsSystem() && by.Organization != before.VendorID {
+			return license.Errorf(license.CodeForbidden, "ask the vendor", "only the vendor sets the rules")
+		}
+		change := tx.Firm.UpdateOne(before).ClearRehostLimit().ClearMoveLimit().SetLimitDays(r.Days)
+		if r.Rehosts != nil {
+			change.SetRehostLimit(*r.Rehosts)
+		}
+		if r.Moves != nil {
+			change.SetMoveLimit(*r.Moves)
+		}
+		if f, err = change.Save(ctx); err != nil {
+			return err
+		}
+		return audit(ctx, tx, auditOwner(by, f.VendorID), "firm.transferRules", f.ID, rulesOf(before), rulesOf(f))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+func rulesOf(f *ent.Firm) map[string]any {
+	return map[string]any{"rehosts": f.RehostLimit, "moves": f.MoveLimit, "days": f.LimitDays}
+}

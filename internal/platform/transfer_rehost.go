@@ -1,0 +1,192 @@
+package platform
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/order"
+	"github.com/quorate/quorate/ent/product"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/transfer"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// RehostContainer replaces a lost container by another one of the same
+// customer: the lost one is blocked at once, and all that it was to hold is
+// ordered for the replacement. Licenses that were to be revoked are revoked.
+// Repeating it gives the same transfers. Errors: CodeNotFound, CodeForbidden,
+// CodeInvalidInput, CodeConflict for one that was replaced by another,
+// CodeContainerBlocked, CodeLimitReached.
+func (p *Platform) RehostContainer(ctx context.Context, lost, replacement, reason string) ([]*ent.Transfer, error) {
+	by, err := auth.Require(ctx, auth.Order)
+	if err != nil {
+		return nil, err
+	}
+	if len(reason) > mostReason {
+		return nil, longReason()
+	}
+	var made []*ent.Transfer
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		made = nil
+		w := transferring{p: p, tx: tx, by: by, kind: property.TransferRehost}
+		old, err := singleContainer(ctx, tx, lost)
+		if err != nil {
+			return err
+		}
+		w.from = place{containers: []*ent.Container{old}}
+		if w.to, err = singleContainer(ctx, tx, replacement); err != nil {
+			return err
+		}
+		if w.to.ID == old.ID || !sameCustomer(w.to, w.from) {
+			return license.Errorf(license.CodeInvalidInput, "register a new container for the same customer, and name that",
+				"%s can't replace %s", w.to.Serial, old.Serial)
+		}
+		caller := ctx
+		ctx := system(ctx, "transfer")
+		if err := w.lock(ctx); err != nil {
+			return err
+		}
+		if known := w.from.containers[0].ReplacedByID; known != nil {
+			if *known != w.to.ID {
+				return license.Errorf(license.CodeConflict, "re-host the replacement", "the container %s was replaced by another one already", old.Serial)
+			}
+			made, err = tx.Transfer.Query().Where(transfer.ContainerID(old.ID), transfer.KindEQ(property.TransferRehost)).Order(ent.Asc(transfer.FieldID)).All(ctx)
+			return err
+		}
+		if err := blockedError(w.to); err != nil {
+			return err
+		}
+		beyond := false
+		if made, beyond, err = w.rehost(ctx, reason); err != nil {
+			return err
+		}
+		return audit(caller, tx, auditOwner(by, old.VendorID), "container.rehost", old.ID, nil,
+			map[string]any{"replacement": w.to.ID, "reason": reason, "transfers": len(made), "beyondLimit": beyond})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.Transfer, beyond bool, err error) {
+	old := w.from.containers[0]
+	products, err := productsAt(ctx, w.tx, old.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	var firms []*ent.Firm
+	for _, p := range products {
+		if !slices.ContainsFunc(firms, func(f *ent.Firm) bool { return f.ID == p.FirmID }) {
+			firms = append(firms, p.Edges.Firm)
+		}
+	}
+	for _, f := range firms {
+		over, err := w.allowed(ctx, property.TransferRehost, f)
+		if err != nil {
+			return nil, false, err
+		}
+		beyond = beyond || over
+	}
+	if err := w.settle(ctx, old); err != nil {
+		return nil, false, err
+	}
+	for _, product := range products {
+		ordered, err := sumOrders(ctx, w.tx, order.ContainerID(old.ID), ofProduct(product.ID))
+		if err != nil {
+			return nil, false, err
+		}
+		gone, err := sumTransfers(ctx, w.tx, transfer.ContainerID(old.ID), transfer.ProductID(product.ID), counts())
+		if err != nil {
+			return nil, false, err
+		}
+		if ordered <= gone {
+			continue
+		}
+		w.product = product
+		if w.item, err = lastItem(ctx, w.tx, old.ID, product.ID); err != nil {
+			return nil, false, err
+		}
+		t, err := w.create(ctx, ordered-gone, reason)
+		if err != nil {
+			return nil, false, err
+		}
+		if t, err = w.tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(now()).Save(ctx); err != nil {
+			return nil, false, err
+		}
+		if _, err := w.p.newOrder(ctx, w.tx, place{containers: []*ent.Container{w.to}}, w.item.ID, t.Quantity, property.OrderRehost, &t.ID, ""); err != nil {
+			return nil, false, err
+		}
+		made = append(made, t)
+	}
+	if err := w.p.block(ctx, w.tx, old, "replaced by "+w.to.Serial+": "+reason); err != nil {
+		return nil, false, err
+	}
+	return made, beyond, w.tx.Container.UpdateOneID(old.ID).SetReplacedByID(w.to.ID).Exec(ctx)
+}
+
+// settle ends the transfers that the lost container can't confirm any more.
+func (w *transferring) settle(ctx context.Context, old *ent.Container) error {
+	open := transfer.StateIn(property.TransferRequested, property.TransferIssued)
+	if err := w.tx.Transfer.Update().Where(transfer.ContainerID(old.ID), open, transfer.KindEQ(property.TransferRevoke)).
+		SetState(property.TransferConfirmed).SetConfirmedAt(now()).SetNote("the container was replaced without them").Exec(ctx); err != nil {
+		return err
+	}
+	return w.tx.Transfer.Update().Where(transfer.ContainerID(old.ID), open).
+		SetState(property.TransferRefused).SetNote("the container was replaced: the licenses went to " + w.to.Serial).Exec(ctx)
+}
+
+// allowed says whether the firm's rule lets the customer do one more, and
+// whether it is beyond that, which only the vendor's owners may go.
+func (w *transferring) allowed(ctx context.Context, kind property.TransferKind, f *ent.Firm) (beyond bool, err error) {
+	var limit *int
+	what := ""
+	switch kind {
+	case property.TransferMove:
+		limit, what = f.MoveLimit, "moves of licenses"
+	case property.TransferRehost:
+		limit, what = f.RehostLimit, "replacements of containers"
+	}
+	if limit == nil {
+		return false, nil
+	}
+	period := time.Duration(f.LimitDays) * 24 * time.Hour
+	of := transfer.CustomerIDIsNil()
+	if c := w.from.customer(); c != nil {
+		of = transfer.CustomerID(*c)
+	}
+	rows, err := w.tx.Transfer.Query().Where(of, transfer.VendorID(f.VendorID), transfer.KindEQ(kind), counts(),
+		transfer.HasProductWith(product.FirmID(f.ID)), transfer.CreatedAtGT(now().Add(-period))).
+		Order(ent.Desc(transfer.FieldCreatedAt)).All(ctx)
+	if err != nil {
+		return false, err
+	}
+	var times []time.Time // one for each, the newest first
+	seen := map[string]bool{}
+	for _, t := range rows {
+		if kind == property.TransferRehost {
+			from := placeID(t.TmrGroupID, t.ContainerID)
+			if seen[from] {
+				continue
+			}
+			seen[from] = true
+		}
+		times = append(times, t.CreatedAt)
+	}
+	if len(times) < *limit {
+		return false, nil
+	}
+	if w.by.IsSystem() || (w.by.Organization == f.VendorID && w.by.Role == auth.Owner) {
+		return true, nil
+	}
+	if *limit == 0 {
+		return false, license.Errorf(license.CodeLimitReached, "ask the vendor", "%s allows no %s", f.Name, what)
+	}
+	return false, license.Errorf(license.CodeLimitReached, "try again then, or ask the vendor",
+		"%s allows %d %s in %d days: the next is possible at %s", f.Name, *limit, what, f.LimitDays,
+		times[*limit-1].Add(period).UTC().Format(time.RFC3339))
+}
