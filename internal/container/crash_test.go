@@ -31,6 +31,10 @@ func TestMain(m *testing.M) {
 		fmt.Println("failed:", rebindUntilKilled(path))
 		os.Exit(1)
 	}
+	if path := os.Getenv(crashNotes); path != "" {
+		fmt.Println("failed:", noteUntilKilled(path, os.Getenv(crashRoot)))
+		os.Exit(1)
+	}
 	if path := os.Getenv(crashContainer); path != "" {
 		if err := activateUntilKilled(path, os.Getenv(crashUpdates)); err != nil {
 			fmt.Println("failed:", err)

@@ -24,7 +24,12 @@ type vendor struct {
 
 func newVendor(t testing.TB) *vendor {
 	t.Helper()
-	v := &vendor{root: newSigner(t), firm: newSigner(t)}
+	return newVendorOf(t, newSigner(t))
+}
+
+func newVendorOf(t testing.TB, root seal.Signer) *vendor {
+	t.Helper()
+	v := &vendor{root: root, firm: newSigner(t)}
 	var err error
 	v.cert, err = seal.SignFirmCert(v.root, seal.FirmCert{Firm: firm, Key: v.firm.Public(), Serial: 1})
 	ok(t, err)
@@ -111,7 +116,12 @@ type trio struct {
 
 func newTrio(t testing.TB) *trio {
 	t.Helper()
-	g := &trio{vendor: newVendor(t)}
+	return newTrioOf(t, newSigner(t))
+}
+
+func newTrioOf(t testing.TB, root seal.Signer) *trio {
+	t.Helper()
+	g := &trio{vendor: newVendorOf(t, root)}
 	g.group = seal.Group{
 		ActivationID: [16]byte{1}, Virtual: license.Serial{Mask: license.MaskVirtual, Number: 4837572}, TokenKey: newSigner(t).Public(),
 	}
