@@ -29,6 +29,20 @@ type Container interface {
 	Activate(digest [32]byte, statements [][]byte) (receipt []byte, err error)
 	Receipts() ([][]byte, error)
 	OpenKey(p license.Product, wrapped []byte) ([]byte, error)
+	// ProtectedData gives protected data by its name, and UseSecret what the
+	// secret data of a name makes of a context.
+	ProtectedData(p license.Product, name license.DataName) ([]byte, error)
+	UseSecret(p license.Product, name license.DataName, context []byte) ([]byte, error)
+	// PromiseMeters promises an epoch, durably, and gives all unit meters;
+	// WriteMeter sets one, durably, if its epoch and units are the highest.
+	// CodeFenced: a higher epoch was promised.
+	PromiseMeters(epoch uint64) ([]license.Meter, error)
+	WriteMeter(epoch uint64, m license.Meter) error
+	// Moment is the container's time, which Certify sets by a certificate that
+	// answers TimeNonce.
+	Moment() license.Moment
+	TimeNonce() [16]byte
+	Certify(certificate []byte) error
 	// Watch gives a channel that receives after changes and is closed with ctx
 	// or the container.
 	Watch(ctx context.Context) <-chan struct{}
@@ -109,55 +123,8 @@ func (b *Backend) state() *quoratev1.ContainerState {
 	}
 }
 
-// openKey checks everything but the handle.
-func (b *Backend) openKey(p license.Product, wrapped, token []byte) ([]byte, error) {
-	group, ok := b.container.Group()
-	if !ok {
-		return nil, license.Errorf(license.CodeTokenInvalid, "roll a license out to the group first",
-			"the container is in no TMR group")
-	}
-	t, err := seal.OpenToken(token, group.TokenKey)
-	if err != nil {
-		return nil, err
-	}
-	if t.Container != group.Virtual || t.Product != p {
-		return nil, license.Errorf(license.CodeTokenInvalid, "take a handle for the product that the key belongs to",
-			"the handle is not for %s in %s", p, group.Virtual)
-	}
-	if err := b.usable(p); err != nil {
-		return nil, err
-	}
-	return b.container.OpenKey(p, wrapped)
-}
-
-// usable says whether the container holds a TMR license that may be used.
-// While it runs ahead of the others, its predecessor may be what is in force.
-func (b *Backend) usable(p license.Product) error {
-	_, held := b.container.Licenses()
-	for _, h := range held {
-		if h.Product != p || h.Options.TMRID == 0 {
-			continue
-		}
-		now := time.Now()
-		err := h.Standing(license.Use{}, license.Moment{At: now}).Err()
-		if err != nil && h.Predecessor != nil {
-			before := h.License
-			before.Options = *h.Predecessor
-			if before.Standing(license.Use{}, license.Moment{At: now}).Err() == nil {
-				return nil
-			}
-		}
-		return err
-	}
-	return license.Errorf(license.CodeNoLicense, "order it from the vendor",
-		"there is no TMR license for %s in %s", p, b.container.Serial())
-}
-
 // service is the RPC face of a backend.
-type service struct {
-	*Backend
-	quoratev1connect.UnimplementedBackendServiceHandler
-}
+type service struct{ *Backend }
 
 func (s service) Watch(
 	ctx context.Context, req *connect.Request[quoratev1.WatchRequest], stream *connect.ServerStream[quoratev1.WatchResponse],
@@ -178,29 +145,32 @@ func (s service) Watch(
 	}
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
+	now, done := s.clock(ctx)
+	defer done()
 	changes := s.container.Watch(ctx) // before the first state: nothing is missed
-	response := &quoratev1.WatchResponse{State: s.state()}
+	response := &quoratev1.WatchResponse{State: s.state(), Moment: now(mostBeat)}
 	for {
 		if err := stream.Send(response); err != nil {
 			return err
 		}
+		response = new(quoratev1.WatchResponse)
 		select {
 		case _, open := <-changes:
 			switch {
 			case open:
-				response = &quoratev1.WatchResponse{State: s.state()}
+				response.State = s.state()
 			case ctx.Err() != nil:
 				return ctx.Err()
 			default:
 				return license.Errorf(license.CodeUnavailable, "start the license server again", "the container is closed")
 			}
 		case <-ticker.C:
-			response = new(quoratev1.WatchResponse)
 		case <-rpc.Closing(ctx):
 			return license.Errorf(license.CodeUnavailable, "connect again", "the license server is shutting down")
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		response.Moment = now(beat / 4)
 	}
 }
 
@@ -291,22 +261,4 @@ func (s service) Receipts(
 		return nil, err
 	}
 	return connect.NewResponse(&quoratev1.ReceiptsResponse{Receipts: receipts}), nil
-}
-
-func (s service) BackendOpenKey(
-	ctx context.Context, req *connect.Request[quoratev1.BackendOpenKeyRequest],
-) (*connect.Response[quoratev1.BackendOpenKeyResponse], error) {
-	if !s.known(ctx) {
-		return nil, license.Errorf(license.CodeTMROnly, "ask the TMR server of the group (its virtual IP) instead",
-			"the licenses of a TMR group are not handed out by one of its backends")
-	}
-	p, err := rpc.ProductFrom(req.Msg.GetProduct())
-	if err != nil {
-		return nil, err
-	}
-	key, err := s.openKey(p, req.Msg.GetWrappedKey(), req.Msg.GetToken())
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(&quoratev1.BackendOpenKeyResponse{Key: key}), nil
 }

@@ -10,7 +10,13 @@
 // one. The changes themselves (Stage, Activate) and the guard over them are the
 // container's own.
 //
-// A key is opened for a token that the group's token key has signed, for this
-// group's virtual container and for the product that the key is wrapped for.
-// The token's handle is for the TMR server to check: it knows its seats.
+// A key is opened, and data is read or used, for a token that the group's token
+// key has signed, for this group's virtual container and for the product that is
+// asked for. The token's handle is for the TMR server to check: it knows its
+// seats. Whether the license may be used now the backend decides too, by the
+// container's own clock.
+//
+// Unit meters are the leader's: the container keeps them, and the epoch it has
+// promised. With each state and each beat goes the container's time, and what a
+// certificate of it has to answer.
 package backend

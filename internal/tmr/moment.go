@@ -29,8 +29,8 @@ type TimeNonce struct {
 	Nonce  [16]byte
 }
 
-// readClock reads what a backend says of its time; nil: it says nothing, so its
-// clock doesn't count.
+// readClock reads what a backend says of its time. It may say nothing, while its
+// container is slow.
 func readClock(said *quoratev1.Moment) (c clock, err error) {
 	if said == nil {
 		return clock{}, nil
@@ -42,20 +42,29 @@ func readClock(said *quoratev1.Moment) (c clock, err error) {
 	return c, nil
 }
 
-// heard notes a backend's time. The caller holds the lock.
+// heard notes a backend's time. Where it says nothing, what it said before goes
+// on while it stays present. The caller holds the lock.
 func (g *Group) heard(m *member, now clock) {
 	before := m.clock
+	switch {
+	case now.heard.IsZero() && m.present:
+		return
+	case now.heard.IsZero():
+		m.clock.heard = time.Time{}
+		return
+	}
 	m.clock = now
-	if !now.heard.IsZero() && !before.heard.IsZero() && !now.moment.Certified.Equal(before.moment.Certified) {
+	if before.nonce != [16]byte{} && !now.moment.Certified.Equal(before.moment.Certified) {
 		g.floor = time.Time{}
 	}
 }
 
 // Moment is the group's time: the second highest of those present backends whose
 // clock isn't set back, each carried on by this server's monotonic clock since it
-// was heard. So one wrong clock, ahead or behind, decides nothing. With fewer than
-// two such backends it is SetBack, and At the second highest of all present
-// ones; with fewer than two present, what it was last.
+// was heard. So of three one wrong clock, ahead or behind, decides nothing, and
+// of two none that is ahead. With fewer than two such backends it is SetBack, and
+// At the second highest of all present ones; with fewer than two present, what it
+// was last.
 //
 // It never goes back, also where backends come and go, until one of them has its
 // time certified anew: a certificate is the one thing that may lower the time,

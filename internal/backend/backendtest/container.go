@@ -27,13 +27,14 @@ type Container struct {
 	watchers map[chan struct{}]struct{}
 	calls    map[string]int
 	fault    func(call string, done bool) error
+	use      use
 }
 
 // New makes an empty container.
 func New(serial license.Serial, activation [16]byte) *Container {
 	return &Container{
 		serial: serial, activation: activation, receipts: make(map[[32]byte][]byte),
-		watchers: make(map[chan struct{}]struct{}), calls: make(map[string]int),
+		watchers: make(map[chan struct{}]struct{}), calls: make(map[string]int), use: newUse(),
 	}
 }
 
