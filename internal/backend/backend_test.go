@@ -108,6 +108,11 @@ func TestStrangersAreRefusedEverywhere(t *testing.T) {
 			_, statement := c.Statement(ctx, connect.NewRequest(&quoratev1.StatementRequest{Nonce: nonce}))
 			_, activate := c.Activate(ctx, connect.NewRequest(&quoratev1.ActivateRequest{Digest: make([]byte, 32)}))
 			_, receipts := c.Receipts(ctx, connect.NewRequest(&quoratev1.ReceiptsRequest{}))
+			_, promise := c.PromiseMeters(ctx, connect.NewRequest(&quoratev1.PromiseMetersRequest{Epoch: 1, Product: rpc.ProductProto(product)}))
+			_, write := c.WriteMeter(ctx, connect.NewRequest(&quoratev1.WriteMeterRequest{
+				Epoch: 1, Meter: rpc.MeterProto(license.Meter{Product: product, Epoch: 1}),
+			}))
+			_, certify := c.CertifyTime(ctx, connect.NewRequest(&quoratev1.CertifyTimeRequest{Certificate: l.container.Certificate(time.Now())}))
 			stream, watch := c.Watch(ctx, connect.NewRequest(&quoratev1.WatchRequest{}))
 			if watch == nil {
 				if stream.Receive() {
@@ -118,6 +123,7 @@ func TestStrangersAreRefusedEverywhere(t *testing.T) {
 			}
 			for call, err := range map[string]error{
 				"Fingerprint": fingerprint, "Stage": stage, "Statement": statement, "Activate": activate, "Watch": watch, "Receipts": receipts,
+				"PromiseMeters": promise, "WriteMeter": write, "CertifyTime": certify,
 			} {
 				if license.CodeOf(err) != license.CodeForbidden {
 					t.Errorf("%s with %s: %v", call, name, err)
@@ -128,7 +134,7 @@ func TestStrangersAreRefusedEverywhere(t *testing.T) {
 				t.Errorf("opening a key with %s: %v", name, open)
 			}
 		}
-		for _, call := range []string{"Fingerprint", "Stage", "Statement", "Activate", "OpenKey"} {
+		for _, call := range []string{"Fingerprint", "Stage", "Statement", "Activate", "OpenKey", "PromiseMeters", "WriteMeter", "Certify"} {
 			if n := l.container.Calls(call); n != 0 {
 				t.Errorf("the container's %s was called %d times", call, n)
 			}

@@ -26,8 +26,8 @@ func (l *lab) clocks(skews ...time.Duration) {
 func momentIs(t *testing.T, what string, g *tmr.Group, skew time.Duration, setBack bool) {
 	t.Helper()
 	m := g.Moment()
-	if off := m.At.Sub(time.Now()) - skew; off < -2*time.Millisecond || off > time.Millisecond || m.SetBack != setBack {
-		t.Errorf("%s: %s off, set back %v, instead of %v, %v", what, m.At.Sub(time.Now()), m.SetBack, skew, setBack)
+	if off := time.Until(m.At) - skew; off < -2*time.Millisecond || off > time.Millisecond || m.SetBack != setBack {
+		t.Errorf("%s: %s off, set back %v, instead of %v, %v", what, time.Until(m.At), m.SetBack, skew, setBack)
 	}
 }
 
