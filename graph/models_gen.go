@@ -30,6 +30,26 @@ type AllocationsChange struct {
 	Removed []string `json:"removed"`
 }
 
+// Have the time certified for license servers without a link.
+type CertifyTimeInput struct {
+	// The text of the request file (.lreq) of a container or a TMR group, as `quorate request` wrote it.
+	Request string `json:"request"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// The platform's word for what time it is.
+type CertifyTimePayload struct {
+	// The text of an update file (.lupd) for `quorate apply`, with the time certificates alone.
+	Update string `json:"update"`
+	// The time that was certified.
+	CertifiedAt time.Time `json:"certifiedAt"`
+	// The containers that it is for.
+	Containers []*ent.Container `json:"containers"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Make a firm.
 type CreateFirmInput struct {
 	// The firm code, for example 6000010. TMR wants one of 6000000 to 6999999.
