@@ -96,8 +96,9 @@ func dump(t *testing.T, db *sql.DB, names string, table string) []byte {
 }
 
 // TestFirmKeysStaySecret: a known key is imported, used, rotated away and
-// refused in every way. Neither it nor its successor is in a log, an error, an
-// exported file or a plain copy of the database.
+// refused in every way, and so is known data of an item. Neither it nor the
+// key's successor is in a log, an error, an exported file or a plain copy of the
+// database.
 func TestFirmKeysStaySecret(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		var logs, errs bytes.Buffer
@@ -153,11 +154,32 @@ func TestFirmKeysStaySecret(t *testing.T) {
 		failed(other.RotateFirmKey(l.vendor(), imported.Firm.ID, 0))
 		failed(other.RewrapKeys(l.vendor(), mustKey(t, 8)))
 
+		// Data of an item: made, changed, opened for an update, sealed anew, refused.
+		readable, secret, earlier := []byte("protected data of an item, canary"), []byte("secret data of an item, canary"), []byte("earlier secret data, canary")
+		spec := platform.ItemSpec{Name: "With data", TMR: true, Options: license.Options{Quantity: 1}, Protected: readable, Secret: earlier}
+		it, err := p.CreateItem(l.vendor(), product.String(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if it, err = p.UpdateItem(l.vendor(), it.ID, 1, func(s *platform.ItemSpec) { s.Secret = secret }); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&logs, "%v %+v %#v %v", it, it, it.String(), spec)
+		slog.New(slog.NewTextHandler(&logs, nil)).Info("item", "spec", spec, "item", it, "data", spec.Secret)
+		slog.New(slog.NewJSONHandler(&logs, nil)).Info("item", "spec", spec, "item", it, "data", spec.Secret)
+		withSecret := func(s *platform.ItemSpec) { s.Secret = secret }
+		failed(p.CreateItem(l.vendor(), product.String(), spec))
+		failed(p.UpdateItem(l.vendor(), it.ID, 1, withSecret))
+		failed(p.UpdateItem(l.with(auth.Viewer), it.ID, 2, withSecret))
+		failed(p.UpdateItem(l.vendor(), it.ID, 2, func(s *platform.ItemSpec) { s.Secret, s.Options.Linger = secret, -1 }))
+		failed(p.UpdateItem(l.vendor(), it.ID, 2, func(s *platform.ItemSpec) { s.Secret = bytes.Repeat(secret, license.MostData) }))
+		failed(other.UpdateItem(l.vendor(), it.ID, 2, withSecret))
+
 		successor, err := keys.Open(t.Context(), "firm:6000010", rotated.SealedKey)
 		if err != nil {
 			t.Fatal(err)
 		}
-		secrets := [][]byte{canary, successor}
+		secrets := [][]byte{canary, successor, readable, secret, earlier}
 		wantSecret(t, "a log", logs.Bytes(), secrets...)
 		wantSecret(t, "an error", errs.Bytes(), secrets...)
 		wantSecret(t, "the exported file", exported, secrets...)
@@ -184,7 +206,8 @@ func TestFirmKeysStaySecret(t *testing.T) {
 				content = append(content, b...)
 			}
 		}
-		if !bytes.Contains(content, rotated.PublicKey) || !bytes.Contains(content, rotated.SealedKey) {
+		if !bytes.Contains(content, rotated.PublicKey) || !bytes.Contains(content, rotated.SealedKey) ||
+			!bytes.Contains(content, it.SecretData) {
 			t.Fatal("the copy of the database is not one")
 		}
 		wantSecret(t, "the database", content, secrets...)

@@ -425,7 +425,12 @@ func (f *failing) Seal(ctx context.Context, purpose string, key []byte) ([]byte,
 
 func TestRewrapKeys(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
-		f := l.provision().Firm
+		made := l.provision()
+		f := made.Firm
+		data := func(s *platform.ItemSpec) { s.Protected, s.Secret = platform.Data("readable"), platform.Data("unreadable") }
+		if _, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, data); err != nil {
+			t.Fatal(err)
+		}
 		secret := make([]byte, platform.MasterKeySize)
 		secret[0] = 2
 		next, err := platform.NewMasterKey(secret)
@@ -435,7 +440,7 @@ func TestRewrapKeys(t *testing.T) {
 		_, err = l.RewrapKeys(l.with(auth.Administrator), next)
 		wantCode(t, "an administrator", err, license.CodeForbidden)
 		// Broken off after each key, nothing is changed.
-		for left := range 3 {
+		for left := range 5 {
 			_, err = l.RewrapKeys(l.vendor(), &failing{next, left})
 			wantCode(t, "broken off", err, license.CodeUnavailable)
 			if _, err := l.RootKey(t.Context()); err != nil {
@@ -444,11 +449,11 @@ func TestRewrapKeys(t *testing.T) {
 			f = l.rotate(f)
 		}
 		got, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || got != (platform.Rewrapped{Sealed: 3}) {
+		if err != nil || got != (platform.Rewrapped{Sealed: 5}) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		again, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || again != (platform.Rewrapped{Already: 3}) {
+		if err != nil || again != (platform.Rewrapped{Already: 5}) {
 			t.Errorf("%+v, %v", again, err)
 		}
 		if n := l.audited("platform.rewrapKeys"); n != 1 {
@@ -463,6 +468,9 @@ func TestRewrapKeys(t *testing.T) {
 		if _, err := renewed.RotateFirmKey(l.vendor(), f.ID, 0); err != nil {
 			t.Errorf("with the new master key: %v", err)
 		}
+		if it, err := renewed.UpdateItem(l.vendor(), made.Item.ID, 2, data); err != nil || it.Revision != 2 {
+			t.Errorf("the data under the new master key: %v", err)
+		}
 		third, _, _ := newPlatform(t, l.Store(), 3)
 		_, err = third.RewrapKeys(l.vendor(), mustKey(t, 4))
 		wantCode(t, "with neither", err, license.CodeKeyRefused)
@@ -474,7 +482,7 @@ func TestRewrapKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		mixed, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || mixed != (platform.Rewrapped{Sealed: 1, Already: 2}) {
+		if err != nil || mixed != (platform.Rewrapped{Sealed: 1, Already: 4}) {
 			t.Errorf("%+v, %v", mixed, err)
 		}
 	})

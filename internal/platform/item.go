@@ -249,13 +249,14 @@ func (p *Platform) setItem(ctx context.Context, m *ent.ItemMutation, old *ent.It
 	set(int(o.Linger/time.Second), m.SetLinger, m.ClearLinger)
 	set(string(o.MinimumVersion), m.SetMinimumVersion, m.ClearMinimumVersion)
 	set(o.Text, m.SetText, m.ClearText)
-	m.ResetUnits()
-	m.ClearUnits()
 	if o.Units != nil {
 		m.SetUnits(*o.Units)
+	} else {
+		m.ClearUnits()
 	}
-	m.ClearAccessList()
-	if len(o.AccessList) > 0 {
+	if len(o.AccessList) == 0 {
+		m.ClearAccessList()
+	} else {
 		rules := make([]string, len(o.AccessList))
 		for i, r := range o.AccessList {
 			rules[i] = r.String()
