@@ -427,7 +427,9 @@ func TestRewrapKeys(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		f := made.Firm
-		data := func(s *platform.ItemSpec) { s.Protected, s.Secret = platform.Data("readable"), platform.Data("unreadable") }
+		data := func(s *platform.ItemSpec) {
+			s.Protected, s.Secret = platform.Data("readable"), platform.Data("unreadable")
+		}
 		if _, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, data); err != nil {
 			t.Fatal(err)
 		}
