@@ -1,11 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+	"github.com/quorate/quorate/internal/seal"
 )
 
 // placeFlags name what the file tools work on: a container's file, or a TMR
@@ -28,16 +30,19 @@ import (
 // server may come from the environment.
 type placeFlags struct {
 	bindFlags
-	Container  string   `help:"A container's file; its server must not run."`
-	Server     []string `help:"A TMR server's address, on its own machine or with its administrator token: http://HOST:PORT or https://HOST:PORT?pin=sha256:…; of several the active one is taken." env:"QUORATE_SERVER" placeholder:"URL"`
-	AdminToken string   `help:"The TMR server's administrator token; not needed on its own machine unless it has one." env:"QUORATE_ADMIN_TOKEN"`
+	Container string   `help:"A container's file; its server must not run."`
+	Server    []string `help:"A TMR server's address, on its own machine or with its administrator token: http://HOST:PORT or https://HOST:PORT?pin=sha256:…; of several the active one is taken." env:"QUORATE_SERVER" placeholder:"URL"`
+	adminFlags
 }
 
 func (f placeFlags) check() error {
 	if f.Container == "" && len(f.Server) == 0 {
 		return license.Errorf(license.CodeInvalidInput, "give --container FILE for one container, or --server URL for a TMR group", "it is not clear what to work on")
 	}
-	return nil
+	if f.Container != "" {
+		return nil
+	}
+	return f.checkFor(f.Server)
 }
 
 // withContainer opens the container for one use.
@@ -84,12 +89,6 @@ func onServer(address string, call func(quoratev1connect.AdminServiceClient) err
 	client := rpc.NewClient(conf)
 	defer client.Close()
 	return call(quoratev1connect.NewAdminServiceClient(client, u.Scheme+"://"+u.Host+strings.TrimRight(u.Path, "/"), rpc.ClientOptions()))
-}
-
-func (f placeFlags) authorize(h http.Header) {
-	if f.AdminToken != "" {
-		h.Set("Authorization", "Bearer "+f.AdminToken)
-	}
 }
 
 type requestCmd struct {
@@ -201,6 +200,9 @@ func (applyCmd) Help() string {
 licenses; programs keep their handles. Whatever interrupts it: apply the same file
 again, and it goes on where it was. A file that is refused changes nothing.
 
+Time certificates in the file set the containers' clocks right, before the updates. One
+that is stale is told as a warning, and keeps no update away.
+
 Examples:
   quorate apply one.lupd --container container.qrc --receipt one.lrcp
   quorate apply group.lupd --server http://127.0.0.1:7400 --receipt group.lrcp`
@@ -218,8 +220,15 @@ func (c *applyCmd) Run(ctx context.Context, std streams, at site) error {
 		return license.Errorf(license.CodeInvalidInput, "apply the update file that the platform gave", "%s is a %s file, not an update", c.File, f.Kind)
 	}
 	// The receipts need a place to go before anything changes.
-	if err := writable(c.Receipt, armor.Receipt); err != nil {
+	parts, err := armor.Parts(f)
+	if err != nil {
 		return err
+	}
+	updates, _ := armor.Split(parts)
+	if len(updates) > 0 {
+		if err := writable(c.Receipt, armor.Receipt); err != nil {
+			return err
+		}
 	}
 	receipts := armor.File{Kind: armor.Receipt, Group: f.Group}
 	if c.Container != "" {
@@ -230,8 +239,8 @@ func (c *applyCmd) Run(ctx context.Context, std streams, at site) error {
 	} else {
 		receipts.Messages, err = c.applyToGroup(ctx, std.err, f)
 	}
-	if err != nil {
-		return err
+	if err != nil || len(updates) == 0 {
+		return err // the time alone gives no receipts
 	}
 	return writeArmored(std.out, c.Receipt, receipts)
 }
@@ -264,7 +273,7 @@ func (c *applyCmd) follow(ctx context.Context, admin quoratev1connect.AdminServi
 		if m.GetPosition() != 0 {
 			where = fmt.Sprintf("backend %d", m.GetPosition())
 		}
-		fmt.Fprintf(progress, "%s: %s [%s]\n", where, m.GetMessage(), m.GetStatus())
+		fmt.Fprintf(progress, "%s: %s [%s]\n", where, printable(m.GetMessage()), m.GetStatus())
 		if m.GetStep() == string(offline.Done) {
 			return m.GetReceipts(), nil
 		}
@@ -275,20 +284,45 @@ func (c *applyCmd) follow(ctx context.Context, admin quoratev1connect.AdminServi
 	return nil, license.Errorf(license.CodeUnavailable, "apply the file again: it goes on where it was", "the TMR server ended before the update was installed everywhere")
 }
 
+// readArmored reads a request, an update or a receipt. A bare fingerprint, the
+// line of Base64 that container create writes, counts as a request.
 func readArmored(in io.Reader, path string) (armor.File, error) {
+	b, err := readBounded(in, path)
+	if err != nil {
+		return armor.File{}, err
+	}
+	return parseFile(b)
+}
+
+func readBounded(in io.Reader, path string) ([]byte, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return armor.File{}, &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("%s can't be read", path), Fix: "check the path and its permissions", Err: err}
+			return nil, &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("%s can't be read", path), Fix: "check the path and its permissions", Err: err}
 		}
 		defer f.Close()
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, armor.MostText+1))
 	if err != nil {
-		return armor.File{}, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be read", path), Fix: "check that it is a file", Err: err}
+		return nil, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be read", path), Fix: "check that it is a file", Err: err}
 	}
-	return armor.Parse(b)
+	return b, nil
+}
+
+func parseFile(b []byte) (armor.File, error) {
+	f, err := armor.Parse(b)
+	if license.CodeOf(err) != license.CodeFormatUnknown {
+		return f, err
+	}
+	bare, notBase64 := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(b)))
+	if notBase64 != nil || len(bare) == 0 {
+		return f, err
+	}
+	if _, err := seal.OpenFingerprint(bare); err != nil {
+		return armor.File{}, err
+	}
+	return armor.File{Kind: armor.Request, Messages: [][]byte{bare}}, nil
 }
 
 // writable refuses at once what writeText would refuse when all work is done.

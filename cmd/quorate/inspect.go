@@ -18,7 +18,7 @@ import (
 type inspectCmd struct {
 	File    string `arg:"" help:"The request, update or receipt file, or - for standard input."`
 	Root    string `help:"The platform's root key, as it is shown at /root-key: with it updates and requests are checked fully."`
-	Request string `help:"A request file of the same containers: with it receipts are checked, and whether an update is for them."`
+	Request string `help:"A request file of the same containers: with it receipts are checked, and whether an update or a time certificate is for them."`
 	JSON    bool   `help:"Write JSON." name:"json"`
 }
 
@@ -28,7 +28,8 @@ func (inspectCmd) Help() string {
 Examples:
   quorate inspect group.lupd
   quorate inspect group.lupd --root $(curl -s https://licenses.example.com/root-key) --json
-  quorate inspect group.lrcp --request group.lreq`
+  quorate inspect group.lrcp --request group.lreq
+  quorate inspect one.lreq     # as quorate container create or request wrote it`
 }
 
 type inspectedFile struct {
@@ -41,8 +42,14 @@ type inspectedPart struct {
 	Container string          `json:"container"`
 	At        *time.Time      `json:"at,omitempty"`
 	Firms     []inspectedFirm `json:"firms"`
-	Licenses  []licenseView   `json:"licenses,omitempty"` // of a request
-	Identity  string          `json:"identity,omitempty"`
+	// Of a request; Trail counts the container's fingerprints.
+	Licenses []inspectedLicense `json:"licenses,omitempty"`
+	Clock    *inspectedClock    `json:"clock,omitempty"`
+	Trail    uint64             `json:"trail,omitempty"`
+	Meters   []inspectedMeter   `json:"meters,omitempty"`
+	// Time is what a time certificate vouches for.
+	Time     string `json:"time,omitempty"`
+	Identity string `json:"identity,omitempty"`
 	// Signature: "valid", "invalid", "unchecked", or "self-consistent": made
 	// by the key in the file, of which nobody knows yet whose it is.
 	Signature string `json:"signature"`
@@ -63,6 +70,9 @@ const (
 )
 
 func (c *inspectCmd) Run(std streams) error {
+	if c.File == "-" && c.Request == "-" {
+		return license.Errorf(license.CodeInvalidInput, "give one of them as a file", "standard input can be read once, not as the file and as the request")
+	}
 	f, err := readArmored(std.in, c.File)
 	if err != nil {
 		return err
@@ -132,7 +142,16 @@ func inspectPart(p armor.Part, root ed25519.PublicKey, known map[license.Serial]
 			out.Firms = append(out.Firms, inspectedFirm{s.Firm, s.Counter, digestText(s.Digest)})
 		}
 		for _, l := range p.Request.Licenses {
-			out.Licenses = append(out.Licenses, viewLicense(l.License))
+			out.Licenses = append(out.Licenses, inspectLicense(l))
+		}
+		if k := p.Request.Clock; !k.Highest.IsZero() || !k.Certified.IsZero() {
+			out.Clock = &inspectedClock{instant(k.Highest), instant(k.Certified)}
+		}
+		if n := len(p.Request.Trail); n > 0 {
+			out.Trail = p.Request.Trail[n-1].Count
+		}
+		for _, m := range p.Request.Meters {
+			out.Meters = append(out.Meters, inspectMeter(m))
 		}
 		digest := p.Request.Identity.Digest()
 		out.Identity = hex.EncodeToString(digest[:])
@@ -160,12 +179,19 @@ func inspectPart(p armor.Part, root ed25519.PublicKey, known map[license.Serial]
 			out.Note += "; " + fits(h, p.Update.Digest, from)
 		}
 	case p.Time != nil:
-		out.Signature, out.Note = signatureUnchecked, "a time certificate; give the root key with --root to check it"
+		out.At, out.Time = nil, instant(p.Time.At)
+		out.Signature, out.Note = signatureUnchecked, "give the root key with --root to check it"
 		if root != nil {
-			out.Signature, out.Note = signatureValid, "certified with the root key"
+			out.Signature, out.Note = signatureValid, "signed with the root key"
 			if _, err := seal.OpenTime(p.Message, root); err != nil {
-				out.Signature, out.Note = signatureInvalid, err.Error()
+				out.Signature, out.Note = signatureInvalid, "not signed with this root key"
 			}
+		}
+		switch {
+		case isKnown && from.TimeNonce == p.Time.Nonce:
+			out.Note += "; it answers the request"
+		case isKnown:
+			out.Note += "; it answers another request"
 		}
 	default:
 		r := p.Receipt
@@ -237,19 +263,16 @@ func printInspected(w io.Writer, f inspectedFile) error {
 			fmt.Fprintf(w, ", %s", p.At.UTC().Format(time.RFC3339))
 		}
 		fmt.Fprintln(w)
-		if len(p.Firms) == 0 {
+		if len(p.Firms) == 0 && p.Time == "" {
 			fmt.Fprintln(w, "    no update installed")
 		}
 		for _, s := range p.Firms {
 			fmt.Fprintf(w, "    firm %d, update number %d\n", s.Firm, s.Number)
 		}
 		for _, l := range p.Licenses {
-			fmt.Fprintf(w, "    holds %s  %s  quantity %d", l.Product, printable(l.Name), l.Quantity)
-			if l.TMRID != 0 {
-				fmt.Fprintf(w, "  TMR-ID #%d", l.TMRID)
-			}
-			fmt.Fprintln(w)
+			printLicense(w, l)
 		}
+		printState(w, p)
 		if _, err := fmt.Fprintf(w, "    signature %s: %s\n", p.Signature, p.Note); err != nil {
 			return err
 		}

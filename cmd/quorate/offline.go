@@ -9,8 +9,9 @@ import (
 )
 
 type offlineCmd struct {
-	Start  offlineStartCmd  `cmd:"" help:"Take a TMR group's request file, and write the update file for it."`
-	Finish offlineFinishCmd `cmd:"" help:"Take a TMR group's receipt file: the rollout is done."`
+	Start   offlineStartCmd   `cmd:"" help:"Take a TMR group's request file, and write the update file for it."`
+	Finish  offlineFinishCmd  `cmd:"" help:"Take a TMR group's receipt file: the rollout is done."`
+	Certify offlineCertifyCmd `cmd:"" help:"Take a request file, of a container or a TMR group, and write the time certificates for it."`
 }
 
 type offlineStartCmd struct {
@@ -82,6 +83,62 @@ func (c *offlineFinishCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	return printRollout(std.out, out.FinishOfflineRollout.Rollout, c.JSON)
+}
+
+type offlineCertifyCmd struct {
+	apiFlags
+	Request string `arg:"" help:"The request file that quorate request wrote at the customer's, or - for standard input."`
+	Output  string `help:"Where to write the update file with the certificates: a file, or - for standard output." short:"o" default:"-"`
+}
+
+func (offlineCertifyCmd) Help() string {
+	return `For a license server without a link whose clock was set back, where no update is due:
+an update brings the time anyway. quorate apply installs it; a certificate serves once,
+for the newest request of its container.
+
+Examples:
+  quorate offline certify one.lreq -o one.lupd
+  quorate offline certify group.lreq -o group.lupd`
+}
+
+func (c *offlineCertifyCmd) Run(ctx context.Context, std streams) error {
+	if err := writable(c.Output, armor.Update); err != nil {
+		return err
+	}
+	request, err := readFileText(std, c.Request, armor.Request)
+	if err != nil {
+		return err
+	}
+	var out struct {
+		CertifyTime struct {
+			Update      string `json:"update"`
+			CertifiedAt string `json:"certifiedAt"`
+			Containers  []struct {
+				Serial string `json:"serial"`
+			} `json:"containers"`
+		}
+	}
+	err = c.query(ctx, `mutation($input: CertifyTimeInput!) { certifyTime(input: $input) { update certifiedAt containers { serial } } }`,
+		map[string]any{"input": map[string]any{"request": request}}, &out)
+	if err != nil {
+		return err
+	}
+	if err := writeText(std.out, c.Output, armor.Update, []byte(out.CertifyTime.Update)); err != nil {
+		return err
+	}
+	told := std.out
+	if c.Output == "-" { // the file is there
+		told = std.err
+	}
+	if c.JSON {
+		return writeJSON(told, map[string]any{"certifiedAt": out.CertifyTime.CertifiedAt, "containers": out.CertifyTime.Containers})
+	}
+	for _, k := range out.CertifyTime.Containers {
+		if _, err := fmt.Fprintf(told, "%s: the time %s\n", k.Serial, out.CertifyTime.CertifiedAt); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readFileText gives a file's text, after it was read as what it has to be: a

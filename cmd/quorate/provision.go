@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
@@ -31,8 +31,8 @@ Link tokens of new TMR servers are printed this once.
 Example:
   quorate provision group.json
 
-with group.json (fingerprint files as quorate container create wrote them,
-relative to the specification; the token key as quorate key token prints it):
+with group.json (fingerprint files as quorate container create wrote them, or request
+files of one container each, relative to the specification; the token key as quorate key token prints it):
   {
     "customer": "Acme Motors",
     "firm":    {"code": 6000010, "name": "Example Vendor"},
@@ -162,17 +162,20 @@ func (c *provisionCmd) read(in io.Reader) (spec platform.ProvisionSpec, err erro
 	return spec, nil
 }
 
+// readFingerprint takes both forms: that of container create, and a request file.
 func readFingerprint(dir, name string) ([]byte, error) {
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil, &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("the fingerprint %s can't be read", name), Fix: "name the file that quorate container create wrote", Err: err}
-	}
-	b, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(text)))
-	if err != nil {
+	f, err := readArmored(nil, name)
+	switch {
+	case license.CodeOf(err) == license.CodeFormatUnknown:
 		return nil, license.Errorf(license.CodeFormatUnknown, "name the file that quorate container create wrote", "%s is not a fingerprint", name)
+	case err != nil:
+		return nil, err
+	case f.Kind != armor.Request || len(f.Messages) != 1:
+		return nil, license.Errorf(license.CodeInvalidInput, "name the file that quorate container create wrote, or quorate request --container",
+			"%s is not the request of one container", name)
 	}
-	return b, nil
+	return f.Messages[0], nil
 }

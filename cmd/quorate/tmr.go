@@ -237,6 +237,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 				return c.Store.Events(ctx, c.Virtual, after, most)
 			},
 			Clients: func() uint32 { return s.countHandles(ctx, log) },
+			Clock:   groupClock{s.group},
 		}); err != nil {
 			return nil, err
 		}

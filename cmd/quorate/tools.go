@@ -318,10 +318,10 @@ func knownOf(l client.License) string {
 
 type releaseCmd struct {
 	serverFlags
-	Product    string `arg:"" help:"FIRM:PRODUCT, for example 6000010:14."`
-	Handle     string `arg:"" help:"The handle's id, as quorate ls shows it."`
-	AdminToken string `help:"The license server's administrator token; not needed on its own machine unless it has one." env:"QUORATE_ADMIN_TOKEN"`
-	By         string `help:"Who removes it, for the history." env:"USER"`
+	Product string `arg:"" help:"FIRM:PRODUCT, for example 6000010:14."`
+	Handle  string `arg:"" help:"The handle's id, as quorate ls shows it."`
+	adminFlags
+	By string `help:"Who removes it, for the history." env:"USER"`
 }
 
 func (releaseCmd) Help() string {
@@ -332,6 +332,9 @@ Example:
 }
 
 func (c *releaseCmd) Run(ctx context.Context, std streams, logger *slog.Logger) error {
+	if err := c.checkFor(c.Server); err != nil {
+		return err
+	}
 	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) { cfg.AdminToken = c.AdminToken })
 	if err != nil {
 		return err
