@@ -108,13 +108,21 @@ func (k *clock) tick(at time.Time) error {
 	return nil
 }
 
-// ask makes another nonce.
+// ask makes another nonce, at the highest time seen.
 func (k *clock) ask() error {
 	if _, err := rand.Read(k.nonce[:]); err != nil {
 		return unavailable("a nonce could not be made", err)
 	}
 	k.asked = k.highest
 	return nil
+}
+
+// renew makes another nonce if it is worn.
+func (k *clock) renew(at time.Time) error {
+	if err := k.tick(at); err != nil || !k.worn(at) {
+		return err
+	}
+	return k.ask()
 }
 
 // worn says whether the nonce should not be given to anybody any more, so that
@@ -206,13 +214,14 @@ func (c *Container) change(f func(*state) (*state, error)) error {
 func (c *Container) TimeNonce() [16]byte {
 	c.write.Lock()
 	defer c.write.Unlock()
-	if at, _ := c.now(); !c.current().clock.worn(at) {
+	at, _ := c.now()
+	if !c.current().clock.worn(at) {
 		return c.current().clock.nonce
 	}
 	// Where this fails the old nonce stays the open one.
 	_ = c.change(func(s *state) (*state, error) {
 		next := s.clone()
-		return next, next.clock.ask()
+		return next, next.clock.renew(at)
 	})
 	return c.current().clock.nonce
 }

@@ -311,6 +311,25 @@ func TestCertify(t *testing.T) {
 	}
 }
 
+// TestNonceWorn: a nonce is given out for half a certificate's life, by whatever
+// asks.
+func TestNonceWorn(t *testing.T) {
+	k := newClocked(t)
+	for _, ask := range []func() [16]byte{k.TimeNonce, func() [16]byte { return k.fingerprint(t).TimeNonce }} {
+		first := ask()
+		k.pass(CertificateLife / 2)
+		if ask() != first {
+			t.Fatal("the nonce is another one before its time")
+		}
+		k.pass(time.Millisecond)
+		second := ask()
+		if second == first || ask() != second {
+			t.Fatal("a worn nonce is given out, or each time another one")
+		}
+		k.pass(CertificateLife/2 + time.Hour)
+	}
+}
+
 // TestCertifyAhead: the clock once ran ahead; only a certificate turns the
 // highest time back.
 func TestCertifyAhead(t *testing.T) {

@@ -22,12 +22,10 @@ func (c *Container) Fingerprint(nonce []byte) ([]byte, error) {
 	at, r := c.now()
 	err := c.change(func(s *state) (*state, error) {
 		next := s.clone()
-		if next.clock.worn(at) {
-			if err := next.clock.ask(); err != nil {
-				return nil, err
-			}
+		err := next.clock.renew(at)
+		if err != nil {
+			return nil, err
 		}
-		var err error
 		next.trail, err = sight(next.trail)
 		return next, err
 	})
