@@ -227,21 +227,26 @@ func ParseAccessRule(s string) (AccessRule, error) {
 // Validate refuses unknown kinds, and values that are empty, too long, have
 // control characters or are no subnet, with CodeInvalidInput.
 func (r AccessRule) Validate() error {
-	bad := Errorf(CodeInvalidInput, "write user:NAME, host:NAME, subnet:10.1.0.0/16 or application:NAME, with ! before it to deny",
+	if r.valid() {
+		return nil
+	}
+	return Errorf(CodeInvalidInput, "write user:NAME, host:NAME, subnet:10.1.0.0/16 or application:NAME, with ! before it to deny",
 		"%q is not a rule of an access list", clip(r.String()))
+}
+
+func (r AccessRule) valid() bool {
 	if r.Value == "" || len(r.Value) > MostAccessRule || !utf8.ValidString(r.Value) ||
 		strings.ContainsFunc(r.Value, unicode.IsControl) || strings.TrimSpace(r.Value) != r.Value {
-		return bad
+		return false
 	}
 	switch r.Kind {
 	case AccessUser, AccessHost, AccessApplication:
-		return nil
+		return true
 	case AccessSubnet:
-		if _, ok := subnet(r.Value); ok {
-			return nil
-		}
+		_, ok := subnet(r.Value)
+		return ok
 	}
-	return bad
+	return false
 }
 
 // subnet refuses what would match nothing: addresses are compared as IPv4 where

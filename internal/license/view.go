@@ -175,7 +175,8 @@ func (v View) Status() string {
 }
 
 // Merge makes the view of three observations. It is a pure function: last
-// only gives the version to count on from.
+// only gives the version to count on from, and the view shares nothing with
+// what was observed.
 //
 // A container with a TMR-ID also vouches for the IDs below it, since an update
 // supersedes its predecessors. So the license in force is the one with the
@@ -285,5 +286,7 @@ func terms(id uint32, voters []*Held) (License, bool) {
 	if votes == 0 || (votes < len(said) && votes < Majority) {
 		return License{}, false
 	}
-	return said[best], true
+	l := said[best]
+	l.Options = l.Options.Clone()
+	return l, true
 }
