@@ -268,6 +268,8 @@ type history struct {
 	oldest  uint64 // kept
 	events  []lease.Event
 	changed chan struct{}
+	large   int    // further licenses in each view
+	text    string // of each
 }
 
 func newHistory() *history {
@@ -292,14 +294,18 @@ func (h *history) event() {
 func (h *history) View() license.View {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return viewOf(h.version)
+	return h.viewOf(h.version)
 }
 
 // viewOf makes a view that carries its version in a name, too.
-func viewOf(version uint64) license.View {
-	return license.View{Version: version, Licenses: []license.Viewed{{
-		License: license.License{Product: product, Name: fmt.Sprint("view ", version)},
-	}}}
+func (h *history) viewOf(version uint64) license.View {
+	v := license.View{Version: version}
+	for range 1 + h.large {
+		v.Licenses = append(v.Licenses, license.Viewed{InForce: h.large > 0, License: license.License{
+			Product: product, Name: fmt.Sprint("view ", version), Options: license.Options{Text: h.text},
+		}})
+	}
+	return v
 }
 
 func (h *history) Views(ctx context.Context, after uint64, most int) ([]license.View, error) {
@@ -312,7 +318,7 @@ func (h *history) Views(ctx context.Context, after uint64, most int) ([]license.
 		}
 		var views []license.View
 		for v := after + 1; v <= version && len(views) < most; v++ {
-			views = append(views, viewOf(v))
+			views = append(views, h.viewOf(v))
 		}
 		if len(views) > 0 {
 			return views, nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/license"
@@ -16,10 +17,10 @@ import (
 const (
 	mostPushViews  = 32
 	mostPushEvents = 256
-	// mostPushLicenses bounds the licenses in the views of one push, at some
-	// 200 bytes each.
-	mostPushLicenses = 5000
-	pushTime         = 10 * time.Second
+	// mostPushBytes bounds the views of one push, but for the first one, of which
+	// a message takes the largest there can be.
+	mostPushBytes = rpc.MostMessage / 2
+	pushTime      = 10 * time.Second
 )
 
 // term is one time of leading, or of not leading.
@@ -211,10 +212,10 @@ func (a *Agent) readViews(ctx context.Context, after, shift uint64, out chan<- b
 
 // fit keeps as many views as one message takes, and at least one.
 func fit(views []license.View) []license.View {
-	licenses := 0
+	size := 0
 	for i, v := range views {
-		licenses += len(v.Licenses)
-		if i > 0 && licenses > mostPushLicenses {
+		size += proto.Size(rpc.ViewProto(v, v.At))
+		if i > 0 && size > mostPushBytes {
 			return views[:i]
 		}
 	}

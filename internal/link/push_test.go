@@ -188,3 +188,27 @@ func TestLostViewsAreLoggedAndPassedOver(t *testing.T) {
 		eventually(t, 5*time.Second, want, func() bool { return l.platform.newestView() == want })
 	})
 }
+
+// Views of large licenses go up in as many messages as they need.
+func TestLargeViewsFitTheMessages(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.history.large, l.history.text = 500, strings.Repeat("x", license.MostText)
+		l.platform.kill()
+		for range 30 {
+			l.history.view()
+		}
+		l.start()
+		time.Sleep(time.Second)
+		l.platform.start()
+		for range 30 {
+			l.history.view()
+		}
+		eventually(t, time.Minute, "all views", func() bool {
+			views := l.platform.viewsOf(7)
+			return len(views) > 0 && views[len(views)-1] == l.history.View().Version
+		})
+		if views := l.platform.viewsOf(7); len(views) < 30 {
+			t.Errorf("%d views", len(views))
+		}
+	})
+}
