@@ -50,6 +50,22 @@ type CertifyTimePayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// A container after a change.
+type ContainerPayload struct {
+	// The container.
+	Container *ent.Container `json:"container"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// The license server of a container.
+type ContainerServerInput struct {
+	// Its name, as `quorate server --name` has it.
+	Name string `json:"name"`
+	// Where programs reach it, for people to read.
+	Address *string `json:"address,omitempty"`
+}
+
 // Make a firm.
 type CreateFirmInput struct {
 	// The firm code, for example 6000010. TMR wants one of 6000000 to 6999999.
@@ -136,22 +152,66 @@ type CreateProductPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Licenses that came back and may be ordered without buying: `order(input: {credit: true, …})`.
+type Credit struct {
+	// What is licensed.
+	Product *ent.Product `json:"product"`
+	// Whose they are; null: the vendor's own.
+	Customer *ent.Organization `json:"customer,omitempty"`
+	// How many.
+	Quantity int `json:"quantity"`
+}
+
+// Decide about a container.
+type DecideContainerInput struct {
+	// The container's global id or serial number.
+	Container string `json:"container"`
+	// What becomes of it.
+	Decision property.ContainerDecision `json:"decision"`
+	// Why, for the audit log and for whom it concerns; at most 1000 bytes.
+	Note string `json:"note"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Hand the receipts of a rollout by files in.
 type FinishOfflineRolloutInput struct {
 	// The rollout's global id.
 	Rollout string `json:"rollout"`
-	// The text of the group's receipt file (.lrcp), as `quorate apply` wrote it.
+	// The text of the receipt file (.lrcp), as `quorate apply` wrote it.
 	Receipt string `json:"receipt"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
-// Order licenses for a TMR group.
+// Licenses to move.
+type MoveLicensesInput struct {
+	// The TMR group that they leave: global id or virtual serial number.
+	TmrGroup *string `json:"tmrGroup,omitempty"`
+	// The container that they leave: global id or serial number. Name a group or a container.
+	Container *string `json:"container,omitempty"`
+	// The container that they go to: global id or serial number.
+	To string `json:"to"`
+	// The product's global id, or FIRM:PRODUCT, for example `6000010:14`.
+	Product string `json:"product"`
+	// How many licenses.
+	Quantity int `json:"quantity"`
+	// Why; at most 1000 bytes.
+	Reason string `json:"reason"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Order licenses for a TMR group or a container: name exactly one.
 type OrderInput struct {
 	// The item's global id.
 	Item string `json:"item"`
 	// The group's global id or virtual serial number.
-	TmrGroup string `json:"tmrGroup"`
+	TmrGroup *string `json:"tmrGroup,omitempty"`
+	// The global id or serial number of a container outside of TMR groups.
+	Container *string `json:"container,omitempty"`
+	// Take licenses that came back (`credits`) instead of buying more; the customer may do that too.
+	Credit bool `json:"credit"`
 	// How many licenses more, 1 to 1000000.
 	Quantity int `json:"quantity"`
 	// Makes repeating safe: the same key gives the same order.
@@ -164,6 +224,50 @@ type OrderInput struct {
 type OrderPayload struct {
 	// The order.
 	Order *ent.Order `json:"order"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A container outside of TMR groups.
+type RegisterContainerInput struct {
+	// The text of its request file (.lreq), as `quorate request` wrote it.
+	Request string `json:"request"`
+	// The customer that runs it, by name; made where there is none. Null: the vendor itself.
+	Customer *string `json:"customer,omitempty"`
+	// Its license server, if that shall get updates over the link; null: by files.
+	Server *ContainerServerInput `json:"server,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was registered.
+type RegisterContainerPayload struct {
+	// The container.
+	Container *ent.Container `json:"container"`
+	// The link token of its license server, shown this once; null unless this call made the server.
+	LinkToken *string `json:"linkToken,omitempty"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Replace a lost container.
+type RehostContainerInput struct {
+	// The lost container's global id or serial number.
+	Container string `json:"container"`
+	// Its replacement's; registered for the same customer.
+	Replacement string `json:"replacement"`
+	// What has happened; at most 1000 bytes.
+	Reason string `json:"reason"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What came of it.
+type RehostContainerPayload struct {
+	// The lost container, blocked.
+	Container *ent.Container `json:"container"`
+	// One for each product; their orders for the replacement are made.
+	Transfers []*ent.Transfer `json:"transfers"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -236,11 +340,35 @@ type RotateFirmKeyPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
-// Roll out by files, where a group has no network.
+// A firm's rules about moves and replacements.
+type SetTransferRulesInput struct {
+	// The firm's global id.
+	Firm string `json:"firm"`
+	// How many containers a customer may replace within the period; 0: none, null: any number.
+	Rehosts *int `json:"rehosts,omitempty"`
+	// How many moves a customer may make within the period; 0: none, null: any number.
+	Moves *int `json:"moves,omitempty"`
+	// The period in days, 1 to 3650.
+	Days int `json:"days"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A firm with its rules.
+type SetTransferRulesPayload struct {
+	// The firm.
+	Firm *ent.Firm `json:"firm"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Roll out by files, where a TMR group or a container has no network: name exactly one.
 type StartOfflineRolloutInput struct {
 	// The group's global id or virtual serial number.
-	TmrGroup string `json:"tmrGroup"`
-	// The text of the group's request file (.lreq), as `quorate request` wrote it.
+	TmrGroup *string `json:"tmrGroup,omitempty"`
+	// The global id or serial number of a container outside of TMR groups.
+	Container *string `json:"container,omitempty"`
+	// The text of its request file (.lreq), as `quorate request` wrote it.
 	Request string `json:"request"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
@@ -250,16 +378,18 @@ type StartOfflineRolloutInput struct {
 type StartOfflineRolloutPayload struct {
 	// The rollout. It waits for the receipts in the state STAGING.
 	Rollout *ent.Rollout `json:"rollout"`
-	// The text of the update file (.lupd) for `quorate apply`; null when the request showed that all three have the update and nothing was ordered since.
+	// The text of the update file (.lupd) for `quorate apply`; null when the request showed that the update is installed and nothing was ordered since.
 	Update *string `json:"update,omitempty"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
-// Start a rollout.
+// Start a rollout to a TMR group or a container: name exactly one.
 type StartRolloutInput struct {
 	// The group's global id or virtual serial number.
-	TmrGroup string `json:"tmrGroup"`
+	TmrGroup *string `json:"tmrGroup,omitempty"`
+	// The global id or serial number of a container outside of TMR groups.
+	Container *string `json:"container,omitempty"`
 	// Makes repeating safe: the same key gives the same rollout.
 	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
@@ -276,6 +406,30 @@ type StartRolloutPayload struct {
 
 // What can be watched. Each stream sends the present state first.
 type Subscription struct {
+}
+
+// Licenses to leave a TMR group or a container: name exactly one.
+type TransferInput struct {
+	// The group's global id or virtual serial number.
+	TmrGroup *string `json:"tmrGroup,omitempty"`
+	// The global id or serial number of a container outside of TMR groups.
+	Container *string `json:"container,omitempty"`
+	// The product's global id, or FIRM:PRODUCT, for example `6000010:14`.
+	Product string `json:"product"`
+	// How many licenses.
+	Quantity int `json:"quantity"`
+	// Why; at most 1000 bytes.
+	Reason string `json:"reason"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was begun.
+type TransferPayload struct {
+	// The transfer.
+	Transfer *ent.Transfer `json:"transfer"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 // Change an item: what is left out stays as it is, and null removes an option.

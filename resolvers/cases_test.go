@@ -61,7 +61,8 @@ func TestMain(m *testing.M) {
 
 // TestCases asks what each file of testdata asks, as the viewer it names, and
 // compares the answers. A file's sections "query", "variables" and "expected"
-// may come several times: the requests follow each other in one world. Ids that
+// may come several times: the requests follow each other in one world. A section
+// "world" with "containers" adds containers outside of TMR groups. Ids that
 // were made meanwhile are written as "<kind>_new", times as "time".
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -81,6 +82,11 @@ func TestCases(t *testing.T) {
 			made := map[string]string{} // "rol_new" → the last rollout that was made
 			for i, f := range ar.Files {
 				switch f.Name {
+				case "world":
+					if got := strings.TrimSpace(string(f.Data)); got != "containers" {
+						t.Fatalf("no world is called %q", got)
+					}
+					w.seedContainers()
 				case "viewer":
 					viewer = strings.TrimSpace(string(f.Data))
 				case "query":

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/platform"
 )
 
 func (r *containerResolver) UpdateCounter(ctx context.Context, obj *ent.Container) (int, error) {
@@ -20,11 +21,52 @@ func (r *containerResolver) UpdateCounter(ctx context.Context, obj *ent.Containe
 	return n, err
 }
 
+func (r *containerResolver) State(ctx context.Context, obj *ent.Container) (property.ContainerState, error) {
+	state, _, err := r.loaders(ctx).states.load(ctx, obj.ID)
+	return state, err
+}
+
+func (r *containerResolver) Linked(ctx context.Context, obj *ent.Container) (bool, error) {
+	return platform.ContainerLinked(obj), nil
+}
+
 func (r *containerResolver) Allocations(ctx context.Context, obj *ent.Container, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool) (*ent.AllocationConnection, error) {
 	if active == nil || !*active {
 		return obj.Allocations(ctx, after, first, before, last)
 	}
 	return obj.QueryAllocations().Where(allocation.StateEQ(property.AllocationActive)).Paginate(ctx, after, first, before, last)
+}
+
+func (r *mutationResolver) RegisterContainer(ctx context.Context, input graph.RegisterContainerInput) (*graph.RegisterContainerPayload, error) {
+	spec := platform.RegisterSpec{Request: input.Request, Customer: value(input.Customer)}
+	if s := input.Server; s != nil {
+		spec.Server = &platform.ServerSpec{Name: s.Name, Address: value(s.Address)}
+	}
+	made, err := r.platform.RegisterContainer(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.client.Container.Get(ctx, made.Container.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := &graph.RegisterContainerPayload{Container: row, ClientMutationID: input.ClientMutationID}
+	if made.Token != "" {
+		out.LinkToken = &made.Token
+	}
+	return out, nil
+}
+
+func (r *mutationResolver) DecideContainer(ctx context.Context, input graph.DecideContainerInput) (*graph.ContainerPayload, error) {
+	decided, err := r.platform.DecideContainer(ctx, input.Container, input.Decision, input.Note)
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.client.Container.Get(ctx, decided.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.ContainerPayload{Container: row, ClientMutationID: input.ClientMutationID}, nil
 }
 
 func (r *mutationResolver) ReleaseAllocation(ctx context.Context, input graph.ReleaseAllocationInput) (*graph.ReleaseAllocationPayload, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/platform"
 )
 
 // rolloutAfter reads the rollout that a use case gave anew, as the viewer: what
@@ -18,6 +19,11 @@ func (r *Resolver) rolloutAfter(ctx context.Context) func(*ent.Rollout, error) (
 		}
 		return r.client.Rollout.Get(ctx, row.ID)
 	}
+}
+
+// placeOf is the place that an input names.
+func placeOf(group, container *string) platform.Place {
+	return platform.Place{Group: value(group), Container: value(container)}
 }
 
 // cell is what a backend holds as the table writes it.

@@ -12,7 +12,9 @@ import (
 	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/internal/platform"
 )
 
 // batch loads values by key. Keys are announced as soon as the entities that
@@ -74,6 +76,7 @@ type loaders struct {
 	servers   *batch[[]*ent.TmrServer] // by group
 	ordered   *batch[int]              // by group: how many licenses
 	installed *batch[int]              // by container: how many updates
+	states    *batch[property.ContainerState]
 }
 
 func newLoaders(c *ent.Client) *loaders {
@@ -112,6 +115,9 @@ func newLoaders(c *ent.Client) *loaders {
 		}),
 		ordered: newBatch(func(ctx context.Context, groups []string) (map[string]int, error) {
 			return orderedQuantities(ctx, c, groups)
+		}),
+		states: newBatch(func(ctx context.Context, containers []string) (map[string]property.ContainerState, error) {
+			return platform.ContainerStates(ctx, c, containers)
 		}),
 		installed: newBatch(func(ctx context.Context, containers []string) (map[string]int, error) {
 			rows, err := c.Container.Query().Where(container.IDIn(containers...)).WithCounters().All(ctx)
@@ -169,7 +175,9 @@ func (l *loaders) announce(v any) {
 	case *ent.Container:
 		if v != nil {
 			l.installed.announce(v.ID)
+			l.states.announce(v.ID)
 			l.announce(v.Edges.TmrGroup)
+			l.announce(v.Edges.ReplacedBy)
 		}
 	case *ent.Allocation:
 		if v != nil {
@@ -183,10 +191,18 @@ func (l *loaders) announce(v any) {
 			}
 			l.announce(v.Edges.Item)
 			l.announce(v.Edges.TmrGroup)
+			l.announce(v.Edges.Container)
 		}
 	case *ent.Rollout:
 		if v != nil {
 			l.announce(v.Edges.TmrGroup)
+			l.announce(v.Edges.Container)
+		}
+	case *ent.Transfer:
+		if v != nil {
+			for _, e := range []any{v.Edges.Product, v.Edges.Item, v.Edges.TmrGroup, v.Edges.Container, v.Edges.ToContainer, v.Edges.Rollout} {
+				l.announce(e)
+			}
 		}
 	case *ent.TmrGroup:
 		if v == nil {
@@ -218,6 +234,10 @@ func (l *loaders) announceAll(v any) {
 		each(l, v.Edges, func(e *ent.RolloutEdge) any { return e.Node })
 	case *ent.TmrGroupConnection:
 		each(l, v.Edges, func(e *ent.TmrGroupEdge) any { return e.Node })
+	case *ent.TransferConnection:
+		each(l, v.Edges, func(e *ent.TransferEdge) any { return e.Node })
+	case []*ent.Transfer:
+		each(l, v, func(t *ent.Transfer) any { return t })
 	case *ent.FirmConnection:
 		each(l, v.Edges, func(e *ent.FirmEdge) any { return e.Node })
 	case []*ent.Allocation:

@@ -17,7 +17,8 @@ import (
 
 func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*graph.OrderPayload, error) {
 	made, err := r.platform.Order(ctx, platform.OrderRequest{
-		Item: input.Item, Group: input.TmrGroup, Quantity: input.Quantity, IdempotencyKey: value(input.IdempotencyKey),
+		Item: input.Item, Group: value(input.TmrGroup), Container: value(input.Container), Quantity: input.Quantity,
+		Credit: input.Credit, IdempotencyKey: value(input.IdempotencyKey),
 	})
 	if err != nil {
 		return nil, err
@@ -30,7 +31,7 @@ func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*
 }
 
 func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRolloutInput) (*graph.StartRolloutPayload, error) {
-	row, err := r.rolloutAfter(ctx)(r.platform.StartRollout(ctx, platform.Place{Group: input.TmrGroup}, value(input.IdempotencyKey)))
+	row, err := r.rolloutAfter(ctx)(r.platform.StartRollout(ctx, placeOf(input.TmrGroup, input.Container), value(input.IdempotencyKey)))
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRo
 }
 
 func (r *mutationResolver) StartOfflineRollout(ctx context.Context, input graph.StartOfflineRolloutInput) (*graph.StartOfflineRolloutPayload, error) {
-	made, err := r.platform.StartOfflineRollout(ctx, platform.Place{Group: input.TmrGroup}, input.Request)
+	made, err := r.platform.StartOfflineRollout(ctx, placeOf(input.TmrGroup, input.Container), input.Request)
 	row, err := r.rolloutAfter(ctx)(made.Row, err)
 	if err != nil {
 		return nil, err

@@ -228,6 +228,30 @@ func (w *world) seedVendor(ctx context.Context, tx *store.Tx, vendor, customer, 
 	return nil
 }
 
+// seedContainers adds two containers of the customer that are in no group; the
+// first one holds five licenses.
+func (w *world) seedContainers() {
+	port := "org_port"
+	w.change("", "", func(tx *store.Tx) error {
+		ctx := w.system()
+		for i, serial := range []string{"130-800", "130-801"} {
+			id := fmt.Sprintf("con_80%d", i)
+			if err := tx.Container.Create().SetID(id).SetVendorID("org_charts").SetCustomerID(port).SetSerial(serial).
+				SetKind(property.ContainerUniversal).SetCreatedAt(w.now).Exec(ctx); err != nil {
+				return err
+			}
+		}
+		if err := tx.Rollout.Create().SetID("rol_800").SetVendorID("org_charts").SetCustomerID(port).SetContainerID("con_800").SetNumber(1).
+			SetState(property.RolloutDone).SetQuantity(5).SetFirm(6000010).SetSequence(6).SetStartedBy("owner").SetFinishedAt(w.now).
+			SetCreatedAt(w.now).Exec(ctx); err != nil {
+			return err
+		}
+		w.orders["org_charts"]++
+		return tx.Order.Create().SetID("ord_800").SetVendorID("org_charts").SetCustomerID(port).SetItemID("itm_1").SetContainerID("con_800").
+			SetNumber(w.orders["org_charts"]).SetQuantity(5).SetRolloutID("rol_800").SetCreatedAt(w.now).Exec(ctx)
+	})
+}
+
 func (w *world) allocation(_ context.Context, tx *store.Tx, vendor string, customer *string, suffix string, n int) *ent.AllocationCreate {
 	return tx.Allocation.Create().SetID(fmt.Sprintf("alc_%03d%s", n, suffix)).SetVendorID(vendor).SetNillableCustomerID(customer).
 		SetContainerID("con_0" + suffix).SetProductID("prd_1" + suffix).SetHandle(fmt.Sprintf("handle-%d", n)).SetMode(license.UserLimit).

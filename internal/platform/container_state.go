@@ -137,3 +137,7 @@ func busyPlaces(ctx context.Context, c *ent.Client, groups, alone []string) (map
 	}
 	return busy, err
 }
+
+// ContainerLinked says whether the license server of a container outside of TMR
+// groups was heard of just now.
+func ContainerLinked(c *ent.Container) bool { return heard(c.LinkedAt) }

@@ -188,7 +188,7 @@ func blockedError(c *ent.Container) error {
 		return nil
 	}
 	return license.Errorf(license.CodeContainerBlocked, "use its replacement, or ask the vendor",
-		"the container %s was blocked on %s: %s", c.Serial, c.BlockedAt.UTC().Format("2006-01-02"), clipNote(c.BlockReason))
+		"the container %s was blocked: %s", c.Serial, c.BlockReason)
 }
 
 func isGroup(placeID string) bool { return len(placeID) > 4 && placeID[:4] == "tmr_" }

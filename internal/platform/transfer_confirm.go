@@ -1,7 +1,9 @@
 package platform
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/item"
@@ -96,34 +98,48 @@ func (p *Platform) Credits(ctx context.Context) ([]Credit, error) {
 	}
 	type sum struct {
 		Customer *string `json:"customer_id"`
-		Key      string  `json:"product_id"`
+		Product  string  `json:"product_id"`
+		Item     string  `json:"item_id"`
 		Sum      int     `json:"sum"`
 	}
-	var back []sum
-	if err := c.Transfer.Query().Where(transfer.Credited(true)).Order(ent.Asc(transfer.FieldProductID)).
+	var back, used []sum
+	if err := c.Transfer.Query().Where(transfer.Credited(true)).
 		GroupBy(transfer.FieldCustomerID, transfer.FieldProductID).Aggregate(ent.As(ent.Sum(transfer.FieldQuantity), "sum")).
 		Scan(ctx, &back); err != nil || len(back) == 0 {
 		return nil, err
 	}
+	if err := c.Order.Query().Where(order.SourceEQ(property.OrderCredit)).
+		GroupBy(order.FieldCustomerID, order.FieldItemID).Aggregate(ent.As(ent.Sum(order.FieldQuantity), "sum")).
+		Scan(ctx, &used); err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(used))
+	for i, u := range used {
+		ids[i] = u.Item
+	}
+	items, err := c.Item.Query().Where(item.IDIn(ids...)).Select(item.FieldProductID).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	productOf := map[string]string{}
+	for _, i := range items {
+		productOf[i.ID] = i.ProductID
+	}
 	var out []Credit
 	for _, b := range back {
-		of := order.CustomerIDIsNil()
-		if b.Customer != nil {
-			of = order.CustomerID(*b.Customer)
-		}
-		used, err := c.Order.Query().Where(of, order.SourceEQ(property.OrderCredit), order.HasItemWith(item.ProductID(b.Key))).
-			Select(order.FieldQuantity).Ints(ctx)
-		if err != nil {
-			return nil, err
-		}
 		left := b.Sum
-		for _, n := range used {
-			left -= n
+		for _, u := range used {
+			if productOf[u.Item] == b.Product && valueOf(u.Customer) == valueOf(b.Customer) {
+				left -= u.Sum
+			}
 		}
 		if left > 0 {
-			out = append(out, Credit{Product: b.Key, Customer: b.Customer, Quantity: left})
+			out = append(out, Credit{Product: b.Product, Customer: b.Customer, Quantity: left})
 		}
 	}
+	slices.SortFunc(out, func(a, b Credit) int {
+		return cmp.Or(cmp.Compare(a.Product, b.Product), cmp.Compare(valueOf(a.Customer), valueOf(b.Customer)))
+	})
 	return out, nil
 }
 

@@ -48,10 +48,14 @@ export type ContainerKind =
   /** The virtual container of a TMR group. */
   | 'VIRTUAL';
 
-/** Order licenses for a TMR group. */
+/** Order licenses for a TMR group or a container: name exactly one. */
 export type OrderInput = {
   /** Returned as it is. */
   clientMutationId?: string | null | undefined;
+  /** The global id or serial number of a container outside of TMR groups. */
+  container?: string | number | null | undefined;
+  /** Take licenses that came back (`credits`) instead of buying more; the customer may do that too. */
+  credit?: boolean;
   /** Makes repeating safe: the same key gives the same order. */
   idempotencyKey?: string | null | undefined;
   /** The item's global id. */
@@ -59,7 +63,7 @@ export type OrderInput = {
   /** How many licenses more, 1 to 1000000. */
   quantity: number;
   /** The group's global id or virtual serial number. */
-  tmrGroup: string | number;
+  tmrGroup?: string | number | null | undefined;
 };
 
 /** Release one allocation. */
@@ -127,14 +131,16 @@ export type RolloutStepState =
   /** Its turn has not come. */
   | 'WAITING';
 
-/** Start a rollout. */
+/** Start a rollout to a TMR group or a container: name exactly one. */
 export type StartRolloutInput = {
   /** Returned as it is. */
   clientMutationId?: string | null | undefined;
+  /** The global id or serial number of a container outside of TMR groups. */
+  container?: string | number | null | undefined;
   /** Makes repeating safe: the same key gives the same rollout. */
   idempotencyKey?: string | null | undefined;
   /** The group's global id or virtual serial number. */
-  tmrGroup: string | number;
+  tmrGroup?: string | number | null | undefined;
 };
 
 /** The verdict on a TMR group. */
@@ -204,7 +210,7 @@ export type OrderMutationVariables = Exact<{
 }>;
 
 
-export type OrderMutation = { order: { order: { id: string, number: number, quantity: number, tmrGroup: { id: string, orderedQuantity: number } } } };
+export type OrderMutation = { order: { order: { id: string, number: number, quantity: number, tmrGroup: { id: string, orderedQuantity: number } | null } } };
 
 export type StartRolloutMutationVariables = Exact<{
   input: StartRolloutInput;
