@@ -42,6 +42,7 @@ const (
 	CodeKeyRefused      Code = "KEY_REFUSED"           // the wrapped key does not open
 	CodeFormatUnknown   Code = "FORMAT_UNKNOWN"        // this is not a protected file, or one of a later version
 	CodeDataDamaged     Code = "DATA_DAMAGED"          // the protected file was changed or cut off
+	CodeThrottled       Code = "THROTTLED"             // too many at once; try again later
 	CodeTooLarge        Code = "TOO_LARGE"             // the request is too large
 )
 

@@ -21,6 +21,17 @@
 // A takeover keeps every seat: the claim gives each held one a full lease from
 // then, and tokens carry all that the new leader needs to know of a handle.
 //
+// # Options
+//
+// Find says whether a license is here; license.Explain, of the source's time and
+// what was used, whether it may be used by who asks. An access needs all of it.
+// A renewal needs the time and the access list, a key, data or units the time
+// alone: so nobody is thrown out by a lowered quantity, by units that are used
+// up, or by features and versions that changed. The first use of a license with
+// a usage period is noted before its handle is given, and units are taken before
+// the program hears of it; both durably, by the source. What a program states of
+// itself is believed; its address and whether it is local are the connection's.
+//
 // # Tokens
 //
 // The token of a handle is signed with the group's key and names the container,
