@@ -54,6 +54,7 @@ type cli struct {
 
 	Protect protectCmd `cmd:"" help:"Protect files for a product, and open them with a license."`
 
+	Item    itemCmd    `cmd:"" help:"Make, change and show items: the license definitions that are ordered."`
 	Order   orderCmd   `cmd:"" help:"Order licenses for a TMR group."`
 	Rollout rolloutCmd `cmd:"" help:"Start, watch, retry or abort rollouts."`
 	Offline offlineCmd `cmd:"" help:"Roll out by files, at the platform, where the customer has no network."`

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
@@ -41,7 +40,13 @@ files of one container each, relative to the specification; the token key as quo
     "group":   {"name": "TMR Production", "virtual": "131-4837572", "firstTmrId": 1, "tokenKey": "…",
                 "fingerprints": ["one.lreq", "two.lreq", "three.lreq"],
                 "servers": [{"name": "tmr-a", "address": "10.0.0.11"}, {"name": "tmr-b", "address": "10.0.0.12"}]}
-  }`
+  }
+
+The item may have every option, as of quorate item create --help:
+  "item": {"name": "Chart Processing, 2027", "quantity": 20, "featureMap": 1, "activation": "2026-12-01",
+           "expiration": "2027-12-01T08:00:00Z", "units": 500, "maintenance": {"from": "2026-01-01", "until": "2026-12-31"},
+           "minimumVersion": "10.4", "text": "for ships", "accessList": ["user:anna", "!subnet:10.9.0.0/16"],
+           "linger": "90s", "protectedData": "settings.bin", "secretData": "seed.key"}`
 }
 
 type provisionFile struct {
@@ -54,12 +59,7 @@ type provisionFile struct {
 		Code license.ProductCode `json:"code"`
 		Name string              `json:"name"`
 	} `json:"product"`
-	Item struct {
-		Name       string    `json:"name"`
-		Quantity   uint32    `json:"quantity"`
-		FeatureMap uint32    `json:"featureMap"`
-		Expiration time.Time `json:"expiration"`
-	} `json:"item"`
+	Item  provisionItem `json:"item"`
 	Group struct {
 		Name         string                   `json:"name"`
 		Virtual      string                   `json:"virtual"`
@@ -143,10 +143,10 @@ func (c *provisionCmd) read(in io.Reader) (spec platform.ProvisionSpec, err erro
 		Customer: file.Customer,
 		Firm:     platform.FirmSpec{Code: file.Firm.Code, Name: file.Firm.Name},
 		Product:  platform.ProductSpec{Code: file.Product.Code, Name: file.Product.Name},
-		Item: platform.ItemSpec{
-			Name: file.Item.Name, Options: license.Options{Quantity: file.Item.Quantity, FeatureMap: file.Item.FeatureMap, Expiration: file.Item.Expiration},
-		},
-		Group: platform.GroupSpec{Name: file.Group.Name, FirstTMRID: file.Group.FirstTMRID, TokenKey: file.Group.TokenKey},
+		Group:    platform.GroupSpec{Name: file.Group.Name, FirstTMRID: file.Group.FirstTMRID, TokenKey: file.Group.TokenKey},
+	}
+	if spec.Item, err = file.Item.spec(dir); err != nil {
+		return spec, err
 	}
 	if spec.Group.Virtual, err = license.ParseSerial(file.Group.Virtual); err != nil {
 		return spec, err
