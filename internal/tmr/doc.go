@@ -19,6 +19,12 @@
 // shown as "-", so each stage of an update is one view. A mark that nobody
 // clears ends by itself.
 //
-// Calls that open keys are spread over the backends that hold the license and
-// tried on another one where one fails.
+// Calls that open keys, read data or use secrets are spread over the backends
+// that hold the license, or the data, and tried on another one where one fails.
+//
+// Unit meters are kept on two of three backends, fenced by the leader's epoch:
+// package meters. A backend that comes back is brought up to date.
+//
+// The backends tell their clocks with each beat; Moment makes the group's time of
+// them.
 package tmr

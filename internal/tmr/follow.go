@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -153,8 +154,21 @@ func (g *Group) present(m *member, held []license.Held, now clock) {
 	if !m.present {
 		g.conf.Logger.Info("backend is present", "position", m.conf.Position, "serial", m.conf.Serial.String())
 	}
-	m.present, m.held, m.reason = true, held, ""
+	// A backend that comes back mostly has what it had: views that are kept share
+	// its texts then.
+	if !slices.EqualFunc(held, m.last, equalHeld) {
+		m.last = held
+	}
+	m.present, m.held, m.reason = true, m.last, ""
 	g.refresh()
+}
+
+func equalHeld(a, b license.Held) bool {
+	same := a.Product == b.Product && a.Name == b.Name && a.Options.Equal(b.Options)
+	if a.Predecessor == nil || b.Predecessor == nil {
+		return same && a.Predecessor == b.Predecessor
+	}
+	return same && a.Predecessor.Equal(*b.Predecessor)
 }
 
 func (g *Group) beat(m *member, now clock) {

@@ -120,6 +120,7 @@ type member struct {
 
 	present bool
 	held    []license.Held
+	last    []license.Held // what it held when it was present last
 	seen    time.Time
 	clock   clock
 	reason  string // why absent

@@ -8,9 +8,20 @@ import (
 )
 
 const (
-	mostViews = 2048   // kept for readers
-	mostKept  = 50_000 // licenses in all of them
+	mostViews = 2048    // kept for readers
+	mostKept  = 400_000 // rules of access lists in all of them, a license counting as licenseWeight
+	// licenseWeight is how many rules take as much memory as a license without
+	// any.
+	licenseWeight = 8
 )
+
+func weight(v license.View) int {
+	n := licenseWeight * len(v.Licenses)
+	for _, l := range v.Licenses {
+		n += len(l.Options.AccessList)
+	}
+	return n
+}
 
 // history is the newest views, oldest first, with consecutive versions. There
 // is always one.
@@ -28,9 +39,9 @@ func (h *history) last() license.View {
 
 func (h *history) add(v license.View) {
 	h.views = append(h.views, v)
-	h.kept += len(v.Licenses)
+	h.kept += weight(v)
 	for len(h.views) > mostViews || (h.kept > mostKept && len(h.views) > 2) {
-		h.kept -= len(h.views[0].Licenses)
+		h.kept -= weight(h.views[0])
 		h.views[0] = license.View{} // let go of its licenses now
 		h.views = h.views[1:]
 	}

@@ -276,5 +276,8 @@ func (w *world) anyone() *leader {
 		at--
 		w.seen.rivals++
 	}
+	if w.v.sameEpoch { // all of an epoch may be asked
+		at = max(0, len(w.leaders)-1-w.rand.IntN(4))
+	}
 	return w.leaders[at]
 }
