@@ -55,8 +55,9 @@ type clocked struct {
 	*vendor
 	*clocks
 	*Container
-	to   *target
-	path string
+	to     *target
+	path   string
+	noSync bool // for many steps: what a process leaves behind needs no disk
 }
 
 func newClocked(t testing.TB) *clocked {
@@ -71,13 +72,32 @@ func newClocked(t testing.TB) *clocked {
 	return k
 }
 
+// group is a TMR group with two others, who never answer.
+func (k *clocked) group(t testing.TB) *seal.Group {
+	t.Helper()
+	g := &seal.Group{
+		ActivationID: k.ActivationID(), Virtual: license.Serial{Mask: license.MaskVirtual, Number: 4837572}, TokenKey: newSigner(t).Public(),
+	}
+	for i := range g.Members {
+		g.Members[i] = seal.Member{Serial: license.Serial{Mask: license.MaskUniversal, Number: uint64(1 + i)}, Key: newSigner(t).Public()} //nolint:gosec // G115: small
+	}
+	g.Members[0] = seal.Member{Serial: k.to.serial, Key: k.to.identity.Sign}
+	return g
+}
+
 // reopen closes and opens; crash opens what is in the file now.
 func (k *clocked) reopen(t testing.TB) {
 	t.Helper()
 	ok(t, k.Close())
+	k.open(t)
+}
+
+func (k *clocked) open(t testing.TB) {
+	t.Helper()
 	var err error
 	k.Container, err = Open(k.path, k.option)
 	ok(t, err)
+	k.db.NoSync = k.noSync
 }
 
 func (k *clocked) crash(t testing.TB) {
@@ -86,8 +106,7 @@ func (k *clocked) crash(t testing.TB) {
 	ok(t, err)
 	ok(t, k.Close())
 	ok(t, os.WriteFile(k.path, b, 0o600))
-	k.Container, err = Open(k.path, k.option)
-	ok(t, err)
+	k.open(t)
 }
 
 func (k *clocked) certificate(t testing.TB, nonce [16]byte, at time.Time) []byte {

@@ -135,6 +135,14 @@ func TestClosed(t *testing.T) {
 	code(t, err, license.CodeUnavailable)
 	_, err = c.OpenKey(chart, nil)
 	code(t, err, license.CodeUnavailable)
+	_, err = c.UseSecret(chart, license.DataName{1}, []byte{1})
+	code(t, err, license.CodeUnavailable)
+	_, err = c.PromiseMeters(1)
+	code(t, err, license.CodeUnavailable)
+	code(t, c.Certify(nil), license.CodeUnavailable)
+	if c.Moment().At.IsZero() || c.TimeNonce() == [16]byte{} {
+		t.Fatal("a closed container tells no time")
+	}
 }
 
 func TestFingerprint(t *testing.T) {

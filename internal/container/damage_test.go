@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -15,8 +16,9 @@ import (
 	"github.com/quorate/quorate/internal/seal"
 )
 
-// sample makes a container's file with licenses, a group, a receipt and a
-// staged update in it; large makes it a tree of several pages.
+// sample makes a container's file with licenses, a group, a receipt, a staged
+// update and everything that is noted in it; large makes it a tree of several
+// pages.
 func sample(t testing.TB, large bool) (path string, want string) {
 	t.Helper()
 	g := newTrio(t)
@@ -31,6 +33,20 @@ func sample(t testing.TB, large bool) (path string, want string) {
 		}
 		g.c[0] = c
 		g.roll(t, 0, g.next(t, g.to[0], seal.Payload{Set: set}))
+	}
+	counted := g.units(100, 2)
+	counted.Set[0].License.Product.Code = 15
+	g.c[0] = c
+	g.roll(t, 0, g.next(t, g.to[0], counted))
+	_, err = c.TakeUnits(license.Product{Firm: firm, Code: 15}, request(1), 3)
+	ok(t, err)
+	ok(t, c.WriteMeter(4, meterOf(0, 5, license.Taken{Request: request(2), Units: 5})))
+	b, err := seal.SignTime(g.root, seal.TimeCertificate{Serial: c.Serial(), Nonce: c.TimeNonce(), At: time.Now()})
+	ok(t, err)
+	ok(t, c.Certify(b))
+	for range 3 {
+		_, err = c.Fingerprint(nil)
+		ok(t, err)
 	}
 	_, err = c.Stage(g.issue(t, 0, 30, 8, &license.Options{Quantity: 20, TMRID: 7}))
 	ok(t, err)
@@ -48,7 +64,8 @@ func (g *trio) path(t testing.TB) string {
 }
 
 // content is everything that must not change unnoticed. A staged update is not
-// part of it: it may get lost with a meta page, and is staged again then.
+// part of it, nor is the last minute: they may get lost with a meta page, and
+// come again.
 func content(c *Container) string {
 	s := c.current()
 	version, held := c.Licenses()
@@ -58,9 +75,17 @@ func content(c *Container) string {
 	}
 	for _, l := range held {
 		p := l.Predecessor
-		l.Predecessor = nil
+		if l.Predecessor = nil; l.Options.Units != nil {
+			fmt.Fprint(h, *l.Options.Units)
+			l.Options.Units = nil
+		}
 		fmt.Fprintf(h, "%v %v %x", l, p, s.licenses[l.Product].ProductKey)
 	}
+	all, err := c.PromiseMeters(s.promised)
+	if err != nil {
+		return err.Error()
+	}
+	fmt.Fprintf(h, "%v %v %d %v %x %v", all, c.Use(license.Product{Firm: firm, Code: 15}), s.promised, s.trail, s.clock.nonce, s.clock.certified.UnixMilli())
 	fmt.Fprintf(h, "%d %v %v %x", version, s.serial, s.group, c.Identity().Digest())
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
@@ -247,8 +272,8 @@ func rewrite(t testing.TB, path string, f func(*bolt.Bucket) error) {
 
 // TestEditedRecords changes records behind the container's back.
 func TestEditedRecords(t *testing.T) {
-	name := []byte(licenseRecord(chart))
-	var old []byte
+	name, meter := []byte(licenseRecord(chart)), []byte(meterID{chart, 0}.record())
+	var old, oldMeter, oldClock []byte
 	for what, edit := range map[string]func(b *bolt.Bucket) error{
 		"license gone":      func(b *bolt.Bucket) error { return b.Delete(name) },
 		"license altered":   func(b *bolt.Bucket) error { v := bytes.Clone(b.Get(name)); v[len(v)-40] ^= 1; return b.Put(name, v) },
@@ -257,6 +282,14 @@ func TestEditedRecords(t *testing.T) {
 		"older license":     func(b *bolt.Bucket) error { return b.Put(name, old) },
 		"unknown record":    func(b *bolt.Bucket) error { return b.Put([]byte("more"), make([]byte, 64)) },
 		"group gone":        func(b *bolt.Bucket) error { return b.Delete([]byte(recordGroup)) },
+		"meter gone":        func(b *bolt.Bucket) error { return b.Delete(meter) },
+		"meter altered":     func(b *bolt.Bucket) error { v := bytes.Clone(b.Get(meter)); v[len(v)-1] ^= 1; return b.Put(meter, v) },
+		"meter moved":       func(b *bolt.Bucket) error { return b.Put([]byte(meterID{chart, 9}.record()), bytes.Clone(b.Get(meter))) },
+		"older meter":       func(b *bolt.Bucket) error { return b.Put(meter, oldMeter) },
+		"clock gone":        func(b *bolt.Bucket) error { return b.Delete([]byte(recordClock)) },
+		"older clock":       func(b *bolt.Bucket) error { return b.Put([]byte(recordClock), oldClock) },
+		"trail gone":        func(b *bolt.Bucket) error { return b.Delete([]byte(recordTrail)) },
+		"promise gone":      func(b *bolt.Bucket) error { return b.Delete([]byte(recordPromise)) },
 		"staged gone":       func(b *bolt.Bucket) error { return b.Delete([]byte(recordStaged)) },
 		"counter gone":      func(b *bolt.Bucket) error { return b.Delete([]byte(firmRecord(firm))) },
 		"identity gone":     func(b *bolt.Bucket) error { return b.Delete([]byte(recordIdentity)) },
@@ -270,9 +303,16 @@ func TestEditedRecords(t *testing.T) {
 			g := newTrio(t)
 			g.start(t)
 			path := g.c[0].db.Path()
-			ok(t, g.c[0].view(func(b *bolt.Bucket) error { old = bytes.Clone(b.Get(name)); return nil }))
+			ok(t, g.c[0].WriteMeter(1, meterOf(0, 1)))
+			ok(t, g.c[0].view(func(b *bolt.Bucket) error {
+				old, oldMeter, oldClock = bytes.Clone(b.Get(name)), bytes.Clone(b.Get(meter)), bytes.Clone(b.Get([]byte(recordClock)))
+				return nil
+			}))
+			ok(t, g.c[0].WriteMeter(1, meterOf(0, 2)))
+			_, err := g.c[0].Fingerprint(nil)
+			ok(t, err)
 			g.roll(t, 0, g.issue(t, 0, 30, 8, nil))
-			_, err := g.c[0].Stage(g.issue(t, 0, 40, 9, nil))
+			_, err = g.c[0].Stage(g.issue(t, 0, 40, 9, nil))
 			ok(t, err)
 			ok(t, g.c[0].Close())
 			rewrite(t, path, edit)
@@ -294,7 +334,7 @@ func TestEditedRecords(t *testing.T) {
 func TestDamageUnderOpenContainer(t *testing.T) {
 	v := newVendor(t)
 	c, to := v.container(t)
-	install(t, c, v.next(t, to, v.plain(20)))
+	install(t, c, v.next(t, to, v.units(20, 0)))
 	wrapped, err := seal.WrapKey(v.public, chart, []byte("data key"))
 	ok(t, err)
 	ok(t, c.db.Update(func(tx *bolt.Tx) error {
@@ -314,6 +354,18 @@ func TestDamageUnderOpenContainer(t *testing.T) {
 	code(t, err, license.CodeContainerCorrupt)
 	_, err = c.Activate([32]byte{}, nil)
 	code(t, err, license.CodeContainerCorrupt)
+	_, err = c.TakeUnits(chart, request(1), 1)
+	code(t, err, license.CodeContainerCorrupt)
+	_, err = c.ProtectedData(chart, license.DataName{1})
+	code(t, err, license.CodeContainerCorrupt)
+	_, err = c.UseSecret(chart, license.DataName{1}, []byte{1})
+	code(t, err, license.CodeContainerCorrupt)
+	_, err = c.PromiseMeters(1)
+	code(t, err, license.CodeContainerCorrupt)
+	code(t, c.Certify(nil), license.CodeContainerCorrupt)
+	if c.Moment().At.IsZero() || c.TimeNonce() == [16]byte{} {
+		t.Fatal("it tells no time")
+	}
 }
 
 // TestPagesDamagedUnderOpenContainer scribbles over the pages of an open file:
@@ -416,6 +468,33 @@ func FuzzImage(f *testing.F) {
 					t.Fatalf("the record %q changed", name)
 				}
 			}
+		}
+	})
+}
+
+// FuzzNotes gives the readers of the container's notes anything: what they accept
+// has one encoding.
+func FuzzNotes(f *testing.F) {
+	path, _ := sample(f, false)
+	c, err := Open(path)
+	ok(f, err)
+	n := c.current().notes
+	ok(f, c.Close())
+	put := func(name string, payload []byte) { f.Add(name, payload) }
+	n.records(notes{}, nil, put)
+	f.Add(prefixMeter+"123456789012", meter{}.marshal())
+	f.Add(recordTrail, make([]byte, 8+16*(seal.MostTrail+1)))
+	f.Fuzz(func(t *testing.T, name string, b []byte) {
+		n := notes{meters: map[meterID]meter{}}
+		if !n.note(name, bytes.Clone(b)) {
+			return
+		}
+		written := false
+		n.records(notes{}, nil, func(again string, payload []byte) {
+			written = again == name && bytes.Equal(payload, b)
+		})
+		if !written {
+			t.Fatalf("%q: %x is read as something else", name, b)
 		}
 	})
 }

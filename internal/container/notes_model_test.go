@@ -54,11 +54,12 @@ type certificate struct {
 }
 
 func newWorld(t *testing.T, path string) *world {
-	k := &clocked{vendor: newVendor(t), clocks: newClocks(), path: path}
+	k := &clocked{vendor: newVendor(t), clocks: newClocks(), path: path, noSync: true}
 	serial := license.Serial{Mask: license.MaskUniversal, Number: 1}
 	var err error
 	k.Container, err = Create(path, Params{Serial: serial, Root: k.root.Public()}, k.option)
 	ok(t, err)
+	k.db.NoSync = true
 	k.to = &target{serial: serial, identity: k.Identity()}
 	return &world{
 		clocked: k, t: t, truth: k.wall, used: map[uint32]*usage{},
@@ -374,14 +375,10 @@ func TestNotesRules(t *testing.T) {
 // an epoch that has ended.
 func TestMeterRules(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		g := newTrio(t)
-		install(t, g.c[0], g.issue(t, 0, 20, 7, nil))
-		k := &clocked{vendor: g.vendor, clocks: &clocks{wall: time.Now()}, Container: g.c[0], path: g.c[0].db.Path()}
-		k.reopen(t)
-		defer func() {
-			_ = k.Close()
-			_, _ = g.c[1].Close(), g.c[2].Close()
-		}()
+		k := newClocked(t)
+		defer func() { _ = k.Close() }()
+		k.noSync, k.db.NoSync = true, true
+		install(t, k.Container, k.next(t, k.to, seal.Payload{Set: []seal.Grant{k.grant(chart, 20, 7, nil)}, Group: k.group(t)}))
 		// The license has the issue 0, and nothing goes below the last.
 		promised := uint64(1)
 		meters := map[uint32]license.Meter{}

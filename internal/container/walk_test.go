@@ -3,6 +3,7 @@ package container
 import (
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/quorate/quorate/internal/license"
@@ -76,6 +77,37 @@ func force(g *trio, without int) uint32 {
 	}
 	v, _ := license.Merge(license.View{}, obs).Find(chart)
 	return v.Options.TMRID
+}
+
+// TestConcurrentTakings: of many who take units at once, each by repeating his
+// requests, nobody takes twice, and nobody gets what is not there.
+func TestConcurrentTakings(t *testing.T) {
+	v := newVendor(t)
+	c, to := v.container(t)
+	install(t, c, v.next(t, to, v.units(100, 0)))
+	var takers sync.WaitGroup
+	var taken atomic.Uint64
+	for taker := range 8 {
+		takers.Go(func() {
+			for i := range 6 {
+				for range 2 {
+					_, err := c.TakeUnits(chart, request(taker*100+i), 3)
+					if err != nil && license.CodeOf(err) != license.CodeNoUnits {
+						t.Error(err)
+						return
+					}
+					if err == nil {
+						taken.Add(3)
+					}
+				}
+				_, _, _ = c.Moment(), c.Use(chart), c.TimeNonce()
+			}
+		})
+	}
+	takers.Wait()
+	if used := c.Use(chart).Units; used != 99 || taken.Load() != 2*used {
+		t.Fatalf("%d of 100 are taken, by %d answers", used, taken.Load())
+	}
 }
 
 // TestConcurrentUse reads in every way while updates are installed, and closes
