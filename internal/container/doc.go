@@ -1,6 +1,6 @@
 // Package container is a durable container: one file of a license server that
-// holds its private identity, the licenses, and how far it is with each firm's
-// updates.
+// holds its private identity, the licenses, how far it is with each firm's
+// updates, what was used, and what time it was.
 //
 // # Installing
 //
@@ -33,6 +33,32 @@
 // attempt. A container that holds no TMR license takes nothing from the group
 // when it changes, and needs no word.
 //
+// # What was used
+//
+// Units and the first use are counted by product and issue, each taking in one
+// transaction, and outlive the license. Nothing is forgotten for want of room:
+// updates that would need it are refused, and so is an issue below one that was
+// used. Of a TMR group's meters the active TMR server is the master; a backend
+// keeps the highest (epoch, units) of an issue, and takes none of an epoch below
+// the one that it promised. While an update goes round, it keeps the meters of
+// both issues.
+//
+// # Time
+//
+// The container keeps the highest time that it has seen; a crash forgets a minute
+// at most. In memory it is carried on by the monotonic clock, a thousandth
+// slower, so that time passes while the machine's clock is set back, and small
+// steps back don't add up. Stopping the server and setting the clock to where it
+// was gains what no container can notice. A certificate of the platform over the
+// container's own nonce lowers the highest time where the clock once ran ahead,
+// and who holds one back gains CertificateLife at most.
+//
+// # The trail
+//
+// Each fingerprint adds a random value to the trail before it leaves. A container
+// that was copied or put back goes on with another value, or ends before what the
+// platform has seen.
+//
 // # Damage
 //
 // The file is a bbolt database, whose pages carry no checksums. Each record
@@ -41,9 +67,10 @@
 // taken from an older state is noticed, not only one that was altered. Before
 // bbolt works on a file its bytes are walked without trusting any (image.go):
 // a damaged page is reported, and can't crash the process or be written back.
-// Nothing is written to a file before all of it verified. Each change of the
-// licenses is committed to both of bbolt's meta pages, so that damage to one
-// can't bring an older state back.
+// Nothing is written to a file before all of it verified. Each change is committed
+// to both of bbolt's meta pages, so that damage to one can't bring an older state
+// back; all but a staged update, the last taking of units, the last first use and
+// the last reading of the clock, which follow with the next change.
 //
 // The MAC finds damage and clumsy edits. It can't stop whoever can open the
 // file, since the identity is in it; a file put back as a whole is noticed at
