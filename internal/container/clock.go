@@ -125,29 +125,28 @@ func (k *clock) renew(at time.Time) error {
 	return k.ask()
 }
 
-// worn says whether the nonce should not be given to anybody any more, so that
+// worn says whether the nonce should not go into a fingerprint any more, so that
 // a certificate has at least half its life to come back.
-func (k clock) worn(at time.Time) bool {
-	return k.nonce == [16]byte{} || at.Sub(k.asked) > CertificateLife/2
-}
+func (k clock) worn(at time.Time) bool { return at.Sub(k.asked) > CertificateLife/2 }
 
 // corrected gives the highest time after a certificate for the time t, where
-// the container's time is at.
-func (k clock) corrected(t, at, wall time.Time) (time.Time, error) {
+// the container's time is at. late: the certificate holds, but answers too old a
+// nonce for what it would do.
+func (k clock) corrected(t, at, wall time.Time) (highest time.Time, late bool, err error) {
 	back, ahead := behind(wall, at), at.Sub(t) > ClockTolerance
 	fresh := at.Sub(k.asked) <= CertificateLife
 	switch {
 	case t.Before(k.certified):
-		return at, stale("the time certificate is for %s, and the time was certified at %s before", stamp(t), stamp(k.certified))
+		return at, false, stale("the time certificate is for %s, and the time was certified at %s before", stamp(t), stamp(k.certified))
 	case behind(wall, t):
-		return at, license.Errorf(license.CodeClockSetBack, "set the clock right first, then have the time certified again",
+		return at, false, license.Errorf(license.CodeClockSetBack, "set the clock right first, then have the time certified again",
 			"this machine's clock shows %s, and the platform certified %s", stamp(wall), stamp(t))
 	case fresh && (back || ahead):
-		return later(t, wall), nil
+		return later(t, wall), false, nil
 	case back && ahead:
-		return at, stale("the time certificate of %s came back too late to turn the highest time seen, %s, back", stamp(t), stamp(at))
+		return at, true, nil
 	}
-	return later(at, t), nil
+	return later(at, t), false, nil
 }
 
 func stale(format string, args ...any) *license.Error {
@@ -208,62 +207,66 @@ func (c *Container) change(f func(*state) (*state, error)) error {
 	})
 }
 
-// TimeNonce gives the nonce that the next time certificate must answer, the one
-// of the last Fingerprint. It is another one after a certificate was taken, and
-// when it has become too old.
-func (c *Container) TimeNonce() [16]byte {
-	c.write.Lock()
-	defer c.write.Unlock()
-	at, _ := c.now()
-	if !c.current().clock.worn(at) {
-		return c.current().clock.nonce
-	}
-	// Where this fails the old nonce stays the open one.
-	_ = c.change(func(s *state) (*state, error) {
-		next := s.clone()
-		return next, next.clock.renew(at)
-	})
-	return c.current().clock.nonce
-}
+// TimeNonce gives the nonce that a time certificate must answer: the one of the
+// last Fingerprint, until a certificate is taken or comes too late.
+func (c *Container) TimeNonce() [16]byte { return c.current().clock.nonce }
 
 // Certify takes the platform's word for what time it is. A certificate serves
 // once. It lowers the highest time seen, where the clock once ran ahead, if it
-// answers a nonce that is not older than CertificateLife. Errors change nothing:
-// license.CodeTimeForged, CodeTimeStale for a nonce that is not the open one, a
-// time before the last certified one, or an answer that came too late,
-// CodeClockSetBack while the machine's clock is behind the certified time.
+// answers a nonce that is not older than CertificateLife. Errors:
+// license.CodeTimeForged, CodeTimeStale for a nonce that is not the open one or a
+// time before the last certified one, CodeClockSetBack while the machine's clock
+// is behind the certified time. They change nothing, but for one: CodeTimeStale
+// for a certificate that came too late to forgive a clock that is set back makes
+// another nonce, so that the next one can.
 func (c *Container) Certify(certificate []byte) error {
 	c.write.Lock()
 	defer c.write.Unlock()
-	var set time.Time
+	var cert seal.TimeCertificate
+	var at, set time.Time
 	var r reading
+	var late bool
 	err := c.commit(func(s *state) (*state, error) {
-		cert, err := seal.OpenTime(certificate, s.root[:])
-		if err != nil {
+		var err error
+		if cert, err = s.openTime(certificate); err != nil {
 			return nil, err
 		}
-		if cert.Serial != s.serial {
-			return nil, license.Errorf(license.CodeTimeForged, "give it to the container it is for", "the time certificate is for the container %s, this one is %s", cert.Serial, s.serial)
-		}
-		if cert.Nonce != s.clock.nonce {
-			return nil, stale("the time certificate of %s answers no open request of the container %s", stamp(cert.At), s.serial)
-		}
-		at, now := c.now()
-		if set, err = s.clock.corrected(cert.At, at, now.wall); err != nil {
+		at, r = c.now()
+		if set, late, err = s.clock.corrected(cert.At, at, r.wall); err != nil {
 			return nil, err
 		}
-		r, set = now, set.Truncate(time.Millisecond)
 		next := s.clone()
-		next.clock.highest, next.clock.certified = set, cert.At
+		set = set.Truncate(time.Millisecond)
+		next.clock.highest = set
+		if !late {
+			next.clock.certified = cert.At
+		}
 		return next, next.clock.ask()
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case late:
+		return stale("the time certificate of %s came back too late to turn back the highest time seen, %s", stamp(cert.At), stamp(at))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.time.highest, c.time.at = set, r.ticks
 	return nil
+}
+
+// openTime verifies a certificate for this container and its open nonce.
+func (s *state) openTime(certificate []byte) (seal.TimeCertificate, error) {
+	cert, err := seal.OpenTime(certificate, s.root[:])
+	switch {
+	case err != nil:
+		return cert, err
+	case cert.Serial != s.serial:
+		return cert, license.Errorf(license.CodeTimeForged, "give it to the container it is for", "the time certificate is for the container %s, this one is %s", cert.Serial, s.serial)
+	case cert.Nonce != s.clock.nonce:
+		return cert, stale("the time certificate of %s answers no open request of the container %s", stamp(cert.At), s.serial)
+	}
+	return cert, nil
 }
 
 func (k clock) marshal() []byte {

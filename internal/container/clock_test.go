@@ -330,22 +330,22 @@ func TestCertify(t *testing.T) {
 	}
 }
 
-// TestNonceWorn: a nonce is given out for half a certificate's life, by whatever
-// asks.
+// TestNonceWorn: a fingerprint carries a nonce that is good for half a
+// certificate's life at least; only a fingerprint replaces one for its age.
 func TestNonceWorn(t *testing.T) {
 	k := newClocked(t)
-	for _, ask := range []func() [16]byte{k.TimeNonce, func() [16]byte { return k.fingerprint(t).TimeNonce }} {
-		first := ask()
-		k.pass(CertificateLife / 2)
-		if ask() != first {
-			t.Fatal("the nonce is another one before its time")
-		}
-		k.pass(time.Millisecond)
-		second := ask()
-		if second == first || ask() != second {
-			t.Fatal("a worn nonce is given out, or each time another one")
-		}
-		k.pass(CertificateLife/2 + time.Hour)
+	first := k.fingerprint(t).TimeNonce
+	k.pass(CertificateLife / 2)
+	if k.fingerprint(t).TimeNonce != first {
+		t.Fatal("the nonce is another one before its time")
+	}
+	k.pass(time.Millisecond)
+	if k.TimeNonce() != first {
+		t.Fatal("the nonce of a request is gone before there is another request")
+	}
+	second := k.fingerprint(t).TimeNonce
+	if second == first || k.fingerprint(t).TimeNonce != second || k.TimeNonce() != second {
+		t.Fatal("a worn nonce is given out, or each time another one")
 	}
 }
 
@@ -359,12 +359,17 @@ func TestCertifyAhead(t *testing.T) {
 	k.Moment()
 	k.set(-1000 * 24 * time.Hour)
 	k.moment(t, start.Add(1000*24*time.Hour), true)
-	// What was asked for before the jump came too late; what is asked for now
-	// does not.
+	// What was asked for before the jump came too late; what is asked for after
+	// that does not.
 	code(t, k.Certify(k.certificate(t, old, start)), license.CodeTimeStale)
+	k.moment(t, start.Add(1000*24*time.Hour), true)
+	if !k.Moment().Certified.IsZero() {
+		t.Fatal("the refused certificate counts")
+	}
+	k.crash(t)
 	nonce := k.TimeNonce()
 	if nonce == old {
-		t.Fatal("the nonce from before is still given out")
+		t.Fatal("the nonce from before is still the open one")
 	}
 	k.pass(6 * 24 * time.Hour) // the file travels
 	ok(t, k.Certify(k.certificate(t, nonce, start.Add(time.Hour))))
@@ -390,11 +395,20 @@ func TestCertifyHeldBack(t *testing.T) {
 		}
 		code(t, err, license.CodeTimeStale)
 		k.moment(t, start.Add(days*24*time.Hour), true)
-		// It still serves where it turns nothing back.
 		k.set(days * 24 * time.Hour)
-		ok(t, k.Certify(kept))
+		code(t, k.Certify(kept), license.CodeTimeStale) // its nonce is gone
 		k.moment(t, start.Add(days*24*time.Hour), false)
 	}
+}
+
+// TestCertifyLate: an old certificate serves where it turns nothing back.
+func TestCertifyLate(t *testing.T) {
+	k := newClocked(t)
+	start := k.shows()
+	late := k.certificate(t, k.TimeNonce(), start)
+	k.pass(70 * 24 * time.Hour)
+	ok(t, k.Certify(late))
+	k.moment(t, start.Add(70*24*time.Hour), false)
 }
 
 func TestCertifyTravels(t *testing.T) {

@@ -189,7 +189,7 @@ func (w *world) certify(rt *rapid.T) {
 	at := w.tell()
 	back, ahead := at.Sub(w.wall) > ClockTolerance, at.Sub(c.at) > ClockTolerance
 	fresh := at.Sub(w.asked) <= CertificateLife
-	want, set := license.Code(""), at
+	want, set, late := license.Code(""), at, false
 	switch {
 	case c.nonce != w.nonce, c.at.Before(w.certified):
 		want = license.CodeTimeStale
@@ -198,7 +198,7 @@ func (w *world) certify(rt *rapid.T) {
 	case fresh && (back || ahead):
 		set = later(c.at, w.wall)
 	case back && ahead:
-		want = license.CodeTimeStale
+		want, late = license.CodeTimeStale, true
 	default:
 		set = later(at, c.at)
 	}
@@ -207,13 +207,20 @@ func (w *world) certify(rt *rapid.T) {
 		w.reached["turned back"]++
 	case want == "" && !fresh:
 		w.reached["taken late"]++
-	case want == license.CodeTimeStale && c.nonce == w.nonce && !c.at.Before(w.certified):
+	case late:
 		w.reached["too late to turn back"]++
 	default:
 		w.reached["certificate "+reached]++
 	}
 	if license.CodeOf(err) != want {
 		rt.Fatalf("a certificate of %s at %s, clock %s: %v, want %q", c.at, at, w.wall, err, want)
+	}
+	if late {
+		w.written()
+		w.asked = at.Truncate(time.Millisecond)
+		if w.nonce = w.current().clock.nonce; w.nonce == c.nonce {
+			rt.Fatal("the nonce of what came too late is still open")
+		}
 	}
 	if want != "" {
 		return
@@ -228,8 +235,8 @@ func (w *world) certify(rt *rapid.T) {
 	}
 }
 
-// asking gives the nonce that is open after somebody asked for it.
-func (w *world) asking(rt *rapid.T, got [16]byte) {
+// requested: a fingerprint told this nonce.
+func (w *world) requested(rt *rapid.T, got [16]byte) {
 	if at := w.tell(); at.Sub(w.asked) > CertificateLife/2 {
 		if got == w.nonce {
 			rt.Fatalf("the nonce from %s is given out at %s", w.asked, at)
@@ -253,7 +260,7 @@ func (w *world) fingerprinted(rt *rapid.T) {
 	}
 	w.trail++
 	w.written()
-	w.asking(rt, f.TimeNonce)
+	w.requested(rt, f.TimeNonce)
 	if last := f.Trail[len(f.Trail)-1]; last.Count != w.trail {
 		rt.Fatalf("the trail ends with %d, want %d", last.Count, w.trail)
 	}
@@ -351,7 +358,9 @@ func TestNotesRules(t *testing.T) {
 			},
 			"set right": func(*rapid.T) { w.set(w.truth.Sub(w.wall)) },
 			"ask for the time": func(rt *rapid.T) {
-				w.asking(rt, w.TimeNonce())
+				if w.TimeNonce() != w.nonce {
+					rt.Fatal("the nonce is another one")
+				}
 				w.old = append(w.old, certificate{w.nonce, w.truth.Truncate(time.Millisecond)})
 			},
 			"certify":     w.certify,
