@@ -140,16 +140,22 @@ func (_m *Container) Replaces(ctx context.Context) (result []*Container, err err
 	return result, err
 }
 
-func (_m *Container) Transfers(ctx context.Context) (result []*Transfer, err error) {
-	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
-		result, err = _m.NamedTransfers(graphql.GetFieldContext(ctx).Field.Alias)
-	} else {
-		result, err = _m.Edges.TransfersOrErr()
+func (_m *Container) Transfers(
+	ctx context.Context, after *Cursor, first *int, before *Cursor, last *int,
+) (*TransferConnection, error) {
+	opts := []TransferPaginateOption{}
+	alias := graphql.GetFieldContext(ctx).Field.Alias
+	totalCount, hasTotalCount := _m.Edges.totalCount[8][alias]
+	if nodes, err := _m.NamedTransfers(alias); err == nil || hasTotalCount {
+		pager, err := newTransferPager(opts, last != nil)
+		if err != nil {
+			return nil, err
+		}
+		conn := &TransferConnection{Edges: []*TransferEdge{}, TotalCount: totalCount}
+		conn.build(nodes, pager, after, first, before, last)
+		return conn, nil
 	}
-	if IsNotLoaded(err) {
-		result, err = _m.QueryTransfers().All(ctx)
-	}
-	return result, err
+	return _m.QueryTransfers().Paginate(ctx, after, first, before, last, opts...)
 }
 
 func (_m *Container) Receives(ctx context.Context) (result []*Transfer, err error) {

@@ -50,6 +50,20 @@ type CertifyTimePayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// The licenses of one product on a container, as far as the platform knows.
+type ContainerLicense struct {
+	// What is licensed.
+	Product *ent.Product `json:"product"`
+	// The item that was ordered last: the licenses have its options.
+	Item *ent.Item `json:"item"`
+	// How many are on it: rolled out, and not known to be gone.
+	Quantity int `json:"quantity"`
+	// How many more were ordered, and are not on it yet.
+	Waiting int `json:"waiting"`
+	// How many of those on it are to leave.
+	Leaving int `json:"leaving"`
+}
+
 // A container after a change.
 type ContainerPayload struct {
 	// The container.

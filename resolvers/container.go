@@ -30,6 +30,16 @@ func (r *containerResolver) Linked(ctx context.Context, obj *ent.Container) (boo
 	return platform.ContainerLinked(obj), nil
 }
 
+func (r *containerResolver) Licenses(ctx context.Context, obj *ent.Container) ([]*graph.ContainerLicense, error) {
+	held, _, err := r.loaders(ctx).held.load(ctx, obj.ID)
+	return held, err
+}
+
+func (r *containerResolver) Rollout(ctx context.Context, obj *ent.Container) (*ent.Rollout, error) {
+	row, _, err := r.loaders(ctx).running.load(ctx, obj.ID)
+	return row, err
+}
+
 func (r *containerResolver) Allocations(ctx context.Context, obj *ent.Container, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool) (*ent.AllocationConnection, error) {
 	if active == nil || !*active {
 		return obj.Allocations(ctx, after, first, before, last)

@@ -1,6 +1,7 @@
 package resolvers
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform"
 )
 
@@ -71,12 +73,13 @@ type loaders struct {
 	firms     *batch[*ent.Firm]        // by id
 	keys      *batch[[]*ent.FirmKey]   // by firm, the newest first
 	rollouts  *batch[*ent.Rollout]     // by id
-	running   *batch[*ent.Rollout]     // by group: the one running or held
+	running   *batch[*ent.Rollout]     // by group or container: the one running or held
 	virtual   *batch[*ent.Container]   // by serial
 	servers   *batch[[]*ent.TmrServer] // by group
 	ordered   *batch[int]              // by group: how many licenses
 	installed *batch[int]              // by container: how many updates
 	states    *batch[property.ContainerState]
+	held      *batch[[]*graph.ContainerLicense] // by container
 }
 
 func newLoaders(c *ent.Client) *loaders {
@@ -97,9 +100,9 @@ func newLoaders(c *ent.Client) *loaders {
 			rows, err := c.Rollout.Query().Where(rollout.IDIn(ids...)).All(ctx)
 			return by(rows, func(r *ent.Rollout) string { return r.ID }), err
 		}),
-		running: newBatch(func(ctx context.Context, groups []string) (map[string]*ent.Rollout, error) {
-			rows, err := c.Rollout.Query().Where(rollout.TmrGroupIDIn(groups...), rollout.Running(true)).All(ctx)
-			return by(rows, func(r *ent.Rollout) string { return *r.TmrGroupID }), err
+		running: newBatch(func(ctx context.Context, places []string) (map[string]*ent.Rollout, error) {
+			rows, err := c.Rollout.Query().Where(rollout.Or(rollout.TmrGroupIDIn(places...), rollout.ContainerIDIn(places...)), rollout.Running(true)).All(ctx)
+			return by(rows, func(r *ent.Rollout) string { return value(cmp.Or(r.TmrGroupID, r.ContainerID)) }), err
 		}),
 		virtual: newBatch(func(ctx context.Context, serials []string) (map[string]*ent.Container, error) {
 			rows, err := c.Container.Query().Where(container.SerialIn(serials...)).All(ctx)
@@ -118,6 +121,9 @@ func newLoaders(c *ent.Client) *loaders {
 		}),
 		states: newBatch(func(ctx context.Context, containers []string) (map[string]property.ContainerState, error) {
 			return platform.ContainerStates(ctx, c, containers)
+		}),
+		held: newBatch(func(ctx context.Context, containers []string) (map[string][]*graph.ContainerLicense, error) {
+			return heldLicenses(ctx, c, containers)
 		}),
 		installed: newBatch(func(ctx context.Context, containers []string) (map[string]int, error) {
 			rows, err := c.Container.Query().Where(container.IDIn(containers...)).WithCounters().All(ctx)
@@ -155,6 +161,21 @@ func orderedQuantities(ctx context.Context, c *ent.Client, groups []string) (map
 	return all, err
 }
 
+// heldLicenses are what containers hold, by container.
+func heldLicenses(ctx context.Context, c *ent.Client, containers []string) (map[string][]*graph.ContainerLicense, error) {
+	held, err := platform.ContainerLicenses(ctx, c, containers)
+	all := make(map[string][]*graph.ContainerLicense, len(containers))
+	for _, id := range containers {
+		all[id] = []*graph.ContainerLicense{}
+		for _, h := range held[id] {
+			all[id] = append(all[id], &graph.ContainerLicense{
+				Product: h.Item.Edges.Product, Item: h.Item, Quantity: h.Quantity, Waiting: h.Waiting, Leaving: h.Leaving,
+			})
+		}
+	}
+	return all, err
+}
+
 // announce tells the loaders which rows the entity's fields may ask for, and
 // those of the entities that were loaded with it.
 func (l *loaders) announce(v any) {
@@ -176,6 +197,8 @@ func (l *loaders) announce(v any) {
 		if v != nil {
 			l.installed.announce(v.ID)
 			l.states.announce(v.ID)
+			l.held.announce(v.ID)
+			l.running.announce(v.ID)
 			l.announce(v.Edges.TmrGroup)
 			l.announce(v.Edges.ReplacedBy)
 		}
@@ -240,6 +263,8 @@ func (l *loaders) announceAll(v any) {
 		each(l, v, func(t *ent.Transfer) any { return t })
 	case *ent.FirmConnection:
 		each(l, v.Edges, func(e *ent.FirmEdge) any { return e.Node })
+	case []*graph.ContainerLicense:
+		each(l, v, func(h *graph.ContainerLicense) any { return h.Item })
 	case []*ent.Allocation:
 		each(l, v, func(a *ent.Allocation) any { return a })
 	default:

@@ -83,12 +83,20 @@ func (r *orderResolver) RolledOut(ctx context.Context, obj *ent.Order) (bool, er
 	return found && row.State == property.RolloutDone, err
 }
 
+func (r *queryResolver) OfflineUpdate(ctx context.Context, rollout string) (string, error) {
+	return r.platform.OfflineUpdate(ctx, rollout)
+}
+
 func (r *queryResolver) Rollouts(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.RolloutConnection, error) {
 	return r.client.Rollout.Query().Paginate(ctx, after, first, before, last)
 }
 
 func (r *queryResolver) Orders(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.OrderConnection, error) {
 	return r.client.Order.Query().Paginate(ctx, after, first, before, last)
+}
+
+func (r *rolloutResolver) Offline(ctx context.Context, obj *ent.Rollout) (bool, error) {
+	return platform.RolloutOffline(obj)
 }
 
 func (r *subscriptionResolver) RolloutChanged(ctx context.Context, id string) (<-chan *ent.Rollout, error) {
@@ -102,4 +110,9 @@ func (r *subscriptionResolver) RolloutChanged(ctx context.Context, id string) (<
 
 func (r *Resolver) Order() graph.OrderResolver { return &orderResolver{r} }
 
-type orderResolver struct{ *Resolver }
+func (r *Resolver) Rollout() graph.RolloutResolver { return &rolloutResolver{r} }
+
+type (
+	orderResolver   struct{ *Resolver }
+	rolloutResolver struct{ *Resolver }
+)

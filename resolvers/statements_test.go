@@ -19,7 +19,7 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 		"firms":       `{ firms(first: 20) { totalCount edges { node { name keys { serial publicKey } products(first: 20) { totalCount edges { node { reference items(first: 20) { edges { node { name } } } } } } } } } }`,
 		"products":    `{ products(first: 100) { totalCount edges { node { reference publicKey firm { name code } } } } }`,
 		"items":       `{ items(first: 100) { totalCount edges { node { featureMap product { reference firm { code } } } } } }`,
-		"containers":  `{ containers(first: 100) { totalCount edges { node { serial updateCounter tmrGroup { name orderedQuantity servers { name } } } } } }`,
+		"containers":  `{ containers(first: 100) { totalCount edges { node { serial updateCounter tmrGroup { name orderedQuantity servers { name } } customer { name } licenses { quantity product { reference } item { product { reference } } } rollout { offline } rollouts(first: 2) { edges { node { offline } } } transfers(first: 2) { edges { node { quantity } } } } } } }`,
 		"allocations": `{ allocations(first: 100, active: true) { totalCount edges { node { mode product { reference } container { serial updateCounter tmrGroup { health } } } } } }`,
 		"tmrGroups":   `{ tmrGroups(first: 50) { totalCount edges { node { status health linked orderedQuantity customer { name } servers { role } rollout { state } virtualContainer { serial } rollouts(first: 2) { edges { node { number } } } } } } }`,
 		"rollouts":    `{ rollouts(first: 100) { totalCount edges { node { state tmrGroup { name rollout { number } } } } } }`,

@@ -187,7 +187,7 @@ func (w *world) seedVendor(ctx context.Context, tx *store.Tx, vendor, customer, 
 		},
 		func() error {
 			return tx.Rollout.Create().SetID("rol_0" + suffix).SetVendorID(vendor).SetNillableCustomerID(customerID).SetTmrGroupID(group).
-				SetNumber(1).SetState(property.RolloutDone).SetTmrID(7).SetQuantity(20).SetFirm(firm).SetSequence(12).SetStartedBy("owner").
+				SetNumber(1).SetState(property.RolloutDone).SetTmrID(7).SetQuantity(20).SetFirm(firm).SetSequence(12).SetMachine([]byte("{}")).SetStartedBy("owner").
 				SetFinishedAt(w.now).SetCreatedAt(w.now).Exec(ctx)
 		},
 		func() error { return tx.Order.UpdateOneID("ord_0" + suffix).SetRolloutID("rol_0" + suffix).Exec(ctx) },
@@ -242,7 +242,7 @@ func (w *world) seedContainers() {
 			}
 		}
 		if err := tx.Rollout.Create().SetID("rol_800").SetVendorID("org_charts").SetCustomerID(port).SetContainerID("con_800").SetNumber(1).
-			SetState(property.RolloutDone).SetQuantity(5).SetFirm(6000010).SetSequence(6).SetStartedBy("owner").SetFinishedAt(w.now).
+			SetState(property.RolloutDone).SetQuantity(5).SetFirm(6000010).SetSequence(6).SetMachine([]byte("{}")).SetStartedBy("owner").SetFinishedAt(w.now).
 			SetCreatedAt(w.now).Exec(ctx); err != nil {
 			return err
 		}

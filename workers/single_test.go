@@ -208,6 +208,38 @@ func TestSingleOffline(t *testing.T) {
 }
 
 // TestSingleAndGroupStayApart: nothing of one goes the other's way.
+// TestOfflineUpdateAgain: while a rollout by files waits, its update file is
+// given again, and it does; before and after there is none.
+func TestOfflineUpdateAgain(t *testing.T) {
+	l := newLab(t, t.TempDir()+"/db")
+	s := l.single(77, nil)
+	s.order(5)
+	first := s.start()
+	again, err := l.OfflineUpdate(l.as(l.owner), first.Row.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.updates(again) != l.updates(first.Update) {
+		t.Error("the file has other updates than the first one")
+	}
+	if offline, err := platform.RolloutOffline(first.Row); err != nil || !offline {
+		t.Errorf("not by files: %v, %v", offline, err)
+	}
+	l.finish(first.Row.ID, s.apply(again, 0))
+	s.holds(5)
+	_, err = l.OfflineUpdate(l.as(l.owner), first.Row.ID)
+	l.wantRefused("done", err, license.CodeRolloutState)
+	s.order(1)
+	linked, err := l.StartRollout(l.as(l.owner), s.place(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.OfflineUpdate(l.as(l.owner), linked.ID)
+	l.wantRefused("over the link", err, license.CodeRolloutState)
+	_, err = l.OfflineUpdate(l.as(l.owner), "rol_none")
+	l.wantRefused("none", err, license.CodeNotFound)
+}
+
 func TestSingleAndGroupStayApart(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := newLab(t, dsn)

@@ -54,7 +54,7 @@ func (Container) Edges() []ent.Edge {
 		edge.To("servers", TmrServer.Type),
 		edge.To("work", Work.Type),
 		edge.To("replaces", Container.Type).From("replaced_by").Field("replaced_by_id").Unique(),
-		edge.To("transfers", Transfer.Type),
+		edge.To("transfers", Transfer.Type).Annotations(entgql.RelayConnection()),
 		edge.To("receives", Transfer.Type),
 	}
 }

@@ -249,6 +249,35 @@ func (p *Platform) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout
 	return OfflineRollout{Row: row}, nil
 }
 
+// OfflineUpdate gives the update file of a rollout by files again, while it
+// waits for receipts: without the certified time, which takes a fresh request.
+// Errors: license.CodeNotFound, CodeForbidden, CodeRolloutState.
+func (p *Platform) OfflineUpdate(ctx context.Context, id string) (string, error) {
+	if _, err := auth.Require(ctx, auth.RunRollout); err != nil {
+		return "", err
+	}
+	row, err := p.store.Client().Rollout.Get(ctx, id)
+	if err != nil {
+		return "", notFound(err, "rollout", id)
+	}
+	s, err := rolloutState(row)
+	if err != nil {
+		return "", err
+	}
+	if a, ok := rollout.Pending(s); !ok || a.Kind != rollout.AwaitFile {
+		return "", license.Errorf(license.CodeRolloutState, "hand the request file in again if something was ordered since",
+			"the rollout %d waits for no receipts by files", row.Number)
+	}
+	out, err := p.updateFile(system(ctx, "rollout"), row)
+	return out.Update, err
+}
+
+// RolloutOffline says whether a rollout's updates travel in files.
+func RolloutOffline(row *ent.Rollout) (bool, error) {
+	s, err := rolloutState(row)
+	return s.Offline, err
+}
+
 // updateFile makes the file of the stored updates: the same each time, but for
 // what the container has confirmed meanwhile.
 func (p *Platform) updateFile(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {
