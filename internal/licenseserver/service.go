@@ -80,23 +80,29 @@ func (s *service) used(ctx context.Context, t *term, l license.License) (license
 	return s.cfg.Source.Use(ctx, t.seats.Epoch(), l)
 }
 
-// begin notes the first use of a license with a usage period before its program
-// has the handle, and gives what was used then. A handle whose first use can't
-// be noted isn't given; where that may pass, a repeat of the request finds it.
+// begin notes the first use before its program has the handle. A handle whose
+// first use can't be noted isn't given; where that may pass, a repeat of the
+// request finds it.
 func (s *service) begin(ctx context.Context, t *term, f Found, use license.Use, g lease.Grant) (license.Use, error) {
-	if f.Options.UsagePeriod == 0 || !use.First.IsZero() {
-		return use, nil
-	}
-	err := s.cfg.Source.Begin(ctx, t.seats.Epoch(), f.Product)
-	if err == nil {
-		return s.used(ctx, t, f.License)
-	}
-	if license.CodeOf(err) != license.CodeUnavailable {
+	use, err := s.begun(ctx, t, f, use)
+	if err != nil && license.CodeOf(err) != license.CodeUnavailable {
 		if err := t.seats.Release(ctx, ref(g)); err != nil {
 			s.log.Warn("a handle that wasn't given stays until its lease runs out", "product", f.Product.String(), "error", err)
 		}
 	}
 	return use, err
+}
+
+// begun notes the first use of a license with a usage period, and gives what was
+// used then.
+func (s *service) begun(ctx context.Context, t *term, f Found, use license.Use) (license.Use, error) {
+	if f.Options.UsagePeriod == 0 || !use.First.IsZero() {
+		return use, nil
+	}
+	if err := s.cfg.Source.Begin(ctx, t.seats.Epoch(), f.Product); err != nil {
+		return use, err
+	}
+	return s.used(ctx, t, f.License)
 }
 
 // ref names what a store has just granted.
@@ -190,6 +196,10 @@ func (s *service) Renew(
 		}
 		grant, err := t.seats.Renew(ctx, ref)
 		if err != nil {
+			return err
+		}
+		// An update may have brought a usage period, or another issue, meanwhile.
+		if use, err = s.begun(ctx, t, f, use); err != nil {
 			return err
 		}
 		handle, err = s.handle(grant, ref.Station, ref.Client, f, use)
