@@ -49,9 +49,9 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request st
 		return OfflineRollout{}, err
 	}
 	var row *ent.Rollout
-	var suspected error // its mark has to be committed
+	var kept error // what was written has to be committed all the same
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		row, suspected = nil, nil
+		row, kept = nil, nil
 		t, err := findPlace(ctx, tx, at)
 		if err != nil {
 			return err
@@ -62,7 +62,7 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request st
 		}
 		caller := ctx
 		ctx := system(ctx, "rollout") // the place is the caller's: the rest is the platform's business
-		if suspected, err = w.blocked(ctx); err != nil || suspected != nil {
+		if kept, err = w.blocked(ctx); err != nil || kept != nil {
 			return err
 		}
 		if row, err = w.running(ctx); err != nil {
@@ -76,7 +76,7 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request st
 		}
 		if row != nil {
 			if row, err = w.resumed(ctx, row); err != nil || row.State != property.RolloutDone {
-				return w.suspicion(ctx, row, err, &suspected)
+				return w.suspicion(ctx, row, err, &kept)
 			}
 			if err := w.reload(ctx); err != nil { // the counters have moved
 				return err
@@ -87,15 +87,18 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request st
 		}
 		found, err := w.found(ctx)
 		if err != nil {
-			return w.suspicion(ctx, row, err, &suspected)
+			return w.suspicion(ctx, row, err, &kept)
 		}
 		if row, err = p.newRollout(ctx, tx, w.at, who, "", &found); err != nil {
+			if license.CodeOf(err) == license.CodeRolloutUpToDate {
+				kept, err = err, nil // the request may have shown what no receipt did
+			}
 			return err
 		}
 		return audit(caller, tx, auditOwner(who, row.VendorID), "rollout.startOffline", row.ID, nil, rolloutFacts(row))
 	})
 	if err == nil {
-		err = suspected
+		err = kept
 	}
 	if err != nil {
 		return OfflineRollout{}, err

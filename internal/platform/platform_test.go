@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"database/sql"
+	"errors"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -41,8 +42,9 @@ type lab struct {
 
 // jobs remembers what was enqueued.
 type jobs struct {
-	mu  sync.Mutex
-	all []platform.Job
+	mu   sync.Mutex
+	all  []platform.Job
+	fail bool // the next one, and with it its transaction
 }
 
 func (j *jobs) EnqueueTx(_ context.Context, tx *sql.Tx, job platform.Job) error {
@@ -51,6 +53,10 @@ func (j *jobs) EnqueueTx(_ context.Context, tx *sql.Tx, job platform.Job) error 
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.fail {
+		j.fail = false
+		return errors.New("the process was killed")
+	}
 	j.all = append(j.all, job)
 	return nil
 }
