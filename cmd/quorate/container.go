@@ -130,7 +130,7 @@ func parseBind(s string, kind license.Kind) (to container.Bind, keyFile string, 
 }
 
 func parseRoot(s string) (ed25519.PublicKey, error) {
-	b, err := base64.StdEncoding.DecodeString(s)
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) != ed25519.PublicKeySize {
 		return nil, license.Errorf(license.CodeInvalidInput, "copy it from the platform's /root-key: 44 characters of Base64", "that is not a root key")
 	}
