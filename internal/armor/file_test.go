@@ -301,6 +301,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("-----BEGIN QUORATE UPDATE-----\nVersion: 1\n\n=\n-----END QUORATE UPDATE-----"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := armor.Parse(b)
+		if kind, unknown := armor.KindOf(b); err == nil && (unknown != nil || kind != got.Kind) {
+			t.Fatalf("a %s begins as a %q", got.Kind, kind)
+		}
 		if err != nil {
 			if license.CodeOf(err) == license.CodeInternal {
 				t.Fatalf("an error without a code: %v", err)

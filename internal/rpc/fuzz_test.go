@@ -91,6 +91,11 @@ func FuzzMessages(f *testing.F) {
 				t.Fatalf("an error of %d bytes", len(e.Message))
 			}
 		}
+		if m := new(quoratev1.LeaseEvent); proto.Unmarshal(b, m) == nil {
+			if mode, err := ModeFrom(m.GetMode()); taken(err) && m.GetMode() != 0 && ModeProto(mode) != m.GetMode() {
+				t.Fatalf("the mode %v is %q", m.GetMode(), mode)
+			}
+		}
 		_, err := DataNameFrom(b)
 		taken(err)
 		taken(CheckPin(string(b)))
