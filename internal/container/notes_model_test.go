@@ -225,7 +225,14 @@ func (w *world) certify(rt *rapid.T) {
 	if want != "" {
 		return
 	}
-	w.at, w.read = set.Truncate(time.Millisecond), w.ticks
+	set = set.Truncate(time.Millisecond)
+	for _, u := range w.used { // what was used while the clock ran ahead
+		if u.first.After(set) {
+			u.first = set.Add(-at.Truncate(time.Millisecond).Sub(u.first))
+			w.reached["first use turned back"]++
+		}
+	}
+	w.at, w.read = set, w.ticks
 	w.kept, w.certified, w.asked = w.at, c.at, w.at
 	if w.nonce = w.current().clock.nonce; w.nonce == c.nonce {
 		rt.Fatal("the nonce serves again")
@@ -433,8 +440,14 @@ func TestMeterRules(t *testing.T) {
 					rt.Fatalf("writing %+v under %d, %d promised, after %+v: %v, want %q", m, e, promised, was, err, want)
 				}
 			},
-			"crash":  func(*rapid.T) { k.crash(t) },
-			"reopen": func(*rapid.T) { k.reopen(t) },
+			"stop": func(rt *rapid.T) {
+				switch rapid.IntRange(0, 5).Draw(rt, "how") {
+				case 0:
+					k.crash(t)
+				case 1:
+					k.reopen(t)
+				}
+			},
 			"": func(rt *rapid.T) {
 				all, err := k.PromiseMeters(promised)
 				if err != nil {
