@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { buildSchema, execute, GraphQLError, graphql, subscribe } from "graphql";
 import { useServer as serve } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
-import { createWorld } from "./world.mjs";
+import { createWorld, setItem } from "./world.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const schemaFolder = join(here, "../../graph/schema");
@@ -27,7 +27,8 @@ function loadSchema() {
   return buildSchema(files.map((f) => readFileSync(join(schemaFolder, f), "utf8")).join("\n"));
 }
 
-const failure = (code, message) => new GraphQLError(message, { extensions: { code } });
+const failure = (code, message, details) =>
+  new GraphQLError(message, { extensions: { code, ...(details ? { details } : {}) } });
 
 function resolvers(world) {
   const group = (id) => {
@@ -43,6 +44,23 @@ function resolvers(world) {
     return found;
   };
   const containers = () => world.groups.map((g) => g.container);
+  const administrator = (viewer) => {
+    if (viewer.role === "VIEWER") throw failure("FORBIDDEN", "you may not edit the catalog");
+  };
+  const itemAt = ({ item, revision }) => {
+    const found = world.items.find((i) => i.id === item);
+    if (!found) throw failure("NOT_FOUND", "there is no such item");
+    if (found.revision !== revision) {
+      throw failure("CONFLICT", "the item was changed meanwhile", { revision: found.revision });
+    }
+    return found;
+  };
+  const checked = (input) => {
+    if (input.tmr && input.usagePeriod) {
+      throw failure("INVALID_INPUT", "a TMR license has no usage period", { field: "usagePeriod" });
+    }
+    return input;
+  };
   return {
     viewer: (_, { viewer }) => ({ ...viewer, organization: world.organization }),
     tmrGroups: () => world.connection(world.groups.map(world.view)),
@@ -50,7 +68,33 @@ function resolvers(world) {
       const found = group(id);
       return found ? world.view(found) : null;
     },
-    items: () => world.connection([world.item]),
+    items: () => world.connection(world.items),
+    products: () => world.connection([world.product]),
+    node: ({ id }) => {
+      const found = world.items.find((i) => i.id === id);
+      if (!found) throw failure("NOT_FOUND", "there is no such thing");
+      return found;
+    },
+    createItem: ({ input }, { viewer }) => {
+      administrator(viewer);
+      return { item: world.newItem(checked(input)) };
+    },
+    updateItem: ({ input }, { viewer }) => {
+      administrator(viewer);
+      const { item: _, revision: __, ...options } = input;
+      const found = itemAt(input);
+      checked({ ...found, ...options });
+      setItem(found, options);
+      found.revision += 1;
+      return { item: found };
+    },
+    renewItem: ({ input }, { viewer }) => {
+      administrator(viewer);
+      const found = itemAt(input);
+      found.issue += 1;
+      found.revision += 1;
+      return { item: found };
+    },
     orders: () => world.connection(world.orders),
     containers: () => world.connection(containers()),
     container: ({ serial }) => containers().find((c) => c.serial === serial) ?? null,

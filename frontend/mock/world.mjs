@@ -55,6 +55,41 @@ function statusLine(ids, inForce) {
     .join(" ");
 }
 
+/** The options of an item that has none. */
+function plainItem() {
+  return {
+    revision: 1,
+    quantity: 1,
+    activation: null,
+    expiration: null,
+    usagePeriod: null,
+    units: null,
+    issue: 0,
+    featureMap: "0",
+    maintenanceFrom: null,
+    maintenanceUntil: null,
+    minimumVersion: null,
+    text: null,
+    accessList: [],
+    linger: null,
+    hasProtectedData: false,
+    protectedDataName: null,
+    hasSecretData: false,
+    tmr: false,
+  };
+}
+
+/** Writes an input's options into an item; data is only remembered to be there. */
+export function setItem(item, { protectedData, secretData, featureMap, ...options }) {
+  for (const [name, value] of Object.entries(options)) {
+    if (name in item && name !== "product" && value !== undefined) item[name] = value;
+  }
+  item.accessList ??= [];
+  if (featureMap !== undefined) item.featureMap = String(Number(featureMap ?? 0));
+  if (protectedData !== undefined) item.hasProtectedData = protectedData !== null;
+  if (secretData !== undefined) item.hasSecretData = secretData !== null;
+}
+
 export function createWorld({ pace = 900, programs = 12, groups = 1, churn = true } = {}) {
   const topics = new Topics();
   const organization = {
@@ -87,12 +122,12 @@ export function createWorld({ pace = 900, programs = 12, groups = 1, churn = tru
     id: "itm_01",
     name: "Chart Processing, network",
     product,
+    ...plainItem(),
     quantity: 20,
-    expiration: null,
-    featureMap: "0",
     tmr: true,
     createdAt: ago(1e10),
   };
+  const items = [item];
   const state = {
     pace,
     hold: 0,
@@ -452,6 +487,20 @@ export function createWorld({ pace = 900, programs = 12, groups = 1, churn = tru
     organization,
     product,
     item,
+    items,
+    newItem: (input) => {
+      const made = {
+        __typename: "Item",
+        id: `itm_0${items.length + 1}`,
+        name: "",
+        product,
+        ...plainItem(),
+        createdAt: new Date().toISOString(),
+      };
+      setItem(made, input);
+      items.push(made);
+      return made;
+    },
     groups: all,
     find,
     view,

@@ -120,10 +120,28 @@ function routesFor(client: Client) {
     component: lazyRouteComponent(() => import("./allocations/page"), "AllocationsPage"),
   });
 
+  const items = createRoute({
+    getParentRoute: () => organization,
+    path: "items",
+    component: lazyRouteComponent(() => import("./items/list"), "ItemsPage"),
+  });
+
+  const newItem = createRoute({
+    getParentRoute: () => organization,
+    path: "items/new",
+    component: lazyRouteComponent(() => import("./items/page"), "NewItemPage"),
+  });
+
+  const item = createRoute({
+    getParentRoute: () => organization,
+    path: "items/$item",
+    component: lazyRouteComponent(() => import("./items/page"), "ItemPage"),
+  });
+
   return root.addChildren([
     signIn,
     home,
-    organization.addChildren([start, groups, group, containers, allocations]),
+    organization.addChildren([start, groups, group, containers, allocations, items, newItem, item]),
   ]);
 }
 

@@ -29,6 +29,16 @@ export function newClient(onSignedOut: OnSignedOut): Client {
           TmrLicense: () => null,
           RolloutStep: () => null,
         },
+        // A list does not know by itself that it has become longer.
+        updates: {
+          Mutation: {
+            createItem: (_result, _input, cache) => {
+              for (const field of cache.inspectFields("Query")) {
+                if (field.fieldName === "items") cache.invalidate("Query", field.fieldKey);
+              }
+            },
+          },
+        },
       }),
       fetchExchange,
     ],

@@ -9,6 +9,8 @@ export interface Failure {
   fix: string;
   /** Names the request in the platform's logs. */
   requestId: string | null;
+  /** Figures of the platform: the `field` at fault, the present `revision`. */
+  details?: Record<string, unknown>;
 }
 
 interface GraphQLErrorLike {
@@ -31,12 +33,19 @@ export function sentence(message: string): string {
   return /[.!?…]$/.test(capital) ? capital : `${capital}.`;
 }
 
+function detailsOf(value: unknown): Pick<Failure, "details"> {
+  return typeof value === "object" && value !== null
+    ? { details: value as Record<string, unknown> }
+    : {};
+}
+
 function ofGraphQL(error: GraphQLErrorLike, requestId: string | null): Failure {
   return {
     code: text(error.extensions?.["code"]) ?? "INTERNAL",
     message: sentence(error.message),
     fix: sentence(text(error.extensions?.["fix"]) ?? ""),
     requestId: text(error.extensions?.["requestId"]) ?? requestId,
+    ...detailsOf(error.extensions?.["details"]),
   };
 }
 

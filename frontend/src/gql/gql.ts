@@ -14,8 +14,23 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
  * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
  */
 type Documents = {
+    "\n  fragment ContainerFields on Container {\n    id\n    serial\n    kind\n    position\n    state\n    manipulationSuspected\n    suspectReason\n    blockedAt\n    blockReason\n    linked\n    updateCounter\n    createdAt\n    tmrGroup {\n      id\n      name\n    }\n    customer {\n      id\n      name\n    }\n    replacedBy {\n      id\n      serial\n    }\n    licenses {\n      quantity\n      waiting\n      leaving\n      product {\n        id\n        reference\n        name\n      }\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": typeof types.ContainerFieldsFragmentDoc,
+    "\n  fragment TransferFields on Transfer {\n    id\n    kind\n    state\n    quantity\n    credited\n    reason\n    note\n    requestedBy\n    createdAt\n    confirmedAt\n    product {\n      id\n      reference\n      name\n    }\n    toContainer {\n      id\n      serial\n    }\n  }\n": typeof types.TransferFieldsFragmentDoc,
+    "\n  query AllContainers($after: Cursor) {\n    containers(first: 100, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      edges {\n        node {\n          ...ContainerFields\n        }\n      }\n    }\n  }\n": typeof types.AllContainersDocument,
+    "\n  query ContainerDetails($serial: String!) {\n    container(serial: $serial) {\n      ...ContainerFields\n      rollout {\n        ...RolloutFields\n      }\n      rollouts(first: 10) {\n        totalCount\n        edges {\n          node {\n            ...RolloutFields\n          }\n        }\n      }\n      transfers(first: 10) {\n        totalCount\n        edges {\n          node {\n            ...TransferFields\n          }\n        }\n      }\n    }\n  }\n": typeof types.ContainerDetailsDocument,
+    "\n  query Credits {\n    credits {\n      quantity\n      product {\n        id\n      }\n      customer {\n        id\n      }\n    }\n  }\n": typeof types.CreditsDocument,
+    "\n  mutation RegisterContainer($input: RegisterContainerInput!) {\n    registerContainer(input: $input) {\n      linkToken\n      container {\n        ...ContainerFields\n      }\n    }\n  }\n": typeof types.RegisterContainerDocument,
+    "\n  mutation DecideContainer($input: DecideContainerInput!) {\n    decideContainer(input: $input) {\n      container {\n        ...ContainerFields\n      }\n    }\n  }\n": typeof types.DecideContainerDocument,
+    "\n  mutation ReturnLicenses($input: TransferInput!) {\n    returnLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n": typeof types.ReturnLicensesDocument,
+    "\n  mutation RevokeLicenses($input: TransferInput!) {\n    revokeLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n": typeof types.RevokeLicensesDocument,
+    "\n  mutation MoveLicenses($input: MoveLicensesInput!) {\n    moveLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n": typeof types.MoveLicensesDocument,
+    "\n  mutation RehostContainer($input: RehostContainerInput!) {\n    rehostContainer(input: $input) {\n      container {\n        ...ContainerFields\n      }\n      transfers {\n        id\n        quantity\n      }\n    }\n  }\n": typeof types.RehostContainerDocument,
+    "\n  mutation StartOfflineRollout($input: StartOfflineRolloutInput!) {\n    startOfflineRollout(input: $input) {\n      update\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n": typeof types.StartOfflineRolloutDocument,
+    "\n  mutation FinishOfflineRollout($input: FinishOfflineRolloutInput!) {\n    finishOfflineRollout(input: $input) {\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n": typeof types.FinishOfflineRolloutDocument,
+    "\n  query OfflineUpdate($rollout: ID!) {\n    offlineUpdate(rollout: $rollout)\n  }\n": typeof types.OfflineUpdateDocument,
+    "\n  mutation CertifyTime($input: CertifyTimeInput!) {\n    certifyTime(input: $input) {\n      update\n      certifiedAt\n      containers {\n        id\n        serial\n      }\n    }\n  }\n": typeof types.CertifyTimeDocument,
     "\n  query Viewer {\n    viewer {\n      name\n      email\n      role\n      organization {\n        id\n        name\n        vendor\n        customer\n      }\n    }\n  }\n": typeof types.ViewerDocument,
-    "\n  fragment RolloutFields on Rollout {\n    id\n    number\n    state\n    tmrId\n    quantity\n    blocker\n    errorCode\n    sequence\n    startedBy\n    createdAt\n    finishedAt\n    steps {\n      position\n      state\n      note\n      startedAt\n      finishedAt\n    }\n  }\n": typeof types.RolloutFieldsFragmentDoc,
+    "\n  fragment RolloutFields on Rollout {\n    id\n    number\n    state\n    offline\n    tmrId\n    quantity\n    blocker\n    errorCode\n    sequence\n    startedBy\n    createdAt\n    finishedAt\n    steps {\n      position\n      state\n      note\n      startedAt\n      finishedAt\n    }\n  }\n": typeof types.RolloutFieldsFragmentDoc,
     "\n  fragment GroupFields on TmrGroup {\n    id\n    name\n    virtualSerial\n    status\n    quantity\n    tmrId\n    health\n    sequence\n    viewedAt\n    linked\n    clients\n    orderedQuantity\n    backends {\n      position\n      serial\n      tmrId\n      quantity\n      cell\n      inForce\n      state\n      address\n      seenAt\n    }\n    servers {\n      name\n      role\n      address\n      seenAt\n    }\n    licenses {\n      product\n      name\n      inForce\n      conflict\n      status\n      quantity\n      tmrId\n      expiration\n    }\n    rollout {\n      ...RolloutFields\n    }\n  }\n": typeof types.GroupFieldsFragmentDoc,
     "\n  query Groups {\n    tmrGroups(first: 100) {\n      totalCount\n      edges {\n        node {\n          id\n          name\n          virtualSerial\n          status\n          quantity\n          tmrId\n          health\n          clients\n        }\n      }\n    }\n  }\n": typeof types.GroupsDocument,
     "\n  query Group($id: ID!) {\n    tmrGroup(id: $id) {\n      ...GroupFields\n      customer {\n        id\n        name\n      }\n      rollouts(first: 1) {\n        edges {\n          node {\n            ...RolloutFields\n          }\n        }\n      }\n    }\n  }\n": typeof types.GroupDocument,
@@ -31,10 +46,32 @@ type Documents = {
     "\n  fragment AllocationFields on Allocation {\n    id\n    handle\n    mode\n    licenses\n    seat\n    client\n    user\n    processId\n    application\n    state\n    firstAccess\n    lastAccess\n    product {\n      id\n      reference\n      name\n    }\n  }\n": typeof types.AllocationFieldsFragmentDoc,
     "\n  subscription AllocationsChanged($container: ID!) {\n    allocationsChanged(container: $container) {\n      sequence\n      snapshot\n      total\n      taken\n      free\n      denials\n      upserted {\n        ...AllocationFields\n      }\n      removed\n    }\n  }\n": typeof types.AllocationsChangedDocument,
     "\n  mutation ReleaseAllocation($input: ReleaseAllocationInput!) {\n    releaseAllocation(input: $input) {\n      allocation {\n        id\n        state\n      }\n    }\n  }\n": typeof types.ReleaseAllocationDocument,
+    "\n  fragment ItemFields on Item {\n    id\n    name\n    revision\n    quantity\n    activation\n    expiration\n    usagePeriod\n    units\n    issue\n    featureMap\n    maintenanceFrom\n    maintenanceUntil\n    minimumVersion\n    text\n    accessList\n    linger\n    hasProtectedData\n    hasSecretData\n    tmr\n    product {\n      id\n      reference\n      name\n    }\n  }\n": typeof types.ItemFieldsFragmentDoc,
+    "\n  query Catalog($after: Cursor) {\n    items(first: 100, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      edges {\n        node {\n          ...ItemFields\n        }\n      }\n    }\n  }\n": typeof types.CatalogDocument,
+    "\n  query Item($id: ID!) {\n    node(id: $id) {\n      ... on Item {\n        ...ItemFields\n      }\n    }\n  }\n": typeof types.ItemDocument,
+    "\n  query Products {\n    products(first: 100) {\n      edges {\n        node {\n          id\n          reference\n          name\n        }\n      }\n    }\n  }\n": typeof types.ProductsDocument,
+    "\n  mutation CreateItem($input: CreateItemInput!) {\n    createItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": typeof types.CreateItemDocument,
+    "\n  mutation UpdateItem($input: UpdateItemInput!) {\n    updateItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": typeof types.UpdateItemDocument,
+    "\n  mutation RenewItem($input: RenewItemInput!) {\n    renewItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": typeof types.RenewItemDocument,
 };
 const documents: Documents = {
+    "\n  fragment ContainerFields on Container {\n    id\n    serial\n    kind\n    position\n    state\n    manipulationSuspected\n    suspectReason\n    blockedAt\n    blockReason\n    linked\n    updateCounter\n    createdAt\n    tmrGroup {\n      id\n      name\n    }\n    customer {\n      id\n      name\n    }\n    replacedBy {\n      id\n      serial\n    }\n    licenses {\n      quantity\n      waiting\n      leaving\n      product {\n        id\n        reference\n        name\n      }\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": types.ContainerFieldsFragmentDoc,
+    "\n  fragment TransferFields on Transfer {\n    id\n    kind\n    state\n    quantity\n    credited\n    reason\n    note\n    requestedBy\n    createdAt\n    confirmedAt\n    product {\n      id\n      reference\n      name\n    }\n    toContainer {\n      id\n      serial\n    }\n  }\n": types.TransferFieldsFragmentDoc,
+    "\n  query AllContainers($after: Cursor) {\n    containers(first: 100, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      edges {\n        node {\n          ...ContainerFields\n        }\n      }\n    }\n  }\n": types.AllContainersDocument,
+    "\n  query ContainerDetails($serial: String!) {\n    container(serial: $serial) {\n      ...ContainerFields\n      rollout {\n        ...RolloutFields\n      }\n      rollouts(first: 10) {\n        totalCount\n        edges {\n          node {\n            ...RolloutFields\n          }\n        }\n      }\n      transfers(first: 10) {\n        totalCount\n        edges {\n          node {\n            ...TransferFields\n          }\n        }\n      }\n    }\n  }\n": types.ContainerDetailsDocument,
+    "\n  query Credits {\n    credits {\n      quantity\n      product {\n        id\n      }\n      customer {\n        id\n      }\n    }\n  }\n": types.CreditsDocument,
+    "\n  mutation RegisterContainer($input: RegisterContainerInput!) {\n    registerContainer(input: $input) {\n      linkToken\n      container {\n        ...ContainerFields\n      }\n    }\n  }\n": types.RegisterContainerDocument,
+    "\n  mutation DecideContainer($input: DecideContainerInput!) {\n    decideContainer(input: $input) {\n      container {\n        ...ContainerFields\n      }\n    }\n  }\n": types.DecideContainerDocument,
+    "\n  mutation ReturnLicenses($input: TransferInput!) {\n    returnLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n": types.ReturnLicensesDocument,
+    "\n  mutation RevokeLicenses($input: TransferInput!) {\n    revokeLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n": types.RevokeLicensesDocument,
+    "\n  mutation MoveLicenses($input: MoveLicensesInput!) {\n    moveLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n": types.MoveLicensesDocument,
+    "\n  mutation RehostContainer($input: RehostContainerInput!) {\n    rehostContainer(input: $input) {\n      container {\n        ...ContainerFields\n      }\n      transfers {\n        id\n        quantity\n      }\n    }\n  }\n": types.RehostContainerDocument,
+    "\n  mutation StartOfflineRollout($input: StartOfflineRolloutInput!) {\n    startOfflineRollout(input: $input) {\n      update\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n": types.StartOfflineRolloutDocument,
+    "\n  mutation FinishOfflineRollout($input: FinishOfflineRolloutInput!) {\n    finishOfflineRollout(input: $input) {\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n": types.FinishOfflineRolloutDocument,
+    "\n  query OfflineUpdate($rollout: ID!) {\n    offlineUpdate(rollout: $rollout)\n  }\n": types.OfflineUpdateDocument,
+    "\n  mutation CertifyTime($input: CertifyTimeInput!) {\n    certifyTime(input: $input) {\n      update\n      certifiedAt\n      containers {\n        id\n        serial\n      }\n    }\n  }\n": types.CertifyTimeDocument,
     "\n  query Viewer {\n    viewer {\n      name\n      email\n      role\n      organization {\n        id\n        name\n        vendor\n        customer\n      }\n    }\n  }\n": types.ViewerDocument,
-    "\n  fragment RolloutFields on Rollout {\n    id\n    number\n    state\n    tmrId\n    quantity\n    blocker\n    errorCode\n    sequence\n    startedBy\n    createdAt\n    finishedAt\n    steps {\n      position\n      state\n      note\n      startedAt\n      finishedAt\n    }\n  }\n": types.RolloutFieldsFragmentDoc,
+    "\n  fragment RolloutFields on Rollout {\n    id\n    number\n    state\n    offline\n    tmrId\n    quantity\n    blocker\n    errorCode\n    sequence\n    startedBy\n    createdAt\n    finishedAt\n    steps {\n      position\n      state\n      note\n      startedAt\n      finishedAt\n    }\n  }\n": types.RolloutFieldsFragmentDoc,
     "\n  fragment GroupFields on TmrGroup {\n    id\n    name\n    virtualSerial\n    status\n    quantity\n    tmrId\n    health\n    sequence\n    viewedAt\n    linked\n    clients\n    orderedQuantity\n    backends {\n      position\n      serial\n      tmrId\n      quantity\n      cell\n      inForce\n      state\n      address\n      seenAt\n    }\n    servers {\n      name\n      role\n      address\n      seenAt\n    }\n    licenses {\n      product\n      name\n      inForce\n      conflict\n      status\n      quantity\n      tmrId\n      expiration\n    }\n    rollout {\n      ...RolloutFields\n    }\n  }\n": types.GroupFieldsFragmentDoc,
     "\n  query Groups {\n    tmrGroups(first: 100) {\n      totalCount\n      edges {\n        node {\n          id\n          name\n          virtualSerial\n          status\n          quantity\n          tmrId\n          health\n          clients\n        }\n      }\n    }\n  }\n": types.GroupsDocument,
     "\n  query Group($id: ID!) {\n    tmrGroup(id: $id) {\n      ...GroupFields\n      customer {\n        id\n        name\n      }\n      rollouts(first: 1) {\n        edges {\n          node {\n            ...RolloutFields\n          }\n        }\n      }\n    }\n  }\n": types.GroupDocument,
@@ -50,6 +87,13 @@ const documents: Documents = {
     "\n  fragment AllocationFields on Allocation {\n    id\n    handle\n    mode\n    licenses\n    seat\n    client\n    user\n    processId\n    application\n    state\n    firstAccess\n    lastAccess\n    product {\n      id\n      reference\n      name\n    }\n  }\n": types.AllocationFieldsFragmentDoc,
     "\n  subscription AllocationsChanged($container: ID!) {\n    allocationsChanged(container: $container) {\n      sequence\n      snapshot\n      total\n      taken\n      free\n      denials\n      upserted {\n        ...AllocationFields\n      }\n      removed\n    }\n  }\n": types.AllocationsChangedDocument,
     "\n  mutation ReleaseAllocation($input: ReleaseAllocationInput!) {\n    releaseAllocation(input: $input) {\n      allocation {\n        id\n        state\n      }\n    }\n  }\n": types.ReleaseAllocationDocument,
+    "\n  fragment ItemFields on Item {\n    id\n    name\n    revision\n    quantity\n    activation\n    expiration\n    usagePeriod\n    units\n    issue\n    featureMap\n    maintenanceFrom\n    maintenanceUntil\n    minimumVersion\n    text\n    accessList\n    linger\n    hasProtectedData\n    hasSecretData\n    tmr\n    product {\n      id\n      reference\n      name\n    }\n  }\n": types.ItemFieldsFragmentDoc,
+    "\n  query Catalog($after: Cursor) {\n    items(first: 100, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      edges {\n        node {\n          ...ItemFields\n        }\n      }\n    }\n  }\n": types.CatalogDocument,
+    "\n  query Item($id: ID!) {\n    node(id: $id) {\n      ... on Item {\n        ...ItemFields\n      }\n    }\n  }\n": types.ItemDocument,
+    "\n  query Products {\n    products(first: 100) {\n      edges {\n        node {\n          id\n          reference\n          name\n        }\n      }\n    }\n  }\n": types.ProductsDocument,
+    "\n  mutation CreateItem($input: CreateItemInput!) {\n    createItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": types.CreateItemDocument,
+    "\n  mutation UpdateItem($input: UpdateItemInput!) {\n    updateItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": types.UpdateItemDocument,
+    "\n  mutation RenewItem($input: RenewItemInput!) {\n    renewItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": types.RenewItemDocument,
 };
 
 /**
@@ -69,11 +113,71 @@ export function graphql(source: string): unknown;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
+export function graphql(source: "\n  fragment ContainerFields on Container {\n    id\n    serial\n    kind\n    position\n    state\n    manipulationSuspected\n    suspectReason\n    blockedAt\n    blockReason\n    linked\n    updateCounter\n    createdAt\n    tmrGroup {\n      id\n      name\n    }\n    customer {\n      id\n      name\n    }\n    replacedBy {\n      id\n      serial\n    }\n    licenses {\n      quantity\n      waiting\n      leaving\n      product {\n        id\n        reference\n        name\n      }\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"): (typeof documents)["\n  fragment ContainerFields on Container {\n    id\n    serial\n    kind\n    position\n    state\n    manipulationSuspected\n    suspectReason\n    blockedAt\n    blockReason\n    linked\n    updateCounter\n    createdAt\n    tmrGroup {\n      id\n      name\n    }\n    customer {\n      id\n      name\n    }\n    replacedBy {\n      id\n      serial\n    }\n    licenses {\n      quantity\n      waiting\n      leaving\n      product {\n        id\n        reference\n        name\n      }\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  fragment TransferFields on Transfer {\n    id\n    kind\n    state\n    quantity\n    credited\n    reason\n    note\n    requestedBy\n    createdAt\n    confirmedAt\n    product {\n      id\n      reference\n      name\n    }\n    toContainer {\n      id\n      serial\n    }\n  }\n"): (typeof documents)["\n  fragment TransferFields on Transfer {\n    id\n    kind\n    state\n    quantity\n    credited\n    reason\n    note\n    requestedBy\n    createdAt\n    confirmedAt\n    product {\n      id\n      reference\n      name\n    }\n    toContainer {\n      id\n      serial\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query AllContainers($after: Cursor) {\n    containers(first: 100, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      edges {\n        node {\n          ...ContainerFields\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query AllContainers($after: Cursor) {\n    containers(first: 100, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      edges {\n        node {\n          ...ContainerFields\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query ContainerDetails($serial: String!) {\n    container(serial: $serial) {\n      ...ContainerFields\n      rollout {\n        ...RolloutFields\n      }\n      rollouts(first: 10) {\n        totalCount\n        edges {\n          node {\n            ...RolloutFields\n          }\n        }\n      }\n      transfers(first: 10) {\n        totalCount\n        edges {\n          node {\n            ...TransferFields\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query ContainerDetails($serial: String!) {\n    container(serial: $serial) {\n      ...ContainerFields\n      rollout {\n        ...RolloutFields\n      }\n      rollouts(first: 10) {\n        totalCount\n        edges {\n          node {\n            ...RolloutFields\n          }\n        }\n      }\n      transfers(first: 10) {\n        totalCount\n        edges {\n          node {\n            ...TransferFields\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Credits {\n    credits {\n      quantity\n      product {\n        id\n      }\n      customer {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  query Credits {\n    credits {\n      quantity\n      product {\n        id\n      }\n      customer {\n        id\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RegisterContainer($input: RegisterContainerInput!) {\n    registerContainer(input: $input) {\n      linkToken\n      container {\n        ...ContainerFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RegisterContainer($input: RegisterContainerInput!) {\n    registerContainer(input: $input) {\n      linkToken\n      container {\n        ...ContainerFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation DecideContainer($input: DecideContainerInput!) {\n    decideContainer(input: $input) {\n      container {\n        ...ContainerFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation DecideContainer($input: DecideContainerInput!) {\n    decideContainer(input: $input) {\n      container {\n        ...ContainerFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation ReturnLicenses($input: TransferInput!) {\n    returnLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation ReturnLicenses($input: TransferInput!) {\n    returnLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RevokeLicenses($input: TransferInput!) {\n    revokeLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RevokeLicenses($input: TransferInput!) {\n    revokeLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation MoveLicenses($input: MoveLicensesInput!) {\n    moveLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation MoveLicenses($input: MoveLicensesInput!) {\n    moveLicenses(input: $input) {\n      transfer {\n        ...TransferFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RehostContainer($input: RehostContainerInput!) {\n    rehostContainer(input: $input) {\n      container {\n        ...ContainerFields\n      }\n      transfers {\n        id\n        quantity\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RehostContainer($input: RehostContainerInput!) {\n    rehostContainer(input: $input) {\n      container {\n        ...ContainerFields\n      }\n      transfers {\n        id\n        quantity\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation StartOfflineRollout($input: StartOfflineRolloutInput!) {\n    startOfflineRollout(input: $input) {\n      update\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation StartOfflineRollout($input: StartOfflineRolloutInput!) {\n    startOfflineRollout(input: $input) {\n      update\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation FinishOfflineRollout($input: FinishOfflineRolloutInput!) {\n    finishOfflineRollout(input: $input) {\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation FinishOfflineRollout($input: FinishOfflineRolloutInput!) {\n    finishOfflineRollout(input: $input) {\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query OfflineUpdate($rollout: ID!) {\n    offlineUpdate(rollout: $rollout)\n  }\n"): (typeof documents)["\n  query OfflineUpdate($rollout: ID!) {\n    offlineUpdate(rollout: $rollout)\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CertifyTime($input: CertifyTimeInput!) {\n    certifyTime(input: $input) {\n      update\n      certifiedAt\n      containers {\n        id\n        serial\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation CertifyTime($input: CertifyTimeInput!) {\n    certifyTime(input: $input) {\n      update\n      certifiedAt\n      containers {\n        id\n        serial\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
 export function graphql(source: "\n  query Viewer {\n    viewer {\n      name\n      email\n      role\n      organization {\n        id\n        name\n        vendor\n        customer\n      }\n    }\n  }\n"): (typeof documents)["\n  query Viewer {\n    viewer {\n      name\n      email\n      role\n      organization {\n        id\n        name\n        vendor\n        customer\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  fragment RolloutFields on Rollout {\n    id\n    number\n    state\n    tmrId\n    quantity\n    blocker\n    errorCode\n    sequence\n    startedBy\n    createdAt\n    finishedAt\n    steps {\n      position\n      state\n      note\n      startedAt\n      finishedAt\n    }\n  }\n"): (typeof documents)["\n  fragment RolloutFields on Rollout {\n    id\n    number\n    state\n    tmrId\n    quantity\n    blocker\n    errorCode\n    sequence\n    startedBy\n    createdAt\n    finishedAt\n    steps {\n      position\n      state\n      note\n      startedAt\n      finishedAt\n    }\n  }\n"];
+export function graphql(source: "\n  fragment RolloutFields on Rollout {\n    id\n    number\n    state\n    offline\n    tmrId\n    quantity\n    blocker\n    errorCode\n    sequence\n    startedBy\n    createdAt\n    finishedAt\n    steps {\n      position\n      state\n      note\n      startedAt\n      finishedAt\n    }\n  }\n"): (typeof documents)["\n  fragment RolloutFields on Rollout {\n    id\n    number\n    state\n    offline\n    tmrId\n    quantity\n    blocker\n    errorCode\n    sequence\n    startedBy\n    createdAt\n    finishedAt\n    steps {\n      position\n      state\n      note\n      startedAt\n      finishedAt\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
@@ -134,6 +238,34 @@ export function graphql(source: "\n  subscription AllocationsChanged($container:
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation ReleaseAllocation($input: ReleaseAllocationInput!) {\n    releaseAllocation(input: $input) {\n      allocation {\n        id\n        state\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation ReleaseAllocation($input: ReleaseAllocationInput!) {\n    releaseAllocation(input: $input) {\n      allocation {\n        id\n        state\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  fragment ItemFields on Item {\n    id\n    name\n    revision\n    quantity\n    activation\n    expiration\n    usagePeriod\n    units\n    issue\n    featureMap\n    maintenanceFrom\n    maintenanceUntil\n    minimumVersion\n    text\n    accessList\n    linger\n    hasProtectedData\n    hasSecretData\n    tmr\n    product {\n      id\n      reference\n      name\n    }\n  }\n"): (typeof documents)["\n  fragment ItemFields on Item {\n    id\n    name\n    revision\n    quantity\n    activation\n    expiration\n    usagePeriod\n    units\n    issue\n    featureMap\n    maintenanceFrom\n    maintenanceUntil\n    minimumVersion\n    text\n    accessList\n    linger\n    hasProtectedData\n    hasSecretData\n    tmr\n    product {\n      id\n      reference\n      name\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Catalog($after: Cursor) {\n    items(first: 100, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      edges {\n        node {\n          ...ItemFields\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Catalog($after: Cursor) {\n    items(first: 100, after: $after) {\n      totalCount\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n      edges {\n        node {\n          ...ItemFields\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Item($id: ID!) {\n    node(id: $id) {\n      ... on Item {\n        ...ItemFields\n      }\n    }\n  }\n"): (typeof documents)["\n  query Item($id: ID!) {\n    node(id: $id) {\n      ... on Item {\n        ...ItemFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Products {\n    products(first: 100) {\n      edges {\n        node {\n          id\n          reference\n          name\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Products {\n    products(first: 100) {\n      edges {\n        node {\n          id\n          reference\n          name\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation CreateItem($input: CreateItemInput!) {\n    createItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation CreateItem($input: CreateItemInput!) {\n    createItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation UpdateItem($input: UpdateItemInput!) {\n    updateItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation UpdateItem($input: UpdateItemInput!) {\n    updateItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RenewItem($input: RenewItemInput!) {\n    renewItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RenewItem($input: RenewItemInput!) {\n    renewItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

@@ -66,6 +66,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ["p", "Pause or resume the live list"],
   ["g t", "Go to TMR groups"],
   ["g a", "Go to live allocations"],
+  ["g i", "Go to items"],
   ["Esc", "Close"],
   ["?", "This help"],
 ];

@@ -14,3 +14,11 @@ export function mayOperate(role: Role): boolean {
 
 export const NEEDS_OPERATOR =
   "This needs the role operator. Ask an administrator of your organization.";
+
+/** Whether a role may make and change firms, products and items. */
+export function mayEditCatalog(role: Role): boolean {
+  return role === "OWNER" || role === "ADMINISTRATOR";
+}
+
+export const NEEDS_ADMINISTRATOR =
+  "Changing needs the role administrator. Ask an owner of your organization.";

@@ -155,6 +155,7 @@ export function Shell() {
   useKeys({
     "g t": () => void navigate({ to: "/$side/$organization/tmr-groups", params }),
     "g a": () => void navigate({ to: "/$side/$organization/allocations", params }),
+    "g i": () => void navigate({ to: "/$side/$organization/items", params }),
     "?": () => setHelp(true),
   });
 
@@ -207,6 +208,15 @@ export function Shell() {
             activeProps={{ "data-active": true }}
           >
             Live allocations
+          </Link>
+          <Link
+            to="/$side/$organization/items"
+            params={params}
+            className={styles["link"]}
+            onClick={() => setMenu(false)}
+            activeProps={{ "data-active": true }}
+          >
+            Items
           </Link>
         </nav>
         <main id="main" className={styles["main"]} tabIndex={-1}>

@@ -1,4 +1,5 @@
 import type { Allocation, Change } from "../allocations/store";
+import type { Item } from "../items/options";
 import type { Group, Rollout } from "../tmr/rollout";
 
 export function rolloutSample(change: Partial<Rollout> = {}): Rollout {
@@ -89,6 +90,32 @@ export function changeSample(change: Partial<Change> = {}): Change {
     denials: 0,
     upserted: [],
     removed: [],
+    ...change,
+  };
+}
+
+export function itemSample(change: Partial<Item> = {}): Item {
+  return {
+    id: "itm_1",
+    name: "Chart Processing, 20 users",
+    revision: 3,
+    quantity: 20,
+    activation: null,
+    expiration: null,
+    usagePeriod: null,
+    units: null,
+    issue: 0,
+    featureMap: "0",
+    maintenanceFrom: null,
+    maintenanceUntil: null,
+    minimumVersion: null,
+    text: null,
+    accessList: [],
+    linger: null,
+    hasProtectedData: false,
+    hasSecretData: false,
+    tmr: false,
+    product: { id: "prd_1", reference: "6000010:14", name: "Chart Processing" },
     ...change,
   };
 }

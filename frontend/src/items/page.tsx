@@ -1,0 +1,258 @@
+import { Button } from "@mantine/core";
+import { getRouteApi, useNavigate } from "@tanstack/react-router";
+import { useMemo, useState } from "react";
+import { useClient, useMutation, useQuery } from "urql";
+import { type Failure, failureOf } from "../api/errors";
+import { newKey } from "../api/key";
+import {
+  CreateItemMutation,
+  GroupsQuery,
+  ItemQuery,
+  ProductsQuery,
+  RenewItemMutation,
+  StartRolloutMutation,
+  UpdateItemMutation,
+} from "../api/operations";
+import type { ItemQuery as ItemResult } from "../gql/graphql";
+import { NotFound } from "../shell/fallback";
+import { mayEditCatalog, mayOperate, NEEDS_ADMINISTRATOR } from "../shell/roles";
+import { Dialog } from "../ui/dialog";
+import { Empty, FailureNote } from "../ui/note";
+import { useTitle } from "../ui/title";
+import { Wait } from "../ui/wait";
+import { ItemForm } from "./form";
+import styles from "./items.module.css";
+import { createInput, type Item, NEW, updateInput, type Values, valuesOf } from "./options";
+
+const organization = getRouteApi("/$side/$organization");
+const route = getRouteApi("/$side/$organization/items/$item");
+
+const HEIGHTS = [120, 200, 120, 140] as const;
+
+export function NewItemPage() {
+  useTitle("New item");
+  const params = organization.useParams();
+  const { viewer } = organization.useRouteContext();
+  const navigate = useNavigate();
+  const [{ data, error }, refetch] = useQuery({
+    query: ProductsQuery,
+    requestPolicy: "cache-and-network",
+  });
+  const [, create] = useMutation(CreateItemMutation);
+  const mayEdit = mayEditCatalog(viewer.role) && viewer.organization.vendor;
+  const products = (data?.products.edges ?? []).flatMap((edge) =>
+    edge?.node
+      ? [{ value: edge.node.id, label: `${edge.node.name} · ${edge.node.reference}` }]
+      : [],
+  );
+
+  const save = async (values: Values, product: string): Promise<Failure | null> => {
+    const result = await create({ input: createInput(product, values) });
+    if (!result.data) return failureOf(result.error);
+    await navigate({
+      to: "/$side/$organization/items/$item",
+      params: { ...params, item: result.data.createItem.item.id },
+      ignoreBlocker: true,
+    });
+    return null;
+  };
+
+  return (
+    <div className={styles["page"]}>
+      <h1>New item</h1>
+      {!mayEdit && <p className="soft">{NEEDS_ADMINISTRATOR}</p>}
+      {mayEdit && error && !data && (
+        <FailureNote
+          title="The products could not be loaded"
+          failure={failureOf(error)}
+          onRetry={() => refetch({ requestPolicy: "network-only" })}
+        />
+      )}
+      {mayEdit && !data && !error && <Wait heights={HEIGHTS} label="Loading the products" />}
+      {mayEdit && data && products.length === 0 && (
+        <Empty title="No products yet">
+          <p className="soft">An item is of a product: make one first, by the API.</p>
+        </Empty>
+      )}
+      {mayEdit && products.length > 0 && (
+        <ItemForm
+          stored={NEW}
+          has={{ hasProtectedData: false, hasSecretData: false }}
+          products={products}
+          readOnly={false}
+          save={save}
+        />
+      )}
+    </div>
+  );
+}
+
+/** Lets the usage period and the unit counter begin anew, after asking. */
+function Renew({ item, onDone }: { item: Item; onDone: (item: Item) => void }) {
+  const [asking, setAsking] = useState(false);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const [{ fetching }, renew] = useMutation(RenewItemMutation);
+  const close = () => {
+    setAsking(false);
+    setFailure(null);
+  };
+  return (
+    <>
+      <Button variant="default" onClick={() => setAsking(true)} data-testid="renew-item">
+        Renew
+      </Button>
+      <Dialog opened={asking} onClose={close} title={`Renew ${item.name}?`}>
+        <div className={styles["dialog"]}>
+          <p>
+            With the next rollout, the usage period of its licenses begins anew, and no unit is
+            taken yet. It was renewed {item.issue} times.
+          </p>
+          {failure && <FailureNote title="The item was not renewed" failure={failure} />}
+          <div className={styles["actions"]}>
+            <Button variant="default" data-autofocus onClick={close}>
+              Keep
+            </Button>
+            <Button
+              loading={fetching}
+              data-testid="renew-confirm"
+              onClick={async () => {
+                const result = await renew({ input: { item: item.id, revision: item.revision } });
+                if (!result.data) return setFailure(failureOf(result.error));
+                onDone(result.data.renewItem.item);
+                close();
+              }}
+            >
+              Renew
+            </Button>
+          </div>
+        </div>
+      </Dialog>
+    </>
+  );
+}
+
+/** Changes reach licenses with a rollout, also without a new order. */
+function RollOut({ item }: { item: Item }) {
+  const [{ data }] = useQuery({ query: GroupsQuery, requestPolicy: "cache-and-network" });
+  const [, start] = useMutation(StartRolloutMutation);
+  const [busy, setBusy] = useState("");
+  const [told, setTold] = useState<Record<string, string | Failure>>({});
+  const groups = (data?.tmrGroups.edges ?? []).flatMap((edge) => (edge?.node ? [edge.node] : []));
+  if (!item.tmr || groups.length === 0) return null;
+  return (
+    <section className={styles["section"]} aria-label="Roll out">
+      <h2>Roll out</h2>
+      <p className="soft">
+        Licenses that are rolled out follow with the next rollout of their group; it needs no new
+        order.
+      </p>
+      {groups.map((group) => {
+        const word = told[group.id];
+        return (
+          <div key={group.id} className={styles["section"]}>
+            <Button
+              variant="default"
+              loading={busy === group.id}
+              onClick={async () => {
+                setBusy(group.id);
+                const result = await start({
+                  input: { tmrGroup: group.id, idempotencyKey: newKey() },
+                });
+                setBusy("");
+                const failure = result.error ? failureOf(result.error) : null;
+                const outcome =
+                  failure?.code === "ROLLOUT_UP_TO_DATE"
+                    ? "There is nothing to roll out."
+                    : (failure ?? "The rollout is on its way: see the group's page.");
+                setTold((now) => ({ ...now, [group.id]: outcome }));
+              }}
+            >
+              Roll out to {group.name}
+            </Button>
+            <span role="status">{typeof word === "string" ? word : ""}</span>
+            {word && typeof word !== "string" && (
+              <FailureNote title="The rollout was not started" failure={word} />
+            )}
+          </div>
+        );
+      })}
+    </section>
+  );
+}
+
+/** Null when the id is of something else, or of nothing. */
+function itemOf(data: ItemResult | undefined): Item | null {
+  return data?.node && "revision" in data.node ? (data.node as Item) : null;
+}
+
+export function ItemPage() {
+  const { item: id } = route.useParams();
+  const { viewer } = organization.useRouteContext();
+  const client = useClient();
+  const [{ data, error }, refetch] = useQuery({
+    query: ItemQuery,
+    variables: { id },
+    requestPolicy: "network-only",
+  });
+  const [, update] = useMutation(UpdateItemMutation);
+  // What the form began with: a change by somebody else does not slip into it,
+  // it is a conflict when this one is saved.
+  const [base, setBase] = useState<Item | null>(null);
+  const found = itemOf(data);
+  if (found && found.id === id && base?.id !== id) setBase(found);
+  const item = base?.id === id ? base : null;
+  const stored = useMemo(() => (item ? valuesOf(item) : null), [item]);
+  useTitle(item?.name ?? "Item");
+
+  if (!item || !stored) {
+    if (error ? failureOf(error).code === "NOT_FOUND" : data && !found) return <NotFound />;
+    return error ? (
+      <FailureNote
+        title="The item could not be loaded"
+        failure={failureOf(error)}
+        onRetry={() => refetch({ requestPolicy: "network-only" })}
+      />
+    ) : (
+      <Wait heights={HEIGHTS} label="Loading the item" />
+    );
+  }
+
+  const mayEdit = mayEditCatalog(viewer.role) && viewer.organization.vendor;
+  const save = async (values: Values): Promise<Failure | null> => {
+    const result = await update({ input: updateInput(item, stored, values) });
+    if (!result.data) return failureOf(result.error);
+    setBase(result.data.updateItem.item);
+    return null;
+  };
+  const reload = async () => {
+    const fresh = await client
+      .query(ItemQuery, { id }, { requestPolicy: "network-only" })
+      .toPromise();
+    const now = itemOf(fresh.data);
+    if (now) setBase(now);
+  };
+  return (
+    <div className={styles["page"]} data-testid="item-page" data-revision={item.revision}>
+      <div className={styles["head"]}>
+        <div>
+          <h1>{item.name}</h1>
+          <p className="soft">
+            {item.product.name} <span className="mono">{item.product.reference}</span> · revision{" "}
+            {item.revision} · renewed {item.issue} times
+          </p>
+        </div>
+        {mayEdit && <Renew item={item} onDone={setBase} />}
+      </div>
+      {!mayEdit && <p className="soft">{NEEDS_ADMINISTRATOR}</p>}
+      <ItemForm
+        key={item.id}
+        stored={stored}
+        has={item}
+        readOnly={!mayEdit}
+        save={save}
+        onReload={() => void reload()}
+      />
+      {mayOperate(viewer.role) && viewer.organization.vendor && <RollOut item={item} />}
+    </div>
+  );
+}
