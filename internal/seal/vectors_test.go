@@ -293,6 +293,9 @@ func (k *kit) vectors(t *testing.T, base vector, m message) []vector {
 		w.instant(f.At, "time")
 		ok(t, w.err)
 		resigned("signed, licenses out of order", w.b)
+		for _, h := range hostileOptions(t, encodeFingerprint(f).b) {
+			resigned("signed, "+h.name, h.body)
+		}
 		w.b = w.b[:0]
 		w.identity(f.Identity)
 		w.serial(f.Serial)
@@ -335,6 +338,9 @@ func (k *kit) vectors(t *testing.T, base vector, m message) []vector {
 		at := bytes.Index(w.b, []byte("Chart Processing")) + len("Chart Processing") + 4 + 4 + 3*8 // of the unit counter
 		w.b[at] = 2
 		resigned("signed, a flag that is neither 0 nor 1", w.b)
+		for _, h := range hostileOptions(t, encodeStatement(k.statement()).b) {
+			resigned("signed, "+h.name, h.body)
+		}
 	case kindTime:
 		c := k.time()
 		w := new(writer)
@@ -388,6 +394,9 @@ func (k *kit) updateVectors(t *testing.T, add func(string, []byte, license.Code)
 	ok(t, plain.err)
 	add("sealed, a byte follows in the payload", k.sealRaw(t, k.cert, h, append(bytes.Clone(plain.b), 0)), license.CodeUpdateTampered)
 	add("sealed, the payload lacks a byte", k.sealRaw(t, k.cert, h, plain.b[:len(plain.b)-1]), license.CodeUpdateTampered)
+	for _, x := range append(hostileOptions(t, plain.b), hostileData(t, plain.b)...) {
+		add("sealed, "+x.name, k.sealRaw(t, k.cert, h, x.body), license.CodeUpdateTampered)
+	}
 	add("sealed, over-long list", k.sealRaw(t, k.cert, h, []byte{0xff, 0xff}), license.CodeUpdateTampered)
 	first := h
 	first.Number = 1
