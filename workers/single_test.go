@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,8 +22,12 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/link"
+	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/testenv"
 )
 
 // single is a container outside of TMR groups, with its file.
@@ -632,4 +639,88 @@ func (l *lab) write(path string, b []byte) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		l.t.Fatal(err)
 	}
+}
+
+// TestSingleOverTheLink: a plain license server pulls its work, also what it
+// misses after it was restored, until its container is blocked.
+func TestSingleOverTheLink(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := newLab(t, dsn)
+		l.work(nil)
+		s := l.single(77, &platform.ServerSpec{Name: "office", Address: "office:7400"})
+		mux := http.NewServeMux()
+		mux.Handle(linkapi.Handler(l.Platform, slog.New(slog.DiscardHandler)))
+		srv := httptest.NewServer(rpc.Handler(mux))
+		t.Cleanup(srv.Close)
+		agent := func() func() {
+			held := link.NewContainer(s.Container)
+			a, err := link.New(link.Config{Server: "office", URL: srv.URL, Token: s.token, Executor: held, Clock: held, Heartbeat: 50 * time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := a.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return a.Stop
+		}
+		roll := func(want property.RolloutState) *ent.Rollout {
+			t.Helper()
+			r, err := l.StartRollout(l.as(l.owner), s.place(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l.until(r.ID, want)
+		}
+		stop := agent()
+		s.order(5)
+		roll(property.RolloutDone)
+		stop()
+		old := s.copied()
+		stop = agent()
+		for range 2 {
+			s.order(1)
+			roll(property.RolloutDone)
+		}
+		s.holds(7)
+		stop()
+		s.restore(old)
+		stop = agent()
+		s.order(1)
+		held := roll(property.RolloutHeld)
+		if *held.ErrorCode != string(license.CodeManipulation) {
+			t.Errorf("held by %s", *held.ErrorCode)
+		}
+		if _, err := l.DecideContainer(l.as(l.owner), s.serial, property.DecideAccept, "a new disk"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.RetryRollout(l.as(l.owner), held.ID); err != nil {
+			t.Fatal(err)
+		}
+		l.until(held.ID, property.RolloutDone)
+		s.holds(8)
+		s.state(property.ContainerUpToDate)
+		if _, err := l.ReturnLicenses(l.as(l.owner), platform.TransferRequest{From: s.place(), Product: chart.String(), Quantity: 8}); err != nil {
+			t.Fatal(err)
+		}
+		roll(property.RolloutDone)
+		s.holds(0)
+		stop()
+		s.order(1)
+		waiting, err := l.StartRollout(l.as(l.owner), s.place(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.DecideContainer(l.as(l.owner), s.serial, property.DecideBlock, "stolen"); err != nil {
+			t.Fatal(err)
+		}
+		l.until(waiting.ID, property.RolloutAborted)
+		t.Cleanup(agent())
+		testenv.Eventually(t, 10*time.Second, func() error {
+			if c := l.store.Client().Container.GetX(l.system(), s.row.ID); !c.ManipulationSuspected {
+				return errors.New("nobody notes that the blocked container is there")
+			}
+			return nil
+		})
+		s.state(property.ContainerBlocked)
+	})
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/lease/redislease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 )
@@ -31,13 +32,17 @@ type serverCmd struct {
 	TMR       bool     `help:"Be a backend of a TMR group: serve only the group's TMR servers." name:"tmr" env:"QUORATE_TMR"`
 	Pin       []string `help:"With --tmr: the pins of the group's TMR servers." env:"QUORATE_PINS"`
 	TokenKey  string   `help:"The key that handle tokens are signed with; created when it is not there." default:"token.key" env:"QUORATE_TOKEN_KEY"`
+	Platform  string   `help:"The platform's address, to get updates over the link; not with --tmr." env:"QUORATE_PLATFORM"`
+	Link      string   `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 }
 
 func (serverCmd) Help() string {
 	return `Examples:
   quorate server --container container.qrc --listen 0.0.0.0:7400 --leases leases.db
   quorate server --tmr --container container.qrc --listen 10.0.0.21:7500 \
-      --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)`
+      --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)
+  quorate server --container container.qrc --leases leases.db --name office \
+      --platform https://licenses.example.com --link-token /etc/quorate/link.token`
 }
 
 func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger, at site) error {
@@ -51,6 +56,9 @@ func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger, a
 	}
 	defer held.Close()
 	if c.TMR {
+		if c.Platform != "" {
+			return license.Errorf(license.CodeInvalidInput, "link the TMR servers instead", "a backend has no link of its own")
+		}
 		f, err := startBackend(held, c.Listen, key, c.Pin, logger)
 		if err != nil {
 			return err
@@ -61,6 +69,12 @@ func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger, a
 			return err
 		}
 		return f.Wait(ctx)
+	}
+	token := ""
+	if c.Platform != "" {
+		if token, err = readToken(c.Link); err != nil {
+			return err
+		}
 	}
 	seed, err := readSeed(c.TokenKey, "token key", true)
 	if err != nil {
@@ -74,6 +88,7 @@ func (c *serverCmd) Run(ctx context.Context, std streams, logger *slog.Logger, a
 	s, err := startServer(serverConfig{
 		Name: c.Name, Container: held, Store: store, Shared: isRedis(c.Leases), Token: seal.NewSigner(seed),
 		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
+		Platform: c.Platform, LinkToken: token,
 	})
 	if err != nil {
 		return err
@@ -111,12 +126,15 @@ type serverConfig struct {
 	Lease      time.Duration
 	AdminToken string
 	Logger     *slog.Logger
+	Platform   string // its address; empty: no link
+	LinkToken  string
 }
 
 // plainServer is a running license server over one container.
 type plainServer struct {
 	server *licenseserver.Server
 	face   *face
+	agent  *link.Agent // nil: no link
 	stop   sync.Once
 }
 
@@ -139,6 +157,19 @@ func startServer(c serverConfig) (*plainServer, error) {
 		s.Stop()
 		return nil, err
 	}
+	if c.Platform == "" {
+		return s, nil
+	}
+	held := link.NewContainer(c.Container)
+	agent, err := link.New(link.Config{Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log, Executor: held, Clock: held})
+	if err == nil {
+		s.agent = agent
+		err = agent.Start(context.Background())
+	}
+	if err != nil {
+		s.Stop()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -150,6 +181,9 @@ func notABackend(w http.ResponseWriter, _ *http.Request) {
 // Stop ends the server. Stopping twice is safe.
 func (s *plainServer) Stop() {
 	s.stop.Do(func() {
+		if s.agent != nil {
+			s.agent.Stop()
+		}
 		s.server.Stop()
 		s.face.Stop()
 	})
