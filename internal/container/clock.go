@@ -20,9 +20,13 @@ const ClockTolerance = 2 * time.Minute
 const CertificateLife = 7 * 24 * time.Hour
 
 const (
-	// clockInterval is the least time between two writes for readers' sake: so
-	// much may be forgotten in a crash.
+	// clockInterval is the longest time between two writes for readers' sake: so
+	// much may be forgotten in a crash, but no more than one part of clockShare of
+	// the time since the container was opened, in steps of firstInterval. Who kills
+	// the server again and again, and sets the clock back, gains just this part.
 	clockInterval = time.Minute
+	firstInterval = time.Second
+	clockShare    = 4
 	// carrySlack: the highest time is carried on slower by one part of so many.
 	// A clock that runs fast, and is stepped back each night by what it gained,
 	// would else be further behind each day.
@@ -51,6 +55,7 @@ type timekeeper struct {
 	look    func() reading
 	highest time.Time     // seen,
 	at      time.Duration // when the monotonic clock showed this
+	opened  time.Duration // when the container was opened
 	tried   time.Duration // when it was last written for a reader
 }
 
@@ -66,6 +71,11 @@ func (k *timekeeper) now() (time.Time, reading) {
 	}
 	k.highest, k.at = r.wall, r.ticks
 	return r.wall, r
+}
+
+// interval is how much may be forgotten in a crash now.
+func (k *timekeeper) interval(now reading) time.Duration {
+	return min(clockInterval, max(firstInterval, (now.ticks-k.opened)/clockShare))
 }
 
 // bounded keeps a time among those that a message can carry.
@@ -161,12 +171,14 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // counts without a certificate, since nothing was gained; a certificate is
 // needed where the clock once ran ahead.
 //
-// Moment may write the file, at most once a minute.
+// Moment may write the file: at most once a minute, in the first minutes after
+// Open once a second at most.
 func (c *Container) Moment() license.Moment {
 	c.mu.Lock()
 	at, r := c.time.now()
 	known := c.state.clock
-	due := at.Sub(known.highest) >= clockInterval && r.ticks-c.time.tried >= clockInterval
+	interval := c.time.interval(r)
+	due := at.Sub(known.highest) >= interval && r.ticks-c.time.tried >= interval
 	if due {
 		c.time.tried = r.ticks
 	}
@@ -185,12 +197,12 @@ func (c *Container) now() (time.Time, reading) {
 	return c.time.now()
 }
 
-// keepTime writes the highest time seen, where more than clockInterval would be
+// keepTime writes the highest time seen, where firstInterval or more would be
 // forgotten. That it could not be written shows with the next change, which is
 // refused then. It needs c.write.
 func (c *Container) keepTime() {
 	at, _ := c.now()
-	if known := c.current().clock; known.nonce == [16]byte{} || at.Sub(known.highest) >= clockInterval {
+	if known := c.current().clock; known.nonce == [16]byte{} || at.Sub(known.highest) >= firstInterval {
 		_ = c.change(func(s *state) (*state, error) { return s.clone(), nil })
 	}
 }
@@ -240,6 +252,7 @@ func (c *Container) Certify(certificate []byte) error {
 		next.clock.highest = set
 		if !late {
 			next.clock.certified = cert.At
+			next.turnBack(at, set)
 		}
 		return next, next.clock.ask()
 	})
@@ -253,6 +266,17 @@ func (c *Container) Certify(certificate []byte) error {
 	defer c.mu.Unlock()
 	c.time.highest, c.time.at = set, r.ticks
 	return nil
+}
+
+// turnBack moves the first uses that were noted while the clock ran ahead, so
+// that as much of their usage periods is over as was before.
+func (n *notes) turnBack(from, to time.Time) {
+	for id, m := range n.meters {
+		if m.first.After(to) {
+			m.first = bounded(to.Add(-from.Truncate(time.Millisecond).Sub(m.first)))
+			n.meters[id] = m
+		}
+	}
 }
 
 // openTime verifies a certificate for this container and its open nonce.

@@ -46,12 +46,15 @@
 // # Time
 //
 // The container keeps the highest time that it has seen; a crash forgets a minute
-// at most. In memory it is carried on by the monotonic clock, a thousandth
-// slower, so that time passes while the machine's clock is set back, and small
-// steps back don't add up. Stopping the server and setting the clock to where it
-// was gains what no container can notice. A certificate of the platform over the
-// container's own nonce lowers the highest time where the clock once ran ahead,
-// and who holds one back gains CertificateLife at most.
+// at most, and no more than a quarter of the time since Open, so that sessions
+// that are cut short count too. In memory it is carried on by the monotonic
+// clock, a thousandth slower, so that time passes while the machine's clock is
+// set back, and small steps back don't add up. Stopping the server and setting
+// the clock to where it was gains what no container can notice. A certificate of
+// the platform over the container's own nonce lowers the highest time where the
+// clock once ran ahead, and with it the first uses that were noted meanwhile: of
+// their usage periods as much is left as before. Who holds a certificate back
+// gains CertificateLife at most.
 //
 // # The trail
 //

@@ -159,7 +159,8 @@ func open(path string, o *options) (*Container, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	c.unlock = c.state.lock.same
-	c.time = timekeeper{look: o.look, highest: c.state.clock.highest, at: o.look().ticks}
+	now := o.look().ticks
+	c.time = timekeeper{look: o.look, highest: c.state.clock.highest, at: now, opened: now, tried: now}
 	return c, nil
 }
 
