@@ -141,6 +141,9 @@ func TestOfflineByFiles(t *testing.T) {
 	if !strings.Contains(errs, "backend 1: the other two carry the licenses") || !strings.Contains(errs, "[1:(#8) 2:#7 3:#7]") {
 		t.Errorf("progress:\n%s", errs)
 	}
+	if n := strings.Count(errs, " certified: "); n != 3 || !strings.Contains(errs, "backend 1: time of 130-1874829 certified: ") {
+		t.Errorf("the time of %d containers was certified:\n%s", n, errs)
+	}
 	p.wantAlive()
 	if _, err := p.accessBy(context.Background(), late); err != nil {
 		t.Errorf("the 21st program: %v", err)
@@ -151,6 +154,7 @@ func TestOfflineByFiles(t *testing.T) {
 	}
 
 	o.inspect()
+	o.certify()
 	o.killed(p)
 }
 
@@ -204,19 +208,27 @@ func (o *offline) inspect() {
 	type inspected struct {
 		Kind, Group string
 		Parts       []struct {
-			Container, Signature, Note string
-			Firms                      []struct{ Firm, Number int }
+			Container, Signature, Note, Time string
+			Firms                            []struct{ Firm, Number int }
 		}
 	}
-	for file, want := range map[string]struct{ kind, signature string }{
-		"second.lreq": {"request", "self-consistent"}, "second.lupd": {"update", "valid"}, "second.lrcp": {"receipt", "valid"},
+	for file, want := range map[string]struct {
+		kind, signature string
+		times           int // certificates, after the rest
+	}{
+		"second.lreq": {"request", "self-consistent", 0}, "second.lupd": {"update", "valid", 3}, "second.lrcp": {"receipt", "valid", 0},
 	} {
 		var got inspected
 		o.json(&got, "inspect", o.path(file), "--root", root, "--request", o.path("second.lreq"), "--json")
-		if got.Kind != want.kind || got.Group != virtual || len(got.Parts) != 3 {
-			o.t.Errorf("%s: %+v", file, got)
+		if got.Kind != want.kind || got.Group != virtual || len(got.Parts) != 3+want.times {
+			o.t.Fatalf("%s: %+v", file, got)
 		}
-		for _, part := range got.Parts {
+		for _, part := range got.Parts[3:] {
+			if part.Signature != "valid" || part.Time == "" || !strings.HasSuffix(part.Note, "; it answers the request") {
+				o.t.Errorf("%s: %+v", file, part)
+			}
+		}
+		for _, part := range got.Parts[:3] {
 			if part.Signature != want.signature || len(part.Firms) != 1 || part.Firms[0].Firm != 6000010 {
 				o.t.Errorf("%s: %+v", file, part)
 			}
@@ -231,6 +243,25 @@ func (o *offline) inspect() {
 	}
 	if _, errs, status := quorate(o.t, "inspect", o.path("altered.lupd")); status != 1 || !strings.Contains(errs, "UPDATE_TAMPERED") {
 		o.t.Errorf("an altered file: exit status %d, %s", status, errs)
+	}
+}
+
+// certify has the time certified where nothing is due, once for each request.
+func (o *offline) certify() {
+	o.t.Helper()
+	must(o.t, "request", "--server", o.server(), "-o", o.path("time.lreq"))
+	must(o.t, o.asPlatform("offline", "certify", o.path("time.lreq"), "-o", o.path("time.lupd"))...)
+	for range 2 { // the second time it is there
+		if errs, status := o.apply("time"); status != 0 || strings.Count(errs, " certified: ") != 3 || !strings.Contains(errs, "the time is certified") {
+			o.t.Errorf("the time alone: exit status %d, %s", status, errs)
+		}
+	}
+	if _, err := os.Stat(o.path("time.lrcp")); err == nil {
+		o.t.Error("the time alone gave receipts")
+	}
+	must(o.t, o.asPlatform("offline", "certify", o.path("time.lreq"), "-o", o.path("stale.lupd"))...)
+	if errs, status := o.apply("stale"); status != 1 || !strings.Contains(errs, "TIME_STALE") {
+		o.t.Errorf("a second answer to one request: exit status %d, %s", status, errs)
 	}
 }
 
