@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,6 +40,17 @@ func TestJobInTheDemo(t *testing.T) {
 	if first := must(t, "ls", "--server", p.ready["licenseServer"]); !strings.Contains(first, "8 of 20 free") {
 		t.Errorf("quorate ls shows\n%s", first)
 	}
+	// The link has the containers' time certified from the start.
+	testenv.Eventually(t, 30*time.Second, func() error {
+		var why struct{ Certified string }
+		if err := json.Unmarshal([]byte(must(t, "why", "--server", p.ready["licenseServer"], "6000010:14", "--json")), &why); err != nil {
+			return err
+		}
+		if at, err := time.Parse(time.RFC3339, why.Certified); err != nil || time.Since(at) > 5*time.Minute {
+			return fmt.Errorf("the time was certified at %q", why.Certified)
+		}
+		return nil
+	})
 	runJob(t, a, []string{p.ready["licenseServer"]}, 12, func() { a.startRollout(t) })
 
 	// It goes on with the same data, and the old token still works.
