@@ -22,6 +22,7 @@ type Container interface {
 	Serial() license.Serial
 	ActivationID() [16]byte
 	Licenses() (version uint64, held []license.Held)
+	License(p license.Product) (license.Held, bool)
 	Group() (seal.Group, bool)
 	Fingerprint(nonce []byte) ([]byte, error)
 	Stage(update []byte) (container.Staged, error)

@@ -46,24 +46,21 @@ func (b *Backend) forProgram(ctx context.Context, product *quoratev1.Product, to
 // While the container runs ahead of the others, its predecessor may be what is
 // in force.
 func (b *Backend) usable(p license.Product) error {
-	_, held := b.container.Licenses()
-	for _, h := range held {
-		if h.Product != p || h.Options.TMRID == 0 {
-			continue
-		}
-		now := b.container.Moment()
-		err := h.Standing(license.Use{}, now).InUse()
-		if err != nil && h.Predecessor != nil {
-			before := h.License
-			before.Options = *h.Predecessor
-			if before.Standing(license.Use{}, now).InUse() == nil {
-				return nil
-			}
-		}
-		return err
+	h, ok := b.container.License(p)
+	if !ok || h.Options.TMRID == 0 {
+		return license.Errorf(license.CodeNoLicense, "order it from the vendor",
+			"there is no TMR license for %s in %s", p, b.container.Serial())
 	}
-	return license.Errorf(license.CodeNoLicense, "order it from the vendor",
-		"there is no TMR license for %s in %s", p, b.container.Serial())
+	now := b.container.Moment()
+	err := h.Standing(license.Use{}, now).InUse()
+	if err != nil && h.Predecessor != nil {
+		before := h.License
+		before.Options = *h.Predecessor
+		if before.Standing(license.Use{}, now).InUse() == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func (s service) BackendOpenKey(

@@ -68,6 +68,12 @@ func (c *Container) Licenses() (version uint64, held []license.Held) {
 	return s.version, s.held()
 }
 
+// License gives what the container holds of one product, as Licenses does.
+func (c *Container) License(p license.Product) (license.Held, bool) {
+	g, ok := c.current().licenses[p]
+	return cloneHeld(g.License), ok
+}
+
 // Group gives the TMR group that the container is in; false when it is in none.
 func (c *Container) Group() (seal.Group, bool) {
 	s := c.current()

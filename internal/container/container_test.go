@@ -259,9 +259,14 @@ func TestLicensesAreCopies(t *testing.T) {
 	held[0].Predecessor.Quantity = 1000
 	g, _ := v.c[0].Group()
 	g.Members[1].Key[0] ^= 1
+	one, _ := v.c[0].License(chart)
+	one.Predecessor.Quantity = 1000
 	_, held = v.c[0].Licenses()
-	if held[0].Predecessor.Quantity != 20 {
+	if one, found := v.c[0].License(chart); held[0].Predecessor.Quantity != 20 || !found || one.Predecessor.Quantity != 20 || one.Product != chart {
 		t.Fatal("a caller changed the container's state")
+	}
+	if _, found := v.c[0].License(license.Product{Firm: firm, Code: 15}); found {
+		t.Fatal("there is a license for another product")
 	}
 	if g, in := v.c[0].Group(); !in || !g.Equal(v.group) {
 		t.Fatal("a caller changed the container's group")

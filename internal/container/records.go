@@ -84,16 +84,19 @@ func (s *state) clone() *state {
 func (s *state) held() []license.Held {
 	var all []license.Held
 	for _, g := range s.licenses {
-		h := g.License
-		h.Options = h.Options.Clone()
-		if h.Predecessor != nil {
-			o := h.Predecessor.Clone()
-			h.Predecessor = &o
-		}
-		all = append(all, h)
+		all = append(all, cloneHeld(g.License))
 	}
 	slices.SortFunc(all, func(a, b license.Held) int { return a.Product.Compare(b.Product) })
 	return all
+}
+
+func cloneHeld(h license.Held) license.Held {
+	h.Options = h.Options.Clone()
+	if h.Predecessor != nil {
+		o := h.Predecessor.Clone()
+		h.Predecessor = &o
+	}
+	return h
 }
 
 func licenseRecord(p license.Product) string {

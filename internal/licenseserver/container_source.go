@@ -11,6 +11,7 @@ import (
 type Container interface {
 	Serial() license.Serial
 	Licenses() (version uint64, held []license.Held)
+	License(p license.Product) (license.Held, bool)
 	// Moment is the time by the container's clock, which remembers the highest.
 	Moment() license.Moment
 	// Use, Started and TakeUnits are about the issue that the container holds.
@@ -35,13 +36,12 @@ func (s *ContainerSource) Serial() license.Serial { return s.container.Serial() 
 
 // Find implements Source.
 func (s *ContainerSource) Find(p license.Product) (Found, error) {
-	_, held := s.container.Licenses()
-	for _, h := range held {
-		if h.Product == p {
-			return Found{License: h.License, Moment: s.container.Moment()}, s.refusal(h.License)
-		}
+	h, ok := s.container.License(p)
+	now := s.container.Moment()
+	if !ok {
+		return Found{Moment: now}, noLicense(p, s.Serial())
 	}
-	return Found{Moment: s.container.Moment()}, noLicense(p, s.Serial())
+	return Found{License: h.License, Moment: now}, s.refusal(h.License)
 }
 
 func (s *ContainerSource) refusal(l license.License) error {

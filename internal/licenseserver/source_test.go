@@ -2,6 +2,7 @@ package licenseserver
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,9 +22,16 @@ type fakeContainer []license.Held
 
 func (fakeContainer) Serial() license.Serial               { return license.Serial{Mask: 130, Number: 5} }
 func (c fakeContainer) Licenses() (uint64, []license.Held) { return 1, c }
-func (fakeContainer) Moment() license.Moment               { return license.Moment{At: noon} }
-func (fakeContainer) Use(license.Product) license.Use      { return license.Use{Units: 3} }
-func (fakeContainer) Started(license.Product) error        { return nil }
+func (c fakeContainer) License(p license.Product) (license.Held, bool) {
+	i := slices.IndexFunc(c, func(h license.Held) bool { return h.Product == p })
+	if i < 0 {
+		return license.Held{}, false
+	}
+	return c[i], true
+}
+func (fakeContainer) Moment() license.Moment          { return license.Moment{At: noon} }
+func (fakeContainer) Use(license.Product) license.Use { return license.Use{Units: 3} }
+func (fakeContainer) Started(license.Product) error   { return nil }
 func (fakeContainer) TakeUnits(license.Product, string, uint64) (uint64, error) {
 	return 4, nil
 }

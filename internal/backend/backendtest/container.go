@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"github.com/quorate/quorate/internal/container"
@@ -119,6 +120,17 @@ func (c *Container) Licenses() (uint64, []license.Held) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.version, c.held
+}
+
+// License implements backend.Container.
+func (c *Container) License(p license.Product) (license.Held, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.held, func(h license.Held) bool { return h.Product == p })
+	if i < 0 {
+		return license.Held{}, false
+	}
+	return c.held[i], true
 }
 
 // Group implements backend.Container.
