@@ -174,6 +174,9 @@ func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) e
 			return err
 		}
 	}
+	if err := follows(ctx, tx, f, c); err != nil {
+		return err
+	}
 	return tx.Container.Update().Where(container.ID(c.ID)).SetManipulationSuspected(false).SetSuspectReason("").
 		ClearSuspectFingerprint().Exec(ctx)
 }

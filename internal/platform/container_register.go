@@ -123,10 +123,11 @@ func (w *provisioning) alone(ctx context.Context, f seal.Fingerprint) (*ent.Cont
 	made, err := w.tx.Container.Create().SetVendorID(w.vendor).SetNillableCustomerID(w.cust).
 		SetSerial(f.Serial.String()).SetKind(kindOf(f.Serial)).
 		SetActivationID(f.ActivationID[:]).SetSignKey(f.Identity.Sign).SetSealKey(f.Identity.Seal).Save(ctx)
-	if err == nil {
-		w.made = append(w.made, made.ID)
+	if err != nil {
+		return nil, err
 	}
-	return made, err
+	w.made = append(w.made, made.ID)
+	return made, follows(ctx, w.tx, f, made)
 }
 
 func sameAlone(found *ent.Container, f seal.Fingerprint, vendor string, customer *string) error {

@@ -77,6 +77,9 @@ func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f sea
 	if reason := suspicion(f, c, root); reason != "" {
 		return rollout.Found{}, &suspect{c, reason}
 	}
+	if err := goesOn(ctx, tx, f, c); err != nil {
+		return rollout.Found{}, err
+	}
 	var state seal.FirmState
 	if firm != nil {
 		state = firmState(f, license.FirmCode(firm.Code))
@@ -138,6 +141,59 @@ func issuedUpdate(ctx context.Context, tx *store.Tx, c *ent.Container, s seal.Fi
 	return u, err
 }
 
+// older says whether a fingerprint was made before the last one that was
+// accepted, by the container's own count.
+func older(f seal.Fingerprint, c *ent.Container) bool {
+	return len(f.Trail) > 0 && f.Trail[len(f.Trail)-1].Count < c.TrailCount && keysMatch(f, c)
+}
+
+// strayed says in which way a fingerprint doesn't follow from the last one that
+// was accepted: then there are two containers, or one that was restored. "" when
+// it follows, or nothing can be said.
+func strayed(f seal.Fingerprint, c *ent.Container) string {
+	if c.TrailCount == 0 {
+		return ""
+	}
+	if len(f.Trail) == 0 {
+		return "it does not tell its last fingerprints any more"
+	}
+	if older(f, c) {
+		return fmt.Sprintf("it has counted %d fingerprints, and number %d was seen", f.Trail[len(f.Trail)-1].Count, c.TrailCount)
+	}
+	if f.Trail[0].Count > c.TrailCount {
+		return "" // so long ago that it isn't told any more
+	}
+	for _, s := range f.Trail {
+		if s.Count == c.TrailCount && bytes.Equal(s.Value[:], c.TrailValue) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("its fingerprint %d is not the one that was seen: it was copied, or restored from a backup", c.TrailCount)
+}
+
+// goesOn says whether a fingerprint in the recorded state follows from the last
+// one that was accepted, and notes it. A file may just be an old one.
+func goesOn(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Container) error {
+	if older(f, c) && len(f.Nonce) == 0 {
+		return license.Errorf(license.CodeRequestStale, "have the license server write a new request",
+			"the request of %s is older than one that was handed in already", c.Serial)
+	}
+	if reason := strayed(f, c); reason != "" {
+		return &suspect{c, reason}
+	}
+	return follows(ctx, tx, f, c)
+}
+
+// follows notes an accepted fingerprint as the last one.
+func follows(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Container) error {
+	if len(f.Trail) == 0 {
+		return nil
+	}
+	last := f.Trail[len(f.Trail)-1]
+	c.TrailCount, c.TrailValue = last.Count, last.Value[:]
+	return tx.Container.UpdateOneID(c.ID).SetTrailCount(last.Count).SetTrailValue(last.Value[:]).Exec(ctx)
+}
+
 func keysMatch(f seal.Fingerprint, c *ent.Container) bool {
 	return f.Serial.String() == c.Serial && bytes.Equal(f.Identity.Sign, c.SignKey) && bytes.Equal(f.Identity.Seal, c.SealKey)
 }
@@ -163,6 +219,7 @@ func suspicion(f seal.Fingerprint, c *ent.Container, root ed25519.PublicKey) str
 	case !root.Equal(f.Root):
 		return "it trusts another platform"
 	}
+
 	for _, s := range f.Firms {
 		r := recorded[s.Firm]
 		delete(recorded, s.Firm)

@@ -207,7 +207,7 @@ func (g *ledger) roll(t *rapid.T) {
 
 func (g *ledger) rollTo(a *account) {
 	r, err := g.l.StartOfflineRollout(g.l.vendor(), a.place(), a.box.request())
-	if !g.may(err, license.CodeRolloutUpToDate, license.CodeContainerBlocked, license.CodeManipulation, license.CodeRolloutState) || r.Update == "" {
+	if !g.may(err, license.CodeRolloutUpToDate, license.CodeContainerBlocked, license.CodeManipulation, license.CodeRequestStale, license.CodeRolloutState) || r.Update == "" {
 		return
 	}
 	a.files = append(a.files, r.Update)
@@ -227,7 +227,7 @@ func (g *ledger) mirror(t *rapid.T) {
 		a.box.restore(copied)
 		a.behind, a.newest = true, max(a.newest, after)
 		_, err := g.l.StartOfflineRollout(g.l.vendor(), a.place(), a.box.request())
-		g.may(err, license.CodeManipulation, license.CodeContainerBlocked, license.CodeRolloutState)
+		g.may(err, license.CodeManipulation, license.CodeRequestStale, license.CodeContainerBlocked, license.CodeRolloutState)
 		if rapid.Bool().Draw(t, "decided") {
 			g.decide(t)
 		}
@@ -320,7 +320,7 @@ func (g *ledger) heal() {
 			continue
 		}
 		for i := 0; a.state() != property.ContainerUpToDate || a.behind; i++ {
-			if i == 20 {
+			if i == 300 {
 				g.t.Fatalf("%s stays %s", a.serial, a.state())
 			}
 			r, err := g.l.StartOfflineRollout(g.l.vendor(), a.place(), a.box.request())
@@ -329,6 +329,8 @@ func (g *ledger) heal() {
 				if _, err := g.l.DecideContainer(g.l.vendor(), a.serial, property.DecideAccept, "healed"); err != nil {
 					g.t.Fatalf("%v", err)
 				}
+				continue
+			case license.CodeRequestStale: // it counts on from before
 				continue
 			case license.CodeRolloutUpToDate:
 				if a.behind {

@@ -262,7 +262,7 @@ func (w *offlineWork) shown(ctx context.Context, row *ent.Rollout, p armor.Part,
 	if reason := suspicion(before, c, root); reason != "" {
 		return nil, &suspect{c, reason}
 	}
-	return []byte(noReceipt), nil
+	return []byte(noReceipt), goesOn(ctx, w.tx, *p.Request, c)
 }
 
 // receipts verifies the receipts that the file has of the rollout's firm, and

@@ -500,3 +500,47 @@ func TestUsedUpLicensesStay(t *testing.T) {
 		}
 	})
 }
+
+// TestCopyIsNoticed: two containers with one identity can't both go on, though
+// both hold exactly what is recorded.
+func TestCopyIsNoticed(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		b := l.box(77, "Shipping Company")
+		l.buy(made.Item.ID, b, 5)
+		b.roll()
+		twin := b.copied()
+		l.buy(made.Item.ID, b, 1)
+		first := b.request()
+		if _, err := l.StartOfflineRollout(l.vendor(), b.place(), first); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.StartOfflineRollout(l.vendor(), b.place(), first); err != nil {
+			t.Errorf("the same request again: %v", err)
+		}
+		if _, err := l.StartOfflineRollout(l.vendor(), b.place(), b.request()); err != nil {
+			t.Errorf("the next one: %v", err)
+		}
+		_, err := l.StartOfflineRollout(l.vendor(), b.place(), first)
+		wantCode(t, "an older one", err, license.CodeRequestStale)
+		b.restore(twin)
+		suspected := false
+		for range 5 { // it counts on from where it was copied
+			_, err := l.StartOfflineRollout(l.vendor(), b.place(), b.request())
+			if suspected = license.CodeOf(err) == license.CodeManipulation; suspected {
+				break
+			}
+			wantCode(t, "the copy counts on", err, license.CodeRequestStale)
+		}
+		if !suspected || b.state() != property.ContainerSuspected {
+			t.Errorf("the copy goes unnoticed: %s", b.state())
+		}
+		if _, err := l.DecideContainer(l.vendor(), b.serial, property.DecideAccept, "the other one was destroyed"); err != nil {
+			t.Fatal(err)
+		}
+		b.roll()
+		if b.quantity() != 6 {
+			t.Errorf("it holds %d", b.quantity())
+		}
+	})
+}
