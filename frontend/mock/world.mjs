@@ -363,6 +363,7 @@ export function createWorld({ pace = 900, programs = 12, groups = 1, churn = tru
       number: state.rolloutNumber,
       tmrGroup: () => view(group),
       state: "QUEUED",
+      offline: false,
       tmrId: last + 1,
       quantity: group.ordered,
       steps: STEPS.map((position) => ({

@@ -11,6 +11,7 @@ import type { Client } from "urql";
 import { allocationsSearch } from "./allocations/search";
 import { failureOf } from "./api/errors";
 import { ViewerQuery } from "./api/operations";
+import { containersSearch } from "./containers/search";
 import type { ViewerQuery as ViewerResult } from "./gql/graphql";
 import { LoadFailure, NotFound, Starting } from "./shell/fallback";
 import { SignInPage } from "./signin/page";
@@ -109,6 +110,19 @@ function routesFor(client: Client) {
 
   const containers = createRoute({
     getParentRoute: () => organization,
+    path: "containers",
+    validateSearch: containersSearch,
+    component: lazyRouteComponent(() => import("./containers/list"), "ContainersPage"),
+  });
+
+  const container = createRoute({
+    getParentRoute: () => organization,
+    path: "containers/$container",
+    component: lazyRouteComponent(() => import("./containers/page"), "ContainerPage"),
+  });
+
+  const holders = createRoute({
+    getParentRoute: () => organization,
     path: "allocations",
     component: lazyRouteComponent(() => import("./allocations/list"), "ContainersPage"),
   });
@@ -141,7 +155,18 @@ function routesFor(client: Client) {
   return root.addChildren([
     signIn,
     home,
-    organization.addChildren([start, groups, group, containers, allocations, items, newItem, item]),
+    organization.addChildren([
+      start,
+      groups,
+      group,
+      containers,
+      container,
+      holders,
+      allocations,
+      items,
+      newItem,
+      item,
+    ]),
   ]);
 }
 

@@ -28,6 +28,8 @@ export function newClient(onSignedOut: OnSignedOut): Client {
           TmrServer: () => null,
           TmrLicense: () => null,
           RolloutStep: () => null,
+          ContainerLicense: () => null,
+          Credit: () => null,
         },
         // A list does not know by itself that it has become longer.
         updates: {

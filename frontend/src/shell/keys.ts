@@ -65,6 +65,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ["r", "Release the row's license"],
   ["p", "Pause or resume the live list"],
   ["g t", "Go to TMR groups"],
+  ["g c", "Go to containers"],
   ["g a", "Go to live allocations"],
   ["g i", "Go to items"],
   ["Esc", "Close"],

@@ -20,5 +20,8 @@ export function mayEditCatalog(role: Role): boolean {
   return role === "OWNER" || role === "ADMINISTRATOR";
 }
 
+/** Whether a role may register containers and decide about suspected ones, at a vendor. */
+export const mayProvision = mayEditCatalog;
+
 export const NEEDS_ADMINISTRATOR =
   "Changing needs the role administrator. Ask an owner of your organization.";

@@ -154,6 +154,7 @@ export function Shell() {
 
   useKeys({
     "g t": () => void navigate({ to: "/$side/$organization/tmr-groups", params }),
+    "g c": () => void navigate({ to: "/$side/$organization/containers", params }),
     "g a": () => void navigate({ to: "/$side/$organization/allocations", params }),
     "g i": () => void navigate({ to: "/$side/$organization/items", params }),
     "?": () => setHelp(true),
@@ -199,6 +200,15 @@ export function Shell() {
             activeProps={{ "data-active": true }}
           >
             TMR groups
+          </Link>
+          <Link
+            to="/$side/$organization/containers"
+            params={params}
+            className={styles["link"]}
+            onClick={() => setMenu(false)}
+            activeProps={{ "data-active": true }}
+          >
+            Containers
           </Link>
           <Link
             to="/$side/$organization/allocations"

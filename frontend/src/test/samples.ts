@@ -7,6 +7,7 @@ export function rolloutSample(change: Partial<Rollout> = {}): Rollout {
     id: "rol_1",
     number: 1,
     state: "ACTIVATING",
+    offline: false,
     tmrId: 8,
     quantity: 30,
     blocker: null,

@@ -1,9 +1,10 @@
 import { zodResolver } from "@hookform/resolvers/zod";
-import { Button, NativeSelect, Group as Row, TextInput } from "@mantine/core";
+import { Button, Checkbox, NativeSelect, Group as Row, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useForm, useWatch } from "react-hook-form";
 import { useMutation, useQuery } from "urql";
 import * as z from "zod/mini";
+import { CreditsQuery } from "../api/containers";
 import { type Failure, failureOf } from "../api/errors";
 import { newKey } from "../api/key";
 import { ItemsQuery, OrderMutation } from "../api/operations";
@@ -26,15 +27,21 @@ const schema = z.object({
     ),
 });
 
-export interface OrderTarget {
-  id: string;
+/** What is ordered for: exactly one of the two ids is there. */
+export type OrderTarget = {
   name: string;
   ordered: number;
-}
+  /** The id of its customer; null: the vendor itself. */
+  customer: string | null;
+  /** Whether the viewer may buy, as the vendor does; else only take what came back. */
+  mayBuy: boolean;
+} & ({ tmrGroup: string; container?: undefined } | { container: string; tmrGroup?: undefined });
 
 interface Choice {
   id: string;
   label: string;
+  /** How many licenses of its product came back and can be ordered without buying. */
+  credit: number;
 }
 
 function OrderForm({
@@ -56,14 +63,21 @@ function OrderForm({
   });
   const { errors, isSubmitting } = form.formState;
   const quantity = Number(useWatch({ control: form.control, name: "quantity" }));
+  const chosen = useWatch({ control: form.control, name: "item" });
+  const credit = items.find((item) => item.id === chosen)?.credit ?? 0;
+  const [wanted, setWanted] = useState(false);
+  const credited = credit > 0 && (wanted || !target.mayBuy);
 
   const submit = form.handleSubmit(async (values) => {
     setFailure(null);
     const result = await order({
       input: {
         item: values.item,
-        tmrGroup: target.id,
+        ...(target.container === undefined
+          ? { tmrGroup: target.tmrGroup }
+          : { container: target.container }),
         quantity: Number(values.quantity),
+        credit: credited,
         idempotencyKey: key,
       },
     });
@@ -91,6 +105,16 @@ function OrderForm({
         error={errors.quantity?.message}
         {...form.register("quantity")}
       />
+      {credit > 0 && (
+        <Checkbox
+          label="Take licenses that came back"
+          description={`${credit} of this product can be ordered without buying.`}
+          checked={credited}
+          disabled={!target.mayBuy}
+          onChange={(event) => setWanted(event.currentTarget.checked)}
+          data-testid="order-credit"
+        />
+      )}
       <p className="soft">
         {quantity >= 1 && Number.isInteger(quantity)
           ? `Ordered: ${target.ordered} → ${target.ordered + quantity}. `
@@ -112,6 +136,7 @@ function OrderForm({
 
 function OrderBody({ target, onDone }: { target: OrderTarget; onDone: () => void }) {
   const [{ data, error }, refetch] = useQuery({ query: ItemsQuery });
+  const [credits] = useQuery({ query: CreditsQuery, requestPolicy: "cache-and-network" });
   if (error && !data) {
     return (
       <FailureNote
@@ -121,14 +146,30 @@ function OrderBody({ target, onDone }: { target: OrderTarget; onDone: () => void
       />
     );
   }
-  if (!data) return <Wait heights={[56, 56, 32]} label="Loading the items" />;
-  const items = (data.items.edges ?? []).flatMap((edge) =>
-    edge?.node?.tmr
-      ? [{ id: edge.node.id, label: `${edge.node.name} · ${edge.node.product.reference}` }]
-      : [],
+  if (!data || (!credits.data && !credits.error)) {
+    return <Wait heights={[56, 56, 32]} label="Loading the items" />;
+  }
+  const creditOf = (product: string) =>
+    (credits.data?.credits ?? [])
+      .filter((c) => c.product.id === product && (c.customer?.id ?? null) === target.customer)
+      .reduce((n, c) => n + c.quantity, 0);
+  const fit = (data.items.edges ?? []).flatMap((edge) =>
+    edge?.node && (edge.node.tmr || target.container !== undefined) ? [edge.node] : [],
   );
+  const items = fit
+    .map((item) => ({
+      id: item.id,
+      label: `${item.name} · ${item.product.reference}`,
+      credit: creditOf(item.product.id),
+    }))
+    .filter((item) => target.mayBuy || item.credit > 0);
   if (items.length === 0) {
-    return <p>No item may be rolled out on TMR groups. Allow it for an item first.</p>;
+    if (fit.length > 0) return <p>No licenses have come back. Ask the vendor for an order.</p>;
+    return target.container === undefined ? (
+      <p>No item may be rolled out on TMR groups. Allow it for an item first.</p>
+    ) : (
+      <p>There are no items yet. Make one first.</p>
+    );
   }
   return <OrderForm target={target} items={items} onDone={onDone} />;
 }

@@ -9,6 +9,7 @@ import {
   RetryRolloutMutation,
   StartRolloutMutation,
 } from "../api/operations";
+import { OfflinePanel } from "../offline/panel";
 import { NotFound } from "../shell/fallback";
 import { mayOperate, NEEDS_OPERATOR } from "../shell/roles";
 import { Empty, FailureNote } from "../ui/note";
@@ -205,7 +206,7 @@ function GroupView({ id }: { id: string }) {
     <div className={styles["page"]} data-testid="tmr-group" data-sequence={group.sequence}>
       <Header
         group={group}
-        customer={customer}
+        customer={customer?.name ?? null}
         plan={plan}
         running={running}
         mayAct={mayAct}
@@ -242,6 +243,13 @@ function GroupView({ id }: { id: string }) {
           </p>
         </Empty>
       )}
+      <OfflinePanel
+        place={{ tmrGroup: group.id, serial: group.virtualSerial }}
+        rollout={running}
+        mayAct={mayAct}
+        onRollout={report}
+        onEnd={refetch}
+      />
       <Licenses
         licenses={group.licenses}
         onlyNotUnanimous={filter === "not-unanimous"}
@@ -250,7 +258,13 @@ function GroupView({ id }: { id: string }) {
         }
       />
       <OrderDialog
-        target={{ id: group.id, name: group.name, ordered }}
+        target={{
+          tmrGroup: group.id,
+          name: group.name,
+          ordered,
+          customer: customer?.id ?? null,
+          mayBuy: viewer.organization.vendor,
+        }}
         opened={ordering}
         onClose={() => setOrdering(false)}
       />

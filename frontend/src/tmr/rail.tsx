@@ -5,7 +5,7 @@ import { useNow } from "../ui/now";
 import { Pill, type Tone } from "../ui/pill";
 import { duration, moment } from "../ui/time";
 import styles from "./rail.module.css";
-import { abortable, ended, ROLLOUT_STATES, type Rollout, STEP_STATES } from "./rollout";
+import { abortable, ended, type Rollout, STEP_STATES, stateText } from "./rollout";
 
 type Step = Rollout["steps"][number];
 
@@ -70,7 +70,7 @@ export function Rail({ rollout, mayAct, busy, onRetry, onAbort }: RailProps) {
         <div>
           <h2 id="rollout">Rollout to TMR-ID #{rollout.tmrId}</h2>
           <p className="soft" role="status">
-            {ROLLOUT_STATES[rollout.state]}
+            {stateText(rollout)}
             {rollout.state === "DONE" && ` · ${rollout.quantity} licenses`}
           </p>
         </div>

@@ -37,6 +37,13 @@ export const STEP_STATES: Record<RolloutStepState, string> = {
   HELD: "Held",
 };
 
+/** What a rollout does now; one by files waits for people, not for backends. */
+export function stateText(rollout: Rollout): string {
+  return rollout.offline && rollout.state === "STAGING"
+    ? "Waiting for the receipts of the update file"
+    : ROLLOUT_STATES[rollout.state];
+}
+
 /** Of several reports on rollouts of one group, the latest of the newest rollout. */
 export function latest(reports: readonly (Rollout | null | undefined)[]): Rollout | null {
   let best: Rollout | null = null;
@@ -62,6 +69,8 @@ const BEFORE_ACTIVATION: ReadonlySet<RolloutState> = new Set<RolloutState>([
 
 /** Whether it can still be given up: only before the first activation. */
 export function abortable(rollout: Rollout): boolean {
+  // The file may be installed at any time.
+  if (rollout.offline && rollout.state === "STAGING") return false;
   if (BEFORE_ACTIVATION.has(rollout.state)) return true;
   const untouched = rollout.steps.every((s) => s.state !== "DONE" && s.state !== "VERIFYING");
   return (rollout.state === "GUARDING" || rollout.state === "HELD") && untouched;

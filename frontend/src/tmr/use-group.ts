@@ -11,7 +11,7 @@ const POLL_MS = 5_000;
 export interface LiveGroup {
   /** Undefined while loading, null when there is no such group. */
   group: Group | null | undefined;
-  customer: string | null;
+  customer: { id: string; name: string } | null;
   ordered: number;
   rollout: Rollout | null;
   failure: Failure | null;
@@ -68,7 +68,7 @@ export function useGroup(id: string): LiveGroup {
   };
   return {
     group: group ?? (data ? null : undefined),
-    customer: fetched?.customer?.name ?? null,
+    customer: fetched?.customer ?? null,
     ordered: Math.max(group?.orderedQuantity ?? 0, fetched?.orderedQuantity ?? 0),
     rollout: latest([known, change]),
     failure: error ? failureOf(error) : refused,
