@@ -230,6 +230,7 @@ func TestLocalPrograms(t *testing.T) {
 		"no address":                    {"pipe", true, "", license.CodeLocalOnly},
 		"a proxy on the machine":        {"127.0.0.1:5000", true, "X-Forwarded-For", license.CodeLocalOnly},
 		"another proxy on it":           {"127.0.0.1:5000", true, "Via", license.CodeLocalOnly},
+		"one that tells little":         {"127.0.0.1:5000", true, "X-Forwarded-Proto", license.CodeLocalOnly},
 		"loopback of a group's server":  {"127.0.0.1:5000", false, "", license.CodeLocalOnly},
 		"elsewhere of a group's server": {"192.0.2.7:5000", false, "", license.CodeLocalOnly},
 	} {

@@ -32,7 +32,7 @@ func (s *service) Explain(
 		default:
 			return err
 		}
-		v := f.Explain(q.ask, use, f.Moment)
+		v := f.Explain(q.of(s.Server, f), use, f.Moment)
 		for _, r := range v.Reasons {
 			out.Reasons = append(out.Reasons, rpc.ErrorInfo(r))
 		}

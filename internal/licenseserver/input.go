@@ -122,6 +122,8 @@ type question struct {
 	mode    license.AccessMode
 	client  lease.Client
 	ask     license.Ask
+	// forwarded: a proxy passed it on.
+	forwarded bool
 }
 
 func (s *Server) questionFrom(m asking, peer connect.Peer, header http.Header) (q question, err error) {
@@ -134,7 +136,7 @@ func (s *Server) questionFrom(m asking, peer connect.Peer, header http.Header) (
 	if q.client, err = clientFrom(m.GetClient(), peer); err != nil {
 		return q, err
 	}
-	q.ask = s.askFrom(q.client, peer, header)
+	q.ask, q.forwarded = askFrom(q.client, peer), forwarded(header)
 	q.ask.Features = m.GetFeatures()
 	switch at := m.GetReleaseDateUnix(); {
 	case at < 0 || at > latest:
@@ -151,20 +153,28 @@ func (s *Server) questionFrom(m asking, peer connect.Peer, header http.Header) (
 
 // askFrom is what access lists look at: names as the program states them, the
 // address as this server sees it.
-func (s *Server) askFrom(c lease.Client, peer connect.Peer, header http.Header) license.Ask {
+func askFrom(c lease.Client, peer connect.Peer) license.Ask {
 	a := license.Ask{User: c.User, Host: c.Address, Application: c.Application}
 	if at, err := netip.ParseAddrPort(peer.Addr); err == nil {
 		a.Address = at.Addr().Unmap()
 	}
-	a.Local = s.cfg.LocalPrograms && a.Address.IsValid() && !forwarded(header) && (a.Address.IsLoopback() || s.owns(a.Address))
+	return a
+}
+
+// of completes what is asked of a license. Where the program runs matters to
+// those that are local only; finding out takes a look at the machine's cards.
+func (q question) of(s *Server, f Found) license.Ask {
+	a := q.ask
+	a.Local = f.Options.Quantity == 0 && s.cfg.LocalPrograms && a.Address.IsValid() && !q.forwarded &&
+		(a.Address.IsLoopback() || s.owns(a.Address))
 	return a
 }
 
 // forwarded says whether a proxy passes the request on, by its own account: then
 // the peer is the proxy, wherever the program runs.
 func forwarded(h http.Header) bool {
-	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
-		if len(h.Values(name)) > 0 {
+	for name := range h {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
 			return true
 		}
 	}

@@ -37,7 +37,7 @@ func (s *service) Access(
 		if err != nil {
 			return err
 		}
-		if err := f.Explain(q.ask, use, f.Moment).Err(); err != nil {
+		if err := f.Explain(q.of(s.Server, f), use, f.Moment).Err(); err != nil {
 			return err
 		}
 		if r.Quantity = f.Options.Quantity; r.Quantity == 0 {
@@ -191,7 +191,7 @@ func (s *service) Renew(
 		if err := f.Standing(use, f.Moment).InUse(); err != nil {
 			return err
 		}
-		if err := f.Admits(s.askFrom(ref.Client, req.Peer(), req.Header())); err != nil {
+		if err := f.Admits(askFrom(ref.Client, req.Peer())); err != nil {
 			return err
 		}
 		grant, err := t.seats.Renew(ctx, ref)
