@@ -114,6 +114,9 @@ func (a *Agent) certifyOnce(ctx context.Context, m license.Moment) (asked int, e
 	}
 	var errs []error
 	for i, s := range serials {
+		if len(all[i]) == 0 {
+			continue // the platform has blocked the container
+		}
 		errs = append(errs, a.conf.Clock.Certify(ctx, s, all[i]))
 	}
 	return len(serials), errors.Join(errs...)

@@ -14,6 +14,9 @@ import (
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
 
+// blocked is a container that the platform has blocked.
+const blocked = "130-99"
+
 // Certify is the platform's: a certificate is the nonce again.
 func (p *platform) Certify(_ context.Context, req *connect.Request[quoratev1.CertifyRequest]) (*connect.Response[quoratev1.CertifyResponse], error) {
 	if err := authorized(req.Header()); err != nil {
@@ -27,6 +30,10 @@ func (p *platform) Certify(_ context.Context, req *connect.Request[quoratev1.Cer
 	}
 	res := &quoratev1.CertifyResponse{}
 	for _, q := range req.Msg.GetQuestions() {
+		if q.GetSerial() == blocked {
+			res.Certificates = append(res.Certificates, nil)
+			continue
+		}
 		res.Certificates = append(res.Certificates, append([]byte(q.GetSerial()+" "), q.GetNonce()...))
 	}
 	return connect.NewResponse(res), nil
@@ -206,6 +213,17 @@ func TestOnlyTheLeaderHasTheTimeCertified(t *testing.T) {
 		eventually(t, 2*time.Second, "the new leader's", func() bool { return c.count() == 3 })
 		l.leads.epoch.Store(8)
 		eventually(t, 2*time.Second, "the next leader's", func() bool { return c.count() == 6 })
+	})
+}
+
+func TestABlockedContainerHoldsNobodyUp(t *testing.T) {
+	timed(t, func(t *testing.T, l *lab, c *clock) {
+		c.nonces[license.Serial{Mask: 130, Number: 99}] = [16]byte{99}
+		l.start()
+		time.Sleep(10 * time.Minute)
+		if n := len(l.platform.questions()); n != 1 || c.count() != 3 {
+			t.Errorf("asked %d times, %d certificates", n, c.count())
+		}
 	})
 }
 

@@ -39,11 +39,12 @@ type TimeQuestion struct {
 
 // CertifyTime gives the platform's word for what time it is, signed with the
 // root key, for containers of the calling server's own group: one certificate
-// for each question, in their order, or none at all. The audit log tells of a
+// for each question, in their order, or none at all. That of a blocked container
+// among others is empty, so that it holds nobody up. The audit log tells of a
 // clock that is wrong by more than five minutes or was set back, once an hour.
 // Errors: license.CodeUnauthenticated, CodeForbidden, CodeInvalidInput;
-// CodeNotFound for others' containers too; CodeThrottled when one of them asked
-// within ten seconds.
+// CodeNotFound for others' containers too; CodeContainerBlocked; CodeThrottled
+// when one of them asked within ten seconds.
 func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([][]byte, error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
@@ -53,6 +54,7 @@ func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([
 		return nil, license.Errorf(license.CodeInvalidInput, "ask for one to three containers", "%d questions for the time are not possible", len(questions))
 	}
 	var ids []string
+	var blocked error
 	rows := make([]*ent.Container, len(questions))
 	ctx = system(ctx, "link")
 	for i, q := range questions {
@@ -62,10 +64,17 @@ func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([
 		if rows[i], err = p.store.Client().Container.Query().Where(ofServer(who), container.Serial(q.Serial.String())).Only(ctx); err != nil {
 			return nil, notFound(err, "container", q.Serial.String())
 		}
-		if err := mayHaveTime(rows[i]); err != nil {
+		switch err := mayHaveTime(rows[i]); {
+		case license.CodeOf(err) == license.CodeContainerBlocked:
+			blocked = err
+			continue
+		case err != nil:
 			return nil, err
 		}
 		ids = append(ids, rows[i].ID)
+	}
+	if len(ids) == 0 {
+		return nil, blocked
 	}
 	if err := p.clocks.allow(ids); err != nil {
 		return nil, err
@@ -76,6 +85,9 @@ func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([
 	}
 	certificates := make([][]byte, len(questions))
 	for i, q := range questions {
+		if !slices.Contains(ids, rows[i].ID) {
+			continue
+		}
 		at := now()
 		if certificates[i], err = seal.SignTime(root, seal.TimeCertificate{Serial: q.Serial, Nonce: q.Nonce, At: at}); err != nil {
 			return nil, err
@@ -139,8 +151,8 @@ type CertifiedTime struct {
 // what time it is: where the license server has no link and nothing is due.
 // Errors: license.CodeNotFound, CodeForbidden, CodeInvalidInput for a request
 // that asks for no time, CodeFingerprintForged for one that another container
-// signed, CodeUpdateForeign for one of another group or platform, and those of
-// armor.Parse.
+// signed, CodeUpdateForeign for one of another group or platform,
+// CodeContainerBlocked, and those of armor.Parse.
 func (p *Platform) CertifyTimeFile(ctx context.Context, request string) (CertifiedTime, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {

@@ -324,3 +324,21 @@ func TestOfflineRolloutBringsTheTime(t *testing.T) {
 		}
 	})
 }
+
+func TestBlockedContainersGetNoTime(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		c := newTimed(l)
+		l.Store().Client().Container.UpdateOneID(c.made.Containers[1].ID).SetBlockedAt(time.Now()).ExecX(l.system())
+		_, err := l.CertifyTime(l.link(c.made), c.questions()[1:2])
+		wantCode(t, "over the link", err, license.CodeContainerBlocked)
+		_, err = l.CertifyTimeFile(l.vendor(), c.request(nil))
+		wantCode(t, "by a file", err, license.CodeContainerBlocked)
+		// It doesn't hold the others up.
+		all, err := l.CertifyTime(l.link(c.made), c.questions())
+		if err != nil || len(all) != 3 || len(all[1]) != 0 {
+			t.Fatalf("the others: %q, %v", all, err)
+		}
+		opened(t, all[0], l.first.Root)
+		opened(t, all[2], l.first.Root)
+	})
+}

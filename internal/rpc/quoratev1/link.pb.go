@@ -1552,7 +1552,7 @@ func (x *TimeQuestion) GetSetBack() bool {
 
 type CertifyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Certificates  [][]byte               `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"` // in the order of the questions
+	Certificates  [][]byte               `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"` // in the order of the questions; of a blocked container: empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
