@@ -36,7 +36,7 @@ type cli struct {
 	Provision provisionCmd `cmd:"" help:"Register firms, products, containers and TMR groups from a file."`
 	Server    serverCmd    `cmd:"" help:"Run a license server, or with --tmr a backend of a TMR group."`
 	TMR       tmrCmd       `cmd:"" name:"tmr" help:"Run a TMR server in front of three backends."`
-	Container containerCmd `cmd:"" help:"Create and show containers."`
+	Container containerCmd `cmd:"" help:"Create and show containers; register, replace and judge them, and take licenses from them."`
 	Key       keyCmd       `cmd:"" help:"Create a server's keys: for TLS, and for handle tokens."`
 	Firm      firmCmd      `cmd:"" help:"List, rotate, export and import the keys that firms sign with; change the master key."`
 
@@ -55,7 +55,7 @@ type cli struct {
 	Protect protectCmd `cmd:"" help:"Protect files for a product, and open them with a license."`
 
 	Item    itemCmd    `cmd:"" help:"Make, change and show items: the license definitions that are ordered."`
-	Order   orderCmd   `cmd:"" help:"Order licenses for a TMR group."`
+	Order   orderCmd   `cmd:"" help:"Order licenses for a TMR group or a container."`
 	Rollout rolloutCmd `cmd:"" help:"Start, watch, retry or abort rollouts."`
 	Offline offlineCmd `cmd:"" help:"Roll out by files, at the platform, where the customer has no network."`
 

@@ -9,25 +9,26 @@ import (
 )
 
 type offlineCmd struct {
-	Start   offlineStartCmd   `cmd:"" help:"Take a TMR group's request file, and write the update file for it."`
-	Finish  offlineFinishCmd  `cmd:"" help:"Take a TMR group's receipt file: the rollout is done."`
+	Start   offlineStartCmd   `cmd:"" help:"Take the request file of a TMR group or a container, and write the update file for it."`
+	Finish  offlineFinishCmd  `cmd:"" help:"Take the receipt file: the rollout is done."`
 	Certify offlineCertifyCmd `cmd:"" help:"Take a request file, of a container or a TMR group, and write the time certificates for it."`
 }
 
 type offlineStartCmd struct {
 	apiFlags
-	Group   string `arg:"" help:"The TMR group's id or virtual serial number, for example 131-4837572."`
+	Group   string `arg:"" help:"The id or serial number of a TMR group (131-4837572) or of a container outside of groups (130-1874829)."`
 	Request string `arg:"" help:"The request file that quorate request wrote at the customer's, or - for standard input."`
 	Output  string `help:"Where to write the update: a file, or - for standard output." short:"o" default:"-"`
 }
 
 func (offlineStartCmd) Help() string {
-	return `The rollout then waits for the receipts. Given a newer request of the same group
+	return `The rollout then waits for the receipts. Given a newer request of the same place
 meanwhile, this writes the same update again, and counts as installed what the
 request shows to be installed.
 
-Example:
-  quorate offline start 131-4837572 group.lreq -o group.lupd`
+Examples:
+  quorate offline start 131-4837572 group.lreq -o group.lupd
+  quorate offline start 130-1874829 one.lreq -o one.lupd`
 }
 
 func (c *offlineStartCmd) Run(ctx context.Context, std streams) error {
@@ -38,6 +39,8 @@ func (c *offlineStartCmd) Run(ctx context.Context, std streams) error {
 	if err != nil {
 		return err
 	}
+	input := placeInput(c.Group)
+	input["request"] = request
 	var out struct {
 		StartOfflineRollout struct {
 			Rollout rolloutView
@@ -45,7 +48,7 @@ func (c *offlineStartCmd) Run(ctx context.Context, std streams) error {
 		}
 	}
 	err = c.query(ctx, `mutation($input: StartOfflineRolloutInput!) { startOfflineRollout(input: $input) { rollout { `+rolloutFields+` } update } }`,
-		map[string]any{"input": map[string]any{"tmrGroup": c.Group, "request": request}}, &out)
+		map[string]any{"input": input}, &out)
 	if err != nil {
 		return err
 	}

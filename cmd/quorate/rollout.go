@@ -12,8 +12,9 @@ import (
 
 type orderCmd struct {
 	apiFlags
-	Group    string `arg:"" help:"The TMR group's id or virtual serial number, for example 131-4837572."`
+	Group    string `arg:"" help:"The id or serial number of a TMR group (131-4837572) or of a container outside of groups (130-1874829)."`
 	Quantity int    `arg:"" help:"How many licenses more."`
+	Credit   bool   `help:"Take licenses that came back, instead of buying more."`
 	Item     string `help:"The item's id; may be left out where the platform has one item only."`
 	Key      string `help:"Idempotency key: the same key gives the same order."`
 }
@@ -21,6 +22,7 @@ type orderCmd struct {
 func (orderCmd) Help() string {
 	return `Examples:
   quorate order 131-4837572 10
+  quorate order 130-1874829 2 --credit
   quorate order 131-4837572 10 --item itm_0199… --key erp-4711 --json`
 }
 
@@ -44,7 +46,8 @@ func (c *orderCmd) Run(ctx context.Context, std streams) error {
 			return license.Errorf(license.CodeInvalidInput, "name one with --item", "the platform has %d items", n)
 		}
 	}
-	input := map[string]any{"item": item, "tmrGroup": c.Group, "quantity": c.Quantity}
+	input := placeInput(c.Group)
+	input["item"], input["quantity"], input["credit"] = item, c.Quantity, c.Credit
 	if c.Key != "" {
 		input["idempotencyKey"] = c.Key
 	}
@@ -54,21 +57,29 @@ func (c *orderCmd) Run(ctx context.Context, std streams) error {
 				ID       string `json:"id"`
 				Number   int    `json:"number"`
 				Quantity int    `json:"quantity"`
-				TmrGroup struct {
+				TmrGroup *struct {
 					Name            string `json:"name"`
 					OrderedQuantity int    `json:"orderedQuantity"`
 				} `json:"tmrGroup"`
+				Container *struct {
+					Serial string `json:"serial"`
+				} `json:"container,omitempty"`
 			}
 		}
 	}
 	err := c.query(ctx, `mutation($input: OrderInput!) { order(input: $input) {
-		order { id number quantity tmrGroup { name orderedQuantity } } } }`, map[string]any{"input": input}, &out)
+		order { id number quantity tmrGroup { name orderedQuantity } container { serial } } } }`, map[string]any{"input": input}, &out)
 	if err != nil {
 		return err
 	}
 	o := out.Order.Order
 	if c.JSON {
 		return writeJSON(std.out, o)
+	}
+	if o.TmrGroup == nil {
+		fmt.Fprintf(std.out, "Order %d: %d more for the container %s. Roll it out with: quorate rollout start %s, or by files with: quorate offline start %s REQUEST\n",
+			o.Number, o.Quantity, o.Container.Serial, c.Group, c.Group)
+		return nil
 	}
 	fmt.Fprintf(std.out, "Order %d: %d more for %s, %d ordered in all. Roll it out with: quorate rollout start %s\n",
 		o.Number, o.Quantity, o.TmrGroup.Name, o.TmrGroup.OrderedQuantity, c.Group)
@@ -82,7 +93,7 @@ type rolloutCmd struct {
 	Abort  rolloutAbortCmd  `cmd:"" help:"Give a rollout up before its first activation."`
 }
 
-const rolloutFields = `id number state tmrId quantity blocker errorCode steps { position state note } tmrGroup { name status quantity }`
+const rolloutFields = `id number state tmrId quantity blocker errorCode steps { position state note } tmrGroup { name status quantity } container { serial state }`
 
 type rolloutView struct {
 	ID        string  `json:"id"`
@@ -97,11 +108,15 @@ type rolloutView struct {
 		State    string `json:"state"`
 		Note     string `json:"note"`
 	} `json:"steps"`
-	TmrGroup struct {
+	TmrGroup *struct {
 		Name     string `json:"name"`
 		Status   string `json:"status"`
 		Quantity int    `json:"quantity"`
 	} `json:"tmrGroup"`
+	Container *struct {
+		Serial string `json:"serial"`
+		State  string `json:"state"`
+	} `json:"container,omitempty"`
 }
 
 func (r rolloutView) over() bool { return r.State == "DONE" || r.State == "ABORTED" }
@@ -111,7 +126,14 @@ func (r rolloutView) line() string {
 	for _, s := range r.Steps {
 		steps = append(steps, fmt.Sprintf("%d %s", s.Position, strings.ToLower(s.State)))
 	}
-	line := fmt.Sprintf("rollout %d to TMR-ID #%d: %s [%s] %s", r.Number, r.TMRID, strings.ToLower(r.State), strings.Join(steps, ", "), r.TmrGroup.Status)
+	to, status := fmt.Sprintf("to TMR-ID #%d", r.TMRID), ""
+	if r.TmrGroup != nil {
+		status = " " + r.TmrGroup.Status
+	}
+	if r.Container != nil {
+		to = "to the container " + r.Container.Serial
+	}
+	line := fmt.Sprintf("rollout %d %s: %s [%s]%s", r.Number, to, strings.ToLower(r.State), strings.Join(steps, ", "), status)
 	if r.Blocker != nil {
 		line += ": " + *r.Blocker
 	}
@@ -132,7 +154,7 @@ func (rolloutStartCmd) Help() string {
 }
 
 func (c *rolloutStartCmd) Run(ctx context.Context, std streams) error {
-	input := map[string]any{"tmrGroup": c.Group}
+	input := placeInput(c.Group)
 	if c.Key != "" {
 		input["idempotencyKey"] = c.Key
 	}
