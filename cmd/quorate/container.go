@@ -207,7 +207,7 @@ func (c *containerShowCmd) Run(std streams, at site) error {
 		fmt.Fprintln(std.out, "no licenses yet")
 	}
 	for _, l := range view.Licenses {
-		fmt.Fprintf(std.out, "%s  %s  quantity %d", l.Product, l.Name, l.Quantity)
+		fmt.Fprintf(std.out, "%s  %s  quantity %d", l.Product, printable(l.Name), l.Quantity)
 		if l.TMRID != 0 {
 			fmt.Fprintf(std.out, "  TMR-ID #%d", l.TMRID)
 		}

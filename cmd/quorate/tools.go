@@ -276,7 +276,7 @@ func printListing(w io.Writer, licenses []client.License, handles []client.Alloc
 			if rows++; rows == 1 {
 				fmt.Fprintln(table, "  HANDLE\tCLIENT\tUSER\tPROGRAM\tMODE\tSEAT\tSINCE\tENDS IN")
 			}
-			fmt.Fprintf(table, "  %s\t%s\t%s\t%s %d\t%s\t%s\t%s\t%s\n", h.ID, h.Address, h.User, h.Application, h.Process,
+			fmt.Fprintf(table, "  %s\t%s\t%s\t%s %d\t%s\t%s\t%s\t%s\n", h.ID, printable(h.Address), printable(h.User), printable(h.Application), h.Process,
 				strings.ToLower(strings.ReplaceAll(string(h.Mode), "_", " ")), strconv.FormatUint(uint64(h.Seat), 10),
 				h.FirstAccess.Local().Format(time.DateTime), h.Remaining.Round(time.Second))
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/license"
@@ -143,6 +144,18 @@ func TestRunTakesUnitsAndStatesVersions(t *testing.T) {
 		t.Errorf("%d units taken", u.Units)
 	}
 	l.refused("INVALID_INPUT", "", run("--release-date", "yesterday")...)
+}
+
+// What programs say of themselves goes to an administrator's terminal.
+func TestLsShowsNoTricks(t *testing.T) {
+	const trick = "ada\u202e\u2028\x1b[2J"
+	var out bytes.Buffer
+	err := printListing(&out, []client.License{{Product: "6000010:14"}}, []client.Allocation{
+		{Product: "6000010:14", ID: "1", User: trick, Address: trick, Application: trick},
+	})
+	if got := out.String(); err != nil || strings.Count(got, "ada") != 3 || strings.ContainsAny(got, "\u202e\u2028\x1b") {
+		t.Errorf("%v, %q", err, got)
+	}
 }
 
 func TestLsTellsOfOptions(t *testing.T) {
