@@ -152,8 +152,8 @@ func (s *state) take(p license.Product, request string, n uint64) (id meterID, m
 
 // PromiseMeters promises the epoch of a TMR group's leader, durably: from then
 // on no meter is written under a lower one. It gives the meters of all products
-// but those that the container holds outside a group. Error:
-// license.CodeFenced when a higher epoch is promised.
+// but those that the container holds outside a group; their takings are
+// read-only. Error: license.CodeFenced when a higher epoch is promised.
 func (c *Container) PromiseMeters(epoch uint64) ([]license.Meter, error) {
 	c.write.Lock()
 	defer c.write.Unlock()
@@ -174,7 +174,7 @@ func (c *Container) PromiseMeters(epoch uint64) ([]license.Meter, error) {
 	var all []license.Meter
 	for id, m := range s.meters {
 		if g, ok := s.licenses[id.product]; !ok || g.License.Options.TMRID != 0 {
-			all = append(all, license.Meter{Product: id.product, Issue: id.issue, Epoch: m.epoch, Units: m.units, Recent: slices.Clone(m.recent)})
+			all = append(all, license.Meter{Product: id.product, Issue: id.issue, Epoch: m.epoch, Units: m.units, Recent: m.recent})
 		}
 	}
 	slices.SortFunc(all, func(a, b license.Meter) int {
