@@ -54,8 +54,8 @@ type Licensed struct {
 	// Until is when it ends, as is known now; zero: it doesn't. An update may
 	// change it.
 	Until time.Time
-	// UnitsLeft is nil where units aren't counted. Other programs take of them,
-	// too.
+	// UnitsLeft is nil where units aren't counted, or nobody can tell now. Other
+	// programs take of them, too.
 	UnitsLeft *uint64
 }
 

@@ -80,6 +80,15 @@ func (s *service) used(ctx context.Context, t *term, l license.License) (license
 	return s.cfg.Source.Use(ctx, t.seats.Epoch(), l)
 }
 
+// passes says whether what was used could not be told now, for want of backends.
+func passes(err error) bool {
+	switch license.CodeOf(err) {
+	case license.CodeNoMajority, license.CodeUnavailable, license.CodeThrottled:
+		return true
+	}
+	return false
+}
+
 // begin notes the first use before its program has the handle. A handle whose
 // first use can't be noted isn't given; where that may pass, a repeat of the
 // request finds it.
@@ -178,14 +187,19 @@ func (s *service) held(ctx context.Context, token []byte, f func(context.Context
 
 // Renew starts the lease anew while the license is in force and its time is not
 // over, for who is on its access list. A lowered quantity throws nobody out, and
-// neither does the end of the units.
+// neither does the end of the units, nor that nobody can tell how many are left.
 func (s *service) Renew(
 	ctx context.Context, req *connect.Request[quoratev1.RenewRequest],
 ) (*connect.Response[quoratev1.RenewResponse], error) {
 	var handle *quoratev1.Handle
 	err := s.held(ctx, req.Msg.GetToken(), func(ctx context.Context, t *term, ref lease.Ref) error {
-		f, use, err := s.found(ctx, t, ref.Pool.Product)
+		f, err := s.cfg.Source.Find(ref.Pool.Product)
 		if err != nil {
+			return err
+		}
+		use, err := s.used(ctx, t, f.License)
+		untold := f.Options.UsagePeriod == 0 && passes(err)
+		if err != nil && !untold {
 			return err
 		}
 		if err := f.Standing(use, f.Moment).InUse(); err != nil {
@@ -202,7 +216,9 @@ func (s *service) Renew(
 		if use, err = s.begun(ctx, t, f, use); err != nil {
 			return err
 		}
-		handle, err = s.handle(grant, ref.Station, ref.Client, f, use)
+		if handle, err = s.handle(grant, ref.Station, ref.Client, f, use); err == nil && untold {
+			handle.UnitsLeft = nil
+		}
 		return err
 	})
 	if err != nil {
