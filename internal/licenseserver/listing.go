@@ -57,7 +57,7 @@ func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*
 	if refusal == nil {
 		use, err := s.used(ctx, t, o.License)
 		switch {
-		case license.CodeOf(err) == license.CodeNoMajority:
+		case passes(err):
 			refusal = err
 		case err != nil:
 			return nil, err

@@ -25,6 +25,9 @@ func TestRenewalNeedsNoUnits(t *testing.T) {
 			}
 			token = h.GetToken()
 			refused(t, "an access", a, access(2), c)
+			if got := list(t, a).GetWhyNot(); got != string(c) {
+				t.Errorf("the listing says %q, want %q", got, c)
+			}
 		}
 		l.source.Refuse(license.Errorf(license.CodeNoMajority, "x", "gone"))
 		_, err := renew(t.Context(), a, token)
