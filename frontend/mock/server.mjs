@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { buildSchema, execute, GraphQLError, graphql, subscribe } from "graphql";
 import { useServer as serve } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
+import { createContainers } from "./containers.mjs";
 import { createWorld, setItem } from "./world.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -27,8 +28,10 @@ function loadSchema() {
   return buildSchema(files.map((f) => readFileSync(join(schemaFolder, f), "utf8")).join("\n"));
 }
 
-const failure = (code, message, details) =>
-  new GraphQLError(message, { extensions: { code, ...(details ? { details } : {}) } });
+const failure = (code, message, details, fix) =>
+  new GraphQLError(message, {
+    extensions: { code, ...(details ? { details } : {}), ...(fix ? { fix } : {}) },
+  });
 
 function resolvers(world) {
   const group = (id) => {
@@ -43,7 +46,21 @@ function resolvers(world) {
     if (!found) throw failure("NOT_FOUND", "there is no such TMR group");
     return found;
   };
-  const containers = () => world.groups.map((g) => g.container);
+  const singles = createContainers(world, failure);
+  if (!world.singles) singles.all.length = 0;
+  const containers = () => [
+    ...world.groups.map((g) => g.container),
+    ...singles.all.map(singles.view),
+  ];
+  const acting =
+    (act) =>
+    (input, { viewer }) => {
+      operator(viewer);
+      return act(input, { viewer });
+    };
+  singles.onRollout((rollout) => {
+    world.topics.publish(`rollout ${rollout.id}`, { rolloutChanged: { ...rollout } });
+  });
   const administrator = (viewer) => {
     if (viewer.role === "VIEWER") throw failure("FORBIDDEN", "you may not edit the catalog");
   };
@@ -98,8 +115,23 @@ function resolvers(world) {
     orders: () => world.connection(world.orders),
     containers: () => world.connection(containers()),
     container: ({ serial }) => containers().find((c) => c.serial === serial) ?? null,
+    credits: () => singles.credits(),
+    registerContainer: acting(singles.registerContainer),
+    decideContainer: acting(singles.decideContainer),
+    returnLicenses: acting(singles.returnLicenses),
+    revokeLicenses: acting(singles.revokeLicenses),
+    moveLicenses: acting(singles.moveLicenses),
+    rehostContainer: acting(singles.rehostContainer),
+    offlineUpdate: acting(singles.offlineUpdate),
+    certifyTime: acting(singles.certifyTime),
+    startOfflineRollout: acting(({ input }, { viewer }) => {
+      if (input.container) return singles.startOfflineRollout(input, viewer);
+      throw failure("ROLLOUT_UP_TO_DATE", "everything that was ordered is rolled out");
+    }),
+    finishOfflineRollout: acting(({ input }) => singles.finishOfflineRollout(input)),
     order: ({ input }, { viewer }) => {
       operator(viewer);
+      if (input.container) return singles.order(input);
       const found = existing(input.tmrGroup);
       if (input.quantity < 1 || input.quantity > 1_000_000) {
         throw failure("INVALID_INPUT", "quantity must be 1 to 1000000");
@@ -120,6 +152,7 @@ function resolvers(world) {
     },
     startRollout: ({ input }, { viewer }) => {
       operator(viewer);
+      if (input.container) return singles.startRollout(input, viewer);
       const found = existing(input.tmrGroup);
       if (found.ordered <= world.view(found).quantity) {
         throw failure(
@@ -148,7 +181,8 @@ function resolvers(world) {
       return { allocation };
     },
     tmrGroupChanged: ({ id }) => world.groupStream(existing(id)),
-    rolloutChanged: ({ id }) => world.rolloutStream(world.findRollout(id).rollout),
+    rolloutChanged: ({ id }) =>
+      world.rolloutStream((world.findRollout(id) ?? singles.rolloutAt(id)).rollout),
     allocationsChanged: () => world.allocationStream(),
   };
 }
@@ -316,6 +350,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const world = createWorld({
     groups: Number(process.env.GROUPS_COUNT ?? 1),
     programs: Number(process.env.PROGRAMS ?? 12),
+    singles: true,
   });
   const mock = await startMock({ port: Number(process.env.PORT ?? 4010), world });
   console.log(

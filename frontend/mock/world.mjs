@@ -90,7 +90,13 @@ export function setItem(item, { protectedData, secretData, featureMap, ...option
   if (secretData !== undefined) item.hasSecretData = secretData !== null;
 }
 
-export function createWorld({ pace = 900, programs = 12, groups = 1, churn = true } = {}) {
+export function createWorld({
+  pace = 900,
+  programs = 12,
+  groups = 1,
+  churn = true,
+  singles = false,
+} = {}) {
   const topics = new Topics();
   const organization = {
     __typename: "Organization",
@@ -167,7 +173,17 @@ export function createWorld({ pace = 900, programs = 12, groups = 1, churn = tru
       tmrGroup: () => view(group),
       position: null,
       updateCounter: 0,
+      state: "UP_TO_DATE",
       manipulationSuspected: false,
+      suspectReason: "",
+      blockedAt: null,
+      blockReason: "",
+      linked: false,
+      customer: { ...organization, id: "org_02", name: "Acme Motors" },
+      licenses: [],
+      rollout: null,
+      rollouts: () => connection([]),
+      transfers: () => connection([]),
       createdAt: ago(1e9),
     };
     return group;
@@ -485,6 +501,7 @@ export function createWorld({ pace = 900, programs = 12, groups = 1, churn = tru
 
   return {
     topics,
+    singles,
     organization,
     product,
     item,

@@ -38,7 +38,9 @@ export function DialogForm(props: FormProps) {
           type="submit"
           loading={busy}
           disabled={props.disabled ?? false}
-          {...(props.danger ? { color: "var(--bad-solid)", c: "var(--on-bad)" } : {})}
+          {...(props.danger && !props.disabled
+            ? { color: "var(--bad-solid)", c: "var(--on-bad)" }
+            : {})}
           data-testid="submit"
         >
           {props.submit}

@@ -27,7 +27,7 @@ export const KINDS: Record<ContainerKind, string> = {
 export const STATES: Record<ContainerState, { tone: Tone; text: string }> = {
   UP_TO_DATE: { tone: "ok", text: "Up to date" },
   UPDATE_DUE: { tone: "warning", text: "Update due" },
-  AWAITING_RECEIPT: { tone: "running", text: "Awaiting receipt" },
+  AWAITING_RECEIPT: { tone: "waiting", text: "Awaiting receipt" },
   SUSPECTED: { tone: "bad", text: "Manipulation suspected" },
   BLOCKED: { tone: "idle", text: "Blocked" },
 };
@@ -40,7 +40,7 @@ export const TRANSFER_KINDS: Record<TransferKind, string> = {
 };
 
 export const TRANSFER_STATES: Record<TransferState, { tone: Tone; text: string }> = {
-  REQUESTED: { tone: "warning", text: "With the next rollout" },
+  REQUESTED: { tone: "waiting", text: "With the next rollout" },
   ISSUED: { tone: "running", text: "In a rollout" },
   CONFIRMED: { tone: "ok", text: "Gone" },
   REFUSED: { tone: "idle", text: "Refused" },
@@ -148,8 +148,8 @@ const ROLLOUT_TONES: Partial<Record<RolloutState, Tone>> = {
   ABORTED: "idle",
 };
 
-export function rolloutTone(state: RolloutState): Tone {
-  return ROLLOUT_TONES[state] ?? "running";
+export function rolloutTone(rollout: RolloutFieldsFragment): Tone {
+  return waitsForReceipt(rollout) ? "waiting" : (ROLLOUT_TONES[rollout.state] ?? "running");
 }
 
 /** Containers that match what was typed: a part of the serial, the customer or the group. */

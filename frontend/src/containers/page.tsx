@@ -195,7 +195,7 @@ function actionsOf(
   const leaves = operates && container.licenses.some((l) => movable(l) > 0);
   return {
     order: operates,
-    start: operates,
+    start: operates && !container.manipulationSuspected,
     return: leaves,
     move: leaves,
     revoke: leaves && sells,
@@ -220,6 +220,7 @@ function ContainerView({ serial }: { serial: string }) {
   const { container, rollout, failure, refetch, report } = useContainer(serial);
   const [opened, setOpened] = useState<Opened>(null);
   const shown = useLast(opened);
+  const [files, setFiles] = useState<boolean | null>(null);
   useTitle(container ? `Container ${container.serial}` : "Container");
 
   if (!container && (failure ? failure.code === "NOT_FOUND" : container === null)) {
@@ -246,12 +247,9 @@ function ContainerView({ serial }: { serial: string }) {
   const form = { container, onDone: close, onEnd: refetch };
   const toFiles = () => {
     close();
+    setFiles(true);
     // After the dialog has given the focus back.
-    setTimeout(() => {
-      const heading = document.getElementById("offline");
-      heading?.scrollIntoView({ block: "start" });
-      heading?.focus({ preventScroll: true });
-    }, 200);
+    setTimeout(() => document.getElementById("offline")?.focus(), 200);
   };
   return (
     <div className={styles["page"]} data-testid="container-page" data-state={container.state}>
@@ -287,10 +285,9 @@ function ContainerView({ serial }: { serial: string }) {
               Order licenses
             </Button>
           )}
-          {may.start && (
+          {may.start && !running?.offline && (
             <Button
               variant={container.state === "UPDATE_DUE" && !running ? "filled" : "default"}
-              disabled={running?.offline === true}
               onClick={() => setOpened("start")}
               data-testid="start"
             >
@@ -330,7 +327,7 @@ function ContainerView({ serial }: { serial: string }) {
               <h2 id="licenses">Licenses</h2>
               <span className="soft">
                 {plural(held, "license")} on it
-                {waiting > 0 && `, ${waiting} waiting for a rollout`}
+                {waiting > 0 && `, ${waiting} waiting`}
               </span>
             </div>
             <Licenses container={container} />
@@ -350,6 +347,8 @@ function ContainerView({ serial }: { serial: string }) {
           {!container.blockedAt && (
             <OfflinePanel
               place={{ container: container.id, serial: container.serial }}
+              opened={files ?? (!container.linked || running?.offline === true)}
+              onToggle={setFiles}
               rollout={running}
               mayAct={mayOperate(viewer.role)}
               onRollout={report}

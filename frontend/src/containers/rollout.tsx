@@ -126,7 +126,7 @@ export function RolloutCard({
           </p>
         </div>
         <span role="status">
-          <Pill tone={rolloutTone(rollout.state)}>{rolloutText(rollout)}</Pill>
+          <Pill tone={rolloutTone(rollout)}>{rolloutText(rollout)}</Pill>
         </span>
         {mayAct && !ended(rollout) && (
           <div className={styles["buttons"]}>

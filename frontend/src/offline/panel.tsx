@@ -19,7 +19,7 @@ import { foreign, type Place, type Progress, progressOf, waitsForReceipt } from 
 
 const PROGRESS: Record<Progress, ReactNode> = {
   done: <Pill tone="ok">Done</Pill>,
-  now: <Pill tone="running">Next</Pill>,
+  now: <Pill tone="waiting">Next</Pill>,
   later: <Pill tone="idle">Later</Pill>,
 };
 
@@ -61,13 +61,41 @@ export interface OfflinePanelProps {
   place: Place;
   rollout: RolloutFieldsFragment | null;
   mayAct: boolean;
+  /** Folded away where the link does it. */
+  opened: boolean;
+  onToggle: (opened: boolean) => void;
   onRollout: (rollout: RolloutFieldsFragment) => void;
   /** Asks for the state anew after each act. */
   onEnd: () => void;
 }
 
 /** Brings an update onto a container or a group by three files. */
-export function OfflinePanel({ place, rollout, mayAct, onRollout, onEnd }: OfflinePanelProps) {
+export function OfflinePanel(props: OfflinePanelProps) {
+  const { opened, onToggle, rollout } = props;
+  return (
+    <section className={styles["panel"]} aria-labelledby="offline" data-testid="offline">
+      <div className={styles["title"]}>
+        <h2 id="offline" tabIndex={-1}>
+          By files, without a network
+        </h2>
+        {rollout && waitsForReceipt(rollout) && (
+          <span className="soft">Rollout {rollout.number} waits for the receipt.</span>
+        )}
+        <Button
+          variant="default"
+          aria-expanded={opened}
+          onClick={() => onToggle(!opened)}
+          data-testid="offline-toggle"
+        >
+          {opened ? "Hide" : "Show the steps"}
+        </Button>
+      </div>
+      {opened && <Steps {...props} />}
+    </section>
+  );
+}
+
+function Steps({ place, rollout, mayAct, onRollout, onEnd }: OfflinePanelProps) {
   const client = useClient();
   const [, start] = useMutation(StartOfflineRolloutMutation);
   const [, finish] = useMutation(FinishOfflineRolloutMutation);
@@ -78,6 +106,7 @@ export function OfflinePanel({ place, rollout, mayAct, onRollout, onEnd }: Offli
   const [busy, setBusy] = useState<"request" | "update" | "receipt" | null>(null);
   const [failed, setFailed] = useState<Partial<Record<"request" | "update" | "receipt", Told>>>({});
   const [note, setNote] = useState("");
+  const [anew, setAnew] = useState(false);
 
   const waiting = rollout && waitsForReceipt(rollout) ? rollout : null;
   const overLink = rollout !== null && !rollout.offline;
@@ -105,6 +134,7 @@ export function OfflinePanel({ place, rollout, mayAct, onRollout, onEnd }: Offli
       const { rollout: begun, update } = data.startOfflineRollout;
       onRollout(begun);
       setRequest(null);
+      setAnew(false);
       if (update) setIssued({ rollout: begun.id, text: update });
       setNote(
         update
@@ -148,13 +178,7 @@ export function OfflinePanel({ place, rollout, mayAct, onRollout, onEnd }: Offli
   const oddReceipt = receipt && foreign(receipt, place);
   const command = single ? " --container container.qrc" : "";
   return (
-    <section className={styles["panel"]} aria-labelledby="offline" data-testid="offline">
-      <div className={styles["title"]}>
-        <h2 id="offline" tabIndex={-1}>
-          By files, without a network
-        </h2>
-        {waiting && <span className="soft">Rollout {waiting.number} waits for the receipt.</span>}
-      </div>
+    <>
       {!mayAct && <p className="soft">{NEEDS_OPERATOR}</p>}
       {overLink && (
         <p className="soft">
@@ -174,7 +198,17 @@ export function OfflinePanel({ place, rollout, mayAct, onRollout, onEnd }: Offli
           <code className={styles["command"]}>
             quorate request{command} -o {place.serial}.lreq
           </code>
-          {mayAct && (
+          {mayAct && waiting && !anew && (
+            <Button
+              className={styles["act"]}
+              variant="default"
+              onClick={() => setAnew(true)}
+              data-testid="offline-anew"
+            >
+              Hand in a newer request
+            </Button>
+          )}
+          {mayAct && (!waiting || anew) && (
             <>
               <FileInput
                 kind="request"
@@ -263,6 +297,6 @@ export function OfflinePanel({ place, rollout, mayAct, onRollout, onEnd }: Offli
         </Step>
       </ol>
       {mayAct && <CertifyTime place={place} />}
-    </section>
+    </>
   );
 }

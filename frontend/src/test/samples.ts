@@ -1,4 +1,5 @@
 import type { Allocation, Change } from "../allocations/store";
+import type { Container, HeldLicense } from "../containers/model";
 import type { Item } from "../items/options";
 import type { Group, Rollout } from "../tmr/rollout";
 
@@ -119,4 +120,31 @@ export function itemSample(change: Partial<Item> = {}): Item {
     product: { id: "prd_1", reference: "6000010:14", name: "Chart Processing" },
     ...change,
   };
+}
+
+export function containerSample(change: Partial<Container> = {}): Container {
+  return {
+    id: "con_1",
+    serial: "130-1",
+    kind: "UNIVERSAL",
+    position: null,
+    state: "UP_TO_DATE",
+    manipulationSuspected: false,
+    suspectReason: "",
+    blockedAt: null,
+    blockReason: "",
+    linked: false,
+    updateCounter: 1,
+    createdAt: "2026-11-22T08:00:00Z",
+    tmrGroup: null,
+    customer: { id: "org_2", name: "Acme Motors" },
+    replacedBy: null,
+    licenses: [],
+    ...change,
+  };
+}
+
+export function licenseSample(change: Partial<HeldLicense> = {}): HeldLicense {
+  const item = itemSample();
+  return { quantity: 5, waiting: 0, leaving: 0, product: item.product, item, ...change };
 }

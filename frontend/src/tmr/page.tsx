@@ -188,6 +188,7 @@ function GroupView({ id }: { id: string }) {
   const { group, customer, ordered, rollout, failure, retry, refetch, report } = useGroup(id);
   const acts = useActs(group?.id ?? id, report, refetch);
   const [ordering, setOrdering] = useState(false);
+  const [files, setFiles] = useState<boolean | null>(null);
   useTitle(group?.name ?? "TMR group");
 
   if (!group && (failure ? failure.code === "NOT_FOUND" : group === null)) return <NotFound />;
@@ -243,19 +244,21 @@ function GroupView({ id }: { id: string }) {
           </p>
         </Empty>
       )}
-      <OfflinePanel
-        place={{ tmrGroup: group.id, serial: group.virtualSerial }}
-        rollout={running}
-        mayAct={mayAct}
-        onRollout={report}
-        onEnd={refetch}
-      />
       <Licenses
         licenses={group.licenses}
         onlyNotUnanimous={filter === "not-unanimous"}
         onFilter={(only) =>
           void navigate({ search: only ? { filter: "not-unanimous" } : {}, replace: true })
         }
+      />
+      <OfflinePanel
+        place={{ tmrGroup: group.id, serial: group.virtualSerial }}
+        opened={files ?? (!group.linked || running?.offline === true)}
+        onToggle={setFiles}
+        rollout={running}
+        mayAct={mayAct}
+        onRollout={report}
+        onEnd={refetch}
       />
       <OrderDialog
         target={{

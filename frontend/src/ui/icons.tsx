@@ -36,6 +36,13 @@ export const ArcIcon = () => (
   </Icon>
 );
 
+export const ClockIcon = () => (
+  <Icon>
+    <circle cx="8" cy="8" r="6.2" {...stroke} />
+    <path d="M8 4.6V8l2.3 1.6" {...stroke} />
+  </Icon>
+);
+
 export const TriangleIcon = () => (
   <Icon>
     <path d="M8 1.2 15.4 14.4H.6Z" fill="currentColor" />

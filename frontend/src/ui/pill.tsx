@@ -1,13 +1,14 @@
 import type { ReactNode } from "react";
-import { ArcIcon, OctagonIcon, RingIcon, TickIcon, TriangleIcon } from "./icons";
+import { ArcIcon, ClockIcon, OctagonIcon, RingIcon, TickIcon, TriangleIcon } from "./icons";
 import styles from "./pill.module.css";
 
 /** A state is told by fill, shape, word and colour at once. */
-export type Tone = "ok" | "running" | "warning" | "bad" | "idle";
+export type Tone = "ok" | "running" | "waiting" | "warning" | "bad" | "idle";
 
 const SHAPES = {
   ok: TickIcon,
   running: ArcIcon,
+  waiting: ClockIcon,
   warning: TriangleIcon,
   bad: OctagonIcon,
   idle: RingIcon,
