@@ -3,6 +3,7 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -58,6 +59,12 @@ type Container struct {
 	TrailValue []byte `json:"trail_value,omitempty"`
 	// When its license server was last heard of; outside TMR groups.
 	LinkedAt *time.Time `json:"linked_at,omitempty"`
+	// Living handles, as its license server told; outside TMR groups.
+	Clients int `json:"clients,omitempty"`
+	// Of the last lease event of its license server; outside TMR groups.
+	EventPosition uint64 `json:"event_position,omitempty"`
+	// As its license server told; outside TMR groups.
+	Served []property.ServedLicense `json:"served,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the ContainerQuery when eager-loading is set.
 	Edges        ContainerEdges `json:"edges"`
@@ -251,11 +258,11 @@ func (*Container) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case container.FieldActivationID, container.FieldSignKey, container.FieldSealKey, container.FieldSuspectFingerprint, container.FieldTrailValue:
+		case container.FieldActivationID, container.FieldSignKey, container.FieldSealKey, container.FieldSuspectFingerprint, container.FieldTrailValue, container.FieldServed:
 			values[i] = new([]byte)
 		case container.FieldManipulationSuspected:
 			values[i] = new(sql.NullBool)
-		case container.FieldPosition, container.FieldTrailCount:
+		case container.FieldPosition, container.FieldTrailCount, container.FieldClients, container.FieldEventPosition:
 			values[i] = new(sql.NullInt64)
 		case container.FieldID, container.FieldVendorID, container.FieldCustomerID, container.FieldSerial, container.FieldKind, container.FieldTmrGroupID, container.FieldSuspectReason, container.FieldBlockReason, container.FieldReplacedByID:
 			values[i] = new(sql.NullString)
@@ -401,6 +408,26 @@ func (_m *Container) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.LinkedAt = new(time.Time)
 				*_m.LinkedAt = value.Time
+			}
+		case container.FieldClients:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field clients", values[i])
+			} else if value.Valid {
+				_m.Clients = int(value.Int64)
+			}
+		case container.FieldEventPosition:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field event_position", values[i])
+			} else if value.Valid {
+				_m.EventPosition = uint64(value.Int64)
+			}
+		case container.FieldServed:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field served", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Served); err != nil {
+					return fmt.Errorf("unmarshal field served: %w", err)
+				}
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -576,6 +603,15 @@ func (_m *Container) String() string {
 		builder.WriteString("linked_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
+	builder.WriteString(", ")
+	builder.WriteString("clients=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Clients))
+	builder.WriteString(", ")
+	builder.WriteString("event_position=")
+	builder.WriteString(fmt.Sprintf("%v", _m.EventPosition))
+	builder.WriteString(", ")
+	builder.WriteString("served=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Served))
 	builder.WriteByte(')')
 	return builder.String()
 }

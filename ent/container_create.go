@@ -233,6 +233,40 @@ func (_c *ContainerCreate) SetNillableLinkedAt(v *time.Time) *ContainerCreate {
 	return _c
 }
 
+// SetClients sets the "clients" field.
+func (_c *ContainerCreate) SetClients(v int) *ContainerCreate {
+	_c.mutation.SetClients(v)
+	return _c
+}
+
+// SetNillableClients sets the "clients" field if the given value is not nil.
+func (_c *ContainerCreate) SetNillableClients(v *int) *ContainerCreate {
+	if v != nil {
+		_c.SetClients(*v)
+	}
+	return _c
+}
+
+// SetEventPosition sets the "event_position" field.
+func (_c *ContainerCreate) SetEventPosition(v uint64) *ContainerCreate {
+	_c.mutation.SetEventPosition(v)
+	return _c
+}
+
+// SetNillableEventPosition sets the "event_position" field if the given value is not nil.
+func (_c *ContainerCreate) SetNillableEventPosition(v *uint64) *ContainerCreate {
+	if v != nil {
+		_c.SetEventPosition(*v)
+	}
+	return _c
+}
+
+// SetServed sets the "served" field.
+func (_c *ContainerCreate) SetServed(v []property.ServedLicense) *ContainerCreate {
+	_c.mutation.SetServed(v)
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ContainerCreate) SetID(v string) *ContainerCreate {
 	_c.mutation.SetID(v)
@@ -464,6 +498,14 @@ func (_c *ContainerCreate) defaults() {
 		v := container.DefaultTrailCount
 		_c.mutation.SetTrailCount(v)
 	}
+	if _, ok := _c.mutation.Clients(); !ok {
+		v := container.DefaultClients
+		_c.mutation.SetClients(v)
+	}
+	if _, ok := _c.mutation.EventPosition(); !ok {
+		v := container.DefaultEventPosition
+		_c.mutation.SetEventPosition(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := container.DefaultID()
 		_c.mutation.SetID(v)
@@ -559,6 +601,17 @@ func (_c *ContainerCreate) check() error {
 		if err := container.TrailValueValidator(v); err != nil {
 			return &ValidationError{Name: "trail_value", err: fmt.Errorf(`ent: validator failed for field "Container.trail_value": %w`, err)}
 		}
+	}
+	if _, ok := _c.mutation.Clients(); !ok {
+		return &ValidationError{Name: "clients", err: errors.New(`ent: missing required field "Container.clients"`)}
+	}
+	if v, ok := _c.mutation.Clients(); ok {
+		if err := container.ClientsValidator(v); err != nil {
+			return &ValidationError{Name: "clients", err: fmt.Errorf(`ent: validator failed for field "Container.clients": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.EventPosition(); !ok {
+		return &ValidationError{Name: "event_position", err: errors.New(`ent: missing required field "Container.event_position"`)}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := container.IDValidator(v); err != nil {
@@ -662,6 +715,18 @@ func (_c *ContainerCreate) createSpec() (*Container, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.LinkedAt(); ok {
 		_spec.SetField(container.FieldLinkedAt, field.TypeTime, value)
 		_node.LinkedAt = &value
+	}
+	if value, ok := _c.mutation.Clients(); ok {
+		_spec.SetField(container.FieldClients, field.TypeInt, value)
+		_node.Clients = value
+	}
+	if value, ok := _c.mutation.EventPosition(); ok {
+		_spec.SetField(container.FieldEventPosition, field.TypeUint64, value)
+		_node.EventPosition = value
+	}
+	if value, ok := _c.mutation.Served(); ok {
+		_spec.SetField(container.FieldServed, field.TypeJSON, value)
+		_node.Served = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

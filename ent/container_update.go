@@ -10,6 +10,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/container"
@@ -17,6 +18,7 @@ import (
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/transfer"
@@ -276,6 +278,66 @@ func (_u *ContainerUpdate) SetNillableLinkedAt(v *time.Time) *ContainerUpdate {
 // ClearLinkedAt clears the value of the "linked_at" field.
 func (_u *ContainerUpdate) ClearLinkedAt() *ContainerUpdate {
 	_u.mutation.ClearLinkedAt()
+	return _u
+}
+
+// SetClients sets the "clients" field.
+func (_u *ContainerUpdate) SetClients(v int) *ContainerUpdate {
+	_u.mutation.ResetClients()
+	_u.mutation.SetClients(v)
+	return _u
+}
+
+// SetNillableClients sets the "clients" field if the given value is not nil.
+func (_u *ContainerUpdate) SetNillableClients(v *int) *ContainerUpdate {
+	if v != nil {
+		_u.SetClients(*v)
+	}
+	return _u
+}
+
+// AddClients adds value to the "clients" field.
+func (_u *ContainerUpdate) AddClients(v int) *ContainerUpdate {
+	_u.mutation.AddClients(v)
+	return _u
+}
+
+// SetEventPosition sets the "event_position" field.
+func (_u *ContainerUpdate) SetEventPosition(v uint64) *ContainerUpdate {
+	_u.mutation.ResetEventPosition()
+	_u.mutation.SetEventPosition(v)
+	return _u
+}
+
+// SetNillableEventPosition sets the "event_position" field if the given value is not nil.
+func (_u *ContainerUpdate) SetNillableEventPosition(v *uint64) *ContainerUpdate {
+	if v != nil {
+		_u.SetEventPosition(*v)
+	}
+	return _u
+}
+
+// AddEventPosition adds value to the "event_position" field.
+func (_u *ContainerUpdate) AddEventPosition(v int64) *ContainerUpdate {
+	_u.mutation.AddEventPosition(v)
+	return _u
+}
+
+// SetServed sets the "served" field.
+func (_u *ContainerUpdate) SetServed(v []property.ServedLicense) *ContainerUpdate {
+	_u.mutation.SetServed(v)
+	return _u
+}
+
+// AppendServed appends value to the "served" field.
+func (_u *ContainerUpdate) AppendServed(v []property.ServedLicense) *ContainerUpdate {
+	_u.mutation.AppendServed(v)
+	return _u
+}
+
+// ClearServed clears the value of the "served" field.
+func (_u *ContainerUpdate) ClearServed() *ContainerUpdate {
+	_u.mutation.ClearServed()
 	return _u
 }
 
@@ -745,6 +807,11 @@ func (_u *ContainerUpdate) check() error {
 			return &ValidationError{Name: "trail_value", err: fmt.Errorf(`ent: validator failed for field "Container.trail_value": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Clients(); ok {
+		if err := container.ClientsValidator(v); err != nil {
+			return &ValidationError{Name: "clients", err: fmt.Errorf(`ent: validator failed for field "Container.clients": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Container.vendor"`)
 	}
@@ -834,6 +901,29 @@ func (_u *ContainerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.LinkedAtCleared() {
 		_spec.ClearField(container.FieldLinkedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Clients(); ok {
+		_spec.SetField(container.FieldClients, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedClients(); ok {
+		_spec.AddField(container.FieldClients, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.EventPosition(); ok {
+		_spec.SetField(container.FieldEventPosition, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.AddedEventPosition(); ok {
+		_spec.AddField(container.FieldEventPosition, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.Served(); ok {
+		_spec.SetField(container.FieldServed, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedServed(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, container.FieldServed, value)
+		})
+	}
+	if _u.mutation.ServedCleared() {
+		_spec.ClearField(container.FieldServed, field.TypeJSON)
 	}
 	if _u.mutation.TmrGroupCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -1605,6 +1695,66 @@ func (_u *ContainerUpdateOne) ClearLinkedAt() *ContainerUpdateOne {
 	return _u
 }
 
+// SetClients sets the "clients" field.
+func (_u *ContainerUpdateOne) SetClients(v int) *ContainerUpdateOne {
+	_u.mutation.ResetClients()
+	_u.mutation.SetClients(v)
+	return _u
+}
+
+// SetNillableClients sets the "clients" field if the given value is not nil.
+func (_u *ContainerUpdateOne) SetNillableClients(v *int) *ContainerUpdateOne {
+	if v != nil {
+		_u.SetClients(*v)
+	}
+	return _u
+}
+
+// AddClients adds value to the "clients" field.
+func (_u *ContainerUpdateOne) AddClients(v int) *ContainerUpdateOne {
+	_u.mutation.AddClients(v)
+	return _u
+}
+
+// SetEventPosition sets the "event_position" field.
+func (_u *ContainerUpdateOne) SetEventPosition(v uint64) *ContainerUpdateOne {
+	_u.mutation.ResetEventPosition()
+	_u.mutation.SetEventPosition(v)
+	return _u
+}
+
+// SetNillableEventPosition sets the "event_position" field if the given value is not nil.
+func (_u *ContainerUpdateOne) SetNillableEventPosition(v *uint64) *ContainerUpdateOne {
+	if v != nil {
+		_u.SetEventPosition(*v)
+	}
+	return _u
+}
+
+// AddEventPosition adds value to the "event_position" field.
+func (_u *ContainerUpdateOne) AddEventPosition(v int64) *ContainerUpdateOne {
+	_u.mutation.AddEventPosition(v)
+	return _u
+}
+
+// SetServed sets the "served" field.
+func (_u *ContainerUpdateOne) SetServed(v []property.ServedLicense) *ContainerUpdateOne {
+	_u.mutation.SetServed(v)
+	return _u
+}
+
+// AppendServed appends value to the "served" field.
+func (_u *ContainerUpdateOne) AppendServed(v []property.ServedLicense) *ContainerUpdateOne {
+	_u.mutation.AppendServed(v)
+	return _u
+}
+
+// ClearServed clears the value of the "served" field.
+func (_u *ContainerUpdateOne) ClearServed() *ContainerUpdateOne {
+	_u.mutation.ClearServed()
+	return _u
+}
+
 // SetTmrGroup sets the "tmr_group" edge to the TmrGroup entity.
 func (_u *ContainerUpdateOne) SetTmrGroup(v *TmrGroup) *ContainerUpdateOne {
 	return _u.SetTmrGroupID(v.ID)
@@ -2084,6 +2234,11 @@ func (_u *ContainerUpdateOne) check() error {
 			return &ValidationError{Name: "trail_value", err: fmt.Errorf(`ent: validator failed for field "Container.trail_value": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Clients(); ok {
+		if err := container.ClientsValidator(v); err != nil {
+			return &ValidationError{Name: "clients", err: fmt.Errorf(`ent: validator failed for field "Container.clients": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Container.vendor"`)
 	}
@@ -2190,6 +2345,29 @@ func (_u *ContainerUpdateOne) sqlSave(ctx context.Context) (_node *Container, er
 	}
 	if _u.mutation.LinkedAtCleared() {
 		_spec.ClearField(container.FieldLinkedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Clients(); ok {
+		_spec.SetField(container.FieldClients, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedClients(); ok {
+		_spec.AddField(container.FieldClients, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.EventPosition(); ok {
+		_spec.SetField(container.FieldEventPosition, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.AddedEventPosition(); ok {
+		_spec.AddField(container.FieldEventPosition, field.TypeUint64, value)
+	}
+	if value, ok := _u.mutation.Served(); ok {
+		_spec.SetField(container.FieldServed, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedServed(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, container.FieldServed, value)
+		})
+	}
+	if _u.mutation.ServedCleared() {
+		_spec.ClearField(container.FieldServed, field.TypeJSON)
 	}
 	if _u.mutation.TmrGroupCleared() {
 		edge := &sqlgraph.EdgeSpec{

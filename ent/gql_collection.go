@@ -824,6 +824,21 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 				selectedFields = append(selectedFields, container.FieldLinkedAt)
 				fieldSeen[container.FieldLinkedAt] = struct{}{}
 			}
+		case "clients":
+			if _, ok := fieldSeen[container.FieldClients]; !ok {
+				selectedFields = append(selectedFields, container.FieldClients)
+				fieldSeen[container.FieldClients] = struct{}{}
+			}
+		case "eventPosition":
+			if _, ok := fieldSeen[container.FieldEventPosition]; !ok {
+				selectedFields = append(selectedFields, container.FieldEventPosition)
+				fieldSeen[container.FieldEventPosition] = struct{}{}
+			}
+		case "served":
+			if _, ok := fieldSeen[container.FieldServed]; !ok {
+				selectedFields = append(selectedFields, container.FieldServed)
+				fieldSeen[container.FieldServed] = struct{}{}
+			}
 		case "id":
 		case "__typename":
 		default:

@@ -3268,6 +3268,12 @@ type ContainerMutation struct {
 	addtrail_count         *int64
 	trail_value            *[]byte
 	linked_at              *time.Time
+	clients                *int
+	addclients             *int
+	event_position         *uint64
+	addevent_position      *int64
+	served                 *[]property.ServedLicense
+	appendserved           []property.ServedLicense
 	clearedFields          map[string]struct{}
 	vendor                 *string
 	clearedvendor          bool
@@ -4310,6 +4316,183 @@ func (m *ContainerMutation) ResetLinkedAt() {
 	delete(m.clearedFields, container.FieldLinkedAt)
 }
 
+// SetClients sets the "clients" field.
+func (m *ContainerMutation) SetClients(i int) {
+	m.clients = &i
+	m.addclients = nil
+}
+
+// Clients returns the value of the "clients" field in the mutation.
+func (m *ContainerMutation) Clients() (r int, exists bool) {
+	v := m.clients
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClients returns the old "clients" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldClients(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClients is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClients requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClients: %w", err)
+	}
+	return oldValue.Clients, nil
+}
+
+// AddClients adds i to the "clients" field.
+func (m *ContainerMutation) AddClients(i int) {
+	if m.addclients != nil {
+		*m.addclients += i
+	} else {
+		m.addclients = &i
+	}
+}
+
+// AddedClients returns the value that was added to the "clients" field in this mutation.
+func (m *ContainerMutation) AddedClients() (r int, exists bool) {
+	v := m.addclients
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetClients resets all changes to the "clients" field.
+func (m *ContainerMutation) ResetClients() {
+	m.clients = nil
+	m.addclients = nil
+}
+
+// SetEventPosition sets the "event_position" field.
+func (m *ContainerMutation) SetEventPosition(u uint64) {
+	m.event_position = &u
+	m.addevent_position = nil
+}
+
+// EventPosition returns the value of the "event_position" field in the mutation.
+func (m *ContainerMutation) EventPosition() (r uint64, exists bool) {
+	v := m.event_position
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEventPosition returns the old "event_position" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldEventPosition(ctx context.Context) (v uint64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEventPosition is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEventPosition requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEventPosition: %w", err)
+	}
+	return oldValue.EventPosition, nil
+}
+
+// AddEventPosition adds u to the "event_position" field.
+func (m *ContainerMutation) AddEventPosition(u int64) {
+	if m.addevent_position != nil {
+		*m.addevent_position += u
+	} else {
+		m.addevent_position = &u
+	}
+}
+
+// AddedEventPosition returns the value that was added to the "event_position" field in this mutation.
+func (m *ContainerMutation) AddedEventPosition() (r int64, exists bool) {
+	v := m.addevent_position
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetEventPosition resets all changes to the "event_position" field.
+func (m *ContainerMutation) ResetEventPosition() {
+	m.event_position = nil
+	m.addevent_position = nil
+}
+
+// SetServed sets the "served" field.
+func (m *ContainerMutation) SetServed(pl []property.ServedLicense) {
+	m.served = &pl
+	m.appendserved = nil
+}
+
+// Served returns the value of the "served" field in the mutation.
+func (m *ContainerMutation) Served() (r []property.ServedLicense, exists bool) {
+	v := m.served
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServed returns the old "served" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldServed(ctx context.Context) (v []property.ServedLicense, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServed: %w", err)
+	}
+	return oldValue.Served, nil
+}
+
+// AppendServed adds pl to the "served" field.
+func (m *ContainerMutation) AppendServed(pl []property.ServedLicense) {
+	m.appendserved = append(m.appendserved, pl...)
+}
+
+// AppendedServed returns the list of values that were appended to the "served" field in this mutation.
+func (m *ContainerMutation) AppendedServed() ([]property.ServedLicense, bool) {
+	if len(m.appendserved) == 0 {
+		return nil, false
+	}
+	return m.appendserved, true
+}
+
+// ClearServed clears the value of the "served" field.
+func (m *ContainerMutation) ClearServed() {
+	m.served = nil
+	m.appendserved = nil
+	m.clearedFields[container.FieldServed] = struct{}{}
+}
+
+// ServedCleared returns if the "served" field was cleared in this mutation.
+func (m *ContainerMutation) ServedCleared() bool {
+	_, ok := m.clearedFields[container.FieldServed]
+	return ok
+}
+
+// ResetServed resets all changes to the "served" field.
+func (m *ContainerMutation) ResetServed() {
+	m.served = nil
+	m.appendserved = nil
+	delete(m.clearedFields, container.FieldServed)
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *ContainerMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -4992,7 +5175,7 @@ func (m *ContainerMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ContainerMutation) Fields() []string {
-	fields := make([]string, 0, 19)
+	fields := make([]string, 0, 22)
 	if m.created_at != nil {
 		fields = append(fields, container.FieldCreatedAt)
 	}
@@ -5050,6 +5233,15 @@ func (m *ContainerMutation) Fields() []string {
 	if m.linked_at != nil {
 		fields = append(fields, container.FieldLinkedAt)
 	}
+	if m.clients != nil {
+		fields = append(fields, container.FieldClients)
+	}
+	if m.event_position != nil {
+		fields = append(fields, container.FieldEventPosition)
+	}
+	if m.served != nil {
+		fields = append(fields, container.FieldServed)
+	}
 	return fields
 }
 
@@ -5096,6 +5288,12 @@ func (m *ContainerMutation) Field(name string) (ent.Value, bool) {
 		return m.TrailValue()
 	case container.FieldLinkedAt:
 		return m.LinkedAt()
+	case container.FieldClients:
+		return m.Clients()
+	case container.FieldEventPosition:
+		return m.EventPosition()
+	case container.FieldServed:
+		return m.Served()
 	}
 	return nil, false
 }
@@ -5143,6 +5341,12 @@ func (m *ContainerMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldTrailValue(ctx)
 	case container.FieldLinkedAt:
 		return m.OldLinkedAt(ctx)
+	case container.FieldClients:
+		return m.OldClients(ctx)
+	case container.FieldEventPosition:
+		return m.OldEventPosition(ctx)
+	case container.FieldServed:
+		return m.OldServed(ctx)
 	}
 	return nil, fmt.Errorf("unknown Container field %s", name)
 }
@@ -5285,6 +5489,27 @@ func (m *ContainerMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetLinkedAt(v)
 		return nil
+	case container.FieldClients:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClients(v)
+		return nil
+	case container.FieldEventPosition:
+		v, ok := value.(uint64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEventPosition(v)
+		return nil
+	case container.FieldServed:
+		v, ok := value.([]property.ServedLicense)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServed(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Container field %s", name)
 }
@@ -5299,6 +5524,12 @@ func (m *ContainerMutation) AddedFields() []string {
 	if m.addtrail_count != nil {
 		fields = append(fields, container.FieldTrailCount)
 	}
+	if m.addclients != nil {
+		fields = append(fields, container.FieldClients)
+	}
+	if m.addevent_position != nil {
+		fields = append(fields, container.FieldEventPosition)
+	}
 	return fields
 }
 
@@ -5311,6 +5542,10 @@ func (m *ContainerMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedPosition()
 	case container.FieldTrailCount:
 		return m.AddedTrailCount()
+	case container.FieldClients:
+		return m.AddedClients()
+	case container.FieldEventPosition:
+		return m.AddedEventPosition()
 	}
 	return nil, false
 }
@@ -5333,6 +5568,20 @@ func (m *ContainerMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddTrailCount(v)
+		return nil
+	case container.FieldClients:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddClients(v)
+		return nil
+	case container.FieldEventPosition:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddEventPosition(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Container numeric field %s", name)
@@ -5380,6 +5629,9 @@ func (m *ContainerMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(container.FieldLinkedAt) {
 		fields = append(fields, container.FieldLinkedAt)
+	}
+	if m.FieldCleared(container.FieldServed) {
+		fields = append(fields, container.FieldServed)
 	}
 	return fields
 }
@@ -5433,6 +5685,9 @@ func (m *ContainerMutation) ClearField(name string) error {
 		return nil
 	case container.FieldLinkedAt:
 		m.ClearLinkedAt()
+		return nil
+	case container.FieldServed:
+		m.ClearServed()
 		return nil
 	}
 	return fmt.Errorf("unknown Container nullable field %s", name)
@@ -5498,6 +5753,15 @@ func (m *ContainerMutation) ResetField(name string) error {
 		return nil
 	case container.FieldLinkedAt:
 		m.ResetLinkedAt()
+		return nil
+	case container.FieldClients:
+		m.ResetClients()
+		return nil
+	case container.FieldEventPosition:
+		m.ResetEventPosition()
+		return nil
+	case container.FieldServed:
+		m.ResetServed()
 		return nil
 	}
 	return fmt.Errorf("unknown Container field %s", name)

@@ -411,6 +411,16 @@ func init() {
 	containerDescTrailValue := containerFields[14].Descriptor()
 	// container.TrailValueValidator is a validator for the "trail_value" field. It is called by the builders before save.
 	container.TrailValueValidator = containerDescTrailValue.Validators[0].(func([]byte) error)
+	// containerDescClients is the schema descriptor for clients field.
+	containerDescClients := containerFields[16].Descriptor()
+	// container.DefaultClients holds the default value on creation for the clients field.
+	container.DefaultClients = containerDescClients.Default.(int)
+	// container.ClientsValidator is a validator for the "clients" field. It is called by the builders before save.
+	container.ClientsValidator = containerDescClients.Validators[0].(func(int) error)
+	// containerDescEventPosition is the schema descriptor for event_position field.
+	containerDescEventPosition := containerFields[17].Descriptor()
+	// container.DefaultEventPosition holds the default value on creation for the event_position field.
+	container.DefaultEventPosition = containerDescEventPosition.Default.(uint64)
 	// containerDescID is the schema descriptor for id field.
 	containerDescID := containerMixinFields0[0].Descriptor()
 	// container.DefaultID holds the default value on creation for the id field.

@@ -66,6 +66,7 @@ type ContainerResolver interface {
 	State(ctx context.Context, obj *ent.Container) (property.ContainerState, error)
 
 	Linked(ctx context.Context, obj *ent.Container) (bool, error)
+	Servers(ctx context.Context, obj *ent.Container) ([]*ent.TmrServer, error)
 
 	Licenses(ctx context.Context, obj *ent.Container) ([]*ContainerLicense, error)
 	Rollout(ctx context.Context, obj *ent.Container) (*ent.Rollout, error)
@@ -509,6 +510,12 @@ func (ec *executionContext) childFields_Container(ctx context.Context, field gra
 		return ec.fieldContext_Container_replacedBy(ctx, field)
 	case "linked":
 		return ec.fieldContext_Container_linked(ctx, field)
+	case "servers":
+		return ec.fieldContext_Container_servers(ctx, field)
+	case "clients":
+		return ec.fieldContext_Container_clients(ctx, field)
+	case "served":
+		return ec.fieldContext_Container_served(ctx, field)
 	case "customer":
 		return ec.fieldContext_Container_customer(ctx, field)
 	case "licenses":
@@ -1075,6 +1082,20 @@ func (ec *executionContext) childFields_RotateFirmKeyPayload(ctx context.Context
 		return ec.fieldContext_RotateFirmKeyPayload_clientMutationId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RotateFirmKeyPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ServedLicense(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "product":
+		return ec.fieldContext_ServedLicense_product(ctx, field)
+	case "name":
+		return ec.fieldContext_ServedLicense_name(ctx, field)
+	case "quantity":
+		return ec.fieldContext_ServedLicense_quantity(ctx, field)
+	case "reason":
+		return ec.fieldContext_ServedLicense_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ServedLicense", field.Name)
 }
 
 func (ec *executionContext) childFields_SetTransferRulesPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4167,6 +4188,93 @@ func (ec *executionContext) _Container_linked(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Container_linked(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Container", field, true, true, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _Container_servers(ctx context.Context, field graphql.CollectedField, obj *ent.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_servers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Container().Servers(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.TmrServer) graphql.Marshaler {
+			return ec.marshalNTmrServer2ᚕᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐTmrServerᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_servers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TmrServer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Container_clients(ctx context.Context, field graphql.CollectedField, obj *ent.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_clients(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Clients, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_clients(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Container", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _Container_served(ctx context.Context, field graphql.CollectedField, obj *ent.Container) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Container_served(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Served, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []property.ServedLicense) graphql.Marshaler {
+			return ec.marshalNServedLicense2ᚕgithubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐServedLicenseᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Container_served(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Container",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ServedLicense(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Container_customer(ctx context.Context, field graphql.CollectedField, obj *ent.Container) (ret graphql.Marshaler) {
@@ -10305,6 +10413,98 @@ func (ec *executionContext) fieldContext_RotateFirmKeyPayload_clientMutationId(_
 	return graphql.NewScalarFieldContext("RotateFirmKeyPayload", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _ServedLicense_product(ctx context.Context, field graphql.CollectedField, obj *property.ServedLicense) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServedLicense_product(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Product, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServedLicense_product(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServedLicense", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ServedLicense_name(ctx context.Context, field graphql.CollectedField, obj *property.ServedLicense) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServedLicense_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServedLicense_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServedLicense", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ServedLicense_quantity(ctx context.Context, field graphql.CollectedField, obj *property.ServedLicense) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServedLicense_quantity(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Quantity, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServedLicense_quantity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServedLicense", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _ServedLicense_reason(ctx context.Context, field graphql.CollectedField, obj *property.ServedLicense) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ServedLicense_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ServedLicense_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ServedLicense", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _SetTransferRulesPayload_firm(ctx context.Context, field graphql.CollectedField, obj *SetTransferRulesPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -15619,6 +15819,54 @@ func (ec *executionContext) _Container(ctx context.Context, sel ast.SelectionSet
 			}
 
 			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "servers":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Container_servers(ctx, field, obj)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "clients":
+			out.Values[i] = ec._Container_clients(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "served":
+			out.Values[i] = ec._Container_served(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
 		case "customer":
 			field := field
 
@@ -19249,6 +19497,59 @@ func (ec *executionContext) _RotateFirmKeyPayload(ctx context.Context, sel ast.S
 	return out
 }
 
+var servedLicenseImplementors = []string{"ServedLicense"}
+
+func (ec *executionContext) _ServedLicense(ctx context.Context, sel ast.SelectionSet, obj *property.ServedLicense) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, servedLicenseImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ServedLicense")
+		case "product":
+			out.Values[i] = ec._ServedLicense_product(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._ServedLicense_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "quantity":
+			out.Values[i] = ec._ServedLicense_quantity(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._ServedLicense_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var setTransferRulesPayloadImplementors = []string{"SetTransferRulesPayload"}
 
 func (ec *executionContext) _SetTransferRulesPayload(ctx context.Context, sel ast.SelectionSet, obj *SetTransferRulesPayload) graphql.Marshaler {
@@ -21728,6 +22029,26 @@ func (ec *executionContext) marshalNRotateFirmKeyPayload2ᚖgithubᚗcomᚋquora
 		return graphql.Null
 	}
 	return ec._RotateFirmKeyPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNServedLicense2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐServedLicense(ctx context.Context, sel ast.SelectionSet, v property.ServedLicense) graphql.Marshaler {
+	return ec._ServedLicense(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNServedLicense2ᚕgithubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐServedLicenseᚄ(ctx context.Context, sel ast.SelectionSet, v []property.ServedLicense) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNServedLicense2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐServedLicense(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
 }
 
 func (ec *executionContext) unmarshalNSetTransferRulesInput2githubᚗcomᚋquorateᚋquorateᚋgraphᚐSetTransferRulesInput(ctx context.Context, v any) (SetTransferRulesInput, error) {

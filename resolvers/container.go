@@ -30,6 +30,11 @@ func (r *containerResolver) Linked(ctx context.Context, obj *ent.Container) (boo
 	return platform.ContainerLinked(obj), nil
 }
 
+func (r *containerResolver) Servers(ctx context.Context, obj *ent.Container) ([]*ent.TmrServer, error) {
+	rows, _, err := r.loaders(ctx).servers.load(ctx, obj.ID)
+	return rows, err
+}
+
 func (r *containerResolver) Licenses(ctx context.Context, obj *ent.Container) ([]*graph.ContainerLicense, error) {
 	held, _, err := r.loaders(ctx).held.load(ctx, obj.ID)
 	return held, err

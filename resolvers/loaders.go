@@ -75,7 +75,7 @@ type loaders struct {
 	rollouts  *batch[*ent.Rollout]     // by id
 	running   *batch[*ent.Rollout]     // by group or container: the one running or held
 	virtual   *batch[*ent.Container]   // by serial
-	servers   *batch[[]*ent.TmrServer] // by group
+	servers   *batch[[]*ent.TmrServer] // by group or container
 	ordered   *batch[int]              // by group: how many licenses
 	installed *batch[int]              // by container: how many updates
 	states    *batch[property.ContainerState]
@@ -108,11 +108,12 @@ func newLoaders(c *ent.Client) *loaders {
 			rows, err := c.Container.Query().Where(container.SerialIn(serials...)).All(ctx)
 			return by(rows, func(c *ent.Container) string { return c.Serial }), err
 		}),
-		servers: newBatch(func(ctx context.Context, groups []string) (map[string][]*ent.TmrServer, error) {
-			rows, err := c.TmrServer.Query().Where(tmrserver.TmrGroupIDIn(groups...)).Order(ent.Asc(tmrserver.FieldName)).All(ctx)
+		servers: newBatch(func(ctx context.Context, places []string) (map[string][]*ent.TmrServer, error) {
+			rows, err := c.TmrServer.Query().Where(tmrserver.Or(tmrserver.TmrGroupIDIn(places...), tmrserver.ContainerIDIn(places...))).Order(ent.Asc(tmrserver.FieldName)).All(ctx)
 			all := map[string][]*ent.TmrServer{}
 			for _, s := range rows {
-				all[*s.TmrGroupID] = append(all[*s.TmrGroupID], s)
+				place := value(cmp.Or(s.TmrGroupID, s.ContainerID))
+				all[place] = append(all[place], s)
 			}
 			return all, err
 		}),
@@ -199,6 +200,7 @@ func (l *loaders) announce(v any) {
 			l.states.announce(v.ID)
 			l.held.announce(v.ID)
 			l.running.announce(v.ID)
+			l.servers.announce(v.ID)
 			l.announce(v.Edges.TmrGroup)
 			l.announce(v.Edges.ReplacedBy)
 		}

@@ -55,6 +55,12 @@ const (
 	FieldTrailValue = "trail_value"
 	// FieldLinkedAt holds the string denoting the linked_at field in the database.
 	FieldLinkedAt = "linked_at"
+	// FieldClients holds the string denoting the clients field in the database.
+	FieldClients = "clients"
+	// FieldEventPosition holds the string denoting the event_position field in the database.
+	FieldEventPosition = "event_position"
+	// FieldServed holds the string denoting the served field in the database.
+	FieldServed = "served"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -201,6 +207,9 @@ var Columns = []string{
 	FieldTrailCount,
 	FieldTrailValue,
 	FieldLinkedAt,
+	FieldClients,
+	FieldEventPosition,
+	FieldServed,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -246,6 +255,12 @@ var (
 	DefaultTrailCount uint64
 	// TrailValueValidator is a validator for the "trail_value" field. It is called by the builders before save.
 	TrailValueValidator func([]byte) error
+	// DefaultClients holds the default value on creation for the "clients" field.
+	DefaultClients int
+	// ClientsValidator is a validator for the "clients" field. It is called by the builders before save.
+	ClientsValidator func(int) error
+	// DefaultEventPosition holds the default value on creation for the "event_position" field.
+	DefaultEventPosition uint64
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -338,6 +353,16 @@ func ByTrailCount(opts ...sql.OrderTermOption) OrderOption {
 // ByLinkedAt orders the results by the linked_at field.
 func ByLinkedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLinkedAt, opts...).ToFunc()
+}
+
+// ByClients orders the results by the clients field.
+func ByClients(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldClients, opts...).ToFunc()
+}
+
+// ByEventPosition orders the results by the event_position field.
+func ByEventPosition(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldEventPosition, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

@@ -156,6 +156,16 @@ func LinkedAt(v time.Time) predicate.Container {
 	return predicate.Container(sql.FieldEQ(FieldLinkedAt, v))
 }
 
+// Clients applies equality check predicate on the "clients" field. It's identical to ClientsEQ.
+func Clients(v int) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldClients, v))
+}
+
+// EventPosition applies equality check predicate on the "event_position" field. It's identical to EventPositionEQ.
+func EventPosition(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldEventPosition, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Container {
 	return predicate.Container(sql.FieldEQ(FieldCreatedAt, v))
@@ -1179,6 +1189,96 @@ func LinkedAtIsNil() predicate.Container {
 // LinkedAtNotNil applies the NotNil predicate on the "linked_at" field.
 func LinkedAtNotNil() predicate.Container {
 	return predicate.Container(sql.FieldNotNull(FieldLinkedAt))
+}
+
+// ClientsEQ applies the EQ predicate on the "clients" field.
+func ClientsEQ(v int) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldClients, v))
+}
+
+// ClientsNEQ applies the NEQ predicate on the "clients" field.
+func ClientsNEQ(v int) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldClients, v))
+}
+
+// ClientsIn applies the In predicate on the "clients" field.
+func ClientsIn(vs ...int) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldClients, vs...))
+}
+
+// ClientsNotIn applies the NotIn predicate on the "clients" field.
+func ClientsNotIn(vs ...int) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldClients, vs...))
+}
+
+// ClientsGT applies the GT predicate on the "clients" field.
+func ClientsGT(v int) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldClients, v))
+}
+
+// ClientsGTE applies the GTE predicate on the "clients" field.
+func ClientsGTE(v int) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldClients, v))
+}
+
+// ClientsLT applies the LT predicate on the "clients" field.
+func ClientsLT(v int) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldClients, v))
+}
+
+// ClientsLTE applies the LTE predicate on the "clients" field.
+func ClientsLTE(v int) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldClients, v))
+}
+
+// EventPositionEQ applies the EQ predicate on the "event_position" field.
+func EventPositionEQ(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldEQ(FieldEventPosition, v))
+}
+
+// EventPositionNEQ applies the NEQ predicate on the "event_position" field.
+func EventPositionNEQ(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldNEQ(FieldEventPosition, v))
+}
+
+// EventPositionIn applies the In predicate on the "event_position" field.
+func EventPositionIn(vs ...uint64) predicate.Container {
+	return predicate.Container(sql.FieldIn(FieldEventPosition, vs...))
+}
+
+// EventPositionNotIn applies the NotIn predicate on the "event_position" field.
+func EventPositionNotIn(vs ...uint64) predicate.Container {
+	return predicate.Container(sql.FieldNotIn(FieldEventPosition, vs...))
+}
+
+// EventPositionGT applies the GT predicate on the "event_position" field.
+func EventPositionGT(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldGT(FieldEventPosition, v))
+}
+
+// EventPositionGTE applies the GTE predicate on the "event_position" field.
+func EventPositionGTE(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldGTE(FieldEventPosition, v))
+}
+
+// EventPositionLT applies the LT predicate on the "event_position" field.
+func EventPositionLT(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldLT(FieldEventPosition, v))
+}
+
+// EventPositionLTE applies the LTE predicate on the "event_position" field.
+func EventPositionLTE(v uint64) predicate.Container {
+	return predicate.Container(sql.FieldLTE(FieldEventPosition, v))
+}
+
+// ServedIsNil applies the IsNil predicate on the "served" field.
+func ServedIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldServed))
+}
+
+// ServedNotNil applies the NotNil predicate on the "served" field.
+func ServedNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldServed))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

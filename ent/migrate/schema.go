@@ -183,6 +183,9 @@ var (
 		{Name: "trail_count", Type: field.TypeUint64, Default: 0},
 		{Name: "trail_value", Type: field.TypeBytes, Nullable: true, Size: 64},
 		{Name: "linked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "clients", Type: field.TypeInt, Default: 0},
+		{Name: "event_position", Type: field.TypeUint64, Default: 0},
+		{Name: "served", Type: field.TypeJSON, Nullable: true},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "replaced_by_id", Type: field.TypeString, Nullable: true, Size: 64},
@@ -196,25 +199,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "containers_organizations_vendor",
-				Columns:    []*schema.Column{ContainersColumns[16]},
+				Columns:    []*schema.Column{ContainersColumns[19]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "containers_organizations_customer",
-				Columns:    []*schema.Column{ContainersColumns[17]},
+				Columns:    []*schema.Column{ContainersColumns[20]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "containers_containers_replaces",
-				Columns:    []*schema.Column{ContainersColumns[18]},
+				Columns:    []*schema.Column{ContainersColumns[21]},
 				RefColumns: []*schema.Column{ContainersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "containers_tmr_groups_containers",
-				Columns:    []*schema.Column{ContainersColumns[19]},
+				Columns:    []*schema.Column{ContainersColumns[22]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -223,17 +226,17 @@ var (
 			{
 				Name:    "container_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{ContainersColumns[16], ContainersColumns[0]},
+				Columns: []*schema.Column{ContainersColumns[19], ContainersColumns[0]},
 			},
 			{
 				Name:    "container_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{ContainersColumns[17], ContainersColumns[0]},
+				Columns: []*schema.Column{ContainersColumns[20], ContainersColumns[0]},
 			},
 			{
 				Name:    "container_tmr_group_id_position",
 				Unique:  true,
-				Columns: []*schema.Column{ContainersColumns[19], ContainersColumns[4]},
+				Columns: []*schema.Column{ContainersColumns[22], ContainersColumns[4]},
 			},
 		},
 	}

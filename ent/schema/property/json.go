@@ -28,6 +28,15 @@ type TmrLicense struct {
 	FeatureMap uint32     `json:"featureMap,omitempty"`
 }
 
+// ServedLicense is one license of a container outside of TMR groups, as its
+// license server last told.
+type ServedLicense struct {
+	Product  string `json:"product"` // "6000010:14"
+	Name     string `json:"name"`
+	Quantity int    `json:"quantity"`
+	Reason   string `json:"reason,omitempty"` // why nobody can have it now; empty: it is in force
+}
+
 // GroupView is the whole of what one view of a TMR group shows.
 type GroupView struct {
 	Status   string       `json:"status"`

@@ -875,14 +875,17 @@ func (*ReportResponse) Descriptor() ([]byte, []int) {
 }
 
 type PushRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
-	Leading       bool                   `protobuf:"varint,2,opt,name=leading,proto3" json:"leading,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`     // of the leader; a push of an older epoch is ignored
-	Views         []*GroupView           `protobuf:"bytes,4,rep,name=views,proto3" json:"views,omitempty"`      // in order, none left out
-	Events        []*LeaseEvent          `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`    // in order
-	Clients       uint32                 `protobuf:"varint,6,opt,name=clients,proto3" json:"clients,omitempty"` // living handles
-	Health        []*BackendHealth       `protobuf:"bytes,7,rep,name=health,proto3" json:"health,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Server  string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	Leading bool                   `protobuf:"varint,2,opt,name=leading,proto3" json:"leading,omitempty"`
+	Epoch   uint64                 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`     // of the leader; a push of an older epoch is ignored
+	Views   []*GroupView           `protobuf:"bytes,4,rep,name=views,proto3" json:"views,omitempty"`      // in order, none left out
+	Events  []*LeaseEvent          `protobuf:"bytes,5,rep,name=events,proto3" json:"events,omitempty"`    // in order
+	Clients uint32                 `protobuf:"varint,6,opt,name=clients,proto3" json:"clients,omitempty"` // living handles
+	Health  []*BackendHealth       `protobuf:"bytes,7,rep,name=health,proto3" json:"health,omitempty"`
+	// Of a license server with one container: all that it serves. Unset: as it
+	// said before.
+	Served        *ServedLicenses `protobuf:"bytes,8,opt,name=served,proto3" json:"served,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -966,6 +969,125 @@ func (x *PushRequest) GetHealth() []*BackendHealth {
 	return nil
 }
 
+func (x *PushRequest) GetServed() *ServedLicenses {
+	if x != nil {
+		return x.Served
+	}
+	return nil
+}
+
+type ServedLicenses struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Licenses      []*ServedLicense       `protobuf:"bytes,1,rep,name=licenses,proto3" json:"licenses,omitempty"` // at most 512
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServedLicenses) Reset() {
+	*x = ServedLicenses{}
+	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServedLicenses) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServedLicenses) ProtoMessage() {}
+
+func (x *ServedLicenses) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServedLicenses.ProtoReflect.Descriptor instead.
+func (*ServedLicenses) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ServedLicenses) GetLicenses() []*ServedLicense {
+	if x != nil {
+		return x.Licenses
+	}
+	return nil
+}
+
+type ServedLicense struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Quantity      uint32                 `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // code of why nobody can have it now; empty: in force
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ServedLicense) Reset() {
+	*x = ServedLicense{}
+	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ServedLicense) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ServedLicense) ProtoMessage() {}
+
+func (x *ServedLicense) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ServedLicense.ProtoReflect.Descriptor instead.
+func (*ServedLicense) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ServedLicense) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *ServedLicense) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ServedLicense) GetQuantity() uint32 {
+	if x != nil {
+		return x.Quantity
+	}
+	return 0
+}
+
+func (x *ServedLicense) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type BackendHealth struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Position      uint32                 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
@@ -979,7 +1101,7 @@ type BackendHealth struct {
 
 func (x *BackendHealth) Reset() {
 	*x = BackendHealth{}
-	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	mi := &file_quorate_v1_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1113,7 @@ func (x *BackendHealth) String() string {
 func (*BackendHealth) ProtoMessage() {}
 
 func (x *BackendHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	mi := &file_quorate_v1_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1126,7 @@ func (x *BackendHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendHealth.ProtoReflect.Descriptor instead.
 func (*BackendHealth) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{15}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BackendHealth) GetPosition() uint32 {
@@ -1054,7 +1176,7 @@ type GroupView struct {
 
 func (x *GroupView) Reset() {
 	*x = GroupView{}
-	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	mi := &file_quorate_v1_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1066,7 +1188,7 @@ func (x *GroupView) String() string {
 func (*GroupView) ProtoMessage() {}
 
 func (x *GroupView) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	mi := &file_quorate_v1_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1079,7 +1201,7 @@ func (x *GroupView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupView.ProtoReflect.Descriptor instead.
 func (*GroupView) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{16}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GroupView) GetVersion() uint64 {
@@ -1124,7 +1246,7 @@ type ViewedLicense struct {
 
 func (x *ViewedLicense) Reset() {
 	*x = ViewedLicense{}
-	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	mi := &file_quorate_v1_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1258,7 @@ func (x *ViewedLicense) String() string {
 func (*ViewedLicense) ProtoMessage() {}
 
 func (x *ViewedLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	mi := &file_quorate_v1_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1271,7 @@ func (x *ViewedLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewedLicense.ProtoReflect.Descriptor instead.
 func (*ViewedLicense) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{17}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ViewedLicense) GetProduct() *Product {
@@ -1206,7 +1328,7 @@ type Cell struct {
 
 func (x *Cell) Reset() {
 	*x = Cell{}
-	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	mi := &file_quorate_v1_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1340,7 @@ func (x *Cell) String() string {
 func (*Cell) ProtoMessage() {}
 
 func (x *Cell) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	mi := &file_quorate_v1_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1353,7 @@ func (x *Cell) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cell.ProtoReflect.Descriptor instead.
 func (*Cell) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{18}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Cell) GetPresence() string {
@@ -1281,7 +1403,7 @@ type LeaseEvent struct {
 
 func (x *LeaseEvent) Reset() {
 	*x = LeaseEvent{}
-	mi := &file_quorate_v1_link_proto_msgTypes[19]
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1415,7 @@ func (x *LeaseEvent) String() string {
 func (*LeaseEvent) ProtoMessage() {}
 
 func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[19]
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1428,7 @@ func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseEvent.ProtoReflect.Descriptor instead.
 func (*LeaseEvent) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{19}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *LeaseEvent) GetPosition() uint64 {
@@ -1396,7 +1518,7 @@ type PushResponse struct {
 
 func (x *PushResponse) Reset() {
 	*x = PushResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[20]
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1530,7 @@ func (x *PushResponse) String() string {
 func (*PushResponse) ProtoMessage() {}
 
 func (x *PushResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[20]
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1543,7 @@ func (x *PushResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushResponse.ProtoReflect.Descriptor instead.
 func (*PushResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{20}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PushResponse) GetViewVersion() uint64 {
@@ -1447,7 +1569,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1581,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1594,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CertifyRequest) GetQuestions() []*TimeQuestion {
@@ -1494,7 +1616,7 @@ type TimeQuestion struct {
 
 func (x *TimeQuestion) Reset() {
 	*x = TimeQuestion{}
-	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	mi := &file_quorate_v1_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1506,7 +1628,7 @@ func (x *TimeQuestion) String() string {
 func (*TimeQuestion) ProtoMessage() {}
 
 func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	mi := &file_quorate_v1_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1519,7 +1641,7 @@ func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeQuestion.ProtoReflect.Descriptor instead.
 func (*TimeQuestion) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *TimeQuestion) GetSerial() string {
@@ -1559,7 +1681,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	mi := &file_quorate_v1_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +1693,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	mi := &file_quorate_v1_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +1706,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CertifyResponse) GetCertificates() [][]byte {
@@ -1653,7 +1775,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\fBackendBytes\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\rR\bposition\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x10\n" +
-	"\x0eReportResponse\"\xff\x01\n" +
+	"\x0eReportResponse\"\xb3\x02\n" +
 	"\vPushRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x14\n" +
@@ -1661,7 +1783,15 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\x05views\x18\x04 \x03(\v2\x15.quorate.v1.GroupViewR\x05views\x12.\n" +
 	"\x06events\x18\x05 \x03(\v2\x16.quorate.v1.LeaseEventR\x06events\x12\x18\n" +
 	"\aclients\x18\x06 \x01(\rR\aclients\x121\n" +
-	"\x06health\x18\a \x03(\v2\x19.quorate.v1.BackendHealthR\x06health\"\x92\x01\n" +
+	"\x06health\x18\a \x03(\v2\x19.quorate.v1.BackendHealthR\x06health\x122\n" +
+	"\x06served\x18\b \x01(\v2\x1a.quorate.v1.ServedLicensesR\x06served\"G\n" +
+	"\x0eServedLicenses\x125\n" +
+	"\blicenses\x18\x01 \x03(\v2\x19.quorate.v1.ServedLicenseR\blicenses\"\x86\x01\n" +
+	"\rServedLicense\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
+	"\bquantity\x18\x03 \x01(\rR\bquantity\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x92\x01\n" +
 	"\rBackendHealth\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\rR\bposition\x12\x16\n" +
 	"\x06serial\x18\x02 \x01(\tR\x06serial\x12\x18\n" +
@@ -1729,7 +1859,7 @@ func file_quorate_v1_link_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_link_proto_rawDescData
 }
 
-var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_quorate_v1_link_proto_goTypes = []any{
 	(*PullRequest)(nil),     // 0: quorate.v1.PullRequest
 	(*PullResponse)(nil),    // 1: quorate.v1.PullResponse
@@ -1746,20 +1876,22 @@ var file_quorate_v1_link_proto_goTypes = []any{
 	(*BackendBytes)(nil),    // 12: quorate.v1.BackendBytes
 	(*ReportResponse)(nil),  // 13: quorate.v1.ReportResponse
 	(*PushRequest)(nil),     // 14: quorate.v1.PushRequest
-	(*BackendHealth)(nil),   // 15: quorate.v1.BackendHealth
-	(*GroupView)(nil),       // 16: quorate.v1.GroupView
-	(*ViewedLicense)(nil),   // 17: quorate.v1.ViewedLicense
-	(*Cell)(nil),            // 18: quorate.v1.Cell
-	(*LeaseEvent)(nil),      // 19: quorate.v1.LeaseEvent
-	(*PushResponse)(nil),    // 20: quorate.v1.PushResponse
-	(*CertifyRequest)(nil),  // 21: quorate.v1.CertifyRequest
-	(*TimeQuestion)(nil),    // 22: quorate.v1.TimeQuestion
-	(*CertifyResponse)(nil), // 23: quorate.v1.CertifyResponse
-	(*Product)(nil),         // 24: quorate.v1.Product
-	(*ErrorInfo)(nil),       // 25: quorate.v1.ErrorInfo
-	(*Options)(nil),         // 26: quorate.v1.Options
-	(AccessMode)(0),         // 27: quorate.v1.AccessMode
-	(*Client)(nil),          // 28: quorate.v1.Client
+	(*ServedLicenses)(nil),  // 15: quorate.v1.ServedLicenses
+	(*ServedLicense)(nil),   // 16: quorate.v1.ServedLicense
+	(*BackendHealth)(nil),   // 17: quorate.v1.BackendHealth
+	(*GroupView)(nil),       // 18: quorate.v1.GroupView
+	(*ViewedLicense)(nil),   // 19: quorate.v1.ViewedLicense
+	(*Cell)(nil),            // 20: quorate.v1.Cell
+	(*LeaseEvent)(nil),      // 21: quorate.v1.LeaseEvent
+	(*PushResponse)(nil),    // 22: quorate.v1.PushResponse
+	(*CertifyRequest)(nil),  // 23: quorate.v1.CertifyRequest
+	(*TimeQuestion)(nil),    // 24: quorate.v1.TimeQuestion
+	(*CertifyResponse)(nil), // 25: quorate.v1.CertifyResponse
+	(*Product)(nil),         // 26: quorate.v1.Product
+	(*ErrorInfo)(nil),       // 27: quorate.v1.ErrorInfo
+	(*Options)(nil),         // 28: quorate.v1.Options
+	(AccessMode)(0),         // 29: quorate.v1.AccessMode
+	(*Client)(nil),          // 30: quorate.v1.Client
 }
 var file_quorate_v1_link_proto_depIdxs = []int32{
 	2,  // 0: quorate.v1.PullResponse.work:type_name -> quorate.v1.Work
@@ -1772,35 +1904,38 @@ var file_quorate_v1_link_proto_depIdxs = []int32{
 	5,  // 7: quorate.v1.StageWork.updates:type_name -> quorate.v1.BackendUpdate
 	5,  // 8: quorate.v1.ActivateWork.update:type_name -> quorate.v1.BackendUpdate
 	9,  // 9: quorate.v1.VerifyWork.expect:type_name -> quorate.v1.ProductTMRID
-	24, // 10: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
-	24, // 11: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
-	25, // 12: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
+	26, // 10: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
+	26, // 11: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
+	27, // 12: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
 	12, // 13: quorate.v1.ReportRequest.fingerprints:type_name -> quorate.v1.BackendBytes
 	12, // 14: quorate.v1.ReportRequest.statements:type_name -> quorate.v1.BackendBytes
-	16, // 15: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
-	19, // 16: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
-	15, // 17: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
-	17, // 18: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
-	24, // 19: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
-	26, // 20: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
-	18, // 21: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
-	24, // 22: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
-	27, // 23: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
-	28, // 24: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
-	22, // 25: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
-	0,  // 26: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
-	11, // 27: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
-	14, // 28: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
-	21, // 29: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
-	1,  // 30: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
-	13, // 31: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
-	20, // 32: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
-	23, // 33: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
-	30, // [30:34] is the sub-list for method output_type
-	26, // [26:30] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	18, // 15: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
+	21, // 16: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
+	17, // 17: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
+	15, // 18: quorate.v1.PushRequest.served:type_name -> quorate.v1.ServedLicenses
+	16, // 19: quorate.v1.ServedLicenses.licenses:type_name -> quorate.v1.ServedLicense
+	26, // 20: quorate.v1.ServedLicense.product:type_name -> quorate.v1.Product
+	19, // 21: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
+	26, // 22: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
+	28, // 23: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
+	20, // 24: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
+	26, // 25: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
+	29, // 26: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
+	30, // 27: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
+	24, // 28: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
+	0,  // 29: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
+	11, // 30: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
+	14, // 31: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
+	23, // 32: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
+	1,  // 33: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
+	13, // 34: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
+	22, // 35: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
+	25, // 36: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
+	33, // [33:37] is the sub-list for method output_type
+	29, // [29:33] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_link_proto_init() }
@@ -1823,7 +1958,7 @@ func file_quorate_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_link_proto_rawDesc), len(file_quorate_v1_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
