@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,13 +16,10 @@ import (
 	"time"
 )
 
-// A person's way through the main job: signs in, orders, presses the button,
-// and reads the seven stages off the page, while the programs go on.
-func TestJobInTheBrowser(t *testing.T) {
-	p, a := startDemo(t, t.TempDir())
-	others := newPrograms(t, p.ready["licenseServer"])
-	others.take(4)
-
+// browse signs a browser in at the demo, lets it run a script of frontend/e2e,
+// and gives what that prints.
+func browse(t *testing.T, p *process, script string, more ...string) []byte {
+	t.Helper()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +30,7 @@ func TestJobInTheBrowser(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	args := []string{"e2e/job.ts", p.ready["url"], p.ready["email"], p.ready["password"]}
+	args := append([]string{"e2e/" + script, p.ready["url"], p.ready["email"], p.ready["password"]}, more...)
 	if dir := os.Getenv("QUORATE_SCREENSHOTS"); dir != "" {
 		args = append(args, dir)
 	}
@@ -42,13 +41,24 @@ func TestJobInTheBrowser(t *testing.T) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("the browser: %v\n%s%s", err, errs.String(), p.output())
 	}
+	return out.Bytes()
+}
+
+// A person's way through the main job: signs in, orders, presses the button,
+// and reads the seven stages off the page, while the programs go on.
+func TestJobInTheBrowser(t *testing.T) {
+	p, a := startDemo(t, t.TempDir())
+	others := newPrograms(t, p.ready["licenseServer"])
+	others.take(4)
+
+	out := browse(t, p, "job.ts")
 	var seen struct {
 		Stages      []string
 		Allocations string
 		Problems    []string
 	}
-	if err := json.Unmarshal(out.Bytes(), &seen); err != nil {
-		t.Fatalf("%v: %s", err, out.String())
+	if err := json.Unmarshal(out, &seen); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	var want []string
 	for _, s := range stages() {
@@ -66,5 +76,37 @@ func TestJobInTheBrowser(t *testing.T) {
 	others.wantAlive()
 	if g := a.group(t); g.Quantity != 30 || g.Health != "FULLY_REDUNDANT" {
 		t.Errorf("the group is %+v", g)
+	}
+}
+
+// A container outside of TMR groups, from its registration to a return, by
+// files that the dashboard takes and gives and the program writes and applies.
+func TestContainerInTheBrowser(t *testing.T) {
+	p, a := startDemo(t, t.TempDir())
+	res, err := http.Get(a.url + "/root-key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	must(t, "container", "create", filepath.Join(dir, "container.qrc"), "--serial", "130-77",
+		"--root", strings.TrimSpace(string(root)), "--bind", "none")
+	var seen struct {
+		States   []string
+		Held     string
+		Problems []string
+	}
+	if err := json.Unmarshal(browse(t, p, "container.ts", binary, dir), &seen); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"UP_TO_DATE", "UPDATE_DUE", "AWAITING_RECEIPT", "UP_TO_DATE", "UPDATE_DUE"}; !slices.Equal(seen.States, want) {
+		t.Errorf("the page showed %v", seen.States)
+	}
+	if seen.Held != "5" || len(seen.Problems) > 0 {
+		t.Errorf("the page shows %q licenses, and complains: %v", seen.Held, seen.Problems)
 	}
 }
