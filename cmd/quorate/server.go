@@ -15,6 +15,7 @@ import (
 
 	"github.com/quorate/quorate/internal/backend"
 	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/lease/redislease"
 	"github.com/quorate/quorate/internal/license"
@@ -136,6 +137,8 @@ type plainServer struct {
 	face   *face
 	agent  *link.Agent // nil: no link
 	stop   sync.Once
+
+	handles handleCount
 }
 
 func startServer(c serverConfig) (*plainServer, error) {
@@ -153,6 +156,7 @@ func startServer(c serverConfig) (*plainServer, error) {
 		return nil, err
 	}
 	s := &plainServer{server: server, face: f}
+	s.handles.server, s.handles.log = server, log
 	if err := server.Start(context.Background()); err != nil {
 		s.Stop()
 		return nil, err
@@ -161,7 +165,13 @@ func startServer(c serverConfig) (*plainServer, error) {
 		return s, nil
 	}
 	held := link.NewContainer(c.Container)
-	agent, err := link.New(link.Config{Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log, Executor: held, Clock: held})
+	agent, err := link.New(link.Config{
+		Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log, Executor: held, Clock: held, Remove: server.Remove,
+		Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
+			return c.Store.Events(ctx, c.Container.Serial(), after, most)
+		},
+		Clients: s.handles.count, Served: held.Served,
+	})
 	if err == nil {
 		s.agent = agent
 		err = agent.Start(context.Background())

@@ -175,13 +175,12 @@ type leaseStore interface {
 
 // tmrServer is a running TMR server.
 type tmrServer struct {
-	group  *tmr.Group
-	server *licenseserver.Server
-	agent  *link.Agent // nil without a platform
-	face   *face
-	stop   sync.Once
-	// counted is how many handles there were at the last count.
-	counted atomic.Int64
+	group   *tmr.Group
+	server  *licenseserver.Server
+	agent   *link.Agent // nil without a platform
+	face    *face
+	stop    sync.Once
+	handles handleCount
 }
 
 func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
@@ -208,6 +207,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.handles.server, s.handles.log = s.server, log
 	routes := slices.Concat(
 		handlers(s.server.Handler()),
 		handlers(offline.Handler(offline.Config{
@@ -236,7 +236,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 			Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 				return c.Store.Events(ctx, c.Virtual, after, most)
 			},
-			Clients: func() uint32 { return s.countHandles(ctx, log) },
+			Clients: s.handles.count,
 			Clock:   groupClock{s.group},
 		}); err != nil {
 			return nil, err
@@ -264,15 +264,22 @@ func (s *tmrServer) ready(w http.ResponseWriter, _ *http.Request) {
 // link from showing that this server lives.
 const countTime = 500 * time.Millisecond
 
-func (s *tmrServer) countHandles(ctx context.Context, log *slog.Logger) uint32 {
-	ctx, cancel := context.WithTimeout(ctx, countTime)
+// handleCount counts a server's living handles for the link.
+type handleCount struct {
+	server *licenseserver.Server
+	log    *slog.Logger
+	last   atomic.Int64 // what is told while they can't be counted
+}
+
+func (h *handleCount) count() uint32 {
+	ctx, cancel := context.WithTimeout(context.Background(), countTime)
 	defer cancel()
-	n, err := s.server.Handles(ctx)
+	n, err := h.server.Handles(ctx)
 	if err != nil {
-		log.Debug("handles could not be counted", "error", err)
-		n = int(s.counted.Load())
+		h.log.Debug("handles could not be counted", "error", err)
+		return uint32(h.last.Load())
 	}
-	s.counted.Store(int64(n))
+	h.last.Store(int64(n))
 	return uint32(n)
 }
 

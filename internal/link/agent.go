@@ -40,8 +40,17 @@ type Views interface {
 }
 
 // Events gives up to most lease events after a position, as lease.Store does
-// for one group.
+// for one group. Several agents may push the same ones: the platform takes each
+// once, by its position.
 type Events func(ctx context.Context, after uint64, most int) ([]lease.Event, error)
+
+// Served is one license that a license server over one container serves.
+type Served struct {
+	Product  license.Product
+	Name     string
+	Quantity uint32
+	Reason   license.Code // why nobody can have it now; empty: it is in force
+}
 
 // Config is what an agent needs. What is nil is not offered: work for it is
 // reported as failed with CodeInvalidInput.
@@ -60,6 +69,9 @@ type Config struct {
 	Events Events
 	// Clients is the number of living handles.
 	Clients func() uint32
+	// Served gives all that a server over one container serves, in a steady
+	// order; it is asked at each heartbeat and must not block. Nil: not told.
+	Served func() []Served
 	// Clock is where the platform's word for what time it is goes; nil: nowhere.
 	Clock  Clock
 	Logger *slog.Logger

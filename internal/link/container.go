@@ -98,6 +98,23 @@ func (c Container) serves(expect map[license.Product]uint32) error {
 	return nil
 }
 
+// Served gives what a license server over the container serves, by product.
+func (c Container) Served() []Served {
+	_, held := c.held.Licenses()
+	at := c.held.Moment()
+	all := make([]Served, len(held))
+	for i, h := range held {
+		all[i] = Served{Product: h.Product, Name: h.Name, Quantity: h.Options.Quantity}
+		if h.Options.TMRID != 0 {
+			all[i].Reason = license.CodeTMROnly
+		} else if err := h.Standing(c.held.Use(h.Product), at).Err(); err != nil {
+			all[i].Reason = license.CodeOf(err)
+		}
+	}
+	slices.SortFunc(all, func(a, b Served) int { return a.Product.Compare(b.Product) })
+	return all
+}
+
 func alone() error {
 	return license.Errorf(license.CodeInvalidInput, "roll out to the container that this license server has", "this server has one container, and no TMR group")
 }

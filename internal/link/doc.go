@@ -13,7 +13,9 @@
 // confirmed is sent again, and nothing is read further before, so a platform
 // that is down costs no memory here: views wait in the group's history and
 // events in the lease store. A heartbeat with each backend's health and the
-// number of clients goes along, once a second where nothing else happens.
+// number of clients goes along, once a second where nothing else happens; that
+// of a license server over one container tells what it serves, whenever that
+// changes.
 //
 // The time is asked for, over the containers' nonces, and what the platform
 // signs goes to the containers: when this server begins to lead, every hour, and

@@ -2,6 +2,7 @@ package link
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ const (
 	// a message takes the largest there can be.
 	mostPushBytes = rpc.MostMessage / 2
 	pushTime      = 10 * time.Second
+	// servedEvery is how often the platform is told again what is served.
+	servedEvery = time.Minute
 )
 
 // term is one time of leading, or of not leading.
@@ -87,11 +90,17 @@ type session struct {
 	events []*quoratev1.LeaseEvent
 	viewTo uint64
 	posTo  uint64
+
+	// served was told last, or is to be told by the next push, at servedAt.
+	served   []Served
+	servedAt time.Time
+	tell     *quoratev1.ServedLicenses
 }
 
 // run says whether the platform was in step to the end.
 func (s *session) run(ctx context.Context) (inStep bool) {
-	// The first push brings nothing: its answer says where to begin.
+	// The first push brings no views and no events: its answer says where to begin.
+	s.lookServed()
 	at, ok := s.send(ctx)
 	if !ok {
 		return true
@@ -132,6 +141,7 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 				s.posTo = e.Position
 			}
 		case <-beat.C:
+			s.lookServed()
 		case <-look.C:
 			if s.agent.over(s.term) {
 				return true
@@ -152,6 +162,24 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 	}
 }
 
+// lookServed has the next push tell what is served, where that has changed or
+// was told a while ago: a platform that was restored has an older word.
+func (s *session) lookServed() {
+	if !s.term.leading || s.agent.conf.Served == nil {
+		return
+	}
+	now := s.agent.conf.Served()
+	if !s.servedAt.IsZero() && slices.Equal(now, s.served) && time.Since(s.servedAt) < servedEvery {
+		return
+	}
+	s.served, s.servedAt, s.tell = now, time.Now(), new(quoratev1.ServedLicenses)
+	for _, l := range now {
+		s.tell.Licenses = append(s.tell.Licenses, &quoratev1.ServedLicense{
+			Product: rpc.ProductProto(l.Product), Name: l.Name, Quantity: l.Quantity, Reason: string(l.Reason),
+		})
+	}
+}
+
 // send pushes what is pending, again and again, until the platform has
 // answered. Not ok: the term or ctx ended before.
 func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool) {
@@ -162,7 +190,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 		}
 		req := &quoratev1.PushRequest{
 			Server: s.agent.conf.Server, Leading: s.term.leading, Epoch: s.term.epoch,
-			Views: s.views, Events: s.events, Clients: s.agent.conf.Clients(),
+			Views: s.views, Events: s.events, Clients: s.agent.conf.Clients(), Served: s.tell,
 		}
 		if s.agent.conf.Views != nil {
 			for _, h := range s.agent.conf.Views.Health() {
@@ -174,6 +202,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 		cancel()
 		if err == nil {
 			s.trouble.fine()
+			s.tell = nil
 			return res.Msg, true
 		}
 		if ctx.Err() != nil {

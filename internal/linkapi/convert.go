@@ -111,6 +111,10 @@ func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 		return push, license.Errorf(license.CodeTooLarge, "push less at once",
 			"%d views, %d events and %d backends are too much for one push", len(m.GetViews()), len(m.GetEvents()), len(m.GetHealth()))
 	}
+	var err error
+	if push.Served, err = servedFrom(m.GetServed()); err != nil {
+		return push, err
+	}
 	for _, v := range m.GetViews() {
 		view, at, err := rpc.ViewFrom(v)
 		if err != nil {
@@ -131,6 +135,25 @@ func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 		})
 	}
 	return push, nil
+}
+
+// servedFrom gives nil only where nothing is told.
+func servedFrom(m *quoratev1.ServedLicenses) ([]platform.ServedLicense, error) {
+	if m == nil {
+		return nil, nil
+	}
+	if n := len(m.GetLicenses()); n > platform.MostServed {
+		return nil, license.Errorf(license.CodeTooLarge, "push at most 512 licenses", "%d licenses are too many for one container", n)
+	}
+	all := make([]platform.ServedLicense, 0, len(m.GetLicenses()))
+	for _, l := range m.GetLicenses() {
+		p, err := rpc.ProductFrom(l.GetProduct())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, platform.ServedLicense{Product: p, Name: l.GetName(), Quantity: l.GetQuantity(), Reason: license.Code(l.GetReason())})
+	}
+	return all, nil
 }
 
 // eventFrom never refuses: one odd event must not stop the stream behind it.

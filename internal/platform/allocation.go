@@ -39,7 +39,8 @@ const eventPatience = 30 * time.Second
 // MostLeaseEvents bounds how many events one push may bring.
 const MostLeaseEvents = 1000
 
-// LeaseEvent is one entry of a group's event stream. Position counts up by any
+// LeaseEvent is one entry of the event stream of a group, or of a container
+// outside of groups. Position counts up by any
 // steps and never repeats.
 type LeaseEvent struct {
 	Position    uint64
@@ -59,13 +60,14 @@ type LeaseEvent struct {
 	By          string       // who removed it
 }
 
-// ApplyLeaseEvents makes the allocation history of a group's virtual container
-// from its event stream and returns the position up to which the platform has
-// it. Events at or before that are skipped, so pushing them again changes
-// nothing. An event of a product that the platform doesn't know, or that it
-// can't store, is passed over. Errors: as ApplyView.
-func (p *Platform) ApplyLeaseEvents(ctx context.Context, group string, events []LeaseEvent) (uint64, error) {
-	if err := linked(ctx, group); err != nil {
+// ApplyLeaseEvents makes the allocation history of a group's virtual container,
+// or of a container outside of groups, from its event stream and returns the
+// position up to which the platform has it. Events at or before that are
+// skipped, so pushing them again changes nothing, whoever of several servers over
+// the same seats does. An event of a product that the platform doesn't know, or
+// that it can't store, is passed over. Errors: as ApplyView.
+func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events []LeaseEvent) (uint64, error) {
+	if err := linked(ctx, placeID); err != nil {
 		return 0, err
 	}
 	if len(events) > MostLeaseEvents {
@@ -80,46 +82,85 @@ func (p *Platform) ApplyLeaseEvents(ctx context.Context, group string, events []
 		}
 	}
 	ctx = system(ctx, "link")
-	g, err := p.store.Client().TmrGroup.Get(ctx, group)
-	if err != nil {
-		return 0, notFound(err, "TMR group", group)
+	position, err := p.eventPosition(ctx, placeID)
+	if err != nil || len(events) == 0 || events[len(events)-1].Position <= position {
+		return position, err
 	}
-	if len(events) == 0 || events[len(events)-1].Position <= g.EventPosition {
-		return g.EventPosition, nil
-	}
-	var position uint64
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(group), lockedGroup).Only(ctx)
+		h, err := p.openHistory(ctx, tx, placeID)
 		if err != nil {
 			return err
 		}
-		h := history{p: p, tx: tx, group: g, products: make(map[license.Product]*ent.Product)}
-		if h.virtual, err = tx.Container.Query().Where(container.Serial(g.VirtualSerial)).Only(ctx); err != nil {
-			return err
-		}
-		position = g.EventPosition
 		for _, e := range events {
-			if e.Position <= position {
+			if e.Position <= h.position {
 				continue
 			}
 			if err := h.apply(ctx, e); err != nil {
 				return fmt.Errorf("event %d: %w", e.Position, err)
 			}
-			position = e.Position
+			h.position = e.Position
 		}
-		p.publish(ctx, tx, event.Allocations, h.virtual.ID)
-		return tx.TmrGroup.UpdateOneID(g.ID).SetEventPosition(position).Exec(ctx)
+		position = h.position
+		p.publish(ctx, tx, event.Allocations, h.container)
+		return h.close(ctx)
 	})
 	return position, err
 }
 
-// history writes a group's events in one transaction.
+// eventPosition is up to where the platform has a place's events.
+func (p *Platform) eventPosition(ctx context.Context, placeID string) (uint64, error) {
+	if !isGroup(placeID) {
+		c, err := p.store.Client().Container.Get(ctx, placeID)
+		if err != nil {
+			return 0, notFound(err, "container", placeID)
+		}
+		return c.EventPosition, nil
+	}
+	g, err := p.store.Client().TmrGroup.Get(ctx, placeID)
+	if err != nil {
+		return 0, notFound(err, "TMR group", placeID)
+	}
+	return g.EventPosition, nil
+}
+
+// history writes the events of a place in one transaction, in which it has the
+// place's lock.
 type history struct {
-	p        *Platform
-	tx       *store.Tx
-	group    *ent.TmrGroup
-	virtual  *ent.Container
-	products map[license.Product]*ent.Product
+	p         *Platform
+	tx        *store.Tx
+	place     string
+	vendor    string
+	customer  *string
+	container string // that the handles are of
+	position  uint64
+	products  map[license.Product]*ent.Product
+}
+
+func (p *Platform) openHistory(ctx context.Context, tx *store.Tx, placeID string) (*history, error) {
+	h := &history{p: p, tx: tx, place: placeID, container: placeID, products: make(map[license.Product]*ent.Product)}
+	if !isGroup(placeID) {
+		c, err := tx.Container.Query().Where(container.ID(placeID), lockedContainer).Only(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h.vendor, h.customer, h.position = c.VendorID, c.CustomerID, c.EventPosition
+		return h, nil
+	}
+	g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(placeID), lockedGroup).Only(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h.vendor, h.customer, h.position = g.VendorID, g.CustomerID, g.EventPosition
+	h.container, err = tx.Container.Query().Where(container.Serial(g.VirtualSerial)).OnlyID(ctx)
+	return h, err
+}
+
+// close notes up to where the history is written.
+func (h *history) close(ctx context.Context) error {
+	if isGroup(h.place) {
+		return h.tx.TmrGroup.UpdateOneID(h.place).SetEventPosition(h.position).Exec(ctx)
+	}
+	return h.tx.Container.UpdateOneID(h.place).SetEventPosition(h.position).Exec(ctx)
 }
 
 func (h *history) apply(ctx context.Context, e LeaseEvent) error {
@@ -128,7 +169,7 @@ func (h *history) apply(ctx context.Context, e LeaseEvent) error {
 		return err
 	}
 	if of == nil || (e.Handle == "" && e.Kind != LeaseDenied) || e.Handle != clipText(e.Handle) || e.N > mostNumber {
-		h.p.log.WarnContext(ctx, "a lease event was passed over", "group", h.group.ID, "position", e.Position, "kind", clip(string(e.Kind)))
+		h.p.log.WarnContext(ctx, "a lease event was passed over", "place", h.place, "position", e.Position, "kind", clip(string(e.Kind)))
 		return nil
 	}
 	e.At = plausible(e.At)
@@ -142,21 +183,21 @@ func (h *history) apply(ctx context.Context, e LeaseEvent) error {
 	case LeaseRemoved:
 		return h.ended(ctx, of, e, property.AllocationRemoved)
 	case LeaseDenied:
-		return h.tx.Denial.Create().SetVendorID(h.group.VendorID).SetNillableCustomerID(h.group.CustomerID).
-			SetContainerID(h.virtual.ID).SetProductID(of.ID).SetPosition(e.Position).SetAt(e.At).
+		return h.tx.Denial.Create().SetVendorID(h.vendor).SetNillableCustomerID(h.customer).
+			SetContainerID(h.container).SetProductID(of.ID).SetPosition(e.Position).SetAt(e.At).
 			SetReason(clipText(string(e.Reason))).SetClient(clipText(e.Client)).SetUser(clipText(e.User)).
 			SetApplication(clipText(e.Application)).Exec(ctx)
 	}
-	h.p.log.WarnContext(ctx, "a lease event was passed over", "group", h.group.ID, "position", e.Position, "kind", clip(string(e.Kind)))
+	h.p.log.WarnContext(ctx, "a lease event was passed over", "place", h.place, "position", e.Position, "kind", clip(string(e.Kind)))
 	return nil
 }
 
-// product gives nil for one that the group's vendor does not have.
+// product gives nil for one that the place's vendor does not have.
 func (h *history) product(ctx context.Context, ref license.Product) (*ent.Product, error) {
 	if known, ok := h.products[ref]; ok {
 		return known, nil
 	}
-	found, err := h.tx.Product.Query().Where(product.Code(int(ref.Code)), product.VendorID(h.group.VendorID),
+	found, err := h.tx.Product.Query().Where(product.Code(int(ref.Code)), product.VendorID(h.vendor),
 		product.HasFirmWith(firm.Code(int(ref.Firm)))).Only(ctx)
 	if err != nil && !ent.IsNotFound(err) {
 		return nil, err
@@ -167,7 +208,7 @@ func (h *history) product(ctx context.Context, ref license.Product) (*ent.Produc
 
 func (h *history) find(ctx context.Context, handle string) (*ent.Allocation, error) {
 	found, err := h.tx.Allocation.Query().
-		Where(allocation.ContainerID(h.virtual.ID), allocation.Handle(handle)).Only(ctx)
+		Where(allocation.ContainerID(h.container), allocation.Handle(handle)).Only(ctx)
 	if ent.IsNotFound(err) {
 		return nil, nil
 	}
@@ -206,8 +247,8 @@ func (h *history) create(of *ent.Product, e LeaseEvent) *ent.AllocationCreate {
 	if mode == license.NoUserLimit {
 		licenses = 0
 	}
-	return h.tx.Allocation.Create().SetVendorID(h.group.VendorID).SetNillableCustomerID(h.group.CustomerID).
-		SetContainerID(h.virtual.ID).SetProductID(of.ID).SetHandle(e.Handle).SetMode(mode).SetLicenses(licenses).
+	return h.tx.Allocation.Create().SetVendorID(h.vendor).SetNillableCustomerID(h.customer).
+		SetContainerID(h.container).SetProductID(of.ID).SetHandle(e.Handle).SetMode(mode).SetLicenses(licenses).
 		SetSeat(int(e.Seat)).SetN(e.N).SetClient(clipText(e.Client)).SetUser(clipText(e.User)).
 		SetStation(clipText(e.Station)).SetProcessID(int(e.Process)).SetApplication(clipText(e.Application)).
 		SetFirstAccess(e.At).SetLastAccess(e.At)
@@ -226,7 +267,8 @@ func clipText(s string) string {
 // stays ACTIVE until the server has done it. Asking again while that is due
 // changes nothing. If the server did it a while ago and its event never came,
 // asking again ends the allocation in the history. Errors: CodeNotFound,
-// CodeForbidden, CodeConflict when it has ended.
+// CodeForbidden, CodeConflict when it has ended or its server has no link,
+// CodeContainerBlocked.
 func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Allocation, error) {
 	by, err := auth.Require(ctx, auth.Release)
 	if err != nil {
@@ -236,18 +278,21 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
 		found, err = tx.Allocation.Query().Where(allocation.ID(id), store.Locked).
 			WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).
-			WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup() }).Only(ctx)
+			WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup().WithServers() }).Only(ctx)
 		if err != nil {
 			return notFound(err, "allocation", id)
 		}
 		if found.State != property.AllocationActive {
 			return license.Errorf(license.CodeConflict, "reload the list", "the allocation has ended already")
 		}
-		group := found.Edges.Container.Edges.TmrGroup
-		if group == nil || found.Edges.Product == nil || found.Edges.Product.Edges.Firm == nil {
+		at := place{group: found.Edges.Container.Edges.TmrGroup, containers: []*ent.Container{found.Edges.Container}}
+		if found.Edges.Product == nil || found.Edges.Product.Edges.Firm == nil || (at.single() && len(found.Edges.Container.Edges.Servers) == 0) {
 			return license.Errorf(license.CodeConflict, "release it at its license server", "the allocation's server has no link")
 		}
-		return p.requestRemoval(ctx, tx, by, found, group)
+		if err := at.blocked(); err != nil { // nothing reaches its server any more
+			return err
+		}
+		return p.requestRemoval(ctx, tx, by, found, at)
 	})
 	if err != nil {
 		return nil, err
@@ -255,7 +300,7 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 	return found, nil
 }
 
-func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, group *ent.TmrGroup) error {
+func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, at place) error {
 	// A removal that failed may be asked for again, one that is due may not.
 	prefix := "remove/" + a.ID + "/"
 	asked, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix)).All(ctx)
@@ -279,7 +324,7 @@ func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Pri
 			return nil
 		}
 	}
-	_, err = p.addWork(ctx, tx, place{group: group}, nil, prefix+itoa(len(asked)+1), LinkWork{
+	_, err = p.addWork(ctx, tx, at, nil, prefix+itoa(len(asked)+1), LinkWork{
 		Kind: property.WorkRemove, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by),
 	})
 	if err != nil {
@@ -296,7 +341,8 @@ type Usage struct {
 	Denials int // in the last 24 hours
 }
 
-// ContainerUsage gives the figures of a container. Error: CodeNotFound.
+// ContainerUsage gives the figures of a container: of one outside of TMR groups
+// by what its license server last told that it serves. Error: CodeNotFound.
 func (p *Platform) ContainerUsage(ctx context.Context, id string) (Usage, error) {
 	c, err := p.Read(ctx)
 	if err != nil {
@@ -307,7 +353,15 @@ func (p *Platform) ContainerUsage(ctx context.Context, id string) (Usage, error)
 		return Usage{}, notFound(err, "container", id)
 	}
 	var u Usage
-	if g := found.Edges.TmrGroup; g != nil && found.Kind == property.ContainerVirtual {
+	g := found.Edges.TmrGroup
+	switch {
+	case g == nil:
+		for _, l := range found.Served {
+			if l.Reason == "" {
+				u.Total += l.Quantity
+			}
+		}
+	case found.Kind == property.ContainerVirtual:
 		for _, l := range g.Licenses {
 			u.Total += l.Quantity
 		}

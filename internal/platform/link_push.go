@@ -12,6 +12,9 @@ type LinkPush struct {
 	Leading bool
 	ViewPush
 	Events []LeaseEvent
+	// Served is all that a license server over one container serves; nil: as it
+	// told before.
+	Served []ServedLicense
 }
 
 // LinkPosition is up to where the platform has what was pushed: the last view
@@ -25,16 +28,17 @@ type LinkPosition struct {
 // the effect of once. A server that does not lead is noted as being there. One
 // that leads under an older epoch than the platform has seen is too: nothing
 // else that it says counts. Errors: license.CodeUnauthenticated, CodeForbidden,
-// CodeInvalidInput, CodeTooLarge. Of the license server of a single container
-// only that it is there is taken.
+// CodeInvalidInput, CodeTooLarge. The license server of a single container has
+// no views, and no epochs: whoever of several processes over the same seats
+// pushes an event, and how often, it counts once.
 func (p *Platform) Push(ctx context.Context, push LinkPush) (LinkPosition, error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return LinkPosition{}, err
 	}
 	internal := system(ctx, "link")
-	if who.Container != "" { // it has no view, and keeps its lease events
-		return LinkPosition{}, p.serverSeen(internal, who, push.Leading)
+	if who.Container != "" {
+		return p.pushContainer(ctx, who, push)
 	}
 	g, err := p.store.Client().TmrGroup.Get(internal, who.Group)
 	if err != nil {

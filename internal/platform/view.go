@@ -95,14 +95,15 @@ func (p *Platform) ApplyView(ctx context.Context, group string, push ViewPush) (
 	return version, err
 }
 
-// linked checks that the caller is a server of the group, or the system.
-func linked(ctx context.Context, group string) error {
+// linked checks that the caller is a server of the group or container, or the
+// system.
+func linked(ctx context.Context, placeID string) error {
 	by, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return err
 	}
-	if !by.IsSystem() && by.Group != group {
-		return license.Errorf(license.CodeForbidden, "push for your own group", "the server belongs to another group")
+	if !by.IsSystem() && linkPlace(by) != placeID {
+		return license.Errorf(license.CodeForbidden, "push for your own group or container", "the server belongs to another group or container")
 	}
 	return nil
 }
