@@ -15,18 +15,6 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-type containerCmd struct {
-	Create containerCreateCmd `cmd:"" help:"Create a container for one platform and write its first fingerprint."`
-	Show   containerShowCmd   `cmd:"" help:"Show what a container holds."`
-
-	Register containerRegisterCmd `cmd:"" help:"Make a container known to the platform, by its request file."`
-	Decide   containerDecideCmd   `cmd:"" help:"Decide about a suspected container: accept its state, or block it."`
-	Return   containerReturnCmd   `cmd:"" help:"Give licenses of a container or a TMR group back."`
-	Move     containerMoveCmd     `cmd:"" help:"Move licenses to another container."`
-	Revoke   containerRevokeCmd   `cmd:"" help:"Take licenses away from a container or a TMR group."`
-	Rehost   containerRehostCmd   `cmd:"" help:"Replace a lost container: it is blocked, and its licenses are ordered for another one."`
-}
-
 type containerCreateCmd struct {
 	File         string `arg:"" help:"The container's file; it must not exist."`
 	Serial       string `required:"" help:"Serial number, for example 130-1874829."`

@@ -51,7 +51,7 @@ func (l *bindLab) create(traits, name, serial string, more ...string) (errs stri
 func (l *bindLab) bound(traits, name string, more ...string) (bind, errs string) {
 	l.t.Helper()
 	out, errs, status := l.on(traits, append([]string{"container", "show", l.path(name), "--json"}, more...)...)
-	var view containerView
+	var view struct{ Bind string }
 	if status == 0 {
 		if err := json.Unmarshal([]byte(out), &view); err != nil {
 			l.t.Fatal(err)

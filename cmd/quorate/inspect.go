@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/license"
@@ -231,17 +229,6 @@ func fits(h seal.UpdateHeader, digest [32]byte, f seal.Fingerprint) string {
 		return "it follows another update than the one installed"
 	}
 	return fmt.Sprintf("updates %d to %d come before it", at.Counter+1, h.Number-1)
-}
-
-// printable keeps control characters off the terminal: what an unknown file
-// says is anybody's.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
 }
 
 func digestText(d [32]byte) string {

@@ -195,7 +195,7 @@ func (c *itemUpdateCmd) Run(ctx context.Context, std streams) error {
 			input[f] = nil
 		}
 	}
-	it, err := c.item(ctx, c.Item)
+	it, err := findItem(ctx, c.apiFlags, c.Item)
 	if err != nil {
 		return err
 	}
@@ -226,7 +226,7 @@ Example:
 }
 
 func (c *itemRenewCmd) Run(ctx context.Context, std streams) error {
-	it, err := c.item(ctx, c.Item)
+	it, err := findItem(ctx, c.apiFlags, c.Item)
 	if err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ Example:
 }
 
 func (c *itemShowCmd) Run(ctx context.Context, std streams) error {
-	it, err := c.item(ctx, c.Item)
+	it, err := findItem(ctx, c.apiFlags, c.Item)
 	if err != nil {
 		return err
 	}
@@ -268,7 +268,7 @@ func (itemLsCmd) Help() string {
 }
 
 func (c *itemLsCmd) Run(ctx context.Context, std streams) error {
-	all, err := c.items(ctx)
+	all, err := listItems(ctx, c.apiFlags)
 	if err != nil {
 		return err
 	}
@@ -290,8 +290,8 @@ func (c *itemLsCmd) Run(ctx context.Context, std streams) error {
 	return t.Flush()
 }
 
-// items are all that one may see.
-func (f apiFlags) items(ctx context.Context) ([]itemView, error) {
+// listItems gives all that one may see.
+func listItems(ctx context.Context, api apiFlags) ([]itemView, error) {
 	all := []itemView{}
 	variables := map[string]any{}
 	for {
@@ -304,7 +304,7 @@ func (f apiFlags) items(ctx context.Context) ([]itemView, error) {
 				Edges []struct{ Node itemView }
 			}
 		}
-		if err := f.query(ctx, `query($after: Cursor) { items(first: 100, after: $after) {
+		if err := api.query(ctx, `query($after: Cursor) { items(first: 100, after: $after) {
 			pageInfo { hasNextPage endCursor } edges { node { `+itemFields+` } } } }`, variables, &page); err != nil {
 			return nil, err
 		}
@@ -318,11 +318,11 @@ func (f apiFlags) items(ctx context.Context) ([]itemView, error) {
 	}
 }
 
-// item finds an item by its id or its name.
-func (f apiFlags) item(ctx context.Context, idOrName string) (itemView, error) {
+// findItem finds an item by its id or its name.
+func findItem(ctx context.Context, api apiFlags, idOrName string) (itemView, error) {
 	if strings.HasPrefix(idOrName, "itm_") {
 		var out struct{ Node *itemView }
-		err := f.query(ctx, `query($id: ID!) { node(id: $id) { ... on Item { `+itemFields+` } } }`, map[string]any{"id": idOrName}, &out)
+		err := api.query(ctx, `query($id: ID!) { node(id: $id) { ... on Item { `+itemFields+` } } }`, map[string]any{"id": idOrName}, &out)
 		if err == nil && (out.Node == nil || out.Node.ID == "") {
 			err = noItem(idOrName)
 		}
@@ -331,7 +331,7 @@ func (f apiFlags) item(ctx context.Context, idOrName string) (itemView, error) {
 		}
 		return *out.Node, nil
 	}
-	all, err := f.items(ctx)
+	all, err := listItems(ctx, api)
 	if err != nil {
 		return itemView{}, err
 	}
@@ -352,4 +352,13 @@ func (f apiFlags) item(ctx context.Context, idOrName string) (itemView, error) {
 
 func noItem(idOrName string) error {
 	return license.Errorf(license.CodeNotFound, "list them with quorate item ls", "there is no item %q", idOrName)
+}
+
+// longText writes seconds as parseLong reads them.
+func longText(seconds int) string {
+	const day = 24 * 60 * 60
+	if seconds >= day && seconds%day == 0 {
+		return strconv.Itoa(seconds/day) + "d"
+	}
+	return (time.Duration(seconds) * time.Second).String()
 }

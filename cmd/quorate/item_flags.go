@@ -2,17 +2,11 @@ package main
 
 import (
 	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 )
 
 // itemFlags are the options of an item. What is not given is nil.
@@ -103,146 +97,11 @@ func (f itemFlags) input() (map[string]any, error) {
 		if file == "" {
 			continue
 		}
-		b, err := readItemData("", file)
+		b, err := readData("", file)
 		if err != nil {
 			return nil, err
 		}
 		in[name] = base64.StdEncoding.EncodeToString(b)
 	}
 	return in, nil
-}
-
-// readItemData reads a license's data; its errors tell nothing of it.
-func readItemData(dir, name string) (platform.Data, error) {
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(dir, name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("the data file %s can't be read", name), Fix: "name a file of at most 4096 bytes", Err: err}
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, license.MostData+1))
-	if err != nil {
-		return nil, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("the data file %s can't be read", name), Fix: "check the file", Err: err}
-	}
-	if len(b) == 0 || len(b) > license.MostData {
-		return nil, license.Errorf(license.CodeInvalidInput, "name a file of 1 to 4096 bytes", "the data file %s is empty or longer", name)
-	}
-	return b, nil
-}
-
-// parseTime reads a day, which begins at midnight UTC, or a time.
-func parseTime(s string) (time.Time, error) {
-	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	return time.Time{}, license.Errorf(license.CodeInvalidInput, "write 2026-12-01, or 2026-12-01T08:00:00Z", "%q is not a date or time", s)
-}
-
-// parseLong reads a duration, of days too: 90d, 36h, 90s. It has whole seconds.
-func parseLong(s string) (time.Duration, error) {
-	bad := license.Errorf(license.CodeInvalidInput, "write 90d, 36h or 90s", "%q is not a time in whole seconds", s)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0, bad
-		}
-		return time.Duration(n) * 24 * time.Hour, nil //nolint:gosec // G115: of 16 bits
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 || d%time.Second != 0 {
-		return 0, bad
-	}
-	return d, nil
-}
-
-// longText writes seconds as parseLong reads them.
-func longText(seconds int) string {
-	const day = 24 * 60 * 60
-	if seconds >= day && seconds%day == 0 {
-		return strconv.Itoa(seconds/day) + "d"
-	}
-	return (time.Duration(seconds) * time.Second).String()
-}
-
-// provisionItem is the item of a specification.
-type provisionItem struct {
-	Name           string   `json:"name"`
-	Quantity       uint32   `json:"quantity"`
-	FeatureMap     uint32   `json:"featureMap"`
-	Activation     fileTime `json:"activation"`
-	Expiration     fileTime `json:"expiration"`
-	UsagePeriod    fileLong `json:"usagePeriod"`
-	Units          *uint64  `json:"units"`
-	Maintenance    filePart `json:"maintenance"`
-	MinimumVersion string   `json:"minimumVersion"`
-	Text           string   `json:"text"`
-	AccessList     []string `json:"accessList"`
-	Linger         fileLong `json:"linger"`
-	// ProtectedData and SecretData are files, relative to the specification.
-	ProtectedData string `json:"protectedData"`
-	SecretData    string `json:"secretData"`
-}
-
-type filePart struct {
-	From  fileTime `json:"from"`
-	Until fileTime `json:"until"`
-}
-
-// fileTime is a time in a specification, as parseTime reads it.
-type fileTime struct{ time.Time }
-
-// UnmarshalJSON reads a text.
-func (t *fileTime) UnmarshalJSON(b []byte) (err error) {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil || s == "" {
-		return err
-	}
-	t.Time, err = parseTime(s)
-	return err
-}
-
-// fileLong is a duration in a specification, as parseLong reads it.
-type fileLong struct{ time.Duration }
-
-// UnmarshalJSON reads a text.
-func (d *fileLong) UnmarshalJSON(b []byte) (err error) {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil || s == "" {
-		return err
-	}
-	d.Duration, err = parseLong(s)
-	return err
-}
-
-func (i provisionItem) spec(dir string) (platform.ItemSpec, error) {
-	s := platform.ItemSpec{Name: i.Name, Options: license.Options{
-		Quantity: i.Quantity, FeatureMap: i.FeatureMap, Activation: i.Activation.Time, Expiration: i.Expiration.Time,
-		UsagePeriod: i.UsagePeriod.Duration, Units: i.Units,
-		Maintenance:    license.Maintenance{From: i.Maintenance.From.Time, Until: i.Maintenance.Until.Time},
-		MinimumVersion: license.Version(i.MinimumVersion), Text: i.Text, Linger: i.Linger.Duration,
-	}}
-	for _, text := range i.AccessList {
-		r, err := license.ParseAccessRule(text)
-		if err != nil {
-			return s, err
-		}
-		s.Options.AccessList = append(s.Options.AccessList, r)
-	}
-	for _, d := range []struct {
-		file string
-		to   *platform.Data
-	}{{i.ProtectedData, &s.Protected}, {i.SecretData, &s.Secret}} {
-		if d.file == "" {
-			continue
-		}
-		var err error
-		if *d.to, err = readItemData(dir, d.file); err != nil {
-			return s, err
-		}
-	}
-	return s, nil
 }

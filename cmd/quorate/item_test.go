@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
@@ -191,43 +190,4 @@ func TestItemCommandsRefuse(t *testing.T) {
 	l.refused("NOT_FOUND", "renew", "Nothing")
 	l.refused("CONFLICT", "create", "6000010:14", "Plain")
 	l.refused("CONFLICT", "update", "Plain", "--revision", "7", "--text", "x")
-}
-
-// TestProvisionReadsEveryOption: the item of a specification may have each.
-func TestProvisionReadsEveryOption(t *testing.T) {
-	dir := t.TempDir()
-	for name, content := range map[string]string{"settings.bin": "readable", "seed.key": "secret"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var item provisionItem
-	if err := json.Unmarshal([]byte(`{"name": "All", "quantity": 20, "featureMap": 1, "activation": "2026-12-01",
-		"expiration": "2027-12-01T08:00:00Z", "units": 500, "usagePeriod": "90d", "maintenance": {"from": "2026-01-01", "until": "2026-12-31"},
-		"minimumVersion": "10.4", "text": "for ships", "accessList": ["user:anna", "!subnet:10.9.0.0/16"],
-		"linger": "90s", "protectedData": "settings.bin", "secretData": "seed.key"}`), &item); err != nil {
-		t.Fatal(err)
-	}
-	s, err := item.spec(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := uint64(500)
-	want := license.Options{
-		Quantity: 20, FeatureMap: 1, Units: &n, UsagePeriod: 90 * 24 * time.Hour, MinimumVersion: "10.4", Text: "for ships", Linger: 90 * time.Second,
-		Activation: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), Expiration: time.Date(2027, 12, 1, 8, 0, 0, 0, time.UTC),
-		Maintenance: license.Maintenance{From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)},
-		AccessList:  []license.AccessRule{{Kind: license.AccessUser, Value: "anna"}, {Deny: true, Kind: license.AccessSubnet, Value: "10.9.0.0/16"}},
-	}
-	if !s.Options.Equal(want) || string(s.Protected) != "readable" || string(s.Secret) != "secret" || s.Name != "All" {
-		t.Errorf("%+v instead of %+v", s.Options, want)
-	}
-	for _, text := range []string{`{"activation": "soon"}`, `{"linger": "1.5s"}`, `{"accessList": ["anna"]}`, `{"secretData": "nothing"}`} {
-		var bad provisionItem
-		if err := json.Unmarshal([]byte(text), &bad); err == nil {
-			if _, err = bad.spec(dir); err == nil {
-				t.Errorf("%s was read", text)
-			}
-		}
-	}
 }

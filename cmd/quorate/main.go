@@ -4,33 +4,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
-	"github.com/quorate/quorate/client"
-	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/machine"
 )
 
 // version is set at build time by -ldflags "-X main.version=…".
 var version = "dev"
 
-// exit statuses: usage errors are 2, everything else that fails is 1.
-const (
-	exitFailure = 1
-	exitUsage   = 2
-)
-
-type cli struct {
+// tree is every command.
+type tree struct {
 	Demo      demoCmd      `cmd:"" help:"Run everything in one process with sample data: platform, two TMR servers, three backends, programs."`
 	Platform  platformCmd  `cmd:"" help:"Run the platform: GraphQL API, dashboard, workers."`
 	Provision provisionCmd `cmd:"" help:"Register firms, products, containers and TMR groups from a file."`
@@ -59,14 +45,21 @@ type cli struct {
 	Rollout rolloutCmd `cmd:"" help:"Start, watch, retry or abort rollouts."`
 	Offline offlineCmd `cmd:"" help:"Roll out by files, at the platform, where the customer has no network."`
 
-	Version kong.VersionFlag `help:"Show the version."`
-	Verbose bool             `help:"Log in detail." short:"v" env:"QUORATE_VERBOSE"`
+	commonFlags
 }
 
-// streams are what a command reads and writes, so that tests can be their user.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
+// containerCmd is what is done with containers: where they are, and at the
+// platform.
+type containerCmd struct {
+	Create containerCreateCmd `cmd:"" help:"Create a container for one platform and write its first fingerprint."`
+	Show   containerShowCmd   `cmd:"" help:"Show what a container holds."`
+
+	Register containerRegisterCmd `cmd:"" help:"Make a container known to the platform, by its request file."`
+	Decide   containerDecideCmd   `cmd:"" help:"Decide about a suspected container: accept its state, or block it."`
+	Return   containerReturnCmd   `cmd:"" help:"Give licenses of a container or a TMR group back."`
+	Move     containerMoveCmd     `cmd:"" help:"Move licenses to another container."`
+	Revoke   containerRevokeCmd   `cmd:"" help:"Take licenses away from a container or a TMR group."`
+	Rehost   containerRehostCmd   `cmd:"" help:"Replace a lost container: it is blocked, and its licenses are ordered for another one."`
 }
 
 func main() {
@@ -82,89 +75,14 @@ func main() {
 
 // run is main without the process: it returns the exit status.
 func run(ctx context.Context, args []string, std streams) int {
-	return runOn(ctx, machine.Traits, args, std)
+	return runTree(ctx, &tree{}, version, args, std, func(logger *slog.Logger) []any {
+		return []any{site{traits: machine.Traits, logger: logger}}
+	})
 }
 
 // runOn is run on the machine that is known by these traits.
 func runOn(ctx context.Context, traits func() [3]machine.Trait, args []string, std streams) int {
-	var c cli
-	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("quorate"),
-		kong.Description("License management with triple mode redundancy."),
-		kong.UsageOnError(),
-		kong.Writers(std.out, std.err),
-		kong.Exit(func(code int) { exited = code }),
-		kong.Vars{"version": version},
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
-	if err != nil {
-		fmt.Fprintln(std.err, "quorate:", err)
-		return exitFailure
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	k, err := parser.Parse(args)
-	if exited >= 0 {
-		return exited
-	}
-	if err != nil {
-		fmt.Fprintf(std.err, "quorate: %v (see quorate %s--help)\n", err, commandOf(err))
-		return exitUsage
-	}
-	level := slog.LevelInfo
-	if c.Verbose {
-		level = slog.LevelDebug
-	}
-	logger := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level}))
-	if err := k.Run(logger, site{traits: traits, logger: logger}); err != nil {
-		return report(std.err, err)
-	}
-	return 0
-}
-
-// commandOf gives the command that a usage error is about, with a space.
-func commandOf(err error) string {
-	var p *kong.ParseError
-	if errors.As(err, &p) && p.Context != nil {
-		if selected := p.Context.Selected(); selected != nil {
-			return strings.TrimPrefix(selected.FullPath(), "quorate ") + " "
-		}
-	}
-	return ""
-}
-
-// exitStatus is a program's own exit status, passed on without a word.
-type exitStatus int
-
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
-
-// report writes one line and gives the exit status.
-func report(w io.Writer, err error) int {
-	var status exitStatus
-	if errors.As(err, &status) {
-		return int(status)
-	}
-	var sdk *client.Error
-	var coded *license.Error
-	switch {
-	case errors.As(err, &sdk):
-		fmt.Fprintf(w, "quorate: %s [%s]\n", oneLine(sdk.Error()), sdk.Code)
-	case errors.As(err, &coded):
-		fmt.Fprintf(w, "quorate: %s [%s]\n", oneLine(coded.Error()), coded.Code)
-	default:
-		fmt.Fprintf(w, "quorate: %s\n", oneLine(err.Error()))
-	}
-	return exitFailure
-}
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	return runTree(ctx, &tree{}, version, args, std, func(logger *slog.Logger) []any {
+		return []any{site{traits: traits, logger: logger}}
+	})
 }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -338,9 +337,4 @@ func (p *openPlatform) ownerToken(ctx context.Context, b platform.Bootstrapped, 
 	owner := auth.Principal{Kind: auth.KindMember, ID: b.Owner.ID, Organization: b.Organization.ID, Role: auth.Owner, Name: b.Owner.Name, Email: b.Owner.Email}
 	_, token, err := p.CreateToken(auth.With(ctx, owner), name, "OWNER")
 	return token, err
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -113,15 +113,6 @@ func (f fileFlags) noOutput(err error) error {
 	return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be written: %v", f.Output, cause(err)), Fix: "check the folder's permissions and the free space", Err: err}
 }
 
-// cause leaves out the temporary file's name, which says nothing to people.
-func cause(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err
-	}
-	return err
-}
-
 // counter counts what is read, and ends with its context.
 type counter struct {
 	ctx context.Context //nolint:containedctx // of one command

@@ -197,15 +197,15 @@ func (c *rolloutStartCmd) wait(ctx context.Context, r rolloutView, progress io.W
 		case <-tick.C:
 		}
 		var err error
-		if r, err = c.rollout(ctx, r.ID); err != nil {
+		if r, err = findRollout(ctx, c.apiFlags, r.ID); err != nil {
 			return r, err
 		}
 	}
 }
 
-func (f apiFlags) rollout(ctx context.Context, id string) (rolloutView, error) {
+func findRollout(ctx context.Context, api apiFlags, id string) (rolloutView, error) {
 	var out struct{ Node *rolloutView }
-	err := f.query(ctx, `query($id: ID!) { node(id: $id) { ... on Rollout { `+rolloutFields+` } } }`, map[string]any{"id": id}, &out)
+	err := api.query(ctx, `query($id: ID!) { node(id: $id) { ... on Rollout { `+rolloutFields+` } } }`, map[string]any{"id": id}, &out)
 	if err == nil && (out.Node == nil || out.Node.ID == "") {
 		err = license.Errorf(license.CodeNotFound, "give the id that rollout start printed", "there is no rollout %q", id)
 	}
@@ -234,7 +234,7 @@ func (rolloutStatusCmd) Help() string {
 }
 
 func (c *rolloutStatusCmd) Run(ctx context.Context, std streams) error {
-	r, err := c.rollout(ctx, c.ID)
+	r, err := findRollout(ctx, c.apiFlags, c.ID)
 	if err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ Example:
 }
 
 func (c *rolloutRetryCmd) Run(ctx context.Context, std streams) error {
-	return c.change(ctx, std.out, "retryRollout", c.ID)
+	return changeRollout(ctx, c.apiFlags, std.out, "retryRollout", c.ID)
 }
 
 type rolloutAbortCmd struct {
@@ -270,15 +270,15 @@ Example:
 }
 
 func (c *rolloutAbortCmd) Run(ctx context.Context, std streams) error {
-	return c.change(ctx, std.out, "abortRollout", c.ID)
+	return changeRollout(ctx, c.apiFlags, std.out, "abortRollout", c.ID)
 }
 
-func (f apiFlags) change(ctx context.Context, w io.Writer, mutation, id string) error {
+func changeRollout(ctx context.Context, api apiFlags, w io.Writer, mutation, id string) error {
 	var out struct{ Payload struct{ Rollout rolloutView } }
-	err := f.query(ctx, `mutation($id: ID!) { payload: `+mutation+`(input: {rollout: $id}) { rollout { `+rolloutFields+` } } }`,
+	err := api.query(ctx, `mutation($id: ID!) { payload: `+mutation+`(input: {rollout: $id}) { rollout { `+rolloutFields+` } } }`,
 		map[string]any{"id": id}, &out)
 	if err != nil {
 		return err
 	}
-	return printRollout(w, out.Payload.Rollout, f.JSON)
+	return printRollout(w, out.Payload.Rollout, api.JSON)
 }

@@ -53,8 +53,8 @@ var parsers = map[string]map[string]string{
 	"internal/auth":    {"TokenHash": "FuzzToken", "decode": "- of the platform's own database"},
 	"internal/machine": {},
 	"cmd/quorate": {
-		"parseFile": "FuzzFiles", "parseRoot": "FuzzFlags", "parseActivationID": "FuzzFlags", "parseBind": "FuzzFlags", "parseTime": "FuzzFlags",
-		"parseLong": "FuzzFlags", "parseBackend": "FuzzFlags",
+		"parseFile": "FuzzFiles", "parseRoot": "FuzzFlags", "parseActivationID": "FuzzFlags", "parseBind": "FuzzFlags", "parseTime": "FuzzTimes",
+		"parseLong": "FuzzTimes", "parseBackend": "FuzzBackend",
 	},
 }
 
