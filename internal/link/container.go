@@ -101,13 +101,16 @@ func (c Container) serves(expect map[license.Product]uint32) error {
 // Served gives what a license server over the container serves, by product.
 func (c Container) Served() []Served {
 	_, held := c.held.Licenses()
-	at := c.held.Moment()
+	return served(held, c.held.Use, c.held.Moment())
+}
+
+func served(held []license.Held, use func(license.Product) license.Use, at license.Moment) []Served {
 	all := make([]Served, len(held))
 	for i, h := range held {
 		all[i] = Served{Product: h.Product, Name: h.Name, Quantity: h.Options.Quantity}
-		if h.Options.TMRID != 0 {
+		if h.Options.TMRID != 0 { // one container of a group gives nothing
 			all[i].Reason = license.CodeTMROnly
-		} else if err := h.Standing(c.held.Use(h.Product), at).Err(); err != nil {
+		} else if err := h.Standing(use(h.Product), at).Err(); err != nil {
 			all[i].Reason = license.CodeOf(err)
 		}
 	}

@@ -183,8 +183,12 @@ func (p *platform) Push(_ context.Context, req *connect.Request[quoratev1.PushRe
 		p.newest = v.GetLicenses()[0].GetName()
 	}
 	for _, e := range req.Msg.GetEvents() {
-		if n := len(p.events); n > 0 && e.GetPosition() <= p.events[n-1] {
-			continue
+		last := uint64(0)
+		if n := len(p.events); n > 0 {
+			last = p.events[n-1]
+		}
+		if e.GetPosition() <= last || req.Msg.GetEventsAfter() > last {
+			continue // has it, or is not there yet
 		}
 		p.events = append(p.events, e.GetPosition())
 	}

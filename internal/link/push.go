@@ -90,6 +90,7 @@ type session struct {
 	events []*quoratev1.LeaseEvent
 	viewTo uint64
 	posTo  uint64
+	after  uint64 // what events follow
 
 	// served was told last, or is to be told by the next push, at servedAt.
 	served   []Served
@@ -136,6 +137,7 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 				s.viewTo = v.Version
 			}
 		case es := <-events:
+			s.after = s.posTo
 			for _, e := range es {
 				s.events = append(s.events, EventProto(e))
 				s.posTo = e.Position
@@ -190,7 +192,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 		}
 		req := &quoratev1.PushRequest{
 			Server: s.agent.conf.Server, Leading: s.term.leading, Epoch: s.term.epoch,
-			Views: s.views, Events: s.events, Clients: s.agent.conf.Clients(), Served: s.tell,
+			Views: s.views, Events: s.events, EventsAfter: s.after, Clients: s.agent.conf.Clients(), Served: s.tell,
 		}
 		if s.agent.conf.Views != nil {
 			for _, h := range s.agent.conf.Views.Health() {

@@ -105,7 +105,7 @@ func backendBytesFrom(ms []*quoratev1.BackendBytes) ([]platform.BackendBytes, er
 }
 
 func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
-	push := platform.LinkPush{Leading: m.GetLeading()}
+	push := platform.LinkPush{Leading: m.GetLeading(), EventsAfter: m.GetEventsAfter()}
 	push.Epoch, push.Clients = m.GetEpoch(), int(m.GetClients())
 	if len(m.GetViews()) > platform.MostViews || len(m.GetEvents()) > platform.MostLeaseEvents || len(m.GetHealth()) > license.Backends {
 		return push, license.Errorf(license.CodeTooLarge, "push less at once",

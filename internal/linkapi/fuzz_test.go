@@ -22,6 +22,7 @@ func FuzzMessages(f *testing.F) {
 			Leading: true, Epoch: 3, Events: []*quoratev1.LeaseEvent{{Position: 5, Kind: "GRANTED", AtMs: 1, Product: &quoratev1.Product{Firm: 6000010, Code: 14}}},
 			Views:  []*quoratev1.GroupView{{Version: 1, Backends: []string{"PRESENT", "ABSENT", "PRESENT"}}},
 			Health: []*quoratev1.BackendHealth{{Position: 2, Serial: "130-1", Presence: "PRESENT", SeenMs: -1}},
+			Served: &quoratev1.ServedLicenses{Licenses: []*quoratev1.ServedLicense{{Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Name: "Chart", Quantity: 20}}},
 		},
 	} {
 		b, err := proto.Marshal(m)
@@ -51,8 +52,8 @@ func FuzzMessages(f *testing.F) {
 		}
 		if m := new(quoratev1.PushRequest); proto.Unmarshal(b, m) == nil {
 			p, err := pushFrom(m)
-			if taken(err) && (len(p.Views) > platform.MostViews || len(p.Events) > platform.MostLeaseEvents || len(p.Health) > license.Backends) {
-				t.Fatalf("a push hands on %d views, %d events and %d backends", len(p.Views), len(p.Events), len(p.Health))
+			if taken(err) && (len(p.Views) > platform.MostViews || len(p.Events) > platform.MostLeaseEvents || len(p.Health) > license.Backends || len(p.Served) > platform.MostServed) {
+				t.Fatalf("a push hands on %d views, %d events, %d backends and %d licenses", len(p.Views), len(p.Events), len(p.Health), len(p.Served))
 			}
 		}
 	})

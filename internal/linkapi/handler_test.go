@@ -225,7 +225,7 @@ func TestPush(t *testing.T) {
 		{License: license.License{Product: chart, Name: "Chart", Options: license.Options{Quantity: 20, TMRID: 7}}},
 	}}})
 	res, err := api.Push(t.Context(), connect.NewRequest(&quoratev1.PushRequest{
-		Server: "a", Leading: true, Epoch: 3, Clients: 12, Views: []*quoratev1.GroupView{rpc.ViewProto(view, at)},
+		Server: "a", Leading: true, Epoch: 3, Clients: 12, EventsAfter: 4, Views: []*quoratev1.GroupView{rpc.ViewProto(view, at)},
 		Events: []*quoratev1.LeaseEvent{
 			{Position: 5, Kind: "DENIED", AtMs: at.UnixMilli(), Handle: "h", Product: &quoratev1.Product{Firm: 6000010, Code: 14},
 				Mode: quoratev1.AccessMode_ACCESS_MODE_EXCLUSIVE, Seat: 2, N: 3, Reason: "NO_FREE_SEAT", By: "Olga",
@@ -233,6 +233,9 @@ func TestPush(t *testing.T) {
 			{Position: 6, Kind: "ODD", Mode: 99},
 		},
 		Health: []*quoratev1.BackendHealth{{Position: 2, Serial: "130-1", Address: "b2", Presence: "PRESENT", SeenMs: -1}},
+		Served: &quoratev1.ServedLicenses{Licenses: []*quoratev1.ServedLicense{
+			{Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Name: "Chart", Quantity: 20, Reason: "LICENSE_EXPIRED"},
+		}},
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -240,18 +243,28 @@ func TestPush(t *testing.T) {
 	if res.Msg.GetViewVersion() != 4 || res.Msg.GetEventPosition() != 9 {
 		t.Errorf("answer: %v", res.Msg)
 	}
-	want := platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{
+	want := platform.LinkPush{Leading: true, EventsAfter: 4, ViewPush: platform.ViewPush{
 		Epoch: 3, Clients: 12, Views: []platform.PushedView{{View: view, At: at}},
 		Health: []platform.BackendHealth{{Position: 2, Serial: "130-1", Address: "b2", Presence: license.Present}},
 	}, Events: []platform.LeaseEvent{
 		{Position: 5, Kind: platform.LeaseDenied, At: at, Handle: "h", Product: chart, Mode: license.Exclusive, Seat: 2, N: 3,
 			Reason: license.CodeNoFreeSeat, By: "Olga", Client: "ws1", User: "u", Process: 42, Application: "app", Station: "st"},
 		{Position: 6, Kind: "ODD", At: time.UnixMilli(0).UTC()}, // handed on: it must not stop the stream
-	}}
+	}, Served: []platform.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, Reason: license.CodeExpired}}}
 	if !reflect.DeepEqual(f.push, want) {
 		t.Errorf("got\n%+v, want\n%+v", f.push, want)
 	}
+	// To tell that nothing is served is something else than to tell nothing.
+	for _, served := range []*quoratev1.ServedLicenses{nil, {}} {
+		if _, err := api.Push(t.Context(), connect.NewRequest(&quoratev1.PushRequest{Server: "a", Served: served})); err != nil {
+			t.Fatal(err)
+		}
+		if (f.push.Served == nil) != (served == nil) || len(f.push.Served) != 0 {
+			t.Errorf("%v: %+v", served, f.push.Served)
+		}
+	}
 	for name, m := range map[string]*quoratev1.PushRequest{
+		"licenses": {Server: "a", Served: &quoratev1.ServedLicenses{Licenses: make([]*quoratev1.ServedLicense, platform.MostServed+1)}},
 		"views":    {Server: "a", Views: make([]*quoratev1.GroupView, platform.MostViews+1)},
 		"events":   {Server: "a", Events: make([]*quoratev1.LeaseEvent, platform.MostLeaseEvents+1)},
 		"backends": {Server: "a", Health: make([]*quoratev1.BackendHealth, 4)},
@@ -262,6 +275,7 @@ func TestPush(t *testing.T) {
 	}
 	for name, m := range map[string]*quoratev1.PushRequest{
 		"view":    {Server: "a", Views: []*quoratev1.GroupView{{}}},
+		"license": {Server: "a", Served: &quoratev1.ServedLicenses{Licenses: []*quoratev1.ServedLicense{{}}}},
 		"backend": {Server: "a", Health: []*quoratev1.BackendHealth{{Position: 4}}},
 	} {
 		if _, err := api.Push(t.Context(), connect.NewRequest(m)); license.CodeOf(err) != license.CodeInvalidInput {

@@ -42,7 +42,7 @@ func (p *Platform) pushContainer(ctx context.Context, who auth.Principal, push L
 	if err := p.applyUse(internal, who.Container, push); err != nil {
 		return at, err
 	}
-	at.EventPosition, err = p.ApplyLeaseEvents(ctx, who.Container, push.Events)
+	at.EventPosition, err = p.pushEvents(ctx, who.Container, push)
 	return at, err
 }
 

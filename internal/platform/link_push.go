@@ -12,6 +12,10 @@ type LinkPush struct {
 	Leading bool
 	ViewPush
 	Events []LeaseEvent
+	// EventsAfter is the position that Events follow. A platform that has not
+	// come to it, since it was restored from a backup, takes none of them, so that
+	// the server begins again where the platform is.
+	EventsAfter uint64
 	// Served is all that a license server over one container serves; nil: as it
 	// told before.
 	Served []ServedLicense
@@ -55,6 +59,16 @@ func (p *Platform) Push(ctx context.Context, push LinkPush) (LinkPosition, error
 	if at.ViewVersion, err = p.ApplyView(ctx, who.Group, push.ViewPush); err != nil {
 		return LinkPosition{}, err
 	}
-	at.EventPosition, err = p.ApplyLeaseEvents(ctx, who.Group, push.Events)
+	at.EventPosition, err = p.pushEvents(ctx, who.Group, push)
 	return at, err
+}
+
+// pushEvents applies the events of a push, unless there is a gap before them.
+func (p *Platform) pushEvents(ctx context.Context, placeID string, push LinkPush) (uint64, error) {
+	if push.EventsAfter > 0 {
+		if position, err := p.eventPosition(system(ctx, "link"), placeID); err != nil || position < push.EventsAfter {
+			return position, err
+		}
+	}
+	return p.ApplyLeaseEvents(ctx, placeID, push.Events)
 }

@@ -885,7 +885,10 @@ type PushRequest struct {
 	Health  []*BackendHealth       `protobuf:"bytes,7,rep,name=health,proto3" json:"health,omitempty"`
 	// Of a license server with one container: all that it serves. Unset: as it
 	// said before.
-	Served        *ServedLicenses `protobuf:"bytes,8,opt,name=served,proto3" json:"served,omitempty"`
+	Served *ServedLicenses `protobuf:"bytes,8,opt,name=served,proto3" json:"served,omitempty"`
+	// The position that the first event follows: a platform that has not come to
+	// it (it was restored from a backup) takes none of them. 0: not told.
+	EventsAfter   uint64 `protobuf:"varint,9,opt,name=events_after,json=eventsAfter,proto3" json:"events_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -974,6 +977,13 @@ func (x *PushRequest) GetServed() *ServedLicenses {
 		return x.Served
 	}
 	return nil
+}
+
+func (x *PushRequest) GetEventsAfter() uint64 {
+	if x != nil {
+		return x.EventsAfter
+	}
+	return 0
 }
 
 type ServedLicenses struct {
@@ -1775,7 +1785,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\fBackendBytes\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\rR\bposition\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x10\n" +
-	"\x0eReportResponse\"\xb3\x02\n" +
+	"\x0eReportResponse\"\xd6\x02\n" +
 	"\vPushRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x14\n" +
@@ -1784,7 +1794,8 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\x06events\x18\x05 \x03(\v2\x16.quorate.v1.LeaseEventR\x06events\x12\x18\n" +
 	"\aclients\x18\x06 \x01(\rR\aclients\x121\n" +
 	"\x06health\x18\a \x03(\v2\x19.quorate.v1.BackendHealthR\x06health\x122\n" +
-	"\x06served\x18\b \x01(\v2\x1a.quorate.v1.ServedLicensesR\x06served\"G\n" +
+	"\x06served\x18\b \x01(\v2\x1a.quorate.v1.ServedLicensesR\x06served\x12!\n" +
+	"\fevents_after\x18\t \x01(\x04R\veventsAfter\"G\n" +
 	"\x0eServedLicenses\x125\n" +
 	"\blicenses\x18\x01 \x03(\v2\x19.quorate.v1.ServedLicenseR\blicenses\"\x86\x01\n" +
 	"\rServedLicense\x12-\n" +
