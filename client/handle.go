@@ -131,6 +131,9 @@ func (h *Handle) expired(last *Error) *Error {
 	if last != nil {
 		e.Message += " (" + last.Message + ")"
 		e.cause = last
+		if last.Code != CodeUnavailable && last.Fix != "" { // a server has answered: it isn't the connection
+			e.Fix = last.Fix
+		}
 	}
 	return e
 }
