@@ -87,6 +87,7 @@ type lab struct {
 	mu         sync.Mutex
 	containers [3]*container.Container
 	identities [3]*seal.Identity
+	paths      [3]string
 	marks      [3]bool
 	last       license.View
 	views      []license.View // all that were pushed
@@ -139,7 +140,8 @@ func newLab(t *testing.T, dsn string) *lab {
 			t.Fatal(err)
 		}
 		l.identities[i] = identity
-		c, err := container.Create(filepath.Join(t.TempDir(), fmt.Sprint("container", i+1)), container.Params{
+		l.paths[i] = filepath.Join(t.TempDir(), fmt.Sprint("container", i+1))
+		c, err := container.Create(l.paths[i], container.Params{
 			Serial: license.Serial{Mask: 130, Number: n}, Root: boot.Root, ActivationID: [16]byte{1, 2, 3}, Identity: identity,
 		})
 		if err != nil {

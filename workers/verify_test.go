@@ -6,6 +6,7 @@ import (
 	"github.com/quorate/quorate/ent/auditentry"
 	entcontainer "github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 )
@@ -39,8 +40,14 @@ func TestManipulationIsSuspected(t *testing.T) {
 			func() error { return db.FirmCounter.UpdateOne(counter).SetDigest(counter.Digest).Exec(ctx) },
 		},
 		"updates that are not recorded": {
-			func() error { return db.FirmCounter.UpdateOne(counter).SetCounter(0).Exec(ctx) },
-			func() error { return db.FirmCounter.UpdateOne(counter).SetCounter(1).Exec(ctx) },
+			func() error {
+				must(db.Update.Update().Where(update.ContainerID(first.ID)).SetDigest(make([]byte, 32)).Exec(ctx))
+				return db.FirmCounter.UpdateOne(counter).SetCounter(0).Exec(ctx)
+			},
+			func() error {
+				must(db.Update.Update().Where(update.ContainerID(first.ID)).SetDigest(counter.Digest).Exec(ctx))
+				return db.FirmCounter.UpdateOne(counter).SetCounter(1).Exec(ctx)
+			},
 		},
 		"other keys": {
 			func() error { return db.Container.UpdateOne(first).SetSignKey(make([]byte, 32)).Exec(ctx) },

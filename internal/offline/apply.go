@@ -177,42 +177,6 @@ func (a *Applier) Apply(ctx context.Context, virtual license.Serial, updates [][
 	return receipts, nil
 }
 
-// round is one update of each container.
-type round [license.Backends]armor.Part
-
-// of gives a round's update for a position.
-func (r round) of(position int) *quoratev1.BackendUpdate {
-	p := r[position-1]
-	return &quoratev1.BackendUpdate{Position: uint32(position), Update: p.Message, Digest: p.Update.Digest[:]} //nolint:gosec // G115: 1 to 3
-}
-
-// rounds sorts updates: those that belong together, in the file's order. The
-// parts of a round are in the file's order too until check has found where
-// they belong.
-func rounds(parts []armor.Part) ([]round, error) {
-	var all []round
-	for len(parts) > 0 {
-		var r round
-		n := 0
-		taken := map[license.Serial]bool{}
-		var rest []armor.Part
-		for _, p := range parts {
-			if taken[p.Serial] || n == len(r) || p.Update.Header.Firm != parts[0].Update.Header.Firm {
-				rest = append(rest, p)
-				continue
-			}
-			r[n], taken[p.Serial] = p, true
-			n++
-		}
-		if n != len(r) {
-			return nil, license.Errorf(license.CodeUpdateTampered, "get the update from the platform again",
-				"the file has an update of firm %d for only %d of the three containers", parts[0].Update.Header.Firm, n)
-		}
-		all, parts = append(all, r), rest
-	}
-	return all, nil
-}
-
 // held is what a container signed just now.
 type held struct {
 	seal.Fingerprint
@@ -267,6 +231,9 @@ func check(rounds []round, containers [license.Backends]held) error {
 	for i, r := range rounds {
 		var sorted round
 		for _, p := range r {
+			if p.Update == nil {
+				continue
+			}
 			c, err := owner(p, &at)
 			if err != nil {
 				return err
@@ -295,7 +262,7 @@ func check(rounds []round, containers [license.Backends]held) error {
 func follows(rounds []round, s license.Serial, firm license.FirmCode) bool {
 	for _, r := range rounds {
 		for _, p := range r {
-			if p.Serial == s && p.Update.Header.Firm == firm {
+			if p.Update != nil && p.Serial == s && p.Update.Header.Firm == firm {
 				return true
 			}
 		}
@@ -352,7 +319,7 @@ func newNonce() []byte {
 func (a *Applier) round(ctx context.Context, r round, containers [license.Backends]held, tell func(Step)) ([][]byte, error) {
 	var due []*quoratev1.BackendUpdate
 	for i, p := range r {
-		if !containers[i].has(p.Update) && !containers[i].passed(p.Update) {
+		if p.Update != nil && !containers[i].has(p.Update) && !containers[i].passed(p.Update) {
 			due = append(due, r.of(i+1))
 		}
 	}
@@ -364,7 +331,7 @@ func (a *Applier) round(ctx context.Context, r round, containers [license.Backen
 	}
 	var receipts [][]byte
 	for i := range r {
-		if containers[i].passed(r[i].Update) {
+		if r[i].Update == nil || containers[i].passed(r[i].Update) {
 			continue
 		}
 		receipt, err := a.turn(ctx, r, &containers, i+1, tell)

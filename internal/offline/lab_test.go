@@ -43,6 +43,7 @@ type lab struct {
 	lost     func(call string) error // after an activation
 	number   uint64
 	previous [3][32]byte
+	first    [][]byte // updates
 }
 
 func newLab(t *testing.T) *lab {
@@ -57,7 +58,8 @@ func newLab(t *testing.T) *lab {
 		l.containers[i], l.identities[i] = l.create(n)
 	}
 	l.look()
-	l.apply(l.issue(20, 7))
+	l.first = l.issue(20, 7)
+	l.apply(l.first)
 	return l
 }
 

@@ -19,7 +19,8 @@ import (
 // DecideContainer takes the vendor's decision about a container. ACCEPT adopts
 // the state that its last suspicious fingerprint shows, if everything in it is
 // what the platform has issued; what is missing since then travels again with
-// its next update. BLOCK ends it: it gets no updates, and nothing that it says
+// the next update, and makes a rollout by itself. A TMR group's license in force
+// is what the other two hold meanwhile. BLOCK ends it: it gets no updates, and nothing that it says
 // counts. Errors: CodeNotFound, CodeForbidden, CodeInvalidInput for BLOCK of a
 // TMR group's container, CodeConflict when nothing is to be decided,
 // CodeManipulation when the state can't be accepted.
@@ -167,9 +168,6 @@ func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) e
 	}
 	for _, n := range c.Edges.Counters {
 		s := states[license.FirmCode(n.Edges.Firm.Code)]
-		if s.Counter != n.Counter && c.TmrGroupID != nil {
-			return unknown("a backend of a TMR group must hold what the other two hold")
-		}
 		if err := tx.FirmCounter.Update().Where(firmcounter.ID(n.ID)).SetCounter(s.Counter).SetDigest(digestBytes(s)).Exec(ctx); err != nil {
 			return err
 		}

@@ -60,8 +60,8 @@ func undecided(c *ent.Container) error {
 
 // foundIn checks a fingerprint of a place's container against what is recorded.
 // An update that the platform issued and has no receipt for counts as installed
-// where the fingerprint of a container alone shows it. The error is *suspect
-// for a state that the platform doesn't know.
+// where the fingerprint shows it. What a container misses is to be installed
+// first. The error is *suspect for a state that the platform doesn't know.
 func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f seal.Fingerprint, firm *ent.Firm, root ed25519.PublicKey) (rollout.Found, error) {
 	if err := blockedError(c); err != nil {
 		return rollout.Found{}, err
@@ -69,10 +69,8 @@ func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f sea
 	if err := undecided(c); err != nil {
 		return rollout.Found{}, err
 	}
-	if t.single() {
-		if err := adopt(ctx, tx, c, f); err != nil {
-			return rollout.Found{}, err
-		}
+	if err := adopt(ctx, tx, c, f); err != nil {
+		return rollout.Found{}, err
 	}
 	if reason := suspicion(f, c, root); reason != "" {
 		return rollout.Found{}, &suspect{c, reason}
@@ -85,8 +83,11 @@ func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f sea
 		state = firmState(f, license.FirmCode(firm.Code))
 	}
 	found := rollout.Found{Serial: f.Serial, Number: state.Counter, Previous: state.Digest, Licenses: f.Licenses}
-	if firm == nil || !t.single() {
+	if firm == nil {
 		return found, nil
+	}
+	if !t.single() {
+		return found, lost(ctx, tx, c, f, license.FirmCode(firm.Code), &found)
 	}
 	newest, err := newestUpdate(ctx, tx, c.ID, firm.ID)
 	if err == nil && newest != nil && newest.Number > found.Number {

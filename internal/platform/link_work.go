@@ -35,8 +35,8 @@ type LinkWork struct {
 
 	Nonce    []byte `json:"nonce,omitempty"`    // collect, guard
 	Position int    `json:"position,omitempty"` // guard, activate, verify
-	// Updates: of stage one for each backend, and of a container alone also those
-	// before it that are to be installed first; of activate one.
+	// Updates: of stage one for each backend, the next that is due, and of a
+	// container alone also those before it that are to be installed first; of activate one.
 	Updates []BackendUpdate `json:"updates,omitempty"`
 	Expect  []Expected      `json:"expect,omitempty"` // verify
 	Settle  time.Duration   `json:"settle,omitempty"` // verify

@@ -163,8 +163,8 @@ func (p *Platform) FinishOfflineRollout(ctx context.Context, id, receipt string)
 		if err != nil {
 			return w.suspicion(ctx, row, err, &suspected)
 		}
-		if s.Phase == rollout.Done {
-			return nil
+		if err := w.others(ctx, row); err != nil || s.Phase == rollout.Done {
+			return err
 		}
 		if row, err = w.deliver(ctx, row, s, receipts); err != nil {
 			return err

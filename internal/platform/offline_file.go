@@ -309,6 +309,26 @@ func (w *offlineWork) receipts(row *ent.Rollout, s rollout.State) (all [license.
 	return all, nil
 }
 
+// others counts the verified receipts of what a group's containers had missed of
+// other firms.
+func (w *offlineWork) others(ctx context.Context, row *ent.Rollout) error {
+	for _, p := range w.parts {
+		for _, c := range w.at.containers {
+			if c.Serial != p.Serial.String() || p.Receipt.Firm == license.FirmCode(row.Firm) || p.Receipt.Number <= recordedState(c, p.Receipt.Firm).Counter {
+				continue
+			}
+			u, err := issuedUpdate(ctx, w.tx, c, seal.FirmState{Firm: p.Receipt.Firm, Counter: p.Receipt.Number, Digest: p.Receipt.Update})
+			if err != nil || u == nil {
+				return err // the next fingerprint tells
+			}
+			if err := countInstalled(ctx, w.tx, c, u, p.Message); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // followed says whether the receipt of a later update comes after one.
 func followed(rest []armor.Part, r seal.Receipt) bool {
 	return slices.ContainsFunc(rest, func(p armor.Part) bool {

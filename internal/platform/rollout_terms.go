@@ -82,22 +82,20 @@ func whatIsDue(ctx context.Context, tx *store.Tx, t place) (due, error) {
 // repair looks for a firm whose newest update is not in the container, with no
 // rollout that would bring it there.
 func (d *due) repair(ctx context.Context, tx *store.Tx, t place) error {
-	if !t.single() {
-		return nil
-	}
 	busy, err := tx.Rollout.Query().Where(rolloutsAt(t.id()), entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted)).Exist(ctx)
 	if err != nil || busy {
 		return err
 	}
-	c := t.containers[0]
-	for _, n := range c.Edges.Counters {
-		newest, err := newestUpdate(ctx, tx, c.ID, n.FirmID)
-		if err != nil {
-			return err
-		}
-		if newest != nil && newest.Number > n.Counter {
-			d.firm, d.repairs = n.Edges.Firm, true
-			return nil
+	for _, c := range t.containers {
+		for _, n := range c.Edges.Counters {
+			newest, err := newestUpdate(ctx, tx, c.ID, n.FirmID)
+			if err != nil {
+				return err
+			}
+			if newest != nil && newest.Number > n.Counter {
+				d.firm, d.repairs = n.Edges.Firm, true
+				return nil
+			}
 		}
 	}
 	return nil

@@ -24,7 +24,7 @@ import (
 const nonceSize = 32
 
 // ask makes the work item for an action that a TMR server carries out.
-func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g place) (rollout.Event, error) {
+func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g place) (_ rollout.Event, err error) {
 	item := LinkWork{Position: a.Backend}
 	switch a.Kind {
 	case rollout.Collect:
@@ -32,73 +32,36 @@ func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		item.Nonce = newNonce()
 	case rollout.Stage:
 		item.Kind = property.WorkStage
-		for position := range g.containers {
-			all, err := missingUpdates(ctx, tx, row, g, position+1)
-			if err != nil {
-				return nil, err
-			}
-			item.Updates = append(item.Updates, all...)
+		if item.Updates, err = toStage(ctx, tx, row, s, g); err != nil {
+			return nil, err
 		}
 	case rollout.AskOthers:
 		item.Kind = property.WorkGuard
 		item.Nonce = newNonce()
 	case rollout.Activate:
 		item.Kind = property.WorkActivate
-		u, err := backendUpdate(ctx, tx, row, g, a.Backend)
+		u, err := dueUpdate(ctx, tx, s, g, a.Backend)
 		if err != nil {
 			return nil, err
 		}
-		item.Updates = []BackendUpdate{u}
+		item.Updates = []BackendUpdate{toBackend(a.Backend, u)}
 	case rollout.Verify:
 		item.Kind = property.WorkVerify
 		item.Settle = w.platform.settle
-		for _, l := range s.Terms {
+		for _, l := range s.After(a.Backend) {
 			item.Expect = append(item.Expect, Expected{Product: l.Product, TMRID: l.Options.TMRID})
 		}
 	default:
 		return nil, fmt.Errorf("nobody does %s", a.Kind)
 	}
-	_, err := w.platform.addWork(ctx, tx, g, &row.ID, row.ID+"/"+a.Key, item)
+	_, err = w.platform.addWork(ctx, tx, g, &row.ID, row.ID+"/"+a.Key, item)
 	return nil, err
-}
-
-// missingUpdates are those of the rollout's firm that a container alone doesn't
-// have by what is recorded, in order; the rollout's own comes last, and always.
-func missingUpdates(ctx context.Context, tx *store.Tx, row *ent.Rollout, g place, position int) ([]BackendUpdate, error) {
-	own, err := backendUpdate(ctx, tx, row, g, position)
-	if err != nil || !g.single() {
-		return []BackendUpdate{own}, err
-	}
-	c := g.containers[position-1]
-	has := recordedState(c, license.FirmCode(row.Firm))
-	last, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
-	if err != nil {
-		return nil, err
-	}
-	before, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.FirmID(last.FirmID), update.DigestNotNil(),
-		update.NumberGT(has.Counter), update.NumberLT(last.Number)).Order(ent.Asc(update.FieldNumber)).All(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []BackendUpdate
-	for _, u := range before {
-		all = append(all, BackendUpdate{Position: position, Update: u.Bytes, Digest: u.Digest})
-	}
-	return append(all, own), nil
 }
 
 func newNonce() []byte {
 	n := make([]byte, nonceSize)
 	_, _ = rand.Read(n) // never fails
 	return n
-}
-
-func backendUpdate(ctx context.Context, tx *store.Tx, row *ent.Rollout, g place, position int) (BackendUpdate, error) {
-	u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(g.containers[position-1].ID)).Only(ctx)
-	if err != nil {
-		return BackendUpdate{}, fmt.Errorf("find the update for backend %d: %w", position, err)
-	}
-	return BackendUpdate{Position: position, Update: u.Bytes, Digest: u.Digest}, nil
 }
 
 // answer turns a reported work item into the event that it amounts to. Nothing
@@ -235,17 +198,17 @@ func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Ro
 	if err != nil {
 		return rollout.Digest{}, err
 	}
-	if receipt.Serial.String() != c.Serial || receipt.Firm != license.FirmCode(row.Firm) || receipt.Number != s.Number(backend) {
+	u, err := dueUpdate(ctx, tx, s, g, backend)
+	if err != nil {
+		return rollout.Digest{}, err
+	}
+	if receipt.Serial.String() != c.Serial || receipt.Firm != license.FirmCode(u.Edges.Firm.Code) || receipt.Number != u.Number {
 		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout",
 			"the receipt of %s is for another update", g.backend(backend))
 	}
 	digest := rollout.Digest(receipt.Update)
-	if digest != s.Steps[backend-1].Update {
+	if digest != s.Due(backend) {
 		return digest, nil // the state machine holds the rollout
-	}
-	u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
-	if err != nil {
-		return digest, err
 	}
 	return digest, countInstalled(ctx, tx, c, u, r.Receipt)
 }

@@ -47,5 +47,9 @@ func Pending(s State) (Action, bool) {
 	case s.awaitsFile():
 		kind = AwaitFile
 	}
-	return Action{Kind: kind, Backend: s.Backend, Key: fmt.Sprintf("%s/%d/%d", kind, s.Backend, s.Attempt)}, true
+	key := fmt.Sprintf("%s/%d/%d", kind, s.Backend, s.Attempt)
+	if s.Backend != 0 && s.behind(s.Backend) > 0 {
+		key += fmt.Sprintf("/missing%d", s.Steps[s.Backend-1].Repaired+1)
+	}
+	return Action{Kind: kind, Backend: s.Backend, Key: key}, true
 }

@@ -28,6 +28,10 @@
 // and two coordinator crashes, and shows that the model notices when either
 // the guard or the atomic swap is taken away.
 //
+// A backend that lost updates (restored from a backup, and accepted) gets these
+// first, each in a turn of its own and guarded alike: the one that misses most
+// before the others, and all of it before any backend gets the new one.
+//
 // Where a group has no network, fingerprints, updates and receipts travel in
 // files, and the same order and guard are kept by the group's TMR server:
 //

@@ -154,7 +154,7 @@ func Next(s State, e Event) (State, error) {
 			for i := range n.steps() {
 				n.Steps[i].Note = "update staged"
 			}
-			n.begin(1, e.At)
+			n.begin(n.turn(1), e.At)
 		}
 	case Guarded:
 		if s.answers(AskOthers, e.Key) {
@@ -223,11 +223,25 @@ func (s State) moved(before State) bool {
 
 func (s *State) step() *Step { return &s.Steps[s.Backend-1] }
 
+// turn is the backend that misses most updates, since the other two carry the
+// licenses then; where none does, next.
+func (s *State) turn(next int) int {
+	most := 0
+	for i := range s.steps() {
+		if n := s.behind(i + 1); n > most {
+			next, most = i+1, n
+		}
+	}
+	return next
+}
+
+const asksOthers = "asks the other two whether they carry the license"
+
 // begin starts a backend's turn: with the guard where there are others.
 func (s *State) begin(backend int, at time.Time) {
 	s.Phase, s.Backend = Guarding, backend
 	step := s.step()
-	step.State, step.Note = StepRunning, "asks the other two whether they carry the license"
+	step.State, step.Note = StepRunning, asksOthers
 	if step.StartedAt == nil {
 		step.StartedAt = &at
 	}
@@ -240,6 +254,10 @@ func (s *State) activate() {
 	s.Phase = Activating
 	step := s.step()
 	step.State = StepRunning
+	if behind := s.behind(s.Backend); behind > 0 {
+		step.Note = fmt.Sprintf("gets an update that it lost: %d missing", behind)
+		return
+	}
 	step.Asked = true
 	step.Note = "swaps the update in"
 }
@@ -258,18 +276,24 @@ func (s *State) guarded(e Guarded) {
 
 func (s *State) activated(e Activated) {
 	step := s.step()
-	if e.Update != step.Update {
+	if e.Update != s.Due(s.Backend) {
 		s.hold(license.CodeUpdateConflict, fmt.Sprintf(
 			"backend %d confirmed another update than the one that was issued: have a person look at it", s.Backend))
 		return
 	}
 	s.Phase = Confirming
-	step.Receipt = true
+	step.Receipt = s.behind(s.Backend) == 0
 	step.State, step.Note = StepVerifying, "receipt verified; checks that the new license is served"
 }
 
 func (s *State) verified(at time.Time) {
 	step := s.step()
+	if s.behind(s.Backend) > 0 {
+		step.Repaired++
+		step.State, step.Note = StepWaiting, "waits for its turn"
+		s.begin(s.turn(1), at)
+		return
+	}
 	step.State, step.Note = StepDone, "has the update, with a receipt"
 	step.FinishedAt = &at
 	switch {
@@ -359,7 +383,7 @@ func (s *State) retry() error {
 		s.activate()
 	case h.Phase == Guarding || h.Phase == Activating: // the old statements prove nothing now: ask again
 		s.Phase = Guarding
-		s.step().State, s.step().Note = StepRunning, "asks the other two whether they carry the license"
+		s.step().State, s.step().Note = StepRunning, asksOthers
 	case h.Phase == Confirming:
 		s.step().State, s.step().Note = StepVerifying, "checks again that the new license is served"
 	}

@@ -68,11 +68,25 @@ type Found struct {
 	// Serial is the container's.
 	Serial license.Serial `json:"serial"`
 	// Number and Previous are the firm's update counter in the container, and
-	// the digest of the update that brought it there.
+	// the digest of the update that brought it there: once it has the missing
+	// ones.
 	Number   uint64 `json:"number"`
 	Previous Digest `json:"previous"`
-	// Licenses are all licenses in the container.
+	// Licenses are all licenses in the container, once it has the missing
+	// updates.
 	Licenses []license.Held `json:"licenses,omitempty"`
+	// Missing are the updates that a group's container gets first, in order.
+	Missing []Missing `json:"missing,omitempty"`
+}
+
+// Missing is an update that was issued by an earlier rollout, and that the
+// container doesn't have: it was restored from a backup.
+type Missing struct {
+	Firm   license.FirmCode `json:"firm"`
+	Number uint64           `json:"number"`
+	Update Digest           `json:"update"`
+	// Held are all licenses in the container until it is installed.
+	Held []license.Held `json:"held,omitempty"`
 }
 
 // Step is the rollout on one backend.
@@ -86,6 +100,8 @@ type Step struct {
 	Found Found `json:"found"`
 	// Update is the digest of this container's update; zero until issued.
 	Update Digest `json:"update"`
+	// Repaired is how many of Found.Missing are installed, with receipts.
+	Repaired int `json:"repaired,omitempty"`
 	// Asked: activation was asked for. From here on the container may hold the
 	// update, whatever was answered.
 	Asked bool `json:"asked,omitempty"`
@@ -211,12 +227,48 @@ func (s State) Brings(backend int) []license.Held {
 // Number is the firm update counter that a backend's update brings.
 func (s State) Number(backend int) uint64 { return s.Steps[backend-1].Found.Number + 1 }
 
+// Due is the update that a backend gets next: a missing one, or the rollout's.
+func (s State) Due(backend int) Digest {
+	step := s.Steps[backend-1]
+	if s.behind(backend) > 0 {
+		return step.Found.Missing[step.Repaired].Update
+	}
+	return step.Update
+}
+
+// After is what a container holds once it has the update that is due.
+func (s State) After(backend int) []license.Held {
+	step := s.Steps[backend-1]
+	switch s.behind(backend) {
+	case 0:
+		return s.Holds(backend)
+	case 1:
+		return step.Found.Licenses
+	}
+	return step.Found.Missing[step.Repaired+1].Held
+}
+
+// behind is how many of the missing updates a backend hasn't got yet.
+func (s State) behind(backend int) int {
+	step := s.Steps[backend-1]
+	return len(step.Found.Missing) - step.Repaired
+}
+
 // recorded is what a container holds by the receipts.
 func (s State) recorded(backend int) []license.Held {
 	step := s.Steps[backend-1]
-	if !step.Receipt {
-		return step.Found.Licenses
+	switch {
+	case step.Receipt:
+		return s.Holds(backend)
+	case s.behind(backend) > 0:
+		return step.Found.Missing[step.Repaired].Held
 	}
+	return step.Found.Licenses
+}
+
+// Holds is what a container holds with the rollout's update.
+func (s State) Holds(backend int) []license.Held {
+	step := s.Steps[backend-1]
 	held := s.Brings(backend)
 	for _, old := range step.Found.Licenses {
 		replaced := false
