@@ -199,6 +199,53 @@ func TestAllocationsStream(t *testing.T) {
 	}
 }
 
+// TestAllocationsOfASingleContainer: the quantity comes from what its license
+// server tells.
+func TestAllocationsOfASingleContainer(t *testing.T) {
+	w := newWorld(t)
+	w.seedContainers()
+	s := dial(t, w.server(t, "owner"), nil)
+	s.init()
+	s.subscribe("1", `subscription { allocationsChanged(container: "130-800") { snapshot total taken free upserted { id container { serial } } removed } }`)
+	var m struct {
+		AllocationsChanged struct {
+			Snapshot           bool
+			Total, Taken, Free int
+			Upserted           []struct{ ID string }
+			Removed            []string
+		}
+	}
+	c := &m.AllocationsChanged
+	s.data(&m)
+	if !c.Snapshot || c.Total != 0 || len(c.Upserted) != 0 {
+		t.Fatalf("snapshot: %+v", c)
+	}
+	w.change(event.Allocations, "con_800", func(tx *store.Tx) error {
+		return tx.Container.UpdateOneID("con_800").SetServed([]property.ServedLicense{
+			{Product: "6000010:14", Quantity: 5}, {Product: "6000010:15", Quantity: 7, Reason: "LICENSE_EXPIRED"},
+		}).Exec(w.system())
+	})
+	s.data(&m)
+	if c.Snapshot || c.Total != 5 || c.Free != 5 || c.Taken != 0 {
+		t.Errorf("what is served: %+v", c)
+	}
+	w.change(event.Allocations, "con_800", func(tx *store.Tx) error {
+		port := "org_port"
+		return w.allocation(w.system(), tx, "org_charts", &port, "", 800).SetContainerID("con_800").Exec(w.system())
+	})
+	s.data(&m)
+	if c.Total != 5 || c.Taken != 1 || c.Free != 4 || len(c.Upserted) != 1 || c.Upserted[0].ID != "alc_800" {
+		t.Errorf("a handle: %+v", c)
+	}
+	w.change(event.Allocations, "con_800", func(tx *store.Tx) error {
+		return tx.Allocation.UpdateOneID("alc_800").SetState(property.AllocationRemoved).SetEndedAt(w.now).Exec(w.system())
+	})
+	s.data(&m)
+	if c.Free != 5 || fmt.Sprint(c.Removed) != "[alc_800]" {
+		t.Errorf("its end: %+v", c)
+	}
+}
+
 func TestRolloutStreamEndsWithTheRollout(t *testing.T) {
 	w := newWorld(t)
 	var started struct {

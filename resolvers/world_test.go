@@ -241,6 +241,15 @@ func (w *world) seedContainers() {
 				return err
 			}
 		}
+		if err := tx.Container.UpdateOneID("con_801").SetClients(2).SetServed([]property.ServedLicense{
+			{Product: "6000010:14", Name: "Chart Processing", Quantity: 3, Reason: "CLOCK_SET_BACK"},
+		}).Exec(ctx); err != nil {
+			return err
+		}
+		if err := tx.TmrServer.Create().SetID("srv_801").SetVendorID("org_charts").SetCustomerID(port).SetContainerID("con_801").SetName("office").
+			SetAddress("office:7400").SetLinkTokenHash([]byte("office")).SetLeading(true).SetSeenAt(w.now.Add(time.Hour)).SetCreatedAt(w.now).Exec(ctx); err != nil {
+			return err
+		}
 		if err := tx.Rollout.Create().SetID("rol_800").SetVendorID("org_charts").SetCustomerID(port).SetContainerID("con_800").SetNumber(1).
 			SetState(property.RolloutDone).SetQuantity(5).SetFirm(6000010).SetSequence(6).SetMachine([]byte("{}")).SetStartedBy("owner").SetFinishedAt(w.now).
 			SetCreatedAt(w.now).Exec(ctx); err != nil {

@@ -33,7 +33,7 @@ type serverCmd struct {
 	TMR       bool     `help:"Be a backend of a TMR group: serve only the group's TMR servers." name:"tmr" env:"QUORATE_TMR"`
 	Pin       []string `help:"With --tmr: the pins of the group's TMR servers." env:"QUORATE_PINS"`
 	TokenKey  string   `help:"The key that handle tokens are signed with; created when it is not there." default:"token.key" env:"QUORATE_TOKEN_KEY"`
-	Platform  string   `help:"The platform's address, to get updates over the link; not with --tmr." env:"QUORATE_PLATFORM"`
+	Platform  string   `help:"The platform's address, to get updates and show the use over the link; not with --tmr." env:"QUORATE_PLATFORM"`
 	Link      string   `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 }
 

@@ -1,0 +1,178 @@
+package workers_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorate/quorate/ent/allocation"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/memlease"
+	"github.com/quorate/quorate/internal/lease/redislease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/link"
+	"github.com/quorate/quorate/internal/linkapi"
+	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/testenv"
+)
+
+// seatsFor opens a store of seats of each kind: one file is of one process, a
+// Redis is shared by two.
+func seatsFor(t *testing.T, shared bool) func() lease.Store {
+	t.Helper()
+	if !shared {
+		return func() lease.Store {
+			s, err := memlease.Open(filepath.Join(t.TempDir(), "leases.db"), memlease.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { s.Close() })
+			return s
+		}
+	}
+	server := testenv.Redis(t)
+	return func() lease.Store {
+		rdb := redis.NewClient(&redis.Options{Addr: server.Addr})
+		s := redislease.New(rdb, redislease.Options{})
+		t.Cleanup(func() { s.Close(); rdb.Close() })
+		return s
+	}
+}
+
+// TestSingleShowsItsUse: what programs hold of a plain license server is seen at
+// the platform, and taken from them there; two processes over the same seats
+// show it once.
+func TestSingleShowsItsUse(t *testing.T) {
+	for name, processes := range map[string]int{"file": 1, "Redis": 2} {
+		t.Run(name, func(t *testing.T) {
+			databases(t, func(t *testing.T, dsn string) { showsItsUse(t, dsn, processes) })
+		})
+	}
+}
+
+func showsItsUse(t *testing.T, dsn string, processes int) {
+	l := newLab(t, dsn)
+	s := l.single(77, &platform.ServerSpec{Name: "office", Address: "office:7400"})
+	s.order(5)
+	s.roll()
+	mux := http.NewServeMux()
+	mux.Handle(linkapi.Handler(l.Platform, slog.New(slog.DiscardHandler)))
+	srv := httptest.NewServer(rpc.Handler(mux))
+	t.Cleanup(srv.Close)
+
+	open := seatsFor(t, processes > 1)
+	var store lease.Store
+	var agents []*link.Agent
+	for i := range processes {
+		store = open()
+		seats := store // of this process
+		server, err := licenseserver.New(licenseserver.Config{
+			Name: "office", Source: licenseserver.NewContainerSource(s.Container), Store: seats, Arbiter: licenseserver.Always{},
+			Shared: processes > 1, Signer: seal.NewSigner([]byte(strings.Repeat("s", 32))),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Stop)
+		testenv.Eventually(t, 20*time.Second, func() error {
+			if _, leads := server.Leading(); !leads {
+				return fmt.Errorf("process %d does not serve", i+1)
+			}
+			return nil
+		})
+		held := link.NewContainer(s.Container)
+		a, err := link.New(link.Config{
+			Server: "office", URL: srv.URL, Token: s.token, Executor: held, Clock: held, Heartbeat: 50 * time.Millisecond,
+			Remove: server.Remove, Served: held.Served,
+			Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
+				return seats.Events(ctx, s.Serial(), after, most)
+			},
+			Clients: func() uint32 {
+				n, err := server.Handles(t.Context())
+				if err != nil {
+					return 0
+				}
+				return uint32(n)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(a.Stop)
+		agents = append(agents, a)
+	}
+
+	seats, err := store.Join(t.Context(), s.Serial(), "programs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var grants []lease.Grant
+	for i := range 6 {
+		g, err := seats.Access(t.Context(), lease.Request{
+			ID: fmt.Sprintf("01890000-0000-7000-8000-00000000000%d", i), Pool: lease.Pool{Container: s.Serial(), Product: chart}, Mode: license.UserLimit,
+			Station: "ws", Client: lease.Client{Address: "ws", User: "ada", Process: 7, Application: "charts"}, Quantity: 5, Lease: time.Hour,
+		})
+		if (err == nil) != (i < 5) {
+			t.Fatalf("program %d: %v", i+1, err)
+		}
+		grants = append(grants, g)
+	}
+	shown := func(want platform.Usage) {
+		t.Helper()
+		testenv.Eventually(t, 30*time.Second, func() error {
+			u, err := l.ContainerUsage(l.as(l.owner), s.row.ID)
+			if err != nil || u != want {
+				return fmt.Errorf("shown: %+v, %v, want %+v", u, err, want)
+			}
+			if c := l.store.Client().Container.GetX(l.as(l.owner), s.row.ID); c.Clients != want.Taken || !platform.ContainerLinked(c) {
+				return fmt.Errorf("%d handles live, linked %t", c.Clients, platform.ContainerLinked(c))
+			}
+			return nil
+		})
+	}
+	shown(platform.Usage{Total: 5, Taken: 5, Denials: 1})
+
+	first := l.store.Client().Allocation.Query().Where(allocation.Handle(grants[0].Handle)).OnlyX(l.as(l.owner))
+	if _, err := l.ReleaseAllocation(l.as(l.owner), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	shown(platform.Usage{Total: 5, Taken: 4, Free: 1, Denials: 1})
+	if a := l.store.Client().Allocation.GetX(l.as(l.owner), first.ID); a.State != property.AllocationRemoved || a.EndedBy != "Olga Owner" {
+		t.Errorf("%+v", a)
+	}
+	ref := func(g lease.Grant) lease.Ref {
+		return lease.Ref{Pool: g.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N}
+	}
+	if err := seats.Check(t.Context(), ref(grants[0])); license.CodeOf(err) != license.CodeHandleRemoved {
+		t.Errorf("the program is told %v", err)
+	}
+
+	for _, a := range agents[1:] {
+		a.Stop() // the other one goes on
+	}
+	if err := seats.Release(t.Context(), ref(grants[1])); err != nil {
+		t.Fatal(err)
+	}
+	shown(platform.Usage{Total: 5, Taken: 3, Free: 2, Denials: 1})
+	if n, d := l.store.Client().Allocation.Query().CountX(l.as(l.owner)), l.store.Client().Denial.Query().CountX(l.as(l.owner)); n != 5 || d != 1 {
+		t.Errorf("%d allocations and %d denials", n, d)
+	}
+}
