@@ -80,7 +80,7 @@ func (c *containerRegisterCmd) Run(ctx context.Context, std streams) error {
 type containerDecideCmd struct {
 	apiFlags
 	Container string `arg:"" help:"The container's id or serial number."`
-	Decision  string `arg:"" enum:"ACCEPT,BLOCK" help:"ACCEPT: its state becomes the recorded one, and what it misses comes again. BLOCK: it gets no updates any more."`
+	Decision  string `arg:"" enum:"ACCEPT,BLOCK,accept,block" help:"ACCEPT: its state becomes the recorded one, and what it misses comes again. BLOCK: it gets no updates any more."`
 	Note      string `help:"Why, for the audit log."`
 }
 
@@ -94,7 +94,7 @@ func (c *containerDecideCmd) Run(ctx context.Context, std streams) error {
 		DecideContainer struct{ Container registeredView }
 	}
 	if err := c.query(ctx, `mutation($input: DecideContainerInput!) { decideContainer(input: $input) { container { `+containerFields+` } } }`,
-		map[string]any{"input": map[string]any{"container": c.Container, "decision": c.Decision, "note": c.Note}}, &out); err != nil {
+		map[string]any{"input": map[string]any{"container": c.Container, "decision": strings.ToUpper(c.Decision), "note": c.Note}}, &out); err != nil {
 		return err
 	}
 	decided := out.DecideContainer.Container
