@@ -39,7 +39,7 @@ var parsers = map[string]map[string]string{
 		"DataNameFrom": "FuzzMessages", "dataNameFrom": "FuzzMessages", "PresenceFrom": "FuzzMessages", "FromErrorInfo": "FuzzMessages", "CheckPin": "FuzzMessages",
 	},
 	"internal/linkapi": {
-		"reportFrom": "FuzzMessages", "backendBytesFrom": "FuzzMessages", "pushFrom": "FuzzMessages", "eventFrom": "FuzzMessages", "questionsFrom": "FuzzMessages",
+		"reportFrom": "FuzzMessages", "backendBytesFrom": "FuzzMessages", "pushFrom": "FuzzMessages", "eventFrom": "FuzzMessages", "servedFrom": "FuzzMessages", "questionsFrom": "FuzzMessages",
 	},
 	"internal/license": {
 		"ParseProduct": "FuzzTexts", "ParseSerial": "FuzzTexts", "ParseAccessRule": "FuzzTexts", "parseDecimal": "FuzzTexts",
