@@ -58,10 +58,16 @@ var rules = map[string]rule{
 	"resolvers":                 {may: []string{"ent/schema/property", "graph", "ent", "internal/platform", "internal/event", "internal/auth", "internal/license", "internal/rollout", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "entgo.io/contrib/entgql", "entgo.io/ent", "github.com/coder/websocket"}, why: "decode, call a use case, encode"},
 	"ent/schema":                {may: []string{"internal/license", "entgo.io/ent", "entgo.io/contrib/entgql", "github.com/google/uuid"}, why: "the schema must not need what is generated from it"},
 	"frontend":                  {why: "files only"},
+
+	"cmd/quorate":                      {may: []string{"internal/machine"}, why: "the tree of commands; they are in packages below"},
+	"cmd/quorate/internal/cli":         {may: []string{"internal/license", "client", "github.com/alecthomas/kong"}, why: "what all commands share belongs to none of them"},
+	"cmd/quorate/internal/filetools":   {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/seal", "internal/armor", "internal/container", "internal/durable", "internal/machine", "internal/offline", "internal/rpc", "connectrpc.com/connect"}, why: "opens containers and files, and asks TMR servers; runs no server"},
+	"cmd/quorate/internal/clienttools": {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/durable", "internal/protect", "client", "filippo.io/age", "golang.org/x/term"}, why: "asks license servers through the SDK alone"},
+	"cmd/quorate/internal/admin":       {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor"}, why: "asks the platform through its API alone"},
 }
 
 // free lists what may import anything: wiring, tools, generated code, tests.
-var free = []string{"cmd", "ent", "internal/tools", "internal/testenv", "internal/archtest", "internal/e2e"}
+var free = []string{"cmd/quorate/internal/roles", "ent", "internal/tools", "internal/testenv", "internal/archtest", "internal/e2e"}
 
 func TestImports(t *testing.T) {
 	root := filepath.Join("..", "..")
@@ -178,6 +184,9 @@ func TestRulesRefuse(t *testing.T) {
 		{"internal/platform", module + "/internal/tmr"},
 		{"resolvers", "github.com/lib/pq"},
 		{"ent/schema", module + "/ent"},
+		{"cmd/quorate/internal/admin", module + "/internal/platform"},
+		{"cmd/quorate/internal/admin", module + "/cmd/quorate/internal/roles"},
+		{"cmd/quorate/internal/filetools", "github.com/redis/go-redis/v9"},
 	}
 	for _, tt := range refused {
 		at, r, ok := ruleFor(tt.pkg)

@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// APIFlags name the platform that a command talks to.
+type APIFlags struct {
+	URL   string `help:"The platform's address." default:"http://127.0.0.1:8080" env:"QUORATE_URL"`
+	Token string `help:"An API token of the platform." env:"QUORATE_TOKEN"`
+	JSON  bool   `help:"Write JSON." name:"json"`
+}
+
+const mostAPIAnswer = 8 << 20
+
+// Query runs one GraphQL operation and decodes its data into out.
+func (f APIFlags) Query(ctx context.Context, query string, variables map[string]any, out any) error {
+	if f.Token == "" {
+		return license.Errorf(license.CodeUnauthenticated, "set QUORATE_TOKEN or --token to an API token of the platform", "no API token given")
+	}
+	if u, err := url.Parse(f.URL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return license.Errorf(license.CodeInvalidInput, "give it as https://HOST or http://HOST:PORT", "%q is not a platform's address", f.URL)
+	}
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(f.URL, "/")+"/graphql", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/graphql-response+json, application/json")
+	req.Header.Set("Authorization", "Bearer "+f.Token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("the platform at %s does not answer", f.URL), Fix: "check --url and that the platform runs", Err: err}
+	}
+	defer res.Body.Close()
+	var answer struct {
+		Data   json.RawMessage
+		Errors []struct {
+			Message    string
+			Extensions struct {
+				Code license.Code
+				Fix  string
+			}
+		}
+	}
+	raw, err := io.ReadAll(io.LimitReader(res.Body, mostAPIAnswer))
+	if err == nil {
+		err = json.Unmarshal(raw, &answer)
+	}
+	if err != nil {
+		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s answered %s without GraphQL", f.URL, res.Status), Fix: "check that --url is a Quorate platform", Err: err}
+	}
+	if len(answer.Errors) > 0 {
+		e := answer.Errors[0]
+		code := e.Extensions.Code
+		if code == "" {
+			code = license.CodeInternal
+		}
+		return &license.Error{Code: code, Message: e.Message, Fix: e.Extensions.Fix}
+	}
+	return json.Unmarshal(answer.Data, out)
+}

@@ -1,0 +1,342 @@
+package roles
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/frontend"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/event/redisevent"
+	"github.com/quorate/quorate/internal/httpd"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/linkapi"
+	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/session"
+	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/resolvers"
+	"github.com/quorate/quorate/workers"
+)
+
+// Platform is the platform.
+type Platform struct {
+	Serve platformServeCmd `cmd:"" default:"withargs" help:"Run the platform (the default)."`
+	Init  platformInitCmd  `cmd:"" help:"Set a new platform up: root key, vendor, owner."`
+}
+
+// databaseFlags say where the platform keeps what.
+type databaseFlags struct {
+	Database  string `help:"An SQLite file, or postgres://…" default:"quorate.db" env:"QUORATE_DATABASE"`
+	MasterKey string `help:"File with the key that seals all private keys; created when it is not there. Keep a copy: without it no update can be signed." default:"master.key" env:"QUORATE_MASTER_KEY_FILE"`
+	// The key itself, for platforms that hand secrets over by environment.
+	MasterKeyValue string `name:"master-key-value" hidden:"" env:"QUORATE_MASTER_KEY"`
+	Redis          string `help:"redis://HOST:PORT/N, for several replicas: carries news between them." env:"QUORATE_REDIS"`
+}
+
+type platformServeCmd struct {
+	databaseFlags
+	Listen        string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"QUORATE_LISTEN"`
+	HTTPS         bool          `help:"Browsers reach the platform by HTTPS only (through a proxy): cookies are marked so." name:"https" env:"QUORATE_HTTPS"`
+	Origin        []string      `help:"Further origins whose pages may call the API, for example https://licenses.example.com." env:"QUORATE_ORIGINS"`
+	Settle        time.Duration `help:"How long a backend has to serve a new license steadily before the next one's turn." default:"1s" env:"QUORATE_SETTLE"`
+	NoWorkers     bool          `help:"Leave rollouts to other replicas." env:"QUORATE_NO_WORKERS"`
+	Introspection bool          `help:"Let clients read the GraphQL schema." default:"true" negatable:"" env:"QUORATE_INTROSPECTION"`
+	JSON          bool          `help:"Write one JSON line when ready." name:"json"`
+}
+
+func (platformServeCmd) Help() string {
+	return `Examples:
+  quorate platform init --organization "Example Vendor" --email owner@example.com
+  quorate platform --listen 127.0.0.1:8080
+  quorate platform --database 'postgres://quorate@db/quorate' --redis redis://cache:6379/0`
+}
+
+func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+	p, err := c.open(ctx, logger, c.Settle)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	s, err := p.serve(ctx, serveConfig{
+		Listen: c.Listen, HTTPS: c.HTTPS, Origins: c.Origin, Workers: !c.NoWorkers, Introspection: c.Introspection,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	if err := announce(std.Out, c.JSON, map[string]string{"url": s.URL(), "graphql": s.URL() + "/graphql"},
+		"platform on "+s.URL()); err != nil {
+		return err
+	}
+	return s.Wait(ctx)
+}
+
+// openPlatform is the platform with everything it stands on.
+type openPlatform struct {
+	*platform.Platform
+	store *store.Store
+	bus   event.Bus
+	queue *workers.River
+	close []func() error
+	log   *slog.Logger
+}
+
+func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle time.Duration) (_ *openPlatform, err error) {
+	p := &openPlatform{log: slog.New(httpd.LogHandler(logger.Handler()))}
+	defer func() {
+		if err != nil {
+			p.Close()
+		}
+	}()
+	if scheme, _, found := strings.Cut(f.Database, "://"); found && scheme != "postgres" && scheme != "postgresql" {
+		return nil, license.Errorf(license.CodeInvalidInput, "give --database the path of an SQLite file, or postgres://…", "%s:// is not a database that the platform can use", scheme)
+	}
+	var keys *platform.MasterKey
+	if f.MasterKeyValue != "" {
+		keys, err = platform.ParseMasterKey(f.MasterKeyValue)
+	} else {
+		keys, err = platform.LoadOrCreateMasterKey(f.MasterKey)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if p.store, err = store.Open(ctx, f.Database); err != nil {
+		return nil, noDatabase(err)
+	}
+	p.close = append(p.close, p.store.Close)
+	if f.Redis == "" {
+		p.bus = event.NewLocal()
+	} else {
+		rdb, err := openRedis(f.Redis)
+		if err != nil {
+			return nil, err
+		}
+		if p.bus, err = redisevent.New(ctx, rdb, p.log); err != nil {
+			return nil, errors.Join(err, rdb.Close())
+		}
+	}
+	p.close = append(p.close, p.bus.Close)
+	if p.queue, err = workers.Open(ctx, workers.Config{DB: p.store.DB(), Dialect: p.store.Dialect(), Logger: p.log}); err != nil {
+		return nil, err
+	}
+	p.Platform, err = platform.New(platform.Config{
+		Store: p.store, Bus: p.bus, Keys: keys, Jobs: p.queue, Logger: p.log, Settle: settle,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.queue.Register(p.Platform, nil)
+	return p, nil
+}
+
+// noDatabase tells what to do; the message of the driver never has the
+// password.
+func noDatabase(err error) error {
+	if license.CodeOf(err) != license.CodeInternal {
+		return err
+	}
+	return &license.Error{
+		Code: license.CodeUnavailable, Err: err, Message: "the database can't be used: " + err.Error(),
+		Fix: "check --database: an SQLite file in a folder that can be written, or a PostgreSQL server that can be reached",
+	}
+}
+
+// Close closes everything, in the reverse order. Closing twice is safe.
+func (p *openPlatform) Close() {
+	for len(p.close) > 0 {
+		last := len(p.close) - 1
+		if err := p.close[last](); err != nil {
+			p.log.Warn("closing", "error", err)
+		}
+		p.close = p.close[:last]
+	}
+}
+
+type serveConfig struct {
+	Listen        string
+	HTTPS         bool
+	Origins       []string
+	Workers       bool
+	Introspection bool
+}
+
+// servedPlatform is a platform that answers.
+type servedPlatform struct {
+	addr    string
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error // once done is closed
+	cleaned sync.WaitGroup
+	queue   *workers.River // nil without workers
+	stop    sync.Once
+}
+
+func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatform, error) {
+	root, err := p.RootKey(ctx)
+	if license.CodeOf(err) == license.CodeUnavailable {
+		return nil, license.Errorf(license.CodeUnavailable, "run quorate platform init with the same --database and --master-key", "the platform is not set up")
+	}
+	if err != nil {
+		return nil, err
+	}
+	rootText := base64.StdEncoding.EncodeToString(root)
+	sessions := session.New(p.Platform, p.store.Sessions(), c.HTTPS, p.log)
+	linkPath, linkHandler := linkapi.Handler(p.Platform, p.log)
+	server, err := httpd.New(httpd.Config{
+		Logger: p.log,
+		GraphQL: resolvers.NewHandler(resolvers.Config{
+			Platform: p.Platform, Logger: p.log, Authenticate: sessions.Authenticate,
+			RequestID: httpd.RequestID, TrustedOrigins: c.Origins, Introspection: c.Introspection,
+		}),
+		RPC: map[string]http.Handler{
+			linkPath: linkHandler,
+			"/root-key": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+				_, _ = io.WriteString(w, rootText+"\n")
+			}),
+		},
+		Sessions: sessions, Dashboard: frontend.Files(), Ready: p.store.Ping, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ln, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, cannotListen(c.Listen, "--listen", err)
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	s := &servedPlatform{addr: ln.Addr().String(), cancel: cancel, done: make(chan struct{})}
+	if c.Workers {
+		if err := p.queue.Start(run); err != nil {
+			cancel()
+			return nil, errors.Join(err, ln.Close())
+		}
+		s.queue = p.queue
+	}
+	s.cleaned.Go(func() { p.clean(run) })
+	go func() {
+		defer close(s.done)
+		s.err = server.Serve(run, ln)
+	}()
+	return s, nil
+}
+
+// clean removes ended sessions now and then.
+func (p *openPlatform) clean(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := p.store.Sessions().DeleteExpired(ctx); err != nil && ctx.Err() == nil {
+			p.log.Warn("ended sessions could not be removed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// URL is the platform's address.
+func (s *servedPlatform) URL() string { return "http://" + s.addr }
+
+// Wait returns when ctx ends (nil) or the server fails.
+func (s *servedPlatform) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.done:
+		return s.err
+	}
+}
+
+// Stop ends the server, then the workers. Stopping twice is safe.
+func (s *servedPlatform) Stop() {
+	s.stop.Do(func() {
+		if s.queue != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			_ = s.queue.Stop(ctx)
+		}
+		s.cancel()
+		<-s.done
+		s.cleaned.Wait()
+	})
+}
+
+type platformInitCmd struct {
+	databaseFlags
+	Organization string `help:"The vendor's name." required:""`
+	Email        string `help:"The owner's e-mail address." required:""`
+	Name         string `help:"The owner's name." default:"Owner"`
+	PasswordFile string `help:"File with the owner's password; one is made up and shown when left out."`
+	JSON         bool   `help:"Write JSON." name:"json"`
+}
+
+func (platformInitCmd) Help() string {
+	return `Repeating it changes nothing. It prints the root key, which containers are
+created under, and the owner's password and API token, this once.
+
+Example:
+  quorate platform init --organization "Example Vendor" --email owner@example.com`
+}
+
+func (c *platformInitCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+	spec := platform.BootstrapSpec{Organization: c.Organization, Email: c.Email, Name: c.Name}
+	if c.PasswordFile != "" {
+		password, err := readSecretFile(c.PasswordFile, "password")
+		if err != nil {
+			return err
+		}
+		spec.Password = string(password)
+	}
+	p, err := c.open(ctx, logger, 0)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	out, err := p.Bootstrap(ctx, spec)
+	if err != nil {
+		return err
+	}
+	result := map[string]string{
+		"root": base64.StdEncoding.EncodeToString(out.Root), "organization": out.Organization.ID, "email": out.Owner.Email,
+	}
+	if out.Password != "" {
+		result["password"] = out.Password
+	}
+	if out.Created {
+		if result["token"], err = p.ownerToken(ctx, out, "set-up"); err != nil {
+			return err
+		}
+	}
+	if c.JSON {
+		return cli.WriteJSON(std.Out, result)
+	}
+	if !out.Created {
+		fmt.Fprintln(std.Out, "The platform was set up before; nothing was changed.")
+	}
+	for _, key := range []string{"organization", "email", "password", "token", "root"} {
+		if v := result[key]; v != "" {
+			fmt.Fprintf(std.Out, "%-13s %s\n", strings.ToUpper(key[:1])+key[1:], v)
+		}
+	}
+	return nil
+}
+
+// ownerToken makes an API token on the owner's authority.
+func (p *openPlatform) ownerToken(ctx context.Context, b platform.Bootstrapped, name string) (string, error) {
+	owner := auth.Principal{Kind: auth.KindMember, ID: b.Owner.ID, Organization: b.Organization.ID, Role: auth.Owner, Name: b.Owner.Name, Email: b.Owner.Email}
+	_, token, err := p.CreateToken(auth.With(ctx, owner), name, "OWNER")
+	return token, err
+}

@@ -1,0 +1,269 @@
+// Package roles holds the roles of quorate, and the commands at the platform's own
+// database. It alone chooses drivers.
+package roles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
+	"github.com/quorate/quorate/internal/backend"
+	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/memlease"
+	"github.com/quorate/quorate/internal/lease/redislease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/link"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/seal"
+)
+
+// Server is a license server over one container, or a backend of a TMR group.
+type Server struct {
+	programFlags
+	filetools.BindFlags
+	Container string   `help:"The container's file." default:"container.qrc" env:"QUORATE_CONTAINER"`
+	Name      string   `help:"This server's name." default:"license-server" env:"QUORATE_NAME"`
+	TMR       bool     `help:"Be a backend of a TMR group: serve only the group's TMR servers." name:"tmr" env:"QUORATE_TMR"`
+	Pin       []string `help:"With --tmr: the pins of the group's TMR servers." env:"QUORATE_PINS"`
+	TokenKey  string   `help:"The key that handle tokens are signed with; created when it is not there." default:"token.key" env:"QUORATE_TOKEN_KEY"`
+	Platform  string   `help:"The platform's address, to get updates and show the use over the link; not with --tmr." env:"QUORATE_PLATFORM"`
+	Link      string   `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
+}
+
+// Help has the examples.
+func (Server) Help() string {
+	return `Examples:
+  quorate server --container container.qrc --listen 0.0.0.0:7400 --leases leases.db
+  quorate server --tmr --container container.qrc --listen 10.0.0.21:7500 \
+      --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)
+  quorate server --container container.qrc --leases leases.db --name office \
+      --platform https://licenses.example.com --link-token /etc/quorate/link.token`
+}
+
+// Run serves until ctx ends.
+func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, at filetools.Site) error {
+	key, err := rpc.LoadOrCreateKey(c.Key)
+	if err != nil {
+		return err
+	}
+	held, err := at.Open(c.Container, c.BindFlags)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	if c.TMR {
+		if c.Platform != "" {
+			return license.Errorf(license.CodeInvalidInput, "link the TMR servers instead", "a backend has no link of its own")
+		}
+		f, err := startBackend(held, c.Listen, key, c.Pin, logger)
+		if err != nil {
+			return err
+		}
+		defer f.Stop()
+		if err := announce(std.Out, c.JSON, map[string]string{"backend": f.URL(), "serial": held.Serial().String()},
+			fmt.Sprintf("backend with container %s serves TMR servers on %s", held.Serial(), f.URL())); err != nil {
+			return err
+		}
+		return f.Wait(ctx)
+	}
+	token := ""
+	if c.Platform != "" {
+		if token, err = readToken(c.Link); err != nil {
+			return err
+		}
+	}
+	seed, err := readSeed(c.TokenKey, "token key", true)
+	if err != nil {
+		return err
+	}
+	store, err := openLeases(ctx, c.Leases, logger)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	s, err := startServer(serverConfig{
+		Name: c.Name, Container: held, Store: store, Shared: isRedis(c.Leases), Token: seal.NewSigner(seed),
+		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
+		Platform: c.Platform, LinkToken: token,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	if err := announce(std.Out, c.JSON, map[string]string{"licenseServer": s.face.URL(), "serial": held.Serial().String()},
+		fmt.Sprintf("license server with container %s serves programs on %s", held.Serial(), s.face.URL())); err != nil {
+		return err
+	}
+	return s.face.Wait(ctx)
+}
+
+// startBackend serves a container to its group's TMR servers. The container
+// stays the caller's.
+func startBackend(held *container.Container, addr string, key *rpc.Key, pins []string, logger *slog.Logger) (*face, error) {
+	if len(pins) == 0 {
+		return nil, license.Errorf(license.CodeInvalidInput, "give --pin for both TMR servers, as quorate key tls prints it there", "a backend needs the pins of its TMR servers")
+	}
+	b, err := backend.New(backend.Config{Container: held, Pins: pins, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	return listen(addr, false, key, logger.With("backend", held.Serial().String()), handlers(b.Handler()), pins...)
+}
+
+type serverConfig struct {
+	Name       string
+	Container  *container.Container
+	Store      leaseStore
+	Shared     bool
+	Token      seal.Signer
+	Listen     string
+	Plain      bool
+	Key        *rpc.Key
+	Lease      time.Duration
+	AdminToken string
+	Logger     *slog.Logger
+	Platform   string // its address; empty: no link
+	LinkToken  string
+}
+
+// plainServer is a running license server over one container.
+type plainServer struct {
+	server *licenseserver.Server
+	face   *face
+	agent  *link.Agent // nil: no link
+	stop   sync.Once
+
+	handles handleCount
+}
+
+func startServer(c serverConfig) (*plainServer, error) {
+	log := c.Logger.With("container", c.Container.Serial().String())
+	server, err := licenseserver.New(licenseserver.Config{
+		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true,
+		Signer: c.Token, Shared: c.Shared, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	path, handler := server.Handler()
+	f, err := listen(c.Listen, c.Plain, c.Key, log, []route{{path, handler}, {"/quorate.v1.BackendService/", http.HandlerFunc(notABackend)}})
+	if err != nil {
+		return nil, err
+	}
+	s := &plainServer{server: server, face: f}
+	s.handles.server, s.handles.log = server, log
+	if err := server.Start(context.Background()); err != nil {
+		s.Stop()
+		return nil, err
+	}
+	if c.Platform == "" {
+		return s, nil
+	}
+	held := link.NewContainer(c.Container)
+	agent, err := link.New(link.Config{
+		Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log, Executor: held, Clock: held, Remove: server.Remove,
+		Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
+			return c.Store.Events(ctx, c.Container.Serial(), after, most)
+		},
+		Clients: s.handles.count, Served: held.Served,
+	})
+	if err == nil {
+		s.agent = agent
+		err = agent.Start(context.Background())
+	}
+	if err != nil {
+		s.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// notABackend tells a TMR server that was pointed at a plain license server.
+func notABackend(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "this is a license server, not a backend: start it with --tmr", http.StatusNotFound)
+}
+
+// Stop ends the server. Stopping twice is safe.
+func (s *plainServer) Stop() {
+	s.stop.Do(func() {
+		if s.agent != nil {
+			s.agent.Stop()
+		}
+		s.server.Stop()
+		s.face.Stop()
+	})
+}
+
+// openLeases opens the lease store that a flag names.
+func openLeases(ctx context.Context, where string, logger *slog.Logger) (leaseStore, error) {
+	if where == "" { // memory alone: a restart would forget who holds which seat
+		return nil, license.Errorf(license.CodeInvalidInput, "name a file with --leases, or redis://HOST:PORT/N", "no place is named to keep seats in")
+	}
+	if !isRedis(where) {
+		return memlease.Open(where, memlease.Options{Logger: logger})
+	}
+	rdb, err := openRedis(where)
+	if err != nil {
+		return nil, err
+	}
+	store := redislease.New(rdb, redislease.Options{})
+	ctx, cancel := context.WithTimeout(ctx, redisTime)
+	defer cancel()
+	switch durable, err := store.Durable(ctx); {
+	case err != nil:
+		return nil, errors.Join(err, store.Close(), rdb.Close())
+	case !durable:
+		logger.Warn("Redis keeps no append-only file: a crash of Redis loses who holds which seat; set appendonly yes and appendfsync always")
+	}
+	return ownedRedis{store, rdb}, nil
+}
+
+// isRedis says whether a flag names a Redis rather than a file.
+func isRedis(where string) bool {
+	return strings.HasPrefix(where, "redis://") || strings.HasPrefix(where, "rediss://")
+}
+
+// redisTime is how long a start waits for Redis.
+const redisTime = 10 * time.Second
+
+// ownedRedis closes the connection with the store.
+type ownedRedis struct {
+	leaseStore
+	rdb redis.UniversalClient
+}
+
+func (o ownedRedis) Close() error { return errors.Join(o.leaseStore.Close(), o.rdb.Close()) }
+
+// openRedis reads redis://HOST:PORT/N, or several nodes of a cluster by
+// ?addr=HOST:PORT. A call ends with its context: a Redis that hangs must hold
+// up neither an election nor a stop.
+func openRedis(where string) (redis.UniversalClient, error) {
+	u, err := url.Parse(where)
+	if err == nil && u.Query().Has("addr") {
+		var o *redis.ClusterOptions
+		if o, err = redis.ParseClusterURL(where); err == nil {
+			o.ContextTimeoutEnabled = true
+			return redis.NewClusterClient(o), nil
+		}
+	}
+	var o *redis.Options
+	if err == nil {
+		if o, err = redis.ParseURL(where); err == nil {
+			o.ContextTimeoutEnabled = true
+			return redis.NewClient(o), nil
+		}
+	}
+	return nil, license.Errorf(license.CodeInvalidInput, "write it as redis://HOST:PORT/N", "the Redis address can't be read") // the cause may show the password
+}

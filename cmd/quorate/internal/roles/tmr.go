@@ -1,0 +1,411 @@
+package roles
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/link"
+	"github.com/quorate/quorate/internal/offline"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/tmr"
+)
+
+// programFlags are what a license server and a TMR server have in common:
+// where programs reach it and how it hands out handles.
+type programFlags struct {
+	Listen     string        `help:"Address for programs." default:"127.0.0.1:7400" env:"QUORATE_LISTEN"`
+	Plain      bool          `help:"Serve programs without TLS: only for a trusted network or behind a proxy." env:"QUORATE_PLAIN"`
+	Key        string        `help:"This server's TLS key; created when it is not there." default:"tls.key" env:"QUORATE_KEY"`
+	Lease      time.Duration `help:"How long a handle lives without a renewal." default:"60s" env:"QUORATE_LEASE"`
+	Leases     string        `help:"Where seats are kept: a file, or redis://HOST:PORT/N." default:"leases.db" env:"QUORATE_LEASES"`
+	AdminToken string        `help:"Token that quorate release needs; without one only this machine may remove handles." env:"QUORATE_ADMIN_TOKEN"`
+	JSON       bool          `help:"Write one JSON line when ready." name:"json"`
+}
+
+// TMR is a TMR server.
+type TMR struct {
+	programFlags
+	Name       string        `help:"This server's name, unique in its group." required:"" env:"QUORATE_NAME"`
+	Virtual    string        `help:"Serial number of the virtual container." required:"" placeholder:"131-…" env:"QUORATE_VIRTUAL"`
+	Activation string        `help:"The group's activation id: backends with another one are not taken." name:"activation-id" env:"QUORATE_ACTIVATION_ID"`
+	Backend    []string      `help:"The three backends in order, each as SERIAL@https://HOST:PORT?pin=sha256:…" required:"" sep:" " env:"QUORATE_BACKENDS"`
+	TokenKey   string        `help:"The group's token key (quorate key token): the same file on both TMR servers." required:"" env:"QUORATE_TOKEN_KEY"`
+	RoleFile   string        `help:"File that keepalived's notify script writes MASTER or BACKUP into. Without it the two servers elect through the lease store." env:"QUORATE_ROLE_FILE"`
+	Platform   string        `help:"The platform's address." env:"QUORATE_PLATFORM"`
+	Link       string        `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
+	Term       time.Duration `help:"How long an election won holds without being confirmed." default:"2s"`
+	Patience   time.Duration `help:"How long a backend may be silent before it counts as absent." default:"400ms"`
+}
+
+// Help has the examples.
+func (TMR) Help() string {
+	return `Example (one of the pair; both share the token key and the lease store):
+  quorate tmr --name tmr-a --virtual 131-4837572 --token-key token.key \
+      --backend '130-1874829@https://10.0.0.21:7500?pin=sha256:…' \
+      --backend '130-27845973@https://10.0.0.22:7500?pin=sha256:…' \
+      --backend '130-3879234@https://10.0.0.23:7500?pin=sha256:…' \
+      --leases redis://10.0.0.5:6379/0 --role-file /run/quorate/role \
+      --platform https://licenses.example.com --link-token /etc/quorate/link.token`
+}
+
+// Run serves until ctx ends.
+func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+	cfg := tmrConfig{
+		Name: c.Name, Listen: c.Listen, Plain: c.Plain, Lease: c.Lease, AdminToken: c.AdminToken,
+		Platform: c.Platform, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, Logger: logger,
+	}
+	if !isRedis(c.Leases) {
+		// With a file each, both would lead, and each give the whole quantity.
+		return license.Errorf(license.CodeInvalidInput, "give both TMR servers the same --leases redis://HOST:PORT/N",
+			"a TMR server can't keep seats in a file, which the other one of the pair doesn't see")
+	}
+	var err error
+	if cfg.Virtual, err = license.ParseSerial(c.Virtual); err != nil {
+		return err
+	}
+	if c.Activation != "" {
+		if cfg.ActivationID, err = filetools.ParseActivationID(c.Activation); err != nil {
+			return err
+		}
+	}
+	if len(c.Backend) != license.Backends {
+		return license.Errorf(license.CodeInvalidInput, "give --backend three times, in the group's order", "a TMR group has three backends, not %d", len(c.Backend))
+	}
+	for i, s := range c.Backend {
+		if cfg.Backends[i], err = parseBackend(i+1, s); err != nil {
+			return err
+		}
+	}
+	if cfg.Key, err = rpc.LoadOrCreateKey(c.Key); err != nil {
+		return err
+	}
+	seed, err := readSeed(c.TokenKey, "token key", false)
+	if err != nil {
+		return err
+	}
+	cfg.Token = seal.NewSigner(seed)
+	if c.Platform != "" {
+		if cfg.LinkToken, err = readToken(c.Link); err != nil {
+			return err
+		}
+	}
+	if cfg.Store, err = openLeases(ctx, c.Leases, logger); err != nil {
+		return err
+	}
+	defer cfg.Store.Close()
+	s, err := startTMR(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer s.Stop()
+	if err := announce(std.Out, c.JSON, map[string]string{"licenseServer": s.URL(), "name": c.Name, "pin": cfg.Key.Pin()},
+		"TMR server "+c.Name+" serves programs on "+s.URL()); err != nil {
+		return err
+	}
+	return s.Wait(ctx)
+}
+
+// parseBackend reads SERIAL@URL?pin=PIN.
+func parseBackend(position int, s string) (tmr.BackendConfig, error) {
+	name, address, ok := strings.Cut(s, "@")
+	serial, err := license.ParseSerial(name)
+	if !ok || err != nil {
+		return tmr.BackendConfig{}, license.Errorf(license.CodeInvalidInput, "write it as SERIAL@https://HOST:PORT?pin=sha256:…", "%q is not a backend", s)
+	}
+	address, pin, ok := strings.Cut(address, "?pin=")
+	if !ok || rpc.CheckPin(pin) != nil || !strings.HasPrefix(address, "https://") {
+		return tmr.BackendConfig{}, license.Errorf(license.CodeInvalidInput,
+			"write it as SERIAL@https://HOST:PORT?pin=sha256:…, with the pin that quorate key tls prints on that backend", "backend %d has no valid address and pin", position)
+	}
+	return tmr.BackendConfig{Position: position, Serial: serial, URL: address, Pin: pin}, nil
+}
+
+func readToken(path string) (string, error) {
+	if path == "" {
+		return "", license.Errorf(license.CodeInvalidInput, "name the file with --link-token", "the link to the platform needs this server's link token")
+	}
+	b, err := readSecretFile(path, "link token")
+	if err != nil {
+		return "", err
+	}
+	return string(b), nil
+}
+
+// tmrConfig is what a TMR server is made of. The store is the caller's to close.
+type tmrConfig struct {
+	Name    string
+	Virtual license.Serial
+	// ActivationID is what the group's containers have in common; all zero:
+	// not checked.
+	ActivationID [16]byte
+	Backends     [license.Backends]tmr.BackendConfig
+	Key          *rpc.Key
+	Token        seal.Signer
+	Listen       string
+	Plain        bool
+	Lease        time.Duration
+	Term         time.Duration
+	Patience     time.Duration
+	Store        leaseStore
+	RoleFile     string
+	AdminToken   string
+	Platform     string
+	LinkToken    string
+	Logger       *slog.Logger
+}
+
+// leaseStore is a driver: seats, and an election where nothing outside decides.
+type leaseStore interface {
+	lease.Store
+	lease.Elector
+}
+
+// tmrServer is a running TMR server.
+type tmrServer struct {
+	group   *tmr.Group
+	server  *licenseserver.Server
+	agent   *link.Agent // nil without a platform
+	face    *face
+	stop    sync.Once
+	handles handleCount
+}
+
+func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
+	log := c.Logger.With("tmr", c.Name)
+	s := &tmrServer{}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Patience: c.Patience, Logger: log}); err != nil {
+		return nil, err
+	}
+	var arbiter licenseserver.Arbiter = licenseserver.Election{Elector: c.Store, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log,
+		Fit: s.fit,
+	}
+	if c.RoleFile != "" {
+		arbiter = licenseserver.RoleFile{Path: c.RoleFile, Logger: log}
+	}
+	s.server, err = licenseserver.New(licenseserver.Config{
+		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: c.Store, Arbiter: arbiter,
+		Signer: c.Token, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.handles.server, s.handles.log = s.server, log
+	routes := slices.Concat(
+		handlers(s.server.Handler()),
+		handlers(offline.Handler(offline.Config{
+			Group: s.group, Virtual: c.Virtual, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
+		})),
+		[]route{{"GET /readyz", http.HandlerFunc(s.ready)}},
+	)
+	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, routes); err != nil {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx) // Stop ends it, in order
+	if err = s.group.Start(ctx); err != nil {
+		return nil, err
+	}
+	if err = s.server.Start(ctx); err != nil {
+		return nil, err
+	}
+	if c.Platform != "" {
+		if s.agent, err = link.New(link.Config{
+			Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log,
+			Leading: func() (bool, uint64) {
+				epoch, leading := s.server.Leading()
+				return leading, epoch
+			},
+			Executor: s.group, Views: s.group, Remove: s.server.Remove,
+			Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
+				return c.Store.Events(ctx, c.Virtual, after, most)
+			},
+			Clients: s.handles.count,
+			Clock:   groupClock{s.group},
+		}); err != nil {
+			return nil, err
+		}
+		if err = s.agent.Start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// fit says whether this server sees enough backends to serve any license.
+func (s *tmrServer) fit() bool { return s.group.View().PresentCount() >= license.Majority }
+
+// ready answers keepalived's check.
+func (s *tmrServer) ready(w http.ResponseWriter, _ *http.Request) {
+	if !s.fit() {
+		http.Error(w, "fewer than two backends are there", http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = io.WriteString(w, "ok\n")
+}
+
+// countTime bounds a count of handles: a store that hangs must not keep the
+// link from showing that this server lives.
+const countTime = 500 * time.Millisecond
+
+// handleCount counts a server's living handles for the link.
+type handleCount struct {
+	server *licenseserver.Server
+	log    *slog.Logger
+	last   atomic.Int64 // what is told while they can't be counted
+}
+
+func (h *handleCount) count() uint32 {
+	ctx, cancel := context.WithTimeout(context.Background(), countTime)
+	defer cancel()
+	n, err := h.server.Handles(ctx)
+	if err != nil {
+		h.log.Debug("handles could not be counted", "error", err)
+		return uint32(h.last.Load())
+	}
+	h.last.Store(int64(n))
+	return uint32(n)
+}
+
+// URL is where programs reach this server.
+func (s *tmrServer) URL() string { return s.face.URL() }
+
+// Leading says whether this server hands out handles.
+func (s *tmrServer) Leading() bool {
+	_, leading := s.server.Leading()
+	return leading
+}
+
+// Wait returns when ctx ends (nil) or the listener fails.
+func (s *tmrServer) Wait(ctx context.Context) error { return s.face.Wait(ctx) }
+
+// Stop ends everything: first the leadership, so that the other server takes
+// over at once. Stopping twice is safe.
+func (s *tmrServer) Stop() {
+	s.stop.Do(func() {
+		if s.server != nil {
+			s.server.Stop()
+		}
+		if s.agent != nil {
+			s.agent.Stop()
+		}
+		if s.face != nil {
+			s.face.Stop()
+		}
+		if s.group != nil {
+			s.group.Stop()
+		}
+	})
+}
+
+// face is a listener with services behind it.
+type face struct {
+	addr   string
+	scheme string
+	pin    string
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error // once done is closed
+}
+
+type route struct {
+	path    string
+	handler http.Handler
+}
+
+func handlers(path string, h http.Handler) []route { return []route{{path, h}} }
+
+func listen(addr string, plain bool, key *rpc.Key, log *slog.Logger, routes []route, clientPins ...string) (*face, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, cannotListen(addr, "--listen", err)
+	}
+	mux := http.NewServeMux()
+	for _, r := range routes {
+		mux.Handle(r.path, r.handler)
+	}
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	server := rpc.NewServer(mux, log)
+	f := &face{addr: ln.Addr().String(), scheme: "http", done: make(chan struct{})}
+	if !plain {
+		server.TLSConfig = rpc.ServerTLS(key, clientPins)
+		f.scheme, f.pin = "https", key.Pin()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel = cancel
+	go func() {
+		defer close(f.done)
+		f.err = rpc.Serve(ctx, server, ln)
+	}()
+	return f, nil
+}
+
+// cannotListen says why, without net's repetition of the address.
+func cannotListen(addr, flag string, err error) error {
+	why := err
+	var op *net.OpError
+	if errors.As(err, &op) {
+		why = op.Err
+	}
+	var addrErr *net.AddrError
+	if errors.As(why, &addrErr) {
+		why = errors.New(addrErr.Err)
+	}
+	var call *os.SyscallError
+	if errors.As(why, &call) {
+		why = call.Err
+	}
+	return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be listened on: %v", addr, why), Fix: "choose another address with " + flag, Err: err}
+}
+
+// URL is the address with the pin, as clients want it.
+func (f *face) URL() string {
+	if f.pin == "" {
+		return f.scheme + "://" + f.addr
+	}
+	return f.scheme + "://" + f.addr + "?pin=" + f.pin
+}
+
+func (f *face) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-f.done:
+		return f.err
+	}
+}
+
+func (f *face) Stop() {
+	f.cancel()
+	<-f.done
+}
+
+// announce tells that a server is ready: in JSON for scripts, else in words.
+func announce(w io.Writer, asJSON bool, ready map[string]string, words string) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(ready)
+	}
+	_, err := fmt.Fprintln(w, words+". Ctrl-C ends it.")
+	return err
+}
