@@ -193,6 +193,12 @@ func TestTimeForOneContainer(t *testing.T) {
 	wantCode(t, "a forged one", err, license.CodeTimeForged)
 	_, _, err = apply(l.certificate(l.containers[0], nil))
 	wantCode(t, "another container's", err, license.CodeTimeForged)
+	elsewhere, err := seal.SealUpdate(l.firm, l.cert, l.containers[0].Identity(), seal.UpdateHeader{Firm: firm, Serial: l.containers[0].Serial(), Number: 1, IssuedAt: time.Now()}, seal.Payload{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = apply(elsewhere, l.certificate(l.containers[0], nil))
+	wantCode(t, "another container's whole file", err, license.CodeUpdateForeign)
 	if !empty() || !c.Moment().Certified.IsZero() {
 		t.Error("a refused file had an effect")
 	}

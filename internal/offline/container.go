@@ -38,6 +38,11 @@ func ApplyTo(c Container, f armor.File, tell func(Step)) ([][]byte, error) {
 			"the file is for the whole TMR group %s: its backends are updated one at a time, each while the others carry the licenses", f.Group)
 	}
 	parts, times := armor.Split(parts)
+	for _, p := range parts {
+		if p.Serial != c.Serial() { // told before its time certificate, which would be refused as forged
+			return nil, license.Errorf(license.CodeUpdateForeign, "apply it to the container that it is for", "the update is for the container %s, this one is %s", p.Serial, c.Serial())
+		}
+	}
 	if err := certifyOne(c, times, len(parts) > 0, tell); err != nil {
 		return nil, err
 	}
