@@ -57,6 +57,8 @@ type Container struct {
 	TrailCount uint64 `json:"trail_count,omitempty"`
 	// TrailValue holds the value of the "trail_value" field.
 	TrailValue []byte `json:"trail_value,omitempty"`
+	// What was used of its licenses, as its fingerprints told.
+	Meters []property.Meter `json:"meters,omitempty"`
 	// When its license server was last heard of; outside TMR groups.
 	LinkedAt *time.Time `json:"linked_at,omitempty"`
 	// Living handles, as its license server told; outside TMR groups.
@@ -258,7 +260,7 @@ func (*Container) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case container.FieldActivationID, container.FieldSignKey, container.FieldSealKey, container.FieldSuspectFingerprint, container.FieldTrailValue, container.FieldServed:
+		case container.FieldActivationID, container.FieldSignKey, container.FieldSealKey, container.FieldSuspectFingerprint, container.FieldTrailValue, container.FieldMeters, container.FieldServed:
 			values[i] = new([]byte)
 		case container.FieldManipulationSuspected:
 			values[i] = new(sql.NullBool)
@@ -401,6 +403,14 @@ func (_m *Container) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field trail_value", values[i])
 			} else if value != nil {
 				_m.TrailValue = *value
+			}
+		case container.FieldMeters:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field meters", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Meters); err != nil {
+					return fmt.Errorf("unmarshal field meters: %w", err)
+				}
 			}
 		case container.FieldLinkedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -598,6 +608,9 @@ func (_m *Container) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("trail_value=")
 	builder.WriteString(fmt.Sprintf("%v", _m.TrailValue))
+	builder.WriteString(", ")
+	builder.WriteString("meters=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Meters))
 	builder.WriteString(", ")
 	if v := _m.LinkedAt; v != nil {
 		builder.WriteString("linked_at=")

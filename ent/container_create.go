@@ -219,6 +219,12 @@ func (_c *ContainerCreate) SetTrailValue(v []byte) *ContainerCreate {
 	return _c
 }
 
+// SetMeters sets the "meters" field.
+func (_c *ContainerCreate) SetMeters(v []property.Meter) *ContainerCreate {
+	_c.mutation.SetMeters(v)
+	return _c
+}
+
 // SetLinkedAt sets the "linked_at" field.
 func (_c *ContainerCreate) SetLinkedAt(v time.Time) *ContainerCreate {
 	_c.mutation.SetLinkedAt(v)
@@ -711,6 +717,10 @@ func (_c *ContainerCreate) createSpec() (*Container, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.TrailValue(); ok {
 		_spec.SetField(container.FieldTrailValue, field.TypeBytes, value)
 		_node.TrailValue = value
+	}
+	if value, ok := _c.mutation.Meters(); ok {
+		_spec.SetField(container.FieldMeters, field.TypeJSON, value)
+		_node.Meters = value
 	}
 	if value, ok := _c.mutation.LinkedAt(); ok {
 		_spec.SetField(container.FieldLinkedAt, field.TypeTime, value)

@@ -261,6 +261,24 @@ func (_u *ContainerUpdate) ClearTrailValue() *ContainerUpdate {
 	return _u
 }
 
+// SetMeters sets the "meters" field.
+func (_u *ContainerUpdate) SetMeters(v []property.Meter) *ContainerUpdate {
+	_u.mutation.SetMeters(v)
+	return _u
+}
+
+// AppendMeters appends value to the "meters" field.
+func (_u *ContainerUpdate) AppendMeters(v []property.Meter) *ContainerUpdate {
+	_u.mutation.AppendMeters(v)
+	return _u
+}
+
+// ClearMeters clears the value of the "meters" field.
+func (_u *ContainerUpdate) ClearMeters() *ContainerUpdate {
+	_u.mutation.ClearMeters()
+	return _u
+}
+
 // SetLinkedAt sets the "linked_at" field.
 func (_u *ContainerUpdate) SetLinkedAt(v time.Time) *ContainerUpdate {
 	_u.mutation.SetLinkedAt(v)
@@ -895,6 +913,17 @@ func (_u *ContainerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.TrailValueCleared() {
 		_spec.ClearField(container.FieldTrailValue, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.Meters(); ok {
+		_spec.SetField(container.FieldMeters, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedMeters(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, container.FieldMeters, value)
+		})
+	}
+	if _u.mutation.MetersCleared() {
+		_spec.ClearField(container.FieldMeters, field.TypeJSON)
 	}
 	if value, ok := _u.mutation.LinkedAt(); ok {
 		_spec.SetField(container.FieldLinkedAt, field.TypeTime, value)
@@ -1675,6 +1704,24 @@ func (_u *ContainerUpdateOne) ClearTrailValue() *ContainerUpdateOne {
 	return _u
 }
 
+// SetMeters sets the "meters" field.
+func (_u *ContainerUpdateOne) SetMeters(v []property.Meter) *ContainerUpdateOne {
+	_u.mutation.SetMeters(v)
+	return _u
+}
+
+// AppendMeters appends value to the "meters" field.
+func (_u *ContainerUpdateOne) AppendMeters(v []property.Meter) *ContainerUpdateOne {
+	_u.mutation.AppendMeters(v)
+	return _u
+}
+
+// ClearMeters clears the value of the "meters" field.
+func (_u *ContainerUpdateOne) ClearMeters() *ContainerUpdateOne {
+	_u.mutation.ClearMeters()
+	return _u
+}
+
 // SetLinkedAt sets the "linked_at" field.
 func (_u *ContainerUpdateOne) SetLinkedAt(v time.Time) *ContainerUpdateOne {
 	_u.mutation.SetLinkedAt(v)
@@ -2339,6 +2386,17 @@ func (_u *ContainerUpdateOne) sqlSave(ctx context.Context) (_node *Container, er
 	}
 	if _u.mutation.TrailValueCleared() {
 		_spec.ClearField(container.FieldTrailValue, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.Meters(); ok {
+		_spec.SetField(container.FieldMeters, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedMeters(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, container.FieldMeters, value)
+		})
+	}
+	if _u.mutation.MetersCleared() {
+		_spec.ClearField(container.FieldMeters, field.TypeJSON)
 	}
 	if value, ok := _u.mutation.LinkedAt(); ok {
 		_spec.SetField(container.FieldLinkedAt, field.TypeTime, value)

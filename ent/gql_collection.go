@@ -819,6 +819,11 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 				selectedFields = append(selectedFields, container.FieldTrailValue)
 				fieldSeen[container.FieldTrailValue] = struct{}{}
 			}
+		case "meters":
+			if _, ok := fieldSeen[container.FieldMeters]; !ok {
+				selectedFields = append(selectedFields, container.FieldMeters)
+				fieldSeen[container.FieldMeters] = struct{}{}
+			}
 		case "linkedAt":
 			if _, ok := fieldSeen[container.FieldLinkedAt]; !ok {
 				selectedFields = append(selectedFields, container.FieldLinkedAt)
@@ -1583,6 +1588,11 @@ func (_q *OrderQuery) collectField(ctx context.Context, oneNode bool, opCtx *gra
 			if _, ok := fieldSeen[order.FieldTransferID]; !ok {
 				selectedFields = append(selectedFields, order.FieldTransferID)
 				fieldSeen[order.FieldTransferID] = struct{}{}
+			}
+		case "carried":
+			if _, ok := fieldSeen[order.FieldCarried]; !ok {
+				selectedFields = append(selectedFields, order.FieldCarried)
+				fieldSeen[order.FieldCarried] = struct{}{}
 			}
 		case "rolloutID":
 			if _, ok := fieldSeen[order.FieldRolloutID]; !ok {

@@ -3267,6 +3267,8 @@ type ContainerMutation struct {
 	trail_count            *uint64
 	addtrail_count         *int64
 	trail_value            *[]byte
+	meters                 *[]property.Meter
+	appendmeters           []property.Meter
 	linked_at              *time.Time
 	clients                *int
 	addclients             *int
@@ -4267,6 +4269,71 @@ func (m *ContainerMutation) ResetTrailValue() {
 	delete(m.clearedFields, container.FieldTrailValue)
 }
 
+// SetMeters sets the "meters" field.
+func (m *ContainerMutation) SetMeters(pr []property.Meter) {
+	m.meters = &pr
+	m.appendmeters = nil
+}
+
+// Meters returns the value of the "meters" field in the mutation.
+func (m *ContainerMutation) Meters() (r []property.Meter, exists bool) {
+	v := m.meters
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMeters returns the old "meters" field's value of the Container entity.
+// If the Container object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ContainerMutation) OldMeters(ctx context.Context) (v []property.Meter, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMeters is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMeters requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMeters: %w", err)
+	}
+	return oldValue.Meters, nil
+}
+
+// AppendMeters adds pr to the "meters" field.
+func (m *ContainerMutation) AppendMeters(pr []property.Meter) {
+	m.appendmeters = append(m.appendmeters, pr...)
+}
+
+// AppendedMeters returns the list of values that were appended to the "meters" field in this mutation.
+func (m *ContainerMutation) AppendedMeters() ([]property.Meter, bool) {
+	if len(m.appendmeters) == 0 {
+		return nil, false
+	}
+	return m.appendmeters, true
+}
+
+// ClearMeters clears the value of the "meters" field.
+func (m *ContainerMutation) ClearMeters() {
+	m.meters = nil
+	m.appendmeters = nil
+	m.clearedFields[container.FieldMeters] = struct{}{}
+}
+
+// MetersCleared returns if the "meters" field was cleared in this mutation.
+func (m *ContainerMutation) MetersCleared() bool {
+	_, ok := m.clearedFields[container.FieldMeters]
+	return ok
+}
+
+// ResetMeters resets all changes to the "meters" field.
+func (m *ContainerMutation) ResetMeters() {
+	m.meters = nil
+	m.appendmeters = nil
+	delete(m.clearedFields, container.FieldMeters)
+}
+
 // SetLinkedAt sets the "linked_at" field.
 func (m *ContainerMutation) SetLinkedAt(t time.Time) {
 	m.linked_at = &t
@@ -5175,7 +5242,7 @@ func (m *ContainerMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ContainerMutation) Fields() []string {
-	fields := make([]string, 0, 22)
+	fields := make([]string, 0, 23)
 	if m.created_at != nil {
 		fields = append(fields, container.FieldCreatedAt)
 	}
@@ -5229,6 +5296,9 @@ func (m *ContainerMutation) Fields() []string {
 	}
 	if m.trail_value != nil {
 		fields = append(fields, container.FieldTrailValue)
+	}
+	if m.meters != nil {
+		fields = append(fields, container.FieldMeters)
 	}
 	if m.linked_at != nil {
 		fields = append(fields, container.FieldLinkedAt)
@@ -5286,6 +5356,8 @@ func (m *ContainerMutation) Field(name string) (ent.Value, bool) {
 		return m.TrailCount()
 	case container.FieldTrailValue:
 		return m.TrailValue()
+	case container.FieldMeters:
+		return m.Meters()
 	case container.FieldLinkedAt:
 		return m.LinkedAt()
 	case container.FieldClients:
@@ -5339,6 +5411,8 @@ func (m *ContainerMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldTrailCount(ctx)
 	case container.FieldTrailValue:
 		return m.OldTrailValue(ctx)
+	case container.FieldMeters:
+		return m.OldMeters(ctx)
 	case container.FieldLinkedAt:
 		return m.OldLinkedAt(ctx)
 	case container.FieldClients:
@@ -5481,6 +5555,13 @@ func (m *ContainerMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetTrailValue(v)
+		return nil
+	case container.FieldMeters:
+		v, ok := value.([]property.Meter)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMeters(v)
 		return nil
 	case container.FieldLinkedAt:
 		v, ok := value.(time.Time)
@@ -5627,6 +5708,9 @@ func (m *ContainerMutation) ClearedFields() []string {
 	if m.FieldCleared(container.FieldTrailValue) {
 		fields = append(fields, container.FieldTrailValue)
 	}
+	if m.FieldCleared(container.FieldMeters) {
+		fields = append(fields, container.FieldMeters)
+	}
 	if m.FieldCleared(container.FieldLinkedAt) {
 		fields = append(fields, container.FieldLinkedAt)
 	}
@@ -5682,6 +5766,9 @@ func (m *ContainerMutation) ClearField(name string) error {
 		return nil
 	case container.FieldTrailValue:
 		m.ClearTrailValue()
+		return nil
+	case container.FieldMeters:
+		m.ClearMeters()
 		return nil
 	case container.FieldLinkedAt:
 		m.ClearLinkedAt()
@@ -5750,6 +5837,9 @@ func (m *ContainerMutation) ResetField(name string) error {
 		return nil
 	case container.FieldTrailValue:
 		m.ResetTrailValue()
+		return nil
+	case container.FieldMeters:
+		m.ResetMeters()
 		return nil
 	case container.FieldLinkedAt:
 		m.ResetLinkedAt()
@@ -13400,6 +13490,7 @@ type OrderMutation struct {
 	id               *string
 	created_at       *time.Time
 	source           *property.OrderSource
+	carried          **property.Carried
 	number           *int
 	addnumber        *int
 	quantity         *int
@@ -13869,6 +13960,55 @@ func (m *OrderMutation) ResetTransferID() {
 	delete(m.clearedFields, order.FieldTransferID)
 }
 
+// SetCarried sets the "carried" field.
+func (m *OrderMutation) SetCarried(pr *property.Carried) {
+	m.carried = &pr
+}
+
+// Carried returns the value of the "carried" field in the mutation.
+func (m *OrderMutation) Carried() (r *property.Carried, exists bool) {
+	v := m.carried
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCarried returns the old "carried" field's value of the Order entity.
+// If the Order object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrderMutation) OldCarried(ctx context.Context) (v *property.Carried, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCarried is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCarried requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCarried: %w", err)
+	}
+	return oldValue.Carried, nil
+}
+
+// ClearCarried clears the value of the "carried" field.
+func (m *OrderMutation) ClearCarried() {
+	m.carried = nil
+	m.clearedFields[order.FieldCarried] = struct{}{}
+}
+
+// CarriedCleared returns if the "carried" field was cleared in this mutation.
+func (m *OrderMutation) CarriedCleared() bool {
+	_, ok := m.clearedFields[order.FieldCarried]
+	return ok
+}
+
+// ResetCarried resets all changes to the "carried" field.
+func (m *OrderMutation) ResetCarried() {
+	m.carried = nil
+	delete(m.clearedFields, order.FieldCarried)
+}
+
 // SetRolloutID sets the "rollout_id" field.
 func (m *OrderMutation) SetRolloutID(s string) {
 	m.rollout = &s
@@ -14302,7 +14442,7 @@ func (m *OrderMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OrderMutation) Fields() []string {
-	fields := make([]string, 0, 12)
+	fields := make([]string, 0, 13)
 	if m.created_at != nil {
 		fields = append(fields, order.FieldCreatedAt)
 	}
@@ -14326,6 +14466,9 @@ func (m *OrderMutation) Fields() []string {
 	}
 	if m.transfer != nil {
 		fields = append(fields, order.FieldTransferID)
+	}
+	if m.carried != nil {
+		fields = append(fields, order.FieldCarried)
 	}
 	if m.rollout != nil {
 		fields = append(fields, order.FieldRolloutID)
@@ -14363,6 +14506,8 @@ func (m *OrderMutation) Field(name string) (ent.Value, bool) {
 		return m.Source()
 	case order.FieldTransferID:
 		return m.TransferID()
+	case order.FieldCarried:
+		return m.Carried()
 	case order.FieldRolloutID:
 		return m.RolloutID()
 	case order.FieldNumber:
@@ -14396,6 +14541,8 @@ func (m *OrderMutation) OldField(ctx context.Context, name string) (ent.Value, e
 		return m.OldSource(ctx)
 	case order.FieldTransferID:
 		return m.OldTransferID(ctx)
+	case order.FieldCarried:
+		return m.OldCarried(ctx)
 	case order.FieldRolloutID:
 		return m.OldRolloutID(ctx)
 	case order.FieldNumber:
@@ -14468,6 +14615,13 @@ func (m *OrderMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetTransferID(v)
+		return nil
+	case order.FieldCarried:
+		v, ok := value.(*property.Carried)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCarried(v)
 		return nil
 	case order.FieldRolloutID:
 		v, ok := value.(string)
@@ -14566,6 +14720,9 @@ func (m *OrderMutation) ClearedFields() []string {
 	if m.FieldCleared(order.FieldTransferID) {
 		fields = append(fields, order.FieldTransferID)
 	}
+	if m.FieldCleared(order.FieldCarried) {
+		fields = append(fields, order.FieldCarried)
+	}
 	if m.FieldCleared(order.FieldRolloutID) {
 		fields = append(fields, order.FieldRolloutID)
 	}
@@ -14597,6 +14754,9 @@ func (m *OrderMutation) ClearField(name string) error {
 		return nil
 	case order.FieldTransferID:
 		m.ClearTransferID()
+		return nil
+	case order.FieldCarried:
+		m.ClearCarried()
 		return nil
 	case order.FieldRolloutID:
 		m.ClearRolloutID()
@@ -14635,6 +14795,9 @@ func (m *OrderMutation) ResetField(name string) error {
 		return nil
 	case order.FieldTransferID:
 		m.ResetTransferID()
+		return nil
+	case order.FieldCarried:
+		m.ResetCarried()
 		return nil
 	case order.FieldRolloutID:
 		m.ResetRolloutID()

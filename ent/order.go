@@ -3,6 +3,7 @@
 package ent
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -40,6 +41,8 @@ type Order struct {
 	Source property.OrderSource `json:"source,omitempty"`
 	// The transfer that made it.
 	TransferID *string `json:"transfer_id,omitempty"`
+	// What was left of the licenses that a replaced container had.
+	Carried *property.Carried `json:"carried,omitempty"`
 	// The rollout that brings it to the containers.
 	RolloutID *string `json:"rollout_id,omitempty"`
 	// Number holds the value of the "number" field.
@@ -159,6 +162,8 @@ func (*Order) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case order.FieldCarried:
+			values[i] = new([]byte)
 		case order.FieldNumber, order.FieldQuantity:
 			values[i] = new(sql.NullInt64)
 		case order.FieldID, order.FieldVendorID, order.FieldCustomerID, order.FieldItemID, order.FieldTmrGroupID, order.FieldContainerID, order.FieldSource, order.FieldTransferID, order.FieldRolloutID, order.FieldIdempotencyKey:
@@ -237,6 +242,14 @@ func (_m *Order) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.TransferID = new(string)
 				*_m.TransferID = value.String
+			}
+		case order.FieldCarried:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field carried", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Carried); err != nil {
+					return fmt.Errorf("unmarshal field carried: %w", err)
+				}
 			}
 		case order.FieldRolloutID:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -366,6 +379,9 @@ func (_m *Order) String() string {
 		builder.WriteString("transfer_id=")
 		builder.WriteString(*v)
 	}
+	builder.WriteString(", ")
+	builder.WriteString("carried=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Carried))
 	builder.WriteString(", ")
 	if v := _m.RolloutID; v != nil {
 		builder.WriteString("rollout_id=")

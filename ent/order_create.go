@@ -123,6 +123,12 @@ func (_c *OrderCreate) SetNillableTransferID(v *string) *OrderCreate {
 	return _c
 }
 
+// SetCarried sets the "carried" field.
+func (_c *OrderCreate) SetCarried(v *property.Carried) *OrderCreate {
+	_c.mutation.SetCarried(v)
+	return _c
+}
+
 // SetRolloutID sets the "rollout_id" field.
 func (_c *OrderCreate) SetRolloutID(v string) *OrderCreate {
 	_c.mutation.SetRolloutID(v)
@@ -389,6 +395,10 @@ func (_c *OrderCreate) createSpec() (*Order, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Source(); ok {
 		_spec.SetField(order.FieldSource, field.TypeEnum, value)
 		_node.Source = value
+	}
+	if value, ok := _c.mutation.Carried(); ok {
+		_spec.SetField(order.FieldCarried, field.TypeJSON, value)
+		_node.Carried = value
 	}
 	if value, ok := _c.mutation.Number(); ok {
 		_spec.SetField(order.FieldNumber, field.TypeInt, value)

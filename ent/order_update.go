@@ -119,6 +119,9 @@ func (_u *OrderUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			}
 		}
 	}
+	if _u.mutation.CarriedCleared() {
+		_spec.ClearField(order.FieldCarried, field.TypeJSON)
+	}
 	if _u.mutation.IdempotencyKeyCleared() {
 		_spec.ClearField(order.FieldIdempotencyKey, field.TypeString)
 	}
@@ -291,6 +294,9 @@ func (_u *OrderUpdateOne) sqlSave(ctx context.Context) (_node *Order, err error)
 				ps[i](selector)
 			}
 		}
+	}
+	if _u.mutation.CarriedCleared() {
+		_spec.ClearField(order.FieldCarried, field.TypeJSON)
 	}
 	if _u.mutation.IdempotencyKeyCleared() {
 		_spec.ClearField(order.FieldIdempotencyKey, field.TypeString)

@@ -412,13 +412,13 @@ func init() {
 	// container.TrailValueValidator is a validator for the "trail_value" field. It is called by the builders before save.
 	container.TrailValueValidator = containerDescTrailValue.Validators[0].(func([]byte) error)
 	// containerDescClients is the schema descriptor for clients field.
-	containerDescClients := containerFields[16].Descriptor()
+	containerDescClients := containerFields[17].Descriptor()
 	// container.DefaultClients holds the default value on creation for the clients field.
 	container.DefaultClients = containerDescClients.Default.(int)
 	// container.ClientsValidator is a validator for the "clients" field. It is called by the builders before save.
 	container.ClientsValidator = containerDescClients.Validators[0].(func(int) error)
 	// containerDescEventPosition is the schema descriptor for event_position field.
-	containerDescEventPosition := containerFields[17].Descriptor()
+	containerDescEventPosition := containerFields[18].Descriptor()
 	// container.DefaultEventPosition holds the default value on creation for the event_position field.
 	container.DefaultEventPosition = containerDescEventPosition.Default.(uint64)
 	// containerDescID is the schema descriptor for id field.
@@ -1055,15 +1055,15 @@ func init() {
 	// order.TransferIDValidator is a validator for the "transfer_id" field. It is called by the builders before save.
 	order.TransferIDValidator = orderDescTransferID.Validators[0].(func(string) error)
 	// orderDescRolloutID is the schema descriptor for rollout_id field.
-	orderDescRolloutID := orderFields[5].Descriptor()
+	orderDescRolloutID := orderFields[6].Descriptor()
 	// order.RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
 	order.RolloutIDValidator = orderDescRolloutID.Validators[0].(func(string) error)
 	// orderDescNumber is the schema descriptor for number field.
-	orderDescNumber := orderFields[6].Descriptor()
+	orderDescNumber := orderFields[7].Descriptor()
 	// order.NumberValidator is a validator for the "number" field. It is called by the builders before save.
 	order.NumberValidator = orderDescNumber.Validators[0].(func(int) error)
 	// orderDescQuantity is the schema descriptor for quantity field.
-	orderDescQuantity := orderFields[7].Descriptor()
+	orderDescQuantity := orderFields[8].Descriptor()
 	// order.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
 	order.QuantityValidator = func() func(int) error {
 		validators := orderDescQuantity.Validators
@@ -1081,7 +1081,7 @@ func init() {
 		}
 	}()
 	// orderDescIdempotencyKey is the schema descriptor for idempotency_key field.
-	orderDescIdempotencyKey := orderFields[8].Descriptor()
+	orderDescIdempotencyKey := orderFields[9].Descriptor()
 	// order.IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	order.IdempotencyKeyValidator = orderDescIdempotencyKey.Validators[0].(func(string) error)
 	// orderDescID is the schema descriptor for id field.

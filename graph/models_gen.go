@@ -30,6 +30,14 @@ type AllocationsChange struct {
 	Removed []string `json:"removed"`
 }
 
+// Name a transfer.
+type CancelTransferInput struct {
+	// The transfer's global id.
+	Transfer string `json:"transfer"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Have the time certified for license servers without a link.
 type CertifyTimeInput struct {
 	// The text of the request file (.lreq) of a container or a TMR group, as `quorate request` wrote it.

@@ -49,6 +49,10 @@ func (r *mutationResolver) RehostContainer(ctx context.Context, input graph.Reho
 	return &graph.RehostContainerPayload{Container: lost, Transfers: rows, ClientMutationID: input.ClientMutationID}, nil
 }
 
+func (r *mutationResolver) CancelTransfer(ctx context.Context, input graph.CancelTransferInput) (*graph.TransferPayload, error) {
+	return r.transferred(ctx, input.ClientMutationID)(r.platform.CancelTransfer(ctx, input.Transfer))
+}
+
 func (r *mutationResolver) SetTransferRules(ctx context.Context, input graph.SetTransferRulesInput) (*graph.SetTransferRulesPayload, error) {
 	set, err := r.platform.SetTransferRules(ctx, input.Firm, platform.TransferRules{Rehosts: input.Rehosts, Moves: input.Moves, Days: input.Days})
 	if err != nil {

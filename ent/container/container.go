@@ -53,6 +53,8 @@ const (
 	FieldTrailCount = "trail_count"
 	// FieldTrailValue holds the string denoting the trail_value field in the database.
 	FieldTrailValue = "trail_value"
+	// FieldMeters holds the string denoting the meters field in the database.
+	FieldMeters = "meters"
 	// FieldLinkedAt holds the string denoting the linked_at field in the database.
 	FieldLinkedAt = "linked_at"
 	// FieldClients holds the string denoting the clients field in the database.
@@ -206,6 +208,7 @@ var Columns = []string{
 	FieldReplacedByID,
 	FieldTrailCount,
 	FieldTrailValue,
+	FieldMeters,
 	FieldLinkedAt,
 	FieldClients,
 	FieldEventPosition,

@@ -1141,6 +1141,16 @@ func TrailValueNotNil() predicate.Container {
 	return predicate.Container(sql.FieldNotNull(FieldTrailValue))
 }
 
+// MetersIsNil applies the IsNil predicate on the "meters" field.
+func MetersIsNil() predicate.Container {
+	return predicate.Container(sql.FieldIsNull(FieldMeters))
+}
+
+// MetersNotNil applies the NotNil predicate on the "meters" field.
+func MetersNotNil() predicate.Container {
+	return predicate.Container(sql.FieldNotNull(FieldMeters))
+}
+
 // LinkedAtEQ applies the EQ predicate on the "linked_at" field.
 func LinkedAtEQ(v time.Time) predicate.Container {
 	return predicate.Container(sql.FieldEQ(FieldLinkedAt, v))

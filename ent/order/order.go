@@ -33,6 +33,8 @@ const (
 	FieldSource = "source"
 	// FieldTransferID holds the string denoting the transfer_id field in the database.
 	FieldTransferID = "transfer_id"
+	// FieldCarried holds the string denoting the carried field in the database.
+	FieldCarried = "carried"
 	// FieldRolloutID holds the string denoting the rollout_id field in the database.
 	FieldRolloutID = "rollout_id"
 	// FieldNumber holds the string denoting the number field in the database.
@@ -119,6 +121,7 @@ var Columns = []string{
 	FieldContainerID,
 	FieldSource,
 	FieldTransferID,
+	FieldCarried,
 	FieldRolloutID,
 	FieldNumber,
 	FieldQuantity,

@@ -621,6 +621,16 @@ func TransferIDContainsFold(v string) predicate.Order {
 	return predicate.Order(sql.FieldContainsFold(FieldTransferID, v))
 }
 
+// CarriedIsNil applies the IsNil predicate on the "carried" field.
+func CarriedIsNil() predicate.Order {
+	return predicate.Order(sql.FieldIsNull(FieldCarried))
+}
+
+// CarriedNotNil applies the NotNil predicate on the "carried" field.
+func CarriedNotNil() predicate.Order {
+	return predicate.Order(sql.FieldNotNull(FieldCarried))
+}
+
 // RolloutIDEQ applies the EQ predicate on the "rollout_id" field.
 func RolloutIDEQ(v string) predicate.Order {
 	return predicate.Order(sql.FieldEQ(FieldRolloutID, v))

@@ -172,6 +172,7 @@ func (Order) Fields() []ent.Field {
 		field.Enum("source").GoType(property.OrderSource("")).Default(string(property.OrderPurchase)).Immutable().
 			Comment("Only a purchase adds to what was bought."),
 		field.String("transfer_id").MaxLen(mostID).Optional().Nillable().Immutable().Comment("The transfer that made it."),
+		field.JSON("carried", &property.Carried{}).Optional().Immutable().Comment("What was left of the licenses that a replaced container had."),
 		field.String("rollout_id").MaxLen(mostID).Optional().Nillable().
 			Comment("The rollout that brings it to the containers."),
 		field.Int("number").Positive().Immutable(),

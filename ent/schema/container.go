@@ -38,6 +38,7 @@ func (Container) Fields() []ent.Field {
 		field.String("replaced_by_id").MaxLen(mostID).Optional().Nillable(),
 		field.Uint64("trail_count").Default(0).Comment("Of the last fingerprint that was accepted; 0 when none had one."),
 		field.Bytes("trail_value").MaxLen(64).Optional(),
+		field.JSON("meters", []property.Meter{}).Optional().Comment("What was used of its licenses, as its fingerprints told."),
 		field.Time("linked_at").Optional().Nillable().Comment("When its license server was last heard of; outside TMR groups."),
 		field.Int("clients").NonNegative().Default(0).Comment("Living handles, as its license server told; outside TMR groups."),
 		field.Uint64("event_position").Default(0).Comment("Of the last lease event of its license server; outside TMR groups."),

@@ -185,14 +185,14 @@ func goesOn(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Contai
 	return follows(ctx, tx, f, c)
 }
 
-// follows notes an accepted fingerprint as the last one.
+// follows notes an accepted fingerprint as the last one, and what was used.
 func follows(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Container) error {
 	if len(f.Trail) == 0 {
 		return nil
 	}
 	last := f.Trail[len(f.Trail)-1]
-	c.TrailCount, c.TrailValue = last.Count, last.Value[:]
-	return tx.Container.UpdateOneID(c.ID).SetTrailCount(last.Count).SetTrailValue(last.Value[:]).Exec(ctx)
+	c.TrailCount, c.TrailValue, c.Meters = last.Count, last.Value[:], metersOf(c.Meters, f)
+	return tx.Container.UpdateOneID(c.ID).SetTrailCount(last.Count).SetTrailValue(last.Value[:]).SetMeters(c.Meters).Exec(ctx)
 }
 
 func keysMatch(f seal.Fingerprint, c *ent.Container) bool {

@@ -43,7 +43,10 @@ func itemOptions(it *ent.Item) license.Options {
 //   - the quantity is the sum over the orders; those of items that are local
 //     only add no seats;
 //   - a unit counter has the units of all orders: ordered licenses times the
-//     item's units, at most license.MostUnits;
+//     item's units, at most license.MostUnits; of a replaced container's those
+//     that were left;
+//   - a usage period that had begun in a replaced container ends when it would
+//     have ended there;
 //   - the issue is the sum of the ordered items' issues, so it rises with each
 //     renewal of any of them and never falls.
 func orderedOptions(orders []*ent.Order) license.Options {
@@ -56,7 +59,9 @@ func orderedOptions(orders []*ent.Order) license.Options {
 		if it.Quantity > 0 {
 			quantity += n
 		}
-		if it.Units != nil {
+		if it.Units != nil && stillCarried(o) && o.Carried.Units != nil {
+			units = min(units+min(*o.Carried.Units, license.MostUnits), license.MostUnits)
+		} else if it.Units != nil {
 			if high, low := bits.Mul64(n, *it.Units); high == 0 {
 				units = min(units+min(low, license.MostUnits), license.MostUnits)
 			} else {
@@ -72,6 +77,9 @@ func orderedOptions(orders []*ent.Order) license.Options {
 	last.Issue = uint32(min(issue, math.MaxUint32))
 	if last.Units != nil {
 		last.Units = &units
+	}
+	if end := carriedEnd(orders); end != nil && last.UsagePeriod != 0 && (last.Expiration.IsZero() || end.Before(last.Expiration)) {
+		last.Expiration = *end
 	}
 	return last
 }

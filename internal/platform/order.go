@@ -112,7 +112,7 @@ func (p *Platform) order(ctx context.Context, tx *store.Tx, by auth.Principal, r
 	if ordered+r.Quantity > 1<<31-1 {
 		return nil, license.Errorf(license.CodeInvalidInput, "order less", "%s can't have so many licenses", t.serial())
 	}
-	made, err := p.newOrder(ctx, tx, t, it.ID, r.Quantity, source, nil, r.IdempotencyKey)
+	made, err := p.newOrder(ctx, tx, t, orderOf{item: it.ID, quantity: r.Quantity, source: source, key: r.IdempotencyKey})
 	if err != nil {
 		return nil, err
 	}
@@ -128,8 +128,18 @@ func lockOrders(ctx context.Context, tx *store.Tx, vendor string) error {
 	return err
 }
 
+// orderOf is an order to write.
+type orderOf struct {
+	item     string
+	quantity int
+	source   property.OrderSource
+	transfer *string           // that makes it
+	carried  *property.Carried // what is left of the licenses; nil: they are whole
+	key      string            // of idempotency
+}
+
 // newOrder writes an order. It needs the vendor's lock.
-func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t place, item string, quantity int, source property.OrderSource, transfer *string, key string) (*ent.Order, error) {
+func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t place, o orderOf) (*ent.Order, error) {
 	number := 1
 	last, err := tx.Order.Query().Where(order.VendorID(t.vendor())).Order(ent.Desc(order.FieldNumber)).First(ctx)
 	if err == nil {
@@ -139,10 +149,13 @@ func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t place, item str
 	}
 	group, single := t.columns()
 	create := tx.Order.Create().SetVendorID(t.vendor()).SetNillableCustomerID(t.customer()).
-		SetItemID(item).SetNillableTmrGroupID(group).SetNillableContainerID(single).
-		SetNumber(number).SetQuantity(quantity).SetSource(source).SetNillableTransferID(transfer)
-	if key != "" {
-		create.SetIdempotencyKey(key)
+		SetItemID(o.item).SetNillableTmrGroupID(group).SetNillableContainerID(single).
+		SetNumber(number).SetQuantity(o.quantity).SetSource(o.source).SetNillableTransferID(o.transfer)
+	if o.key != "" {
+		create.SetIdempotencyKey(o.key)
+	}
+	if o.carried != nil {
+		create.SetCarried(o.carried)
 	}
 	made, err := create.Save(ctx)
 	if err != nil {

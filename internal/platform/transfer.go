@@ -119,6 +119,7 @@ type transferring struct {
 	to      *ent.Container // nil: nowhere
 	product *ent.Product
 	item    *ent.Item // ordered last
+	used    []any     // what the audit log tells of a replaced container's use
 }
 
 func (w *transferring) find(ctx context.Context, r TransferRequest) (err error) {

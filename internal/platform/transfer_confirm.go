@@ -41,7 +41,7 @@ func (p *Platform) confirmTransfers(ctx context.Context, tx *store.Tx, row *ent.
 				change.SetCredited(true).SetNote("the container " + to.Serial + " was blocked meanwhile: the licenses can be ordered again as a credit")
 				break
 			}
-			if _, err := p.newOrder(ctx, tx, place{containers: []*ent.Container{to}}, t.ItemID, t.Quantity, property.OrderMove, &t.ID, ""); err != nil {
+			if _, err := p.newOrder(ctx, tx, place{containers: []*ent.Container{to}}, orderOf{item: t.ItemID, quantity: t.Quantity, source: property.OrderMove, transfer: &t.ID}); err != nil {
 				return err
 			}
 		}

@@ -17,7 +17,9 @@ import (
 
 // RehostContainer replaces a lost container by another one of the same
 // customer: the lost one is blocked at once, and all that it was to hold is
-// ordered for the replacement. Licenses that were to be revoked are revoked.
+// ordered for the replacement: units as far as they were left by its last
+// fingerprint, and a usage period that had begun ends when it would have ended.
+// What was used after that fingerprint is not known. Licenses that were to be revoked are revoked.
 // Repeating it gives the same transfers. Errors: CodeNotFound, CodeForbidden,
 // CodeInvalidInput, CodeConflict for one that was replaced by another,
 // CodeContainerBlocked, CodeLimitReached.
@@ -65,7 +67,7 @@ func (p *Platform) RehostContainer(ctx context.Context, lost, replacement, reaso
 			return err
 		}
 		return audit(caller, tx, auditOwner(by, old.VendorID), "container.rehost", old.ID, nil,
-			map[string]any{"replacement": w.to.ID, "reason": reason, "transfers": len(made), "beyondLimit": beyond})
+			map[string]any{"replacement": w.to.ID, "reason": reason, "transfers": len(made), "beyondLimit": beyond, "used": w.used})
 	})
 	if err != nil {
 		return nil, err
@@ -107,6 +109,14 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		if ordered <= gone {
 			continue
 		}
+		all, err := w.tx.Order.Query().Where(order.ContainerID(old.ID), ofProduct(product.ID)).Order(ent.Asc(order.FieldNumber)).WithItem().All(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		taken, err := w.tx.Transfer.Query().Where(transfer.ContainerID(old.ID), transfer.ProductID(product.ID), counts()).All(ctx)
+		if err != nil {
+			return nil, false, err
+		}
 		w.product = product
 		if w.item, err = lastItem(ctx, w.tx, old.ID, product.ID); err != nil {
 			return nil, false, err
@@ -118,7 +128,13 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		if t, err = w.tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(now()).Save(ctx); err != nil {
 			return nil, false, err
 		}
-		if _, err := w.p.newOrder(ctx, w.tx, place{containers: []*ent.Container{w.to}}, w.item.ID, t.Quantity, property.OrderRehost, &t.ID, ""); err != nil {
+		h := &holding{product: product, orders: all, taken: taken}
+		options, _ := h.options()
+		left, used := carried(old, w.item, all, productOf(product), options)
+		if left != nil {
+			w.used = append(w.used, usedFacts(productOf(product), options, left, used))
+		}
+		if _, err := w.p.newOrder(ctx, w.tx, place{containers: []*ent.Container{w.to}}, orderOf{item: w.item.ID, quantity: t.Quantity, source: property.OrderRehost, transfer: &t.ID, carried: left}); err != nil {
 			return nil, false, err
 		}
 		made = append(made, t)
@@ -127,6 +143,18 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		return nil, false, err
 	}
 	return made, beyond, w.tx.Container.UpdateOneID(old.ID).SetReplacedByID(w.to.ID).Exec(ctx)
+}
+
+// usedFacts is what the audit log tells of licenses that may be used up.
+func usedFacts(p license.Product, o license.Options, left *property.Carried, used uint64) map[string]any {
+	facts := map[string]any{"product": p.String()}
+	if o.Units != nil {
+		facts["unitsGranted"], facts["unitsUsed"], facts["unitsLeft"] = *o.Units, used, *left.Units
+	}
+	if left.End != nil {
+		facts["usagePeriodEnds"] = left.End.Format(time.RFC3339)
+	}
+	return facts
 }
 
 // settle ends the transfers that the lost container can't confirm any more.

@@ -37,6 +37,22 @@ type ServedLicense struct {
 	Reason   string `json:"reason,omitempty"` // why nobody can have it now; empty: it is in force
 }
 
+// Carried is what was left of licenses when their container was replaced. It
+// counts while their item has the issue: a renewal starts everything anew.
+type Carried struct {
+	Issue int        `json:"issue"`
+	Units *uint64    `json:"units,omitempty"` // that are left in all; nil: not counted
+	End   *time.Time `json:"end,omitempty"`   // of the usage period; nil: it has not begun
+}
+
+// Meter is what was used of a license under one issue.
+type Meter struct {
+	Product string     `json:"product"` // "6000010:14"
+	Issue   uint32     `json:"issue"`
+	First   *time.Time `json:"first,omitempty"` // use; nil: none
+	Units   uint64     `json:"units,omitempty"` // taken
+}
+
 // GroupView is the whole of what one view of a TMR group shows.
 type GroupView struct {
 	Status   string       `json:"status"`

@@ -360,7 +360,7 @@ export type TransferState =
   | 'CONFIRMED'
   /** A rollout has it. */
   | 'ISSUED'
-  /** It can't come about: its container was replaced. */
+  /** It can't come about: its container was replaced, or it was cancelled. */
   | 'REFUSED'
   /** The next rollout takes it. */
   | 'REQUESTED';

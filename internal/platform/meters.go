@@ -1,0 +1,87 @@
+package platform
+
+import (
+	"slices"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/seal"
+)
+
+// metersOf is what is recorded of a container's use with what a fingerprint
+// tells: of one issue the most that was ever told, since a restored container
+// tells less.
+func metersOf(recorded []property.Meter, f seal.Fingerprint) []property.Meter {
+	out := slices.Clone(recorded)
+	for _, m := range f.Meters {
+		now := property.Meter{Product: m.Product.String(), Issue: m.Issue, Units: m.Units}
+		if !m.First.IsZero() {
+			first := m.First.UTC()
+			now.First = &first
+		}
+		i := slices.IndexFunc(out, func(r property.Meter) bool { return r.Product == now.Product })
+		switch {
+		case i < 0 && len(out) < seal.MostMeters:
+			out = append(out, now)
+		case i < 0 || out[i].Issue > now.Issue:
+		case out[i].Issue < now.Issue:
+			out[i] = now
+		default:
+			out[i].Units = max(out[i].Units, now.Units)
+			if first := out[i].First; first == nil || (now.First != nil && now.First.Before(*first)) {
+				out[i].First = now.First
+			}
+		}
+	}
+	return out
+}
+
+// carried is what is left, by its last record, of the licenses of a container
+// that is replaced, with the units that were used; nil where nothing of it can
+// be used up. options are those that the container was to hold.
+func carried(c *ent.Container, last *ent.Item, orders []*ent.Order, product license.Product, options license.Options) (left *property.Carried, used uint64) {
+	if options.Units == nil && options.UsagePeriod == 0 {
+		return nil, 0
+	}
+	left = &property.Carried{Issue: last.Issue}
+	var first *time.Time
+	for _, m := range c.Meters {
+		if m.Product == product.String() && m.Issue == options.Issue { // under a higher one nothing is used yet
+			used, first = m.Units, m.First
+		}
+	}
+	if options.Units != nil {
+		n := *options.Units - min(used, *options.Units)
+		left.Units = &n
+	}
+	if options.UsagePeriod != 0 {
+		left.End = carriedEnd(orders)
+		if first != nil {
+			// The next full second, as options have it.
+			end := first.Add(options.UsagePeriod + time.Second - time.Nanosecond).UTC().Truncate(time.Second)
+			if left.End == nil || end.Before(*left.End) {
+				left.End = &end
+			}
+		}
+	}
+	return left, used
+}
+
+// stillCarried says whether what an order carried over still counts.
+func stillCarried(o *ent.Order) bool {
+	return o.Carried != nil && o.Edges.Item != nil && o.Carried.Issue == o.Edges.Item.Issue
+}
+
+// carriedEnd is the earliest end of a usage period that orders carried over, or
+// nil.
+func carriedEnd(orders []*ent.Order) *time.Time {
+	var end *time.Time
+	for _, o := range orders {
+		if stillCarried(o) && o.Carried.End != nil && (end == nil || o.Carried.End.Before(*end)) {
+			end = o.Carried.End
+		}
+	}
+	return end
+}
