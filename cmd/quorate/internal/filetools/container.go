@@ -156,22 +156,33 @@ type containerView struct {
 	Serial       string        `json:"serial"`
 	ActivationID string        `json:"activationId"`
 	Bind         string        `json:"bind"` // as --bind has it
-	Licenses     []licenseView `json:"licenses"`
+	Clock        shownClock    `json:"clock"`
+	Licenses     []heldLicense `json:"licenses"`
 }
 
-type licenseView struct {
-	Product    string `json:"product"`
-	Name       string `json:"name"`
-	Quantity   uint32 `json:"quantity"`
-	TMRID      uint32 `json:"tmrId,omitempty"`
-	FeatureMap uint32 `json:"featureMap"`
-	Expiration string `json:"expiration,omitempty"`
+type shownClock struct {
+	Now       string `json:"now"` // set back: the highest time seen
+	SetBack   bool   `json:"setBack,omitempty"`
+	Certified string `json:"certified,omitempty"`
 }
 
-func viewLicense(l license.License) licenseView {
-	v := licenseView{Product: l.Product.String(), Name: l.Name, Quantity: l.Options.Quantity, TMRID: l.Options.TMRID, FeatureMap: l.Options.FeatureMap}
-	if !l.Options.Expiration.IsZero() {
-		v.Expiration = l.Options.Expiration.UTC().Format("2006-01-02T15:04:05Z")
+// heldLicense is a license with what was used of it.
+type heldLicense struct {
+	inspectedLicense
+	FirstUse  string `json:"firstUse,omitempty"`
+	UnitsUsed uint64 `json:"unitsUsed,omitempty"`
+}
+
+func viewContainer(c *container.Container) containerView {
+	id, now := c.ActivationID(), c.Moment()
+	v := containerView{
+		Serial: c.Serial().String(), ActivationID: hex.EncodeToString(id[:]), Bind: boundTo(c), Licenses: []heldLicense{},
+		Clock: shownClock{Now: instant(now.At), SetBack: now.SetBack, Certified: instant(now.Certified)},
+	}
+	_, held := c.Licenses()
+	for _, h := range held {
+		used := c.Use(h.Product)
+		v.Licenses = append(v.Licenses, heldLicense{inspectLicense(h), instant(used.First), used.Units})
 	}
 	return v
 }
@@ -189,28 +200,25 @@ func (c *ContainerShow) Run(std cli.Streams, at Site) error {
 		return err
 	}
 	defer held.Close()
-	id := held.ActivationID()
-	view := containerView{Serial: held.Serial().String(), ActivationID: hex.EncodeToString(id[:]), Bind: boundTo(held), Licenses: []licenseView{}}
-	_, licenses := held.Licenses()
-	for _, l := range licenses {
-		view.Licenses = append(view.Licenses, viewLicense(l.License))
-	}
+	view := viewContainer(held)
 	if c.JSON {
 		return cli.WriteJSON(std.Out, view)
 	}
 	fmt.Fprintf(std.Out, "%s, activation id %s, bound to: %s\n", view.Serial, view.ActivationID, view.Bind)
+	if view.Clock.SetBack {
+		fmt.Fprintf(std.Out, "the clock was set back: it showed %s before\n", view.Clock.Now)
+	}
 	if len(view.Licenses) == 0 {
 		fmt.Fprintln(std.Out, "no licenses yet")
 	}
 	for _, l := range view.Licenses {
-		fmt.Fprintf(std.Out, "%s  %s  quantity %d", l.Product, cli.Printable(l.Name), l.Quantity)
-		if l.TMRID != 0 {
-			fmt.Fprintf(std.Out, "  TMR-ID #%d", l.TMRID)
+		printLicense(std.Out, l.inspectedLicense)
+		if l.FirstUse != "" {
+			fmt.Fprintf(std.Out, "      first used at %s\n", l.FirstUse)
 		}
-		if l.Expiration != "" {
-			fmt.Fprintf(std.Out, "  until %s", l.Expiration)
+		if l.Units != nil {
+			fmt.Fprintf(std.Out, "      %d units used\n", l.UnitsUsed)
 		}
-		fmt.Fprintln(std.Out)
 	}
 	return nil
 }
