@@ -1,0 +1,103 @@
+package platform_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"testing"
+
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// failing is a wrapper that fails to seal after a number of keys.
+type failing struct {
+	platform.KeyWrapper
+	left int
+}
+
+func (f *failing) Seal(ctx context.Context, purpose string, key []byte) ([]byte, error) {
+	if f.left--; f.left < 0 {
+		return nil, license.Errorf(license.CodeUnavailable, "try again", "the key store is down")
+	}
+	return f.KeyWrapper.Seal(ctx, purpose, key)
+}
+
+func TestRewrapKeys(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		f := made.Firm
+		data := func(s *platform.ItemSpec) {
+			s.Protected, s.Secret = platform.Data("readable"), platform.Data("unreadable")
+		}
+		if _, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, data); err != nil {
+			t.Fatal(err)
+		}
+		secret := make([]byte, platform.MasterKeySize)
+		secret[0] = 2
+		next, err := platform.NewMasterKey(secret)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.RewrapKeys(l.with(auth.Administrator), next)
+		wantCode(t, "an administrator", err, license.CodeForbidden)
+		// Broken off after each key, nothing is changed.
+		for left := range 5 {
+			_, err = l.RewrapKeys(l.vendor(), &failing{next, left})
+			wantCode(t, "broken off", err, license.CodeUnavailable)
+			if _, err := l.RootKey(t.Context()); err != nil {
+				t.Fatalf("after %d keys: %v", left, err)
+			}
+			f = l.rotate(f)
+		}
+		got, err := l.RewrapKeys(l.vendor(), next)
+		if err != nil || got != (platform.Rewrapped{Sealed: 5}) {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		again, err := l.RewrapKeys(l.vendor(), next)
+		if err != nil || again != (platform.Rewrapped{Already: 5}) {
+			t.Errorf("%+v, %v", again, err)
+		}
+		if n := l.audited("platform.rewrapKeys"); n != 1 {
+			t.Errorf("%d audit entries", n)
+		}
+		_, err = l.RotateFirmKey(l.vendor(), f.ID, 0)
+		wantCode(t, "with the old master key", err, license.CodeKeyRefused)
+		renewed, _, _ := newPlatform(t, l.Store(), 2)
+		if root, err := renewed.RootKey(t.Context()); err != nil || !root.Equal(ed25519.PublicKey(l.first.Root)) {
+			t.Errorf("the root key: %v", err)
+		}
+		if _, err := renewed.RotateFirmKey(l.vendor(), f.ID, 0); err != nil {
+			t.Errorf("with the new master key: %v", err)
+		}
+		if it, err := renewed.UpdateItem(l.vendor(), made.Item.ID, 2, data); err != nil || it.Revision != 2 {
+			t.Errorf("the data under the new master key: %v", err)
+		}
+		third, _, _ := newPlatform(t, l.Store(), 3)
+		_, err = third.RewrapKeys(l.vendor(), mustKey(t, 4))
+		wantCode(t, "with neither", err, license.CodeKeyRefused)
+		// What a rewrap broken off between two databases' worth leaves is found:
+		// some keys sealed by the one, some by the other.
+		if err := l.Store().WithTx(l.system(), func(tx *store.Tx) error {
+			return tx.Firm.UpdateOneID(f.ID).SetSealedKey(f.SealedKey).SetPublicKey(f.PublicKey).Exec(l.system())
+		}); err != nil {
+			t.Fatal(err)
+		}
+		mixed, err := l.RewrapKeys(l.vendor(), next)
+		if err != nil || mixed != (platform.Rewrapped{Sealed: 1, Already: 4}) {
+			t.Errorf("%+v, %v", mixed, err)
+		}
+	})
+}
+
+func mustKey(t *testing.T, n byte) *platform.MasterKey {
+	t.Helper()
+	key := make([]byte, platform.MasterKeySize)
+	key[0] = n
+	m, err := platform.NewMasterKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
