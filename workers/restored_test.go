@@ -202,3 +202,51 @@ func TestRestoredBackendByFiles(t *testing.T) {
 }
 
 func serialIs(s license.Serial) predicate.Container { return entcontainer.Serial(s.String()) }
+
+// TestRestoredBackendOfTwoFirms: what it lost of any firm goes first, since the
+// guard of the others looks at all licenses.
+func TestRestoredBackendOfTwoFirms(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := filled(t, dsn)
+		old := l.copies()
+		owner := l.as(l.owner)
+		f, err := l.CreateFirm(owner, platform.FirmSpec{Code: 6000011, Name: "Other"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := l.CreateProduct(owner, f.ID, platform.ProductSpec{Code: 5, Name: "Plot"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := l.CreateItem(owner, p.ID, platform.ItemSpec{Name: "Plot", TMR: true, Options: license.Options{Quantity: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := l.Platform.Order(owner, platform.OrderRequest{Item: other.ID, Group: l.group.ID, Quantity: 3}); err != nil {
+				t.Fatal(err)
+			}
+			l.until(l.start().ID, property.RolloutDone)
+		}
+		l.order(10)
+		l.until(l.start().ID, property.RolloutDone)
+		since := len(l.views)
+		l.restore(3, old[2])
+		l.order(10)
+		r := l.until(l.start().ID, property.RolloutHeld)
+		l.accept(3)
+		if _, err := l.RetryRollout(owner, r.ID); err != nil {
+			t.Fatal(err)
+		}
+		l.until(r.ID, property.RolloutDone)
+		l.always(since)
+		for i, c := range l.containers {
+			_, held := c.Licenses()
+			if len(held) != 2 || held[0].Options.Quantity != 40 || held[1].Options.Quantity != 6 {
+				t.Errorf("container %d holds %+v", i+1, held)
+			}
+		}
+		_, err = l.StartRollout(owner, platform.Place{Group: l.group.ID}, "")
+		l.wantRefused("repaired", err, license.CodeRolloutUpToDate)
+	})
+}
