@@ -17,7 +17,7 @@ type Order struct {
 	Group    string `arg:"" help:"The id or serial number of a TMR group (131-4837572) or of a container outside of groups (130-1874829)."`
 	Quantity int    `arg:"" help:"How many licenses more."`
 	Credit   bool   `help:"Take licenses that came back, instead of buying more."`
-	Item     string `help:"The item's id; may be left out where the platform has one item only."`
+	Item     string `help:"The item's id or name; may be left out where the platform has one item only."`
 	Key      string `help:"Idempotency key: the same key gives the same order."`
 }
 
@@ -49,6 +49,13 @@ func (c *Order) Run(ctx context.Context, std cli.Streams) error {
 		default:
 			return license.Errorf(license.CodeInvalidInput, "name one with --item", "the platform has %d items", n)
 		}
+	}
+	if !strings.HasPrefix(item, "itm_") {
+		found, err := findItem(ctx, c.APIFlags, item)
+		if err != nil {
+			return err
+		}
+		item = found.ID
 	}
 	input := placeInput(c.Group)
 	input["item"], input["quantity"], input["credit"] = item, c.Quantity, c.Credit

@@ -75,8 +75,11 @@ func (c *ContainerRegister) Run(ctx context.Context, std cli.Streams) error {
 		return cli.WriteJSON(std.Out, made)
 	}
 	fmt.Fprintf(std.Out, "%s is registered as %s.\n", made.Container.Serial, made.Container.ID)
-	if made.LinkToken != nil {
+	switch {
+	case made.LinkToken != nil:
 		fmt.Fprintf(std.Out, "Link token of its license server, shown this once: %s\n", *made.LinkToken)
+	case c.Server != "":
+		fmt.Fprintf(std.Out, "Its license server %s has its link token already.\n", c.Server)
 	}
 	return nil
 }
