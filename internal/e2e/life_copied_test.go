@@ -11,6 +11,7 @@ import (
 
 // Containers that were copied, restored from a backup, lost and found again.
 func TestLifeCopied(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	item := l.item(views, "Views")
 	t.Run("copied", func(t *testing.T) { copied(t, l, item) })

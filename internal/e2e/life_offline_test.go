@@ -10,6 +10,7 @@ import (
 // A container's life without any link: files there and back, and all that can
 // go wrong with them.
 func TestLifeOffline(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	one, two := l.box("one", "130-100", "Shipping Company", false), l.box("two", "130-200", "Shipping Company", false)
 	item := l.item(charts, "Charts, offline", "--units", "5", "--features", "0x5", "--text", "for ships", "--minimum-version", "10.4")

@@ -116,7 +116,11 @@ func optionsOnline(t *testing.T, b *box) {
 
 func transfersOnline(t *testing.T, one, two *box) {
 	item := one.item(views, "Views")
-	one.buy(item, 5)
+	one.buy("Views", 5)
+	one.refused("NOT_FOUND", "order", one.serial, "1", "--item", "Vews")
+	if says := one.do("container", "register", one.path("one-first.lreq"), "--customer", "Shipping Company", "--server", "one"); !strings.Contains(says, "has its link token already") {
+		t.Errorf("registered again: %s", says)
+	}
 	one.overLink()
 	says := one.refused("CONFLICT", "container", "return", one.serial, views, "6")
 	if !strings.Contains(says, "5 licenses") {

@@ -12,6 +12,7 @@ import (
 // The platform vouches for the time: by a file where there is no link, by itself
 // where there is one.
 func TestLifeTime(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	filed, linked := l.box("filed", "130-100", "Shipping Company", false), l.box("linked", "130-200", "Shipping Company", true)
 	linked.start()

@@ -61,6 +61,10 @@ type process struct {
 
 const startTime = 60 * time.Second
 
+// raceDetector ends a process at its first race. By itself it has each one
+// linger for a second at its end.
+const raceDetector = "GORACE=halt_on_error=1 atexit_sleep_ms=0"
+
 // start runs quorate and waits until it prints its JSON line. It is killed at
 // the test's end; its log is shown if the test failed.
 func start(t testing.TB, name string, args ...string) *process {
@@ -98,7 +102,7 @@ func launch(t testing.TB, name string, args ...string) *process {
 	t.Helper()
 	p := &process{name: name, exited: make(chan struct{})}
 	p.cmd = exec.Command(binary, args...)
-	p.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	p.cmd.Env = append(os.Environ(), raceDetector)
 	p.cmd.Stderr = writerFunc(p.write)
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -200,7 +204,7 @@ func quorate(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	cmd := exec.CommandContext(ctx, binary, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 atexit_sleep_ms=0") // else each one takes a second more
+	cmd.Env = append(os.Environ(), raceDetector)
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		t.Fatalf("quorate %s: still running after 60 s\n%s%s", strings.Join(args, " "), out.String(), errs.String())
