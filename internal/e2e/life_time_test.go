@@ -14,11 +14,11 @@ import (
 func TestLifeTime(t *testing.T) {
 	t.Parallel()
 	l := newLife(t)
+	began := time.Now().Truncate(time.Second)
 	filed, linked := l.box("filed", "130-100", "Shipping Company", false), l.box("linked", "130-200", "Shipping Company", true)
 	linked.start()
 	item := l.item(charts, "Charts until 2099", "--expiration", "2099-01-01")
 
-	began := time.Now().Truncate(time.Second)
 	first := filed.request("first")
 	update, again := l.path("time.lupd"), l.path("again.lupd")
 	l.do("offline", "certify", first, "-o", update)

@@ -19,10 +19,10 @@ import (
 // customer: the lost one is blocked at once, and all that it was to hold is
 // ordered for the replacement: units as far as they were left by its last
 // fingerprint, and a usage period that had begun ends when it would have ended.
-// What was used after that fingerprint is not known. Licenses that were to be revoked are revoked.
-// Repeating it gives the same transfers. Errors: CodeNotFound, CodeForbidden,
-// CodeInvalidInput, CodeConflict for one that was replaced by another,
-// CodeContainerBlocked, CodeLimitReached.
+// What was used after that fingerprint is not known. Licenses that were to be
+// revoked are revoked. Repeating it gives the same transfers. Errors:
+// CodeNotFound, CodeForbidden, CodeInvalidInput, CodeConflict for one that was
+// replaced by another, CodeContainerBlocked, CodeLimitReached.
 func (p *Platform) RehostContainer(ctx context.Context, lost, replacement, reason string) ([]*ent.Transfer, error) {
 	by, err := auth.Require(ctx, auth.Order)
 	if err != nil {
