@@ -139,8 +139,12 @@ func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) e
 	if err != nil {
 		return err
 	}
+	fix := "replace the container: re-host its licenses to a new one"
+	if c.TmrGroupID != nil {
+		fix = "set up a new TMR group with new containers: one of a group can't be replaced"
+	}
 	unknown := func(reason string) error {
-		return license.Errorf(license.CodeManipulation, "replace the container: re-host its licenses to a new one",
+		return license.Errorf(license.CodeManipulation, fix,
 			"the state of the container %s can't be accepted: %s", c.Serial, reason)
 	}
 	bare := *c

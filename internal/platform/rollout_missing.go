@@ -32,7 +32,7 @@ func lost(ctx context.Context, tx *store.Tx, c *ent.Container, f seal.Fingerprin
 			return err
 		}
 		if len(found.Missing)+len(all) > mostMissing {
-			return license.Errorf(license.CodeTooLarge, "replace the backend by a new container",
+			return license.Errorf(license.CodeTooLarge, "set up a new TMR group with new containers",
 				"the container %s lacks more than %d updates", c.Serial, mostMissing)
 		}
 		for _, u := range all {
