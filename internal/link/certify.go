@@ -53,6 +53,9 @@ func (a *Agent) certify(ctx context.Context) {
 			continue
 		}
 		m := a.conf.Clock.Moment()
+		if m.At.IsZero() { // too few containers were heard to know any time
+			continue
+		}
 		if m.SetBack && !back {
 			a.conf.Logger.Warn("the clock was set back: the time has to be certified", "highest", m.At)
 			due = time.Time{}

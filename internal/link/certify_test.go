@@ -240,3 +240,22 @@ func TestTimeWaitsForContainers(t *testing.T) {
 		eventually(t, 2*time.Second, "certificates", func() bool { return c.count() == 3 })
 	})
 }
+
+// TestNoTimeYetIsNoClockSetBack: a TMR server that has heard too few backends
+// accuses nobody of setting a clock back, neither in its log nor at the platform.
+func TestNoTimeYetIsNoClockSetBack(t *testing.T) {
+	timed(t, func(t *testing.T, l *lab, c *clock) {
+		known := c.moment
+		c.moment = license.Moment{SetBack: true}
+		l.start()
+		time.Sleep(time.Minute)
+		if n := len(l.platform.questions()); n != 0 {
+			t.Errorf("asked %d times without a time", n)
+		}
+		c.change(func() { c.moment = known })
+		eventually(t, 2*time.Second, "certificates", func() bool { return c.count() == 3 })
+		if says := l.log.String(); strings.Contains(says, "set back") {
+			t.Errorf("the log says: %s", says)
+		}
+	})
+}
