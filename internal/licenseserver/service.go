@@ -10,10 +10,14 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 )
 
 // service is the license service over a server's current term.
-type service struct{ *Server }
+type service struct {
+	*Server
+	quoratev1connect.UnimplementedLicenseServiceHandler
+}
 
 // Access takes a handle on a license that is in force, and valid for who asks,
 // at this instant.

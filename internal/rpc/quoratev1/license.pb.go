@@ -447,8 +447,14 @@ type AccessRequest struct {
 	Client          *Client                `protobuf:"bytes,5,opt,name=client,proto3" json:"client,omitempty"`
 	ReleaseDateUnix int64                  `protobuf:"varint,6,opt,name=release_date_unix,json=releaseDateUnix,proto3" json:"release_date_unix,omitempty"` // of the program; zero: not stated
 	Version         string                 `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`                                           // of the program; empty: not stated
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	Licenses        uint32                 `protobuf:"varint,8,opt,name=licenses,proto3" json:"licenses,omitempty"`                                        // how many it takes; zero: one
+	// How long it waits for a free license, counted by the server from the first
+	// asking; zero: it doesn't. A repeat sends what the first one sent.
+	WaitMs int64 `protobuf:"varint,9,opt,name=wait_ms,json=waitMs,proto3" json:"wait_ms,omitempty"`
+	// How long it is borrowed for, to be used offline; zero: it isn't.
+	BorrowMs      int64 `protobuf:"varint,10,opt,name=borrow_ms,json=borrowMs,proto3" json:"borrow_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *AccessRequest) Reset() {
@@ -530,6 +536,115 @@ func (x *AccessRequest) GetVersion() string {
 	return ""
 }
 
+func (x *AccessRequest) GetLicenses() uint32 {
+	if x != nil {
+		return x.Licenses
+	}
+	return 0
+}
+
+func (x *AccessRequest) GetWaitMs() int64 {
+	if x != nil {
+		return x.WaitMs
+	}
+	return 0
+}
+
+func (x *AccessRequest) GetBorrowMs() int64 {
+	if x != nil {
+		return x.BorrowMs
+	}
+	return 0
+}
+
+type LeaveQueueRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	RequestId     string                 `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveQueueRequest) Reset() {
+	*x = LeaveQueueRequest{}
+	mi := &file_quorate_v1_license_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveQueueRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveQueueRequest) ProtoMessage() {}
+
+func (x *LeaveQueueRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveQueueRequest.ProtoReflect.Descriptor instead.
+func (*LeaveQueueRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *LeaveQueueRequest) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *LeaveQueueRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+type LeaveQueueResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveQueueResponse) Reset() {
+	*x = LeaveQueueResponse{}
+	mi := &file_quorate_v1_license_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveQueueResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveQueueResponse) ProtoMessage() {}
+
+func (x *LeaveQueueResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveQueueResponse.ProtoReflect.Descriptor instead.
+func (*LeaveQueueResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{6}
+}
+
 type Handle struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -545,13 +660,15 @@ type Handle struct {
 	Options       *Options `protobuf:"bytes,9,opt,name=options,proto3" json:"options,omitempty"`                              // of the license, as it is now
 	UntilUnix     int64    `protobuf:"varint,10,opt,name=until_unix,json=untilUnix,proto3" json:"until_unix,omitempty"`       // until when it can be used, as is known now; zero: without end
 	UnitsLeft     *uint64  `protobuf:"varint,11,opt,name=units_left,json=unitsLeft,proto3,oneof" json:"units_left,omitempty"` // unset: not counted by units
+	Licenses      uint32   `protobuf:"varint,12,opt,name=licenses,proto3" json:"licenses,omitempty"`                          // how many it takes; what they cost depends on the mode
+	Borrowed      bool     `protobuf:"varint,13,opt,name=borrowed,proto3" json:"borrowed,omitempty"`                          // lease_ms is then the time that it was borrowed for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Handle) Reset() {
 	*x = Handle{}
-	mi := &file_quorate_v1_license_proto_msgTypes[5]
+	mi := &file_quorate_v1_license_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +680,7 @@ func (x *Handle) String() string {
 func (*Handle) ProtoMessage() {}
 
 func (x *Handle) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[5]
+	mi := &file_quorate_v1_license_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +693,7 @@ func (x *Handle) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Handle.ProtoReflect.Descriptor instead.
 func (*Handle) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{5}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Handle) GetId() string {
@@ -656,6 +773,20 @@ func (x *Handle) GetUnitsLeft() uint64 {
 	return 0
 }
 
+func (x *Handle) GetLicenses() uint32 {
+	if x != nil {
+		return x.Licenses
+	}
+	return 0
+}
+
+func (x *Handle) GetBorrowed() bool {
+	if x != nil {
+		return x.Borrowed
+	}
+	return false
+}
+
 type AccessResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Handle        *Handle                `protobuf:"bytes,1,opt,name=handle,proto3" json:"handle,omitempty"`
@@ -665,7 +796,7 @@ type AccessResponse struct {
 
 func (x *AccessResponse) Reset() {
 	*x = AccessResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[6]
+	mi := &file_quorate_v1_license_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -677,7 +808,7 @@ func (x *AccessResponse) String() string {
 func (*AccessResponse) ProtoMessage() {}
 
 func (x *AccessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[6]
+	mi := &file_quorate_v1_license_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -690,7 +821,7 @@ func (x *AccessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessResponse.ProtoReflect.Descriptor instead.
 func (*AccessResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{6}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AccessResponse) GetHandle() *Handle {
@@ -703,13 +834,14 @@ func (x *AccessResponse) GetHandle() *Handle {
 type RenewRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Token         []byte                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	IdleMs        int64                  `protobuf:"varint,2,opt,name=idle_ms,json=idleMs,proto3" json:"idle_ms,omitempty"` // how long the program has not used the license; zero: in use, or not told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RenewRequest) Reset() {
 	*x = RenewRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[7]
+	mi := &file_quorate_v1_license_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -721,7 +853,7 @@ func (x *RenewRequest) String() string {
 func (*RenewRequest) ProtoMessage() {}
 
 func (x *RenewRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[7]
+	mi := &file_quorate_v1_license_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -734,7 +866,7 @@ func (x *RenewRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewRequest.ProtoReflect.Descriptor instead.
 func (*RenewRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{7}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RenewRequest) GetToken() []byte {
@@ -744,16 +876,24 @@ func (x *RenewRequest) GetToken() []byte {
 	return nil
 }
 
+func (x *RenewRequest) GetIdleMs() int64 {
+	if x != nil {
+		return x.IdleMs
+	}
+	return 0
+}
+
 type RenewResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Handle        *Handle                `protobuf:"bytes,1,opt,name=handle,proto3" json:"handle,omitempty"`
+	Notice        *Notice                `protobuf:"bytes,2,opt,name=notice,proto3" json:"notice,omitempty"` // the last one asked of this handle; unset: none
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RenewResponse) Reset() {
 	*x = RenewResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[8]
+	mi := &file_quorate_v1_license_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -765,7 +905,7 @@ func (x *RenewResponse) String() string {
 func (*RenewResponse) ProtoMessage() {}
 
 func (x *RenewResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[8]
+	mi := &file_quorate_v1_license_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -778,7 +918,7 @@ func (x *RenewResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RenewResponse.ProtoReflect.Descriptor instead.
 func (*RenewResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{8}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RenewResponse) GetHandle() *Handle {
@@ -786,6 +926,75 @@ func (x *RenewResponse) GetHandle() *Handle {
 		return x.Handle
 	}
 	return nil
+}
+
+func (x *RenewResponse) GetNotice() *Notice {
+	if x != nil {
+		return x.Notice
+	}
+	return nil
+}
+
+// Somebody asks the holder to release his handle. It comes with each renewal
+// until the handle ends or the server restarts: programs show each id once.
+type Notice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"` // plain text, at most 500 bytes
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`     // who asks, as they say
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notice) Reset() {
+	*x = Notice{}
+	mi := &file_quorate_v1_license_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notice) ProtoMessage() {}
+
+func (x *Notice) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notice.ProtoReflect.Descriptor instead.
+func (*Notice) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Notice) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Notice) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Notice) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
 }
 
 type ReleaseRequest struct {
@@ -797,7 +1006,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[9]
+	mi := &file_quorate_v1_license_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -809,7 +1018,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[9]
+	mi := &file_quorate_v1_license_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -822,7 +1031,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{9}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReleaseRequest) GetToken() []byte {
@@ -840,7 +1049,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[10]
+	mi := &file_quorate_v1_license_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -852,7 +1061,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[10]
+	mi := &file_quorate_v1_license_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -865,7 +1074,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{10}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{13}
 }
 
 type OpenKeyRequest struct {
@@ -878,7 +1087,7 @@ type OpenKeyRequest struct {
 
 func (x *OpenKeyRequest) Reset() {
 	*x = OpenKeyRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[11]
+	mi := &file_quorate_v1_license_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +1099,7 @@ func (x *OpenKeyRequest) String() string {
 func (*OpenKeyRequest) ProtoMessage() {}
 
 func (x *OpenKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[11]
+	mi := &file_quorate_v1_license_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +1112,7 @@ func (x *OpenKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenKeyRequest.ProtoReflect.Descriptor instead.
 func (*OpenKeyRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{11}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OpenKeyRequest) GetToken() []byte {
@@ -929,7 +1138,7 @@ type OpenKeyResponse struct {
 
 func (x *OpenKeyResponse) Reset() {
 	*x = OpenKeyResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[12]
+	mi := &file_quorate_v1_license_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1150,7 @@ func (x *OpenKeyResponse) String() string {
 func (*OpenKeyResponse) ProtoMessage() {}
 
 func (x *OpenKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[12]
+	mi := &file_quorate_v1_license_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1163,7 @@ func (x *OpenKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenKeyResponse.ProtoReflect.Descriptor instead.
 func (*OpenKeyResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{12}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *OpenKeyResponse) GetKey() []byte {
@@ -972,7 +1181,7 @@ type ListLicensesRequest struct {
 
 func (x *ListLicensesRequest) Reset() {
 	*x = ListLicensesRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[13]
+	mi := &file_quorate_v1_license_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1193,7 @@ func (x *ListLicensesRequest) String() string {
 func (*ListLicensesRequest) ProtoMessage() {}
 
 func (x *ListLicensesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[13]
+	mi := &file_quorate_v1_license_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1206,7 @@ func (x *ListLicensesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLicensesRequest.ProtoReflect.Descriptor instead.
 func (*ListLicensesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{13}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{16}
 }
 
 type LicenseUse struct {
@@ -1010,7 +1219,7 @@ type LicenseUse struct {
 	WhyNot         string                 `protobuf:"bytes,6,opt,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"` // code, when not usable
 	Total          uint32                 `protobuf:"varint,7,opt,name=total,proto3" json:"total,omitempty"`
 	Free           uint32                 `protobuf:"varint,8,opt,name=free,proto3" json:"free,omitempty"`
-	Taken          map[string]uint32      `protobuf:"bytes,9,rep,name=taken,proto3" json:"taken,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // by access mode
+	Taken          map[string]uint32      `protobuf:"bytes,9,rep,name=taken,proto3" json:"taken,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // living handles by access mode
 	ExpirationUnix int64                  `protobuf:"varint,10,opt,name=expiration_unix,json=expirationUnix,proto3" json:"expiration_unix,omitempty"`                                  // seconds; zero: never
 	TmrId          uint32                 `protobuf:"varint,11,opt,name=tmr_id,json=tmrId,proto3" json:"tmr_id,omitempty"`
 	Status         string                 `protobuf:"bytes,12,opt,name=status,proto3" json:"status,omitempty"` // TMR status line; empty on a plain server
@@ -1018,15 +1227,21 @@ type LicenseUse struct {
 	FirstUseUnix   int64                  `protobuf:"varint,14,opt,name=first_use_unix,json=firstUseUnix,proto3" json:"first_use_unix,omitempty"` // zero: not used yet, or not recorded
 	UntilUnix      int64                  `protobuf:"varint,15,opt,name=until_unix,json=untilUnix,proto3" json:"until_unix,omitempty"`            // until when it can be used, as is known now; zero: without end
 	UnitsLeft      *uint64                `protobuf:"varint,16,opt,name=units_left,json=unitsLeft,proto3,oneof" json:"units_left,omitempty"`
-	Lingering      uint32                 `protobuf:"varint,17,opt,name=lingering,proto3" json:"lingering,omitempty"` // how many of those taken are free soon
-	Refusal        *ErrorInfo             `protobuf:"bytes,18,opt,name=refusal,proto3" json:"refusal,omitempty"`      // when not usable
+	Lingering      uint32                 `protobuf:"varint,17,opt,name=lingering,proto3" json:"lingering,omitempty"`                                                                                                        // how many of those taken are free soon
+	Refusal        *ErrorInfo             `protobuf:"bytes,18,opt,name=refusal,proto3" json:"refusal,omitempty"`                                                                                                             // when not usable
+	TakenLicenses  map[string]uint32      `protobuf:"bytes,19,rep,name=taken_licenses,json=takenLicenses,proto3" json:"taken_licenses,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // licenses that living handles take, by access mode
+	Borrowed       uint32                 `protobuf:"varint,20,opt,name=borrowed,proto3" json:"borrowed,omitempty"`                                                                                                          // how many of these are borrowed
+	Waiting        uint32                 `protobuf:"varint,21,opt,name=waiting,proto3" json:"waiting,omitempty"`                                                                                                            // requests in the queue
+	HeldBack       uint32                 `protobuf:"varint,22,opt,name=held_back,json=heldBack,proto3" json:"held_back,omitempty"`                                                                                          // free, but only for those whom a rule reserves them for
+	TakenByTag     map[string]uint32      `protobuf:"bytes,23,rep,name=taken_by_tag,json=takenByTag,proto3" json:"taken_by_tag,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`        // licenses taken under each rule that counts
+	TakenTotal     uint32                 `protobuf:"varint,24,opt,name=taken_total,json=takenTotal,proto3" json:"taken_total,omitempty"`                                                                                    // licenses taken in all, with the lingering ones
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *LicenseUse) Reset() {
 	*x = LicenseUse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[14]
+	mi := &file_quorate_v1_license_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1253,7 @@ func (x *LicenseUse) String() string {
 func (*LicenseUse) ProtoMessage() {}
 
 func (x *LicenseUse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[14]
+	mi := &file_quorate_v1_license_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1266,7 @@ func (x *LicenseUse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LicenseUse.ProtoReflect.Descriptor instead.
 func (*LicenseUse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{14}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LicenseUse) GetProduct() *Product {
@@ -1180,6 +1395,48 @@ func (x *LicenseUse) GetRefusal() *ErrorInfo {
 	return nil
 }
 
+func (x *LicenseUse) GetTakenLicenses() map[string]uint32 {
+	if x != nil {
+		return x.TakenLicenses
+	}
+	return nil
+}
+
+func (x *LicenseUse) GetBorrowed() uint32 {
+	if x != nil {
+		return x.Borrowed
+	}
+	return 0
+}
+
+func (x *LicenseUse) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *LicenseUse) GetHeldBack() uint32 {
+	if x != nil {
+		return x.HeldBack
+	}
+	return 0
+}
+
+func (x *LicenseUse) GetTakenByTag() map[string]uint32 {
+	if x != nil {
+		return x.TakenByTag
+	}
+	return nil
+}
+
+func (x *LicenseUse) GetTakenTotal() uint32 {
+	if x != nil {
+		return x.TakenTotal
+	}
+	return 0
+}
+
 type ListLicensesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Licenses      []*LicenseUse          `protobuf:"bytes,1,rep,name=licenses,proto3" json:"licenses,omitempty"`
@@ -1190,7 +1447,7 @@ type ListLicensesResponse struct {
 
 func (x *ListLicensesResponse) Reset() {
 	*x = ListLicensesResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[15]
+	mi := &file_quorate_v1_license_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1459,7 @@ func (x *ListLicensesResponse) String() string {
 func (*ListLicensesResponse) ProtoMessage() {}
 
 func (x *ListLicensesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[15]
+	mi := &file_quorate_v1_license_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1472,7 @@ func (x *ListLicensesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLicensesResponse.ProtoReflect.Descriptor instead.
 func (*ListLicensesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{15}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListLicensesResponse) GetLicenses() []*LicenseUse {
@@ -1234,14 +1491,17 @@ func (x *ListLicensesResponse) GetServer() string {
 
 type ListHandlesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"` // all when unset
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`                                // all when unset
+	TakesLicense  bool                   `protobuf:"varint,2,opt,name=takes_license,json=takesLicense,proto3" json:"takes_license,omitempty"` // only handles that take a license
+	PageSize      uint32                 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`             // at most 1,000; zero: 1,000
+	PageToken     string                 `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`           // next_page_token of the page before; empty: from the start
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListHandlesRequest) Reset() {
 	*x = ListHandlesRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[16]
+	mi := &file_quorate_v1_license_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1253,7 +1513,7 @@ func (x *ListHandlesRequest) String() string {
 func (*ListHandlesRequest) ProtoMessage() {}
 
 func (x *ListHandlesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[16]
+	mi := &file_quorate_v1_license_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1266,7 +1526,7 @@ func (x *ListHandlesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHandlesRequest.ProtoReflect.Descriptor instead.
 func (*ListHandlesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{16}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListHandlesRequest) GetProduct() *Product {
@@ -1274,6 +1534,27 @@ func (x *ListHandlesRequest) GetProduct() *Product {
 		return x.Product
 	}
 	return nil
+}
+
+func (x *ListHandlesRequest) GetTakesLicense() bool {
+	if x != nil {
+		return x.TakesLicense
+	}
+	return false
+}
+
+func (x *ListHandlesRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListHandlesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
 }
 
 type HandleInfo struct {
@@ -1288,13 +1569,22 @@ type HandleInfo struct {
 	FirstAccessMs int64                  `protobuf:"varint,8,opt,name=first_access_ms,json=firstAccessMs,proto3" json:"first_access_ms,omitempty"` // Unix milliseconds
 	LastAccessMs  int64                  `protobuf:"varint,9,opt,name=last_access_ms,json=lastAccessMs,proto3" json:"last_access_ms,omitempty"`
 	RemainingMs   int64                  `protobuf:"varint,10,opt,name=remaining_ms,json=remainingMs,proto3" json:"remaining_ms,omitempty"`
+	Licenses      uint32                 `protobuf:"varint,11,opt,name=licenses,proto3" json:"licenses,omitempty"` // that it asked for
+	// How many it takes now: of a station's share handles the first shows what the
+	// station takes, and the others zero.
+	Takes         uint32   `protobuf:"varint,12,opt,name=takes,proto3" json:"takes,omitempty"`
+	IdleMs        int64    `protobuf:"varint,13,opt,name=idle_ms,json=idleMs,proto3" json:"idle_ms,omitempty"` // how long its program has not used it; zero: in use, or not told
+	Borrowed      bool     `protobuf:"varint,14,opt,name=borrowed,proto3" json:"borrowed,omitempty"`
+	ExpiresMs     int64    `protobuf:"varint,15,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"` // when it ends without a renewal, Unix milliseconds by the server's clock
+	LeaseMs       int64    `protobuf:"varint,16,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`       // how long it lives without a renewal
+	Tags          []string `protobuf:"bytes,17,rep,name=tags,proto3" json:"tags,omitempty"`                             // the rules that count it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *HandleInfo) Reset() {
 	*x = HandleInfo{}
-	mi := &file_quorate_v1_license_proto_msgTypes[17]
+	mi := &file_quorate_v1_license_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1596,7 @@ func (x *HandleInfo) String() string {
 func (*HandleInfo) ProtoMessage() {}
 
 func (x *HandleInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[17]
+	mi := &file_quorate_v1_license_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1609,7 @@ func (x *HandleInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleInfo.ProtoReflect.Descriptor instead.
 func (*HandleInfo) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{17}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *HandleInfo) GetId() string {
@@ -1392,16 +1682,66 @@ func (x *HandleInfo) GetRemainingMs() int64 {
 	return 0
 }
 
+func (x *HandleInfo) GetLicenses() uint32 {
+	if x != nil {
+		return x.Licenses
+	}
+	return 0
+}
+
+func (x *HandleInfo) GetTakes() uint32 {
+	if x != nil {
+		return x.Takes
+	}
+	return 0
+}
+
+func (x *HandleInfo) GetIdleMs() int64 {
+	if x != nil {
+		return x.IdleMs
+	}
+	return 0
+}
+
+func (x *HandleInfo) GetBorrowed() bool {
+	if x != nil {
+		return x.Borrowed
+	}
+	return false
+}
+
+func (x *HandleInfo) GetExpiresMs() int64 {
+	if x != nil {
+		return x.ExpiresMs
+	}
+	return 0
+}
+
+func (x *HandleInfo) GetLeaseMs() int64 {
+	if x != nil {
+		return x.LeaseMs
+	}
+	return 0
+}
+
+func (x *HandleInfo) GetTags() []string {
+	if x != nil {
+		return x.Tags
+	}
+	return nil
+}
+
 type ListHandlesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Handles       []*HandleInfo          `protobuf:"bytes,1,rep,name=handles,proto3" json:"handles,omitempty"`
+	Handles       []*HandleInfo          `protobuf:"bytes,1,rep,name=handles,proto3" json:"handles,omitempty"`                                    // by product, then first access, then id
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"` // empty: these were the last ones
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListHandlesResponse) Reset() {
 	*x = ListHandlesResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[18]
+	mi := &file_quorate_v1_license_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1753,7 @@ func (x *ListHandlesResponse) String() string {
 func (*ListHandlesResponse) ProtoMessage() {}
 
 func (x *ListHandlesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[18]
+	mi := &file_quorate_v1_license_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1766,7 @@ func (x *ListHandlesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHandlesResponse.ProtoReflect.Descriptor instead.
 func (*ListHandlesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{18}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListHandlesResponse) GetHandles() []*HandleInfo {
@@ -1434,6 +1774,314 @@ func (x *ListHandlesResponse) GetHandles() []*HandleInfo {
 		return x.Handles
 	}
 	return nil
+}
+
+func (x *ListHandlesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type ListWaitingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"` // all when unset
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWaitingRequest) Reset() {
+	*x = ListWaitingRequest{}
+	mi := &file_quorate_v1_license_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWaitingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWaitingRequest) ProtoMessage() {}
+
+func (x *ListWaitingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWaitingRequest.ProtoReflect.Descriptor instead.
+func (*ListWaitingRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListWaitingRequest) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+// Who waits for a free license.
+type Waiter struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Position      uint32                 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"` // from 1, in the product's queue
+	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`              // of the request; for administrators
+	Mode          AccessMode             `protobuf:"varint,4,opt,name=mode,proto3,enum=quorate.v1.AccessMode" json:"mode,omitempty"`
+	Licenses      uint32                 `protobuf:"varint,5,opt,name=licenses,proto3" json:"licenses,omitempty"`
+	Priority      int32                  `protobuf:"varint,6,opt,name=priority,proto3" json:"priority,omitempty"`
+	Client        *Client                `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"`
+	SinceMs       int64                  `protobuf:"varint,8,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"` // Unix milliseconds by the server's clock
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Waiter) Reset() {
+	*x = Waiter{}
+	mi := &file_quorate_v1_license_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Waiter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Waiter) ProtoMessage() {}
+
+func (x *Waiter) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Waiter.ProtoReflect.Descriptor instead.
+func (*Waiter) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *Waiter) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *Waiter) GetPosition() uint32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Waiter) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Waiter) GetMode() AccessMode {
+	if x != nil {
+		return x.Mode
+	}
+	return AccessMode_ACCESS_MODE_UNSPECIFIED
+}
+
+func (x *Waiter) GetLicenses() uint32 {
+	if x != nil {
+		return x.Licenses
+	}
+	return 0
+}
+
+func (x *Waiter) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
+}
+
+func (x *Waiter) GetClient() *Client {
+	if x != nil {
+		return x.Client
+	}
+	return nil
+}
+
+func (x *Waiter) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+type ListWaitingResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Waiting       []*Waiter              `protobuf:"bytes,1,rep,name=waiting,proto3" json:"waiting,omitempty"` // by product, then position
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListWaitingResponse) Reset() {
+	*x = ListWaitingResponse{}
+	mi := &file_quorate_v1_license_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListWaitingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListWaitingResponse) ProtoMessage() {}
+
+func (x *ListWaitingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListWaitingResponse.ProtoReflect.Descriptor instead.
+func (*ListWaitingResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListWaitingResponse) GetWaiting() []*Waiter {
+	if x != nil {
+		return x.Waiting
+	}
+	return nil
+}
+
+type AskReleaseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Id            string                 `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`     // of the handle
+	Text          string                 `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"` // plain text, at most 500 bytes; may be empty
+	By            string                 `protobuf:"bytes,4,opt,name=by,proto3" json:"by,omitempty"`     // who asks, for the holder to see
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskReleaseRequest) Reset() {
+	*x = AskReleaseRequest{}
+	mi := &file_quorate_v1_license_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskReleaseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskReleaseRequest) ProtoMessage() {}
+
+func (x *AskReleaseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskReleaseRequest.ProtoReflect.Descriptor instead.
+func (*AskReleaseRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *AskReleaseRequest) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *AskReleaseRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *AskReleaseRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *AskReleaseRequest) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+type AskReleaseResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	NoticeId      string                 `protobuf:"bytes,1,opt,name=notice_id,json=noticeId,proto3" json:"notice_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskReleaseResponse) Reset() {
+	*x = AskReleaseResponse{}
+	mi := &file_quorate_v1_license_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskReleaseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskReleaseResponse) ProtoMessage() {}
+
+func (x *AskReleaseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_license_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskReleaseResponse.ProtoReflect.Descriptor instead.
+func (*AskReleaseResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AskReleaseResponse) GetNoticeId() string {
+	if x != nil {
+		return x.NoticeId
+	}
+	return ""
 }
 
 type RemoveHandleRequest struct {
@@ -1447,7 +2095,7 @@ type RemoveHandleRequest struct {
 
 func (x *RemoveHandleRequest) Reset() {
 	*x = RemoveHandleRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[19]
+	mi := &file_quorate_v1_license_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +2107,7 @@ func (x *RemoveHandleRequest) String() string {
 func (*RemoveHandleRequest) ProtoMessage() {}
 
 func (x *RemoveHandleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[19]
+	mi := &file_quorate_v1_license_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +2120,7 @@ func (x *RemoveHandleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveHandleRequest.ProtoReflect.Descriptor instead.
 func (*RemoveHandleRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{19}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RemoveHandleRequest) GetProduct() *Product {
@@ -1504,7 +2152,7 @@ type RemoveHandleResponse struct {
 
 func (x *RemoveHandleResponse) Reset() {
 	*x = RemoveHandleResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[20]
+	mi := &file_quorate_v1_license_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1516,7 +2164,7 @@ func (x *RemoveHandleResponse) String() string {
 func (*RemoveHandleResponse) ProtoMessage() {}
 
 func (x *RemoveHandleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[20]
+	mi := &file_quorate_v1_license_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1529,7 +2177,7 @@ func (x *RemoveHandleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveHandleResponse.ProtoReflect.Descriptor instead.
 func (*RemoveHandleResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{20}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{28}
 }
 
 type ConsumeUnitsRequest struct {
@@ -1543,7 +2191,7 @@ type ConsumeUnitsRequest struct {
 
 func (x *ConsumeUnitsRequest) Reset() {
 	*x = ConsumeUnitsRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[21]
+	mi := &file_quorate_v1_license_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +2203,7 @@ func (x *ConsumeUnitsRequest) String() string {
 func (*ConsumeUnitsRequest) ProtoMessage() {}
 
 func (x *ConsumeUnitsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[21]
+	mi := &file_quorate_v1_license_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +2216,7 @@ func (x *ConsumeUnitsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsumeUnitsRequest.ProtoReflect.Descriptor instead.
 func (*ConsumeUnitsRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{21}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ConsumeUnitsRequest) GetToken() []byte {
@@ -1601,7 +2249,7 @@ type ConsumeUnitsResponse struct {
 
 func (x *ConsumeUnitsResponse) Reset() {
 	*x = ConsumeUnitsResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[22]
+	mi := &file_quorate_v1_license_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +2261,7 @@ func (x *ConsumeUnitsResponse) String() string {
 func (*ConsumeUnitsResponse) ProtoMessage() {}
 
 func (x *ConsumeUnitsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[22]
+	mi := &file_quorate_v1_license_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +2274,7 @@ func (x *ConsumeUnitsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsumeUnitsResponse.ProtoReflect.Descriptor instead.
 func (*ConsumeUnitsResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{22}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ConsumeUnitsResponse) GetUnitsLeft() uint64 {
@@ -1645,7 +2293,7 @@ type ReadDataRequest struct {
 
 func (x *ReadDataRequest) Reset() {
 	*x = ReadDataRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[23]
+	mi := &file_quorate_v1_license_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +2305,7 @@ func (x *ReadDataRequest) String() string {
 func (*ReadDataRequest) ProtoMessage() {}
 
 func (x *ReadDataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[23]
+	mi := &file_quorate_v1_license_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +2318,7 @@ func (x *ReadDataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadDataRequest.ProtoReflect.Descriptor instead.
 func (*ReadDataRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{23}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReadDataRequest) GetToken() []byte {
@@ -1689,7 +2337,7 @@ type ReadDataResponse struct {
 
 func (x *ReadDataResponse) Reset() {
 	*x = ReadDataResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[24]
+	mi := &file_quorate_v1_license_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1701,7 +2349,7 @@ func (x *ReadDataResponse) String() string {
 func (*ReadDataResponse) ProtoMessage() {}
 
 func (x *ReadDataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[24]
+	mi := &file_quorate_v1_license_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1714,7 +2362,7 @@ func (x *ReadDataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadDataResponse.ProtoReflect.Descriptor instead.
 func (*ReadDataResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{24}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ReadDataResponse) GetData() []byte {
@@ -1734,7 +2382,7 @@ type UseSecretRequest struct {
 
 func (x *UseSecretRequest) Reset() {
 	*x = UseSecretRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[25]
+	mi := &file_quorate_v1_license_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +2394,7 @@ func (x *UseSecretRequest) String() string {
 func (*UseSecretRequest) ProtoMessage() {}
 
 func (x *UseSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[25]
+	mi := &file_quorate_v1_license_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +2407,7 @@ func (x *UseSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseSecretRequest.ProtoReflect.Descriptor instead.
 func (*UseSecretRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{25}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UseSecretRequest) GetToken() []byte {
@@ -1785,7 +2433,7 @@ type UseSecretResponse struct {
 
 func (x *UseSecretResponse) Reset() {
 	*x = UseSecretResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[26]
+	mi := &file_quorate_v1_license_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +2445,7 @@ func (x *UseSecretResponse) String() string {
 func (*UseSecretResponse) ProtoMessage() {}
 
 func (x *UseSecretResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[26]
+	mi := &file_quorate_v1_license_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +2458,7 @@ func (x *UseSecretResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UseSecretResponse.ProtoReflect.Descriptor instead.
 func (*UseSecretResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{26}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *UseSecretResponse) GetKey() []byte {
@@ -1828,13 +2476,15 @@ type ExplainRequest struct {
 	Client          *Client                `protobuf:"bytes,4,opt,name=client,proto3" json:"client,omitempty"`
 	ReleaseDateUnix int64                  `protobuf:"varint,5,opt,name=release_date_unix,json=releaseDateUnix,proto3" json:"release_date_unix,omitempty"`
 	Version         string                 `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	Licenses        uint32                 `protobuf:"varint,7,opt,name=licenses,proto3" json:"licenses,omitempty"` // zero: one
+	BorrowMs        int64                  `protobuf:"varint,8,opt,name=borrow_ms,json=borrowMs,proto3" json:"borrow_ms,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_quorate_v1_license_proto_msgTypes[27]
+	mi := &file_quorate_v1_license_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1846,7 +2496,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[27]
+	mi := &file_quorate_v1_license_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1859,7 +2509,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{27}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ExplainRequest) GetProduct() *Product {
@@ -1904,6 +2554,20 @@ func (x *ExplainRequest) GetVersion() string {
 	return ""
 }
 
+func (x *ExplainRequest) GetLicenses() uint32 {
+	if x != nil {
+		return x.Licenses
+	}
+	return 0
+}
+
+func (x *ExplainRequest) GetBorrowMs() int64 {
+	if x != nil {
+		return x.BorrowMs
+	}
+	return 0
+}
+
 type ExplainResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Usable        bool                   `protobuf:"varint,1,opt,name=usable,proto3" json:"usable,omitempty"`
@@ -1919,14 +2583,16 @@ type ExplainResponse struct {
 	ClockSetBack  bool                   `protobuf:"varint,11,opt,name=clock_set_back,json=clockSetBack,proto3" json:"clock_set_back,omitempty"`
 	CertifiedMs   int64                  `protobuf:"varint,12,opt,name=certified_ms,json=certifiedMs,proto3" json:"certified_ms,omitempty"` // when the time was last certified; zero: never
 	Free          uint32                 `protobuf:"varint,13,opt,name=free,proto3" json:"free,omitempty"`
-	Status        string                 `protobuf:"bytes,14,opt,name=status,proto3" json:"status,omitempty"` // TMR status line
+	Status        string                 `protobuf:"bytes,14,opt,name=status,proto3" json:"status,omitempty"`                      // TMR status line
+	Waiting       uint32                 `protobuf:"varint,15,opt,name=waiting,proto3" json:"waiting,omitempty"`                   // requests in the queue
+	HeldBack      uint32                 `protobuf:"varint,16,opt,name=held_back,json=heldBack,proto3" json:"held_back,omitempty"` // free, but only for those whom a rule reserves them for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_quorate_v1_license_proto_msgTypes[28]
+	mi := &file_quorate_v1_license_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1938,7 +2604,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_license_proto_msgTypes[28]
+	mi := &file_quorate_v1_license_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1951,7 +2617,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_license_proto_rawDescGZIP(), []int{28}
+	return file_quorate_v1_license_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ExplainResponse) GetUsable() bool {
@@ -2052,6 +2718,20 @@ func (x *ExplainResponse) GetStatus() string {
 	return ""
 }
 
+func (x *ExplainResponse) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *ExplainResponse) GetHeldBack() uint32 {
+	if x != nil {
+		return x.HeldBack
+	}
+	return 0
+}
+
 var File_quorate_v1_license_proto protoreflect.FileDescriptor
 
 const file_quorate_v1_license_proto_rawDesc = "" +
@@ -2092,7 +2772,7 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\x04user\x18\x02 \x01(\tR\x04user\x12\x18\n" +
 	"\aprocess\x18\x03 \x01(\rR\aprocess\x12 \n" +
 	"\vapplication\x18\x04 \x01(\tR\vapplication\x12\x18\n" +
-	"\astation\x18\x05 \x01(\tR\astation\"\x97\x02\n" +
+	"\astation\x18\x05 \x01(\tR\astation\"\xe9\x02\n" +
 	"\rAccessRequest\x12\x1d\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tR\trequestId\x12-\n" +
@@ -2101,7 +2781,16 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\bfeatures\x18\x04 \x01(\rR\bfeatures\x12*\n" +
 	"\x06client\x18\x05 \x01(\v2\x12.quorate.v1.ClientR\x06client\x12*\n" +
 	"\x11release_date_unix\x18\x06 \x01(\x03R\x0freleaseDateUnix\x12\x18\n" +
-	"\aversion\x18\a \x01(\tR\aversion\"\xf8\x02\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12\x1a\n" +
+	"\blicenses\x18\b \x01(\rR\blicenses\x12\x17\n" +
+	"\await_ms\x18\t \x01(\x03R\x06waitMs\x12\x1b\n" +
+	"\tborrow_ms\x18\n" +
+	" \x01(\x03R\bborrowMs\"a\n" +
+	"\x11LeaveQueueRequest\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\"\x14\n" +
+	"\x12LeaveQueueResponse\"\xb0\x03\n" +
 	"\x06Handle\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\tcontainer\x18\x02 \x01(\tR\tcontainer\x12-\n" +
@@ -2117,14 +2806,22 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"until_unix\x18\n" +
 	" \x01(\x03R\tuntilUnix\x12\"\n" +
 	"\n" +
-	"units_left\x18\v \x01(\x04H\x00R\tunitsLeft\x88\x01\x01B\r\n" +
+	"units_left\x18\v \x01(\x04H\x00R\tunitsLeft\x88\x01\x01\x12\x1a\n" +
+	"\blicenses\x18\f \x01(\rR\blicenses\x12\x1a\n" +
+	"\bborrowed\x18\r \x01(\bR\bborrowedB\r\n" +
 	"\v_units_left\"<\n" +
 	"\x0eAccessResponse\x12*\n" +
-	"\x06handle\x18\x01 \x01(\v2\x12.quorate.v1.HandleR\x06handle\"$\n" +
+	"\x06handle\x18\x01 \x01(\v2\x12.quorate.v1.HandleR\x06handle\"=\n" +
 	"\fRenewRequest\x12\x14\n" +
-	"\x05token\x18\x01 \x01(\fR\x05token\";\n" +
+	"\x05token\x18\x01 \x01(\fR\x05token\x12\x17\n" +
+	"\aidle_ms\x18\x02 \x01(\x03R\x06idleMs\"g\n" +
 	"\rRenewResponse\x12*\n" +
-	"\x06handle\x18\x01 \x01(\v2\x12.quorate.v1.HandleR\x06handle\"&\n" +
+	"\x06handle\x18\x01 \x01(\v2\x12.quorate.v1.HandleR\x06handle\x12*\n" +
+	"\x06notice\x18\x02 \x01(\v2\x12.quorate.v1.NoticeR\x06notice\"<\n" +
+	"\x06Notice\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\"&\n" +
 	"\x0eReleaseRequest\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\fR\x05token\"\x11\n" +
 	"\x0fReleaseResponse\"G\n" +
@@ -2134,7 +2831,7 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"wrappedKey\"#\n" +
 	"\x0fOpenKeyResponse\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\"\x15\n" +
-	"\x13ListLicensesRequest\"\xaa\x05\n" +
+	"\x13ListLicensesRequest\"\xbb\b\n" +
 	"\n" +
 	"LicenseUse\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x12\n" +
@@ -2158,17 +2855,35 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\n" +
 	"units_left\x18\x10 \x01(\x04H\x00R\tunitsLeft\x88\x01\x01\x12\x1c\n" +
 	"\tlingering\x18\x11 \x01(\rR\tlingering\x12/\n" +
-	"\arefusal\x18\x12 \x01(\v2\x15.quorate.v1.ErrorInfoR\arefusal\x1a8\n" +
+	"\arefusal\x18\x12 \x01(\v2\x15.quorate.v1.ErrorInfoR\arefusal\x12P\n" +
+	"\x0etaken_licenses\x18\x13 \x03(\v2).quorate.v1.LicenseUse.TakenLicensesEntryR\rtakenLicenses\x12\x1a\n" +
+	"\bborrowed\x18\x14 \x01(\rR\bborrowed\x12\x18\n" +
+	"\awaiting\x18\x15 \x01(\rR\awaiting\x12\x1b\n" +
+	"\theld_back\x18\x16 \x01(\rR\bheldBack\x12H\n" +
+	"\ftaken_by_tag\x18\x17 \x03(\v2&.quorate.v1.LicenseUse.TakenByTagEntryR\n" +
+	"takenByTag\x12\x1f\n" +
+	"\vtaken_total\x18\x18 \x01(\rR\n" +
+	"takenTotal\x1a8\n" +
 	"\n" +
 	"TakenEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\x1a@\n" +
+	"\x12TakenLicensesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01\x1a=\n" +
+	"\x0fTakenByTagEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\rR\x05value:\x028\x01B\r\n" +
 	"\v_units_left\"b\n" +
 	"\x14ListLicensesResponse\x122\n" +
 	"\blicenses\x18\x01 \x03(\v2\x16.quorate.v1.LicenseUseR\blicenses\x12\x16\n" +
-	"\x06server\x18\x02 \x01(\tR\x06server\"C\n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\"\xa4\x01\n" +
 	"\x12ListHandlesRequest\x12-\n" +
-	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\"\xe2\x02\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12#\n" +
+	"\rtakes_license\x18\x02 \x01(\bR\ftakesLicense\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\rR\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"\x97\x04\n" +
 	"\n" +
 	"HandleInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
@@ -2181,9 +2896,38 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\x0ffirst_access_ms\x18\b \x01(\x03R\rfirstAccessMs\x12$\n" +
 	"\x0elast_access_ms\x18\t \x01(\x03R\flastAccessMs\x12!\n" +
 	"\fremaining_ms\x18\n" +
-	" \x01(\x03R\vremainingMs\"G\n" +
+	" \x01(\x03R\vremainingMs\x12\x1a\n" +
+	"\blicenses\x18\v \x01(\rR\blicenses\x12\x14\n" +
+	"\x05takes\x18\f \x01(\rR\x05takes\x12\x17\n" +
+	"\aidle_ms\x18\r \x01(\x03R\x06idleMs\x12\x1a\n" +
+	"\bborrowed\x18\x0e \x01(\bR\bborrowed\x12\x1d\n" +
+	"\n" +
+	"expires_ms\x18\x0f \x01(\x03R\texpiresMs\x12\x19\n" +
+	"\blease_ms\x18\x10 \x01(\x03R\aleaseMs\x12\x12\n" +
+	"\x04tags\x18\x11 \x03(\tR\x04tags\"o\n" +
 	"\x13ListHandlesResponse\x120\n" +
-	"\ahandles\x18\x01 \x03(\v2\x16.quorate.v1.HandleInfoR\ahandles\"d\n" +
+	"\ahandles\x18\x01 \x03(\v2\x16.quorate.v1.HandleInfoR\ahandles\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"C\n" +
+	"\x12ListWaitingRequest\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\"\x8e\x02\n" +
+	"\x06Waiter\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\rR\bposition\x12\x0e\n" +
+	"\x02id\x18\x03 \x01(\tR\x02id\x12*\n" +
+	"\x04mode\x18\x04 \x01(\x0e2\x16.quorate.v1.AccessModeR\x04mode\x12\x1a\n" +
+	"\blicenses\x18\x05 \x01(\rR\blicenses\x12\x1a\n" +
+	"\bpriority\x18\x06 \x01(\x05R\bpriority\x12*\n" +
+	"\x06client\x18\a \x01(\v2\x12.quorate.v1.ClientR\x06client\x12\x19\n" +
+	"\bsince_ms\x18\b \x01(\x03R\asinceMs\"C\n" +
+	"\x13ListWaitingResponse\x12,\n" +
+	"\awaiting\x18\x01 \x03(\v2\x12.quorate.v1.WaiterR\awaiting\"v\n" +
+	"\x11AskReleaseRequest\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x0e\n" +
+	"\x02by\x18\x04 \x01(\tR\x02by\"1\n" +
+	"\x12AskReleaseResponse\x12\x1b\n" +
+	"\tnotice_id\x18\x01 \x01(\tR\bnoticeId\"d\n" +
 	"\x13RemoveHandleRequest\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x0e\n" +
@@ -2205,14 +2949,16 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\x05token\x18\x01 \x01(\fR\x05token\x12\x18\n" +
 	"\acontext\x18\x02 \x01(\fR\acontext\"%\n" +
 	"\x11UseSecretResponse\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\fR\x03key\"\xf9\x01\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\"\xb2\x02\n" +
 	"\x0eExplainRequest\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12*\n" +
 	"\x04mode\x18\x02 \x01(\x0e2\x16.quorate.v1.AccessModeR\x04mode\x12\x1a\n" +
 	"\bfeatures\x18\x03 \x01(\rR\bfeatures\x12*\n" +
 	"\x06client\x18\x04 \x01(\v2\x12.quorate.v1.ClientR\x06client\x12*\n" +
 	"\x11release_date_unix\x18\x05 \x01(\x03R\x0freleaseDateUnix\x12\x18\n" +
-	"\aversion\x18\x06 \x01(\tR\aversion\"\xdc\x03\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\x12\x1a\n" +
+	"\blicenses\x18\a \x01(\rR\blicenses\x12\x1b\n" +
+	"\tborrow_ms\x18\b \x01(\x03R\bborrowMs\"\x93\x04\n" +
 	"\x0fExplainResponse\x12\x16\n" +
 	"\x06usable\x18\x01 \x01(\bR\x06usable\x12/\n" +
 	"\areasons\x18\x02 \x03(\v2\x15.quorate.v1.ErrorInfoR\areasons\x12\x12\n" +
@@ -2230,7 +2976,9 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\x0eclock_set_back\x18\v \x01(\bR\fclockSetBack\x12!\n" +
 	"\fcertified_ms\x18\f \x01(\x03R\vcertifiedMs\x12\x12\n" +
 	"\x04free\x18\r \x01(\rR\x04free\x12\x16\n" +
-	"\x06status\x18\x0e \x01(\tR\x06statusB\r\n" +
+	"\x06status\x18\x0e \x01(\tR\x06status\x12\x18\n" +
+	"\awaiting\x18\x0f \x01(\rR\awaiting\x12\x1b\n" +
+	"\theld_back\x18\x10 \x01(\rR\bheldBackB\r\n" +
 	"\v_units_left*\x9e\x01\n" +
 	"\n" +
 	"AccessMode\x12\x1b\n" +
@@ -2238,9 +2986,11 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\x16ACCESS_MODE_USER_LIMIT\x10\x01\x12\x1d\n" +
 	"\x19ACCESS_MODE_STATION_SHARE\x10\x02\x12\x19\n" +
 	"\x15ACCESS_MODE_EXCLUSIVE\x10\x03\x12\x1d\n" +
-	"\x19ACCESS_MODE_NO_USER_LIMIT\x10\x042\xcb\x06\n" +
+	"\x19ACCESS_MODE_NO_USER_LIMIT\x10\x042\xbb\b\n" +
 	"\x0eLicenseService\x12A\n" +
-	"\x06Access\x12\x19.quorate.v1.AccessRequest\x1a\x1a.quorate.v1.AccessResponse\"\x00\x12>\n" +
+	"\x06Access\x12\x19.quorate.v1.AccessRequest\x1a\x1a.quorate.v1.AccessResponse\"\x00\x12M\n" +
+	"\n" +
+	"LeaveQueue\x12\x1d.quorate.v1.LeaveQueueRequest\x1a\x1e.quorate.v1.LeaveQueueResponse\"\x00\x12>\n" +
 	"\x05Renew\x12\x18.quorate.v1.RenewRequest\x1a\x19.quorate.v1.RenewResponse\"\x00\x12D\n" +
 	"\aRelease\x12\x1a.quorate.v1.ReleaseRequest\x1a\x1b.quorate.v1.ReleaseResponse\"\x00\x12D\n" +
 	"\aOpenKey\x12\x1a.quorate.v1.OpenKeyRequest\x1a\x1b.quorate.v1.OpenKeyResponse\"\x00\x12S\n" +
@@ -2249,8 +2999,11 @@ const file_quorate_v1_license_proto_rawDesc = "" +
 	"\tUseSecret\x12\x1c.quorate.v1.UseSecretRequest\x1a\x1d.quorate.v1.UseSecretResponse\"\x00\x12D\n" +
 	"\aExplain\x12\x1a.quorate.v1.ExplainRequest\x1a\x1b.quorate.v1.ExplainResponse\"\x00\x12S\n" +
 	"\fListLicenses\x12\x1f.quorate.v1.ListLicensesRequest\x1a .quorate.v1.ListLicensesResponse\"\x00\x12P\n" +
-	"\vListHandles\x12\x1e.quorate.v1.ListHandlesRequest\x1a\x1f.quorate.v1.ListHandlesResponse\"\x00\x12S\n" +
-	"\fRemoveHandle\x12\x1f.quorate.v1.RemoveHandleRequest\x1a .quorate.v1.RemoveHandleResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
+	"\vListHandles\x12\x1e.quorate.v1.ListHandlesRequest\x1a\x1f.quorate.v1.ListHandlesResponse\"\x00\x12P\n" +
+	"\vListWaiting\x12\x1e.quorate.v1.ListWaitingRequest\x1a\x1f.quorate.v1.ListWaitingResponse\"\x00\x12S\n" +
+	"\fRemoveHandle\x12\x1f.quorate.v1.RemoveHandleRequest\x1a .quorate.v1.RemoveHandleResponse\"\x00\x12M\n" +
+	"\n" +
+	"AskRelease\x12\x1d.quorate.v1.AskReleaseRequest\x1a\x1e.quorate.v1.AskReleaseResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
 
 var (
 	file_quorate_v1_license_proto_rawDescOnce sync.Once
@@ -2265,7 +3018,7 @@ func file_quorate_v1_license_proto_rawDescGZIP() []byte {
 }
 
 var file_quorate_v1_license_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quorate_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_quorate_v1_license_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_quorate_v1_license_proto_goTypes = []any{
 	(AccessMode)(0),              // 0: quorate.v1.AccessMode
 	(*ErrorInfo)(nil),            // 1: quorate.v1.ErrorInfo
@@ -2273,84 +3026,110 @@ var file_quorate_v1_license_proto_goTypes = []any{
 	(*Options)(nil),              // 3: quorate.v1.Options
 	(*Client)(nil),               // 4: quorate.v1.Client
 	(*AccessRequest)(nil),        // 5: quorate.v1.AccessRequest
-	(*Handle)(nil),               // 6: quorate.v1.Handle
-	(*AccessResponse)(nil),       // 7: quorate.v1.AccessResponse
-	(*RenewRequest)(nil),         // 8: quorate.v1.RenewRequest
-	(*RenewResponse)(nil),        // 9: quorate.v1.RenewResponse
-	(*ReleaseRequest)(nil),       // 10: quorate.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),      // 11: quorate.v1.ReleaseResponse
-	(*OpenKeyRequest)(nil),       // 12: quorate.v1.OpenKeyRequest
-	(*OpenKeyResponse)(nil),      // 13: quorate.v1.OpenKeyResponse
-	(*ListLicensesRequest)(nil),  // 14: quorate.v1.ListLicensesRequest
-	(*LicenseUse)(nil),           // 15: quorate.v1.LicenseUse
-	(*ListLicensesResponse)(nil), // 16: quorate.v1.ListLicensesResponse
-	(*ListHandlesRequest)(nil),   // 17: quorate.v1.ListHandlesRequest
-	(*HandleInfo)(nil),           // 18: quorate.v1.HandleInfo
-	(*ListHandlesResponse)(nil),  // 19: quorate.v1.ListHandlesResponse
-	(*RemoveHandleRequest)(nil),  // 20: quorate.v1.RemoveHandleRequest
-	(*RemoveHandleResponse)(nil), // 21: quorate.v1.RemoveHandleResponse
-	(*ConsumeUnitsRequest)(nil),  // 22: quorate.v1.ConsumeUnitsRequest
-	(*ConsumeUnitsResponse)(nil), // 23: quorate.v1.ConsumeUnitsResponse
-	(*ReadDataRequest)(nil),      // 24: quorate.v1.ReadDataRequest
-	(*ReadDataResponse)(nil),     // 25: quorate.v1.ReadDataResponse
-	(*UseSecretRequest)(nil),     // 26: quorate.v1.UseSecretRequest
-	(*UseSecretResponse)(nil),    // 27: quorate.v1.UseSecretResponse
-	(*ExplainRequest)(nil),       // 28: quorate.v1.ExplainRequest
-	(*ExplainResponse)(nil),      // 29: quorate.v1.ExplainResponse
-	nil,                          // 30: quorate.v1.LicenseUse.TakenEntry
+	(*LeaveQueueRequest)(nil),    // 6: quorate.v1.LeaveQueueRequest
+	(*LeaveQueueResponse)(nil),   // 7: quorate.v1.LeaveQueueResponse
+	(*Handle)(nil),               // 8: quorate.v1.Handle
+	(*AccessResponse)(nil),       // 9: quorate.v1.AccessResponse
+	(*RenewRequest)(nil),         // 10: quorate.v1.RenewRequest
+	(*RenewResponse)(nil),        // 11: quorate.v1.RenewResponse
+	(*Notice)(nil),               // 12: quorate.v1.Notice
+	(*ReleaseRequest)(nil),       // 13: quorate.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),      // 14: quorate.v1.ReleaseResponse
+	(*OpenKeyRequest)(nil),       // 15: quorate.v1.OpenKeyRequest
+	(*OpenKeyResponse)(nil),      // 16: quorate.v1.OpenKeyResponse
+	(*ListLicensesRequest)(nil),  // 17: quorate.v1.ListLicensesRequest
+	(*LicenseUse)(nil),           // 18: quorate.v1.LicenseUse
+	(*ListLicensesResponse)(nil), // 19: quorate.v1.ListLicensesResponse
+	(*ListHandlesRequest)(nil),   // 20: quorate.v1.ListHandlesRequest
+	(*HandleInfo)(nil),           // 21: quorate.v1.HandleInfo
+	(*ListHandlesResponse)(nil),  // 22: quorate.v1.ListHandlesResponse
+	(*ListWaitingRequest)(nil),   // 23: quorate.v1.ListWaitingRequest
+	(*Waiter)(nil),               // 24: quorate.v1.Waiter
+	(*ListWaitingResponse)(nil),  // 25: quorate.v1.ListWaitingResponse
+	(*AskReleaseRequest)(nil),    // 26: quorate.v1.AskReleaseRequest
+	(*AskReleaseResponse)(nil),   // 27: quorate.v1.AskReleaseResponse
+	(*RemoveHandleRequest)(nil),  // 28: quorate.v1.RemoveHandleRequest
+	(*RemoveHandleResponse)(nil), // 29: quorate.v1.RemoveHandleResponse
+	(*ConsumeUnitsRequest)(nil),  // 30: quorate.v1.ConsumeUnitsRequest
+	(*ConsumeUnitsResponse)(nil), // 31: quorate.v1.ConsumeUnitsResponse
+	(*ReadDataRequest)(nil),      // 32: quorate.v1.ReadDataRequest
+	(*ReadDataResponse)(nil),     // 33: quorate.v1.ReadDataResponse
+	(*UseSecretRequest)(nil),     // 34: quorate.v1.UseSecretRequest
+	(*UseSecretResponse)(nil),    // 35: quorate.v1.UseSecretResponse
+	(*ExplainRequest)(nil),       // 36: quorate.v1.ExplainRequest
+	(*ExplainResponse)(nil),      // 37: quorate.v1.ExplainResponse
+	nil,                          // 38: quorate.v1.LicenseUse.TakenEntry
+	nil,                          // 39: quorate.v1.LicenseUse.TakenLicensesEntry
+	nil,                          // 40: quorate.v1.LicenseUse.TakenByTagEntry
 }
 var file_quorate_v1_license_proto_depIdxs = []int32{
 	2,  // 0: quorate.v1.AccessRequest.product:type_name -> quorate.v1.Product
 	0,  // 1: quorate.v1.AccessRequest.mode:type_name -> quorate.v1.AccessMode
 	4,  // 2: quorate.v1.AccessRequest.client:type_name -> quorate.v1.Client
-	2,  // 3: quorate.v1.Handle.product:type_name -> quorate.v1.Product
-	0,  // 4: quorate.v1.Handle.mode:type_name -> quorate.v1.AccessMode
-	3,  // 5: quorate.v1.Handle.options:type_name -> quorate.v1.Options
-	6,  // 6: quorate.v1.AccessResponse.handle:type_name -> quorate.v1.Handle
-	6,  // 7: quorate.v1.RenewResponse.handle:type_name -> quorate.v1.Handle
-	2,  // 8: quorate.v1.LicenseUse.product:type_name -> quorate.v1.Product
-	30, // 9: quorate.v1.LicenseUse.taken:type_name -> quorate.v1.LicenseUse.TakenEntry
-	3,  // 10: quorate.v1.LicenseUse.options:type_name -> quorate.v1.Options
-	1,  // 11: quorate.v1.LicenseUse.refusal:type_name -> quorate.v1.ErrorInfo
-	15, // 12: quorate.v1.ListLicensesResponse.licenses:type_name -> quorate.v1.LicenseUse
-	2,  // 13: quorate.v1.ListHandlesRequest.product:type_name -> quorate.v1.Product
-	2,  // 14: quorate.v1.HandleInfo.product:type_name -> quorate.v1.Product
-	0,  // 15: quorate.v1.HandleInfo.mode:type_name -> quorate.v1.AccessMode
-	4,  // 16: quorate.v1.HandleInfo.client:type_name -> quorate.v1.Client
-	18, // 17: quorate.v1.ListHandlesResponse.handles:type_name -> quorate.v1.HandleInfo
-	2,  // 18: quorate.v1.RemoveHandleRequest.product:type_name -> quorate.v1.Product
-	2,  // 19: quorate.v1.ExplainRequest.product:type_name -> quorate.v1.Product
-	0,  // 20: quorate.v1.ExplainRequest.mode:type_name -> quorate.v1.AccessMode
-	4,  // 21: quorate.v1.ExplainRequest.client:type_name -> quorate.v1.Client
-	1,  // 22: quorate.v1.ExplainResponse.reasons:type_name -> quorate.v1.ErrorInfo
-	3,  // 23: quorate.v1.ExplainResponse.options:type_name -> quorate.v1.Options
-	5,  // 24: quorate.v1.LicenseService.Access:input_type -> quorate.v1.AccessRequest
-	8,  // 25: quorate.v1.LicenseService.Renew:input_type -> quorate.v1.RenewRequest
-	10, // 26: quorate.v1.LicenseService.Release:input_type -> quorate.v1.ReleaseRequest
-	12, // 27: quorate.v1.LicenseService.OpenKey:input_type -> quorate.v1.OpenKeyRequest
-	22, // 28: quorate.v1.LicenseService.ConsumeUnits:input_type -> quorate.v1.ConsumeUnitsRequest
-	24, // 29: quorate.v1.LicenseService.ReadData:input_type -> quorate.v1.ReadDataRequest
-	26, // 30: quorate.v1.LicenseService.UseSecret:input_type -> quorate.v1.UseSecretRequest
-	28, // 31: quorate.v1.LicenseService.Explain:input_type -> quorate.v1.ExplainRequest
-	14, // 32: quorate.v1.LicenseService.ListLicenses:input_type -> quorate.v1.ListLicensesRequest
-	17, // 33: quorate.v1.LicenseService.ListHandles:input_type -> quorate.v1.ListHandlesRequest
-	20, // 34: quorate.v1.LicenseService.RemoveHandle:input_type -> quorate.v1.RemoveHandleRequest
-	7,  // 35: quorate.v1.LicenseService.Access:output_type -> quorate.v1.AccessResponse
-	9,  // 36: quorate.v1.LicenseService.Renew:output_type -> quorate.v1.RenewResponse
-	11, // 37: quorate.v1.LicenseService.Release:output_type -> quorate.v1.ReleaseResponse
-	13, // 38: quorate.v1.LicenseService.OpenKey:output_type -> quorate.v1.OpenKeyResponse
-	23, // 39: quorate.v1.LicenseService.ConsumeUnits:output_type -> quorate.v1.ConsumeUnitsResponse
-	25, // 40: quorate.v1.LicenseService.ReadData:output_type -> quorate.v1.ReadDataResponse
-	27, // 41: quorate.v1.LicenseService.UseSecret:output_type -> quorate.v1.UseSecretResponse
-	29, // 42: quorate.v1.LicenseService.Explain:output_type -> quorate.v1.ExplainResponse
-	16, // 43: quorate.v1.LicenseService.ListLicenses:output_type -> quorate.v1.ListLicensesResponse
-	19, // 44: quorate.v1.LicenseService.ListHandles:output_type -> quorate.v1.ListHandlesResponse
-	21, // 45: quorate.v1.LicenseService.RemoveHandle:output_type -> quorate.v1.RemoveHandleResponse
-	35, // [35:46] is the sub-list for method output_type
-	24, // [24:35] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	2,  // 3: quorate.v1.LeaveQueueRequest.product:type_name -> quorate.v1.Product
+	2,  // 4: quorate.v1.Handle.product:type_name -> quorate.v1.Product
+	0,  // 5: quorate.v1.Handle.mode:type_name -> quorate.v1.AccessMode
+	3,  // 6: quorate.v1.Handle.options:type_name -> quorate.v1.Options
+	8,  // 7: quorate.v1.AccessResponse.handle:type_name -> quorate.v1.Handle
+	8,  // 8: quorate.v1.RenewResponse.handle:type_name -> quorate.v1.Handle
+	12, // 9: quorate.v1.RenewResponse.notice:type_name -> quorate.v1.Notice
+	2,  // 10: quorate.v1.LicenseUse.product:type_name -> quorate.v1.Product
+	38, // 11: quorate.v1.LicenseUse.taken:type_name -> quorate.v1.LicenseUse.TakenEntry
+	3,  // 12: quorate.v1.LicenseUse.options:type_name -> quorate.v1.Options
+	1,  // 13: quorate.v1.LicenseUse.refusal:type_name -> quorate.v1.ErrorInfo
+	39, // 14: quorate.v1.LicenseUse.taken_licenses:type_name -> quorate.v1.LicenseUse.TakenLicensesEntry
+	40, // 15: quorate.v1.LicenseUse.taken_by_tag:type_name -> quorate.v1.LicenseUse.TakenByTagEntry
+	18, // 16: quorate.v1.ListLicensesResponse.licenses:type_name -> quorate.v1.LicenseUse
+	2,  // 17: quorate.v1.ListHandlesRequest.product:type_name -> quorate.v1.Product
+	2,  // 18: quorate.v1.HandleInfo.product:type_name -> quorate.v1.Product
+	0,  // 19: quorate.v1.HandleInfo.mode:type_name -> quorate.v1.AccessMode
+	4,  // 20: quorate.v1.HandleInfo.client:type_name -> quorate.v1.Client
+	21, // 21: quorate.v1.ListHandlesResponse.handles:type_name -> quorate.v1.HandleInfo
+	2,  // 22: quorate.v1.ListWaitingRequest.product:type_name -> quorate.v1.Product
+	2,  // 23: quorate.v1.Waiter.product:type_name -> quorate.v1.Product
+	0,  // 24: quorate.v1.Waiter.mode:type_name -> quorate.v1.AccessMode
+	4,  // 25: quorate.v1.Waiter.client:type_name -> quorate.v1.Client
+	24, // 26: quorate.v1.ListWaitingResponse.waiting:type_name -> quorate.v1.Waiter
+	2,  // 27: quorate.v1.AskReleaseRequest.product:type_name -> quorate.v1.Product
+	2,  // 28: quorate.v1.RemoveHandleRequest.product:type_name -> quorate.v1.Product
+	2,  // 29: quorate.v1.ExplainRequest.product:type_name -> quorate.v1.Product
+	0,  // 30: quorate.v1.ExplainRequest.mode:type_name -> quorate.v1.AccessMode
+	4,  // 31: quorate.v1.ExplainRequest.client:type_name -> quorate.v1.Client
+	1,  // 32: quorate.v1.ExplainResponse.reasons:type_name -> quorate.v1.ErrorInfo
+	3,  // 33: quorate.v1.ExplainResponse.options:type_name -> quorate.v1.Options
+	5,  // 34: quorate.v1.LicenseService.Access:input_type -> quorate.v1.AccessRequest
+	6,  // 35: quorate.v1.LicenseService.LeaveQueue:input_type -> quorate.v1.LeaveQueueRequest
+	10, // 36: quorate.v1.LicenseService.Renew:input_type -> quorate.v1.RenewRequest
+	13, // 37: quorate.v1.LicenseService.Release:input_type -> quorate.v1.ReleaseRequest
+	15, // 38: quorate.v1.LicenseService.OpenKey:input_type -> quorate.v1.OpenKeyRequest
+	30, // 39: quorate.v1.LicenseService.ConsumeUnits:input_type -> quorate.v1.ConsumeUnitsRequest
+	32, // 40: quorate.v1.LicenseService.ReadData:input_type -> quorate.v1.ReadDataRequest
+	34, // 41: quorate.v1.LicenseService.UseSecret:input_type -> quorate.v1.UseSecretRequest
+	36, // 42: quorate.v1.LicenseService.Explain:input_type -> quorate.v1.ExplainRequest
+	17, // 43: quorate.v1.LicenseService.ListLicenses:input_type -> quorate.v1.ListLicensesRequest
+	20, // 44: quorate.v1.LicenseService.ListHandles:input_type -> quorate.v1.ListHandlesRequest
+	23, // 45: quorate.v1.LicenseService.ListWaiting:input_type -> quorate.v1.ListWaitingRequest
+	28, // 46: quorate.v1.LicenseService.RemoveHandle:input_type -> quorate.v1.RemoveHandleRequest
+	26, // 47: quorate.v1.LicenseService.AskRelease:input_type -> quorate.v1.AskReleaseRequest
+	9,  // 48: quorate.v1.LicenseService.Access:output_type -> quorate.v1.AccessResponse
+	7,  // 49: quorate.v1.LicenseService.LeaveQueue:output_type -> quorate.v1.LeaveQueueResponse
+	11, // 50: quorate.v1.LicenseService.Renew:output_type -> quorate.v1.RenewResponse
+	14, // 51: quorate.v1.LicenseService.Release:output_type -> quorate.v1.ReleaseResponse
+	16, // 52: quorate.v1.LicenseService.OpenKey:output_type -> quorate.v1.OpenKeyResponse
+	31, // 53: quorate.v1.LicenseService.ConsumeUnits:output_type -> quorate.v1.ConsumeUnitsResponse
+	33, // 54: quorate.v1.LicenseService.ReadData:output_type -> quorate.v1.ReadDataResponse
+	35, // 55: quorate.v1.LicenseService.UseSecret:output_type -> quorate.v1.UseSecretResponse
+	37, // 56: quorate.v1.LicenseService.Explain:output_type -> quorate.v1.ExplainResponse
+	19, // 57: quorate.v1.LicenseService.ListLicenses:output_type -> quorate.v1.ListLicensesResponse
+	22, // 58: quorate.v1.LicenseService.ListHandles:output_type -> quorate.v1.ListHandlesResponse
+	25, // 59: quorate.v1.LicenseService.ListWaiting:output_type -> quorate.v1.ListWaitingResponse
+	29, // 60: quorate.v1.LicenseService.RemoveHandle:output_type -> quorate.v1.RemoveHandleResponse
+	27, // 61: quorate.v1.LicenseService.AskRelease:output_type -> quorate.v1.AskReleaseResponse
+	48, // [48:62] is the sub-list for method output_type
+	34, // [34:48] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_license_proto_init() }
@@ -2359,16 +3138,16 @@ func file_quorate_v1_license_proto_init() {
 		return
 	}
 	file_quorate_v1_license_proto_msgTypes[2].OneofWrappers = []any{}
-	file_quorate_v1_license_proto_msgTypes[5].OneofWrappers = []any{}
-	file_quorate_v1_license_proto_msgTypes[14].OneofWrappers = []any{}
-	file_quorate_v1_license_proto_msgTypes[28].OneofWrappers = []any{}
+	file_quorate_v1_license_proto_msgTypes[7].OneofWrappers = []any{}
+	file_quorate_v1_license_proto_msgTypes[17].OneofWrappers = []any{}
+	file_quorate_v1_license_proto_msgTypes[36].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_license_proto_rawDesc), len(file_quorate_v1_license_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1395,18 +1395,23 @@ func (x *Cell) GetInForce() bool {
 }
 
 type LeaseEvent struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Position      uint64                 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
-	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // GRANTED, RELEASED, EXPIRED, REMOVED, DENIED
-	AtMs          int64                  `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
-	Handle        string                 `protobuf:"bytes,4,opt,name=handle,proto3" json:"handle,omitempty"`
-	Product       *Product               `protobuf:"bytes,5,opt,name=product,proto3" json:"product,omitempty"`
-	Mode          AccessMode             `protobuf:"varint,6,opt,name=mode,proto3,enum=quorate.v1.AccessMode" json:"mode,omitempty"`
-	Client        *Client                `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"`
-	Seat          uint32                 `protobuf:"varint,8,opt,name=seat,proto3" json:"seat,omitempty"`
-	N             uint64                 `protobuf:"varint,9,opt,name=n,proto3" json:"n,omitempty"`
-	Reason        string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
-	By            string                 `protobuf:"bytes,11,opt,name=by,proto3" json:"by,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Position uint64                 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	Kind     string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"` // GRANTED, RELEASED, EXPIRED, REMOVED, DENIED
+	AtMs     int64                  `protobuf:"varint,3,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Handle   string                 `protobuf:"bytes,4,opt,name=handle,proto3" json:"handle,omitempty"`
+	Product  *Product               `protobuf:"bytes,5,opt,name=product,proto3" json:"product,omitempty"`
+	Mode     AccessMode             `protobuf:"varint,6,opt,name=mode,proto3,enum=quorate.v1.AccessMode" json:"mode,omitempty"`
+	Client   *Client                `protobuf:"bytes,7,opt,name=client,proto3" json:"client,omitempty"`
+	Seat     uint32                 `protobuf:"varint,8,opt,name=seat,proto3" json:"seat,omitempty"`
+	N        uint64                 `protobuf:"varint,9,opt,name=n,proto3" json:"n,omitempty"`
+	Reason   string                 `protobuf:"bytes,10,opt,name=reason,proto3" json:"reason,omitempty"`
+	By       string                 `protobuf:"bytes,11,opt,name=by,proto3" json:"by,omitempty"`
+	Licenses uint32                 `protobuf:"varint,12,opt,name=licenses,proto3" json:"licenses,omitempty"` // that the handle asked for; zero: not told, so one
+	Rule     string                 `protobuf:"bytes,13,opt,name=rule,proto3" json:"rule,omitempty"`          // of a denial: the rule that refused; empty: none did
+	// Counts the events of one firm in the group by one, so that a missing number
+	// is a gap; zero: not told.
+	Seq           uint64 `protobuf:"varint,14,opt,name=seq,proto3" json:"seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1516,6 +1521,27 @@ func (x *LeaseEvent) GetBy() string {
 		return x.By
 	}
 	return ""
+}
+
+func (x *LeaseEvent) GetLicenses() uint32 {
+	if x != nil {
+		return x.Licenses
+	}
+	return 0
+}
+
+func (x *LeaseEvent) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *LeaseEvent) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
 }
 
 type PushResponse struct {
@@ -1825,7 +1851,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\bpresence\x18\x01 \x01(\tR\bpresence\x12\x15\n" +
 	"\x06tmr_id\x18\x02 \x01(\rR\x05tmrId\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\rR\bquantity\x12\x19\n" +
-	"\bin_force\x18\x04 \x01(\bR\ainForce\"\xba\x02\n" +
+	"\bin_force\x18\x04 \x01(\bR\ainForce\"\xfc\x02\n" +
 	"\n" +
 	"LeaseEvent\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x12\n" +
@@ -1839,7 +1865,10 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\x01n\x18\t \x01(\x04R\x01n\x12\x16\n" +
 	"\x06reason\x18\n" +
 	" \x01(\tR\x06reason\x12\x0e\n" +
-	"\x02by\x18\v \x01(\tR\x02by\"X\n" +
+	"\x02by\x18\v \x01(\tR\x02by\x12\x1a\n" +
+	"\blicenses\x18\f \x01(\rR\blicenses\x12\x12\n" +
+	"\x04rule\x18\r \x01(\tR\x04rule\x12\x10\n" +
+	"\x03seq\x18\x0e \x01(\x04R\x03seq\"X\n" +
 	"\fPushResponse\x12!\n" +
 	"\fview_version\x18\x01 \x01(\x04R\vviewVersion\x12%\n" +
 	"\x0eevent_position\x18\x02 \x01(\x04R\reventPosition\"H\n" +

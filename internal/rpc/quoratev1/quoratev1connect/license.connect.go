@@ -35,6 +35,9 @@ const (
 const (
 	// LicenseServiceAccessProcedure is the fully-qualified name of the LicenseService's Access RPC.
 	LicenseServiceAccessProcedure = "/quorate.v1.LicenseService/Access"
+	// LicenseServiceLeaveQueueProcedure is the fully-qualified name of the LicenseService's LeaveQueue
+	// RPC.
+	LicenseServiceLeaveQueueProcedure = "/quorate.v1.LicenseService/LeaveQueue"
 	// LicenseServiceRenewProcedure is the fully-qualified name of the LicenseService's Renew RPC.
 	LicenseServiceRenewProcedure = "/quorate.v1.LicenseService/Renew"
 	// LicenseServiceReleaseProcedure is the fully-qualified name of the LicenseService's Release RPC.
@@ -57,17 +60,30 @@ const (
 	// LicenseServiceListHandlesProcedure is the fully-qualified name of the LicenseService's
 	// ListHandles RPC.
 	LicenseServiceListHandlesProcedure = "/quorate.v1.LicenseService/ListHandles"
+	// LicenseServiceListWaitingProcedure is the fully-qualified name of the LicenseService's
+	// ListWaiting RPC.
+	LicenseServiceListWaitingProcedure = "/quorate.v1.LicenseService/ListWaiting"
 	// LicenseServiceRemoveHandleProcedure is the fully-qualified name of the LicenseService's
 	// RemoveHandle RPC.
 	LicenseServiceRemoveHandleProcedure = "/quorate.v1.LicenseService/RemoveHandle"
+	// LicenseServiceAskReleaseProcedure is the fully-qualified name of the LicenseService's AskRelease
+	// RPC.
+	LicenseServiceAskReleaseProcedure = "/quorate.v1.LicenseService/AskRelease"
 )
 
 // LicenseServiceClient is a client for the quorate.v1.LicenseService service.
 type LicenseServiceClient interface {
 	// Access takes a handle. Repeating a request with the same id is safe: it
-	// gives the same handle.
+	// gives the same handle. With wait_ms a request that finds no free license
+	// queues: the call is held for some seconds and then answers QUEUED, with
+	// position, waiting and nextExpiryMs in the details; asked again at once with
+	// the same id it keeps its place. Who stops asking loses it after some seconds.
 	Access(context.Context, *connect.Request[quoratev1.AccessRequest]) (*connect.Response[quoratev1.AccessResponse], error)
-	// Renew starts the handle's lease anew and gives a new token.
+	// LeaveQueue gives the place of a request in the queue up; of one that isn't
+	// there it is no error. A handle that was given meanwhile stays given.
+	LeaveQueue(context.Context, *connect.Request[quoratev1.LeaveQueueRequest]) (*connect.Response[quoratev1.LeaveQueueResponse], error)
+	// Renew starts the handle's lease anew and gives a new token; a borrowed handle
+	// is borrowed anew by it, for the same time.
 	Renew(context.Context, *connect.Request[quoratev1.RenewRequest]) (*connect.Response[quoratev1.RenewResponse], error)
 	// Release ends a handle. Releasing twice is no error.
 	Release(context.Context, *connect.Request[quoratev1.ReleaseRequest]) (*connect.Response[quoratev1.ReleaseResponse], error)
@@ -86,10 +102,16 @@ type LicenseServiceClient interface {
 	Explain(context.Context, *connect.Request[quoratev1.ExplainRequest]) (*connect.Response[quoratev1.ExplainResponse], error)
 	// ListLicenses gives what this server offers, with the use of it.
 	ListLicenses(context.Context, *connect.Request[quoratev1.ListLicensesRequest]) (*connect.Response[quoratev1.ListLicensesResponse], error)
-	// ListHandles gives the living handles.
+	// ListHandles gives the living handles by pages.
 	ListHandles(context.Context, *connect.Request[quoratev1.ListHandlesRequest]) (*connect.Response[quoratev1.ListHandlesResponse], error)
-	// RemoveHandle ends somebody else's handle.
+	// ListWaiting gives the queues, in order.
+	ListWaiting(context.Context, *connect.Request[quoratev1.ListWaitingRequest]) (*connect.Response[quoratev1.ListWaitingResponse], error)
+	// RemoveHandle ends somebody else's handle, for administrators. A borrowed one
+	// is refused with BORROWED, one that is too young with TOO_YOUNG.
 	RemoveHandle(context.Context, *connect.Request[quoratev1.RemoveHandleRequest]) (*connect.Response[quoratev1.RemoveHandleResponse], error)
+	// AskRelease asks a handle's holder to release it: his program gets the notice
+	// with its next renewal.
+	AskRelease(context.Context, *connect.Request[quoratev1.AskReleaseRequest]) (*connect.Response[quoratev1.AskReleaseResponse], error)
 }
 
 // NewLicenseServiceClient constructs a client for the quorate.v1.LicenseService service. By
@@ -107,6 +129,12 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			httpClient,
 			baseURL+LicenseServiceAccessProcedure,
 			connect.WithSchema(licenseServiceMethods.ByName("Access")),
+			connect.WithClientOptions(opts...),
+		),
+		leaveQueue: connect.NewClient[quoratev1.LeaveQueueRequest, quoratev1.LeaveQueueResponse](
+			httpClient,
+			baseURL+LicenseServiceLeaveQueueProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("LeaveQueue")),
 			connect.WithClientOptions(opts...),
 		),
 		renew: connect.NewClient[quoratev1.RenewRequest, quoratev1.RenewResponse](
@@ -163,10 +191,22 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(licenseServiceMethods.ByName("ListHandles")),
 			connect.WithClientOptions(opts...),
 		),
+		listWaiting: connect.NewClient[quoratev1.ListWaitingRequest, quoratev1.ListWaitingResponse](
+			httpClient,
+			baseURL+LicenseServiceListWaitingProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("ListWaiting")),
+			connect.WithClientOptions(opts...),
+		),
 		removeHandle: connect.NewClient[quoratev1.RemoveHandleRequest, quoratev1.RemoveHandleResponse](
 			httpClient,
 			baseURL+LicenseServiceRemoveHandleProcedure,
 			connect.WithSchema(licenseServiceMethods.ByName("RemoveHandle")),
+			connect.WithClientOptions(opts...),
+		),
+		askRelease: connect.NewClient[quoratev1.AskReleaseRequest, quoratev1.AskReleaseResponse](
+			httpClient,
+			baseURL+LicenseServiceAskReleaseProcedure,
+			connect.WithSchema(licenseServiceMethods.ByName("AskRelease")),
 			connect.WithClientOptions(opts...),
 		),
 	}
@@ -175,6 +215,7 @@ func NewLicenseServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 // licenseServiceClient implements LicenseServiceClient.
 type licenseServiceClient struct {
 	access       *connect.Client[quoratev1.AccessRequest, quoratev1.AccessResponse]
+	leaveQueue   *connect.Client[quoratev1.LeaveQueueRequest, quoratev1.LeaveQueueResponse]
 	renew        *connect.Client[quoratev1.RenewRequest, quoratev1.RenewResponse]
 	release      *connect.Client[quoratev1.ReleaseRequest, quoratev1.ReleaseResponse]
 	openKey      *connect.Client[quoratev1.OpenKeyRequest, quoratev1.OpenKeyResponse]
@@ -184,12 +225,19 @@ type licenseServiceClient struct {
 	explain      *connect.Client[quoratev1.ExplainRequest, quoratev1.ExplainResponse]
 	listLicenses *connect.Client[quoratev1.ListLicensesRequest, quoratev1.ListLicensesResponse]
 	listHandles  *connect.Client[quoratev1.ListHandlesRequest, quoratev1.ListHandlesResponse]
+	listWaiting  *connect.Client[quoratev1.ListWaitingRequest, quoratev1.ListWaitingResponse]
 	removeHandle *connect.Client[quoratev1.RemoveHandleRequest, quoratev1.RemoveHandleResponse]
+	askRelease   *connect.Client[quoratev1.AskReleaseRequest, quoratev1.AskReleaseResponse]
 }
 
 // Access calls quorate.v1.LicenseService.Access.
 func (c *licenseServiceClient) Access(ctx context.Context, req *connect.Request[quoratev1.AccessRequest]) (*connect.Response[quoratev1.AccessResponse], error) {
 	return c.access.CallUnary(ctx, req)
+}
+
+// LeaveQueue calls quorate.v1.LicenseService.LeaveQueue.
+func (c *licenseServiceClient) LeaveQueue(ctx context.Context, req *connect.Request[quoratev1.LeaveQueueRequest]) (*connect.Response[quoratev1.LeaveQueueResponse], error) {
+	return c.leaveQueue.CallUnary(ctx, req)
 }
 
 // Renew calls quorate.v1.LicenseService.Renew.
@@ -237,17 +285,34 @@ func (c *licenseServiceClient) ListHandles(ctx context.Context, req *connect.Req
 	return c.listHandles.CallUnary(ctx, req)
 }
 
+// ListWaiting calls quorate.v1.LicenseService.ListWaiting.
+func (c *licenseServiceClient) ListWaiting(ctx context.Context, req *connect.Request[quoratev1.ListWaitingRequest]) (*connect.Response[quoratev1.ListWaitingResponse], error) {
+	return c.listWaiting.CallUnary(ctx, req)
+}
+
 // RemoveHandle calls quorate.v1.LicenseService.RemoveHandle.
 func (c *licenseServiceClient) RemoveHandle(ctx context.Context, req *connect.Request[quoratev1.RemoveHandleRequest]) (*connect.Response[quoratev1.RemoveHandleResponse], error) {
 	return c.removeHandle.CallUnary(ctx, req)
 }
 
+// AskRelease calls quorate.v1.LicenseService.AskRelease.
+func (c *licenseServiceClient) AskRelease(ctx context.Context, req *connect.Request[quoratev1.AskReleaseRequest]) (*connect.Response[quoratev1.AskReleaseResponse], error) {
+	return c.askRelease.CallUnary(ctx, req)
+}
+
 // LicenseServiceHandler is an implementation of the quorate.v1.LicenseService service.
 type LicenseServiceHandler interface {
 	// Access takes a handle. Repeating a request with the same id is safe: it
-	// gives the same handle.
+	// gives the same handle. With wait_ms a request that finds no free license
+	// queues: the call is held for some seconds and then answers QUEUED, with
+	// position, waiting and nextExpiryMs in the details; asked again at once with
+	// the same id it keeps its place. Who stops asking loses it after some seconds.
 	Access(context.Context, *connect.Request[quoratev1.AccessRequest]) (*connect.Response[quoratev1.AccessResponse], error)
-	// Renew starts the handle's lease anew and gives a new token.
+	// LeaveQueue gives the place of a request in the queue up; of one that isn't
+	// there it is no error. A handle that was given meanwhile stays given.
+	LeaveQueue(context.Context, *connect.Request[quoratev1.LeaveQueueRequest]) (*connect.Response[quoratev1.LeaveQueueResponse], error)
+	// Renew starts the handle's lease anew and gives a new token; a borrowed handle
+	// is borrowed anew by it, for the same time.
 	Renew(context.Context, *connect.Request[quoratev1.RenewRequest]) (*connect.Response[quoratev1.RenewResponse], error)
 	// Release ends a handle. Releasing twice is no error.
 	Release(context.Context, *connect.Request[quoratev1.ReleaseRequest]) (*connect.Response[quoratev1.ReleaseResponse], error)
@@ -266,10 +331,16 @@ type LicenseServiceHandler interface {
 	Explain(context.Context, *connect.Request[quoratev1.ExplainRequest]) (*connect.Response[quoratev1.ExplainResponse], error)
 	// ListLicenses gives what this server offers, with the use of it.
 	ListLicenses(context.Context, *connect.Request[quoratev1.ListLicensesRequest]) (*connect.Response[quoratev1.ListLicensesResponse], error)
-	// ListHandles gives the living handles.
+	// ListHandles gives the living handles by pages.
 	ListHandles(context.Context, *connect.Request[quoratev1.ListHandlesRequest]) (*connect.Response[quoratev1.ListHandlesResponse], error)
-	// RemoveHandle ends somebody else's handle.
+	// ListWaiting gives the queues, in order.
+	ListWaiting(context.Context, *connect.Request[quoratev1.ListWaitingRequest]) (*connect.Response[quoratev1.ListWaitingResponse], error)
+	// RemoveHandle ends somebody else's handle, for administrators. A borrowed one
+	// is refused with BORROWED, one that is too young with TOO_YOUNG.
 	RemoveHandle(context.Context, *connect.Request[quoratev1.RemoveHandleRequest]) (*connect.Response[quoratev1.RemoveHandleResponse], error)
+	// AskRelease asks a handle's holder to release it: his program gets the notice
+	// with its next renewal.
+	AskRelease(context.Context, *connect.Request[quoratev1.AskReleaseRequest]) (*connect.Response[quoratev1.AskReleaseResponse], error)
 }
 
 // NewLicenseServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -283,6 +354,12 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		LicenseServiceAccessProcedure,
 		svc.Access,
 		connect.WithSchema(licenseServiceMethods.ByName("Access")),
+		connect.WithHandlerOptions(opts...),
+	)
+	licenseServiceLeaveQueueHandler := connect.NewUnaryHandler(
+		LicenseServiceLeaveQueueProcedure,
+		svc.LeaveQueue,
+		connect.WithSchema(licenseServiceMethods.ByName("LeaveQueue")),
 		connect.WithHandlerOptions(opts...),
 	)
 	licenseServiceRenewHandler := connect.NewUnaryHandler(
@@ -339,16 +416,30 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 		connect.WithSchema(licenseServiceMethods.ByName("ListHandles")),
 		connect.WithHandlerOptions(opts...),
 	)
+	licenseServiceListWaitingHandler := connect.NewUnaryHandler(
+		LicenseServiceListWaitingProcedure,
+		svc.ListWaiting,
+		connect.WithSchema(licenseServiceMethods.ByName("ListWaiting")),
+		connect.WithHandlerOptions(opts...),
+	)
 	licenseServiceRemoveHandleHandler := connect.NewUnaryHandler(
 		LicenseServiceRemoveHandleProcedure,
 		svc.RemoveHandle,
 		connect.WithSchema(licenseServiceMethods.ByName("RemoveHandle")),
 		connect.WithHandlerOptions(opts...),
 	)
+	licenseServiceAskReleaseHandler := connect.NewUnaryHandler(
+		LicenseServiceAskReleaseProcedure,
+		svc.AskRelease,
+		connect.WithSchema(licenseServiceMethods.ByName("AskRelease")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.v1.LicenseService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case LicenseServiceAccessProcedure:
 			licenseServiceAccessHandler.ServeHTTP(w, r)
+		case LicenseServiceLeaveQueueProcedure:
+			licenseServiceLeaveQueueHandler.ServeHTTP(w, r)
 		case LicenseServiceRenewProcedure:
 			licenseServiceRenewHandler.ServeHTTP(w, r)
 		case LicenseServiceReleaseProcedure:
@@ -367,8 +458,12 @@ func NewLicenseServiceHandler(svc LicenseServiceHandler, opts ...connect.Handler
 			licenseServiceListLicensesHandler.ServeHTTP(w, r)
 		case LicenseServiceListHandlesProcedure:
 			licenseServiceListHandlesHandler.ServeHTTP(w, r)
+		case LicenseServiceListWaitingProcedure:
+			licenseServiceListWaitingHandler.ServeHTTP(w, r)
 		case LicenseServiceRemoveHandleProcedure:
 			licenseServiceRemoveHandleHandler.ServeHTTP(w, r)
+		case LicenseServiceAskReleaseProcedure:
+			licenseServiceAskReleaseHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -380,6 +475,10 @@ type UnimplementedLicenseServiceHandler struct{}
 
 func (UnimplementedLicenseServiceHandler) Access(context.Context, *connect.Request[quoratev1.AccessRequest]) (*connect.Response[quoratev1.AccessResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.Access is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) LeaveQueue(context.Context, *connect.Request[quoratev1.LeaveQueueRequest]) (*connect.Response[quoratev1.LeaveQueueResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.LeaveQueue is not implemented"))
 }
 
 func (UnimplementedLicenseServiceHandler) Renew(context.Context, *connect.Request[quoratev1.RenewRequest]) (*connect.Response[quoratev1.RenewResponse], error) {
@@ -418,6 +517,14 @@ func (UnimplementedLicenseServiceHandler) ListHandles(context.Context, *connect.
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.ListHandles is not implemented"))
 }
 
+func (UnimplementedLicenseServiceHandler) ListWaiting(context.Context, *connect.Request[quoratev1.ListWaitingRequest]) (*connect.Response[quoratev1.ListWaitingResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.ListWaiting is not implemented"))
+}
+
 func (UnimplementedLicenseServiceHandler) RemoveHandle(context.Context, *connect.Request[quoratev1.RemoveHandleRequest]) (*connect.Response[quoratev1.RemoveHandleResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.RemoveHandle is not implemented"))
+}
+
+func (UnimplementedLicenseServiceHandler) AskRelease(context.Context, *connect.Request[quoratev1.AskReleaseRequest]) (*connect.Response[quoratev1.AskReleaseResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LicenseService.AskRelease is not implemented"))
 }
