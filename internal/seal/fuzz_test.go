@@ -38,6 +38,7 @@ func FuzzOpen(f *testing.F) {
 	wrapped, err := WrapKey(product, chart, []byte{1})
 	ok(f, err)
 	f.Add(wrapped)
+	f.Add(encodeToken(k.taggedToken()).b)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for name, m := range all {
 			if _, err := m.reopen(b, m.key); err == nil && !bytes.Equal(b, m.bytes) {
@@ -61,6 +62,11 @@ func FuzzOpen(f *testing.F) {
 		if p, err := ParsePublicIdentity(b); err == nil {
 			if c, err := p.Marshal(); err != nil || !bytes.Equal(c, b) {
 				t.Fatalf("a public identity has two encodings (%v)", err)
+			}
+		}
+		if x, err := decodeToken(versionTagged, b); err == nil {
+			if w := encodeToken(x); x.version() != versionTagged || w.err != nil || !bytes.Equal(w.b, b) {
+				t.Fatalf("a token of version 2 has two encodings (%v)", w.err)
 			}
 		}
 		if g, fine := ParseGrant(b); fine {

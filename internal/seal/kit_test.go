@@ -129,7 +129,14 @@ func (k *kit) handleToken() Token {
 		Container: k.group().Virtual, Product: chart, Handle: "0197b1a2-0000-7000-8000-000000000001", Mode: license.UserLimit,
 		Station: "station-134", Seat: 5, Epoch: 3, N: 17, Lease: 30 * time.Second,
 		ClientAddress: "10.0.0.134", ClientUser: "anna", ClientProcess: 4711, ClientApplication: "chart", IssuedAt: day,
+		Licenses: 1,
 	}
+}
+
+func (k *kit) taggedToken() Token {
+	x := k.handleToken()
+	x.Licenses, x.Borrowed, x.Tags = 4, true, []string{"group:cad", "user:anna"}
+	return x
 }
 
 // message is one good message of a kind, and how to open it.
@@ -203,7 +210,7 @@ func (k *kit) messages(t testing.TB) map[string]message {
 		"token": {
 			kindToken, must(SignToken(k.token, k.handleToken())), k.token.Public(), k.handleToken(),
 			func(b []byte, key ed25519.PublicKey) (any, error) { return OpenToken(b, key) },
-			func(body []byte) (*writer, error) { x, err := decodeToken(body); return encodeToken(x), err },
+			func(body []byte) (*writer, error) { x, err := decodeToken(Version, body); return encodeToken(x), err },
 		},
 	}
 }

@@ -383,6 +383,10 @@ func TestRefusesToSign(t *testing.T) {
 		"handle":  func(x *Token) { x.Handle = "" },
 		"product": func(x *Token) { x.Product = license.Product{} },
 		"station": func(x *Token) { x.Station = strings.Repeat("x", MostTokenText+1) },
+		"no tag":  func(x *Token) { x.Tags = []string{""} },
+		"a tag":   func(x *Token) { x.Tags = []string{strings.Repeat("x", MostTokenTag+1)} },
+		"twice":   func(x *Token) { x.Tags = []string{"a", "b", "a"} },
+		"tags":    func(x *Token) { x.Tags = make([]string, MostTokenTags+1) },
 	} {
 		x := k.handleToken()
 		change(&x)

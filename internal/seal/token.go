@@ -8,8 +8,12 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// MostTokenText bounds each text of a token, in bytes.
-const MostTokenText = 256
+// Bounds of a token: each of its texts in bytes, and the tags of its handle.
+const (
+	MostTokenText = 256
+	MostTokenTag  = 64
+	MostTokenTags = 16
+)
 
 // Token is a handle's proof: whoever verifies it can take the handle in again
 // after its record was lost. The texts about the client are shown, never
@@ -28,10 +32,29 @@ type Token struct {
 	ClientProcess     uint32
 	ClientApplication string
 	IssuedAt          time.Time
+	// Licenses that the handle takes; 0 counts as 1.
+	Licenses uint32
+	Borrowed bool
+	Tags     []string // each once, in any order
+}
+
+// version is the oldest that has a place for all of t: servers and backends of
+// before read the tokens of handles as they knew them.
+func (t Token) version() byte {
+	if t.Licenses > 1 || t.Borrowed || len(t.Tags) > 0 {
+		return versionTagged
+	}
+	return Version
 }
 
 // SignToken signs t with the group's token key.
-func SignToken(s Signer, t Token) ([]byte, error) { return kindToken.signed(s, encodeToken(t)) }
+func SignToken(s Signer, t Token) ([]byte, error) {
+	w := encodeToken(t)
+	if w.err != nil {
+		return nil, w.err
+	}
+	return kindToken.signedAs(t.version(), s, w.b)
+}
 
 // OpenToken verifies a token. Errors: license.CodeTokenInvalid,
 // CodeFormatUnknown, CodeTooLarge.
@@ -40,7 +63,7 @@ func OpenToken(b []byte, key ed25519.PublicKey) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	return decodeToken(body)
+	return decodeToken(kindToken.version(b), body)
 }
 
 // modeNumbers gives the modes by their number, from 1.
@@ -74,10 +97,24 @@ func encodeToken(t Token) *writer {
 	w.u32(t.ClientProcess)
 	w.text(t.ClientApplication, MostTokenText, "client's application")
 	w.instant(t.IssuedAt, "time of issue")
+	if t.version() == Version {
+		return w
+	}
+	w.u32(max(t.Licenses, 1))
+	w.bool(t.Borrowed)
+	tags := slices.Sorted(slices.Values(t.Tags))
+	if w.list(len(tags), MostTokenTags, "tags") {
+		for i, tag := range tags {
+			if tag == "" || i > 0 && tag == tags[i-1] {
+				w.fail("a token needs tags that differ")
+			}
+			w.text(tag, MostTokenTag, "tag")
+		}
+	}
 	return w
 }
 
-func decodeToken(body []byte) (Token, error) {
+func decodeToken(version byte, body []byte) (Token, error) {
 	r := reader{b: body}
 	t := Token{Container: r.serial(), Product: r.product(), Handle: r.text(MostTokenText)}
 	modes := modeNumbers()
@@ -98,7 +135,17 @@ func decodeToken(body []byte) (Token, error) {
 	t.ClientAddress, t.ClientUser = r.text(MostTokenText), r.text(MostTokenText)
 	t.ClientProcess = r.u32()
 	t.ClientApplication = r.text(MostTokenText)
-	t.IssuedAt = r.instant()
+	t.IssuedAt, t.Licenses = r.instant(), 1
+	if version == versionTagged {
+		t.Licenses, t.Borrowed = r.u32(), r.bool()
+		r.bad = r.bad || t.Licenses == 0
+		for range r.list(MostTokenTags) {
+			tag := r.text(MostTokenTag)
+			r.bad = r.bad || tag == "" || len(t.Tags) > 0 && tag <= t.Tags[len(t.Tags)-1]
+			t.Tags = append(t.Tags, tag)
+		}
+		r.bad = r.bad || t.version() == Version // that would be a second encoding of it
+	}
 	if !r.end() || t.Handle == "" {
 		return Token{}, kindToken.damage("its fields are not well formed")
 	}

@@ -358,6 +358,7 @@ func (k *kit) vectors(t *testing.T, base vector, m message) []vector {
 		at := bytes.Index(w.b, []byte("station-134")) - 5
 		w.b[at] = 9
 		resigned("signed, unknown access mode", w.b)
+		k.taggedVectors(t, add)
 	}
 	return all
 }

@@ -12,11 +12,13 @@ import (
 )
 
 // Version is the version byte of every message: it fixes all algorithms. A
-// firm certificate that carries rotations has versionRotated, with the same
+// firm certificate that carries rotations has versionRotated, and a token of
+// several licenses, a borrowed one or one with tags versionTagged, with the same
 // algorithms.
 const (
 	Version        = 1
 	versionRotated = 2
+	versionTagged  = 2
 )
 
 // Bounds of messages, in bytes, and of what they carry.
@@ -156,10 +158,14 @@ func (k kind) unframe(b []byte) (body, rest []byte, err error) {
 
 // newest is the newest version of the kind.
 func (k kind) newest() byte {
-	if k == kindFirm {
+	switch k {
+	case kindFirm:
 		return versionRotated
+	case kindToken:
+		return versionTagged
+	default:
+		return Version
 	}
-	return Version
 }
 
 // version gives that of a message which unframe took.
