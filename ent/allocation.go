@@ -36,8 +36,10 @@ type Allocation struct {
 	Handle string `json:"handle,omitempty"`
 	// Mode holds the value of the "mode" field.
 	Mode license.AccessMode `json:"mode,omitempty"`
-	// Licenses holds the value of the "licenses" field.
+	// What it takes now.
 	Licenses int `json:"licenses,omitempty"`
+	// How many licenses the program asked for.
+	Asked int `json:"asked,omitempty"`
 	// Seat holds the value of the "seat" field.
 	Seat int `json:"seat,omitempty"`
 	// N holds the value of the "n" field.
@@ -62,6 +64,16 @@ type Allocation struct {
 	EndedAt *time.Time `json:"ended_at,omitempty"`
 	// Who removed it.
 	EndedBy string `json:"ended_by,omitempty"`
+	// It is used without its license server for a time, and can't be removed.
+	Borrowed bool `json:"borrowed,omitempty"`
+	// When its removal was last asked for.
+	RemovalAt *time.Time `json:"removal_at,omitempty"`
+	// Who asked.
+	RemovalBy string `json:"removal_by,omitempty"`
+	// Why its license server didn't remove it.
+	RemovalCode string `json:"removal_code,omitempty"`
+	// RemovalMessage holds the value of the "removal_message" field.
+	RemovalMessage string `json:"removal_message,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the AllocationQuery when eager-loading is set.
 	Edges        AllocationEdges `json:"edges"`
@@ -134,11 +146,13 @@ func (*Allocation) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case allocation.FieldLicenses, allocation.FieldSeat, allocation.FieldN, allocation.FieldProcessID:
+		case allocation.FieldBorrowed:
+			values[i] = new(sql.NullBool)
+		case allocation.FieldLicenses, allocation.FieldAsked, allocation.FieldSeat, allocation.FieldN, allocation.FieldProcessID:
 			values[i] = new(sql.NullInt64)
-		case allocation.FieldID, allocation.FieldVendorID, allocation.FieldCustomerID, allocation.FieldContainerID, allocation.FieldProductID, allocation.FieldHandle, allocation.FieldMode, allocation.FieldClient, allocation.FieldUser, allocation.FieldStation, allocation.FieldApplication, allocation.FieldState, allocation.FieldEndedBy:
+		case allocation.FieldID, allocation.FieldVendorID, allocation.FieldCustomerID, allocation.FieldContainerID, allocation.FieldProductID, allocation.FieldHandle, allocation.FieldMode, allocation.FieldClient, allocation.FieldUser, allocation.FieldStation, allocation.FieldApplication, allocation.FieldState, allocation.FieldEndedBy, allocation.FieldRemovalBy, allocation.FieldRemovalCode, allocation.FieldRemovalMessage:
 			values[i] = new(sql.NullString)
-		case allocation.FieldCreatedAt, allocation.FieldFirstAccess, allocation.FieldLastAccess, allocation.FieldEndedAt:
+		case allocation.FieldCreatedAt, allocation.FieldFirstAccess, allocation.FieldLastAccess, allocation.FieldEndedAt, allocation.FieldRemovalAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -209,6 +223,12 @@ func (_m *Allocation) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field licenses", values[i])
 			} else if value.Valid {
 				_m.Licenses = int(value.Int64)
+			}
+		case allocation.FieldAsked:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field asked", values[i])
+			} else if value.Valid {
+				_m.Asked = int(value.Int64)
 			}
 		case allocation.FieldSeat:
 			if value, ok := values[i].(*sql.NullInt64); !ok {
@@ -282,6 +302,37 @@ func (_m *Allocation) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field ended_by", values[i])
 			} else if value.Valid {
 				_m.EndedBy = value.String
+			}
+		case allocation.FieldBorrowed:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field borrowed", values[i])
+			} else if value.Valid {
+				_m.Borrowed = value.Bool
+			}
+		case allocation.FieldRemovalAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field removal_at", values[i])
+			} else if value.Valid {
+				_m.RemovalAt = new(time.Time)
+				*_m.RemovalAt = value.Time
+			}
+		case allocation.FieldRemovalBy:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field removal_by", values[i])
+			} else if value.Valid {
+				_m.RemovalBy = value.String
+			}
+		case allocation.FieldRemovalCode:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field removal_code", values[i])
+			} else if value.Valid {
+				_m.RemovalCode = value.String
+			}
+		case allocation.FieldRemovalMessage:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field removal_message", values[i])
+			} else if value.Valid {
+				_m.RemovalMessage = value.String
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -365,6 +416,9 @@ func (_m *Allocation) String() string {
 	builder.WriteString("licenses=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Licenses))
 	builder.WriteString(", ")
+	builder.WriteString("asked=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Asked))
+	builder.WriteString(", ")
 	builder.WriteString("seat=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Seat))
 	builder.WriteString(", ")
@@ -402,6 +456,23 @@ func (_m *Allocation) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("ended_by=")
 	builder.WriteString(_m.EndedBy)
+	builder.WriteString(", ")
+	builder.WriteString("borrowed=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Borrowed))
+	builder.WriteString(", ")
+	if v := _m.RemovalAt; v != nil {
+		builder.WriteString("removal_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("removal_by=")
+	builder.WriteString(_m.RemovalBy)
+	builder.WriteString(", ")
+	builder.WriteString("removal_code=")
+	builder.WriteString(_m.RemovalCode)
+	builder.WriteString(", ")
+	builder.WriteString("removal_message=")
+	builder.WriteString(_m.RemovalMessage)
 	builder.WriteByte(')')
 	return builder.String()
 }

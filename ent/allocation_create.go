@@ -97,6 +97,20 @@ func (_c *AllocationCreate) SetNillableLicenses(v *int) *AllocationCreate {
 	return _c
 }
 
+// SetAsked sets the "asked" field.
+func (_c *AllocationCreate) SetAsked(v int) *AllocationCreate {
+	_c.mutation.SetAsked(v)
+	return _c
+}
+
+// SetNillableAsked sets the "asked" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableAsked(v *int) *AllocationCreate {
+	if v != nil {
+		_c.SetAsked(*v)
+	}
+	return _c
+}
+
 // SetSeat sets the "seat" field.
 func (_c *AllocationCreate) SetSeat(v int) *AllocationCreate {
 	_c.mutation.SetSeat(v)
@@ -185,6 +199,76 @@ func (_c *AllocationCreate) SetNillableEndedBy(v *string) *AllocationCreate {
 	return _c
 }
 
+// SetBorrowed sets the "borrowed" field.
+func (_c *AllocationCreate) SetBorrowed(v bool) *AllocationCreate {
+	_c.mutation.SetBorrowed(v)
+	return _c
+}
+
+// SetNillableBorrowed sets the "borrowed" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableBorrowed(v *bool) *AllocationCreate {
+	if v != nil {
+		_c.SetBorrowed(*v)
+	}
+	return _c
+}
+
+// SetRemovalAt sets the "removal_at" field.
+func (_c *AllocationCreate) SetRemovalAt(v time.Time) *AllocationCreate {
+	_c.mutation.SetRemovalAt(v)
+	return _c
+}
+
+// SetNillableRemovalAt sets the "removal_at" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableRemovalAt(v *time.Time) *AllocationCreate {
+	if v != nil {
+		_c.SetRemovalAt(*v)
+	}
+	return _c
+}
+
+// SetRemovalBy sets the "removal_by" field.
+func (_c *AllocationCreate) SetRemovalBy(v string) *AllocationCreate {
+	_c.mutation.SetRemovalBy(v)
+	return _c
+}
+
+// SetNillableRemovalBy sets the "removal_by" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableRemovalBy(v *string) *AllocationCreate {
+	if v != nil {
+		_c.SetRemovalBy(*v)
+	}
+	return _c
+}
+
+// SetRemovalCode sets the "removal_code" field.
+func (_c *AllocationCreate) SetRemovalCode(v string) *AllocationCreate {
+	_c.mutation.SetRemovalCode(v)
+	return _c
+}
+
+// SetNillableRemovalCode sets the "removal_code" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableRemovalCode(v *string) *AllocationCreate {
+	if v != nil {
+		_c.SetRemovalCode(*v)
+	}
+	return _c
+}
+
+// SetRemovalMessage sets the "removal_message" field.
+func (_c *AllocationCreate) SetRemovalMessage(v string) *AllocationCreate {
+	_c.mutation.SetRemovalMessage(v)
+	return _c
+}
+
+// SetNillableRemovalMessage sets the "removal_message" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableRemovalMessage(v *string) *AllocationCreate {
+	if v != nil {
+		_c.SetRemovalMessage(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *AllocationCreate) SetID(v string) *AllocationCreate {
 	_c.mutation.SetID(v)
@@ -262,6 +346,14 @@ func (_c *AllocationCreate) defaults() {
 		v := allocation.DefaultLicenses
 		_c.mutation.SetLicenses(v)
 	}
+	if _, ok := _c.mutation.Asked(); !ok {
+		v := allocation.DefaultAsked
+		_c.mutation.SetAsked(v)
+	}
+	if _, ok := _c.mutation.Borrowed(); !ok {
+		v := allocation.DefaultBorrowed
+		_c.mutation.SetBorrowed(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := allocation.DefaultID()
 		_c.mutation.SetID(v)
@@ -324,6 +416,14 @@ func (_c *AllocationCreate) check() error {
 	if v, ok := _c.mutation.Licenses(); ok {
 		if err := allocation.LicensesValidator(v); err != nil {
 			return &ValidationError{Name: "licenses", err: fmt.Errorf(`ent: validator failed for field "Allocation.licenses": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Asked(); !ok {
+		return &ValidationError{Name: "asked", err: errors.New(`ent: missing required field "Allocation.asked"`)}
+	}
+	if v, ok := _c.mutation.Asked(); ok {
+		if err := allocation.AskedValidator(v); err != nil {
+			return &ValidationError{Name: "asked", err: fmt.Errorf(`ent: validator failed for field "Allocation.asked": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.Seat(); !ok {
@@ -396,6 +496,24 @@ func (_c *AllocationCreate) check() error {
 			return &ValidationError{Name: "ended_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.ended_by": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.Borrowed(); !ok {
+		return &ValidationError{Name: "borrowed", err: errors.New(`ent: missing required field "Allocation.borrowed"`)}
+	}
+	if v, ok := _c.mutation.RemovalBy(); ok {
+		if err := allocation.RemovalByValidator(v); err != nil {
+			return &ValidationError{Name: "removal_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_by": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.RemovalCode(); ok {
+		if err := allocation.RemovalCodeValidator(v); err != nil {
+			return &ValidationError{Name: "removal_code", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_code": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.RemovalMessage(); ok {
+		if err := allocation.RemovalMessageValidator(v); err != nil {
+			return &ValidationError{Name: "removal_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_message": %w`, err)}
+		}
+	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := allocation.IDValidator(v); err != nil {
 			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "Allocation.id": %w`, err)}
@@ -461,6 +579,10 @@ func (_c *AllocationCreate) createSpec() (*Allocation, *sqlgraph.CreateSpec) {
 		_spec.SetField(allocation.FieldLicenses, field.TypeInt, value)
 		_node.Licenses = value
 	}
+	if value, ok := _c.mutation.Asked(); ok {
+		_spec.SetField(allocation.FieldAsked, field.TypeInt, value)
+		_node.Asked = value
+	}
 	if value, ok := _c.mutation.Seat(); ok {
 		_spec.SetField(allocation.FieldSeat, field.TypeInt, value)
 		_node.Seat = value
@@ -508,6 +630,26 @@ func (_c *AllocationCreate) createSpec() (*Allocation, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.EndedBy(); ok {
 		_spec.SetField(allocation.FieldEndedBy, field.TypeString, value)
 		_node.EndedBy = value
+	}
+	if value, ok := _c.mutation.Borrowed(); ok {
+		_spec.SetField(allocation.FieldBorrowed, field.TypeBool, value)
+		_node.Borrowed = value
+	}
+	if value, ok := _c.mutation.RemovalAt(); ok {
+		_spec.SetField(allocation.FieldRemovalAt, field.TypeTime, value)
+		_node.RemovalAt = &value
+	}
+	if value, ok := _c.mutation.RemovalBy(); ok {
+		_spec.SetField(allocation.FieldRemovalBy, field.TypeString, value)
+		_node.RemovalBy = value
+	}
+	if value, ok := _c.mutation.RemovalCode(); ok {
+		_spec.SetField(allocation.FieldRemovalCode, field.TypeString, value)
+		_node.RemovalCode = value
+	}
+	if value, ok := _c.mutation.RemovalMessage(); ok {
+		_spec.SetField(allocation.FieldRemovalMessage, field.TypeString, value)
+		_node.RemovalMessage = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -65,6 +65,27 @@ func (_u *AllocationUpdate) AddLicenses(v int) *AllocationUpdate {
 	return _u
 }
 
+// SetAsked sets the "asked" field.
+func (_u *AllocationUpdate) SetAsked(v int) *AllocationUpdate {
+	_u.mutation.ResetAsked()
+	_u.mutation.SetAsked(v)
+	return _u
+}
+
+// SetNillableAsked sets the "asked" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableAsked(v *int) *AllocationUpdate {
+	if v != nil {
+		_u.SetAsked(*v)
+	}
+	return _u
+}
+
+// AddAsked adds value to the "asked" field.
+func (_u *AllocationUpdate) AddAsked(v int) *AllocationUpdate {
+	_u.mutation.AddAsked(v)
+	return _u
+}
+
 // SetSeat sets the "seat" field.
 func (_u *AllocationUpdate) SetSeat(v int) *AllocationUpdate {
 	_u.mutation.ResetSeat()
@@ -266,6 +287,100 @@ func (_u *AllocationUpdate) ClearEndedBy() *AllocationUpdate {
 	return _u
 }
 
+// SetBorrowed sets the "borrowed" field.
+func (_u *AllocationUpdate) SetBorrowed(v bool) *AllocationUpdate {
+	_u.mutation.SetBorrowed(v)
+	return _u
+}
+
+// SetNillableBorrowed sets the "borrowed" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableBorrowed(v *bool) *AllocationUpdate {
+	if v != nil {
+		_u.SetBorrowed(*v)
+	}
+	return _u
+}
+
+// SetRemovalAt sets the "removal_at" field.
+func (_u *AllocationUpdate) SetRemovalAt(v time.Time) *AllocationUpdate {
+	_u.mutation.SetRemovalAt(v)
+	return _u
+}
+
+// SetNillableRemovalAt sets the "removal_at" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableRemovalAt(v *time.Time) *AllocationUpdate {
+	if v != nil {
+		_u.SetRemovalAt(*v)
+	}
+	return _u
+}
+
+// ClearRemovalAt clears the value of the "removal_at" field.
+func (_u *AllocationUpdate) ClearRemovalAt() *AllocationUpdate {
+	_u.mutation.ClearRemovalAt()
+	return _u
+}
+
+// SetRemovalBy sets the "removal_by" field.
+func (_u *AllocationUpdate) SetRemovalBy(v string) *AllocationUpdate {
+	_u.mutation.SetRemovalBy(v)
+	return _u
+}
+
+// SetNillableRemovalBy sets the "removal_by" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableRemovalBy(v *string) *AllocationUpdate {
+	if v != nil {
+		_u.SetRemovalBy(*v)
+	}
+	return _u
+}
+
+// ClearRemovalBy clears the value of the "removal_by" field.
+func (_u *AllocationUpdate) ClearRemovalBy() *AllocationUpdate {
+	_u.mutation.ClearRemovalBy()
+	return _u
+}
+
+// SetRemovalCode sets the "removal_code" field.
+func (_u *AllocationUpdate) SetRemovalCode(v string) *AllocationUpdate {
+	_u.mutation.SetRemovalCode(v)
+	return _u
+}
+
+// SetNillableRemovalCode sets the "removal_code" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableRemovalCode(v *string) *AllocationUpdate {
+	if v != nil {
+		_u.SetRemovalCode(*v)
+	}
+	return _u
+}
+
+// ClearRemovalCode clears the value of the "removal_code" field.
+func (_u *AllocationUpdate) ClearRemovalCode() *AllocationUpdate {
+	_u.mutation.ClearRemovalCode()
+	return _u
+}
+
+// SetRemovalMessage sets the "removal_message" field.
+func (_u *AllocationUpdate) SetRemovalMessage(v string) *AllocationUpdate {
+	_u.mutation.SetRemovalMessage(v)
+	return _u
+}
+
+// SetNillableRemovalMessage sets the "removal_message" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableRemovalMessage(v *string) *AllocationUpdate {
+	if v != nil {
+		_u.SetRemovalMessage(*v)
+	}
+	return _u
+}
+
+// ClearRemovalMessage clears the value of the "removal_message" field.
+func (_u *AllocationUpdate) ClearRemovalMessage() *AllocationUpdate {
+	_u.mutation.ClearRemovalMessage()
+	return _u
+}
+
 // Mutation returns the AllocationMutation object of the builder.
 func (_u *AllocationUpdate) Mutation() *AllocationMutation {
 	return _u.mutation
@@ -310,6 +425,11 @@ func (_u *AllocationUpdate) check() error {
 			return &ValidationError{Name: "licenses", err: fmt.Errorf(`ent: validator failed for field "Allocation.licenses": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Asked(); ok {
+		if err := allocation.AskedValidator(v); err != nil {
+			return &ValidationError{Name: "asked", err: fmt.Errorf(`ent: validator failed for field "Allocation.asked": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Seat(); ok {
 		if err := allocation.SeatValidator(v); err != nil {
 			return &ValidationError{Name: "seat", err: fmt.Errorf(`ent: validator failed for field "Allocation.seat": %w`, err)}
@@ -350,6 +470,21 @@ func (_u *AllocationUpdate) check() error {
 			return &ValidationError{Name: "ended_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.ended_by": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.RemovalBy(); ok {
+		if err := allocation.RemovalByValidator(v); err != nil {
+			return &ValidationError{Name: "removal_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_by": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.RemovalCode(); ok {
+		if err := allocation.RemovalCodeValidator(v); err != nil {
+			return &ValidationError{Name: "removal_code", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_code": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.RemovalMessage(); ok {
+		if err := allocation.RemovalMessageValidator(v); err != nil {
+			return &ValidationError{Name: "removal_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_message": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Allocation.vendor"`)
 	}
@@ -382,6 +517,12 @@ func (_u *AllocationUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	}
 	if value, ok := _u.mutation.AddedLicenses(); ok {
 		_spec.AddField(allocation.FieldLicenses, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Asked(); ok {
+		_spec.SetField(allocation.FieldAsked, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAsked(); ok {
+		_spec.AddField(allocation.FieldAsked, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.Seat(); ok {
 		_spec.SetField(allocation.FieldSeat, field.TypeInt, value)
@@ -433,6 +574,33 @@ func (_u *AllocationUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	}
 	if _u.mutation.EndedByCleared() {
 		_spec.ClearField(allocation.FieldEndedBy, field.TypeString)
+	}
+	if value, ok := _u.mutation.Borrowed(); ok {
+		_spec.SetField(allocation.FieldBorrowed, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.RemovalAt(); ok {
+		_spec.SetField(allocation.FieldRemovalAt, field.TypeTime, value)
+	}
+	if _u.mutation.RemovalAtCleared() {
+		_spec.ClearField(allocation.FieldRemovalAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RemovalBy(); ok {
+		_spec.SetField(allocation.FieldRemovalBy, field.TypeString, value)
+	}
+	if _u.mutation.RemovalByCleared() {
+		_spec.ClearField(allocation.FieldRemovalBy, field.TypeString)
+	}
+	if value, ok := _u.mutation.RemovalCode(); ok {
+		_spec.SetField(allocation.FieldRemovalCode, field.TypeString, value)
+	}
+	if _u.mutation.RemovalCodeCleared() {
+		_spec.ClearField(allocation.FieldRemovalCode, field.TypeString)
+	}
+	if value, ok := _u.mutation.RemovalMessage(); ok {
+		_spec.SetField(allocation.FieldRemovalMessage, field.TypeString, value)
+	}
+	if _u.mutation.RemovalMessageCleared() {
+		_spec.ClearField(allocation.FieldRemovalMessage, field.TypeString)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -486,6 +654,27 @@ func (_u *AllocationUpdateOne) SetNillableLicenses(v *int) *AllocationUpdateOne 
 // AddLicenses adds value to the "licenses" field.
 func (_u *AllocationUpdateOne) AddLicenses(v int) *AllocationUpdateOne {
 	_u.mutation.AddLicenses(v)
+	return _u
+}
+
+// SetAsked sets the "asked" field.
+func (_u *AllocationUpdateOne) SetAsked(v int) *AllocationUpdateOne {
+	_u.mutation.ResetAsked()
+	_u.mutation.SetAsked(v)
+	return _u
+}
+
+// SetNillableAsked sets the "asked" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableAsked(v *int) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetAsked(*v)
+	}
+	return _u
+}
+
+// AddAsked adds value to the "asked" field.
+func (_u *AllocationUpdateOne) AddAsked(v int) *AllocationUpdateOne {
+	_u.mutation.AddAsked(v)
 	return _u
 }
 
@@ -690,6 +879,100 @@ func (_u *AllocationUpdateOne) ClearEndedBy() *AllocationUpdateOne {
 	return _u
 }
 
+// SetBorrowed sets the "borrowed" field.
+func (_u *AllocationUpdateOne) SetBorrowed(v bool) *AllocationUpdateOne {
+	_u.mutation.SetBorrowed(v)
+	return _u
+}
+
+// SetNillableBorrowed sets the "borrowed" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableBorrowed(v *bool) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetBorrowed(*v)
+	}
+	return _u
+}
+
+// SetRemovalAt sets the "removal_at" field.
+func (_u *AllocationUpdateOne) SetRemovalAt(v time.Time) *AllocationUpdateOne {
+	_u.mutation.SetRemovalAt(v)
+	return _u
+}
+
+// SetNillableRemovalAt sets the "removal_at" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableRemovalAt(v *time.Time) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetRemovalAt(*v)
+	}
+	return _u
+}
+
+// ClearRemovalAt clears the value of the "removal_at" field.
+func (_u *AllocationUpdateOne) ClearRemovalAt() *AllocationUpdateOne {
+	_u.mutation.ClearRemovalAt()
+	return _u
+}
+
+// SetRemovalBy sets the "removal_by" field.
+func (_u *AllocationUpdateOne) SetRemovalBy(v string) *AllocationUpdateOne {
+	_u.mutation.SetRemovalBy(v)
+	return _u
+}
+
+// SetNillableRemovalBy sets the "removal_by" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableRemovalBy(v *string) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetRemovalBy(*v)
+	}
+	return _u
+}
+
+// ClearRemovalBy clears the value of the "removal_by" field.
+func (_u *AllocationUpdateOne) ClearRemovalBy() *AllocationUpdateOne {
+	_u.mutation.ClearRemovalBy()
+	return _u
+}
+
+// SetRemovalCode sets the "removal_code" field.
+func (_u *AllocationUpdateOne) SetRemovalCode(v string) *AllocationUpdateOne {
+	_u.mutation.SetRemovalCode(v)
+	return _u
+}
+
+// SetNillableRemovalCode sets the "removal_code" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableRemovalCode(v *string) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetRemovalCode(*v)
+	}
+	return _u
+}
+
+// ClearRemovalCode clears the value of the "removal_code" field.
+func (_u *AllocationUpdateOne) ClearRemovalCode() *AllocationUpdateOne {
+	_u.mutation.ClearRemovalCode()
+	return _u
+}
+
+// SetRemovalMessage sets the "removal_message" field.
+func (_u *AllocationUpdateOne) SetRemovalMessage(v string) *AllocationUpdateOne {
+	_u.mutation.SetRemovalMessage(v)
+	return _u
+}
+
+// SetNillableRemovalMessage sets the "removal_message" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableRemovalMessage(v *string) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetRemovalMessage(*v)
+	}
+	return _u
+}
+
+// ClearRemovalMessage clears the value of the "removal_message" field.
+func (_u *AllocationUpdateOne) ClearRemovalMessage() *AllocationUpdateOne {
+	_u.mutation.ClearRemovalMessage()
+	return _u
+}
+
 // Mutation returns the AllocationMutation object of the builder.
 func (_u *AllocationUpdateOne) Mutation() *AllocationMutation {
 	return _u.mutation
@@ -747,6 +1030,11 @@ func (_u *AllocationUpdateOne) check() error {
 			return &ValidationError{Name: "licenses", err: fmt.Errorf(`ent: validator failed for field "Allocation.licenses": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Asked(); ok {
+		if err := allocation.AskedValidator(v); err != nil {
+			return &ValidationError{Name: "asked", err: fmt.Errorf(`ent: validator failed for field "Allocation.asked": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Seat(); ok {
 		if err := allocation.SeatValidator(v); err != nil {
 			return &ValidationError{Name: "seat", err: fmt.Errorf(`ent: validator failed for field "Allocation.seat": %w`, err)}
@@ -785,6 +1073,21 @@ func (_u *AllocationUpdateOne) check() error {
 	if v, ok := _u.mutation.EndedBy(); ok {
 		if err := allocation.EndedByValidator(v); err != nil {
 			return &ValidationError{Name: "ended_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.ended_by": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.RemovalBy(); ok {
+		if err := allocation.RemovalByValidator(v); err != nil {
+			return &ValidationError{Name: "removal_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_by": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.RemovalCode(); ok {
+		if err := allocation.RemovalCodeValidator(v); err != nil {
+			return &ValidationError{Name: "removal_code", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_code": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.RemovalMessage(); ok {
+		if err := allocation.RemovalMessageValidator(v); err != nil {
+			return &ValidationError{Name: "removal_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_message": %w`, err)}
 		}
 	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
@@ -837,6 +1140,12 @@ func (_u *AllocationUpdateOne) sqlSave(ctx context.Context) (_node *Allocation, 
 	if value, ok := _u.mutation.AddedLicenses(); ok {
 		_spec.AddField(allocation.FieldLicenses, field.TypeInt, value)
 	}
+	if value, ok := _u.mutation.Asked(); ok {
+		_spec.SetField(allocation.FieldAsked, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAsked(); ok {
+		_spec.AddField(allocation.FieldAsked, field.TypeInt, value)
+	}
 	if value, ok := _u.mutation.Seat(); ok {
 		_spec.SetField(allocation.FieldSeat, field.TypeInt, value)
 	}
@@ -887,6 +1196,33 @@ func (_u *AllocationUpdateOne) sqlSave(ctx context.Context) (_node *Allocation, 
 	}
 	if _u.mutation.EndedByCleared() {
 		_spec.ClearField(allocation.FieldEndedBy, field.TypeString)
+	}
+	if value, ok := _u.mutation.Borrowed(); ok {
+		_spec.SetField(allocation.FieldBorrowed, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.RemovalAt(); ok {
+		_spec.SetField(allocation.FieldRemovalAt, field.TypeTime, value)
+	}
+	if _u.mutation.RemovalAtCleared() {
+		_spec.ClearField(allocation.FieldRemovalAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RemovalBy(); ok {
+		_spec.SetField(allocation.FieldRemovalBy, field.TypeString, value)
+	}
+	if _u.mutation.RemovalByCleared() {
+		_spec.ClearField(allocation.FieldRemovalBy, field.TypeString)
+	}
+	if value, ok := _u.mutation.RemovalCode(); ok {
+		_spec.SetField(allocation.FieldRemovalCode, field.TypeString, value)
+	}
+	if _u.mutation.RemovalCodeCleared() {
+		_spec.ClearField(allocation.FieldRemovalCode, field.TypeString)
+	}
+	if value, ok := _u.mutation.RemovalMessage(); ok {
+		_spec.SetField(allocation.FieldRemovalMessage, field.TypeString, value)
+	}
+	if _u.mutation.RemovalMessageCleared() {
+		_spec.ClearField(allocation.FieldRemovalMessage, field.TypeString)
 	}
 	_node = &Allocation{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -36,6 +36,10 @@ import (
 	"github.com/quorate/quorate/ent/tmrview"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/ent/usagebucket"
+	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagelog"
+	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
 )
 
@@ -86,6 +90,14 @@ type Client struct {
 	Transfer *TransferClient
 	// Update is the client for interacting with the Update builders.
 	Update *UpdateClient
+	// UsageBucket is the client for interacting with the UsageBucket builders.
+	UsageBucket *UsageBucketClient
+	// UsageEntry is the client for interacting with the UsageEntry builders.
+	UsageEntry *UsageEntryClient
+	// UsageLog is the client for interacting with the UsageLog builders.
+	UsageLog *UsageLogClient
+	// UsageSeries is the client for interacting with the UsageSeries builders.
+	UsageSeries *UsageSeriesClient
 	// Work is the client for interacting with the Work builders.
 	Work *WorkClient
 }
@@ -120,6 +132,10 @@ func (c *Client) init() {
 	c.TmrView = NewTmrViewClient(c.config)
 	c.Transfer = NewTransferClient(c.config)
 	c.Update = NewUpdateClient(c.config)
+	c.UsageBucket = NewUsageBucketClient(c.config)
+	c.UsageEntry = NewUsageEntryClient(c.config)
+	c.UsageLog = NewUsageLogClient(c.config)
+	c.UsageSeries = NewUsageSeriesClient(c.config)
 	c.Work = NewWorkClient(c.config)
 }
 
@@ -234,6 +250,10 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		TmrView:      NewTmrViewClient(cfg),
 		Transfer:     NewTransferClient(cfg),
 		Update:       NewUpdateClient(cfg),
+		UsageBucket:  NewUsageBucketClient(cfg),
+		UsageEntry:   NewUsageEntryClient(cfg),
+		UsageLog:     NewUsageLogClient(cfg),
+		UsageSeries:  NewUsageSeriesClient(cfg),
 		Work:         NewWorkClient(cfg),
 	}, nil
 }
@@ -275,6 +295,10 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		TmrView:      NewTmrViewClient(cfg),
 		Transfer:     NewTransferClient(cfg),
 		Update:       NewUpdateClient(cfg),
+		UsageBucket:  NewUsageBucketClient(cfg),
+		UsageEntry:   NewUsageEntryClient(cfg),
+		UsageLog:     NewUsageLogClient(cfg),
+		UsageSeries:  NewUsageSeriesClient(cfg),
 		Work:         NewWorkClient(cfg),
 	}, nil
 }
@@ -308,7 +332,8 @@ func (c *Client) Use(hooks ...Hook) {
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
 		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
 		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
-		c.TmrView, c.Transfer, c.Update, c.Work,
+		c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageLog,
+		c.UsageSeries, c.Work,
 	} {
 		n.Use(hooks...)
 	}
@@ -321,7 +346,8 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
 		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
 		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
-		c.TmrView, c.Transfer, c.Update, c.Work,
+		c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageLog,
+		c.UsageSeries, c.Work,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -372,6 +398,14 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Transfer.mutate(ctx, m)
 	case *UpdateMutation:
 		return c.Update.mutate(ctx, m)
+	case *UsageBucketMutation:
+		return c.UsageBucket.mutate(ctx, m)
+	case *UsageEntryMutation:
+		return c.UsageEntry.mutate(ctx, m)
+	case *UsageLogMutation:
+		return c.UsageLog.mutate(ctx, m)
+	case *UsageSeriesMutation:
+		return c.UsageSeries.mutate(ctx, m)
 	case *WorkMutation:
 		return c.Work.mutate(ctx, m)
 	default:
@@ -4612,6 +4646,778 @@ func (c *UpdateClient) mutate(ctx context.Context, m *UpdateMutation) (Value, er
 	}
 }
 
+// UsageBucketClient is a client for the UsageBucket schema.
+type UsageBucketClient struct {
+	config
+}
+
+// NewUsageBucketClient returns a client for the UsageBucket from the given config.
+func NewUsageBucketClient(c config) *UsageBucketClient {
+	return &UsageBucketClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `usagebucket.Hooks(f(g(h())))`.
+func (c *UsageBucketClient) Use(hooks ...Hook) {
+	c.hooks.UsageBucket = append(c.hooks.UsageBucket, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `usagebucket.Intercept(f(g(h())))`.
+func (c *UsageBucketClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UsageBucket = append(c.inters.UsageBucket, interceptors...)
+}
+
+// Create returns a builder for creating a UsageBucket entity.
+func (c *UsageBucketClient) Create() *UsageBucketCreate {
+	mutation := newUsageBucketMutation(c.config, OpCreate)
+	return &UsageBucketCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UsageBucket entities.
+func (c *UsageBucketClient) CreateBulk(builders ...*UsageBucketCreate) *UsageBucketCreateBulk {
+	return &UsageBucketCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UsageBucketClient) MapCreateBulk(slice any, setFunc func(*UsageBucketCreate, int)) *UsageBucketCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UsageBucketCreateBulk{err: fmt.Errorf("calling to UsageBucketClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UsageBucketCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UsageBucketCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UsageBucket.
+func (c *UsageBucketClient) Update() *UsageBucketUpdate {
+	mutation := newUsageBucketMutation(c.config, OpUpdate)
+	return &UsageBucketUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UsageBucketClient) UpdateOne(_m *UsageBucket) *UsageBucketUpdateOne {
+	mutation := newUsageBucketMutation(c.config, OpUpdateOne, withUsageBucket(_m))
+	return &UsageBucketUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UsageBucketClient) UpdateOneID(id string) *UsageBucketUpdateOne {
+	mutation := newUsageBucketMutation(c.config, OpUpdateOne, withUsageBucketID(id))
+	return &UsageBucketUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UsageBucket.
+func (c *UsageBucketClient) Delete() *UsageBucketDelete {
+	mutation := newUsageBucketMutation(c.config, OpDelete)
+	return &UsageBucketDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UsageBucketClient) DeleteOne(_m *UsageBucket) *UsageBucketDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UsageBucketClient) DeleteOneID(id string) *UsageBucketDeleteOne {
+	builder := c.Delete().Where(usagebucket.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UsageBucketDeleteOne{builder}
+}
+
+// Query returns a query builder for UsageBucket.
+func (c *UsageBucketClient) Query() *UsageBucketQuery {
+	return &UsageBucketQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUsageBucket},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UsageBucket entity by its id.
+func (c *UsageBucketClient) Get(ctx context.Context, id string) (*UsageBucket, error) {
+	return c.Query().Where(usagebucket.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UsageBucketClient) GetX(ctx context.Context, id string) *UsageBucket {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a UsageBucket.
+func (c *UsageBucketClient) QueryVendor(_m *UsageBucket) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usagebucket.Table, usagebucket.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usagebucket.VendorTable, usagebucket.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a UsageBucket.
+func (c *UsageBucketClient) QueryCustomer(_m *UsageBucket) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usagebucket.Table, usagebucket.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usagebucket.CustomerTable, usagebucket.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QuerySeries queries the series edge of a UsageBucket.
+func (c *UsageBucketClient) QuerySeries(_m *UsageBucket) *UsageSeriesQuery {
+	query := (&UsageSeriesClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usagebucket.Table, usagebucket.FieldID, id),
+			sqlgraph.To(usageseries.Table, usageseries.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, usagebucket.SeriesTable, usagebucket.SeriesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *UsageBucketClient) Hooks() []Hook {
+	return c.hooks.UsageBucket
+}
+
+// Interceptors returns the client interceptors.
+func (c *UsageBucketClient) Interceptors() []Interceptor {
+	return c.inters.UsageBucket
+}
+
+func (c *UsageBucketClient) mutate(ctx context.Context, m *UsageBucketMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UsageBucketCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UsageBucketUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UsageBucketUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UsageBucketDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UsageBucket mutation op: %q", m.Op())
+	}
+}
+
+// UsageEntryClient is a client for the UsageEntry schema.
+type UsageEntryClient struct {
+	config
+}
+
+// NewUsageEntryClient returns a client for the UsageEntry from the given config.
+func NewUsageEntryClient(c config) *UsageEntryClient {
+	return &UsageEntryClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `usageentry.Hooks(f(g(h())))`.
+func (c *UsageEntryClient) Use(hooks ...Hook) {
+	c.hooks.UsageEntry = append(c.hooks.UsageEntry, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `usageentry.Intercept(f(g(h())))`.
+func (c *UsageEntryClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UsageEntry = append(c.inters.UsageEntry, interceptors...)
+}
+
+// Create returns a builder for creating a UsageEntry entity.
+func (c *UsageEntryClient) Create() *UsageEntryCreate {
+	mutation := newUsageEntryMutation(c.config, OpCreate)
+	return &UsageEntryCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UsageEntry entities.
+func (c *UsageEntryClient) CreateBulk(builders ...*UsageEntryCreate) *UsageEntryCreateBulk {
+	return &UsageEntryCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UsageEntryClient) MapCreateBulk(slice any, setFunc func(*UsageEntryCreate, int)) *UsageEntryCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UsageEntryCreateBulk{err: fmt.Errorf("calling to UsageEntryClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UsageEntryCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UsageEntryCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UsageEntry.
+func (c *UsageEntryClient) Update() *UsageEntryUpdate {
+	mutation := newUsageEntryMutation(c.config, OpUpdate)
+	return &UsageEntryUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UsageEntryClient) UpdateOne(_m *UsageEntry) *UsageEntryUpdateOne {
+	mutation := newUsageEntryMutation(c.config, OpUpdateOne, withUsageEntry(_m))
+	return &UsageEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UsageEntryClient) UpdateOneID(id string) *UsageEntryUpdateOne {
+	mutation := newUsageEntryMutation(c.config, OpUpdateOne, withUsageEntryID(id))
+	return &UsageEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UsageEntry.
+func (c *UsageEntryClient) Delete() *UsageEntryDelete {
+	mutation := newUsageEntryMutation(c.config, OpDelete)
+	return &UsageEntryDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UsageEntryClient) DeleteOne(_m *UsageEntry) *UsageEntryDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UsageEntryClient) DeleteOneID(id string) *UsageEntryDeleteOne {
+	builder := c.Delete().Where(usageentry.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UsageEntryDeleteOne{builder}
+}
+
+// Query returns a query builder for UsageEntry.
+func (c *UsageEntryClient) Query() *UsageEntryQuery {
+	return &UsageEntryQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUsageEntry},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UsageEntry entity by its id.
+func (c *UsageEntryClient) Get(ctx context.Context, id string) (*UsageEntry, error) {
+	return c.Query().Where(usageentry.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UsageEntryClient) GetX(ctx context.Context, id string) *UsageEntry {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a UsageEntry.
+func (c *UsageEntryClient) QueryVendor(_m *UsageEntry) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usageentry.Table, usageentry.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usageentry.VendorTable, usageentry.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a UsageEntry.
+func (c *UsageEntryClient) QueryCustomer(_m *UsageEntry) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usageentry.Table, usageentry.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usageentry.CustomerTable, usageentry.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryLog queries the log edge of a UsageEntry.
+func (c *UsageEntryClient) QueryLog(_m *UsageEntry) *UsageLogQuery {
+	query := (&UsageLogClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usageentry.Table, usageentry.FieldID, id),
+			sqlgraph.To(usagelog.Table, usagelog.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, usageentry.LogTable, usageentry.LogColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *UsageEntryClient) Hooks() []Hook {
+	return c.hooks.UsageEntry
+}
+
+// Interceptors returns the client interceptors.
+func (c *UsageEntryClient) Interceptors() []Interceptor {
+	return c.inters.UsageEntry
+}
+
+func (c *UsageEntryClient) mutate(ctx context.Context, m *UsageEntryMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UsageEntryCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UsageEntryUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UsageEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UsageEntryDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UsageEntry mutation op: %q", m.Op())
+	}
+}
+
+// UsageLogClient is a client for the UsageLog schema.
+type UsageLogClient struct {
+	config
+}
+
+// NewUsageLogClient returns a client for the UsageLog from the given config.
+func NewUsageLogClient(c config) *UsageLogClient {
+	return &UsageLogClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `usagelog.Hooks(f(g(h())))`.
+func (c *UsageLogClient) Use(hooks ...Hook) {
+	c.hooks.UsageLog = append(c.hooks.UsageLog, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `usagelog.Intercept(f(g(h())))`.
+func (c *UsageLogClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UsageLog = append(c.inters.UsageLog, interceptors...)
+}
+
+// Create returns a builder for creating a UsageLog entity.
+func (c *UsageLogClient) Create() *UsageLogCreate {
+	mutation := newUsageLogMutation(c.config, OpCreate)
+	return &UsageLogCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UsageLog entities.
+func (c *UsageLogClient) CreateBulk(builders ...*UsageLogCreate) *UsageLogCreateBulk {
+	return &UsageLogCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UsageLogClient) MapCreateBulk(slice any, setFunc func(*UsageLogCreate, int)) *UsageLogCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UsageLogCreateBulk{err: fmt.Errorf("calling to UsageLogClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UsageLogCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UsageLogCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UsageLog.
+func (c *UsageLogClient) Update() *UsageLogUpdate {
+	mutation := newUsageLogMutation(c.config, OpUpdate)
+	return &UsageLogUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UsageLogClient) UpdateOne(_m *UsageLog) *UsageLogUpdateOne {
+	mutation := newUsageLogMutation(c.config, OpUpdateOne, withUsageLog(_m))
+	return &UsageLogUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UsageLogClient) UpdateOneID(id string) *UsageLogUpdateOne {
+	mutation := newUsageLogMutation(c.config, OpUpdateOne, withUsageLogID(id))
+	return &UsageLogUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UsageLog.
+func (c *UsageLogClient) Delete() *UsageLogDelete {
+	mutation := newUsageLogMutation(c.config, OpDelete)
+	return &UsageLogDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UsageLogClient) DeleteOne(_m *UsageLog) *UsageLogDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UsageLogClient) DeleteOneID(id string) *UsageLogDeleteOne {
+	builder := c.Delete().Where(usagelog.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UsageLogDeleteOne{builder}
+}
+
+// Query returns a query builder for UsageLog.
+func (c *UsageLogClient) Query() *UsageLogQuery {
+	return &UsageLogQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUsageLog},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UsageLog entity by its id.
+func (c *UsageLogClient) Get(ctx context.Context, id string) (*UsageLog, error) {
+	return c.Query().Where(usagelog.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UsageLogClient) GetX(ctx context.Context, id string) *UsageLog {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a UsageLog.
+func (c *UsageLogClient) QueryVendor(_m *UsageLog) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usagelog.Table, usagelog.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usagelog.VendorTable, usagelog.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a UsageLog.
+func (c *UsageLogClient) QueryCustomer(_m *UsageLog) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usagelog.Table, usagelog.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usagelog.CustomerTable, usagelog.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryFirm queries the firm edge of a UsageLog.
+func (c *UsageLogClient) QueryFirm(_m *UsageLog) *FirmQuery {
+	query := (&FirmClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usagelog.Table, usagelog.FieldID, id),
+			sqlgraph.To(firm.Table, firm.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usagelog.FirmTable, usagelog.FirmColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryEntries queries the entries edge of a UsageLog.
+func (c *UsageLogClient) QueryEntries(_m *UsageLog) *UsageEntryQuery {
+	query := (&UsageEntryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usagelog.Table, usagelog.FieldID, id),
+			sqlgraph.To(usageentry.Table, usageentry.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, usagelog.EntriesTable, usagelog.EntriesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *UsageLogClient) Hooks() []Hook {
+	return c.hooks.UsageLog
+}
+
+// Interceptors returns the client interceptors.
+func (c *UsageLogClient) Interceptors() []Interceptor {
+	return c.inters.UsageLog
+}
+
+func (c *UsageLogClient) mutate(ctx context.Context, m *UsageLogMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UsageLogCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UsageLogUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UsageLogUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UsageLogDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UsageLog mutation op: %q", m.Op())
+	}
+}
+
+// UsageSeriesClient is a client for the UsageSeries schema.
+type UsageSeriesClient struct {
+	config
+}
+
+// NewUsageSeriesClient returns a client for the UsageSeries from the given config.
+func NewUsageSeriesClient(c config) *UsageSeriesClient {
+	return &UsageSeriesClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `usageseries.Hooks(f(g(h())))`.
+func (c *UsageSeriesClient) Use(hooks ...Hook) {
+	c.hooks.UsageSeries = append(c.hooks.UsageSeries, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `usageseries.Intercept(f(g(h())))`.
+func (c *UsageSeriesClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UsageSeries = append(c.inters.UsageSeries, interceptors...)
+}
+
+// Create returns a builder for creating a UsageSeries entity.
+func (c *UsageSeriesClient) Create() *UsageSeriesCreate {
+	mutation := newUsageSeriesMutation(c.config, OpCreate)
+	return &UsageSeriesCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UsageSeries entities.
+func (c *UsageSeriesClient) CreateBulk(builders ...*UsageSeriesCreate) *UsageSeriesCreateBulk {
+	return &UsageSeriesCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UsageSeriesClient) MapCreateBulk(slice any, setFunc func(*UsageSeriesCreate, int)) *UsageSeriesCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UsageSeriesCreateBulk{err: fmt.Errorf("calling to UsageSeriesClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UsageSeriesCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UsageSeriesCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UsageSeries.
+func (c *UsageSeriesClient) Update() *UsageSeriesUpdate {
+	mutation := newUsageSeriesMutation(c.config, OpUpdate)
+	return &UsageSeriesUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UsageSeriesClient) UpdateOne(_m *UsageSeries) *UsageSeriesUpdateOne {
+	mutation := newUsageSeriesMutation(c.config, OpUpdateOne, withUsageSeries(_m))
+	return &UsageSeriesUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UsageSeriesClient) UpdateOneID(id string) *UsageSeriesUpdateOne {
+	mutation := newUsageSeriesMutation(c.config, OpUpdateOne, withUsageSeriesID(id))
+	return &UsageSeriesUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UsageSeries.
+func (c *UsageSeriesClient) Delete() *UsageSeriesDelete {
+	mutation := newUsageSeriesMutation(c.config, OpDelete)
+	return &UsageSeriesDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UsageSeriesClient) DeleteOne(_m *UsageSeries) *UsageSeriesDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UsageSeriesClient) DeleteOneID(id string) *UsageSeriesDeleteOne {
+	builder := c.Delete().Where(usageseries.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UsageSeriesDeleteOne{builder}
+}
+
+// Query returns a query builder for UsageSeries.
+func (c *UsageSeriesClient) Query() *UsageSeriesQuery {
+	return &UsageSeriesQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUsageSeries},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UsageSeries entity by its id.
+func (c *UsageSeriesClient) Get(ctx context.Context, id string) (*UsageSeries, error) {
+	return c.Query().Where(usageseries.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UsageSeriesClient) GetX(ctx context.Context, id string) *UsageSeries {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a UsageSeries.
+func (c *UsageSeriesClient) QueryVendor(_m *UsageSeries) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usageseries.Table, usageseries.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usageseries.VendorTable, usageseries.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a UsageSeries.
+func (c *UsageSeriesClient) QueryCustomer(_m *UsageSeries) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usageseries.Table, usageseries.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usageseries.CustomerTable, usageseries.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryContainer queries the container edge of a UsageSeries.
+func (c *UsageSeriesClient) QueryContainer(_m *UsageSeries) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usageseries.Table, usageseries.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usageseries.ContainerTable, usageseries.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryProduct queries the product edge of a UsageSeries.
+func (c *UsageSeriesClient) QueryProduct(_m *UsageSeries) *ProductQuery {
+	query := (&ProductClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usageseries.Table, usageseries.FieldID, id),
+			sqlgraph.To(product.Table, product.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, usageseries.ProductTable, usageseries.ProductColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryBuckets queries the buckets edge of a UsageSeries.
+func (c *UsageSeriesClient) QueryBuckets(_m *UsageSeries) *UsageBucketQuery {
+	query := (&UsageBucketClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(usageseries.Table, usageseries.FieldID, id),
+			sqlgraph.To(usagebucket.Table, usagebucket.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, usageseries.BucketsTable, usageseries.BucketsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *UsageSeriesClient) Hooks() []Hook {
+	return c.hooks.UsageSeries
+}
+
+// Interceptors returns the client interceptors.
+func (c *UsageSeriesClient) Interceptors() []Interceptor {
+	return c.inters.UsageSeries
+}
+
+func (c *UsageSeriesClient) mutate(ctx context.Context, m *UsageSeriesMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UsageSeriesCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UsageSeriesUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UsageSeriesUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UsageSeriesDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UsageSeries mutation op: %q", m.Op())
+	}
+}
+
 // WorkClient is a client for the Work schema.
 type WorkClient struct {
 	config
@@ -4830,11 +5636,13 @@ type (
 	hooks struct {
 		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
 		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
-		TmrGroup, TmrServer, TmrView, Transfer, Update, Work []ent.Hook
+		TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket, UsageEntry,
+		UsageLog, UsageSeries, Work []ent.Hook
 	}
 	inters struct {
 		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
 		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
-		TmrGroup, TmrServer, TmrView, Transfer, Update, Work []ent.Interceptor
+		TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket, UsageEntry,
+		UsageLog, UsageSeries, Work []ent.Interceptor
 	}
 )

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
+	"github.com/quorate/quorate/internal/license"
 )
 
 // Denial is the model entity for the Denial schema.
@@ -42,6 +43,14 @@ type Denial struct {
 	User string `json:"user,omitempty"`
 	// Application holds the value of the "application" field.
 	Application string `json:"application,omitempty"`
+	// Station holds the value of the "station" field.
+	Station string `json:"station,omitempty"`
+	// Mode holds the value of the "mode" field.
+	Mode license.AccessMode `json:"mode,omitempty"`
+	// How many were asked for.
+	Licenses int `json:"licenses,omitempty"`
+	// That refused; empty: none did.
+	Rule string `json:"rule,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the DenialQuery when eager-loading is set.
 	Edges        DenialEdges `json:"edges"`
@@ -114,9 +123,9 @@ func (*Denial) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case denial.FieldPosition:
+		case denial.FieldPosition, denial.FieldLicenses:
 			values[i] = new(sql.NullInt64)
-		case denial.FieldID, denial.FieldVendorID, denial.FieldCustomerID, denial.FieldContainerID, denial.FieldProductID, denial.FieldReason, denial.FieldClient, denial.FieldUser, denial.FieldApplication:
+		case denial.FieldID, denial.FieldVendorID, denial.FieldCustomerID, denial.FieldContainerID, denial.FieldProductID, denial.FieldReason, denial.FieldClient, denial.FieldUser, denial.FieldApplication, denial.FieldStation, denial.FieldMode, denial.FieldRule:
 			values[i] = new(sql.NullString)
 		case denial.FieldCreatedAt, denial.FieldAt:
 			values[i] = new(sql.NullTime)
@@ -208,6 +217,30 @@ func (_m *Denial) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Application = value.String
 			}
+		case denial.FieldStation:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field station", values[i])
+			} else if value.Valid {
+				_m.Station = value.String
+			}
+		case denial.FieldMode:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field mode", values[i])
+			} else if value.Valid {
+				_m.Mode = license.AccessMode(value.String)
+			}
+		case denial.FieldLicenses:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field licenses", values[i])
+			} else if value.Valid {
+				_m.Licenses = int(value.Int64)
+			}
+		case denial.FieldRule:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field rule", values[i])
+			} else if value.Valid {
+				_m.Rule = value.String
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -298,6 +331,18 @@ func (_m *Denial) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("application=")
 	builder.WriteString(_m.Application)
+	builder.WriteString(", ")
+	builder.WriteString("station=")
+	builder.WriteString(_m.Station)
+	builder.WriteString(", ")
+	builder.WriteString("mode=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Mode))
+	builder.WriteString(", ")
+	builder.WriteString("licenses=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Licenses))
+	builder.WriteString(", ")
+	builder.WriteString("rule=")
+	builder.WriteString(_m.Rule)
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
+	"github.com/quorate/quorate/internal/license"
 )
 
 // DenialCreate is the builder for creating a Denial entity.
@@ -105,6 +106,62 @@ func (_c *DenialCreate) SetApplication(v string) *DenialCreate {
 	return _c
 }
 
+// SetStation sets the "station" field.
+func (_c *DenialCreate) SetStation(v string) *DenialCreate {
+	_c.mutation.SetStation(v)
+	return _c
+}
+
+// SetNillableStation sets the "station" field if the given value is not nil.
+func (_c *DenialCreate) SetNillableStation(v *string) *DenialCreate {
+	if v != nil {
+		_c.SetStation(*v)
+	}
+	return _c
+}
+
+// SetMode sets the "mode" field.
+func (_c *DenialCreate) SetMode(v license.AccessMode) *DenialCreate {
+	_c.mutation.SetMode(v)
+	return _c
+}
+
+// SetNillableMode sets the "mode" field if the given value is not nil.
+func (_c *DenialCreate) SetNillableMode(v *license.AccessMode) *DenialCreate {
+	if v != nil {
+		_c.SetMode(*v)
+	}
+	return _c
+}
+
+// SetLicenses sets the "licenses" field.
+func (_c *DenialCreate) SetLicenses(v int) *DenialCreate {
+	_c.mutation.SetLicenses(v)
+	return _c
+}
+
+// SetNillableLicenses sets the "licenses" field if the given value is not nil.
+func (_c *DenialCreate) SetNillableLicenses(v *int) *DenialCreate {
+	if v != nil {
+		_c.SetLicenses(*v)
+	}
+	return _c
+}
+
+// SetRule sets the "rule" field.
+func (_c *DenialCreate) SetRule(v string) *DenialCreate {
+	_c.mutation.SetRule(v)
+	return _c
+}
+
+// SetNillableRule sets the "rule" field if the given value is not nil.
+func (_c *DenialCreate) SetNillableRule(v *string) *DenialCreate {
+	if v != nil {
+		_c.SetRule(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *DenialCreate) SetID(v string) *DenialCreate {
 	_c.mutation.SetID(v)
@@ -177,6 +234,22 @@ func (_c *DenialCreate) defaults() {
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		v := denial.DefaultCreatedAt()
 		_c.mutation.SetCreatedAt(v)
+	}
+	if _, ok := _c.mutation.Station(); !ok {
+		v := denial.DefaultStation
+		_c.mutation.SetStation(v)
+	}
+	if _, ok := _c.mutation.Mode(); !ok {
+		v := denial.DefaultMode
+		_c.mutation.SetMode(v)
+	}
+	if _, ok := _c.mutation.Licenses(); !ok {
+		v := denial.DefaultLicenses
+		_c.mutation.SetLicenses(v)
+	}
+	if _, ok := _c.mutation.Rule(); !ok {
+		v := denial.DefaultRule
+		_c.mutation.SetRule(v)
 	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := denial.DefaultID()
@@ -256,6 +329,38 @@ func (_c *DenialCreate) check() error {
 			return &ValidationError{Name: "application", err: fmt.Errorf(`ent: validator failed for field "Denial.application": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.Station(); !ok {
+		return &ValidationError{Name: "station", err: errors.New(`ent: missing required field "Denial.station"`)}
+	}
+	if v, ok := _c.mutation.Station(); ok {
+		if err := denial.StationValidator(v); err != nil {
+			return &ValidationError{Name: "station", err: fmt.Errorf(`ent: validator failed for field "Denial.station": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Mode(); !ok {
+		return &ValidationError{Name: "mode", err: errors.New(`ent: missing required field "Denial.mode"`)}
+	}
+	if v, ok := _c.mutation.Mode(); ok {
+		if err := denial.ModeValidator(string(v)); err != nil {
+			return &ValidationError{Name: "mode", err: fmt.Errorf(`ent: validator failed for field "Denial.mode": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Licenses(); !ok {
+		return &ValidationError{Name: "licenses", err: errors.New(`ent: missing required field "Denial.licenses"`)}
+	}
+	if v, ok := _c.mutation.Licenses(); ok {
+		if err := denial.LicensesValidator(v); err != nil {
+			return &ValidationError{Name: "licenses", err: fmt.Errorf(`ent: validator failed for field "Denial.licenses": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Rule(); !ok {
+		return &ValidationError{Name: "rule", err: errors.New(`ent: missing required field "Denial.rule"`)}
+	}
+	if v, ok := _c.mutation.Rule(); ok {
+		if err := denial.RuleValidator(v); err != nil {
+			return &ValidationError{Name: "rule", err: fmt.Errorf(`ent: validator failed for field "Denial.rule": %w`, err)}
+		}
+	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := denial.IDValidator(v); err != nil {
 			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "Denial.id": %w`, err)}
@@ -332,6 +437,22 @@ func (_c *DenialCreate) createSpec() (*Denial, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Application(); ok {
 		_spec.SetField(denial.FieldApplication, field.TypeString, value)
 		_node.Application = value
+	}
+	if value, ok := _c.mutation.Station(); ok {
+		_spec.SetField(denial.FieldStation, field.TypeString, value)
+		_node.Station = value
+	}
+	if value, ok := _c.mutation.Mode(); ok {
+		_spec.SetField(denial.FieldMode, field.TypeString, value)
+		_node.Mode = value
+	}
+	if value, ok := _c.mutation.Licenses(); ok {
+		_spec.SetField(denial.FieldLicenses, field.TypeInt, value)
+		_node.Licenses = value
+	}
+	if value, ok := _c.mutation.Rule(); ok {
+		_spec.SetField(denial.FieldRule, field.TypeString, value)
+		_node.Rule = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -33,6 +33,10 @@ import (
 	"github.com/quorate/quorate/ent/tmrview"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/ent/usagebucket"
+	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagelog"
+	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
 )
 
@@ -115,6 +119,10 @@ func checkColumn(t, c string) error {
 			tmrview.Table:      tmrview.ValidColumn,
 			transfer.Table:     transfer.ValidColumn,
 			update.Table:       update.ValidColumn,
+			usagebucket.Table:  usagebucket.ValidColumn,
+			usageentry.Table:   usageentry.ValidColumn,
+			usagelog.Table:     usagelog.ValidColumn,
+			usageseries.Table:  usageseries.ValidColumn,
 			work.Table:         work.ValidColumn,
 		})
 	})

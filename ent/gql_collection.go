@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/apitoken"
 	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
@@ -145,6 +146,11 @@ func (_q *AllocationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 				selectedFields = append(selectedFields, allocation.FieldLicenses)
 				fieldSeen[allocation.FieldLicenses] = struct{}{}
 			}
+		case "asked":
+			if _, ok := fieldSeen[allocation.FieldAsked]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldAsked)
+				fieldSeen[allocation.FieldAsked] = struct{}{}
+			}
 		case "seat":
 			if _, ok := fieldSeen[allocation.FieldSeat]; !ok {
 				selectedFields = append(selectedFields, allocation.FieldSeat)
@@ -204,6 +210,31 @@ func (_q *AllocationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 			if _, ok := fieldSeen[allocation.FieldEndedBy]; !ok {
 				selectedFields = append(selectedFields, allocation.FieldEndedBy)
 				fieldSeen[allocation.FieldEndedBy] = struct{}{}
+			}
+		case "borrowed":
+			if _, ok := fieldSeen[allocation.FieldBorrowed]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldBorrowed)
+				fieldSeen[allocation.FieldBorrowed] = struct{}{}
+			}
+		case "removalAt":
+			if _, ok := fieldSeen[allocation.FieldRemovalAt]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldRemovalAt)
+				fieldSeen[allocation.FieldRemovalAt] = struct{}{}
+			}
+		case "removalBy":
+			if _, ok := fieldSeen[allocation.FieldRemovalBy]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldRemovalBy)
+				fieldSeen[allocation.FieldRemovalBy] = struct{}{}
+			}
+		case "removalCode":
+			if _, ok := fieldSeen[allocation.FieldRemovalCode]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldRemovalCode)
+				fieldSeen[allocation.FieldRemovalCode] = struct{}{}
+			}
+		case "removalMessage":
+			if _, ok := fieldSeen[allocation.FieldRemovalMessage]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldRemovalMessage)
+				fieldSeen[allocation.FieldRemovalMessage] = struct{}{}
 			}
 		case "id":
 		case "__typename":
@@ -864,6 +895,200 @@ type containerPaginateArgs struct {
 
 func newContainerPaginateArgs(rv map[string]any) *containerPaginateArgs {
 	args := &containerPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *DenialQuery) CollectFields(ctx context.Context, satisfies ...string) (*DenialQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *DenialQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(denial.Columns))
+		selectedFields = []string{denial.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[denial.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, denial.FieldVendorID)
+				fieldSeen[denial.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[denial.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, denial.FieldCustomerID)
+				fieldSeen[denial.FieldCustomerID] = struct{}{}
+			}
+
+		case "container":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withContainer = query
+			if _, ok := fieldSeen[denial.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, denial.FieldContainerID)
+				fieldSeen[denial.FieldContainerID] = struct{}{}
+			}
+
+		case "product":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ProductClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, productImplementors)...); err != nil {
+				return err
+			}
+			_q.withProduct = query
+			if _, ok := fieldSeen[denial.FieldProductID]; !ok {
+				selectedFields = append(selectedFields, denial.FieldProductID)
+				fieldSeen[denial.FieldProductID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[denial.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, denial.FieldCreatedAt)
+				fieldSeen[denial.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[denial.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, denial.FieldVendorID)
+				fieldSeen[denial.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[denial.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, denial.FieldCustomerID)
+				fieldSeen[denial.FieldCustomerID] = struct{}{}
+			}
+		case "containerID":
+			if _, ok := fieldSeen[denial.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, denial.FieldContainerID)
+				fieldSeen[denial.FieldContainerID] = struct{}{}
+			}
+		case "productID":
+			if _, ok := fieldSeen[denial.FieldProductID]; !ok {
+				selectedFields = append(selectedFields, denial.FieldProductID)
+				fieldSeen[denial.FieldProductID] = struct{}{}
+			}
+		case "position":
+			if _, ok := fieldSeen[denial.FieldPosition]; !ok {
+				selectedFields = append(selectedFields, denial.FieldPosition)
+				fieldSeen[denial.FieldPosition] = struct{}{}
+			}
+		case "at":
+			if _, ok := fieldSeen[denial.FieldAt]; !ok {
+				selectedFields = append(selectedFields, denial.FieldAt)
+				fieldSeen[denial.FieldAt] = struct{}{}
+			}
+		case "reason":
+			if _, ok := fieldSeen[denial.FieldReason]; !ok {
+				selectedFields = append(selectedFields, denial.FieldReason)
+				fieldSeen[denial.FieldReason] = struct{}{}
+			}
+		case "client":
+			if _, ok := fieldSeen[denial.FieldClient]; !ok {
+				selectedFields = append(selectedFields, denial.FieldClient)
+				fieldSeen[denial.FieldClient] = struct{}{}
+			}
+		case "user":
+			if _, ok := fieldSeen[denial.FieldUser]; !ok {
+				selectedFields = append(selectedFields, denial.FieldUser)
+				fieldSeen[denial.FieldUser] = struct{}{}
+			}
+		case "application":
+			if _, ok := fieldSeen[denial.FieldApplication]; !ok {
+				selectedFields = append(selectedFields, denial.FieldApplication)
+				fieldSeen[denial.FieldApplication] = struct{}{}
+			}
+		case "station":
+			if _, ok := fieldSeen[denial.FieldStation]; !ok {
+				selectedFields = append(selectedFields, denial.FieldStation)
+				fieldSeen[denial.FieldStation] = struct{}{}
+			}
+		case "mode":
+			if _, ok := fieldSeen[denial.FieldMode]; !ok {
+				selectedFields = append(selectedFields, denial.FieldMode)
+				fieldSeen[denial.FieldMode] = struct{}{}
+			}
+		case "licenses":
+			if _, ok := fieldSeen[denial.FieldLicenses]; !ok {
+				selectedFields = append(selectedFields, denial.FieldLicenses)
+				fieldSeen[denial.FieldLicenses] = struct{}{}
+			}
+		case "rule":
+			if _, ok := fieldSeen[denial.FieldRule]; !ok {
+				selectedFields = append(selectedFields, denial.FieldRule)
+				fieldSeen[denial.FieldRule] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type denialPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []DenialPaginateOption
+}
+
+func newDenialPaginateArgs(rv map[string]any) *denialPaginateArgs {
+	args := &denialPaginateArgs{}
 	if rv == nil {
 		return args
 	}

@@ -170,6 +170,38 @@ func (_m *Container) Receives(ctx context.Context) (result []*Transfer, err erro
 	return result, err
 }
 
+func (_m *Denial) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *Denial) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Denial) Container(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *Denial) Product(ctx context.Context) (*Product, error) {
+	result, err := _m.Edges.ProductOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryProduct().Only(ctx)
+	}
+	return result, err
+}
+
 func (_m *Firm) Vendor(ctx context.Context) (*Organization, error) {
 	result, err := _m.Edges.VendorOrErr()
 	if IsNotLoaded(err) {

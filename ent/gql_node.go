@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/apitoken"
 	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
@@ -42,6 +43,11 @@ var containerImplementors = []string{"Container", "Node"}
 
 // IsNode implements the Node interface check for GQLGen.
 func (*Container) IsNode() {}
+
+var denialImplementors = []string{"Denial", "Node"}
+
+// IsNode implements the Node interface check for GQLGen.
+func (*Denial) IsNode() {}
 
 var firmImplementors = []string{"Firm", "Node"}
 
@@ -169,6 +175,15 @@ func (c *Client) noder(ctx context.Context, table string, id string) (Noder, err
 			Where(container.ID(id))
 		if fc := graphql.GetFieldContext(ctx); fc != nil {
 			if err := query.collectField(ctx, true, graphql.GetOperationContext(ctx), fc.Field, nil, containerImplementors...); err != nil {
+				return nil, err
+			}
+		}
+		return query.Only(ctx)
+	case denial.Table:
+		query := c.Denial.Query().
+			Where(denial.ID(id))
+		if fc := graphql.GetFieldContext(ctx); fc != nil {
+			if err := query.collectField(ctx, true, graphql.GetOperationContext(ctx), fc.Field, nil, denialImplementors...); err != nil {
 				return nil, err
 			}
 		}
@@ -363,6 +378,22 @@ func (c *Client) noders(ctx context.Context, table string, ids []string) ([]Node
 		query := c.Container.Query().
 			Where(container.IDIn(ids...))
 		query, err := query.CollectFields(ctx, containerImplementors...)
+		if err != nil {
+			return nil, err
+		}
+		nodes, err := query.All(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, node := range nodes {
+			for _, noder := range idmap[node.ID] {
+				*noder = node
+			}
+		}
+	case denial.Table:
+		query := c.Denial.Query().
+			Where(denial.IDIn(ids...))
+		query, err := query.CollectFields(ctx, denialImplementors...)
 		if err != nil {
 			return nil, err
 		}

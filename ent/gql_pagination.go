@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/apitoken"
 	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
@@ -848,6 +849,255 @@ func (_m *Container) ToEdge(order *ContainerOrder) *ContainerEdge {
 		order = DefaultContainerOrder
 	}
 	return &ContainerEdge{
+		Node:   _m,
+		Cursor: order.Field.toCursor(_m),
+	}
+}
+
+// DenialEdge is the edge representation of Denial.
+type DenialEdge struct {
+	Node   *Denial `json:"node"`
+	Cursor Cursor  `json:"cursor"`
+}
+
+// DenialConnection is the connection containing edges to Denial.
+type DenialConnection struct {
+	Edges      []*DenialEdge `json:"edges"`
+	PageInfo   PageInfo      `json:"pageInfo"`
+	TotalCount int           `json:"totalCount"`
+}
+
+func (c *DenialConnection) build(nodes []*Denial, pager *denialPager, after *Cursor, first *int, before *Cursor, last *int) {
+	c.PageInfo.HasNextPage = before != nil
+	c.PageInfo.HasPreviousPage = after != nil
+	if first != nil && *first+1 == len(nodes) {
+		c.PageInfo.HasNextPage = true
+		nodes = nodes[:len(nodes)-1]
+	} else if last != nil && *last+1 == len(nodes) {
+		c.PageInfo.HasPreviousPage = true
+		nodes = nodes[:len(nodes)-1]
+	}
+	var nodeAt func(int) *Denial
+	if last != nil {
+		n := len(nodes) - 1
+		nodeAt = func(i int) *Denial {
+			return nodes[n-i]
+		}
+	} else {
+		nodeAt = func(i int) *Denial {
+			return nodes[i]
+		}
+	}
+	c.Edges = make([]*DenialEdge, len(nodes))
+	for i := range nodes {
+		node := nodeAt(i)
+		c.Edges[i] = &DenialEdge{
+			Node:   node,
+			Cursor: pager.toCursor(node),
+		}
+	}
+	if l := len(c.Edges); l > 0 {
+		c.PageInfo.StartCursor = &c.Edges[0].Cursor
+		c.PageInfo.EndCursor = &c.Edges[l-1].Cursor
+	}
+	if c.TotalCount == 0 {
+		c.TotalCount = len(nodes)
+	}
+}
+
+// DenialPaginateOption enables pagination customization.
+type DenialPaginateOption func(*denialPager) error
+
+// WithDenialOrder configures pagination ordering.
+func WithDenialOrder(order *DenialOrder) DenialPaginateOption {
+	if order == nil {
+		order = DefaultDenialOrder
+	}
+	o := *order
+	return func(pager *denialPager) error {
+		if err := o.Direction.Validate(); err != nil {
+			return err
+		}
+		if o.Field == nil {
+			o.Field = DefaultDenialOrder.Field
+		}
+		pager.order = &o
+		return nil
+	}
+}
+
+// WithDenialFilter configures pagination filter.
+func WithDenialFilter(filter func(*DenialQuery) (*DenialQuery, error)) DenialPaginateOption {
+	return func(pager *denialPager) error {
+		if filter == nil {
+			return errors.New("DenialQuery filter cannot be nil")
+		}
+		pager.filter = filter
+		return nil
+	}
+}
+
+type denialPager struct {
+	reverse bool
+	order   *DenialOrder
+	filter  func(*DenialQuery) (*DenialQuery, error)
+}
+
+func newDenialPager(opts []DenialPaginateOption, reverse bool) (*denialPager, error) {
+	pager := &denialPager{reverse: reverse}
+	for _, opt := range opts {
+		if err := opt(pager); err != nil {
+			return nil, err
+		}
+	}
+	if pager.order == nil {
+		pager.order = DefaultDenialOrder
+	}
+	return pager, nil
+}
+
+func (p *denialPager) applyFilter(query *DenialQuery) (*DenialQuery, error) {
+	if p.filter != nil {
+		return p.filter(query)
+	}
+	return query, nil
+}
+
+func (p *denialPager) toCursor(_m *Denial) Cursor {
+	return p.order.Field.toCursor(_m)
+}
+
+func (p *denialPager) applyCursors(query *DenialQuery, after, before *Cursor) (*DenialQuery, error) {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultDenialOrder.Field.column, p.order.Field.column, direction) {
+		query = query.Where(predicate)
+	}
+	return query, nil
+}
+
+func (p *denialPager) applyOrder(query *DenialQuery) *DenialQuery {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	query = query.Order(p.order.Field.toTerm(direction.OrderTermOption()))
+	if p.order.Field != DefaultDenialOrder.Field {
+		query = query.Order(DefaultDenialOrder.Field.toTerm(direction.OrderTermOption()))
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(p.order.Field.column)
+	}
+	return query
+}
+
+func (p *denialPager) orderExpr(query *DenialQuery) sql.Querier {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(p.order.Field.column)
+	}
+	return sql.ExprFunc(func(b *sql.Builder) {
+		b.Ident(p.order.Field.column).Pad().WriteString(string(direction))
+		if p.order.Field != DefaultDenialOrder.Field {
+			b.Comma().Ident(DefaultDenialOrder.Field.column).Pad().WriteString(string(direction))
+		}
+	})
+}
+
+// Paginate executes the query and returns a relay based cursor connection to Denial.
+func (_m *DenialQuery) Paginate(
+	ctx context.Context, after *Cursor, first *int,
+	before *Cursor, last *int, opts ...DenialPaginateOption,
+) (*DenialConnection, error) {
+	if err := validateFirstLast(first, last); err != nil {
+		return nil, err
+	}
+	pager, err := newDenialPager(opts, last != nil)
+	if err != nil {
+		return nil, err
+	}
+	if _m, err = pager.applyFilter(_m); err != nil {
+		return nil, err
+	}
+	conn := &DenialConnection{Edges: []*DenialEdge{}}
+	ignoredEdges := !hasCollectedField(ctx, edgesField)
+	if hasCollectedField(ctx, totalCountField) || hasCollectedField(ctx, pageInfoField) {
+		hasPagination := after != nil || first != nil || before != nil || last != nil
+		if hasPagination || ignoredEdges {
+			c := _m.Clone()
+			c.ctx.Fields = nil
+			if conn.TotalCount, err = c.Count(ctx); err != nil {
+				return nil, err
+			}
+			conn.PageInfo.HasNextPage = first != nil && conn.TotalCount > 0
+			conn.PageInfo.HasPreviousPage = last != nil && conn.TotalCount > 0
+		}
+	}
+	if ignoredEdges || (first != nil && *first == 0) || (last != nil && *last == 0) {
+		return conn, nil
+	}
+	if _m, err = pager.applyCursors(_m, after, before); err != nil {
+		return nil, err
+	}
+	limit := paginateLimit(first, last)
+	if limit != 0 {
+		_m.Limit(limit)
+	}
+	if field := collectedField(ctx, edgesField, nodeField); field != nil {
+		if err := _m.collectField(ctx, limit == 1, graphql.GetOperationContext(ctx), *field, []string{edgesField, nodeField}); err != nil {
+			return nil, err
+		}
+	}
+	_m = pager.applyOrder(_m)
+	nodes, err := _m.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn.build(nodes, pager, after, first, before, last)
+	return conn, nil
+}
+
+// DenialOrderField defines the ordering field of Denial.
+type DenialOrderField struct {
+	// Value extracts the ordering value from the given Denial.
+	Value    func(*Denial) (ent.Value, error)
+	column   string // field or computed.
+	toTerm   func(...sql.OrderTermOption) denial.OrderOption
+	toCursor func(*Denial) Cursor
+}
+
+// DenialOrder defines the ordering of Denial.
+type DenialOrder struct {
+	Direction OrderDirection    `json:"direction"`
+	Field     *DenialOrderField `json:"field"`
+}
+
+// DefaultDenialOrder is the default ordering of Denial.
+var DefaultDenialOrder = &DenialOrder{
+	Direction: entgql.OrderDirectionDesc,
+	Field: &DenialOrderField{
+		Value: func(_m *Denial) (ent.Value, error) {
+			return _m.ID, nil
+		},
+		column: denial.FieldID,
+		toTerm: denial.ByID,
+		toCursor: func(_m *Denial) Cursor {
+			return Cursor{ID: _m.ID}
+		},
+	},
+}
+
+// ToEdge converts Denial into DenialEdge.
+func (_m *Denial) ToEdge(order *DenialOrder) *DenialEdge {
+	if order == nil {
+		order = DefaultDenialOrder
+	}
+	return &DenialEdge{
 		Node:   _m,
 		Cursor: order.Field.toCursor(_m),
 	}

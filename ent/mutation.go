@@ -34,6 +34,10 @@ import (
 	"github.com/quorate/quorate/ent/tmrview"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/ent/usagebucket"
+	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagelog"
+	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -68,6 +72,10 @@ const (
 	TypeTmrView      = "TmrView"
 	TypeTransfer     = "Transfer"
 	TypeUpdate       = "Update"
+	TypeUsageBucket  = "UsageBucket"
+	TypeUsageEntry   = "UsageEntry"
+	TypeUsageLog     = "UsageLog"
+	TypeUsageSeries  = "UsageSeries"
 	TypeWork         = "Work"
 )
 
@@ -82,6 +90,8 @@ type AllocationMutation struct {
 	mode             *license.AccessMode
 	licenses         *int
 	addlicenses      *int
+	asked            *int
+	addasked         *int
 	seat             *int
 	addseat          *int
 	n                *uint64
@@ -97,6 +107,11 @@ type AllocationMutation struct {
 	last_access      *time.Time
 	ended_at         *time.Time
 	ended_by         *string
+	borrowed         *bool
+	removal_at       *time.Time
+	removal_by       *string
+	removal_code     *string
+	removal_message  *string
 	clearedFields    map[string]struct{}
 	vendor           *string
 	clearedvendor    bool
@@ -534,6 +549,62 @@ func (m *AllocationMutation) AddedLicenses() (r int, exists bool) {
 func (m *AllocationMutation) ResetLicenses() {
 	m.licenses = nil
 	m.addlicenses = nil
+}
+
+// SetAsked sets the "asked" field.
+func (m *AllocationMutation) SetAsked(i int) {
+	m.asked = &i
+	m.addasked = nil
+}
+
+// Asked returns the value of the "asked" field in the mutation.
+func (m *AllocationMutation) Asked() (r int, exists bool) {
+	v := m.asked
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAsked returns the old "asked" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldAsked(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAsked is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAsked requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAsked: %w", err)
+	}
+	return oldValue.Asked, nil
+}
+
+// AddAsked adds i to the "asked" field.
+func (m *AllocationMutation) AddAsked(i int) {
+	if m.addasked != nil {
+		*m.addasked += i
+	} else {
+		m.addasked = &i
+	}
+}
+
+// AddedAsked returns the value that was added to the "asked" field in this mutation.
+func (m *AllocationMutation) AddedAsked() (r int, exists bool) {
+	v := m.addasked
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAsked resets all changes to the "asked" field.
+func (m *AllocationMutation) ResetAsked() {
+	m.asked = nil
+	m.addasked = nil
 }
 
 // SetSeat sets the "seat" field.
@@ -1054,6 +1125,238 @@ func (m *AllocationMutation) ResetEndedBy() {
 	delete(m.clearedFields, allocation.FieldEndedBy)
 }
 
+// SetBorrowed sets the "borrowed" field.
+func (m *AllocationMutation) SetBorrowed(b bool) {
+	m.borrowed = &b
+}
+
+// Borrowed returns the value of the "borrowed" field in the mutation.
+func (m *AllocationMutation) Borrowed() (r bool, exists bool) {
+	v := m.borrowed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBorrowed returns the old "borrowed" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldBorrowed(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBorrowed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBorrowed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBorrowed: %w", err)
+	}
+	return oldValue.Borrowed, nil
+}
+
+// ResetBorrowed resets all changes to the "borrowed" field.
+func (m *AllocationMutation) ResetBorrowed() {
+	m.borrowed = nil
+}
+
+// SetRemovalAt sets the "removal_at" field.
+func (m *AllocationMutation) SetRemovalAt(t time.Time) {
+	m.removal_at = &t
+}
+
+// RemovalAt returns the value of the "removal_at" field in the mutation.
+func (m *AllocationMutation) RemovalAt() (r time.Time, exists bool) {
+	v := m.removal_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemovalAt returns the old "removal_at" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldRemovalAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemovalAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemovalAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemovalAt: %w", err)
+	}
+	return oldValue.RemovalAt, nil
+}
+
+// ClearRemovalAt clears the value of the "removal_at" field.
+func (m *AllocationMutation) ClearRemovalAt() {
+	m.removal_at = nil
+	m.clearedFields[allocation.FieldRemovalAt] = struct{}{}
+}
+
+// RemovalAtCleared returns if the "removal_at" field was cleared in this mutation.
+func (m *AllocationMutation) RemovalAtCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldRemovalAt]
+	return ok
+}
+
+// ResetRemovalAt resets all changes to the "removal_at" field.
+func (m *AllocationMutation) ResetRemovalAt() {
+	m.removal_at = nil
+	delete(m.clearedFields, allocation.FieldRemovalAt)
+}
+
+// SetRemovalBy sets the "removal_by" field.
+func (m *AllocationMutation) SetRemovalBy(s string) {
+	m.removal_by = &s
+}
+
+// RemovalBy returns the value of the "removal_by" field in the mutation.
+func (m *AllocationMutation) RemovalBy() (r string, exists bool) {
+	v := m.removal_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemovalBy returns the old "removal_by" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldRemovalBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemovalBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemovalBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemovalBy: %w", err)
+	}
+	return oldValue.RemovalBy, nil
+}
+
+// ClearRemovalBy clears the value of the "removal_by" field.
+func (m *AllocationMutation) ClearRemovalBy() {
+	m.removal_by = nil
+	m.clearedFields[allocation.FieldRemovalBy] = struct{}{}
+}
+
+// RemovalByCleared returns if the "removal_by" field was cleared in this mutation.
+func (m *AllocationMutation) RemovalByCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldRemovalBy]
+	return ok
+}
+
+// ResetRemovalBy resets all changes to the "removal_by" field.
+func (m *AllocationMutation) ResetRemovalBy() {
+	m.removal_by = nil
+	delete(m.clearedFields, allocation.FieldRemovalBy)
+}
+
+// SetRemovalCode sets the "removal_code" field.
+func (m *AllocationMutation) SetRemovalCode(s string) {
+	m.removal_code = &s
+}
+
+// RemovalCode returns the value of the "removal_code" field in the mutation.
+func (m *AllocationMutation) RemovalCode() (r string, exists bool) {
+	v := m.removal_code
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemovalCode returns the old "removal_code" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldRemovalCode(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemovalCode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemovalCode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemovalCode: %w", err)
+	}
+	return oldValue.RemovalCode, nil
+}
+
+// ClearRemovalCode clears the value of the "removal_code" field.
+func (m *AllocationMutation) ClearRemovalCode() {
+	m.removal_code = nil
+	m.clearedFields[allocation.FieldRemovalCode] = struct{}{}
+}
+
+// RemovalCodeCleared returns if the "removal_code" field was cleared in this mutation.
+func (m *AllocationMutation) RemovalCodeCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldRemovalCode]
+	return ok
+}
+
+// ResetRemovalCode resets all changes to the "removal_code" field.
+func (m *AllocationMutation) ResetRemovalCode() {
+	m.removal_code = nil
+	delete(m.clearedFields, allocation.FieldRemovalCode)
+}
+
+// SetRemovalMessage sets the "removal_message" field.
+func (m *AllocationMutation) SetRemovalMessage(s string) {
+	m.removal_message = &s
+}
+
+// RemovalMessage returns the value of the "removal_message" field in the mutation.
+func (m *AllocationMutation) RemovalMessage() (r string, exists bool) {
+	v := m.removal_message
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemovalMessage returns the old "removal_message" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldRemovalMessage(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemovalMessage is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemovalMessage requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemovalMessage: %w", err)
+	}
+	return oldValue.RemovalMessage, nil
+}
+
+// ClearRemovalMessage clears the value of the "removal_message" field.
+func (m *AllocationMutation) ClearRemovalMessage() {
+	m.removal_message = nil
+	m.clearedFields[allocation.FieldRemovalMessage] = struct{}{}
+}
+
+// RemovalMessageCleared returns if the "removal_message" field was cleared in this mutation.
+func (m *AllocationMutation) RemovalMessageCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldRemovalMessage]
+	return ok
+}
+
+// ResetRemovalMessage resets all changes to the "removal_message" field.
+func (m *AllocationMutation) ResetRemovalMessage() {
+	m.removal_message = nil
+	delete(m.clearedFields, allocation.FieldRemovalMessage)
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *AllocationMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -1196,7 +1499,7 @@ func (m *AllocationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AllocationMutation) Fields() []string {
-	fields := make([]string, 0, 20)
+	fields := make([]string, 0, 26)
 	if m.created_at != nil {
 		fields = append(fields, allocation.FieldCreatedAt)
 	}
@@ -1220,6 +1523,9 @@ func (m *AllocationMutation) Fields() []string {
 	}
 	if m.licenses != nil {
 		fields = append(fields, allocation.FieldLicenses)
+	}
+	if m.asked != nil {
+		fields = append(fields, allocation.FieldAsked)
 	}
 	if m.seat != nil {
 		fields = append(fields, allocation.FieldSeat)
@@ -1257,6 +1563,21 @@ func (m *AllocationMutation) Fields() []string {
 	if m.ended_by != nil {
 		fields = append(fields, allocation.FieldEndedBy)
 	}
+	if m.borrowed != nil {
+		fields = append(fields, allocation.FieldBorrowed)
+	}
+	if m.removal_at != nil {
+		fields = append(fields, allocation.FieldRemovalAt)
+	}
+	if m.removal_by != nil {
+		fields = append(fields, allocation.FieldRemovalBy)
+	}
+	if m.removal_code != nil {
+		fields = append(fields, allocation.FieldRemovalCode)
+	}
+	if m.removal_message != nil {
+		fields = append(fields, allocation.FieldRemovalMessage)
+	}
 	return fields
 }
 
@@ -1281,6 +1602,8 @@ func (m *AllocationMutation) Field(name string) (ent.Value, bool) {
 		return m.Mode()
 	case allocation.FieldLicenses:
 		return m.Licenses()
+	case allocation.FieldAsked:
+		return m.Asked()
 	case allocation.FieldSeat:
 		return m.Seat()
 	case allocation.FieldN:
@@ -1305,6 +1628,16 @@ func (m *AllocationMutation) Field(name string) (ent.Value, bool) {
 		return m.EndedAt()
 	case allocation.FieldEndedBy:
 		return m.EndedBy()
+	case allocation.FieldBorrowed:
+		return m.Borrowed()
+	case allocation.FieldRemovalAt:
+		return m.RemovalAt()
+	case allocation.FieldRemovalBy:
+		return m.RemovalBy()
+	case allocation.FieldRemovalCode:
+		return m.RemovalCode()
+	case allocation.FieldRemovalMessage:
+		return m.RemovalMessage()
 	}
 	return nil, false
 }
@@ -1330,6 +1663,8 @@ func (m *AllocationMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldMode(ctx)
 	case allocation.FieldLicenses:
 		return m.OldLicenses(ctx)
+	case allocation.FieldAsked:
+		return m.OldAsked(ctx)
 	case allocation.FieldSeat:
 		return m.OldSeat(ctx)
 	case allocation.FieldN:
@@ -1354,6 +1689,16 @@ func (m *AllocationMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldEndedAt(ctx)
 	case allocation.FieldEndedBy:
 		return m.OldEndedBy(ctx)
+	case allocation.FieldBorrowed:
+		return m.OldBorrowed(ctx)
+	case allocation.FieldRemovalAt:
+		return m.OldRemovalAt(ctx)
+	case allocation.FieldRemovalBy:
+		return m.OldRemovalBy(ctx)
+	case allocation.FieldRemovalCode:
+		return m.OldRemovalCode(ctx)
+	case allocation.FieldRemovalMessage:
+		return m.OldRemovalMessage(ctx)
 	}
 	return nil, fmt.Errorf("unknown Allocation field %s", name)
 }
@@ -1418,6 +1763,13 @@ func (m *AllocationMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetLicenses(v)
+		return nil
+	case allocation.FieldAsked:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAsked(v)
 		return nil
 	case allocation.FieldSeat:
 		v, ok := value.(int)
@@ -1503,6 +1855,41 @@ func (m *AllocationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetEndedBy(v)
 		return nil
+	case allocation.FieldBorrowed:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBorrowed(v)
+		return nil
+	case allocation.FieldRemovalAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemovalAt(v)
+		return nil
+	case allocation.FieldRemovalBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemovalBy(v)
+		return nil
+	case allocation.FieldRemovalCode:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemovalCode(v)
+		return nil
+	case allocation.FieldRemovalMessage:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemovalMessage(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Allocation field %s", name)
 }
@@ -1513,6 +1900,9 @@ func (m *AllocationMutation) AddedFields() []string {
 	var fields []string
 	if m.addlicenses != nil {
 		fields = append(fields, allocation.FieldLicenses)
+	}
+	if m.addasked != nil {
+		fields = append(fields, allocation.FieldAsked)
 	}
 	if m.addseat != nil {
 		fields = append(fields, allocation.FieldSeat)
@@ -1533,6 +1923,8 @@ func (m *AllocationMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case allocation.FieldLicenses:
 		return m.AddedLicenses()
+	case allocation.FieldAsked:
+		return m.AddedAsked()
 	case allocation.FieldSeat:
 		return m.AddedSeat()
 	case allocation.FieldN:
@@ -1554,6 +1946,13 @@ func (m *AllocationMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddLicenses(v)
+		return nil
+	case allocation.FieldAsked:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAsked(v)
 		return nil
 	case allocation.FieldSeat:
 		v, ok := value.(int)
@@ -1593,6 +1992,18 @@ func (m *AllocationMutation) ClearedFields() []string {
 	if m.FieldCleared(allocation.FieldEndedBy) {
 		fields = append(fields, allocation.FieldEndedBy)
 	}
+	if m.FieldCleared(allocation.FieldRemovalAt) {
+		fields = append(fields, allocation.FieldRemovalAt)
+	}
+	if m.FieldCleared(allocation.FieldRemovalBy) {
+		fields = append(fields, allocation.FieldRemovalBy)
+	}
+	if m.FieldCleared(allocation.FieldRemovalCode) {
+		fields = append(fields, allocation.FieldRemovalCode)
+	}
+	if m.FieldCleared(allocation.FieldRemovalMessage) {
+		fields = append(fields, allocation.FieldRemovalMessage)
+	}
 	return fields
 }
 
@@ -1615,6 +2026,18 @@ func (m *AllocationMutation) ClearField(name string) error {
 		return nil
 	case allocation.FieldEndedBy:
 		m.ClearEndedBy()
+		return nil
+	case allocation.FieldRemovalAt:
+		m.ClearRemovalAt()
+		return nil
+	case allocation.FieldRemovalBy:
+		m.ClearRemovalBy()
+		return nil
+	case allocation.FieldRemovalCode:
+		m.ClearRemovalCode()
+		return nil
+	case allocation.FieldRemovalMessage:
+		m.ClearRemovalMessage()
 		return nil
 	}
 	return fmt.Errorf("unknown Allocation nullable field %s", name)
@@ -1647,6 +2070,9 @@ func (m *AllocationMutation) ResetField(name string) error {
 		return nil
 	case allocation.FieldLicenses:
 		m.ResetLicenses()
+		return nil
+	case allocation.FieldAsked:
+		m.ResetAsked()
 		return nil
 	case allocation.FieldSeat:
 		m.ResetSeat()
@@ -1683,6 +2109,21 @@ func (m *AllocationMutation) ResetField(name string) error {
 		return nil
 	case allocation.FieldEndedBy:
 		m.ResetEndedBy()
+		return nil
+	case allocation.FieldBorrowed:
+		m.ResetBorrowed()
+		return nil
+	case allocation.FieldRemovalAt:
+		m.ResetRemovalAt()
+		return nil
+	case allocation.FieldRemovalBy:
+		m.ResetRemovalBy()
+		return nil
+	case allocation.FieldRemovalCode:
+		m.ResetRemovalCode()
+		return nil
+	case allocation.FieldRemovalMessage:
+		m.ResetRemovalMessage()
 		return nil
 	}
 	return fmt.Errorf("unknown Allocation field %s", name)
@@ -6261,6 +6702,11 @@ type DenialMutation struct {
 	client           *string
 	user             *string
 	application      *string
+	station          *string
+	mode             *license.AccessMode
+	licenses         *int
+	addlicenses      *int
+	rule             *string
 	clearedFields    map[string]struct{}
 	vendor           *string
 	clearedvendor    bool
@@ -6808,6 +7254,170 @@ func (m *DenialMutation) ResetApplication() {
 	m.application = nil
 }
 
+// SetStation sets the "station" field.
+func (m *DenialMutation) SetStation(s string) {
+	m.station = &s
+}
+
+// Station returns the value of the "station" field in the mutation.
+func (m *DenialMutation) Station() (r string, exists bool) {
+	v := m.station
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStation returns the old "station" field's value of the Denial entity.
+// If the Denial object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DenialMutation) OldStation(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStation is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStation requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStation: %w", err)
+	}
+	return oldValue.Station, nil
+}
+
+// ResetStation resets all changes to the "station" field.
+func (m *DenialMutation) ResetStation() {
+	m.station = nil
+}
+
+// SetMode sets the "mode" field.
+func (m *DenialMutation) SetMode(lm license.AccessMode) {
+	m.mode = &lm
+}
+
+// Mode returns the value of the "mode" field in the mutation.
+func (m *DenialMutation) Mode() (r license.AccessMode, exists bool) {
+	v := m.mode
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMode returns the old "mode" field's value of the Denial entity.
+// If the Denial object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DenialMutation) OldMode(ctx context.Context) (v license.AccessMode, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMode: %w", err)
+	}
+	return oldValue.Mode, nil
+}
+
+// ResetMode resets all changes to the "mode" field.
+func (m *DenialMutation) ResetMode() {
+	m.mode = nil
+}
+
+// SetLicenses sets the "licenses" field.
+func (m *DenialMutation) SetLicenses(i int) {
+	m.licenses = &i
+	m.addlicenses = nil
+}
+
+// Licenses returns the value of the "licenses" field in the mutation.
+func (m *DenialMutation) Licenses() (r int, exists bool) {
+	v := m.licenses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLicenses returns the old "licenses" field's value of the Denial entity.
+// If the Denial object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DenialMutation) OldLicenses(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLicenses is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLicenses requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLicenses: %w", err)
+	}
+	return oldValue.Licenses, nil
+}
+
+// AddLicenses adds i to the "licenses" field.
+func (m *DenialMutation) AddLicenses(i int) {
+	if m.addlicenses != nil {
+		*m.addlicenses += i
+	} else {
+		m.addlicenses = &i
+	}
+}
+
+// AddedLicenses returns the value that was added to the "licenses" field in this mutation.
+func (m *DenialMutation) AddedLicenses() (r int, exists bool) {
+	v := m.addlicenses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLicenses resets all changes to the "licenses" field.
+func (m *DenialMutation) ResetLicenses() {
+	m.licenses = nil
+	m.addlicenses = nil
+}
+
+// SetRule sets the "rule" field.
+func (m *DenialMutation) SetRule(s string) {
+	m.rule = &s
+}
+
+// Rule returns the value of the "rule" field in the mutation.
+func (m *DenialMutation) Rule() (r string, exists bool) {
+	v := m.rule
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRule returns the old "rule" field's value of the Denial entity.
+// If the Denial object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DenialMutation) OldRule(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRule is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRule requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRule: %w", err)
+	}
+	return oldValue.Rule, nil
+}
+
+// ResetRule resets all changes to the "rule" field.
+func (m *DenialMutation) ResetRule() {
+	m.rule = nil
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *DenialMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -6950,7 +7560,7 @@ func (m *DenialMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *DenialMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 15)
 	if m.created_at != nil {
 		fields = append(fields, denial.FieldCreatedAt)
 	}
@@ -6984,6 +7594,18 @@ func (m *DenialMutation) Fields() []string {
 	if m.application != nil {
 		fields = append(fields, denial.FieldApplication)
 	}
+	if m.station != nil {
+		fields = append(fields, denial.FieldStation)
+	}
+	if m.mode != nil {
+		fields = append(fields, denial.FieldMode)
+	}
+	if m.licenses != nil {
+		fields = append(fields, denial.FieldLicenses)
+	}
+	if m.rule != nil {
+		fields = append(fields, denial.FieldRule)
+	}
 	return fields
 }
 
@@ -7014,6 +7636,14 @@ func (m *DenialMutation) Field(name string) (ent.Value, bool) {
 		return m.User()
 	case denial.FieldApplication:
 		return m.Application()
+	case denial.FieldStation:
+		return m.Station()
+	case denial.FieldMode:
+		return m.Mode()
+	case denial.FieldLicenses:
+		return m.Licenses()
+	case denial.FieldRule:
+		return m.Rule()
 	}
 	return nil, false
 }
@@ -7045,6 +7675,14 @@ func (m *DenialMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldUser(ctx)
 	case denial.FieldApplication:
 		return m.OldApplication(ctx)
+	case denial.FieldStation:
+		return m.OldStation(ctx)
+	case denial.FieldMode:
+		return m.OldMode(ctx)
+	case denial.FieldLicenses:
+		return m.OldLicenses(ctx)
+	case denial.FieldRule:
+		return m.OldRule(ctx)
 	}
 	return nil, fmt.Errorf("unknown Denial field %s", name)
 }
@@ -7131,6 +7769,34 @@ func (m *DenialMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetApplication(v)
 		return nil
+	case denial.FieldStation:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStation(v)
+		return nil
+	case denial.FieldMode:
+		v, ok := value.(license.AccessMode)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMode(v)
+		return nil
+	case denial.FieldLicenses:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLicenses(v)
+		return nil
+	case denial.FieldRule:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRule(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Denial field %s", name)
 }
@@ -7142,6 +7808,9 @@ func (m *DenialMutation) AddedFields() []string {
 	if m.addposition != nil {
 		fields = append(fields, denial.FieldPosition)
 	}
+	if m.addlicenses != nil {
+		fields = append(fields, denial.FieldLicenses)
+	}
 	return fields
 }
 
@@ -7152,6 +7821,8 @@ func (m *DenialMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case denial.FieldPosition:
 		return m.AddedPosition()
+	case denial.FieldLicenses:
+		return m.AddedLicenses()
 	}
 	return nil, false
 }
@@ -7167,6 +7838,13 @@ func (m *DenialMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddPosition(v)
+		return nil
+	case denial.FieldLicenses:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLicenses(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Denial numeric field %s", name)
@@ -7236,6 +7914,18 @@ func (m *DenialMutation) ResetField(name string) error {
 		return nil
 	case denial.FieldApplication:
 		m.ResetApplication()
+		return nil
+	case denial.FieldStation:
+		m.ResetStation()
+		return nil
+	case denial.FieldMode:
+		m.ResetMode()
+		return nil
+	case denial.FieldLicenses:
+		m.ResetLicenses()
+		return nil
+	case denial.FieldRule:
+		m.ResetRule()
 		return nil
 	}
 	return fmt.Errorf("unknown Denial field %s", name)
@@ -27724,6 +28414,6329 @@ func (m *UpdateMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Update edge %s", name)
+}
+
+// UsageBucketMutation represents an operation that mutates the UsageBucket nodes in the graph.
+type UsageBucketMutation struct {
+	config
+	op                   Op
+	typ                  string
+	id                   *string
+	created_at           *time.Time
+	seconds              *int
+	addseconds           *int
+	start                *time.Time
+	until                *time.Time
+	open_taken           *int64
+	addopen_taken        *int64
+	open_quantity        *int64
+	addopen_quantity     *int64
+	open_users           *int64
+	addopen_users        *int64
+	open_stations        *int64
+	addopen_stations     *int64
+	taken                *int64
+	addtaken             *int64
+	quantity             *int64
+	addquantity          *int64
+	users                *int64
+	addusers             *int64
+	stations             *int64
+	addstations          *int64
+	most_taken           *int64
+	addmost_taken        *int64
+	most_quantity        *int64
+	addmost_quantity     *int64
+	taken_ms             *int64
+	addtaken_ms          *int64
+	full_ms              *int64
+	addfull_ms           *int64
+	distinct_users       *int64
+	adddistinct_users    *int64
+	distinct_stations    *int64
+	adddistinct_stations *int64
+	granted              *int64
+	addgranted           *int64
+	released             *int64
+	addreleased          *int64
+	expired              *int64
+	addexpired           *int64
+	removed              *int64
+	addremoved           *int64
+	denied               *int64
+	adddenied            *int64
+	clearedFields        map[string]struct{}
+	vendor               *string
+	clearedvendor        bool
+	customer             *string
+	clearedcustomer      bool
+	series               *string
+	clearedseries        bool
+	done                 bool
+	oldValue             func(context.Context) (*UsageBucket, error)
+	predicates           []predicate.UsageBucket
+}
+
+var _ ent.Mutation = (*UsageBucketMutation)(nil)
+
+// usagebucketOption allows management of the mutation configuration using functional options.
+type usagebucketOption func(*UsageBucketMutation)
+
+// newUsageBucketMutation creates new mutation for the UsageBucket entity.
+func newUsageBucketMutation(c config, op Op, opts ...usagebucketOption) *UsageBucketMutation {
+	m := &UsageBucketMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUsageBucket,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUsageBucketID sets the ID field of the mutation.
+func withUsageBucketID(id string) usagebucketOption {
+	return func(m *UsageBucketMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *UsageBucket
+		)
+		m.oldValue = func(ctx context.Context) (*UsageBucket, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().UsageBucket.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUsageBucket sets the old UsageBucket of the mutation.
+func withUsageBucket(node *UsageBucket) usagebucketOption {
+	return func(m *UsageBucketMutation) {
+		m.oldValue = func(context.Context) (*UsageBucket, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UsageBucketMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UsageBucketMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of UsageBucket entities.
+func (m *UsageBucketMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UsageBucketMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UsageBucketMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().UsageBucket.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *UsageBucketMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *UsageBucketMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *UsageBucketMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *UsageBucketMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *UsageBucketMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *UsageBucketMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *UsageBucketMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *UsageBucketMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *UsageBucketMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[usagebucket.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *UsageBucketMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[usagebucket.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *UsageBucketMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, usagebucket.FieldCustomerID)
+}
+
+// SetSeriesID sets the "series_id" field.
+func (m *UsageBucketMutation) SetSeriesID(s string) {
+	m.series = &s
+}
+
+// SeriesID returns the value of the "series_id" field in the mutation.
+func (m *UsageBucketMutation) SeriesID() (r string, exists bool) {
+	v := m.series
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSeriesID returns the old "series_id" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldSeriesID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSeriesID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSeriesID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSeriesID: %w", err)
+	}
+	return oldValue.SeriesID, nil
+}
+
+// ResetSeriesID resets all changes to the "series_id" field.
+func (m *UsageBucketMutation) ResetSeriesID() {
+	m.series = nil
+}
+
+// SetSeconds sets the "seconds" field.
+func (m *UsageBucketMutation) SetSeconds(i int) {
+	m.seconds = &i
+	m.addseconds = nil
+}
+
+// Seconds returns the value of the "seconds" field in the mutation.
+func (m *UsageBucketMutation) Seconds() (r int, exists bool) {
+	v := m.seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSeconds returns the old "seconds" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldSeconds(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSeconds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSeconds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSeconds: %w", err)
+	}
+	return oldValue.Seconds, nil
+}
+
+// AddSeconds adds i to the "seconds" field.
+func (m *UsageBucketMutation) AddSeconds(i int) {
+	if m.addseconds != nil {
+		*m.addseconds += i
+	} else {
+		m.addseconds = &i
+	}
+}
+
+// AddedSeconds returns the value that was added to the "seconds" field in this mutation.
+func (m *UsageBucketMutation) AddedSeconds() (r int, exists bool) {
+	v := m.addseconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSeconds resets all changes to the "seconds" field.
+func (m *UsageBucketMutation) ResetSeconds() {
+	m.seconds = nil
+	m.addseconds = nil
+}
+
+// SetStart sets the "start" field.
+func (m *UsageBucketMutation) SetStart(t time.Time) {
+	m.start = &t
+}
+
+// Start returns the value of the "start" field in the mutation.
+func (m *UsageBucketMutation) Start() (r time.Time, exists bool) {
+	v := m.start
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStart returns the old "start" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldStart(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStart is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStart requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStart: %w", err)
+	}
+	return oldValue.Start, nil
+}
+
+// ResetStart resets all changes to the "start" field.
+func (m *UsageBucketMutation) ResetStart() {
+	m.start = nil
+}
+
+// SetUntil sets the "until" field.
+func (m *UsageBucketMutation) SetUntil(t time.Time) {
+	m.until = &t
+}
+
+// Until returns the value of the "until" field in the mutation.
+func (m *UsageBucketMutation) Until() (r time.Time, exists bool) {
+	v := m.until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUntil returns the old "until" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldUntil(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUntil: %w", err)
+	}
+	return oldValue.Until, nil
+}
+
+// ResetUntil resets all changes to the "until" field.
+func (m *UsageBucketMutation) ResetUntil() {
+	m.until = nil
+}
+
+// SetOpenTaken sets the "open_taken" field.
+func (m *UsageBucketMutation) SetOpenTaken(i int64) {
+	m.open_taken = &i
+	m.addopen_taken = nil
+}
+
+// OpenTaken returns the value of the "open_taken" field in the mutation.
+func (m *UsageBucketMutation) OpenTaken() (r int64, exists bool) {
+	v := m.open_taken
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOpenTaken returns the old "open_taken" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldOpenTaken(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOpenTaken is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOpenTaken requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOpenTaken: %w", err)
+	}
+	return oldValue.OpenTaken, nil
+}
+
+// AddOpenTaken adds i to the "open_taken" field.
+func (m *UsageBucketMutation) AddOpenTaken(i int64) {
+	if m.addopen_taken != nil {
+		*m.addopen_taken += i
+	} else {
+		m.addopen_taken = &i
+	}
+}
+
+// AddedOpenTaken returns the value that was added to the "open_taken" field in this mutation.
+func (m *UsageBucketMutation) AddedOpenTaken() (r int64, exists bool) {
+	v := m.addopen_taken
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOpenTaken resets all changes to the "open_taken" field.
+func (m *UsageBucketMutation) ResetOpenTaken() {
+	m.open_taken = nil
+	m.addopen_taken = nil
+}
+
+// SetOpenQuantity sets the "open_quantity" field.
+func (m *UsageBucketMutation) SetOpenQuantity(i int64) {
+	m.open_quantity = &i
+	m.addopen_quantity = nil
+}
+
+// OpenQuantity returns the value of the "open_quantity" field in the mutation.
+func (m *UsageBucketMutation) OpenQuantity() (r int64, exists bool) {
+	v := m.open_quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOpenQuantity returns the old "open_quantity" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldOpenQuantity(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOpenQuantity is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOpenQuantity requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOpenQuantity: %w", err)
+	}
+	return oldValue.OpenQuantity, nil
+}
+
+// AddOpenQuantity adds i to the "open_quantity" field.
+func (m *UsageBucketMutation) AddOpenQuantity(i int64) {
+	if m.addopen_quantity != nil {
+		*m.addopen_quantity += i
+	} else {
+		m.addopen_quantity = &i
+	}
+}
+
+// AddedOpenQuantity returns the value that was added to the "open_quantity" field in this mutation.
+func (m *UsageBucketMutation) AddedOpenQuantity() (r int64, exists bool) {
+	v := m.addopen_quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOpenQuantity resets all changes to the "open_quantity" field.
+func (m *UsageBucketMutation) ResetOpenQuantity() {
+	m.open_quantity = nil
+	m.addopen_quantity = nil
+}
+
+// SetOpenUsers sets the "open_users" field.
+func (m *UsageBucketMutation) SetOpenUsers(i int64) {
+	m.open_users = &i
+	m.addopen_users = nil
+}
+
+// OpenUsers returns the value of the "open_users" field in the mutation.
+func (m *UsageBucketMutation) OpenUsers() (r int64, exists bool) {
+	v := m.open_users
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOpenUsers returns the old "open_users" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldOpenUsers(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOpenUsers is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOpenUsers requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOpenUsers: %w", err)
+	}
+	return oldValue.OpenUsers, nil
+}
+
+// AddOpenUsers adds i to the "open_users" field.
+func (m *UsageBucketMutation) AddOpenUsers(i int64) {
+	if m.addopen_users != nil {
+		*m.addopen_users += i
+	} else {
+		m.addopen_users = &i
+	}
+}
+
+// AddedOpenUsers returns the value that was added to the "open_users" field in this mutation.
+func (m *UsageBucketMutation) AddedOpenUsers() (r int64, exists bool) {
+	v := m.addopen_users
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOpenUsers resets all changes to the "open_users" field.
+func (m *UsageBucketMutation) ResetOpenUsers() {
+	m.open_users = nil
+	m.addopen_users = nil
+}
+
+// SetOpenStations sets the "open_stations" field.
+func (m *UsageBucketMutation) SetOpenStations(i int64) {
+	m.open_stations = &i
+	m.addopen_stations = nil
+}
+
+// OpenStations returns the value of the "open_stations" field in the mutation.
+func (m *UsageBucketMutation) OpenStations() (r int64, exists bool) {
+	v := m.open_stations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOpenStations returns the old "open_stations" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldOpenStations(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOpenStations is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOpenStations requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOpenStations: %w", err)
+	}
+	return oldValue.OpenStations, nil
+}
+
+// AddOpenStations adds i to the "open_stations" field.
+func (m *UsageBucketMutation) AddOpenStations(i int64) {
+	if m.addopen_stations != nil {
+		*m.addopen_stations += i
+	} else {
+		m.addopen_stations = &i
+	}
+}
+
+// AddedOpenStations returns the value that was added to the "open_stations" field in this mutation.
+func (m *UsageBucketMutation) AddedOpenStations() (r int64, exists bool) {
+	v := m.addopen_stations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetOpenStations resets all changes to the "open_stations" field.
+func (m *UsageBucketMutation) ResetOpenStations() {
+	m.open_stations = nil
+	m.addopen_stations = nil
+}
+
+// SetTaken sets the "taken" field.
+func (m *UsageBucketMutation) SetTaken(i int64) {
+	m.taken = &i
+	m.addtaken = nil
+}
+
+// Taken returns the value of the "taken" field in the mutation.
+func (m *UsageBucketMutation) Taken() (r int64, exists bool) {
+	v := m.taken
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTaken returns the old "taken" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldTaken(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTaken is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTaken requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTaken: %w", err)
+	}
+	return oldValue.Taken, nil
+}
+
+// AddTaken adds i to the "taken" field.
+func (m *UsageBucketMutation) AddTaken(i int64) {
+	if m.addtaken != nil {
+		*m.addtaken += i
+	} else {
+		m.addtaken = &i
+	}
+}
+
+// AddedTaken returns the value that was added to the "taken" field in this mutation.
+func (m *UsageBucketMutation) AddedTaken() (r int64, exists bool) {
+	v := m.addtaken
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTaken resets all changes to the "taken" field.
+func (m *UsageBucketMutation) ResetTaken() {
+	m.taken = nil
+	m.addtaken = nil
+}
+
+// SetQuantity sets the "quantity" field.
+func (m *UsageBucketMutation) SetQuantity(i int64) {
+	m.quantity = &i
+	m.addquantity = nil
+}
+
+// Quantity returns the value of the "quantity" field in the mutation.
+func (m *UsageBucketMutation) Quantity() (r int64, exists bool) {
+	v := m.quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuantity returns the old "quantity" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldQuantity(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuantity is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuantity requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuantity: %w", err)
+	}
+	return oldValue.Quantity, nil
+}
+
+// AddQuantity adds i to the "quantity" field.
+func (m *UsageBucketMutation) AddQuantity(i int64) {
+	if m.addquantity != nil {
+		*m.addquantity += i
+	} else {
+		m.addquantity = &i
+	}
+}
+
+// AddedQuantity returns the value that was added to the "quantity" field in this mutation.
+func (m *UsageBucketMutation) AddedQuantity() (r int64, exists bool) {
+	v := m.addquantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuantity resets all changes to the "quantity" field.
+func (m *UsageBucketMutation) ResetQuantity() {
+	m.quantity = nil
+	m.addquantity = nil
+}
+
+// SetUsers sets the "users" field.
+func (m *UsageBucketMutation) SetUsers(i int64) {
+	m.users = &i
+	m.addusers = nil
+}
+
+// Users returns the value of the "users" field in the mutation.
+func (m *UsageBucketMutation) Users() (r int64, exists bool) {
+	v := m.users
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUsers returns the old "users" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldUsers(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUsers is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUsers requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUsers: %w", err)
+	}
+	return oldValue.Users, nil
+}
+
+// AddUsers adds i to the "users" field.
+func (m *UsageBucketMutation) AddUsers(i int64) {
+	if m.addusers != nil {
+		*m.addusers += i
+	} else {
+		m.addusers = &i
+	}
+}
+
+// AddedUsers returns the value that was added to the "users" field in this mutation.
+func (m *UsageBucketMutation) AddedUsers() (r int64, exists bool) {
+	v := m.addusers
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUsers resets all changes to the "users" field.
+func (m *UsageBucketMutation) ResetUsers() {
+	m.users = nil
+	m.addusers = nil
+}
+
+// SetStations sets the "stations" field.
+func (m *UsageBucketMutation) SetStations(i int64) {
+	m.stations = &i
+	m.addstations = nil
+}
+
+// Stations returns the value of the "stations" field in the mutation.
+func (m *UsageBucketMutation) Stations() (r int64, exists bool) {
+	v := m.stations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStations returns the old "stations" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldStations(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStations is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStations requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStations: %w", err)
+	}
+	return oldValue.Stations, nil
+}
+
+// AddStations adds i to the "stations" field.
+func (m *UsageBucketMutation) AddStations(i int64) {
+	if m.addstations != nil {
+		*m.addstations += i
+	} else {
+		m.addstations = &i
+	}
+}
+
+// AddedStations returns the value that was added to the "stations" field in this mutation.
+func (m *UsageBucketMutation) AddedStations() (r int64, exists bool) {
+	v := m.addstations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStations resets all changes to the "stations" field.
+func (m *UsageBucketMutation) ResetStations() {
+	m.stations = nil
+	m.addstations = nil
+}
+
+// SetMostTaken sets the "most_taken" field.
+func (m *UsageBucketMutation) SetMostTaken(i int64) {
+	m.most_taken = &i
+	m.addmost_taken = nil
+}
+
+// MostTaken returns the value of the "most_taken" field in the mutation.
+func (m *UsageBucketMutation) MostTaken() (r int64, exists bool) {
+	v := m.most_taken
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMostTaken returns the old "most_taken" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldMostTaken(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMostTaken is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMostTaken requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMostTaken: %w", err)
+	}
+	return oldValue.MostTaken, nil
+}
+
+// AddMostTaken adds i to the "most_taken" field.
+func (m *UsageBucketMutation) AddMostTaken(i int64) {
+	if m.addmost_taken != nil {
+		*m.addmost_taken += i
+	} else {
+		m.addmost_taken = &i
+	}
+}
+
+// AddedMostTaken returns the value that was added to the "most_taken" field in this mutation.
+func (m *UsageBucketMutation) AddedMostTaken() (r int64, exists bool) {
+	v := m.addmost_taken
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMostTaken resets all changes to the "most_taken" field.
+func (m *UsageBucketMutation) ResetMostTaken() {
+	m.most_taken = nil
+	m.addmost_taken = nil
+}
+
+// SetMostQuantity sets the "most_quantity" field.
+func (m *UsageBucketMutation) SetMostQuantity(i int64) {
+	m.most_quantity = &i
+	m.addmost_quantity = nil
+}
+
+// MostQuantity returns the value of the "most_quantity" field in the mutation.
+func (m *UsageBucketMutation) MostQuantity() (r int64, exists bool) {
+	v := m.most_quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMostQuantity returns the old "most_quantity" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldMostQuantity(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMostQuantity is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMostQuantity requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMostQuantity: %w", err)
+	}
+	return oldValue.MostQuantity, nil
+}
+
+// AddMostQuantity adds i to the "most_quantity" field.
+func (m *UsageBucketMutation) AddMostQuantity(i int64) {
+	if m.addmost_quantity != nil {
+		*m.addmost_quantity += i
+	} else {
+		m.addmost_quantity = &i
+	}
+}
+
+// AddedMostQuantity returns the value that was added to the "most_quantity" field in this mutation.
+func (m *UsageBucketMutation) AddedMostQuantity() (r int64, exists bool) {
+	v := m.addmost_quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMostQuantity resets all changes to the "most_quantity" field.
+func (m *UsageBucketMutation) ResetMostQuantity() {
+	m.most_quantity = nil
+	m.addmost_quantity = nil
+}
+
+// SetTakenMs sets the "taken_ms" field.
+func (m *UsageBucketMutation) SetTakenMs(i int64) {
+	m.taken_ms = &i
+	m.addtaken_ms = nil
+}
+
+// TakenMs returns the value of the "taken_ms" field in the mutation.
+func (m *UsageBucketMutation) TakenMs() (r int64, exists bool) {
+	v := m.taken_ms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTakenMs returns the old "taken_ms" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldTakenMs(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTakenMs is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTakenMs requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTakenMs: %w", err)
+	}
+	return oldValue.TakenMs, nil
+}
+
+// AddTakenMs adds i to the "taken_ms" field.
+func (m *UsageBucketMutation) AddTakenMs(i int64) {
+	if m.addtaken_ms != nil {
+		*m.addtaken_ms += i
+	} else {
+		m.addtaken_ms = &i
+	}
+}
+
+// AddedTakenMs returns the value that was added to the "taken_ms" field in this mutation.
+func (m *UsageBucketMutation) AddedTakenMs() (r int64, exists bool) {
+	v := m.addtaken_ms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTakenMs resets all changes to the "taken_ms" field.
+func (m *UsageBucketMutation) ResetTakenMs() {
+	m.taken_ms = nil
+	m.addtaken_ms = nil
+}
+
+// SetFullMs sets the "full_ms" field.
+func (m *UsageBucketMutation) SetFullMs(i int64) {
+	m.full_ms = &i
+	m.addfull_ms = nil
+}
+
+// FullMs returns the value of the "full_ms" field in the mutation.
+func (m *UsageBucketMutation) FullMs() (r int64, exists bool) {
+	v := m.full_ms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFullMs returns the old "full_ms" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldFullMs(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFullMs is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFullMs requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFullMs: %w", err)
+	}
+	return oldValue.FullMs, nil
+}
+
+// AddFullMs adds i to the "full_ms" field.
+func (m *UsageBucketMutation) AddFullMs(i int64) {
+	if m.addfull_ms != nil {
+		*m.addfull_ms += i
+	} else {
+		m.addfull_ms = &i
+	}
+}
+
+// AddedFullMs returns the value that was added to the "full_ms" field in this mutation.
+func (m *UsageBucketMutation) AddedFullMs() (r int64, exists bool) {
+	v := m.addfull_ms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetFullMs resets all changes to the "full_ms" field.
+func (m *UsageBucketMutation) ResetFullMs() {
+	m.full_ms = nil
+	m.addfull_ms = nil
+}
+
+// SetDistinctUsers sets the "distinct_users" field.
+func (m *UsageBucketMutation) SetDistinctUsers(i int64) {
+	m.distinct_users = &i
+	m.adddistinct_users = nil
+}
+
+// DistinctUsers returns the value of the "distinct_users" field in the mutation.
+func (m *UsageBucketMutation) DistinctUsers() (r int64, exists bool) {
+	v := m.distinct_users
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDistinctUsers returns the old "distinct_users" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldDistinctUsers(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDistinctUsers is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDistinctUsers requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDistinctUsers: %w", err)
+	}
+	return oldValue.DistinctUsers, nil
+}
+
+// AddDistinctUsers adds i to the "distinct_users" field.
+func (m *UsageBucketMutation) AddDistinctUsers(i int64) {
+	if m.adddistinct_users != nil {
+		*m.adddistinct_users += i
+	} else {
+		m.adddistinct_users = &i
+	}
+}
+
+// AddedDistinctUsers returns the value that was added to the "distinct_users" field in this mutation.
+func (m *UsageBucketMutation) AddedDistinctUsers() (r int64, exists bool) {
+	v := m.adddistinct_users
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDistinctUsers resets all changes to the "distinct_users" field.
+func (m *UsageBucketMutation) ResetDistinctUsers() {
+	m.distinct_users = nil
+	m.adddistinct_users = nil
+}
+
+// SetDistinctStations sets the "distinct_stations" field.
+func (m *UsageBucketMutation) SetDistinctStations(i int64) {
+	m.distinct_stations = &i
+	m.adddistinct_stations = nil
+}
+
+// DistinctStations returns the value of the "distinct_stations" field in the mutation.
+func (m *UsageBucketMutation) DistinctStations() (r int64, exists bool) {
+	v := m.distinct_stations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDistinctStations returns the old "distinct_stations" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldDistinctStations(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDistinctStations is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDistinctStations requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDistinctStations: %w", err)
+	}
+	return oldValue.DistinctStations, nil
+}
+
+// AddDistinctStations adds i to the "distinct_stations" field.
+func (m *UsageBucketMutation) AddDistinctStations(i int64) {
+	if m.adddistinct_stations != nil {
+		*m.adddistinct_stations += i
+	} else {
+		m.adddistinct_stations = &i
+	}
+}
+
+// AddedDistinctStations returns the value that was added to the "distinct_stations" field in this mutation.
+func (m *UsageBucketMutation) AddedDistinctStations() (r int64, exists bool) {
+	v := m.adddistinct_stations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDistinctStations resets all changes to the "distinct_stations" field.
+func (m *UsageBucketMutation) ResetDistinctStations() {
+	m.distinct_stations = nil
+	m.adddistinct_stations = nil
+}
+
+// SetGranted sets the "granted" field.
+func (m *UsageBucketMutation) SetGranted(i int64) {
+	m.granted = &i
+	m.addgranted = nil
+}
+
+// Granted returns the value of the "granted" field in the mutation.
+func (m *UsageBucketMutation) Granted() (r int64, exists bool) {
+	v := m.granted
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGranted returns the old "granted" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldGranted(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGranted is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGranted requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGranted: %w", err)
+	}
+	return oldValue.Granted, nil
+}
+
+// AddGranted adds i to the "granted" field.
+func (m *UsageBucketMutation) AddGranted(i int64) {
+	if m.addgranted != nil {
+		*m.addgranted += i
+	} else {
+		m.addgranted = &i
+	}
+}
+
+// AddedGranted returns the value that was added to the "granted" field in this mutation.
+func (m *UsageBucketMutation) AddedGranted() (r int64, exists bool) {
+	v := m.addgranted
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetGranted resets all changes to the "granted" field.
+func (m *UsageBucketMutation) ResetGranted() {
+	m.granted = nil
+	m.addgranted = nil
+}
+
+// SetReleased sets the "released" field.
+func (m *UsageBucketMutation) SetReleased(i int64) {
+	m.released = &i
+	m.addreleased = nil
+}
+
+// Released returns the value of the "released" field in the mutation.
+func (m *UsageBucketMutation) Released() (r int64, exists bool) {
+	v := m.released
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleased returns the old "released" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldReleased(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleased is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleased requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleased: %w", err)
+	}
+	return oldValue.Released, nil
+}
+
+// AddReleased adds i to the "released" field.
+func (m *UsageBucketMutation) AddReleased(i int64) {
+	if m.addreleased != nil {
+		*m.addreleased += i
+	} else {
+		m.addreleased = &i
+	}
+}
+
+// AddedReleased returns the value that was added to the "released" field in this mutation.
+func (m *UsageBucketMutation) AddedReleased() (r int64, exists bool) {
+	v := m.addreleased
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetReleased resets all changes to the "released" field.
+func (m *UsageBucketMutation) ResetReleased() {
+	m.released = nil
+	m.addreleased = nil
+}
+
+// SetExpired sets the "expired" field.
+func (m *UsageBucketMutation) SetExpired(i int64) {
+	m.expired = &i
+	m.addexpired = nil
+}
+
+// Expired returns the value of the "expired" field in the mutation.
+func (m *UsageBucketMutation) Expired() (r int64, exists bool) {
+	v := m.expired
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpired returns the old "expired" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldExpired(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpired is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpired requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpired: %w", err)
+	}
+	return oldValue.Expired, nil
+}
+
+// AddExpired adds i to the "expired" field.
+func (m *UsageBucketMutation) AddExpired(i int64) {
+	if m.addexpired != nil {
+		*m.addexpired += i
+	} else {
+		m.addexpired = &i
+	}
+}
+
+// AddedExpired returns the value that was added to the "expired" field in this mutation.
+func (m *UsageBucketMutation) AddedExpired() (r int64, exists bool) {
+	v := m.addexpired
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetExpired resets all changes to the "expired" field.
+func (m *UsageBucketMutation) ResetExpired() {
+	m.expired = nil
+	m.addexpired = nil
+}
+
+// SetRemoved sets the "removed" field.
+func (m *UsageBucketMutation) SetRemoved(i int64) {
+	m.removed = &i
+	m.addremoved = nil
+}
+
+// Removed returns the value of the "removed" field in the mutation.
+func (m *UsageBucketMutation) Removed() (r int64, exists bool) {
+	v := m.removed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemoved returns the old "removed" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldRemoved(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemoved is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemoved requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemoved: %w", err)
+	}
+	return oldValue.Removed, nil
+}
+
+// AddRemoved adds i to the "removed" field.
+func (m *UsageBucketMutation) AddRemoved(i int64) {
+	if m.addremoved != nil {
+		*m.addremoved += i
+	} else {
+		m.addremoved = &i
+	}
+}
+
+// AddedRemoved returns the value that was added to the "removed" field in this mutation.
+func (m *UsageBucketMutation) AddedRemoved() (r int64, exists bool) {
+	v := m.addremoved
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRemoved resets all changes to the "removed" field.
+func (m *UsageBucketMutation) ResetRemoved() {
+	m.removed = nil
+	m.addremoved = nil
+}
+
+// SetDenied sets the "denied" field.
+func (m *UsageBucketMutation) SetDenied(i int64) {
+	m.denied = &i
+	m.adddenied = nil
+}
+
+// Denied returns the value of the "denied" field in the mutation.
+func (m *UsageBucketMutation) Denied() (r int64, exists bool) {
+	v := m.denied
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDenied returns the old "denied" field's value of the UsageBucket entity.
+// If the UsageBucket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageBucketMutation) OldDenied(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDenied is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDenied requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDenied: %w", err)
+	}
+	return oldValue.Denied, nil
+}
+
+// AddDenied adds i to the "denied" field.
+func (m *UsageBucketMutation) AddDenied(i int64) {
+	if m.adddenied != nil {
+		*m.adddenied += i
+	} else {
+		m.adddenied = &i
+	}
+}
+
+// AddedDenied returns the value that was added to the "denied" field in this mutation.
+func (m *UsageBucketMutation) AddedDenied() (r int64, exists bool) {
+	v := m.adddenied
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDenied resets all changes to the "denied" field.
+func (m *UsageBucketMutation) ResetDenied() {
+	m.denied = nil
+	m.adddenied = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *UsageBucketMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[usagebucket.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *UsageBucketMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *UsageBucketMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *UsageBucketMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *UsageBucketMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[usagebucket.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *UsageBucketMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *UsageBucketMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *UsageBucketMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearSeries clears the "series" edge to the UsageSeries entity.
+func (m *UsageBucketMutation) ClearSeries() {
+	m.clearedseries = true
+	m.clearedFields[usagebucket.FieldSeriesID] = struct{}{}
+}
+
+// SeriesCleared reports if the "series" edge to the UsageSeries entity was cleared.
+func (m *UsageBucketMutation) SeriesCleared() bool {
+	return m.clearedseries
+}
+
+// SeriesIDs returns the "series" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// SeriesID instead. It exists only for internal usage by the builders.
+func (m *UsageBucketMutation) SeriesIDs() (ids []string) {
+	if id := m.series; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetSeries resets all changes to the "series" edge.
+func (m *UsageBucketMutation) ResetSeries() {
+	m.series = nil
+	m.clearedseries = false
+}
+
+// Where appends a list predicates to the UsageBucketMutation builder.
+func (m *UsageBucketMutation) Where(ps ...predicate.UsageBucket) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UsageBucketMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UsageBucketMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.UsageBucket, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UsageBucketMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UsageBucketMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (UsageBucket).
+func (m *UsageBucketMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UsageBucketMutation) Fields() []string {
+	fields := make([]string, 0, 26)
+	if m.created_at != nil {
+		fields = append(fields, usagebucket.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, usagebucket.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, usagebucket.FieldCustomerID)
+	}
+	if m.series != nil {
+		fields = append(fields, usagebucket.FieldSeriesID)
+	}
+	if m.seconds != nil {
+		fields = append(fields, usagebucket.FieldSeconds)
+	}
+	if m.start != nil {
+		fields = append(fields, usagebucket.FieldStart)
+	}
+	if m.until != nil {
+		fields = append(fields, usagebucket.FieldUntil)
+	}
+	if m.open_taken != nil {
+		fields = append(fields, usagebucket.FieldOpenTaken)
+	}
+	if m.open_quantity != nil {
+		fields = append(fields, usagebucket.FieldOpenQuantity)
+	}
+	if m.open_users != nil {
+		fields = append(fields, usagebucket.FieldOpenUsers)
+	}
+	if m.open_stations != nil {
+		fields = append(fields, usagebucket.FieldOpenStations)
+	}
+	if m.taken != nil {
+		fields = append(fields, usagebucket.FieldTaken)
+	}
+	if m.quantity != nil {
+		fields = append(fields, usagebucket.FieldQuantity)
+	}
+	if m.users != nil {
+		fields = append(fields, usagebucket.FieldUsers)
+	}
+	if m.stations != nil {
+		fields = append(fields, usagebucket.FieldStations)
+	}
+	if m.most_taken != nil {
+		fields = append(fields, usagebucket.FieldMostTaken)
+	}
+	if m.most_quantity != nil {
+		fields = append(fields, usagebucket.FieldMostQuantity)
+	}
+	if m.taken_ms != nil {
+		fields = append(fields, usagebucket.FieldTakenMs)
+	}
+	if m.full_ms != nil {
+		fields = append(fields, usagebucket.FieldFullMs)
+	}
+	if m.distinct_users != nil {
+		fields = append(fields, usagebucket.FieldDistinctUsers)
+	}
+	if m.distinct_stations != nil {
+		fields = append(fields, usagebucket.FieldDistinctStations)
+	}
+	if m.granted != nil {
+		fields = append(fields, usagebucket.FieldGranted)
+	}
+	if m.released != nil {
+		fields = append(fields, usagebucket.FieldReleased)
+	}
+	if m.expired != nil {
+		fields = append(fields, usagebucket.FieldExpired)
+	}
+	if m.removed != nil {
+		fields = append(fields, usagebucket.FieldRemoved)
+	}
+	if m.denied != nil {
+		fields = append(fields, usagebucket.FieldDenied)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UsageBucketMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case usagebucket.FieldCreatedAt:
+		return m.CreatedAt()
+	case usagebucket.FieldVendorID:
+		return m.VendorID()
+	case usagebucket.FieldCustomerID:
+		return m.CustomerID()
+	case usagebucket.FieldSeriesID:
+		return m.SeriesID()
+	case usagebucket.FieldSeconds:
+		return m.Seconds()
+	case usagebucket.FieldStart:
+		return m.Start()
+	case usagebucket.FieldUntil:
+		return m.Until()
+	case usagebucket.FieldOpenTaken:
+		return m.OpenTaken()
+	case usagebucket.FieldOpenQuantity:
+		return m.OpenQuantity()
+	case usagebucket.FieldOpenUsers:
+		return m.OpenUsers()
+	case usagebucket.FieldOpenStations:
+		return m.OpenStations()
+	case usagebucket.FieldTaken:
+		return m.Taken()
+	case usagebucket.FieldQuantity:
+		return m.Quantity()
+	case usagebucket.FieldUsers:
+		return m.Users()
+	case usagebucket.FieldStations:
+		return m.Stations()
+	case usagebucket.FieldMostTaken:
+		return m.MostTaken()
+	case usagebucket.FieldMostQuantity:
+		return m.MostQuantity()
+	case usagebucket.FieldTakenMs:
+		return m.TakenMs()
+	case usagebucket.FieldFullMs:
+		return m.FullMs()
+	case usagebucket.FieldDistinctUsers:
+		return m.DistinctUsers()
+	case usagebucket.FieldDistinctStations:
+		return m.DistinctStations()
+	case usagebucket.FieldGranted:
+		return m.Granted()
+	case usagebucket.FieldReleased:
+		return m.Released()
+	case usagebucket.FieldExpired:
+		return m.Expired()
+	case usagebucket.FieldRemoved:
+		return m.Removed()
+	case usagebucket.FieldDenied:
+		return m.Denied()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UsageBucketMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case usagebucket.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case usagebucket.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case usagebucket.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case usagebucket.FieldSeriesID:
+		return m.OldSeriesID(ctx)
+	case usagebucket.FieldSeconds:
+		return m.OldSeconds(ctx)
+	case usagebucket.FieldStart:
+		return m.OldStart(ctx)
+	case usagebucket.FieldUntil:
+		return m.OldUntil(ctx)
+	case usagebucket.FieldOpenTaken:
+		return m.OldOpenTaken(ctx)
+	case usagebucket.FieldOpenQuantity:
+		return m.OldOpenQuantity(ctx)
+	case usagebucket.FieldOpenUsers:
+		return m.OldOpenUsers(ctx)
+	case usagebucket.FieldOpenStations:
+		return m.OldOpenStations(ctx)
+	case usagebucket.FieldTaken:
+		return m.OldTaken(ctx)
+	case usagebucket.FieldQuantity:
+		return m.OldQuantity(ctx)
+	case usagebucket.FieldUsers:
+		return m.OldUsers(ctx)
+	case usagebucket.FieldStations:
+		return m.OldStations(ctx)
+	case usagebucket.FieldMostTaken:
+		return m.OldMostTaken(ctx)
+	case usagebucket.FieldMostQuantity:
+		return m.OldMostQuantity(ctx)
+	case usagebucket.FieldTakenMs:
+		return m.OldTakenMs(ctx)
+	case usagebucket.FieldFullMs:
+		return m.OldFullMs(ctx)
+	case usagebucket.FieldDistinctUsers:
+		return m.OldDistinctUsers(ctx)
+	case usagebucket.FieldDistinctStations:
+		return m.OldDistinctStations(ctx)
+	case usagebucket.FieldGranted:
+		return m.OldGranted(ctx)
+	case usagebucket.FieldReleased:
+		return m.OldReleased(ctx)
+	case usagebucket.FieldExpired:
+		return m.OldExpired(ctx)
+	case usagebucket.FieldRemoved:
+		return m.OldRemoved(ctx)
+	case usagebucket.FieldDenied:
+		return m.OldDenied(ctx)
+	}
+	return nil, fmt.Errorf("unknown UsageBucket field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsageBucketMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case usagebucket.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case usagebucket.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case usagebucket.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case usagebucket.FieldSeriesID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSeriesID(v)
+		return nil
+	case usagebucket.FieldSeconds:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSeconds(v)
+		return nil
+	case usagebucket.FieldStart:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStart(v)
+		return nil
+	case usagebucket.FieldUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUntil(v)
+		return nil
+	case usagebucket.FieldOpenTaken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOpenTaken(v)
+		return nil
+	case usagebucket.FieldOpenQuantity:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOpenQuantity(v)
+		return nil
+	case usagebucket.FieldOpenUsers:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOpenUsers(v)
+		return nil
+	case usagebucket.FieldOpenStations:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOpenStations(v)
+		return nil
+	case usagebucket.FieldTaken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTaken(v)
+		return nil
+	case usagebucket.FieldQuantity:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuantity(v)
+		return nil
+	case usagebucket.FieldUsers:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUsers(v)
+		return nil
+	case usagebucket.FieldStations:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStations(v)
+		return nil
+	case usagebucket.FieldMostTaken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMostTaken(v)
+		return nil
+	case usagebucket.FieldMostQuantity:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMostQuantity(v)
+		return nil
+	case usagebucket.FieldTakenMs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTakenMs(v)
+		return nil
+	case usagebucket.FieldFullMs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFullMs(v)
+		return nil
+	case usagebucket.FieldDistinctUsers:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDistinctUsers(v)
+		return nil
+	case usagebucket.FieldDistinctStations:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDistinctStations(v)
+		return nil
+	case usagebucket.FieldGranted:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGranted(v)
+		return nil
+	case usagebucket.FieldReleased:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleased(v)
+		return nil
+	case usagebucket.FieldExpired:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpired(v)
+		return nil
+	case usagebucket.FieldRemoved:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemoved(v)
+		return nil
+	case usagebucket.FieldDenied:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDenied(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsageBucket field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UsageBucketMutation) AddedFields() []string {
+	var fields []string
+	if m.addseconds != nil {
+		fields = append(fields, usagebucket.FieldSeconds)
+	}
+	if m.addopen_taken != nil {
+		fields = append(fields, usagebucket.FieldOpenTaken)
+	}
+	if m.addopen_quantity != nil {
+		fields = append(fields, usagebucket.FieldOpenQuantity)
+	}
+	if m.addopen_users != nil {
+		fields = append(fields, usagebucket.FieldOpenUsers)
+	}
+	if m.addopen_stations != nil {
+		fields = append(fields, usagebucket.FieldOpenStations)
+	}
+	if m.addtaken != nil {
+		fields = append(fields, usagebucket.FieldTaken)
+	}
+	if m.addquantity != nil {
+		fields = append(fields, usagebucket.FieldQuantity)
+	}
+	if m.addusers != nil {
+		fields = append(fields, usagebucket.FieldUsers)
+	}
+	if m.addstations != nil {
+		fields = append(fields, usagebucket.FieldStations)
+	}
+	if m.addmost_taken != nil {
+		fields = append(fields, usagebucket.FieldMostTaken)
+	}
+	if m.addmost_quantity != nil {
+		fields = append(fields, usagebucket.FieldMostQuantity)
+	}
+	if m.addtaken_ms != nil {
+		fields = append(fields, usagebucket.FieldTakenMs)
+	}
+	if m.addfull_ms != nil {
+		fields = append(fields, usagebucket.FieldFullMs)
+	}
+	if m.adddistinct_users != nil {
+		fields = append(fields, usagebucket.FieldDistinctUsers)
+	}
+	if m.adddistinct_stations != nil {
+		fields = append(fields, usagebucket.FieldDistinctStations)
+	}
+	if m.addgranted != nil {
+		fields = append(fields, usagebucket.FieldGranted)
+	}
+	if m.addreleased != nil {
+		fields = append(fields, usagebucket.FieldReleased)
+	}
+	if m.addexpired != nil {
+		fields = append(fields, usagebucket.FieldExpired)
+	}
+	if m.addremoved != nil {
+		fields = append(fields, usagebucket.FieldRemoved)
+	}
+	if m.adddenied != nil {
+		fields = append(fields, usagebucket.FieldDenied)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UsageBucketMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case usagebucket.FieldSeconds:
+		return m.AddedSeconds()
+	case usagebucket.FieldOpenTaken:
+		return m.AddedOpenTaken()
+	case usagebucket.FieldOpenQuantity:
+		return m.AddedOpenQuantity()
+	case usagebucket.FieldOpenUsers:
+		return m.AddedOpenUsers()
+	case usagebucket.FieldOpenStations:
+		return m.AddedOpenStations()
+	case usagebucket.FieldTaken:
+		return m.AddedTaken()
+	case usagebucket.FieldQuantity:
+		return m.AddedQuantity()
+	case usagebucket.FieldUsers:
+		return m.AddedUsers()
+	case usagebucket.FieldStations:
+		return m.AddedStations()
+	case usagebucket.FieldMostTaken:
+		return m.AddedMostTaken()
+	case usagebucket.FieldMostQuantity:
+		return m.AddedMostQuantity()
+	case usagebucket.FieldTakenMs:
+		return m.AddedTakenMs()
+	case usagebucket.FieldFullMs:
+		return m.AddedFullMs()
+	case usagebucket.FieldDistinctUsers:
+		return m.AddedDistinctUsers()
+	case usagebucket.FieldDistinctStations:
+		return m.AddedDistinctStations()
+	case usagebucket.FieldGranted:
+		return m.AddedGranted()
+	case usagebucket.FieldReleased:
+		return m.AddedReleased()
+	case usagebucket.FieldExpired:
+		return m.AddedExpired()
+	case usagebucket.FieldRemoved:
+		return m.AddedRemoved()
+	case usagebucket.FieldDenied:
+		return m.AddedDenied()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsageBucketMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case usagebucket.FieldSeconds:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSeconds(v)
+		return nil
+	case usagebucket.FieldOpenTaken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOpenTaken(v)
+		return nil
+	case usagebucket.FieldOpenQuantity:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOpenQuantity(v)
+		return nil
+	case usagebucket.FieldOpenUsers:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOpenUsers(v)
+		return nil
+	case usagebucket.FieldOpenStations:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddOpenStations(v)
+		return nil
+	case usagebucket.FieldTaken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTaken(v)
+		return nil
+	case usagebucket.FieldQuantity:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuantity(v)
+		return nil
+	case usagebucket.FieldUsers:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUsers(v)
+		return nil
+	case usagebucket.FieldStations:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStations(v)
+		return nil
+	case usagebucket.FieldMostTaken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMostTaken(v)
+		return nil
+	case usagebucket.FieldMostQuantity:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMostQuantity(v)
+		return nil
+	case usagebucket.FieldTakenMs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTakenMs(v)
+		return nil
+	case usagebucket.FieldFullMs:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddFullMs(v)
+		return nil
+	case usagebucket.FieldDistinctUsers:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDistinctUsers(v)
+		return nil
+	case usagebucket.FieldDistinctStations:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDistinctStations(v)
+		return nil
+	case usagebucket.FieldGranted:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddGranted(v)
+		return nil
+	case usagebucket.FieldReleased:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReleased(v)
+		return nil
+	case usagebucket.FieldExpired:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddExpired(v)
+		return nil
+	case usagebucket.FieldRemoved:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRemoved(v)
+		return nil
+	case usagebucket.FieldDenied:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDenied(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsageBucket numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UsageBucketMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(usagebucket.FieldCustomerID) {
+		fields = append(fields, usagebucket.FieldCustomerID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UsageBucketMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UsageBucketMutation) ClearField(name string) error {
+	switch name {
+	case usagebucket.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageBucket nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UsageBucketMutation) ResetField(name string) error {
+	switch name {
+	case usagebucket.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case usagebucket.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case usagebucket.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case usagebucket.FieldSeriesID:
+		m.ResetSeriesID()
+		return nil
+	case usagebucket.FieldSeconds:
+		m.ResetSeconds()
+		return nil
+	case usagebucket.FieldStart:
+		m.ResetStart()
+		return nil
+	case usagebucket.FieldUntil:
+		m.ResetUntil()
+		return nil
+	case usagebucket.FieldOpenTaken:
+		m.ResetOpenTaken()
+		return nil
+	case usagebucket.FieldOpenQuantity:
+		m.ResetOpenQuantity()
+		return nil
+	case usagebucket.FieldOpenUsers:
+		m.ResetOpenUsers()
+		return nil
+	case usagebucket.FieldOpenStations:
+		m.ResetOpenStations()
+		return nil
+	case usagebucket.FieldTaken:
+		m.ResetTaken()
+		return nil
+	case usagebucket.FieldQuantity:
+		m.ResetQuantity()
+		return nil
+	case usagebucket.FieldUsers:
+		m.ResetUsers()
+		return nil
+	case usagebucket.FieldStations:
+		m.ResetStations()
+		return nil
+	case usagebucket.FieldMostTaken:
+		m.ResetMostTaken()
+		return nil
+	case usagebucket.FieldMostQuantity:
+		m.ResetMostQuantity()
+		return nil
+	case usagebucket.FieldTakenMs:
+		m.ResetTakenMs()
+		return nil
+	case usagebucket.FieldFullMs:
+		m.ResetFullMs()
+		return nil
+	case usagebucket.FieldDistinctUsers:
+		m.ResetDistinctUsers()
+		return nil
+	case usagebucket.FieldDistinctStations:
+		m.ResetDistinctStations()
+		return nil
+	case usagebucket.FieldGranted:
+		m.ResetGranted()
+		return nil
+	case usagebucket.FieldReleased:
+		m.ResetReleased()
+		return nil
+	case usagebucket.FieldExpired:
+		m.ResetExpired()
+		return nil
+	case usagebucket.FieldRemoved:
+		m.ResetRemoved()
+		return nil
+	case usagebucket.FieldDenied:
+		m.ResetDenied()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageBucket field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UsageBucketMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.vendor != nil {
+		edges = append(edges, usagebucket.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, usagebucket.EdgeCustomer)
+	}
+	if m.series != nil {
+		edges = append(edges, usagebucket.EdgeSeries)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UsageBucketMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case usagebucket.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case usagebucket.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case usagebucket.EdgeSeries:
+		if id := m.series; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UsageBucketMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UsageBucketMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UsageBucketMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedvendor {
+		edges = append(edges, usagebucket.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, usagebucket.EdgeCustomer)
+	}
+	if m.clearedseries {
+		edges = append(edges, usagebucket.EdgeSeries)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UsageBucketMutation) EdgeCleared(name string) bool {
+	switch name {
+	case usagebucket.EdgeVendor:
+		return m.clearedvendor
+	case usagebucket.EdgeCustomer:
+		return m.clearedcustomer
+	case usagebucket.EdgeSeries:
+		return m.clearedseries
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UsageBucketMutation) ClearEdge(name string) error {
+	switch name {
+	case usagebucket.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case usagebucket.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case usagebucket.EdgeSeries:
+		m.ClearSeries()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageBucket unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UsageBucketMutation) ResetEdge(name string) error {
+	switch name {
+	case usagebucket.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case usagebucket.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case usagebucket.EdgeSeries:
+		m.ResetSeries()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageBucket edge %s", name)
+}
+
+// UsageEntryMutation represents an operation that mutates the UsageEntry nodes in the graph.
+type UsageEntryMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	created_at      *time.Time
+	number          *uint64
+	addnumber       *int64
+	hash            *[]byte
+	line            *string
+	source          *string
+	seq             *uint64
+	addseq          *int64
+	missing         *int64
+	addmissing      *int64
+	clearedFields   map[string]struct{}
+	vendor          *string
+	clearedvendor   bool
+	customer        *string
+	clearedcustomer bool
+	log             *string
+	clearedlog      bool
+	done            bool
+	oldValue        func(context.Context) (*UsageEntry, error)
+	predicates      []predicate.UsageEntry
+}
+
+var _ ent.Mutation = (*UsageEntryMutation)(nil)
+
+// usageentryOption allows management of the mutation configuration using functional options.
+type usageentryOption func(*UsageEntryMutation)
+
+// newUsageEntryMutation creates new mutation for the UsageEntry entity.
+func newUsageEntryMutation(c config, op Op, opts ...usageentryOption) *UsageEntryMutation {
+	m := &UsageEntryMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUsageEntry,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUsageEntryID sets the ID field of the mutation.
+func withUsageEntryID(id string) usageentryOption {
+	return func(m *UsageEntryMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *UsageEntry
+		)
+		m.oldValue = func(ctx context.Context) (*UsageEntry, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().UsageEntry.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUsageEntry sets the old UsageEntry of the mutation.
+func withUsageEntry(node *UsageEntry) usageentryOption {
+	return func(m *UsageEntryMutation) {
+		m.oldValue = func(context.Context) (*UsageEntry, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UsageEntryMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UsageEntryMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of UsageEntry entities.
+func (m *UsageEntryMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UsageEntryMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UsageEntryMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().UsageEntry.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *UsageEntryMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *UsageEntryMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *UsageEntryMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *UsageEntryMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *UsageEntryMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *UsageEntryMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *UsageEntryMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *UsageEntryMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *UsageEntryMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[usageentry.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *UsageEntryMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[usageentry.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *UsageEntryMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, usageentry.FieldCustomerID)
+}
+
+// SetLogID sets the "log_id" field.
+func (m *UsageEntryMutation) SetLogID(s string) {
+	m.log = &s
+}
+
+// LogID returns the value of the "log_id" field in the mutation.
+func (m *UsageEntryMutation) LogID() (r string, exists bool) {
+	v := m.log
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLogID returns the old "log_id" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldLogID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLogID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLogID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLogID: %w", err)
+	}
+	return oldValue.LogID, nil
+}
+
+// ResetLogID resets all changes to the "log_id" field.
+func (m *UsageEntryMutation) ResetLogID() {
+	m.log = nil
+}
+
+// SetNumber sets the "number" field.
+func (m *UsageEntryMutation) SetNumber(u uint64) {
+	m.number = &u
+	m.addnumber = nil
+}
+
+// Number returns the value of the "number" field in the mutation.
+func (m *UsageEntryMutation) Number() (r uint64, exists bool) {
+	v := m.number
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNumber returns the old "number" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldNumber(ctx context.Context) (v uint64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNumber is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNumber requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNumber: %w", err)
+	}
+	return oldValue.Number, nil
+}
+
+// AddNumber adds u to the "number" field.
+func (m *UsageEntryMutation) AddNumber(u int64) {
+	if m.addnumber != nil {
+		*m.addnumber += u
+	} else {
+		m.addnumber = &u
+	}
+}
+
+// AddedNumber returns the value that was added to the "number" field in this mutation.
+func (m *UsageEntryMutation) AddedNumber() (r int64, exists bool) {
+	v := m.addnumber
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetNumber resets all changes to the "number" field.
+func (m *UsageEntryMutation) ResetNumber() {
+	m.number = nil
+	m.addnumber = nil
+}
+
+// SetHash sets the "hash" field.
+func (m *UsageEntryMutation) SetHash(b []byte) {
+	m.hash = &b
+}
+
+// Hash returns the value of the "hash" field in the mutation.
+func (m *UsageEntryMutation) Hash() (r []byte, exists bool) {
+	v := m.hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHash returns the old "hash" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHash: %w", err)
+	}
+	return oldValue.Hash, nil
+}
+
+// ResetHash resets all changes to the "hash" field.
+func (m *UsageEntryMutation) ResetHash() {
+	m.hash = nil
+}
+
+// SetLine sets the "line" field.
+func (m *UsageEntryMutation) SetLine(s string) {
+	m.line = &s
+}
+
+// Line returns the value of the "line" field in the mutation.
+func (m *UsageEntryMutation) Line() (r string, exists bool) {
+	v := m.line
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLine returns the old "line" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldLine(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLine is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLine requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLine: %w", err)
+	}
+	return oldValue.Line, nil
+}
+
+// ResetLine resets all changes to the "line" field.
+func (m *UsageEntryMutation) ResetLine() {
+	m.line = nil
+}
+
+// SetSource sets the "source" field.
+func (m *UsageEntryMutation) SetSource(s string) {
+	m.source = &s
+}
+
+// Source returns the value of the "source" field in the mutation.
+func (m *UsageEntryMutation) Source() (r string, exists bool) {
+	v := m.source
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSource returns the old "source" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldSource(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSource is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSource requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSource: %w", err)
+	}
+	return oldValue.Source, nil
+}
+
+// ResetSource resets all changes to the "source" field.
+func (m *UsageEntryMutation) ResetSource() {
+	m.source = nil
+}
+
+// SetSeq sets the "seq" field.
+func (m *UsageEntryMutation) SetSeq(u uint64) {
+	m.seq = &u
+	m.addseq = nil
+}
+
+// Seq returns the value of the "seq" field in the mutation.
+func (m *UsageEntryMutation) Seq() (r uint64, exists bool) {
+	v := m.seq
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSeq returns the old "seq" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldSeq(ctx context.Context) (v uint64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSeq is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSeq requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSeq: %w", err)
+	}
+	return oldValue.Seq, nil
+}
+
+// AddSeq adds u to the "seq" field.
+func (m *UsageEntryMutation) AddSeq(u int64) {
+	if m.addseq != nil {
+		*m.addseq += u
+	} else {
+		m.addseq = &u
+	}
+}
+
+// AddedSeq returns the value that was added to the "seq" field in this mutation.
+func (m *UsageEntryMutation) AddedSeq() (r int64, exists bool) {
+	v := m.addseq
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSeq resets all changes to the "seq" field.
+func (m *UsageEntryMutation) ResetSeq() {
+	m.seq = nil
+	m.addseq = nil
+}
+
+// SetMissing sets the "missing" field.
+func (m *UsageEntryMutation) SetMissing(i int64) {
+	m.missing = &i
+	m.addmissing = nil
+}
+
+// Missing returns the value of the "missing" field in the mutation.
+func (m *UsageEntryMutation) Missing() (r int64, exists bool) {
+	v := m.missing
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMissing returns the old "missing" field's value of the UsageEntry entity.
+// If the UsageEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageEntryMutation) OldMissing(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMissing is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMissing requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMissing: %w", err)
+	}
+	return oldValue.Missing, nil
+}
+
+// AddMissing adds i to the "missing" field.
+func (m *UsageEntryMutation) AddMissing(i int64) {
+	if m.addmissing != nil {
+		*m.addmissing += i
+	} else {
+		m.addmissing = &i
+	}
+}
+
+// AddedMissing returns the value that was added to the "missing" field in this mutation.
+func (m *UsageEntryMutation) AddedMissing() (r int64, exists bool) {
+	v := m.addmissing
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetMissing resets all changes to the "missing" field.
+func (m *UsageEntryMutation) ResetMissing() {
+	m.missing = nil
+	m.addmissing = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *UsageEntryMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[usageentry.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *UsageEntryMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *UsageEntryMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *UsageEntryMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *UsageEntryMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[usageentry.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *UsageEntryMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *UsageEntryMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *UsageEntryMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearLog clears the "log" edge to the UsageLog entity.
+func (m *UsageEntryMutation) ClearLog() {
+	m.clearedlog = true
+	m.clearedFields[usageentry.FieldLogID] = struct{}{}
+}
+
+// LogCleared reports if the "log" edge to the UsageLog entity was cleared.
+func (m *UsageEntryMutation) LogCleared() bool {
+	return m.clearedlog
+}
+
+// LogIDs returns the "log" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// LogID instead. It exists only for internal usage by the builders.
+func (m *UsageEntryMutation) LogIDs() (ids []string) {
+	if id := m.log; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetLog resets all changes to the "log" edge.
+func (m *UsageEntryMutation) ResetLog() {
+	m.log = nil
+	m.clearedlog = false
+}
+
+// Where appends a list predicates to the UsageEntryMutation builder.
+func (m *UsageEntryMutation) Where(ps ...predicate.UsageEntry) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UsageEntryMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UsageEntryMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.UsageEntry, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UsageEntryMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UsageEntryMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (UsageEntry).
+func (m *UsageEntryMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UsageEntryMutation) Fields() []string {
+	fields := make([]string, 0, 10)
+	if m.created_at != nil {
+		fields = append(fields, usageentry.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, usageentry.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, usageentry.FieldCustomerID)
+	}
+	if m.log != nil {
+		fields = append(fields, usageentry.FieldLogID)
+	}
+	if m.number != nil {
+		fields = append(fields, usageentry.FieldNumber)
+	}
+	if m.hash != nil {
+		fields = append(fields, usageentry.FieldHash)
+	}
+	if m.line != nil {
+		fields = append(fields, usageentry.FieldLine)
+	}
+	if m.source != nil {
+		fields = append(fields, usageentry.FieldSource)
+	}
+	if m.seq != nil {
+		fields = append(fields, usageentry.FieldSeq)
+	}
+	if m.missing != nil {
+		fields = append(fields, usageentry.FieldMissing)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UsageEntryMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case usageentry.FieldCreatedAt:
+		return m.CreatedAt()
+	case usageentry.FieldVendorID:
+		return m.VendorID()
+	case usageentry.FieldCustomerID:
+		return m.CustomerID()
+	case usageentry.FieldLogID:
+		return m.LogID()
+	case usageentry.FieldNumber:
+		return m.Number()
+	case usageentry.FieldHash:
+		return m.Hash()
+	case usageentry.FieldLine:
+		return m.Line()
+	case usageentry.FieldSource:
+		return m.Source()
+	case usageentry.FieldSeq:
+		return m.Seq()
+	case usageentry.FieldMissing:
+		return m.Missing()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UsageEntryMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case usageentry.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case usageentry.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case usageentry.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case usageentry.FieldLogID:
+		return m.OldLogID(ctx)
+	case usageentry.FieldNumber:
+		return m.OldNumber(ctx)
+	case usageentry.FieldHash:
+		return m.OldHash(ctx)
+	case usageentry.FieldLine:
+		return m.OldLine(ctx)
+	case usageentry.FieldSource:
+		return m.OldSource(ctx)
+	case usageentry.FieldSeq:
+		return m.OldSeq(ctx)
+	case usageentry.FieldMissing:
+		return m.OldMissing(ctx)
+	}
+	return nil, fmt.Errorf("unknown UsageEntry field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsageEntryMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case usageentry.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case usageentry.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case usageentry.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case usageentry.FieldLogID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLogID(v)
+		return nil
+	case usageentry.FieldNumber:
+		v, ok := value.(uint64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNumber(v)
+		return nil
+	case usageentry.FieldHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHash(v)
+		return nil
+	case usageentry.FieldLine:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLine(v)
+		return nil
+	case usageentry.FieldSource:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSource(v)
+		return nil
+	case usageentry.FieldSeq:
+		v, ok := value.(uint64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSeq(v)
+		return nil
+	case usageentry.FieldMissing:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMissing(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsageEntry field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UsageEntryMutation) AddedFields() []string {
+	var fields []string
+	if m.addnumber != nil {
+		fields = append(fields, usageentry.FieldNumber)
+	}
+	if m.addseq != nil {
+		fields = append(fields, usageentry.FieldSeq)
+	}
+	if m.addmissing != nil {
+		fields = append(fields, usageentry.FieldMissing)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UsageEntryMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case usageentry.FieldNumber:
+		return m.AddedNumber()
+	case usageentry.FieldSeq:
+		return m.AddedSeq()
+	case usageentry.FieldMissing:
+		return m.AddedMissing()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsageEntryMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case usageentry.FieldNumber:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddNumber(v)
+		return nil
+	case usageentry.FieldSeq:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSeq(v)
+		return nil
+	case usageentry.FieldMissing:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddMissing(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsageEntry numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UsageEntryMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(usageentry.FieldCustomerID) {
+		fields = append(fields, usageentry.FieldCustomerID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UsageEntryMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UsageEntryMutation) ClearField(name string) error {
+	switch name {
+	case usageentry.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageEntry nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UsageEntryMutation) ResetField(name string) error {
+	switch name {
+	case usageentry.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case usageentry.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case usageentry.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case usageentry.FieldLogID:
+		m.ResetLogID()
+		return nil
+	case usageentry.FieldNumber:
+		m.ResetNumber()
+		return nil
+	case usageentry.FieldHash:
+		m.ResetHash()
+		return nil
+	case usageentry.FieldLine:
+		m.ResetLine()
+		return nil
+	case usageentry.FieldSource:
+		m.ResetSource()
+		return nil
+	case usageentry.FieldSeq:
+		m.ResetSeq()
+		return nil
+	case usageentry.FieldMissing:
+		m.ResetMissing()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageEntry field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UsageEntryMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.vendor != nil {
+		edges = append(edges, usageentry.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, usageentry.EdgeCustomer)
+	}
+	if m.log != nil {
+		edges = append(edges, usageentry.EdgeLog)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UsageEntryMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case usageentry.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case usageentry.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case usageentry.EdgeLog:
+		if id := m.log; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UsageEntryMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UsageEntryMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UsageEntryMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedvendor {
+		edges = append(edges, usageentry.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, usageentry.EdgeCustomer)
+	}
+	if m.clearedlog {
+		edges = append(edges, usageentry.EdgeLog)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UsageEntryMutation) EdgeCleared(name string) bool {
+	switch name {
+	case usageentry.EdgeVendor:
+		return m.clearedvendor
+	case usageentry.EdgeCustomer:
+		return m.clearedcustomer
+	case usageentry.EdgeLog:
+		return m.clearedlog
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UsageEntryMutation) ClearEdge(name string) error {
+	switch name {
+	case usageentry.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case usageentry.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case usageentry.EdgeLog:
+		m.ClearLog()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageEntry unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UsageEntryMutation) ResetEdge(name string) error {
+	switch name {
+	case usageentry.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case usageentry.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case usageentry.EdgeLog:
+		m.ResetLog()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageEntry edge %s", name)
+}
+
+// UsageLogMutation represents an operation that mutates the UsageLog nodes in the graph.
+type UsageLogMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	created_at      *time.Time
+	number          *uint64
+	addnumber       *int64
+	hash            *[]byte
+	clearedFields   map[string]struct{}
+	vendor          *string
+	clearedvendor   bool
+	customer        *string
+	clearedcustomer bool
+	firm            *string
+	clearedfirm     bool
+	entries         map[string]struct{}
+	removedentries  map[string]struct{}
+	clearedentries  bool
+	done            bool
+	oldValue        func(context.Context) (*UsageLog, error)
+	predicates      []predicate.UsageLog
+}
+
+var _ ent.Mutation = (*UsageLogMutation)(nil)
+
+// usagelogOption allows management of the mutation configuration using functional options.
+type usagelogOption func(*UsageLogMutation)
+
+// newUsageLogMutation creates new mutation for the UsageLog entity.
+func newUsageLogMutation(c config, op Op, opts ...usagelogOption) *UsageLogMutation {
+	m := &UsageLogMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUsageLog,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUsageLogID sets the ID field of the mutation.
+func withUsageLogID(id string) usagelogOption {
+	return func(m *UsageLogMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *UsageLog
+		)
+		m.oldValue = func(ctx context.Context) (*UsageLog, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().UsageLog.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUsageLog sets the old UsageLog of the mutation.
+func withUsageLog(node *UsageLog) usagelogOption {
+	return func(m *UsageLogMutation) {
+		m.oldValue = func(context.Context) (*UsageLog, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UsageLogMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UsageLogMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of UsageLog entities.
+func (m *UsageLogMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UsageLogMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UsageLogMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().UsageLog.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *UsageLogMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *UsageLogMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the UsageLog entity.
+// If the UsageLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageLogMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *UsageLogMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *UsageLogMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *UsageLogMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the UsageLog entity.
+// If the UsageLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageLogMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *UsageLogMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *UsageLogMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *UsageLogMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the UsageLog entity.
+// If the UsageLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageLogMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *UsageLogMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[usagelog.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *UsageLogMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[usagelog.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *UsageLogMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, usagelog.FieldCustomerID)
+}
+
+// SetFirmID sets the "firm_id" field.
+func (m *UsageLogMutation) SetFirmID(s string) {
+	m.firm = &s
+}
+
+// FirmID returns the value of the "firm_id" field in the mutation.
+func (m *UsageLogMutation) FirmID() (r string, exists bool) {
+	v := m.firm
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirmID returns the old "firm_id" field's value of the UsageLog entity.
+// If the UsageLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageLogMutation) OldFirmID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirmID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirmID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirmID: %w", err)
+	}
+	return oldValue.FirmID, nil
+}
+
+// ResetFirmID resets all changes to the "firm_id" field.
+func (m *UsageLogMutation) ResetFirmID() {
+	m.firm = nil
+}
+
+// SetNumber sets the "number" field.
+func (m *UsageLogMutation) SetNumber(u uint64) {
+	m.number = &u
+	m.addnumber = nil
+}
+
+// Number returns the value of the "number" field in the mutation.
+func (m *UsageLogMutation) Number() (r uint64, exists bool) {
+	v := m.number
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNumber returns the old "number" field's value of the UsageLog entity.
+// If the UsageLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageLogMutation) OldNumber(ctx context.Context) (v uint64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNumber is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNumber requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNumber: %w", err)
+	}
+	return oldValue.Number, nil
+}
+
+// AddNumber adds u to the "number" field.
+func (m *UsageLogMutation) AddNumber(u int64) {
+	if m.addnumber != nil {
+		*m.addnumber += u
+	} else {
+		m.addnumber = &u
+	}
+}
+
+// AddedNumber returns the value that was added to the "number" field in this mutation.
+func (m *UsageLogMutation) AddedNumber() (r int64, exists bool) {
+	v := m.addnumber
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetNumber resets all changes to the "number" field.
+func (m *UsageLogMutation) ResetNumber() {
+	m.number = nil
+	m.addnumber = nil
+}
+
+// SetHash sets the "hash" field.
+func (m *UsageLogMutation) SetHash(b []byte) {
+	m.hash = &b
+}
+
+// Hash returns the value of the "hash" field in the mutation.
+func (m *UsageLogMutation) Hash() (r []byte, exists bool) {
+	v := m.hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHash returns the old "hash" field's value of the UsageLog entity.
+// If the UsageLog object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageLogMutation) OldHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHash: %w", err)
+	}
+	return oldValue.Hash, nil
+}
+
+// ResetHash resets all changes to the "hash" field.
+func (m *UsageLogMutation) ResetHash() {
+	m.hash = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *UsageLogMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[usagelog.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *UsageLogMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *UsageLogMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *UsageLogMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *UsageLogMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[usagelog.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *UsageLogMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *UsageLogMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *UsageLogMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearFirm clears the "firm" edge to the Firm entity.
+func (m *UsageLogMutation) ClearFirm() {
+	m.clearedfirm = true
+	m.clearedFields[usagelog.FieldFirmID] = struct{}{}
+}
+
+// FirmCleared reports if the "firm" edge to the Firm entity was cleared.
+func (m *UsageLogMutation) FirmCleared() bool {
+	return m.clearedfirm
+}
+
+// FirmIDs returns the "firm" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// FirmID instead. It exists only for internal usage by the builders.
+func (m *UsageLogMutation) FirmIDs() (ids []string) {
+	if id := m.firm; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetFirm resets all changes to the "firm" edge.
+func (m *UsageLogMutation) ResetFirm() {
+	m.firm = nil
+	m.clearedfirm = false
+}
+
+// AddEntryIDs adds the "entries" edge to the UsageEntry entity by ids.
+func (m *UsageLogMutation) AddEntryIDs(ids ...string) {
+	if m.entries == nil {
+		m.entries = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.entries[ids[i]] = struct{}{}
+	}
+}
+
+// ClearEntries clears the "entries" edge to the UsageEntry entity.
+func (m *UsageLogMutation) ClearEntries() {
+	m.clearedentries = true
+}
+
+// EntriesCleared reports if the "entries" edge to the UsageEntry entity was cleared.
+func (m *UsageLogMutation) EntriesCleared() bool {
+	return m.clearedentries
+}
+
+// RemoveEntryIDs removes the "entries" edge to the UsageEntry entity by IDs.
+func (m *UsageLogMutation) RemoveEntryIDs(ids ...string) {
+	if m.removedentries == nil {
+		m.removedentries = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.entries, ids[i])
+		m.removedentries[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedEntries returns the removed IDs of the "entries" edge to the UsageEntry entity.
+func (m *UsageLogMutation) RemovedEntriesIDs() (ids []string) {
+	for id := range m.removedentries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// EntriesIDs returns the "entries" edge IDs in the mutation.
+func (m *UsageLogMutation) EntriesIDs() (ids []string) {
+	for id := range m.entries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetEntries resets all changes to the "entries" edge.
+func (m *UsageLogMutation) ResetEntries() {
+	m.entries = nil
+	m.clearedentries = false
+	m.removedentries = nil
+}
+
+// Where appends a list predicates to the UsageLogMutation builder.
+func (m *UsageLogMutation) Where(ps ...predicate.UsageLog) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UsageLogMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UsageLogMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.UsageLog, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UsageLogMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UsageLogMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (UsageLog).
+func (m *UsageLogMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UsageLogMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.created_at != nil {
+		fields = append(fields, usagelog.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, usagelog.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, usagelog.FieldCustomerID)
+	}
+	if m.firm != nil {
+		fields = append(fields, usagelog.FieldFirmID)
+	}
+	if m.number != nil {
+		fields = append(fields, usagelog.FieldNumber)
+	}
+	if m.hash != nil {
+		fields = append(fields, usagelog.FieldHash)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UsageLogMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case usagelog.FieldCreatedAt:
+		return m.CreatedAt()
+	case usagelog.FieldVendorID:
+		return m.VendorID()
+	case usagelog.FieldCustomerID:
+		return m.CustomerID()
+	case usagelog.FieldFirmID:
+		return m.FirmID()
+	case usagelog.FieldNumber:
+		return m.Number()
+	case usagelog.FieldHash:
+		return m.Hash()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UsageLogMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case usagelog.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case usagelog.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case usagelog.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case usagelog.FieldFirmID:
+		return m.OldFirmID(ctx)
+	case usagelog.FieldNumber:
+		return m.OldNumber(ctx)
+	case usagelog.FieldHash:
+		return m.OldHash(ctx)
+	}
+	return nil, fmt.Errorf("unknown UsageLog field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsageLogMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case usagelog.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case usagelog.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case usagelog.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case usagelog.FieldFirmID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirmID(v)
+		return nil
+	case usagelog.FieldNumber:
+		v, ok := value.(uint64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNumber(v)
+		return nil
+	case usagelog.FieldHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHash(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsageLog field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UsageLogMutation) AddedFields() []string {
+	var fields []string
+	if m.addnumber != nil {
+		fields = append(fields, usagelog.FieldNumber)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UsageLogMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case usagelog.FieldNumber:
+		return m.AddedNumber()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsageLogMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case usagelog.FieldNumber:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddNumber(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsageLog numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UsageLogMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(usagelog.FieldCustomerID) {
+		fields = append(fields, usagelog.FieldCustomerID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UsageLogMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UsageLogMutation) ClearField(name string) error {
+	switch name {
+	case usagelog.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageLog nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UsageLogMutation) ResetField(name string) error {
+	switch name {
+	case usagelog.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case usagelog.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case usagelog.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case usagelog.FieldFirmID:
+		m.ResetFirmID()
+		return nil
+	case usagelog.FieldNumber:
+		m.ResetNumber()
+		return nil
+	case usagelog.FieldHash:
+		m.ResetHash()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageLog field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UsageLogMutation) AddedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.vendor != nil {
+		edges = append(edges, usagelog.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, usagelog.EdgeCustomer)
+	}
+	if m.firm != nil {
+		edges = append(edges, usagelog.EdgeFirm)
+	}
+	if m.entries != nil {
+		edges = append(edges, usagelog.EdgeEntries)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UsageLogMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case usagelog.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case usagelog.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case usagelog.EdgeFirm:
+		if id := m.firm; id != nil {
+			return []ent.Value{*id}
+		}
+	case usagelog.EdgeEntries:
+		ids := make([]ent.Value, 0, len(m.entries))
+		for id := range m.entries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UsageLogMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.removedentries != nil {
+		edges = append(edges, usagelog.EdgeEntries)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UsageLogMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case usagelog.EdgeEntries:
+		ids := make([]ent.Value, 0, len(m.removedentries))
+		for id := range m.removedentries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UsageLogMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.clearedvendor {
+		edges = append(edges, usagelog.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, usagelog.EdgeCustomer)
+	}
+	if m.clearedfirm {
+		edges = append(edges, usagelog.EdgeFirm)
+	}
+	if m.clearedentries {
+		edges = append(edges, usagelog.EdgeEntries)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UsageLogMutation) EdgeCleared(name string) bool {
+	switch name {
+	case usagelog.EdgeVendor:
+		return m.clearedvendor
+	case usagelog.EdgeCustomer:
+		return m.clearedcustomer
+	case usagelog.EdgeFirm:
+		return m.clearedfirm
+	case usagelog.EdgeEntries:
+		return m.clearedentries
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UsageLogMutation) ClearEdge(name string) error {
+	switch name {
+	case usagelog.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case usagelog.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case usagelog.EdgeFirm:
+		m.ClearFirm()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageLog unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UsageLogMutation) ResetEdge(name string) error {
+	switch name {
+	case usagelog.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case usagelog.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case usagelog.EdgeFirm:
+		m.ResetFirm()
+		return nil
+	case usagelog.EdgeEntries:
+		m.ResetEntries()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageLog edge %s", name)
+}
+
+// UsageSeriesMutation represents an operation that mutates the UsageSeries nodes in the graph.
+type UsageSeriesMutation struct {
+	config
+	op               Op
+	typ              string
+	id               *string
+	created_at       *time.Time
+	since            *time.Time
+	at               *time.Time
+	taken            *int64
+	addtaken         *int64
+	quantity         *int64
+	addquantity      *int64
+	users            *int64
+	addusers         *int64
+	stations         *int64
+	addstations      *int64
+	changes          *[]property.QuantityChange
+	appendchanges    []property.QuantityChange
+	granted          *int64
+	addgranted       *int64
+	released         *int64
+	addreleased      *int64
+	expired          *int64
+	addexpired       *int64
+	removed          *int64
+	addremoved       *int64
+	denied           *int64
+	adddenied        *int64
+	clearedFields    map[string]struct{}
+	vendor           *string
+	clearedvendor    bool
+	customer         *string
+	clearedcustomer  bool
+	container        *string
+	clearedcontainer bool
+	product          *string
+	clearedproduct   bool
+	buckets          map[string]struct{}
+	removedbuckets   map[string]struct{}
+	clearedbuckets   bool
+	done             bool
+	oldValue         func(context.Context) (*UsageSeries, error)
+	predicates       []predicate.UsageSeries
+}
+
+var _ ent.Mutation = (*UsageSeriesMutation)(nil)
+
+// usageseriesOption allows management of the mutation configuration using functional options.
+type usageseriesOption func(*UsageSeriesMutation)
+
+// newUsageSeriesMutation creates new mutation for the UsageSeries entity.
+func newUsageSeriesMutation(c config, op Op, opts ...usageseriesOption) *UsageSeriesMutation {
+	m := &UsageSeriesMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUsageSeries,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUsageSeriesID sets the ID field of the mutation.
+func withUsageSeriesID(id string) usageseriesOption {
+	return func(m *UsageSeriesMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *UsageSeries
+		)
+		m.oldValue = func(ctx context.Context) (*UsageSeries, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().UsageSeries.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUsageSeries sets the old UsageSeries of the mutation.
+func withUsageSeries(node *UsageSeries) usageseriesOption {
+	return func(m *UsageSeriesMutation) {
+		m.oldValue = func(context.Context) (*UsageSeries, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UsageSeriesMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UsageSeriesMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of UsageSeries entities.
+func (m *UsageSeriesMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UsageSeriesMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UsageSeriesMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().UsageSeries.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *UsageSeriesMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *UsageSeriesMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *UsageSeriesMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *UsageSeriesMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *UsageSeriesMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *UsageSeriesMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *UsageSeriesMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *UsageSeriesMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *UsageSeriesMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[usageseries.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *UsageSeriesMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[usageseries.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *UsageSeriesMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, usageseries.FieldCustomerID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *UsageSeriesMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *UsageSeriesMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldContainerID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *UsageSeriesMutation) ResetContainerID() {
+	m.container = nil
+}
+
+// SetProductID sets the "product_id" field.
+func (m *UsageSeriesMutation) SetProductID(s string) {
+	m.product = &s
+}
+
+// ProductID returns the value of the "product_id" field in the mutation.
+func (m *UsageSeriesMutation) ProductID() (r string, exists bool) {
+	v := m.product
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProductID returns the old "product_id" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldProductID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProductID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProductID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProductID: %w", err)
+	}
+	return oldValue.ProductID, nil
+}
+
+// ResetProductID resets all changes to the "product_id" field.
+func (m *UsageSeriesMutation) ResetProductID() {
+	m.product = nil
+}
+
+// SetSince sets the "since" field.
+func (m *UsageSeriesMutation) SetSince(t time.Time) {
+	m.since = &t
+}
+
+// Since returns the value of the "since" field in the mutation.
+func (m *UsageSeriesMutation) Since() (r time.Time, exists bool) {
+	v := m.since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSince returns the old "since" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldSince(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSince: %w", err)
+	}
+	return oldValue.Since, nil
+}
+
+// ResetSince resets all changes to the "since" field.
+func (m *UsageSeriesMutation) ResetSince() {
+	m.since = nil
+}
+
+// SetAt sets the "at" field.
+func (m *UsageSeriesMutation) SetAt(t time.Time) {
+	m.at = &t
+}
+
+// At returns the value of the "at" field in the mutation.
+func (m *UsageSeriesMutation) At() (r time.Time, exists bool) {
+	v := m.at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAt returns the old "at" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAt: %w", err)
+	}
+	return oldValue.At, nil
+}
+
+// ResetAt resets all changes to the "at" field.
+func (m *UsageSeriesMutation) ResetAt() {
+	m.at = nil
+}
+
+// SetTaken sets the "taken" field.
+func (m *UsageSeriesMutation) SetTaken(i int64) {
+	m.taken = &i
+	m.addtaken = nil
+}
+
+// Taken returns the value of the "taken" field in the mutation.
+func (m *UsageSeriesMutation) Taken() (r int64, exists bool) {
+	v := m.taken
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTaken returns the old "taken" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldTaken(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTaken is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTaken requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTaken: %w", err)
+	}
+	return oldValue.Taken, nil
+}
+
+// AddTaken adds i to the "taken" field.
+func (m *UsageSeriesMutation) AddTaken(i int64) {
+	if m.addtaken != nil {
+		*m.addtaken += i
+	} else {
+		m.addtaken = &i
+	}
+}
+
+// AddedTaken returns the value that was added to the "taken" field in this mutation.
+func (m *UsageSeriesMutation) AddedTaken() (r int64, exists bool) {
+	v := m.addtaken
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTaken resets all changes to the "taken" field.
+func (m *UsageSeriesMutation) ResetTaken() {
+	m.taken = nil
+	m.addtaken = nil
+}
+
+// SetQuantity sets the "quantity" field.
+func (m *UsageSeriesMutation) SetQuantity(i int64) {
+	m.quantity = &i
+	m.addquantity = nil
+}
+
+// Quantity returns the value of the "quantity" field in the mutation.
+func (m *UsageSeriesMutation) Quantity() (r int64, exists bool) {
+	v := m.quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuantity returns the old "quantity" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldQuantity(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuantity is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuantity requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuantity: %w", err)
+	}
+	return oldValue.Quantity, nil
+}
+
+// AddQuantity adds i to the "quantity" field.
+func (m *UsageSeriesMutation) AddQuantity(i int64) {
+	if m.addquantity != nil {
+		*m.addquantity += i
+	} else {
+		m.addquantity = &i
+	}
+}
+
+// AddedQuantity returns the value that was added to the "quantity" field in this mutation.
+func (m *UsageSeriesMutation) AddedQuantity() (r int64, exists bool) {
+	v := m.addquantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuantity resets all changes to the "quantity" field.
+func (m *UsageSeriesMutation) ResetQuantity() {
+	m.quantity = nil
+	m.addquantity = nil
+}
+
+// SetUsers sets the "users" field.
+func (m *UsageSeriesMutation) SetUsers(i int64) {
+	m.users = &i
+	m.addusers = nil
+}
+
+// Users returns the value of the "users" field in the mutation.
+func (m *UsageSeriesMutation) Users() (r int64, exists bool) {
+	v := m.users
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUsers returns the old "users" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldUsers(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUsers is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUsers requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUsers: %w", err)
+	}
+	return oldValue.Users, nil
+}
+
+// AddUsers adds i to the "users" field.
+func (m *UsageSeriesMutation) AddUsers(i int64) {
+	if m.addusers != nil {
+		*m.addusers += i
+	} else {
+		m.addusers = &i
+	}
+}
+
+// AddedUsers returns the value that was added to the "users" field in this mutation.
+func (m *UsageSeriesMutation) AddedUsers() (r int64, exists bool) {
+	v := m.addusers
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetUsers resets all changes to the "users" field.
+func (m *UsageSeriesMutation) ResetUsers() {
+	m.users = nil
+	m.addusers = nil
+}
+
+// SetStations sets the "stations" field.
+func (m *UsageSeriesMutation) SetStations(i int64) {
+	m.stations = &i
+	m.addstations = nil
+}
+
+// Stations returns the value of the "stations" field in the mutation.
+func (m *UsageSeriesMutation) Stations() (r int64, exists bool) {
+	v := m.stations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStations returns the old "stations" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldStations(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStations is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStations requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStations: %w", err)
+	}
+	return oldValue.Stations, nil
+}
+
+// AddStations adds i to the "stations" field.
+func (m *UsageSeriesMutation) AddStations(i int64) {
+	if m.addstations != nil {
+		*m.addstations += i
+	} else {
+		m.addstations = &i
+	}
+}
+
+// AddedStations returns the value that was added to the "stations" field in this mutation.
+func (m *UsageSeriesMutation) AddedStations() (r int64, exists bool) {
+	v := m.addstations
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStations resets all changes to the "stations" field.
+func (m *UsageSeriesMutation) ResetStations() {
+	m.stations = nil
+	m.addstations = nil
+}
+
+// SetChanges sets the "changes" field.
+func (m *UsageSeriesMutation) SetChanges(pc []property.QuantityChange) {
+	m.changes = &pc
+	m.appendchanges = nil
+}
+
+// Changes returns the value of the "changes" field in the mutation.
+func (m *UsageSeriesMutation) Changes() (r []property.QuantityChange, exists bool) {
+	v := m.changes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChanges returns the old "changes" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldChanges(ctx context.Context) (v []property.QuantityChange, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChanges is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChanges requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChanges: %w", err)
+	}
+	return oldValue.Changes, nil
+}
+
+// AppendChanges adds pc to the "changes" field.
+func (m *UsageSeriesMutation) AppendChanges(pc []property.QuantityChange) {
+	m.appendchanges = append(m.appendchanges, pc...)
+}
+
+// AppendedChanges returns the list of values that were appended to the "changes" field in this mutation.
+func (m *UsageSeriesMutation) AppendedChanges() ([]property.QuantityChange, bool) {
+	if len(m.appendchanges) == 0 {
+		return nil, false
+	}
+	return m.appendchanges, true
+}
+
+// ClearChanges clears the value of the "changes" field.
+func (m *UsageSeriesMutation) ClearChanges() {
+	m.changes = nil
+	m.appendchanges = nil
+	m.clearedFields[usageseries.FieldChanges] = struct{}{}
+}
+
+// ChangesCleared returns if the "changes" field was cleared in this mutation.
+func (m *UsageSeriesMutation) ChangesCleared() bool {
+	_, ok := m.clearedFields[usageseries.FieldChanges]
+	return ok
+}
+
+// ResetChanges resets all changes to the "changes" field.
+func (m *UsageSeriesMutation) ResetChanges() {
+	m.changes = nil
+	m.appendchanges = nil
+	delete(m.clearedFields, usageseries.FieldChanges)
+}
+
+// SetGranted sets the "granted" field.
+func (m *UsageSeriesMutation) SetGranted(i int64) {
+	m.granted = &i
+	m.addgranted = nil
+}
+
+// Granted returns the value of the "granted" field in the mutation.
+func (m *UsageSeriesMutation) Granted() (r int64, exists bool) {
+	v := m.granted
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGranted returns the old "granted" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldGranted(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGranted is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGranted requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGranted: %w", err)
+	}
+	return oldValue.Granted, nil
+}
+
+// AddGranted adds i to the "granted" field.
+func (m *UsageSeriesMutation) AddGranted(i int64) {
+	if m.addgranted != nil {
+		*m.addgranted += i
+	} else {
+		m.addgranted = &i
+	}
+}
+
+// AddedGranted returns the value that was added to the "granted" field in this mutation.
+func (m *UsageSeriesMutation) AddedGranted() (r int64, exists bool) {
+	v := m.addgranted
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetGranted resets all changes to the "granted" field.
+func (m *UsageSeriesMutation) ResetGranted() {
+	m.granted = nil
+	m.addgranted = nil
+}
+
+// SetReleased sets the "released" field.
+func (m *UsageSeriesMutation) SetReleased(i int64) {
+	m.released = &i
+	m.addreleased = nil
+}
+
+// Released returns the value of the "released" field in the mutation.
+func (m *UsageSeriesMutation) Released() (r int64, exists bool) {
+	v := m.released
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReleased returns the old "released" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldReleased(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReleased is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReleased requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReleased: %w", err)
+	}
+	return oldValue.Released, nil
+}
+
+// AddReleased adds i to the "released" field.
+func (m *UsageSeriesMutation) AddReleased(i int64) {
+	if m.addreleased != nil {
+		*m.addreleased += i
+	} else {
+		m.addreleased = &i
+	}
+}
+
+// AddedReleased returns the value that was added to the "released" field in this mutation.
+func (m *UsageSeriesMutation) AddedReleased() (r int64, exists bool) {
+	v := m.addreleased
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetReleased resets all changes to the "released" field.
+func (m *UsageSeriesMutation) ResetReleased() {
+	m.released = nil
+	m.addreleased = nil
+}
+
+// SetExpired sets the "expired" field.
+func (m *UsageSeriesMutation) SetExpired(i int64) {
+	m.expired = &i
+	m.addexpired = nil
+}
+
+// Expired returns the value of the "expired" field in the mutation.
+func (m *UsageSeriesMutation) Expired() (r int64, exists bool) {
+	v := m.expired
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpired returns the old "expired" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldExpired(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpired is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpired requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpired: %w", err)
+	}
+	return oldValue.Expired, nil
+}
+
+// AddExpired adds i to the "expired" field.
+func (m *UsageSeriesMutation) AddExpired(i int64) {
+	if m.addexpired != nil {
+		*m.addexpired += i
+	} else {
+		m.addexpired = &i
+	}
+}
+
+// AddedExpired returns the value that was added to the "expired" field in this mutation.
+func (m *UsageSeriesMutation) AddedExpired() (r int64, exists bool) {
+	v := m.addexpired
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetExpired resets all changes to the "expired" field.
+func (m *UsageSeriesMutation) ResetExpired() {
+	m.expired = nil
+	m.addexpired = nil
+}
+
+// SetRemoved sets the "removed" field.
+func (m *UsageSeriesMutation) SetRemoved(i int64) {
+	m.removed = &i
+	m.addremoved = nil
+}
+
+// Removed returns the value of the "removed" field in the mutation.
+func (m *UsageSeriesMutation) Removed() (r int64, exists bool) {
+	v := m.removed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRemoved returns the old "removed" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldRemoved(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRemoved is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRemoved requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRemoved: %w", err)
+	}
+	return oldValue.Removed, nil
+}
+
+// AddRemoved adds i to the "removed" field.
+func (m *UsageSeriesMutation) AddRemoved(i int64) {
+	if m.addremoved != nil {
+		*m.addremoved += i
+	} else {
+		m.addremoved = &i
+	}
+}
+
+// AddedRemoved returns the value that was added to the "removed" field in this mutation.
+func (m *UsageSeriesMutation) AddedRemoved() (r int64, exists bool) {
+	v := m.addremoved
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRemoved resets all changes to the "removed" field.
+func (m *UsageSeriesMutation) ResetRemoved() {
+	m.removed = nil
+	m.addremoved = nil
+}
+
+// SetDenied sets the "denied" field.
+func (m *UsageSeriesMutation) SetDenied(i int64) {
+	m.denied = &i
+	m.adddenied = nil
+}
+
+// Denied returns the value of the "denied" field in the mutation.
+func (m *UsageSeriesMutation) Denied() (r int64, exists bool) {
+	v := m.denied
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDenied returns the old "denied" field's value of the UsageSeries entity.
+// If the UsageSeries object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsageSeriesMutation) OldDenied(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDenied is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDenied requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDenied: %w", err)
+	}
+	return oldValue.Denied, nil
+}
+
+// AddDenied adds i to the "denied" field.
+func (m *UsageSeriesMutation) AddDenied(i int64) {
+	if m.adddenied != nil {
+		*m.adddenied += i
+	} else {
+		m.adddenied = &i
+	}
+}
+
+// AddedDenied returns the value that was added to the "denied" field in this mutation.
+func (m *UsageSeriesMutation) AddedDenied() (r int64, exists bool) {
+	v := m.adddenied
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetDenied resets all changes to the "denied" field.
+func (m *UsageSeriesMutation) ResetDenied() {
+	m.denied = nil
+	m.adddenied = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *UsageSeriesMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[usageseries.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *UsageSeriesMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *UsageSeriesMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *UsageSeriesMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *UsageSeriesMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[usageseries.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *UsageSeriesMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *UsageSeriesMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *UsageSeriesMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *UsageSeriesMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[usageseries.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *UsageSeriesMutation) ContainerCleared() bool {
+	return m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *UsageSeriesMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *UsageSeriesMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
+}
+
+// ClearProduct clears the "product" edge to the Product entity.
+func (m *UsageSeriesMutation) ClearProduct() {
+	m.clearedproduct = true
+	m.clearedFields[usageseries.FieldProductID] = struct{}{}
+}
+
+// ProductCleared reports if the "product" edge to the Product entity was cleared.
+func (m *UsageSeriesMutation) ProductCleared() bool {
+	return m.clearedproduct
+}
+
+// ProductIDs returns the "product" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ProductID instead. It exists only for internal usage by the builders.
+func (m *UsageSeriesMutation) ProductIDs() (ids []string) {
+	if id := m.product; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetProduct resets all changes to the "product" edge.
+func (m *UsageSeriesMutation) ResetProduct() {
+	m.product = nil
+	m.clearedproduct = false
+}
+
+// AddBucketIDs adds the "buckets" edge to the UsageBucket entity by ids.
+func (m *UsageSeriesMutation) AddBucketIDs(ids ...string) {
+	if m.buckets == nil {
+		m.buckets = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.buckets[ids[i]] = struct{}{}
+	}
+}
+
+// ClearBuckets clears the "buckets" edge to the UsageBucket entity.
+func (m *UsageSeriesMutation) ClearBuckets() {
+	m.clearedbuckets = true
+}
+
+// BucketsCleared reports if the "buckets" edge to the UsageBucket entity was cleared.
+func (m *UsageSeriesMutation) BucketsCleared() bool {
+	return m.clearedbuckets
+}
+
+// RemoveBucketIDs removes the "buckets" edge to the UsageBucket entity by IDs.
+func (m *UsageSeriesMutation) RemoveBucketIDs(ids ...string) {
+	if m.removedbuckets == nil {
+		m.removedbuckets = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.buckets, ids[i])
+		m.removedbuckets[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedBuckets returns the removed IDs of the "buckets" edge to the UsageBucket entity.
+func (m *UsageSeriesMutation) RemovedBucketsIDs() (ids []string) {
+	for id := range m.removedbuckets {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// BucketsIDs returns the "buckets" edge IDs in the mutation.
+func (m *UsageSeriesMutation) BucketsIDs() (ids []string) {
+	for id := range m.buckets {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetBuckets resets all changes to the "buckets" edge.
+func (m *UsageSeriesMutation) ResetBuckets() {
+	m.buckets = nil
+	m.clearedbuckets = false
+	m.removedbuckets = nil
+}
+
+// Where appends a list predicates to the UsageSeriesMutation builder.
+func (m *UsageSeriesMutation) Where(ps ...predicate.UsageSeries) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UsageSeriesMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UsageSeriesMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.UsageSeries, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UsageSeriesMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UsageSeriesMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (UsageSeries).
+func (m *UsageSeriesMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UsageSeriesMutation) Fields() []string {
+	fields := make([]string, 0, 17)
+	if m.created_at != nil {
+		fields = append(fields, usageseries.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, usageseries.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, usageseries.FieldCustomerID)
+	}
+	if m.container != nil {
+		fields = append(fields, usageseries.FieldContainerID)
+	}
+	if m.product != nil {
+		fields = append(fields, usageseries.FieldProductID)
+	}
+	if m.since != nil {
+		fields = append(fields, usageseries.FieldSince)
+	}
+	if m.at != nil {
+		fields = append(fields, usageseries.FieldAt)
+	}
+	if m.taken != nil {
+		fields = append(fields, usageseries.FieldTaken)
+	}
+	if m.quantity != nil {
+		fields = append(fields, usageseries.FieldQuantity)
+	}
+	if m.users != nil {
+		fields = append(fields, usageseries.FieldUsers)
+	}
+	if m.stations != nil {
+		fields = append(fields, usageseries.FieldStations)
+	}
+	if m.changes != nil {
+		fields = append(fields, usageseries.FieldChanges)
+	}
+	if m.granted != nil {
+		fields = append(fields, usageseries.FieldGranted)
+	}
+	if m.released != nil {
+		fields = append(fields, usageseries.FieldReleased)
+	}
+	if m.expired != nil {
+		fields = append(fields, usageseries.FieldExpired)
+	}
+	if m.removed != nil {
+		fields = append(fields, usageseries.FieldRemoved)
+	}
+	if m.denied != nil {
+		fields = append(fields, usageseries.FieldDenied)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UsageSeriesMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case usageseries.FieldCreatedAt:
+		return m.CreatedAt()
+	case usageseries.FieldVendorID:
+		return m.VendorID()
+	case usageseries.FieldCustomerID:
+		return m.CustomerID()
+	case usageseries.FieldContainerID:
+		return m.ContainerID()
+	case usageseries.FieldProductID:
+		return m.ProductID()
+	case usageseries.FieldSince:
+		return m.Since()
+	case usageseries.FieldAt:
+		return m.At()
+	case usageseries.FieldTaken:
+		return m.Taken()
+	case usageseries.FieldQuantity:
+		return m.Quantity()
+	case usageseries.FieldUsers:
+		return m.Users()
+	case usageseries.FieldStations:
+		return m.Stations()
+	case usageseries.FieldChanges:
+		return m.Changes()
+	case usageseries.FieldGranted:
+		return m.Granted()
+	case usageseries.FieldReleased:
+		return m.Released()
+	case usageseries.FieldExpired:
+		return m.Expired()
+	case usageseries.FieldRemoved:
+		return m.Removed()
+	case usageseries.FieldDenied:
+		return m.Denied()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UsageSeriesMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case usageseries.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case usageseries.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case usageseries.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case usageseries.FieldContainerID:
+		return m.OldContainerID(ctx)
+	case usageseries.FieldProductID:
+		return m.OldProductID(ctx)
+	case usageseries.FieldSince:
+		return m.OldSince(ctx)
+	case usageseries.FieldAt:
+		return m.OldAt(ctx)
+	case usageseries.FieldTaken:
+		return m.OldTaken(ctx)
+	case usageseries.FieldQuantity:
+		return m.OldQuantity(ctx)
+	case usageseries.FieldUsers:
+		return m.OldUsers(ctx)
+	case usageseries.FieldStations:
+		return m.OldStations(ctx)
+	case usageseries.FieldChanges:
+		return m.OldChanges(ctx)
+	case usageseries.FieldGranted:
+		return m.OldGranted(ctx)
+	case usageseries.FieldReleased:
+		return m.OldReleased(ctx)
+	case usageseries.FieldExpired:
+		return m.OldExpired(ctx)
+	case usageseries.FieldRemoved:
+		return m.OldRemoved(ctx)
+	case usageseries.FieldDenied:
+		return m.OldDenied(ctx)
+	}
+	return nil, fmt.Errorf("unknown UsageSeries field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsageSeriesMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case usageseries.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case usageseries.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case usageseries.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case usageseries.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
+		return nil
+	case usageseries.FieldProductID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProductID(v)
+		return nil
+	case usageseries.FieldSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSince(v)
+		return nil
+	case usageseries.FieldAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAt(v)
+		return nil
+	case usageseries.FieldTaken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTaken(v)
+		return nil
+	case usageseries.FieldQuantity:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuantity(v)
+		return nil
+	case usageseries.FieldUsers:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUsers(v)
+		return nil
+	case usageseries.FieldStations:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStations(v)
+		return nil
+	case usageseries.FieldChanges:
+		v, ok := value.([]property.QuantityChange)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChanges(v)
+		return nil
+	case usageseries.FieldGranted:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGranted(v)
+		return nil
+	case usageseries.FieldReleased:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReleased(v)
+		return nil
+	case usageseries.FieldExpired:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpired(v)
+		return nil
+	case usageseries.FieldRemoved:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRemoved(v)
+		return nil
+	case usageseries.FieldDenied:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDenied(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsageSeries field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UsageSeriesMutation) AddedFields() []string {
+	var fields []string
+	if m.addtaken != nil {
+		fields = append(fields, usageseries.FieldTaken)
+	}
+	if m.addquantity != nil {
+		fields = append(fields, usageseries.FieldQuantity)
+	}
+	if m.addusers != nil {
+		fields = append(fields, usageseries.FieldUsers)
+	}
+	if m.addstations != nil {
+		fields = append(fields, usageseries.FieldStations)
+	}
+	if m.addgranted != nil {
+		fields = append(fields, usageseries.FieldGranted)
+	}
+	if m.addreleased != nil {
+		fields = append(fields, usageseries.FieldReleased)
+	}
+	if m.addexpired != nil {
+		fields = append(fields, usageseries.FieldExpired)
+	}
+	if m.addremoved != nil {
+		fields = append(fields, usageseries.FieldRemoved)
+	}
+	if m.adddenied != nil {
+		fields = append(fields, usageseries.FieldDenied)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UsageSeriesMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case usageseries.FieldTaken:
+		return m.AddedTaken()
+	case usageseries.FieldQuantity:
+		return m.AddedQuantity()
+	case usageseries.FieldUsers:
+		return m.AddedUsers()
+	case usageseries.FieldStations:
+		return m.AddedStations()
+	case usageseries.FieldGranted:
+		return m.AddedGranted()
+	case usageseries.FieldReleased:
+		return m.AddedReleased()
+	case usageseries.FieldExpired:
+		return m.AddedExpired()
+	case usageseries.FieldRemoved:
+		return m.AddedRemoved()
+	case usageseries.FieldDenied:
+		return m.AddedDenied()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsageSeriesMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case usageseries.FieldTaken:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTaken(v)
+		return nil
+	case usageseries.FieldQuantity:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuantity(v)
+		return nil
+	case usageseries.FieldUsers:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddUsers(v)
+		return nil
+	case usageseries.FieldStations:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStations(v)
+		return nil
+	case usageseries.FieldGranted:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddGranted(v)
+		return nil
+	case usageseries.FieldReleased:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReleased(v)
+		return nil
+	case usageseries.FieldExpired:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddExpired(v)
+		return nil
+	case usageseries.FieldRemoved:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRemoved(v)
+		return nil
+	case usageseries.FieldDenied:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddDenied(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsageSeries numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UsageSeriesMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(usageseries.FieldCustomerID) {
+		fields = append(fields, usageseries.FieldCustomerID)
+	}
+	if m.FieldCleared(usageseries.FieldChanges) {
+		fields = append(fields, usageseries.FieldChanges)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UsageSeriesMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UsageSeriesMutation) ClearField(name string) error {
+	switch name {
+	case usageseries.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case usageseries.FieldChanges:
+		m.ClearChanges()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageSeries nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UsageSeriesMutation) ResetField(name string) error {
+	switch name {
+	case usageseries.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case usageseries.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case usageseries.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case usageseries.FieldContainerID:
+		m.ResetContainerID()
+		return nil
+	case usageseries.FieldProductID:
+		m.ResetProductID()
+		return nil
+	case usageseries.FieldSince:
+		m.ResetSince()
+		return nil
+	case usageseries.FieldAt:
+		m.ResetAt()
+		return nil
+	case usageseries.FieldTaken:
+		m.ResetTaken()
+		return nil
+	case usageseries.FieldQuantity:
+		m.ResetQuantity()
+		return nil
+	case usageseries.FieldUsers:
+		m.ResetUsers()
+		return nil
+	case usageseries.FieldStations:
+		m.ResetStations()
+		return nil
+	case usageseries.FieldChanges:
+		m.ResetChanges()
+		return nil
+	case usageseries.FieldGranted:
+		m.ResetGranted()
+		return nil
+	case usageseries.FieldReleased:
+		m.ResetReleased()
+		return nil
+	case usageseries.FieldExpired:
+		m.ResetExpired()
+		return nil
+	case usageseries.FieldRemoved:
+		m.ResetRemoved()
+		return nil
+	case usageseries.FieldDenied:
+		m.ResetDenied()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageSeries field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UsageSeriesMutation) AddedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.vendor != nil {
+		edges = append(edges, usageseries.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, usageseries.EdgeCustomer)
+	}
+	if m.container != nil {
+		edges = append(edges, usageseries.EdgeContainer)
+	}
+	if m.product != nil {
+		edges = append(edges, usageseries.EdgeProduct)
+	}
+	if m.buckets != nil {
+		edges = append(edges, usageseries.EdgeBuckets)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UsageSeriesMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case usageseries.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case usageseries.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case usageseries.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
+	case usageseries.EdgeProduct:
+		if id := m.product; id != nil {
+			return []ent.Value{*id}
+		}
+	case usageseries.EdgeBuckets:
+		ids := make([]ent.Value, 0, len(m.buckets))
+		for id := range m.buckets {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UsageSeriesMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.removedbuckets != nil {
+		edges = append(edges, usageseries.EdgeBuckets)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UsageSeriesMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case usageseries.EdgeBuckets:
+		ids := make([]ent.Value, 0, len(m.removedbuckets))
+		for id := range m.removedbuckets {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UsageSeriesMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.clearedvendor {
+		edges = append(edges, usageseries.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, usageseries.EdgeCustomer)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, usageseries.EdgeContainer)
+	}
+	if m.clearedproduct {
+		edges = append(edges, usageseries.EdgeProduct)
+	}
+	if m.clearedbuckets {
+		edges = append(edges, usageseries.EdgeBuckets)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UsageSeriesMutation) EdgeCleared(name string) bool {
+	switch name {
+	case usageseries.EdgeVendor:
+		return m.clearedvendor
+	case usageseries.EdgeCustomer:
+		return m.clearedcustomer
+	case usageseries.EdgeContainer:
+		return m.clearedcontainer
+	case usageseries.EdgeProduct:
+		return m.clearedproduct
+	case usageseries.EdgeBuckets:
+		return m.clearedbuckets
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UsageSeriesMutation) ClearEdge(name string) error {
+	switch name {
+	case usageseries.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case usageseries.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case usageseries.EdgeContainer:
+		m.ClearContainer()
+		return nil
+	case usageseries.EdgeProduct:
+		m.ClearProduct()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageSeries unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UsageSeriesMutation) ResetEdge(name string) error {
+	switch name {
+	case usageseries.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case usageseries.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case usageseries.EdgeContainer:
+		m.ResetContainer()
+		return nil
+	case usageseries.EdgeProduct:
+		m.ResetProduct()
+		return nil
+	case usageseries.EdgeBuckets:
+		m.ResetBuckets()
+		return nil
+	}
+	return fmt.Errorf("unknown UsageSeries edge %s", name)
 }
 
 // WorkMutation represents an operation that mutates the Work nodes in the graph.

@@ -28,7 +28,12 @@ import (
 	"github.com/quorate/quorate/ent/tmrview"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/ent/usagebucket"
+	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagelog"
+	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
+	"github.com/quorate/quorate/internal/license"
 )
 
 // The init function reads all schema descriptors with runtime code
@@ -118,34 +123,56 @@ func init() {
 	allocation.DefaultLicenses = allocationDescLicenses.Default.(int)
 	// allocation.LicensesValidator is a validator for the "licenses" field. It is called by the builders before save.
 	allocation.LicensesValidator = allocationDescLicenses.Validators[0].(func(int) error)
+	// allocationDescAsked is the schema descriptor for asked field.
+	allocationDescAsked := allocationFields[5].Descriptor()
+	// allocation.DefaultAsked holds the default value on creation for the asked field.
+	allocation.DefaultAsked = allocationDescAsked.Default.(int)
+	// allocation.AskedValidator is a validator for the "asked" field. It is called by the builders before save.
+	allocation.AskedValidator = allocationDescAsked.Validators[0].(func(int) error)
 	// allocationDescSeat is the schema descriptor for seat field.
-	allocationDescSeat := allocationFields[5].Descriptor()
+	allocationDescSeat := allocationFields[6].Descriptor()
 	// allocation.SeatValidator is a validator for the "seat" field. It is called by the builders before save.
 	allocation.SeatValidator = allocationDescSeat.Validators[0].(func(int) error)
 	// allocationDescClient is the schema descriptor for client field.
-	allocationDescClient := allocationFields[7].Descriptor()
+	allocationDescClient := allocationFields[8].Descriptor()
 	// allocation.ClientValidator is a validator for the "client" field. It is called by the builders before save.
 	allocation.ClientValidator = allocationDescClient.Validators[0].(func(string) error)
 	// allocationDescUser is the schema descriptor for user field.
-	allocationDescUser := allocationFields[8].Descriptor()
+	allocationDescUser := allocationFields[9].Descriptor()
 	// allocation.UserValidator is a validator for the "user" field. It is called by the builders before save.
 	allocation.UserValidator = allocationDescUser.Validators[0].(func(string) error)
 	// allocationDescStation is the schema descriptor for station field.
-	allocationDescStation := allocationFields[9].Descriptor()
+	allocationDescStation := allocationFields[10].Descriptor()
 	// allocation.StationValidator is a validator for the "station" field. It is called by the builders before save.
 	allocation.StationValidator = allocationDescStation.Validators[0].(func(string) error)
 	// allocationDescProcessID is the schema descriptor for process_id field.
-	allocationDescProcessID := allocationFields[10].Descriptor()
+	allocationDescProcessID := allocationFields[11].Descriptor()
 	// allocation.ProcessIDValidator is a validator for the "process_id" field. It is called by the builders before save.
 	allocation.ProcessIDValidator = allocationDescProcessID.Validators[0].(func(int) error)
 	// allocationDescApplication is the schema descriptor for application field.
-	allocationDescApplication := allocationFields[11].Descriptor()
+	allocationDescApplication := allocationFields[12].Descriptor()
 	// allocation.ApplicationValidator is a validator for the "application" field. It is called by the builders before save.
 	allocation.ApplicationValidator = allocationDescApplication.Validators[0].(func(string) error)
 	// allocationDescEndedBy is the schema descriptor for ended_by field.
-	allocationDescEndedBy := allocationFields[16].Descriptor()
+	allocationDescEndedBy := allocationFields[17].Descriptor()
 	// allocation.EndedByValidator is a validator for the "ended_by" field. It is called by the builders before save.
 	allocation.EndedByValidator = allocationDescEndedBy.Validators[0].(func(string) error)
+	// allocationDescBorrowed is the schema descriptor for borrowed field.
+	allocationDescBorrowed := allocationFields[18].Descriptor()
+	// allocation.DefaultBorrowed holds the default value on creation for the borrowed field.
+	allocation.DefaultBorrowed = allocationDescBorrowed.Default.(bool)
+	// allocationDescRemovalBy is the schema descriptor for removal_by field.
+	allocationDescRemovalBy := allocationFields[20].Descriptor()
+	// allocation.RemovalByValidator is a validator for the "removal_by" field. It is called by the builders before save.
+	allocation.RemovalByValidator = allocationDescRemovalBy.Validators[0].(func(string) error)
+	// allocationDescRemovalCode is the schema descriptor for removal_code field.
+	allocationDescRemovalCode := allocationFields[21].Descriptor()
+	// allocation.RemovalCodeValidator is a validator for the "removal_code" field. It is called by the builders before save.
+	allocation.RemovalCodeValidator = allocationDescRemovalCode.Validators[0].(func(string) error)
+	// allocationDescRemovalMessage is the schema descriptor for removal_message field.
+	allocationDescRemovalMessage := allocationFields[22].Descriptor()
+	// allocation.RemovalMessageValidator is a validator for the "removal_message" field. It is called by the builders before save.
+	allocation.RemovalMessageValidator = allocationDescRemovalMessage.Validators[0].(func(string) error)
 	// allocationDescID is the schema descriptor for id field.
 	allocationDescID := allocationMixinFields0[0].Descriptor()
 	// allocation.DefaultID holds the default value on creation for the id field.
@@ -498,6 +525,44 @@ func init() {
 	denialDescApplication := denialFields[7].Descriptor()
 	// denial.ApplicationValidator is a validator for the "application" field. It is called by the builders before save.
 	denial.ApplicationValidator = denialDescApplication.Validators[0].(func(string) error)
+	// denialDescStation is the schema descriptor for station field.
+	denialDescStation := denialFields[8].Descriptor()
+	// denial.DefaultStation holds the default value on creation for the station field.
+	denial.DefaultStation = denialDescStation.Default.(string)
+	// denial.StationValidator is a validator for the "station" field. It is called by the builders before save.
+	denial.StationValidator = denialDescStation.Validators[0].(func(string) error)
+	// denialDescMode is the schema descriptor for mode field.
+	denialDescMode := denialFields[9].Descriptor()
+	// denial.DefaultMode holds the default value on creation for the mode field.
+	denial.DefaultMode = license.AccessMode(denialDescMode.Default.(string))
+	// denial.ModeValidator is a validator for the "mode" field. It is called by the builders before save.
+	denial.ModeValidator = func() func(string) error {
+		validators := denialDescMode.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(mode string) error {
+			for _, fn := range fns {
+				if err := fn(mode); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// denialDescLicenses is the schema descriptor for licenses field.
+	denialDescLicenses := denialFields[10].Descriptor()
+	// denial.DefaultLicenses holds the default value on creation for the licenses field.
+	denial.DefaultLicenses = denialDescLicenses.Default.(int)
+	// denial.LicensesValidator is a validator for the "licenses" field. It is called by the builders before save.
+	denial.LicensesValidator = denialDescLicenses.Validators[0].(func(int) error)
+	// denialDescRule is the schema descriptor for rule field.
+	denialDescRule := denialFields[11].Descriptor()
+	// denial.DefaultRule holds the default value on creation for the rule field.
+	denial.DefaultRule = denialDescRule.Default.(string)
+	// denial.RuleValidator is a validator for the "rule" field. It is called by the builders before save.
+	denial.RuleValidator = denialDescRule.Validators[0].(func(string) error)
 	// denialDescID is the schema descriptor for id field.
 	denialDescID := denialMixinFields0[0].Descriptor()
 	// denial.DefaultID holds the default value on creation for the id field.
@@ -1964,6 +2029,396 @@ func init() {
 	// update.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	update.IDValidator = func() func(string) error {
 		validators := updateDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	usagebucketMixin := schema.UsageBucket{}.Mixin()
+	usagebucketMixinFields0 := usagebucketMixin[0].Fields()
+	_ = usagebucketMixinFields0
+	usagebucketMixinFields1 := usagebucketMixin[1].Fields()
+	_ = usagebucketMixinFields1
+	usagebucketFields := schema.UsageBucket{}.Fields()
+	_ = usagebucketFields
+	// usagebucketDescCreatedAt is the schema descriptor for created_at field.
+	usagebucketDescCreatedAt := usagebucketMixinFields0[1].Descriptor()
+	// usagebucket.DefaultCreatedAt holds the default value on creation for the created_at field.
+	usagebucket.DefaultCreatedAt = usagebucketDescCreatedAt.Default.(func() time.Time)
+	// usagebucketDescVendorID is the schema descriptor for vendor_id field.
+	usagebucketDescVendorID := usagebucketMixinFields1[0].Descriptor()
+	// usagebucket.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	usagebucket.VendorIDValidator = func() func(string) error {
+		validators := usagebucketDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// usagebucketDescCustomerID is the schema descriptor for customer_id field.
+	usagebucketDescCustomerID := usagebucketMixinFields1[1].Descriptor()
+	// usagebucket.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	usagebucket.CustomerIDValidator = usagebucketDescCustomerID.Validators[0].(func(string) error)
+	// usagebucketDescSeriesID is the schema descriptor for series_id field.
+	usagebucketDescSeriesID := usagebucketFields[0].Descriptor()
+	// usagebucket.SeriesIDValidator is a validator for the "series_id" field. It is called by the builders before save.
+	usagebucket.SeriesIDValidator = usagebucketDescSeriesID.Validators[0].(func(string) error)
+	// usagebucketDescSeconds is the schema descriptor for seconds field.
+	usagebucketDescSeconds := usagebucketFields[1].Descriptor()
+	// usagebucket.SecondsValidator is a validator for the "seconds" field. It is called by the builders before save.
+	usagebucket.SecondsValidator = usagebucketDescSeconds.Validators[0].(func(int) error)
+	// usagebucketDescOpenTaken is the schema descriptor for open_taken field.
+	usagebucketDescOpenTaken := usagebucketFields[4].Descriptor()
+	// usagebucket.OpenTakenValidator is a validator for the "open_taken" field. It is called by the builders before save.
+	usagebucket.OpenTakenValidator = usagebucketDescOpenTaken.Validators[0].(func(int64) error)
+	// usagebucketDescOpenQuantity is the schema descriptor for open_quantity field.
+	usagebucketDescOpenQuantity := usagebucketFields[5].Descriptor()
+	// usagebucket.OpenQuantityValidator is a validator for the "open_quantity" field. It is called by the builders before save.
+	usagebucket.OpenQuantityValidator = usagebucketDescOpenQuantity.Validators[0].(func(int64) error)
+	// usagebucketDescOpenUsers is the schema descriptor for open_users field.
+	usagebucketDescOpenUsers := usagebucketFields[6].Descriptor()
+	// usagebucket.OpenUsersValidator is a validator for the "open_users" field. It is called by the builders before save.
+	usagebucket.OpenUsersValidator = usagebucketDescOpenUsers.Validators[0].(func(int64) error)
+	// usagebucketDescOpenStations is the schema descriptor for open_stations field.
+	usagebucketDescOpenStations := usagebucketFields[7].Descriptor()
+	// usagebucket.OpenStationsValidator is a validator for the "open_stations" field. It is called by the builders before save.
+	usagebucket.OpenStationsValidator = usagebucketDescOpenStations.Validators[0].(func(int64) error)
+	// usagebucketDescTaken is the schema descriptor for taken field.
+	usagebucketDescTaken := usagebucketFields[8].Descriptor()
+	// usagebucket.TakenValidator is a validator for the "taken" field. It is called by the builders before save.
+	usagebucket.TakenValidator = usagebucketDescTaken.Validators[0].(func(int64) error)
+	// usagebucketDescQuantity is the schema descriptor for quantity field.
+	usagebucketDescQuantity := usagebucketFields[9].Descriptor()
+	// usagebucket.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
+	usagebucket.QuantityValidator = usagebucketDescQuantity.Validators[0].(func(int64) error)
+	// usagebucketDescUsers is the schema descriptor for users field.
+	usagebucketDescUsers := usagebucketFields[10].Descriptor()
+	// usagebucket.UsersValidator is a validator for the "users" field. It is called by the builders before save.
+	usagebucket.UsersValidator = usagebucketDescUsers.Validators[0].(func(int64) error)
+	// usagebucketDescStations is the schema descriptor for stations field.
+	usagebucketDescStations := usagebucketFields[11].Descriptor()
+	// usagebucket.StationsValidator is a validator for the "stations" field. It is called by the builders before save.
+	usagebucket.StationsValidator = usagebucketDescStations.Validators[0].(func(int64) error)
+	// usagebucketDescMostTaken is the schema descriptor for most_taken field.
+	usagebucketDescMostTaken := usagebucketFields[12].Descriptor()
+	// usagebucket.MostTakenValidator is a validator for the "most_taken" field. It is called by the builders before save.
+	usagebucket.MostTakenValidator = usagebucketDescMostTaken.Validators[0].(func(int64) error)
+	// usagebucketDescMostQuantity is the schema descriptor for most_quantity field.
+	usagebucketDescMostQuantity := usagebucketFields[13].Descriptor()
+	// usagebucket.MostQuantityValidator is a validator for the "most_quantity" field. It is called by the builders before save.
+	usagebucket.MostQuantityValidator = usagebucketDescMostQuantity.Validators[0].(func(int64) error)
+	// usagebucketDescTakenMs is the schema descriptor for taken_ms field.
+	usagebucketDescTakenMs := usagebucketFields[14].Descriptor()
+	// usagebucket.TakenMsValidator is a validator for the "taken_ms" field. It is called by the builders before save.
+	usagebucket.TakenMsValidator = usagebucketDescTakenMs.Validators[0].(func(int64) error)
+	// usagebucketDescFullMs is the schema descriptor for full_ms field.
+	usagebucketDescFullMs := usagebucketFields[15].Descriptor()
+	// usagebucket.FullMsValidator is a validator for the "full_ms" field. It is called by the builders before save.
+	usagebucket.FullMsValidator = usagebucketDescFullMs.Validators[0].(func(int64) error)
+	// usagebucketDescDistinctUsers is the schema descriptor for distinct_users field.
+	usagebucketDescDistinctUsers := usagebucketFields[16].Descriptor()
+	// usagebucket.DistinctUsersValidator is a validator for the "distinct_users" field. It is called by the builders before save.
+	usagebucket.DistinctUsersValidator = usagebucketDescDistinctUsers.Validators[0].(func(int64) error)
+	// usagebucketDescDistinctStations is the schema descriptor for distinct_stations field.
+	usagebucketDescDistinctStations := usagebucketFields[17].Descriptor()
+	// usagebucket.DistinctStationsValidator is a validator for the "distinct_stations" field. It is called by the builders before save.
+	usagebucket.DistinctStationsValidator = usagebucketDescDistinctStations.Validators[0].(func(int64) error)
+	// usagebucketDescGranted is the schema descriptor for granted field.
+	usagebucketDescGranted := usagebucketFields[18].Descriptor()
+	// usagebucket.GrantedValidator is a validator for the "granted" field. It is called by the builders before save.
+	usagebucket.GrantedValidator = usagebucketDescGranted.Validators[0].(func(int64) error)
+	// usagebucketDescReleased is the schema descriptor for released field.
+	usagebucketDescReleased := usagebucketFields[19].Descriptor()
+	// usagebucket.ReleasedValidator is a validator for the "released" field. It is called by the builders before save.
+	usagebucket.ReleasedValidator = usagebucketDescReleased.Validators[0].(func(int64) error)
+	// usagebucketDescExpired is the schema descriptor for expired field.
+	usagebucketDescExpired := usagebucketFields[20].Descriptor()
+	// usagebucket.ExpiredValidator is a validator for the "expired" field. It is called by the builders before save.
+	usagebucket.ExpiredValidator = usagebucketDescExpired.Validators[0].(func(int64) error)
+	// usagebucketDescRemoved is the schema descriptor for removed field.
+	usagebucketDescRemoved := usagebucketFields[21].Descriptor()
+	// usagebucket.RemovedValidator is a validator for the "removed" field. It is called by the builders before save.
+	usagebucket.RemovedValidator = usagebucketDescRemoved.Validators[0].(func(int64) error)
+	// usagebucketDescDenied is the schema descriptor for denied field.
+	usagebucketDescDenied := usagebucketFields[22].Descriptor()
+	// usagebucket.DeniedValidator is a validator for the "denied" field. It is called by the builders before save.
+	usagebucket.DeniedValidator = usagebucketDescDenied.Validators[0].(func(int64) error)
+	// usagebucketDescID is the schema descriptor for id field.
+	usagebucketDescID := usagebucketMixinFields0[0].Descriptor()
+	// usagebucket.DefaultID holds the default value on creation for the id field.
+	usagebucket.DefaultID = usagebucketDescID.Default.(func() string)
+	// usagebucket.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	usagebucket.IDValidator = func() func(string) error {
+		validators := usagebucketDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	usageentryMixin := schema.UsageEntry{}.Mixin()
+	usageentryMixinFields0 := usageentryMixin[0].Fields()
+	_ = usageentryMixinFields0
+	usageentryMixinFields1 := usageentryMixin[1].Fields()
+	_ = usageentryMixinFields1
+	usageentryFields := schema.UsageEntry{}.Fields()
+	_ = usageentryFields
+	// usageentryDescCreatedAt is the schema descriptor for created_at field.
+	usageentryDescCreatedAt := usageentryMixinFields0[1].Descriptor()
+	// usageentry.DefaultCreatedAt holds the default value on creation for the created_at field.
+	usageentry.DefaultCreatedAt = usageentryDescCreatedAt.Default.(func() time.Time)
+	// usageentryDescVendorID is the schema descriptor for vendor_id field.
+	usageentryDescVendorID := usageentryMixinFields1[0].Descriptor()
+	// usageentry.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	usageentry.VendorIDValidator = func() func(string) error {
+		validators := usageentryDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// usageentryDescCustomerID is the schema descriptor for customer_id field.
+	usageentryDescCustomerID := usageentryMixinFields1[1].Descriptor()
+	// usageentry.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	usageentry.CustomerIDValidator = usageentryDescCustomerID.Validators[0].(func(string) error)
+	// usageentryDescLogID is the schema descriptor for log_id field.
+	usageentryDescLogID := usageentryFields[0].Descriptor()
+	// usageentry.LogIDValidator is a validator for the "log_id" field. It is called by the builders before save.
+	usageentry.LogIDValidator = usageentryDescLogID.Validators[0].(func(string) error)
+	// usageentryDescHash is the schema descriptor for hash field.
+	usageentryDescHash := usageentryFields[2].Descriptor()
+	// usageentry.HashValidator is a validator for the "hash" field. It is called by the builders before save.
+	usageentry.HashValidator = usageentryDescHash.Validators[0].(func([]byte) error)
+	// usageentryDescLine is the schema descriptor for line field.
+	usageentryDescLine := usageentryFields[3].Descriptor()
+	// usageentry.LineValidator is a validator for the "line" field. It is called by the builders before save.
+	usageentry.LineValidator = usageentryDescLine.Validators[0].(func(string) error)
+	// usageentryDescSource is the schema descriptor for source field.
+	usageentryDescSource := usageentryFields[4].Descriptor()
+	// usageentry.SourceValidator is a validator for the "source" field. It is called by the builders before save.
+	usageentry.SourceValidator = usageentryDescSource.Validators[0].(func(string) error)
+	// usageentryDescMissing is the schema descriptor for missing field.
+	usageentryDescMissing := usageentryFields[6].Descriptor()
+	// usageentry.DefaultMissing holds the default value on creation for the missing field.
+	usageentry.DefaultMissing = usageentryDescMissing.Default.(int64)
+	// usageentryDescID is the schema descriptor for id field.
+	usageentryDescID := usageentryMixinFields0[0].Descriptor()
+	// usageentry.DefaultID holds the default value on creation for the id field.
+	usageentry.DefaultID = usageentryDescID.Default.(func() string)
+	// usageentry.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	usageentry.IDValidator = func() func(string) error {
+		validators := usageentryDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	usagelogMixin := schema.UsageLog{}.Mixin()
+	usagelogMixinFields0 := usagelogMixin[0].Fields()
+	_ = usagelogMixinFields0
+	usagelogMixinFields1 := usagelogMixin[1].Fields()
+	_ = usagelogMixinFields1
+	usagelogFields := schema.UsageLog{}.Fields()
+	_ = usagelogFields
+	// usagelogDescCreatedAt is the schema descriptor for created_at field.
+	usagelogDescCreatedAt := usagelogMixinFields0[1].Descriptor()
+	// usagelog.DefaultCreatedAt holds the default value on creation for the created_at field.
+	usagelog.DefaultCreatedAt = usagelogDescCreatedAt.Default.(func() time.Time)
+	// usagelogDescVendorID is the schema descriptor for vendor_id field.
+	usagelogDescVendorID := usagelogMixinFields1[0].Descriptor()
+	// usagelog.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	usagelog.VendorIDValidator = func() func(string) error {
+		validators := usagelogDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// usagelogDescCustomerID is the schema descriptor for customer_id field.
+	usagelogDescCustomerID := usagelogMixinFields1[1].Descriptor()
+	// usagelog.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	usagelog.CustomerIDValidator = usagelogDescCustomerID.Validators[0].(func(string) error)
+	// usagelogDescFirmID is the schema descriptor for firm_id field.
+	usagelogDescFirmID := usagelogFields[0].Descriptor()
+	// usagelog.FirmIDValidator is a validator for the "firm_id" field. It is called by the builders before save.
+	usagelog.FirmIDValidator = usagelogDescFirmID.Validators[0].(func(string) error)
+	// usagelogDescNumber is the schema descriptor for number field.
+	usagelogDescNumber := usagelogFields[1].Descriptor()
+	// usagelog.DefaultNumber holds the default value on creation for the number field.
+	usagelog.DefaultNumber = usagelogDescNumber.Default.(uint64)
+	// usagelogDescHash is the schema descriptor for hash field.
+	usagelogDescHash := usagelogFields[2].Descriptor()
+	// usagelog.HashValidator is a validator for the "hash" field. It is called by the builders before save.
+	usagelog.HashValidator = usagelogDescHash.Validators[0].(func([]byte) error)
+	// usagelogDescID is the schema descriptor for id field.
+	usagelogDescID := usagelogMixinFields0[0].Descriptor()
+	// usagelog.DefaultID holds the default value on creation for the id field.
+	usagelog.DefaultID = usagelogDescID.Default.(func() string)
+	// usagelog.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	usagelog.IDValidator = func() func(string) error {
+		validators := usagelogDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	usageseriesMixin := schema.UsageSeries{}.Mixin()
+	usageseriesMixinFields0 := usageseriesMixin[0].Fields()
+	_ = usageseriesMixinFields0
+	usageseriesMixinFields1 := usageseriesMixin[1].Fields()
+	_ = usageseriesMixinFields1
+	usageseriesFields := schema.UsageSeries{}.Fields()
+	_ = usageseriesFields
+	// usageseriesDescCreatedAt is the schema descriptor for created_at field.
+	usageseriesDescCreatedAt := usageseriesMixinFields0[1].Descriptor()
+	// usageseries.DefaultCreatedAt holds the default value on creation for the created_at field.
+	usageseries.DefaultCreatedAt = usageseriesDescCreatedAt.Default.(func() time.Time)
+	// usageseriesDescVendorID is the schema descriptor for vendor_id field.
+	usageseriesDescVendorID := usageseriesMixinFields1[0].Descriptor()
+	// usageseries.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	usageseries.VendorIDValidator = func() func(string) error {
+		validators := usageseriesDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// usageseriesDescCustomerID is the schema descriptor for customer_id field.
+	usageseriesDescCustomerID := usageseriesMixinFields1[1].Descriptor()
+	// usageseries.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	usageseries.CustomerIDValidator = usageseriesDescCustomerID.Validators[0].(func(string) error)
+	// usageseriesDescContainerID is the schema descriptor for container_id field.
+	usageseriesDescContainerID := usageseriesFields[0].Descriptor()
+	// usageseries.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	usageseries.ContainerIDValidator = usageseriesDescContainerID.Validators[0].(func(string) error)
+	// usageseriesDescProductID is the schema descriptor for product_id field.
+	usageseriesDescProductID := usageseriesFields[1].Descriptor()
+	// usageseries.ProductIDValidator is a validator for the "product_id" field. It is called by the builders before save.
+	usageseries.ProductIDValidator = usageseriesDescProductID.Validators[0].(func(string) error)
+	// usageseriesDescTaken is the schema descriptor for taken field.
+	usageseriesDescTaken := usageseriesFields[4].Descriptor()
+	// usageseries.DefaultTaken holds the default value on creation for the taken field.
+	usageseries.DefaultTaken = usageseriesDescTaken.Default.(int64)
+	// usageseries.TakenValidator is a validator for the "taken" field. It is called by the builders before save.
+	usageseries.TakenValidator = usageseriesDescTaken.Validators[0].(func(int64) error)
+	// usageseriesDescQuantity is the schema descriptor for quantity field.
+	usageseriesDescQuantity := usageseriesFields[5].Descriptor()
+	// usageseries.DefaultQuantity holds the default value on creation for the quantity field.
+	usageseries.DefaultQuantity = usageseriesDescQuantity.Default.(int64)
+	// usageseries.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
+	usageseries.QuantityValidator = usageseriesDescQuantity.Validators[0].(func(int64) error)
+	// usageseriesDescUsers is the schema descriptor for users field.
+	usageseriesDescUsers := usageseriesFields[6].Descriptor()
+	// usageseries.DefaultUsers holds the default value on creation for the users field.
+	usageseries.DefaultUsers = usageseriesDescUsers.Default.(int64)
+	// usageseries.UsersValidator is a validator for the "users" field. It is called by the builders before save.
+	usageseries.UsersValidator = usageseriesDescUsers.Validators[0].(func(int64) error)
+	// usageseriesDescStations is the schema descriptor for stations field.
+	usageseriesDescStations := usageseriesFields[7].Descriptor()
+	// usageseries.DefaultStations holds the default value on creation for the stations field.
+	usageseries.DefaultStations = usageseriesDescStations.Default.(int64)
+	// usageseries.StationsValidator is a validator for the "stations" field. It is called by the builders before save.
+	usageseries.StationsValidator = usageseriesDescStations.Validators[0].(func(int64) error)
+	// usageseriesDescGranted is the schema descriptor for granted field.
+	usageseriesDescGranted := usageseriesFields[9].Descriptor()
+	// usageseries.DefaultGranted holds the default value on creation for the granted field.
+	usageseries.DefaultGranted = usageseriesDescGranted.Default.(int64)
+	// usageseries.GrantedValidator is a validator for the "granted" field. It is called by the builders before save.
+	usageseries.GrantedValidator = usageseriesDescGranted.Validators[0].(func(int64) error)
+	// usageseriesDescReleased is the schema descriptor for released field.
+	usageseriesDescReleased := usageseriesFields[10].Descriptor()
+	// usageseries.DefaultReleased holds the default value on creation for the released field.
+	usageseries.DefaultReleased = usageseriesDescReleased.Default.(int64)
+	// usageseries.ReleasedValidator is a validator for the "released" field. It is called by the builders before save.
+	usageseries.ReleasedValidator = usageseriesDescReleased.Validators[0].(func(int64) error)
+	// usageseriesDescExpired is the schema descriptor for expired field.
+	usageseriesDescExpired := usageseriesFields[11].Descriptor()
+	// usageseries.DefaultExpired holds the default value on creation for the expired field.
+	usageseries.DefaultExpired = usageseriesDescExpired.Default.(int64)
+	// usageseries.ExpiredValidator is a validator for the "expired" field. It is called by the builders before save.
+	usageseries.ExpiredValidator = usageseriesDescExpired.Validators[0].(func(int64) error)
+	// usageseriesDescRemoved is the schema descriptor for removed field.
+	usageseriesDescRemoved := usageseriesFields[12].Descriptor()
+	// usageseries.DefaultRemoved holds the default value on creation for the removed field.
+	usageseries.DefaultRemoved = usageseriesDescRemoved.Default.(int64)
+	// usageseries.RemovedValidator is a validator for the "removed" field. It is called by the builders before save.
+	usageseries.RemovedValidator = usageseriesDescRemoved.Validators[0].(func(int64) error)
+	// usageseriesDescDenied is the schema descriptor for denied field.
+	usageseriesDescDenied := usageseriesFields[13].Descriptor()
+	// usageseries.DefaultDenied holds the default value on creation for the denied field.
+	usageseries.DefaultDenied = usageseriesDescDenied.Default.(int64)
+	// usageseries.DeniedValidator is a validator for the "denied" field. It is called by the builders before save.
+	usageseries.DeniedValidator = usageseriesDescDenied.Validators[0].(func(int64) error)
+	// usageseriesDescID is the schema descriptor for id field.
+	usageseriesDescID := usageseriesMixinFields0[0].Descriptor()
+	// usageseries.DefaultID holds the default value on creation for the id field.
+	usageseries.DefaultID = usageseriesDescID.Default.(func() string)
+	// usageseries.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	usageseries.IDValidator = func() func(string) error {
+		validators := usageseriesDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

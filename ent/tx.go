@@ -54,6 +54,14 @@ type Tx struct {
 	Transfer *TransferClient
 	// Update is the client for interacting with the Update builders.
 	Update *UpdateClient
+	// UsageBucket is the client for interacting with the UsageBucket builders.
+	UsageBucket *UsageBucketClient
+	// UsageEntry is the client for interacting with the UsageEntry builders.
+	UsageEntry *UsageEntryClient
+	// UsageLog is the client for interacting with the UsageLog builders.
+	UsageLog *UsageLogClient
+	// UsageSeries is the client for interacting with the UsageSeries builders.
+	UsageSeries *UsageSeriesClient
 	// Work is the client for interacting with the Work builders.
 	Work *WorkClient
 
@@ -208,6 +216,10 @@ func (tx *Tx) init() {
 	tx.TmrView = NewTmrViewClient(tx.config)
 	tx.Transfer = NewTransferClient(tx.config)
 	tx.Update = NewUpdateClient(tx.config)
+	tx.UsageBucket = NewUsageBucketClient(tx.config)
+	tx.UsageEntry = NewUsageEntryClient(tx.config)
+	tx.UsageLog = NewUsageLogClient(tx.config)
+	tx.UsageSeries = NewUsageSeriesClient(tx.config)
 	tx.Work = NewWorkClient(tx.config)
 }
 

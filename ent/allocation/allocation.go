@@ -33,6 +33,8 @@ const (
 	FieldMode = "mode"
 	// FieldLicenses holds the string denoting the licenses field in the database.
 	FieldLicenses = "licenses"
+	// FieldAsked holds the string denoting the asked field in the database.
+	FieldAsked = "asked"
 	// FieldSeat holds the string denoting the seat field in the database.
 	FieldSeat = "seat"
 	// FieldN holds the string denoting the n field in the database.
@@ -57,6 +59,16 @@ const (
 	FieldEndedAt = "ended_at"
 	// FieldEndedBy holds the string denoting the ended_by field in the database.
 	FieldEndedBy = "ended_by"
+	// FieldBorrowed holds the string denoting the borrowed field in the database.
+	FieldBorrowed = "borrowed"
+	// FieldRemovalAt holds the string denoting the removal_at field in the database.
+	FieldRemovalAt = "removal_at"
+	// FieldRemovalBy holds the string denoting the removal_by field in the database.
+	FieldRemovalBy = "removal_by"
+	// FieldRemovalCode holds the string denoting the removal_code field in the database.
+	FieldRemovalCode = "removal_code"
+	// FieldRemovalMessage holds the string denoting the removal_message field in the database.
+	FieldRemovalMessage = "removal_message"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -108,6 +120,7 @@ var Columns = []string{
 	FieldHandle,
 	FieldMode,
 	FieldLicenses,
+	FieldAsked,
 	FieldSeat,
 	FieldN,
 	FieldClient,
@@ -120,6 +133,11 @@ var Columns = []string{
 	FieldLastAccess,
 	FieldEndedAt,
 	FieldEndedBy,
+	FieldBorrowed,
+	FieldRemovalAt,
+	FieldRemovalBy,
+	FieldRemovalCode,
+	FieldRemovalMessage,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -151,6 +169,10 @@ var (
 	DefaultLicenses int
 	// LicensesValidator is a validator for the "licenses" field. It is called by the builders before save.
 	LicensesValidator func(int) error
+	// DefaultAsked holds the default value on creation for the "asked" field.
+	DefaultAsked int
+	// AskedValidator is a validator for the "asked" field. It is called by the builders before save.
+	AskedValidator func(int) error
 	// SeatValidator is a validator for the "seat" field. It is called by the builders before save.
 	SeatValidator func(int) error
 	// ClientValidator is a validator for the "client" field. It is called by the builders before save.
@@ -165,6 +187,14 @@ var (
 	ApplicationValidator func(string) error
 	// EndedByValidator is a validator for the "ended_by" field. It is called by the builders before save.
 	EndedByValidator func(string) error
+	// DefaultBorrowed holds the default value on creation for the "borrowed" field.
+	DefaultBorrowed bool
+	// RemovalByValidator is a validator for the "removal_by" field. It is called by the builders before save.
+	RemovalByValidator func(string) error
+	// RemovalCodeValidator is a validator for the "removal_code" field. It is called by the builders before save.
+	RemovalCodeValidator func(string) error
+	// RemovalMessageValidator is a validator for the "removal_message" field. It is called by the builders before save.
+	RemovalMessageValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -229,6 +259,11 @@ func ByLicenses(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLicenses, opts...).ToFunc()
 }
 
+// ByAsked orders the results by the asked field.
+func ByAsked(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAsked, opts...).ToFunc()
+}
+
 // BySeat orders the results by the seat field.
 func BySeat(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldSeat, opts...).ToFunc()
@@ -287,6 +322,31 @@ func ByEndedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByEndedBy orders the results by the ended_by field.
 func ByEndedBy(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldEndedBy, opts...).ToFunc()
+}
+
+// ByBorrowed orders the results by the borrowed field.
+func ByBorrowed(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldBorrowed, opts...).ToFunc()
+}
+
+// ByRemovalAt orders the results by the removal_at field.
+func ByRemovalAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRemovalAt, opts...).ToFunc()
+}
+
+// ByRemovalBy orders the results by the removal_by field.
+func ByRemovalBy(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRemovalBy, opts...).ToFunc()
+}
+
+// ByRemovalCode orders the results by the removal_code field.
+func ByRemovalCode(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRemovalCode, opts...).ToFunc()
+}
+
+// ByRemovalMessage orders the results by the removal_message field.
+func ByRemovalMessage(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRemovalMessage, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

@@ -108,6 +108,11 @@ func Licenses(v int) predicate.Allocation {
 	return predicate.Allocation(sql.FieldEQ(FieldLicenses, v))
 }
 
+// Asked applies equality check predicate on the "asked" field. It's identical to AskedEQ.
+func Asked(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldAsked, v))
+}
+
 // Seat applies equality check predicate on the "seat" field. It's identical to SeatEQ.
 func Seat(v int) predicate.Allocation {
 	return predicate.Allocation(sql.FieldEQ(FieldSeat, v))
@@ -161,6 +166,31 @@ func EndedAt(v time.Time) predicate.Allocation {
 // EndedBy applies equality check predicate on the "ended_by" field. It's identical to EndedByEQ.
 func EndedBy(v string) predicate.Allocation {
 	return predicate.Allocation(sql.FieldEQ(FieldEndedBy, v))
+}
+
+// Borrowed applies equality check predicate on the "borrowed" field. It's identical to BorrowedEQ.
+func Borrowed(v bool) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldBorrowed, v))
+}
+
+// RemovalAt applies equality check predicate on the "removal_at" field. It's identical to RemovalAtEQ.
+func RemovalAt(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldRemovalAt, v))
+}
+
+// RemovalBy applies equality check predicate on the "removal_by" field. It's identical to RemovalByEQ.
+func RemovalBy(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldRemovalBy, v))
+}
+
+// RemovalCode applies equality check predicate on the "removal_code" field. It's identical to RemovalCodeEQ.
+func RemovalCode(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldRemovalCode, v))
+}
+
+// RemovalMessage applies equality check predicate on the "removal_message" field. It's identical to RemovalMessageEQ.
+func RemovalMessage(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldRemovalMessage, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
@@ -660,6 +690,46 @@ func LicensesLT(v int) predicate.Allocation {
 // LicensesLTE applies the LTE predicate on the "licenses" field.
 func LicensesLTE(v int) predicate.Allocation {
 	return predicate.Allocation(sql.FieldLTE(FieldLicenses, v))
+}
+
+// AskedEQ applies the EQ predicate on the "asked" field.
+func AskedEQ(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldAsked, v))
+}
+
+// AskedNEQ applies the NEQ predicate on the "asked" field.
+func AskedNEQ(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldAsked, v))
+}
+
+// AskedIn applies the In predicate on the "asked" field.
+func AskedIn(vs ...int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldAsked, vs...))
+}
+
+// AskedNotIn applies the NotIn predicate on the "asked" field.
+func AskedNotIn(vs ...int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldAsked, vs...))
+}
+
+// AskedGT applies the GT predicate on the "asked" field.
+func AskedGT(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldAsked, v))
+}
+
+// AskedGTE applies the GTE predicate on the "asked" field.
+func AskedGTE(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldAsked, v))
+}
+
+// AskedLT applies the LT predicate on the "asked" field.
+func AskedLT(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldAsked, v))
+}
+
+// AskedLTE applies the LTE predicate on the "asked" field.
+func AskedLTE(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldAsked, v))
 }
 
 // SeatEQ applies the EQ predicate on the "seat" field.
@@ -1275,6 +1345,291 @@ func EndedByEqualFold(v string) predicate.Allocation {
 // EndedByContainsFold applies the ContainsFold predicate on the "ended_by" field.
 func EndedByContainsFold(v string) predicate.Allocation {
 	return predicate.Allocation(sql.FieldContainsFold(FieldEndedBy, v))
+}
+
+// BorrowedEQ applies the EQ predicate on the "borrowed" field.
+func BorrowedEQ(v bool) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldBorrowed, v))
+}
+
+// BorrowedNEQ applies the NEQ predicate on the "borrowed" field.
+func BorrowedNEQ(v bool) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldBorrowed, v))
+}
+
+// RemovalAtEQ applies the EQ predicate on the "removal_at" field.
+func RemovalAtEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldRemovalAt, v))
+}
+
+// RemovalAtNEQ applies the NEQ predicate on the "removal_at" field.
+func RemovalAtNEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldRemovalAt, v))
+}
+
+// RemovalAtIn applies the In predicate on the "removal_at" field.
+func RemovalAtIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldRemovalAt, vs...))
+}
+
+// RemovalAtNotIn applies the NotIn predicate on the "removal_at" field.
+func RemovalAtNotIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldRemovalAt, vs...))
+}
+
+// RemovalAtGT applies the GT predicate on the "removal_at" field.
+func RemovalAtGT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldRemovalAt, v))
+}
+
+// RemovalAtGTE applies the GTE predicate on the "removal_at" field.
+func RemovalAtGTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldRemovalAt, v))
+}
+
+// RemovalAtLT applies the LT predicate on the "removal_at" field.
+func RemovalAtLT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldRemovalAt, v))
+}
+
+// RemovalAtLTE applies the LTE predicate on the "removal_at" field.
+func RemovalAtLTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldRemovalAt, v))
+}
+
+// RemovalAtIsNil applies the IsNil predicate on the "removal_at" field.
+func RemovalAtIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldRemovalAt))
+}
+
+// RemovalAtNotNil applies the NotNil predicate on the "removal_at" field.
+func RemovalAtNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldRemovalAt))
+}
+
+// RemovalByEQ applies the EQ predicate on the "removal_by" field.
+func RemovalByEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldRemovalBy, v))
+}
+
+// RemovalByNEQ applies the NEQ predicate on the "removal_by" field.
+func RemovalByNEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldRemovalBy, v))
+}
+
+// RemovalByIn applies the In predicate on the "removal_by" field.
+func RemovalByIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldRemovalBy, vs...))
+}
+
+// RemovalByNotIn applies the NotIn predicate on the "removal_by" field.
+func RemovalByNotIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldRemovalBy, vs...))
+}
+
+// RemovalByGT applies the GT predicate on the "removal_by" field.
+func RemovalByGT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldRemovalBy, v))
+}
+
+// RemovalByGTE applies the GTE predicate on the "removal_by" field.
+func RemovalByGTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldRemovalBy, v))
+}
+
+// RemovalByLT applies the LT predicate on the "removal_by" field.
+func RemovalByLT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldRemovalBy, v))
+}
+
+// RemovalByLTE applies the LTE predicate on the "removal_by" field.
+func RemovalByLTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldRemovalBy, v))
+}
+
+// RemovalByContains applies the Contains predicate on the "removal_by" field.
+func RemovalByContains(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContains(FieldRemovalBy, v))
+}
+
+// RemovalByHasPrefix applies the HasPrefix predicate on the "removal_by" field.
+func RemovalByHasPrefix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasPrefix(FieldRemovalBy, v))
+}
+
+// RemovalByHasSuffix applies the HasSuffix predicate on the "removal_by" field.
+func RemovalByHasSuffix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasSuffix(FieldRemovalBy, v))
+}
+
+// RemovalByIsNil applies the IsNil predicate on the "removal_by" field.
+func RemovalByIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldRemovalBy))
+}
+
+// RemovalByNotNil applies the NotNil predicate on the "removal_by" field.
+func RemovalByNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldRemovalBy))
+}
+
+// RemovalByEqualFold applies the EqualFold predicate on the "removal_by" field.
+func RemovalByEqualFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEqualFold(FieldRemovalBy, v))
+}
+
+// RemovalByContainsFold applies the ContainsFold predicate on the "removal_by" field.
+func RemovalByContainsFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContainsFold(FieldRemovalBy, v))
+}
+
+// RemovalCodeEQ applies the EQ predicate on the "removal_code" field.
+func RemovalCodeEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldRemovalCode, v))
+}
+
+// RemovalCodeNEQ applies the NEQ predicate on the "removal_code" field.
+func RemovalCodeNEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldRemovalCode, v))
+}
+
+// RemovalCodeIn applies the In predicate on the "removal_code" field.
+func RemovalCodeIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldRemovalCode, vs...))
+}
+
+// RemovalCodeNotIn applies the NotIn predicate on the "removal_code" field.
+func RemovalCodeNotIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldRemovalCode, vs...))
+}
+
+// RemovalCodeGT applies the GT predicate on the "removal_code" field.
+func RemovalCodeGT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldRemovalCode, v))
+}
+
+// RemovalCodeGTE applies the GTE predicate on the "removal_code" field.
+func RemovalCodeGTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldRemovalCode, v))
+}
+
+// RemovalCodeLT applies the LT predicate on the "removal_code" field.
+func RemovalCodeLT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldRemovalCode, v))
+}
+
+// RemovalCodeLTE applies the LTE predicate on the "removal_code" field.
+func RemovalCodeLTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldRemovalCode, v))
+}
+
+// RemovalCodeContains applies the Contains predicate on the "removal_code" field.
+func RemovalCodeContains(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContains(FieldRemovalCode, v))
+}
+
+// RemovalCodeHasPrefix applies the HasPrefix predicate on the "removal_code" field.
+func RemovalCodeHasPrefix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasPrefix(FieldRemovalCode, v))
+}
+
+// RemovalCodeHasSuffix applies the HasSuffix predicate on the "removal_code" field.
+func RemovalCodeHasSuffix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasSuffix(FieldRemovalCode, v))
+}
+
+// RemovalCodeIsNil applies the IsNil predicate on the "removal_code" field.
+func RemovalCodeIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldRemovalCode))
+}
+
+// RemovalCodeNotNil applies the NotNil predicate on the "removal_code" field.
+func RemovalCodeNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldRemovalCode))
+}
+
+// RemovalCodeEqualFold applies the EqualFold predicate on the "removal_code" field.
+func RemovalCodeEqualFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEqualFold(FieldRemovalCode, v))
+}
+
+// RemovalCodeContainsFold applies the ContainsFold predicate on the "removal_code" field.
+func RemovalCodeContainsFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContainsFold(FieldRemovalCode, v))
+}
+
+// RemovalMessageEQ applies the EQ predicate on the "removal_message" field.
+func RemovalMessageEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldRemovalMessage, v))
+}
+
+// RemovalMessageNEQ applies the NEQ predicate on the "removal_message" field.
+func RemovalMessageNEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldRemovalMessage, v))
+}
+
+// RemovalMessageIn applies the In predicate on the "removal_message" field.
+func RemovalMessageIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldRemovalMessage, vs...))
+}
+
+// RemovalMessageNotIn applies the NotIn predicate on the "removal_message" field.
+func RemovalMessageNotIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldRemovalMessage, vs...))
+}
+
+// RemovalMessageGT applies the GT predicate on the "removal_message" field.
+func RemovalMessageGT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldRemovalMessage, v))
+}
+
+// RemovalMessageGTE applies the GTE predicate on the "removal_message" field.
+func RemovalMessageGTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldRemovalMessage, v))
+}
+
+// RemovalMessageLT applies the LT predicate on the "removal_message" field.
+func RemovalMessageLT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldRemovalMessage, v))
+}
+
+// RemovalMessageLTE applies the LTE predicate on the "removal_message" field.
+func RemovalMessageLTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldRemovalMessage, v))
+}
+
+// RemovalMessageContains applies the Contains predicate on the "removal_message" field.
+func RemovalMessageContains(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContains(FieldRemovalMessage, v))
+}
+
+// RemovalMessageHasPrefix applies the HasPrefix predicate on the "removal_message" field.
+func RemovalMessageHasPrefix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasPrefix(FieldRemovalMessage, v))
+}
+
+// RemovalMessageHasSuffix applies the HasSuffix predicate on the "removal_message" field.
+func RemovalMessageHasSuffix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasSuffix(FieldRemovalMessage, v))
+}
+
+// RemovalMessageIsNil applies the IsNil predicate on the "removal_message" field.
+func RemovalMessageIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldRemovalMessage))
+}
+
+// RemovalMessageNotNil applies the NotNil predicate on the "removal_message" field.
+func RemovalMessageNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldRemovalMessage))
+}
+
+// RemovalMessageEqualFold applies the EqualFold predicate on the "removal_message" field.
+func RemovalMessageEqualFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEqualFold(FieldRemovalMessage, v))
+}
+
+// RemovalMessageContainsFold applies the ContainsFold predicate on the "removal_message" field.
+func RemovalMessageContainsFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContainsFold(FieldRemovalMessage, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

@@ -7,6 +7,7 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/quorate/quorate/internal/license"
 )
 
 const (
@@ -36,6 +37,14 @@ const (
 	FieldUser = "user"
 	// FieldApplication holds the string denoting the application field in the database.
 	FieldApplication = "application"
+	// FieldStation holds the string denoting the station field in the database.
+	FieldStation = "station"
+	// FieldMode holds the string denoting the mode field in the database.
+	FieldMode = "mode"
+	// FieldLicenses holds the string denoting the licenses field in the database.
+	FieldLicenses = "licenses"
+	// FieldRule holds the string denoting the rule field in the database.
+	FieldRule = "rule"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -90,6 +99,10 @@ var Columns = []string{
 	FieldClient,
 	FieldUser,
 	FieldApplication,
+	FieldStation,
+	FieldMode,
+	FieldLicenses,
+	FieldRule,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -121,6 +134,22 @@ var (
 	UserValidator func(string) error
 	// ApplicationValidator is a validator for the "application" field. It is called by the builders before save.
 	ApplicationValidator func(string) error
+	// DefaultStation holds the default value on creation for the "station" field.
+	DefaultStation string
+	// StationValidator is a validator for the "station" field. It is called by the builders before save.
+	StationValidator func(string) error
+	// DefaultMode holds the default value on creation for the "mode" field.
+	DefaultMode license.AccessMode
+	// ModeValidator is a validator for the "mode" field. It is called by the builders before save.
+	ModeValidator func(string) error
+	// DefaultLicenses holds the default value on creation for the "licenses" field.
+	DefaultLicenses int
+	// LicensesValidator is a validator for the "licenses" field. It is called by the builders before save.
+	LicensesValidator func(int) error
+	// DefaultRule holds the default value on creation for the "rule" field.
+	DefaultRule string
+	// RuleValidator is a validator for the "rule" field. It is called by the builders before save.
+	RuleValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -188,6 +217,26 @@ func ByUser(opts ...sql.OrderTermOption) OrderOption {
 // ByApplication orders the results by the application field.
 func ByApplication(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldApplication, opts...).ToFunc()
+}
+
+// ByStation orders the results by the station field.
+func ByStation(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldStation, opts...).ToFunc()
+}
+
+// ByMode orders the results by the mode field.
+func ByMode(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldMode, opts...).ToFunc()
+}
+
+// ByLicenses orders the results by the licenses field.
+func ByLicenses(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLicenses, opts...).ToFunc()
+}
+
+// ByRule orders the results by the rule field.
+func ByRule(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRule, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

@@ -8,6 +8,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/internal/license"
 )
 
 // ID filters vertices based on their ID field.
@@ -118,6 +119,27 @@ func User(v string) predicate.Denial {
 // Application applies equality check predicate on the "application" field. It's identical to ApplicationEQ.
 func Application(v string) predicate.Denial {
 	return predicate.Denial(sql.FieldEQ(FieldApplication, v))
+}
+
+// Station applies equality check predicate on the "station" field. It's identical to StationEQ.
+func Station(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldEQ(FieldStation, v))
+}
+
+// Mode applies equality check predicate on the "mode" field. It's identical to ModeEQ.
+func Mode(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldEQ(FieldMode, vc))
+}
+
+// Licenses applies equality check predicate on the "licenses" field. It's identical to LicensesEQ.
+func Licenses(v int) predicate.Denial {
+	return predicate.Denial(sql.FieldEQ(FieldLicenses, v))
+}
+
+// Rule applies equality check predicate on the "rule" field. It's identical to RuleEQ.
+func Rule(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldEQ(FieldRule, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
@@ -768,6 +790,260 @@ func ApplicationEqualFold(v string) predicate.Denial {
 // ApplicationContainsFold applies the ContainsFold predicate on the "application" field.
 func ApplicationContainsFold(v string) predicate.Denial {
 	return predicate.Denial(sql.FieldContainsFold(FieldApplication, v))
+}
+
+// StationEQ applies the EQ predicate on the "station" field.
+func StationEQ(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldEQ(FieldStation, v))
+}
+
+// StationNEQ applies the NEQ predicate on the "station" field.
+func StationNEQ(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldNEQ(FieldStation, v))
+}
+
+// StationIn applies the In predicate on the "station" field.
+func StationIn(vs ...string) predicate.Denial {
+	return predicate.Denial(sql.FieldIn(FieldStation, vs...))
+}
+
+// StationNotIn applies the NotIn predicate on the "station" field.
+func StationNotIn(vs ...string) predicate.Denial {
+	return predicate.Denial(sql.FieldNotIn(FieldStation, vs...))
+}
+
+// StationGT applies the GT predicate on the "station" field.
+func StationGT(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldGT(FieldStation, v))
+}
+
+// StationGTE applies the GTE predicate on the "station" field.
+func StationGTE(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldGTE(FieldStation, v))
+}
+
+// StationLT applies the LT predicate on the "station" field.
+func StationLT(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldLT(FieldStation, v))
+}
+
+// StationLTE applies the LTE predicate on the "station" field.
+func StationLTE(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldLTE(FieldStation, v))
+}
+
+// StationContains applies the Contains predicate on the "station" field.
+func StationContains(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldContains(FieldStation, v))
+}
+
+// StationHasPrefix applies the HasPrefix predicate on the "station" field.
+func StationHasPrefix(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldHasPrefix(FieldStation, v))
+}
+
+// StationHasSuffix applies the HasSuffix predicate on the "station" field.
+func StationHasSuffix(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldHasSuffix(FieldStation, v))
+}
+
+// StationEqualFold applies the EqualFold predicate on the "station" field.
+func StationEqualFold(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldEqualFold(FieldStation, v))
+}
+
+// StationContainsFold applies the ContainsFold predicate on the "station" field.
+func StationContainsFold(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldContainsFold(FieldStation, v))
+}
+
+// ModeEQ applies the EQ predicate on the "mode" field.
+func ModeEQ(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldEQ(FieldMode, vc))
+}
+
+// ModeNEQ applies the NEQ predicate on the "mode" field.
+func ModeNEQ(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldNEQ(FieldMode, vc))
+}
+
+// ModeIn applies the In predicate on the "mode" field.
+func ModeIn(vs ...license.AccessMode) predicate.Denial {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = string(vs[i])
+	}
+	return predicate.Denial(sql.FieldIn(FieldMode, v...))
+}
+
+// ModeNotIn applies the NotIn predicate on the "mode" field.
+func ModeNotIn(vs ...license.AccessMode) predicate.Denial {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = string(vs[i])
+	}
+	return predicate.Denial(sql.FieldNotIn(FieldMode, v...))
+}
+
+// ModeGT applies the GT predicate on the "mode" field.
+func ModeGT(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldGT(FieldMode, vc))
+}
+
+// ModeGTE applies the GTE predicate on the "mode" field.
+func ModeGTE(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldGTE(FieldMode, vc))
+}
+
+// ModeLT applies the LT predicate on the "mode" field.
+func ModeLT(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldLT(FieldMode, vc))
+}
+
+// ModeLTE applies the LTE predicate on the "mode" field.
+func ModeLTE(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldLTE(FieldMode, vc))
+}
+
+// ModeContains applies the Contains predicate on the "mode" field.
+func ModeContains(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldContains(FieldMode, vc))
+}
+
+// ModeHasPrefix applies the HasPrefix predicate on the "mode" field.
+func ModeHasPrefix(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldHasPrefix(FieldMode, vc))
+}
+
+// ModeHasSuffix applies the HasSuffix predicate on the "mode" field.
+func ModeHasSuffix(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldHasSuffix(FieldMode, vc))
+}
+
+// ModeEqualFold applies the EqualFold predicate on the "mode" field.
+func ModeEqualFold(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldEqualFold(FieldMode, vc))
+}
+
+// ModeContainsFold applies the ContainsFold predicate on the "mode" field.
+func ModeContainsFold(v license.AccessMode) predicate.Denial {
+	vc := string(v)
+	return predicate.Denial(sql.FieldContainsFold(FieldMode, vc))
+}
+
+// LicensesEQ applies the EQ predicate on the "licenses" field.
+func LicensesEQ(v int) predicate.Denial {
+	return predicate.Denial(sql.FieldEQ(FieldLicenses, v))
+}
+
+// LicensesNEQ applies the NEQ predicate on the "licenses" field.
+func LicensesNEQ(v int) predicate.Denial {
+	return predicate.Denial(sql.FieldNEQ(FieldLicenses, v))
+}
+
+// LicensesIn applies the In predicate on the "licenses" field.
+func LicensesIn(vs ...int) predicate.Denial {
+	return predicate.Denial(sql.FieldIn(FieldLicenses, vs...))
+}
+
+// LicensesNotIn applies the NotIn predicate on the "licenses" field.
+func LicensesNotIn(vs ...int) predicate.Denial {
+	return predicate.Denial(sql.FieldNotIn(FieldLicenses, vs...))
+}
+
+// LicensesGT applies the GT predicate on the "licenses" field.
+func LicensesGT(v int) predicate.Denial {
+	return predicate.Denial(sql.FieldGT(FieldLicenses, v))
+}
+
+// LicensesGTE applies the GTE predicate on the "licenses" field.
+func LicensesGTE(v int) predicate.Denial {
+	return predicate.Denial(sql.FieldGTE(FieldLicenses, v))
+}
+
+// LicensesLT applies the LT predicate on the "licenses" field.
+func LicensesLT(v int) predicate.Denial {
+	return predicate.Denial(sql.FieldLT(FieldLicenses, v))
+}
+
+// LicensesLTE applies the LTE predicate on the "licenses" field.
+func LicensesLTE(v int) predicate.Denial {
+	return predicate.Denial(sql.FieldLTE(FieldLicenses, v))
+}
+
+// RuleEQ applies the EQ predicate on the "rule" field.
+func RuleEQ(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldEQ(FieldRule, v))
+}
+
+// RuleNEQ applies the NEQ predicate on the "rule" field.
+func RuleNEQ(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldNEQ(FieldRule, v))
+}
+
+// RuleIn applies the In predicate on the "rule" field.
+func RuleIn(vs ...string) predicate.Denial {
+	return predicate.Denial(sql.FieldIn(FieldRule, vs...))
+}
+
+// RuleNotIn applies the NotIn predicate on the "rule" field.
+func RuleNotIn(vs ...string) predicate.Denial {
+	return predicate.Denial(sql.FieldNotIn(FieldRule, vs...))
+}
+
+// RuleGT applies the GT predicate on the "rule" field.
+func RuleGT(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldGT(FieldRule, v))
+}
+
+// RuleGTE applies the GTE predicate on the "rule" field.
+func RuleGTE(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldGTE(FieldRule, v))
+}
+
+// RuleLT applies the LT predicate on the "rule" field.
+func RuleLT(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldLT(FieldRule, v))
+}
+
+// RuleLTE applies the LTE predicate on the "rule" field.
+func RuleLTE(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldLTE(FieldRule, v))
+}
+
+// RuleContains applies the Contains predicate on the "rule" field.
+func RuleContains(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldContains(FieldRule, v))
+}
+
+// RuleHasPrefix applies the HasPrefix predicate on the "rule" field.
+func RuleHasPrefix(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldHasPrefix(FieldRule, v))
+}
+
+// RuleHasSuffix applies the HasSuffix predicate on the "rule" field.
+func RuleHasSuffix(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldHasSuffix(FieldRule, v))
+}
+
+// RuleEqualFold applies the EqualFold predicate on the "rule" field.
+func RuleEqualFold(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldEqualFold(FieldRule, v))
+}
+
+// RuleContainsFold applies the ContainsFold predicate on the "rule" field.
+func RuleContainsFold(v string) predicate.Denial {
+	return predicate.Denial(sql.FieldContainsFold(FieldRule, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

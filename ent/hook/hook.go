@@ -261,6 +261,54 @@ func (f UpdateFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, erro
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UpdateMutation", m)
 }
 
+// The UsageBucketFunc type is an adapter to allow the use of ordinary
+// function as UsageBucket mutator.
+type UsageBucketFunc func(context.Context, *ent.UsageBucketMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f UsageBucketFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.UsageBucketMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UsageBucketMutation", m)
+}
+
+// The UsageEntryFunc type is an adapter to allow the use of ordinary
+// function as UsageEntry mutator.
+type UsageEntryFunc func(context.Context, *ent.UsageEntryMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f UsageEntryFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.UsageEntryMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UsageEntryMutation", m)
+}
+
+// The UsageLogFunc type is an adapter to allow the use of ordinary
+// function as UsageLog mutator.
+type UsageLogFunc func(context.Context, *ent.UsageLogMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f UsageLogFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.UsageLogMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UsageLogMutation", m)
+}
+
+// The UsageSeriesFunc type is an adapter to allow the use of ordinary
+// function as UsageSeries mutator.
+type UsageSeriesFunc func(context.Context, *ent.UsageSeriesMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f UsageSeriesFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.UsageSeriesMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UsageSeriesMutation", m)
+}
+
 // The WorkFunc type is an adapter to allow the use of ordinary
 // function as Work mutator.
 type WorkFunc func(context.Context, *ent.WorkMutation) (ent.Value, error)

@@ -30,6 +30,10 @@ import (
 	"github.com/quorate/quorate/ent/tmrview"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/ent/usagebucket"
+	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagelog"
+	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
 )
 
@@ -656,6 +660,114 @@ func (f TraverseUpdate) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.UpdateQuery", q)
 }
 
+// The UsageBucketFunc type is an adapter to allow the use of ordinary function as a Querier.
+type UsageBucketFunc func(context.Context, *ent.UsageBucketQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f UsageBucketFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.UsageBucketQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.UsageBucketQuery", q)
+}
+
+// The TraverseUsageBucket type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseUsageBucket func(context.Context, *ent.UsageBucketQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseUsageBucket) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseUsageBucket) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UsageBucketQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.UsageBucketQuery", q)
+}
+
+// The UsageEntryFunc type is an adapter to allow the use of ordinary function as a Querier.
+type UsageEntryFunc func(context.Context, *ent.UsageEntryQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f UsageEntryFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.UsageEntryQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.UsageEntryQuery", q)
+}
+
+// The TraverseUsageEntry type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseUsageEntry func(context.Context, *ent.UsageEntryQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseUsageEntry) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseUsageEntry) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UsageEntryQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.UsageEntryQuery", q)
+}
+
+// The UsageLogFunc type is an adapter to allow the use of ordinary function as a Querier.
+type UsageLogFunc func(context.Context, *ent.UsageLogQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f UsageLogFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.UsageLogQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.UsageLogQuery", q)
+}
+
+// The TraverseUsageLog type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseUsageLog func(context.Context, *ent.UsageLogQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseUsageLog) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseUsageLog) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UsageLogQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.UsageLogQuery", q)
+}
+
+// The UsageSeriesFunc type is an adapter to allow the use of ordinary function as a Querier.
+type UsageSeriesFunc func(context.Context, *ent.UsageSeriesQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f UsageSeriesFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.UsageSeriesQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.UsageSeriesQuery", q)
+}
+
+// The TraverseUsageSeries type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseUsageSeries func(context.Context, *ent.UsageSeriesQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseUsageSeries) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseUsageSeries) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UsageSeriesQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.UsageSeriesQuery", q)
+}
+
 // The WorkFunc type is an adapter to allow the use of ordinary function as a Querier.
 type WorkFunc func(context.Context, *ent.WorkQuery) (ent.Value, error)
 
@@ -728,6 +840,14 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.TransferQuery, predicate.Transfer, transfer.OrderOption]{typ: ent.TypeTransfer, tq: q}, nil
 	case *ent.UpdateQuery:
 		return &query[*ent.UpdateQuery, predicate.Update, update.OrderOption]{typ: ent.TypeUpdate, tq: q}, nil
+	case *ent.UsageBucketQuery:
+		return &query[*ent.UsageBucketQuery, predicate.UsageBucket, usagebucket.OrderOption]{typ: ent.TypeUsageBucket, tq: q}, nil
+	case *ent.UsageEntryQuery:
+		return &query[*ent.UsageEntryQuery, predicate.UsageEntry, usageentry.OrderOption]{typ: ent.TypeUsageEntry, tq: q}, nil
+	case *ent.UsageLogQuery:
+		return &query[*ent.UsageLogQuery, predicate.UsageLog, usagelog.OrderOption]{typ: ent.TypeUsageLog, tq: q}, nil
+	case *ent.UsageSeriesQuery:
+		return &query[*ent.UsageSeriesQuery, predicate.UsageSeries, usageseries.OrderOption]{typ: ent.TypeUsageSeries, tq: q}, nil
 	case *ent.WorkQuery:
 		return &query[*ent.WorkQuery, predicate.Work, work.OrderOption]{typ: ent.TypeWork, tq: q}, nil
 	default:

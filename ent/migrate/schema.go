@@ -16,6 +16,7 @@ var (
 		{Name: "handle", Type: field.TypeString, Size: 200},
 		{Name: "mode", Type: field.TypeString, Size: 20},
 		{Name: "licenses", Type: field.TypeInt, Default: 1},
+		{Name: "asked", Type: field.TypeInt, Default: 1},
 		{Name: "seat", Type: field.TypeInt},
 		{Name: "n", Type: field.TypeUint64},
 		{Name: "client", Type: field.TypeString, Size: 200},
@@ -28,6 +29,11 @@ var (
 		{Name: "last_access", Type: field.TypeTime},
 		{Name: "ended_at", Type: field.TypeTime, Nullable: true},
 		{Name: "ended_by", Type: field.TypeString, Nullable: true, Size: 200},
+		{Name: "borrowed", Type: field.TypeBool, Default: false},
+		{Name: "removal_at", Type: field.TypeTime, Nullable: true},
+		{Name: "removal_by", Type: field.TypeString, Nullable: true, Size: 200},
+		{Name: "removal_code", Type: field.TypeString, Nullable: true, Size: 200},
+		{Name: "removal_message", Type: field.TypeString, Nullable: true, Size: 2000},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "product_id", Type: field.TypeString, Size: 64},
@@ -41,25 +47,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "allocations_organizations_vendor",
-				Columns:    []*schema.Column{AllocationsColumns[17]},
+				Columns:    []*schema.Column{AllocationsColumns[23]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "allocations_organizations_customer",
-				Columns:    []*schema.Column{AllocationsColumns[18]},
+				Columns:    []*schema.Column{AllocationsColumns[24]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "allocations_products_product",
-				Columns:    []*schema.Column{AllocationsColumns[19]},
+				Columns:    []*schema.Column{AllocationsColumns[25]},
 				RefColumns: []*schema.Column{ProductsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "allocations_containers_allocations",
-				Columns:    []*schema.Column{AllocationsColumns[20]},
+				Columns:    []*schema.Column{AllocationsColumns[26]},
 				RefColumns: []*schema.Column{ContainersColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -68,32 +74,52 @@ var (
 			{
 				Name:    "allocation_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{AllocationsColumns[17], AllocationsColumns[0]},
+				Columns: []*schema.Column{AllocationsColumns[23], AllocationsColumns[0]},
 			},
 			{
 				Name:    "allocation_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{AllocationsColumns[18], AllocationsColumns[0]},
+				Columns: []*schema.Column{AllocationsColumns[24], AllocationsColumns[0]},
 			},
 			{
 				Name:    "allocation_container_id_handle",
 				Unique:  true,
-				Columns: []*schema.Column{AllocationsColumns[20], AllocationsColumns[2]},
+				Columns: []*schema.Column{AllocationsColumns[26], AllocationsColumns[2]},
 			},
 			{
 				Name:    "allocation_container_id_state_id",
 				Unique:  false,
-				Columns: []*schema.Column{AllocationsColumns[20], AllocationsColumns[12], AllocationsColumns[0]},
+				Columns: []*schema.Column{AllocationsColumns[26], AllocationsColumns[13], AllocationsColumns[0]},
 			},
 			{
 				Name:    "allocation_vendor_id_state_id",
 				Unique:  false,
-				Columns: []*schema.Column{AllocationsColumns[17], AllocationsColumns[12], AllocationsColumns[0]},
+				Columns: []*schema.Column{AllocationsColumns[23], AllocationsColumns[13], AllocationsColumns[0]},
 			},
 			{
 				Name:    "allocation_customer_id_state_id",
 				Unique:  false,
-				Columns: []*schema.Column{AllocationsColumns[18], AllocationsColumns[12], AllocationsColumns[0]},
+				Columns: []*schema.Column{AllocationsColumns[24], AllocationsColumns[13], AllocationsColumns[0]},
+			},
+			{
+				Name:    "allocation_container_id_product_id_state_user",
+				Unique:  false,
+				Columns: []*schema.Column{AllocationsColumns[26], AllocationsColumns[25], AllocationsColumns[13], AllocationsColumns[9]},
+			},
+			{
+				Name:    "allocation_container_id_product_id_state_station",
+				Unique:  false,
+				Columns: []*schema.Column{AllocationsColumns[26], AllocationsColumns[25], AllocationsColumns[13], AllocationsColumns[10]},
+			},
+			{
+				Name:    "allocation_container_id_product_id_ended_at",
+				Unique:  false,
+				Columns: []*schema.Column{AllocationsColumns[26], AllocationsColumns[25], AllocationsColumns[16]},
+			},
+			{
+				Name:    "allocation_ended_at",
+				Unique:  false,
+				Columns: []*schema.Column{AllocationsColumns[16]},
 			},
 		},
 	}
@@ -251,6 +277,10 @@ var (
 		{Name: "client", Type: field.TypeString, Size: 200},
 		{Name: "user", Type: field.TypeString, Size: 200},
 		{Name: "application", Type: field.TypeString, Size: 200},
+		{Name: "station", Type: field.TypeString, Size: 200, Default: ""},
+		{Name: "mode", Type: field.TypeString, Size: 20, Default: "USER_LIMIT"},
+		{Name: "licenses", Type: field.TypeInt, Default: 1},
+		{Name: "rule", Type: field.TypeString, Size: 200, Default: ""},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "container_id", Type: field.TypeString, Size: 64},
@@ -264,25 +294,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "denials_organizations_vendor",
-				Columns:    []*schema.Column{DenialsColumns[8]},
+				Columns:    []*schema.Column{DenialsColumns[12]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "denials_organizations_customer",
-				Columns:    []*schema.Column{DenialsColumns[9]},
+				Columns:    []*schema.Column{DenialsColumns[13]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "denials_containers_container",
-				Columns:    []*schema.Column{DenialsColumns[10]},
+				Columns:    []*schema.Column{DenialsColumns[14]},
 				RefColumns: []*schema.Column{ContainersColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "denials_products_product",
-				Columns:    []*schema.Column{DenialsColumns[11]},
+				Columns:    []*schema.Column{DenialsColumns[15]},
 				RefColumns: []*schema.Column{ProductsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -291,22 +321,27 @@ var (
 			{
 				Name:    "denial_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{DenialsColumns[8], DenialsColumns[0]},
+				Columns: []*schema.Column{DenialsColumns[12], DenialsColumns[0]},
 			},
 			{
 				Name:    "denial_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{DenialsColumns[9], DenialsColumns[0]},
+				Columns: []*schema.Column{DenialsColumns[13], DenialsColumns[0]},
 			},
 			{
 				Name:    "denial_container_id_position",
 				Unique:  true,
-				Columns: []*schema.Column{DenialsColumns[10], DenialsColumns[2]},
+				Columns: []*schema.Column{DenialsColumns[14], DenialsColumns[2]},
 			},
 			{
 				Name:    "denial_container_id_at",
 				Unique:  false,
-				Columns: []*schema.Column{DenialsColumns[10], DenialsColumns[3]},
+				Columns: []*schema.Column{DenialsColumns[14], DenialsColumns[3]},
+			},
+			{
+				Name:    "denial_at",
+				Unique:  false,
+				Columns: []*schema.Column{DenialsColumns[3]},
 			},
 		},
 	}
@@ -1257,6 +1292,269 @@ var (
 			},
 		},
 	}
+	// UsageBucketsColumns holds the columns for the "usage_buckets" table.
+	UsageBucketsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "seconds", Type: field.TypeInt},
+		{Name: "start", Type: field.TypeTime},
+		{Name: "until", Type: field.TypeTime},
+		{Name: "open_taken", Type: field.TypeInt64},
+		{Name: "open_quantity", Type: field.TypeInt64},
+		{Name: "open_users", Type: field.TypeInt64},
+		{Name: "open_stations", Type: field.TypeInt64},
+		{Name: "taken", Type: field.TypeInt64},
+		{Name: "quantity", Type: field.TypeInt64},
+		{Name: "users", Type: field.TypeInt64},
+		{Name: "stations", Type: field.TypeInt64},
+		{Name: "most_taken", Type: field.TypeInt64},
+		{Name: "most_quantity", Type: field.TypeInt64},
+		{Name: "taken_ms", Type: field.TypeInt64},
+		{Name: "full_ms", Type: field.TypeInt64},
+		{Name: "distinct_users", Type: field.TypeInt64},
+		{Name: "distinct_stations", Type: field.TypeInt64},
+		{Name: "granted", Type: field.TypeInt64},
+		{Name: "released", Type: field.TypeInt64},
+		{Name: "expired", Type: field.TypeInt64},
+		{Name: "removed", Type: field.TypeInt64},
+		{Name: "denied", Type: field.TypeInt64},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "series_id", Type: field.TypeString, Size: 64},
+	}
+	// UsageBucketsTable holds the schema information for the "usage_buckets" table.
+	UsageBucketsTable = &schema.Table{
+		Name:       "usage_buckets",
+		Columns:    UsageBucketsColumns,
+		PrimaryKey: []*schema.Column{UsageBucketsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "usage_buckets_organizations_vendor",
+				Columns:    []*schema.Column{UsageBucketsColumns[24]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "usage_buckets_organizations_customer",
+				Columns:    []*schema.Column{UsageBucketsColumns[25]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "usage_buckets_usage_series_buckets",
+				Columns:    []*schema.Column{UsageBucketsColumns[26]},
+				RefColumns: []*schema.Column{UsageSeriesColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "usagebucket_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsageBucketsColumns[24], UsageBucketsColumns[0]},
+			},
+			{
+				Name:    "usagebucket_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsageBucketsColumns[25], UsageBucketsColumns[0]},
+			},
+			{
+				Name:    "usagebucket_series_id_seconds_start",
+				Unique:  true,
+				Columns: []*schema.Column{UsageBucketsColumns[26], UsageBucketsColumns[2], UsageBucketsColumns[3]},
+			},
+			{
+				Name:    "usagebucket_seconds_start",
+				Unique:  false,
+				Columns: []*schema.Column{UsageBucketsColumns[2], UsageBucketsColumns[3]},
+			},
+		},
+	}
+	// UsageEntriesColumns holds the columns for the "usage_entries" table.
+	UsageEntriesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "number", Type: field.TypeUint64},
+		{Name: "hash", Type: field.TypeBytes, Size: 32},
+		{Name: "line", Type: field.TypeString, Size: 4000},
+		{Name: "source", Type: field.TypeString, Size: 32},
+		{Name: "seq", Type: field.TypeUint64},
+		{Name: "missing", Type: field.TypeInt64, Default: 0},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "log_id", Type: field.TypeString, Size: 64},
+	}
+	// UsageEntriesTable holds the schema information for the "usage_entries" table.
+	UsageEntriesTable = &schema.Table{
+		Name:       "usage_entries",
+		Columns:    UsageEntriesColumns,
+		PrimaryKey: []*schema.Column{UsageEntriesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "usage_entries_organizations_vendor",
+				Columns:    []*schema.Column{UsageEntriesColumns[8]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "usage_entries_organizations_customer",
+				Columns:    []*schema.Column{UsageEntriesColumns[9]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "usage_entries_usage_logs_entries",
+				Columns:    []*schema.Column{UsageEntriesColumns[10]},
+				RefColumns: []*schema.Column{UsageLogsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "usageentry_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsageEntriesColumns[8], UsageEntriesColumns[0]},
+			},
+			{
+				Name:    "usageentry_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsageEntriesColumns[9], UsageEntriesColumns[0]},
+			},
+			{
+				Name:    "usageentry_log_id_number",
+				Unique:  true,
+				Columns: []*schema.Column{UsageEntriesColumns[10], UsageEntriesColumns[2]},
+			},
+			{
+				Name:    "usageentry_log_id_source_number",
+				Unique:  false,
+				Columns: []*schema.Column{UsageEntriesColumns[10], UsageEntriesColumns[5], UsageEntriesColumns[2]},
+			},
+			{
+				Name:    "usageentry_log_id_missing_number",
+				Unique:  false,
+				Columns: []*schema.Column{UsageEntriesColumns[10], UsageEntriesColumns[7], UsageEntriesColumns[2]},
+			},
+		},
+	}
+	// UsageLogsColumns holds the columns for the "usage_logs" table.
+	UsageLogsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "number", Type: field.TypeUint64, Default: 0},
+		{Name: "hash", Type: field.TypeBytes, Size: 32},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "firm_id", Type: field.TypeString, Size: 64},
+	}
+	// UsageLogsTable holds the schema information for the "usage_logs" table.
+	UsageLogsTable = &schema.Table{
+		Name:       "usage_logs",
+		Columns:    UsageLogsColumns,
+		PrimaryKey: []*schema.Column{UsageLogsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "usage_logs_organizations_vendor",
+				Columns:    []*schema.Column{UsageLogsColumns[4]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "usage_logs_organizations_customer",
+				Columns:    []*schema.Column{UsageLogsColumns[5]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "usage_logs_firms_firm",
+				Columns:    []*schema.Column{UsageLogsColumns[6]},
+				RefColumns: []*schema.Column{FirmsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "usagelog_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsageLogsColumns[4], UsageLogsColumns[0]},
+			},
+			{
+				Name:    "usagelog_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsageLogsColumns[5], UsageLogsColumns[0]},
+			},
+		},
+	}
+	// UsageSeriesColumns holds the columns for the "usage_series" table.
+	UsageSeriesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "since", Type: field.TypeTime},
+		{Name: "at", Type: field.TypeTime},
+		{Name: "taken", Type: field.TypeInt64, Default: 0},
+		{Name: "quantity", Type: field.TypeInt64, Default: 0},
+		{Name: "users", Type: field.TypeInt64, Default: 0},
+		{Name: "stations", Type: field.TypeInt64, Default: 0},
+		{Name: "changes", Type: field.TypeJSON, Nullable: true},
+		{Name: "granted", Type: field.TypeInt64, Default: 0},
+		{Name: "released", Type: field.TypeInt64, Default: 0},
+		{Name: "expired", Type: field.TypeInt64, Default: 0},
+		{Name: "removed", Type: field.TypeInt64, Default: 0},
+		{Name: "denied", Type: field.TypeInt64, Default: 0},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "container_id", Type: field.TypeString, Size: 64},
+		{Name: "product_id", Type: field.TypeString, Size: 64},
+	}
+	// UsageSeriesTable holds the schema information for the "usage_series" table.
+	UsageSeriesTable = &schema.Table{
+		Name:       "usage_series",
+		Columns:    UsageSeriesColumns,
+		PrimaryKey: []*schema.Column{UsageSeriesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "usage_series_organizations_vendor",
+				Columns:    []*schema.Column{UsageSeriesColumns[14]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "usage_series_organizations_customer",
+				Columns:    []*schema.Column{UsageSeriesColumns[15]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "usage_series_containers_container",
+				Columns:    []*schema.Column{UsageSeriesColumns[16]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "usage_series_products_product",
+				Columns:    []*schema.Column{UsageSeriesColumns[17]},
+				RefColumns: []*schema.Column{ProductsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "usageseries_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsageSeriesColumns[14], UsageSeriesColumns[0]},
+			},
+			{
+				Name:    "usageseries_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{UsageSeriesColumns[15], UsageSeriesColumns[0]},
+			},
+			{
+				Name:    "usageseries_container_id_product_id",
+				Unique:  true,
+				Columns: []*schema.Column{UsageSeriesColumns[16], UsageSeriesColumns[17]},
+			},
+		},
+	}
 	// WorksColumns holds the columns for the "works" table.
 	WorksColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
@@ -1363,6 +1661,10 @@ var (
 		TmrViewsTable,
 		TransfersTable,
 		UpdatesTable,
+		UsageBucketsTable,
+		UsageEntriesTable,
+		UsageLogsTable,
+		UsageSeriesTable,
 		WorksTable,
 	}
 )
@@ -1448,6 +1750,19 @@ func init() {
 	UpdatesTable.ForeignKeys[2].RefTable = OrganizationsTable
 	UpdatesTable.ForeignKeys[3].RefTable = OrganizationsTable
 	UpdatesTable.ForeignKeys[4].RefTable = FirmsTable
+	UsageBucketsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	UsageBucketsTable.ForeignKeys[1].RefTable = OrganizationsTable
+	UsageBucketsTable.ForeignKeys[2].RefTable = UsageSeriesTable
+	UsageEntriesTable.ForeignKeys[0].RefTable = OrganizationsTable
+	UsageEntriesTable.ForeignKeys[1].RefTable = OrganizationsTable
+	UsageEntriesTable.ForeignKeys[2].RefTable = UsageLogsTable
+	UsageLogsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	UsageLogsTable.ForeignKeys[1].RefTable = OrganizationsTable
+	UsageLogsTable.ForeignKeys[2].RefTable = FirmsTable
+	UsageSeriesTable.ForeignKeys[0].RefTable = OrganizationsTable
+	UsageSeriesTable.ForeignKeys[1].RefTable = OrganizationsTable
+	UsageSeriesTable.ForeignKeys[2].RefTable = ContainersTable
+	UsageSeriesTable.ForeignKeys[3].RefTable = ProductsTable
 	WorksTable.ForeignKeys[0].RefTable = ContainersTable
 	WorksTable.ForeignKeys[1].RefTable = RolloutsTable
 	WorksTable.ForeignKeys[2].RefTable = TmrGroupsTable

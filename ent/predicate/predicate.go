@@ -69,5 +69,17 @@ type Transfer func(*sql.Selector)
 // Update is the predicate function for update builders.
 type Update func(*sql.Selector)
 
+// UsageBucket is the predicate function for usagebucket builders.
+type UsageBucket func(*sql.Selector)
+
+// UsageEntry is the predicate function for usageentry builders.
+type UsageEntry func(*sql.Selector)
+
+// UsageLog is the predicate function for usagelog builders.
+type UsageLog func(*sql.Selector)
+
+// UsageSeries is the predicate function for usageseries builders.
+type UsageSeries func(*sql.Selector)
+
 // Work is the predicate function for work builders.
 type Work func(*sql.Selector)

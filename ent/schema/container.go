@@ -117,7 +117,8 @@ func (Allocation) Fields() []ent.Field {
 		field.String("product_id").MaxLen(mostID).Immutable(),
 		field.String("handle").MaxLen(mostName).NotEmpty().Immutable(),
 		field.String("mode").GoType(license.AccessMode("")).MaxLen(20).Validate(validMode),
-		field.Int("licenses").NonNegative().Default(1),
+		field.Int("licenses").NonNegative().Default(1).Comment("What it takes now."),
+		field.Int("asked").NonNegative().Default(1).Comment("How many licenses the program asked for."),
 		field.Int("seat").NonNegative(),
 		field.Uint64("n"),
 		field.String("client").MaxLen(mostName),
@@ -130,6 +131,11 @@ func (Allocation) Fields() []ent.Field {
 		field.Time("last_access"),
 		field.Time("ended_at").Optional().Nillable(),
 		field.String("ended_by").MaxLen(mostName).Optional().Comment("Who removed it."),
+		field.Bool("borrowed").Default(false).Comment("It is used without its license server for a time, and can't be removed."),
+		field.Time("removal_at").Optional().Nillable().Comment("When its removal was last asked for."),
+		field.String("removal_by").MaxLen(mostName).Optional().Comment("Who asked."),
+		field.String("removal_code").MaxLen(mostName).Optional().Comment("Why its license server didn't remove it."),
+		field.String("removal_message").MaxLen(mostNote).Optional(),
 	}
 }
 
@@ -155,6 +161,11 @@ func (Allocation) Indexes() []ent.Index {
 		index.Fields("container_id", "state", "id"),
 		index.Fields("vendor_id", "state", "id"),
 		index.Fields("customer_id", "state", "id"),
+		// Who is there, and who was there lately.
+		index.Fields("container_id", "product_id", "state", "user"),
+		index.Fields("container_id", "product_id", "state", "station"),
+		index.Fields("container_id", "product_id", "ended_at"),
+		index.Fields("ended_at"),
 	}
 }
 
@@ -178,6 +189,10 @@ func (Denial) Fields() []ent.Field {
 		field.String("client").MaxLen(mostName).Immutable(),
 		field.String("user").MaxLen(mostName).Immutable(),
 		field.String("application").MaxLen(mostName).Immutable(),
+		field.String("station").MaxLen(mostName).Default("").Immutable(),
+		field.String("mode").GoType(license.AccessMode("")).MaxLen(20).Default(string(license.UserLimit)).Validate(validMode).Immutable(),
+		field.Int("licenses").NonNegative().Default(1).Immutable().Comment("How many were asked for."),
+		field.String("rule").MaxLen(mostName).Default("").Immutable().Comment("That refused; empty: none did."),
 	}
 }
 
@@ -194,8 +209,9 @@ func (Denial) Indexes() []ent.Index {
 	return []ent.Index{
 		index.Fields("container_id", "position").Unique(),
 		index.Fields("container_id", "at"),
+		index.Fields("at"),
 	}
 }
 
 // Annotations of the entity.
-func (Denial) Annotations() []schema.Annotation { return internal() }
+func (Denial) Annotations() []schema.Annotation { return public() }

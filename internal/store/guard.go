@@ -43,7 +43,8 @@ func ownershipOf(entity string) ownership {
 	case ent.TypeFirm, ent.TypeFirmKey, ent.TypeProduct, ent.TypeItem:
 		return catalog
 	case ent.TypeContainer, ent.TypeFirmCounter, ent.TypeTmrGroup, ent.TypeTmrView, ent.TypeTmrServer,
-		ent.TypeAllocation, ent.TypeDenial, ent.TypeOrder, ent.TypeRollout, ent.TypeUpdate, ent.TypeWork, ent.TypeTransfer:
+		ent.TypeAllocation, ent.TypeDenial, ent.TypeOrder, ent.TypeRollout, ent.TypeUpdate, ent.TypeWork, ent.TypeTransfer,
+		ent.TypeUsageSeries, ent.TypeUsageBucket, ent.TypeUsageLog, ent.TypeUsageEntry:
 		return shared
 	}
 	return unknown

@@ -53,6 +53,10 @@ var owners = map[string]struct {
 	ent.TypeUpdate:       {customer: changes},
 	ent.TypeWork:         {customer: changes},
 	ent.TypeTransfer:     {customer: changes},
+	ent.TypeUsageSeries:  {customer: changes},
+	ent.TypeUsageBucket:  {customer: changes},
+	ent.TypeUsageLog:     {customer: nobody},
+	ent.TypeUsageEntry:   {customer: nobody},
 }
 
 // entity calls the generated client of one entity.
@@ -104,10 +108,14 @@ func (e entity) get(ctx context.Context, id string) error {
 // only ever added to.
 func (e entity) column() (string, any, bool) {
 	switch e.name {
-	case ent.TypeAuditEntry, ent.TypeTmrView, ent.TypeDenial:
+	case ent.TypeAuditEntry, ent.TypeTmrView, ent.TypeDenial, ent.TypeUsageEntry:
 		return "", nil, false
 	case ent.TypeFirmCounter:
 		return "counter", uint64(2), true
+	case ent.TypeUsageSeries, ent.TypeUsageBucket:
+		return "taken", int64(2), true
+	case ent.TypeUsageLog:
+		return "number", uint64(2), true
 	case ent.TypeAllocation:
 		return "user", "x", true
 	case ent.TypeUpdate:

@@ -153,6 +153,23 @@ func build(t *testing.T, s *store.Store, n int) *world {
 		SetKind(property.TransferReturn).SetQuantity(1).SetRequestedBy("me").Save(ctx)
 	must(err)
 	w.ids[ent.TypeTransfer] = moved.ID
+	series, err := c.UsageSeries.Create().SetVendorID(v).SetCustomerID(cu).SetContainerID(con).SetProductID(w.product.ID).
+		SetSince(time.Now()).SetAt(time.Now()).Save(ctx)
+	must(err)
+	w.ids[ent.TypeUsageSeries] = series.ID
+	bucket, err := c.UsageBucket.Create().SetVendorID(v).SetCustomerID(cu).SetSeriesID(series.ID).SetSeconds(60).
+		SetStart(time.Now()).SetUntil(time.Now()).SetOpenTaken(0).SetOpenQuantity(0).SetOpenUsers(0).SetOpenStations(0).
+		SetTaken(1).SetQuantity(1).SetUsers(1).SetStations(1).SetMostTaken(1).SetMostQuantity(1).SetTakenMs(1).SetFullMs(1).
+		SetDistinctUsers(1).SetDistinctStations(1).SetGranted(1).SetReleased(0).SetExpired(0).SetRemoved(0).SetDenied(0).Save(ctx)
+	must(err)
+	w.ids[ent.TypeUsageBucket] = bucket.ID
+	usage, err := c.UsageLog.Create().SetVendorID(v).SetFirmID(w.firm.ID).SetNumber(1).SetHash(make([]byte, 32)).Save(ctx)
+	must(err)
+	w.ids[ent.TypeUsageLog] = usage.ID
+	entry, err := c.UsageEntry.Create().SetVendorID(v).SetLogID(usage.ID).SetNumber(1).SetHash(make([]byte, 32)).
+		SetLine("{}").SetSource("130-1").SetSeq(1).Save(ctx)
+	must(err)
+	w.ids[ent.TypeUsageEntry] = entry.ID
 	key, err := c.PlatformKey.Create().SetName(name).SetSealed([]byte{1}).Save(ctx)
 	must(err)
 	w.ids[ent.TypePlatformKey] = key.ID
