@@ -4,13 +4,50 @@
 // under crash, failover, restart or pause. Invariant 2: a program that renews
 // in time keeps its seat.
 //
-// Seats of a pool are numbered 1…quantity. A seat's record is (seat, epoch, n,
-// holder): n counts up per seat and is never used again, not even for a grant
-// that was given up; the holder is the handle of one request. Whoever decides
-// about a group's seats does so under an epoch; a claim makes a higher one and
-// so fences every earlier leader. The drivers are memlease (one process),
-// redislease (a shared Redis) and, for TMR, a quorum of journals; leasetest is
-// the one suite that all of them pass.
+// Each handle has a seat: a number from 1, in every access mode unique among
+// the living and the lingering handles of its pool. A seat's record is (seat,
+// epoch, n, holder): n counts up per seat and is never used again, not even for
+// a grant that was given up; the holder is the handle of one request. Whoever
+// decides about a group's seats does so under an epoch; a claim makes a higher
+// one and so fences every earlier leader. The drivers are memlease (one
+// process), redislease (a shared Redis) and, for TMR, a quorum of journals;
+// leasetest is the one suite that all of them pass.
+//
+// # What handles take
+//
+// The number of a seat says nothing about the quantity: what handles take of it
+// is computed. With user limit and exclusive each handle takes its Licenses;
+// with station share a station takes the most Licenses among its share handles,
+// however many there are; with no user limit nothing is taken. A sum by this
+// rule is an account. A pool has the accounts living (of its living handles),
+// all (of the living and the lingering ones), and one per tag (of those with the
+// tag, living and lingering).
+//
+// # Whether a request is granted
+//
+// Lapsed leases and lingers of the pool, and lost places in its queue, are ended
+// first. Own is the lowest lingering seat for the request's Holder, if any;
+// after(account) is what the account would be with the request added and own
+// taken away, and what a request adds to it is the difference, if positive. The
+// first rule that refuses answers:
+//
+//  1. An exclusive request is refused with CodeStationBusy while another living
+//     handle that takes licenses is on its station, and every request that takes
+//     licenses while a living exclusive one is there.
+//  2. A Cap refuses with CodeLimitReached, unless after(its tag) is within Most
+//     or no more than before.
+//  3. The quantity refuses with CodeNoFreeSeat or CodeQueued, unless living grows
+//     not at all or stays within Quantity, and all grows not at all or stays, with
+//     what is held back and what is ahead, within Quantity. Held back is, over the
+//     request's Holds, what is left of Least beyond after(tag). Ahead is what
+//     those who wait before the request would add, each on its own.
+//
+// Ahead leaves out who waits but is refused by rule 1 or 2 now, who wants more
+// than Quantity, and whom the request takes nothing from: all that it adds, that
+// one's own Holds kept back from him, and would no more.
+//
+// A request with no user limit skips the rules: it is always granted. Local and
+// network accesses are the same here: who comes first on a station is shared.
 package lease
 
 import (
@@ -52,6 +89,52 @@ type Request struct {
 	// Lease is how long the handle lives without a renewal. Like Quantity it is
 	// the server's own setting: a repeat keeps that of the first request.
 	Lease time.Duration
+	// Licenses is how many the handle takes (cores, tokens); 0 counts as 1.
+	Licenses uint32
+	// Borrowed: the handle is used without the server for a time, so it can't be
+	// removed.
+	Borrowed bool
+	// Limits are what the server's rules say about the request now. They are no
+	// part of the content; a repeat of a granted one keeps the tags of the first.
+	Limits Limits
+	// Wait lets the request queue where licenses are wanting. Nil: it doesn't,
+	// and gives a place up that it has.
+	Wait *Wait
+}
+
+// Limits are bounds on the licenses of handles with a tag. The store knows no
+// rules but these.
+type Limits struct {
+	// Tags are kept with the handle.
+	Tags  []string
+	Caps  []Cap
+	Holds []Hold
+}
+
+// Cap is how many licenses the handles with a tag may take together.
+type Cap struct {
+	Tag  string
+	Most uint32
+}
+
+// Hold is how many licenses are kept back for handles with a tag, which the
+// request that carries it has not.
+type Hold struct {
+	Tag   string
+	Least uint32
+}
+
+// Wait is how a request queues. That of the first asking counts until the
+// request is granted, refused, or has lost its place.
+type Wait struct {
+	// Priority: higher ones come first, then who asked first. Requests that
+	// don't wait have priority 0, and stand behind all who wait with 0 or more.
+	Priority int32
+	// Until is how long the request waits, counted by the store from the first
+	// asking: then it is refused.
+	Until time.Duration
+	// Place is how long the place is kept without being asked for.
+	Place time.Duration
 }
 
 // Ref names a handle as its token does.
@@ -61,21 +144,28 @@ type Ref struct {
 	Seat   uint32
 	Epoch  uint64 // of the token; an older one than the leader's is fine
 	N      uint64
-	// Mode, Station, Client and Lease let a store that lost the record in a
-	// crash take the handle in again, where the seat is free. The caller has
-	// checked the token that they come from. Lease is zero where the token's
-	// lifetime is over: such a handle isn't taken in.
-	Mode    license.AccessMode
-	Station string
-	Client  Client
-	Lease   time.Duration
+	// Mode, Station, Client, Lease, Licenses, Tags and Borrowed let a store that
+	// lost the record in a crash take the handle in again, where the seat is free.
+	// The caller has checked the token that they come from. Lease is zero where
+	// the token's lifetime is over: such a handle isn't taken in.
+	Mode     license.AccessMode
+	Station  string
+	Client   Client
+	Lease    time.Duration
+	Licenses uint32
+	Tags     []string
+	Borrowed bool
+	// Idle is how long the program has not used the license, noted by Renew; 0:
+	// it is in use, or not told. The other methods don't look at it.
+	Idle time.Duration
 	// Linger is how long Release keeps the seat for the same Holder: 0 frees it
 	// at once. The other methods don't look at it.
 	Linger time.Duration
 }
 
 // Holder is whom a released seat lingers for. Two programs of one holder may
-// run in different processes.
+// run in different processes. With station share it is the mode and the station
+// alone.
 type Holder struct {
 	Mode                                license.AccessMode
 	Station, Address, User, Application string
@@ -94,6 +184,35 @@ type Grant struct {
 	Lease time.Duration
 	// Repeated: this answers a request that was granted before.
 	Repeated bool
+	// Licenses is how many were asked for, at least 1.
+	Licenses uint32
+	// Notice is the last one asked of this handle, told by Renew and by a repeat
+	// of the request each time until the handle ends; else nil.
+	Notice *Notice
+}
+
+// Notice is what somebody asks a handle's program, mostly to release it.
+type Notice struct {
+	ID, Text, By string
+}
+
+// Removal is an order to end somebody else's handle.
+type Removal struct {
+	Handle string
+	By     string // who removes, for people
+	// MinAge keeps younger handles from being removed.
+	MinAge time.Duration
+}
+
+// Waiter is a request in a pool's queue.
+type Waiter struct {
+	ID       string
+	Mode     license.AccessMode
+	Station  string
+	Client   Client
+	Licenses uint32
+	Priority int32
+	Since    time.Time // when it asked first
 }
 
 // Handle is a living handle as monitoring shows it.
@@ -105,14 +224,26 @@ type Handle struct {
 	FirstAccess time.Time
 	LastAccess  time.Time     // last access or renewal
 	Remaining   time.Duration // until it expires without a renewal
+	// Takes is what the handle takes now. What a station takes with station share
+	// is shown by the first of its share handles by first access, then id.
+	Takes    uint32
+	Idle     time.Duration // as last told by Renew
+	Tags     []string
+	Borrowed bool
 }
 
-// Usage are a pool's figures. A handle whose lease has run out doesn't count.
+// Usage are a pool's figures, of licenses but for ByMode and Waiting. A handle
+// whose lease has run out doesn't count.
 type Usage struct {
-	Taken     uint32 // seats taken, also by no more than lingering
-	Lingering uint32 // how many of Taken linger
-	// ByMode are the handles of each mode; modes without any are left out.
-	ByMode map[license.AccessMode]uint32
+	Taken     uint32 // by living and lingering handles: the account all
+	Lingering uint32 // how much of Taken the living ones don't take
+	// ByMode are the living handles of each mode, TakenByMode what they take, and
+	// ByTag the accounts of the tags. What is zero is left out.
+	ByMode      map[license.AccessMode]uint32
+	TakenByMode map[license.AccessMode]uint32
+	ByTag       map[string]uint32
+	Borrowed    uint32 // what the living borrowed handles take by themselves
+	Waiting     uint32 // requests in the queue
 }
 
 // EventKind is what happened to a handle.
@@ -144,6 +275,14 @@ type Event struct {
 	N        uint64       // zero for Denied
 	Reason   license.Code // for Denied
 	By       string       // who removed it, for Removed
+	// Licenses is how many the request asked for, at least 1.
+	Licenses uint32
+	// Rule is the tag that refused, for Denied: the cap's, or that of the first
+	// Hold which still keeps licenses back where without any there was room.
+	Rule string
+	// Seq counts the events of one firm in the group by one from 1, so that a
+	// missing number is a gap. Zero: written before events were counted.
+	Seq uint64
 }
 
 // Store holds the seats of any number of groups. A group is what one epoch
@@ -183,17 +322,34 @@ const Margin = 2 * time.Second
 type Seats interface {
 	Epoch() uint64
 
-	// Access gives a handle. Errors: CodeNoFreeSeat when Quantity seats are
-	// taken (a Denied event tells of it), CodeRequestMismatch for a known ID
-	// with another content, CodeHandleExpired/CodeHandleRemoved for the ID of a
-	// handle that lived and ended. A repeat counts as a renewal and gives the
-	// same seat and n. A lowered Quantity throws nobody out.
+	// Access gives a handle where the package's rules grant it. Errors:
+	// CodeNoFreeSeat, CodeStationBusy and CodeLimitReached (a Denied event tells of
+	// each), CodeQueued for a request that waits (no event), CodeRequestMismatch
+	// for a known ID with another content, CodeHandleExpired/CodeHandleRemoved for
+	// the ID of a handle that lived and ended. A repeat counts as a renewal and
+	// gives the same seat and n. A lowered Quantity throws nobody out.
 	//
-	// Where seats of the pool linger for the request's Holder, it gets the lowest
-	// of them, under a new n, though all others be taken: only the handles count
-	// then, and Quantity of them are still refused. To anybody else a lingering
-	// seat is taken.
+	// Where a seat of the pool lingers for the request's Holder, the handle gets
+	// the lowest of them, under a new n, else the lowest free number.
+	//
+	// A request with Wait that is refused for want of licenses gets a place in
+	// the queue, unless MostWaiting are there or it wants more than Quantity. It is
+	// asked again with the same request; the place is lost when it isn't asked for
+	// within Wait.Place, when any other answer than CodeQueued is given, and by
+	// Leave. A free license is given to who stands first, once that one asks. Asked
+	// after Wait.Until the answer is CodeNoFreeSeat, unless it is granted. Places
+	// need not outlive a crash or a takeover.
 	Access(ctx context.Context, r Request) (Grant, error)
+
+	// Leave gives a place in the pool's queue up. An unknown id is no error.
+	Leave(ctx context.Context, pool Pool, id string) error
+
+	// Waiting gives the pool's queue in its order.
+	Waiting(ctx context.Context, pool Pool) ([]Waiter, error)
+
+	// Ask leaves a notice to a living handle's program, in place of an earlier
+	// one. It need not outlive a crash or a takeover. Error: CodeHandleUnknown.
+	Ask(ctx context.Context, pool Pool, handle string, n Notice) error
 
 	// Renew starts the handle's lease anew. Errors: CodeHandleExpired (too
 	// late; never revived), CodeHandleRemoved, CodeHandleUnknown (released, or
@@ -211,16 +367,17 @@ type Seats interface {
 	// Release ends the handle; its seat is free at once, or with a Linger once
 	// that has passed. The handle is over and its Released event written at once
 	// either way. Releasing twice, or with an older n, does nothing and is no
-	// error: it prolongs no linger. A handle without a seat doesn't linger, nor
-	// does one that expired or was removed. Error: CodeNotLeader as Renew.
+	// error: it prolongs no linger. A handle that takes no license doesn't linger,
+	// nor does one that expired or was removed. Error: CodeNotLeader as Renew.
 	Release(ctx context.Context, ref Ref) error
 
 	// Remove ends somebody else's handle; its program gets CodeHandleRemoved at
 	// its next call. Removing twice is no error. Of a released handle whose seat
 	// lingers it frees the seat at once: the handle stays released, no event is
-	// written, and it is unknown then as released ones are. Error:
-	// CodeHandleUnknown.
-	Remove(ctx context.Context, pool Pool, handle, by string) error
+	// written, and it is unknown then as released ones are. Errors:
+	// CodeHandleUnknown; of a living handle CodeBorrowed, and CodeTooYoung when its
+	// first access was less than MinAge ago.
+	Remove(ctx context.Context, pool Pool, r Removal) error
 
 	// Expire frees the seats whose lease has run out and writes their events,
 	// and those whose linger has, without any: Released told of them. It returns

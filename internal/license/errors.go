@@ -25,6 +25,9 @@ const (
 	CodeNoLicense       Code = "NO_LICENSE"            // no license for this product is here
 	CodeNoMajority      Code = "NO_MAJORITY"           // fewer than two of three backends have it
 	CodeNoFreeSeat      Code = "NO_FREE_SEAT"          // all licenses are taken
+	CodeQueued          Code = "QUEUED"                // all licenses are taken, and the request waits for one
+	CodeStationBusy     Code = "STATION_BUSY"          // an exclusive use of the station stands in the way
+	CodeNotAllowed      Code = "NOT_ALLOWED"           // the server's rules don't let the client in
 	CodeExpired         Code = "LICENSE_EXPIRED"       // the license's expiration time has passed
 	CodeNotYetValid     Code = "LICENSE_NOT_YET_VALID" // its activation time has not come
 	CodeUsageOver       Code = "USAGE_PERIOD_OVER"     // its usage period, from the first use, is over
@@ -39,6 +42,8 @@ const (
 	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"        // no such handle here
 	CodeHandleExpired   Code = "HANDLE_EXPIRED"        // renewed too late
 	CodeHandleRemoved   Code = "HANDLE_REMOVED"        // an administrator removed it
+	CodeTooYoung        Code = "TOO_YOUNG"             // not old enough to be removed
+	CodeBorrowed        Code = "BORROWED"              // borrowed, so it must be returned and can't be removed
 	CodeRequestMismatch Code = "REQUEST_MISMATCH"      // same request id, other content
 	CodeTokenInvalid    Code = "TOKEN_INVALID"         // handle token forged, damaged or foreign
 	CodeFenced          Code = "FENCED"                // a newer epoch leads
@@ -68,7 +73,7 @@ const (
 	CodeRequestStale      Code = "REQUEST_STALE"      // a fingerprint made before an update that is installed
 	CodeManipulation      Code = "MANIPULATION_SUSPECTED"
 	CodeContainerBlocked  Code = "CONTAINER_BLOCKED" // it was replaced or blocked: nothing that it says counts
-	CodeLimitReached      Code = "LIMIT_REACHED"     // the vendor's rule allows no more for now
+	CodeLimitReached      Code = "LIMIT_REACHED"     // a rule of the vendor or of the server allows no more for now
 
 	// Rollouts.
 	CodeGuardRefused      Code = "GUARD_REFUSED"      // the other two alone would not carry the license

@@ -72,7 +72,7 @@ func (s *service) room(ctx context.Context, t *term, f Found, mode license.Acces
 	if total := f.Options.Quantity; u.Taken < total {
 		out.Free = total - u.Taken
 	} else if total > 0 && mode != license.NoUserLimit {
-		out.Reasons = append(out.Reasons, rpc.ErrorInfo(lease.NoFreeSeat(s.pool(f.Product), u.Taken, total, 0)))
+		out.Reasons = append(out.Reasons, rpc.ErrorInfo(lease.NoFreeSeat(s.pool(f.Product), lease.Shortage{Taken: u.Taken, Quantity: total})))
 	}
 	return nil
 }

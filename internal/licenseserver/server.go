@@ -146,7 +146,7 @@ func (s *Server) Handler(opts ...connect.HandlerOption) (string, http.Handler) {
 // platform's link). Errors: CodeHandleUnknown, CodeNotLeader.
 func (s *Server) Remove(ctx context.Context, p license.Product, handle, by string) error {
 	return s.under(ctx, func(ctx context.Context, t *term) error {
-		return t.seats.Remove(ctx, s.pool(p), handle, by)
+		return t.seats.Remove(ctx, s.pool(p), lease.Removal{Handle: handle, By: by})
 	})
 }
 

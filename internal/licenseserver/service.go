@@ -138,7 +138,7 @@ func (s *service) fits(ctx context.Context, t *term, r lease.Request, g lease.Gr
 	if err := t.seats.Release(ctx, ref(g)); err != nil {
 		return err
 	}
-	return lease.NoFreeSeat(r.Pool, u.Taken-1, f.Options.Quantity, 0)
+	return lease.NoFreeSeat(r.Pool, lease.Shortage{Taken: u.Taken - 1, Quantity: f.Options.Quantity})
 }
 
 // handle is what the program gets of a grant: a new token each time.

@@ -104,7 +104,7 @@ func endedIDs(t *testing.T, h Harness) {
 	_, remRef := access(t, s, rem)
 	_, expRef := access(t, s, exp)
 	ok(t, "Release", s.Release(t.Context(), relRef))
-	ok(t, "Remove", s.Remove(t.Context(), pool, rem.ID, "root"))
+	ok(t, "Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: rem.ID, By: "root"}))
 	pass(short)
 	for range 2 {
 		for _, c := range []struct {
@@ -198,7 +198,7 @@ func nCountsUp(t *testing.T, h Harness) {
 		case 0:
 			ok(t, "Release", s.Release(t.Context(), tok))
 		case 1:
-			ok(t, "Remove", s.Remove(t.Context(), pool, r.ID, "root"))
+			ok(t, "Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: r.ID, By: "root"}))
 		case 2:
 			pass(short)
 		case 3:
@@ -219,7 +219,7 @@ func poolsAreApart(t *testing.T, h Harness) {
 	}
 	tok.Pool = r.Pool
 	wantCode(t, s.Check(t.Context(), tok), license.CodeHandleUnknown)
-	wantCode(t, s.Remove(t.Context(), r.Pool, tok.Handle, "root"), license.CodeHandleUnknown)
+	wantCode(t, s.Remove(t.Context(), r.Pool, lease.Removal{Handle: tok.Handle, By: "root"}), license.CodeHandleUnknown)
 	wantTaken(t, s, 1)
 }
 
@@ -275,8 +275,8 @@ func malformed(t *testing.T, h Harness) {
 	tok.Pool.Container = other
 	_, err := s.Renew(t.Context(), tok)
 	wantCode(t, err, license.CodeInvalidInput)
-	wantCode(t, s.Remove(t.Context(), tok.Pool, tok.Handle, "root"), license.CodeInvalidInput)
-	wantCode(t, s.Remove(t.Context(), pool, tok.Handle, "ro\not"), license.CodeInvalidInput)
+	wantCode(t, s.Remove(t.Context(), tok.Pool, lease.Removal{Handle: tok.Handle, By: "root"}), license.CodeInvalidInput)
+	wantCode(t, s.Remove(t.Context(), pool, lease.Removal{Handle: tok.Handle, By: "ro\not"}), license.CodeInvalidInput)
 	_, err = s.List(t.Context(), tok.Pool)
 	wantCode(t, err, license.CodeInvalidInput)
 	_, err = s.Usage(t.Context(), tok.Pool)

@@ -31,7 +31,7 @@ func claimFences(t *testing.T, h Harness) {
 		_, errUsage := old.Usage(ctx, pool)
 		for name, err := range map[string]error{
 			"Access": errAccess, "repeat": errRepeat, "Renew": errRenew, "Check": old.Check(ctx, tok),
-			"Release": old.Release(ctx, tok), "Remove": old.Remove(ctx, pool, tok.Handle, "root"),
+			"Release": old.Release(ctx, tok), "Remove": old.Remove(ctx, pool, lease.Removal{Handle: tok.Handle, By: "root"}),
 			"Expire": errExpire, "Next": errNext, "List": errList, "Usage": errUsage,
 		} {
 			if license.CodeOf(err) != license.CodeFenced {

@@ -225,8 +225,8 @@ func releasedTwice(t *testing.T, h Harness) {
 func removed(t *testing.T, h Harness) {
 	s := claim(t, h.Store, "a")
 	_, tok := access(t, s, request(1))
-	ok(t, "Remove", s.Remove(t.Context(), pool, tok.Handle, "grace"))
-	ok(t, "second Remove", s.Remove(t.Context(), pool, tok.Handle, "grace"))
+	ok(t, "Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: tok.Handle, By: "grace"}))
+	ok(t, "second Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: tok.Handle, By: "grace"}))
 	wantCode(t, s.Check(t.Context(), tok), license.CodeHandleRemoved)
 	_, err := s.Renew(t.Context(), tok)
 	wantCode(t, err, license.CodeHandleRemoved)
@@ -235,7 +235,7 @@ func removed(t *testing.T, h Harness) {
 	if next.Seat != tok.Seat || next.N <= tok.N {
 		t.Fatalf("next %+v, removed %+v", next, tok)
 	}
-	wantCode(t, s.Remove(t.Context(), pool, "nobody", "grace"), license.CodeHandleUnknown)
+	wantCode(t, s.Remove(t.Context(), pool, lease.Removal{Handle: "nobody", By: "grace"}), license.CodeHandleUnknown)
 	all := wantKinds(t, h.Store, lease.Granted, lease.Removed, lease.Granted)
 	if all[1].By != "grace" || all[1].Handle != tok.Handle {
 		t.Fatalf("the removal's event is %+v", all[1])

@@ -214,11 +214,11 @@ func lingerRemoved(t *testing.T, h Harness) {
 	tok := linger(t, s, request(1), long)
 	strange := tok.Pool
 	strange.Product.Code++
-	wantCode(t, s.Remove(t.Context(), strange, tok.Handle, "grace"), license.CodeHandleUnknown)
+	wantCode(t, s.Remove(t.Context(), strange, lease.Removal{Handle: tok.Handle, By: "grace"}), license.CodeHandleUnknown)
 	wantUsage(t, s, 1, 1)
-	ok(t, "Remove", s.Remove(t.Context(), pool, tok.Handle, "grace"))
+	ok(t, "Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: tok.Handle, By: "grace"}))
 	wantUsage(t, s, 0, 0)
-	wantCode(t, s.Remove(t.Context(), pool, tok.Handle, "grace"), license.CodeHandleUnknown)
+	wantCode(t, s.Remove(t.Context(), pool, lease.Removal{Handle: tok.Handle, By: "grace"}), license.CodeHandleUnknown)
 	wantCode(t, s.Check(t.Context(), tok), license.CodeHandleUnknown) // released, not removed
 	g, _ := access(t, s, by("bob", request(1)))
 	if g.Seat != tok.Seat || g.N != tok.N+1 {
@@ -229,7 +229,7 @@ func lingerRemoved(t *testing.T, h Harness) {
 	_, late := access(t, s, by("eve", request(2)))
 	ok(t, "Release", s.Release(t.Context(), lingering(late, short)))
 	pass(short)
-	wantCode(t, s.Remove(t.Context(), pool, late.Handle, "grace"), license.CodeHandleUnknown)
+	wantCode(t, s.Remove(t.Context(), pool, lease.Removal{Handle: late.Handle, By: "grace"}), license.CodeHandleUnknown)
 	wantUsage(t, s, 1, 0)
 }
 
@@ -242,13 +242,13 @@ func lingersNotWithout(t *testing.T, h Harness) {
 	if _, any, err := s.Next(t.Context()); any || err != nil {
 		t.Fatalf("Next = %v, %v; want nothing to wait for", any, err)
 	}
-	wantCode(t, s.Remove(t.Context(), pool, tok.Handle, "grace"), license.CodeHandleUnknown)
+	wantCode(t, s.Remove(t.Context(), pool, lease.Removal{Handle: tok.Handle, By: "grace"}), license.CodeHandleUnknown)
 	// Only what is released in time lingers.
 	_, late := access(t, s, lasting(request(1), short))
 	pass(short)
 	ok(t, "late Release", s.Release(t.Context(), lingering(late, long)))
 	_, removed := access(t, s, by("bob", request(1)))
-	ok(t, "Remove", s.Remove(t.Context(), pool, removed.Handle, "grace"))
+	ok(t, "Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: removed.Handle, By: "grace"}))
 	ok(t, "Release of a removed handle", s.Release(t.Context(), lingering(removed, long)))
 	ok(t, "Release of nobody's", s.Release(t.Context(), lingering(lease.Ref{Pool: pool, Handle: "nobody", Seat: 1, N: 1}, long)))
 	wantUsage(t, s, 0, 0)

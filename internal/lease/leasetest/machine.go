@@ -226,7 +226,7 @@ func (m *machine) release(rt *rapid.T) {
 
 func (m *machine) remove(rt *rapid.T) {
 	l := m.any(rt)
-	err := m.seats.Remove(m.ctx, m.pool, l.ref.Handle, "root")
+	err := m.seats.Remove(m.ctx, m.pool, lease.Removal{Handle: l.ref.Handle, By: "root"})
 	switch {
 	case l.end == "":
 		want(rt, "Remove", err, "")

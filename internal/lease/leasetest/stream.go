@@ -24,7 +24,7 @@ func events(t *testing.T, h Harness) {
 	_, err = s.Expire(t.Context())
 	ok(t, "Expire", err)
 	_, third := access(t, s, request(2))
-	ok(t, "Remove", s.Remove(t.Context(), pool, third.Handle, "grace"))
+	ok(t, "Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: third.Handle, By: "grace"}))
 	all := wantKinds(t, h.Store, lease.Granted, lease.Granted, lease.Denied, lease.Released, lease.Expired, lease.Granted, lease.Removed)
 	handles := []string{tok.Handle, second.Handle, "", tok.Handle, second.Handle, third.Handle, third.Handle}
 	for i, e := range all {

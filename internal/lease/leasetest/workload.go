@@ -185,7 +185,7 @@ func (r *crowd) remove(*rand.Rand) {
 		return
 	}
 	_ = r.call(Op{Kind: Remove, Pool: pool, Handle: victim}, func(ctx context.Context, _ *Op) error {
-		return (*r.seats.Load()).Remove(ctx, pool, victim, "root")
+		return (*r.seats.Load()).Remove(ctx, pool, lease.Removal{Handle: victim, By: "root"})
 	})
 }
 

@@ -133,7 +133,7 @@ func TestKilledProcess(t *testing.T) {
 		}
 		for seat, r := range lingers {
 			// Its client may have come back without an answer.
-			if err := seats.Remove(t.Context(), pool, r.Handle, "root"); err != nil && newest[seat] <= r.N {
+			if err := seats.Remove(t.Context(), pool, lease.Removal{Handle: r.Handle, By: "root"}); err != nil && newest[seat] <= r.N {
 				t.Errorf("round %d: an answered linger is lost: seat %d: %v", round, seat, err)
 			}
 			delete(lingers, seat)

@@ -74,7 +74,7 @@ func reopen(t *testing.T, lead func(*memlease.Store, *testing.T) (lease.Seats, e
 	if err := seats.Release(t.Context(), gone); err != nil {
 		t.Fatal(err)
 	}
-	if err := seats.Remove(t.Context(), pool, removed.ID, "grace"); err != nil {
+	if err := seats.Remove(t.Context(), pool, lease.Removal{Handle: removed.ID, By: "grace"}); err != nil {
 		t.Fatal(err)
 	}
 	before, err := seats.List(t.Context(), pool)

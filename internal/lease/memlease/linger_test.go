@@ -56,7 +56,7 @@ func TestReopenLinger(t *testing.T) {
 		release(t, seats, bob, linger)
 		release(t, seats, eve, linger)
 		_, back := access(t, seats, by("bob", request(4))) // taken up again
-		if err := seats.Remove(t.Context(), pool, eve.Handle, "grace"); err != nil {
+		if err := seats.Remove(t.Context(), pool, lease.Removal{Handle: eve.Handle, By: "grace"}); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Close(); err != nil {

@@ -49,6 +49,9 @@ func (t *seats) Access(ctx context.Context, r lease.Request) (lease.Grant, error
 	if err := r.Check(t.group); err != nil {
 		return lease.Grant{}, err
 	}
+	if err := offered(r); err != nil {
+		return lease.Grant{}, err
+	}
 	g, err := t.enter(ctx)
 	if err != nil {
 		return lease.Grant{}, err
@@ -106,7 +109,7 @@ func (t *seats) access(g *group, r lease.Request, now time.Time) (lease.Grant, *
 			if len(p.due) > 0 {
 				next = p.due[0].deadline.Sub(now)
 			}
-			return lease.Grant{}, g.last, lease.NoFreeSeat(r.Pool, uint32(len(p.held)), r.Quantity, next)
+			return lease.Grant{}, g.last, lease.NoFreeSeat(r.Pool, lease.Shortage{Taken: uint32(len(p.held)), Quantity: r.Quantity, Next: next})
 		}
 		if own != nil {
 			h.seat = own.seat
@@ -123,7 +126,7 @@ func (t *seats) access(g *group, r lease.Request, now time.Time) (lease.Grant, *
 func (t *seats) grant(h *handle) lease.Grant {
 	return lease.Grant{
 		Handle: h.id, Pool: lease.Pool{Container: t.group, Product: h.product}, Mode: h.mode,
-		Seat: h.seat, Epoch: t.epoch, N: h.n, Lease: h.lease,
+		Seat: h.seat, Epoch: t.epoch, N: h.n, Lease: h.lease, Licenses: 1,
 	}
 }
 
@@ -232,13 +235,14 @@ func (t *seats) Release(ctx context.Context, ref lease.Ref) error {
 }
 
 // Remove implements lease.Seats.
-func (t *seats) Remove(ctx context.Context, pool lease.Pool, id, by string) error {
-	if err := (lease.Ref{Pool: pool, Handle: id}).Check(t.group, t.epoch); err != nil {
+func (t *seats) Remove(ctx context.Context, pool lease.Pool, r lease.Removal) error {
+	if err := r.Check(pool, t.group); err != nil {
 		return err
 	}
-	if err := lease.CheckBy(by); err != nil {
-		return err
+	if r.MinAge > 0 {
+		return notYet("a minimum age")
 	}
+	id, by := r.Handle, r.By
 	g, err := t.enter(ctx)
 	if err != nil {
 		return err
@@ -264,6 +268,42 @@ func (t *seats) Remove(ctx context.Context, pool lease.Pool, id, by string) erro
 	}
 	t.store.end(g, h, lease.Removed, by, now)
 	return t.leave(ctx, g.last, nil)
+}
+
+// offered refuses what the contract has and this store has not yet.
+func offered(r lease.Request) error {
+	switch {
+	case r.Mode != license.UserLimit && r.Mode != license.NoUserLimit:
+		return notYet("the access mode " + string(r.Mode))
+	case r.Wants() > 1:
+		return notYet("more than one license for a handle")
+	case r.Borrowed:
+		return notYet("borrowing")
+	case len(r.Limits.Tags)+len(r.Limits.Caps)+len(r.Limits.Holds) > 0:
+		return notYet("a limit")
+	case r.Wait != nil:
+		return notYet("a queue")
+	}
+	return nil
+}
+
+func notYet(what string) error {
+	return license.Errorf(license.CodeInvalidInput, "ask without", "%s is not offered by this store yet", what)
+}
+
+// Ask implements lease.Seats.
+func (t *seats) Ask(context.Context, lease.Pool, string, lease.Notice) error {
+	return notYet("a notice")
+}
+
+// Leave implements lease.Seats.
+func (t *seats) Leave(_ context.Context, pool lease.Pool, id string) error {
+	return lease.CheckLeave(pool, t.group, id)
+}
+
+// Waiting implements lease.Seats.
+func (t *seats) Waiting(_ context.Context, pool lease.Pool) ([]lease.Waiter, error) {
+	return nil, pool.Check(t.group)
 }
 
 // Expire implements lease.Seats.

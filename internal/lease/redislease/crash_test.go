@@ -93,7 +93,7 @@ func TestKilledRedis(t *testing.T) {
 	if g, err := seats.Access(t.Context(), r); err != nil || g.Seat != lingers[0].Seat {
 		t.Fatalf("%+v, %v; want seat %d", g, err, lingers[0].Seat)
 	}
-	if err := seats.Remove(t.Context(), pool, lingers[1].Handle, "root"); err != nil {
+	if err := seats.Remove(t.Context(), pool, lease.Removal{Handle: lingers[1].Handle, By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	lingers = lingers[2:]
@@ -303,7 +303,7 @@ func TestLingerLeavesNothing(t *testing.T) {
 	newer := tok
 	newer.N++
 	wantCode(t, seats.Check(t.Context(), newer), license.CodeHandleUnknown)
-	if err := seats.Remove(t.Context(), pool, removed.Handle, "root"); err != nil {
+	if err := seats.Remove(t.Context(), pool, lease.Removal{Handle: removed.Handle, By: "root"}); err != nil {
 		t.Fatal(err)
 	}
 	linger("ada", time.Millisecond) // came back

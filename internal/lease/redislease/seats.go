@@ -58,13 +58,16 @@ func (t *seats) run(ctx context.Context, script *redis.Script, product license.P
 func (t *seats) grant(id string, p license.Product, mode license.AccessMode, a answer) lease.Grant {
 	return lease.Grant{
 		Handle: id, Pool: lease.Pool{Container: t.group, Product: p}, Mode: mode,
-		Seat: uint32(a.number(1)), Epoch: t.epoch, N: a.number(2), Lease: a.micros(3), Repeated: a.text(4) == "1",
+		Seat: uint32(a.number(1)), Epoch: t.epoch, N: a.number(2), Lease: a.micros(3), Repeated: a.text(4) == "1", Licenses: 1,
 	}
 }
 
 // Access implements lease.Seats.
 func (t *seats) Access(ctx context.Context, r lease.Request) (lease.Grant, error) {
 	if err := r.Check(t.group); err != nil {
+		return lease.Grant{}, err
+	}
+	if err := offered(r); err != nil {
 		return lease.Grant{}, err
 	}
 	a, err := t.run(ctx, accessScript, r.Pool.Product,
@@ -78,7 +81,9 @@ func (t *seats) Access(ctx context.Context, r lease.Request) (lease.Grant, error
 	case "MISMATCH":
 		return lease.Grant{}, lease.Mismatch(r.ID)
 	case "FULL":
-		return lease.Grant{}, lease.NoFreeSeat(r.Pool, uint32(a.number(1)), r.Quantity, a.micros(2))
+		return lease.Grant{}, lease.NoFreeSeat(r.Pool, lease.Shortage{
+			Taken: uint32(a.number(1)), Quantity: r.Quantity, Next: a.micros(2),
+		})
 	}
 	return lease.Grant{}, lease.Ended(lease.EventKind(a.word()), r.ID)
 }
@@ -140,13 +145,14 @@ func (t *seats) Release(ctx context.Context, ref lease.Ref) error {
 }
 
 // Remove implements lease.Seats.
-func (t *seats) Remove(ctx context.Context, pool lease.Pool, id, by string) error {
-	if err := (lease.Ref{Pool: pool, Handle: id}).Check(t.group, t.epoch); err != nil {
+func (t *seats) Remove(ctx context.Context, pool lease.Pool, r lease.Removal) error {
+	if err := r.Check(pool, t.group); err != nil {
 		return err
 	}
-	if err := lease.CheckBy(by); err != nil {
-		return err
+	if r.MinAge > 0 {
+		return notYet("a minimum age")
 	}
+	id, by := r.Handle, r.By
 	a, err := t.run(ctx, removeScript, pool.Product, id, by)
 	if err != nil {
 		return err
@@ -160,6 +166,42 @@ func (t *seats) Remove(ctx context.Context, pool lease.Pool, id, by string) erro
 // batch is how many handles one script ends or gives at most, so that others
 // get their turn.
 const batch = 500
+
+// offered refuses what the contract has and this store has not yet.
+func offered(r lease.Request) error {
+	switch {
+	case r.Mode != license.UserLimit && r.Mode != license.NoUserLimit:
+		return notYet("the access mode " + string(r.Mode))
+	case r.Wants() > 1:
+		return notYet("more than one license for a handle")
+	case r.Borrowed:
+		return notYet("borrowing")
+	case len(r.Limits.Tags)+len(r.Limits.Caps)+len(r.Limits.Holds) > 0:
+		return notYet("a limit")
+	case r.Wait != nil:
+		return notYet("a queue")
+	}
+	return nil
+}
+
+func notYet(what string) error {
+	return license.Errorf(license.CodeInvalidInput, "ask without", "%s is not offered by this store yet", what)
+}
+
+// Ask implements lease.Seats.
+func (t *seats) Ask(context.Context, lease.Pool, string, lease.Notice) error {
+	return notYet("a notice")
+}
+
+// Leave implements lease.Seats.
+func (t *seats) Leave(_ context.Context, pool lease.Pool, id string) error {
+	return lease.CheckLeave(pool, t.group, id)
+}
+
+// Waiting implements lease.Seats.
+func (t *seats) Waiting(_ context.Context, pool lease.Pool) ([]lease.Waiter, error) {
+	return nil, pool.Check(t.group)
+}
 
 // Expire implements lease.Seats.
 func (t *seats) Expire(ctx context.Context) (int, error) {
@@ -224,7 +266,7 @@ func (t *seats) handle(pool lease.Pool, f answer) (lease.Handle, error) {
 	return lease.Handle{
 		Grant: lease.Grant{
 			Handle: f.text(0), Pool: pool, Mode: license.AccessMode(f.text(1)), Seat: uint32(f.number(2)),
-			Epoch: t.epoch, N: f.number(3), Lease: f.micros(4),
+			Epoch: t.epoch, N: f.number(3), Lease: f.micros(4), Licenses: 1,
 		},
 		Station: station, Client: client, Accesses: uint32(f.number(7)),
 		FirstAccess: time.UnixMicro(int64(f.number(5))).UTC(), LastAccess: time.UnixMicro(int64(f.number(6))).UTC(),
