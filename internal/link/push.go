@@ -291,6 +291,6 @@ func EventProto(e lease.Event) *quoratev1.LeaseEvent {
 			Address: e.Client.Address, User: e.Client.User, Process: e.Client.Process,
 			Application: e.Client.Application, Station: e.Station,
 		},
-		Seat: e.Seat, N: e.N, Reason: string(e.Reason), By: e.By,
+		Seat: e.Seat, N: e.N, Reason: string(e.Reason), By: e.By, Licenses: e.Licenses, Rule: e.Rule, Seq: e.Seq,
 	}
 }

@@ -165,6 +165,7 @@ func eventFrom(m *quoratev1.LeaseEvent) platform.LeaseEvent {
 		Handle: m.GetHandle(), Seat: m.GetSeat(), N: m.GetN(), Reason: license.Code(m.GetReason()), By: m.GetBy(),
 		Client: c.GetAddress(), User: c.GetUser(), Station: c.GetStation(),
 		Process: c.GetProcess(), Application: c.GetApplication(),
+		Licenses: max(m.GetLicenses(), 1), Rule: m.GetRule(), Seq: m.GetSeq(),
 	}
 	if p, err := rpc.ProductFrom(m.GetProduct()); err == nil {
 		e.Product = p

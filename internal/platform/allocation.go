@@ -58,6 +58,11 @@ type LeaseEvent struct {
 	N           uint64
 	Reason      license.Code // of a denial
 	By          string       // who removed it
+	Licenses    uint32       // that were asked for, at least 1
+	Rule        string       // of the license server, that refused; empty: none did
+	// Seq counts the events of one firm in the group by one, so that a missing
+	// number is a gap; zero: not told.
+	Seq uint64
 }
 
 // ApplyLeaseEvents makes the allocation history of a group's virtual container,

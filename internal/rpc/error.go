@@ -77,7 +77,7 @@ func connectCode(err error, c license.Code) connect.Code {
 		return connect.CodeInvalidArgument
 	case license.CodeUnauthenticated:
 		return connect.CodeUnauthenticated
-	case license.CodeForbidden, license.CodeTokenInvalid, license.CodeTMROnly, license.CodeKeyRefused:
+	case license.CodeForbidden, license.CodeTokenInvalid, license.CodeTMROnly, license.CodeKeyRefused, license.CodeNotAllowed:
 		return connect.CodePermissionDenied
 	case license.CodeNotFound, license.CodeNoLicense, license.CodeHandleUnknown:
 		return connect.CodeNotFound
@@ -86,7 +86,7 @@ func connectCode(err error, c license.Code) connect.Code {
 			return connect.CodeDeadlineExceeded
 		}
 		return connect.CodeUnavailable
-	case license.CodeTooLarge, license.CodeThrottled, license.CodeNoFreeSeat:
+	case license.CodeTooLarge, license.CodeThrottled, license.CodeNoFreeSeat, license.CodeQueued, license.CodeStationBusy, license.CodeLimitReached:
 		return connect.CodeResourceExhausted
 	case license.CodeConflict, license.CodeFenced:
 		return connect.CodeAborted
