@@ -39,6 +39,7 @@ var rules = map[string]rule{
 	"internal/durable":          {why: "files only"},
 	"internal/rpc":              {may: []string{"internal/license", "internal/durable", "connectrpc.com/connect", "google.golang.org/protobuf", "golang.org/x/net"}, why: "messages belong to both chains"},
 	"internal/backend":          {may: []string{"internal/license", "internal/seal", "internal/container", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "a backend serves one container"},
+	"internal/journal":          {may: []string{"internal/license"}, why: "what a backend keeps for the seats, and how a leader counts to two, needs no driver"},
 	"internal/tmr":              {may: []string{"internal/license", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "the group only sees what backends show"},
 	"internal/link":             {may: []string{"internal/license", "internal/seal", "internal/container", "internal/lease", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "the customer's side of the link knows nothing of the platform"},
 	"internal/offline":          {may: []string{"internal/license", "internal/seal", "internal/armor", "internal/container", "internal/rollout", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "drives a group, or a container, by files"},
