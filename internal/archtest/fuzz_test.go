@@ -49,6 +49,7 @@ var parsers = map[string]map[string]string{
 	"internal/platform": {
 		"ParseMasterKey": "FuzzMasterKey", "decryptFirmKey": "FuzzFirmKeyFile", "parseFile": "internal/armor FuzzParse",
 	},
+	"internal/rules":                 {"Parse": "FuzzParse", "parseSubnet": "FuzzParse"},
 	"internal/offline":               {},
 	"internal/auth":                  {"TokenHash": "FuzzToken", "decode": "- of the platform's own database"},
 	"internal/machine":               {},

@@ -1,0 +1,152 @@
+package rules
+
+import (
+	"slices"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Outcome is what a set says of one access. The rules in it are the set's.
+type Outcome struct {
+	Product license.Product
+	// Allowed is false where Access denies, or where nothing allows and List
+	// lets in only those whom it names.
+	Allowed bool
+	Access  *Rule  // that allowed or denied; nil: none named who asks
+	List    *Scope // whose allow rules do not name who asks
+	Cap     *Rule  // that limits who asks; nil: none
+	// Queue is the priority rule; nil: none.
+	Queue *Rule
+	// Member are the reservations that the access belongs to, Others those kept
+	// from it.
+	Member, Others []*Rule
+}
+
+// Quota is a number of licenses for those whose handles carry a tag.
+type Quota struct {
+	Tag      string
+	Licenses uint32
+}
+
+// mostTags is what a handle carries: that of its cap, and those of its reservations.
+const mostTags = 16
+
+// Evaluate says which rules decide about an access to a product. A nil set allows
+// everything.
+func (s *Set) Evaluate(p license.Product, a license.Ask) Outcome {
+	out := Outcome{Product: p, Allowed: true}
+	if s.Empty() {
+		return out
+	}
+	q := s.asked(a)
+	out.access(s.access.of(p), q)
+	out.Cap = first(s.caps.of(p), q)
+	out.Queue = first(s.priorities.of(p), q)
+	for _, layer := range s.reserves.of(p) {
+		for _, r := range layer {
+			if q.matches(r) {
+				out.Member = append(out.Member, r)
+			} else {
+				out.Others = append(out.Others, r)
+			}
+		}
+		if len(layer) > 0 {
+			break
+		}
+	}
+	return out
+}
+
+func (o *Outcome) access(scopes [3][]*Rule, q *asked) {
+	for _, layer := range scopes {
+		if r := deciding(layer, q); r != nil {
+			o.Access, o.Allowed = r, r.Kind == Allow
+			return
+		}
+		if i := slices.IndexFunc(layer, func(r *Rule) bool { return r.Kind == Allow }); i >= 0 {
+			o.List, o.Allowed = &layer[i].Scope, false
+			return
+		}
+	}
+}
+
+func deciding(layer []*Rule, q *asked) *Rule {
+	for _, r := range layer {
+		if q.matches(r) {
+			return r
+		}
+	}
+	return nil
+}
+
+func first(scopes [3][]*Rule, q *asked) *Rule {
+	for _, layer := range scopes {
+		if r := deciding(layer, q); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// Err is the refusal; nil where the access is allowed.
+func (o Outcome) Err() error {
+	if o.Allowed {
+		return nil
+	}
+	return NotAllowed(o.Product, o.RefusedBy())
+}
+
+// RefusedBy names the rule that refuses, or the list that does not name who asks;
+// empty where none does.
+func (o Outcome) RefusedBy() string {
+	switch {
+	case o.Allowed:
+		return ""
+	case o.Access != nil:
+		return o.Access.ID()
+	}
+	return "allow list of " + o.List.String()
+}
+
+// Tags are what a handle that is granted carries: those of the cap and of the
+// reservations that count it, the most specific first.
+func (o Outcome) Tags() []string {
+	var tags []string
+	if o.Cap != nil {
+		tags = append(tags, o.Cap.ID())
+	}
+	for _, r := range o.Member {
+		if len(tags) == mostTags {
+			break
+		}
+		tags = append(tags, r.ID())
+	}
+	return tags
+}
+
+// Caps are what the handles of a tag may take together.
+func (o Outcome) Caps() []Quota {
+	if o.Cap == nil {
+		return nil
+	}
+	return []Quota{{o.Cap.ID(), uint32(o.Cap.Number)}}
+}
+
+// Holds are what is kept back from this access for handles of other tags.
+func (o Outcome) Holds() []Quota {
+	var all []Quota
+	for _, r := range o.Others {
+		if r.Number > 0 {
+			all = append(all, Quota{r.ID(), uint32(r.Number)})
+		}
+	}
+	return all
+}
+
+// Priority is the place in the queue: who has a higher one comes first.
+func (o Outcome) Priority() int32 {
+	if o.Queue == nil {
+		return 0
+	}
+	return int32(o.Queue.Number)
+}
