@@ -3,6 +3,7 @@ package journal
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/quorate/quorate/internal/license"
 )
@@ -73,11 +74,20 @@ type Roster struct {
 	Epoch uint64 // of the term it was written under: the journal sets it
 	N     uint64
 	Peers []Peer // at most license.Backends, by name, each name once
+	// Grace: the journals were enrolled with fewer than two that knew the seats;
+	// whoever leads takes handles in by their tokens and gives no new ones for a
+	// full lease, before a roster without it.
+	Grace bool
 }
 
 // Newer says whether the roster is of a higher (Epoch, N).
 func (r Roster) Newer(q Roster) bool {
 	return cmp.Or(cmp.Compare(r.Epoch, q.Epoch), cmp.Compare(r.N, q.N)) > 0
+}
+
+// Equal says whether two rosters are the same in everything.
+func (r Roster) Equal(q Roster) bool {
+	return r.Epoch == q.Epoch && r.N == q.N && r.Grace == q.Grace && slices.Equal(r.Peers, q.Peers)
 }
 
 // Of gives the incarnation of a peer, "" where it is not in the roster.
@@ -183,9 +193,9 @@ type Journal interface {
 	// batch again is no error.
 	Write(ctx context.Context, p Promise, b Batch) (Pulse, error)
 
-	// Enrol records the roster, where it is newer than the one here (the same
-	// again is no error; CodeConflict, ErrLower, where it is older), and drops
-	// the marks of who isn't in it. With vote, this incarnation may vote from now
+	// Enrol records the roster under the term's epoch, where it is newer than the
+	// one here (an equal one again is no error; else CodeConflict, ErrLower), and
+	// drops the marks of who isn't in it. With vote, this incarnation may vote from now
 	// on; without, what was said before stands.
 	Enrol(ctx context.Context, p Promise, r Roster, vote bool) (Pulse, error)
 

@@ -191,7 +191,7 @@ func (m *Memory) Enrol(ctx context.Context, p Promise, r Roster, vote bool) (Pul
 	return m.under(ctx, p, func() error {
 		r.Epoch, r.Peers = p.Epoch, slices.Clone(r.Peers)
 		old := m.state.Roster
-		same := r.Epoch == old.Epoch && r.N == old.N && slices.Equal(r.Peers, old.Peers)
+		same := r.Equal(old)
 		if !same && !r.Newer(old) {
 			return ErrLower
 		}
