@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -38,9 +37,7 @@ type Client struct {
 	cfg     Config
 	log     *slog.Logger
 	now     clock
-	servers []*server
-	// preferred is the server that answered last; all calls begin with it.
-	preferred atomic.Int64
+	servers *servers
 
 	mu      sync.Mutex
 	closed  bool
@@ -57,22 +54,14 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failure(err)
 	}
-	if len(cfg.Servers) == 0 {
-		return nil, &Error{
-			Code: CodeInvalidInput, Message: "no license server is named",
-			Fix: "set Servers to at least one address, for example https://licenses.example.com:7443?pin=sha256:…",
-		}
-	}
 	c := &Client{cfg: cfg.withDefaults(), now: systemClock(), handles: make(map[*Handle]struct{})}
 	c.log = c.cfg.Logger
-	c.leave, c.left = context.WithCancel(context.Background())
-	for _, address := range cfg.Servers {
-		s, err := newServer(address, c.cfg)
-		if err != nil {
-			return nil, err
-		}
-		c.servers = append(c.servers, s)
+	var err error
+	// A test may change the clock.
+	if c.servers, err = newServers(c.cfg, func() instant { return c.now() }); err != nil {
+		return nil, err
 	}
+	c.leave, c.left = context.WithCancel(context.Background())
 	return c, nil
 }
 
@@ -243,9 +232,7 @@ func (c *Client) Close() error {
 	c.leaving.Wait()
 	late.Stop()
 	c.left()
-	for _, s := range c.servers {
-		s.http.Close()
-	}
+	c.servers.close()
 	return first
 }
 
@@ -331,7 +318,7 @@ func (c *Client) outOfTime(ctx context.Context, last *Error, spent time.Duration
 	return &Error{
 		Code: last.Code,
 		Message: fmt.Sprintf("%s (%s tried for %s)",
-			last.Message, count(len(c.servers), "license server"), spent.Round(time.Millisecond)),
+			last.Message, count(c.servers.count(), "license server"), spent.Round(time.Millisecond)),
 		Fix: last.Fix, Details: last.Details, cause: ctx.Err(),
 	}
 }
@@ -347,17 +334,14 @@ func count(n int, what string) string {
 // one gives an answer that is not to be tried again. Otherwise it gives the most
 // telling refusal.
 func (c *Client) round(ctx context.Context, most time.Duration, again func(Code) bool, f attempt) *Error {
-	first := int(c.preferred.Load())
-	var worst *Error
-	for i := range c.servers {
-		at := (first + i) % len(c.servers)
-		s := c.servers[at]
+	list, worst := c.servers.order(ctx)
+	for _, s := range list {
 		try, cancel := context.WithTimeout(ctx, most)
 		err := f(try, s.api)
 		late := try.Err() != nil && ctx.Err() == nil
 		cancel()
 		if err == nil {
-			c.preferred.Store(int64(at))
+			c.servers.answered(s)
 			return nil
 		}
 		e := failure(err)
@@ -373,6 +357,9 @@ func (c *Client) round(ctx context.Context, most time.Duration, again func(Code)
 		if worst == nil || telling(e.Code) > telling(worst.Code) {
 			worst = e
 		}
+	}
+	if worst.Code == CodeUnavailable || worst.Code == CodeNotLeader {
+		c.servers.failed()
 	}
 	return worst
 }

@@ -5,26 +5,29 @@ import (
 	"time"
 )
 
-// instant is a moment by both clocks. The monotonic one stands still while the
-// machine sleeps, the wall clock may be set.
+// instant is a moment by three clocks. The monotonic one stands still while the
+// machine sleeps, the wall clock may be set; that of the system's boot does
+// neither, but not every system has it.
 type instant struct {
 	mono time.Duration // since the client was opened
+	boot time.Duration // since the system was started; 0 where it isn't told
 	wall time.Time
 }
 
-// since is how long ago u was: the larger of what the two clocks say.
+// since is how long ago u was: the largest of what the clocks say.
 func (t instant) since(u instant) time.Duration {
-	return max(t.mono-u.mono, t.wall.Sub(u.wall))
+	return max(t.mono-u.mono, t.boot-u.boot, t.wall.Sub(u.wall))
 }
 
-// clock reads both clocks; a test puts its own in.
+// clock reads the clocks; a test puts its own in.
 type clock func() instant
 
 func systemClock() clock {
 	start := time.Now()
 	return func() instant {
+		boot := bootTime()
 		now := time.Now()
-		return instant{mono: now.Sub(start), wall: now.Round(0)}
+		return instant{mono: now.Sub(start), boot: boot, wall: now.Round(0)}
 	}
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,7 @@ type shifted struct {
 	mu   sync.Mutex
 	real clock
 	wall time.Duration
+	boot time.Duration
 }
 
 func (s *shifted) read() instant {
@@ -27,6 +29,7 @@ func (s *shifted) read() instant {
 	defer s.mu.Unlock()
 	now := s.real()
 	now.wall = now.wall.Add(s.wall)
+	now.boot += s.boot
 	return now
 }
 
@@ -34,6 +37,14 @@ func (s *shifted) shift(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wall += d
+}
+
+// sleep is what a machine does whose wall clock is set meanwhile.
+func (s *shifted) sleep(d, set time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.boot += d
+	s.wall += d + set
 }
 
 // scripted answers every access and renewal with a lease, after a delay, or not
@@ -161,6 +172,33 @@ func TestSleepingLaptopLosesItsHandleAtOnce(t *testing.T) {
 			}
 		})
 	})
+}
+
+// Whoever sets the clock back while the machine sleeps gains nothing where the
+// system tells how long it has been up.
+func TestClockSetBackDuringSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, clocks := openScripted(t)
+		h, err := c.Access(t.Context(), "6000010:14")
+		if err != nil {
+			t.Fatal(err)
+		}
+		clocks.sleep(time.Hour, -2*time.Hour)
+		if CodeOf(h.Err()) != CodeHandleExpired {
+			t.Errorf("after an hour of sleep: %v", h.Err())
+		}
+	})
+}
+
+func TestBootTime(t *testing.T) {
+	now := systemClock()
+	first := now()
+	if runtime.GOOS == "linux" && first.boot <= 0 {
+		t.Error("Linux doesn't tell how long it has been up")
+	}
+	if second := now(); second.boot < first.boot || second.since(first) < second.mono-first.mono {
+		t.Errorf("%+v, then %+v", first, second)
+	}
 }
 
 func TestShortSleepIsMadeUpByARenewal(t *testing.T) {

@@ -2,25 +2,22 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/quorate/quorate/internal/rpc"
-	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+	"github.com/quorate/quorate/internal/station"
 )
 
 // mostText is what servers take of each text about the program, in bytes.
 const mostText = 255
 
 // Config says where the license servers are and who asks. Only Servers is
-// needed.
+// needed, and not even that where the environment names them.
 type Config struct {
 	// Servers are the license servers' addresses: the virtual IP of a TMR pair,
 	// or each server of the pair; all must serve the same licenses. The form is
@@ -28,15 +25,28 @@ type Config struct {
 	// the digest of the server's key that the operator gives out. Without a pin
 	// the system's certificate authorities decide. "http://host:port" is for a
 	// network that is trusted.
+	//
+	// "srv://example.com?pin=sha256:…" asks DNS for the servers of a domain: its
+	// SRV records at _quorate._tcp.example.com, by their priorities and weights.
+	// It asks when the first server is needed, and again when all of them fail.
+	// Without a pin only servers in that domain are taken, with a certificate of
+	// their own names; "srv+http://example.com" finds those of a trusted network.
+	//
+	// When it is empty, the environment's QUORATE_SERVER names them, with commas
+	// between.
 	Servers []string
 
-	// Application, User, Station and Address are shown to those who watch the
-	// licenses. Empty ones are filled in with the program's name, the user's
-	// name, and twice the host's name.
+	// Application, User and Address are shown to those who watch the licenses.
+	// Empty ones are filled in with the program's name, the user's name and the
+	// host's name.
 	Application string
 	User        string
-	Station     string // what a license may be shared on: a computer, session or virtual machine
 	Address     string
+	// Station is what a license may be shared on, and what has one exclusive
+	// license at most. When it is empty the environment's QUORATE_STATION is it,
+	// and otherwise the user session, terminal server session, virtual machine or
+	// container that the program runs in, by a digest that names none of them.
+	Station string
 
 	// Version and ReleaseDate are the program's, for licenses that are limited
 	// to some; WithVersion and WithReleaseDate go before them. A version is one
@@ -58,6 +68,8 @@ type Config struct {
 	AdminToken string
 	// Logger tells of servers that fail and handles that end. nil: nothing.
 	Logger *slog.Logger
+	// Resolver is what names are looked up with. nil: as the system does it.
+	Resolver *net.Resolver
 	// DialContext makes the connections. nil: TCP.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -68,7 +80,10 @@ func (c Config) withDefaults() Config {
 		host = "unknown"
 	}
 	c.Application = firstOf(c.Application, filepath.Base(os.Args[0]))
-	c.Station = firstOf(c.Station, host)
+	if c.Station == "" {
+		c.Station = firstOf(os.Getenv("QUORATE_STATION"), station.Here().Name())
+	}
+	c.Station = firstOf(c.Station)
 	c.Address = firstOf(c.Address, host)
 	if c.User == "" {
 		if u, err := user.Current(); err == nil {
@@ -81,6 +96,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Attempt <= 0 {
 		c.Attempt = 3 * time.Second
+	}
+	if c.DialContext == nil && c.Resolver != nil {
+		c.DialContext = (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second, Resolver: c.Resolver}).DialContext
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -106,58 +124,4 @@ func firstOf(texts ...string) string {
 		return s
 	}
 	return ""
-}
-
-// server is one license server of the list.
-type server struct {
-	name string // for people: scheme and host
-	http *rpc.Client
-	api  quoratev1connect.LicenseServiceClient
-}
-
-func badServer(address, what string) error {
-	return &Error{
-		Code:    CodeInvalidInput,
-		Message: fmt.Sprintf("%q is not a license server's address: %s", address, what),
-		Fix:     "write it as https://host:port?pin=sha256:… or http://host:port",
-	}
-}
-
-func newServer(address string, c Config) (*server, error) {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return nil, badServer(address, "it can't be read")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, badServer(address, "it starts with neither https:// nor http://")
-	case u.Hostname() == "":
-		return nil, badServer(address, "it has no host")
-	case u.User != nil || u.Fragment != "":
-		return nil, badServer(address, "a user and a fragment have no meaning here")
-	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, badServer(address, "what stands behind the question mark can't be read")
-	}
-	pins := query["pin"]
-	delete(query, "pin")
-	switch {
-	case len(query) > 0:
-		return nil, badServer(address, "only pin may stand behind the question mark")
-	case len(pins) > 0 && u.Scheme != "https":
-		return nil, badServer(address, "a pin needs https")
-	}
-	for _, pin := range pins {
-		if err := rpc.CheckPin(pin); err != nil {
-			return nil, failure(err)
-		}
-	}
-	config := rpc.ClientConfig{Dial: c.DialContext}
-	if len(pins) > 0 {
-		config.TLS = rpc.ClientTLS(nil, pins)
-	}
-	base := u.Scheme + "://" + u.Host
-	s := &server{name: base, http: rpc.NewClient(config)}
-	s.api = quoratev1connect.NewLicenseServiceClient(s.http, base+strings.TrimSuffix(u.Path, "/"), rpc.ClientOptions())
-	return s, nil
 }

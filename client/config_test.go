@@ -23,6 +23,7 @@ func TestAddressesAreChecked(t *testing.T) {
 	for _, good := range []string{
 		"http://a", "http://127.0.0.1:7443", "http://[::1]:7443", "https://a:7443", "https://a/licenses/",
 		"https://a:7443" + pin, "https://a:7443" + pin + "&" + pin[1:],
+		"srv://a", "srv://a.example/x" + pin, "srv+http://a.example.",
 	} {
 		if _, err := Open(t.Context(), Config{Servers: []string{good}}); err != nil {
 			t.Errorf("%s: %v", good, err)
@@ -31,12 +32,14 @@ func TestAddressesAreChecked(t *testing.T) {
 	for _, bad := range []string{
 		"", "a", "a:7443", "ftp://a", "https://", "https://:7443", "https://u:p@a", "https://a#x", "https://a?x=y",
 		"https://a?pin=md5:1", "https://a?pin=", "http://a" + pin, "https://a?%zz", "::",
+		"srv://", "srv://a:7443", "srv://[::1]", "srv+http://a" + pin, "srv://a?x=y", "srv+https://a", "srv:a", "srv://u@a",
 	} {
 		_, err := Open(t.Context(), Config{Servers: []string{"http://good", bad}})
 		if CodeOf(err) != CodeInvalidInput {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
+	t.Setenv("QUORATE_SERVER", "")
 	if _, err := Open(t.Context(), Config{}); CodeOf(err) != CodeInvalidInput {
 		t.Errorf("no server: %v", err)
 	}

@@ -211,7 +211,7 @@ func (h *Handle) keep() {
 func (h *Handle) renewOnce(left time.Duration) *Error {
 	ctx, cancel := context.WithTimeout(h.ctx, left)
 	defer cancel()
-	most := min(h.client.cfg.Attempt, left/time.Duration(len(h.client.servers)+1))
+	most := min(h.client.cfg.Attempt, left/time.Duration(h.client.servers.count()+1))
 	return h.client.round(ctx, most, func(c Code) bool { return !fatal(c) },
 		func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
 			asked := h.client.now()

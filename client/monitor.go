@@ -90,13 +90,14 @@ func licenseFrom(m *quoratev1.LicenseUse) License {
 	return l
 }
 
-// Handles gives the living handles of all products.
+// Handles gives the living handles of all products. Who uses them is told in full
+// with Config.AdminToken, else as far as the server discloses it.
 func (c *Client) Handles(ctx context.Context) ([]Allocation, error) {
 	ctx, cancel := c.bounded(ctx, c.cfg.Wait)
 	defer cancel()
 	var allocations []Allocation
 	err := c.call(ctx, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
-		answer, err := api.ListHandles(ctx, connect.NewRequest(&quoratev1.ListHandlesRequest{}))
+		answer, err := api.ListHandles(ctx, administered(c, &quoratev1.ListHandlesRequest{}))
 		if err != nil {
 			return err
 		}
@@ -139,11 +140,17 @@ func (c *Client) Remove(ctx context.Context, product, id, by string) error {
 	ctx, cancel := c.bounded(ctx, c.cfg.Wait)
 	defer cancel()
 	return c.call(ctx, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
-		request := connect.NewRequest(&quoratev1.RemoveHandleRequest{Product: rpc.ProductProto(p), Id: id, By: by})
-		if c.cfg.AdminToken != "" {
-			request.Header().Set("Authorization", "Bearer "+c.cfg.AdminToken)
-		}
-		_, err := api.RemoveHandle(ctx, request)
+		_, err := api.RemoveHandle(ctx, administered(c, &quoratev1.RemoveHandleRequest{Product: rpc.ProductProto(p), Id: id, By: by}))
 		return err
 	})
+}
+
+// administered makes a request that carries the administrator's token, where the
+// client has one.
+func administered[T any](c *Client, m *T) *connect.Request[T] {
+	request := connect.NewRequest(m)
+	if c.cfg.AdminToken != "" {
+		request.Header().Set("Authorization", "Bearer "+c.cfg.AdminToken)
+	}
+	return request
 }

@@ -1,0 +1,5 @@
+//go:build !windows
+
+package station
+
+func systemSession() string { return "" }
