@@ -48,6 +48,7 @@ var rules = map[string]rule{
 	"internal/protect":          {may: []string{"internal/license", "internal/seal", "filippo.io/age"}, why: "files and keys: who is asked to open them is a callback"},
 	"client":                    {may: []string{"internal/license", "internal/rpc", "internal/protect", "internal/station", "golang.org/x/sys", "connectrpc.com/connect", "google.golang.org/protobuf", "github.com/google/uuid"}, why: "customers link it into their programs; protected files it opens for them"},
 	"internal/rollout":          {may: []string{"internal/license"}, why: "a pure state machine"},
+	"internal/usage":            {may: []string{"internal/license"}, why: "arithmetic and texts"},
 	"internal/auth":             {may: []string{"internal/license", "golang.org/x/crypto"}, why: "who asks, and what he may"},
 	"internal/event":            {may: []string{"internal/license"}, why: "ids and figures only"},
 	"internal/event/redisevent": {may: []string{"internal/license", "internal/event", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
@@ -66,7 +67,7 @@ var rules = map[string]rule{
 	"cmd/quorate/internal/cli":         {may: []string{"internal/license", "client", "github.com/alecthomas/kong"}, why: "what all commands share belongs to none of them"},
 	"cmd/quorate/internal/filetools":   {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/seal", "internal/armor", "internal/container", "internal/durable", "internal/machine", "internal/offline", "internal/rpc", "connectrpc.com/connect"}, why: "opens containers and files, and asks TMR servers; runs no server"},
 	"cmd/quorate/internal/clienttools": {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/rules", "internal/durable", "internal/protect", "client", "filippo.io/age", "golang.org/x/term"}, why: "asks license servers through the SDK alone"},
-	"cmd/quorate/internal/admin":       {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor"}, why: "asks the platform through its API alone"},
+	"cmd/quorate/internal/admin":       {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor", "internal/usage"}, why: "asks the platform through its API alone; a usage log is verified where it lies"},
 }
 
 // free lists what may import anything: wiring, tools, generated code, tests.

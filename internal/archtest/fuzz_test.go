@@ -50,6 +50,7 @@ var parsers = map[string]map[string]string{
 		"ParseMasterKey": "FuzzMasterKey", "decryptFirmKey": "FuzzFirmKeyFile", "parseFile": "internal/armor FuzzParse",
 	},
 	"internal/rules":                 {"Parse": "FuzzParse", "parseSubnet": "FuzzParse"},
+	"internal/usage":                 {"ParseLine": "FuzzLog"},
 	"internal/offline":               {},
 	"internal/auth":                  {"TokenHash": "FuzzToken", "decode": "- of the platform's own database"},
 	"internal/machine":               {},
