@@ -71,7 +71,7 @@ func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decis
 // that is asked for.
 func (p *Platform) block(ctx context.Context, tx *store.Tx, c *ent.Container, reason string) error {
 	if c.TmrGroupID != nil {
-		return license.Errorf(license.CodeInvalidInput, "stop the backend: the other two carry the licenses", "the container %s belongs to a TMR group", c.Serial)
+		return license.Errorf(license.CodeInvalidInput, "replace the backend: that blocks it", "the container %s belongs to a TMR group", c.Serial)
 	}
 	if c.BlockedAt != nil {
 		return nil
@@ -141,7 +141,7 @@ func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) e
 	}
 	fix := "replace the container: re-host its licenses to a new one"
 	if c.TmrGroupID != nil {
-		fix = "set up a new TMR group with new containers: one of a group can't be replaced"
+		fix = replaceIt
 	}
 	unknown := func(reason string) error {
 		return license.Errorf(license.CodeManipulation, fix,

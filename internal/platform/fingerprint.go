@@ -61,8 +61,9 @@ func undecided(c *ent.Container) error {
 // foundIn checks a fingerprint of a place's container against what is recorded.
 // An update that the platform issued and has no receipt for counts as installed
 // where the fingerprint shows it. What a container misses is to be installed
-// first. The error is *suspect for a state that the platform doesn't know.
-func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f seal.Fingerprint, firm *ent.Firm, root ed25519.PublicKey) (rollout.Found, error) {
+// first; own is the rollout that it is looked at for, "" for one that is to be
+// made. The error is *suspect for a state that the platform doesn't know.
+func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f seal.Fingerprint, firm *ent.Firm, own string, root ed25519.PublicKey) (rollout.Found, error) {
 	if err := blockedError(c); err != nil {
 		return rollout.Found{}, err
 	}
@@ -87,7 +88,7 @@ func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f sea
 		return found, nil
 	}
 	if !t.single() {
-		return found, lost(ctx, tx, c, f, license.FirmCode(firm.Code), &found)
+		return found, lost(ctx, tx, t, c, f, license.FirmCode(firm.Code), own, &found)
 	}
 	newest, err := newestUpdate(ctx, tx, c.ID, firm.ID)
 	if err == nil && newest != nil && newest.Number > found.Number {

@@ -48,6 +48,9 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request st
 	if err != nil {
 		return OfflineRollout{}, err
 	}
+	if err := p.firstsSigned(ctx, at); err != nil {
+		return OfflineRollout{}, err
+	}
 	var row *ent.Rollout
 	var kept error // what was written has to be committed all the same
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
@@ -231,6 +234,9 @@ func (p *Platform) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout
 		}
 		if s.Phase == rollout.Held {
 			return OfflineRollout{}, license.Errorf(s.Hold.Code, "repair what it names, retry the rollout, then start again", "the rollout is held: %s", s.Hold.Message)
+		}
+		if s.AwaitsRequest() {
+			return OfflineRollout{}, license.Errorf(license.CodeRolloutState, "hand in a new request file of the group", "a backend was replaced meanwhile")
 		}
 		if a, ok := rollout.Pending(s); ok && a.Kind == rollout.AwaitFile {
 			return p.updateFile(ctx, row)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/ent"
+	entfirm "github.com/quorate/quorate/ent/firm"
 	entrollout "github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/armor"
@@ -124,7 +125,11 @@ func (w *offlineWork) part(c *ent.Container) (armor.Part, error) {
 			return p, nil
 		}
 	}
-	return armor.Part{}, license.Errorf(license.CodeUpdateForeign, "give the file of this "+w.at.noun(), "the file has nothing of the container %s", c.Serial)
+	fix := "give the file of this container"
+	if !w.at.single() {
+		fix = "give the file that the group's TMR server writes; where a backend was replaced, give the TMR servers the new one with --backend first"
+	}
+	return armor.Part{}, license.Errorf(license.CodeUpdateForeign, fix, "the file has nothing of the container %s", c.Serial)
 }
 
 // found checks the fingerprints against what is recorded.
@@ -142,7 +147,7 @@ func (w *offlineWork) found(ctx context.Context) (found [license.Backends]rollou
 		if err != nil {
 			return found, err
 		}
-		if found[i], err = foundIn(ctx, w.tx, w.at, c, *p.Request, due.firm, root); err != nil {
+		if found[i], err = foundIn(ctx, w.tx, w.at, c, *p.Request, due.firm, "", root); err != nil {
 			return found, w.orStale(ctx, p, c, err)
 		}
 	}
@@ -215,6 +220,9 @@ func (w *offlineWork) resumed(ctx context.Context, row *ent.Rollout) (*ent.Rollo
 	if s.Phase == rollout.Held {
 		return row, license.Errorf(license.CodeRolloutState, "repair what it names, retry it, then start again", "the %s's rollout %d is held: %s", w.at.noun(), row.Number, s.Hold.Message)
 	}
+	if s.AwaitsRequest() {
+		return w.lookedAgain(ctx, row, s)
+	}
 	if a, ok := rollout.Pending(s); !ok || a.Kind != rollout.AwaitFile {
 		return row, nil // its updates are being issued
 	}
@@ -238,11 +246,42 @@ func (w *offlineWork) resumed(ctx context.Context, row *ent.Rollout) (*ent.Rollo
 			}
 			continue
 		}
-		if _, err := foundIn(ctx, w.tx, w.at, c, *p.Request, nil, root); err != nil {
+		if _, err := foundIn(ctx, w.tx, w.at, c, *p.Request, nil, row.ID, root); err != nil {
 			return row, w.orStale(ctx, p, c, err)
 		}
 	}
 	return w.deliver(ctx, row, s, installed)
+}
+
+// lookedAgain takes the request of a rollout that a replaced backend made begin
+// anew.
+func (w *offlineWork) lookedAgain(ctx context.Context, row *ent.Rollout, s rollout.State) (*ent.Rollout, error) {
+	root, err := w.p.rootKey(ctx, w.tx)
+	if err != nil {
+		return row, err
+	}
+	f, err := w.tx.Firm.Query().Where(entfirm.Code(row.Firm)).Only(ctx)
+	if err != nil {
+		return row, err
+	}
+	a, _ := rollout.Pending(s)
+	e := rollout.Collected{At: now(), Key: a.Key}
+	for i, c := range w.at.containers {
+		p, err := w.part(c)
+		if err != nil {
+			return row, err
+		}
+		if err := look(ctx, w.tx, row, s, w.at, i, *p.Request, f, root, &e); err != nil {
+			return row, w.orStale(ctx, p, c, err)
+		}
+	}
+	if err := comparable3(e.Found, s.Terms); err != nil {
+		return row, err
+	}
+	if s, err = rollout.Next(s, e); err != nil {
+		return row, err
+	}
+	return w.p.saveRollout(ctx, w.tx, row, s, row.Epoch, nil)
 }
 
 // noReceipt stands for a fingerprint that shows the update installed.

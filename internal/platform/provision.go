@@ -341,7 +341,7 @@ func (w *provisioning) container(ctx context.Context, g *ent.TmrGroup, position 
 	found, err := w.tx.Container.Query().Where(container.Serial(f.Serial.String())).Only(ctx)
 	if err == nil && (found.TmrGroupID == nil || *found.TmrGroupID != g.ID || found.Position == nil || *found.Position != position ||
 		!bytes.Equal(found.SignKey, f.Identity.Sign) || !bytes.Equal(found.SealKey, f.Identity.Seal)) {
-		return nil, license.Errorf(license.CodeConflict, "name the containers that it was provisioned with, or set up a new TMR group",
+		return nil, license.Errorf(license.CodeConflict, "name the containers that are in the group; another one comes in by replacing a backend",
 			"the container %s is there with another place or other keys", f.Serial)
 	}
 	if !ent.IsNotFound(err) {

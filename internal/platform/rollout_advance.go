@@ -153,6 +153,10 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		return viewed(g.group), false, nil
 	case rollout.AwaitFile: // comes with FinishOfflineRollout, or a newer request
 		return nil, false, nil
+	case rollout.Collect:
+		if e, wait, prepared, err := w.collects(ctx, tx, s, a, g); e != nil || wait || prepared || err != nil {
+			return e, prepared, err
+		}
 	case rollout.Issue:
 		digests, prepared, err := w.issue(ctx, tx, row, s, g)
 		if err != nil {
@@ -183,6 +187,32 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		e, err = failed(a, err)
 	}
 	return e, false, err
+}
+
+// collects prepares the collecting of a group's fingerprints. wait: it can't be
+// asked for now.
+func (w *rolloutWorker) collects(ctx context.Context, tx *store.Tx, s rollout.State, a rollout.Action, g place) (e rollout.Event, wait, prepared bool, err error) {
+	if g.single() {
+		return nil, false, false, nil
+	}
+	if prepared, err = w.platform.signFirsts(ctx, tx, g); err != nil || prepared {
+		if err != nil {
+			e, err = failed(a, err)
+		}
+		return e, false, prepared, err
+	}
+	if s.AwaitsRequest() { // comes with StartOfflineRollout
+		return nil, true, false, nil
+	}
+	asked, err := tx.Work.Query().Where(work.Key(w.id + "/" + a.Key)).Exist(ctx)
+	if err != nil || asked {
+		return nil, false, false, err
+	}
+	k, err := outdated(ctx, tx, g)
+	if err == nil && k != s.Outdated {
+		e = rollout.Configured{Outdated: k}
+	}
+	return e, k != 0, false, err
 }
 
 // turn starts a queued rollout when no other one of the place is running and

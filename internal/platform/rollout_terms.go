@@ -88,11 +88,12 @@ func (d *due) repair(ctx context.Context, tx *store.Tx, t place) error {
 	}
 	for _, c := range t.containers {
 		for _, n := range c.Edges.Counters {
-			newest, err := newestUpdate(ctx, tx, c.ID, n.FirmID)
+			// One that is recorded for a new backend, and not signed yet, counts too.
+			lacks, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.FirmID(n.FirmID), update.NumberGT(n.Counter)).Exist(ctx)
 			if err != nil {
 				return err
 			}
-			if newest != nil && newest.Number > n.Counter {
+			if lacks {
 				d.firm, d.repairs = n.Edges.Firm, true
 				return nil
 			}

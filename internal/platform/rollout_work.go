@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/firm"
@@ -82,8 +81,9 @@ func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollo
 	}
 	switch a.Kind {
 	case rollout.Collect:
-		found, err := w.collected(ctx, tx, row, s, g, asked, report)
-		return rollout.Collected{At: now(), Key: a.Key, Found: found}, err
+		e := rollout.Collected{At: now(), Key: a.Key}
+		err := w.collected(ctx, tx, row, s, g, asked, report, &e)
+		return e, err
 	case rollout.Stage:
 		return rollout.Staged{At: now(), Key: a.Key}, nil
 	case rollout.AskOthers:
@@ -100,40 +100,74 @@ func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollo
 
 // collected checks the fingerprints against what is recorded. One that says
 // anything else puts its container under suspicion.
-func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, asked LinkWork, r LinkReport) (found [license.Backends]rollout.Found, err error) {
+func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, asked LinkWork, r LinkReport, e *rollout.Collected) error {
 	root, err := w.platform.rootKey(ctx, tx)
 	if err != nil {
-		return found, err
+		return err
 	}
 	firm, err := tx.Firm.Query().Where(firm.Code(row.Firm)).Only(ctx)
 	if err != nil {
-		return found, err
+		return err
 	}
-	for i, c := range g.containers {
+	for i := range g.containers {
 		signed, err := of(r.Fingerprints, i+1)
 		if err != nil {
-			return found, err
+			return err
 		}
 		f, err := seal.OpenFingerprint(signed)
 		if err != nil {
-			return found, err
+			return err
 		}
 		if !bytes.Equal(f.Nonce, asked.Nonce) {
-			return found, license.Errorf(license.CodeFingerprintForged, "retry the rollout",
+			return license.Errorf(license.CodeFingerprintForged, "retry the rollout",
 				"the fingerprint of %s answers another request", g.backend(i+1))
 		}
-		if found[i], err = foundIn(ctx, tx, g, c, f, firm, root); err != nil {
+		if err := look(ctx, tx, row, s, g, i, f, firm, root, e); err != nil {
 			var odd *suspect
 			if errors.As(err, &odd) {
-				return found, odd.mark(ctx, tx, &row.ID, signed)
+				return odd.mark(ctx, tx, &row.ID, signed)
 			}
-			return found, err
+			return err
 		}
 	}
 	if g.single() {
-		return found, nil
+		return nil
 	}
-	return found, comparable3(found, s.Terms)
+	return comparable3(e.Found, s.Terms)
+}
+
+// look notes in e what a fingerprint of the container at index i shows. Where a
+// rollout looks again, its own update is taken back if it isn't installed, and
+// doesn't fit any more.
+func look(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, i int, f seal.Fingerprint, firm *ent.Firm, root ed25519.PublicKey, e *rollout.Collected) error {
+	c := g.containers[i]
+	old, err := replacedBy(ctx, tx, f.Serial.String(), c)
+	if err != nil {
+		return err
+	}
+	if old != nil {
+		return license.Errorf(license.CodeBackendAbsent, "give each TMR server the new one with --backend, one server after the other, then retry the rollout",
+			"backend %d answers as %s, which was replaced by %s", i+1, old.Serial, c.Serial)
+	}
+	if e.Found[i], err = foundIn(ctx, tx, g, c, f, firm, row.ID, root); err != nil || g.single() {
+		return err
+	}
+	u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	found := e.Found[i]
+	switch {
+	case len(u.Digest) > 0 && found.Previous == rollout.Digest(u.Digest):
+		e.Found[i], e.Installed[i] = s.Steps[i].Found, true
+		return nil
+	case len(u.Digest) > 0 && sameMembers(s, g) && u.Number == found.Number+1 && rollout.Digest(u.Previous) == found.Previous:
+		return nil // it lost others; this one follows them still
+	}
+	return tx.Update.DeleteOne(u).Exec(ctx)
 }
 
 // comparable3 says whether the three hold the same terms of each product that
@@ -238,46 +272,52 @@ func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollou
 	if err != nil {
 		return digests, false, err
 	}
-	updates, err := tx.Update.Query().Where(update.RolloutID(row.ID)).All(ctx)
-	if err != nil {
-		return digests, false, err
-	}
-	if len(updates) == 0 {
-		return digests, true, w.prepare(ctx, tx, row, s, g, f)
-	}
-	if slices.ContainsFunc(updates, func(u *ent.Update) bool { return !seal.PreparedCert(u.Content, f.Cert) }) {
-		// The firm's key was rotated since, and nothing is signed yet.
-		if _, err := tx.Update.Delete().Where(update.RolloutID(row.ID)).Exec(ctx); err != nil {
-			return digests, false, err
-		}
-		return digests, true, w.prepare(ctx, tx, row, s, g, f)
-	}
-	signer, err := w.platform.firmSigner(ctx, f)
-	if err != nil {
-		return digests, false, err
-	}
+	var missing []int
+	var issued [license.Backends]*ent.Update
 	for i, c := range g.containers {
-		for _, u := range updates {
-			if u.ContainerID != c.ID {
-				continue
-			}
-			signed, err := seal.SignUpdate(signer, u.Content)
-			if err != nil {
+		u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
+		switch {
+		case ent.IsNotFound(err):
+			missing = append(missing, i)
+		case err != nil:
+			return digests, false, err
+		case len(u.Digest) == 0 && !seal.PreparedCert(u.Content, f.Cert):
+			// The firm's key was rotated since, and it is not signed yet.
+			if err := tx.Update.DeleteOne(u).Exec(ctx); err != nil {
 				return digests, false, err
 			}
-			digests[i] = seal.Digest(signed)
-			if err := tx.Update.UpdateOne(u).SetBytes(signed).SetDigest(digests[i][:]).Exec(ctx); err != nil {
-				return digests, false, err
-			}
+			missing = append(missing, i)
 		}
-		if digests[i] == (rollout.Digest{}) {
-			return digests, false, errors.New("an update is missing")
+		issued[i] = u
+	}
+	if len(missing) > 0 {
+		return digests, true, w.prepare(ctx, tx, row, s, g, f, missing)
+	}
+	for i := range g.containers {
+		if u := issued[i]; len(u.Digest) > 0 {
+			digests[i] = rollout.Digest(u.Digest)
+		} else if digests[i], err = w.platform.sign(ctx, tx, f, u); err != nil {
+			return digests, false, err
 		}
 	}
 	return digests, false, nil
 }
 
-func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, f *ent.Firm) error {
+// sign signs a recorded update.
+func (p *Platform) sign(ctx context.Context, tx *store.Tx, f *ent.Firm, u *ent.Update) (rollout.Digest, error) {
+	signer, err := p.firmSigner(ctx, f)
+	if err != nil {
+		return rollout.Digest{}, err
+	}
+	signed, err := seal.SignUpdate(signer, u.Content)
+	if err != nil {
+		return rollout.Digest{}, err
+	}
+	digest := seal.Digest(signed)
+	return digest, tx.Update.UpdateOne(u).SetBytes(signed).SetDigest(digest[:]).Exec(ctx)
+}
+
+func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, f *ent.Firm, missing []int) error {
 	var group *seal.Group
 	var err error
 	if !g.single() {
@@ -285,7 +325,8 @@ func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Roll
 			return err
 		}
 	}
-	for i, c := range g.containers {
+	for _, i := range missing {
+		c := g.containers[i]
 		set, err := w.platform.grants(ctx, tx, f, s.Brings(i+1))
 		if err != nil {
 			return err

@@ -225,10 +225,11 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 	return g.ViewVersion, p.tellRollout(ctx, tx, g.ID)
 }
 
-// tellRollout has a rollout that may wait for the view go on.
+// tellRollout has a rollout that may wait for the view, or for a new backend at
+// the TMR servers, go on.
 func (p *Platform) tellRollout(ctx context.Context, tx *store.Tx, group string) error {
 	id, err := tx.Rollout.Query().
-		Where(rollout.TmrGroupID(group), rollout.Running(true), rollout.StateEQ(property.RolloutConfirming)).OnlyID(ctx)
+		Where(rollout.TmrGroupID(group), rollout.Running(true), rollout.StateIn(property.RolloutConfirming, property.RolloutCollecting)).OnlyID(ctx)
 	if ent.IsNotFound(err) {
 		return nil
 	}

@@ -24,11 +24,14 @@ type Started struct {
 	Offline bool
 }
 
-// Collected: the fingerprints, checked, by position.
+// Collected: the fingerprints, checked, by position. Installed are those that
+// show the rollout's own update, as it was issued before they were collected
+// again: what was found in them first stays.
 type Collected struct {
-	At    time.Time
-	Key   string
-	Found [license.Backends]Found
+	At        time.Time
+	Key       string
+	Found     [license.Backends]Found
+	Installed [license.Backends]bool
 }
 
 // Issued: the updates are stored; their digests by position.
@@ -80,6 +83,18 @@ type Viewed struct {
 	Unanimous []license.License
 }
 
+// Replaced: a new container stands in for a backend of the group. What was
+// issued to the others names the old one, so the fingerprints are collected
+// again, and updates issued anew where they aren't installed.
+type Replaced struct {
+	At      time.Time
+	Backend int
+}
+
+// Configured: the backend that the group's TMR servers still have the replaced
+// container of; 0: none. It only changes what people are told.
+type Configured struct{ Outdated int }
+
 // Linked: whether the server that carries out what is due is heard of. It only
 // changes what people are told.
 type Linked struct{ Up bool }
@@ -102,20 +117,22 @@ type GivenUp struct{ At time.Time }
 // any more, so the rollout ends in any phase.
 type Blocked struct{ At time.Time }
 
-func (Started) event()   {}
-func (Collected) event() {}
-func (Issued) event()    {}
-func (Staged) event()    {}
-func (Guarded) event()   {}
-func (Activated) event() {}
-func (Verified) event()  {}
-func (Delivered) event() {}
-func (Viewed) event()    {}
-func (Linked) event()    {}
-func (Failed) event()    {}
-func (Retried) event()   {}
-func (GivenUp) event()   {}
-func (Blocked) event()   {}
+func (Started) event()    {}
+func (Collected) event()  {}
+func (Issued) event()     {}
+func (Staged) event()     {}
+func (Guarded) event()    {}
+func (Activated) event()  {}
+func (Verified) event()   {}
+func (Delivered) event()  {}
+func (Viewed) event()     {}
+func (Replaced) event()   {}
+func (Configured) event() {}
+func (Linked) event()     {}
+func (Failed) event()     {}
+func (Retried) event()    {}
+func (GivenUp) event()    {}
+func (Blocked) event()    {}
 
 // Next gives the state after an event. An event that answers something else
 // than the effect now due gives the same state. Only a person's wish can be
@@ -133,16 +150,13 @@ func Next(s State, e Event) (State, error) {
 		}
 	case Collected:
 		if s.answers(Collect, e.Key) {
-			for i := range n.steps() {
-				n.Steps[i].Found = e.Found[i]
-			}
-			n.Phase = Issuing
+			n.collected(e)
 		}
 	case Issued:
 		if s.answers(Issue, e.Key) {
 			for i := range n.steps() {
 				n.Steps[i].Update = e.Updates[i]
-				n.Steps[i].Note = "update signed and sealed"
+				n.Steps[i].note("update signed and sealed")
 			}
 			n.Phase = Staging
 			if n.Offline {
@@ -152,9 +166,9 @@ func Next(s State, e Event) (State, error) {
 	case Staged:
 		if s.answers(Stage, e.Key) {
 			for i := range n.steps() {
-				n.Steps[i].Note = "update staged"
+				n.Steps[i].note("update staged")
 			}
-			n.begin(n.turn(1), e.At)
+			n.goOn(e.At)
 		}
 	case Guarded:
 		if s.answers(AskOthers, e.Key) {
@@ -177,6 +191,15 @@ func Next(s State, e Event) (State, error) {
 			n.Phase, n.Backend = Done, 0
 			n.EndedAt = &e.At
 		}
+	case Replaced:
+		if !s.Single && s.Phase != Queued && !s.Phase.Ended() {
+			n.Steps[e.Backend-1] = Step{}
+			n.collectAgain()
+		}
+	case Configured:
+		if s.Phase == Collecting && !s.Single && !s.Offline {
+			n.Outdated = e.Outdated
+		}
 	case Linked:
 		if a, ok := Pending(s); ok && a.Kind != Issue && !s.Offline {
 			n.Unlinked = !e.Up
@@ -198,9 +221,9 @@ func Next(s State, e Event) (State, error) {
 		return s, err
 	}
 	if n.moved(s) {
-		n.Unlinked = false
+		n.Unlinked, n.Outdated = false, 0
 	}
-	if n.moved(s) || n.Unlinked != s.Unlinked {
+	if n.moved(s) || n.Unlinked != s.Unlinked || n.Outdated != s.Outdated {
 		n.Sequence++
 	}
 	return n, nil
@@ -222,6 +245,51 @@ func (s State) moved(before State) bool {
 }
 
 func (s *State) step() *Step { return &s.Steps[s.Backend-1] }
+
+// note says what is going on with a step that isn't done.
+func (s *Step) note(text string) {
+	if s.State != StepDone {
+		s.Note = text
+	}
+}
+
+const waits = "waits for its turn"
+
+// collectAgain begins anew with what the containers are found to hold. What is
+// done stays done if they say so too.
+func (s *State) collectAgain() {
+	s.Phase, s.Backend, s.Hold = Collecting, 0, nil
+	s.Attempt++
+	for i := range s.steps() {
+		if step := &s.Steps[i]; step.State != StepDone {
+			step.State, step.Note = StepWaiting, waits
+		}
+	}
+}
+
+func (s *State) collected(e Collected) {
+	s.Phase = Issuing
+	for i := range s.steps() {
+		step := &s.Steps[i]
+		if e.Installed[i] {
+			step.Repaired = len(step.Found.Missing) // these went first
+			continue
+		}
+		*step = Step{State: StepWaiting, Note: waits, StartedAt: step.StartedAt, Found: e.Found[i], Asked: step.Asked}
+	}
+}
+
+// goOn begins the turn of the next backend that hasn't got the update; where
+// all have it, the view is waited for.
+func (s *State) goOn(at time.Time) {
+	for i := range s.steps() {
+		if s.Steps[i].State != StepDone {
+			s.begin(s.turn(i+1), at)
+			return
+		}
+	}
+	s.Phase, s.Backend = Confirming, license.Backends
+}
 
 // turn is the backend that misses most updates, since the other two carry the
 // licenses then; where none does, next.
@@ -290,19 +358,18 @@ func (s *State) verified(at time.Time) {
 	step := s.step()
 	if s.behind(s.Backend) > 0 {
 		step.Repaired++
-		step.State, step.Note = StepWaiting, "waits for its turn"
-		s.begin(s.turn(1), at)
+		step.State, step.Note = StepWaiting, waits
+		s.goOn(at)
 		return
 	}
 	step.State, step.Note = StepDone, "has the update, with a receipt"
 	step.FinishedAt = &at
-	switch {
-	case s.Single:
+	if s.Single {
 		s.Phase, s.Backend = Done, 0
 		s.EndedAt = &at
-	case s.Backend < license.Backends:
-		s.begin(s.Backend+1, at)
+		return
 	}
+	s.goOn(at)
 }
 
 // handOut marks that the customer may install the updates from now on, at any
@@ -310,7 +377,11 @@ func (s *State) verified(at time.Time) {
 func (s *State) handOut(at time.Time) {
 	for i := range s.steps() {
 		step := &s.Steps[i]
-		step.Asked, step.StartedAt = true, &at
+		step.Asked = true
+		if step.State == StepDone {
+			continue
+		}
+		step.StartedAt = &at
 		step.Note = "its update is in the file; waits for the receipt"
 	}
 }
@@ -370,12 +441,17 @@ func (s *State) retry() error {
 			"the rollout is %s, not held", s.Phase)
 	}
 	h := s.Hold
+	if h.Code == license.CodeUpdateGap && !s.Single {
+		// It lost updates after it was looked at: these go first.
+		s.collectAgain()
+		return nil
+	}
 	s.Hold = nil
 	s.Attempt++
 	s.Phase, s.Backend = h.Phase, h.Backend
 	for i := range s.steps() {
 		if step := &s.Steps[i]; step.State == StepHeld || step.State == StepFailed {
-			step.State, step.Note = StepWaiting, "waits for its turn"
+			step.State, step.Note = StepWaiting, waits
 		}
 	}
 	switch {

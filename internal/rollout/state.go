@@ -141,6 +141,9 @@ type State struct {
 	Offline bool `json:"offline,omitempty"`
 	// Unlinked: the effect that is due needs a server that is not heard of.
 	Unlinked bool `json:"unlinked,omitempty"`
+	// Outdated is the backend that the TMR servers have the replaced container
+	// of still; 0: none.
+	Outdated int `json:"outdated,omitempty"`
 	// Hold is set exactly in Held.
 	Hold *Hold `json:"hold,omitempty"`
 	// Sequence counts the changes.
@@ -158,7 +161,7 @@ func NewSingle() State { return queued(true) }
 func queued(single bool) State {
 	s := State{Phase: Queued, Single: single}
 	for i := range s.steps() {
-		s.Steps[i] = Step{State: StepWaiting, Note: "waits for its turn"}
+		s.Steps[i] = Step{State: StepWaiting, Note: waits}
 	}
 	return s
 }
@@ -195,6 +198,10 @@ func (s State) Blocker() string {
 		return "Another rollout of this group is running; this one starts when it ends."
 	case s.Phase == Held:
 		return s.Hold.Message
+	case s.AwaitsRequest():
+		return "A backend was replaced: hand in a new request file of the group, which the TMR server writes."
+	case s.Outdated != 0:
+		return fmt.Sprintf("The group's TMR servers still have the replaced backend %d: give each the new one with --backend, one server after the other; the rollout goes on then.", s.Outdated)
 	case s.Unlinked && s.Single:
 		return "The platform does not hear from the container's license server; the rollout goes on when it does."
 	case s.Unlinked:
@@ -287,6 +294,10 @@ func (s State) awaitsView() bool {
 	return !s.Single && s.Phase == Confirming && s.Backend == license.Backends &&
 		s.Steps[license.Backends-1].State == StepDone
 }
+
+// AwaitsRequest says whether fingerprints have to come in a file: those of the
+// start came with it.
+func (s State) AwaitsRequest() bool { return s.Offline && s.Phase == Collecting }
 
 // awaitsFile says whether the updates are out in a file.
 func (s State) awaitsFile() bool { return s.Offline && s.Phase == Staging }
