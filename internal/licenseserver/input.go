@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -44,10 +45,12 @@ func checkID(field, id string) error {
 	return nil
 }
 
-func checkText(field, s string) error {
+func checkText(field, s string) error { return checkTextTo(field, s, mostText) }
+
+func checkTextTo(field, s string, most int) error {
 	switch {
-	case len(s) > mostText:
-		return invalid("shorten it", "the %s is %d bytes long, and %d are the most", field, len(s), mostText)
+	case len(s) > most:
+		return invalid("shorten it", "the %s is %d bytes long, and %d are the most", field, len(s), most)
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
 		return invalid("send it as UTF-8 without control characters", "the %s is not plain text", field)
 	}
@@ -114,6 +117,8 @@ type asking interface {
 	GetClient() *quoratev1.Client
 	GetReleaseDateUnix() int64
 	GetVersion() string
+	GetLicenses() uint32
+	GetBorrowMs() int64
 }
 
 // question is who asks for what, checked.
@@ -122,6 +127,10 @@ type question struct {
 	mode    license.AccessMode
 	client  lease.Client
 	ask     license.Ask
+	station string
+	// licenses that are asked for, and for how long they are borrowed; 0: not.
+	licenses uint32
+	borrow   time.Duration
 	// forwarded: a proxy passed it on.
 	forwarded bool
 }
@@ -134,6 +143,16 @@ func (s *Server) questionFrom(m asking, peer connect.Peer, header http.Header) (
 		return q, err
 	}
 	if q.client, err = clientFrom(m.GetClient(), peer); err != nil {
+		return q, err
+	}
+	q.station = m.GetClient().GetStation()
+	if q.station == "" && (q.mode == license.StationShare || q.mode == license.Exclusive) {
+		return q, invalid("name the station: the user's session, the virtual machine or the container", "access mode %s needs a station", q.mode)
+	}
+	if q.licenses = max(m.GetLicenses(), 1); q.licenses > lease.MostLicenses {
+		return q, invalid("ask for fewer", "%d licenses are more than %d", q.licenses, lease.MostLicenses)
+	}
+	if q.borrow, err = s.borrowFrom(m.GetBorrowMs()); err != nil {
 		return q, err
 	}
 	q.ask, q.forwarded = askFrom(q.client, peer), forwarded(header)
@@ -149,6 +168,34 @@ func (s *Server) questionFrom(m asking, peer connect.Peer, header http.Header) (
 	}
 	q.ask.Version = license.Version(m.GetVersion())
 	return q, q.ask.Version.Validate()
+}
+
+// borrowFrom reads for how long a license is borrowed; zero: it isn't.
+func (s *Server) borrowFrom(ms int64) (time.Duration, error) {
+	most := s.cfg.BorrowMost
+	switch {
+	case ms == 0:
+		return 0, nil
+	case !lends(s.cfg.Source.Serial()):
+		return 0, invalid("use the license online, or borrow one of a license server without TMR", "a TMR server or a cloud container lends no licenses")
+	case most == 0:
+		return 0, invalid("ask the operator: quorate server --borrow-max sets how long licenses may be borrowed", "this server lends no licenses")
+	case ms < ShortestLease.Milliseconds() || ms > most.Milliseconds():
+		return 0, invalid("ask for at most that", "a license can't be borrowed for %d ms: from 1 s to %s are possible here", ms, most)
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// request is what q asks of the store; the license completes it.
+func (s *Server) request(id string, q question) lease.Request {
+	r := lease.Request{
+		ID: id, Pool: s.pool(q.product), Mode: q.mode, Station: q.station, Client: q.client,
+		Lease: s.cfg.Lease, Licenses: q.licenses,
+	}
+	if q.borrow > 0 {
+		r.Borrowed, r.Lease = true, q.borrow
+	}
+	return r
 }
 
 // askFrom is what access lists look at: names as the program states them, the

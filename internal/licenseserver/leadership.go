@@ -201,8 +201,11 @@ func (s *Server) expireOnce(t *term) (time.Duration, error) {
 		return mostIdle, nil
 	}
 	if next <= 0 {
-		if _, err := t.seats.Expire(ctx); err != nil {
+		switch n, err := t.seats.Expire(ctx); {
+		case err != nil:
 			return claimPause, err
+		case n > 0:
+			s.bells.ringAll()
 		}
 		return time.Millisecond, nil
 	}

@@ -44,7 +44,13 @@ func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*
 		FeatureMap:     o.Options.FeatureMap,
 		Total:          o.Options.Quantity,
 		Taken:          make(map[string]uint32, len(u.ByMode)),
+		TakenTotal:     u.Taken,
+		TakenLicenses:  make(map[string]uint32, len(u.TakenByMode)),
+		TakenByTag:     u.ByTag,
 		Lingering:      u.Lingering,
+		Borrowed:       u.Borrowed,
+		Waiting:        u.Waiting,
+		HeldBack:       s.heldBack(o.Product, u),
 		ExpirationUnix: rpc.UnixSeconds(o.Options.Expiration),
 		TmrId:          o.Options.TMRID,
 		Status:         o.Status,
@@ -52,6 +58,9 @@ func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*
 	}
 	for mode, n := range u.ByMode {
 		m.Taken[string(mode)] = n
+	}
+	for mode, n := range u.TakenByMode {
+		m.TakenLicenses[string(mode)] = n
 	}
 	refusal := o.Refusal
 	if refusal == nil {
@@ -73,62 +82,4 @@ func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*
 		m.Free = m.Total - u.Taken
 	}
 	return m, nil
-}
-
-// ListHandles gives the living handles of one product or of all.
-func (s *service) ListHandles(
-	ctx context.Context, req *connect.Request[quoratev1.ListHandlesRequest],
-) (*connect.Response[quoratev1.ListHandlesResponse], error) {
-	products, err := s.productsOf(req.Msg)
-	if err != nil {
-		return nil, err
-	}
-	out := &quoratev1.ListHandlesResponse{}
-	err = s.under(ctx, func(ctx context.Context, t *term) error {
-		for _, p := range products {
-			handles, err := t.seats.List(ctx, s.pool(p))
-			if err != nil {
-				return err
-			}
-			for _, h := range handles {
-				out.Handles = append(out.Handles, handleInfo(h))
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return connect.NewResponse(out), nil
-}
-
-func (s *service) productsOf(m *quoratev1.ListHandlesRequest) ([]license.Product, error) {
-	if m.GetProduct() != nil {
-		p, err := rpc.ProductFrom(m.GetProduct())
-		return []license.Product{p}, err
-	}
-	offers := s.cfg.Source.Licenses()
-	products := make([]license.Product, len(offers))
-	for i, o := range offers {
-		products[i] = o.Product
-	}
-	return products, nil
-}
-
-func handleInfo(h lease.Handle) *quoratev1.HandleInfo {
-	return &quoratev1.HandleInfo{
-		Id:        h.Handle,
-		Container: h.Pool.Container.String(),
-		Product:   rpc.ProductProto(h.Pool.Product),
-		Mode:      rpc.ModeProto(h.Mode),
-		Seat:      h.Seat,
-		Client: &quoratev1.Client{
-			Address: h.Client.Address, User: h.Client.User, Process: h.Client.Process,
-			Application: h.Client.Application, Station: h.Station,
-		},
-		Accesses:      h.Accesses,
-		FirstAccessMs: h.FirstAccess.UnixMilli(),
-		LastAccessMs:  h.LastAccess.UnixMilli(),
-		RemainingMs:   max(0, h.Remaining.Milliseconds()),
-	}
 }

@@ -45,15 +45,28 @@ type Config struct {
 	Shared bool
 	// Lease is how long a handle lives without a renewal; 0: DefaultLease.
 	Lease time.Duration
-	// Modes are the access modes offered; nil: user limit and no user limit,
-	// which every store can do.
+	// Modes are the access modes offered; nil: all.
 	Modes []license.AccessMode
+	// Limits says by rules of the server's own whether a request may be granted,
+	// within which limits, and with which priority in the queue; nil: all may. The
+	// limits are given even with an error, which is CodeNotAllowed.
+	Limits func(p license.Product, a license.Ask) (limits lease.Limits, priority int32, err error)
+	// BorrowMost is how long a license may be borrowed; 0: none may. Not for a
+	// virtual or a cloud container.
+	BorrowMost time.Duration
+	// Disclose is what those who are no administrators are told of others' use;
+	// empty: DiscloseHosts.
+	Disclose Disclosure
+	// AskEveryone lets everybody ask a holder to release, not administrators alone.
+	AskEveryone bool
+	// MinRemoveAge keeps younger handles from being removed.
+	MinRemoveAge time.Duration
 	// LocalPrograms: programs on this machine may use licenses without a
 	// quantity. Only for a server over a container of this machine: a TMR server
 	// has no local programs.
 	LocalPrograms bool
-	// AdminToken authorizes RemoveHandle as bearer. Empty: only peers on the
-	// loopback interface may remove.
+	// AdminToken tells an administrator, who may remove handles and sees who uses
+	// what, as bearer. Empty: peers on the loopback interface are administrators.
 	AdminToken string
 	Logger     *slog.Logger // nil: none
 }
@@ -66,6 +79,10 @@ type Server struct {
 	key   ed25519.PublicKey
 	modes []license.AccessMode
 	owns  func(netip.Addr) bool // an address of this machine
+
+	bells   bells
+	holders holdersCache
+	asks    limiter
 
 	mu          sync.Mutex
 	wanted      bool          // the arbiter's last word
@@ -84,7 +101,10 @@ func New(cfg Config) (*Server, error) {
 		cfg.Lease = DefaultLease
 	}
 	if cfg.Modes == nil {
-		cfg.Modes = []license.AccessMode{license.UserLimit, license.NoUserLimit}
+		cfg.Modes = []license.AccessMode{license.UserLimit, license.StationShare, license.Exclusive, license.NoUserLimit}
+	}
+	if cfg.Disclose == "" {
+		cfg.Disclose = DiscloseHosts
 	}
 	switch {
 	case cfg.Source == nil, cfg.Store == nil, cfg.Arbiter == nil, cfg.Signer == nil:
@@ -92,6 +112,18 @@ func New(cfg Config) (*Server, error) {
 	case cfg.Lease < ShortestLease || cfg.Lease > LongestLease:
 		return nil, license.Errorf(license.CodeInvalidInput,
 			"set it to between 1s and 24h; 1m suits most", "a lease of %s is out of range", cfg.Lease)
+	case cfg.BorrowMost < 0 || cfg.BorrowMost > lease.MostLease:
+		return nil, license.Errorf(license.CodeInvalidInput,
+			"set it to some days; 0 lends nothing", "licenses can't be lent for %s", cfg.BorrowMost)
+	case cfg.BorrowMost > 0 && !lends(cfg.Source.Serial()):
+		return nil, license.Errorf(license.CodeInvalidInput,
+			"leave the time for borrowing out", "the licenses of container %s can't be borrowed", cfg.Source.Serial())
+	case cfg.MinRemoveAge < 0:
+		return nil, license.Errorf(license.CodeInvalidInput,
+			"set it to 0 or more", "a minimum age of %s is out of range", cfg.MinRemoveAge)
+	case !slices.Contains([]Disclosure{DiscloseNone, DiscloseHosts, DiscloseUsers}, cfg.Disclose):
+		return nil, license.Errorf(license.CodeInvalidInput,
+			"use none, hosts or users", "there is no disclosure %q", cfg.Disclose)
 	}
 	return &Server{
 		cfg:         cfg,
@@ -143,11 +175,45 @@ func (s *Server) Handler(opts ...connect.HandlerOption) (string, http.Handler) {
 }
 
 // Remove ends somebody else's handle, for who is authorized otherwise (the
-// platform's link). Errors: CodeHandleUnknown, CodeNotLeader.
+// platform's link). Errors: CodeHandleUnknown, CodeBorrowed, CodeTooYoung,
+// CodeNotLeader.
 func (s *Server) Remove(ctx context.Context, p license.Product, handle, by string) error {
-	return s.under(ctx, func(ctx context.Context, t *term) error {
-		return t.seats.Remove(ctx, s.pool(p), lease.Removal{Handle: handle, By: by})
+	err := s.under(ctx, func(ctx context.Context, t *term) error {
+		return t.seats.Remove(ctx, s.pool(p), lease.Removal{Handle: handle, By: by, MinAge: s.cfg.MinRemoveAge})
 	})
+	if err == nil {
+		s.bells.ring(p)
+	}
+	return err
+}
+
+// lends says whether licenses of a container may be borrowed at all: those of a
+// TMR group and of the cloud never are.
+func lends(c license.Serial) bool {
+	return c.Mask != license.MaskVirtual && c.Mask != license.MaskCloud
+}
+
+// limits says what the server's own rules make of a request.
+func (s *Server) limits(p license.Product, a license.Ask) (lease.Limits, int32, error) {
+	if s.cfg.Limits == nil {
+		return lease.Limits{}, 0, nil
+	}
+	return s.cfg.Limits(p, a)
+}
+
+// heldBack is how many licenses are kept back for those whom rules name.
+func (s *Server) heldBack(p license.Product, u lease.Usage) uint32 {
+	l, _, _ := s.limits(p, license.Ask{}) // somebody whom no rule names
+	return keptBack(l.Holds, u)
+}
+
+func keptBack(holds []lease.Hold, u lease.Usage) (n uint32) {
+	for _, h := range holds {
+		if taken := u.ByTag[h.Tag]; taken < h.Least {
+			n += h.Least - taken
+		}
+	}
+	return n
 }
 
 // Handles counts the living handles of all products; zero without an error when

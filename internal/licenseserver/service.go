@@ -2,6 +2,7 @@ package licenseserver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -10,17 +11,13 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
-	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 )
 
 // service is the license service over a server's current term.
-type service struct {
-	*Server
-	quoratev1connect.UnimplementedLicenseServiceHandler
-}
+type service struct{ *Server }
 
 // Access takes a handle on a license that is in force, and valid for who asks,
-// at this instant.
+// at this instant. A request that waits is held for a while.
 func (s *service) Access(
 	ctx context.Context, req *connect.Request[quoratev1.AccessRequest],
 ) (*connect.Response[quoratev1.AccessResponse], error) {
@@ -31,39 +28,64 @@ func (s *service) Access(
 	if err != nil {
 		return nil, err
 	}
-	r := lease.Request{
-		ID: req.Msg.GetRequestId(), Pool: s.pool(q.product), Mode: q.mode,
-		Station: req.Msg.GetClient().GetStation(), Client: q.client, Lease: s.cfg.Lease,
+	r := s.request(req.Msg.GetRequestId(), q)
+	if r.Wait, err = waitFrom(req.Msg.GetWaitMs()); err != nil {
+		return nil, err
 	}
 	var handle *quoratev1.Handle
-	err = s.under(ctx, func(ctx context.Context, t *term) error {
-		f, use, err := s.found(ctx, t, q.product)
-		if err != nil {
+	err = s.queued(ctx, q.product, func() error {
+		return s.under(ctx, func(ctx context.Context, t *term) (err error) {
+			handle, err = s.take(ctx, t, q, r)
 			return err
-		}
-		if err := f.Explain(q.of(s.Server, f), use, f.Moment).Err(); err != nil {
-			return err
-		}
-		if r.Quantity = f.Options.Quantity; r.Quantity == 0 {
-			r.Mode = license.NoUserLimit // local programs take no seat
-		}
-		grant, err := t.seats.Access(ctx, r)
-		if err != nil {
-			return err
-		}
-		if err := s.fits(ctx, t, r, grant); err != nil {
-			return err
-		}
-		if use, err = s.begin(ctx, t, f, use, grant); err != nil {
-			return err
-		}
-		handle, err = s.handle(grant, r.Station, r.Client, f, use)
-		return err
+		})
 	})
+	if err != nil {
+		return nil, s.explained(ctx, s.teller(req.Header(), req.Peer()), r, err)
+	}
+	return connect.NewResponse(&quoratev1.AccessResponse{Handle: handle}), nil
+}
+
+// take asks once.
+func (s *service) take(ctx context.Context, t *term, q question, r lease.Request) (*quoratev1.Handle, error) {
+	f, use, err := s.found(ctx, t, q.product)
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&quoratev1.AccessResponse{Handle: handle}), nil
+	v := f.Explain(q.of(s.Server, f), use, f.Moment)
+	if err := v.Err(); err != nil {
+		return nil, err
+	}
+	if r, err = s.completed(r, q, f, v); err != nil {
+		return nil, err
+	}
+	grant, err := t.seats.Access(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.fits(ctx, t, r, grant); err != nil {
+		return nil, err
+	}
+	if use, err = s.begin(ctx, t, f, use, ref(grant, r)); err != nil {
+		return nil, err
+	}
+	return s.handle(grant, ref(grant, r), f, use)
+}
+
+// completed adds what the license and the server's rules say of a request.
+func (s *Server) completed(r lease.Request, q question, f Found, v license.Validity) (lease.Request, error) {
+	if r.Quantity = f.Options.Quantity; r.Quantity == 0 {
+		r.Mode = license.NoUserLimit // local programs take no seat
+	}
+	if r.Borrowed && !v.Until.IsZero() { // no longer than the license
+		r.Lease = max(min(r.Lease, v.Until.Sub(f.Moment.At)), time.Millisecond)
+	}
+	limits, priority, err := s.limits(q.product, q.ask)
+	if r.Limits = limits; r.Wait != nil {
+		w := *r.Wait
+		w.Priority = priority
+		r.Wait = &w
+	}
+	return r, err
 }
 
 // found gives a license with what was used of it.
@@ -96,14 +118,22 @@ func passes(err error) bool {
 // begin notes the first use before its program has the handle. A handle whose
 // first use can't be noted isn't given; where that may pass, a repeat of the
 // request finds it.
-func (s *service) begin(ctx context.Context, t *term, f Found, use license.Use, g lease.Grant) (license.Use, error) {
+func (s *service) begin(ctx context.Context, t *term, f Found, use license.Use, given lease.Ref) (license.Use, error) {
 	use, err := s.begun(ctx, t, f, use)
 	if err != nil && license.CodeOf(err) != license.CodeUnavailable {
-		if err := t.seats.Release(ctx, ref(g)); err != nil {
+		if err := s.giveBack(ctx, t, given); err != nil {
 			s.log.Warn("a handle that wasn't given stays until its lease runs out", "product", f.Product.String(), "error", err)
 		}
 	}
 	return use, err
+}
+
+func (s *service) giveBack(ctx context.Context, t *term, given lease.Ref) error {
+	err := t.seats.Release(ctx, given)
+	if err == nil {
+		s.bells.ring(given.Pool.Product)
+	}
+	return err
 }
 
 // begun notes the first use of a license with a usage period, and gives what was
@@ -118,14 +148,9 @@ func (s *service) begun(ctx context.Context, t *term, f Found, use license.Use) 
 	return s.used(ctx, t, f.License)
 }
 
-// ref names what a store has just granted.
-func ref(g lease.Grant) lease.Ref {
-	return lease.Ref{Pool: g.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N}
-}
-
 // fits gives a new handle back, before its program knows of it, where the
-// quantity was lowered between the lookup and the grant and the handle is one
-// too many now.
+// quantity was lowered between the lookup and the grant and what the handle takes
+// is too much now.
 func (s *service) fits(ctx context.Context, t *term, r lease.Request, g lease.Grant) error {
 	f, err := s.cfg.Source.Find(r.Pool.Product)
 	if err != nil || f.Options.Quantity >= r.Quantity || g.Repeated || r.Mode == license.NoUserLimit {
@@ -135,15 +160,44 @@ func (s *service) fits(ctx context.Context, t *term, r lease.Request, g lease.Gr
 	if err != nil || u.Taken <= f.Options.Quantity {
 		return err
 	}
-	if err := t.seats.Release(ctx, ref(g)); err != nil {
+	handles, err := t.seats.List(ctx, r.Pool)
+	if err != nil {
 		return err
 	}
-	return lease.NoFreeSeat(r.Pool, lease.Shortage{Taken: u.Taken - 1, Quantity: f.Options.Quantity})
+	others := slices.DeleteFunc(handles, func(h lease.Handle) bool { return h.Handle == g.Handle })
+	adds := added(r, others)
+	if adds == 0 {
+		return nil // it shares what its station has
+	}
+	if err := s.giveBack(ctx, t, ref(g, r)); err != nil {
+		return err
+	}
+	return lease.NoFreeSeat(r.Pool, lease.Shortage{
+		Taken: u.Taken - min(adds, u.Taken), Quantity: f.Options.Quantity, Licenses: r.Licenses, Waiting: u.Waiting,
+	})
 }
 
-// handle is what the program gets of a grant: a new token each time.
-func (s *service) handle(g lease.Grant, station string, c lease.Client, f Found, use license.Use) (*quoratev1.Handle, error) {
-	token, err := s.sign(g, station, c)
+// added is what a request takes beyond what the given handles do.
+func added(r lease.Request, others []lease.Handle) uint32 {
+	switch r.Mode {
+	case license.NoUserLimit:
+		return 0
+	case license.StationShare:
+		var has uint32
+		for _, h := range others {
+			if h.Mode == license.StationShare && h.Station == r.Station {
+				has = max(has, h.Licenses, 1)
+			}
+		}
+		return max(r.Wants(), has) - has
+	}
+	return r.Wants()
+}
+
+// handle is what the program gets of a grant: a new token each time. as tells
+// whose it is.
+func (s *service) handle(g lease.Grant, as lease.Ref, f Found, use license.Use) (*quoratev1.Handle, error) {
+	token, err := s.sign(g, as)
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +214,8 @@ func (s *service) handle(g lease.Grant, station string, c lease.Client, f Found,
 		Options:    optionsProto(f.Options),
 		UntilUnix:  rpc.UnixSeconds(v.Until),
 		UnitsLeft:  v.UnitsLeft,
+		Licenses:   max(as.Licenses, 1),
+		Borrowed:   as.Borrowed,
 	}, nil
 }
 
@@ -195,8 +251,13 @@ func (s *service) held(ctx context.Context, token []byte, f func(context.Context
 func (s *service) Renew(
 	ctx context.Context, req *connect.Request[quoratev1.RenewRequest],
 ) (*connect.Response[quoratev1.RenewResponse], error) {
-	var handle *quoratev1.Handle
+	idle := req.Msg.GetIdleMs()
+	if idle < 0 || idle > lease.MostLease.Milliseconds() {
+		return nil, invalid("count from the last use on", "a program can't be idle for %d ms", idle)
+	}
+	out := &quoratev1.RenewResponse{}
 	err := s.held(ctx, req.Msg.GetToken(), func(ctx context.Context, t *term, ref lease.Ref) error {
+		ref.Idle = time.Duration(idle) * time.Millisecond
 		f, err := s.cfg.Source.Find(ref.Pool.Product)
 		if err != nil {
 			return err
@@ -220,15 +281,18 @@ func (s *service) Renew(
 		if use, err = s.begun(ctx, t, f, use); err != nil {
 			return err
 		}
-		if handle, err = s.handle(grant, ref.Station, ref.Client, f, use); err == nil && untold {
-			handle.UnitsLeft = nil
+		if out.Handle, err = s.handle(grant, ref, f, use); err == nil && untold {
+			out.Handle.UnitsLeft = nil
+		}
+		if n := grant.Notice; n != nil {
+			out.Notice = &quoratev1.Notice{Id: n.ID, Text: n.Text, By: n.By}
 		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&quoratev1.RenewResponse{Handle: handle}), nil
+	return connect.NewResponse(out), nil
 }
 
 // Release ends the handle, in force or not. Its seat lingers as the license says
@@ -240,7 +304,7 @@ func (s *service) Release(
 		if f, err := s.cfg.Source.Find(ref.Pool.Product); err == nil {
 			ref.Linger = f.Options.Linger
 		}
-		return t.seats.Release(ctx, ref)
+		return s.giveBack(ctx, t, ref)
 	})
 	if err != nil {
 		return nil, err

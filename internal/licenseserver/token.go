@@ -8,13 +8,23 @@ import (
 	"github.com/quorate/quorate/internal/seal"
 )
 
-func (s *Server) sign(g lease.Grant, station string, c lease.Client) ([]byte, error) {
+// sign makes the token of what was granted; as tells what the grant doesn't.
+func (s *Server) sign(g lease.Grant, as lease.Ref) ([]byte, error) {
+	c := as.Client
 	return seal.SignToken(s.cfg.Signer, seal.Token{
-		Container: g.Pool.Container, Product: g.Pool.Product, Handle: g.Handle, Mode: g.Mode, Station: station,
+		Container: g.Pool.Container, Product: g.Pool.Product, Handle: g.Handle, Mode: g.Mode, Station: as.Station,
 		Seat: g.Seat, Epoch: g.Epoch, N: g.N, Lease: g.Lease,
 		ClientAddress: c.Address, ClientUser: c.User, ClientProcess: c.Process, ClientApplication: c.Application,
-		IssuedAt: time.Now(),
+		IssuedAt: time.Now(), Licenses: as.Licenses, Borrowed: as.Borrowed, Tags: as.Tags,
 	})
+}
+
+// ref names what was granted to a request.
+func ref(g lease.Grant, r lease.Request) lease.Ref {
+	return lease.Ref{
+		Pool: g.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N, Mode: g.Mode, Lease: g.Lease,
+		Station: r.Station, Client: r.Client, Licenses: r.Wants(), Tags: r.Limits.Tags, Borrowed: r.Borrowed,
+	}
 }
 
 // tokenSkew is how far apart the clocks of a group's servers may be. Only a
@@ -40,7 +50,7 @@ func (s *Server) open(b []byte) (lease.Ref, error) {
 	}
 	return lease.Ref{
 		Pool: s.pool(t.Product), Handle: t.Handle, Seat: t.Seat, Epoch: t.Epoch, N: t.N,
-		Mode: t.Mode, Station: t.Station, Lease: life,
+		Mode: t.Mode, Station: t.Station, Lease: life, Licenses: t.Licenses, Tags: t.Tags, Borrowed: t.Borrowed,
 		Client: lease.Client{
 			Address: t.ClientAddress, User: t.ClientUser, Process: t.ClientProcess, Application: t.ClientApplication,
 		},

@@ -163,7 +163,7 @@ func (l *protectLab) refused(code, in string, args ...string) string {
 
 func (l *protectLab) handles() ([]client.Allocation, error) {
 	l.t.Helper()
-	c, err := client.Open(l.t.Context(), client.Config{Servers: []string{l.server}})
+	c, err := client.Open(l.t.Context(), client.Config{Servers: []string{l.server}, AdminToken: "secret"})
 	if err != nil {
 		return nil, err
 	}
