@@ -38,6 +38,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/usagebucket"
 	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
@@ -94,6 +95,8 @@ type Client struct {
 	UsageBucket *UsageBucketClient
 	// UsageEntry is the client for interacting with the UsageEntry builders.
 	UsageEntry *UsageEntryClient
+	// UsageKept is the client for interacting with the UsageKept builders.
+	UsageKept *UsageKeptClient
 	// UsageLog is the client for interacting with the UsageLog builders.
 	UsageLog *UsageLogClient
 	// UsageSeries is the client for interacting with the UsageSeries builders.
@@ -134,6 +137,7 @@ func (c *Client) init() {
 	c.Update = NewUpdateClient(c.config)
 	c.UsageBucket = NewUsageBucketClient(c.config)
 	c.UsageEntry = NewUsageEntryClient(c.config)
+	c.UsageKept = NewUsageKeptClient(c.config)
 	c.UsageLog = NewUsageLogClient(c.config)
 	c.UsageSeries = NewUsageSeriesClient(c.config)
 	c.Work = NewWorkClient(c.config)
@@ -252,6 +256,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Update:       NewUpdateClient(cfg),
 		UsageBucket:  NewUsageBucketClient(cfg),
 		UsageEntry:   NewUsageEntryClient(cfg),
+		UsageKept:    NewUsageKeptClient(cfg),
 		UsageLog:     NewUsageLogClient(cfg),
 		UsageSeries:  NewUsageSeriesClient(cfg),
 		Work:         NewWorkClient(cfg),
@@ -297,6 +302,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Update:       NewUpdateClient(cfg),
 		UsageBucket:  NewUsageBucketClient(cfg),
 		UsageEntry:   NewUsageEntryClient(cfg),
+		UsageKept:    NewUsageKeptClient(cfg),
 		UsageLog:     NewUsageLogClient(cfg),
 		UsageSeries:  NewUsageSeriesClient(cfg),
 		Work:         NewWorkClient(cfg),
@@ -332,8 +338,8 @@ func (c *Client) Use(hooks ...Hook) {
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
 		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
 		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
-		c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageLog,
-		c.UsageSeries, c.Work,
+		c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageKept,
+		c.UsageLog, c.UsageSeries, c.Work,
 	} {
 		n.Use(hooks...)
 	}
@@ -346,8 +352,8 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
 		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
 		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
-		c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageLog,
-		c.UsageSeries, c.Work,
+		c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageKept,
+		c.UsageLog, c.UsageSeries, c.Work,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -402,6 +408,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.UsageBucket.mutate(ctx, m)
 	case *UsageEntryMutation:
 		return c.UsageEntry.mutate(ctx, m)
+	case *UsageKeptMutation:
+		return c.UsageKept.mutate(ctx, m)
 	case *UsageLogMutation:
 		return c.UsageLog.mutate(ctx, m)
 	case *UsageSeriesMutation:
@@ -5008,6 +5016,139 @@ func (c *UsageEntryClient) mutate(ctx context.Context, m *UsageEntryMutation) (V
 	}
 }
 
+// UsageKeptClient is a client for the UsageKept schema.
+type UsageKeptClient struct {
+	config
+}
+
+// NewUsageKeptClient returns a client for the UsageKept from the given config.
+func NewUsageKeptClient(c config) *UsageKeptClient {
+	return &UsageKeptClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `usagekept.Hooks(f(g(h())))`.
+func (c *UsageKeptClient) Use(hooks ...Hook) {
+	c.hooks.UsageKept = append(c.hooks.UsageKept, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `usagekept.Intercept(f(g(h())))`.
+func (c *UsageKeptClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UsageKept = append(c.inters.UsageKept, interceptors...)
+}
+
+// Create returns a builder for creating a UsageKept entity.
+func (c *UsageKeptClient) Create() *UsageKeptCreate {
+	mutation := newUsageKeptMutation(c.config, OpCreate)
+	return &UsageKeptCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UsageKept entities.
+func (c *UsageKeptClient) CreateBulk(builders ...*UsageKeptCreate) *UsageKeptCreateBulk {
+	return &UsageKeptCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UsageKeptClient) MapCreateBulk(slice any, setFunc func(*UsageKeptCreate, int)) *UsageKeptCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UsageKeptCreateBulk{err: fmt.Errorf("calling to UsageKeptClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UsageKeptCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UsageKeptCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UsageKept.
+func (c *UsageKeptClient) Update() *UsageKeptUpdate {
+	mutation := newUsageKeptMutation(c.config, OpUpdate)
+	return &UsageKeptUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UsageKeptClient) UpdateOne(_m *UsageKept) *UsageKeptUpdateOne {
+	mutation := newUsageKeptMutation(c.config, OpUpdateOne, withUsageKept(_m))
+	return &UsageKeptUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UsageKeptClient) UpdateOneID(id string) *UsageKeptUpdateOne {
+	mutation := newUsageKeptMutation(c.config, OpUpdateOne, withUsageKeptID(id))
+	return &UsageKeptUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UsageKept.
+func (c *UsageKeptClient) Delete() *UsageKeptDelete {
+	mutation := newUsageKeptMutation(c.config, OpDelete)
+	return &UsageKeptDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UsageKeptClient) DeleteOne(_m *UsageKept) *UsageKeptDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UsageKeptClient) DeleteOneID(id string) *UsageKeptDeleteOne {
+	builder := c.Delete().Where(usagekept.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UsageKeptDeleteOne{builder}
+}
+
+// Query returns a query builder for UsageKept.
+func (c *UsageKeptClient) Query() *UsageKeptQuery {
+	return &UsageKeptQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUsageKept},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UsageKept entity by its id.
+func (c *UsageKeptClient) Get(ctx context.Context, id string) (*UsageKept, error) {
+	return c.Query().Where(usagekept.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UsageKeptClient) GetX(ctx context.Context, id string) *UsageKept {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *UsageKeptClient) Hooks() []Hook {
+	return c.hooks.UsageKept
+}
+
+// Interceptors returns the client interceptors.
+func (c *UsageKeptClient) Interceptors() []Interceptor {
+	return c.inters.UsageKept
+}
+
+func (c *UsageKeptClient) mutate(ctx context.Context, m *UsageKeptMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UsageKeptCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UsageKeptUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UsageKeptUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UsageKeptDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UsageKept mutation op: %q", m.Op())
+	}
+}
+
 // UsageLogClient is a client for the UsageLog schema.
 type UsageLogClient struct {
 	config
@@ -5637,12 +5778,12 @@ type (
 		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
 		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
 		TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket, UsageEntry,
-		UsageLog, UsageSeries, Work []ent.Hook
+		UsageKept, UsageLog, UsageSeries, Work []ent.Hook
 	}
 	inters struct {
 		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
 		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
 		TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket, UsageEntry,
-		UsageLog, UsageSeries, Work []ent.Interceptor
+		UsageKept, UsageLog, UsageSeries, Work []ent.Interceptor
 	}
 )

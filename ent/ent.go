@@ -35,6 +35,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/usagebucket"
 	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
@@ -121,6 +122,7 @@ func checkColumn(t, c string) error {
 			update.Table:       update.ValidColumn,
 			usagebucket.Table:  usagebucket.ValidColumn,
 			usageentry.Table:   usageentry.ValidColumn,
+			usagekept.Table:    usagekept.ValidColumn,
 			usagelog.Table:     usagelog.ValidColumn,
 			usageseries.Table:  usageseries.ValidColumn,
 			work.Table:         work.ValidColumn,

@@ -30,6 +30,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/usagebucket"
 	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
@@ -2239,6 +2240,39 @@ func init() {
 	// usageentry.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	usageentry.IDValidator = func() func(string) error {
 		validators := usageentryDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	usagekeptMixin := schema.UsageKept{}.Mixin()
+	usagekeptMixinFields0 := usagekeptMixin[0].Fields()
+	_ = usagekeptMixinFields0
+	usagekeptFields := schema.UsageKept{}.Fields()
+	_ = usagekeptFields
+	// usagekeptDescCreatedAt is the schema descriptor for created_at field.
+	usagekeptDescCreatedAt := usagekeptMixinFields0[1].Descriptor()
+	// usagekept.DefaultCreatedAt holds the default value on creation for the created_at field.
+	usagekept.DefaultCreatedAt = usagekeptDescCreatedAt.Default.(func() time.Time)
+	// usagekeptDescSeconds is the schema descriptor for seconds field.
+	usagekeptDescSeconds := usagekeptFields[0].Descriptor()
+	// usagekept.SecondsValidator is a validator for the "seconds" field. It is called by the builders before save.
+	usagekept.SecondsValidator = usagekeptDescSeconds.Validators[0].(func(int) error)
+	// usagekeptDescID is the schema descriptor for id field.
+	usagekeptDescID := usagekeptMixinFields0[0].Descriptor()
+	// usagekept.DefaultID holds the default value on creation for the id field.
+	usagekept.DefaultID = usagekeptDescID.Default.(func() string)
+	// usagekept.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	usagekept.IDValidator = func() func(string) error {
+		validators := usagekeptDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

@@ -58,6 +58,8 @@ type Tx struct {
 	UsageBucket *UsageBucketClient
 	// UsageEntry is the client for interacting with the UsageEntry builders.
 	UsageEntry *UsageEntryClient
+	// UsageKept is the client for interacting with the UsageKept builders.
+	UsageKept *UsageKeptClient
 	// UsageLog is the client for interacting with the UsageLog builders.
 	UsageLog *UsageLogClient
 	// UsageSeries is the client for interacting with the UsageSeries builders.
@@ -218,6 +220,7 @@ func (tx *Tx) init() {
 	tx.Update = NewUpdateClient(tx.config)
 	tx.UsageBucket = NewUsageBucketClient(tx.config)
 	tx.UsageEntry = NewUsageEntryClient(tx.config)
+	tx.UsageKept = NewUsageKeptClient(tx.config)
 	tx.UsageLog = NewUsageLogClient(tx.config)
 	tx.UsageSeries = NewUsageSeriesClient(tx.config)
 	tx.Work = NewWorkClient(tx.config)

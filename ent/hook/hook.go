@@ -285,6 +285,18 @@ func (f UsageEntryFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, 
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UsageEntryMutation", m)
 }
 
+// The UsageKeptFunc type is an adapter to allow the use of ordinary
+// function as UsageKept mutator.
+type UsageKeptFunc func(context.Context, *ent.UsageKeptMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f UsageKeptFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.UsageKeptMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UsageKeptMutation", m)
+}
+
 // The UsageLogFunc type is an adapter to allow the use of ordinary
 // function as UsageLog mutator.
 type UsageLogFunc func(context.Context, *ent.UsageLogMutation) (ent.Value, error)

@@ -32,6 +32,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/usagebucket"
 	"github.com/quorate/quorate/ent/usageentry"
+	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/ent/work"
@@ -714,6 +715,33 @@ func (f TraverseUsageEntry) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.UsageEntryQuery", q)
 }
 
+// The UsageKeptFunc type is an adapter to allow the use of ordinary function as a Querier.
+type UsageKeptFunc func(context.Context, *ent.UsageKeptQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f UsageKeptFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.UsageKeptQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.UsageKeptQuery", q)
+}
+
+// The TraverseUsageKept type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseUsageKept func(context.Context, *ent.UsageKeptQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseUsageKept) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseUsageKept) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UsageKeptQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.UsageKeptQuery", q)
+}
+
 // The UsageLogFunc type is an adapter to allow the use of ordinary function as a Querier.
 type UsageLogFunc func(context.Context, *ent.UsageLogQuery) (ent.Value, error)
 
@@ -844,6 +872,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.UsageBucketQuery, predicate.UsageBucket, usagebucket.OrderOption]{typ: ent.TypeUsageBucket, tq: q}, nil
 	case *ent.UsageEntryQuery:
 		return &query[*ent.UsageEntryQuery, predicate.UsageEntry, usageentry.OrderOption]{typ: ent.TypeUsageEntry, tq: q}, nil
+	case *ent.UsageKeptQuery:
+		return &query[*ent.UsageKeptQuery, predicate.UsageKept, usagekept.OrderOption]{typ: ent.TypeUsageKept, tq: q}, nil
 	case *ent.UsageLogQuery:
 		return &query[*ent.UsageLogQuery, predicate.UsageLog, usagelog.OrderOption]{typ: ent.TypeUsageLog, tq: q}, nil
 	case *ent.UsageSeriesQuery:

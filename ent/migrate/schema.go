@@ -1437,6 +1437,19 @@ var (
 			},
 		},
 	}
+	// UsageKeptsColumns holds the columns for the "usage_kepts" table.
+	UsageKeptsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "seconds", Type: field.TypeInt, Unique: true},
+		{Name: "since", Type: field.TypeTime},
+	}
+	// UsageKeptsTable holds the schema information for the "usage_kepts" table.
+	UsageKeptsTable = &schema.Table{
+		Name:       "usage_kepts",
+		Columns:    UsageKeptsColumns,
+		PrimaryKey: []*schema.Column{UsageKeptsColumns[0]},
+	}
 	// UsageLogsColumns holds the columns for the "usage_logs" table.
 	UsageLogsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
@@ -1663,6 +1676,7 @@ var (
 		UpdatesTable,
 		UsageBucketsTable,
 		UsageEntriesTable,
+		UsageKeptsTable,
 		UsageLogsTable,
 		UsageSeriesTable,
 		WorksTable,

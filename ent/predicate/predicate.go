@@ -75,6 +75,9 @@ type UsageBucket func(*sql.Selector)
 // UsageEntry is the predicate function for usageentry builders.
 type UsageEntry func(*sql.Selector)
 
+// UsageKept is the predicate function for usagekept builders.
+type UsageKept func(*sql.Selector)
+
 // UsageLog is the predicate function for usagelog builders.
 type UsageLog func(*sql.Selector)
 

@@ -176,3 +176,21 @@ func (UsageEntry) Indexes() []ent.Index {
 
 // Annotations of the entity.
 func (UsageEntry) Annotations() []schema.Annotation { return internal() }
+
+// UsageKept is from when on the buckets of one length are kept, of all series:
+// where there is none since, nothing happened.
+type UsageKept struct{ ent.Schema }
+
+// Mixin of the entity.
+func (UsageKept) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "ukp"}} }
+
+// Fields of the entity.
+func (UsageKept) Fields() []ent.Field {
+	return []ent.Field{
+		field.Int("seconds").Positive().Unique().Immutable(),
+		field.Time("since"),
+	}
+}
+
+// Annotations of the entity.
+func (UsageKept) Annotations() []schema.Annotation { return internal() }

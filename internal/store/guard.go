@@ -34,7 +34,7 @@ const (
 // ownershipOf lists every entity. A test compares it with the schema.
 func ownershipOf(entity string) ownership {
 	switch entity {
-	case ent.TypeSession, ent.TypePlatformKey:
+	case ent.TypeSession, ent.TypePlatformKey, ent.TypeUsageKept:
 		return global
 	case ent.TypeOrganization:
 		return itself

@@ -57,6 +57,7 @@ var owners = map[string]struct {
 	ent.TypeUsageBucket:  {customer: changes},
 	ent.TypeUsageLog:     {customer: nobody},
 	ent.TypeUsageEntry:   {customer: nobody},
+	ent.TypeUsageKept:    {global: true},
 }
 
 // entity calls the generated client of one entity.
@@ -114,6 +115,8 @@ func (e entity) column() (string, any, bool) {
 		return "counter", uint64(2), true
 	case ent.TypeUsageSeries, ent.TypeUsageBucket:
 		return "taken", int64(2), true
+	case ent.TypeUsageKept:
+		return "since", time.Unix(1, 0).UTC(), true
 	case ent.TypeUsageLog:
 		return "number", uint64(2), true
 	case ent.TypeAllocation:

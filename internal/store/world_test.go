@@ -170,6 +170,9 @@ func build(t *testing.T, s *store.Store, n int) *world {
 		SetLine("{}").SetSource("130-1").SetSeq(1).Save(ctx)
 	must(err)
 	w.ids[ent.TypeUsageEntry] = entry.ID
+	kept, err := c.UsageKept.Create().SetSeconds(60 + n).SetSince(time.Now()).Save(ctx)
+	must(err)
+	w.ids[ent.TypeUsageKept] = kept.ID
 	key, err := c.PlatformKey.Create().SetName(name).SetSealed([]byte{1}).Save(ctx)
 	must(err)
 	w.ids[ent.TypePlatformKey] = key.ID
