@@ -30,6 +30,7 @@ import (
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/session"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -79,6 +80,8 @@ type Client struct {
 	Product *ProductClient
 	// Rollout is the client for interacting with the Rollout builders.
 	Rollout *RolloutClient
+	// RuleSet is the client for interacting with the RuleSet builders.
+	RuleSet *RuleSetClient
 	// Session is the client for interacting with the Session builders.
 	Session *SessionClient
 	// TmrGroup is the client for interacting with the TmrGroup builders.
@@ -129,6 +132,7 @@ func (c *Client) init() {
 	c.PlatformKey = NewPlatformKeyClient(c.config)
 	c.Product = NewProductClient(c.config)
 	c.Rollout = NewRolloutClient(c.config)
+	c.RuleSet = NewRuleSetClient(c.config)
 	c.Session = NewSessionClient(c.config)
 	c.TmrGroup = NewTmrGroupClient(c.config)
 	c.TmrServer = NewTmrServerClient(c.config)
@@ -248,6 +252,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		PlatformKey:  NewPlatformKeyClient(cfg),
 		Product:      NewProductClient(cfg),
 		Rollout:      NewRolloutClient(cfg),
+		RuleSet:      NewRuleSetClient(cfg),
 		Session:      NewSessionClient(cfg),
 		TmrGroup:     NewTmrGroupClient(cfg),
 		TmrServer:    NewTmrServerClient(cfg),
@@ -294,6 +299,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		PlatformKey:  NewPlatformKeyClient(cfg),
 		Product:      NewProductClient(cfg),
 		Rollout:      NewRolloutClient(cfg),
+		RuleSet:      NewRuleSetClient(cfg),
 		Session:      NewSessionClient(cfg),
 		TmrGroup:     NewTmrGroupClient(cfg),
 		TmrServer:    NewTmrServerClient(cfg),
@@ -337,9 +343,9 @@ func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
 		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
-		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
-		c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageKept,
-		c.UsageLog, c.UsageSeries, c.Work,
+		c.PlatformKey, c.Product, c.Rollout, c.RuleSet, c.Session, c.TmrGroup,
+		c.TmrServer, c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry,
+		c.UsageKept, c.UsageLog, c.UsageSeries, c.Work,
 	} {
 		n.Use(hooks...)
 	}
@@ -351,9 +357,9 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
 		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
 		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
-		c.PlatformKey, c.Product, c.Rollout, c.Session, c.TmrGroup, c.TmrServer,
-		c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageKept,
-		c.UsageLog, c.UsageSeries, c.Work,
+		c.PlatformKey, c.Product, c.Rollout, c.RuleSet, c.Session, c.TmrGroup,
+		c.TmrServer, c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry,
+		c.UsageKept, c.UsageLog, c.UsageSeries, c.Work,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -392,6 +398,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Product.mutate(ctx, m)
 	case *RolloutMutation:
 		return c.Rollout.mutate(ctx, m)
+	case *RuleSetMutation:
+		return c.RuleSet.mutate(ctx, m)
 	case *SessionMutation:
 		return c.Session.mutate(ctx, m)
 	case *TmrGroupMutation:
@@ -1241,6 +1249,22 @@ func (c *ContainerClient) QueryReceives(_m *Container) *TransferQuery {
 			sqlgraph.From(container.Table, container.FieldID, id),
 			sqlgraph.To(transfer.Table, transfer.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, container.ReceivesTable, container.ReceivesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryRuleSets queries the rule_sets edge of a Container.
+func (c *ContainerClient) QueryRuleSets(_m *Container) *RuleSetQuery {
+	query := (&RuleSetClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, id),
+			sqlgraph.To(ruleset.Table, ruleset.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.RuleSetsTable, container.RuleSetsColumn),
 		)
 		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
 		return fromV, nil
@@ -3376,6 +3400,203 @@ func (c *RolloutClient) mutate(ctx context.Context, m *RolloutMutation) (Value, 
 	}
 }
 
+// RuleSetClient is a client for the RuleSet schema.
+type RuleSetClient struct {
+	config
+}
+
+// NewRuleSetClient returns a client for the RuleSet from the given config.
+func NewRuleSetClient(c config) *RuleSetClient {
+	return &RuleSetClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `ruleset.Hooks(f(g(h())))`.
+func (c *RuleSetClient) Use(hooks ...Hook) {
+	c.hooks.RuleSet = append(c.hooks.RuleSet, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `ruleset.Intercept(f(g(h())))`.
+func (c *RuleSetClient) Intercept(interceptors ...Interceptor) {
+	c.inters.RuleSet = append(c.inters.RuleSet, interceptors...)
+}
+
+// Create returns a builder for creating a RuleSet entity.
+func (c *RuleSetClient) Create() *RuleSetCreate {
+	mutation := newRuleSetMutation(c.config, OpCreate)
+	return &RuleSetCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of RuleSet entities.
+func (c *RuleSetClient) CreateBulk(builders ...*RuleSetCreate) *RuleSetCreateBulk {
+	return &RuleSetCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *RuleSetClient) MapCreateBulk(slice any, setFunc func(*RuleSetCreate, int)) *RuleSetCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &RuleSetCreateBulk{err: fmt.Errorf("calling to RuleSetClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*RuleSetCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &RuleSetCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for RuleSet.
+func (c *RuleSetClient) Update() *RuleSetUpdate {
+	mutation := newRuleSetMutation(c.config, OpUpdate)
+	return &RuleSetUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *RuleSetClient) UpdateOne(_m *RuleSet) *RuleSetUpdateOne {
+	mutation := newRuleSetMutation(c.config, OpUpdateOne, withRuleSet(_m))
+	return &RuleSetUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *RuleSetClient) UpdateOneID(id string) *RuleSetUpdateOne {
+	mutation := newRuleSetMutation(c.config, OpUpdateOne, withRuleSetID(id))
+	return &RuleSetUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for RuleSet.
+func (c *RuleSetClient) Delete() *RuleSetDelete {
+	mutation := newRuleSetMutation(c.config, OpDelete)
+	return &RuleSetDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *RuleSetClient) DeleteOne(_m *RuleSet) *RuleSetDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *RuleSetClient) DeleteOneID(id string) *RuleSetDeleteOne {
+	builder := c.Delete().Where(ruleset.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &RuleSetDeleteOne{builder}
+}
+
+// Query returns a query builder for RuleSet.
+func (c *RuleSetClient) Query() *RuleSetQuery {
+	return &RuleSetQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeRuleSet},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a RuleSet entity by its id.
+func (c *RuleSetClient) Get(ctx context.Context, id string) (*RuleSet, error) {
+	return c.Query().Where(ruleset.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *RuleSetClient) GetX(ctx context.Context, id string) *RuleSet {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a RuleSet.
+func (c *RuleSetClient) QueryVendor(_m *RuleSet) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ruleset.Table, ruleset.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ruleset.VendorTable, ruleset.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a RuleSet.
+func (c *RuleSetClient) QueryCustomer(_m *RuleSet) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ruleset.Table, ruleset.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ruleset.CustomerTable, ruleset.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTmrGroup queries the tmr_group edge of a RuleSet.
+func (c *RuleSetClient) QueryTmrGroup(_m *RuleSet) *TmrGroupQuery {
+	query := (&TmrGroupClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ruleset.Table, ruleset.FieldID, id),
+			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ruleset.TmrGroupTable, ruleset.TmrGroupColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryContainer queries the container edge of a RuleSet.
+func (c *RuleSetClient) QueryContainer(_m *RuleSet) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ruleset.Table, ruleset.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ruleset.ContainerTable, ruleset.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *RuleSetClient) Hooks() []Hook {
+	return c.hooks.RuleSet
+}
+
+// Interceptors returns the client interceptors.
+func (c *RuleSetClient) Interceptors() []Interceptor {
+	return c.inters.RuleSet
+}
+
+func (c *RuleSetClient) mutate(ctx context.Context, m *RuleSetMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&RuleSetCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&RuleSetUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&RuleSetUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&RuleSetDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown RuleSet mutation op: %q", m.Op())
+	}
+}
+
 // SessionClient is a client for the Session schema.
 type SessionClient struct {
 	config
@@ -3754,6 +3975,22 @@ func (c *TmrGroupClient) QueryTransfers(_m *TmrGroup) *TransferQuery {
 			sqlgraph.From(tmrgroup.Table, tmrgroup.FieldID, id),
 			sqlgraph.To(transfer.Table, transfer.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, tmrgroup.TransfersTable, tmrgroup.TransfersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryRuleSets queries the rule_sets edge of a TmrGroup.
+func (c *TmrGroupClient) QueryRuleSets(_m *TmrGroup) *RuleSetQuery {
+	query := (&RuleSetClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tmrgroup.Table, tmrgroup.FieldID, id),
+			sqlgraph.To(ruleset.Table, ruleset.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tmrgroup.RuleSetsTable, tmrgroup.RuleSetsColumn),
 		)
 		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
 		return fromV, nil
@@ -5776,14 +6013,14 @@ func (c *WorkClient) mutate(ctx context.Context, m *WorkMutation) (Value, error)
 type (
 	hooks struct {
 		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
-		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
-		TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket, UsageEntry,
-		UsageKept, UsageLog, UsageSeries, Work []ent.Hook
+		Item, Member, Order, Organization, PlatformKey, Product, Rollout, RuleSet,
+		Session, TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket,
+		UsageEntry, UsageKept, UsageLog, UsageSeries, Work []ent.Hook
 	}
 	inters struct {
 		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
-		Item, Member, Order, Organization, PlatformKey, Product, Rollout, Session,
-		TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket, UsageEntry,
-		UsageKept, UsageLog, UsageSeries, Work []ent.Interceptor
+		Item, Member, Order, Organization, PlatformKey, Product, Rollout, RuleSet,
+		Session, TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket,
+		UsageEntry, UsageKept, UsageLog, UsageSeries, Work []ent.Interceptor
 	}
 )

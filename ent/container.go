@@ -103,9 +103,11 @@ type ContainerEdges struct {
 	Transfers []*Transfer `json:"transfers,omitempty"`
 	// Receives holds the value of the receives edge.
 	Receives []*Transfer `json:"receives,omitempty"`
+	// RuleSets holds the value of the rule_sets edge.
+	RuleSets []*RuleSet `json:"rule_sets,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [14]bool
+	loadedTypes [15]bool
 	// totalCount holds the count of the edges above.
 	totalCount [10]map[string]int
 
@@ -119,6 +121,7 @@ type ContainerEdges struct {
 	namedReplaces    map[string][]*Container
 	namedTransfers   map[string][]*Transfer
 	namedReceives    map[string][]*Transfer
+	namedRuleSets    map[string][]*RuleSet
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -253,6 +256,15 @@ func (e ContainerEdges) ReceivesOrErr() ([]*Transfer, error) {
 		return e.Receives, nil
 	}
 	return nil, &NotLoadedError{edge: "receives"}
+}
+
+// RuleSetsOrErr returns the RuleSets value or an error if the edge
+// was not loaded in eager-loading.
+func (e ContainerEdges) RuleSetsOrErr() ([]*RuleSet, error) {
+	if e.loadedTypes[14] {
+		return e.RuleSets, nil
+	}
+	return nil, &NotLoadedError{edge: "rule_sets"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -520,6 +532,11 @@ func (_m *Container) QueryTransfers() *TransferQuery {
 // QueryReceives queries the "receives" edge of the Container entity.
 func (_m *Container) QueryReceives() *TransferQuery {
 	return NewContainerClient(_m.config).QueryReceives(_m)
+}
+
+// QueryRuleSets queries the "rule_sets" edge of the Container entity.
+func (_m *Container) QueryRuleSets() *RuleSetQuery {
+	return NewContainerClient(_m.config).QueryRuleSets(_m)
 }
 
 // Update returns a builder for updating this Container.
@@ -866,6 +883,30 @@ func (_m *Container) appendNamedReceives(name string, edges ...*Transfer) {
 		_m.Edges.namedReceives[name] = []*Transfer{}
 	} else {
 		_m.Edges.namedReceives[name] = append(_m.Edges.namedReceives[name], edges...)
+	}
+}
+
+// NamedRuleSets returns the RuleSets named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Container) NamedRuleSets(name string) ([]*RuleSet, error) {
+	if _m.Edges.namedRuleSets == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedRuleSets[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Container) appendNamedRuleSets(name string, edges ...*RuleSet) {
+	if _m.Edges.namedRuleSets == nil {
+		_m.Edges.namedRuleSets = make(map[string][]*RuleSet)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedRuleSets[name] = []*RuleSet{}
+	} else {
+		_m.Edges.namedRuleSets[name] = append(_m.Edges.namedRuleSets[name], edges...)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -455,6 +456,21 @@ func (_c *ContainerCreate) AddReceives(v ...*Transfer) *ContainerCreate {
 		ids[i] = v[i].ID
 	}
 	return _c.AddReceifeIDs(ids...)
+}
+
+// AddRuleSetIDs adds the "rule_sets" edge to the RuleSet entity by IDs.
+func (_c *ContainerCreate) AddRuleSetIDs(ids ...string) *ContainerCreate {
+	_c.mutation.AddRuleSetIDs(ids...)
+	return _c
+}
+
+// AddRuleSets adds the "rule_sets" edges to the RuleSet entity.
+func (_c *ContainerCreate) AddRuleSets(v ...*RuleSet) *ContainerCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddRuleSetIDs(ids...)
 }
 
 // Mutation returns the ContainerMutation object of the builder.
@@ -959,6 +975,22 @@ func (_c *ContainerCreate) createSpec() (*Container, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.RuleSetsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RuleSetsTable,
+			Columns: []string{container.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/transfer"
@@ -47,6 +48,7 @@ type ContainerQuery struct {
 	withReplaces         *ContainerQuery
 	withTransfers        *TransferQuery
 	withReceives         *TransferQuery
+	withRuleSets         *RuleSetQuery
 	modifiers            []func(*sql.Selector)
 	loadTotal            []func(context.Context, []*Container) error
 	withNamedCounters    map[string]*FirmCounterQuery
@@ -59,6 +61,7 @@ type ContainerQuery struct {
 	withNamedReplaces    map[string]*ContainerQuery
 	withNamedTransfers   map[string]*TransferQuery
 	withNamedReceives    map[string]*TransferQuery
+	withNamedRuleSets    map[string]*RuleSetQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -403,6 +406,28 @@ func (_q *ContainerQuery) QueryReceives() *TransferQuery {
 	return query
 }
 
+// QueryRuleSets chains the current query on the "rule_sets" edge.
+func (_q *ContainerQuery) QueryRuleSets() *RuleSetQuery {
+	query := (&RuleSetClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(container.Table, container.FieldID, selector),
+			sqlgraph.To(ruleset.Table, ruleset.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, container.RuleSetsTable, container.RuleSetsColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
 // First returns the first Container entity from the query.
 // Returns a *NotFoundError when no Container was found.
 func (_q *ContainerQuery) First(ctx context.Context) (*Container, error) {
@@ -609,6 +634,7 @@ func (_q *ContainerQuery) Clone() *ContainerQuery {
 		withReplaces:    _q.withReplaces.Clone(),
 		withTransfers:   _q.withTransfers.Clone(),
 		withReceives:    _q.withReceives.Clone(),
+		withRuleSets:    _q.withRuleSets.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -769,6 +795,17 @@ func (_q *ContainerQuery) WithReceives(opts ...func(*TransferQuery)) *ContainerQ
 	return _q
 }
 
+// WithRuleSets tells the query-builder to eager-load the nodes that are connected to
+// the "rule_sets" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithRuleSets(opts ...func(*RuleSetQuery)) *ContainerQuery {
+	query := (&RuleSetClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withRuleSets = query
+	return _q
+}
+
 // GroupBy is used to group vertices by one or more fields/columns.
 // It is often used with aggregate functions, like: count, max, mean, min, sum.
 //
@@ -847,7 +884,7 @@ func (_q *ContainerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Co
 	var (
 		nodes       = []*Container{}
 		_spec       = _q.querySpec()
-		loadedTypes = [14]bool{
+		loadedTypes = [15]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withTmrGroup != nil,
@@ -862,6 +899,7 @@ func (_q *ContainerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Co
 			_q.withReplaces != nil,
 			_q.withTransfers != nil,
 			_q.withReceives != nil,
+			_q.withRuleSets != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -979,6 +1017,13 @@ func (_q *ContainerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Co
 			return nil, err
 		}
 	}
+	if query := _q.withRuleSets; query != nil {
+		if err := _q.loadRuleSets(ctx, query, nodes,
+			func(n *Container) { n.Edges.RuleSets = []*RuleSet{} },
+			func(n *Container, e *RuleSet) { n.Edges.RuleSets = append(n.Edges.RuleSets, e) }); err != nil {
+			return nil, err
+		}
+	}
 	for name, query := range _q.withNamedCounters {
 		if err := _q.loadCounters(ctx, query, nodes,
 			func(n *Container) { n.appendNamedCounters(name) },
@@ -1046,6 +1091,13 @@ func (_q *ContainerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Co
 		if err := _q.loadReceives(ctx, query, nodes,
 			func(n *Container) { n.appendNamedReceives(name) },
 			func(n *Container, e *Transfer) { n.appendNamedReceives(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedRuleSets {
+		if err := _q.loadRuleSets(ctx, query, nodes,
+			func(n *Container) { n.appendNamedRuleSets(name) },
+			func(n *Container, e *RuleSet) { n.appendNamedRuleSets(name, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -1503,6 +1555,39 @@ func (_q *ContainerQuery) loadReceives(ctx context.Context, query *TransferQuery
 	}
 	return nil
 }
+func (_q *ContainerQuery) loadRuleSets(ctx context.Context, query *RuleSetQuery, nodes []*Container, init func(*Container), assign func(*Container, *RuleSet)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Container)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(ruleset.FieldContainerID)
+	}
+	query.Where(predicate.RuleSet(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(container.RuleSetsColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ContainerID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "container_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "container_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
 
 func (_q *ContainerQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
@@ -1737,6 +1822,20 @@ func (_q *ContainerQuery) WithNamedReceives(name string, opts ...func(*TransferQ
 		_q.withNamedReceives = make(map[string]*TransferQuery)
 	}
 	_q.withNamedReceives[name] = query
+	return _q
+}
+
+// WithNamedRuleSets tells the query-builder to eager-load the nodes that are connected to the "rule_sets"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ContainerQuery) WithNamedRuleSets(name string, opts ...func(*RuleSetQuery)) *ContainerQuery {
+	query := (&RuleSetClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedRuleSets == nil {
+		_q.withNamedRuleSets = make(map[string]*RuleSetQuery)
+	}
+	_q.withNamedRuleSets[name] = query
 	return _q
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -519,6 +520,21 @@ func (_u *ContainerUpdate) AddReceives(v ...*Transfer) *ContainerUpdate {
 	return _u.AddReceifeIDs(ids...)
 }
 
+// AddRuleSetIDs adds the "rule_sets" edge to the RuleSet entity by IDs.
+func (_u *ContainerUpdate) AddRuleSetIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.AddRuleSetIDs(ids...)
+	return _u
+}
+
+// AddRuleSets adds the "rule_sets" edges to the RuleSet entity.
+func (_u *ContainerUpdate) AddRuleSets(v ...*RuleSet) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddRuleSetIDs(ids...)
+}
+
 // Mutation returns the ContainerMutation object of the builder.
 func (_u *ContainerUpdate) Mutation() *ContainerMutation {
 	return _u.mutation
@@ -744,6 +760,27 @@ func (_u *ContainerUpdate) RemoveReceives(v ...*Transfer) *ContainerUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveReceifeIDs(ids...)
+}
+
+// ClearRuleSets clears all "rule_sets" edges to the RuleSet entity.
+func (_u *ContainerUpdate) ClearRuleSets() *ContainerUpdate {
+	_u.mutation.ClearRuleSets()
+	return _u
+}
+
+// RemoveRuleSetIDs removes the "rule_sets" edge to RuleSet entities by IDs.
+func (_u *ContainerUpdate) RemoveRuleSetIDs(ids ...string) *ContainerUpdate {
+	_u.mutation.RemoveRuleSetIDs(ids...)
+	return _u
+}
+
+// RemoveRuleSets removes "rule_sets" edges to RuleSet entities.
+func (_u *ContainerUpdate) RemoveRuleSets(v ...*RuleSet) *ContainerUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveRuleSetIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -1462,6 +1499,51 @@ func (_u *ContainerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
+	if _u.mutation.RuleSetsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RuleSetsTable,
+			Columns: []string{container.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedRuleSetsIDs(); len(nodes) > 0 && !_u.mutation.RuleSetsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RuleSetsTable,
+			Columns: []string{container.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RuleSetsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RuleSetsTable,
+			Columns: []string{container.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{container.Label}
@@ -1962,6 +2044,21 @@ func (_u *ContainerUpdateOne) AddReceives(v ...*Transfer) *ContainerUpdateOne {
 	return _u.AddReceifeIDs(ids...)
 }
 
+// AddRuleSetIDs adds the "rule_sets" edge to the RuleSet entity by IDs.
+func (_u *ContainerUpdateOne) AddRuleSetIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.AddRuleSetIDs(ids...)
+	return _u
+}
+
+// AddRuleSets adds the "rule_sets" edges to the RuleSet entity.
+func (_u *ContainerUpdateOne) AddRuleSets(v ...*RuleSet) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddRuleSetIDs(ids...)
+}
+
 // Mutation returns the ContainerMutation object of the builder.
 func (_u *ContainerUpdateOne) Mutation() *ContainerMutation {
 	return _u.mutation
@@ -2187,6 +2284,27 @@ func (_u *ContainerUpdateOne) RemoveReceives(v ...*Transfer) *ContainerUpdateOne
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveReceifeIDs(ids...)
+}
+
+// ClearRuleSets clears all "rule_sets" edges to the RuleSet entity.
+func (_u *ContainerUpdateOne) ClearRuleSets() *ContainerUpdateOne {
+	_u.mutation.ClearRuleSets()
+	return _u
+}
+
+// RemoveRuleSetIDs removes the "rule_sets" edge to RuleSet entities by IDs.
+func (_u *ContainerUpdateOne) RemoveRuleSetIDs(ids ...string) *ContainerUpdateOne {
+	_u.mutation.RemoveRuleSetIDs(ids...)
+	return _u
+}
+
+// RemoveRuleSets removes "rule_sets" edges to RuleSet entities.
+func (_u *ContainerUpdateOne) RemoveRuleSets(v ...*RuleSet) *ContainerUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveRuleSetIDs(ids...)
 }
 
 // Where appends a list predicates to the ContainerUpdate builder.
@@ -2928,6 +3046,51 @@ func (_u *ContainerUpdateOne) sqlSave(ctx context.Context) (_node *Container, er
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.RuleSetsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RuleSetsTable,
+			Columns: []string{container.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedRuleSetsIDs(); len(nodes) > 0 && !_u.mutation.RuleSetsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RuleSetsTable,
+			Columns: []string{container.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RuleSetsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   container.RuleSetsTable,
+			Columns: []string{container.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -27,6 +27,7 @@ import (
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/session"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -114,6 +115,7 @@ func checkColumn(t, c string) error {
 			platformkey.Table:  platformkey.ValidColumn,
 			product.Table:      product.ValidColumn,
 			rollout.Table:      rollout.ValidColumn,
+			ruleset.Table:      ruleset.ValidColumn,
 			session.Table:      session.ValidColumn,
 			tmrgroup.Table:     tmrgroup.ValidColumn,
 			tmrserver.Table:    tmrserver.ValidColumn,

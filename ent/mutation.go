@@ -27,6 +27,7 @@ import (
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/session"
 	"github.com/quorate/quorate/ent/tmrgroup"
@@ -67,6 +68,7 @@ const (
 	TypePlatformKey  = "PlatformKey"
 	TypeProduct      = "Product"
 	TypeRollout      = "Rollout"
+	TypeRuleSet      = "RuleSet"
 	TypeSession      = "Session"
 	TypeTmrGroup     = "TmrGroup"
 	TypeTmrServer    = "TmrServer"
@@ -3758,6 +3760,9 @@ type ContainerMutation struct {
 	receives               map[string]struct{}
 	removedreceives        map[string]struct{}
 	clearedreceives        bool
+	rule_sets              map[string]struct{}
+	removedrule_sets       map[string]struct{}
+	clearedrule_sets       bool
 	done                   bool
 	oldValue               func(context.Context) (*Container, error)
 	predicates             []predicate.Container
@@ -5651,6 +5656,60 @@ func (m *ContainerMutation) ResetReceives() {
 	m.removedreceives = nil
 }
 
+// AddRuleSetIDs adds the "rule_sets" edge to the RuleSet entity by ids.
+func (m *ContainerMutation) AddRuleSetIDs(ids ...string) {
+	if m.rule_sets == nil {
+		m.rule_sets = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.rule_sets[ids[i]] = struct{}{}
+	}
+}
+
+// ClearRuleSets clears the "rule_sets" edge to the RuleSet entity.
+func (m *ContainerMutation) ClearRuleSets() {
+	m.clearedrule_sets = true
+}
+
+// RuleSetsCleared reports if the "rule_sets" edge to the RuleSet entity was cleared.
+func (m *ContainerMutation) RuleSetsCleared() bool {
+	return m.clearedrule_sets
+}
+
+// RemoveRuleSetIDs removes the "rule_sets" edge to the RuleSet entity by IDs.
+func (m *ContainerMutation) RemoveRuleSetIDs(ids ...string) {
+	if m.removedrule_sets == nil {
+		m.removedrule_sets = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.rule_sets, ids[i])
+		m.removedrule_sets[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedRuleSets returns the removed IDs of the "rule_sets" edge to the RuleSet entity.
+func (m *ContainerMutation) RemovedRuleSetsIDs() (ids []string) {
+	for id := range m.removedrule_sets {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// RuleSetsIDs returns the "rule_sets" edge IDs in the mutation.
+func (m *ContainerMutation) RuleSetsIDs() (ids []string) {
+	for id := range m.rule_sets {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetRuleSets resets all changes to the "rule_sets" edge.
+func (m *ContainerMutation) ResetRuleSets() {
+	m.rule_sets = nil
+	m.clearedrule_sets = false
+	m.removedrule_sets = nil
+}
+
 // Where appends a list predicates to the ContainerMutation builder.
 func (m *ContainerMutation) Where(ps ...predicate.Container) {
 	m.predicates = append(m.predicates, ps...)
@@ -6302,7 +6361,7 @@ func (m *ContainerMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ContainerMutation) AddedEdges() []string {
-	edges := make([]string, 0, 14)
+	edges := make([]string, 0, 15)
 	if m.vendor != nil {
 		edges = append(edges, container.EdgeVendor)
 	}
@@ -6344,6 +6403,9 @@ func (m *ContainerMutation) AddedEdges() []string {
 	}
 	if m.receives != nil {
 		edges = append(edges, container.EdgeReceives)
+	}
+	if m.rule_sets != nil {
+		edges = append(edges, container.EdgeRuleSets)
 	}
 	return edges
 }
@@ -6428,13 +6490,19 @@ func (m *ContainerMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case container.EdgeRuleSets:
+		ids := make([]ent.Value, 0, len(m.rule_sets))
+		for id := range m.rule_sets {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ContainerMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 14)
+	edges := make([]string, 0, 15)
 	if m.removedcounters != nil {
 		edges = append(edges, container.EdgeCounters)
 	}
@@ -6464,6 +6532,9 @@ func (m *ContainerMutation) RemovedEdges() []string {
 	}
 	if m.removedreceives != nil {
 		edges = append(edges, container.EdgeReceives)
+	}
+	if m.removedrule_sets != nil {
+		edges = append(edges, container.EdgeRuleSets)
 	}
 	return edges
 }
@@ -6532,13 +6603,19 @@ func (m *ContainerMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case container.EdgeRuleSets:
+		ids := make([]ent.Value, 0, len(m.removedrule_sets))
+		for id := range m.removedrule_sets {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ContainerMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 14)
+	edges := make([]string, 0, 15)
 	if m.clearedvendor {
 		edges = append(edges, container.EdgeVendor)
 	}
@@ -6581,6 +6658,9 @@ func (m *ContainerMutation) ClearedEdges() []string {
 	if m.clearedreceives {
 		edges = append(edges, container.EdgeReceives)
 	}
+	if m.clearedrule_sets {
+		edges = append(edges, container.EdgeRuleSets)
+	}
 	return edges
 }
 
@@ -6616,6 +6696,8 @@ func (m *ContainerMutation) EdgeCleared(name string) bool {
 		return m.clearedtransfers
 	case container.EdgeReceives:
 		return m.clearedreceives
+	case container.EdgeRuleSets:
+		return m.clearedrule_sets
 	}
 	return false
 }
@@ -6685,6 +6767,9 @@ func (m *ContainerMutation) ResetEdge(name string) error {
 		return nil
 	case container.EdgeReceives:
 		m.ResetReceives()
+		return nil
+	case container.EdgeRuleSets:
+		m.ResetRuleSets()
 		return nil
 	}
 	return fmt.Errorf("unknown Container edge %s", name)
@@ -20256,6 +20341,1058 @@ func (m *RolloutMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Rollout edge %s", name)
 }
 
+// RuleSetMutation represents an operation that mutates the RuleSet nodes in the graph.
+type RuleSetMutation struct {
+	config
+	op               Op
+	typ              string
+	id               *string
+	created_at       *time.Time
+	version          *int
+	addversion       *int
+	text             *string
+	digest           *string
+	saved_by         *string
+	clearedFields    map[string]struct{}
+	vendor           *string
+	clearedvendor    bool
+	customer         *string
+	clearedcustomer  bool
+	tmr_group        *string
+	clearedtmr_group bool
+	container        *string
+	clearedcontainer bool
+	done             bool
+	oldValue         func(context.Context) (*RuleSet, error)
+	predicates       []predicate.RuleSet
+}
+
+var _ ent.Mutation = (*RuleSetMutation)(nil)
+
+// rulesetOption allows management of the mutation configuration using functional options.
+type rulesetOption func(*RuleSetMutation)
+
+// newRuleSetMutation creates new mutation for the RuleSet entity.
+func newRuleSetMutation(c config, op Op, opts ...rulesetOption) *RuleSetMutation {
+	m := &RuleSetMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeRuleSet,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withRuleSetID sets the ID field of the mutation.
+func withRuleSetID(id string) rulesetOption {
+	return func(m *RuleSetMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *RuleSet
+		)
+		m.oldValue = func(ctx context.Context) (*RuleSet, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().RuleSet.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withRuleSet sets the old RuleSet of the mutation.
+func withRuleSet(node *RuleSet) rulesetOption {
+	return func(m *RuleSetMutation) {
+		m.oldValue = func(context.Context) (*RuleSet, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m RuleSetMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m RuleSetMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of RuleSet entities.
+func (m *RuleSetMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *RuleSetMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *RuleSetMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().RuleSet.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *RuleSetMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *RuleSetMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *RuleSetMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *RuleSetMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *RuleSetMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *RuleSetMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *RuleSetMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *RuleSetMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *RuleSetMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[ruleset.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *RuleSetMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[ruleset.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *RuleSetMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, ruleset.FieldCustomerID)
+}
+
+// SetTmrGroupID sets the "tmr_group_id" field.
+func (m *RuleSetMutation) SetTmrGroupID(s string) {
+	m.tmr_group = &s
+}
+
+// TmrGroupID returns the value of the "tmr_group_id" field in the mutation.
+func (m *RuleSetMutation) TmrGroupID() (r string, exists bool) {
+	v := m.tmr_group
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTmrGroupID returns the old "tmr_group_id" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTmrGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTmrGroupID: %w", err)
+	}
+	return oldValue.TmrGroupID, nil
+}
+
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *RuleSetMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[ruleset.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *RuleSetMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[ruleset.FieldTmrGroupID]
+	return ok
+}
+
+// ResetTmrGroupID resets all changes to the "tmr_group_id" field.
+func (m *RuleSetMutation) ResetTmrGroupID() {
+	m.tmr_group = nil
+	delete(m.clearedFields, ruleset.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *RuleSetMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *RuleSetMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *RuleSetMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[ruleset.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *RuleSetMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[ruleset.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *RuleSetMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, ruleset.FieldContainerID)
+}
+
+// SetVersion sets the "version" field.
+func (m *RuleSetMutation) SetVersion(i int) {
+	m.version = &i
+	m.addversion = nil
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *RuleSetMutation) Version() (r int, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldVersion(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// AddVersion adds i to the "version" field.
+func (m *RuleSetMutation) AddVersion(i int) {
+	if m.addversion != nil {
+		*m.addversion += i
+	} else {
+		m.addversion = &i
+	}
+}
+
+// AddedVersion returns the value that was added to the "version" field in this mutation.
+func (m *RuleSetMutation) AddedVersion() (r int, exists bool) {
+	v := m.addversion
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *RuleSetMutation) ResetVersion() {
+	m.version = nil
+	m.addversion = nil
+}
+
+// SetText sets the "text" field.
+func (m *RuleSetMutation) SetText(s string) {
+	m.text = &s
+}
+
+// Text returns the value of the "text" field in the mutation.
+func (m *RuleSetMutation) Text() (r string, exists bool) {
+	v := m.text
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldText returns the old "text" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldText(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldText is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldText requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldText: %w", err)
+	}
+	return oldValue.Text, nil
+}
+
+// ResetText resets all changes to the "text" field.
+func (m *RuleSetMutation) ResetText() {
+	m.text = nil
+}
+
+// SetDigest sets the "digest" field.
+func (m *RuleSetMutation) SetDigest(s string) {
+	m.digest = &s
+}
+
+// Digest returns the value of the "digest" field in the mutation.
+func (m *RuleSetMutation) Digest() (r string, exists bool) {
+	v := m.digest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDigest returns the old "digest" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldDigest(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDigest: %w", err)
+	}
+	return oldValue.Digest, nil
+}
+
+// ResetDigest resets all changes to the "digest" field.
+func (m *RuleSetMutation) ResetDigest() {
+	m.digest = nil
+}
+
+// SetSavedBy sets the "saved_by" field.
+func (m *RuleSetMutation) SetSavedBy(s string) {
+	m.saved_by = &s
+}
+
+// SavedBy returns the value of the "saved_by" field in the mutation.
+func (m *RuleSetMutation) SavedBy() (r string, exists bool) {
+	v := m.saved_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSavedBy returns the old "saved_by" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldSavedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSavedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSavedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSavedBy: %w", err)
+	}
+	return oldValue.SavedBy, nil
+}
+
+// ResetSavedBy resets all changes to the "saved_by" field.
+func (m *RuleSetMutation) ResetSavedBy() {
+	m.saved_by = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *RuleSetMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[ruleset.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *RuleSetMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *RuleSetMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *RuleSetMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *RuleSetMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[ruleset.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *RuleSetMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *RuleSetMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *RuleSetMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearTmrGroup clears the "tmr_group" edge to the TmrGroup entity.
+func (m *RuleSetMutation) ClearTmrGroup() {
+	m.clearedtmr_group = true
+	m.clearedFields[ruleset.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
+func (m *RuleSetMutation) TmrGroupCleared() bool {
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
+}
+
+// TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TmrGroupID instead. It exists only for internal usage by the builders.
+func (m *RuleSetMutation) TmrGroupIDs() (ids []string) {
+	if id := m.tmr_group; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTmrGroup resets all changes to the "tmr_group" edge.
+func (m *RuleSetMutation) ResetTmrGroup() {
+	m.tmr_group = nil
+	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *RuleSetMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[ruleset.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *RuleSetMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *RuleSetMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *RuleSetMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
+}
+
+// Where appends a list predicates to the RuleSetMutation builder.
+func (m *RuleSetMutation) Where(ps ...predicate.RuleSet) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the RuleSetMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *RuleSetMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.RuleSet, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *RuleSetMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *RuleSetMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (RuleSet).
+func (m *RuleSetMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *RuleSetMutation) Fields() []string {
+	fields := make([]string, 0, 9)
+	if m.created_at != nil {
+		fields = append(fields, ruleset.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, ruleset.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, ruleset.FieldCustomerID)
+	}
+	if m.tmr_group != nil {
+		fields = append(fields, ruleset.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, ruleset.FieldContainerID)
+	}
+	if m.version != nil {
+		fields = append(fields, ruleset.FieldVersion)
+	}
+	if m.text != nil {
+		fields = append(fields, ruleset.FieldText)
+	}
+	if m.digest != nil {
+		fields = append(fields, ruleset.FieldDigest)
+	}
+	if m.saved_by != nil {
+		fields = append(fields, ruleset.FieldSavedBy)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *RuleSetMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case ruleset.FieldCreatedAt:
+		return m.CreatedAt()
+	case ruleset.FieldVendorID:
+		return m.VendorID()
+	case ruleset.FieldCustomerID:
+		return m.CustomerID()
+	case ruleset.FieldTmrGroupID:
+		return m.TmrGroupID()
+	case ruleset.FieldContainerID:
+		return m.ContainerID()
+	case ruleset.FieldVersion:
+		return m.Version()
+	case ruleset.FieldText:
+		return m.Text()
+	case ruleset.FieldDigest:
+		return m.Digest()
+	case ruleset.FieldSavedBy:
+		return m.SavedBy()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *RuleSetMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case ruleset.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case ruleset.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case ruleset.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case ruleset.FieldTmrGroupID:
+		return m.OldTmrGroupID(ctx)
+	case ruleset.FieldContainerID:
+		return m.OldContainerID(ctx)
+	case ruleset.FieldVersion:
+		return m.OldVersion(ctx)
+	case ruleset.FieldText:
+		return m.OldText(ctx)
+	case ruleset.FieldDigest:
+		return m.OldDigest(ctx)
+	case ruleset.FieldSavedBy:
+		return m.OldSavedBy(ctx)
+	}
+	return nil, fmt.Errorf("unknown RuleSet field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RuleSetMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case ruleset.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case ruleset.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case ruleset.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case ruleset.FieldTmrGroupID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTmrGroupID(v)
+		return nil
+	case ruleset.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
+		return nil
+	case ruleset.FieldVersion:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	case ruleset.FieldText:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetText(v)
+		return nil
+	case ruleset.FieldDigest:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDigest(v)
+		return nil
+	case ruleset.FieldSavedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSavedBy(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RuleSet field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *RuleSetMutation) AddedFields() []string {
+	var fields []string
+	if m.addversion != nil {
+		fields = append(fields, ruleset.FieldVersion)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *RuleSetMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case ruleset.FieldVersion:
+		return m.AddedVersion()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RuleSetMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case ruleset.FieldVersion:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddVersion(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RuleSet numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *RuleSetMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(ruleset.FieldCustomerID) {
+		fields = append(fields, ruleset.FieldCustomerID)
+	}
+	if m.FieldCleared(ruleset.FieldTmrGroupID) {
+		fields = append(fields, ruleset.FieldTmrGroupID)
+	}
+	if m.FieldCleared(ruleset.FieldContainerID) {
+		fields = append(fields, ruleset.FieldContainerID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *RuleSetMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *RuleSetMutation) ClearField(name string) error {
+	switch name {
+	case ruleset.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case ruleset.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case ruleset.FieldContainerID:
+		m.ClearContainerID()
+		return nil
+	}
+	return fmt.Errorf("unknown RuleSet nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *RuleSetMutation) ResetField(name string) error {
+	switch name {
+	case ruleset.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case ruleset.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case ruleset.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case ruleset.FieldTmrGroupID:
+		m.ResetTmrGroupID()
+		return nil
+	case ruleset.FieldContainerID:
+		m.ResetContainerID()
+		return nil
+	case ruleset.FieldVersion:
+		m.ResetVersion()
+		return nil
+	case ruleset.FieldText:
+		m.ResetText()
+		return nil
+	case ruleset.FieldDigest:
+		m.ResetDigest()
+		return nil
+	case ruleset.FieldSavedBy:
+		m.ResetSavedBy()
+		return nil
+	}
+	return fmt.Errorf("unknown RuleSet field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *RuleSetMutation) AddedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.vendor != nil {
+		edges = append(edges, ruleset.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, ruleset.EdgeCustomer)
+	}
+	if m.tmr_group != nil {
+		edges = append(edges, ruleset.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, ruleset.EdgeContainer)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *RuleSetMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case ruleset.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case ruleset.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case ruleset.EdgeTmrGroup:
+		if id := m.tmr_group; id != nil {
+			return []ent.Value{*id}
+		}
+	case ruleset.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *RuleSetMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 4)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *RuleSetMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *RuleSetMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.clearedvendor {
+		edges = append(edges, ruleset.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, ruleset.EdgeCustomer)
+	}
+	if m.clearedtmr_group {
+		edges = append(edges, ruleset.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, ruleset.EdgeContainer)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *RuleSetMutation) EdgeCleared(name string) bool {
+	switch name {
+	case ruleset.EdgeVendor:
+		return m.clearedvendor
+	case ruleset.EdgeCustomer:
+		return m.clearedcustomer
+	case ruleset.EdgeTmrGroup:
+		return m.clearedtmr_group
+	case ruleset.EdgeContainer:
+		return m.clearedcontainer
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *RuleSetMutation) ClearEdge(name string) error {
+	switch name {
+	case ruleset.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case ruleset.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case ruleset.EdgeTmrGroup:
+		m.ClearTmrGroup()
+		return nil
+	case ruleset.EdgeContainer:
+		m.ClearContainer()
+		return nil
+	}
+	return fmt.Errorf("unknown RuleSet unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *RuleSetMutation) ResetEdge(name string) error {
+	switch name {
+	case ruleset.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case ruleset.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case ruleset.EdgeTmrGroup:
+		m.ResetTmrGroup()
+		return nil
+	case ruleset.EdgeContainer:
+		m.ResetContainer()
+		return nil
+	}
+	return fmt.Errorf("unknown RuleSet edge %s", name)
+}
+
 // SessionMutation represents an operation that mutates the Session nodes in the graph.
 type SessionMutation struct {
 	config
@@ -20702,6 +21839,9 @@ type TmrGroupMutation struct {
 	transfers         map[string]struct{}
 	removedtransfers  map[string]struct{}
 	clearedtransfers  bool
+	rule_sets         map[string]struct{}
+	removedrule_sets  map[string]struct{}
+	clearedrule_sets  bool
 	done              bool
 	oldValue          func(context.Context) (*TmrGroup, error)
 	predicates        []predicate.TmrGroup
@@ -22206,6 +23346,60 @@ func (m *TmrGroupMutation) ResetTransfers() {
 	m.removedtransfers = nil
 }
 
+// AddRuleSetIDs adds the "rule_sets" edge to the RuleSet entity by ids.
+func (m *TmrGroupMutation) AddRuleSetIDs(ids ...string) {
+	if m.rule_sets == nil {
+		m.rule_sets = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.rule_sets[ids[i]] = struct{}{}
+	}
+}
+
+// ClearRuleSets clears the "rule_sets" edge to the RuleSet entity.
+func (m *TmrGroupMutation) ClearRuleSets() {
+	m.clearedrule_sets = true
+}
+
+// RuleSetsCleared reports if the "rule_sets" edge to the RuleSet entity was cleared.
+func (m *TmrGroupMutation) RuleSetsCleared() bool {
+	return m.clearedrule_sets
+}
+
+// RemoveRuleSetIDs removes the "rule_sets" edge to the RuleSet entity by IDs.
+func (m *TmrGroupMutation) RemoveRuleSetIDs(ids ...string) {
+	if m.removedrule_sets == nil {
+		m.removedrule_sets = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.rule_sets, ids[i])
+		m.removedrule_sets[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedRuleSets returns the removed IDs of the "rule_sets" edge to the RuleSet entity.
+func (m *TmrGroupMutation) RemovedRuleSetsIDs() (ids []string) {
+	for id := range m.removedrule_sets {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// RuleSetsIDs returns the "rule_sets" edge IDs in the mutation.
+func (m *TmrGroupMutation) RuleSetsIDs() (ids []string) {
+	for id := range m.rule_sets {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetRuleSets resets all changes to the "rule_sets" edge.
+func (m *TmrGroupMutation) ResetRuleSets() {
+	m.rule_sets = nil
+	m.clearedrule_sets = false
+	m.removedrule_sets = nil
+}
+
 // Where appends a list predicates to the TmrGroupMutation builder.
 func (m *TmrGroupMutation) Where(ps ...predicate.TmrGroup) {
 	m.predicates = append(m.predicates, ps...)
@@ -22788,7 +23982,7 @@ func (m *TmrGroupMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *TmrGroupMutation) AddedEdges() []string {
-	edges := make([]string, 0, 9)
+	edges := make([]string, 0, 10)
 	if m.vendor != nil {
 		edges = append(edges, tmrgroup.EdgeVendor)
 	}
@@ -22815,6 +24009,9 @@ func (m *TmrGroupMutation) AddedEdges() []string {
 	}
 	if m.transfers != nil {
 		edges = append(edges, tmrgroup.EdgeTransfers)
+	}
+	if m.rule_sets != nil {
+		edges = append(edges, tmrgroup.EdgeRuleSets)
 	}
 	return edges
 }
@@ -22873,13 +24070,19 @@ func (m *TmrGroupMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case tmrgroup.EdgeRuleSets:
+		ids := make([]ent.Value, 0, len(m.rule_sets))
+		for id := range m.rule_sets {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *TmrGroupMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 9)
+	edges := make([]string, 0, 10)
 	if m.removedcontainers != nil {
 		edges = append(edges, tmrgroup.EdgeContainers)
 	}
@@ -22900,6 +24103,9 @@ func (m *TmrGroupMutation) RemovedEdges() []string {
 	}
 	if m.removedtransfers != nil {
 		edges = append(edges, tmrgroup.EdgeTransfers)
+	}
+	if m.removedrule_sets != nil {
+		edges = append(edges, tmrgroup.EdgeRuleSets)
 	}
 	return edges
 }
@@ -22950,13 +24156,19 @@ func (m *TmrGroupMutation) RemovedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case tmrgroup.EdgeRuleSets:
+		ids := make([]ent.Value, 0, len(m.removedrule_sets))
+		for id := range m.removedrule_sets {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *TmrGroupMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 9)
+	edges := make([]string, 0, 10)
 	if m.clearedvendor {
 		edges = append(edges, tmrgroup.EdgeVendor)
 	}
@@ -22984,6 +24196,9 @@ func (m *TmrGroupMutation) ClearedEdges() []string {
 	if m.clearedtransfers {
 		edges = append(edges, tmrgroup.EdgeTransfers)
 	}
+	if m.clearedrule_sets {
+		edges = append(edges, tmrgroup.EdgeRuleSets)
+	}
 	return edges
 }
 
@@ -23009,6 +24224,8 @@ func (m *TmrGroupMutation) EdgeCleared(name string) bool {
 		return m.clearedwork
 	case tmrgroup.EdgeTransfers:
 		return m.clearedtransfers
+	case tmrgroup.EdgeRuleSets:
+		return m.clearedrule_sets
 	}
 	return false
 }
@@ -23058,6 +24275,9 @@ func (m *TmrGroupMutation) ResetEdge(name string) error {
 	case tmrgroup.EdgeTransfers:
 		m.ResetTransfers()
 		return nil
+	case tmrgroup.EdgeRuleSets:
+		m.ResetRuleSets()
+		return nil
 	}
 	return fmt.Errorf("unknown TmrGroup edge %s", name)
 }
@@ -23074,6 +24294,9 @@ type TmrServerMutation struct {
 	link_token_hash  *[]byte
 	leading          *bool
 	seen_at          *time.Time
+	rules_digest     *string
+	rules_own        *bool
+	rules_problem    *string
 	clearedFields    map[string]struct{}
 	vendor           *string
 	clearedvendor    bool
@@ -23604,6 +24827,114 @@ func (m *TmrServerMutation) ResetSeenAt() {
 	delete(m.clearedFields, tmrserver.FieldSeenAt)
 }
 
+// SetRulesDigest sets the "rules_digest" field.
+func (m *TmrServerMutation) SetRulesDigest(s string) {
+	m.rules_digest = &s
+}
+
+// RulesDigest returns the value of the "rules_digest" field in the mutation.
+func (m *TmrServerMutation) RulesDigest() (r string, exists bool) {
+	v := m.rules_digest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRulesDigest returns the old "rules_digest" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldRulesDigest(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRulesDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRulesDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRulesDigest: %w", err)
+	}
+	return oldValue.RulesDigest, nil
+}
+
+// ResetRulesDigest resets all changes to the "rules_digest" field.
+func (m *TmrServerMutation) ResetRulesDigest() {
+	m.rules_digest = nil
+}
+
+// SetRulesOwn sets the "rules_own" field.
+func (m *TmrServerMutation) SetRulesOwn(b bool) {
+	m.rules_own = &b
+}
+
+// RulesOwn returns the value of the "rules_own" field in the mutation.
+func (m *TmrServerMutation) RulesOwn() (r bool, exists bool) {
+	v := m.rules_own
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRulesOwn returns the old "rules_own" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldRulesOwn(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRulesOwn is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRulesOwn requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRulesOwn: %w", err)
+	}
+	return oldValue.RulesOwn, nil
+}
+
+// ResetRulesOwn resets all changes to the "rules_own" field.
+func (m *TmrServerMutation) ResetRulesOwn() {
+	m.rules_own = nil
+}
+
+// SetRulesProblem sets the "rules_problem" field.
+func (m *TmrServerMutation) SetRulesProblem(s string) {
+	m.rules_problem = &s
+}
+
+// RulesProblem returns the value of the "rules_problem" field in the mutation.
+func (m *TmrServerMutation) RulesProblem() (r string, exists bool) {
+	v := m.rules_problem
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRulesProblem returns the old "rules_problem" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldRulesProblem(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRulesProblem is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRulesProblem requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRulesProblem: %w", err)
+	}
+	return oldValue.RulesProblem, nil
+}
+
+// ResetRulesProblem resets all changes to the "rules_problem" field.
+func (m *TmrServerMutation) ResetRulesProblem() {
+	m.rules_problem = nil
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *TmrServerMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -23746,7 +25077,7 @@ func (m *TmrServerMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TmrServerMutation) Fields() []string {
-	fields := make([]string, 0, 10)
+	fields := make([]string, 0, 13)
 	if m.created_at != nil {
 		fields = append(fields, tmrserver.FieldCreatedAt)
 	}
@@ -23777,6 +25108,15 @@ func (m *TmrServerMutation) Fields() []string {
 	if m.seen_at != nil {
 		fields = append(fields, tmrserver.FieldSeenAt)
 	}
+	if m.rules_digest != nil {
+		fields = append(fields, tmrserver.FieldRulesDigest)
+	}
+	if m.rules_own != nil {
+		fields = append(fields, tmrserver.FieldRulesOwn)
+	}
+	if m.rules_problem != nil {
+		fields = append(fields, tmrserver.FieldRulesProblem)
+	}
 	return fields
 }
 
@@ -23805,6 +25145,12 @@ func (m *TmrServerMutation) Field(name string) (ent.Value, bool) {
 		return m.Leading()
 	case tmrserver.FieldSeenAt:
 		return m.SeenAt()
+	case tmrserver.FieldRulesDigest:
+		return m.RulesDigest()
+	case tmrserver.FieldRulesOwn:
+		return m.RulesOwn()
+	case tmrserver.FieldRulesProblem:
+		return m.RulesProblem()
 	}
 	return nil, false
 }
@@ -23834,6 +25180,12 @@ func (m *TmrServerMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldLeading(ctx)
 	case tmrserver.FieldSeenAt:
 		return m.OldSeenAt(ctx)
+	case tmrserver.FieldRulesDigest:
+		return m.OldRulesDigest(ctx)
+	case tmrserver.FieldRulesOwn:
+		return m.OldRulesOwn(ctx)
+	case tmrserver.FieldRulesProblem:
+		return m.OldRulesProblem(ctx)
 	}
 	return nil, fmt.Errorf("unknown TmrServer field %s", name)
 }
@@ -23912,6 +25264,27 @@ func (m *TmrServerMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetSeenAt(v)
+		return nil
+	case tmrserver.FieldRulesDigest:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRulesDigest(v)
+		return nil
+	case tmrserver.FieldRulesOwn:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRulesOwn(v)
+		return nil
+	case tmrserver.FieldRulesProblem:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRulesProblem(v)
 		return nil
 	}
 	return fmt.Errorf("unknown TmrServer field %s", name)
@@ -24018,6 +25391,15 @@ func (m *TmrServerMutation) ResetField(name string) error {
 		return nil
 	case tmrserver.FieldSeenAt:
 		m.ResetSeenAt()
+		return nil
+	case tmrserver.FieldRulesDigest:
+		m.ResetRulesDigest()
+		return nil
+	case tmrserver.FieldRulesOwn:
+		m.ResetRulesOwn()
+		return nil
+	case tmrserver.FieldRulesProblem:
+		m.ResetRulesProblem()
 		return nil
 	}
 	return fmt.Errorf("unknown TmrServer field %s", name)

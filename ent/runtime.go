@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/schema"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/session"
@@ -1506,6 +1507,83 @@ func init() {
 			return nil
 		}
 	}()
+	rulesetMixin := schema.RuleSet{}.Mixin()
+	rulesetMixinFields0 := rulesetMixin[0].Fields()
+	_ = rulesetMixinFields0
+	rulesetMixinFields1 := rulesetMixin[1].Fields()
+	_ = rulesetMixinFields1
+	rulesetFields := schema.RuleSet{}.Fields()
+	_ = rulesetFields
+	// rulesetDescCreatedAt is the schema descriptor for created_at field.
+	rulesetDescCreatedAt := rulesetMixinFields0[1].Descriptor()
+	// ruleset.DefaultCreatedAt holds the default value on creation for the created_at field.
+	ruleset.DefaultCreatedAt = rulesetDescCreatedAt.Default.(func() time.Time)
+	// rulesetDescVendorID is the schema descriptor for vendor_id field.
+	rulesetDescVendorID := rulesetMixinFields1[0].Descriptor()
+	// ruleset.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	ruleset.VendorIDValidator = func() func(string) error {
+		validators := rulesetDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// rulesetDescCustomerID is the schema descriptor for customer_id field.
+	rulesetDescCustomerID := rulesetMixinFields1[1].Descriptor()
+	// ruleset.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	ruleset.CustomerIDValidator = rulesetDescCustomerID.Validators[0].(func(string) error)
+	// rulesetDescTmrGroupID is the schema descriptor for tmr_group_id field.
+	rulesetDescTmrGroupID := rulesetFields[0].Descriptor()
+	// ruleset.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
+	ruleset.TmrGroupIDValidator = rulesetDescTmrGroupID.Validators[0].(func(string) error)
+	// rulesetDescContainerID is the schema descriptor for container_id field.
+	rulesetDescContainerID := rulesetFields[1].Descriptor()
+	// ruleset.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	ruleset.ContainerIDValidator = rulesetDescContainerID.Validators[0].(func(string) error)
+	// rulesetDescVersion is the schema descriptor for version field.
+	rulesetDescVersion := rulesetFields[2].Descriptor()
+	// ruleset.VersionValidator is a validator for the "version" field. It is called by the builders before save.
+	ruleset.VersionValidator = rulesetDescVersion.Validators[0].(func(int) error)
+	// rulesetDescText is the schema descriptor for text field.
+	rulesetDescText := rulesetFields[3].Descriptor()
+	// ruleset.TextValidator is a validator for the "text" field. It is called by the builders before save.
+	ruleset.TextValidator = rulesetDescText.Validators[0].(func(string) error)
+	// rulesetDescDigest is the schema descriptor for digest field.
+	rulesetDescDigest := rulesetFields[4].Descriptor()
+	// ruleset.DigestValidator is a validator for the "digest" field. It is called by the builders before save.
+	ruleset.DigestValidator = rulesetDescDigest.Validators[0].(func(string) error)
+	// rulesetDescSavedBy is the schema descriptor for saved_by field.
+	rulesetDescSavedBy := rulesetFields[5].Descriptor()
+	// ruleset.SavedByValidator is a validator for the "saved_by" field. It is called by the builders before save.
+	ruleset.SavedByValidator = rulesetDescSavedBy.Validators[0].(func(string) error)
+	// rulesetDescID is the schema descriptor for id field.
+	rulesetDescID := rulesetMixinFields0[0].Descriptor()
+	// ruleset.DefaultID holds the default value on creation for the id field.
+	ruleset.DefaultID = rulesetDescID.Default.(func() string)
+	// ruleset.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	ruleset.IDValidator = func() func(string) error {
+		validators := rulesetDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
 	sessionFields := schema.Session{}.Fields()
 	_ = sessionFields
 	// sessionDescData is the schema descriptor for data field.
@@ -1760,6 +1838,22 @@ func init() {
 	tmrserverDescLeading := tmrserverFields[5].Descriptor()
 	// tmrserver.DefaultLeading holds the default value on creation for the leading field.
 	tmrserver.DefaultLeading = tmrserverDescLeading.Default.(bool)
+	// tmrserverDescRulesDigest is the schema descriptor for rules_digest field.
+	tmrserverDescRulesDigest := tmrserverFields[7].Descriptor()
+	// tmrserver.DefaultRulesDigest holds the default value on creation for the rules_digest field.
+	tmrserver.DefaultRulesDigest = tmrserverDescRulesDigest.Default.(string)
+	// tmrserver.RulesDigestValidator is a validator for the "rules_digest" field. It is called by the builders before save.
+	tmrserver.RulesDigestValidator = tmrserverDescRulesDigest.Validators[0].(func(string) error)
+	// tmrserverDescRulesOwn is the schema descriptor for rules_own field.
+	tmrserverDescRulesOwn := tmrserverFields[8].Descriptor()
+	// tmrserver.DefaultRulesOwn holds the default value on creation for the rules_own field.
+	tmrserver.DefaultRulesOwn = tmrserverDescRulesOwn.Default.(bool)
+	// tmrserverDescRulesProblem is the schema descriptor for rules_problem field.
+	tmrserverDescRulesProblem := tmrserverFields[9].Descriptor()
+	// tmrserver.DefaultRulesProblem holds the default value on creation for the rules_problem field.
+	tmrserver.DefaultRulesProblem = tmrserverDescRulesProblem.Default.(string)
+	// tmrserver.RulesProblemValidator is a validator for the "rules_problem" field. It is called by the builders before save.
+	tmrserver.RulesProblemValidator = tmrserverDescRulesProblem.Validators[0].(func(string) error)
 	// tmrserverDescID is the schema descriptor for id field.
 	tmrserverDescID := tmrserverMixinFields0[0].Descriptor()
 	// tmrserver.DefaultID holds the default value on creation for the id field.

@@ -86,9 +86,11 @@ type TmrGroupEdges struct {
 	Work []*Work `json:"work,omitempty"`
 	// Transfers holds the value of the transfers edge.
 	Transfers []*Transfer `json:"transfers,omitempty"`
+	// RuleSets holds the value of the rule_sets edge.
+	RuleSets []*RuleSet `json:"rule_sets,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [9]bool
+	loadedTypes [10]bool
 	// totalCount holds the count of the edges above.
 	totalCount [6]map[string]int
 
@@ -99,6 +101,7 @@ type TmrGroupEdges struct {
 	namedRollouts   map[string][]*Rollout
 	namedWork       map[string][]*Work
 	namedTransfers  map[string][]*Transfer
+	namedRuleSets   map[string][]*RuleSet
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -184,6 +187,15 @@ func (e TmrGroupEdges) TransfersOrErr() ([]*Transfer, error) {
 		return e.Transfers, nil
 	}
 	return nil, &NotLoadedError{edge: "transfers"}
+}
+
+// RuleSetsOrErr returns the RuleSets value or an error if the edge
+// was not loaded in eager-loading.
+func (e TmrGroupEdges) RuleSetsOrErr() ([]*RuleSet, error) {
+	if e.loadedTypes[9] {
+		return e.RuleSets, nil
+	}
+	return nil, &NotLoadedError{edge: "rule_sets"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -404,6 +416,11 @@ func (_m *TmrGroup) QueryWork() *WorkQuery {
 // QueryTransfers queries the "transfers" edge of the TmrGroup entity.
 func (_m *TmrGroup) QueryTransfers() *TransferQuery {
 	return NewTmrGroupClient(_m.config).QueryTransfers(_m)
+}
+
+// QueryRuleSets queries the "rule_sets" edge of the TmrGroup entity.
+func (_m *TmrGroup) QueryRuleSets() *RuleSetQuery {
+	return NewTmrGroupClient(_m.config).QueryRuleSets(_m)
 }
 
 // Update returns a builder for updating this TmrGroup.
@@ -665,6 +682,30 @@ func (_m *TmrGroup) appendNamedTransfers(name string, edges ...*Transfer) {
 		_m.Edges.namedTransfers[name] = []*Transfer{}
 	} else {
 		_m.Edges.namedTransfers[name] = append(_m.Edges.namedTransfers[name], edges...)
+	}
+}
+
+// NamedRuleSets returns the RuleSets named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *TmrGroup) NamedRuleSets(name string) ([]*RuleSet, error) {
+	if _m.Edges.namedRuleSets == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedRuleSets[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *TmrGroup) appendNamedRuleSets(name string, edges ...*RuleSet) {
+	if _m.Edges.namedRuleSets == nil {
+		_m.Edges.namedRuleSets = make(map[string][]*RuleSet)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedRuleSets[name] = []*RuleSet{}
+	} else {
+		_m.Edges.namedRuleSets[name] = append(_m.Edges.namedRuleSets[name], edges...)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -372,6 +373,21 @@ func (_c *TmrGroupCreate) AddTransfers(v ...*Transfer) *TmrGroupCreate {
 		ids[i] = v[i].ID
 	}
 	return _c.AddTransferIDs(ids...)
+}
+
+// AddRuleSetIDs adds the "rule_sets" edge to the RuleSet entity by IDs.
+func (_c *TmrGroupCreate) AddRuleSetIDs(ids ...string) *TmrGroupCreate {
+	_c.mutation.AddRuleSetIDs(ids...)
+	return _c
+}
+
+// AddRuleSets adds the "rule_sets" edges to the RuleSet entity.
+func (_c *TmrGroupCreate) AddRuleSets(v ...*RuleSet) *TmrGroupCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddRuleSetIDs(ids...)
 }
 
 // Mutation returns the TmrGroupMutation object of the builder.
@@ -814,6 +830,22 @@ func (_c *TmrGroupCreate) createSpec() (*TmrGroup, *sqlgraph.CreateSpec) {
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.RuleSetsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.RuleSetsTable,
+			Columns: []string{tmrgroup.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

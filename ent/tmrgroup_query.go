@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
@@ -40,6 +41,7 @@ type TmrGroupQuery struct {
 	withRollouts        *RolloutQuery
 	withWork            *WorkQuery
 	withTransfers       *TransferQuery
+	withRuleSets        *RuleSetQuery
 	modifiers           []func(*sql.Selector)
 	loadTotal           []func(context.Context, []*TmrGroup) error
 	withNamedContainers map[string]*ContainerQuery
@@ -49,6 +51,7 @@ type TmrGroupQuery struct {
 	withNamedRollouts   map[string]*RolloutQuery
 	withNamedWork       map[string]*WorkQuery
 	withNamedTransfers  map[string]*TransferQuery
+	withNamedRuleSets   map[string]*RuleSetQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -283,6 +286,28 @@ func (_q *TmrGroupQuery) QueryTransfers() *TransferQuery {
 	return query
 }
 
+// QueryRuleSets chains the current query on the "rule_sets" edge.
+func (_q *TmrGroupQuery) QueryRuleSets() *RuleSetQuery {
+	query := (&RuleSetClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(tmrgroup.Table, tmrgroup.FieldID, selector),
+			sqlgraph.To(ruleset.Table, ruleset.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, tmrgroup.RuleSetsTable, tmrgroup.RuleSetsColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
 // First returns the first TmrGroup entity from the query.
 // Returns a *NotFoundError when no TmrGroup was found.
 func (_q *TmrGroupQuery) First(ctx context.Context) (*TmrGroup, error) {
@@ -484,6 +509,7 @@ func (_q *TmrGroupQuery) Clone() *TmrGroupQuery {
 		withRollouts:   _q.withRollouts.Clone(),
 		withWork:       _q.withWork.Clone(),
 		withTransfers:  _q.withTransfers.Clone(),
+		withRuleSets:   _q.withRuleSets.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -589,6 +615,17 @@ func (_q *TmrGroupQuery) WithTransfers(opts ...func(*TransferQuery)) *TmrGroupQu
 	return _q
 }
 
+// WithRuleSets tells the query-builder to eager-load the nodes that are connected to
+// the "rule_sets" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *TmrGroupQuery) WithRuleSets(opts ...func(*RuleSetQuery)) *TmrGroupQuery {
+	query := (&RuleSetClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withRuleSets = query
+	return _q
+}
+
 // GroupBy is used to group vertices by one or more fields/columns.
 // It is often used with aggregate functions, like: count, max, mean, min, sum.
 //
@@ -667,7 +704,7 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 	var (
 		nodes       = []*TmrGroup{}
 		_spec       = _q.querySpec()
-		loadedTypes = [9]bool{
+		loadedTypes = [10]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withContainers != nil,
@@ -677,6 +714,7 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 			_q.withRollouts != nil,
 			_q.withWork != nil,
 			_q.withTransfers != nil,
+			_q.withRuleSets != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -761,6 +799,13 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 			return nil, err
 		}
 	}
+	if query := _q.withRuleSets; query != nil {
+		if err := _q.loadRuleSets(ctx, query, nodes,
+			func(n *TmrGroup) { n.Edges.RuleSets = []*RuleSet{} },
+			func(n *TmrGroup, e *RuleSet) { n.Edges.RuleSets = append(n.Edges.RuleSets, e) }); err != nil {
+			return nil, err
+		}
+	}
 	for name, query := range _q.withNamedContainers {
 		if err := _q.loadContainers(ctx, query, nodes,
 			func(n *TmrGroup) { n.appendNamedContainers(name) },
@@ -807,6 +852,13 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 		if err := _q.loadTransfers(ctx, query, nodes,
 			func(n *TmrGroup) { n.appendNamedTransfers(name) },
 			func(n *TmrGroup, e *Transfer) { n.appendNamedTransfers(name, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedRuleSets {
+		if err := _q.loadRuleSets(ctx, query, nodes,
+			func(n *TmrGroup) { n.appendNamedRuleSets(name) },
+			func(n *TmrGroup, e *RuleSet) { n.appendNamedRuleSets(name, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -1107,6 +1159,39 @@ func (_q *TmrGroupQuery) loadTransfers(ctx context.Context, query *TransferQuery
 	}
 	return nil
 }
+func (_q *TmrGroupQuery) loadRuleSets(ctx context.Context, query *RuleSetQuery, nodes []*TmrGroup, init func(*TmrGroup), assign func(*TmrGroup, *RuleSet)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*TmrGroup)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(ruleset.FieldTmrGroupID)
+	}
+	query.Where(predicate.RuleSet(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(tmrgroup.RuleSetsColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.TmrGroupID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "tmr_group_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "tmr_group_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
 
 func (_q *TmrGroupQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
@@ -1293,6 +1378,20 @@ func (_q *TmrGroupQuery) WithNamedTransfers(name string, opts ...func(*TransferQ
 		_q.withNamedTransfers = make(map[string]*TransferQuery)
 	}
 	_q.withNamedTransfers[name] = query
+	return _q
+}
+
+// WithNamedRuleSets tells the query-builder to eager-load the nodes that are connected to the "rule_sets"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *TmrGroupQuery) WithNamedRuleSets(name string, opts ...func(*RuleSetQuery)) *TmrGroupQuery {
+	query := (&RuleSetClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedRuleSets == nil {
+		_q.withNamedRuleSets = make(map[string]*RuleSetQuery)
+	}
+	_q.withNamedRuleSets[name] = query
 	return _q
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
@@ -414,6 +415,21 @@ func (_u *TmrGroupUpdate) AddTransfers(v ...*Transfer) *TmrGroupUpdate {
 	return _u.AddTransferIDs(ids...)
 }
 
+// AddRuleSetIDs adds the "rule_sets" edge to the RuleSet entity by IDs.
+func (_u *TmrGroupUpdate) AddRuleSetIDs(ids ...string) *TmrGroupUpdate {
+	_u.mutation.AddRuleSetIDs(ids...)
+	return _u
+}
+
+// AddRuleSets adds the "rule_sets" edges to the RuleSet entity.
+func (_u *TmrGroupUpdate) AddRuleSets(v ...*RuleSet) *TmrGroupUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddRuleSetIDs(ids...)
+}
+
 // Mutation returns the TmrGroupMutation object of the builder.
 func (_u *TmrGroupUpdate) Mutation() *TmrGroupMutation {
 	return _u.mutation
@@ -564,6 +580,27 @@ func (_u *TmrGroupUpdate) RemoveTransfers(v ...*Transfer) *TmrGroupUpdate {
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveTransferIDs(ids...)
+}
+
+// ClearRuleSets clears all "rule_sets" edges to the RuleSet entity.
+func (_u *TmrGroupUpdate) ClearRuleSets() *TmrGroupUpdate {
+	_u.mutation.ClearRuleSets()
+	return _u
+}
+
+// RemoveRuleSetIDs removes the "rule_sets" edge to RuleSet entities by IDs.
+func (_u *TmrGroupUpdate) RemoveRuleSetIDs(ids ...string) *TmrGroupUpdate {
+	_u.mutation.RemoveRuleSetIDs(ids...)
+	return _u
+}
+
+// RemoveRuleSets removes "rule_sets" edges to RuleSet entities.
+func (_u *TmrGroupUpdate) RemoveRuleSets(v ...*RuleSet) *TmrGroupUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveRuleSetIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -1051,6 +1088,51 @@ func (_u *TmrGroupUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 		}
 		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
+	if _u.mutation.RuleSetsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.RuleSetsTable,
+			Columns: []string{tmrgroup.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedRuleSetsIDs(); len(nodes) > 0 && !_u.mutation.RuleSetsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.RuleSetsTable,
+			Columns: []string{tmrgroup.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RuleSetsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.RuleSetsTable,
+			Columns: []string{tmrgroup.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
 			err = &NotFoundError{tmrgroup.Label}
@@ -1448,6 +1530,21 @@ func (_u *TmrGroupUpdateOne) AddTransfers(v ...*Transfer) *TmrGroupUpdateOne {
 	return _u.AddTransferIDs(ids...)
 }
 
+// AddRuleSetIDs adds the "rule_sets" edge to the RuleSet entity by IDs.
+func (_u *TmrGroupUpdateOne) AddRuleSetIDs(ids ...string) *TmrGroupUpdateOne {
+	_u.mutation.AddRuleSetIDs(ids...)
+	return _u
+}
+
+// AddRuleSets adds the "rule_sets" edges to the RuleSet entity.
+func (_u *TmrGroupUpdateOne) AddRuleSets(v ...*RuleSet) *TmrGroupUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddRuleSetIDs(ids...)
+}
+
 // Mutation returns the TmrGroupMutation object of the builder.
 func (_u *TmrGroupUpdateOne) Mutation() *TmrGroupMutation {
 	return _u.mutation
@@ -1598,6 +1695,27 @@ func (_u *TmrGroupUpdateOne) RemoveTransfers(v ...*Transfer) *TmrGroupUpdateOne 
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveTransferIDs(ids...)
+}
+
+// ClearRuleSets clears all "rule_sets" edges to the RuleSet entity.
+func (_u *TmrGroupUpdateOne) ClearRuleSets() *TmrGroupUpdateOne {
+	_u.mutation.ClearRuleSets()
+	return _u
+}
+
+// RemoveRuleSetIDs removes the "rule_sets" edge to RuleSet entities by IDs.
+func (_u *TmrGroupUpdateOne) RemoveRuleSetIDs(ids ...string) *TmrGroupUpdateOne {
+	_u.mutation.RemoveRuleSetIDs(ids...)
+	return _u
+}
+
+// RemoveRuleSets removes "rule_sets" edges to RuleSet entities.
+func (_u *TmrGroupUpdateOne) RemoveRuleSets(v ...*RuleSet) *TmrGroupUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveRuleSetIDs(ids...)
 }
 
 // Where appends a list predicates to the TmrGroupUpdate builder.
@@ -2108,6 +2226,51 @@ func (_u *TmrGroupUpdateOne) sqlSave(ctx context.Context) (_node *TmrGroup, err 
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(transfer.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.RuleSetsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.RuleSetsTable,
+			Columns: []string{tmrgroup.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedRuleSetsIDs(); len(nodes) > 0 && !_u.mutation.RuleSetsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.RuleSetsTable,
+			Columns: []string{tmrgroup.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RuleSetsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   tmrgroup.RuleSetsTable,
+			Columns: []string{tmrgroup.RuleSetsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ruleset.FieldID, field.TypeString),
 			},
 		}
 		for _, k := range nodes {

@@ -40,6 +40,12 @@ type TmrServer struct {
 	Leading bool `json:"leading,omitempty"`
 	// SeenAt holds the value of the "seen_at" field.
 	SeenAt *time.Time `json:"seen_at,omitempty"`
+	// Of the rules of the platform that it has.
+	RulesDigest string `json:"rules_digest,omitempty"`
+	// A file of its own decides in place of them.
+	RulesOwn bool `json:"rules_own,omitempty"`
+	// Why newer rules don't count there.
+	RulesProblem string `json:"rules_problem,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the TmrServerQuery when eager-loading is set.
 	Edges        TmrServerEdges `json:"edges"`
@@ -114,9 +120,9 @@ func (*TmrServer) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case tmrserver.FieldLinkTokenHash:
 			values[i] = new([]byte)
-		case tmrserver.FieldLeading:
+		case tmrserver.FieldLeading, tmrserver.FieldRulesOwn:
 			values[i] = new(sql.NullBool)
-		case tmrserver.FieldID, tmrserver.FieldVendorID, tmrserver.FieldCustomerID, tmrserver.FieldTmrGroupID, tmrserver.FieldContainerID, tmrserver.FieldName, tmrserver.FieldAddress:
+		case tmrserver.FieldID, tmrserver.FieldVendorID, tmrserver.FieldCustomerID, tmrserver.FieldTmrGroupID, tmrserver.FieldContainerID, tmrserver.FieldName, tmrserver.FieldAddress, tmrserver.FieldRulesDigest, tmrserver.FieldRulesProblem:
 			values[i] = new(sql.NullString)
 		case tmrserver.FieldCreatedAt, tmrserver.FieldSeenAt:
 			values[i] = new(sql.NullTime)
@@ -204,6 +210,24 @@ func (_m *TmrServer) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.SeenAt = new(time.Time)
 				*_m.SeenAt = value.Time
+			}
+		case tmrserver.FieldRulesDigest:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field rules_digest", values[i])
+			} else if value.Valid {
+				_m.RulesDigest = value.String
+			}
+		case tmrserver.FieldRulesOwn:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field rules_own", values[i])
+			} else if value.Valid {
+				_m.RulesOwn = value.Bool
+			}
+		case tmrserver.FieldRulesProblem:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field rules_problem", values[i])
+			} else if value.Valid {
+				_m.RulesProblem = value.String
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -297,6 +321,15 @@ func (_m *TmrServer) String() string {
 		builder.WriteString("seen_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
+	builder.WriteString(", ")
+	builder.WriteString("rules_digest=")
+	builder.WriteString(_m.RulesDigest)
+	builder.WriteString(", ")
+	builder.WriteString("rules_own=")
+	builder.WriteString(fmt.Sprintf("%v", _m.RulesOwn))
+	builder.WriteString(", ")
+	builder.WriteString("rules_problem=")
+	builder.WriteString(_m.RulesProblem)
 	builder.WriteByte(')')
 	return builder.String()
 }

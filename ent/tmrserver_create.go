@@ -131,6 +131,48 @@ func (_c *TmrServerCreate) SetNillableSeenAt(v *time.Time) *TmrServerCreate {
 	return _c
 }
 
+// SetRulesDigest sets the "rules_digest" field.
+func (_c *TmrServerCreate) SetRulesDigest(v string) *TmrServerCreate {
+	_c.mutation.SetRulesDigest(v)
+	return _c
+}
+
+// SetNillableRulesDigest sets the "rules_digest" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableRulesDigest(v *string) *TmrServerCreate {
+	if v != nil {
+		_c.SetRulesDigest(*v)
+	}
+	return _c
+}
+
+// SetRulesOwn sets the "rules_own" field.
+func (_c *TmrServerCreate) SetRulesOwn(v bool) *TmrServerCreate {
+	_c.mutation.SetRulesOwn(v)
+	return _c
+}
+
+// SetNillableRulesOwn sets the "rules_own" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableRulesOwn(v *bool) *TmrServerCreate {
+	if v != nil {
+		_c.SetRulesOwn(*v)
+	}
+	return _c
+}
+
+// SetRulesProblem sets the "rules_problem" field.
+func (_c *TmrServerCreate) SetRulesProblem(v string) *TmrServerCreate {
+	_c.mutation.SetRulesProblem(v)
+	return _c
+}
+
+// SetNillableRulesProblem sets the "rules_problem" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableRulesProblem(v *string) *TmrServerCreate {
+	if v != nil {
+		_c.SetRulesProblem(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *TmrServerCreate) SetID(v string) *TmrServerCreate {
 	_c.mutation.SetID(v)
@@ -208,6 +250,18 @@ func (_c *TmrServerCreate) defaults() {
 		v := tmrserver.DefaultLeading
 		_c.mutation.SetLeading(v)
 	}
+	if _, ok := _c.mutation.RulesDigest(); !ok {
+		v := tmrserver.DefaultRulesDigest
+		_c.mutation.SetRulesDigest(v)
+	}
+	if _, ok := _c.mutation.RulesOwn(); !ok {
+		v := tmrserver.DefaultRulesOwn
+		_c.mutation.SetRulesOwn(v)
+	}
+	if _, ok := _c.mutation.RulesProblem(); !ok {
+		v := tmrserver.DefaultRulesProblem
+		_c.mutation.SetRulesProblem(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := tmrserver.DefaultID()
 		_c.mutation.SetID(v)
@@ -268,6 +322,25 @@ func (_c *TmrServerCreate) check() error {
 	}
 	if _, ok := _c.mutation.Leading(); !ok {
 		return &ValidationError{Name: "leading", err: errors.New(`ent: missing required field "TmrServer.leading"`)}
+	}
+	if _, ok := _c.mutation.RulesDigest(); !ok {
+		return &ValidationError{Name: "rules_digest", err: errors.New(`ent: missing required field "TmrServer.rules_digest"`)}
+	}
+	if v, ok := _c.mutation.RulesDigest(); ok {
+		if err := tmrserver.RulesDigestValidator(v); err != nil {
+			return &ValidationError{Name: "rules_digest", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_digest": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.RulesOwn(); !ok {
+		return &ValidationError{Name: "rules_own", err: errors.New(`ent: missing required field "TmrServer.rules_own"`)}
+	}
+	if _, ok := _c.mutation.RulesProblem(); !ok {
+		return &ValidationError{Name: "rules_problem", err: errors.New(`ent: missing required field "TmrServer.rules_problem"`)}
+	}
+	if v, ok := _c.mutation.RulesProblem(); ok {
+		if err := tmrserver.RulesProblemValidator(v); err != nil {
+			return &ValidationError{Name: "rules_problem", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_problem": %w`, err)}
+		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := tmrserver.IDValidator(v); err != nil {
@@ -335,6 +408,18 @@ func (_c *TmrServerCreate) createSpec() (*TmrServer, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.SeenAt(); ok {
 		_spec.SetField(tmrserver.FieldSeenAt, field.TypeTime, value)
 		_node.SeenAt = &value
+	}
+	if value, ok := _c.mutation.RulesDigest(); ok {
+		_spec.SetField(tmrserver.FieldRulesDigest, field.TypeString, value)
+		_node.RulesDigest = value
+	}
+	if value, ok := _c.mutation.RulesOwn(); ok {
+		_spec.SetField(tmrserver.FieldRulesOwn, field.TypeBool, value)
+		_node.RulesOwn = value
+	}
+	if value, ok := _c.mutation.RulesProblem(); ok {
+		_spec.SetField(tmrserver.FieldRulesProblem, field.TypeString, value)
+		_node.RulesProblem = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -96,6 +96,48 @@ func (_u *TmrServerUpdate) ClearSeenAt() *TmrServerUpdate {
 	return _u
 }
 
+// SetRulesDigest sets the "rules_digest" field.
+func (_u *TmrServerUpdate) SetRulesDigest(v string) *TmrServerUpdate {
+	_u.mutation.SetRulesDigest(v)
+	return _u
+}
+
+// SetNillableRulesDigest sets the "rules_digest" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableRulesDigest(v *string) *TmrServerUpdate {
+	if v != nil {
+		_u.SetRulesDigest(*v)
+	}
+	return _u
+}
+
+// SetRulesOwn sets the "rules_own" field.
+func (_u *TmrServerUpdate) SetRulesOwn(v bool) *TmrServerUpdate {
+	_u.mutation.SetRulesOwn(v)
+	return _u
+}
+
+// SetNillableRulesOwn sets the "rules_own" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableRulesOwn(v *bool) *TmrServerUpdate {
+	if v != nil {
+		_u.SetRulesOwn(*v)
+	}
+	return _u
+}
+
+// SetRulesProblem sets the "rules_problem" field.
+func (_u *TmrServerUpdate) SetRulesProblem(v string) *TmrServerUpdate {
+	_u.mutation.SetRulesProblem(v)
+	return _u
+}
+
+// SetNillableRulesProblem sets the "rules_problem" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableRulesProblem(v *string) *TmrServerUpdate {
+	if v != nil {
+		_u.SetRulesProblem(*v)
+	}
+	return _u
+}
+
 // Mutation returns the TmrServerMutation object of the builder.
 func (_u *TmrServerUpdate) Mutation() *TmrServerMutation {
 	return _u.mutation
@@ -145,6 +187,16 @@ func (_u *TmrServerUpdate) check() error {
 			return &ValidationError{Name: "link_token_hash", err: fmt.Errorf(`ent: validator failed for field "TmrServer.link_token_hash": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.RulesDigest(); ok {
+		if err := tmrserver.RulesDigestValidator(v); err != nil {
+			return &ValidationError{Name: "rules_digest", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_digest": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.RulesProblem(); ok {
+		if err := tmrserver.RulesProblemValidator(v); err != nil {
+			return &ValidationError{Name: "rules_problem", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_problem": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "TmrServer.vendor"`)
 	}
@@ -180,6 +232,15 @@ func (_u *TmrServerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.SeenAtCleared() {
 		_spec.ClearField(tmrserver.FieldSeenAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RulesDigest(); ok {
+		_spec.SetField(tmrserver.FieldRulesDigest, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.RulesOwn(); ok {
+		_spec.SetField(tmrserver.FieldRulesOwn, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.RulesProblem(); ok {
+		_spec.SetField(tmrserver.FieldRulesProblem, field.TypeString, value)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -269,6 +330,48 @@ func (_u *TmrServerUpdateOne) ClearSeenAt() *TmrServerUpdateOne {
 	return _u
 }
 
+// SetRulesDigest sets the "rules_digest" field.
+func (_u *TmrServerUpdateOne) SetRulesDigest(v string) *TmrServerUpdateOne {
+	_u.mutation.SetRulesDigest(v)
+	return _u
+}
+
+// SetNillableRulesDigest sets the "rules_digest" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableRulesDigest(v *string) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetRulesDigest(*v)
+	}
+	return _u
+}
+
+// SetRulesOwn sets the "rules_own" field.
+func (_u *TmrServerUpdateOne) SetRulesOwn(v bool) *TmrServerUpdateOne {
+	_u.mutation.SetRulesOwn(v)
+	return _u
+}
+
+// SetNillableRulesOwn sets the "rules_own" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableRulesOwn(v *bool) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetRulesOwn(*v)
+	}
+	return _u
+}
+
+// SetRulesProblem sets the "rules_problem" field.
+func (_u *TmrServerUpdateOne) SetRulesProblem(v string) *TmrServerUpdateOne {
+	_u.mutation.SetRulesProblem(v)
+	return _u
+}
+
+// SetNillableRulesProblem sets the "rules_problem" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableRulesProblem(v *string) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetRulesProblem(*v)
+	}
+	return _u
+}
+
 // Mutation returns the TmrServerMutation object of the builder.
 func (_u *TmrServerUpdateOne) Mutation() *TmrServerMutation {
 	return _u.mutation
@@ -331,6 +434,16 @@ func (_u *TmrServerUpdateOne) check() error {
 			return &ValidationError{Name: "link_token_hash", err: fmt.Errorf(`ent: validator failed for field "TmrServer.link_token_hash": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.RulesDigest(); ok {
+		if err := tmrserver.RulesDigestValidator(v); err != nil {
+			return &ValidationError{Name: "rules_digest", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_digest": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.RulesProblem(); ok {
+		if err := tmrserver.RulesProblemValidator(v); err != nil {
+			return &ValidationError{Name: "rules_problem", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_problem": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "TmrServer.vendor"`)
 	}
@@ -383,6 +496,15 @@ func (_u *TmrServerUpdateOne) sqlSave(ctx context.Context) (_node *TmrServer, er
 	}
 	if _u.mutation.SeenAtCleared() {
 		_spec.ClearField(tmrserver.FieldSeenAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RulesDigest(); ok {
+		_spec.SetField(tmrserver.FieldRulesDigest, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.RulesOwn(); ok {
+		_spec.SetField(tmrserver.FieldRulesOwn, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.RulesProblem(); ok {
+		_spec.SetField(tmrserver.FieldRulesProblem, field.TypeString, value)
 	}
 	_node = &TmrServer{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -42,6 +42,8 @@ type Tx struct {
 	Product *ProductClient
 	// Rollout is the client for interacting with the Rollout builders.
 	Rollout *RolloutClient
+	// RuleSet is the client for interacting with the RuleSet builders.
+	RuleSet *RuleSetClient
 	// Session is the client for interacting with the Session builders.
 	Session *SessionClient
 	// TmrGroup is the client for interacting with the TmrGroup builders.
@@ -212,6 +214,7 @@ func (tx *Tx) init() {
 	tx.PlatformKey = NewPlatformKeyClient(tx.config)
 	tx.Product = NewProductClient(tx.config)
 	tx.Rollout = NewRolloutClient(tx.config)
+	tx.RuleSet = NewRuleSetClient(tx.config)
 	tx.Session = NewSessionClient(tx.config)
 	tx.TmrGroup = NewTmrGroupClient(tx.config)
 	tx.TmrServer = NewTmrServerClient(tx.config)

@@ -91,6 +91,8 @@ const (
 	EdgeTransfers = "transfers"
 	// EdgeReceives holds the string denoting the receives edge name in mutations.
 	EdgeReceives = "receives"
+	// EdgeRuleSets holds the string denoting the rule_sets edge name in mutations.
+	EdgeRuleSets = "rule_sets"
 	// Table holds the table name of the container in the database.
 	Table = "containers"
 	// VendorTable is the table that holds the vendor relation/edge.
@@ -185,6 +187,13 @@ const (
 	ReceivesInverseTable = "transfers"
 	// ReceivesColumn is the table column denoting the receives relation/edge.
 	ReceivesColumn = "to_container_id"
+	// RuleSetsTable is the table that holds the rule_sets relation/edge.
+	RuleSetsTable = "rule_sets"
+	// RuleSetsInverseTable is the table name for the RuleSet entity.
+	// It exists in this package in order to avoid circular dependency with the "ruleset" package.
+	RuleSetsInverseTable = "rule_sets"
+	// RuleSetsColumn is the table column denoting the rule_sets relation/edge.
+	RuleSetsColumn = "container_id"
 )
 
 // Columns holds all SQL columns for container fields.
@@ -535,6 +544,20 @@ func ByReceives(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newReceivesStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// ByRuleSetsCount orders the results by rule_sets count.
+func ByRuleSetsCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newRuleSetsStep(), opts...)
+	}
+}
+
+// ByRuleSets orders the results by rule_sets terms.
+func ByRuleSets(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newRuleSetsStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
 func newVendorStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -631,6 +654,13 @@ func newReceivesStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(ReceivesInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, ReceivesTable, ReceivesColumn),
+	)
+}
+func newRuleSetsStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(RuleSetsInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, RuleSetsTable, RuleSetsColumn),
 	)
 }
 

@@ -1613,6 +1613,29 @@ func HasReceivesWith(preds ...predicate.Transfer) predicate.Container {
 	})
 }
 
+// HasRuleSets applies the HasEdge predicate on the "rule_sets" edge.
+func HasRuleSets() predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, RuleSetsTable, RuleSetsColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasRuleSetsWith applies the HasEdge predicate on the "rule_sets" edge with a given conditions (other predicates).
+func HasRuleSetsWith(preds ...predicate.RuleSet) predicate.Container {
+	return predicate.Container(func(s *sql.Selector) {
+		step := newRuleSetsStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // And groups predicates with the AND operator between them.
 func And(predicates ...predicate.Container) predicate.Container {
 	return predicate.Container(sql.AndPredicates(predicates...))

@@ -189,6 +189,18 @@ func (f RolloutFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, err
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.RolloutMutation", m)
 }
 
+// The RuleSetFunc type is an adapter to allow the use of ordinary
+// function as RuleSet mutator.
+type RuleSetFunc func(context.Context, *ent.RuleSetMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f RuleSetFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.RuleSetMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.RuleSetMutation", m)
+}
+
 // The SessionFunc type is an adapter to allow the use of ordinary
 // function as Session mutator.
 type SessionFunc func(context.Context, *ent.SessionMutation) (ent.Value, error)

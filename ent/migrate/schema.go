@@ -912,6 +912,73 @@ var (
 			},
 		},
 	}
+	// RuleSetsColumns holds the columns for the "rule_sets" table.
+	RuleSetsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "version", Type: field.TypeInt},
+		{Name: "text", Type: field.TypeString, Size: 262144},
+		{Name: "digest", Type: field.TypeString, Size: 64},
+		{Name: "saved_by", Type: field.TypeString, Size: 200},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
+	}
+	// RuleSetsTable holds the schema information for the "rule_sets" table.
+	RuleSetsTable = &schema.Table{
+		Name:       "rule_sets",
+		Columns:    RuleSetsColumns,
+		PrimaryKey: []*schema.Column{RuleSetsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "rule_sets_containers_rule_sets",
+				Columns:    []*schema.Column{RuleSetsColumns[6]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "rule_sets_organizations_vendor",
+				Columns:    []*schema.Column{RuleSetsColumns[7]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "rule_sets_organizations_customer",
+				Columns:    []*schema.Column{RuleSetsColumns[8]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "rule_sets_tmr_groups_rule_sets",
+				Columns:    []*schema.Column{RuleSetsColumns[9]},
+				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "ruleset_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{RuleSetsColumns[7], RuleSetsColumns[0]},
+			},
+			{
+				Name:    "ruleset_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{RuleSetsColumns[8], RuleSetsColumns[0]},
+			},
+			{
+				Name:    "ruleset_tmr_group_id_version",
+				Unique:  true,
+				Columns: []*schema.Column{RuleSetsColumns[9], RuleSetsColumns[2]},
+			},
+			{
+				Name:    "ruleset_container_id_version",
+				Unique:  true,
+				Columns: []*schema.Column{RuleSetsColumns[6], RuleSetsColumns[2]},
+			},
+		},
+	}
 	// SessionsColumns holds the columns for the "sessions" table.
 	SessionsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
@@ -996,6 +1063,9 @@ var (
 		{Name: "link_token_hash", Type: field.TypeBytes, Unique: true, Size: 32},
 		{Name: "leading", Type: field.TypeBool, Default: false},
 		{Name: "seen_at", Type: field.TypeTime, Nullable: true},
+		{Name: "rules_digest", Type: field.TypeString, Size: 64, Default: ""},
+		{Name: "rules_own", Type: field.TypeBool, Default: false},
+		{Name: "rules_problem", Type: field.TypeString, Size: 2000, Default: ""},
 		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
@@ -1009,25 +1079,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "tmr_servers_containers_servers",
-				Columns:    []*schema.Column{TmrServersColumns[7]},
+				Columns:    []*schema.Column{TmrServersColumns[10]},
 				RefColumns: []*schema.Column{ContainersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "tmr_servers_tmr_groups_servers",
-				Columns:    []*schema.Column{TmrServersColumns[8]},
+				Columns:    []*schema.Column{TmrServersColumns[11]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "tmr_servers_organizations_vendor",
-				Columns:    []*schema.Column{TmrServersColumns[9]},
+				Columns:    []*schema.Column{TmrServersColumns[12]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "tmr_servers_organizations_customer",
-				Columns:    []*schema.Column{TmrServersColumns[10]},
+				Columns:    []*schema.Column{TmrServersColumns[13]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -1036,22 +1106,22 @@ var (
 			{
 				Name:    "tmrserver_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{TmrServersColumns[9], TmrServersColumns[0]},
+				Columns: []*schema.Column{TmrServersColumns[12], TmrServersColumns[0]},
 			},
 			{
 				Name:    "tmrserver_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{TmrServersColumns[10], TmrServersColumns[0]},
+				Columns: []*schema.Column{TmrServersColumns[13], TmrServersColumns[0]},
 			},
 			{
 				Name:    "tmrserver_tmr_group_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{TmrServersColumns[8], TmrServersColumns[2]},
+				Columns: []*schema.Column{TmrServersColumns[11], TmrServersColumns[2]},
 			},
 			{
 				Name:    "tmrserver_container_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{TmrServersColumns[7], TmrServersColumns[2]},
+				Columns: []*schema.Column{TmrServersColumns[10], TmrServersColumns[2]},
 			},
 		},
 	}
@@ -1668,6 +1738,7 @@ var (
 		PlatformKeysTable,
 		ProductsTable,
 		RolloutsTable,
+		RuleSetsTable,
 		SessionsTable,
 		TmrGroupsTable,
 		TmrServersTable,
@@ -1732,6 +1803,14 @@ func init() {
 	RolloutsTable.ForeignKeys[3].RefTable = TmrGroupsTable
 	RolloutsTable.Annotation = &entsql.Annotation{}
 	RolloutsTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
+	RuleSetsTable.ForeignKeys[0].RefTable = ContainersTable
+	RuleSetsTable.ForeignKeys[1].RefTable = OrganizationsTable
+	RuleSetsTable.ForeignKeys[2].RefTable = OrganizationsTable
+	RuleSetsTable.ForeignKeys[3].RefTable = TmrGroupsTable
+	RuleSetsTable.Annotation = &entsql.Annotation{}
+	RuleSetsTable.Annotation.Checks = map[string]string{
 		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
 	}
 	TmrGroupsTable.ForeignKeys[0].RefTable = OrganizationsTable

@@ -51,6 +51,9 @@ type Product func(*sql.Selector)
 // Rollout is the predicate function for rollout builders.
 type Rollout func(*sql.Selector)
 
+// RuleSet is the predicate function for ruleset builders.
+type RuleSet func(*sql.Selector)
+
 // Session is the predicate function for session builders.
 type Session func(*sql.Selector)
 

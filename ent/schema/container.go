@@ -60,6 +60,7 @@ func (Container) Edges() []ent.Edge {
 		edge.To("replaces", Container.Type).From("replaced_by").Field("replaced_by_id").Unique(),
 		edge.To("transfers", Transfer.Type).Annotations(entgql.RelayConnection()),
 		edge.To("receives", Transfer.Type),
+		edge.To("rule_sets", RuleSet.Type),
 	}
 }
 

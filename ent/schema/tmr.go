@@ -55,6 +55,7 @@ func (TmrGroup) Edges() []ent.Edge {
 		edge.To("rollouts", Rollout.Type).Annotations(entgql.RelayConnection()),
 		edge.To("work", Work.Type),
 		edge.To("transfers", Transfer.Type),
+		edge.To("rule_sets", RuleSet.Type),
 	}
 }
 
@@ -115,6 +116,9 @@ func (TmrServer) Fields() []ent.Field {
 		field.Bytes("link_token_hash").MaxLen(32).Unique().Sensitive(),
 		field.Bool("leading").Default(false),
 		field.Time("seen_at").Optional().Nillable(),
+		field.String("rules_digest").MaxLen(64).Default("").Comment("Of the rules of the platform that it has."),
+		field.Bool("rules_own").Default(false).Comment("A file of its own decides in place of them."),
+		field.String("rules_problem").MaxLen(mostNote).Default("").Comment("Why newer rules don't count there."),
 	}
 }
 

@@ -73,6 +73,8 @@ const (
 	EdgeWork = "work"
 	// EdgeTransfers holds the string denoting the transfers edge name in mutations.
 	EdgeTransfers = "transfers"
+	// EdgeRuleSets holds the string denoting the rule_sets edge name in mutations.
+	EdgeRuleSets = "rule_sets"
 	// Table holds the table name of the tmrgroup in the database.
 	Table = "tmr_groups"
 	// VendorTable is the table that holds the vendor relation/edge.
@@ -138,6 +140,13 @@ const (
 	TransfersInverseTable = "transfers"
 	// TransfersColumn is the table column denoting the transfers relation/edge.
 	TransfersColumn = "tmr_group_id"
+	// RuleSetsTable is the table that holds the rule_sets relation/edge.
+	RuleSetsTable = "rule_sets"
+	// RuleSetsInverseTable is the table name for the RuleSet entity.
+	// It exists in this package in order to avoid circular dependency with the "ruleset" package.
+	RuleSetsInverseTable = "rule_sets"
+	// RuleSetsColumn is the table column denoting the rule_sets relation/edge.
+	RuleSetsColumn = "tmr_group_id"
 )
 
 // Columns holds all SQL columns for tmrgroup fields.
@@ -423,6 +432,20 @@ func ByTransfers(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newTransfersStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// ByRuleSetsCount orders the results by rule_sets count.
+func ByRuleSetsCount(opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborsCount(s, newRuleSetsStep(), opts...)
+	}
+}
+
+// ByRuleSets orders the results by rule_sets terms.
+func ByRuleSets(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newRuleSetsStep(), append([]sql.OrderTerm{term}, terms...)...)
+	}
+}
 func newVendorStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -484,5 +507,12 @@ func newTransfersStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(TransfersInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.O2M, false, TransfersTable, TransfersColumn),
+	)
+}
+func newRuleSetsStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(RuleSetsInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.O2M, false, RuleSetsTable, RuleSetsColumn),
 	)
 }

@@ -1247,6 +1247,29 @@ func HasTransfersWith(preds ...predicate.Transfer) predicate.TmrGroup {
 	})
 }
 
+// HasRuleSets applies the HasEdge predicate on the "rule_sets" edge.
+func HasRuleSets() predicate.TmrGroup {
+	return predicate.TmrGroup(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, RuleSetsTable, RuleSetsColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasRuleSetsWith applies the HasEdge predicate on the "rule_sets" edge with a given conditions (other predicates).
+func HasRuleSetsWith(preds ...predicate.RuleSet) predicate.TmrGroup {
+	return predicate.TmrGroup(func(s *sql.Selector) {
+		step := newRuleSetsStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
 // And groups predicates with the AND operator between them.
 func And(predicates ...predicate.TmrGroup) predicate.TmrGroup {
 	return predicate.TmrGroup(sql.AndPredicates(predicates...))

@@ -34,6 +34,12 @@ const (
 	FieldLeading = "leading"
 	// FieldSeenAt holds the string denoting the seen_at field in the database.
 	FieldSeenAt = "seen_at"
+	// FieldRulesDigest holds the string denoting the rules_digest field in the database.
+	FieldRulesDigest = "rules_digest"
+	// FieldRulesOwn holds the string denoting the rules_own field in the database.
+	FieldRulesOwn = "rules_own"
+	// FieldRulesProblem holds the string denoting the rules_problem field in the database.
+	FieldRulesProblem = "rules_problem"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -87,6 +93,9 @@ var Columns = []string{
 	FieldLinkTokenHash,
 	FieldLeading,
 	FieldSeenAt,
+	FieldRulesDigest,
+	FieldRulesOwn,
+	FieldRulesProblem,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -118,6 +127,16 @@ var (
 	LinkTokenHashValidator func([]byte) error
 	// DefaultLeading holds the default value on creation for the "leading" field.
 	DefaultLeading bool
+	// DefaultRulesDigest holds the default value on creation for the "rules_digest" field.
+	DefaultRulesDigest string
+	// RulesDigestValidator is a validator for the "rules_digest" field. It is called by the builders before save.
+	RulesDigestValidator func(string) error
+	// DefaultRulesOwn holds the default value on creation for the "rules_own" field.
+	DefaultRulesOwn bool
+	// DefaultRulesProblem holds the default value on creation for the "rules_problem" field.
+	DefaultRulesProblem string
+	// RulesProblemValidator is a validator for the "rules_problem" field. It is called by the builders before save.
+	RulesProblemValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -175,6 +194,21 @@ func ByLeading(opts ...sql.OrderTermOption) OrderOption {
 // BySeenAt orders the results by the seen_at field.
 func BySeenAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldSeenAt, opts...).ToFunc()
+}
+
+// ByRulesDigest orders the results by the rules_digest field.
+func ByRulesDigest(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRulesDigest, opts...).ToFunc()
+}
+
+// ByRulesOwn orders the results by the rules_own field.
+func ByRulesOwn(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRulesOwn, opts...).ToFunc()
+}
+
+// ByRulesProblem orders the results by the rules_problem field.
+func ByRulesProblem(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRulesProblem, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

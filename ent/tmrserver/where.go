@@ -115,6 +115,21 @@ func SeenAt(v time.Time) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldEQ(FieldSeenAt, v))
 }
 
+// RulesDigest applies equality check predicate on the "rules_digest" field. It's identical to RulesDigestEQ.
+func RulesDigest(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRulesDigest, v))
+}
+
+// RulesOwn applies equality check predicate on the "rules_own" field. It's identical to RulesOwnEQ.
+func RulesOwn(v bool) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRulesOwn, v))
+}
+
+// RulesProblem applies equality check predicate on the "rules_problem" field. It's identical to RulesProblemEQ.
+func RulesProblem(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRulesProblem, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldEQ(FieldCreatedAt, v))
@@ -673,6 +688,146 @@ func SeenAtIsNil() predicate.TmrServer {
 // SeenAtNotNil applies the NotNil predicate on the "seen_at" field.
 func SeenAtNotNil() predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldNotNull(FieldSeenAt))
+}
+
+// RulesDigestEQ applies the EQ predicate on the "rules_digest" field.
+func RulesDigestEQ(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRulesDigest, v))
+}
+
+// RulesDigestNEQ applies the NEQ predicate on the "rules_digest" field.
+func RulesDigestNEQ(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldRulesDigest, v))
+}
+
+// RulesDigestIn applies the In predicate on the "rules_digest" field.
+func RulesDigestIn(vs ...string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldRulesDigest, vs...))
+}
+
+// RulesDigestNotIn applies the NotIn predicate on the "rules_digest" field.
+func RulesDigestNotIn(vs ...string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldRulesDigest, vs...))
+}
+
+// RulesDigestGT applies the GT predicate on the "rules_digest" field.
+func RulesDigestGT(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldRulesDigest, v))
+}
+
+// RulesDigestGTE applies the GTE predicate on the "rules_digest" field.
+func RulesDigestGTE(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldRulesDigest, v))
+}
+
+// RulesDigestLT applies the LT predicate on the "rules_digest" field.
+func RulesDigestLT(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldRulesDigest, v))
+}
+
+// RulesDigestLTE applies the LTE predicate on the "rules_digest" field.
+func RulesDigestLTE(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldRulesDigest, v))
+}
+
+// RulesDigestContains applies the Contains predicate on the "rules_digest" field.
+func RulesDigestContains(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldContains(FieldRulesDigest, v))
+}
+
+// RulesDigestHasPrefix applies the HasPrefix predicate on the "rules_digest" field.
+func RulesDigestHasPrefix(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldHasPrefix(FieldRulesDigest, v))
+}
+
+// RulesDigestHasSuffix applies the HasSuffix predicate on the "rules_digest" field.
+func RulesDigestHasSuffix(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldHasSuffix(FieldRulesDigest, v))
+}
+
+// RulesDigestEqualFold applies the EqualFold predicate on the "rules_digest" field.
+func RulesDigestEqualFold(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEqualFold(FieldRulesDigest, v))
+}
+
+// RulesDigestContainsFold applies the ContainsFold predicate on the "rules_digest" field.
+func RulesDigestContainsFold(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldContainsFold(FieldRulesDigest, v))
+}
+
+// RulesOwnEQ applies the EQ predicate on the "rules_own" field.
+func RulesOwnEQ(v bool) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRulesOwn, v))
+}
+
+// RulesOwnNEQ applies the NEQ predicate on the "rules_own" field.
+func RulesOwnNEQ(v bool) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldRulesOwn, v))
+}
+
+// RulesProblemEQ applies the EQ predicate on the "rules_problem" field.
+func RulesProblemEQ(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRulesProblem, v))
+}
+
+// RulesProblemNEQ applies the NEQ predicate on the "rules_problem" field.
+func RulesProblemNEQ(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldRulesProblem, v))
+}
+
+// RulesProblemIn applies the In predicate on the "rules_problem" field.
+func RulesProblemIn(vs ...string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldRulesProblem, vs...))
+}
+
+// RulesProblemNotIn applies the NotIn predicate on the "rules_problem" field.
+func RulesProblemNotIn(vs ...string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldRulesProblem, vs...))
+}
+
+// RulesProblemGT applies the GT predicate on the "rules_problem" field.
+func RulesProblemGT(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldRulesProblem, v))
+}
+
+// RulesProblemGTE applies the GTE predicate on the "rules_problem" field.
+func RulesProblemGTE(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldRulesProblem, v))
+}
+
+// RulesProblemLT applies the LT predicate on the "rules_problem" field.
+func RulesProblemLT(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldRulesProblem, v))
+}
+
+// RulesProblemLTE applies the LTE predicate on the "rules_problem" field.
+func RulesProblemLTE(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldRulesProblem, v))
+}
+
+// RulesProblemContains applies the Contains predicate on the "rules_problem" field.
+func RulesProblemContains(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldContains(FieldRulesProblem, v))
+}
+
+// RulesProblemHasPrefix applies the HasPrefix predicate on the "rules_problem" field.
+func RulesProblemHasPrefix(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldHasPrefix(FieldRulesProblem, v))
+}
+
+// RulesProblemHasSuffix applies the HasSuffix predicate on the "rules_problem" field.
+func RulesProblemHasSuffix(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldHasSuffix(FieldRulesProblem, v))
+}
+
+// RulesProblemEqualFold applies the EqualFold predicate on the "rules_problem" field.
+func RulesProblemEqualFold(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEqualFold(FieldRulesProblem, v))
+}
+
+// RulesProblemContainsFold applies the ContainsFold predicate on the "rules_problem" field.
+func RulesProblemContainsFold(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldContainsFold(FieldRulesProblem, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

@@ -44,7 +44,7 @@ func ownershipOf(entity string) ownership {
 		return catalog
 	case ent.TypeContainer, ent.TypeFirmCounter, ent.TypeTmrGroup, ent.TypeTmrView, ent.TypeTmrServer,
 		ent.TypeAllocation, ent.TypeDenial, ent.TypeOrder, ent.TypeRollout, ent.TypeUpdate, ent.TypeWork, ent.TypeTransfer,
-		ent.TypeUsageSeries, ent.TypeUsageBucket, ent.TypeUsageLog, ent.TypeUsageEntry:
+		ent.TypeUsageSeries, ent.TypeUsageBucket, ent.TypeUsageLog, ent.TypeUsageEntry, ent.TypeRuleSet:
 		return shared
 	}
 	return unknown

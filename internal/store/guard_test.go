@@ -53,6 +53,7 @@ var owners = map[string]struct {
 	ent.TypeUpdate:       {customer: changes},
 	ent.TypeWork:         {customer: changes},
 	ent.TypeTransfer:     {customer: changes},
+	ent.TypeRuleSet:      {customer: changes},
 	ent.TypeUsageSeries:  {customer: changes},
 	ent.TypeUsageBucket:  {customer: changes},
 	ent.TypeUsageLog:     {customer: nobody},
@@ -109,7 +110,7 @@ func (e entity) get(ctx context.Context, id string) error {
 // only ever added to.
 func (e entity) column() (string, any, bool) {
 	switch e.name {
-	case ent.TypeAuditEntry, ent.TypeTmrView, ent.TypeDenial, ent.TypeUsageEntry:
+	case ent.TypeAuditEntry, ent.TypeTmrView, ent.TypeDenial, ent.TypeUsageEntry, ent.TypeRuleSet:
 		return "", nil, false
 	case ent.TypeFirmCounter:
 		return "counter", uint64(2), true

@@ -153,6 +153,10 @@ func build(t *testing.T, s *store.Store, n int) *world {
 		SetKind(property.TransferReturn).SetQuantity(1).SetRequestedBy("me").Save(ctx)
 	must(err)
 	w.ids[ent.TypeTransfer] = moved.ID
+	set, err := c.RuleSet.Create().SetVendorID(v).SetCustomerID(cu).SetTmrGroupID(g).SetVersion(1).SetText("deny user:x").
+		SetDigest("x").SetSavedBy("me").Save(ctx)
+	must(err)
+	w.ids[ent.TypeRuleSet] = set.ID
 	series, err := c.UsageSeries.Create().SetVendorID(v).SetCustomerID(cu).SetContainerID(con).SetProductID(w.product.ID).
 		SetSince(time.Now()).SetAt(time.Now()).Save(ctx)
 	must(err)
