@@ -72,6 +72,9 @@ type Config struct {
 	// Served gives all that a server over one container serves, in a steady
 	// order; it is asked at each heartbeat and must not block. Nil: not told.
 	Served func() []Served
+	// Rules is where the platform's rules of who may use which license go; nil:
+	// nowhere.
+	Rules Rules
 	// Clock is where the platform's word for what time it is goes; nil: nowhere.
 	Clock  Clock
 	Logger *slog.Logger
@@ -90,6 +93,8 @@ type Agent struct {
 	http *rpc.Client
 	api  quoratev1connect.LinkServiceClient
 	work workers
+	// wanted is the digest of the rules that the platform has.
+	wanted chan string
 
 	mu      sync.Mutex
 	started bool
@@ -126,7 +131,7 @@ func New(c Config) (*Agent, error) {
 	}
 	client := rpc.NewClient(rpc.ClientConfig{TLS: c.TLS, Dial: c.Dial})
 	return &Agent{
-		conf: c, http: client, work: workers{busy: make(map[string]bool), idle: make(chan struct{}, 1)},
+		conf: c, http: client, work: workers{busy: make(map[string]bool), idle: make(chan struct{}, 1)}, wanted: make(chan string, 1),
 		api: quoratev1connect.NewLinkServiceClient(client, c.URL, rpc.ClientOptions(),
 			connect.WithInterceptors(bearer("Bearer "+c.Token))),
 	}, nil
@@ -154,6 +159,9 @@ func (a *Agent) Start(ctx context.Context) error {
 	ctx, a.cancel = context.WithCancel(ctx)
 	a.running.Go(func() { a.pull(ctx) })
 	a.running.Go(func() { a.push(ctx) })
+	if a.conf.Rules != nil {
+		a.running.Go(func() { a.fetchRules(ctx) })
+	}
 	if a.conf.Clock != nil {
 		a.running.Go(func() { a.certify(ctx) })
 	}

@@ -40,6 +40,8 @@ type platform struct {
 	events  []uint64            // positions
 	pushes  []*quoratev1.PushRequest
 	asked   []*quoratev1.CertifyRequest // for the time
+	rules   []string                    // texts by version
+	fetched int                         // how often they were fetched
 	// fault is asked before (done false) and after a call took effect.
 	fault func(call string, done bool) error
 }
@@ -192,7 +194,7 @@ func (p *platform) Push(_ context.Context, req *connect.Request[quoratev1.PushRe
 		}
 		p.events = append(p.events, e.GetPosition())
 	}
-	answer := new(quoratev1.PushResponse)
+	answer := &quoratev1.PushResponse{RulesDigest: p.rulesDigest()}
 	if have := p.views[epoch]; len(have) > 0 {
 		answer.ViewVersion = have[len(have)-1]
 	}

@@ -193,6 +193,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 		req := &quoratev1.PushRequest{
 			Server: s.agent.conf.Server, Leading: s.term.leading, Epoch: s.term.epoch,
 			Views: s.views, Events: s.events, EventsAfter: s.after, Clients: s.agent.conf.Clients(), Served: s.tell,
+			Rules: s.agent.rulesStatus(),
 		}
 		if s.agent.conf.Views != nil {
 			for _, h := range s.agent.conf.Views.Health() {
@@ -205,6 +206,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 		if err == nil {
 			s.trouble.fine()
 			s.tell = nil
+			s.agent.wantRules(res.Msg.GetRulesDigest())
 			return res.Msg, true
 		}
 		if ctx.Err() != nil {

@@ -31,7 +31,10 @@ func Handler(p Platform, logger *slog.Logger) (path string, handler http.Handler
 	return quoratev1connect.NewLinkServiceHandler(&service{platform: p}, rpc.HandlerOptions(logger))
 }
 
-type service struct{ platform Platform }
+type service struct {
+	quoratev1connect.UnimplementedLinkServiceHandler
+	platform Platform
+}
 
 // caller gives ctx with the principal that the bearer token stands for. A
 // server that calls itself by another name than the token's was set up with

@@ -888,7 +888,8 @@ type PushRequest struct {
 	Served *ServedLicenses `protobuf:"bytes,8,opt,name=served,proto3" json:"served,omitempty"`
 	// The position that the first event follows: a platform that has not come to
 	// it (it was restored from a backup) takes none of them. 0: not told.
-	EventsAfter   uint64 `protobuf:"varint,9,opt,name=events_after,json=eventsAfter,proto3" json:"events_after,omitempty"`
+	EventsAfter   uint64       `protobuf:"varint,9,opt,name=events_after,json=eventsAfter,proto3" json:"events_after,omitempty"`
+	Rules         *RulesStatus `protobuf:"bytes,10,opt,name=rules,proto3" json:"rules,omitempty"` // unset: this server takes no rules
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -986,6 +987,170 @@ func (x *PushRequest) GetEventsAfter() uint64 {
 	return 0
 }
 
+func (x *PushRequest) GetRules() *RulesStatus {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+// RulesStatus is which rules a server has.
+type RulesStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Digest        string                 `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`                   // of the platform's set that it has; empty: none
+	OwnFile       bool                   `protobuf:"varint,2,opt,name=own_file,json=ownFile,proto3" json:"own_file,omitempty"` // a file of the administrator decides in place of it
+	Problem       string                 `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`                 // why a newer set doesn't count; empty: there is none
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RulesStatus) Reset() {
+	*x = RulesStatus{}
+	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RulesStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RulesStatus) ProtoMessage() {}
+
+func (x *RulesStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RulesStatus.ProtoReflect.Descriptor instead.
+func (*RulesStatus) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *RulesStatus) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *RulesStatus) GetOwnFile() bool {
+	if x != nil {
+		return x.OwnFile
+	}
+	return false
+}
+
+func (x *RulesStatus) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+type RulesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RulesRequest) Reset() {
+	*x = RulesRequest{}
+	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RulesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RulesRequest) ProtoMessage() {}
+
+func (x *RulesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RulesRequest.ProtoReflect.Descriptor instead.
+func (*RulesRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RulesRequest) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+type RulesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"` // counts the sets that were saved for this place
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RulesResponse) Reset() {
+	*x = RulesResponse{}
+	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RulesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RulesResponse) ProtoMessage() {}
+
+func (x *RulesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RulesResponse.ProtoReflect.Descriptor instead.
+func (*RulesResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RulesResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *RulesResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type ServedLicenses struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Licenses      []*ServedLicense       `protobuf:"bytes,1,rep,name=licenses,proto3" json:"licenses,omitempty"` // at most 512
@@ -995,7 +1160,7 @@ type ServedLicenses struct {
 
 func (x *ServedLicenses) Reset() {
 	*x = ServedLicenses{}
-	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	mi := &file_quorate_v1_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1172,7 @@ func (x *ServedLicenses) String() string {
 func (*ServedLicenses) ProtoMessage() {}
 
 func (x *ServedLicenses) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	mi := &file_quorate_v1_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1185,7 @@ func (x *ServedLicenses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServedLicenses.ProtoReflect.Descriptor instead.
 func (*ServedLicenses) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{15}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ServedLicenses) GetLicenses() []*ServedLicense {
@@ -1042,7 +1207,7 @@ type ServedLicense struct {
 
 func (x *ServedLicense) Reset() {
 	*x = ServedLicense{}
-	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	mi := &file_quorate_v1_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1219,7 @@ func (x *ServedLicense) String() string {
 func (*ServedLicense) ProtoMessage() {}
 
 func (x *ServedLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	mi := &file_quorate_v1_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1232,7 @@ func (x *ServedLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServedLicense.ProtoReflect.Descriptor instead.
 func (*ServedLicense) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{16}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ServedLicense) GetProduct() *Product {
@@ -1111,7 +1276,7 @@ type BackendHealth struct {
 
 func (x *BackendHealth) Reset() {
 	*x = BackendHealth{}
-	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	mi := &file_quorate_v1_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1288,7 @@ func (x *BackendHealth) String() string {
 func (*BackendHealth) ProtoMessage() {}
 
 func (x *BackendHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	mi := &file_quorate_v1_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1301,7 @@ func (x *BackendHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendHealth.ProtoReflect.Descriptor instead.
 func (*BackendHealth) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{17}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BackendHealth) GetPosition() uint32 {
@@ -1186,7 +1351,7 @@ type GroupView struct {
 
 func (x *GroupView) Reset() {
 	*x = GroupView{}
-	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1198,7 +1363,7 @@ func (x *GroupView) String() string {
 func (*GroupView) ProtoMessage() {}
 
 func (x *GroupView) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1211,7 +1376,7 @@ func (x *GroupView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupView.ProtoReflect.Descriptor instead.
 func (*GroupView) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{18}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GroupView) GetVersion() uint64 {
@@ -1256,7 +1421,7 @@ type ViewedLicense struct {
 
 func (x *ViewedLicense) Reset() {
 	*x = ViewedLicense{}
-	mi := &file_quorate_v1_link_proto_msgTypes[19]
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1268,7 +1433,7 @@ func (x *ViewedLicense) String() string {
 func (*ViewedLicense) ProtoMessage() {}
 
 func (x *ViewedLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[19]
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1281,7 +1446,7 @@ func (x *ViewedLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewedLicense.ProtoReflect.Descriptor instead.
 func (*ViewedLicense) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{19}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ViewedLicense) GetProduct() *Product {
@@ -1338,7 +1503,7 @@ type Cell struct {
 
 func (x *Cell) Reset() {
 	*x = Cell{}
-	mi := &file_quorate_v1_link_proto_msgTypes[20]
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1515,7 @@ func (x *Cell) String() string {
 func (*Cell) ProtoMessage() {}
 
 func (x *Cell) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[20]
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1363,7 +1528,7 @@ func (x *Cell) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cell.ProtoReflect.Descriptor instead.
 func (*Cell) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{20}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Cell) GetPresence() string {
@@ -1418,7 +1583,7 @@ type LeaseEvent struct {
 
 func (x *LeaseEvent) Reset() {
 	*x = LeaseEvent{}
-	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	mi := &file_quorate_v1_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1595,7 @@ func (x *LeaseEvent) String() string {
 func (*LeaseEvent) ProtoMessage() {}
 
 func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	mi := &file_quorate_v1_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1608,7 @@ func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseEvent.ProtoReflect.Descriptor instead.
 func (*LeaseEvent) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LeaseEvent) GetPosition() uint64 {
@@ -1548,13 +1713,16 @@ type PushResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ViewVersion   uint64                 `protobuf:"varint,1,opt,name=view_version,json=viewVersion,proto3" json:"view_version,omitempty"`       // last view the platform has of this epoch
 	EventPosition uint64                 `protobuf:"varint,2,opt,name=event_position,json=eventPosition,proto3" json:"event_position,omitempty"` // last lease event the platform has
+	// The digest of the set of rules that the platform has, in hex: who has another
+	// one fetches it by Rules. Empty: none was saved.
+	RulesDigest   string `protobuf:"bytes,3,opt,name=rules_digest,json=rulesDigest,proto3" json:"rules_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PushResponse) Reset() {
 	*x = PushResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	mi := &file_quorate_v1_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1734,7 @@ func (x *PushResponse) String() string {
 func (*PushResponse) ProtoMessage() {}
 
 func (x *PushResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	mi := &file_quorate_v1_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1747,7 @@ func (x *PushResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushResponse.ProtoReflect.Descriptor instead.
 func (*PushResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *PushResponse) GetViewVersion() uint64 {
@@ -1596,6 +1764,13 @@ func (x *PushResponse) GetEventPosition() uint64 {
 	return 0
 }
 
+func (x *PushResponse) GetRulesDigest() string {
+	if x != nil {
+		return x.RulesDigest
+	}
+	return ""
+}
+
 type CertifyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Questions     []*TimeQuestion        `protobuf:"bytes,1,rep,name=questions,proto3" json:"questions,omitempty"`
@@ -1605,7 +1780,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	mi := &file_quorate_v1_link_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1617,7 +1792,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	mi := &file_quorate_v1_link_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1630,7 +1805,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CertifyRequest) GetQuestions() []*TimeQuestion {
@@ -1652,7 +1827,7 @@ type TimeQuestion struct {
 
 func (x *TimeQuestion) Reset() {
 	*x = TimeQuestion{}
-	mi := &file_quorate_v1_link_proto_msgTypes[24]
+	mi := &file_quorate_v1_link_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1664,7 +1839,7 @@ func (x *TimeQuestion) String() string {
 func (*TimeQuestion) ProtoMessage() {}
 
 func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[24]
+	mi := &file_quorate_v1_link_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1677,7 +1852,7 @@ func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeQuestion.ProtoReflect.Descriptor instead.
 func (*TimeQuestion) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{24}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *TimeQuestion) GetSerial() string {
@@ -1717,7 +1892,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[25]
+	mi := &file_quorate_v1_link_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1904,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[25]
+	mi := &file_quorate_v1_link_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1917,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{25}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CertifyResponse) GetCertificates() [][]byte {
@@ -1811,7 +1986,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\fBackendBytes\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\rR\bposition\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x10\n" +
-	"\x0eReportResponse\"\xd6\x02\n" +
+	"\x0eReportResponse\"\x85\x03\n" +
 	"\vPushRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x14\n" +
@@ -1821,7 +1996,18 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\aclients\x18\x06 \x01(\rR\aclients\x121\n" +
 	"\x06health\x18\a \x03(\v2\x19.quorate.v1.BackendHealthR\x06health\x122\n" +
 	"\x06served\x18\b \x01(\v2\x1a.quorate.v1.ServedLicensesR\x06served\x12!\n" +
-	"\fevents_after\x18\t \x01(\x04R\veventsAfter\"G\n" +
+	"\fevents_after\x18\t \x01(\x04R\veventsAfter\x12-\n" +
+	"\x05rules\x18\n" +
+	" \x01(\v2\x17.quorate.v1.RulesStatusR\x05rules\"Z\n" +
+	"\vRulesStatus\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x19\n" +
+	"\bown_file\x18\x02 \x01(\bR\aownFile\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\"&\n" +
+	"\fRulesRequest\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\"=\n" +
+	"\rRulesResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"G\n" +
 	"\x0eServedLicenses\x125\n" +
 	"\blicenses\x18\x01 \x03(\v2\x19.quorate.v1.ServedLicenseR\blicenses\"\x86\x01\n" +
 	"\rServedLicense\x12-\n" +
@@ -1868,10 +2054,11 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\x02by\x18\v \x01(\tR\x02by\x12\x1a\n" +
 	"\blicenses\x18\f \x01(\rR\blicenses\x12\x12\n" +
 	"\x04rule\x18\r \x01(\tR\x04rule\x12\x10\n" +
-	"\x03seq\x18\x0e \x01(\x04R\x03seq\"X\n" +
+	"\x03seq\x18\x0e \x01(\x04R\x03seq\"{\n" +
 	"\fPushResponse\x12!\n" +
 	"\fview_version\x18\x01 \x01(\x04R\vviewVersion\x12%\n" +
-	"\x0eevent_position\x18\x02 \x01(\x04R\reventPosition\"H\n" +
+	"\x0eevent_position\x18\x02 \x01(\x04R\reventPosition\x12!\n" +
+	"\frules_digest\x18\x03 \x01(\tR\vrulesDigest\"H\n" +
 	"\x0eCertifyRequest\x126\n" +
 	"\tquestions\x18\x01 \x03(\v2\x18.quorate.v1.TimeQuestionR\tquestions\"r\n" +
 	"\fTimeQuestion\x12\x16\n" +
@@ -1880,12 +2067,13 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\bclock_ms\x18\x03 \x01(\x03R\aclockMs\x12\x19\n" +
 	"\bset_back\x18\x04 \x01(\bR\asetBack\"5\n" +
 	"\x0fCertifyResponse\x12\"\n" +
-	"\fcertificates\x18\x01 \x03(\fR\fcertificates2\x90\x02\n" +
+	"\fcertificates\x18\x01 \x03(\fR\fcertificates2\xd0\x02\n" +
 	"\vLinkService\x12;\n" +
 	"\x04Pull\x12\x17.quorate.v1.PullRequest\x1a\x18.quorate.v1.PullResponse\"\x00\x12A\n" +
 	"\x06Report\x12\x19.quorate.v1.ReportRequest\x1a\x1a.quorate.v1.ReportResponse\"\x00\x12;\n" +
 	"\x04Push\x12\x17.quorate.v1.PushRequest\x1a\x18.quorate.v1.PushResponse\"\x00\x12D\n" +
-	"\aCertify\x12\x1a.quorate.v1.CertifyRequest\x1a\x1b.quorate.v1.CertifyResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
+	"\aCertify\x12\x1a.quorate.v1.CertifyRequest\x1a\x1b.quorate.v1.CertifyResponse\"\x00\x12>\n" +
+	"\x05Rules\x12\x18.quorate.v1.RulesRequest\x1a\x19.quorate.v1.RulesResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
 
 var (
 	file_quorate_v1_link_proto_rawDescOnce sync.Once
@@ -1899,7 +2087,7 @@ func file_quorate_v1_link_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_link_proto_rawDescData
 }
 
-var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_quorate_v1_link_proto_goTypes = []any{
 	(*PullRequest)(nil),     // 0: quorate.v1.PullRequest
 	(*PullResponse)(nil),    // 1: quorate.v1.PullResponse
@@ -1916,22 +2104,25 @@ var file_quorate_v1_link_proto_goTypes = []any{
 	(*BackendBytes)(nil),    // 12: quorate.v1.BackendBytes
 	(*ReportResponse)(nil),  // 13: quorate.v1.ReportResponse
 	(*PushRequest)(nil),     // 14: quorate.v1.PushRequest
-	(*ServedLicenses)(nil),  // 15: quorate.v1.ServedLicenses
-	(*ServedLicense)(nil),   // 16: quorate.v1.ServedLicense
-	(*BackendHealth)(nil),   // 17: quorate.v1.BackendHealth
-	(*GroupView)(nil),       // 18: quorate.v1.GroupView
-	(*ViewedLicense)(nil),   // 19: quorate.v1.ViewedLicense
-	(*Cell)(nil),            // 20: quorate.v1.Cell
-	(*LeaseEvent)(nil),      // 21: quorate.v1.LeaseEvent
-	(*PushResponse)(nil),    // 22: quorate.v1.PushResponse
-	(*CertifyRequest)(nil),  // 23: quorate.v1.CertifyRequest
-	(*TimeQuestion)(nil),    // 24: quorate.v1.TimeQuestion
-	(*CertifyResponse)(nil), // 25: quorate.v1.CertifyResponse
-	(*Product)(nil),         // 26: quorate.v1.Product
-	(*ErrorInfo)(nil),       // 27: quorate.v1.ErrorInfo
-	(*Options)(nil),         // 28: quorate.v1.Options
-	(AccessMode)(0),         // 29: quorate.v1.AccessMode
-	(*Client)(nil),          // 30: quorate.v1.Client
+	(*RulesStatus)(nil),     // 15: quorate.v1.RulesStatus
+	(*RulesRequest)(nil),    // 16: quorate.v1.RulesRequest
+	(*RulesResponse)(nil),   // 17: quorate.v1.RulesResponse
+	(*ServedLicenses)(nil),  // 18: quorate.v1.ServedLicenses
+	(*ServedLicense)(nil),   // 19: quorate.v1.ServedLicense
+	(*BackendHealth)(nil),   // 20: quorate.v1.BackendHealth
+	(*GroupView)(nil),       // 21: quorate.v1.GroupView
+	(*ViewedLicense)(nil),   // 22: quorate.v1.ViewedLicense
+	(*Cell)(nil),            // 23: quorate.v1.Cell
+	(*LeaseEvent)(nil),      // 24: quorate.v1.LeaseEvent
+	(*PushResponse)(nil),    // 25: quorate.v1.PushResponse
+	(*CertifyRequest)(nil),  // 26: quorate.v1.CertifyRequest
+	(*TimeQuestion)(nil),    // 27: quorate.v1.TimeQuestion
+	(*CertifyResponse)(nil), // 28: quorate.v1.CertifyResponse
+	(*Product)(nil),         // 29: quorate.v1.Product
+	(*ErrorInfo)(nil),       // 30: quorate.v1.ErrorInfo
+	(*Options)(nil),         // 31: quorate.v1.Options
+	(AccessMode)(0),         // 32: quorate.v1.AccessMode
+	(*Client)(nil),          // 33: quorate.v1.Client
 }
 var file_quorate_v1_link_proto_depIdxs = []int32{
 	2,  // 0: quorate.v1.PullResponse.work:type_name -> quorate.v1.Work
@@ -1944,38 +2135,41 @@ var file_quorate_v1_link_proto_depIdxs = []int32{
 	5,  // 7: quorate.v1.StageWork.updates:type_name -> quorate.v1.BackendUpdate
 	5,  // 8: quorate.v1.ActivateWork.update:type_name -> quorate.v1.BackendUpdate
 	9,  // 9: quorate.v1.VerifyWork.expect:type_name -> quorate.v1.ProductTMRID
-	26, // 10: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
-	26, // 11: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
-	27, // 12: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
+	29, // 10: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
+	29, // 11: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
+	30, // 12: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
 	12, // 13: quorate.v1.ReportRequest.fingerprints:type_name -> quorate.v1.BackendBytes
 	12, // 14: quorate.v1.ReportRequest.statements:type_name -> quorate.v1.BackendBytes
-	18, // 15: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
-	21, // 16: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
-	17, // 17: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
-	15, // 18: quorate.v1.PushRequest.served:type_name -> quorate.v1.ServedLicenses
-	16, // 19: quorate.v1.ServedLicenses.licenses:type_name -> quorate.v1.ServedLicense
-	26, // 20: quorate.v1.ServedLicense.product:type_name -> quorate.v1.Product
-	19, // 21: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
-	26, // 22: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
-	28, // 23: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
-	20, // 24: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
-	26, // 25: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
-	29, // 26: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
-	30, // 27: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
-	24, // 28: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
-	0,  // 29: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
-	11, // 30: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
-	14, // 31: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
-	23, // 32: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
-	1,  // 33: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
-	13, // 34: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
-	22, // 35: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
-	25, // 36: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
-	33, // [33:37] is the sub-list for method output_type
-	29, // [29:33] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	21, // 15: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
+	24, // 16: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
+	20, // 17: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
+	18, // 18: quorate.v1.PushRequest.served:type_name -> quorate.v1.ServedLicenses
+	15, // 19: quorate.v1.PushRequest.rules:type_name -> quorate.v1.RulesStatus
+	19, // 20: quorate.v1.ServedLicenses.licenses:type_name -> quorate.v1.ServedLicense
+	29, // 21: quorate.v1.ServedLicense.product:type_name -> quorate.v1.Product
+	22, // 22: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
+	29, // 23: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
+	31, // 24: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
+	23, // 25: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
+	29, // 26: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
+	32, // 27: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
+	33, // 28: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
+	27, // 29: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
+	0,  // 30: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
+	11, // 31: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
+	14, // 32: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
+	26, // 33: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
+	16, // 34: quorate.v1.LinkService.Rules:input_type -> quorate.v1.RulesRequest
+	1,  // 35: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
+	13, // 36: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
+	25, // 37: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
+	28, // 38: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
+	17, // 39: quorate.v1.LinkService.Rules:output_type -> quorate.v1.RulesResponse
+	35, // [35:40] is the sub-list for method output_type
+	30, // [30:35] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_link_proto_init() }
@@ -1998,7 +2192,7 @@ func file_quorate_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_link_proto_rawDesc), len(file_quorate_v1_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -41,6 +41,8 @@ const (
 	LinkServicePushProcedure = "/quorate.v1.LinkService/Push"
 	// LinkServiceCertifyProcedure is the fully-qualified name of the LinkService's Certify RPC.
 	LinkServiceCertifyProcedure = "/quorate.v1.LinkService/Certify"
+	// LinkServiceRulesProcedure is the fully-qualified name of the LinkService's Rules RPC.
+	LinkServiceRulesProcedure = "/quorate.v1.LinkService/Rules"
 )
 
 // LinkServiceClient is a client for the quorate.v1.LinkService service.
@@ -56,6 +58,9 @@ type LinkServiceClient interface {
 	// Certify gives the platform's word for what time it is, for each container
 	// of the caller's that asks.
 	Certify(context.Context, *connect.Request[quoratev1.CertifyRequest]) (*connect.Response[quoratev1.CertifyResponse], error)
+	// Rules gives the set of rules that the platform has for the caller's group or
+	// container: who may use which license. NOT_FOUND: none was saved.
+	Rules(context.Context, *connect.Request[quoratev1.RulesRequest]) (*connect.Response[quoratev1.RulesResponse], error)
 }
 
 // NewLinkServiceClient constructs a client for the quorate.v1.LinkService service. By default, it
@@ -93,6 +98,12 @@ func NewLinkServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(linkServiceMethods.ByName("Certify")),
 			connect.WithClientOptions(opts...),
 		),
+		rules: connect.NewClient[quoratev1.RulesRequest, quoratev1.RulesResponse](
+			httpClient,
+			baseURL+LinkServiceRulesProcedure,
+			connect.WithSchema(linkServiceMethods.ByName("Rules")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -102,6 +113,7 @@ type linkServiceClient struct {
 	report  *connect.Client[quoratev1.ReportRequest, quoratev1.ReportResponse]
 	push    *connect.Client[quoratev1.PushRequest, quoratev1.PushResponse]
 	certify *connect.Client[quoratev1.CertifyRequest, quoratev1.CertifyResponse]
+	rules   *connect.Client[quoratev1.RulesRequest, quoratev1.RulesResponse]
 }
 
 // Pull calls quorate.v1.LinkService.Pull.
@@ -124,6 +136,11 @@ func (c *linkServiceClient) Certify(ctx context.Context, req *connect.Request[qu
 	return c.certify.CallUnary(ctx, req)
 }
 
+// Rules calls quorate.v1.LinkService.Rules.
+func (c *linkServiceClient) Rules(ctx context.Context, req *connect.Request[quoratev1.RulesRequest]) (*connect.Response[quoratev1.RulesResponse], error) {
+	return c.rules.CallUnary(ctx, req)
+}
+
 // LinkServiceHandler is an implementation of the quorate.v1.LinkService service.
 type LinkServiceHandler interface {
 	// Pull waits (up to wait_ms) for work. Work stays due until it is reported;
@@ -137,6 +154,9 @@ type LinkServiceHandler interface {
 	// Certify gives the platform's word for what time it is, for each container
 	// of the caller's that asks.
 	Certify(context.Context, *connect.Request[quoratev1.CertifyRequest]) (*connect.Response[quoratev1.CertifyResponse], error)
+	// Rules gives the set of rules that the platform has for the caller's group or
+	// container: who may use which license. NOT_FOUND: none was saved.
+	Rules(context.Context, *connect.Request[quoratev1.RulesRequest]) (*connect.Response[quoratev1.RulesResponse], error)
 }
 
 // NewLinkServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -170,6 +190,12 @@ func NewLinkServiceHandler(svc LinkServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(linkServiceMethods.ByName("Certify")),
 		connect.WithHandlerOptions(opts...),
 	)
+	linkServiceRulesHandler := connect.NewUnaryHandler(
+		LinkServiceRulesProcedure,
+		svc.Rules,
+		connect.WithSchema(linkServiceMethods.ByName("Rules")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.v1.LinkService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case LinkServicePullProcedure:
@@ -180,6 +206,8 @@ func NewLinkServiceHandler(svc LinkServiceHandler, opts ...connect.HandlerOption
 			linkServicePushHandler.ServeHTTP(w, r)
 		case LinkServiceCertifyProcedure:
 			linkServiceCertifyHandler.ServeHTTP(w, r)
+		case LinkServiceRulesProcedure:
+			linkServiceRulesHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -203,4 +231,8 @@ func (UnimplementedLinkServiceHandler) Push(context.Context, *connect.Request[qu
 
 func (UnimplementedLinkServiceHandler) Certify(context.Context, *connect.Request[quoratev1.CertifyRequest]) (*connect.Response[quoratev1.CertifyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LinkService.Certify is not implemented"))
+}
+
+func (UnimplementedLinkServiceHandler) Rules(context.Context, *connect.Request[quoratev1.RulesRequest]) (*connect.Response[quoratev1.RulesResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LinkService.Rules is not implemented"))
 }
