@@ -277,6 +277,7 @@ type Event struct {
 	By       string       // who removed it, for Removed
 	// Licenses is how many the request asked for, at least 1.
 	Licenses uint32
+	Borrowed bool
 	// Rule is the tag that refused, for Denied: the cap's, or that of the first
 	// Hold which still keeps licenses back where without any there was room.
 	Rule string

@@ -137,7 +137,7 @@ func (r Ref) Check(group license.Serial, epoch uint64) error {
 // CheckLost says whether the reference carries what it takes to take a handle
 // in again whose record the store lost.
 func (r Ref) CheckLost() error {
-	if r.N == 0 || r.Lease == 0 || (r.Seat == 0) != (r.Mode == license.NoUserLimit) {
+	if r.N == 0 || r.Lease == 0 || r.Seat == 0 {
 		return Ended(Released, r.Handle)
 	}
 	return checkHandle(r.Handle, r.Mode, r.Lease, r.Station, r.Client, r.Licenses, r.Tags)

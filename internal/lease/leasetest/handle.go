@@ -167,12 +167,12 @@ func lostRefused(t *testing.T, h Harness) {
 	_, gone := access(t, s, request(5))
 	ok(t, "Release", s.Release(t.Context(), gone))
 	for name, tok := range map[string]lease.Ref{
-		"seat taken":         lost(s, held.Seat, held.N+1),
-		"n used":             lost(s, gone.Seat, gone.N),
-		"no n":               lost(s, 4, 0),
-		"token too old":      func() lease.Ref { r := lost(s, 4, 1); r.Lease = 0; return r }(),
-		"no seat":            lost(s, 0, 1),
-		"seat without limit": func() lease.Ref { r := lost(s, 4, 1); r.Mode = license.NoUserLimit; return r }(),
+		"seat taken":        lost(s, held.Seat, held.N+1),
+		"n used":            lost(s, gone.Seat, gone.N),
+		"no n":              lost(s, 4, 0),
+		"token too old":     func() lease.Ref { r := lost(s, 4, 1); r.Lease = 0; return r }(),
+		"no seat":           lost(s, 0, 1),
+		"no seat, no limit": func() lease.Ref { r := lost(s, 0, 1); r.Mode = license.NoUserLimit; return r }(),
 	} {
 		if _, err := s.Renew(t.Context(), tok); license.CodeOf(err) != license.CodeHandleUnknown {
 			t.Errorf("%s: %v, want %s", name, err, license.CodeHandleUnknown)

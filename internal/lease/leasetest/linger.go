@@ -113,8 +113,8 @@ func lingersForNobodyElse(t *testing.T, h Harness) {
 	}
 	r = request(1)
 	r.Mode = license.NoUserLimit
-	if g, _ := access(t, s, r); g.Seat != 0 {
-		t.Fatalf("grant %+v, want no seat", g)
+	if g, _ := access(t, s, r); g.Seat == first.Seat {
+		t.Fatalf("grant %+v, want another seat", g)
 	}
 	wantUsage(t, s, 1, 1)
 	if g, _ := access(t, s, request(1)); g.Seat != first.Seat || g.N != first.N+1 {

@@ -13,8 +13,14 @@ import (
 type batch struct {
 	writes  []write
 	visible map[license.Serial]uint64 // newest event of each group
+	grants  []grant                   // that rest on the batch
 	done    chan struct{}
 	err     error
+}
+
+type grant struct {
+	group *group
+	id    string
 }
 
 // wait returns when the batch is written; a nil batch is.
@@ -46,7 +52,7 @@ func (s *Store) write(g *group, writes ...write) {
 		}
 	}
 	s.filling.writes = append(s.filling.writes, writes...)
-	s.filling.visible[g.serial] = g.position
+	s.filling.visible[g.serial] = g.book.Position()
 	g.last = s.filling
 }
 
@@ -76,6 +82,12 @@ func (s *Store) commitFilled() {
 	b.writes = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, x := range b.grants {
+		if x.group.written[x.id] == b {
+			delete(x.group.written, x.id)
+		}
+	}
+	b.grants = nil
 	if err != nil {
 		b.err = lease.Unavailable(err)
 		if broken == nil {
@@ -111,24 +123,12 @@ func (s *Store) heal() error {
 	for serial, old := range s.groups {
 		g := loaded[serial]
 		if g == nil {
-			g = newGroup(serial)
+			g = newGroup(serial, s.opt)
 			loaded[serial] = g
 		}
-		g.epoch = max(g.epoch, old.epoch)
-		g.position = max(g.position, old.position)
+		g.book.Inherit(old.book, now)
 		writes = append(writes, epochWrite(g, "healed"))
-		for product, p := range old.pools {
-			for seat, n := range p.n {
-				if q := g.pool(product); n > q.n[seat] {
-					q.n[seat] = n
-					writes = append(writes, nWrite(serial, product, seat, n))
-				}
-			}
-		}
-		if old.timed {
-			g.restartTimers(now)
-			g.keepTimers(old)
-		}
+		writes = append(writes, effectWrites(serial, g.book.Drain())...)
 	}
 	if err := s.journal.commit(writes); err != nil {
 		return err

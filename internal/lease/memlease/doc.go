@@ -1,8 +1,8 @@
 // Package memlease keeps seats in one process, with a journal in a file of its
 // own.
 //
-// Seats, handles and timers live in memory; the process's monotonic clock
-// decides. What must outlive the process (grants, endings, lingers, each seat's
+// Seats, handles, timers and queues live in memory, in a book of each group; the
+// process's monotonic clock decides. What must outlive the process (grants, endings, lingers, each seat's
 // n, the epoch, the events) goes to a bbolt file: an operation changes the
 // memory and joins the batch that is filling, one transaction writes the batch,
 // and only then are its operations answered. A change and its event are in one

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/book"
 	"github.com/quorate/quorate/internal/lease/leasetest"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -92,6 +93,45 @@ func TestFailedCommit(t *testing.T) {
 				t.Fatalf("third of two: %v", err)
 			}
 		})
+	}
+}
+
+// TestContradictoryJournal: a file with one handle on two seats, or a handle with
+// an n above its seat's, is damaged.
+func TestContradictoryJournal(t *testing.T) {
+	group, product := license.Serial{Mask: 131, Number: 1}, license.Product{Firm: 6000010, Code: 14}
+	record := func(seat uint32, n uint64, id string) book.Record {
+		return book.Record{Product: product, Seat: seat, N: 3, Handle: &book.HandleRecord{
+			ID: id, N: n, Mode: license.UserLimit, Lease: time.Hour,
+		}}
+	}
+	for name, c := range map[string]struct {
+		records []book.Record
+		want    license.Code
+	}{
+		"two handles":         {[]book.Record{record(1, 3, "a"), record(2, 2, "b")}, ""},
+		"one handle":          {[]book.Record{record(1, 3, "a"), record(2, 2, "a")}, license.CodeJournalCorrupt},
+		"an n too high":       {[]book.Record{record(1, 4, "a")}, license.CodeJournalCorrupt},
+		"no mode and no seat": {[]book.Record{record(0, 3, "a")}, license.CodeJournalCorrupt},
+	} {
+		path := filepath.Join(t.TempDir(), "seats")
+		s, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.journal.commit(effectWrites(group, book.Effects{Records: c.records})); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s, err = Open(path, Options{})
+		if license.CodeOf(err) != c.want {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+		if err == nil {
+			_ = s.Close()
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package memlease
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,25 +19,23 @@ import (
 
 // The file: a bucket "journal" with the format's number, and in "groups" a
 // bucket for each group, named by its serial, with these buckets: "epoch",
-// "handles" by id, "seats" (n by product and seat), "events" by position, and
-// "lingers" by the id of the released handle. Every value is a CRC-32C over
-// bucket, key and content, then the content.
+// "records" of the seats by product and seat, "events" by position, and "seqs",
+// how many events of a firm were counted, where older ones were dropped. Every
+// value is a CRC-32C over bucket, key and content, then the content.
 //
-// A file begins with the format 1, which has no "lingers", and becomes one of
-// lingerFormat with the first of them: earlier versions would give such a seat
-// to others.
-const (
-	format       = "1"
-	lingerFormat = "2"
-)
+// A file of an earlier format becomes one of this with the first that is
+// written to it.
+const format = "3"
 
 var (
 	bucketJournal = []byte("journal")
 	bucketGroups  = []byte("groups")
 	bucketEpoch   = []byte("epoch")
-	bucketHandles = []byte("handles")
-	bucketSeats   = []byte("seats")
+	bucketRecords = []byte("records")
 	bucketEvents  = []byte("events")
+	bucketSeqs    = []byte("seqs")
+	bucketHandles = []byte("handles") // the last three of earlier formats
+	bucketSeats   = []byte("seats")
 	bucketLingers = []byte("lingers")
 	keyFormat     = []byte("format")
 	keyEpoch      = []byte("epoch")
@@ -181,9 +178,9 @@ func checkFormat(tx *bbolt.Tx) error {
 	if b == nil {
 		return errors.New("it is no seat journal")
 	}
-	if f := string(b.Get(keyFormat)); f != format && f != lingerFormat {
+	if f := string(b.Get(keyFormat)); f != format && f != "2" && f != "1" {
 		return license.Errorf(license.CodeFormatUnknown, "use the version of the program that wrote it, or a newer one",
-			"the seat journal has the format %q, not %q or %q", f, format, lingerFormat)
+			"the seat journal has the format %q, not one of 1 to %s", f, format)
 	}
 	info, err := os.Stat(tx.DB().Path())
 	if err != nil {
@@ -247,7 +244,12 @@ func (j *journal) close() error { return j.db.Close() }
 func (j *journal) update(writes []write) (err error) {
 	defer guard(&err, func(cause error) error { return corrupt(j.path, cause) })()
 	return j.db.Update(func(tx *bbolt.Tx) error {
-		groups, lingers := tx.Bucket(bucketGroups), false
+		if string(tx.Bucket(bucketJournal).Get(keyFormat)) != format {
+			if err := convert(tx); err != nil {
+				return err
+			}
+		}
+		groups := tx.Bucket(bucketGroups)
 		for _, w := range writes {
 			g, err := groups.CreateBucketIfNotExists([]byte(w.group.String()))
 			if err != nil {
@@ -265,10 +267,6 @@ func (j *journal) update(writes []write) (err error) {
 			if err != nil {
 				return err
 			}
-			lingers = lingers || w.value != nil && bytes.Equal(w.bucket, bucketLingers)
-		}
-		if b := tx.Bucket(bucketJournal); lingers && string(b.Get(keyFormat)) != lingerFormat {
-			return b.Put(keyFormat, []byte(lingerFormat))
 		}
 		return nil
 	})

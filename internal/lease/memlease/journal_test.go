@@ -2,9 +2,7 @@ package memlease_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -186,46 +184,6 @@ func TestJournalInUse(t *testing.T) {
 	open(t, path)
 	_, err := memlease.Open(path, memlease.Options{})
 	wantCode(t, err, license.CodeJournalInUse)
-}
-
-// TestJournalOfTheFirstFormat reads a file as the program wrote it before seats
-// lingered.
-func TestJournalOfTheFirstFormat(t *testing.T) {
-	packed, err := os.Open(filepath.Join("testdata", "format1.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packed.Close()
-	z, err := gzip.NewReader(packed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "seats")
-	if err := os.WriteFile(path, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, path)
-	seats := claim(t, s)
-	all, err := seats.List(t.Context(), pool)
-	if err != nil || len(all) != 2 || all[0].Handle != "first" || all[1].Handle != "second" {
-		t.Fatalf("%+v, %v; want the first and the second", all, err)
-	}
-	for id, code := range map[string]license.Code{"third": license.CodeHandleUnknown, "fourth": license.CodeHandleRemoved} {
-		r := lasting(request(4), time.Minute)
-		r.ID = id
-		_, err := seats.Access(t.Context(), r)
-		wantCode(t, err, code)
-	}
-	if g, _ := access(t, seats, request(4)); g.Seat != 3 || g.N != 3 {
-		t.Fatalf("grant %+v, want seat 3 for the third time", g)
-	}
-	if events, err := s.Events(t.Context(), group, 0, 100); err != nil || len(events) != 7 {
-		t.Fatalf("%d events, %v; want 7", len(events), err)
-	}
 }
 
 func TestJournalOfAnotherFormat(t *testing.T) {

@@ -1,14 +1,10 @@
 package memlease_test
 
 import (
-	"bytes"
-	"errors"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/memlease"
@@ -101,90 +97,4 @@ func TestReopenLinger(t *testing.T) {
 			t.Fatalf("grant %+v, want the seat that lingered", g)
 		}
 	})
-}
-
-func formatOf(t *testing.T, path string) (f string) {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	_ = db.View(func(tx *bbolt.Tx) error {
-		f = string(tx.Bucket([]byte("journal")).Get([]byte("format")))
-		return nil
-	})
-	return f
-}
-
-// TestLingerFormat: a file that never held a linger is as earlier versions write
-// and read it; one that did is kept from them.
-func TestLingerFormat(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "seats")
-	for _, step := range []struct {
-		linger time.Duration
-		want   string
-	}{{0, "1"}, {time.Hour, "2"}, {0, "2"}} {
-		s := open(t, path)
-		seats := claim(t, s)
-		_, tok := access(t, seats, request(5))
-		release(t, seats, tok, step.linger)
-		if step.linger > 0 {
-			_, tok = access(t, seats, request(5))
-			release(t, seats, tok, 0)
-		}
-		wantUsage(t, seats, 0, 0)
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if f := formatOf(t, path); f != step.want {
-			t.Fatalf("with a linger of %v the file has the format %q, want %q", step.linger, f, step.want)
-		}
-	}
-}
-
-// TestContradictoryLinger: a file that has a seat both taken and lingering is
-// damaged.
-func TestContradictoryLinger(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "seats")
-	key := []byte(request(1).ID)
-	lingers := func(f func(*bbolt.Bucket) error) {
-		t.Helper()
-		db, err := bbolt.Open(path, 0o600, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = db.Update(func(tx *bbolt.Tx) error {
-			return f(tx.Bucket([]byte("groups")).Bucket([]byte(group.String())).Bucket([]byte("lingers")))
-		})
-		if err = errors.Join(err, db.Close()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s := open(t, path)
-	r := request(1)
-	r.ID = string(key)
-	_, tok := access(t, claim(t, s), r)
-	release(t, claim(t, s), tok, time.Hour)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var record []byte
-	lingers(func(b *bbolt.Bucket) error {
-		record = bytes.Clone(b.Get(key))
-		return nil
-	})
-	s = open(t, path)
-	access(t, claim(t, s), request(1))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	lingers(func(b *bbolt.Bucket) error {
-		if b.Get(key) != nil {
-			t.Error("the linger is still there after its client came back")
-		}
-		return b.Put(key, record)
-	})
-	_, err := memlease.Open(path, memlease.Options{})
-	wantCode(t, err, license.CodeJournalCorrupt)
 }

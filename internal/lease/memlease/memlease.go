@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/book"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -22,12 +23,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.MostEvents <= 0 {
-		o.MostEvents = 50_000
-	}
-	if o.MostEnded <= 0 {
-		o.MostEnded = 50_000
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -132,7 +127,7 @@ func (s *Store) ready() error {
 func (s *Store) group(serial license.Serial) *group {
 	g := s.groups[serial]
 	if g == nil {
-		g = newGroup(serial)
+		g = newGroup(serial, s.opt)
 		s.groups[serial] = g
 	}
 	return g
@@ -157,28 +152,24 @@ func (s *Store) lead(ctx context.Context, serial license.Serial, owner string, c
 		return nil, err
 	}
 	g := s.group(serial)
-	if claim || g.epoch == 0 {
-		g.epoch = after(g.epoch)
-		if s.journal != nil {
-			s.write(g, epochWrite(g, owner))
-		}
+	epoch, now := g.book.Epoch(), time.Now()
+	fresh := claim || epoch == 0
+	if fresh {
+		epoch = book.After(epoch, now)
 	}
-	if claim || !g.timed {
-		g.restartTimers(time.Now())
+	if fresh || !g.book.Claimed() {
+		g.book.Claim(epoch, now)
 	}
-	t := &seats{store: s, group: serial, epoch: g.epoch}
+	if fresh && s.journal != nil {
+		s.write(g, epochWrite(g, owner))
+	}
+	t := &seats{store: s, group: serial, epoch: epoch}
 	last := g.last
 	s.mu.Unlock()
 	if err := last.wait(ctx); err != nil {
 		return nil, err
 	}
 	return t, nil
-}
-
-// after gives the number that follows last: the time in microseconds where it
-// is later, so that numbers don't come again even where last was lost.
-func after(last uint64) uint64 {
-	return max(last+1, uint64(max(time.Now().UnixMicro(), 0)))
 }
 
 // Events implements lease.Store.
