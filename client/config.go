@@ -63,8 +63,9 @@ type Config struct {
 	// handle. 0: a twentieth of the lease, at most 2 s.
 	Margin time.Duration
 
-	// AdminToken authorizes Remove, and is sent with nothing else. Who can read
-	// the network reads it, unless the server's address is https.
+	// AdminToken authorizes Remove and Ask, has Handles and Waiting tell more, and
+	// is sent with nothing else. Who can read the network reads it, unless the
+	// server's address is https.
 	AdminToken string
 	// Logger tells of servers that fail and handles that end. nil: nothing.
 	Logger *slog.Logger

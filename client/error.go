@@ -8,8 +8,13 @@ import (
 	"github.com/quorate/quorate/internal/rpc"
 )
 
-// Code is a stable error code.
+// Code is a stable error code. As an error it is what errors.Is looks for:
+//
+//	if errors.Is(err, client.CodeNoFreeSeat) { … }
 type Code string
+
+// Error gives the code.
+func (c Code) Error() string { return string(c) }
 
 // The codes that a program may meet. Codes never change their meaning; later
 // versions may add some.
@@ -21,7 +26,11 @@ const (
 	CodeUnavailable     Code = "UNAVAILABLE"           // no server answered in time
 	CodeNoLicense       Code = "NO_LICENSE"            // no license for this product is here
 	CodeNoMajority      Code = "NO_MAJORITY"           // too few backends of the TMR group are up
-	CodeNoFreeSeat      Code = "NO_FREE_SEAT"          // all licenses are taken
+	CodeNoFreeSeat      Code = "NO_FREE_SEAT"          // too few licenses are free: see Shortage
+	CodeQueued          Code = "QUEUED"                // the access has a place in the queue: see Shortage
+	CodeLimitReached    Code = "LIMIT_REACHED"         // a rule allows no more to those it names: see Shortage
+	CodeStationBusy     Code = "STATION_BUSY"          // the station has an exclusive license, or an exclusive one can't be had there: see Shortage
+	CodeNotAllowed      Code = "NOT_ALLOWED"           // a rule of the license server denies it
 	CodeLicenseExpired  Code = "LICENSE_EXPIRED"       // the license's expiration time has passed
 	CodeNotYetValid     Code = "LICENSE_NOT_YET_VALID" // its activation time has not come
 	CodeUsageOver       Code = "USAGE_PERIOD_OVER"     // its usage period, from the first use, is over
@@ -37,6 +46,8 @@ const (
 	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"        // released before
 	CodeHandleExpired   Code = "HANDLE_EXPIRED"        // not renewed in time
 	CodeHandleRemoved   Code = "HANDLE_REMOVED"        // an administrator removed it
+	CodeTooYoung        Code = "TOO_YOUNG"             // the handle can't be removed yet
+	CodeBorrowed        Code = "BORROWED"              // a borrowed handle can't be removed
 	CodeRequestMismatch Code = "REQUEST_MISMATCH"      // same request id, other content
 	CodeTokenInvalid    Code = "TOKEN_INVALID"         // the server doesn't know the handle's signature
 	CodeKeyRefused      Code = "KEY_REFUSED"           // the wrapped key does not open
@@ -51,8 +62,8 @@ type Error struct {
 	Code    Code
 	Message string // what is wrong
 	Fix     string // what to do about it
-	// Details are figures, by name, as JSON has them: for CodeNoFreeSeat
-	// "taken" and "quantity", for CodeNoUnits "unitsLeft".
+	// Details are figures, by name, as JSON has them: for CodeNoUnits
+	// "unitsLeft". Those about licenses that are taken are in Shortage.
 	Details map[string]any
 
 	cause error
@@ -69,10 +80,16 @@ func (e *Error) Error() string {
 // ended with its context the context's error.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is makes errors.Is(err, &client.Error{Code: c}) match on the code alone.
+// Is makes errors.Is(err, c) match on a Code alone, as does
+// &client.Error{Code: c}.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error)
-	return ok && t.Code == e.Code && t.Message == "" && t.Fix == ""
+	switch t := target.(type) {
+	case Code:
+		return t == e.Code
+	case *Error:
+		return t.Code == e.Code && t.Message == "" && t.Fix == ""
+	}
+	return false
 }
 
 // CodeOf gives err's code: "" for nil, CodeInternal for an error that is not of

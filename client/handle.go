@@ -24,6 +24,8 @@ type Info struct {
 	Product    string
 	Mode       Mode
 	Seat       uint32
+	Licenses   uint32 // that were asked for; what they cost depends on the mode
+	Borrowed   bool
 	FeatureMap uint32
 	// Remaining is how long the handle lives on if no renewal succeeds.
 	Remaining time.Duration
@@ -31,12 +33,14 @@ type Info struct {
 
 // Handle is one access to a license, kept alive in the background.
 type Handle struct {
-	client  *Client
-	product string
-	done    chan struct{} // closed when it is dead
-	kept    chan struct{} // closed when keep has returned
-	ctx     context.Context
-	cancel  context.CancelFunc
+	client   *Client
+	product  string
+	borrowed bool          // never renewed
+	notices  chan Notice   // closed when it is dead; written under mu
+	done     chan struct{} // closed when it is dead
+	kept     chan struct{} // closed when keep has returned
+	ctx      context.Context
+	cancel   context.CancelFunc
 
 	mu    sync.Mutex
 	info  Info
@@ -46,10 +50,16 @@ type Handle struct {
 	life  time.Duration // the lease less the margin
 	renew time.Duration // after asked: when to renew
 	err   error         // why it is dead
+	shown string        // id of the last notice
+	used  instant       // when the program last used it
+	told  bool          // the program tells when it does
 }
 
-func newHandle(c *Client, product string) *Handle {
-	h := &Handle{client: c, product: product, done: make(chan struct{}), kept: make(chan struct{})}
+func newHandle(c *Client, product string, borrowed bool) *Handle {
+	h := &Handle{
+		client: c, product: product, borrowed: borrowed,
+		notices: make(chan Notice, 1), done: make(chan struct{}), kept: make(chan struct{}),
+	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -73,13 +83,16 @@ func (h *Handle) adopt(m *quoratev1.Handle, asked instant) bool {
 	mode, _ := rpc.ModeFrom(m.GetMode())
 	h.info = Info{
 		ID: m.GetId(), Container: m.GetContainer(), Product: h.product, Mode: Mode(mode),
-		Seat: m.GetSeat(), FeatureMap: m.GetFeatureMap(),
+		Seat: m.GetSeat(), Licenses: max(1, m.GetLicenses()), Borrowed: m.GetBorrowed(), FeatureMap: m.GetFeatureMap(),
 	}
 	h.terms = Licensed{
 		Terms: termsFrom(m.GetOptions()), Until: rpc.FromUnixSeconds(m.GetUntilUnix()), UnitsLeft: m.UnitsLeft,
 	}
 	h.token, h.asked, h.life = m.GetToken(), asked, life
 	h.renew = jitter(lease / 3)
+	if h.borrowed {
+		h.renew = life // its end, as was agreed
+	}
 	return true
 }
 
@@ -147,6 +160,7 @@ func (h *Handle) end(reason error) bool {
 	}
 	h.err = reason
 	close(h.done)
+	close(h.notices)
 	h.cancel()
 	h.client.forget(h)
 	return true
@@ -215,13 +229,16 @@ func (h *Handle) renewOnce(left time.Duration) *Error {
 	return h.client.round(ctx, most, func(c Code) bool { return !fatal(c) },
 		func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
 			asked := h.client.now()
-			answer, err := api.Renew(ctx, connect.NewRequest(&quoratev1.RenewRequest{Token: h.currentToken()}))
+			answer, err := api.Renew(ctx, connect.NewRequest(&quoratev1.RenewRequest{
+				Token: h.currentToken(), IdleMs: h.idle().Milliseconds(),
+			}))
 			if err != nil {
 				return err
 			}
 			if !h.adopt(answer.Msg.GetHandle(), asked) {
 				return &Error{Code: CodeUnavailable, Message: "the license server answered too late"}
 			}
+			h.noticed(answer.Msg.GetNotice())
 			return nil
 		})
 }
@@ -257,9 +274,16 @@ func (h *Handle) OpenKey(ctx context.Context, wrapped []byte) (key []byte, err e
 	return key, err
 }
 
+// Decrypt is OpenKey: it turns what was encrypted for the product, a key of up to
+// some kilobytes, into what it was. Files are for OpenData.
+func (h *Handle) Decrypt(ctx context.Context, encrypted []byte) ([]byte, error) {
+	return h.OpenKey(ctx, encrypted)
+}
+
 // use makes calls for a living handle, until one is answered, ctx ends or the
 // handle dies.
 func (h *Handle) use(ctx context.Context, f attempt) error {
+	h.touch(false)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()

@@ -150,7 +150,9 @@ type Explanation struct {
 	Until     time.Time // until when, as is known now; zero: without end
 	FirstUse  time.Time // zero: not used yet, or not noted
 	UnitsLeft *uint64   // nil: not counted by units
-	Free      uint32    // seats
+	Free      uint32    // licenses
+	Waiting   uint32    // who waits in the queue for one
+	HeldBack  uint32    // of those that are free, for others by a rule
 	Status    string    // TMR status line; empty on a plain server
 	// Now is the time that the license server goes by. Where its clock was set
 	// back that is the highest it has seen.
@@ -182,7 +184,7 @@ func (c *Client) Why(ctx context.Context, product string, opts ...Option) (Expla
 	err = c.call(ctx, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
 		answer, err := api.Explain(ctx, connect.NewRequest(&quoratev1.ExplainRequest{
 			Product: r.GetProduct(), Mode: r.GetMode(), Features: r.GetFeatures(), Client: r.GetClient(),
-			ReleaseDateUnix: r.GetReleaseDateUnix(), Version: r.GetVersion(),
+			ReleaseDateUnix: r.GetReleaseDateUnix(), Version: r.GetVersion(), Licenses: r.GetLicenses(), BorrowMs: r.GetBorrowMs(),
 		}))
 		if err == nil {
 			out = explanationFrom(product, answer.Msg)
@@ -197,7 +199,7 @@ func explanationFrom(product string, m *quoratev1.ExplainResponse) Explanation {
 		Product: product, Name: m.GetName(), Container: m.GetContainer(), Usable: m.GetUsable(),
 		Found: m.GetOptions() != nil, Terms: termsFrom(m.GetOptions()),
 		From: rpc.FromUnixSeconds(m.GetFromUnix()), Until: rpc.FromUnixSeconds(m.GetUntilUnix()),
-		FirstUse: rpc.FromUnixSeconds(m.GetFirstUseUnix()), UnitsLeft: m.UnitsLeft, Free: m.GetFree(),
+		FirstUse: rpc.FromUnixSeconds(m.GetFirstUseUnix()), UnitsLeft: m.UnitsLeft, Free: m.GetFree(), Waiting: m.GetWaiting(), HeldBack: m.GetHeldBack(),
 		Status: m.GetStatus(), Now: fromMillis(m.GetNowMs()), ClockSetBack: m.GetClockSetBack(), Certified: fromMillis(m.GetCertifiedMs()),
 	}
 	for _, r := range m.GetReasons() {
