@@ -99,8 +99,9 @@ type lab struct {
 	forge func(w platform.LinkWork, r *platform.LinkReport)
 	// statement replaces that of a container.
 	statement func(i int, nonce []byte) ([]byte, bool)
-	mute      bool // no views are pushed
-	direct    bool // views are pushed to the use case, not over the link
+	dead      [3]bool // lost: they answer nothing
+	mute      bool    // no views are pushed
+	direct    bool    // views are pushed to the use case, not over the link
 	token     string
 	// done counts how often each kind of work was carried out.
 	done map[property.WorkKind]int
@@ -243,9 +244,15 @@ func (l *lab) carryOut(w platform.LinkWork, r *platform.LinkReport) error {
 		}
 	}
 	i := w.Position - 1
+	if i >= 0 && w.Kind != property.WorkGuard && l.dead[i] {
+		return absent(i)
+	}
 	switch w.Kind {
 	case property.WorkCollect:
 		for i, c := range l.containers {
+			if l.dead[i] {
+				return absent(i)
+			}
 			b, err := c.Fingerprint(w.Nonce)
 			if err != nil {
 				return err
@@ -254,6 +261,9 @@ func (l *lab) carryOut(w platform.LinkWork, r *platform.LinkReport) error {
 		}
 	case property.WorkStage:
 		for _, u := range w.Updates {
+			if l.dead[u.Position-1] {
+				return absent(u.Position - 1)
+			}
 			if _, err := l.containers[u.Position-1].Stage(u.Update); err != nil {
 				return err
 			}
@@ -279,6 +289,8 @@ func (l *lab) carryOut(w platform.LinkWork, r *platform.LinkReport) error {
 		l.pushView()
 		all, err := l.statements(i, staged.Nonce)
 		if err != nil {
+			l.marks[i] = false
+			l.pushView()
 			return err
 		}
 		r.Receipt, err = l.containers[i].Activate(staged.Digest, [][]byte{all[(i+1)%3], all[(i+2)%3]})
@@ -303,6 +315,9 @@ func (l *lab) carryOut(w platform.LinkWork, r *platform.LinkReport) error {
 func (l *lab) statements(but int, nonce []byte) (all [3][]byte, err error) {
 	for j, c := range l.containers {
 		if j != but {
+			if l.dead[j] {
+				return all, absent(j)
+			}
 			if l.statement != nil {
 				if b, ok := l.statement(j, nonce); ok {
 					all[j] = b
@@ -317,6 +332,10 @@ func (l *lab) statements(but int, nonce []byte) (all [3][]byte, err error) {
 	return all, nil
 }
 
+func absent(i int) error {
+	return license.Errorf(license.CodeBackendAbsent, "start it", "backend %d does not answer", i+1)
+}
+
 // emptyStatement is what backend 3 would sign if it held nothing.
 func (l *lab) emptyStatement(nonce []byte) []byte {
 	b, err := seal.SignStatement(l.identities[2], seal.Statement{Serial: l.containers[2].Serial(), Nonce: nonce})
@@ -329,6 +348,9 @@ func (l *lab) emptyStatement(nonce []byte) []byte {
 func (l *lab) view() license.View {
 	var obs [3]license.Observation
 	for i, c := range l.containers {
+		if l.dead[i] {
+			continue
+		}
 		obs[i].Presence = license.Present
 		if l.marks[i] {
 			obs[i].Presence = license.Activating
@@ -349,9 +371,11 @@ func (l *lab) pushView() {
 	if !l.direct {
 		return
 	}
-	if _, err := l.Push(auth.With(context.Background(), l.server), platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{
-		Epoch: 1, Views: []platform.PushedView{{View: v, At: time.Now()}},
-	}}); err != nil {
+	push := platform.ViewPush{Epoch: 1, Views: []platform.PushedView{{View: v, At: time.Now()}}}
+	for i, c := range l.containers {
+		push.Health = append(push.Health, platform.BackendHealth{Position: i + 1, Serial: c.Serial().String(), Presence: v.Backends[i]})
+	}
+	if _, err := l.Push(auth.With(context.Background(), l.server), platform.LinkPush{Leading: true, ViewPush: push}); err != nil {
 		l.t.Errorf("push: %v", err)
 	}
 }

@@ -144,6 +144,9 @@ func (w *replacing) run(ctx context.Context) (out BackendReplaced, err error) {
 	if err := w.renameMembers(ctx, g); err != nil {
 		return out, err
 	}
+	if g, err = placeOf(ctx, w.tx, g.group.ID); err != nil { // with its counters
+		return out, err
+	}
 	if out.Rollout, err = w.goOn(ctx, g); err != nil {
 		return out, err
 	}
