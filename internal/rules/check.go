@@ -38,6 +38,9 @@ type Report struct {
 	Checked int
 	// Refused are in the order of their start.
 	Refused []Refusal
+	// Unsure is how many grants were not refused, for want of the address that the
+	// request came from: a rule would have looked at it.
+	Unsure int
 	// Unknown are products with reservations whose quantity isn't known, so
 	// reservations refused nothing there.
 	Unknown []license.Product
@@ -47,9 +50,10 @@ type Report struct {
 // refused. quantity is what is in force of each product, for reservations. What
 // would have been refused takes nothing afterwards. A grant that the quantity
 // alone would refuse is not held against the rules: there was more then. Programs
-// that would have waited, and lingering licenses, are not told apart.
+// that would have waited, and lingering licenses, are not told apart. Where the
+// address of a grant is not known, rules that look at it refuse nothing.
 func Check(s *Set, past []Past, quantity map[license.Product]uint32) Report {
-	c := check{set: s, past: past, quantity: quantity, products: map[license.Product]*ledger{}, outcomes: map[outcomeKey]Outcome{}}
+	c := check{set: s, past: past, quantity: quantity, products: map[license.Product]*ledger{}, outcomes: map[outcomeKey]told{}}
 	report := Report{Checked: len(past)}
 	if s.Empty() {
 		return report
@@ -88,6 +92,9 @@ func Check(s *Set, past []Past, quantity map[license.Product]uint32) Report {
 			report.Refused = append(report.Refused, *refusal)
 			continue
 		}
+		if c.outcome(past[st.grant]).unsure {
+			report.Unsure++
+		}
 		if g := past[st.grant]; g.End.IsZero() || g.End.After(g.Start) {
 			given[st.grant] = true
 			c.move(st.grant, true)
@@ -114,7 +121,7 @@ type check struct {
 	past     []Past
 	quantity map[license.Product]uint32
 	products map[license.Product]*ledger
-	outcomes map[outcomeKey]Outcome
+	outcomes map[outcomeKey]told
 }
 
 // ledger is what is taken of a product.
@@ -130,11 +137,18 @@ type outcomeKey struct {
 	address                 netip.Addr
 }
 
-func (c *check) outcome(g Past) Outcome {
+// told is an outcome, and whether the address might have changed it.
+type told struct {
+	Outcome
+	unsure bool
+}
+
+func (c *check) outcome(g Past) told {
 	key := outcomeKey{g.Product, g.Ask.User, g.Ask.Host, g.Ask.Application, g.Ask.Address}
 	out, ok := c.outcomes[key]
 	if !ok {
-		out = c.set.Evaluate(g.Product, g.Ask)
+		out.Outcome = c.set.evaluate(g.Product, g.Ask, true)
+		out.unsure = !g.Ask.Address.IsValid() && !out.same(c.set.Evaluate(g.Product, g.Ask))
 		c.outcomes[key] = out
 	}
 	return out

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -114,6 +115,20 @@ func TestCheck(t *testing.T) {
 				t.Errorf("checked %d, unknown %v", r.Checked, r.Unknown)
 			}
 		})
+	}
+}
+
+// What was granted to an address that nobody noted is not held to be refused.
+func TestCheckWithoutAddresses(t *testing.T) {
+	s := parsed(t, "group lab subnet:10.9.0.0/16 user:ben", "deny group:lab", "cap 1 subnet:10.8.0.0/16", "reserve 1 host:10.7.0.1")
+	nowhere := func(g *Past) { g.Ask.Address = netip.Addr{} }
+	r := Check(s, []Past{past("anna", 0, 9, nowhere), past("ben", 0, 9, nowhere), past("carl", 0, 9), past("dora", 1, 9, nowhere)}, quantity(3))
+	if len(r.Refused) != 1 || r.Refused[0].Grant != 1 || r.Unsure != 2 {
+		t.Errorf("%+v", r)
+	}
+	r = Check(parsed(t, "deny user:ben"), []Past{past("anna", 0, 9, nowhere)}, nil)
+	if len(r.Refused) != 0 || r.Unsure != 0 {
+		t.Errorf("no rule looks at addresses: %+v", r)
 	}
 }
 

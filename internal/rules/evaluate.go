@@ -33,12 +33,15 @@ const mostTags = 16
 
 // Evaluate says which rules decide about an access to a product. A nil set allows
 // everything.
-func (s *Set) Evaluate(p license.Product, a license.Ask) Outcome {
+func (s *Set) Evaluate(p license.Product, a license.Ask) Outcome { return s.evaluate(p, a, false) }
+
+func (s *Set) evaluate(p license.Product, a license.Ask, lenient bool) Outcome {
 	out := Outcome{Product: p, Allowed: true}
 	if s.Empty() {
 		return out
 	}
 	q := s.asked(a)
+	q.lenient = lenient
 	out.access(s.access.of(p), q)
 	out.Cap = first(s.caps.of(p), q)
 	out.Queue = first(s.priorities.of(p), q)
@@ -86,6 +89,11 @@ func first(scopes [3][]*Rule, q *asked) *Rule {
 		}
 	}
 	return nil
+}
+
+// same says whether two outcomes decide alike.
+func (o Outcome) same(p Outcome) bool {
+	return o.Allowed == p.Allowed && o.Cap == p.Cap && slices.Equal(o.Member, p.Member)
 }
 
 // Err is the refusal; nil where the access is allowed.

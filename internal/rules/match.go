@@ -24,6 +24,7 @@ type asked struct {
 	user, host, application string
 	address                 netip.Addr
 	set                     *Set
+	lenient                 bool    // what is not known counts for who asks, not against him
 	groups                  []truth // plus one; 0: not looked at yet
 }
 
@@ -44,7 +45,7 @@ func (q *asked) matches(r *Rule) bool {
 	for _, t := range r.tests {
 		known = min(known, q.holds(t))
 	}
-	if r.Kind == Deny || r.Kind == Cap {
+	if takes := r.Kind == Deny || r.Kind == Cap; takes != q.lenient {
 		return known != no
 	}
 	return known == yes
