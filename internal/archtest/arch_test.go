@@ -64,6 +64,11 @@ var rules = map[string]rule{
 	"ent/schema":                {may: []string{"internal/license", "entgo.io/ent", "entgo.io/contrib/entgql", "github.com/google/uuid"}, why: "the schema must not need what is generated from it"},
 	"frontend":                  {why: "files only"},
 
+	"internal/boltfile":             {may: []string{"go.etcd.io/bbolt"}, why: "files, whatever they hold"},
+	"internal/journal/boltjournal":  {may: []string{"internal/license", "internal/journal", "internal/boltfile", "go.etcd.io/bbolt"}, why: "one file beside the container"},
+	"internal/journal/redisjournal": {may: []string{"internal/license", "internal/journal", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
+	"internal/journal/journaltest":  {may: []string{"internal/license", "internal/journal"}, why: "the suite knows the contract, no driver"},
+
 	"cmd/quorate":                      {may: []string{"internal/machine"}, why: "the tree of commands; they are in packages below"},
 	"cmd/quorate/internal/cli":         {may: []string{"internal/license", "client", "github.com/alecthomas/kong"}, why: "what all commands share belongs to none of them"},
 	"cmd/quorate/internal/filetools":   {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/seal", "internal/armor", "internal/container", "internal/durable", "internal/machine", "internal/offline", "internal/rpc", "connectrpc.com/connect"}, why: "opens containers and files, and asks TMR servers; runs no server"},

@@ -44,8 +44,11 @@ var parsers = map[string]map[string]string{
 	"internal/license": {
 		"ParseProduct": "FuzzTexts", "ParseSerial": "FuzzTexts", "ParseAccessRule": "FuzzTexts", "parseDecimal": "FuzzTexts",
 	},
-	"internal/lease/memlease":   {"decode": "FuzzRecords", "Open": "FuzzRecords"},
-	"internal/lease/redislease": {"unpack": "FuzzEvents"},
+	"internal/lease/memlease":       {"decode": "FuzzRecords", "Open": "FuzzRecords"},
+	"internal/lease/redislease":     {"unpack": "FuzzEvents"},
+	"internal/journal/boltjournal":  {"decodeRecord": "FuzzValues", "decodeEvent": "FuzzValues", "Open": "internal/boltfile FuzzOpen"},
+	"internal/journal/redisjournal": {"parseState": "FuzzValues", "parseRecord": "FuzzValues", "parseEvent": "FuzzValues", "parseDigits": "FuzzValues", "Open": "- opens a connection"},
+	"internal/boltfile":             {"Open": "FuzzOpen"},
 	"internal/platform": {
 		"ParseMasterKey": "FuzzMasterKey", "decryptFirmKey": "FuzzFirmKeyFile", "parseFile": "internal/armor FuzzParse",
 	},
