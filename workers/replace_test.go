@@ -229,3 +229,338 @@ func TestBackendLostInARollout(t *testing.T) {
 		}
 	})
 }
+
+// secondFirm orders licenses of another firm for the group.
+func (l *lab) secondFirm(quantity int) {
+	l.t.Helper()
+	owner := l.as(l.owner)
+	f, err := l.CreateFirm(owner, platform.FirmSpec{Code: 6000011, Name: "Other"})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	p, err := l.CreateProduct(owner, f.ID, platform.ProductSpec{Code: 5, Name: "Plot"})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	item, err := l.CreateItem(owner, p.ID, platform.ItemSpec{Name: "Plot", TMR: true, Options: license.Options{Quantity: 1}})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if _, err := l.Platform.Order(owner, platform.OrderRequest{Item: item.ID, Group: l.group.ID, Quantity: quantity}); err != nil {
+		l.t.Fatal(err)
+	}
+	l.until(l.start().ID, property.RolloutDone)
+}
+
+// both asserts what the containers hold of the two firms.
+func (l *lab) both(chart, plot uint32) {
+	l.t.Helper()
+	for i, c := range l.containers {
+		_, held := c.Licenses()
+		if len(held) != 2 || held[0].Options.Quantity != chart || held[1].Options.Quantity != plot {
+			l.t.Errorf("container %d holds %+v, want %d and %d", i+1, held, chart, plot)
+		}
+	}
+	if l.suspected() != 0 {
+		l.t.Error("one is suspected")
+	}
+}
+
+// TestReplacedBackendOfTwoFirms: the new one gets the licenses of every firm
+// first; also where two of three are replaced, and where a new one is lost
+// before it got anything.
+func TestReplacedBackendOfTwoFirms(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := filled(t, dsn)
+		l.secondFirm(3)
+		since := len(l.views)
+		swap := func(position int, number uint64, configured bool) platform.BackendReplaced {
+			t.Helper()
+			l.mu.Lock()
+			serial := l.containers[position-1].Serial().String()
+			if !l.dead[position-1] {
+				l.lose(position)
+			}
+			l.mu.Unlock()
+			c, request := l.fresh(number)
+			if configured {
+				l.configure(position, c)
+			} else {
+				l.mu.Lock()
+				l.containers[position-1] = c // and dead still
+				l.mu.Unlock()
+			}
+			return l.replace(platform.ReplaceSpec{Backend: serial, Request: request, Reason: "lost"})
+		}
+		l.until(swap(1, 901, true).Rollout.ID, property.RolloutDone)
+		l.both(20, 3)
+		l.inForce("one replaced", since)
+
+		// A rotated key is the one that signs.
+		if _, err := l.RotateFirmKey(l.as(l.owner), "6000011", 1); err != nil {
+			t.Fatal(err)
+		}
+		swap(1, 902, false)
+		l.until(swap(1, 903, true).Rollout.ID, property.RolloutDone)
+		l.both(20, 3)
+
+		// Two of three at once: there is no license until the first of them has it.
+		swap(2, 904, false)
+		second := swap(3, 905, true)
+		l.mu.Lock()
+		two := l.containers[1]
+		l.mu.Unlock()
+		l.configure(2, two)
+		testenv.Eventually(t, 30*time.Second, func() error {
+			row := l.row(second.Rollout.ID)
+			if row.State == property.RolloutHeld { // it was asked before both were there
+				if _, err := l.RetryRollout(l.as(l.owner), row.ID); err != nil {
+					return err
+				}
+			}
+			if row.State != property.RolloutDone {
+				return fmt.Errorf("%s", row.State)
+			}
+			return nil
+		})
+		l.both(20, 3)
+		l.order(10)
+		l.until(l.start().ID, property.RolloutDone)
+		l.both(30, 3)
+	})
+}
+
+// TestRestoredThenReplaced: what a restored backend misses names the replaced
+// one, so it can't be brought up to date, and is replaced as well.
+func TestRestoredThenReplaced(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := filled(t, dsn)
+		old := l.copies()
+		l.order(10)
+		l.until(l.start().ID, property.RolloutDone)
+		l.restore(2, old[1])
+		l.mu.Lock()
+		l.lose(3)
+		l.mu.Unlock()
+		c, request := l.fresh(910)
+		l.configure(3, c)
+		r := l.replace(platform.ReplaceSpec{Backend: "130-3879234", Request: request}).Rollout
+		if row := l.until(r.ID, property.RolloutHeld); *row.ErrorCode != string(license.CodeManipulation) {
+			t.Fatalf("held with %s", *row.ErrorCode)
+		}
+		l.accept(2)
+		if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+			t.Fatal(err)
+		}
+		if row := l.until(r.ID, property.RolloutHeld); *row.ErrorCode != string(license.CodeConflict) || !strings.Contains(*row.ErrorMessage, "replace") {
+			t.Fatalf("held with %s: %s", *row.ErrorCode, *row.ErrorMessage)
+		}
+		c, request = l.fresh(911)
+		l.configure(2, c)
+		if again := l.replace(platform.ReplaceSpec{Backend: "130-27845973", Request: request}); again.Rollout.ID != r.ID {
+			t.Errorf("another rollout")
+		}
+		l.until(r.ID, property.RolloutDone)
+		l.carries(30, 9)
+	})
+}
+
+// TestRestoredInARollout: a backend that lost updates after it was looked at is
+// looked at again, and goes on with what it misses.
+func TestRestoredInARollout(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := filled(t, dsn)
+		old := l.copies()
+		l.order(10)
+		l.until(l.start().ID, property.RolloutDone)
+		for restored := 2; restored <= 3; restored++ {
+			at := restored
+			l.setFail(func(w platform.LinkWork) error {
+				if w.Kind != property.WorkActivate || w.Position != at {
+					return nil
+				}
+				l.fail = nil
+				return absent(at - 1)
+			})
+			l.order(10)
+			r := l.until(l.start().ID, property.RolloutHeld)
+			before := l.copies()
+			l.restore(at, old[at-1])
+			if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+				t.Fatal(err)
+			}
+			testenv.Eventually(t, 30*time.Second, func() error {
+				row := l.row(r.ID)
+				if row.State != property.RolloutHeld || *row.ErrorCode == string(license.CodeBackendAbsent) {
+					return fmt.Errorf("%s", row.State)
+				}
+				return nil
+			})
+			if code := *l.row(r.ID).ErrorCode; code != string(license.CodeUpdateGap) {
+				t.Fatalf("held with %s", code)
+			}
+			if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+				t.Fatal(err)
+			}
+			testenv.Eventually(t, 30*time.Second, func() error {
+				if row := l.row(r.ID); row.State != property.RolloutHeld || *row.ErrorCode != string(license.CodeManipulation) {
+					return fmt.Errorf("%s", row.State)
+				}
+				return nil
+			})
+			l.accept(at)
+			if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+				t.Fatal(err)
+			}
+			l.until(r.ID, property.RolloutDone)
+			old = before
+		}
+		l.carries(50, 10)
+	})
+}
+
+// TestGivenUpAfterTheOnlyUpdatedWasReplaced: nobody has the update then.
+func TestGivenUpAfterTheOnlyUpdatedWasReplaced(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := filled(t, dsn)
+		l.setFail(func(w platform.LinkWork) error {
+			if w.Kind == property.WorkVerify && !l.dead[0] {
+				l.lose(1)
+			}
+			return nil
+		})
+		l.order(10)
+		r := l.until(l.start().ID, property.RolloutHeld)
+		_, err := l.AbortRollout(l.as(l.owner), r.ID)
+		l.wantRefused("while one may have it", err, license.CodeRolloutState)
+		l.setFail(func(w platform.LinkWork) error { return absent(0) })
+		c, request := l.fresh(920)
+		l.configure(1, c)
+		l.replace(platform.ReplaceSpec{Backend: "130-1874829", Request: request})
+		l.until(r.ID, property.RolloutHeld)
+		if _, err := l.AbortRollout(l.as(l.owner), r.ID); err != nil {
+			t.Fatal(err)
+		}
+		l.setFail(nil)
+		l.until(l.start().ID, property.RolloutDone) // what was ordered, and what the new one lacks
+		l.carries(30, 9)
+	})
+}
+
+// install applies a group's update file as the TMR server does: a container's
+// missing updates first. It ends after some, with the receipts.
+func (l *lab) install(update string, most int) armor.File {
+	l.t.Helper()
+	f, err := armor.Parse([]byte(update))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	parts, err := armor.Parts(f)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	updates, _ := armor.Split(parts)
+	count := map[license.Serial]int{}
+	for _, p := range updates {
+		count[p.Serial]++
+	}
+	out := armor.File{Kind: armor.Receipt, Group: virtual}
+	done := make([]bool, len(updates))
+	for range updates { // who has most left goes first
+		next := -1
+		for i, p := range updates {
+			if !done[i] && (next < 0 || count[p.Serial] > count[updates[next].Serial]) {
+				next = i
+			}
+		}
+		p := updates[next]
+		done[next] = true
+		count[p.Serial]--
+		for i, c := range l.containers {
+			if c.Serial() != p.Serial {
+				continue
+			}
+			staged, err := c.Stage(p.Message)
+			if err != nil {
+				l.t.Fatal(err)
+			}
+			receipt := staged.Receipt
+			if !staged.Installed {
+				if most--; most < 0 {
+					return out
+				}
+				all, err := l.statements(i, staged.Nonce)
+				if err != nil {
+					l.t.Fatal(err)
+				}
+				if receipt, err = c.Activate(staged.Digest, [][]byte{all[(i+1)%3], all[(i+2)%3]}); err != nil {
+					l.t.Fatal(err)
+				}
+			}
+			out.Messages = append(out.Messages, receipt)
+		}
+	}
+	return out
+}
+
+// TestReplacedByFiles: a backend of a group without a network is lost, with
+// nothing going on and after some of a file was installed.
+func TestReplacedByFiles(t *testing.T) {
+	databases(t, func(t *testing.T, dsn string) {
+		l := newLab(t, dsn)
+		l.order(20)
+		l.roll()
+		spec := func(position int, number uint64) platform.ReplaceSpec {
+			old := l.containers[position-1].Serial().String()
+			c, request := l.fresh(number)
+			l.containers[position-1] = c
+			return platform.ReplaceSpec{Backend: old, Request: request, ByFiles: true}
+		}
+		if r := l.replace(spec(2, 930)); r.Rollout != nil {
+			t.Errorf("it started the rollout %d", r.Rollout.Number)
+		}
+		first := l.startOffline(l.request())
+		l.finish(first.Row.ID, l.text(l.install(first.Update, 99)))
+		l.carries(20, 8)
+
+		// With the group's own request file, which has the new one in it.
+		s := spec(3, 931)
+		s.Request = l.request()
+		l.replace(s)
+		second := l.startOffline(l.request())
+		l.finish(second.Row.ID, l.text(l.install(second.Update, 99)))
+		l.carries(20, 9)
+
+		id := uint32(9)
+		for done := range 4 { // so many updates of the file were installed, and nobody told
+			for lost := 1; lost <= 3; lost++ {
+				l.order(10)
+				id++
+				r := l.startOffline(l.request())
+				l.install(r.Update, done)
+				replaced := l.replace(spec(lost, uint64(940)+uint64(id)))
+				if replaced.Rollout == nil || replaced.Rollout.ID != r.Row.ID || !strings.Contains(*replaced.Rollout.Blocker, "new request file") {
+					t.Fatalf("%d installed, backend %d lost: %+v", done, lost, replaced.Rollout)
+				}
+				_, err := l.OfflineUpdate(l.as(l.owner), r.Row.ID)
+				l.wantRefused("the file of before", err, license.CodeRolloutState)
+				again := l.startOffline(l.request())
+				if again.Row.ID != r.Row.ID {
+					t.Fatalf("another rollout: %s", again.Row.ID)
+				}
+				l.finish(r.Row.ID, l.text(l.install(again.Update, 99)))
+				if row := l.row(r.Row.ID); row.State != property.RolloutDone || row.TmrID != int(id) {
+					t.Errorf("%d installed, backend %d lost: %s #%d", done, lost, row.State, row.TmrID)
+				}
+				for i, c := range l.containers {
+					if _, held := c.Licenses(); len(held) != 1 || held[0].Options.TMRID != id {
+						t.Errorf("%d installed, backend %d lost: container %d holds %+v", done, lost, i+1, held)
+					}
+				}
+				if l.suspected() != 0 || t.Failed() {
+					t.Fatalf("%d installed, backend %d lost: suspected %d", done, lost, l.suspected())
+				}
+			}
+		}
+	})
+}
