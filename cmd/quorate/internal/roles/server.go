@@ -38,6 +38,7 @@ type Server struct {
 	TMR       bool     `help:"Be a backend of a TMR group: serve only the group's TMR servers." name:"tmr" env:"QUORATE_TMR"`
 	Pin       []string `help:"With --tmr: the pins of the group's TMR servers." env:"QUORATE_PINS"`
 	TokenKey  string   `help:"The key that handle tokens are signed with; created when it is not there." default:"token.key" env:"QUORATE_TOKEN_KEY"`
+	BorrowMax string   `help:"How long licenses may be borrowed, to be used without this server, for example 14d; 0s: not at all." default:"0s" env:"QUORATE_BORROW_MAX"`
 	Platform  string   `help:"The platform's address, to get updates and show the use over the link; not with --tmr." env:"QUORATE_PLATFORM"`
 	Link      string   `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 }
@@ -46,6 +47,7 @@ type Server struct {
 func (Server) Help() string {
 	return `Examples:
   quorate server --container container.qrc --listen 0.0.0.0:7400 --leases leases.db
+  quorate server --leases leases.db --borrow-max 14d --min-remove-age 10m --disclose users --ask everyone
   quorate server --tmr --container container.qrc --listen 10.0.0.21:7500 \
       --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)
   quorate server --container container.qrc --leases leases.db --name office \
@@ -78,6 +80,13 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 		}
 		return f.Wait(ctx)
 	}
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	if policy.BorrowMost, err = cli.ParseLong(c.BorrowMax); err != nil {
+		return err
+	}
 	token := ""
 	if c.Platform != "" {
 		if token, err = readToken(c.Link); err != nil {
@@ -96,7 +105,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	s, err := startServer(serverConfig{
 		Name: c.Name, Container: held, Store: store, Shared: isRedis(c.Leases), Token: seal.NewSigner(seed),
 		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
-		Platform: c.Platform, LinkToken: token,
+		Platform: c.Platform, LinkToken: token, Policy: policy,
 	})
 	if err != nil {
 		return err
@@ -133,6 +142,7 @@ type serverConfig struct {
 	Key        *rpc.Key
 	Lease      time.Duration
 	AdminToken string
+	Policy     policy
 	Logger     *slog.Logger
 	Platform   string // its address; empty: no link
 	LinkToken  string
@@ -153,6 +163,7 @@ func startServer(c serverConfig) (*plainServer, error) {
 	server, err := licenseserver.New(licenseserver.Config{
 		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true,
 		Signer: c.Token, Shared: c.Shared, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
+		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge, BorrowMost: c.Policy.BorrowMost,
 	})
 	if err != nil {
 		return nil, err

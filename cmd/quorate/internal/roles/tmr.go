@@ -36,8 +36,27 @@ type programFlags struct {
 	Key        string        `help:"This server's TLS key; created when it is not there." default:"tls.key" env:"QUORATE_KEY"`
 	Lease      time.Duration `help:"How long a handle lives without a renewal." default:"60s" env:"QUORATE_LEASE"`
 	Leases     string        `help:"Where seats are kept: a file, or redis://HOST:PORT/N." default:"leases.db" env:"QUORATE_LEASES"`
-	AdminToken string        `help:"Token that quorate release needs; without one only this machine may remove handles." env:"QUORATE_ADMIN_TOKEN"`
+	AdminToken string        `help:"Token that quorate release needs, and quorate ls to see users; without one this machine's users are administrators." env:"QUORATE_ADMIN_TOKEN"`
+	Disclose   string        `help:"What programs and users are told of who else has a license: none, hosts (and which are idle), or users too. Administrators see all." enum:"none,hosts,users" default:"hosts" env:"QUORATE_DISCLOSE"`
+	Ask        string        `help:"Who may ask a user to release a license: admins or everyone." enum:"admins,everyone" default:"admins" env:"QUORATE_ASK"`
+	MinAge     string        `help:"How old a handle must be to be removed, for example 10m." name:"min-remove-age" default:"0s" env:"QUORATE_MIN_REMOVE_AGE"`
 	JSON       bool          `help:"Write one JSON line when ready." name:"json"`
+}
+
+// policy is what a server's flags say of those who use it.
+type policy struct {
+	Disclose     licenseserver.Disclosure
+	AskEveryone  bool
+	MinRemoveAge time.Duration
+	BorrowMost   time.Duration // of a plain license server
+}
+
+func (f programFlags) policy() (policy, error) {
+	age, err := cli.ParseLong(f.MinAge)
+	if err != nil {
+		return policy{}, err
+	}
+	return policy{Disclose: licenseserver.Disclosure(f.Disclose), AskEveryone: f.Ask == "everyone", MinRemoveAge: age}, nil
 }
 
 // TMR is a TMR server.
@@ -78,6 +97,9 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 			"a TMR server can't keep seats in a file, which the other one of the pair doesn't see")
 	}
 	var err error
+	if cfg.Policy, err = c.policy(); err != nil {
+		return err
+	}
 	if cfg.Virtual, err = license.ParseSerial(c.Virtual); err != nil {
 		return err
 	}
@@ -167,6 +189,7 @@ type tmrConfig struct {
 	Store        leaseStore
 	RoleFile     string
 	AdminToken   string
+	Policy       policy
 	Platform     string
 	LinkToken    string
 	Logger       *slog.Logger
@@ -208,6 +231,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	s.server, err = licenseserver.New(licenseserver.Config{
 		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: c.Store, Arbiter: arbiter,
 		Signer: c.Token, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
+		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge,
 	})
 	if err != nil {
 		return nil, err
