@@ -44,6 +44,7 @@ var parsers = map[string]map[string]string{
 	"internal/license": {
 		"ParseProduct": "FuzzTexts", "ParseSerial": "FuzzTexts", "ParseAccessRule": "FuzzTexts", "parseDecimal": "FuzzTexts",
 	},
+	"internal/licenseserver":        {"clientFrom": "FuzzRequests", "cursorFrom": "FuzzRequests"},
 	"internal/lease/memlease":       {"decode": "FuzzRecords", "Open": "FuzzRecords"},
 	"internal/lease/redislease":     {"unpack": "FuzzEvents"},
 	"internal/journal/boltjournal":  {"decodeRecord": "FuzzValues", "decodeEvent": "FuzzValues", "Open": "internal/boltfile FuzzOpen"},

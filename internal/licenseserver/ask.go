@@ -2,13 +2,13 @@ package licenseserver
 
 import (
 	"context"
+	"crypto/rand"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
 
 	"connectrpc.com/connect"
-	"github.com/google/uuid"
 
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/license"
@@ -68,7 +68,7 @@ func (s *service) AskRelease(
 			return nil, err
 		}
 	}
-	notice := lease.Notice{ID: uuid.NewString(), Text: text, By: by}
+	notice := lease.Notice{ID: rand.Text(), Text: text, By: by}
 	err = s.under(ctx, func(ctx context.Context, t *term) error {
 		return t.seats.Ask(ctx, s.pool(p), id, notice)
 	})

@@ -35,16 +35,32 @@
 // # Tokens
 //
 // The token of a handle is signed with the group's key and names the container,
-// product, handle, mode, station, seat, epoch and n. Whoever has it may renew,
+// product, handle, mode, station, licenses, tags, seat, epoch and n: all that it
+// takes to take a handle in again whose record was lost. Whoever has it may renew,
 // use and release the handle, and nothing else: a program can't touch another
 // one's handle. Each renewal gives a new token. A token with an older epoch than
 // the term's is good (it was given before a takeover); one with a newer epoch is
 // never refused: this server was deposed and doesn't know it yet.
 //
+// # Waiting
+//
+// The store has the queue; a request in it keeps its place by being asked again.
+// The server does so for some seconds while it holds the call, whenever something
+// was freed here and once a second, and then leaves it to the program. So no call
+// lasts long, a program that died loses its place, and nothing has to outlive a
+// takeover.
+//
+// # What is told of others
+//
+// An administrator sees who uses what. To everybody else denials, explanations
+// and lists tell as much as Config.Disclose says; process ids, and the request
+// ids by which a place in the queue can be given up, they never tell. Who has a
+// license is looked up when somebody is refused, and remembered for a moment.
+//
 // # Removing
 //
-// Removing somebody else's handle needs the administrator's token as bearer
-// when one is configured. Without one, only peers on the loopback interface may
-// remove. A reverse proxy on the same machine makes every peer look like
+// Removing somebody else's handle, and unless everyone may, asking its holder to
+// release it, needs the administrator's token as bearer when one is configured.
+// Without one, peers on the loopback interface are administrators. A reverse proxy on the same machine makes every peer look like
 // loopback, so configure a token where there is one.
 package licenseserver
