@@ -105,6 +105,7 @@ type MutationResolver interface {
 	RetryRollout(ctx context.Context, input RolloutInput) (*RolloutPayload, error)
 	AbortRollout(ctx context.Context, input RolloutInput) (*RolloutPayload, error)
 	CertifyTime(ctx context.Context, input CertifyTimeInput) (*CertifyTimePayload, error)
+	ReplaceBackend(ctx context.Context, input ReplaceBackendInput) (*ReplaceBackendPayload, error)
 	ReturnLicenses(ctx context.Context, input TransferInput) (*TransferPayload, error)
 	MoveLicenses(ctx context.Context, input MoveLicensesInput) (*TransferPayload, error)
 	RevokeLicenses(ctx context.Context, input TransferInput) (*TransferPayload, error)
@@ -202,6 +203,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRehostContainerInput,
 		ec.unmarshalInputReleaseAllocationInput,
 		ec.unmarshalInputRenewItemInput,
+		ec.unmarshalInputReplaceBackendInput,
 		ec.unmarshalInputRolloutInput,
 		ec.unmarshalInputRotateFirmKeyInput,
 		ec.unmarshalInputSetTransferRulesInput,
@@ -990,6 +992,22 @@ func (ec *executionContext) childFields_RenewItemPayload(ctx context.Context, fi
 		return ec.fieldContext_RenewItemPayload_clientMutationId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RenewItemPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_ReplaceBackendPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "tmrGroup":
+		return ec.fieldContext_ReplaceBackendPayload_tmrGroup(ctx, field)
+	case "replaced":
+		return ec.fieldContext_ReplaceBackendPayload_replaced(ctx, field)
+	case "container":
+		return ec.fieldContext_ReplaceBackendPayload_container(ctx, field)
+	case "rollout":
+		return ec.fieldContext_ReplaceBackendPayload_rollout(ctx, field)
+	case "clientMutationId":
+		return ec.fieldContext_ReplaceBackendPayload_clientMutationId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ReplaceBackendPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Rollout(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -1794,6 +1812,20 @@ func (ec *executionContext) field_Mutation_renewItem_args(ctx context.Context, r
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (RenewItemInput, error) {
 			return ec.unmarshalNRenewItemInput2githubᚗcomᚋquorateᚋquorateᚋgraphᚐRenewItemInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_replaceBackend_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ReplaceBackendInput, error) {
+			return ec.unmarshalNReplaceBackendInput2githubᚗcomᚋquorateᚋquorateᚋgraphᚐReplaceBackendInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -7215,6 +7247,50 @@ func (ec *executionContext) fieldContext_Mutation_certifyTime(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_replaceBackend(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_replaceBackend(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ReplaceBackend(ctx, fc.Args["input"].(ReplaceBackendInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ReplaceBackendPayload) graphql.Marshaler {
+			return ec.marshalNReplaceBackendPayload2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐReplaceBackendPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_replaceBackend(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ReplaceBackendPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_replaceBackend_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_returnLicenses(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9732,6 +9808,157 @@ func (ec *executionContext) _RenewItemPayload_clientMutationId(ctx context.Conte
 }
 func (ec *executionContext) fieldContext_RenewItemPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("RenewItemPayload", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ReplaceBackendPayload_tmrGroup(ctx context.Context, field graphql.CollectedField, obj *ReplaceBackendPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceBackendPayload_tmrGroup(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TmrGroup, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.TmrGroup) graphql.Marshaler {
+			return ec.marshalNTmrGroup2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐTmrGroup(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceBackendPayload_tmrGroup(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplaceBackendPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TmrGroup(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplaceBackendPayload_replaced(ctx context.Context, field graphql.CollectedField, obj *ReplaceBackendPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceBackendPayload_replaced(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Replaced, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Container) graphql.Marshaler {
+			return ec.marshalNContainer2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐContainer(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceBackendPayload_replaced(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplaceBackendPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Container(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplaceBackendPayload_container(ctx context.Context, field graphql.CollectedField, obj *ReplaceBackendPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceBackendPayload_container(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Container, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Container) graphql.Marshaler {
+			return ec.marshalNContainer2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐContainer(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceBackendPayload_container(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplaceBackendPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Container(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplaceBackendPayload_rollout(ctx context.Context, field graphql.CollectedField, obj *ReplaceBackendPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceBackendPayload_rollout(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Rollout, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Rollout) graphql.Marshaler {
+			return ec.marshalORollout2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐRollout(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceBackendPayload_rollout(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ReplaceBackendPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Rollout(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ReplaceBackendPayload_clientMutationId(ctx context.Context, field graphql.CollectedField, obj *ReplaceBackendPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ReplaceBackendPayload_clientMutationId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientMutationID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ReplaceBackendPayload_clientMutationId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ReplaceBackendPayload", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
 func (ec *executionContext) _Rollout_id(ctx context.Context, field graphql.CollectedField, obj *ent.Rollout) (ret graphql.Marshaler) {
@@ -14472,6 +14699,71 @@ func (ec *executionContext) unmarshalInputRenewItemInput(ctx context.Context, ob
 	return it, nil
 }
 
+func (ec *executionContext) unmarshalInputReplaceBackendInput(ctx context.Context, obj any) (ReplaceBackendInput, error) {
+	var it ReplaceBackendInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["reason"]; !present {
+		asMap["reason"] = ""
+	}
+	if _, present := asMap["byFiles"]; !present {
+		asMap["byFiles"] = false
+	}
+
+	fieldsInOrder := [...]string{"backend", "request", "reason", "byFiles", "clientMutationId"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "backend":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("backend"))
+			data, err := ec.unmarshalNID2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Backend = data
+		case "request":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("request"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Request = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		case "byFiles":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("byFiles"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ByFiles = data
+		case "clientMutationId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientMutationID = data
+		}
+	}
+	return it, nil
+}
+
 func (ec *executionContext) unmarshalInputRolloutInput(ctx context.Context, obj any) (RolloutInput, error) {
 	var it RolloutInput
 	if obj == nil {
@@ -17621,6 +17913,13 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		case "replaceBackend":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_replaceBackend(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
 		case "returnLicenses":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_returnLicenses(ctx, field)
@@ -19135,6 +19434,64 @@ func (ec *executionContext) _RenewItemPayload(ctx context.Context, sel ast.Selec
 			}
 		case "clientMutationId":
 			out.Values[i] = ec._RenewItemPayload_clientMutationId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
+var replaceBackendPayloadImplementors = []string{"ReplaceBackendPayload"}
+
+func (ec *executionContext) _ReplaceBackendPayload(ctx context.Context, sel ast.SelectionSet, obj *ReplaceBackendPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, replaceBackendPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ReplaceBackendPayload")
+		case "tmrGroup":
+			out.Values[i] = ec._ReplaceBackendPayload_tmrGroup(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "replaced":
+			out.Values[i] = ec._ReplaceBackendPayload_replaced(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "container":
+			out.Values[i] = ec._ReplaceBackendPayload_container(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "rollout":
+			out.Values[i] = ec._ReplaceBackendPayload_rollout(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "clientMutationId":
+			out.Values[i] = ec._ReplaceBackendPayload_clientMutationId(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
@@ -22038,6 +22395,21 @@ func (ec *executionContext) marshalNRenewItemPayload2ᚖgithubᚗcomᚋquorate�
 		return graphql.Null
 	}
 	return ec._RenewItemPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNReplaceBackendInput2githubᚗcomᚋquorateᚋquorateᚋgraphᚐReplaceBackendInput(ctx context.Context, v any) (ReplaceBackendInput, error) {
+	res, err := ec.unmarshalInputReplaceBackendInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNReplaceBackendPayload2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐReplaceBackendPayload(ctx context.Context, sel ast.SelectionSet, v *ReplaceBackendPayload) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._ReplaceBackendPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRole2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐRole(ctx context.Context, v any) (property.Role, error) {

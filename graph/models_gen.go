@@ -328,6 +328,34 @@ type RenewItemPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Replace a lost or broken backend of a TMR group.
+type ReplaceBackendInput struct {
+	// The global id or serial number of the backend's container.
+	Backend string `json:"backend"`
+	// The text of the request file of the new container, created with the group's activation id; or of the group's own, which has it.
+	Request string `json:"request"`
+	// What has happened; at most 1000 bytes.
+	Reason string `json:"reason"`
+	// The group gets its updates by files: no rollout is started over the link.
+	ByFiles bool `json:"byFiles"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What came of it.
+type ReplaceBackendPayload struct {
+	// The group.
+	TmrGroup *ent.TmrGroup `json:"tmrGroup"`
+	// The backend that was replaced: blocked, and in no group any more.
+	Replaced *ent.Container `json:"replaced"`
+	// The new one, in its place.
+	Container *ent.Container `json:"container"`
+	// The rollout that brings its licenses: the one under way goes on with it. Null where there are none, or `startOfflineRollout` is to start it.
+	Rollout *ent.Rollout `json:"rollout,omitempty"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Name a rollout.
 type RolloutInput struct {
 	// The rollout's global id.

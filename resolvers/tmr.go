@@ -20,6 +20,27 @@ func (r *backendResolver) Cell(ctx context.Context, obj *property.Backend) (stri
 	return cell(*obj), nil
 }
 
+func (r *mutationResolver) ReplaceBackend(ctx context.Context, input graph.ReplaceBackendInput) (*graph.ReplaceBackendPayload, error) {
+	made, err := r.platform.ReplaceBackend(ctx, platform.ReplaceSpec{
+		Backend: input.Backend, Request: input.Request, Reason: input.Reason, ByFiles: input.ByFiles,
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &graph.ReplaceBackendPayload{ClientMutationID: input.ClientMutationID}
+	if out.TmrGroup, err = r.client.TmrGroup.Get(ctx, made.Group.ID); err != nil {
+		return nil, err
+	}
+	if out.Replaced, err = r.client.Container.Get(ctx, made.Old.ID); err != nil {
+		return nil, err
+	}
+	if out.Container, err = r.client.Container.Get(ctx, made.New.ID); err != nil || made.Rollout == nil {
+		return out, err
+	}
+	out.Rollout, err = r.client.Rollout.Get(ctx, made.Rollout.ID)
+	return out, err
+}
+
 func (r *queryResolver) TmrGroups(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.TmrGroupConnection, error) {
 	return r.client.TmrGroup.Query().Paginate(ctx, after, first, before, last)
 }
