@@ -12,6 +12,9 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
+// LeastN is the n of a seat that nobody has had: a leader gives higher ones.
+const LeastN = 1
+
 // Bounds of what a journal takes and gives.
 const (
 	MostHolder     = 4 << 10 // bytes of a record's holder

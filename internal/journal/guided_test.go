@@ -1,0 +1,75 @@
+package journal
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// Guided starts: states that plain walks seldom come to.
+const guides = 7
+
+func (w *world) guide(which int, r *rand.Rand) {
+	if which == 0 {
+		return
+	}
+	b := w.b
+	w.do(step{opClaim, 0, 0})
+	w.settle()
+	switch which {
+	case 1: // a leader, and a program with a seat
+		w.seat(0, 0)
+	case 2: // a grant is on one journal, its leader is replaced
+		w.do(step{opAsk, 0, 0<<4 | byte(access)}, step{opServe, 0, 0}, step{opDeliver, 0, byte(r.IntN(3))})
+		w.do(step{opClaim, 1, 0})
+	case 3: // one journal has missed what the two others have
+		away := byte(r.IntN(3))
+		w.seat(0, 0, away)
+		w.do(step{opClaim, 1, 0})
+	case 4: // a disk is lost while a claim is under way
+		w.seat(0, 0)
+		lost := byte(r.IntN(3))
+		w.do(step{opClaim, 1, 0}, step{opDeliver, 1, lost}, step{opDisk, lost, 0})
+	case 5: // a disk is lost, and one other is away
+		w.seat(0, 0, byte(r.IntN(3)))
+		w.do(step{opDisk, byte(r.IntN(3)), 0})
+	case 6: // a leader has two seats' worth of history; the other claims
+		w.seat(0, 0)
+		w.do(step{opAsk, 0, 0<<4 | byte(release)}, step{opServe, 0, 0})
+		w.settle(byte(r.IntN(3)))
+		w.do(step{opServe, 0, 0}, step{opAnswer, 0, 0})
+		w.do(step{opClaim, 1, 0})
+		w.settle()
+	}
+	w.b = b
+}
+
+// seat has a program get a seat from a server, with one journal away.
+func (w *world) seat(p, s int, away ...byte) {
+	w.do(step{opAsk, byte(p), byte(s)<<4 | byte(access)}, step{opServe, byte(p), 0})
+	w.settle(away...)
+	w.do(step{opServe, byte(p), 0}, step{opAnswer, byte(p), 0})
+}
+
+// do takes the steps that are possible.
+func (w *world) do(steps ...step) {
+	for _, s := range steps {
+		if slices.Contains(w.steps(nil), s) {
+			w.apply(s)
+		}
+	}
+}
+
+// settle lets all calls come to their end, but for those of a journal that is
+// away.
+func (w *world) settle(away ...byte) {
+	for range 200 {
+		all := w.steps(nil)
+		i := slices.IndexFunc(all, func(s step) bool {
+			return (s.op == opDeliver || s.op == opReturn) && !slices.Contains(away, s.b)
+		})
+		if i < 0 {
+			return
+		}
+		w.apply(all[i])
+	}
+}

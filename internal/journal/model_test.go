@@ -1,0 +1,169 @@
+package journal
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// lively is how often things happen in a random walk; each walk has its own
+// temper on top.
+var lively = [ops]int{
+	opTick: 6, opClaim: 2, opCrash: 1, opDisk: 2, opCopy: 1, opRestore: 10,
+	opDeliver: 60, opReturn: 60, opLose: 3, opDelay: 2, opLate: 2,
+	opAsk: 20, opServe: 60, opAnswer: 60, opGiveUp: 2, opQuit: 1, opExpire: 10,
+}
+
+// walk plays one random world and gives the steps up to a contradiction.
+func walk(v variant, seed uint64, seen counters) (w *world, steps []step) {
+	r := rand.New(rand.NewPCG(seed, 7))
+	w = begin(v, seed, r)
+	w.seen = seen
+	weights := lively
+	for i := range weights {
+		weights[i] *= []int{1, 1, 2, 4, 8}[r.IntN(5)]
+	}
+	return w, w.play(r, 400, &weights)
+}
+
+func begin(v variant, seed uint64, r *rand.Rand) *world {
+	w := newWorld(v, budget{claims: 6, crashes: 3, losses: 2, rollbacks: 1, lates: 6, ticks: 40, handles: 8, lostCalls: 20})
+	w.many = seed%4 == 3
+	w.patience = time.Duration(r.IntN(2)) * 5 * time.Second
+	w.guide(r.IntN(guides), r)
+	return w
+}
+
+func describe(steps []step) string {
+	var b strings.Builder
+	for i, s := range steps {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(s.String())
+	}
+	return b.String()
+}
+
+func (c counters) String() string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(c)) {
+		fmt.Fprintf(&b, "\n  %-45s %d", k, c[k])
+	}
+	return b.String()
+}
+
+// most is how long walks go on; QUORATE_CHECK asks for more.
+func most(t *testing.T, d time.Duration) time.Duration {
+	if s := os.Getenv("QUORATE_CHECK"); s != "" {
+		long, err := time.ParseDuration(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return long
+	}
+	if testing.Short() {
+		return d / 10
+	}
+	return d
+}
+
+func TestRandomWalks(t *testing.T) {
+	seen := counters{}
+	total, start := 0, time.Now()
+	for seed := uint64(0); time.Since(start) < most(t, 15*time.Second); seed++ {
+		w, steps := walk(variant{}, seed, seen)
+		total += len(steps)
+		if w.wrong != "" {
+			again := begin(variant{}, seed, rand.New(rand.NewPCG(seed, 7)))
+			t.Fatalf("seed %d, step %d: %s\n%s\n%s", seed, len(steps), w.wrong, describe(steps), replay(again, steps, 60))
+		}
+	}
+	t.Logf("%d steps%v", total, seen)
+}
+
+// Each rule is needed: without it the checker finds a contradiction.
+func TestBrokenVariantsAreCaught(t *testing.T) {
+	for name, v := range variants {
+		t.Run(name, func(t *testing.T) {
+			total, start := 0, time.Now()
+			for seed := uint64(0); time.Since(start) < most(t, 30*time.Second); seed++ {
+				w, steps := walk(v, seed, counters{})
+				total += len(steps)
+				if w.wrong != "" {
+					t.Logf("after %d steps in %v, seed %d, %d steps: %s", total, time.Since(start).Round(time.Millisecond), seed, len(steps), w.wrong)
+					return
+				}
+			}
+			t.Errorf("not caught in %d steps", total)
+		})
+	}
+}
+
+var variants = map[string]variant{
+	"no extra 2 s":                        {noExtra: true},
+	"no write-back":                       {noWriteBack: true},
+	"no confirmation":                     {noConfirm: true},
+	"confirmation counts from receipt":    {lateConfirm: true},
+	"an epoch twice":                      {sameEpoch: true},
+	"an n twice":                          {sameN: true},
+	"a lower n is written":                {oldN: true},
+	"a release of an older n":             {oldRelease: true},
+	"a lost disk votes at once":           {lostVotes: true},
+	"answer after one journal":            {oneWrite: true},
+	"written after a newer promise":       {noPromise: true},
+	"validity counts from receipt":        {lateValidity: true},
+	"a newer token is refused":            {refusesNewer: true},
+	"what never came about is adopted":    {noBase: true},
+	"a journal votes when one knows it":   {oneRoster: true},
+	"no grace period":                     {noGrace: true},
+	"a grace period ends with its leader": {shortGrace: true},
+	"a disk put back is not noticed":      {oldDisk: true},
+}
+
+// trace tells how a world came to where it is.
+func (w *world) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "now %v", w.now)
+	for i := range w.disks {
+		d := &w.disks[i]
+		fmt.Fprintf(&b, "\n   disk %d %s v%d voting=%t promised=%d base=%d roster=%v marks=%v", i, d.state.Incarnation, d.state.Version,
+			d.state.Voting, d.state.Promised.Epoch, d.state.Base, d.state.Roster, d.state.Marks)
+		for _, r := range d.recs {
+			fmt.Fprintf(&b, " (%d,%d,%v)", r.Epoch, r.N, r.Holder)
+		}
+	}
+	for i := range w.servers {
+		v := &w.servers[i]
+		if v.core == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "\n   server %d epoch=%d phase=%d committed=%d last=%d base=%d grace=%t founding=%t known=%v table=%v", i, v.core.term.Epoch, v.core.phase,
+			v.core.committed, v.core.last(), v.core.base, v.core.grace, v.core.founding, v.core.known, v.table)
+		for j := range v.core.slots {
+			s := &v.core.slots[j]
+			f := v.calls[j]
+			fmt.Fprintf(&b, "\n      slot %d %s claimed=%t voter=%t follows=%t ready=%t acked=%d heard=%v call=%d/%d %v", j, s.state.Incarnation, s.claimed, s.voter, s.follows, s.ready, s.acked, s.heard.mono, f.stage, f.call.kind, f.call.batch.Records)
+		}
+	}
+	for i := range w.users {
+		fmt.Fprintf(&b, "\n   user %d %+v", i, w.users[i])
+	}
+	return b.String()
+}
+
+func replay(w *world, steps []step, last int) string {
+	var b strings.Builder
+	for i, s := range steps {
+		w.apply(s)
+		if i >= len(steps)-last {
+			fmt.Fprintf(&b, "%d %v: %v\n", i, s, w)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,374 @@
+package journal
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// claimed takes a journal's promise, with what it has.
+func (c *core) claimed(i int, a answer) {
+	s := &c.slots[i]
+	if a.state.Incarnation == s.state.Incarnation && a.state.Version < s.state.Version {
+		s.back = a.state.Incarnation
+	}
+	s.forget()
+	s.claimed, s.hears, s.state, s.first = true, true, a.state, a.state.Version
+	s.records, s.events = a.records, a.events
+	if a.state.Roster.Newer(c.known) {
+		c.known = a.state.Roster
+	}
+	if c.phase == claiming {
+		return
+	}
+	// What others said before counts only where they are who they were. And a
+	// group isn't founded anew where one more knows the seats.
+	for j := range c.slots {
+		if c.slots[j].voter && !c.intact(j) {
+			c.end(errDoubt)
+			return
+		}
+	}
+	if s.voter = c.intact(i); s.voter && c.unlisted() {
+		c.end(errDoubt)
+	}
+}
+
+// errDoubt drops a claim that was judged by less than is known now.
+var errDoubt error = &license.Error{
+	Code: license.CodeUnavailable, Message: "a journal of seats answered that tells more than those before",
+	Fix: "nothing to do: the server claims anew",
+}
+
+// unlisted: the journals that found the group anew are not enrolled yet, and
+// whoever comes now waits until they are.
+func (c *core) unlisted() bool { return c.founding && c.known.Epoch != c.term.Epoch }
+
+// intact says whether a journal has all that it ever confirmed: it is the
+// incarnation that the newest roster names, and not behind what any journal has
+// noted of it.
+func (c *core) intact(i int) bool {
+	s := &c.slots[i]
+	if !s.claimed || !s.state.Voting || s.back == s.state.Incarnation || c.known.Of(c.opt.names[i]) != s.state.Incarnation {
+		return false
+	}
+	for j := range c.slots {
+		for _, m := range c.slots[j].state.Marks {
+			if m.Incarnation == s.state.Incarnation && m.Version > s.first {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// blank says whether a journal never had to do with seats.
+func (s *slot) blank() bool {
+	for _, r := range s.records {
+		if len(r.Holder) > 0 {
+			return false
+		}
+	}
+	return s.claimed && !s.state.Voting && len(s.state.Roster.Peers) == 0
+}
+
+// take takes over where enough journals have promised.
+func (c *core) take(now moment) {
+	promised, intact, blank, open := 0, 0, 0, 0
+	for i := range c.slots {
+		s := &c.slots[i]
+		switch {
+		case !s.claimed && s.failed == 0:
+			open++
+		case s.claimed:
+			promised++
+		}
+		if s.blank() {
+			blank++
+		}
+		if c.intact(i) {
+			intact++
+		}
+	}
+	waited := now.mono - c.began.mono
+	switch {
+	case intact >= license.Majority && (open == 0 || waited >= c.opt.patience):
+		c.merge(now)
+	case intact < license.Majority && promised >= license.Majority && (promised == license.Backends || waited >= c.opt.despair):
+		c.founding = true
+		c.grace = !c.opt.newGroup || blank < license.Backends
+		c.merge(now)
+	}
+}
+
+// merge finds what was decided before, out of the intact journals, and begins to
+// write it back.
+//
+// The latest base among them is a takeover that was complete: whoever has it
+// lacks nothing from before. Of the others counts only what was written since.
+// The rest never came about, though it may look like a seat that is held.
+func (c *core) merge(now moment) {
+	var base uint64
+	for i := range c.slots {
+		if c.intact(i) {
+			base = max(base, c.slots[i].state.Base)
+		}
+	}
+	seats, n := make(map[Key]Record), make(map[Key]uint64)
+	events := make(map[uint64]Event)
+	for i := range c.slots {
+		s := &c.slots[i]
+		if !c.intact(i) {
+			continue
+		}
+		whole := s.state.Base == base
+		for k, r := range s.records {
+			n[k] = max(n[k], r.N)
+			if old, has := seats[k]; (whole || r.Epoch >= base) && (!has || later(r, old)) {
+				seats[k] = r
+			}
+		}
+		for _, e := range s.events {
+			if old, has := events[e.Position]; (whole || e.Epoch >= base) && (!has || e.Epoch > old.Epoch) {
+				events[e.Position] = e
+			}
+		}
+	}
+	var back change
+	for _, k := range slices.SortedFunc(maps.Keys(n), Key.Compare) {
+		r := seats[k]
+		r.Key = k
+		if len(r.Holder) == 0 {
+			r.N = n[k]
+		}
+		c.seats[k] = r
+		if len(r.Holder) > 0 || !c.agreed(r) {
+			back.records = append(back.records, r)
+		}
+	}
+	for _, at := range slices.Sorted(maps.Keys(events)) {
+		c.events = append(c.events, events[at])
+	}
+	if over := len(c.events) - c.opt.mostEvents; over > 0 {
+		c.trim = c.events[over-1].Position
+		c.events = c.events[over:]
+	}
+	back.events, back.drop = c.stray(events)
+	back.trim, back.base = c.trim, c.term.Epoch
+	c.log = split(back)
+	c.base = c.last()
+	if !c.founding {
+		c.grace = c.known.Grace
+	}
+	for i := range c.slots {
+		s := &c.slots[i]
+		if !c.intact(i) {
+			continue
+		}
+		s.follows, s.records, s.events = true, nil, nil
+		s.voter = !c.founding
+	}
+	c.phase = writing
+}
+
+// later says whether r is the newer record of a seat.
+func later(r, old Record) bool {
+	return r.Epoch > old.Epoch || (r.Epoch == old.Epoch && r.N > old.N)
+}
+
+// agreed says whether every intact journal that was read has the record.
+func (c *core) agreed(r Record) bool {
+	for i := range c.slots {
+		if c.intact(i) {
+			if has := c.slots[i].records[r.Key]; !same(has, r) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func same(r, q Record) bool { return r.N == q.N && bytes.Equal(r.Holder, q.Holder) }
+
+// stray gives the events that some intact journal lacks, and those that never
+// came about.
+func (c *core) stray(all map[uint64]Event) (lacked []Event, drop []uint64) {
+	intact, has := 0, make(map[uint64]int)
+	for i := range c.slots {
+		if !c.intact(i) {
+			continue
+		}
+		intact++
+		for _, e := range c.slots[i].events {
+			good, known := all[e.Position]
+			if known && bytes.Equal(good.Data, e.Data) {
+				has[e.Position]++
+			} else if !known {
+				drop = append(drop, e.Position)
+			}
+		}
+	}
+	for _, e := range c.events {
+		if has[e.Position] < intact {
+			lacked = append(lacked, e)
+		}
+	}
+	slices.Sort(drop)
+	return lacked, slices.Compact(drop)
+}
+
+// compare finds what brings a journal that comes late, or that has lost its
+// disk, to where the log is now.
+func (c *core) compare(s *slot) {
+	keys := make(map[Key]bool, len(c.seats))
+	for k := range c.seats {
+		keys[k] = true
+	}
+	for k := range s.records {
+		keys[k] = true
+	}
+	var lacks change
+	for _, k := range slices.SortedFunc(maps.Keys(keys), Key.Compare) {
+		decided, known := c.seats[k]
+		has := s.records[k]
+		switch {
+		case !known && len(has.Holder) > 0:
+			// It never came about. An n that a grant may get under this epoch must
+			// not stand for that.
+			lacks.records = append(lacks.records, Record{Key: k, N: LeastN})
+		case known && !same(has, decided):
+			lacks.records = append(lacks.records, decided)
+		}
+	}
+	had := make(map[uint64]Event, len(s.events))
+	for _, e := range s.events {
+		had[e.Position] = e
+	}
+	for _, e := range c.events {
+		if h, has := had[e.Position]; !has || !bytes.Equal(h.Data, e.Data) {
+			lacks.events = append(lacks.events, e)
+		}
+		delete(had, e.Position)
+	}
+	lacks.drop = slices.Sorted(maps.Keys(had))
+	lacks.trim, lacks.base = c.trim, c.term.Epoch
+	s.private, s.ready, s.from = nil, true, c.last()
+	for _, p := range split(lacks) {
+		s.private = append(s.private, Batch{Records: p.records, Events: p.events, Drop: p.drop, Trim: p.trim, Base: p.base})
+	}
+}
+
+// renewed gives the roster that follows under this term.
+func (c *core) renewed(p []Peer) Roster {
+	r := Roster{Epoch: c.term.Epoch, N: 1, Peers: p, Grace: c.grace}
+	if c.known.Epoch == c.term.Epoch {
+		r.N = c.known.N + 1
+	}
+	return r
+}
+
+// enlist makes a new roster where one is due: all that found the group have
+// everything, or a journal that doesn't vote has.
+func (c *core) enlist() {
+	if c.known.Epoch != c.term.Epoch && !c.founding {
+		for i := range c.slots {
+			if s := &c.slots[i]; s.voter && !s.state.Roster.Equal(c.known) {
+				c.known = c.renewed(c.known.Peers)
+				return
+			}
+		}
+	}
+	if c.unlisted() {
+		complete, behind := 0, 0
+		for i := range c.slots {
+			switch s := &c.slots[i]; {
+			case s.claimed && s.follows && s.acked >= c.base:
+				complete++
+			case s.claimed && s.failed == 0:
+				behind++
+			}
+		}
+		if complete < license.Majority || behind > 0 {
+			return
+		}
+		c.known = c.renewed(c.peers(func(i int) bool {
+			s := &c.slots[i]
+			return s.claimed && s.follows && s.acked >= c.base
+		}))
+		return
+	}
+	for i := range c.slots {
+		s := &c.slots[i]
+		if s.voter || !s.follows || c.known.Of(c.opt.names[i]) == s.state.Incarnation {
+			continue
+		}
+		if c.voters() < license.Majority {
+			return
+		}
+		others := slices.DeleteFunc(slices.Clone(c.known.Peers), func(p Peer) bool { return p.Name == c.opt.names[i] })
+		others = append(others, Peer{c.opt.names[i], s.state.Incarnation})
+		slices.SortFunc(others, byName)
+		c.known = c.renewed(others)
+		return
+	}
+}
+
+func (c *core) peers(in func(i int) bool) (all []Peer) {
+	for i := range c.slots {
+		if in(i) {
+			all = append(all, Peer{c.opt.names[i], c.slots[i].state.Incarnation})
+		}
+	}
+	slices.SortFunc(all, byName)
+	return all
+}
+
+func byName(p, q Peer) int {
+	switch {
+	case p.Name < q.Name:
+		return -1
+	case p.Name > q.Name:
+		return 1
+	}
+	return 0
+}
+
+// enrol says whether a journal is to be told of the roster now, and whether it
+// may vote from then on.
+func (c *core) enrol(k *call, s *slot) bool {
+	if c.known.Epoch != c.term.Epoch || s.voter && s.state.Roster.Equal(c.known) {
+		return false
+	}
+	k.roster = c.known
+	if s.voter {
+		return true
+	}
+	if c.known.Of(c.opt.names[k.slot]) != s.state.Incarnation {
+		return false
+	}
+	k.vote = true
+	if c.founding && c.known.N == 1 {
+		return true
+	}
+	// It votes when both others know it by its incarnation.
+	for j := range c.slots {
+		if o := &c.slots[j]; j != k.slot && !(o.voter && o.state.Roster.Equal(c.known)) {
+			return false
+		}
+	}
+	return true
+}
+
+// enrolled says whether two journals know the roster by which they found the
+// group.
+func (c *core) enrolled() bool {
+	n := 0
+	for i := range c.slots {
+		if s := &c.slots[i]; s.voter && s.state.Roster.Epoch == c.term.Epoch {
+			n++
+		}
+	}
+	return n >= license.Majority
+}
