@@ -49,7 +49,12 @@ var parsers = map[string]map[string]string{
 	"internal/lease/redislease":     {"unpack": "FuzzEvents"},
 	"internal/journal/boltjournal":  {"decodeRecord": "FuzzValues", "decodeEvent": "FuzzValues", "Open": "internal/boltfile FuzzOpen"},
 	"internal/journal/redisjournal": {"parseState": "FuzzValues", "parseRecord": "FuzzValues", "parseEvent": "FuzzValues", "parseDigits": "FuzzValues", "Open": "- opens a connection"},
-	"internal/boltfile":             {"Open": "FuzzOpen"},
+	"internal/journal/journalrpc": {
+		"stateFrom": "FuzzMessages", "batchFrom": "FuzzMessages", "rosterFrom": "FuzzMessages", "recordFrom": "FuzzMessages",
+		"recordsFrom": "FuzzMessages", "eventsFrom": "FuzzMessages", "marksFrom": "FuzzMessages", "keyFrom": "FuzzMessages",
+		"promiseFrom": "FuzzMessages", "termFrom": "FuzzMessages",
+	},
+	"internal/boltfile": {"Open": "FuzzOpen"},
 	"internal/platform": {
 		"ParseMasterKey": "FuzzMasterKey", "decryptFirmKey": "FuzzFirmKeyFile", "parseFile": "internal/armor FuzzParse",
 	},

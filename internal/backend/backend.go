@@ -9,6 +9,8 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/journal"
+	"github.com/quorate/quorate/internal/journal/journalrpc"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -63,13 +65,17 @@ const (
 // Config is what a backend serves, and to whom.
 type Config struct {
 	Container Container
-	Pins      []string // of the TMR servers' TLS keys
-	Logger    *slog.Logger
+	// Journal is the journal of the group's seats; nil: this backend keeps none,
+	// and says so.
+	Journal journal.Journal
+	Pins    []string // of the TMR servers' TLS keys
+	Logger  *slog.Logger
 }
 
 // Backend answers TMR servers. Safe for concurrent use.
 type Backend struct {
 	container Container
+	journal   journal.Journal
 	pins      []string
 	logger    *slog.Logger
 	watchers  chan struct{} // a place per stream
@@ -91,7 +97,7 @@ func New(c Config) (*Backend, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Backend{
-		container: c.Container, pins: append([]string(nil), c.Pins...), logger: c.Logger,
+		container: c.Container, journal: c.Journal, pins: append([]string(nil), c.Pins...), logger: c.Logger,
 		watchers: make(chan struct{}, mostWatchers),
 	}, nil
 }
@@ -99,7 +105,7 @@ func New(c Config) (*Backend, error) {
 // Handler gives the path and the handler of the service. It belongs behind
 // rpc.Handler (rpc.NewServer adds it), which learns the caller's key from TLS.
 func (b *Backend) Handler() (path string, handler http.Handler) {
-	return quoratev1connect.NewBackendServiceHandler(service{Backend: b}, rpc.HandlerOptions(b.logger))
+	return quoratev1connect.NewBackendServiceHandler(service{b, journals{Journal: b.journal, Authorize: b.authorize}}, rpc.HandlerOptions(b.logger))
 }
 
 func (b *Backend) known(ctx context.Context) bool {
@@ -125,7 +131,12 @@ func (b *Backend) state() *quoratev1.ContainerState {
 }
 
 // service is the RPC face of a backend.
-type service struct{ *Backend }
+type service struct {
+	*Backend
+	journals
+}
+
+type journals = journalrpc.Handler
 
 func (s service) Watch(
 	ctx context.Context, req *connect.Request[quoratev1.WatchRequest], stream *connect.ServerStream[quoratev1.WatchResponse],

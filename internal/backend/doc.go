@@ -16,6 +16,9 @@
 // seats. Whether the license may be used now the backend decides too, by the
 // container's own clock.
 //
+// The journal of the group's seats is the leader's too: the backend serves it as
+// it is, and knows nothing of what is in it.
+//
 // Unit meters are the leader's: the container keeps them, and the epoch it has
 // promised. With each state and each beat goes the container's time, and what a
 // certificate of it has to answer.

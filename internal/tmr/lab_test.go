@@ -14,6 +14,7 @@ import (
 
 	"github.com/quorate/quorate/internal/backend"
 	"github.com/quorate/quorate/internal/backend/backendtest"
+	"github.com/quorate/quorate/internal/journal"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/memnet"
@@ -45,6 +46,7 @@ type lab struct {
 	t          *testing.T
 	network    memnet.Network
 	containers [3]*backendtest.Container
+	journals   [3]journal.Journal // nil: that backend has none
 	keys       [3]*rpc.Key
 	stops      [3]func()
 	key        *rpc.Key
@@ -117,7 +119,7 @@ func newLab(t *testing.T) *lab {
 // start runs backend i.
 func (l *lab) start(i int) {
 	l.t.Helper()
-	b, err := backend.New(backend.Config{Container: l.containers[i], Pins: []string{l.key.Pin()}})
+	b, err := backend.New(backend.Config{Container: l.containers[i], Journal: l.journals[i], Pins: []string{l.key.Pin()}})
 	if err != nil {
 		l.t.Fatal(err)
 	}

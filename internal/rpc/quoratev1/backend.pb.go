@@ -1526,6 +1526,1429 @@ func (*CertifyTimeResponse) Descriptor() ([]byte, []int) {
 	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{28}
 }
 
+// A claim to lead.
+type JournalTerm struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"` // of this claim alone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalTerm) Reset() {
+	*x = JournalTerm{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalTerm) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalTerm) ProtoMessage() {}
+
+func (x *JournalTerm) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalTerm.ProtoReflect.Descriptor instead.
+func (*JournalTerm) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *JournalTerm) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *JournalTerm) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+// The promise of a term by one incarnation of a journal.
+type JournalPromise struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          *JournalTerm           `protobuf:"bytes,1,opt,name=term,proto3" json:"term,omitempty"`
+	Incarnation   string                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalPromise) Reset() {
+	*x = JournalPromise{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalPromise) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalPromise) ProtoMessage() {}
+
+func (x *JournalPromise) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalPromise.ProtoReflect.Descriptor instead.
+func (*JournalPromise) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *JournalPromise) GetTerm() *JournalTerm {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+func (x *JournalPromise) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+type JournalKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Seat          uint32                 `protobuf:"varint,2,opt,name=seat,proto3" json:"seat,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalKey) Reset() {
+	*x = JournalKey{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalKey) ProtoMessage() {}
+
+func (x *JournalKey) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalKey.ProtoReflect.Descriptor instead.
+func (*JournalKey) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *JournalKey) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *JournalKey) GetSeat() uint32 {
+	if x != nil {
+		return x.Seat
+	}
+	return 0
+}
+
+// What a seat has: of two the one with the higher (epoch, n) wins.
+type JournalRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           *JournalKey            `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"` // set by the journal
+	N             uint64                 `protobuf:"varint,3,opt,name=n,proto3" json:"n,omitempty"`
+	Holder        []byte                 `protobuf:"bytes,4,opt,name=holder,proto3" json:"holder,omitempty"` // empty: nobody
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalRecord) Reset() {
+	*x = JournalRecord{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalRecord) ProtoMessage() {}
+
+func (x *JournalRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalRecord.ProtoReflect.Descriptor instead.
+func (*JournalRecord) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *JournalRecord) GetKey() *JournalKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *JournalRecord) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *JournalRecord) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *JournalRecord) GetHolder() []byte {
+	if x != nil {
+		return x.Holder
+	}
+	return nil
+}
+
+type JournalEvent struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Position      uint64                 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"` // set by the journal
+	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalEvent) Reset() {
+	*x = JournalEvent{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalEvent) ProtoMessage() {}
+
+func (x *JournalEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalEvent.ProtoReflect.Descriptor instead.
+func (*JournalEvent) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *JournalEvent) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *JournalEvent) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *JournalEvent) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type JournalMark struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Incarnation   string                 `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalMark) Reset() {
+	*x = JournalMark{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalMark) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalMark) ProtoMessage() {}
+
+func (x *JournalMark) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalMark.ProtoReflect.Descriptor instead.
+func (*JournalMark) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *JournalMark) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *JournalMark) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type JournalPeer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Incarnation   string                 `protobuf:"bytes,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalPeer) Reset() {
+	*x = JournalPeer{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalPeer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalPeer) ProtoMessage() {}
+
+func (x *JournalPeer) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalPeer.ProtoReflect.Descriptor instead.
+func (*JournalPeer) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *JournalPeer) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *JournalPeer) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+type JournalRoster struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // set by the journal
+	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	Peers         []*JournalPeer         `protobuf:"bytes,3,rep,name=peers,proto3" json:"peers,omitempty"` // by name
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalRoster) Reset() {
+	*x = JournalRoster{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalRoster) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalRoster) ProtoMessage() {}
+
+func (x *JournalRoster) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalRoster.ProtoReflect.Descriptor instead.
+func (*JournalRoster) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *JournalRoster) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *JournalRoster) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *JournalRoster) GetPeers() []*JournalPeer {
+	if x != nil {
+		return x.Peers
+	}
+	return nil
+}
+
+type JournalBatch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       []*JournalRecord       `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	Drop          []uint64               `protobuf:"varint,2,rep,packed,name=drop,proto3" json:"drop,omitempty"` // positions of events that never came about
+	Trim          uint64                 `protobuf:"varint,3,opt,name=trim,proto3" json:"trim,omitempty"`        // events up to here are not kept; 0: none
+	Events        []*JournalEvent        `protobuf:"bytes,4,rep,name=events,proto3" json:"events,omitempty"`
+	Base          uint64                 `protobuf:"varint,5,opt,name=base,proto3" json:"base,omitempty"`
+	Marks         []*JournalMark         `protobuf:"bytes,6,rep,name=marks,proto3" json:"marks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalBatch) Reset() {
+	*x = JournalBatch{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalBatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalBatch) ProtoMessage() {}
+
+func (x *JournalBatch) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalBatch.ProtoReflect.Descriptor instead.
+func (*JournalBatch) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *JournalBatch) GetRecords() []*JournalRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *JournalBatch) GetDrop() []uint64 {
+	if x != nil {
+		return x.Drop
+	}
+	return nil
+}
+
+func (x *JournalBatch) GetTrim() uint64 {
+	if x != nil {
+		return x.Trim
+	}
+	return 0
+}
+
+func (x *JournalBatch) GetEvents() []*JournalEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *JournalBatch) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *JournalBatch) GetMarks() []*JournalMark {
+	if x != nil {
+		return x.Marks
+	}
+	return nil
+}
+
+type JournalStateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalStateRequest) Reset() {
+	*x = JournalStateRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalStateRequest) ProtoMessage() {}
+
+func (x *JournalStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalStateRequest.ProtoReflect.Descriptor instead.
+func (*JournalStateRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{38}
+}
+
+type JournalStateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Incarnation   string                 `protobuf:"bytes,1,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"` // counts the changes of this incarnation
+	Voting        bool                   `protobuf:"varint,3,opt,name=voting,proto3" json:"voting,omitempty"`
+	Promised      *JournalTerm           `protobuf:"bytes,4,opt,name=promised,proto3" json:"promised,omitempty"` // unset: none yet
+	Base          uint64                 `protobuf:"varint,5,opt,name=base,proto3" json:"base,omitempty"`
+	Roster        *JournalRoster         `protobuf:"bytes,6,opt,name=roster,proto3" json:"roster,omitempty"` // unset: none yet
+	Marks         []*JournalMark         `protobuf:"bytes,7,rep,name=marks,proto3" json:"marks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalStateResponse) Reset() {
+	*x = JournalStateResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalStateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalStateResponse) ProtoMessage() {}
+
+func (x *JournalStateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalStateResponse.ProtoReflect.Descriptor instead.
+func (*JournalStateResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *JournalStateResponse) GetIncarnation() string {
+	if x != nil {
+		return x.Incarnation
+	}
+	return ""
+}
+
+func (x *JournalStateResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *JournalStateResponse) GetVoting() bool {
+	if x != nil {
+		return x.Voting
+	}
+	return false
+}
+
+func (x *JournalStateResponse) GetPromised() *JournalTerm {
+	if x != nil {
+		return x.Promised
+	}
+	return nil
+}
+
+func (x *JournalStateResponse) GetBase() uint64 {
+	if x != nil {
+		return x.Base
+	}
+	return 0
+}
+
+func (x *JournalStateResponse) GetRoster() *JournalRoster {
+	if x != nil {
+		return x.Roster
+	}
+	return nil
+}
+
+func (x *JournalStateResponse) GetMarks() []*JournalMark {
+	if x != nil {
+		return x.Marks
+	}
+	return nil
+}
+
+type JournalClaimRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Term          *JournalTerm           `protobuf:"bytes,1,opt,name=term,proto3" json:"term,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalClaimRequest) Reset() {
+	*x = JournalClaimRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalClaimRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalClaimRequest) ProtoMessage() {}
+
+func (x *JournalClaimRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalClaimRequest.ProtoReflect.Descriptor instead.
+func (*JournalClaimRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *JournalClaimRequest) GetTerm() *JournalTerm {
+	if x != nil {
+		return x.Term
+	}
+	return nil
+}
+
+type JournalClaimResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         *JournalStateResponse  `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalClaimResponse) Reset() {
+	*x = JournalClaimResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalClaimResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalClaimResponse) ProtoMessage() {}
+
+func (x *JournalClaimResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalClaimResponse.ProtoReflect.Descriptor instead.
+func (*JournalClaimResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *JournalClaimResponse) GetState() *JournalStateResponse {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type JournalConfirmRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Promise       *JournalPromise        `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalConfirmRequest) Reset() {
+	*x = JournalConfirmRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalConfirmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalConfirmRequest) ProtoMessage() {}
+
+func (x *JournalConfirmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalConfirmRequest.ProtoReflect.Descriptor instead.
+func (*JournalConfirmRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *JournalConfirmRequest) GetPromise() *JournalPromise {
+	if x != nil {
+		return x.Promise
+	}
+	return nil
+}
+
+type JournalConfirmResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalConfirmResponse) Reset() {
+	*x = JournalConfirmResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalConfirmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalConfirmResponse) ProtoMessage() {}
+
+func (x *JournalConfirmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalConfirmResponse.ProtoReflect.Descriptor instead.
+func (*JournalConfirmResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *JournalConfirmResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type JournalRecordsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Promise       *JournalPromise        `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
+	After         *JournalKey            `protobuf:"bytes,2,opt,name=after,proto3" json:"after,omitempty"` // unset: from the first
+	Most          uint32                 `protobuf:"varint,3,opt,name=most,proto3" json:"most,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalRecordsRequest) Reset() {
+	*x = JournalRecordsRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalRecordsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalRecordsRequest) ProtoMessage() {}
+
+func (x *JournalRecordsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalRecordsRequest.ProtoReflect.Descriptor instead.
+func (*JournalRecordsRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *JournalRecordsRequest) GetPromise() *JournalPromise {
+	if x != nil {
+		return x.Promise
+	}
+	return nil
+}
+
+func (x *JournalRecordsRequest) GetAfter() *JournalKey {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+func (x *JournalRecordsRequest) GetMost() uint32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+type JournalRecordsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Records       []*JournalRecord       `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"` // none: that was all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalRecordsResponse) Reset() {
+	*x = JournalRecordsResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalRecordsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalRecordsResponse) ProtoMessage() {}
+
+func (x *JournalRecordsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalRecordsResponse.ProtoReflect.Descriptor instead.
+func (*JournalRecordsResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *JournalRecordsResponse) GetRecords() []*JournalRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+type JournalEventsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Promise       *JournalPromise        `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
+	After         uint64                 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	Most          uint32                 `protobuf:"varint,3,opt,name=most,proto3" json:"most,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalEventsRequest) Reset() {
+	*x = JournalEventsRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalEventsRequest) ProtoMessage() {}
+
+func (x *JournalEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalEventsRequest.ProtoReflect.Descriptor instead.
+func (*JournalEventsRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *JournalEventsRequest) GetPromise() *JournalPromise {
+	if x != nil {
+		return x.Promise
+	}
+	return nil
+}
+
+func (x *JournalEventsRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *JournalEventsRequest) GetMost() uint32 {
+	if x != nil {
+		return x.Most
+	}
+	return 0
+}
+
+type JournalEventsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Events        []*JournalEvent        `protobuf:"bytes,1,rep,name=events,proto3" json:"events,omitempty"` // none: that was all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalEventsResponse) Reset() {
+	*x = JournalEventsResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalEventsResponse) ProtoMessage() {}
+
+func (x *JournalEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalEventsResponse.ProtoReflect.Descriptor instead.
+func (*JournalEventsResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *JournalEventsResponse) GetEvents() []*JournalEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+type JournalWriteRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Promise       *JournalPromise        `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
+	Batch         *JournalBatch          `protobuf:"bytes,2,opt,name=batch,proto3" json:"batch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalWriteRequest) Reset() {
+	*x = JournalWriteRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalWriteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalWriteRequest) ProtoMessage() {}
+
+func (x *JournalWriteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalWriteRequest.ProtoReflect.Descriptor instead.
+func (*JournalWriteRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *JournalWriteRequest) GetPromise() *JournalPromise {
+	if x != nil {
+		return x.Promise
+	}
+	return nil
+}
+
+func (x *JournalWriteRequest) GetBatch() *JournalBatch {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+type JournalWriteResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalWriteResponse) Reset() {
+	*x = JournalWriteResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalWriteResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalWriteResponse) ProtoMessage() {}
+
+func (x *JournalWriteResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalWriteResponse.ProtoReflect.Descriptor instead.
+func (*JournalWriteResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *JournalWriteResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type JournalEnrolRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Promise       *JournalPromise        `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
+	Roster        *JournalRoster         `protobuf:"bytes,2,opt,name=roster,proto3" json:"roster,omitempty"`
+	Vote          bool                   `protobuf:"varint,3,opt,name=vote,proto3" json:"vote,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalEnrolRequest) Reset() {
+	*x = JournalEnrolRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalEnrolRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalEnrolRequest) ProtoMessage() {}
+
+func (x *JournalEnrolRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalEnrolRequest.ProtoReflect.Descriptor instead.
+func (*JournalEnrolRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *JournalEnrolRequest) GetPromise() *JournalPromise {
+	if x != nil {
+		return x.Promise
+	}
+	return nil
+}
+
+func (x *JournalEnrolRequest) GetRoster() *JournalRoster {
+	if x != nil {
+		return x.Roster
+	}
+	return nil
+}
+
+func (x *JournalEnrolRequest) GetVote() bool {
+	if x != nil {
+		return x.Vote
+	}
+	return false
+}
+
+type JournalEnrolResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       uint64                 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalEnrolResponse) Reset() {
+	*x = JournalEnrolResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalEnrolResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalEnrolResponse) ProtoMessage() {}
+
+func (x *JournalEnrolResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalEnrolResponse.ProtoReflect.Descriptor instead.
+func (*JournalEnrolResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *JournalEnrolResponse) GetVersion() uint64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+type JournalResetRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Promise       *JournalPromise        `protobuf:"bytes,1,opt,name=promise,proto3" json:"promise,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalResetRequest) Reset() {
+	*x = JournalResetRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalResetRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalResetRequest) ProtoMessage() {}
+
+func (x *JournalResetRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalResetRequest.ProtoReflect.Descriptor instead.
+func (*JournalResetRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *JournalResetRequest) GetPromise() *JournalPromise {
+	if x != nil {
+		return x.Promise
+	}
+	return nil
+}
+
+type JournalResetResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	State         *JournalStateResponse  `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalResetResponse) Reset() {
+	*x = JournalResetResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalResetResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalResetResponse) ProtoMessage() {}
+
+func (x *JournalResetResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalResetResponse.ProtoReflect.Descriptor instead.
+func (*JournalResetResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *JournalResetResponse) GetState() *JournalStateResponse {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+type JournalSeatRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           *JournalKey            `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalSeatRequest) Reset() {
+	*x = JournalSeatRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalSeatRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalSeatRequest) ProtoMessage() {}
+
+func (x *JournalSeatRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalSeatRequest.ProtoReflect.Descriptor instead.
+func (*JournalSeatRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *JournalSeatRequest) GetKey() *JournalKey {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+type JournalSeatResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Record        *JournalRecord         `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"` // n is 0: it never had one
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JournalSeatResponse) Reset() {
+	*x = JournalSeatResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JournalSeatResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JournalSeatResponse) ProtoMessage() {}
+
+func (x *JournalSeatResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JournalSeatResponse.ProtoReflect.Descriptor instead.
+func (*JournalSeatResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *JournalSeatResponse) GetRecord() *JournalRecord {
+	if x != nil {
+		return x.Record
+	}
+	return nil
+}
+
 var File_quorate_v1_backend_proto protoreflect.FileDescriptor
 
 const file_quorate_v1_backend_proto_rawDesc = "" +
@@ -1623,7 +3046,91 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"\x12WriteMeterResponse\"6\n" +
 	"\x12CertifyTimeRequest\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"\x15\n" +
-	"\x13CertifyTimeResponse2\xd5\a\n" +
+	"\x13CertifyTimeResponse\"9\n" +
+	"\vJournalTerm\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\"_\n" +
+	"\x0eJournalPromise\x12+\n" +
+	"\x04term\x18\x01 \x01(\v2\x17.quorate.v1.JournalTermR\x04term\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"O\n" +
+	"\n" +
+	"JournalKey\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x12\n" +
+	"\x04seat\x18\x02 \x01(\rR\x04seat\"u\n" +
+	"\rJournalRecord\x12(\n" +
+	"\x03key\x18\x01 \x01(\v2\x16.quorate.v1.JournalKeyR\x03key\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\f\n" +
+	"\x01n\x18\x03 \x01(\x04R\x01n\x12\x16\n" +
+	"\x06holder\x18\x04 \x01(\fR\x06holder\"T\n" +
+	"\fJournalEvent\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x14\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04data\"I\n" +
+	"\vJournalMark\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\"C\n" +
+	"\vJournalPeer\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"b\n" +
+	"\rJournalRoster\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\x12-\n" +
+	"\x05peers\x18\x03 \x03(\v2\x17.quorate.v1.JournalPeerR\x05peers\"\xe0\x01\n" +
+	"\fJournalBatch\x123\n" +
+	"\arecords\x18\x01 \x03(\v2\x19.quorate.v1.JournalRecordR\arecords\x12\x12\n" +
+	"\x04drop\x18\x02 \x03(\x04R\x04drop\x12\x12\n" +
+	"\x04trim\x18\x03 \x01(\x04R\x04trim\x120\n" +
+	"\x06events\x18\x04 \x03(\v2\x18.quorate.v1.JournalEventR\x06events\x12\x12\n" +
+	"\x04base\x18\x05 \x01(\x04R\x04base\x12-\n" +
+	"\x05marks\x18\x06 \x03(\v2\x17.quorate.v1.JournalMarkR\x05marks\"\x15\n" +
+	"\x13JournalStateRequest\"\x95\x02\n" +
+	"\x14JournalStateResponse\x12 \n" +
+	"\vincarnation\x18\x01 \x01(\tR\vincarnation\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x12\x16\n" +
+	"\x06voting\x18\x03 \x01(\bR\x06voting\x123\n" +
+	"\bpromised\x18\x04 \x01(\v2\x17.quorate.v1.JournalTermR\bpromised\x12\x12\n" +
+	"\x04base\x18\x05 \x01(\x04R\x04base\x121\n" +
+	"\x06roster\x18\x06 \x01(\v2\x19.quorate.v1.JournalRosterR\x06roster\x12-\n" +
+	"\x05marks\x18\a \x03(\v2\x17.quorate.v1.JournalMarkR\x05marks\"B\n" +
+	"\x13JournalClaimRequest\x12+\n" +
+	"\x04term\x18\x01 \x01(\v2\x17.quorate.v1.JournalTermR\x04term\"N\n" +
+	"\x14JournalClaimResponse\x126\n" +
+	"\x05state\x18\x01 \x01(\v2 .quorate.v1.JournalStateResponseR\x05state\"M\n" +
+	"\x15JournalConfirmRequest\x124\n" +
+	"\apromise\x18\x01 \x01(\v2\x1a.quorate.v1.JournalPromiseR\apromise\"2\n" +
+	"\x16JournalConfirmResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\"\x8f\x01\n" +
+	"\x15JournalRecordsRequest\x124\n" +
+	"\apromise\x18\x01 \x01(\v2\x1a.quorate.v1.JournalPromiseR\apromise\x12,\n" +
+	"\x05after\x18\x02 \x01(\v2\x16.quorate.v1.JournalKeyR\x05after\x12\x12\n" +
+	"\x04most\x18\x03 \x01(\rR\x04most\"M\n" +
+	"\x16JournalRecordsResponse\x123\n" +
+	"\arecords\x18\x01 \x03(\v2\x19.quorate.v1.JournalRecordR\arecords\"v\n" +
+	"\x14JournalEventsRequest\x124\n" +
+	"\apromise\x18\x01 \x01(\v2\x1a.quorate.v1.JournalPromiseR\apromise\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x04R\x05after\x12\x12\n" +
+	"\x04most\x18\x03 \x01(\rR\x04most\"I\n" +
+	"\x15JournalEventsResponse\x120\n" +
+	"\x06events\x18\x01 \x03(\v2\x18.quorate.v1.JournalEventR\x06events\"{\n" +
+	"\x13JournalWriteRequest\x124\n" +
+	"\apromise\x18\x01 \x01(\v2\x1a.quorate.v1.JournalPromiseR\apromise\x12.\n" +
+	"\x05batch\x18\x02 \x01(\v2\x18.quorate.v1.JournalBatchR\x05batch\"0\n" +
+	"\x14JournalWriteResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\"\x92\x01\n" +
+	"\x13JournalEnrolRequest\x124\n" +
+	"\apromise\x18\x01 \x01(\v2\x1a.quorate.v1.JournalPromiseR\apromise\x121\n" +
+	"\x06roster\x18\x02 \x01(\v2\x19.quorate.v1.JournalRosterR\x06roster\x12\x12\n" +
+	"\x04vote\x18\x03 \x01(\bR\x04vote\"0\n" +
+	"\x14JournalEnrolResponse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x04R\aversion\"K\n" +
+	"\x13JournalResetRequest\x124\n" +
+	"\apromise\x18\x01 \x01(\v2\x1a.quorate.v1.JournalPromiseR\apromise\"N\n" +
+	"\x14JournalResetResponse\x126\n" +
+	"\x05state\x18\x01 \x01(\v2 .quorate.v1.JournalStateResponseR\x05state\">\n" +
+	"\x12JournalSeatRequest\x12(\n" +
+	"\x03key\x18\x01 \x01(\v2\x16.quorate.v1.JournalKeyR\x03key\"H\n" +
+	"\x13JournalSeatResponse\x121\n" +
+	"\x06record\x18\x01 \x01(\v2\x19.quorate.v1.JournalRecordR\x06record2\xde\r\n" +
 	"\x0eBackendService\x12@\n" +
 	"\x05Watch\x12\x18.quorate.v1.WatchRequest\x1a\x19.quorate.v1.WatchResponse\"\x000\x01\x12P\n" +
 	"\vFingerprint\x12\x1e.quorate.v1.FingerprintRequest\x1a\x1f.quorate.v1.FingerprintResponse\"\x00\x12>\n" +
@@ -1637,7 +3144,16 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"\rPromiseMeters\x12 .quorate.v1.PromiseMetersRequest\x1a!.quorate.v1.PromiseMetersResponse\"\x00\x12M\n" +
 	"\n" +
 	"WriteMeter\x12\x1d.quorate.v1.WriteMeterRequest\x1a\x1e.quorate.v1.WriteMeterResponse\"\x00\x12P\n" +
-	"\vCertifyTime\x12\x1e.quorate.v1.CertifyTimeRequest\x1a\x1f.quorate.v1.CertifyTimeResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
+	"\vCertifyTime\x12\x1e.quorate.v1.CertifyTimeRequest\x1a\x1f.quorate.v1.CertifyTimeResponse\"\x00\x12S\n" +
+	"\fJournalState\x12\x1f.quorate.v1.JournalStateRequest\x1a .quorate.v1.JournalStateResponse\"\x00\x12S\n" +
+	"\fJournalClaim\x12\x1f.quorate.v1.JournalClaimRequest\x1a .quorate.v1.JournalClaimResponse\"\x00\x12Y\n" +
+	"\x0eJournalConfirm\x12!.quorate.v1.JournalConfirmRequest\x1a\".quorate.v1.JournalConfirmResponse\"\x00\x12Y\n" +
+	"\x0eJournalRecords\x12!.quorate.v1.JournalRecordsRequest\x1a\".quorate.v1.JournalRecordsResponse\"\x00\x12V\n" +
+	"\rJournalEvents\x12 .quorate.v1.JournalEventsRequest\x1a!.quorate.v1.JournalEventsResponse\"\x00\x12S\n" +
+	"\fJournalWrite\x12\x1f.quorate.v1.JournalWriteRequest\x1a .quorate.v1.JournalWriteResponse\"\x00\x12S\n" +
+	"\fJournalEnrol\x12\x1f.quorate.v1.JournalEnrolRequest\x1a .quorate.v1.JournalEnrolResponse\"\x00\x12S\n" +
+	"\fJournalReset\x12\x1f.quorate.v1.JournalResetRequest\x1a .quorate.v1.JournalResetResponse\"\x00\x12P\n" +
+	"\vJournalSeat\x12\x1e.quorate.v1.JournalSeatRequest\x1a\x1f.quorate.v1.JournalSeatResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
 
 var (
 	file_quorate_v1_backend_proto_rawDescOnce sync.Once
@@ -1651,7 +3167,7 @@ func file_quorate_v1_backend_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_backend_proto_rawDescData
 }
 
-var file_quorate_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_quorate_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
 var file_quorate_v1_backend_proto_goTypes = []any{
 	(*WatchRequest)(nil),             // 0: quorate.v1.WatchRequest
 	(*HeldLicense)(nil),              // 1: quorate.v1.HeldLicense
@@ -1682,53 +3198,124 @@ var file_quorate_v1_backend_proto_goTypes = []any{
 	(*WriteMeterResponse)(nil),       // 26: quorate.v1.WriteMeterResponse
 	(*CertifyTimeRequest)(nil),       // 27: quorate.v1.CertifyTimeRequest
 	(*CertifyTimeResponse)(nil),      // 28: quorate.v1.CertifyTimeResponse
-	(*Product)(nil),                  // 29: quorate.v1.Product
-	(*Options)(nil),                  // 30: quorate.v1.Options
+	(*JournalTerm)(nil),              // 29: quorate.v1.JournalTerm
+	(*JournalPromise)(nil),           // 30: quorate.v1.JournalPromise
+	(*JournalKey)(nil),               // 31: quorate.v1.JournalKey
+	(*JournalRecord)(nil),            // 32: quorate.v1.JournalRecord
+	(*JournalEvent)(nil),             // 33: quorate.v1.JournalEvent
+	(*JournalMark)(nil),              // 34: quorate.v1.JournalMark
+	(*JournalPeer)(nil),              // 35: quorate.v1.JournalPeer
+	(*JournalRoster)(nil),            // 36: quorate.v1.JournalRoster
+	(*JournalBatch)(nil),             // 37: quorate.v1.JournalBatch
+	(*JournalStateRequest)(nil),      // 38: quorate.v1.JournalStateRequest
+	(*JournalStateResponse)(nil),     // 39: quorate.v1.JournalStateResponse
+	(*JournalClaimRequest)(nil),      // 40: quorate.v1.JournalClaimRequest
+	(*JournalClaimResponse)(nil),     // 41: quorate.v1.JournalClaimResponse
+	(*JournalConfirmRequest)(nil),    // 42: quorate.v1.JournalConfirmRequest
+	(*JournalConfirmResponse)(nil),   // 43: quorate.v1.JournalConfirmResponse
+	(*JournalRecordsRequest)(nil),    // 44: quorate.v1.JournalRecordsRequest
+	(*JournalRecordsResponse)(nil),   // 45: quorate.v1.JournalRecordsResponse
+	(*JournalEventsRequest)(nil),     // 46: quorate.v1.JournalEventsRequest
+	(*JournalEventsResponse)(nil),    // 47: quorate.v1.JournalEventsResponse
+	(*JournalWriteRequest)(nil),      // 48: quorate.v1.JournalWriteRequest
+	(*JournalWriteResponse)(nil),     // 49: quorate.v1.JournalWriteResponse
+	(*JournalEnrolRequest)(nil),      // 50: quorate.v1.JournalEnrolRequest
+	(*JournalEnrolResponse)(nil),     // 51: quorate.v1.JournalEnrolResponse
+	(*JournalResetRequest)(nil),      // 52: quorate.v1.JournalResetRequest
+	(*JournalResetResponse)(nil),     // 53: quorate.v1.JournalResetResponse
+	(*JournalSeatRequest)(nil),       // 54: quorate.v1.JournalSeatRequest
+	(*JournalSeatResponse)(nil),      // 55: quorate.v1.JournalSeatResponse
+	(*Product)(nil),                  // 56: quorate.v1.Product
+	(*Options)(nil),                  // 57: quorate.v1.Options
 }
 var file_quorate_v1_backend_proto_depIdxs = []int32{
-	29, // 0: quorate.v1.HeldLicense.product:type_name -> quorate.v1.Product
-	30, // 1: quorate.v1.HeldLicense.options:type_name -> quorate.v1.Options
-	30, // 2: quorate.v1.HeldLicense.predecessor:type_name -> quorate.v1.Options
+	56, // 0: quorate.v1.HeldLicense.product:type_name -> quorate.v1.Product
+	57, // 1: quorate.v1.HeldLicense.options:type_name -> quorate.v1.Options
+	57, // 2: quorate.v1.HeldLicense.predecessor:type_name -> quorate.v1.Options
 	4,  // 3: quorate.v1.WatchResponse.state:type_name -> quorate.v1.ContainerState
 	3,  // 4: quorate.v1.WatchResponse.moment:type_name -> quorate.v1.Moment
 	1,  // 5: quorate.v1.ContainerState.licenses:type_name -> quorate.v1.HeldLicense
-	29, // 6: quorate.v1.BackendOpenKeyRequest.product:type_name -> quorate.v1.Product
-	29, // 7: quorate.v1.BackendReadDataRequest.product:type_name -> quorate.v1.Product
-	29, // 8: quorate.v1.BackendUseSecretRequest.product:type_name -> quorate.v1.Product
-	29, // 9: quorate.v1.Meter.product:type_name -> quorate.v1.Product
+	56, // 6: quorate.v1.BackendOpenKeyRequest.product:type_name -> quorate.v1.Product
+	56, // 7: quorate.v1.BackendReadDataRequest.product:type_name -> quorate.v1.Product
+	56, // 8: quorate.v1.BackendUseSecretRequest.product:type_name -> quorate.v1.Product
+	56, // 9: quorate.v1.Meter.product:type_name -> quorate.v1.Product
 	22, // 10: quorate.v1.Meter.recent:type_name -> quorate.v1.UnitsTaken
-	29, // 11: quorate.v1.PromiseMetersRequest.product:type_name -> quorate.v1.Product
+	56, // 11: quorate.v1.PromiseMetersRequest.product:type_name -> quorate.v1.Product
 	21, // 12: quorate.v1.PromiseMetersResponse.meter:type_name -> quorate.v1.Meter
 	21, // 13: quorate.v1.WriteMeterRequest.meter:type_name -> quorate.v1.Meter
-	0,  // 14: quorate.v1.BackendService.Watch:input_type -> quorate.v1.WatchRequest
-	5,  // 15: quorate.v1.BackendService.Fingerprint:input_type -> quorate.v1.FingerprintRequest
-	7,  // 16: quorate.v1.BackendService.Stage:input_type -> quorate.v1.StageRequest
-	9,  // 17: quorate.v1.BackendService.Statement:input_type -> quorate.v1.StatementRequest
-	11, // 18: quorate.v1.BackendService.Activate:input_type -> quorate.v1.ActivateRequest
-	13, // 19: quorate.v1.BackendService.Receipts:input_type -> quorate.v1.ReceiptsRequest
-	15, // 20: quorate.v1.BackendService.BackendOpenKey:input_type -> quorate.v1.BackendOpenKeyRequest
-	17, // 21: quorate.v1.BackendService.BackendReadData:input_type -> quorate.v1.BackendReadDataRequest
-	19, // 22: quorate.v1.BackendService.BackendUseSecret:input_type -> quorate.v1.BackendUseSecretRequest
-	23, // 23: quorate.v1.BackendService.PromiseMeters:input_type -> quorate.v1.PromiseMetersRequest
-	25, // 24: quorate.v1.BackendService.WriteMeter:input_type -> quorate.v1.WriteMeterRequest
-	27, // 25: quorate.v1.BackendService.CertifyTime:input_type -> quorate.v1.CertifyTimeRequest
-	2,  // 26: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
-	6,  // 27: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
-	8,  // 28: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
-	10, // 29: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
-	12, // 30: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
-	14, // 31: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
-	16, // 32: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
-	18, // 33: quorate.v1.BackendService.BackendReadData:output_type -> quorate.v1.BackendReadDataResponse
-	20, // 34: quorate.v1.BackendService.BackendUseSecret:output_type -> quorate.v1.BackendUseSecretResponse
-	24, // 35: quorate.v1.BackendService.PromiseMeters:output_type -> quorate.v1.PromiseMetersResponse
-	26, // 36: quorate.v1.BackendService.WriteMeter:output_type -> quorate.v1.WriteMeterResponse
-	28, // 37: quorate.v1.BackendService.CertifyTime:output_type -> quorate.v1.CertifyTimeResponse
-	26, // [26:38] is the sub-list for method output_type
-	14, // [14:26] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	29, // 14: quorate.v1.JournalPromise.term:type_name -> quorate.v1.JournalTerm
+	56, // 15: quorate.v1.JournalKey.product:type_name -> quorate.v1.Product
+	31, // 16: quorate.v1.JournalRecord.key:type_name -> quorate.v1.JournalKey
+	35, // 17: quorate.v1.JournalRoster.peers:type_name -> quorate.v1.JournalPeer
+	32, // 18: quorate.v1.JournalBatch.records:type_name -> quorate.v1.JournalRecord
+	33, // 19: quorate.v1.JournalBatch.events:type_name -> quorate.v1.JournalEvent
+	34, // 20: quorate.v1.JournalBatch.marks:type_name -> quorate.v1.JournalMark
+	29, // 21: quorate.v1.JournalStateResponse.promised:type_name -> quorate.v1.JournalTerm
+	36, // 22: quorate.v1.JournalStateResponse.roster:type_name -> quorate.v1.JournalRoster
+	34, // 23: quorate.v1.JournalStateResponse.marks:type_name -> quorate.v1.JournalMark
+	29, // 24: quorate.v1.JournalClaimRequest.term:type_name -> quorate.v1.JournalTerm
+	39, // 25: quorate.v1.JournalClaimResponse.state:type_name -> quorate.v1.JournalStateResponse
+	30, // 26: quorate.v1.JournalConfirmRequest.promise:type_name -> quorate.v1.JournalPromise
+	30, // 27: quorate.v1.JournalRecordsRequest.promise:type_name -> quorate.v1.JournalPromise
+	31, // 28: quorate.v1.JournalRecordsRequest.after:type_name -> quorate.v1.JournalKey
+	32, // 29: quorate.v1.JournalRecordsResponse.records:type_name -> quorate.v1.JournalRecord
+	30, // 30: quorate.v1.JournalEventsRequest.promise:type_name -> quorate.v1.JournalPromise
+	33, // 31: quorate.v1.JournalEventsResponse.events:type_name -> quorate.v1.JournalEvent
+	30, // 32: quorate.v1.JournalWriteRequest.promise:type_name -> quorate.v1.JournalPromise
+	37, // 33: quorate.v1.JournalWriteRequest.batch:type_name -> quorate.v1.JournalBatch
+	30, // 34: quorate.v1.JournalEnrolRequest.promise:type_name -> quorate.v1.JournalPromise
+	36, // 35: quorate.v1.JournalEnrolRequest.roster:type_name -> quorate.v1.JournalRoster
+	30, // 36: quorate.v1.JournalResetRequest.promise:type_name -> quorate.v1.JournalPromise
+	39, // 37: quorate.v1.JournalResetResponse.state:type_name -> quorate.v1.JournalStateResponse
+	31, // 38: quorate.v1.JournalSeatRequest.key:type_name -> quorate.v1.JournalKey
+	32, // 39: quorate.v1.JournalSeatResponse.record:type_name -> quorate.v1.JournalRecord
+	0,  // 40: quorate.v1.BackendService.Watch:input_type -> quorate.v1.WatchRequest
+	5,  // 41: quorate.v1.BackendService.Fingerprint:input_type -> quorate.v1.FingerprintRequest
+	7,  // 42: quorate.v1.BackendService.Stage:input_type -> quorate.v1.StageRequest
+	9,  // 43: quorate.v1.BackendService.Statement:input_type -> quorate.v1.StatementRequest
+	11, // 44: quorate.v1.BackendService.Activate:input_type -> quorate.v1.ActivateRequest
+	13, // 45: quorate.v1.BackendService.Receipts:input_type -> quorate.v1.ReceiptsRequest
+	15, // 46: quorate.v1.BackendService.BackendOpenKey:input_type -> quorate.v1.BackendOpenKeyRequest
+	17, // 47: quorate.v1.BackendService.BackendReadData:input_type -> quorate.v1.BackendReadDataRequest
+	19, // 48: quorate.v1.BackendService.BackendUseSecret:input_type -> quorate.v1.BackendUseSecretRequest
+	23, // 49: quorate.v1.BackendService.PromiseMeters:input_type -> quorate.v1.PromiseMetersRequest
+	25, // 50: quorate.v1.BackendService.WriteMeter:input_type -> quorate.v1.WriteMeterRequest
+	27, // 51: quorate.v1.BackendService.CertifyTime:input_type -> quorate.v1.CertifyTimeRequest
+	38, // 52: quorate.v1.BackendService.JournalState:input_type -> quorate.v1.JournalStateRequest
+	40, // 53: quorate.v1.BackendService.JournalClaim:input_type -> quorate.v1.JournalClaimRequest
+	42, // 54: quorate.v1.BackendService.JournalConfirm:input_type -> quorate.v1.JournalConfirmRequest
+	44, // 55: quorate.v1.BackendService.JournalRecords:input_type -> quorate.v1.JournalRecordsRequest
+	46, // 56: quorate.v1.BackendService.JournalEvents:input_type -> quorate.v1.JournalEventsRequest
+	48, // 57: quorate.v1.BackendService.JournalWrite:input_type -> quorate.v1.JournalWriteRequest
+	50, // 58: quorate.v1.BackendService.JournalEnrol:input_type -> quorate.v1.JournalEnrolRequest
+	52, // 59: quorate.v1.BackendService.JournalReset:input_type -> quorate.v1.JournalResetRequest
+	54, // 60: quorate.v1.BackendService.JournalSeat:input_type -> quorate.v1.JournalSeatRequest
+	2,  // 61: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
+	6,  // 62: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
+	8,  // 63: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
+	10, // 64: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
+	12, // 65: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
+	14, // 66: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
+	16, // 67: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
+	18, // 68: quorate.v1.BackendService.BackendReadData:output_type -> quorate.v1.BackendReadDataResponse
+	20, // 69: quorate.v1.BackendService.BackendUseSecret:output_type -> quorate.v1.BackendUseSecretResponse
+	24, // 70: quorate.v1.BackendService.PromiseMeters:output_type -> quorate.v1.PromiseMetersResponse
+	26, // 71: quorate.v1.BackendService.WriteMeter:output_type -> quorate.v1.WriteMeterResponse
+	28, // 72: quorate.v1.BackendService.CertifyTime:output_type -> quorate.v1.CertifyTimeResponse
+	39, // 73: quorate.v1.BackendService.JournalState:output_type -> quorate.v1.JournalStateResponse
+	41, // 74: quorate.v1.BackendService.JournalClaim:output_type -> quorate.v1.JournalClaimResponse
+	43, // 75: quorate.v1.BackendService.JournalConfirm:output_type -> quorate.v1.JournalConfirmResponse
+	45, // 76: quorate.v1.BackendService.JournalRecords:output_type -> quorate.v1.JournalRecordsResponse
+	47, // 77: quorate.v1.BackendService.JournalEvents:output_type -> quorate.v1.JournalEventsResponse
+	49, // 78: quorate.v1.BackendService.JournalWrite:output_type -> quorate.v1.JournalWriteResponse
+	51, // 79: quorate.v1.BackendService.JournalEnrol:output_type -> quorate.v1.JournalEnrolResponse
+	53, // 80: quorate.v1.BackendService.JournalReset:output_type -> quorate.v1.JournalResetResponse
+	55, // 81: quorate.v1.BackendService.JournalSeat:output_type -> quorate.v1.JournalSeatResponse
+	61, // [61:82] is the sub-list for method output_type
+	40, // [40:61] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_backend_proto_init() }
@@ -1743,7 +3330,7 @@ func file_quorate_v1_backend_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_backend_proto_rawDesc), len(file_quorate_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   56,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

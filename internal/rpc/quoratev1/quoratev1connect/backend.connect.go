@@ -65,6 +65,33 @@ const (
 	// BackendServiceCertifyTimeProcedure is the fully-qualified name of the BackendService's
 	// CertifyTime RPC.
 	BackendServiceCertifyTimeProcedure = "/quorate.v1.BackendService/CertifyTime"
+	// BackendServiceJournalStateProcedure is the fully-qualified name of the BackendService's
+	// JournalState RPC.
+	BackendServiceJournalStateProcedure = "/quorate.v1.BackendService/JournalState"
+	// BackendServiceJournalClaimProcedure is the fully-qualified name of the BackendService's
+	// JournalClaim RPC.
+	BackendServiceJournalClaimProcedure = "/quorate.v1.BackendService/JournalClaim"
+	// BackendServiceJournalConfirmProcedure is the fully-qualified name of the BackendService's
+	// JournalConfirm RPC.
+	BackendServiceJournalConfirmProcedure = "/quorate.v1.BackendService/JournalConfirm"
+	// BackendServiceJournalRecordsProcedure is the fully-qualified name of the BackendService's
+	// JournalRecords RPC.
+	BackendServiceJournalRecordsProcedure = "/quorate.v1.BackendService/JournalRecords"
+	// BackendServiceJournalEventsProcedure is the fully-qualified name of the BackendService's
+	// JournalEvents RPC.
+	BackendServiceJournalEventsProcedure = "/quorate.v1.BackendService/JournalEvents"
+	// BackendServiceJournalWriteProcedure is the fully-qualified name of the BackendService's
+	// JournalWrite RPC.
+	BackendServiceJournalWriteProcedure = "/quorate.v1.BackendService/JournalWrite"
+	// BackendServiceJournalEnrolProcedure is the fully-qualified name of the BackendService's
+	// JournalEnrol RPC.
+	BackendServiceJournalEnrolProcedure = "/quorate.v1.BackendService/JournalEnrol"
+	// BackendServiceJournalResetProcedure is the fully-qualified name of the BackendService's
+	// JournalReset RPC.
+	BackendServiceJournalResetProcedure = "/quorate.v1.BackendService/JournalReset"
+	// BackendServiceJournalSeatProcedure is the fully-qualified name of the BackendService's
+	// JournalSeat RPC.
+	BackendServiceJournalSeatProcedure = "/quorate.v1.BackendService/JournalSeat"
 )
 
 // BackendServiceClient is a client for the quorate.v1.BackendService service.
@@ -101,6 +128,29 @@ type BackendServiceClient interface {
 	WriteMeter(context.Context, *connect.Request[quoratev1.WriteMeterRequest]) (*connect.Response[quoratev1.WriteMeterResponse], error)
 	// CertifyTime sets the container's clock by the platform's word.
 	CertifyTime(context.Context, *connect.Request[quoratev1.CertifyTimeRequest]) (*connect.Response[quoratev1.CertifyTimeResponse], error)
+	// The journal of the group's seats, as package journal defines it. Calls under
+	// a promise that is over are refused with FENCED, those under one that was not
+	// given, or of what is newer here, with CONFLICT; each changes all or nothing,
+	// on disk before it is answered.
+	//
+	// JournalState says how the journal stands.
+	JournalState(context.Context, *connect.Request[quoratev1.JournalStateRequest]) (*connect.Response[quoratev1.JournalStateResponse], error)
+	// JournalClaim promises a term.
+	JournalClaim(context.Context, *connect.Request[quoratev1.JournalClaimRequest]) (*connect.Response[quoratev1.JournalClaimResponse], error)
+	// JournalConfirm says that a promise is still in force.
+	JournalConfirm(context.Context, *connect.Request[quoratev1.JournalConfirmRequest]) (*connect.Response[quoratev1.JournalConfirmResponse], error)
+	// JournalRecords gives a page of records, by product and seat.
+	JournalRecords(context.Context, *connect.Request[quoratev1.JournalRecordsRequest]) (*connect.Response[quoratev1.JournalRecordsResponse], error)
+	// JournalEvents gives a page of events, by position.
+	JournalEvents(context.Context, *connect.Request[quoratev1.JournalEventsRequest]) (*connect.Response[quoratev1.JournalEventsResponse], error)
+	// JournalWrite writes a batch of records and events.
+	JournalWrite(context.Context, *connect.Request[quoratev1.JournalWriteRequest]) (*connect.Response[quoratev1.JournalWriteResponse], error)
+	// JournalEnrol records which journals vote.
+	JournalEnrol(context.Context, *connect.Request[quoratev1.JournalEnrolRequest]) (*connect.Response[quoratev1.JournalEnrolResponse], error)
+	// JournalReset empties the journal and begins a new incarnation of it.
+	JournalReset(context.Context, *connect.Request[quoratev1.JournalResetRequest]) (*connect.Response[quoratev1.JournalResetResponse], error)
+	// JournalSeat gives the record of one seat.
+	JournalSeat(context.Context, *connect.Request[quoratev1.JournalSeatRequest]) (*connect.Response[quoratev1.JournalSeatResponse], error)
 }
 
 // NewBackendServiceClient constructs a client for the quorate.v1.BackendService service. By
@@ -186,6 +236,60 @@ func NewBackendServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(backendServiceMethods.ByName("CertifyTime")),
 			connect.WithClientOptions(opts...),
 		),
+		journalState: connect.NewClient[quoratev1.JournalStateRequest, quoratev1.JournalStateResponse](
+			httpClient,
+			baseURL+BackendServiceJournalStateProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalState")),
+			connect.WithClientOptions(opts...),
+		),
+		journalClaim: connect.NewClient[quoratev1.JournalClaimRequest, quoratev1.JournalClaimResponse](
+			httpClient,
+			baseURL+BackendServiceJournalClaimProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalClaim")),
+			connect.WithClientOptions(opts...),
+		),
+		journalConfirm: connect.NewClient[quoratev1.JournalConfirmRequest, quoratev1.JournalConfirmResponse](
+			httpClient,
+			baseURL+BackendServiceJournalConfirmProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalConfirm")),
+			connect.WithClientOptions(opts...),
+		),
+		journalRecords: connect.NewClient[quoratev1.JournalRecordsRequest, quoratev1.JournalRecordsResponse](
+			httpClient,
+			baseURL+BackendServiceJournalRecordsProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalRecords")),
+			connect.WithClientOptions(opts...),
+		),
+		journalEvents: connect.NewClient[quoratev1.JournalEventsRequest, quoratev1.JournalEventsResponse](
+			httpClient,
+			baseURL+BackendServiceJournalEventsProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalEvents")),
+			connect.WithClientOptions(opts...),
+		),
+		journalWrite: connect.NewClient[quoratev1.JournalWriteRequest, quoratev1.JournalWriteResponse](
+			httpClient,
+			baseURL+BackendServiceJournalWriteProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalWrite")),
+			connect.WithClientOptions(opts...),
+		),
+		journalEnrol: connect.NewClient[quoratev1.JournalEnrolRequest, quoratev1.JournalEnrolResponse](
+			httpClient,
+			baseURL+BackendServiceJournalEnrolProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalEnrol")),
+			connect.WithClientOptions(opts...),
+		),
+		journalReset: connect.NewClient[quoratev1.JournalResetRequest, quoratev1.JournalResetResponse](
+			httpClient,
+			baseURL+BackendServiceJournalResetProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalReset")),
+			connect.WithClientOptions(opts...),
+		),
+		journalSeat: connect.NewClient[quoratev1.JournalSeatRequest, quoratev1.JournalSeatResponse](
+			httpClient,
+			baseURL+BackendServiceJournalSeatProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("JournalSeat")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -203,6 +307,15 @@ type backendServiceClient struct {
 	promiseMeters    *connect.Client[quoratev1.PromiseMetersRequest, quoratev1.PromiseMetersResponse]
 	writeMeter       *connect.Client[quoratev1.WriteMeterRequest, quoratev1.WriteMeterResponse]
 	certifyTime      *connect.Client[quoratev1.CertifyTimeRequest, quoratev1.CertifyTimeResponse]
+	journalState     *connect.Client[quoratev1.JournalStateRequest, quoratev1.JournalStateResponse]
+	journalClaim     *connect.Client[quoratev1.JournalClaimRequest, quoratev1.JournalClaimResponse]
+	journalConfirm   *connect.Client[quoratev1.JournalConfirmRequest, quoratev1.JournalConfirmResponse]
+	journalRecords   *connect.Client[quoratev1.JournalRecordsRequest, quoratev1.JournalRecordsResponse]
+	journalEvents    *connect.Client[quoratev1.JournalEventsRequest, quoratev1.JournalEventsResponse]
+	journalWrite     *connect.Client[quoratev1.JournalWriteRequest, quoratev1.JournalWriteResponse]
+	journalEnrol     *connect.Client[quoratev1.JournalEnrolRequest, quoratev1.JournalEnrolResponse]
+	journalReset     *connect.Client[quoratev1.JournalResetRequest, quoratev1.JournalResetResponse]
+	journalSeat      *connect.Client[quoratev1.JournalSeatRequest, quoratev1.JournalSeatResponse]
 }
 
 // Watch calls quorate.v1.BackendService.Watch.
@@ -265,6 +378,51 @@ func (c *backendServiceClient) CertifyTime(ctx context.Context, req *connect.Req
 	return c.certifyTime.CallUnary(ctx, req)
 }
 
+// JournalState calls quorate.v1.BackendService.JournalState.
+func (c *backendServiceClient) JournalState(ctx context.Context, req *connect.Request[quoratev1.JournalStateRequest]) (*connect.Response[quoratev1.JournalStateResponse], error) {
+	return c.journalState.CallUnary(ctx, req)
+}
+
+// JournalClaim calls quorate.v1.BackendService.JournalClaim.
+func (c *backendServiceClient) JournalClaim(ctx context.Context, req *connect.Request[quoratev1.JournalClaimRequest]) (*connect.Response[quoratev1.JournalClaimResponse], error) {
+	return c.journalClaim.CallUnary(ctx, req)
+}
+
+// JournalConfirm calls quorate.v1.BackendService.JournalConfirm.
+func (c *backendServiceClient) JournalConfirm(ctx context.Context, req *connect.Request[quoratev1.JournalConfirmRequest]) (*connect.Response[quoratev1.JournalConfirmResponse], error) {
+	return c.journalConfirm.CallUnary(ctx, req)
+}
+
+// JournalRecords calls quorate.v1.BackendService.JournalRecords.
+func (c *backendServiceClient) JournalRecords(ctx context.Context, req *connect.Request[quoratev1.JournalRecordsRequest]) (*connect.Response[quoratev1.JournalRecordsResponse], error) {
+	return c.journalRecords.CallUnary(ctx, req)
+}
+
+// JournalEvents calls quorate.v1.BackendService.JournalEvents.
+func (c *backendServiceClient) JournalEvents(ctx context.Context, req *connect.Request[quoratev1.JournalEventsRequest]) (*connect.Response[quoratev1.JournalEventsResponse], error) {
+	return c.journalEvents.CallUnary(ctx, req)
+}
+
+// JournalWrite calls quorate.v1.BackendService.JournalWrite.
+func (c *backendServiceClient) JournalWrite(ctx context.Context, req *connect.Request[quoratev1.JournalWriteRequest]) (*connect.Response[quoratev1.JournalWriteResponse], error) {
+	return c.journalWrite.CallUnary(ctx, req)
+}
+
+// JournalEnrol calls quorate.v1.BackendService.JournalEnrol.
+func (c *backendServiceClient) JournalEnrol(ctx context.Context, req *connect.Request[quoratev1.JournalEnrolRequest]) (*connect.Response[quoratev1.JournalEnrolResponse], error) {
+	return c.journalEnrol.CallUnary(ctx, req)
+}
+
+// JournalReset calls quorate.v1.BackendService.JournalReset.
+func (c *backendServiceClient) JournalReset(ctx context.Context, req *connect.Request[quoratev1.JournalResetRequest]) (*connect.Response[quoratev1.JournalResetResponse], error) {
+	return c.journalReset.CallUnary(ctx, req)
+}
+
+// JournalSeat calls quorate.v1.BackendService.JournalSeat.
+func (c *backendServiceClient) JournalSeat(ctx context.Context, req *connect.Request[quoratev1.JournalSeatRequest]) (*connect.Response[quoratev1.JournalSeatResponse], error) {
+	return c.journalSeat.CallUnary(ctx, req)
+}
+
 // BackendServiceHandler is an implementation of the quorate.v1.BackendService service.
 type BackendServiceHandler interface {
 	// Watch sends the container's licenses at once, again at every change, and a
@@ -299,6 +457,29 @@ type BackendServiceHandler interface {
 	WriteMeter(context.Context, *connect.Request[quoratev1.WriteMeterRequest]) (*connect.Response[quoratev1.WriteMeterResponse], error)
 	// CertifyTime sets the container's clock by the platform's word.
 	CertifyTime(context.Context, *connect.Request[quoratev1.CertifyTimeRequest]) (*connect.Response[quoratev1.CertifyTimeResponse], error)
+	// The journal of the group's seats, as package journal defines it. Calls under
+	// a promise that is over are refused with FENCED, those under one that was not
+	// given, or of what is newer here, with CONFLICT; each changes all or nothing,
+	// on disk before it is answered.
+	//
+	// JournalState says how the journal stands.
+	JournalState(context.Context, *connect.Request[quoratev1.JournalStateRequest]) (*connect.Response[quoratev1.JournalStateResponse], error)
+	// JournalClaim promises a term.
+	JournalClaim(context.Context, *connect.Request[quoratev1.JournalClaimRequest]) (*connect.Response[quoratev1.JournalClaimResponse], error)
+	// JournalConfirm says that a promise is still in force.
+	JournalConfirm(context.Context, *connect.Request[quoratev1.JournalConfirmRequest]) (*connect.Response[quoratev1.JournalConfirmResponse], error)
+	// JournalRecords gives a page of records, by product and seat.
+	JournalRecords(context.Context, *connect.Request[quoratev1.JournalRecordsRequest]) (*connect.Response[quoratev1.JournalRecordsResponse], error)
+	// JournalEvents gives a page of events, by position.
+	JournalEvents(context.Context, *connect.Request[quoratev1.JournalEventsRequest]) (*connect.Response[quoratev1.JournalEventsResponse], error)
+	// JournalWrite writes a batch of records and events.
+	JournalWrite(context.Context, *connect.Request[quoratev1.JournalWriteRequest]) (*connect.Response[quoratev1.JournalWriteResponse], error)
+	// JournalEnrol records which journals vote.
+	JournalEnrol(context.Context, *connect.Request[quoratev1.JournalEnrolRequest]) (*connect.Response[quoratev1.JournalEnrolResponse], error)
+	// JournalReset empties the journal and begins a new incarnation of it.
+	JournalReset(context.Context, *connect.Request[quoratev1.JournalResetRequest]) (*connect.Response[quoratev1.JournalResetResponse], error)
+	// JournalSeat gives the record of one seat.
+	JournalSeat(context.Context, *connect.Request[quoratev1.JournalSeatRequest]) (*connect.Response[quoratev1.JournalSeatResponse], error)
 }
 
 // NewBackendServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -380,6 +561,60 @@ func NewBackendServiceHandler(svc BackendServiceHandler, opts ...connect.Handler
 		connect.WithSchema(backendServiceMethods.ByName("CertifyTime")),
 		connect.WithHandlerOptions(opts...),
 	)
+	backendServiceJournalStateHandler := connect.NewUnaryHandler(
+		BackendServiceJournalStateProcedure,
+		svc.JournalState,
+		connect.WithSchema(backendServiceMethods.ByName("JournalState")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceJournalClaimHandler := connect.NewUnaryHandler(
+		BackendServiceJournalClaimProcedure,
+		svc.JournalClaim,
+		connect.WithSchema(backendServiceMethods.ByName("JournalClaim")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceJournalConfirmHandler := connect.NewUnaryHandler(
+		BackendServiceJournalConfirmProcedure,
+		svc.JournalConfirm,
+		connect.WithSchema(backendServiceMethods.ByName("JournalConfirm")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceJournalRecordsHandler := connect.NewUnaryHandler(
+		BackendServiceJournalRecordsProcedure,
+		svc.JournalRecords,
+		connect.WithSchema(backendServiceMethods.ByName("JournalRecords")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceJournalEventsHandler := connect.NewUnaryHandler(
+		BackendServiceJournalEventsProcedure,
+		svc.JournalEvents,
+		connect.WithSchema(backendServiceMethods.ByName("JournalEvents")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceJournalWriteHandler := connect.NewUnaryHandler(
+		BackendServiceJournalWriteProcedure,
+		svc.JournalWrite,
+		connect.WithSchema(backendServiceMethods.ByName("JournalWrite")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceJournalEnrolHandler := connect.NewUnaryHandler(
+		BackendServiceJournalEnrolProcedure,
+		svc.JournalEnrol,
+		connect.WithSchema(backendServiceMethods.ByName("JournalEnrol")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceJournalResetHandler := connect.NewUnaryHandler(
+		BackendServiceJournalResetProcedure,
+		svc.JournalReset,
+		connect.WithSchema(backendServiceMethods.ByName("JournalReset")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceJournalSeatHandler := connect.NewUnaryHandler(
+		BackendServiceJournalSeatProcedure,
+		svc.JournalSeat,
+		connect.WithSchema(backendServiceMethods.ByName("JournalSeat")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.v1.BackendService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case BackendServiceWatchProcedure:
@@ -406,6 +641,24 @@ func NewBackendServiceHandler(svc BackendServiceHandler, opts ...connect.Handler
 			backendServiceWriteMeterHandler.ServeHTTP(w, r)
 		case BackendServiceCertifyTimeProcedure:
 			backendServiceCertifyTimeHandler.ServeHTTP(w, r)
+		case BackendServiceJournalStateProcedure:
+			backendServiceJournalStateHandler.ServeHTTP(w, r)
+		case BackendServiceJournalClaimProcedure:
+			backendServiceJournalClaimHandler.ServeHTTP(w, r)
+		case BackendServiceJournalConfirmProcedure:
+			backendServiceJournalConfirmHandler.ServeHTTP(w, r)
+		case BackendServiceJournalRecordsProcedure:
+			backendServiceJournalRecordsHandler.ServeHTTP(w, r)
+		case BackendServiceJournalEventsProcedure:
+			backendServiceJournalEventsHandler.ServeHTTP(w, r)
+		case BackendServiceJournalWriteProcedure:
+			backendServiceJournalWriteHandler.ServeHTTP(w, r)
+		case BackendServiceJournalEnrolProcedure:
+			backendServiceJournalEnrolHandler.ServeHTTP(w, r)
+		case BackendServiceJournalResetProcedure:
+			backendServiceJournalResetHandler.ServeHTTP(w, r)
+		case BackendServiceJournalSeatProcedure:
+			backendServiceJournalSeatHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -461,4 +714,40 @@ func (UnimplementedBackendServiceHandler) WriteMeter(context.Context, *connect.R
 
 func (UnimplementedBackendServiceHandler) CertifyTime(context.Context, *connect.Request[quoratev1.CertifyTimeRequest]) (*connect.Response[quoratev1.CertifyTimeResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.CertifyTime is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalState(context.Context, *connect.Request[quoratev1.JournalStateRequest]) (*connect.Response[quoratev1.JournalStateResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalState is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalClaim(context.Context, *connect.Request[quoratev1.JournalClaimRequest]) (*connect.Response[quoratev1.JournalClaimResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalClaim is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalConfirm(context.Context, *connect.Request[quoratev1.JournalConfirmRequest]) (*connect.Response[quoratev1.JournalConfirmResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalConfirm is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalRecords(context.Context, *connect.Request[quoratev1.JournalRecordsRequest]) (*connect.Response[quoratev1.JournalRecordsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalRecords is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalEvents(context.Context, *connect.Request[quoratev1.JournalEventsRequest]) (*connect.Response[quoratev1.JournalEventsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalEvents is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalWrite(context.Context, *connect.Request[quoratev1.JournalWriteRequest]) (*connect.Response[quoratev1.JournalWriteResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalWrite is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalEnrol(context.Context, *connect.Request[quoratev1.JournalEnrolRequest]) (*connect.Response[quoratev1.JournalEnrolResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalEnrol is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalReset(context.Context, *connect.Request[quoratev1.JournalResetRequest]) (*connect.Response[quoratev1.JournalResetResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalReset is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) JournalSeat(context.Context, *connect.Request[quoratev1.JournalSeatRequest]) (*connect.Response[quoratev1.JournalSeatResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalSeat is not implemented"))
 }
