@@ -27,6 +27,7 @@ const (
 	Order         Capability = "order"
 	RunRollout    Capability = "run rollouts"
 	Release       Capability = "release allocations"
+	EditRules     Capability = "make the rules of who may use which license"
 	EditCatalog   Capability = "edit the catalog"
 	ManageMembers Capability = "manage members and tokens"
 	Provision     Capability = "provision"
@@ -53,9 +54,9 @@ func capabilities(r Role) []Capability {
 	case Owner:
 		return append(capabilities(Administrator), ManageKeys)
 	case Administrator:
-		return []Capability{Read, Order, RunRollout, Release, EditCatalog, ManageMembers, Provision}
+		return []Capability{Read, Order, RunRollout, Release, EditRules, EditCatalog, ManageMembers, Provision}
 	case Operator:
-		return []Capability{Read, Order, RunRollout, Release}
+		return []Capability{Read, Order, RunRollout, Release, EditRules}
 	case Viewer:
 		return []Capability{Read}
 	}

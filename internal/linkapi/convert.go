@@ -115,6 +115,9 @@ func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 	if push.Served, err = servedFrom(m.GetServed()); err != nil {
 		return push, err
 	}
+	if r := m.GetRules(); r != nil {
+		push.Rules = &platform.RulesStatus{Digest: r.GetDigest(), Own: r.GetOwnFile(), Problem: r.GetProblem()}
+	}
 	for _, v := range m.GetViews() {
 		view, at, err := rpc.ViewFrom(v)
 		if err != nil {

@@ -23,6 +23,7 @@ type Platform interface {
 	Pull(ctx context.Context, leading bool, wait time.Duration) ([]platform.LinkWork, error)
 	Report(ctx context.Context, r platform.LinkReport) error
 	Push(ctx context.Context, push platform.LinkPush) (platform.LinkPosition, error)
+	LinkRules(ctx context.Context) (version uint64, text string, err error)
 	CertifyTime(ctx context.Context, questions []platform.TimeQuestion) ([][]byte, error)
 }
 
@@ -31,10 +32,7 @@ func Handler(p Platform, logger *slog.Logger) (path string, handler http.Handler
 	return quoratev1connect.NewLinkServiceHandler(&service{platform: p}, rpc.HandlerOptions(logger))
 }
 
-type service struct {
-	quoratev1connect.UnimplementedLinkServiceHandler
-	platform Platform
-}
+type service struct{ platform Platform }
 
 // caller gives ctx with the principal that the bearer token stands for. A
 // server that calls itself by another name than the token's was set up with
@@ -126,5 +124,20 @@ func (s *service) Push(ctx context.Context, req *connect.Request[quoratev1.PushR
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&quoratev1.PushResponse{ViewVersion: at.ViewVersion, EventPosition: at.EventPosition}), nil
+	return connect.NewResponse(&quoratev1.PushResponse{
+		ViewVersion: at.ViewVersion, EventPosition: at.EventPosition, RulesDigest: at.RulesDigest,
+	}), nil
+}
+
+// Rules implements LinkService.
+func (s *service) Rules(ctx context.Context, req *connect.Request[quoratev1.RulesRequest]) (*connect.Response[quoratev1.RulesResponse], error) {
+	ctx, err := s.caller(ctx, req.Header(), req.Msg.GetServer())
+	if err != nil {
+		return nil, err
+	}
+	version, text, err := s.platform.LinkRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&quoratev1.RulesResponse{Version: version, Text: text}), nil
 }

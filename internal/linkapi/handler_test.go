@@ -64,7 +64,7 @@ func (f *fake) Report(ctx context.Context, r platform.LinkReport) error {
 func (f *fake) Push(ctx context.Context, push platform.LinkPush) (platform.LinkPosition, error) {
 	f.called(ctx)
 	f.push = push
-	return platform.LinkPosition{ViewVersion: 4, EventPosition: 9}, f.err
+	return platform.LinkPosition{ViewVersion: 4, EventPosition: 9, RulesDigest: "digest"}, f.err
 }
 
 type bearer string

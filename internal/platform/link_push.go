@@ -19,6 +19,8 @@ type LinkPush struct {
 	// Served is all that a license server over one container serves; nil: as it
 	// told before.
 	Served []ServedLicense
+	// Rules are which rules the server has; nil: it takes none.
+	Rules *RulesStatus
 }
 
 // LinkPosition is up to where the platform has what was pushed: the last view
@@ -26,6 +28,8 @@ type LinkPush struct {
 type LinkPosition struct {
 	ViewVersion   uint64
 	EventPosition uint64
+	// RulesDigest is of the rules that the server is to have; empty: of none.
+	RulesDigest string
 }
 
 // Push takes a server's views and lease events, in order; doing it twice has
@@ -40,6 +44,14 @@ func (p *Platform) Push(ctx context.Context, push LinkPush) (LinkPosition, error
 	if err != nil {
 		return LinkPosition{}, err
 	}
+	at, err := p.push(ctx, who, push)
+	if err == nil {
+		at.RulesDigest, err = p.ruleNews(system(ctx, "link"), who, push.Rules)
+	}
+	return at, err
+}
+
+func (p *Platform) push(ctx context.Context, who auth.Principal, push LinkPush) (LinkPosition, error) {
 	internal := system(ctx, "link")
 	if who.Container != "" {
 		return p.pushContainer(ctx, who, push)

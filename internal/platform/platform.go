@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/ent"
@@ -50,6 +51,7 @@ type Platform struct {
 	clocks    *clocks
 	log       *slog.Logger
 	settle    time.Duration
+	checks    atomic.Int32 // of rules, that run now
 	// keyFileWork is scrypt's cost for exported keys.
 	keyFileWork int
 }

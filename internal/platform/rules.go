@@ -1,0 +1,234 @@
+package platform
+
+import (
+	"context"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/ruleset"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rules"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// keptRuleSets is how many versions of a place's rules are kept.
+const keptRuleSets = 100
+
+// RulesChange asks for new rules of a place.
+type RulesChange struct {
+	At   Place
+	Text string // as docs/rules.md has it; empty: everybody may
+	// Expected is the version that the change was made from; 0: none was saved yet.
+	Expected int
+	// Confirm saves rules that would have refused past grants, too.
+	Confirm bool
+}
+
+// SavedRules is what became of a change: the place's rules now, and what the
+// change would have refused. Saved is false where that needs a confirmation.
+type SavedRules struct {
+	Saved  bool
+	Set    *ent.RuleSet // nil: there are none
+	Report RulesReport
+}
+
+// SaveRules makes new rules of who may use the licenses of a TMR group or a
+// container, after they were checked against past grants. Its servers fetch them
+// over the link. The text that is there already is saved again without effect.
+// Errors: CodeForbidden, for the vendor of a customer's place too; CodeNotFound,
+// CodeInvalidInput with line and column, CodeConflict when somebody else saved
+// others meanwhile, CodeThrottled.
+func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRules, error) {
+	by, err := auth.Require(ctx, auth.EditRules)
+	if err != nil {
+		return SavedRules{}, err
+	}
+	set, err := rules.Parse(change.Text)
+	if err != nil {
+		return SavedRules{}, err
+	}
+	at, err := p.rulesPlace(ctx, change.At)
+	if err != nil {
+		return SavedRules{}, err
+	}
+	if err := mayRule(by, at); err != nil {
+		return SavedRules{}, err
+	}
+	var out SavedRules
+	if out.Report, err = p.checkRules(ctx, at, set); err != nil {
+		return SavedRules{}, err
+	}
+	caller := ctx
+	ctx = system(ctx, "rules")
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		if err := lockPlace(ctx, tx, at.id()); err != nil {
+			return err
+		}
+		newest, err := tx.RuleSet.Query().Where(ruleSetsAt(at.id())).Order(ent.Desc(ruleset.FieldVersion)).First(ctx)
+		if err != nil && !ent.IsNotFound(err) {
+			return err
+		}
+		version, before := 0, map[string]any(nil)
+		if out.Set = newest; newest != nil {
+			version, before = newest.Version, ruleFacts(newest)
+			if newest.Digest == set.Digest() {
+				out.Saved = true
+				return nil
+			}
+		}
+		if version != change.Expected {
+			return license.Errorf(license.CodeConflict, "look at what is there now, then change that",
+				"the rules were changed meanwhile: they have version %d, not %d", version, change.Expected)
+		}
+		if out.Report.RefusedCount > 0 && !change.Confirm {
+			return nil
+		}
+		group, single := at.columns()
+		row, err := tx.RuleSet.Create().SetVendorID(at.vendor()).SetNillableCustomerID(at.customer()).
+			SetNillableTmrGroupID(group).SetNillableContainerID(single).
+			SetVersion(version + 1).SetText(set.Text()).SetDigest(set.Digest()).SetSavedBy(clipText(displayName(by))).Save(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.RuleSet.Delete().Where(ruleSetsAt(at.id()), ruleset.VersionLTE(row.Version-keptRuleSets)).Exec(ctx); err != nil {
+			return err
+		}
+		out.Set, out.Saved = row, true
+		if !at.single() {
+			p.publish(ctx, tx, event.TmrGroup, at.id())
+		}
+		after := ruleFacts(row)
+		after["wouldHaveRefused"] = out.Report.RefusedCount
+		return audit(caller, tx, auditOwner(by, at.vendor()), "rules.save", at.id(), before, after)
+	})
+	if err != nil {
+		return SavedRules{}, err
+	}
+	return out, nil
+}
+
+// mayRule: a customer decides himself which of his people use what he bought.
+func mayRule(by auth.Principal, at place) error {
+	owner := at.vendor()
+	if c := at.customer(); c != nil {
+		owner = *c
+	}
+	if by.IsSystem() || by.Organization == owner {
+		return nil
+	}
+	return license.Errorf(license.CodeForbidden, "ask an administrator of the customer",
+		"the rules of %s are made by whose licenses they are", at.serial())
+}
+
+func (p *Platform) rulesPlace(ctx context.Context, named Place) (at place, err error) {
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		at, err = findPlace(ctx, tx, named)
+		return err
+	})
+	return at, err
+}
+
+func ruleFacts(r *ent.RuleSet) map[string]any {
+	return map[string]any{"version": r.Version, "digest": r.Digest}
+}
+
+func ruleSetsAt(id string) predicate.RuleSet {
+	if isGroup(id) {
+		return ruleset.TmrGroupID(id)
+	}
+	return ruleset.ContainerID(id)
+}
+
+// RuleSet gives a version of the rules of a TMR group or a container, by its
+// global id; version 0: the newest. Nil: there is none.
+func (p *Platform) RuleSet(ctx context.Context, placeID string, version int) (*ent.RuleSet, error) {
+	c, err := p.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q := c.RuleSet.Query().Where(ruleSetsAt(placeID)).Order(ent.Desc(ruleset.FieldVersion))
+	if version != 0 {
+		q.Where(ruleset.Version(version))
+	}
+	row, err := q.First(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	return row, err
+}
+
+// RulesStatus is which rules a server of the link has.
+type RulesStatus struct {
+	Digest  string // of the platform's set; empty: none
+	Own     bool   // a file of its own decides
+	Problem string // why newer ones don't count
+}
+
+// LinkRules gives the rules for the calling server, and their version. Errors:
+// CodeUnauthenticated, CodeForbidden, CodeNotFound when none were saved.
+func (p *Platform) LinkRules(ctx context.Context) (version uint64, text string, err error) {
+	who, err := auth.Require(ctx, auth.Link)
+	if err != nil {
+		return 0, "", err
+	}
+	row, err := p.store.Client().RuleSet.Query().Where(ruleSetsAt(linkPlace(who))).
+		Order(ent.Desc(ruleset.FieldVersion)).First(system(ctx, "link"))
+	if err != nil {
+		return 0, "", notFound(err, "set of rules for", who.Name)
+	}
+	return uint64(row.Version), row.Text, nil
+}
+
+// ruleNews notes which rules a server has, and gives the digest of those that it
+// should have; empty: none were saved, or it takes none.
+func (p *Platform) ruleNews(ctx context.Context, who auth.Principal, has *RulesStatus) (string, error) {
+	if has == nil {
+		return "", nil
+	}
+	c := p.store.Client()
+	row, err := c.TmrServer.Get(ctx, who.ID)
+	if err != nil {
+		return "", notFound(err, "server", who.ID)
+	}
+	digest, problem := clipText(has.Digest), clipNote(has.Problem)
+	if len(digest) > 64 {
+		digest = "" // no digest of ours
+	}
+	if row.RulesDigest != digest || row.RulesOwn != has.Own || row.RulesProblem != problem {
+		if err := c.TmrServer.UpdateOneID(who.ID).SetRulesDigest(digest).SetRulesOwn(has.Own).SetRulesProblem(problem).Exec(ctx); err != nil {
+			return "", err
+		}
+	}
+	digests, err := c.RuleSet.Query().Where(ruleSetsAt(linkPlace(who))).Order(ent.Desc(ruleset.FieldVersion)).
+		Limit(1).Select(ruleset.FieldDigest).Strings(ctx)
+	if err != nil || len(digests) == 0 {
+		return "", err
+	}
+	return digests[0], nil
+}
+
+// RulesReport is what rules would have refused of past grants.
+type RulesReport struct {
+	Since time.Time // grants that lived then or later were checked
+	// Checked is how many. Complete: these were all.
+	Checked  int
+	Complete bool
+	// RefusedCount is how many would have been refused, Refused the first of them.
+	RefusedCount int
+	Refused      []RefusedGrant
+	// Unsure is how many might have been, by the address that they came from.
+	Unsure int
+	// Unknown are products whose reservations could not be checked, since nobody
+	// tells how many licenses are in force.
+	Unknown []license.Product
+}
+
+// RefusedGrant is an allocation that would not have come about.
+type RefusedGrant struct {
+	Allocation *ent.Allocation
+	Rule       string
+	Reason     string
+}

@@ -1,0 +1,140 @@
+package platform
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/allocation"
+	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rules"
+)
+
+const (
+	// rulesPast is how far back rules are checked.
+	rulesPast = 30 * 24 * time.Hour
+	// mostPast bounds how many grants a check replays: the newest.
+	mostPast = 50_000
+	// mostRefused is how many a report names.
+	mostRefused = 100
+	// mostChecks is how many checks run at once: each holds its grants in memory.
+	mostChecks = 2
+)
+
+// CheckRules tells which grants of the last 30 days rules would have refused at a
+// TMR group or a container, without saving anything. Errors: as SaveRules.
+func (p *Platform) CheckRules(ctx context.Context, named Place, text string) (RulesReport, error) {
+	if _, err := auth.Require(ctx, auth.EditRules); err != nil {
+		return RulesReport{}, err
+	}
+	set, err := rules.Parse(text)
+	if err != nil {
+		return RulesReport{}, err
+	}
+	at, err := p.rulesPlace(ctx, named)
+	if err != nil {
+		return RulesReport{}, err
+	}
+	return p.checkRules(ctx, at, set)
+}
+
+func (p *Platform) checkRules(ctx context.Context, at place, set *rules.Set) (RulesReport, error) {
+	if n := p.checks.Add(1); n > mostChecks {
+		p.checks.Add(-1)
+		return RulesReport{}, license.Errorf(license.CodeThrottled, "try again in a moment", "other rules are being checked")
+	}
+	defer p.checks.Add(-1)
+	since := now().Add(-rulesPast)
+	rows, err := p.pastGrants(ctx, at, since)
+	if err != nil {
+		return RulesReport{}, err
+	}
+	out := RulesReport{Since: since, Complete: len(rows) <= mostPast}
+	rows = rows[:min(len(rows), mostPast)]
+	past := make([]rules.Past, len(rows))
+	for i, a := range rows {
+		past[i] = pastGrant(a)
+	}
+	found := rules.Check(set, past, inForce(at))
+	out.Checked, out.RefusedCount = found.Checked, len(found.Refused)
+	out.Unsure, out.Unknown = found.Unsure, found.Unknown
+	shown := found.Refused[:min(len(found.Refused), mostRefused)]
+	ids := make([]string, len(shown))
+	for i, r := range shown {
+		ids[i] = rows[r.Grant].ID
+	}
+	full, err := p.store.Client().Allocation.Query().Where(allocation.IDIn(ids...)).All(ctx)
+	if err != nil {
+		return RulesReport{}, err
+	}
+	byID := make(map[string]*ent.Allocation, len(full))
+	for _, a := range full {
+		byID[a.ID] = a
+	}
+	for i, r := range shown {
+		if a := byID[ids[i]]; a != nil { // else it was removed just now
+			out.Refused = append(out.Refused, RefusedGrant{a, r.Rule, r.Reason})
+		}
+	}
+	return out, nil
+}
+
+// pastGrants gives the newest allocations of a place that lived after a time: at
+// most one more than a check replays, and of each what it needs.
+func (p *Platform) pastGrants(ctx context.Context, at place, since time.Time) ([]*ent.Allocation, error) {
+	c := p.store.Client()
+	id := at.id()
+	if !at.single() { // its handles are of the virtual container
+		var err error
+		if id, err = c.Container.Query().Where(container.Serial(at.group.VirtualSerial)).OnlyID(ctx); err != nil {
+			return nil, err
+		}
+	}
+	q := c.Allocation.Query().
+		Where(allocation.ContainerID(id), allocation.Or(allocation.EndedAtIsNil(), allocation.EndedAtGTE(since))).
+		Order(ent.Desc(allocation.FieldID)).Limit(mostPast + 1).
+		WithProduct(func(q *ent.ProductQuery) { q.WithFirm() })
+	q.Select(allocation.FieldID, allocation.FieldProductID, allocation.FieldMode, allocation.FieldAsked, allocation.FieldClient,
+		allocation.FieldUser, allocation.FieldStation, allocation.FieldApplication, allocation.FieldFirstAccess, allocation.FieldEndedAt)
+	return q.All(ctx)
+}
+
+func pastGrant(a *ent.Allocation) rules.Past {
+	g := rules.Past{
+		ID: a.ID, Mode: a.Mode, Station: a.Station, Licenses: uint32(a.Asked), Start: a.FirstAccess,
+		Ask: license.Ask{User: a.User, Host: a.Client, Application: a.Application},
+	}
+	if addr, err := netip.ParseAddr(a.Client); err == nil {
+		g.Ask.Address = addr
+	}
+	if p := a.Edges.Product; p != nil && p.Edges.Firm != nil {
+		g.Product = license.Product{Firm: license.FirmCode(p.Edges.Firm.Code), Code: license.ProductCode(p.Code)}
+	}
+	if a.EndedAt != nil {
+		g.End = *a.EndedAt
+	}
+	return g
+}
+
+// inForce is how many licenses of each product a place's servers say they have.
+func inForce(at place) map[license.Product]uint32 {
+	all := map[license.Product]uint32{}
+	put := func(product string, n int, is bool) {
+		if p, err := license.ParseProduct(product); err == nil && is && n > 0 {
+			all[p] = uint32(n)
+		}
+	}
+	if !at.single() {
+		for _, l := range at.group.Licenses {
+			put(l.Product, l.Quantity, l.InForce)
+		}
+		return all
+	}
+	for _, l := range at.containers[0].Served {
+		put(l.Product, l.Quantity, l.Reason == "")
+	}
+	return all
+}
