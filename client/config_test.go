@@ -118,7 +118,9 @@ func TestCodesAreTheProducts(t *testing.T) {
 		CodeHandleRemoved: license.CodeHandleRemoved, CodeRequestMismatch: license.CodeRequestMismatch,
 		CodeTokenInvalid: license.CodeTokenInvalid, CodeKeyRefused: license.CodeKeyRefused,
 		CodeFormatUnknown: license.CodeFormatUnknown, CodeDataDamaged: license.CodeDataDamaged,
-		CodeTooLarge: license.CodeTooLarge,
+		CodeTooLarge: license.CodeTooLarge, CodeQueued: license.CodeQueued, CodeLimitReached: license.CodeLimitReached,
+		CodeStationBusy: license.CodeStationBusy, CodeNotAllowed: license.CodeNotAllowed, CodeTooYoung: license.CodeTooYoung,
+		CodeBorrowed: license.CodeBorrowed, CodeThrottled: license.CodeThrottled,
 	} {
 		if string(ours) != string(theirs) {
 			t.Errorf("%s here is %s elsewhere", ours, theirs)

@@ -11,7 +11,7 @@ import (
 //	var short *client.Shortage
 //	if errors.As(err, &short) { fmt.Println(short.Taken, "of", short.Quantity) }
 type Shortage struct {
-	*Error
+	Refusal *Error
 
 	Taken    uint32 // of a limit, under it
 	Quantity uint32 // of a limit, the most that it allows
@@ -28,6 +28,11 @@ type Shortage struct {
 	Holders      []Holder
 	HoldersInAll int
 }
+
+func (s *Shortage) Error() string { return s.Refusal.Error() }
+
+// Unwrap gives the refusal.
+func (s *Shortage) Unwrap() error { return s.Refusal }
 
 // Holder is somebody who has a license. What this program may not know is empty.
 type Holder struct {
@@ -84,7 +89,7 @@ func (e *Error) shortage() *Shortage {
 		_ = json.Unmarshal(raw, &d) // fills in all fields that fit
 	}
 	s := &Shortage{
-		Error: e, Taken: d.Taken, Quantity: max(d.Quantity, d.Most), Limit: d.Limit, HeldBack: d.HeldBack, Waiting: d.Waiting,
+		Refusal: e, Taken: d.Taken, Quantity: max(d.Quantity, d.Most), Limit: d.Limit, HeldBack: d.HeldBack, Waiting: d.Waiting,
 		Position: d.Position, NextFree: millis(d.NextExpiryMS), HoldersInAll: d.HoldersInAll,
 	}
 	for _, h := range d.Holders {
