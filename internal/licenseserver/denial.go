@@ -79,17 +79,16 @@ func (s *Server) explained(ctx context.Context, may Disclosure, r lease.Request,
 	default:
 		return err
 	}
-	if may == DiscloseNone && refusal.Details["nextExpiryMs"] != nil {
-		return err
-	}
 	var found foundHolders
-	unread := s.under(ctx, func(ctx context.Context, t *term) (err error) {
-		found, err = s.holders.of(ctx, t, r.Pool, key)
-		return err
-	})
-	if unread != nil {
-		s.log.Debug("a denial is told without the holders", "error", unread)
-		return err
+	if may != DiscloseNone || refusal.Details["nextExpiryMs"] == nil {
+		unread := s.under(ctx, func(ctx context.Context, t *term) (err error) {
+			found, err = s.holders.of(ctx, t, r.Pool, key)
+			return err
+		})
+		if unread != nil {
+			s.log.Debug("a denial is told without the holders", "error", unread)
+			return err
+		}
 	}
 	out := *refusal
 	out.Details = maps.Clone(out.Details)

@@ -30,7 +30,6 @@ func TestRequestsAreBounded(t *testing.T) {
 			"no product":             func(r *quoratev1.AccessRequest) { r.Product = nil },
 			"no firm":                func(r *quoratev1.AccessRequest) { r.Product = &quoratev1.Product{Code: 14} },
 			"unknown mode":           func(r *quoratev1.AccessRequest) { r.Mode = 77 },
-			"mode that isn't there":  func(r *quoratev1.AccessRequest) { r.Mode = quoratev1.AccessMode_ACCESS_MODE_EXCLUSIVE },
 			"long user":              func(r *quoratev1.AccessRequest) { r.Client.User = strings.Repeat("u", 256) },
 			"long station":           func(r *quoratev1.AccessRequest) { r.Client.Station = strings.Repeat("s", 256) },
 			"control in application": func(r *quoratev1.AccessRequest) { r.Client.Application = "a\x00b" },
