@@ -65,6 +65,7 @@ type containerCmd struct {
 	Move     admin.ContainerMove     `cmd:"" help:"Move licenses to another container."`
 	Revoke   admin.ContainerRevoke   `cmd:"" help:"Take licenses away from a container or a TMR group."`
 	Rehost   admin.ContainerRehost   `cmd:"" help:"Replace a lost container: it is blocked, and its licenses are ordered for another one."`
+	Replace  admin.ContainerReplace  `cmd:"" help:"Replace a lost backend of a TMR group: a new container comes into its place."`
 }
 
 func main() {

@@ -23,6 +23,7 @@ type tree struct {
 		Move     ContainerMove             `cmd:""`
 		Revoke   ContainerRevoke           `cmd:""`
 		Rehost   ContainerRehost           `cmd:""`
+		Replace  ContainerReplace          `cmd:""`
 	} `cmd:""`
 	Request filetools.Request `cmd:""`
 	Apply   filetools.Apply   `cmd:""`

@@ -26,6 +26,7 @@ type itemLab struct {
 	t        *testing.T
 	url, dir string
 	platform *platform.Platform
+	owner    auth.Principal
 }
 
 // noQueue is a queue that nobody works on.
@@ -70,7 +71,7 @@ func newItemLab(t *testing.T) *itemLab {
 		api.ServeHTTP(w, r)
 	}))
 	t.Cleanup(web.Close)
-	return &itemLab{t, web.URL, dir, p}
+	return &itemLab{t, web.URL, dir, p, owner}
 }
 
 func (l *itemLab) try(args ...string) (out, errs string, status int) {
