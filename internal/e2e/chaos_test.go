@@ -11,7 +11,7 @@ import (
 
 	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/internal/lease"
-	"github.com/quorate/quorate/internal/lease/leasetest"
+	"github.com/quorate/quorate/internal/lease/history"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/testenv"
 )
@@ -69,7 +69,7 @@ type chaos struct {
 	t       *testing.T
 	lab     *lab
 	pool    lease.Pool
-	history leasetest.History
+	history history.History
 	began   time.Time
 
 	ctx     context.Context // ended by end
@@ -94,7 +94,7 @@ func newChaos(t *testing.T, l *lab) *chaos {
 	}
 	c := &chaos{
 		t: t, lab: l, pool: lease.Pool{Container: serial, Product: p}, began: time.Now(),
-		history: leasetest.History{Margin: lease.Margin}, holders: map[*client.Handle]struct{}{},
+		history: history.History{Margin: lease.Margin}, holders: map[*client.Handle]struct{}{},
 	}
 	c.history.SetQuantity(c.pool, chaosQuantity, c.began, c.began)
 	c.ctx, c.cancel = context.WithCancel(t.Context())
@@ -136,7 +136,7 @@ func (c *chaos) sleep(d time.Duration) bool {
 
 // program is one life of a program; every call of it goes into the history.
 func (c *chaos) program(sdk *client.Client, hold time.Duration) {
-	op := leasetest.Op{Kind: leasetest.Access, Pool: c.pool, Start: time.Now()}
+	op := history.Op{Kind: history.Access, Pool: c.pool, Start: time.Now()}
 	h, err := sdk.Access(context.Background(), product)
 	op.End, op.Code = time.Now(), license.Code(client.CodeOf(err))
 	if err != nil {
@@ -168,18 +168,18 @@ func (c *chaos) program(sdk *client.Client, hold time.Duration) {
 	over := time.Now().Add(hold)
 	for looked := time.Now(); time.Now().Before(over) && c.sleep(100*time.Millisecond); {
 		if err := h.Err(); err != nil {
-			c.history.Record(leasetest.Op{Kind: leasetest.Confirm, Pool: c.pool, Handle: info.ID, Start: looked, End: time.Now(), Code: license.Code(client.CodeOf(err))})
+			c.history.Record(history.Op{Kind: history.Confirm, Pool: c.pool, Handle: info.ID, Start: looked, End: time.Now(), Code: license.Code(client.CodeOf(err))})
 			c.t.Errorf("a handle on seat %d is lost under %q: %v", info.Seat, c.now(), err)
 			return
 		}
 		now := time.Now()
 		if later := now.Add(h.Info().Remaining); later.Sub(until) > 50*time.Millisecond { // renewed since the last look
-			c.history.Record(leasetest.Op{Kind: leasetest.Confirm, Pool: c.pool, Handle: info.ID, Seat: info.Seat, Start: looked, End: now, Lease: later.Sub(looked)})
+			c.history.Record(history.Op{Kind: history.Confirm, Pool: c.pool, Handle: info.ID, Seat: info.Seat, Start: looked, End: now, Lease: later.Sub(looked)})
 			until = later
 		}
 		looked = now
 	}
-	op = leasetest.Op{Kind: leasetest.Release, Pool: c.pool, Handle: info.ID, Start: time.Now()}
+	op = history.Op{Kind: history.Release, Pool: c.pool, Handle: info.ID, Start: time.Now()}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	err = h.Release(ctx)

@@ -108,18 +108,17 @@ func Run(t *testing.T, d Driver) {
 	}
 	d.run(t, "concurrent calls happen one after the other", linearizable)
 	d.machine(t)
-	d.run(t, "history of concurrent programs", func(t *testing.T, h Harness) {
-		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease(), Steady: true}.Run(t, h.Store)
-	})
-	d.run(t, "history of concurrent programs with takeovers, removals and another quantity", func(t *testing.T, h Harness) {
-		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease()}.Run(t, h.Store)
-	})
-	d.run(t, "history of concurrent programs with lingering seats", func(t *testing.T, h Harness) {
-		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease(), Linger: d.shortLease() / 2, Steady: true}.Run(t, h.Store)
-	})
-	d.run(t, "history of concurrent programs with lingering seats, takeovers, removals and another quantity", func(t *testing.T, h Harness) {
-		Workload{Clients: 24, For: d.workTime(), Lease: d.shortLease(), Linger: d.shortLease() / 2}.Run(t, h.Store)
-	})
+	for name, w := range map[string]Workload{
+		"":                      {Clients: 24, Steady: true},
+		" with lingering seats": {Clients: 24, Steady: true, Linger: d.shortLease() / 2},
+		" in all modes":         {Clients: 64, Steady: true, Mixed: true},
+		" with takeovers, removals and another quantity":                       {Clients: 24},
+		" with lingering seats, takeovers, removals and another quantity":      {Clients: 24, Linger: d.shortLease() / 2},
+		" in all modes with lingers, takeovers, removals and another quantity": {Clients: 64, Mixed: true, Linger: d.shortLease() / 2},
+	} {
+		w.For, w.Lease = d.workTime(), d.shortLease()
+		d.run(t, "history of concurrent programs"+name, func(t *testing.T, h Harness) { w.Run(t, h.Store) })
+	}
 }
 
 // long is a lease that no test sees the end of.
@@ -170,6 +169,7 @@ func ref(r lease.Request, g lease.Grant) lease.Ref {
 	return lease.Ref{
 		Pool: g.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N,
 		Mode: g.Mode, Station: r.Station, Client: r.Client, Lease: g.Lease,
+		Licenses: r.Licenses, Tags: r.Limits.Tags, Borrowed: r.Borrowed,
 	}
 }
 

@@ -2,22 +2,23 @@ package leasetest
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/history"
 	"github.com/quorate/quorate/internal/license"
 )
 
 // Workload is a crowd of programs that take, renew, repeat, release and
 // forget handles, with takeovers, removals and a changing quantity among them.
 type Workload struct {
+	// Mixed lets the programs ask in all modes, for several licenses, under caps
+	// and holds, and queue; see mixed.
+	Mixed   bool
 	Clients int
 	For     time.Duration // how long they go on
 	Lease   time.Duration
@@ -34,19 +35,23 @@ type Workload struct {
 // Seen counts what a workload met.
 type Seen struct {
 	Granted, Repeated, Denied, Renewed, Expired, Removed, Fenced, Unavailable, Claims, Returned atomic.Int64
+	// By Mixed: in the queue, granted out of it, and refused by a station or a cap.
+	Queued, Awaited, Busy, Capped atomic.Int64
 }
 
 // Run runs the workload on a store, checks the history, and checks that it
 // met what it is for.
-func (w Workload) Run(t *testing.T, s lease.Store) *History {
+func (w Workload) Run(t *testing.T, s lease.Store) *history.History {
 	t.Helper()
 	h, seen := w.Record(t, s)
 	for _, v := range h.Check() {
 		t.Error(v)
 	}
-	t.Logf("granted %d, repeated %d, denied %d, renewed %d, expired %d, removed %d, fenced %d, unavailable %d, claims %d, came back %d",
+	t.Logf("granted %d, repeated %d, denied %d, renewed %d, expired %d, removed %d, fenced %d, unavailable %d, claims %d, came back %d, "+
+		"queued %d, awaited %d, stations busy %d, capped %d",
 		seen.Granted.Load(), seen.Repeated.Load(), seen.Denied.Load(), seen.Renewed.Load(), seen.Expired.Load(),
-		seen.Removed.Load(), seen.Fenced.Load(), seen.Unavailable.Load(), seen.Claims.Load(), seen.Returned.Load())
+		seen.Removed.Load(), seen.Fenced.Load(), seen.Unavailable.Load(), seen.Claims.Load(), seen.Returned.Load(),
+		seen.Queued.Load(), seen.Awaited.Load(), seen.Busy.Load(), seen.Capped.Load())
 	must := map[string]*atomic.Int64{
 		"granted": &seen.Granted, "repeated": &seen.Repeated, "denied": &seen.Denied,
 		"renewed": &seen.Renewed,
@@ -59,6 +64,10 @@ func (w Workload) Run(t *testing.T, s lease.Store) *History {
 	if w.Linger > 0 {
 		must["came back to a lingering seat"] = &seen.Returned
 	}
+	if w.Mixed {
+		must["queued"], must["granted out of the queue"] = &seen.Queued, &seen.Awaited
+		must["refused by an exclusive use"], must["refused by a cap"] = &seen.Busy, &seen.Capped
+	}
 	for what, n := range must {
 		if n.Load() == 0 {
 			t.Errorf("the workload never saw: %s", what)
@@ -68,14 +77,14 @@ func (w Workload) Run(t *testing.T, s lease.Store) *History {
 }
 
 // Record runs the workload and gives what its programs saw, unchecked.
-func (w Workload) Record(t *testing.T, s lease.Store) (*History, *Seen) {
+func (w Workload) Record(t *testing.T, s lease.Store) (*history.History, *Seen) {
 	t.Helper()
 	r := &crowd{
 		Workload: w, store: s,
-		history: &History{Margin: lease.Margin + w.Lease/2},
+		history: &history.History{Margin: lease.Margin + w.Lease/2},
 		held:    map[string]lease.Ref{}, left: map[place]lease.Holder{},
 	}
-	r.quantity.Store(8)
+	r.quantity.Store(r.usual())
 	first, err := s.Claim(t.Context(), group, "first")
 	ok(t, "Claim", err)
 	r.seats.Store(&first)
@@ -91,7 +100,9 @@ func (w Workload) Record(t *testing.T, s lease.Store) (*History, *Seen) {
 	if !w.Steady {
 		wg.Go(func() { r.every(ctx, w.For/4, func(*rand.Rand) { r.claim(ctx) }) })
 		wg.Go(func() { r.every(ctx, w.Lease/4, r.remove) })
-		wg.Go(func() { r.every(ctx, w.Lease/2, func(rnd *rand.Rand) { r.quantity.Store(4 + rnd.Uint32N(9)) }) })
+		wg.Go(func() {
+			r.every(ctx, w.Lease/2, func(rnd *rand.Rand) { r.quantity.Store(r.usual()/2 + rnd.Uint32N(r.usual()+1)) })
+		})
 	}
 	if w.Disturb != nil {
 		wg.Go(func() { w.Disturb(ctx) })
@@ -103,7 +114,7 @@ func (w Workload) Record(t *testing.T, s lease.Store) (*History, *Seen) {
 type crowd struct {
 	Workload
 	store    lease.Store
-	history  *History
+	history  *history.History
 	quantity atomic.Uint32
 	seats    atomic.Pointer[lease.Seats]
 	before   atomic.Pointer[lease.Seats] // of an earlier leader
@@ -137,7 +148,7 @@ func (r *crowd) every(ctx context.Context, d time.Duration, f func(*rand.Rand)) 
 }
 
 // call calls f, outside the workload's end, and records the outcome.
-func (r *crowd) call(o Op, f func(ctx context.Context, o *Op) error) error {
+func (r *crowd) call(o history.Op, f func(ctx context.Context, o *history.Op) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*r.Lease)
 	defer cancel()
 	o.Start = time.Now()
@@ -153,6 +164,12 @@ func (r *crowd) call(o Op, f func(ctx context.Context, o *Op) error) error {
 		r.seen.Removed.Add(1)
 	case license.CodeFenced:
 		r.seen.Fenced.Add(1)
+	case license.CodeQueued:
+		r.seen.Queued.Add(1)
+	case license.CodeStationBusy:
+		r.seen.Busy.Add(1)
+	case license.CodeLimitReached:
+		r.seen.Capped.Add(1)
 	case license.CodeUnavailable:
 		r.seen.Unavailable.Add(1)
 	}
@@ -161,7 +178,7 @@ func (r *crowd) call(o Op, f func(ctx context.Context, o *Op) error) error {
 }
 
 func (r *crowd) claim(ctx context.Context) {
-	_ = r.call(Op{Kind: Claim, Pool: pool}, func(_ context.Context, _ *Op) error {
+	_ = r.call(history.Op{Kind: history.Claim, Pool: pool}, func(_ context.Context, _ *history.Op) error {
 		s, err := r.store.Claim(ctx, group, "next")
 		if err == nil {
 			r.seen.Claims.Add(1)
@@ -184,7 +201,7 @@ func (r *crowd) remove(*rand.Rand) {
 	if victim == "" {
 		return
 	}
-	_ = r.call(Op{Kind: Remove, Pool: pool, Handle: victim}, func(ctx context.Context, _ *Op) error {
+	_ = r.call(history.Op{Kind: history.Remove, Pool: pool, Handle: victim}, func(ctx context.Context, _ *history.Op) error {
 		return (*r.seats.Load()).Remove(ctx, pool, lease.Removal{Handle: victim, By: "root"})
 	})
 }
@@ -199,7 +216,7 @@ func (r *crowd) leader(rnd *rand.Rand) lease.Seats {
 
 func (r *crowd) access(rnd *rand.Rand, q lease.Request) (lease.Grant, error) {
 	var g lease.Grant
-	err := r.call(Op{Kind: Access, Pool: pool, Handle: q.ID, Quantity: q.Quantity, Lease: r.Lease, Holder: q.Holder()}, func(ctx context.Context, o *Op) (err error) {
+	err := r.call(history.Op{Kind: history.Access, Pool: pool, Handle: q.ID, Quantity: q.Quantity, Lease: r.Lease, Holder: q.Holder(), Request: q}, func(ctx context.Context, o *history.Op) (err error) {
 		g, err = r.leader(rnd).Access(ctx, q)
 		o.Seat, o.N = g.Seat, g.N
 		return err
@@ -208,7 +225,7 @@ func (r *crowd) access(rnd *rand.Rand, q lease.Request) (lease.Grant, error) {
 }
 
 func (r *crowd) renew(rnd *rand.Rand, tok lease.Ref) error {
-	return r.call(Op{Kind: Confirm, Pool: pool, Handle: tok.Handle, Lease: r.Lease}, func(ctx context.Context, o *Op) error {
+	return r.call(history.Op{Kind: history.Confirm, Pool: pool, Handle: tok.Handle, Lease: r.Lease}, func(ctx context.Context, o *history.Op) error {
 		g, err := r.leader(rnd).Renew(ctx, tok)
 		o.Seat, o.N = g.Seat, g.N
 		if err == nil {
@@ -219,7 +236,7 @@ func (r *crowd) renew(rnd *rand.Rand, tok lease.Ref) error {
 }
 
 func (r *crowd) check(rnd *rand.Rand, tok lease.Ref) {
-	_ = r.call(Op{Kind: Confirm, Pool: pool, Handle: tok.Handle}, func(ctx context.Context, _ *Op) error {
+	_ = r.call(history.Op{Kind: history.Confirm, Pool: pool, Handle: tok.Handle}, func(ctx context.Context, _ *history.Op) error {
 		return r.leader(rnd).Check(ctx, tok)
 	})
 }
@@ -234,7 +251,7 @@ func (r *crowd) release(rnd *rand.Rand, tok lease.Ref) {
 		r.left[place{tok.Seat, tok.N}] = lease.Request{Mode: tok.Mode, Station: tok.Station, Client: tok.Client}.Holder()
 	}
 	r.mu.Unlock()
-	_ = r.call(Op{Kind: Release, Pool: pool, Handle: tok.Handle, Linger: tok.Linger}, func(ctx context.Context, _ *Op) error {
+	_ = r.call(history.Op{Kind: history.Release, Pool: pool, Handle: tok.Handle, Linger: tok.Linger}, func(ctx context.Context, _ *history.Op) error {
 		return r.leader(rnd).Release(ctx, tok)
 	})
 }
@@ -252,18 +269,17 @@ func (r *crowd) rest(rnd *rand.Rand) time.Duration {
 // program starts one program after the other.
 func (r *crowd) program(ctx context.Context, i int, rnd *rand.Rand) {
 	for wait(ctx, r.rest(rnd)) {
-		q := request(r.quantity.Load())
-		q.ID, q.Lease = uuid.NewString(), r.Lease
-		if r.Linger > 0 {
-			q = by(fmt.Sprintf("user-%d", i/2), q)
-		}
+		q := r.wanted(i, rnd)
 		g, err := r.access(rnd, q)
 		// The answer may be lost, or the leader be an old one: ask again.
 		for range 3 {
-			if err == nil && rnd.IntN(3) > 0 || license.CodeOf(err) == license.CodeNoFreeSeat {
+			if err == nil && rnd.IntN(3) > 0 || refused(err) {
 				break
 			}
 			g, err = r.access(rnd, q)
+		}
+		if license.CodeOf(err) == license.CodeQueued {
+			g, err = r.queue(ctx, rnd, q)
 		}
 		if err != nil {
 			continue
@@ -281,6 +297,15 @@ func (r *crowd) program(ctx context.Context, i int, rnd *rand.Rand) {
 		r.mu.Unlock()
 		r.hold(ctx, rnd, tok)
 	}
+}
+
+// refused says whether asking again has no point for now.
+func refused(err error) bool {
+	switch license.CodeOf(err) {
+	case license.CodeNoFreeSeat, license.CodeStationBusy, license.CodeLimitReached, license.CodeQueued:
+		return true
+	}
+	return false
 }
 
 // hold lets a program work with its handle until it ends one way or another.

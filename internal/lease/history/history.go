@@ -1,4 +1,8 @@
-package leasetest
+// Package history checks what concurrent callers of a store of seats saw
+// against what a correct store can answer: at every instant the handles that are
+// certainly held against the quantity in force, by the cost of their modes, and
+// each refusal against what may have been taken.
+package history
 
 import (
 	"cmp"
@@ -22,11 +26,11 @@ const (
 	Confirm Kind = "confirm"
 	Release Kind = "release"
 	Remove  Kind = "remove"
+	Leave   Kind = "leave"
 	Claim   Kind = "claim"
 )
 
-// Op is one call, as its caller saw it. Handles that take no license are not
-// recorded.
+// Op is one call, as its caller saw it.
 type Op struct {
 	Kind   Kind
 	Pool   lease.Pool // for Claim its container only
@@ -44,6 +48,9 @@ type Op struct {
 	// linger, for Release.
 	Holder lease.Holder
 	Linger time.Duration
+	// Request is what was asked for, for Access: its mode, station, licenses,
+	// limits and wait. The zero Request stands for one license with user limit.
+	Request lease.Request
 	// Start is before the call was sent, End after its answer was there.
 	Start, End time.Time
 	// Code is the error's, empty for success. License.CodeUnavailable stands
@@ -110,6 +117,10 @@ const (
 	RuleAnswer   = "one handle with two seats or two n's" // repeats give the same
 	RuleLinger   = "a lingering seat given to another client"
 	RuleReturn   = "refused though a seat lingered for it"
+	RuleStation  = "an exclusive handle and another on one station"
+	RuleCap      = "more licenses with a tag than its cap"
+	RuleHold     = "licenses given that are kept back for others"
+	RuleQueue    = "a license given past who waits for it"
 )
 
 // life is all that is known of one handle.
@@ -127,7 +138,10 @@ type life struct {
 	// until is when it ended by a release or removal: the earliest start, and
 	// the earliest end of one that was answered.
 	given, gone time.Time
-	bound       uint32
+	// bound is the most that the quantity can have been by which it was granted,
+	// or, with station share, the station's cost raised to what it is.
+	bound   uint32
+	request lease.Request
 }
 
 // hold is a stretch of time in which a program certainly had a handle.
@@ -158,10 +172,15 @@ func (h *History) Check() []Violation {
 		for _, l := range lives {
 			holds = append(holds, c.holds(l)...)
 		}
+		spans, bySeat := c.spans(lives)
+		c.chain(spans)
 		c.sweep(holds)
+		c.stations(holds)
+		c.limits(lives, holds)
 		c.seats(holds)
 		c.order(lives)
-		c.refusals(lives)
+		c.refusals(lives, spans, bySeat)
+		c.queue(lives, holds, spans)
 	}
 	slices.SortStableFunc(c.found, func(a, b Violation) int { return a.At.Compare(b.At) })
 	return c.found
@@ -201,7 +220,10 @@ func (c *checker) settle(l *life) {
 	for _, o := range l.ops {
 		switch {
 		case o.Kind == Access && (o.Code == "" || o.open()):
-			l.holder = o.Holder
+			l.holder, l.request = o.Holder, o.Request
+			if l.request.Mode == "" {
+				l.request.Mode = license.UserLimit
+			}
 			if !l.maybe || o.Start.Before(l.asked) {
 				l.asked = o.Start
 			}
@@ -226,6 +248,13 @@ func (c *checker) settle(l *life) {
 	}
 	if l.granted {
 		_, l.bound = c.quantity(l.first, l.asked)
+		return
+	}
+	for _, o := range l.ops {
+		if o.Kind == Access {
+			_, most := c.quantity(o, o.Start)
+			l.bound = max(l.bound, most)
+		}
 	}
 }
 
@@ -335,33 +364,6 @@ func (c *checker) lease(o Op) time.Duration {
 	return forever
 }
 
-// sweep goes through all instants at which somebody certainly got a handle:
-// those certainly held then were decided one after the other, the last of them
-// with all others held, so they are no more than the quantity it was judged by.
-func (c *checker) sweep(holds []hold) {
-	slices.SortFunc(holds, func(a, b hold) int { return a.from.Compare(b.from) })
-	var active []hold
-	for _, h := range holds {
-		active = slices.DeleteFunc(active, func(a hold) bool { return !a.to.After(h.from) })
-		active = append(active, h)
-		lastAsked := active[0].asked
-		for _, a := range active {
-			if a.asked.After(lastAsked) {
-				lastAsked = a.asked
-			}
-		}
-		var most uint32
-		for _, a := range active {
-			if !a.first.End.Before(lastAsked) {
-				most = max(most, a.bound)
-			}
-		}
-		if len(active) > int(most) {
-			c.fault(RuleQuantity, h.from, "%d handles are held, %s is the last of them, the quantity is %d", len(active), h.handle, most)
-		}
-	}
-}
-
 // seats looks for two handles that certainly have one seat at one time.
 func (c *checker) seats(holds []hold) {
 	bySeat := map[uint32][]hold{}
@@ -403,35 +405,6 @@ func (c *checker) order(lives map[string]*life) {
 				c.fault(RuleN, l.first.End, "seat %d: %s and %s both have n %d", seat, before.handle, l.handle, l.n)
 			} else if l.first.End.Before(before.asked) {
 				c.fault(RuleN, before.first.End, "seat %d: n %d was given to %s after n %d", seat, before.n, before.handle, l.n)
-			}
-		}
-	}
-}
-
-// refusals looks for programs that were refused though too few seats can have
-// been taken, and after lingering seats.
-func (c *checker) refusals(lives map[string]*life) {
-	bySeat := map[uint32][]*life{}
-	for _, l := range lives {
-		if l.granted {
-			bySeat[l.seat] = append(bySeat[l.seat], l)
-		}
-	}
-	var spans []span
-	for _, l := range lives {
-		if l.maybe {
-			spans = append(spans, c.span(l, bySeat))
-		}
-	}
-	c.returns(lives, spans, c.lingers(lives, bySeat), bySeat)
-	for _, l := range lives {
-		for _, o := range l.ops {
-			if o.Kind != Access || o.Code != license.CodeNoFreeSeat {
-				continue
-			}
-			least, _ := c.quantity(o, o.Start)
-			if held := during(spans, o, func(s span) time.Time { return s.taken }); held < least {
-				c.fault(RuleRefused, o.End, "%s was refused with at most %d of %d held", o.Handle, held, least)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package leasetest
+package history
 
 import (
 	"slices"
@@ -76,8 +76,12 @@ type stay struct {
 	from, to time.Time
 }
 
-// stay gives a handle's certain linger: one release ended it for certain.
+// stay gives a handle's certain linger: one release ended it for certain, and it
+// took licenses.
 func (l *life) stay() (stay, bool) {
+	if l.request.Mode == license.NoUserLimit {
+		return stay{}, false
+	}
 	var first *Op
 	for i, o := range l.ops { // by start
 		if (o.Kind == Release || o.Kind == Remove) && (o.Code == "" || o.open()) {
@@ -142,28 +146,18 @@ func (c *checker) returns(lives map[string]*life, spans []span, stays map[lease.
 	}
 	for _, l := range lives {
 		for _, o := range l.ops {
-			if o.Kind != Access || o.Code != license.CodeNoFreeSeat || possible(unsure[o.Holder], 0, o) {
+			if o.Kind != Access || !o.wanting() || possible(unsure[o.Holder], 0, o) {
 				continue
 			}
 			least, _ := c.quantity(o, o.Start)
-			if during(spans, o, func(s span) time.Time { return s.to }) >= least {
+			if living := during(spans, o, func(s span) time.Time { return s.to }); cost(append(living, o.asker())) > least {
 				continue
 			}
 			for _, s := range stays[o.Holder] {
-				if !s.from.After(o.Start) && o.End.Before(s.to) && !possible(bySeat[s.seat], s.n, o) {
+				if s.request.Wants() >= o.Request.Wants() && !s.from.After(o.Start) && o.End.Before(s.to) && !possible(bySeat[s.seat], s.n, o) {
 					c.fault(RuleReturn, o.End, "%s was refused while seat %d lingered for its client, after %s", o.Handle, s.seat, s.handle)
 				}
 			}
 		}
 	}
-}
-
-// during is how many there can have been during a call, at most.
-func during(spans []span, o Op, until func(span) time.Time) (n uint32) {
-	for _, s := range spans {
-		if !s.from.After(o.End) && !until(s).Before(o.Start) {
-			n++
-		}
-	}
-	return n
 }
