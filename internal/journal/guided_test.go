@@ -6,7 +6,7 @@ import (
 )
 
 // Guided starts: states that plain walks seldom come to.
-const guides = 7
+const guides = 12
 
 func (w *world) guide(which int, r *rand.Rand) {
 	if which == 0 {
@@ -39,8 +39,44 @@ func (w *world) guide(which int, r *rand.Rand) {
 		w.do(step{opServe, 0, 0}, step{opAnswer, 0, 0})
 		w.do(step{opClaim, 1, 0})
 		w.settle()
+	case 7: // a leader that was replaced doesn't know, and its answers are late
+		w.seat(0, 0)
+		w.servers[0].core.want(w.moment())
+		w.do(step{opTick, 0, 0})
+		w.servers[0].core.want(w.moment())
+		w.pump(0)
+		for i := range byte(3) {
+			w.do(step{opDeliver, 0, i})
+			w.servers[0].cut[i] = true
+		}
+		w.do(step{opClaim, 1, 0})
+		w.settle()
+	case 8: // a disk that was lost had promised a claim, which goes on
+		w.seat(0, 0)
+		w.do(step{opClaim, 1, 0}, step{opDeliver, 1, 2}, step{opDisk, 2, 0})
+		w.servers[1].cut = [3]bool{true, true, true}
+		w.settle()
+	case 9: // a grant that came to one journal alone, which missed a takeover
+		w.do(step{opAsk, 0, 0<<4 | byte(access)}, step{opServe, 0, 0}, step{opDeliver, 0, 2}, step{opClaim, 1, 0})
+		w.servers[1].cut[2] = true
+		w.settle()
+		w.do(step{opGiveUp, 0, 0})
+	case 10: // two disks are lost, and a leader begins anew
+		w.seat(0, 0)
+		if w.many {
+			w.do(step{opDisk, 0, 0}, step{opDisk, 1, 0}, step{opClaim, 1, 0})
+			w.settle(byte(r.IntN(3)))
+		}
+	case 11: // writes are late on two journals, and done again
+		w.do(step{opAsk, 0, 0<<4 | byte(access)}, step{opServe, 0, 0}, step{opDelay, 0, 0}, step{opDelay, 0, 1})
+		w.settle()
+		w.do(step{opServe, 0, 0}, step{opAnswer, 0, 0}, step{opAsk, 0, 0<<4 | byte(release)}, step{opServe, 0, 0})
+		w.settle()
+		w.do(step{opServe, 0, 0}, step{opAnswer, 0, 0})
+		w.seat(1, 0)
 	}
 	w.b = b
+	w.b.losses = min(w.b.losses, 2)
 }
 
 // seat has a program get a seat from a server, with one journal away.

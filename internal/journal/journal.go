@@ -105,8 +105,9 @@ type State struct {
 	// Incarnation is made anew, at random, whenever the journal begins empty:
 	// when it is made and by Reset. A restart keeps it.
 	Incarnation string
-	// Version counts the durable changes of this incarnation, each by one: also
-	// promises, rosters and resets (from 1). One that is lower than a Mark of the
+	// Version is 1 when the incarnation begins, and each Write and each Enrol that
+	// changes something counts it up by one; a promise does not, since whoever
+	// claims hasn't judged the journal yet. One that is lower than a Mark of the
 	// same incarnation shows a disk that was put back to an earlier state.
 	Version uint64
 	// Voting: a leader has said so since this incarnation began (Enrol).

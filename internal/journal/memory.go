@@ -81,10 +81,7 @@ func (m *Memory) Claim(ctx context.Context, t Term) (State, error) {
 	if err := m.state.Admit(t); err != nil {
 		return State{}, err
 	}
-	if t != m.state.Promised {
-		m.state.Promised = t
-		m.state.Version++
-	}
+	m.state.Promised = t
 	return m.state.clone(), nil
 }
 

@@ -16,7 +16,7 @@ import (
 var lively = [ops]int{
 	opTick: 6, opClaim: 2, opCrash: 1, opDisk: 2, opCopy: 1, opRestore: 10,
 	opDeliver: 60, opReturn: 60, opLose: 3, opDelay: 2, opLate: 2,
-	opAsk: 20, opServe: 60, opAnswer: 60, opGiveUp: 2, opQuit: 1, opExpire: 10,
+	opAsk: 20, opServe: 60, opAnswer: 60, opGiveUp: 2, opQuit: 1, opExpire: 10, opCut: 1,
 }
 
 // walk plays one random world and gives the steps up to a contradiction.
@@ -32,7 +32,7 @@ func walk(v variant, seed uint64, seen counters) (w *world, steps []step) {
 }
 
 func begin(v variant, seed uint64, r *rand.Rand) *world {
-	w := newWorld(v, budget{claims: 6, crashes: 3, losses: 2, rollbacks: 1, lates: 6, ticks: 40, handles: 8, lostCalls: 20})
+	w := newWorld(v, budget{claims: 6, crashes: 3, losses: 2, rollbacks: 1, lates: 6, ticks: 40, handles: 8, lostCalls: 20, cuts: 6})
 	w.many = seed%4 == 3
 	w.patience = time.Duration(r.IntN(2)) * 5 * time.Second
 	w.guide(r.IntN(guides), r)

@@ -35,12 +35,13 @@ const (
 	opGiveUp  // it doesn't, or the program's patience ends
 	opExpire
 	opQuit // a program goes away without a word
+	opCut  // a server's way to a journal goes, or comes back
 	ops
 )
 
 func (o op) String() string {
 	return [...]string{"tick", "claim", "crash", "deliver", "return", "lose", "delay", "late", "disk", "copy",
-		"restore", "ask", "serve", "answer", "give up", "expire", "quit"}[o]
+		"restore", "ask", "serve", "answer", "give up", "expire", "quit", "cut"}[o]
 }
 
 func (s step) String() string { return fmt.Sprintf("%v(%d,%d)", s.op, s.a, s.b) }
@@ -64,6 +65,12 @@ func (w *world) steps(all []step) []step {
 			add(opCrash, s, 0)
 		}
 		for i := range v.calls {
+			if w.b.cuts > 0 || v.cut[i] {
+				add(opCut, s, i)
+			}
+			if v.cut[i] {
+				continue
+			}
 			switch v.calls[i].stage {
 			case 1:
 				add(opDeliver, s, i)
@@ -132,10 +139,13 @@ func (w *world) stepsOf(p int, add func(o op, a, b int)) {
 	}
 }
 
+// whole says whether a disk is none that was lost, or put back.
+func (w *world) whole(i int) bool { return w.disks[i].state.Voting && !w.sick[i] }
+
 // mayLose: one disk at a time, unless many may be lost.
 func (w *world) mayLose(i int) bool {
 	for j := range w.disks {
-		if !w.disks[j].state.Voting && j != i && !w.many {
+		if !w.whole(j) && j != i && !w.many {
 			return false
 		}
 	}
@@ -173,7 +183,7 @@ func (w *world) apply(s step) {
 		w.claim(a)
 	case opCrash:
 		w.b.crashes--
-		w.servers[a] = server{}
+		w.stop(a)
 	case opDeliver:
 		f := &w.servers[a].calls[b]
 		f.answer = w.execute(b, f.call)
@@ -203,9 +213,25 @@ func (w *world) apply(s step) {
 		w.copyOf, w.copied = a+1, w.disks[a]
 	case opRestore:
 		w.b.rollbacks--
+		w.hurt(w.copyOf - 1)
 		w.disks[w.copyOf-1] = w.copied
+		w.sick[w.copyOf-1] = true
+		// It was started anew: what was on its way to it does not arrive.
+		w.late = slices.DeleteFunc(slices.Clone(w.late), func(l lateCall) bool { return l.slot == w.copyOf-1 })
+		for i := range w.servers {
+			if f := &w.servers[i].calls[w.copyOf-1]; f.stage == 1 {
+				f.stage, f.answer = 2, answer{err: errLostCall}
+			}
+		}
 		w.copyOf = 0
 		w.seen["disks put back"]++
+	case opCut:
+		if v := &w.servers[a]; !v.cut[b] {
+			w.b.cuts--
+			v.cut[b] = true
+		} else {
+			v.cut[b] = false
+		}
 	case opExpire:
 		v := &w.servers[a]
 		v.ended |= 1 << v.table[b].handle
@@ -230,7 +256,7 @@ func (w *world) claim(s int) {
 		w.epochs++
 	}
 	t := Term{w.epochs, incarnations[w.epochs]}
-	w.servers[s] = server{core: newCore(settings{
+	w.servers[s] = server{cut: w.servers[s].cut, core: newCore(settings{
 		names: names, newGroup: !w.twice, graceTime: graceTime, patience: w.patience, despair: w.patience, mostEvents: 1, mostBehind: 1 << 20,
 	}, t, Roster{}, w.moment())}
 	w.pump(s)
@@ -256,21 +282,28 @@ func (w *world) finish(s, i int, f flight) {
 		w.seen["rejoins"]++
 	}
 	if v.core.phase == over {
-		v.core = nil
-		w.servers[s] = server{}
+		w.stop(s)
 		return
 	}
 	w.pump(s)
 }
 
-func (w *world) lose(i int) {
-	w.b.losses--
+// stop ends what a server did; its network stays as it is.
+func (w *world) stop(s int) { w.servers[s] = server{cut: w.servers[s].cut} }
+
+// hurt notes where a disk is lost or put back while another one is.
+func (w *world) hurt(i int) {
 	for j := range w.disks {
-		if j != i && !w.disks[j].state.Voting {
+		if j != i && !w.whole(j) {
 			w.twice = true
 			w.seen["more than one disk lost"]++
 		}
 	}
+}
+
+func (w *world) lose(i int) {
+	w.b.losses--
+	w.hurt(i)
 	old := w.disks[i].state
 	w.blank(i)
 	if w.v.lostVotes {

@@ -1,7 +1,5 @@
 package journal
 
-import "time"
-
 // servable says whether a server can do something about what a program sent.
 func (w *world) servable(p int) bool {
 	u := &w.users[p]
@@ -125,11 +123,13 @@ func (w *world) serve(p int) {
 		switch {
 		case u.epoch > v.core.term.Epoch && !w.v.refusesNewer:
 			w.seen["servers that saw a newer token"]++
-			w.servers[u.to] = server{}
+			w.stop(u.to)
 			u.answered = true
 		case at >= 0 && v.table[at].n == u.n || at >= 0 && w.v.sameN:
 			w.prolong(u, v, at)
-		case at < 0 && u.seat >= 0 && v.table[u.seat].handle == 0 && v.table[u.seat].n < u.n && v.core.grace:
+		case at < 0 && v.table[u.seat].n < u.n && v.core.grace && v.ended&(1<<u.handle) == 0:
+			// Whoever is there has lost the seat since: the newer n tells.
+			v.ended |= 1 << v.table[u.seat].handle
 			v.table[u.seat].n = u.n - 1
 			w.change(v, u.seat, u.handle, w.now+lifetime)
 			w.seen["lost handles taken in"]++
@@ -138,7 +138,7 @@ func (w *world) serve(p int) {
 			w.refuse(u, "unknown")
 		}
 	case release:
-		if w.v.oldRelease && u.seat >= 0 {
+		if w.v.oldRelease {
 			at = u.seat
 		}
 		if at >= 0 {
@@ -162,7 +162,7 @@ func (w *world) grant(u *program, v *server) {
 		return
 	}
 	at := 0
-	if v.table[0].handle != 0 || (v.table[1].handle == 0 && u.sent/time.Second%2 == 1) {
+	if v.table[0].handle != 0 || (v.table[1].handle == 0 && u.attempt%2 == 1) {
 		at = 1 // any number will do: what a handle costs is not in it
 	}
 	w.change(v, at, u.handle, w.now+lifetime)

@@ -69,6 +69,7 @@ type entry struct {
 type server struct {
 	core  *core
 	calls [license.Backends]flight
+	cut   [license.Backends]bool
 	table [seatCount]entry
 	ready bool // the table is loaded
 	ended uint64
@@ -114,7 +115,7 @@ type lateCall struct {
 	slot int
 }
 
-type budget struct{ claims, crashes, losses, rollbacks, lates, ticks, handles, lostCalls int }
+type budget struct{ claims, crashes, losses, rollbacks, lates, ticks, handles, lostCalls, cuts int }
 
 type counters map[string]int
 
@@ -130,6 +131,7 @@ type world struct {
 	late     []lateCall
 	copyOf   int // whose disk was copied, from 1
 	copied   disk
+	sick     [license.Backends]bool // put back, and not emptied since
 	epochs   uint64
 	attempts uint64
 	born     uint64
@@ -150,6 +152,7 @@ func newWorld(v variant, b budget) *world {
 
 func (w *world) blank(i int) {
 	w.born++
+	w.sick[i] = false
 	w.disks[i] = disk{state: State{Incarnation: incarnations[w.born], Version: 1}}
 }
 
@@ -203,10 +206,7 @@ func (w *world) execute(i int, k call) answer {
 		if err := d.state.Admit(k.promise.Term); err != nil {
 			return answer{err: err}
 		}
-		if d.state.Promised != k.promise.Term {
-			d.state.Promised = k.promise.Term
-			d.state.Version++
-		}
+		d.state.Promised = k.promise.Term
 		return w.read(d)
 	}
 	if err := d.state.Allow(k.promise); err != nil {
