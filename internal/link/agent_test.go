@@ -464,12 +464,12 @@ func TestEventProto(t *testing.T) {
 	m := link.EventProto(lease.Event{
 		Position: 9, Kind: lease.Denied, At: at, Handle: "h", Pool: lease.Pool{Product: product}, Mode: license.UserLimit, Station: "s",
 		Client: lease.Client{Address: "a", User: "u", Process: 4, Application: "app"}, Seat: 3, N: 2, Reason: license.CodeNoFreeSeat, By: "b",
-		Licenses: 4, Rule: "cap 3", Seq: 77,
+		Licenses: 4, Rule: "cap 3", Seq: 77, Borrowed: true,
 	})
 	c := m.GetClient()
 	if m.GetPosition() != 9 || m.GetKind() != "DENIED" || m.GetAtMs() != at.UnixMilli() || m.GetHandle() != "h" || m.GetProduct().GetCode() != 14 ||
 		m.GetMode() != quoratev1.AccessMode_ACCESS_MODE_USER_LIMIT || m.GetSeat() != 3 || m.GetN() != 2 || m.GetReason() != "NO_FREE_SEAT" ||
-		m.GetBy() != "b" || m.GetLicenses() != 4 || m.GetRule() != "cap 3" || m.GetSeq() != 77 || c.GetAddress() != "a" || c.GetUser() != "u" || c.GetProcess() != 4 || c.GetApplication() != "app" || c.GetStation() != "s" {
+		m.GetBy() != "b" || m.GetLicenses() != 4 || m.GetRule() != "cap 3" || m.GetSeq() != 77 || !m.GetBorrowed() || c.GetAddress() != "a" || c.GetUser() != "u" || c.GetProcess() != 4 || c.GetApplication() != "app" || c.GetStation() != "s" {
 		t.Errorf("got %v", m)
 	}
 }

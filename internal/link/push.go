@@ -294,5 +294,6 @@ func EventProto(e lease.Event) *quoratev1.LeaseEvent {
 			Application: e.Client.Application, Station: e.Station,
 		},
 		Seat: e.Seat, N: e.N, Reason: string(e.Reason), By: e.By, Licenses: e.Licenses, Rule: e.Rule, Seq: e.Seq,
+		Borrowed: e.Borrowed,
 	}
 }

@@ -1577,6 +1577,7 @@ type LeaseEvent struct {
 	// Counts the events of one firm in the group by one, so that a missing number
 	// is a gap; zero: not told.
 	Seq           uint64 `protobuf:"varint,14,opt,name=seq,proto3" json:"seq,omitempty"`
+	Borrowed      bool   `protobuf:"varint,15,opt,name=borrowed,proto3" json:"borrowed,omitempty"` // used without the server for a time
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1707,6 +1708,13 @@ func (x *LeaseEvent) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *LeaseEvent) GetBorrowed() bool {
+	if x != nil {
+		return x.Borrowed
+	}
+	return false
 }
 
 type PushResponse struct {
@@ -2037,7 +2045,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\bpresence\x18\x01 \x01(\tR\bpresence\x12\x15\n" +
 	"\x06tmr_id\x18\x02 \x01(\rR\x05tmrId\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\rR\bquantity\x12\x19\n" +
-	"\bin_force\x18\x04 \x01(\bR\ainForce\"\xfc\x02\n" +
+	"\bin_force\x18\x04 \x01(\bR\ainForce\"\x98\x03\n" +
 	"\n" +
 	"LeaseEvent\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x12\n" +
@@ -2054,7 +2062,8 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\x02by\x18\v \x01(\tR\x02by\x12\x1a\n" +
 	"\blicenses\x18\f \x01(\rR\blicenses\x12\x12\n" +
 	"\x04rule\x18\r \x01(\tR\x04rule\x12\x10\n" +
-	"\x03seq\x18\x0e \x01(\x04R\x03seq\"{\n" +
+	"\x03seq\x18\x0e \x01(\x04R\x03seq\x12\x1a\n" +
+	"\bborrowed\x18\x0f \x01(\bR\bborrowed\"{\n" +
 	"\fPushResponse\x12!\n" +
 	"\fview_version\x18\x01 \x01(\x04R\vviewVersion\x12%\n" +
 	"\x0eevent_position\x18\x02 \x01(\x04R\reventPosition\x12!\n" +
