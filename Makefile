@@ -34,7 +34,7 @@ frontend/dist/index.html: frontend/node_modules/.package-lock.json $(FRONTEND_SO
 	cd frontend && $(NODE) npm run build
 	@touch $@
 
-servers: ## install what the tests need and this machine lacks: PostgreSQL, Redis, Chromium
+servers: ## install what the tests need and this machine lacks: PostgreSQL, Redis, Chromium, protoc, Python
 	.ci/servers
 
 test: servers build ## run every test, on private servers

@@ -41,6 +41,7 @@ var rules = map[string]rule{
 	"internal/rules":            {may: []string{"internal/license"}, why: "pure: it knows neither seats nor a clock"},
 	"internal/durable":          {why: "files only"},
 	"internal/rpc":              {may: []string{"internal/license", "internal/durable", "connectrpc.com/connect", "google.golang.org/protobuf", "golang.org/x/net"}, why: "messages belong to both chains"},
+	"internal/rpc/proto":        {why: "the files of the protocol"},
 	"internal/backend":          {may: []string{"internal/license", "internal/seal", "internal/container", "internal/journal", "internal/journal/journalrpc", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "a backend serves one container"},
 	"internal/journal":          {may: []string{"internal/license"}, why: "what a backend keeps for the seats, and how a leader counts to two, needs no driver"},
 	"internal/tmr":              {may: []string{"internal/license", "internal/journal", "internal/journal/journalrpc", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "the group only sees what backends show"},
@@ -61,7 +62,7 @@ var rules = map[string]rule{
 	"internal/session":          {may: []string{"internal/license", "internal/auth", "internal/httpd", "ent", "github.com/alexedwards/scs/v2"}, why: "joins accounts and HTTP; neither knows the other"},
 	"workers":                   {may: []string{"internal/license", "internal/platform", "internal/store", "internal/auth", "github.com/riverqueue/river"}, why: "a job calls a use case"},
 	"graph":                     {may: []string{"ent/schema/property", "ent", "internal/license", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "entgo.io/contrib/entgql"}, why: "generated"},
-	"resolvers":                 {may: []string{"ent/schema/property", "graph", "ent", "internal/platform", "internal/event", "internal/auth", "internal/license", "internal/rollout", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "entgo.io/contrib/entgql", "entgo.io/ent", "github.com/coder/websocket"}, why: "decode, call a use case, encode"},
+	"resolvers":                 {may: []string{"ent/schema/property", "graph", "ent", "internal/platform", "internal/event", "internal/auth", "internal/license", "internal/rollout", "internal/rules", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "entgo.io/contrib/entgql", "entgo.io/ent", "github.com/coder/websocket"}, why: "decode, call a use case, encode"},
 	"ent/schema":                {may: []string{"internal/license", "entgo.io/ent", "entgo.io/contrib/entgql", "github.com/google/uuid"}, why: "the schema must not need what is generated from it"},
 	"frontend":                  {why: "files only"},
 
