@@ -146,7 +146,7 @@ func (c *checker) returns(lives map[string]*life, spans []span, stays map[lease.
 	}
 	for _, l := range lives {
 		for _, o := range l.ops {
-			if o.Kind != Access || !o.wanting() || possible(unsure[o.Holder], 0, o) {
+			if o.Kind != Access || !o.wanting() || len(stays[o.Holder]) == 0 || possible(unsure[o.Holder], 0, o) {
 				continue
 			}
 			least, _ := c.quantity(o, o.Start)

@@ -23,13 +23,17 @@ func (c *checker) spans(lives map[string]*life) ([]span, map[uint32][]*life) {
 			spans = append(spans, c.span(l, bySeat))
 		}
 	}
+	slices.SortFunc(spans, func(a, b span) int { return a.from.Compare(b.from) })
 	return spans, bySeat
 }
 
 // during are those that there can have been during a call, at most.
 func during(spans []span, o Op, until func(span) time.Time) (lives []*life) {
-	for _, s := range spans {
-		if s.handle != o.Handle && !s.from.After(o.End) && !until(s).Before(o.Start) {
+	for _, s := range spans { // by from
+		if s.from.After(o.End) {
+			break
+		}
+		if !until(s).Before(o.Start) && s.handle != o.Handle {
 			lives = append(lives, s.life)
 		}
 	}
@@ -118,14 +122,18 @@ func possibleWaits(lives map[string]*life) (stands []stand) {
 			stands = append(stands, stand{l, o.Request, o.Start, to})
 		}
 	}
+	slices.SortFunc(stands, func(a, b stand) int { return a.from.Compare(b.from) })
 	return stands
 }
 
 // waiting is how many licenses others can have waited for during a call.
 func waiting(stands []stand, o Op) (n uint32) {
 	seen := map[string]bool{o.Handle: true}
-	for _, s := range stands {
-		if !seen[s.handle] && !s.from.After(o.End) && !s.to.Before(o.Start) {
+	for _, s := range stands { // by from
+		if s.from.After(o.End) {
+			break
+		}
+		if !s.to.Before(o.Start) && !seen[s.handle] {
 			seen[s.handle] = true
 			n += s.request.Wants()
 		}
@@ -173,13 +181,15 @@ func (c *checker) queue(lives map[string]*life, holds []hold, spans []span) {
 				return x.request.Mode == license.Exclusive && x.request.Station == s.request.Station
 			})
 	})
+	lingers := map[lease.Holder]bool{} // who may come back to a lingering seat
 	for _, l := range lives {
 		for _, o := range l.ops {
 			if o.Kind == Release && o.Linger > 0 {
-				stands = slices.DeleteFunc(stands, func(s stand) bool { return s.holder == l.holder })
+				lingers[l.holder] = true
 			}
 		}
 	}
+	stands = slices.DeleteFunc(stands, func(s stand) bool { return lingers[s.request.Holder()] })
 	for _, l := range lives {
 		mode := l.request.Mode
 		if !l.granted || len(l.request.Limits.Tags) > 0 || mode != license.UserLimit && mode != license.Exclusive {
@@ -198,7 +208,7 @@ func (c *checker) queue(lives map[string]*life, holds []hold, spans []span) {
 				ahead += s.request.Wants()
 			}
 		}
-		if n := cost(taken); ahead > 0 && n+ahead > most && !returned(l, lives) {
+		if n := cost(taken); ahead > 0 && n+ahead > most && !lingers[l.holder] {
 			c.fault(RuleQueue, l.first.End, "%s was granted with %d of %d taken, and %d wanted by those before it",
 				l.handle, n, most, ahead)
 		}
@@ -215,16 +225,4 @@ func (s stand) before(l *life) bool {
 		mine = w.Priority
 	}
 	return his > mine || his == mine && s.from.Before(l.ops[0].Start)
-}
-
-// returned says whether a handle may have come back to a lingering seat.
-func returned(l *life, lives map[string]*life) bool {
-	for _, x := range lives {
-		for _, o := range x.ops {
-			if x.holder == l.holder && o.Kind == Release && o.Linger > 0 {
-				return true
-			}
-		}
-	}
-	return false
 }
