@@ -21,7 +21,6 @@ func (s State) Claimed(t Term) (now State, changed bool) {
 		return now, false
 	}
 	now.Promised = t
-	now.Version++
 	return now, true
 }
 
@@ -39,7 +38,7 @@ func (s State) Written(b Batch) State {
 func (s State) Enrolled(t Term, r Roster, vote bool) (now State, changed bool, err error) {
 	now = s.clone()
 	r.Epoch, r.Peers = t.Epoch, slices.Clone(r.Peers)
-	same := r.Epoch == s.Roster.Epoch && r.N == s.Roster.N && slices.Equal(r.Peers, s.Roster.Peers)
+	same := r.Equal(s.Roster)
 	if !same && !r.Newer(s.Roster) {
 		return State{}, false, ErrLower
 	}

@@ -159,6 +159,13 @@ func (w *world) mayRestore() bool {
 	if w.disks[at].state.Incarnation != w.copied.state.Incarnation || !w.mayLose(at) {
 		return false
 	}
+	for i := range w.servers {
+		// See the package's documentation: a leader that was replaced would take
+		// its promise for one that holds.
+		if c := w.servers[i].core; c != nil && c.term.Epoch < w.epochs {
+			return false
+		}
+	}
 	for j := range w.disks {
 		noted := slices.ContainsFunc(w.disks[j].state.Marks, func(m Mark) bool {
 			return m.Incarnation == w.copied.state.Incarnation && m.Version > w.copied.state.Version
