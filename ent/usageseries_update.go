@@ -31,6 +31,20 @@ func (_u *UsageSeriesUpdate) Where(ps ...predicate.UsageSeries) *UsageSeriesUpda
 	return _u
 }
 
+// SetSince sets the "since" field.
+func (_u *UsageSeriesUpdate) SetSince(v time.Time) *UsageSeriesUpdate {
+	_u.mutation.SetSince(v)
+	return _u
+}
+
+// SetNillableSince sets the "since" field if the given value is not nil.
+func (_u *UsageSeriesUpdate) SetNillableSince(v *time.Time) *UsageSeriesUpdate {
+	if v != nil {
+		_u.SetSince(*v)
+	}
+	return _u
+}
+
 // SetAt sets the "at" field.
 func (_u *UsageSeriesUpdate) SetAt(v time.Time) *UsageSeriesUpdate {
 	_u.mutation.SetAt(v)
@@ -391,6 +405,9 @@ func (_u *UsageSeriesUpdate) sqlSave(ctx context.Context) (_node int, err error)
 			}
 		}
 	}
+	if value, ok := _u.mutation.Since(); ok {
+		_spec.SetField(usageseries.FieldSince, field.TypeTime, value)
+	}
 	if value, ok := _u.mutation.At(); ok {
 		_spec.SetField(usageseries.FieldAt, field.TypeTime, value)
 	}
@@ -522,6 +539,20 @@ type UsageSeriesUpdateOne struct {
 	fields   []string
 	hooks    []Hook
 	mutation *UsageSeriesMutation
+}
+
+// SetSince sets the "since" field.
+func (_u *UsageSeriesUpdateOne) SetSince(v time.Time) *UsageSeriesUpdateOne {
+	_u.mutation.SetSince(v)
+	return _u
+}
+
+// SetNillableSince sets the "since" field if the given value is not nil.
+func (_u *UsageSeriesUpdateOne) SetNillableSince(v *time.Time) *UsageSeriesUpdateOne {
+	if v != nil {
+		_u.SetSince(*v)
+	}
+	return _u
 }
 
 // SetAt sets the "at" field.
@@ -913,6 +944,9 @@ func (_u *UsageSeriesUpdateOne) sqlSave(ctx context.Context) (_node *UsageSeries
 				ps[i](selector)
 			}
 		}
+	}
+	if value, ok := _u.mutation.Since(); ok {
+		_spec.SetField(usageseries.FieldSince, field.TypeTime, value)
 	}
 	if value, ok := _u.mutation.At(); ok {
 		_spec.SetField(usageseries.FieldAt, field.TypeTime, value)

@@ -22,7 +22,7 @@ func (UsageSeries) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("container_id").MaxLen(mostID).Immutable(),
 		field.String("product_id").MaxLen(mostID).Immutable(),
-		field.Time("since").Immutable().Comment("Nothing is known of before."),
+		field.Time("since").Comment("Nothing is known of before."),
 		field.Time("at").Comment("Of the last event; it never goes back."),
 		field.Int64("taken").NonNegative().Default(0),
 		field.Int64("quantity").NonNegative().Default(0),

@@ -2,7 +2,7 @@ package platform
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,10 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/denial"
-	"github.com/quorate/quorate/ent/firm"
-	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/schema/property"
-	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
@@ -59,6 +56,7 @@ type LeaseEvent struct {
 	Reason      license.Code // of a denial
 	By          string       // who removed it
 	Licenses    uint32       // that were asked for, at least 1
+	Borrowed    bool         // it is used without the server for a time
 	Rule        string       // of the license server, that refused; empty: none did
 	// Seq counts the events of one firm in the group by one, so that a missing
 	// number is a gap; zero: not told.
@@ -91,23 +89,34 @@ func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events 
 	if err != nil || len(events) == 0 || events[len(events)-1].Position <= position {
 		return position, err
 	}
+	if err := p.beginLogs(ctx, placeID, events); err != nil {
+		return 0, err
+	}
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
 		h, err := p.openHistory(ctx, tx, placeID)
 		if err != nil {
 			return err
 		}
-		for _, e := range events {
-			if e.Position <= h.position {
-				continue
-			}
-			if err := h.apply(ctx, e); err != nil {
-				return fmt.Errorf("event %d: %w", e.Position, err)
-			}
-			h.position = e.Position
-		}
 		position = h.position
+		fresh := slices.DeleteFunc(slices.Clone(events), func(e LeaseEvent) bool { return e.Position <= h.position })
+		if len(fresh) == 0 {
+			return nil
+		}
+		if err := h.read(ctx, fresh); err != nil {
+			return err
+		}
+		for _, e := range fresh {
+			h.apply(ctx, e)
+		}
+		if err := h.save(ctx); err != nil {
+			return err
+		}
+		if err := h.log(ctx, fresh); err != nil {
+			return err
+		}
+		position = fresh[len(fresh)-1].Position
 		p.publish(ctx, tx, event.Allocations, h.container)
-		return h.close(ctx)
+		return h.moveTo(ctx, position)
 	})
 	return position, err
 }
@@ -128,146 +137,6 @@ func (p *Platform) eventPosition(ctx context.Context, placeID string) (uint64, e
 	return g.EventPosition, nil
 }
 
-// history writes the events of a place in one transaction, in which it has the
-// place's lock.
-type history struct {
-	p         *Platform
-	tx        *store.Tx
-	place     string
-	vendor    string
-	customer  *string
-	container string // that the handles are of
-	position  uint64
-	products  map[license.Product]*ent.Product
-}
-
-func (p *Platform) openHistory(ctx context.Context, tx *store.Tx, placeID string) (*history, error) {
-	h := &history{p: p, tx: tx, place: placeID, container: placeID, products: make(map[license.Product]*ent.Product)}
-	if !isGroup(placeID) {
-		c, err := tx.Container.Query().Where(container.ID(placeID), lockedContainer).Only(ctx)
-		if err != nil {
-			return nil, err
-		}
-		h.vendor, h.customer, h.position = c.VendorID, c.CustomerID, c.EventPosition
-		return h, nil
-	}
-	g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(placeID), lockedGroup).Only(ctx)
-	if err != nil {
-		return nil, err
-	}
-	h.vendor, h.customer, h.position = g.VendorID, g.CustomerID, g.EventPosition
-	h.container, err = tx.Container.Query().Where(container.Serial(g.VirtualSerial)).OnlyID(ctx)
-	return h, err
-}
-
-// close notes up to where the history is written.
-func (h *history) close(ctx context.Context) error {
-	if isGroup(h.place) {
-		return h.tx.TmrGroup.UpdateOneID(h.place).SetEventPosition(h.position).Exec(ctx)
-	}
-	return h.tx.Container.UpdateOneID(h.place).SetEventPosition(h.position).Exec(ctx)
-}
-
-func (h *history) apply(ctx context.Context, e LeaseEvent) error {
-	of, err := h.product(ctx, e.Product)
-	if err != nil {
-		return err
-	}
-	if of == nil || (e.Handle == "" && e.Kind != LeaseDenied) || e.Handle != clipText(e.Handle) || e.N > mostNumber {
-		h.p.log.WarnContext(ctx, "a lease event was passed over", "place", h.place, "position", e.Position, "kind", clip(string(e.Kind)))
-		return nil
-	}
-	e.At = plausible(e.At)
-	switch e.Kind {
-	case LeaseGranted:
-		return h.granted(ctx, of, e)
-	case LeaseReleased:
-		return h.ended(ctx, of, e, property.AllocationReleased)
-	case LeaseExpired:
-		return h.ended(ctx, of, e, property.AllocationExpired)
-	case LeaseRemoved:
-		return h.ended(ctx, of, e, property.AllocationRemoved)
-	case LeaseDenied:
-		return h.tx.Denial.Create().SetVendorID(h.vendor).SetNillableCustomerID(h.customer).
-			SetContainerID(h.container).SetProductID(of.ID).SetPosition(e.Position).SetAt(e.At).
-			SetReason(clipText(string(e.Reason))).SetClient(clipText(e.Client)).SetUser(clipText(e.User)).
-			SetApplication(clipText(e.Application)).Exec(ctx)
-	}
-	h.p.log.WarnContext(ctx, "a lease event was passed over", "place", h.place, "position", e.Position, "kind", clip(string(e.Kind)))
-	return nil
-}
-
-// product gives nil for one that the place's vendor does not have.
-func (h *history) product(ctx context.Context, ref license.Product) (*ent.Product, error) {
-	if known, ok := h.products[ref]; ok {
-		return known, nil
-	}
-	found, err := h.tx.Product.Query().Where(product.Code(int(ref.Code)), product.VendorID(h.vendor),
-		product.HasFirmWith(firm.Code(int(ref.Firm)))).Only(ctx)
-	if err != nil && !ent.IsNotFound(err) {
-		return nil, err
-	}
-	h.products[ref] = found
-	return found, nil
-}
-
-func (h *history) find(ctx context.Context, handle string) (*ent.Allocation, error) {
-	found, err := h.tx.Allocation.Query().
-		Where(allocation.ContainerID(h.container), allocation.Handle(handle)).Only(ctx)
-	if ent.IsNotFound(err) {
-		return nil, nil
-	}
-	return found, err
-}
-
-func (h *history) granted(ctx context.Context, of *ent.Product, e LeaseEvent) error {
-	found, err := h.find(ctx, e.Handle)
-	if err != nil {
-		return err
-	}
-	if found == nil {
-		return h.create(of, e).SetState(property.AllocationActive).Exec(ctx)
-	}
-	return h.tx.Allocation.UpdateOne(found).SetState(property.AllocationActive).SetSeat(int(e.Seat)).SetN(e.N).
-		SetLastAccess(e.At).ClearEndedAt().ClearEndedBy().Exec(ctx)
-}
-
-func (h *history) ended(ctx context.Context, of *ent.Product, e LeaseEvent, how property.AllocationState) error {
-	found, err := h.find(ctx, e.Handle)
-	if err != nil {
-		return err
-	}
-	if found == nil { // its beginning was lost: history knows at least its end
-		return h.create(of, e).SetState(how).SetEndedAt(e.At).SetEndedBy(clipText(e.By)).Exec(ctx)
-	}
-	return h.tx.Allocation.UpdateOne(found).SetState(how).SetEndedAt(e.At).SetEndedBy(clipText(e.By)).Exec(ctx)
-}
-
-func (h *history) create(of *ent.Product, e LeaseEvent) *ent.AllocationCreate {
-	mode := e.Mode
-	if !mode.Valid() {
-		mode = license.UserLimit
-	}
-	licenses := 1
-	if mode == license.NoUserLimit {
-		licenses = 0
-	}
-	return h.tx.Allocation.Create().SetVendorID(h.vendor).SetNillableCustomerID(h.customer).
-		SetContainerID(h.container).SetProductID(of.ID).SetHandle(e.Handle).SetMode(mode).SetLicenses(licenses).
-		SetSeat(int(e.Seat)).SetN(e.N).SetClient(clipText(e.Client)).SetUser(clipText(e.User)).
-		SetStation(clipText(e.Station)).SetProcessID(int(e.Process)).SetApplication(clipText(e.Application)).
-		SetFirstAccess(e.At).SetLastAccess(e.At)
-}
-
-// clipText makes a foreign text fit a column: valid, without NUL, at most 200 bytes.
-func clipText(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "�"), "\x00", "")
-	if len(s) > 200 {
-		s = strings.ToValidUTF8(s[:200], "")
-	}
-	return s
-}
-
 // ReleaseAllocation has one living allocation removed by its license server: it
 // stays ACTIVE until the server has done it. Asking again while that is due
 // changes nothing. If the server did it a while ago and its event never came,
@@ -281,6 +150,10 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 	}
 	var found *ent.Allocation
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		h, err := p.historyOf(ctx, tx, id)
+		if err != nil {
+			return err
+		}
 		found, err = tx.Allocation.Query().Where(allocation.ID(id), store.Locked).
 			WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).
 			WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup().WithServers() }).Only(ctx)
@@ -297,7 +170,7 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 		if err := at.blocked(); err != nil { // nothing reaches its server any more
 			return err
 		}
-		return p.requestRemoval(ctx, tx, by, found, at)
+		return p.requestRemoval(ctx, h, by, found, at)
 	})
 	if err != nil {
 		return nil, err
@@ -305,9 +178,24 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 	return found, nil
 }
 
-func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, at place) error {
+// historyOf opens the history that an allocation is in. Lock order: the place,
+// then its allocations.
+func (p *Platform) historyOf(ctx context.Context, tx *store.Tx, allocationID string) (*history, error) {
+	a, err := tx.Allocation.Query().Where(allocation.ID(allocationID)).WithContainer().Only(ctx)
+	if err != nil {
+		return nil, notFound(err, "allocation", allocationID)
+	}
+	placeID := a.ContainerID
+	if c := a.Edges.Container; c != nil && c.TmrGroupID != nil {
+		placeID = *c.TmrGroupID
+	}
+	return p.openHistory(system(ctx, "release"), tx, placeID)
+}
+
+func (p *Platform) requestRemoval(ctx context.Context, h *history, by auth.Principal, a *ent.Allocation, at place) error {
+	tx := h.tx
 	// A removal that failed may be asked for again, one that is due may not.
-	prefix := "remove/" + a.ID + "/"
+	prefix := removalPrefix + a.ID + "/"
 	asked, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix)).All(ctx)
 	if err != nil {
 		return err
@@ -319,23 +207,53 @@ func (p *Platform) requestRemoval(ctx context.Context, tx *store.Tx, by auth.Pri
 			return nil
 		case w.State == property.WorkDone && w.DoneAt != nil && time.Since(*w.DoneAt) > eventPatience:
 			// A crash of the server can lose the end of its event stream.
-			a.State, a.EndedAt = property.AllocationRemoved, w.DoneAt
-			p.publish(ctx, tx, event.Allocations, a.ContainerID)
-			if err := tx.Allocation.UpdateOneID(a.ID).SetState(a.State).SetEndedAt(*a.EndedAt).SetEndedBy(displayName(by)).Exec(ctx); err != nil {
+			if err := h.endLost(system(ctx, "release"), a, *w.DoneAt, displayName(by)); err != nil {
 				return err
 			}
+			a.State, a.EndedAt = property.AllocationRemoved, h.rows[a.Handle].EndedAt
+			p.publish(ctx, tx, event.Allocations, a.ContainerID)
 			return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.end", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
 		case w.State == property.WorkDone:
 			return nil
 		}
 	}
-	_, err = p.addWork(ctx, tx, at, nil, prefix+itoa(len(asked)+1), LinkWork{
+	if _, err = p.addWork(ctx, tx, at, nil, prefix+itoa(len(asked)+1), LinkWork{
 		Kind: property.WorkRemove, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by),
-	})
+	}); err != nil {
+		return err
+	}
+	if err := tx.Allocation.UpdateOneID(a.ID).SetRemovalAt(now()).SetRemovalBy(clipText(displayName(by))).
+		SetRemovalCode("").SetRemovalMessage("").Exec(ctx); err != nil {
+		return err
+	}
+	p.publish(ctx, tx, event.Allocations, a.ContainerID)
+	return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.release", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
+}
+
+// removalPrefix is what the keys of removals begin with, before the
+// allocation's id and a number.
+const removalPrefix = "remove/"
+
+// removalDone notes at the allocation what its license server said to its
+// removal: who asked sees why it was refused.
+func (p *Platform) removalDone(ctx context.Context, tx *store.Tx, key string, failed *license.Error) error {
+	id, _, _ := strings.Cut(strings.TrimPrefix(key, removalPrefix), "/")
+	a, err := tx.Allocation.Query().Where(allocation.ID(id)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.release", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
+	change := tx.Allocation.UpdateOneID(id).SetRemovalCode("").SetRemovalMessage("")
+	if failed != nil {
+		change.SetRemovalCode(string(failedCode(failed.Code))).SetRemovalMessage(clipNote(failed.Error()))
+		if failed.Code == license.CodeBorrowed {
+			change.SetBorrowed(true)
+		}
+	}
+	p.publish(ctx, tx, event.Allocations, a.ContainerID)
+	return change.Exec(ctx)
 }
 
 // Usage are the figures of one container.

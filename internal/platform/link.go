@@ -179,6 +179,9 @@ func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 		if err := change.Exec(ctx); err != nil {
 			return err
 		}
+		if row.Kind == property.WorkRemove {
+			return p.removalDone(ctx, tx, row.Key, r.Failed)
+		}
 		if row.RolloutID == nil {
 			return nil
 		}

@@ -69,6 +69,15 @@ func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error
 		change := tx.Container.UpdateOneID(id).SetClients(clients)
 		if !same(c) {
 			change.SetServed(served)
+			q := quantities{now(), map[string]int64{}}
+			for _, l := range served {
+				if l.Reason == "" {
+					q.of[l.Product] += int64(l.Quantity)
+				}
+			}
+			if err := noteQuantities(ctx, newTracks(tx, c.VendorID, c.CustomerID, id), []quantities{q}); err != nil {
+				return err
+			}
 			p.publish(ctx, tx, event.Allocations, id) // how many are free
 		}
 		return change.Exec(ctx)

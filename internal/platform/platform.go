@@ -38,6 +38,8 @@ type Config struct {
 	// Settle is how long a backend has to serve a new license steadily before
 	// the next backend's turn; one second when zero.
 	Settle time.Duration
+	// Usage is how long what of the usage history is kept.
+	Usage UsagePolicy
 }
 
 // Platform has the use cases. Safe for concurrent use.
@@ -51,6 +53,7 @@ type Platform struct {
 	clocks    *clocks
 	log       *slog.Logger
 	settle    time.Duration
+	usage     UsagePolicy
 	checks    atomic.Int32 // of rules, that run now
 	// keyFileWork is scrypt's cost for exported keys.
 	keyFileWork int
@@ -70,7 +73,12 @@ func New(c Config) (*Platform, error) {
 	if c.Settle == 0 {
 		c.Settle = time.Second
 	}
+	policy, err := c.Usage.complete()
+	if err != nil {
+		return nil, err
+	}
 	return &Platform{
+		usage: policy,
 		store: c.Store, bus: c.Bus, keys: c.Keys, jobs: c.Jobs,
 		passwords: c.Passwords, throttle: newThrottle(), clocks: newClocks(), log: c.Logger, settle: c.Settle,
 		keyFileWork: keyFileWork,

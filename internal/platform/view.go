@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -172,6 +173,7 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		g.ViewEpoch, g.ViewVersion = push.Epoch, 0
 	}
 	fresh := 0
+	var changed []quantities
 	for _, v := range push.Views {
 		version := v.View.Version
 		if version <= g.ViewVersion {
@@ -188,6 +190,9 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		}
 		payload := groupView(v.View, overlayHealth(g.Backends, push.Health))
 		at := plausible(v.At)
+		if q := quantitiesOf(payload.Licenses); !maps.Equal(q, quantitiesOf(g.Licenses)) {
+			changed = append(changed, quantities{at, q})
+		}
 		g.ViewVersion = version
 		g.Sequence++
 		g.ViewedAt, g.Status, g.Quantity, g.TmrID = &at, payload.Status, payload.Quantity, payload.TmrID
@@ -199,7 +204,7 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		fresh++
 	}
 	g.Backends = overlayHealth(g.Backends, push.Health)
-	changed := fresh > 0 || g.Clients != push.Clients || !Linked(g)
+	news := fresh > 0 || g.Clients != push.Clients || !Linked(g)
 	update := tx.TmrGroup.UpdateOneID(g.ID).SetViewEpoch(g.ViewEpoch).SetViewVersion(g.ViewVersion).SetSequence(g.Sequence).
 		SetNillableViewedAt(g.ViewedAt).SetStatus(g.Status).SetQuantity(g.Quantity).SetBackends(g.Backends).
 		SetLicenses(g.Licenses).SetClients(max(push.Clients, 0)).SetLinkedAt(now())
@@ -211,11 +216,20 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 	if err := update.Exec(ctx); err != nil {
 		return 0, err
 	}
-	if changed {
+	if news {
 		p.publish(ctx, tx, event.TmrGroup, g.ID)
 	}
 	if fresh == 0 {
 		return g.ViewVersion, nil
+	}
+	if len(changed) > 0 {
+		virtual, err := tx.Container.Query().Where(container.Serial(g.VirtualSerial)).OnlyID(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if err := noteQuantities(ctx, newTracks(tx, g.VendorID, g.CustomerID, virtual), changed); err != nil {
+			return 0, err
+		}
 	}
 	if old := g.Sequence - viewsKept; old > 0 {
 		if _, err := tx.TmrView.Delete().Where(tmrview.TmrGroupID(g.ID), tmrview.SequenceLTE(old)).Exec(ctx); err != nil {
@@ -223,6 +237,17 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		}
 	}
 	return g.ViewVersion, p.tellRollout(ctx, tx, g.ID)
+}
+
+// quantitiesOf are how many licenses are in force, by product.
+func quantitiesOf(all []property.TmrLicense) map[string]int64 {
+	out := map[string]int64{}
+	for _, l := range all {
+		if l.InForce {
+			out[l.Product] += int64(l.Quantity)
+		}
+	}
+	return out
 }
 
 // tellRollout has a rollout that may wait for the view, or for a new backend at

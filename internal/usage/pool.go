@@ -9,8 +9,8 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// mostAsked bounds what one handle is counted with.
-const mostAsked = 1 << 31
+// MostAsked bounds what one handle is counted with.
+const MostAsked = 1<<31 - 1
 
 // Handle is one access by one program.
 type Handle struct {
@@ -56,13 +56,13 @@ func (p *Pool) Handle(id string) *Handle { return p.handles[id] }
 // Effect is what an event changes in a pool.
 type Effect struct {
 	Taken, Users, Stations int64     // more than before, or less
-	User, Station          *Presence // of a grant, as before it
+	User, Station          *Presence // who is seen by it, as before; nil: nobody with a name
 }
 
 // Grant has a handle live. Of one that lives already only what it asks for may
 // change, and it counts once.
 func (p *Pool) Grant(h Handle) (e Effect) {
-	h.Asked = min(max(h.Asked, 1), mostAsked)
+	h.Asked = min(max(h.Asked, 1), MostAsked)
 	known := p.handles[h.ID]
 	if known == nil {
 		h.Living = false
@@ -79,16 +79,32 @@ func (p *Pool) Grant(h Handle) (e Effect) {
 	return e
 }
 
-// End has a handle live no more. It is nothing for one that doesn't.
-func (p *Pool) End(id string, at time.Time) (e Effect) {
-	h := p.handles[id]
-	if h == nil || !h.Living {
+// End has a handle live no more. It is nothing for one that doesn't live; of one
+// that is not known it tells at least who was there.
+func (p *Pool) End(h Handle, at time.Time) (e Effect) {
+	known := p.handles[h.ID]
+	if known == nil {
+		h.Living, h.Ended, h.Changed = false, at, true
+		p.handles[h.ID] = &h
+		e.User, e.Station = pass(p.users, h.User, at), pass(p.stations, h.Station, at)
 		return e
 	}
-	h.Living, h.Ended, h.Changed = false, at, true
-	e.Users, e.Stations = leave(p.users, h.User, at), leave(p.stations, h.Station, at)
-	e.Taken = p.cost(h)
+	if !known.Living {
+		return e
+	}
+	known.Living, known.Ended, known.Changed = false, at, true
+	e.Users, e.Stations = leave(p.users, known.User, at), leave(p.stations, known.Station, at)
+	e.Taken = p.cost(known)
 	return e
+}
+
+func pass(all map[string]Presence, name string, at time.Time) *Presence {
+	if name == "" {
+		return nil
+	}
+	was := all[name]
+	all[name] = Presence{was.Living, at}
+	return &was
 }
 
 func come(all map[string]Presence, name string) (*Presence, int64) {

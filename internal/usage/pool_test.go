@@ -16,7 +16,7 @@ func TestWhatHandlesTake(t *testing.T) {
 	grant := func(id, station string, mode license.AccessMode, asked int, second int) {
 		taken += p.Grant(usage.Handle{ID: id, Station: station, Mode: mode, Asked: asked, First: noon.Add(time.Duration(second) * time.Second)}).Taken
 	}
-	end := func(id string) { taken += p.End(id, noon).Taken }
+	end := func(id string) { taken += p.End(usage.Handle{ID: id}, noon).Taken }
 	takes := func(want map[string]int) {
 		t.Helper()
 		for id, n := range want {

@@ -95,7 +95,7 @@ func (s *shelf) take(stream []told, upTo int, now time.Time) {
 			effect = p.Grant(h)
 		case usage.Denied:
 		default:
-			effect = p.End(e.handle.ID, at)
+			effect = p.End(e.handle, at)
 		}
 		t.Event(usage.Event{At: at, Kind: e.kind, Effect: effect})
 	}
@@ -142,6 +142,7 @@ type moment struct {
 	kind            usage.Kind
 	taken, quantity int64
 	users, stations map[string]bool
+	user, station   string // of a handle that ends and was not known to live
 }
 
 // reckon goes through the stream once, without buckets, batches or databases.
@@ -219,6 +220,12 @@ func reckon(stream []told, now time.Time) (all []moment) {
 			handles[h.ID] = living{h, i}
 		case usage.Denied:
 		default:
+			if _, known := users[h.ID]; !known {
+				users[h.ID] = h
+				state(at, e.kind)
+				all[len(all)-1].user, all[len(all)-1].station = h.User, h.Station
+				continue
+			}
 			delete(handles, h.ID)
 		}
 		state(at, e.kind)
@@ -262,6 +269,12 @@ func direct(all []moment, start, end, now time.Time) (p usage.Point, ok bool) {
 		}
 		count(m.at)
 		see(m)
+		if m.user != "" {
+			users[m.user] = true
+		}
+		if m.station != "" {
+			stations[m.station] = true
+		}
 		before = m
 		switch m.kind {
 		case usage.Granted:
