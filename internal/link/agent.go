@@ -50,6 +50,8 @@ type Served struct {
 	Name     string
 	Quantity uint32
 	Reason   license.Code // why nobody can have it now; empty: it is in force
+	// FeatureMap is that of the license.
+	FeatureMap uint32
 }
 
 // Config is what an agent needs. What is nil is not offered: work for it is

@@ -107,7 +107,7 @@ func (c Container) Served() []Served {
 func served(held []license.Held, use func(license.Product) license.Use, at license.Moment) []Served {
 	all := make([]Served, len(held))
 	for i, h := range held {
-		all[i] = Served{Product: h.Product, Name: h.Name, Quantity: h.Options.Quantity}
+		all[i] = Served{Product: h.Product, Name: h.Name, Quantity: h.Options.Quantity, FeatureMap: h.Options.FeatureMap}
 		if h.Options.TMRID != 0 { // one container of a group gives nothing
 			all[i].Reason = license.CodeTMROnly
 		} else if err := h.Standing(use(h.Product), at).Err(); err != nil {

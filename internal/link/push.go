@@ -177,7 +177,7 @@ func (s *session) lookServed() {
 	s.served, s.servedAt, s.tell = now, time.Now(), new(quoratev1.ServedLicenses)
 	for _, l := range now {
 		s.tell.Licenses = append(s.tell.Licenses, &quoratev1.ServedLicense{
-			Product: rpc.ProductProto(l.Product), Name: l.Name, Quantity: l.Quantity, Reason: string(l.Reason),
+			Product: rpc.ProductProto(l.Product), Name: l.Name, Quantity: l.Quantity, Reason: string(l.Reason), FeatureMap: l.FeatureMap,
 		})
 	}
 }

@@ -14,6 +14,7 @@ func TestServed(t *testing.T) {
 	five := uint64(5)
 	of := func(code license.ProductCode, o license.Options) license.Held {
 		o.Quantity = 3
+		o.FeatureMap = 5
 		return license.Held{License: license.License{Product: license.Product{Firm: 6000010, Code: code}, Name: "Chart", Options: o}}
 	}
 	held := []license.Held{
@@ -41,7 +42,7 @@ func TestServed(t *testing.T) {
 			t.Fatalf("%s: %+v", name, all)
 		}
 		for i, s := range all {
-			if want := (Served{license.Product{Firm: 6000010, Code: license.ProductCode(i + 1)}, "Chart", 3, c.want[i]}); s != want {
+			if want := (Served{license.Product{Firm: 6000010, Code: license.ProductCode(i + 1)}, "Chart", 3, c.want[i], 5}); s != want {
 				t.Errorf("%s: %+v, want %+v", name, s, want)
 			}
 		}

@@ -154,7 +154,7 @@ func servedFrom(m *quoratev1.ServedLicenses) ([]platform.ServedLicense, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, platform.ServedLicense{Product: p, Name: l.GetName(), Quantity: l.GetQuantity(), Reason: license.Code(l.GetReason())})
+		all = append(all, platform.ServedLicense{Product: p, Name: l.GetName(), Quantity: l.GetQuantity(), FeatureMap: l.GetFeatureMap(), Reason: license.Code(l.GetReason())})
 	}
 	return all, nil
 }
@@ -169,6 +169,7 @@ func eventFrom(m *quoratev1.LeaseEvent) platform.LeaseEvent {
 		Client: c.GetAddress(), User: c.GetUser(), Station: c.GetStation(),
 		Process: c.GetProcess(), Application: c.GetApplication(),
 		Licenses: max(m.GetLicenses(), 1), Rule: m.GetRule(), Seq: m.GetSeq(),
+		Borrowed: m.GetBorrowed(),
 	}
 	if p, err := rpc.ProductFrom(m.GetProduct()); err == nil {
 		e.Product = p

@@ -229,13 +229,13 @@ func TestPush(t *testing.T) {
 		Events: []*quoratev1.LeaseEvent{
 			{Position: 5, Kind: "DENIED", AtMs: at.UnixMilli(), Handle: "h", Product: &quoratev1.Product{Firm: 6000010, Code: 14},
 				Mode: quoratev1.AccessMode_ACCESS_MODE_EXCLUSIVE, Seat: 2, N: 3, Reason: "NO_FREE_SEAT", By: "Olga",
-				Licenses: 4, Rule: "cap 3", Seq: 77,
+				Licenses: 4, Rule: "cap 3", Seq: 77, Borrowed: true,
 				Client: &quoratev1.Client{Address: "ws1", User: "u", Process: 42, Application: "app", Station: "st"}},
 			{Position: 6, Kind: "ODD", Mode: 99},
 		},
 		Health: []*quoratev1.BackendHealth{{Position: 2, Serial: "130-1", Address: "b2", Presence: "PRESENT", SeenMs: -1}},
 		Served: &quoratev1.ServedLicenses{Licenses: []*quoratev1.ServedLicense{
-			{Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Name: "Chart", Quantity: 20, Reason: "LICENSE_EXPIRED"},
+			{Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: "LICENSE_EXPIRED"},
 		}},
 	}))
 	if err != nil {
@@ -250,9 +250,9 @@ func TestPush(t *testing.T) {
 	}, Events: []platform.LeaseEvent{
 		{Position: 5, Kind: platform.LeaseDenied, At: at, Handle: "h", Product: chart, Mode: license.Exclusive, Seat: 2, N: 3,
 			Reason: license.CodeNoFreeSeat, By: "Olga", Client: "ws1", User: "u", Process: 42, Application: "app", Station: "st",
-			Licenses: 4, Rule: "cap 3", Seq: 77},
+			Licenses: 4, Rule: "cap 3", Seq: 77, Borrowed: true},
 		{Position: 6, Kind: "ODD", At: time.UnixMilli(0).UTC(), Licenses: 1}, // handed on: it must not stop the stream
-	}, Served: []platform.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, Reason: license.CodeExpired}}}
+	}, Served: []platform.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: license.CodeExpired}}}
 	if !reflect.DeepEqual(f.push, want) {
 		t.Errorf("got\n%+v, want\n%+v", f.push, want)
 	}

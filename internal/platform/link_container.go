@@ -22,7 +22,9 @@ type ServedLicense struct {
 	Product  license.Product
 	Name     string
 	Quantity uint32
-	Reason   license.Code // why nobody can have it now; empty: it is in force
+	// FeatureMap is that of the license.
+	FeatureMap uint32
+	Reason     license.Code // why nobody can have it now; empty: it is in force
 }
 
 // pushContainer takes what the license server of a container outside of groups
@@ -87,7 +89,7 @@ func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error
 func served(all []ServedLicense) []property.ServedLicense {
 	out := make([]property.ServedLicense, len(all))
 	for i, l := range all {
-		out[i] = property.ServedLicense{Product: l.Product.String(), Name: clipText(l.Name), Quantity: int(l.Quantity)}
+		out[i] = property.ServedLicense{Product: l.Product.String(), Name: clipText(l.Name), Quantity: int(l.Quantity), FeatureMap: l.FeatureMap}
 		if l.Reason != "" {
 			out[i].Reason = string(failedCode(l.Reason))
 		}

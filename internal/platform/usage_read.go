@@ -274,4 +274,3 @@ func filterBy(ctx context.Context, c *ent.Client, containerID, productID string)
 		}
 	}, nil
 }
-

@@ -31,10 +31,11 @@ type TmrLicense struct {
 // ServedLicense is one license of a container outside of TMR groups, as its
 // license server last told.
 type ServedLicense struct {
-	Product  string `json:"product"` // "6000010:14"
-	Name     string `json:"name"`
-	Quantity int    `json:"quantity"`
-	Reason   string `json:"reason,omitempty"` // why nobody can have it now; empty: it is in force
+	Product    string `json:"product"` // "6000010:14"
+	Name       string `json:"name"`
+	Quantity   int    `json:"quantity"`
+	Reason     string `json:"reason,omitempty"` // why nobody can have it now; empty: it is in force
+	FeatureMap uint32 `json:"featureMap,omitempty"`
 }
 
 // Carried is what was left of licenses when their container was replaced. It

@@ -1201,6 +1201,7 @@ type ServedLicense struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Quantity      uint32                 `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"` // code of why nobody can have it now; empty: in force
+	FeatureMap    uint32                 `protobuf:"varint,5,opt,name=feature_map,json=featureMap,proto3" json:"feature_map,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1261,6 +1262,13 @@ func (x *ServedLicense) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *ServedLicense) GetFeatureMap() uint32 {
+	if x != nil {
+		return x.FeatureMap
+	}
+	return 0
 }
 
 type BackendHealth struct {
@@ -2017,12 +2025,14 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\aversion\x18\x01 \x01(\x04R\aversion\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\"G\n" +
 	"\x0eServedLicenses\x125\n" +
-	"\blicenses\x18\x01 \x03(\v2\x19.quorate.v1.ServedLicenseR\blicenses\"\x86\x01\n" +
+	"\blicenses\x18\x01 \x03(\v2\x19.quorate.v1.ServedLicenseR\blicenses\"\xa7\x01\n" +
 	"\rServedLicense\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\rR\bquantity\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x92\x01\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vfeature_map\x18\x05 \x01(\rR\n" +
+	"featureMap\"\x92\x01\n" +
 	"\rBackendHealth\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\rR\bposition\x12\x16\n" +
 	"\x06serial\x18\x02 \x01(\tR\x06serial\x12\x18\n" +
