@@ -60,13 +60,13 @@ func (s *service) AskRelease(
 	default: // what is said of oneself, and what is seen
 		by += " (" + host + ")"
 	}
-	if err := s.asks.allow("handle "+id, 1, askEvery); err != nil {
-		return nil, err
-	}
 	if !admin {
 		if err := s.asks.allow("peer "+host, asksPerPeer, askPeriod); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.asks.allow("handle "+id, 1, askEvery); err != nil {
+		return nil, err
 	}
 	notice := lease.Notice{ID: rand.Text(), Text: text, By: by}
 	err = s.under(ctx, func(ctx context.Context, t *term) error {

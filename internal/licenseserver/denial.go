@@ -61,6 +61,21 @@ func clientProto(c lease.Client, station string, may Disclosure) *quoratev1.Clie
 	return m
 }
 
+// recorded gives a refusal by the license or by the server's rules back, once it
+// is on record; those by the store it records itself.
+func (s *Server) recorded(ctx context.Context, t *term, r lease.Request, err error) error {
+	d, can := t.seats.(lease.Denier)
+	var refusal *license.Error
+	if !can || !errors.As(err, &refusal) {
+		return err
+	}
+	rule, _ := refusal.Details["rule"].(string)
+	if unrecorded := d.Deny(ctx, r, refusal.Code, rule); unrecorded != nil {
+		s.log.Warn("a denial is not on record", "product", r.Pool.Product.String(), "code", string(refusal.Code), "error", unrecorded)
+	}
+	return err
+}
+
 // explained adds to a refusal of the store who stands in the way, as far as the
 // asker may know; any other error it gives back as it is. Where that can't be
 // found out, the refusal is told without.

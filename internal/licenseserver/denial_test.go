@@ -282,8 +282,40 @@ func TestDenialByRules(t *testing.T) {
 				rules = append(rules, e.Rule)
 			}
 		}
-		if strings.Join(rules, ",") != "cap interns,reserve lab" {
+		if strings.Join(rules, ",") != "deny user eve,cap interns,reserve lab" {
 			t.Errorf("the denials on record name %q", rules)
+		}
+	})
+}
+
+// What the license itself refuses is on record, too, with its reason; what isn't
+// there to be refused is not.
+func TestDenialsByTheLicenseAreOnRecord(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 5)
+		l.start(t, "a", nil)
+		a := l.api(t, "a")
+		elsewhere := access(1)
+		elsewhere.Product = &quoratev1.Product{Firm: 6000010, Code: 99}
+		refused(t, "no license", a, elsewhere, license.CodeNoLicense)
+		lacking := access(2)
+		lacking.Features, lacking.Licenses = 0b0100, 3
+		refused(t, "a feature", a, lacking, license.CodeFeatureMissing)
+		l.source.Change(func(o *license.Options) { o.Expiration = time.Now().Add(-time.Second) })
+		refused(t, "an expired license", a, access(3), license.CodeExpired)
+		l.source.Refuse(license.Errorf(license.CodeNoMajority, "wait", "too few"))
+		refused(t, "no majority", a, access(4), license.CodeNoMajority)
+		events, err := l.store.Events(t.Context(), l.source.Serial(), 0, 20)
+		if err != nil || len(events) != 2 {
+			t.Fatalf("events %+v, %v", events, err)
+		}
+		for i, want := range []license.Code{license.CodeFeatureMissing, license.CodeExpired} {
+			if e := events[i]; e.Kind != lease.Denied || e.Reason != want || e.Client.User != "ada" || e.Seq != uint64(i+1) || e.Rule != "" {
+				t.Errorf("event %+v", e)
+			}
+		}
+		if events[0].Licenses != 3 {
+			t.Errorf("event %+v", events[0])
 		}
 	})
 }

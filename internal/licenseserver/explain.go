@@ -73,10 +73,10 @@ func (s *service) room(ctx context.Context, t *term, r lease.Request, may Disclo
 	if err != nil {
 		return err
 	}
-	out.Waiting, out.HeldBack = u.Waiting, s.heldBack(r.Pool.Product, u)
 	if u.Taken < r.Quantity {
 		out.Free = r.Quantity - u.Taken
 	}
+	out.Waiting, out.HeldBack = u.Waiting, min(out.GetFree(), s.heldBack(r.Pool.Product, u))
 	refusal, err := foresee(ctx, t, r, u)
 	if err == nil && refusal != nil {
 		out.Reasons = append(out.Reasons, rpc.ErrorInfo(s.explained(ctx, may, r, refusal)))

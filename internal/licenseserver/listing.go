@@ -50,7 +50,6 @@ func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*
 		Lingering:      u.Lingering,
 		Borrowed:       u.Borrowed,
 		Waiting:        u.Waiting,
-		HeldBack:       s.heldBack(o.Product, u),
 		ExpirationUnix: rpc.UnixSeconds(o.Options.Expiration),
 		TmrId:          o.Options.TMRID,
 		Status:         o.Status,
@@ -81,5 +80,6 @@ func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*
 	if m.Usable && u.Taken < m.Total {
 		m.Free = m.Total - u.Taken
 	}
+	m.HeldBack = min(m.GetFree(), s.heldBack(o.Product, u))
 	return m, nil
 }

@@ -247,6 +247,10 @@ func TestBorrowing(t *testing.T) {
 		if h = take(t, a, borrow(3, 5*time.Hour)); h.GetLeaseMs() != (3 * time.Hour).Milliseconds() {
 			t.Errorf("beyond the license: %v", h)
 		}
+		time.Sleep(time.Hour)
+		if h, err = renew(t.Context(), a, h.GetToken()); err != nil || h.GetLeaseMs() != (2*time.Hour).Milliseconds() {
+			t.Errorf("renewed beyond the license: %v, %v", h, err)
+		}
 	})
 }
 

@@ -41,8 +41,11 @@ func waitFrom(ms int64) (*lease.Wait, error) {
 // seconds, so that no call hangs for long.
 func (s *Server) queued(ctx context.Context, p license.Product, ask func() error) error {
 	until := time.Now().Add(queueHold)
+	if err := ask(); license.CodeOf(err) != license.CodeQueued {
+		return err
+	}
 	for {
-		freed := s.bells.next(p)
+		freed := s.bells.next(p) // before asking, so that nothing is missed
 		err := ask()
 		left := time.Until(until)
 		if license.CodeOf(err) != license.CodeQueued || left <= 0 {

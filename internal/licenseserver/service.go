@@ -53,10 +53,10 @@ func (s *service) take(ctx context.Context, t *term, q question, r lease.Request
 	}
 	v := f.Explain(q.of(s.Server, f), use, f.Moment)
 	if err := v.Err(); err != nil {
-		return nil, err
+		return nil, s.recorded(ctx, t, r, err)
 	}
 	if r, err = s.completed(r, q, f, v); err != nil {
-		return nil, err
+		return nil, s.recorded(ctx, t, r, err)
 	}
 	grant, err := t.seats.Access(ctx, r)
 	if err != nil {
@@ -202,6 +202,10 @@ func (s *service) handle(g lease.Grant, as lease.Ref, f Found, use license.Use) 
 		return nil, err
 	}
 	v := f.Standing(use, f.Moment)
+	life := g.Lease
+	if as.Borrowed && !v.Until.IsZero() { // nobody asks again at its end
+		life = max(0, min(life, v.Until.Sub(f.Moment.At)))
+	}
 	return &quoratev1.Handle{
 		Id:         g.Handle,
 		Container:  g.Pool.Container.String(),
@@ -209,7 +213,7 @@ func (s *service) handle(g lease.Grant, as lease.Ref, f Found, use license.Use) 
 		Mode:       rpc.ModeProto(g.Mode),
 		Seat:       g.Seat,
 		FeatureMap: f.Options.FeatureMap,
-		LeaseMs:    g.Lease.Milliseconds(),
+		LeaseMs:    life.Milliseconds(),
 		Token:      token,
 		Options:    optionsProto(f.Options),
 		UntilUnix:  rpc.UnixSeconds(v.Until),

@@ -112,11 +112,7 @@ func (b *Book) refuse(now time.Time, p *pool, w *waiter, r lease.Request, conten
 	if w != nil {
 		b.leave(w)
 	}
-	denied := &handle{
-		id: r.ID, product: r.Pool.Product, mode: r.Mode, station: r.Station, client: r.Client,
-		licenses: r.Wants(), borrowed: r.Borrowed,
-	}
-	b.event(denied, lease.Denied, now, func(e *lease.Event) { e.Reason, e.Rule = no.code, no.rule })
+	b.denied(now, r, no.code, no.rule)
 	switch no.code {
 	case license.CodeStationBusy:
 		return lease.StationBusy(r.Pool, r.Station, r.Mode)
