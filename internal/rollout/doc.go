@@ -32,6 +32,12 @@
 // first, each in a turn of its own and guarded alike: the one that misses most
 // before the others, and all of it before any backend gets the new one.
 //
+// A backend that is lost is replaced by a new container (Replaced), which misses
+// all licenses and gets them in the same way. The rollout collects the
+// fingerprints again: what they show to be installed stays, and the other updates
+// are issued anew, since those of before name the lost one. A backend that turns
+// out to have lost updates in the middle is looked at again by a retry.
+//
 // Where a group has no network, fingerprints, updates and receipts travel in
 // files, and the same order and guard are kept by the group's TMR server:
 //
