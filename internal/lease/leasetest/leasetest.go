@@ -17,6 +17,9 @@ import (
 type Harness struct {
 	Store   lease.Store
 	Elector lease.Elector
+	// Restart, if set, ends the process that has the store, as far as the driver
+	// has one, and gives the store of the next.
+	Restart func(t *testing.T) lease.Store
 }
 
 // Driver is what the suite runs on.
@@ -97,6 +100,11 @@ func Run(t *testing.T, d Driver) {
 		"a cancelled call says that the outcome is open":                cancelled,
 	} {
 		d.run(t, name, f)
+	}
+	for _, sentences := range []map[string]func(*testing.T, Harness){modes(), limits(), queues(), monitoring()} {
+		for name, f := range sentences {
+			d.run(t, name, f)
+		}
 	}
 	if d.OneLeader {
 		d.run(t, "join is refused", func(t *testing.T, h Harness) {
@@ -248,11 +256,11 @@ func wantKinds(t *testing.T, s lease.Store, want ...lease.EventKind) []lease.Eve
 }
 
 // steady repeats f, which relies on what happens within a lease, while f says
-// that the machine was too slow for it to tell anything.
-func steady(t *testing.T, f func() (slow bool)) {
+// that the machine was too slow for it to tell anything, with times that stretch.
+func steady(t *testing.T, f func(stretch time.Duration) (slow bool)) {
 	t.Helper()
-	for range 20 {
-		if !f() {
+	for try := range 12 {
+		if !f(1 << (try / 2)) {
 			return
 		}
 	}
