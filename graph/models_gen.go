@@ -3,6 +3,10 @@
 package graph
 
 import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -250,6 +254,16 @@ type OrderPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// A grant that would not have been given.
+type RefusedGrant struct {
+	// What came of it.
+	Allocation *ent.Allocation `json:"allocation"`
+	// The rule that would have refused it.
+	Rule string `json:"rule"`
+	// Why, in a sentence.
+	Reason string `json:"reason"`
+}
+
 // A container outside of TMR groups.
 type RegisterContainerInput struct {
 	// The text of its request file (.lreq), as `quorate request` wrote it.
@@ -388,6 +402,78 @@ type RotateFirmKeyPayload struct {
 	Firm *ent.Firm `json:"firm"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// One rule.
+type Rule struct {
+	// What it does.
+	Kind RuleKind `json:"kind"`
+	// How many licenses, or the priority; null for allow and deny.
+	Number *int `json:"number,omitempty"`
+	// Whom it is about, for example `group:engineers`; several conditions must all hold. Empty: everybody.
+	Who []string `json:"who"`
+	// What it is about: `all licenses`, `firm:6000010` or `product:6000010:14`.
+	Scope string `json:"scope"`
+	// How refusals and counts call it.
+	Name string `json:"name"`
+	// Its line in the text, from 1.
+	Line int `json:"line"`
+}
+
+// What rules would have refused of the grants of the last 30 days.
+type RulesReport struct {
+	// Grants that lived then or later were checked.
+	Since time.Time `json:"since"`
+	// How many were checked.
+	Checked int `json:"checked"`
+	// Whether these were all; else the newest.
+	Complete bool `json:"complete"`
+	// How many would have been refused.
+	RefusedCount int `json:"refusedCount"`
+	// The first hundred of them, by their start.
+	Refused []*RefusedGrant `json:"refused"`
+	// How many might have been refused by the address that they came from, which isn't known.
+	Unsure int `json:"unsure"`
+	// Products whose reservations could not be checked, since nobody tells how many licenses are in force.
+	UnknownQuantities []string `json:"unknownQuantities"`
+}
+
+// New rules: name a TMR group or a container, exactly one.
+type SaveRulesInput struct {
+	// The group's global id or virtual serial number.
+	TmrGroup *string `json:"tmrGroup,omitempty"`
+	// The global id or serial number of a container outside of TMR groups.
+	Container *string `json:"container,omitempty"`
+	// The rules, a line each, at most 262144 bytes; empty: everybody may.
+	Text string `json:"text"`
+	// The version that the change was made from; 0: there were none.
+	ExpectedVersion int `json:"expectedVersion"`
+	// Save rules that would have refused past grants, too.
+	Confirm bool `json:"confirm"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What became of new rules.
+type SaveRulesPayload struct {
+	// Whether they count now; else they would have refused past grants, and need a confirmation.
+	Saved bool `json:"saved"`
+	// The newest rules now; null: there are none.
+	RuleSet *ent.RuleSet `json:"ruleSet,omitempty"`
+	// What the new ones would have refused.
+	Report *RulesReport `json:"report"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Which rules a server has.
+type ServerRules struct {
+	// The digest of the set that it got from here; empty: none.
+	Digest string `json:"digest"`
+	// Whether a file of its own decides in place of it.
+	OwnFile bool `json:"ownFile"`
+	// Why newer rules don't count there; else empty.
+	Problem string `json:"problem"`
 }
 
 // A firm's rules about moves and replacements.
@@ -542,4 +628,71 @@ type Viewer struct {
 	Role property.Role `json:"role"`
 	// The organization that the viewer acts for.
 	Organization *ent.Organization `json:"organization"`
+}
+
+// What a rule does.
+type RuleKind string
+
+const (
+	// These may; in its scope nobody does whom no rule allows.
+	RuleKindAllow RuleKind = "ALLOW"
+	// These may not.
+	RuleKindDeny RuleKind = "DENY"
+	// So many licenses are kept for these.
+	RuleKindReserve RuleKind = "RESERVE"
+	// These take at most so many licenses, together.
+	RuleKindCap RuleKind = "CAP"
+	// Their place in the queue.
+	RuleKindPriority RuleKind = "PRIORITY"
+)
+
+var AllRuleKind = []RuleKind{
+	RuleKindAllow,
+	RuleKindDeny,
+	RuleKindReserve,
+	RuleKindCap,
+	RuleKindPriority,
+}
+
+func (e RuleKind) IsValid() bool {
+	switch e {
+	case RuleKindAllow, RuleKindDeny, RuleKindReserve, RuleKindCap, RuleKindPriority:
+		return true
+	}
+	return false
+}
+
+func (e RuleKind) String() string {
+	return string(e)
+}
+
+func (e *RuleKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RuleKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RuleKind", str)
+	}
+	return nil
+}
+
+func (e RuleKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RuleKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RuleKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }

@@ -76,6 +76,7 @@ type loaders struct {
 	running   *batch[*ent.Rollout]     // by group or container: the one running or held
 	virtual   *batch[*ent.Container]   // by serial
 	servers   *batch[[]*ent.TmrServer] // by group or container
+	rules     *batch[*ent.RuleSet]     // by group or container: the newest
 	ordered   *batch[int]              // by group: how many licenses
 	installed *batch[int]              // by container: how many updates
 	states    *batch[property.ContainerState]
@@ -116,6 +117,9 @@ func newLoaders(c *ent.Client) *loaders {
 				all[place] = append(all[place], s)
 			}
 			return all, err
+		}),
+		rules: newBatch(func(ctx context.Context, places []string) (map[string]*ent.RuleSet, error) {
+			return platform.RuleSets(ctx, c, places)
 		}),
 		ordered: newBatch(func(ctx context.Context, groups []string) (map[string]int, error) {
 			return orderedQuantities(ctx, c, groups)
@@ -201,6 +205,7 @@ func (l *loaders) announce(v any) {
 			l.held.announce(v.ID)
 			l.running.announce(v.ID)
 			l.servers.announce(v.ID)
+			l.rules.announce(v.ID)
 			l.announce(v.Edges.TmrGroup)
 			l.announce(v.Edges.ReplacedBy)
 		}
@@ -233,7 +238,7 @@ func (l *loaders) announce(v any) {
 		if v == nil {
 			return
 		}
-		for _, b := range []interface{ announce(string) }{l.running, l.servers, l.ordered} {
+		for _, b := range []interface{ announce(string) }{l.running, l.servers, l.ordered, l.rules} {
 			b.announce(v.ID)
 		}
 		if v.VirtualSerial != "" {
@@ -267,6 +272,8 @@ func (l *loaders) announceAll(v any) {
 		each(l, v.Edges, func(e *ent.FirmEdge) any { return e.Node })
 	case []*graph.ContainerLicense:
 		each(l, v, func(h *graph.ContainerLicense) any { return h.Item })
+	case []*graph.RefusedGrant:
+		each(l, v, func(g *graph.RefusedGrant) any { return g.Allocation })
 	case []*ent.Allocation:
 		each(l, v, func(a *ent.Allocation) any { return a })
 	default:

@@ -2,6 +2,8 @@ package platform
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/ent"
@@ -231,4 +233,40 @@ type RefusedGrant struct {
 	Allocation *ent.Allocation
 	Rule       string
 	Reason     string
+}
+
+// RuleSetAt is RuleSet by what people call a place. Errors: CodeNotFound,
+// CodeInvalidInput.
+func (p *Platform) RuleSetAt(ctx context.Context, named Place, version int) (*ent.RuleSet, error) {
+	if _, err := p.Read(ctx); err != nil {
+		return nil, err
+	}
+	at, err := p.rulesPlace(ctx, named)
+	if err != nil {
+		return nil, err
+	}
+	return p.RuleSet(ctx, at.id(), version)
+}
+
+// RuleSets gives the newest rules of TMR groups and containers, by their global
+// ids, as far as the client's principal may see. The number of statements doesn't
+// depend on the number of places.
+func RuleSets(ctx context.Context, c *ent.Client, places []string) (map[string]*ent.RuleSet, error) {
+	// Texts are long, and old versions have them, too.
+	versions, err := c.RuleSet.Query().Where(ruleset.Or(ruleset.TmrGroupIDIn(places...), ruleset.ContainerIDIn(places...))).
+		Order(ent.Asc(ruleset.FieldVersion)).
+		Select(ruleset.FieldID, ruleset.FieldTmrGroupID, ruleset.FieldContainerID, ruleset.FieldVersion).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest := map[string]string{}
+	for _, v := range versions {
+		newest[placeID(v.TmrGroupID, v.ContainerID)] = v.ID
+	}
+	rows, err := c.RuleSet.Query().Where(ruleset.IDIn(slices.Collect(maps.Values(newest))...)).All(ctx)
+	all := make(map[string]*ent.RuleSet, len(rows))
+	for _, r := range rows {
+		all[placeID(r.TmrGroupID, r.ContainerID)] = r
+	}
+	return all, err
 }
