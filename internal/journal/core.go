@@ -22,6 +22,7 @@ type core struct {
 	// founding: fewer than two journals knew the seats, so those that are there
 	// become the group's, all at once.
 	founding bool
+	founded  bool // and are
 	grace    bool
 	served   moment // when serving began
 
@@ -29,6 +30,7 @@ type core struct {
 	events []Event        // kept, by position
 	trim   uint64         // events up to here are not kept
 
+	back      change // to be written back
 	log       []change
 	dropped   uint64 // entries of the log before log[0]
 	base      uint64 // index that ends the takeover
@@ -298,7 +300,11 @@ func (c *core) step(now moment) {
 	}
 	c.enlist()
 	c.count()
-	if c.phase == writing && c.committed >= c.base && c.voters() >= license.Majority && (!c.founding || c.enrolled()) {
+	if c.phase == writing && c.founding && !c.founded && c.enrolled() {
+		c.founded = true
+		c.writeBack()
+	}
+	if c.phase == writing && c.committed >= c.base && c.voters() >= license.Majority && c.founded == c.founding {
 		c.phase, c.served = serving, now
 	}
 	if c.phase == serving && c.grace && now.mono-c.served.mono >= c.opt.graceTime {
@@ -352,4 +358,40 @@ func (c *core) want(now moment) {
 	if c.wanted.mono < now.mono {
 		c.wanted = now
 	}
+}
+
+// wake is how long until something is to be asked, or to be concluded, though
+// no answer comes.
+func (c *core) wake(now moment) (time.Duration, bool) {
+	if c.phase == over {
+		return 0, false
+	}
+	var first time.Duration
+	any := false
+	at := func(t time.Duration) {
+		if !any || t < first {
+			first, any = t, true
+		}
+	}
+	for i := range c.slots {
+		s := &c.slots[i]
+		switch {
+		case s.busy:
+		case s.failed > 0 || s.refused:
+			at(s.retry.mono)
+		case c.opt.markTime > 0 && s.voter && c.phase == serving && c.lacksMarks(i):
+			at(s.lastTold.mono + c.opt.markTime)
+		}
+	}
+	if c.phase == claiming {
+		for _, d := range []time.Duration{c.opt.patience, c.opt.despair} {
+			if now.mono < c.began.mono+d {
+				at(c.began.mono + d)
+			}
+		}
+	}
+	if c.phase == serving && c.grace {
+		at(c.served.mono + c.opt.graceTime)
+	}
+	return max(first-now.mono, time.Millisecond), any
 }

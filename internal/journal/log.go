@@ -128,9 +128,11 @@ func (c *core) marks(slot int) (marks []Mark) {
 // though nothing changes.
 func (c *core) markDue(slot int, now moment) bool {
 	s := &c.slots[slot]
-	if c.opt.markTime == 0 || !s.voter || now.mono-s.lastTold.mono < c.opt.markTime {
-		return false
-	}
+	return c.opt.markTime > 0 && s.voter && now.mono-s.lastTold.mono >= c.opt.markTime && c.lacksMarks(slot)
+}
+
+func (c *core) lacksMarks(slot int) bool {
+	s := &c.slots[slot]
 	for j := range c.slots {
 		if o := &c.slots[j]; j != slot && o.voter && o.mark > s.told[j] {
 			return true

@@ -14,7 +14,7 @@ import (
 // lively is how often things happen in a random walk; each walk has its own
 // temper on top.
 var lively = [ops]int{
-	opTick: 6, opClaim: 2, opCrash: 1, opDisk: 2, opCopy: 1, opRestore: 10,
+	opTick: 6, opClaim: 2, opCrash: 1, opDisk: 2, opCopy: 1, opRestore: 40,
 	opDeliver: 60, opReturn: 60, opLose: 3, opDelay: 2, opLate: 2,
 	opAsk: 20, opServe: 60, opAnswer: 60, opGiveUp: 2, opQuit: 1, opExpire: 10, opCut: 1,
 }
@@ -22,7 +22,7 @@ var lively = [ops]int{
 // walk plays one random world and gives the steps up to a contradiction.
 func walk(v variant, seed uint64, seen counters) (w *world, steps []step) {
 	r := rand.New(rand.NewPCG(seed, 7))
-	w = begin(v, seed, r)
+	w = start(v, seed, r)
 	w.seen = seen
 	weights := lively
 	for i := range weights {
@@ -31,7 +31,7 @@ func walk(v variant, seed uint64, seen counters) (w *world, steps []step) {
 	return w, w.play(r, 400, &weights)
 }
 
-func begin(v variant, seed uint64, r *rand.Rand) *world {
+func start(v variant, seed uint64, r *rand.Rand) *world {
 	w := newWorld(v, budget{claims: 6, crashes: 3, losses: 2, rollbacks: 1, lates: 6, ticks: 40, handles: 8, lostCalls: 20, cuts: 6})
 	w.many = seed%4 == 3
 	w.patience = time.Duration(r.IntN(2)) * 5 * time.Second
@@ -75,12 +75,12 @@ func most(t *testing.T, d time.Duration) time.Duration {
 
 func TestRandomWalks(t *testing.T) {
 	seen := counters{}
-	total, start := 0, time.Now()
-	for seed := uint64(0); time.Since(start) < most(t, 15*time.Second); seed++ {
+	total, began := 0, time.Now()
+	for seed := uint64(0); time.Since(began) < most(t, 15*time.Second); seed++ {
 		w, steps := walk(variant{}, seed, seen)
 		total += len(steps)
 		if w.wrong != "" {
-			again := begin(variant{}, seed, rand.New(rand.NewPCG(seed, 7)))
+			again := start(variant{}, seed, rand.New(rand.NewPCG(seed, 7)))
 			t.Fatalf("seed %d, step %d: %s\n%s\n%s", seed, len(steps), w.wrong, describe(steps), replay(again, steps, 60))
 		}
 	}
@@ -91,12 +91,12 @@ func TestRandomWalks(t *testing.T) {
 func TestBrokenVariantsAreCaught(t *testing.T) {
 	for name, v := range variants {
 		t.Run(name, func(t *testing.T) {
-			total, start := 0, time.Now()
-			for seed := uint64(0); time.Since(start) < most(t, 30*time.Second); seed++ {
+			total, began := 0, time.Now()
+			for seed := uint64(0); time.Since(began) < most(t, 30*time.Second); seed++ {
 				w, steps := walk(v, seed, counters{})
 				total += len(steps)
 				if w.wrong != "" {
-					t.Logf("after %d steps in %v, seed %d, %d steps: %s", total, time.Since(start).Round(time.Millisecond), seed, len(steps), w.wrong)
+					t.Logf("after %d steps in %v, seed %d, %d steps: %s", total, time.Since(began).Round(time.Millisecond), seed, len(steps), w.wrong)
 					return
 				}
 			}

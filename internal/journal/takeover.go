@@ -157,10 +157,9 @@ func (c *core) merge(now moment) {
 	}
 	back.events, back.drop = c.stray(events)
 	back.trim, back.base = c.trim, c.term.Epoch
-	c.log = split(back)
-	c.base = c.last()
-	if !c.founding {
+	if c.back = back; !c.founding {
 		c.grace = c.known.Grace
+		c.writeBack()
 	}
 	for i := range c.slots {
 		s := &c.slots[i]
@@ -171,6 +170,22 @@ func (c *core) merge(now moment) {
 		s.voter = !c.founding
 	}
 	c.phase = writing
+}
+
+// writeBack begins to write what was found under the own epoch. Where a group is
+// founded this waits until two know the roster: up to then a journal that is away
+// may know better, and what is written would look newer.
+func (c *core) writeBack() {
+	c.log = split(c.back)
+	c.base, c.back = c.last(), change{}
+}
+
+// complete is the base of who has everything that was decided.
+func (c *core) complete() uint64 {
+	if c.founding && !c.enrolled() {
+		return 0
+	}
+	return c.term.Epoch
 }
 
 // later says whether r is the newer record of a seat.
@@ -253,7 +268,7 @@ func (c *core) compare(s *slot) {
 		delete(had, e.Position)
 	}
 	lacks.drop = slices.Sorted(maps.Keys(had))
-	lacks.trim, lacks.base = c.trim, c.term.Epoch
+	lacks.trim, lacks.base = c.trim, c.complete()
 	s.private, s.ready, s.from = nil, true, c.last()
 	for _, p := range split(lacks) {
 		s.private = append(s.private, Batch{Records: p.records, Events: p.events, Drop: p.drop, Trim: p.trim, Base: p.base})

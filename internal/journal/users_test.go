@@ -13,10 +13,11 @@ func (w *world) servable(p int) bool {
 	at := v.find(u.handle)
 	switch u.asks {
 	case access:
-		if at >= 0 {
-			return w.has(v, v.table[at].index) && (v.table[at].first == u.attempt || w.fresh(v))
+		// In a grace period tokens alone count: what is recorded may be over.
+		if v.core.grace {
+			return v.ended&(1<<u.handle) != 0
 		}
-		return !v.core.grace || v.ended&(1<<u.handle) != 0
+		return at < 0 || w.has(v, v.table[at].index) && (v.table[at].first == u.attempt || w.fresh(v))
 	case renew:
 		if at < 0 {
 			return true
