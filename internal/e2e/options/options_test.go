@@ -41,7 +41,7 @@ func TestLocalOnly(t *testing.T) {
 		var all []*program
 		for range 3 {
 			p := l.gets("a local program", local)
-			if p.GetSeat() != 0 || p.GetMode() != quoratev1.AccessMode_ACCESS_MODE_NO_USER_LIMIT {
+			if p.GetMode() != quoratev1.AccessMode_ACCESS_MODE_NO_USER_LIMIT {
 				t.Errorf("handle %v", p.Handle)
 			}
 			all = append(all, p)
