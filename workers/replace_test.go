@@ -145,7 +145,7 @@ func TestBackendLostInARollout(t *testing.T) {
 				position int
 				after    bool
 			}{kind, p, false})
-			if kind == property.WorkActivate {
+			if kind != property.WorkGuard {
 				points = append(points, struct {
 					kind     property.WorkKind
 					position int

@@ -273,6 +273,8 @@ func (s *State) collected(e Collected) {
 		step := &s.Steps[i]
 		if e.Installed[i] {
 			step.Repaired = len(step.Found.Missing) // these went first
+			// One that isn't done has its turn, and gives its receipt again.
+			step.Receipt = step.State == StepDone
 			continue
 		}
 		*step = Step{State: StepWaiting, Note: waits, StartedAt: step.StartedAt, Found: e.Found[i], Asked: step.Asked}
