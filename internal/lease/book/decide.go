@@ -49,7 +49,7 @@ func (p *pool) decide(a asker, quantity uint64, place int, now time.Time) *refus
 	held, rule := p.heldBack(a)
 	ahead := uint64(0)
 	for _, w := range p.queue[:place] {
-		if full || all+held+ahead > quantity {
+		if full || all+ahead > quantity {
 			break
 		}
 		if uint64(w.request.Wants()) <= quantity {

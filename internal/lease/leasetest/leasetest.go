@@ -144,7 +144,7 @@ func (d Driver) shortLease() time.Duration {
 
 func (d Driver) workTime() time.Duration {
 	if d.Bubble {
-		return 3 * time.Minute
+		return 100 * time.Second
 	}
 	return 4 * time.Second
 }

@@ -24,7 +24,7 @@ func (d Driver) machine(t *testing.T) {
 		tb := struct{ rapid.TB }{t}
 		rapid.Check(tb, func(rt *rapid.T) {
 			m := &machine{
-				store: h.Store, ctx: t.Context(), blink: blink, quantity: 3,
+				store: h.Store, ctx: t.Context(), blink: blink, quantity: 6,
 				pool:  lease.Pool{Container: license.Serial{Mask: 130, Number: groups.Add(1)}, Product: product},
 				lives: map[string]*modelled{}, n: map[uint32]uint64{},
 			}
@@ -32,7 +32,7 @@ func (d Driver) machine(t *testing.T) {
 			rt.Repeat(map[string]func(*rapid.T){
 				"access": m.access, "lapse": m.lapse, "repeat": m.repeat, "renew": m.renew, "check": m.check,
 				"release": m.release, "remove": m.remove, "claim": m.claim, "expire": m.expire,
-				"quantity": m.change, "lost": m.lost, "": m.agree,
+				"quantity": m.change, "lost": m.lost, "wait": m.wait, "leave": m.leave, "": m.agree,
 			})
 			m.stream(rt)
 		})
@@ -49,45 +49,8 @@ type machine struct {
 	lives    map[string]*modelled
 	ids      []string
 	n        map[uint32]uint64
-	denied   int
-}
-
-type modelled struct {
-	request lease.Request
-	ref     lease.Ref
-	end     lease.EventKind // empty: alive
-	lingers bool            // released, its seat not free yet
-}
-
-func (m *machine) count() (alive, lingering uint32) {
-	for _, l := range m.lives {
-		if l.end == "" {
-			alive++
-		} else if l.lingers {
-			lingering++
-		}
-	}
-	return alive, lingering
-}
-
-// holder gives the handle that has a seat, living or lingering.
-func (m *machine) holder(seat uint32) *modelled {
-	for _, l := range m.lives {
-		if (l.end == "" || l.lingers) && l.ref.Seat == seat {
-			return l
-		}
-	}
-	return nil
-}
-
-// own gives the lowest seat that lingers for the client of a request.
-func (m *machine) own(r lease.Request) (own *modelled) {
-	for _, l := range m.lives {
-		if l.lingers && l.request.Holder() == r.Holder() && (own == nil || l.ref.Seat < own.ref.Seat) {
-			own = l
-		}
-	}
-	return own
+	queue    []standing
+	denied   []denial
 }
 
 // any draws a known handle, alive or ended.
@@ -127,31 +90,117 @@ func (m *machine) lapse(rt *rapid.T) {
 	}
 }
 
-func (m *machine) ask(rt *rapid.T, d time.Duration) *modelled {
-	r := lasting(by(rapid.SampledFrom([]string{"ada", "bob", "eve"}).Draw(rt, "user"), request(m.quantity)), d)
+// draw draws what a program asks for, but for its waiting.
+func (m *machine) draw(rt *rapid.T) lease.Request {
+	r := by(rapid.SampledFrom([]string{"ada", "bob"}).Draw(rt, "user"), request(m.quantity))
 	r.Pool = m.pool
 	r.Client.Process = rapid.Uint32Range(1, 2).Draw(rt, "process")
-	own := m.own(r)
-	taken, lingering := m.count()
-	if own == nil {
-		taken += lingering
+	r.Mode = rapid.SampledFrom([]license.AccessMode{
+		license.UserLimit, license.UserLimit, license.StationShare, license.StationShare, license.Exclusive, license.NoUserLimit,
+	}).Draw(rt, "mode")
+	r.Station = rapid.SampledFrom([]string{"a", "a", "b", "c"}).Draw(rt, "station")
+	r.Licenses = rapid.SampledFrom([]uint32{0, 1, 1, 2, 3}).Draw(rt, "licenses")
+	r.Limits = m.limits(rt)
+	return r
+}
+
+func (m *machine) limits(rt *rapid.T) (l lease.Limits) {
+	tags := []string{"x", "y"}
+	for _, tag := range tags {
+		switch rapid.IntRange(0, 5).Draw(rt, "limit "+tag) {
+		case 0:
+			l.Tags = append(l.Tags, tag)
+		case 1:
+			l.Tags = append(l.Tags, tag)
+			l.Caps = append(l.Caps, lease.Cap{Tag: tag, Most: rapid.Uint32Range(0, 4).Draw(rt, "cap")})
+		case 2:
+			l.Holds = append(l.Holds, lease.Hold{Tag: tag, Least: rapid.Uint32Range(0, 3).Draw(rt, "hold")})
+		}
 	}
+	return l
+}
+
+// wait asks with the right to queue: anew, or again as one of the queue.
+func (m *machine) wait(rt *rapid.T) {
+	r := m.draw(rt)
+	priority := rapid.Int32Range(-1, 1).Draw(rt, "priority")
+	if len(m.queue) > 0 && rapid.Bool().Draw(rt, "again") {
+		r = rapid.SampledFrom(m.queue).Draw(rt, "waiter").request
+		r.Quantity, r.Limits = m.quantity, m.limits(rt)
+		switch rapid.IntRange(0, 7).Draw(rt, "how") {
+		case 0:
+			r.Client.Process++
+			_, err := m.seats.Access(m.ctx, r)
+			want(rt, "Access as who waits with another content", err, license.CodeRequestMismatch)
+			return
+		case 1: // waits no longer
+			r.Wait = nil
+			m.decided(rt, r)
+			return
+		}
+	}
+	m.decided(rt, queued(r, priority))
+}
+
+func (m *machine) leave(rt *rapid.T) {
+	id := "nobody"
+	if len(m.queue) > 0 {
+		id = rapid.SampledFrom(m.queue).Draw(rt, "waiter").request.ID
+	}
+	want(rt, "Leave", m.seats.Leave(m.ctx, m.pool, id), "")
+	m.left(id)
+}
+
+func (m *machine) left(id string) {
+	m.queue = slices.DeleteFunc(m.queue, func(w standing) bool { return w.request.ID == id })
+}
+
+func (m *machine) ask(rt *rapid.T, d time.Duration) *modelled {
+	return m.decided(rt, lasting(m.draw(rt), d))
+}
+
+// decided asks for a handle and checks the answer against the model.
+func (m *machine) decided(rt *rapid.T, r lease.Request) *modelled {
+	if r.Wait == nil {
+		m.left(r.ID)
+	}
+	at := slices.IndexFunc(m.queue, func(w standing) bool { return w.request.ID == r.ID })
+	place := at
+	if at < 0 {
+		place = m.behind(0)
+		if r.Wait != nil {
+			place = m.behind(r.Wait.Priority)
+		}
+	}
+	code, rule := m.decide(r, m.queue[:place])
+	own, last := m.own(r), m.lowest()
 	g, err := m.seats.Access(m.ctx, r)
-	if taken >= m.quantity {
-		want(rt, "Access with all taken", err, license.CodeNoFreeSeat)
-		m.denied++
+	if code == license.CodeNoFreeSeat && r.Wait != nil && r.Wants() <= r.Quantity {
+		want(rt, "Access that waits", err, license.CodeQueued)
+		if at < 0 {
+			m.queue = slices.Insert(m.queue, place, standing{r, r.Wait.Priority})
+		}
+		m.queue[place].request = r
+		if d := license.Public(err).Details; d["position"] != uint32(place)+1 || d["waiting"] != uint32(len(m.queue)) {
+			rt.Fatalf("details %v, the model has place %d of %d", d, place+1, len(m.queue))
+		}
 		return nil
 	}
-	want(rt, "Access", err, "")
-	fits := g.Seat >= 1 && g.Seat <= m.quantity && m.holder(g.Seat) == nil
-	if own != nil {
-		fits = g.Seat == own.ref.Seat
+	want(rt, "Access", err, code)
+	m.left(r.ID)
+	if code != "" {
+		m.denied = append(m.denied, denial{r.ID, code, rule})
+		return nil
+	}
+	seat := last
+	if own != nil && r.Mode != license.NoUserLimit {
+		seat = own.ref.Seat
 		own.lingers = false
 	}
-	if !fits || g.N != m.n[g.Seat]+1 || g.Repeated {
-		rt.Fatalf("grant %+v with quantity %d, last n %d, held by %+v, own %+v", g, m.quantity, m.n[g.Seat], m.holder(g.Seat), own)
+	if g.Seat != seat || g.N != m.n[seat]+1 || g.Repeated || g.Licenses != r.Wants() || g.Mode != r.Mode {
+		rt.Fatalf("grant %+v with quantity %d, want seat %d, its last n is %d", g, m.quantity, seat, m.n[seat])
 	}
-	m.n[g.Seat] = g.N
+	m.n[seat] = g.N
 	l := &modelled{request: r, ref: ref(r, g)}
 	m.lives[r.ID] = l
 	m.ids = append(m.ids, r.ID)
@@ -218,7 +267,7 @@ func (m *machine) release(rt *rapid.T) {
 	if expect != "" {
 		return
 	}
-	l.end, l.lingers = lease.Released, tok.Linger == long
+	l.end, l.lingers = lease.Released, tok.Linger == long && l.request.Mode != license.NoUserLimit
 	if tok.Linger == m.blink {
 		pass(m.blink)
 	}
@@ -226,8 +275,17 @@ func (m *machine) release(rt *rapid.T) {
 
 func (m *machine) remove(rt *rapid.T) {
 	l := m.any(rt)
-	err := m.seats.Remove(m.ctx, m.pool, lease.Removal{Handle: l.ref.Handle, By: "root"})
+	young := rapid.IntRange(0, 3).Draw(rt, "young") == 0
+	removal := lease.Removal{Handle: l.ref.Handle, By: "root"}
+	if young {
+		removal.MinAge = long
+	}
+	err := m.seats.Remove(m.ctx, m.pool, removal)
 	switch {
+	case l.end == "" && l.request.Borrowed:
+		want(rt, "Remove of a borrowed handle", err, license.CodeBorrowed)
+	case l.end == "" && young:
+		want(rt, "Remove of a young handle", err, license.CodeTooYoung)
 	case l.end == "":
 		want(rt, "Remove", err, "")
 		l.end = lease.Removed
@@ -258,6 +316,11 @@ func (m *machine) claim(rt *rapid.T) {
 		want(rt, "Usage under the old epoch", err, license.CodeFenced)
 	}
 	m.seats = s
+	// Places may be lost.
+	if all, err := s.Waiting(m.ctx, m.pool); err != nil || len(all) == 0 {
+		want(rt, "Waiting", err, "")
+		m.queue = nil
+	}
 }
 
 func (m *machine) expire(rt *rapid.T) {
@@ -265,13 +328,13 @@ func (m *machine) expire(rt *rapid.T) {
 	want(rt, "Expire", err, "")
 }
 
-func (m *machine) change(rt *rapid.T) { m.quantity = rapid.Uint32Range(0, 6).Draw(rt, "quantity") }
+func (m *machine) change(rt *rapid.T) { m.quantity = rapid.Uint32Range(0, 9).Draw(rt, "quantity") }
 
 // lost renews a handle that the store has never heard of.
 func (m *machine) lost(rt *rapid.T) {
 	seat := rapid.Uint32Range(1, 8).Draw(rt, "seat")
-	r := lasting(request(1), long)
-	r.Pool = m.pool
+	r := m.draw(rt)
+	r.Limits.Caps, r.Limits.Holds = nil, nil
 	n := m.n[seat] + rapid.Uint64Range(0, 2).Draw(rt, "n")
 	tok := ref(r, lease.Grant{Handle: r.ID, Pool: r.Pool, Mode: r.Mode, Seat: seat, N: n, Lease: long})
 	_, err := m.seats.Renew(m.ctx, tok)
@@ -292,15 +355,41 @@ func (m *machine) lost(rt *rapid.T) {
 func (m *machine) agree(rt *rapid.T) {
 	u, err := m.seats.Usage(m.ctx, m.pool)
 	want(rt, "Usage", err, "")
-	all, err := m.seats.List(m.ctx, m.pool)
+	list, err := m.seats.List(m.ctx, m.pool)
 	want(rt, "List", err, "")
-	alive, lingering := m.count()
-	if u.Taken != alive+lingering || u.Lingering != lingering || len(all) != int(alive) || u.ByMode[license.UserLimit] != alive {
-		rt.Fatalf("usage %+v, %d listed, the model has %d and %d lingering", u, len(all), alive, lingering)
+	queue, err := m.seats.Waiting(m.ctx, m.pool)
+	want(rt, "Waiting", err, "")
+	living, all := m.requests(false, nil), m.requests(true, nil)
+	taken, lives := together(all), together(living)
+	if u.Taken != taken || u.Lingering != taken-lives || u.Waiting != uint32(len(m.queue)) || len(list) != len(living) {
+		rt.Fatalf("usage %+v, %d listed; the model has %d taken, %d of them lingering, %d handles, %d waiting",
+			u, len(list), taken, taken-lives, len(living), len(m.queue))
 	}
-	for _, h := range all {
-		if l := m.lives[h.Handle]; l == nil || l.end != "" || l.ref.Seat != h.Seat || l.ref.N != h.N {
+	for _, mode := range []license.AccessMode{license.UserLimit, license.StationShare, license.Exclusive, license.NoUserLimit} {
+		some := slices.DeleteFunc(slices.Clone(living), func(r lease.Request) bool { return r.Mode != mode })
+		if u.ByMode[mode] != uint32(len(some)) || u.TakenByMode[mode] != together(some) {
+			rt.Fatalf("usage %+v, the model has %d with %s that take %d", u, len(some), mode, together(some))
+		}
+	}
+	for _, tag := range []string{"x", "y"} {
+		if u.ByTag[tag] != together(withTag(all, tag)) {
+			rt.Fatalf("usage %+v, the model has %d with %s", u, together(withTag(all, tag)), tag)
+		}
+	}
+	var sum uint32
+	for _, h := range list {
+		l := m.lives[h.Handle]
+		if l == nil || l.end != "" || l.ref.Seat != h.Seat || l.ref.N != h.N || !slices.Equal(h.Tags, l.request.Limits.Tags) {
 			rt.Fatalf("listed %+v, the model has %+v", h, l)
+		}
+		sum += h.Takes
+	}
+	if sum != lives {
+		rt.Fatalf("the handles listed take %d, the model has %d", sum, lives)
+	}
+	for i, w := range m.queue {
+		if i >= len(queue) || queue[i].ID != w.request.ID || queue[i].Priority != w.priority {
+			rt.Fatalf("the queue is %+v, the model has %+v", queue, m.queue)
 		}
 	}
 }
@@ -309,9 +398,9 @@ func (m *machine) agree(rt *rapid.T) {
 func (m *machine) stream(rt *rapid.T) {
 	m.expire(rt)
 	told := map[string][]lease.EventKind{}
-	denied := 0
-	var last uint64
-	expect := m.denied
+	var denied []denial
+	var last, seq uint64
+	expect := len(m.denied)
 	for _, l := range m.lives {
 		expect++
 		if l.end != "" {
@@ -325,9 +414,12 @@ func (m *machine) stream(rt *rapid.T) {
 		if e.Position <= last {
 			rt.Fatalf("position %d after %d", e.Position, last)
 		}
+		if seq++; e.Seq != seq {
+			rt.Fatalf("event %+v counts as %d, want %d", e, e.Seq, seq)
+		}
 		last = e.Position
 		if e.Kind == lease.Denied {
-			denied++
+			denied = append(denied, denial{e.Handle, e.Reason, e.Rule})
 		} else {
 			told[e.Handle] = append(told[e.Handle], e.Kind)
 		}
@@ -341,7 +433,7 @@ func (m *machine) stream(rt *rapid.T) {
 			rt.Fatalf("events of %s: %v, want %v", id, told[id], life)
 		}
 	}
-	if denied != m.denied {
-		rt.Fatalf("%d denials told, want %d", denied, m.denied)
+	if !slices.Equal(denied, m.denied) {
+		rt.Fatalf("denials told: %v, want %v", denied, m.denied)
 	}
 }

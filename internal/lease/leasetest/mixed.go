@@ -36,20 +36,20 @@ func (r *crowd) wanted(i int, rnd *rand.Rand) lease.Request {
 // The tags of a mixed crowd: a team has a cap, for the chiefs licenses are kept
 // back.
 const (
-	team, chiefs       = "team", "chiefs"
-	teamMost, kept     = 1, 2
-	roles              = 8
-	roleShare          = 1 // to 3
-	roleExclusive      = 4
-	roleTeam, roleHead = 5, 6
-	roleWaits          = 7
+	team, chiefs          = "team", "chiefs"
+	teamMost, chiefsLeast = 1, 2
+	roles                 = 8
+	roleShare             = 1 // to 3
+	roleExclusive         = 4
+	roleTeam, roleHead    = 5, 6
+	roleWaits             = 7
 )
 
 // mixed makes a request one of a client's role. Those of eight clients share a
 // station where they are of a mode for that.
 func (r *crowd) mixed(q lease.Request, i int, rnd *rand.Rand) lease.Request {
 	q.Station = fmt.Sprintf("desk-%d", i)
-	q.Limits.Holds = []lease.Hold{{Tag: chiefs, Least: kept}}
+	q.Limits.Holds = []lease.Hold{{Tag: chiefs, Least: chiefsLeast}}
 	shared := fmt.Sprintf("terminal-%d", i/roles)
 	switch role := i % roles; role {
 	case 0:

@@ -158,23 +158,32 @@ func queueLost(t *testing.T, h Harness) {
 	_, tok := access(t, s, request(1))
 	steady(t, func(stretch time.Duration) bool {
 		place := short * stretch
-		r, next := queued(request(1), 5), queued(request(1), 0)
+		r, next := queued(request(1), 0), queued(request(1), 0)
 		r.Wait.Place = place
 		asked := time.Now()
 		wantQueued(t, s, r, 1, 1)
+		denies(t, s, next, license.CodeQueued)
+		leave := func() {
+			for _, r := range []lease.Request{r, next} {
+				ok(t, "Leave", s.Leave(t.Context(), pool, r.ID))
+			}
+		}
 		for range 3 { // asked for, it is kept
 			<-time.After(place / 2)
 			again := time.Now()
 			_, err := s.Access(t.Context(), r)
 			if time.Since(asked) > place {
-				ok(t, "Leave", s.Leave(t.Context(), pool, r.ID))
+				leave()
 				return true
 			}
 			wantCode(t, err, license.CodeQueued)
+			if d := license.Public(err).Details; d["position"] != uint32(1) {
+				t.Fatalf("details %v, want the first place still", d)
+			}
 			asked = again
 		}
 		pass(place)
-		wantWaiting(t, s)
+		wantWaiting(t, s, next)
 		wantQueued(t, s, next, 1, 1)
 		wantQueued(t, s, queued(r, -1), 2, 2) // asks anew
 		ok(t, "Leave", s.Leave(t.Context(), pool, r.ID))

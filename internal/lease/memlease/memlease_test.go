@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/leasetest"
 	"github.com/quorate/quorate/internal/lease/memlease"
 )
@@ -21,8 +22,14 @@ func open(t *testing.T, path string) *memlease.Store {
 func TestContract(t *testing.T) {
 	t.Run("journal", func(t *testing.T) {
 		leasetest.Run(t, leasetest.Driver{Bubble: true, Open: func(t *testing.T) leasetest.Harness {
-			s := open(t, filepath.Join(t.TempDir(), "seats"))
-			return leasetest.Harness{Store: s, Elector: s}
+			path := filepath.Join(t.TempDir(), "seats")
+			s := open(t, path)
+			return leasetest.Harness{Store: s, Elector: s, Restart: func(t *testing.T) lease.Store {
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				return open(t, path)
+			}}
 		}})
 	})
 	t.Run("memory", func(t *testing.T) {
