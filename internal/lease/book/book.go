@@ -34,6 +34,7 @@ type Book struct {
 	opt      Options
 	epoch    uint64
 	claimed  bool // timers run
+	grace    bool
 	position uint64
 	seqs     map[license.FirmCode]uint64
 	pools    map[license.Product]*pool

@@ -15,6 +15,9 @@ func (b *Book) Access(now time.Time, r lease.Request) (lease.Grant, error) {
 	if err := r.Check(b.group); err != nil {
 		return lease.Grant{}, err
 	}
+	if b.grace {
+		return lease.Grant{}, waits(b.group)
+	}
 	content := r.Content()
 	if h := b.handles[r.ID]; h != nil {
 		return b.repeat(now, h, content)
@@ -185,7 +188,7 @@ func (b *Book) find(now time.Time, ref lease.Ref) (*handle, error) {
 func (b *Book) takeIn(now time.Time, ref lease.Ref) (*handle, error) {
 	p := b.pool(ref.Pool.Product)
 	holder := p.held[ref.Seat]
-	if ref.N <= p.n[ref.Seat] || holder != nil && holder.linger == 0 && now.Before(holder.deadline) {
+	if ref.N <= p.n[ref.Seat] || holder != nil && holder.linger == 0 && now.Before(holder.deadline) && !b.grace {
 		return nil, lease.Ended(lease.Released, ref.Handle)
 	}
 	if err := ref.CheckLost(); err != nil {
