@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
@@ -350,10 +351,14 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 	d.onStop(func() { _ = store.Close() })
 	virtual, _ := demoSerials()
 	for i, name := range names {
+		book, err := newRuleBook(licenseserver.RulesConfig{Copy: d.path(name, "rules.copy"), Logger: d.log})
+		if err != nil {
+			return nil, err
+		}
 		s, err := startTMR(ctx, tmrConfig{
 			Name: name, Virtual: virtual, ActivationID: demoActivation(), Backends: backends, Key: keys[i], Token: signer,
 			Listen: "127.0.0.1:0", Plain: true, Lease: demoLease, Term: time.Second, Patience: d.cfg.Patience, Store: store,
-			Platform: d.served.URL(), LinkToken: d.secrets.LinkTokens[name], Logger: d.log,
+			Platform: d.served.URL(), LinkToken: d.secrets.LinkTokens[name], Rules: book, Logger: d.log,
 		})
 		if err != nil {
 			return nil, err

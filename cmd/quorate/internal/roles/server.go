@@ -47,6 +47,7 @@ type Server struct {
 func (Server) Help() string {
 	return `Examples:
   quorate server --container container.qrc --listen 0.0.0.0:7400 --leases leases.db
+  quorate server --container container.qrc --rules rules.txt     # who may use which license
   quorate server --leases leases.db --borrow-max 14d --min-remove-age 10m --disclose users --ask everyone
   quorate server --tmr --container container.qrc --listen 10.0.0.21:7500 \
       --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)
@@ -56,6 +57,16 @@ func (Server) Help() string {
 
 // Run serves until ctx ends.
 func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, at filetools.Site) error {
+	policy, err := c.policy()
+	if err != nil {
+		return err
+	}
+	if policy.BorrowMost, err = cli.ParseLong(c.BorrowMax); err != nil {
+		return err
+	}
+	if c.TMR && policy.BorrowMost != 0 {
+		return license.Errorf(license.CodeInvalidInput, "leave --borrow-max out", "the licenses of a TMR group can't be borrowed")
+	}
 	key, err := rpc.LoadOrCreateKey(c.Key)
 	if err != nil {
 		return err
@@ -80,13 +91,6 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 		}
 		return f.Wait(ctx)
 	}
-	policy, err := c.policy()
-	if err != nil {
-		return err
-	}
-	if policy.BorrowMost, err = cli.ParseLong(c.BorrowMax); err != nil {
-		return err
-	}
 	token := ""
 	if c.Platform != "" {
 		if token, err = readToken(c.Link); err != nil {
@@ -94,6 +98,10 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 		}
 	}
 	seed, err := readSeed(c.TokenKey, "token key", true)
+	if err != nil {
+		return err
+	}
+	book, err := c.book(c.Platform, logger)
 	if err != nil {
 		return err
 	}
@@ -105,7 +113,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	s, err := startServer(serverConfig{
 		Name: c.Name, Container: held, Store: store, Shared: isRedis(c.Leases), Token: seal.NewSigner(seed),
 		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
-		Platform: c.Platform, LinkToken: token, Policy: policy,
+		Platform: c.Platform, LinkToken: token, Policy: policy, Rules: book,
 	})
 	if err != nil {
 		return err
@@ -143,6 +151,7 @@ type serverConfig struct {
 	Lease      time.Duration
 	AdminToken string
 	Policy     policy
+	Rules      *ruleBook // nil: everybody may
 	Logger     *slog.Logger
 	Platform   string // its address; empty: no link
 	LinkToken  string
@@ -154,14 +163,22 @@ type plainServer struct {
 	face   *face
 	agent  *link.Agent // nil: no link
 	stop   sync.Once
+	// unwatch ends the look at the file of rules.
+	unwatch func()
 
 	handles handleCount
 }
 
 func startServer(c serverConfig) (*plainServer, error) {
 	log := c.Logger.With("container", c.Container.Serial().String())
+	if c.Rules == nil {
+		var err error
+		if c.Rules, err = newRuleBook(licenseserver.RulesConfig{Logger: log}); err != nil {
+			return nil, err
+		}
+	}
 	server, err := licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true,
+		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true, Limits: c.Rules.Limits,
 		Signer: c.Token, Shared: c.Shared, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge, BorrowMost: c.Policy.BorrowMost,
 	})
@@ -169,11 +186,11 @@ func startServer(c serverConfig) (*plainServer, error) {
 		return nil, err
 	}
 	path, handler := server.Handler()
-	f, err := listen(c.Listen, c.Plain, c.Key, log, []route{{path, handler}, {"/quorate.v1.BackendService/", http.HandlerFunc(notABackend)}})
+	f, err := listen(c.Listen, c.Plain, c.Key, log, []route{{path, handler}, {"/quorate.v1.BackendService/", http.HandlerFunc(notABackend)}, c.Rules.health(c.AdminToken)})
 	if err != nil {
 		return nil, err
 	}
-	s := &plainServer{server: server, face: f}
+	s := &plainServer{server: server, face: f, unwatch: c.Rules.watch()}
 	s.handles.server, s.handles.log = server, log
 	if err := server.Start(context.Background()); err != nil {
 		s.Stop()
@@ -188,7 +205,7 @@ func startServer(c serverConfig) (*plainServer, error) {
 		Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 			return c.Store.Events(ctx, c.Container.Serial(), after, most)
 		},
-		Clients: s.handles.count, Served: held.Served,
+		Clients: s.handles.count, Served: held.Served, Rules: c.Rules,
 	})
 	if err == nil {
 		s.agent = agent
@@ -214,6 +231,7 @@ func (s *plainServer) Stop() {
 		}
 		s.server.Stop()
 		s.face.Stop()
+		s.unwatch()
 	})
 }
 

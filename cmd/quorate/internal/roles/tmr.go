@@ -41,6 +41,7 @@ type programFlags struct {
 	Ask        string        `help:"Who may ask a user to release a license: admins or everyone." enum:"admins,everyone" default:"admins" env:"QUORATE_ASK"`
 	MinAge     string        `help:"How old a handle must be to be removed, for example 10m." name:"min-remove-age" default:"0s" env:"QUORATE_MIN_REMOVE_AGE"`
 	JSON       bool          `help:"Write one JSON line when ready." name:"json"`
+	ruleFlags
 }
 
 // policy is what a server's flags say of those who use it.
@@ -98,6 +99,9 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 	}
 	var err error
 	if cfg.Policy, err = c.policy(); err != nil {
+		return err
+	}
+	if cfg.Rules, err = c.book(c.Platform, logger); err != nil {
 		return err
 	}
 	if cfg.Virtual, err = license.ParseSerial(c.Virtual); err != nil {
@@ -190,6 +194,7 @@ type tmrConfig struct {
 	RoleFile     string
 	AdminToken   string
 	Policy       policy
+	Rules        *ruleBook
 	Platform     string
 	LinkToken    string
 	Logger       *slog.Logger
@@ -208,12 +213,13 @@ type tmrServer struct {
 	agent   *link.Agent // nil without a platform
 	face    *face
 	stop    sync.Once
+	unwatch func()
 	handles handleCount
 }
 
 func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	log := c.Logger.With("tmr", c.Name)
-	s := &tmrServer{}
+	s := &tmrServer{unwatch: c.Rules.watch()}
 	defer func() {
 		if err != nil {
 			s.Stop()
@@ -229,7 +235,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		arbiter = licenseserver.RoleFile{Path: c.RoleFile, Logger: log}
 	}
 	s.server, err = licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: c.Store, Arbiter: arbiter,
+		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: c.Store, Arbiter: arbiter, Limits: c.Rules.Limits,
 		Signer: c.Token, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge,
 	})
@@ -242,7 +248,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		handlers(offline.Handler(offline.Config{
 			Group: s.group, Virtual: c.Virtual, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
 		})),
-		[]route{{"GET /readyz", http.HandlerFunc(s.ready)}},
+		[]route{{"GET /readyz", http.HandlerFunc(s.ready)}, c.Rules.health(c.AdminToken)},
 	)
 	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, routes); err != nil {
 		return nil, err
@@ -265,8 +271,8 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 			Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 				return c.Store.Events(ctx, c.Virtual, after, most)
 			},
-			Clients: s.handles.count,
-			Clock:   groupClock{s.group},
+			Clients: s.handles.count, Rules: c.Rules,
+			Clock: groupClock{s.group},
 		}); err != nil {
 			return nil, err
 		}
@@ -340,6 +346,7 @@ func (s *tmrServer) Stop() {
 		if s.group != nil {
 			s.group.Stop()
 		}
+		s.unwatch()
 	})
 }
 
@@ -358,6 +365,8 @@ type route struct {
 	handler http.Handler
 }
 
+const healthPath = "GET /healthz"
+
 func handlers(path string, h http.Handler) []route { return []route{{path, h}} }
 
 func listen(addr string, plain bool, key *rpc.Key, log *slog.Logger, routes []route, clientPins ...string) (*face, error) {
@@ -369,7 +378,9 @@ func listen(addr string, plain bool, key *rpc.Key, log *slog.Logger, routes []ro
 	for _, r := range routes {
 		mux.Handle(r.path, r.handler)
 	}
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	if !slices.ContainsFunc(routes, func(r route) bool { return r.path == healthPath }) {
+		mux.HandleFunc(healthPath, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	}
 	server := rpc.NewServer(mux, log)
 	f := &face{addr: ln.Addr().String(), scheme: "http", done: make(chan struct{})}
 	if !plain {
