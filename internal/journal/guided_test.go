@@ -41,7 +41,6 @@ func (w *world) guide(which int, r *rand.Rand) {
 		w.settle()
 	case 7: // a leader that was replaced doesn't know, and its answers are late
 		w.seat(0, 0)
-		w.servers[0].core.want(w.moment())
 		w.do(step{opTick, 0, 0})
 		w.servers[0].core.want(w.moment())
 		w.pump(0)
@@ -51,11 +50,24 @@ func (w *world) guide(which int, r *rand.Rand) {
 		}
 		w.do(step{opClaim, 1, 0})
 		w.settle()
+		// Its program keeps to it, and time passes.
+		for range r.IntN(6) {
+			w.do(step{opAsk, 0, 0<<4 | byte(renew)}, step{opTick, 0, 0})
+			if i := r.IntN(3); r.IntN(2) == 0 {
+				w.servers[0].cut[i] = false
+				w.do(step{opReturn, 0, byte(i)})
+			}
+			w.do(step{opServe, 0, 0}, step{opAnswer, 0, 0}, step{opGiveUp, 0, 0})
+		}
 	case 8: // a disk that was lost had promised a claim, which goes on
 		w.seat(0, 0)
 		w.do(step{opClaim, 1, 0}, step{opDeliver, 1, 2}, step{opDisk, 2, 0})
 		w.servers[1].cut = [3]bool{true, true, true}
 		w.settle()
+		if r.IntN(2) == 0 { // it comes through to one more, and reads the seats
+			w.servers[1].cut = [3]bool{}
+			w.do(step{opReturn, 1, 2}, step{opDeliver, 1, 1}, step{opReturn, 1, 1})
+		}
 	case 9: // a grant that came to one journal alone, which missed a takeover
 		w.do(step{opAsk, 0, 0<<4 | byte(access)}, step{opServe, 0, 0}, step{opDeliver, 0, 2}, step{opClaim, 1, 0})
 		w.servers[1].cut[2] = true
@@ -64,8 +76,13 @@ func (w *world) guide(which int, r *rand.Rand) {
 	case 10: // two disks are lost, and a leader begins anew
 		w.seat(0, 0)
 		if w.many {
-			w.do(step{opDisk, 0, 0}, step{opDisk, 1, 0}, step{opClaim, 1, 0})
-			w.settle(byte(r.IntN(3)))
+			w.do(step{opDisk, 0, 0}, step{opDisk, 1, 0}, step{opCrash, 0, 0}, step{opClaim, 1, 0})
+			away := byte(r.IntN(3))
+			w.settle(away)
+			if r.IntN(2) == 0 {
+				w.do(step{opClaim, 0, 0})
+				w.settle(away)
+			}
 		}
 	case 11: // writes are late on two journals, and done again
 		w.do(step{opAsk, 0, 0<<4 | byte(access)}, step{opServe, 0, 0}, step{opDelay, 0, 0}, step{opDelay, 0, 1})

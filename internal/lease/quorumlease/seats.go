@@ -74,11 +74,12 @@ func (t *seats) decide(ctx context.Context, f func(now time.Time) (string, error
 		index = t.written[id] // zero: two have it
 	}
 	t.mu.Unlock()
-	if failed != nil {
-		return t.why(failed)
+	if failed == nil {
+		failed = t.q.Wait(ctx, index)
 	}
-	if unwritten := t.q.Wait(ctx, index); unwritten != nil {
-		return t.why(unwritten)
+	if failed != nil {
+		// Also where the lead is over: the next leader may find what was decided.
+		return lease.Unavailable(failed)
 	}
 	return err
 }
