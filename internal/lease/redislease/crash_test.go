@@ -282,12 +282,16 @@ func TestLingerLeavesNothing(t *testing.T) {
 	linger := func(user string, d time.Duration) (lease.Request, lease.Ref) {
 		t.Helper()
 		r := by(user, request(9))
+		r.Limits.Tags, r.Borrowed = []string{"team"}, true
+		if user == "eve" {
+			r.Mode = license.StationShare
+		}
 		g, err := seats.Access(t.Context(), r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		tok := ref(r, g)
-		tok.Linger = d
+		tok.Linger, tok.Tags, tok.Borrowed = d, r.Limits.Tags, true
 		if err := seats.Release(t.Context(), tok); err != nil {
 			t.Fatal(err)
 		}
@@ -319,13 +323,19 @@ func TestLingerLeavesNothing(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr})
 	defer client.Close()
 	prefix := "quorate:lease:{" + group.String() + "}:"
-	for _, key := range []string{"lingers", "over", "over:" + pool.Product.String(), "own", "handles", "due"} {
+	for _, key := range []string{
+		"lingers", "over:" + pool.Product.String(), "own", "handles", "due:" + pool.Product.String(), "order:" + pool.Product.String(),
+		"soon", "shares", "stations", "tags:" + pool.Product.String(), "waiters", "queue:" + pool.Product.String(), "places:" + pool.Product.String(),
+	} {
 		if n := client.Exists(t.Context(), prefix+key).Val(); n != 0 {
 			t.Errorf("%s is still there", key)
 		}
 	}
-	if left := client.HGetAll(t.Context(), prefix+"pools").Val(); len(left) != 1 || left[pool.Product.String()+"/high"] != "3" {
-		t.Errorf("counters %v, want the highest seat alone", left)
+	if u, err := seats.Usage(t.Context(), pool); err != nil || fmt.Sprint(u) != fmt.Sprint(lease.Usage{}) {
+		t.Errorf("usage %+v, %v, want nothing", u, err)
+	}
+	if n := client.HGet(t.Context(), prefix+"group", "lingers").Val(); n != "0" {
+		t.Errorf("%q linger still", n)
 	}
 	for seat, v := range client.HGetAll(t.Context(), prefix+"seats").Val() {
 		if strings.Contains(v, " ") {
@@ -334,8 +344,8 @@ func TestLingerLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestCluster runs every script on a cluster node, which refuses commands
-// whose keys lie in several slots.
+// TestCluster runs every script on a cluster node. All keys of a group lie in one
+// slot, so that they are on one node of any cluster.
 func TestCluster(t *testing.T) {
 	server := testenv.Redis(t, "--cluster-enabled", "yes")
 	node := redis.NewClient(&redis.Options{Addr: server.Addr})
@@ -355,20 +365,63 @@ func TestCluster(t *testing.T) {
 	s := redislease.New(client, redislease.Options{})
 	leasetest.Workload{Clients: 24, For: 3 * time.Second, Lease: 300 * time.Millisecond, Linger: 150 * time.Millisecond}.Run(t, s)
 	seats := claim(t, s)
-	if _, err := seats.Access(t.Context(), request(5)); err != nil {
+	var refs []lease.Ref
+	for i, mode := range []license.AccessMode{license.UserLimit, license.StationShare, license.Exclusive, license.NoUserLimit} {
+		r := request(5)
+		r.Mode, r.Station, r.Limits.Tags = mode, fmt.Sprint("desk-", i), []string{"team"}
+		g, err := seats.Access(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, ref(r, g))
+	}
+	r := request(3)
+	r.Station, r.Wait = "desk-9", &lease.Wait{Until: time.Hour, Place: time.Hour}
+	_, err := seats.Access(t.Context(), r)
+	wantCode(t, err, license.CodeQueued)
+	if err := seats.Ask(t.Context(), pool, refs[3].Handle, lease.Notice{ID: "1"}); err != nil {
 		t.Fatal(err)
 	}
-	if all, err := seats.List(t.Context(), pool); err != nil || len(all) != 1 {
+	if g, err := seats.Renew(t.Context(), refs[3]); err != nil || g.Notice == nil {
+		t.Fatalf("Renew: %+v, %v", g, err)
+	}
+	refs[0].Linger = time.Hour
+	if err := seats.Release(t.Context(), refs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := seats.List(t.Context(), pool); err != nil || len(all) != 3 {
 		t.Fatalf("List: %v, %v", all, err)
 	}
-	if u, err := seats.Usage(t.Context(), pool); err != nil || u.Taken != 1 {
-		t.Fatalf("Usage: %v, %v", u, err)
+	if all, err := seats.Waiting(t.Context(), pool); err != nil || len(all) != 1 {
+		t.Fatalf("Waiting: %v, %v", all, err)
+	}
+	if u, err := seats.Usage(t.Context(), pool); err != nil || u.Taken != 3 || u.ByTag["team"] != 3 {
+		t.Fatalf("Usage: %+v, %v", u, err)
 	}
 	if _, any, err := seats.Next(t.Context()); err != nil || !any {
 		t.Fatalf("Next: %v, %v", any, err)
 	}
-	if events, err := s.Events(t.Context(), group, 0, 10); err != nil || len(events) != 1 {
+	if events, err := s.Events(t.Context(), group, 0, 10); err != nil || len(events) != 5 {
 		t.Fatalf("Events: %v, %v", events, err)
+	}
+	keys, err := node.Keys(t.Context(), prefix+"*").Result()
+	if err != nil || len(keys) < 18 {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	slot := node.ClusterKeySlot(t.Context(), prefix+"group").Val()
+	for _, key := range keys {
+		if n := node.ClusterKeySlot(t.Context(), key).Val(); n != slot {
+			t.Errorf("%s is in slot %d, not %d", key, n, slot)
+		}
+	}
+	if err := seats.Leave(t.Context(), pool, r.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := seats.Remove(t.Context(), pool, lease.Removal{Handle: refs[1].Handle, By: "root"}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := seats.Expire(t.Context()); err != nil || n != 0 {
+		t.Fatalf("Expire: %d, %v", n, err)
 	}
 	if leader, err := s.Campaign(t.Context(), group, "a", time.Minute); err != nil || leader != "a" {
 		t.Fatalf("Campaign: %v, %v", leader, err)

@@ -9,22 +9,44 @@
 // and handles and appends the events. Scripts are called by their digest and
 // sent in full where a server has forgotten them.
 //
-// The keys of a group, each beginning with "quorate:lease:{SERIAL}:" –
+// The keys of a group, each beginning with "quorate:lease:{SERIAL}:" and, where
+// it says so, ending with a product –
 //
-//	meta      hash: the epoch in force, its owner, the newest event's position
-//	handles   hash: the record of each living handle, by id
-//	due       sorted set: when each handle's lease runs out (microseconds)
-//	seats     hash: "PRODUCT/SEAT" → last n, and the holder's id if there is one,
-//	          also of a released one whose seat lingers
-//	free      sorted set: seats that were given and are free, in order
-//	pools     hash: counters of each product
-//	ended     hash: how each remembered handle ended, by id
-//	endings   sorted set: the ids in ended, by when
-//	events    stream: the events, with their position as id
-//	lingers   hash: the record of each lingering seat, by the released handle's id
-//	over      sorted set: when each linger is over (microseconds)
-//	own       sorted set: "PRODUCT/DIGEST/SEAT", for whom which seats linger
-//	leader    string: who leads by Campaign, with a time to live
+//	group      hash: the epoch in force, its owner, the newest event's position and
+//	           each firm's number of events, when the claim was, how many linger and wait
+//	handles    hash: the record of each living handle, by id
+//	due:P      sorted set: when each handle's lease runs out (microseconds), but for
+//	           what a claim adds
+//	order:P    sorted set: the handles by their first access
+//	seats      hash: "PRODUCT/SEAT" → last n, and the holder's id if there is one,
+//	           also of a released one whose seat lingers
+//	free       sorted set: seats that were given and are free, in order
+//	pools      hash: the figures and accounts of each product
+//	tags:P     hash: the accounts of the tags
+//	shares     sorted set: of each account, what share handles of a station take
+//	stations   hash: how many handles are on a station
+//	ended      hash: how each remembered handle ended, by id
+//	endings    sorted set: the ids in ended, by when
+//	events     stream: the events, with their position as id
+//	lingers    hash: the record of each lingering seat, by the released handle's id
+//	over:P     sorted set: when each linger is over, but for what a claim adds
+//	own        sorted set: "PRODUCT/DIGEST/SEAT", for whom which seats linger
+//	soon       sorted set: when the first lease or linger of each product runs out,
+//	           or an earlier time
+//	waiters    hash: the record of each request that waits, by id
+//	queue:P    sorted set: the queue in its order
+//	places:P   sorted set: when each place in the queue is lost
+//	leader     string: who leads by Campaign, with a time to live
+//	meta       string: tells versions that know just the first format to keep off
+//
+// What a call costs doesn't grow with the number of handles; List costs the same
+// for each handle that it gives. A script ends or moves up to 200 handles, and is
+// called again where there are more. A claim notes its time: what it adds to each
+// lease and linger is reckoned when that is looked at.
+//
+// Data of the first format, in which "meta" was a hash, are converted by the first
+// Claim or Join, in steps, and processes that still use it are fenced. There is no
+// way back.
 //
 // # What it needs
 //

@@ -107,11 +107,15 @@ func decode(group license.Serial, m redis.XMessage) (lease.Event, error) {
 	if err != nil {
 		return lease.Event{}, err
 	}
+	if now, written := m.Values["station"].(string); written {
+		station = now
+	}
 	return lease.Event{
 		Position: number(position, 64), Kind: lease.EventKind(field("kind")),
 		At: time.UnixMicro(int64(number(field("at"), 63))).UTC(), Handle: field("handle"),
 		Pool: lease.Pool{Container: group, Product: product}, Mode: license.AccessMode(field("mode")),
 		Station: station, Client: client, Seat: uint32(number(field("seat"), 32)), N: number(field("n"), 64),
-		Reason: license.Code(field("reason")), By: field("by"),
+		Reason: license.Code(field("reason")), By: field("by"), Rule: field("rule"),
+		Licenses: max(uint32(number(field("licenses"), 32)), 1), Borrowed: field("borrowed") == "1", Seq: number(field("seq"), 64),
 	}, nil
 }

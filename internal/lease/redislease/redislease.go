@@ -91,16 +91,9 @@ func key(group license.Serial, name string) string {
 	return "quorate:lease:{" + group.String() + "}:" + name
 }
 
-func keys(group license.Serial) []string {
-	names := [...]string{
-		"meta", "handles", "due", "seats", "free", "pools", "ended", "endings", "events", "lingers", "over", "own",
-	}
-	all := make([]string, len(names))
-	for i, n := range names {
-		all[i] = key(group, n)
-	}
-	return all
-}
+// keys are what a script is called with: one key, from which it makes the others,
+// which all have the same hash tag.
+func keys(group license.Serial) []string { return []string{key(group, "group")} }
 
 // answer is what a script gave: a word and fields.
 type answer []any
@@ -120,26 +113,41 @@ func (a answer) number(i int) uint64 {
 	return n
 }
 
-func (a answer) micros(i int) time.Duration {
+func (a answer) signed(i int) int64 {
 	n, _ := strconv.ParseInt(a.text(i), 10, 64)
-	return time.Duration(n) * time.Microsecond
+	return n
 }
 
-// run runs a script of a group. epoch 0 stands for none.
+func (a answer) micros(i int) time.Duration { return time.Duration(a.signed(i)) * time.Microsecond }
+
+// run runs a script of a group, again as long as it says that there is more to
+// do before. epoch 0 stands for none.
 func (s *Store) run(ctx context.Context, script *redis.Script, group license.Serial, epoch uint64, product string, args ...any) (answer, error) {
+	argv := append([]any{
+		under(epoch), product, s.opt.MostEvents, s.opt.MostEnded, s.opt.EndedFor.Microseconds(),
+	}, args...)
+	for {
+		a, err := s.call(ctx, script, group, epoch, argv)
+		if err != nil || a.word() != "AGAIN" {
+			return a, err
+		}
+	}
+}
+
+func under(epoch uint64) string {
+	if epoch == 0 {
+		return ""
+	}
+	return strconv.FormatUint(epoch, 10)
+}
+
+func (s *Store) call(ctx context.Context, script *redis.Script, group license.Serial, epoch uint64, argv []any) (answer, error) {
 	if s.closed.Err() != nil {
 		return nil, lease.Unavailable(errClosed)
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, lease.Unavailable(err)
 	}
-	under := ""
-	if epoch != 0 {
-		under = strconv.FormatUint(epoch, 10)
-	}
-	argv := append([]any{
-		under, product, s.opt.MostEvents, s.opt.MostEnded, s.opt.EndedFor.Microseconds(),
-	}, args...)
 	result, err := s.eval(ctx, script, keys(group), argv)
 	if err != nil {
 		return nil, failure(err)

@@ -1,58 +1,48 @@
 package redislease
 
 import (
-	_ "embed"
+	"embed"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed lua/base.lua
-var base string
+//go:embed lua
+var files embed.FS
 
-//go:embed lua/access.lua
-var accessLua string
+// script joins parts from lua/.
+func script(names ...string) *redis.Script {
+	var all strings.Builder
+	for _, name := range names {
+		b, err := files.ReadFile("lua/" + name + ".lua")
+		if err != nil {
+			panic(err) // it is not embedded
+		}
+		all.Write(b)
+	}
+	return redis.NewScript(all.String())
+}
 
-//go:embed lua/confirm.lua
-var confirmLua string
-
-//go:embed lua/release.lua
-var releaseLua string
-
-//go:embed lua/remove.lua
-var removeLua string
-
-//go:embed lua/expire.lua
-var expireLua string
-
-//go:embed lua/next.lua
-var nextLua string
-
-//go:embed lua/list.lua
-var listLua string
-
-//go:embed lua/usage.lua
-var usageLua string
-
-//go:embed lua/claim.lua
-var claimLua string
-
-//go:embed lua/campaign.lua
-var campaignLua string
-
-//go:embed lua/resign.lua
-var resignLua string
+func seatScript(names ...string) *redis.Script {
+	return script(append([]string{"core", "accounts", "handles", "queue"}, names...)...)
+}
 
 // The scripts, with their digests.
 var (
-	accessScript   = redis.NewScript(base + accessLua)
-	confirmScript  = redis.NewScript(base + confirmLua)
-	releaseScript  = redis.NewScript(base + releaseLua)
-	removeScript   = redis.NewScript(base + removeLua)
-	expireScript   = redis.NewScript(base + expireLua)
-	nextScript     = redis.NewScript(base + nextLua)
-	listScript     = redis.NewScript(base + listLua)
-	usageScript    = redis.NewScript(base + usageLua)
-	claimScript    = redis.NewScript(base + claimLua)
-	campaignScript = redis.NewScript(campaignLua)
-	resignScript   = redis.NewScript(resignLua)
+	renewScript    = script("core", "renew")
+	accessScript   = seatScript("decide", "access")
+	confirmScript  = seatScript("find", "confirm")
+	releaseScript  = seatScript("find", "release")
+	removeScript   = seatScript("remove")
+	askScript      = seatScript("ask")
+	denyScript     = seatScript("deny")
+	leaveScript    = seatScript("leave")
+	waitingScript  = seatScript("waiting")
+	expireScript   = seatScript("expire")
+	nextScript     = seatScript("next")
+	listScript     = seatScript("list")
+	usageScript    = seatScript("usage")
+	claimScript    = seatScript("convert", "claim")
+	campaignScript = script("campaign")
+	resignScript   = script("resign")
 )

@@ -1,10 +1,8 @@
 package redislease
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,23 +18,28 @@ type seats struct {
 	epoch uint64
 }
 
-// holder is what the scripts carry along without reading it.
+// holder is what the scripts carry along; of it they read who a seat lingers for.
 type holder struct {
-	Station     string `json:"station,omitempty"`
+	Station     string `json:"station,omitempty"` // written by earlier versions
 	Address     string `json:"address,omitempty"`
 	User        string `json:"user,omitempty"`
 	Process     uint32 `json:"process,omitempty"`
 	Application string `json:"application,omitempty"`
 }
 
-func pack(station string, c lease.Client) string {
-	b, err := json.Marshal(holder{station, c.Address, c.User, c.Process, c.Application})
+func pack(c lease.Client) string {
+	return marshal(holder{"", c.Address, c.User, c.Process, c.Application})
+}
+
+func marshal(v any) string {
+	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings and a number can always be marshalled
+		panic(err) // texts and numbers can always be marshalled
 	}
 	return string(b)
 }
 
+// unpack gives the station too where an earlier version wrote it.
 func unpack(s string) (string, lease.Client, error) {
 	var h holder
 	if err := json.Unmarshal([]byte(s), &h); err != nil {
@@ -45,8 +48,47 @@ func unpack(s string) (string, lease.Client, error) {
 	return h.Station, lease.Client{Address: h.Address, User: h.User, Process: h.Process, Application: h.Application}, nil
 }
 
+// unpackTags reads the tags of a handle; "" is none.
+func unpackTags(s string) (tags []string, err error) {
+	if s == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(s), &tags); err != nil {
+		return nil, failure(err)
+	}
+	return tags, nil
+}
+
+// packLimits gives what Lua reads of limits, "" for none.
+func packLimits(l lease.Limits) string {
+	if len(l.Tags)+len(l.Caps)+len(l.Holds) == 0 {
+		return ""
+	}
+	type row [2]any
+	all := struct {
+		Tags  []string `json:"tags"`
+		Caps  []row    `json:"caps"`
+		Holds []row    `json:"holds"`
+	}{append([]string{}, l.Tags...), []row{}, []row{}}
+	for _, c := range l.Caps {
+		all.Caps = append(all.Caps, row{c.Tag, c.Most})
+	}
+	for _, h := range l.Holds {
+		all.Holds = append(all.Holds, row{h.Tag, h.Least})
+	}
+	return marshal(all)
+}
+
 // micros rounds up: the server never ends a lease before the program does.
 func micros(d time.Duration) int64 { return int64((d + time.Microsecond - 1) / time.Microsecond) }
+
+// flag is how scripts are told yes and no.
+func flag(yes bool) string {
+	if yes {
+		return "1"
+	}
+	return ""
+}
 
 // Epoch implements lease.Seats.
 func (t *seats) Epoch() uint64 { return t.epoch }
@@ -55,11 +97,16 @@ func (t *seats) run(ctx context.Context, script *redis.Script, product license.P
 	return t.store.run(ctx, script, t.group, t.epoch, product.String(), args...)
 }
 
-func (t *seats) grant(id string, p license.Product, mode license.AccessMode, a answer) lease.Grant {
-	return lease.Grant{
-		Handle: id, Pool: lease.Pool{Container: t.group, Product: p}, Mode: mode,
-		Seat: uint32(a.number(1)), Epoch: t.epoch, N: a.number(2), Lease: a.micros(3), Repeated: a.text(4) == "1", Licenses: 1,
+func (t *seats) grant(id string, p license.Product, a answer) lease.Grant {
+	g := lease.Grant{
+		Handle: id, Pool: lease.Pool{Container: t.group, Product: p}, Mode: license.AccessMode(a.text(5)),
+		Seat: uint32(a.number(1)), Epoch: t.epoch, N: a.number(2), Lease: a.micros(3), Repeated: a.text(4) == "1",
+		Licenses: uint32(a.number(6)),
 	}
+	if notice := a.text(7); notice != "" {
+		g.Notice = &lease.Notice{ID: notice, Text: a.text(8), By: a.text(9)}
+	}
+	return g
 }
 
 // Access implements lease.Seats.
@@ -67,25 +114,71 @@ func (t *seats) Access(ctx context.Context, r lease.Request) (lease.Grant, error
 	if err := r.Check(t.group); err != nil {
 		return lease.Grant{}, err
 	}
-	if err := offered(r); err != nil {
-		return lease.Grant{}, err
+	args := []any{
+		r.ID, string(r.Mode), r.Content(), pack(r.Client), r.Station, r.Wants(), flag(r.Borrowed),
+		r.Quantity, micros(r.Lease), packLimits(r.Limits), "", "", "",
 	}
-	a, err := t.run(ctx, accessScript, r.Pool.Product,
-		r.ID, string(r.Mode), r.Content(), pack(r.Station, r.Client), r.Quantity, micros(r.Lease))
+	if w := r.Wait; w != nil {
+		args = append(args[:10], w.Priority, micros(w.Until), micros(w.Place))
+	}
+	a, err := t.run(ctx, accessScript, r.Pool.Product, args...)
 	if err != nil {
 		return lease.Grant{}, err
 	}
+	short := lease.Shortage{
+		Taken: uint32(a.number(1)), Quantity: r.Quantity, Licenses: r.Wants(), HeldBack: uint32(a.number(2)),
+		Waiting: uint32(a.number(3)), Next: a.micros(4),
+	}
 	switch a.word() {
 	case "OK":
-		return t.grant(r.ID, r.Pool.Product, r.Mode, a), nil
+		return t.grant(r.ID, r.Pool.Product, a), nil
 	case "MISMATCH":
-		return lease.Grant{}, lease.Mismatch(r.ID)
+		err = lease.Mismatch(r.ID)
+	case "BUSY":
+		err = lease.StationBusy(r.Pool, r.Station, r.Mode)
+	case "LIMIT":
+		err = lease.LimitReached(r.Pool, lease.Cap{Tag: a.text(1), Most: uint32(a.number(2))}, uint32(a.number(3)))
 	case "FULL":
-		return lease.Grant{}, lease.NoFreeSeat(r.Pool, lease.Shortage{
-			Taken: uint32(a.number(1)), Quantity: r.Quantity, Next: a.micros(2),
-		})
+		err = lease.NoFreeSeat(r.Pool, short)
+	case "QUEUED":
+		err = lease.Queued(r.Pool, short, uint32(a.number(5)))
+	default:
+		err = lease.Ended(lease.EventKind(a.word()), r.ID)
 	}
-	return lease.Grant{}, lease.Ended(lease.EventKind(a.word()), r.ID)
+	return lease.Grant{}, err
+}
+
+var _ lease.Denier = (*seats)(nil)
+
+// Deny implements lease.Denier.
+func (t *seats) Deny(ctx context.Context, r lease.Request, reason license.Code, rule string) error {
+	if err := lease.CheckDeny(r, t.group, reason, rule); err != nil {
+		return err
+	}
+	_, err := t.run(ctx, denyScript, r.Pool.Product,
+		r.ID, string(r.Mode), pack(r.Client), r.Station, r.Wants(), flag(r.Borrowed), string(reason), rule)
+	return err
+}
+
+// Leave implements lease.Seats.
+func (t *seats) Leave(ctx context.Context, pool lease.Pool, id string) error {
+	if err := lease.CheckLeave(pool, t.group, id); err != nil {
+		return err
+	}
+	_, err := t.run(ctx, leaveScript, pool.Product, id)
+	return err
+}
+
+// Ask implements lease.Seats.
+func (t *seats) Ask(ctx context.Context, pool lease.Pool, id string, n lease.Notice) error {
+	if err := n.Check(pool, t.group, id); err != nil {
+		return err
+	}
+	a, err := t.run(ctx, askScript, pool.Product, id, n.ID, n.Text, n.By)
+	if err == nil && a.word() != "OK" {
+		err = lease.Ended(lease.Released, id)
+	}
+	return err
 }
 
 // exact is the largest n that Lua's numbers hold exactly; seats never get there.
@@ -93,50 +186,55 @@ const exact = 1 << 53
 
 // refer runs a script on a reference.
 func (t *seats) refer(ctx context.Context, script *redis.Script, ref lease.Ref, args ...any) (answer, error) {
-	if err := ref.Check(t.group, t.epoch); err != nil {
-		return nil, err
-	}
-	if ref.N >= exact {
-		return nil, lease.Ended(lease.Released, ref.Handle)
-	}
-	takeIn := "0"
-	if ref.CheckLost() == nil {
-		takeIn = "1"
-	}
+	r := ref.Request()
 	return t.run(ctx, script, ref.Pool.Product, append([]any{
-		ref.Handle, ref.Seat, ref.N, string(ref.Mode), micros(ref.Lease),
-		ref.Request().Content(), pack(ref.Station, ref.Client), takeIn,
+		ref.Handle, ref.Seat, ref.N, string(ref.Mode), micros(ref.Lease), r.Content(), pack(ref.Client), ref.Station,
+		r.Wants(), marshal(append([]string{}, ref.Tags...)), flag(ref.Borrowed), flag(ref.CheckLost() == nil),
 	}, args...)...)
 }
 
-func (t *seats) confirm(ctx context.Context, ref lease.Ref, renew string) (lease.Grant, error) {
-	a, err := t.refer(ctx, confirmScript, ref, renew)
-	if err != nil {
+// confirm renews a handle, or only checks it where idle is "". Most handles are
+// known and alive, which takes the short script alone.
+func (t *seats) confirm(ctx context.Context, ref lease.Ref, idle any) (lease.Grant, error) {
+	if err := ref.Check(t.group, t.epoch); err != nil {
 		return lease.Grant{}, err
 	}
-	if a.word() != "OK" {
-		return lease.Grant{}, lease.Ended(lease.EventKind(a.word()), ref.Handle)
+	if ref.N >= exact {
+		return lease.Grant{}, lease.Ended(lease.Released, ref.Handle)
 	}
-	g := t.grant(ref.Handle, ref.Pool.Product, license.UserLimit, a)
-	if g.Seat == 0 {
-		g.Mode = license.NoUserLimit
+	a, err := t.store.call(ctx, renewScript, t.group, t.epoch, []any{
+		under(t.epoch), ref.Pool.Product.String(), ref.Handle, ref.Seat, ref.N, idle,
+	})
+	if err == nil && a.word() == "LOOK" {
+		a, err = t.refer(ctx, confirmScript, ref, idle)
 	}
-	return g, nil
+	switch {
+	case err != nil:
+		return lease.Grant{}, err
+	case a.word() == "OK":
+		return t.grant(ref.Handle, ref.Pool.Product, a), nil
+	case a.word() == "LOST": // it could be taken in
+		return lease.Grant{}, ref.CheckLost()
+	}
+	return lease.Grant{}, lease.Ended(lease.EventKind(a.word()), ref.Handle)
 }
 
 // Renew implements lease.Seats.
 func (t *seats) Renew(ctx context.Context, ref lease.Ref) (lease.Grant, error) {
-	return t.confirm(ctx, ref, "1")
+	return t.confirm(ctx, ref, micros(ref.Idle))
 }
 
 // Check implements lease.Seats.
 func (t *seats) Check(ctx context.Context, ref lease.Ref) error {
-	_, err := t.confirm(ctx, ref, "0")
+	_, err := t.confirm(ctx, ref, "")
 	return err
 }
 
 // Release implements lease.Seats.
 func (t *seats) Release(ctx context.Context, ref lease.Ref) error {
+	if err := ref.Check(t.group, t.epoch); err != nil {
+		return err
+	}
 	if ref.N >= exact {
 		ref.N = 0 // of no seat
 	}
@@ -149,70 +247,31 @@ func (t *seats) Remove(ctx context.Context, pool lease.Pool, r lease.Removal) er
 	if err := r.Check(pool, t.group); err != nil {
 		return err
 	}
-	if r.MinAge > 0 {
-		return notYet("a minimum age")
-	}
-	id, by := r.Handle, r.By
-	a, err := t.run(ctx, removeScript, pool.Product, id, by)
+	a, err := t.run(ctx, removeScript, pool.Product, r.Handle, r.By, micros(r.MinAge))
 	if err != nil {
 		return err
 	}
-	if a.word() != "OK" {
-		return lease.Ended(lease.Released, id)
+	switch a.word() {
+	case "OK":
+		return nil
+	case "BORROWED":
+		return lease.Borrowed(r.Handle)
+	case "YOUNG":
+		return lease.TooYoung(r.Handle, a.micros(1), r.MinAge)
 	}
-	return nil
-}
-
-// batch is how many handles one script ends or gives at most, so that others
-// get their turn.
-const batch = 500
-
-// offered refuses what the contract has and this store has not yet.
-func offered(r lease.Request) error {
-	switch {
-	case r.Mode != license.UserLimit && r.Mode != license.NoUserLimit:
-		return notYet("the access mode " + string(r.Mode))
-	case r.Wants() > 1:
-		return notYet("more than one license for a handle")
-	case r.Borrowed:
-		return notYet("borrowing")
-	case len(r.Limits.Tags)+len(r.Limits.Caps)+len(r.Limits.Holds) > 0:
-		return notYet("a limit")
-	case r.Wait != nil:
-		return notYet("a queue")
-	}
-	return nil
-}
-
-func notYet(what string) error {
-	return license.Errorf(license.CodeInvalidInput, "ask without", "%s is not offered by this store yet", what)
-}
-
-// Ask implements lease.Seats.
-func (t *seats) Ask(context.Context, lease.Pool, string, lease.Notice) error {
-	return notYet("a notice")
-}
-
-// Leave implements lease.Seats.
-func (t *seats) Leave(_ context.Context, pool lease.Pool, id string) error {
-	return lease.CheckLeave(pool, t.group, id)
-}
-
-// Waiting implements lease.Seats.
-func (t *seats) Waiting(_ context.Context, pool lease.Pool) ([]lease.Waiter, error) {
-	return nil, pool.Check(t.group)
+	return lease.Ended(lease.Released, r.Handle)
 }
 
 // Expire implements lease.Seats.
 func (t *seats) Expire(ctx context.Context) (int, error) {
 	total := 0
 	for {
-		a, err := t.run(ctx, expireScript, license.Product{}, batch)
+		a, err := t.run(ctx, expireScript, license.Product{})
 		if err != nil {
 			return total, err
 		}
-		n := int(a.number(1))
-		if total += n; n < batch {
+		total += int(a.number(1))
+		if a.text(2) == "" {
 			return total, nil
 		}
 	}
@@ -225,76 +284,4 @@ func (t *seats) Next(ctx context.Context) (time.Duration, bool, error) {
 		return 0, false, err
 	}
 	return a.micros(1), true, nil
-}
-
-// List implements lease.Seats. Of a large pool it is read in parts: a handle
-// that begins or ends meanwhile may be there or not.
-func (t *seats) List(ctx context.Context, pool lease.Pool) ([]lease.Handle, error) {
-	if err := pool.Check(t.group); err != nil {
-		return nil, err
-	}
-	var all []lease.Handle
-	seen := map[string]bool{}
-	for skip := 0; ; skip += batch {
-		a, err := t.run(ctx, listScript, pool.Product, skip, batch)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range a[1:] {
-			fields, _ := row.([]any)
-			h, err := t.handle(pool, answer(fields))
-			if err != nil {
-				return nil, err
-			}
-			if !seen[h.Handle] {
-				seen[h.Handle] = true
-				all = append(all, h)
-			}
-		}
-		if len(a)-1 < batch {
-			break
-		}
-	}
-	slices.SortFunc(all, func(a, b lease.Handle) int {
-		return cmp.Or(a.FirstAccess.Compare(b.FirstAccess), cmp.Compare(a.Handle, b.Handle))
-	})
-	return all, nil
-}
-
-func (t *seats) handle(pool lease.Pool, f answer) (lease.Handle, error) {
-	station, client, err := unpack(f.text(8))
-	return lease.Handle{
-		Grant: lease.Grant{
-			Handle: f.text(0), Pool: pool, Mode: license.AccessMode(f.text(1)), Seat: uint32(f.number(2)),
-			Epoch: t.epoch, N: f.number(3), Lease: f.micros(4), Licenses: 1,
-		},
-		Station: station, Client: client, Accesses: uint32(f.number(7)),
-		FirstAccess: time.UnixMicro(int64(f.number(5))).UTC(), LastAccess: time.UnixMicro(int64(f.number(6))).UTC(),
-		Remaining: f.micros(9),
-	}, err
-}
-
-// Usage implements lease.Seats.
-func (t *seats) Usage(ctx context.Context, pool lease.Pool) (lease.Usage, error) {
-	if err := pool.Check(t.group); err != nil {
-		return lease.Usage{}, err
-	}
-	modes := []license.AccessMode{license.UserLimit, license.StationShare, license.Exclusive, license.NoUserLimit}
-	args := make([]any, len(modes))
-	for i, m := range modes {
-		args[i] = string(m)
-	}
-	a, err := t.run(ctx, usageScript, pool.Product, args...)
-	if err != nil {
-		return lease.Usage{}, err
-	}
-	u := lease.Usage{
-		Taken: uint32(a.number(1)), Lingering: uint32(a.number(2)), ByMode: map[license.AccessMode]uint32{},
-	}
-	for i, m := range modes {
-		if n := uint32(a.number(3 + i)); n > 0 {
-			u.ByMode[m] = n
-		}
-	}
-	return u, nil
 }

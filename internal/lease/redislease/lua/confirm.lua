@@ -1,5 +1,5 @@
--- ARGV[14]: "1" to renew, else only to check.
-local h, why = find()
-if not h then return {why} end
-if ARGV[14] == '1' then renew(h) end
+-- ARGV[18]: idle time ("" only checks).
+local h, s = find()
+if not h then return {s} end
+if ARGV[18] ~= '' then renew(h, s, tonumber(ARGV[18])) end
 return granted(h)

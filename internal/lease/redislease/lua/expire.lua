@@ -1,2 +1,13 @@
--- ARGV[6]: how many at most.
-return {'OK', text(expire('', tonumber(ARGV[6])))}
+-- Ends what has run out of any product.
+local total = 0
+while budget > 0 do
+	local first = call('ZRANGE', SOON, 0, 0, 'WITHSCORES')
+	if #first == 0 or tonumber(first[2]) > now then return {'OK', text(total)} end
+	local p = first[1]
+	total = total + lapsed(p)
+	if budget > 0 then
+		local at = earliest(p)
+		if at then call('ZADD', SOON, text(at), p) else call('ZREM', SOON, p) end
+	end
+end
+return {'OK', text(total), '1'} -- there may be more

@@ -1,7 +1,4 @@
--- ARGV[14]: linger time (µs).
-local h, time = find(), tonumber(ARGV[14])
-if h then
-	finish(h, 'RELEASED')
-	if time > 0 and h.seat > 0 then linger(h, time) end
-end
+-- ARGV[18]: linger time (µs).
+local h = find()
+if h then finish(h, 'RELEASED', nil, tonumber(ARGV[18])) end
 return {'OK'}
