@@ -79,6 +79,7 @@ type Backend struct {
 	pins      []string
 	logger    *slog.Logger
 	watchers  chan struct{} // a place per stream
+	vote      *vote
 }
 
 // New refuses a configuration without any pin: such a backend would serve
@@ -98,7 +99,7 @@ func New(c Config) (*Backend, error) {
 	}
 	return &Backend{
 		container: c.Container, journal: c.Journal, pins: append([]string(nil), c.Pins...), logger: c.Logger,
-		watchers: make(chan struct{}, mostWatchers),
+		watchers: make(chan struct{}, mostWatchers), vote: new(vote),
 	}, nil
 }
 

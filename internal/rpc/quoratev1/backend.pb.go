@@ -1526,6 +1526,182 @@ func (*CertifyTimeResponse) Descriptor() ([]byte, []int) {
 	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{28}
 }
 
+type CampaignRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         string                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`               // unique among the group's TMR servers, 1…128 bytes
+	TtlMs         uint32                 `protobuf:"varint,2,opt,name=ttl_ms,json=ttlMs,proto3" json:"ttl_ms,omitempty"` // 1…60,000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CampaignRequest) Reset() {
+	*x = CampaignRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CampaignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CampaignRequest) ProtoMessage() {}
+
+func (x *CampaignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CampaignRequest.ProtoReflect.Descriptor instead.
+func (*CampaignRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *CampaignRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *CampaignRequest) GetTtlMs() uint32 {
+	if x != nil {
+		return x.TtlMs
+	}
+	return 0
+}
+
+type CampaignResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Leader        string                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"` // who has the vote
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CampaignResponse) Reset() {
+	*x = CampaignResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CampaignResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CampaignResponse) ProtoMessage() {}
+
+func (x *CampaignResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CampaignResponse.ProtoReflect.Descriptor instead.
+func (*CampaignResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CampaignResponse) GetLeader() string {
+	if x != nil {
+		return x.Leader
+	}
+	return ""
+}
+
+type ResignRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         string                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResignRequest) Reset() {
+	*x = ResignRequest{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResignRequest) ProtoMessage() {}
+
+func (x *ResignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResignRequest.ProtoReflect.Descriptor instead.
+func (*ResignRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ResignRequest) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+type ResignResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResignResponse) Reset() {
+	*x = ResignResponse{}
+	mi := &file_quorate_v1_backend_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResignResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResignResponse) ProtoMessage() {}
+
+func (x *ResignResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_backend_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResignResponse.ProtoReflect.Descriptor instead.
+func (*ResignResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{32}
+}
+
 // A claim to lead.
 type JournalTerm struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1537,7 +1713,7 @@ type JournalTerm struct {
 
 func (x *JournalTerm) Reset() {
 	*x = JournalTerm{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[29]
+	mi := &file_quorate_v1_backend_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1725,7 @@ func (x *JournalTerm) String() string {
 func (*JournalTerm) ProtoMessage() {}
 
 func (x *JournalTerm) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[29]
+	mi := &file_quorate_v1_backend_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1738,7 @@ func (x *JournalTerm) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalTerm.ProtoReflect.Descriptor instead.
 func (*JournalTerm) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{29}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *JournalTerm) GetEpoch() uint64 {
@@ -1590,7 +1766,7 @@ type JournalPromise struct {
 
 func (x *JournalPromise) Reset() {
 	*x = JournalPromise{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[30]
+	mi := &file_quorate_v1_backend_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1602,7 +1778,7 @@ func (x *JournalPromise) String() string {
 func (*JournalPromise) ProtoMessage() {}
 
 func (x *JournalPromise) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[30]
+	mi := &file_quorate_v1_backend_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1615,7 +1791,7 @@ func (x *JournalPromise) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalPromise.ProtoReflect.Descriptor instead.
 func (*JournalPromise) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{30}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *JournalPromise) GetTerm() *JournalTerm {
@@ -1642,7 +1818,7 @@ type JournalKey struct {
 
 func (x *JournalKey) Reset() {
 	*x = JournalKey{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[31]
+	mi := &file_quorate_v1_backend_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1654,7 +1830,7 @@ func (x *JournalKey) String() string {
 func (*JournalKey) ProtoMessage() {}
 
 func (x *JournalKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[31]
+	mi := &file_quorate_v1_backend_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1667,7 +1843,7 @@ func (x *JournalKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalKey.ProtoReflect.Descriptor instead.
 func (*JournalKey) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{31}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *JournalKey) GetProduct() *Product {
@@ -1697,7 +1873,7 @@ type JournalRecord struct {
 
 func (x *JournalRecord) Reset() {
 	*x = JournalRecord{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[32]
+	mi := &file_quorate_v1_backend_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1885,7 @@ func (x *JournalRecord) String() string {
 func (*JournalRecord) ProtoMessage() {}
 
 func (x *JournalRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[32]
+	mi := &file_quorate_v1_backend_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1898,7 @@ func (x *JournalRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalRecord.ProtoReflect.Descriptor instead.
 func (*JournalRecord) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{32}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *JournalRecord) GetKey() *JournalKey {
@@ -1764,7 +1940,7 @@ type JournalEvent struct {
 
 func (x *JournalEvent) Reset() {
 	*x = JournalEvent{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[33]
+	mi := &file_quorate_v1_backend_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +1952,7 @@ func (x *JournalEvent) String() string {
 func (*JournalEvent) ProtoMessage() {}
 
 func (x *JournalEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[33]
+	mi := &file_quorate_v1_backend_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +1965,7 @@ func (x *JournalEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalEvent.ProtoReflect.Descriptor instead.
 func (*JournalEvent) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{33}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *JournalEvent) GetPosition() uint64 {
@@ -1823,7 +1999,7 @@ type JournalMark struct {
 
 func (x *JournalMark) Reset() {
 	*x = JournalMark{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[34]
+	mi := &file_quorate_v1_backend_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +2011,7 @@ func (x *JournalMark) String() string {
 func (*JournalMark) ProtoMessage() {}
 
 func (x *JournalMark) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[34]
+	mi := &file_quorate_v1_backend_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +2024,7 @@ func (x *JournalMark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalMark.ProtoReflect.Descriptor instead.
 func (*JournalMark) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{34}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *JournalMark) GetIncarnation() string {
@@ -1875,7 +2051,7 @@ type JournalPeer struct {
 
 func (x *JournalPeer) Reset() {
 	*x = JournalPeer{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[35]
+	mi := &file_quorate_v1_backend_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2063,7 @@ func (x *JournalPeer) String() string {
 func (*JournalPeer) ProtoMessage() {}
 
 func (x *JournalPeer) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[35]
+	mi := &file_quorate_v1_backend_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2076,7 @@ func (x *JournalPeer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalPeer.ProtoReflect.Descriptor instead.
 func (*JournalPeer) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{35}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *JournalPeer) GetName() string {
@@ -1928,7 +2104,7 @@ type JournalRoster struct {
 
 func (x *JournalRoster) Reset() {
 	*x = JournalRoster{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[36]
+	mi := &file_quorate_v1_backend_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1940,7 +2116,7 @@ func (x *JournalRoster) String() string {
 func (*JournalRoster) ProtoMessage() {}
 
 func (x *JournalRoster) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[36]
+	mi := &file_quorate_v1_backend_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1953,7 +2129,7 @@ func (x *JournalRoster) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalRoster.ProtoReflect.Descriptor instead.
 func (*JournalRoster) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{36}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *JournalRoster) GetEpoch() uint64 {
@@ -1991,7 +2167,7 @@ type JournalBatch struct {
 
 func (x *JournalBatch) Reset() {
 	*x = JournalBatch{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[37]
+	mi := &file_quorate_v1_backend_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2003,7 +2179,7 @@ func (x *JournalBatch) String() string {
 func (*JournalBatch) ProtoMessage() {}
 
 func (x *JournalBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[37]
+	mi := &file_quorate_v1_backend_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2016,7 +2192,7 @@ func (x *JournalBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalBatch.ProtoReflect.Descriptor instead.
 func (*JournalBatch) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{37}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *JournalBatch) GetRecords() []*JournalRecord {
@@ -2069,7 +2245,7 @@ type JournalStateRequest struct {
 
 func (x *JournalStateRequest) Reset() {
 	*x = JournalStateRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[38]
+	mi := &file_quorate_v1_backend_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2081,7 +2257,7 @@ func (x *JournalStateRequest) String() string {
 func (*JournalStateRequest) ProtoMessage() {}
 
 func (x *JournalStateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[38]
+	mi := &file_quorate_v1_backend_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2094,7 +2270,7 @@ func (x *JournalStateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalStateRequest.ProtoReflect.Descriptor instead.
 func (*JournalStateRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{38}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{42}
 }
 
 type JournalStateResponse struct {
@@ -2112,7 +2288,7 @@ type JournalStateResponse struct {
 
 func (x *JournalStateResponse) Reset() {
 	*x = JournalStateResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[39]
+	mi := &file_quorate_v1_backend_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2124,7 +2300,7 @@ func (x *JournalStateResponse) String() string {
 func (*JournalStateResponse) ProtoMessage() {}
 
 func (x *JournalStateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[39]
+	mi := &file_quorate_v1_backend_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2137,7 +2313,7 @@ func (x *JournalStateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalStateResponse.ProtoReflect.Descriptor instead.
 func (*JournalStateResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{39}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *JournalStateResponse) GetIncarnation() string {
@@ -2198,7 +2374,7 @@ type JournalClaimRequest struct {
 
 func (x *JournalClaimRequest) Reset() {
 	*x = JournalClaimRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[40]
+	mi := &file_quorate_v1_backend_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2210,7 +2386,7 @@ func (x *JournalClaimRequest) String() string {
 func (*JournalClaimRequest) ProtoMessage() {}
 
 func (x *JournalClaimRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[40]
+	mi := &file_quorate_v1_backend_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2223,7 +2399,7 @@ func (x *JournalClaimRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalClaimRequest.ProtoReflect.Descriptor instead.
 func (*JournalClaimRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{40}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *JournalClaimRequest) GetTerm() *JournalTerm {
@@ -2242,7 +2418,7 @@ type JournalClaimResponse struct {
 
 func (x *JournalClaimResponse) Reset() {
 	*x = JournalClaimResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[41]
+	mi := &file_quorate_v1_backend_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2254,7 +2430,7 @@ func (x *JournalClaimResponse) String() string {
 func (*JournalClaimResponse) ProtoMessage() {}
 
 func (x *JournalClaimResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[41]
+	mi := &file_quorate_v1_backend_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2267,7 +2443,7 @@ func (x *JournalClaimResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalClaimResponse.ProtoReflect.Descriptor instead.
 func (*JournalClaimResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{41}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *JournalClaimResponse) GetState() *JournalStateResponse {
@@ -2286,7 +2462,7 @@ type JournalConfirmRequest struct {
 
 func (x *JournalConfirmRequest) Reset() {
 	*x = JournalConfirmRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[42]
+	mi := &file_quorate_v1_backend_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2474,7 @@ func (x *JournalConfirmRequest) String() string {
 func (*JournalConfirmRequest) ProtoMessage() {}
 
 func (x *JournalConfirmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[42]
+	mi := &file_quorate_v1_backend_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2487,7 @@ func (x *JournalConfirmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalConfirmRequest.ProtoReflect.Descriptor instead.
 func (*JournalConfirmRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{42}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *JournalConfirmRequest) GetPromise() *JournalPromise {
@@ -2330,7 +2506,7 @@ type JournalConfirmResponse struct {
 
 func (x *JournalConfirmResponse) Reset() {
 	*x = JournalConfirmResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[43]
+	mi := &file_quorate_v1_backend_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2518,7 @@ func (x *JournalConfirmResponse) String() string {
 func (*JournalConfirmResponse) ProtoMessage() {}
 
 func (x *JournalConfirmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[43]
+	mi := &file_quorate_v1_backend_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2531,7 @@ func (x *JournalConfirmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalConfirmResponse.ProtoReflect.Descriptor instead.
 func (*JournalConfirmResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{43}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *JournalConfirmResponse) GetVersion() uint64 {
@@ -2376,7 +2552,7 @@ type JournalRecordsRequest struct {
 
 func (x *JournalRecordsRequest) Reset() {
 	*x = JournalRecordsRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[44]
+	mi := &file_quorate_v1_backend_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2388,7 +2564,7 @@ func (x *JournalRecordsRequest) String() string {
 func (*JournalRecordsRequest) ProtoMessage() {}
 
 func (x *JournalRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[44]
+	mi := &file_quorate_v1_backend_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2401,7 +2577,7 @@ func (x *JournalRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalRecordsRequest.ProtoReflect.Descriptor instead.
 func (*JournalRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{44}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *JournalRecordsRequest) GetPromise() *JournalPromise {
@@ -2434,7 +2610,7 @@ type JournalRecordsResponse struct {
 
 func (x *JournalRecordsResponse) Reset() {
 	*x = JournalRecordsResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[45]
+	mi := &file_quorate_v1_backend_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2446,7 +2622,7 @@ func (x *JournalRecordsResponse) String() string {
 func (*JournalRecordsResponse) ProtoMessage() {}
 
 func (x *JournalRecordsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[45]
+	mi := &file_quorate_v1_backend_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2459,7 +2635,7 @@ func (x *JournalRecordsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalRecordsResponse.ProtoReflect.Descriptor instead.
 func (*JournalRecordsResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{45}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *JournalRecordsResponse) GetRecords() []*JournalRecord {
@@ -2480,7 +2656,7 @@ type JournalEventsRequest struct {
 
 func (x *JournalEventsRequest) Reset() {
 	*x = JournalEventsRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[46]
+	mi := &file_quorate_v1_backend_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2668,7 @@ func (x *JournalEventsRequest) String() string {
 func (*JournalEventsRequest) ProtoMessage() {}
 
 func (x *JournalEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[46]
+	mi := &file_quorate_v1_backend_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2681,7 @@ func (x *JournalEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalEventsRequest.ProtoReflect.Descriptor instead.
 func (*JournalEventsRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{46}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *JournalEventsRequest) GetPromise() *JournalPromise {
@@ -2538,7 +2714,7 @@ type JournalEventsResponse struct {
 
 func (x *JournalEventsResponse) Reset() {
 	*x = JournalEventsResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[47]
+	mi := &file_quorate_v1_backend_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2726,7 @@ func (x *JournalEventsResponse) String() string {
 func (*JournalEventsResponse) ProtoMessage() {}
 
 func (x *JournalEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[47]
+	mi := &file_quorate_v1_backend_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2739,7 @@ func (x *JournalEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalEventsResponse.ProtoReflect.Descriptor instead.
 func (*JournalEventsResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{47}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *JournalEventsResponse) GetEvents() []*JournalEvent {
@@ -2583,7 +2759,7 @@ type JournalWriteRequest struct {
 
 func (x *JournalWriteRequest) Reset() {
 	*x = JournalWriteRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[48]
+	mi := &file_quorate_v1_backend_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2595,7 +2771,7 @@ func (x *JournalWriteRequest) String() string {
 func (*JournalWriteRequest) ProtoMessage() {}
 
 func (x *JournalWriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[48]
+	mi := &file_quorate_v1_backend_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2608,7 +2784,7 @@ func (x *JournalWriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalWriteRequest.ProtoReflect.Descriptor instead.
 func (*JournalWriteRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{48}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *JournalWriteRequest) GetPromise() *JournalPromise {
@@ -2634,7 +2810,7 @@ type JournalWriteResponse struct {
 
 func (x *JournalWriteResponse) Reset() {
 	*x = JournalWriteResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[49]
+	mi := &file_quorate_v1_backend_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2646,7 +2822,7 @@ func (x *JournalWriteResponse) String() string {
 func (*JournalWriteResponse) ProtoMessage() {}
 
 func (x *JournalWriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[49]
+	mi := &file_quorate_v1_backend_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2659,7 +2835,7 @@ func (x *JournalWriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalWriteResponse.ProtoReflect.Descriptor instead.
 func (*JournalWriteResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{49}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *JournalWriteResponse) GetVersion() uint64 {
@@ -2680,7 +2856,7 @@ type JournalEnrolRequest struct {
 
 func (x *JournalEnrolRequest) Reset() {
 	*x = JournalEnrolRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[50]
+	mi := &file_quorate_v1_backend_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2692,7 +2868,7 @@ func (x *JournalEnrolRequest) String() string {
 func (*JournalEnrolRequest) ProtoMessage() {}
 
 func (x *JournalEnrolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[50]
+	mi := &file_quorate_v1_backend_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2705,7 +2881,7 @@ func (x *JournalEnrolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalEnrolRequest.ProtoReflect.Descriptor instead.
 func (*JournalEnrolRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{50}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *JournalEnrolRequest) GetPromise() *JournalPromise {
@@ -2738,7 +2914,7 @@ type JournalEnrolResponse struct {
 
 func (x *JournalEnrolResponse) Reset() {
 	*x = JournalEnrolResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[51]
+	mi := &file_quorate_v1_backend_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2750,7 +2926,7 @@ func (x *JournalEnrolResponse) String() string {
 func (*JournalEnrolResponse) ProtoMessage() {}
 
 func (x *JournalEnrolResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[51]
+	mi := &file_quorate_v1_backend_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2763,7 +2939,7 @@ func (x *JournalEnrolResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalEnrolResponse.ProtoReflect.Descriptor instead.
 func (*JournalEnrolResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{51}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *JournalEnrolResponse) GetVersion() uint64 {
@@ -2782,7 +2958,7 @@ type JournalResetRequest struct {
 
 func (x *JournalResetRequest) Reset() {
 	*x = JournalResetRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[52]
+	mi := &file_quorate_v1_backend_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2794,7 +2970,7 @@ func (x *JournalResetRequest) String() string {
 func (*JournalResetRequest) ProtoMessage() {}
 
 func (x *JournalResetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[52]
+	mi := &file_quorate_v1_backend_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2807,7 +2983,7 @@ func (x *JournalResetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalResetRequest.ProtoReflect.Descriptor instead.
 func (*JournalResetRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{52}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *JournalResetRequest) GetPromise() *JournalPromise {
@@ -2826,7 +3002,7 @@ type JournalResetResponse struct {
 
 func (x *JournalResetResponse) Reset() {
 	*x = JournalResetResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[53]
+	mi := &file_quorate_v1_backend_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2838,7 +3014,7 @@ func (x *JournalResetResponse) String() string {
 func (*JournalResetResponse) ProtoMessage() {}
 
 func (x *JournalResetResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[53]
+	mi := &file_quorate_v1_backend_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2851,7 +3027,7 @@ func (x *JournalResetResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalResetResponse.ProtoReflect.Descriptor instead.
 func (*JournalResetResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{53}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *JournalResetResponse) GetState() *JournalStateResponse {
@@ -2870,7 +3046,7 @@ type JournalSeatRequest struct {
 
 func (x *JournalSeatRequest) Reset() {
 	*x = JournalSeatRequest{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[54]
+	mi := &file_quorate_v1_backend_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2882,7 +3058,7 @@ func (x *JournalSeatRequest) String() string {
 func (*JournalSeatRequest) ProtoMessage() {}
 
 func (x *JournalSeatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[54]
+	mi := &file_quorate_v1_backend_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2895,7 +3071,7 @@ func (x *JournalSeatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalSeatRequest.ProtoReflect.Descriptor instead.
 func (*JournalSeatRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{54}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *JournalSeatRequest) GetKey() *JournalKey {
@@ -2914,7 +3090,7 @@ type JournalSeatResponse struct {
 
 func (x *JournalSeatResponse) Reset() {
 	*x = JournalSeatResponse{}
-	mi := &file_quorate_v1_backend_proto_msgTypes[55]
+	mi := &file_quorate_v1_backend_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2926,7 +3102,7 @@ func (x *JournalSeatResponse) String() string {
 func (*JournalSeatResponse) ProtoMessage() {}
 
 func (x *JournalSeatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_backend_proto_msgTypes[55]
+	mi := &file_quorate_v1_backend_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2939,7 +3115,7 @@ func (x *JournalSeatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JournalSeatResponse.ProtoReflect.Descriptor instead.
 func (*JournalSeatResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{55}
+	return file_quorate_v1_backend_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *JournalSeatResponse) GetRecord() *JournalRecord {
@@ -3046,7 +3222,15 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"\x12WriteMeterResponse\"6\n" +
 	"\x12CertifyTimeRequest\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"\x15\n" +
-	"\x13CertifyTimeResponse\"9\n" +
+	"\x13CertifyTimeResponse\">\n" +
+	"\x0fCampaignRequest\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x15\n" +
+	"\x06ttl_ms\x18\x02 \x01(\rR\x05ttlMs\"*\n" +
+	"\x10CampaignResponse\x12\x16\n" +
+	"\x06leader\x18\x01 \x01(\tR\x06leader\"%\n" +
+	"\rResignRequest\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\tR\x05owner\"\x10\n" +
+	"\x0eResignResponse\"9\n" +
 	"\vJournalTerm\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x14\n" +
 	"\x05owner\x18\x02 \x01(\tR\x05owner\"_\n" +
@@ -3130,7 +3314,7 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"\x12JournalSeatRequest\x12(\n" +
 	"\x03key\x18\x01 \x01(\v2\x16.quorate.v1.JournalKeyR\x03key\"H\n" +
 	"\x13JournalSeatResponse\x121\n" +
-	"\x06record\x18\x01 \x01(\v2\x19.quorate.v1.JournalRecordR\x06record2\xde\r\n" +
+	"\x06record\x18\x01 \x01(\v2\x19.quorate.v1.JournalRecordR\x06record2\xea\x0e\n" +
 	"\x0eBackendService\x12@\n" +
 	"\x05Watch\x12\x18.quorate.v1.WatchRequest\x1a\x19.quorate.v1.WatchResponse\"\x000\x01\x12P\n" +
 	"\vFingerprint\x12\x1e.quorate.v1.FingerprintRequest\x1a\x1f.quorate.v1.FingerprintResponse\"\x00\x12>\n" +
@@ -3153,7 +3337,9 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"\fJournalWrite\x12\x1f.quorate.v1.JournalWriteRequest\x1a .quorate.v1.JournalWriteResponse\"\x00\x12S\n" +
 	"\fJournalEnrol\x12\x1f.quorate.v1.JournalEnrolRequest\x1a .quorate.v1.JournalEnrolResponse\"\x00\x12S\n" +
 	"\fJournalReset\x12\x1f.quorate.v1.JournalResetRequest\x1a .quorate.v1.JournalResetResponse\"\x00\x12P\n" +
-	"\vJournalSeat\x12\x1e.quorate.v1.JournalSeatRequest\x1a\x1f.quorate.v1.JournalSeatResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
+	"\vJournalSeat\x12\x1e.quorate.v1.JournalSeatRequest\x1a\x1f.quorate.v1.JournalSeatResponse\"\x00\x12G\n" +
+	"\bCampaign\x12\x1b.quorate.v1.CampaignRequest\x1a\x1c.quorate.v1.CampaignResponse\"\x00\x12A\n" +
+	"\x06Resign\x12\x19.quorate.v1.ResignRequest\x1a\x1a.quorate.v1.ResignResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
 
 var (
 	file_quorate_v1_backend_proto_rawDescOnce sync.Once
@@ -3167,7 +3353,7 @@ func file_quorate_v1_backend_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_backend_proto_rawDescData
 }
 
-var file_quorate_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 56)
+var file_quorate_v1_backend_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_quorate_v1_backend_proto_goTypes = []any{
 	(*WatchRequest)(nil),             // 0: quorate.v1.WatchRequest
 	(*HeldLicense)(nil),              // 1: quorate.v1.HeldLicense
@@ -3198,77 +3384,81 @@ var file_quorate_v1_backend_proto_goTypes = []any{
 	(*WriteMeterResponse)(nil),       // 26: quorate.v1.WriteMeterResponse
 	(*CertifyTimeRequest)(nil),       // 27: quorate.v1.CertifyTimeRequest
 	(*CertifyTimeResponse)(nil),      // 28: quorate.v1.CertifyTimeResponse
-	(*JournalTerm)(nil),              // 29: quorate.v1.JournalTerm
-	(*JournalPromise)(nil),           // 30: quorate.v1.JournalPromise
-	(*JournalKey)(nil),               // 31: quorate.v1.JournalKey
-	(*JournalRecord)(nil),            // 32: quorate.v1.JournalRecord
-	(*JournalEvent)(nil),             // 33: quorate.v1.JournalEvent
-	(*JournalMark)(nil),              // 34: quorate.v1.JournalMark
-	(*JournalPeer)(nil),              // 35: quorate.v1.JournalPeer
-	(*JournalRoster)(nil),            // 36: quorate.v1.JournalRoster
-	(*JournalBatch)(nil),             // 37: quorate.v1.JournalBatch
-	(*JournalStateRequest)(nil),      // 38: quorate.v1.JournalStateRequest
-	(*JournalStateResponse)(nil),     // 39: quorate.v1.JournalStateResponse
-	(*JournalClaimRequest)(nil),      // 40: quorate.v1.JournalClaimRequest
-	(*JournalClaimResponse)(nil),     // 41: quorate.v1.JournalClaimResponse
-	(*JournalConfirmRequest)(nil),    // 42: quorate.v1.JournalConfirmRequest
-	(*JournalConfirmResponse)(nil),   // 43: quorate.v1.JournalConfirmResponse
-	(*JournalRecordsRequest)(nil),    // 44: quorate.v1.JournalRecordsRequest
-	(*JournalRecordsResponse)(nil),   // 45: quorate.v1.JournalRecordsResponse
-	(*JournalEventsRequest)(nil),     // 46: quorate.v1.JournalEventsRequest
-	(*JournalEventsResponse)(nil),    // 47: quorate.v1.JournalEventsResponse
-	(*JournalWriteRequest)(nil),      // 48: quorate.v1.JournalWriteRequest
-	(*JournalWriteResponse)(nil),     // 49: quorate.v1.JournalWriteResponse
-	(*JournalEnrolRequest)(nil),      // 50: quorate.v1.JournalEnrolRequest
-	(*JournalEnrolResponse)(nil),     // 51: quorate.v1.JournalEnrolResponse
-	(*JournalResetRequest)(nil),      // 52: quorate.v1.JournalResetRequest
-	(*JournalResetResponse)(nil),     // 53: quorate.v1.JournalResetResponse
-	(*JournalSeatRequest)(nil),       // 54: quorate.v1.JournalSeatRequest
-	(*JournalSeatResponse)(nil),      // 55: quorate.v1.JournalSeatResponse
-	(*Product)(nil),                  // 56: quorate.v1.Product
-	(*Options)(nil),                  // 57: quorate.v1.Options
+	(*CampaignRequest)(nil),          // 29: quorate.v1.CampaignRequest
+	(*CampaignResponse)(nil),         // 30: quorate.v1.CampaignResponse
+	(*ResignRequest)(nil),            // 31: quorate.v1.ResignRequest
+	(*ResignResponse)(nil),           // 32: quorate.v1.ResignResponse
+	(*JournalTerm)(nil),              // 33: quorate.v1.JournalTerm
+	(*JournalPromise)(nil),           // 34: quorate.v1.JournalPromise
+	(*JournalKey)(nil),               // 35: quorate.v1.JournalKey
+	(*JournalRecord)(nil),            // 36: quorate.v1.JournalRecord
+	(*JournalEvent)(nil),             // 37: quorate.v1.JournalEvent
+	(*JournalMark)(nil),              // 38: quorate.v1.JournalMark
+	(*JournalPeer)(nil),              // 39: quorate.v1.JournalPeer
+	(*JournalRoster)(nil),            // 40: quorate.v1.JournalRoster
+	(*JournalBatch)(nil),             // 41: quorate.v1.JournalBatch
+	(*JournalStateRequest)(nil),      // 42: quorate.v1.JournalStateRequest
+	(*JournalStateResponse)(nil),     // 43: quorate.v1.JournalStateResponse
+	(*JournalClaimRequest)(nil),      // 44: quorate.v1.JournalClaimRequest
+	(*JournalClaimResponse)(nil),     // 45: quorate.v1.JournalClaimResponse
+	(*JournalConfirmRequest)(nil),    // 46: quorate.v1.JournalConfirmRequest
+	(*JournalConfirmResponse)(nil),   // 47: quorate.v1.JournalConfirmResponse
+	(*JournalRecordsRequest)(nil),    // 48: quorate.v1.JournalRecordsRequest
+	(*JournalRecordsResponse)(nil),   // 49: quorate.v1.JournalRecordsResponse
+	(*JournalEventsRequest)(nil),     // 50: quorate.v1.JournalEventsRequest
+	(*JournalEventsResponse)(nil),    // 51: quorate.v1.JournalEventsResponse
+	(*JournalWriteRequest)(nil),      // 52: quorate.v1.JournalWriteRequest
+	(*JournalWriteResponse)(nil),     // 53: quorate.v1.JournalWriteResponse
+	(*JournalEnrolRequest)(nil),      // 54: quorate.v1.JournalEnrolRequest
+	(*JournalEnrolResponse)(nil),     // 55: quorate.v1.JournalEnrolResponse
+	(*JournalResetRequest)(nil),      // 56: quorate.v1.JournalResetRequest
+	(*JournalResetResponse)(nil),     // 57: quorate.v1.JournalResetResponse
+	(*JournalSeatRequest)(nil),       // 58: quorate.v1.JournalSeatRequest
+	(*JournalSeatResponse)(nil),      // 59: quorate.v1.JournalSeatResponse
+	(*Product)(nil),                  // 60: quorate.v1.Product
+	(*Options)(nil),                  // 61: quorate.v1.Options
 }
 var file_quorate_v1_backend_proto_depIdxs = []int32{
-	56, // 0: quorate.v1.HeldLicense.product:type_name -> quorate.v1.Product
-	57, // 1: quorate.v1.HeldLicense.options:type_name -> quorate.v1.Options
-	57, // 2: quorate.v1.HeldLicense.predecessor:type_name -> quorate.v1.Options
+	60, // 0: quorate.v1.HeldLicense.product:type_name -> quorate.v1.Product
+	61, // 1: quorate.v1.HeldLicense.options:type_name -> quorate.v1.Options
+	61, // 2: quorate.v1.HeldLicense.predecessor:type_name -> quorate.v1.Options
 	4,  // 3: quorate.v1.WatchResponse.state:type_name -> quorate.v1.ContainerState
 	3,  // 4: quorate.v1.WatchResponse.moment:type_name -> quorate.v1.Moment
 	1,  // 5: quorate.v1.ContainerState.licenses:type_name -> quorate.v1.HeldLicense
-	56, // 6: quorate.v1.BackendOpenKeyRequest.product:type_name -> quorate.v1.Product
-	56, // 7: quorate.v1.BackendReadDataRequest.product:type_name -> quorate.v1.Product
-	56, // 8: quorate.v1.BackendUseSecretRequest.product:type_name -> quorate.v1.Product
-	56, // 9: quorate.v1.Meter.product:type_name -> quorate.v1.Product
+	60, // 6: quorate.v1.BackendOpenKeyRequest.product:type_name -> quorate.v1.Product
+	60, // 7: quorate.v1.BackendReadDataRequest.product:type_name -> quorate.v1.Product
+	60, // 8: quorate.v1.BackendUseSecretRequest.product:type_name -> quorate.v1.Product
+	60, // 9: quorate.v1.Meter.product:type_name -> quorate.v1.Product
 	22, // 10: quorate.v1.Meter.recent:type_name -> quorate.v1.UnitsTaken
-	56, // 11: quorate.v1.PromiseMetersRequest.product:type_name -> quorate.v1.Product
+	60, // 11: quorate.v1.PromiseMetersRequest.product:type_name -> quorate.v1.Product
 	21, // 12: quorate.v1.PromiseMetersResponse.meter:type_name -> quorate.v1.Meter
 	21, // 13: quorate.v1.WriteMeterRequest.meter:type_name -> quorate.v1.Meter
-	29, // 14: quorate.v1.JournalPromise.term:type_name -> quorate.v1.JournalTerm
-	56, // 15: quorate.v1.JournalKey.product:type_name -> quorate.v1.Product
-	31, // 16: quorate.v1.JournalRecord.key:type_name -> quorate.v1.JournalKey
-	35, // 17: quorate.v1.JournalRoster.peers:type_name -> quorate.v1.JournalPeer
-	32, // 18: quorate.v1.JournalBatch.records:type_name -> quorate.v1.JournalRecord
-	33, // 19: quorate.v1.JournalBatch.events:type_name -> quorate.v1.JournalEvent
-	34, // 20: quorate.v1.JournalBatch.marks:type_name -> quorate.v1.JournalMark
-	29, // 21: quorate.v1.JournalStateResponse.promised:type_name -> quorate.v1.JournalTerm
-	36, // 22: quorate.v1.JournalStateResponse.roster:type_name -> quorate.v1.JournalRoster
-	34, // 23: quorate.v1.JournalStateResponse.marks:type_name -> quorate.v1.JournalMark
-	29, // 24: quorate.v1.JournalClaimRequest.term:type_name -> quorate.v1.JournalTerm
-	39, // 25: quorate.v1.JournalClaimResponse.state:type_name -> quorate.v1.JournalStateResponse
-	30, // 26: quorate.v1.JournalConfirmRequest.promise:type_name -> quorate.v1.JournalPromise
-	30, // 27: quorate.v1.JournalRecordsRequest.promise:type_name -> quorate.v1.JournalPromise
-	31, // 28: quorate.v1.JournalRecordsRequest.after:type_name -> quorate.v1.JournalKey
-	32, // 29: quorate.v1.JournalRecordsResponse.records:type_name -> quorate.v1.JournalRecord
-	30, // 30: quorate.v1.JournalEventsRequest.promise:type_name -> quorate.v1.JournalPromise
-	33, // 31: quorate.v1.JournalEventsResponse.events:type_name -> quorate.v1.JournalEvent
-	30, // 32: quorate.v1.JournalWriteRequest.promise:type_name -> quorate.v1.JournalPromise
-	37, // 33: quorate.v1.JournalWriteRequest.batch:type_name -> quorate.v1.JournalBatch
-	30, // 34: quorate.v1.JournalEnrolRequest.promise:type_name -> quorate.v1.JournalPromise
-	36, // 35: quorate.v1.JournalEnrolRequest.roster:type_name -> quorate.v1.JournalRoster
-	30, // 36: quorate.v1.JournalResetRequest.promise:type_name -> quorate.v1.JournalPromise
-	39, // 37: quorate.v1.JournalResetResponse.state:type_name -> quorate.v1.JournalStateResponse
-	31, // 38: quorate.v1.JournalSeatRequest.key:type_name -> quorate.v1.JournalKey
-	32, // 39: quorate.v1.JournalSeatResponse.record:type_name -> quorate.v1.JournalRecord
+	33, // 14: quorate.v1.JournalPromise.term:type_name -> quorate.v1.JournalTerm
+	60, // 15: quorate.v1.JournalKey.product:type_name -> quorate.v1.Product
+	35, // 16: quorate.v1.JournalRecord.key:type_name -> quorate.v1.JournalKey
+	39, // 17: quorate.v1.JournalRoster.peers:type_name -> quorate.v1.JournalPeer
+	36, // 18: quorate.v1.JournalBatch.records:type_name -> quorate.v1.JournalRecord
+	37, // 19: quorate.v1.JournalBatch.events:type_name -> quorate.v1.JournalEvent
+	38, // 20: quorate.v1.JournalBatch.marks:type_name -> quorate.v1.JournalMark
+	33, // 21: quorate.v1.JournalStateResponse.promised:type_name -> quorate.v1.JournalTerm
+	40, // 22: quorate.v1.JournalStateResponse.roster:type_name -> quorate.v1.JournalRoster
+	38, // 23: quorate.v1.JournalStateResponse.marks:type_name -> quorate.v1.JournalMark
+	33, // 24: quorate.v1.JournalClaimRequest.term:type_name -> quorate.v1.JournalTerm
+	43, // 25: quorate.v1.JournalClaimResponse.state:type_name -> quorate.v1.JournalStateResponse
+	34, // 26: quorate.v1.JournalConfirmRequest.promise:type_name -> quorate.v1.JournalPromise
+	34, // 27: quorate.v1.JournalRecordsRequest.promise:type_name -> quorate.v1.JournalPromise
+	35, // 28: quorate.v1.JournalRecordsRequest.after:type_name -> quorate.v1.JournalKey
+	36, // 29: quorate.v1.JournalRecordsResponse.records:type_name -> quorate.v1.JournalRecord
+	34, // 30: quorate.v1.JournalEventsRequest.promise:type_name -> quorate.v1.JournalPromise
+	37, // 31: quorate.v1.JournalEventsResponse.events:type_name -> quorate.v1.JournalEvent
+	34, // 32: quorate.v1.JournalWriteRequest.promise:type_name -> quorate.v1.JournalPromise
+	41, // 33: quorate.v1.JournalWriteRequest.batch:type_name -> quorate.v1.JournalBatch
+	34, // 34: quorate.v1.JournalEnrolRequest.promise:type_name -> quorate.v1.JournalPromise
+	40, // 35: quorate.v1.JournalEnrolRequest.roster:type_name -> quorate.v1.JournalRoster
+	34, // 36: quorate.v1.JournalResetRequest.promise:type_name -> quorate.v1.JournalPromise
+	43, // 37: quorate.v1.JournalResetResponse.state:type_name -> quorate.v1.JournalStateResponse
+	35, // 38: quorate.v1.JournalSeatRequest.key:type_name -> quorate.v1.JournalKey
+	36, // 39: quorate.v1.JournalSeatResponse.record:type_name -> quorate.v1.JournalRecord
 	0,  // 40: quorate.v1.BackendService.Watch:input_type -> quorate.v1.WatchRequest
 	5,  // 41: quorate.v1.BackendService.Fingerprint:input_type -> quorate.v1.FingerprintRequest
 	7,  // 42: quorate.v1.BackendService.Stage:input_type -> quorate.v1.StageRequest
@@ -3281,38 +3471,42 @@ var file_quorate_v1_backend_proto_depIdxs = []int32{
 	23, // 49: quorate.v1.BackendService.PromiseMeters:input_type -> quorate.v1.PromiseMetersRequest
 	25, // 50: quorate.v1.BackendService.WriteMeter:input_type -> quorate.v1.WriteMeterRequest
 	27, // 51: quorate.v1.BackendService.CertifyTime:input_type -> quorate.v1.CertifyTimeRequest
-	38, // 52: quorate.v1.BackendService.JournalState:input_type -> quorate.v1.JournalStateRequest
-	40, // 53: quorate.v1.BackendService.JournalClaim:input_type -> quorate.v1.JournalClaimRequest
-	42, // 54: quorate.v1.BackendService.JournalConfirm:input_type -> quorate.v1.JournalConfirmRequest
-	44, // 55: quorate.v1.BackendService.JournalRecords:input_type -> quorate.v1.JournalRecordsRequest
-	46, // 56: quorate.v1.BackendService.JournalEvents:input_type -> quorate.v1.JournalEventsRequest
-	48, // 57: quorate.v1.BackendService.JournalWrite:input_type -> quorate.v1.JournalWriteRequest
-	50, // 58: quorate.v1.BackendService.JournalEnrol:input_type -> quorate.v1.JournalEnrolRequest
-	52, // 59: quorate.v1.BackendService.JournalReset:input_type -> quorate.v1.JournalResetRequest
-	54, // 60: quorate.v1.BackendService.JournalSeat:input_type -> quorate.v1.JournalSeatRequest
-	2,  // 61: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
-	6,  // 62: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
-	8,  // 63: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
-	10, // 64: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
-	12, // 65: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
-	14, // 66: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
-	16, // 67: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
-	18, // 68: quorate.v1.BackendService.BackendReadData:output_type -> quorate.v1.BackendReadDataResponse
-	20, // 69: quorate.v1.BackendService.BackendUseSecret:output_type -> quorate.v1.BackendUseSecretResponse
-	24, // 70: quorate.v1.BackendService.PromiseMeters:output_type -> quorate.v1.PromiseMetersResponse
-	26, // 71: quorate.v1.BackendService.WriteMeter:output_type -> quorate.v1.WriteMeterResponse
-	28, // 72: quorate.v1.BackendService.CertifyTime:output_type -> quorate.v1.CertifyTimeResponse
-	39, // 73: quorate.v1.BackendService.JournalState:output_type -> quorate.v1.JournalStateResponse
-	41, // 74: quorate.v1.BackendService.JournalClaim:output_type -> quorate.v1.JournalClaimResponse
-	43, // 75: quorate.v1.BackendService.JournalConfirm:output_type -> quorate.v1.JournalConfirmResponse
-	45, // 76: quorate.v1.BackendService.JournalRecords:output_type -> quorate.v1.JournalRecordsResponse
-	47, // 77: quorate.v1.BackendService.JournalEvents:output_type -> quorate.v1.JournalEventsResponse
-	49, // 78: quorate.v1.BackendService.JournalWrite:output_type -> quorate.v1.JournalWriteResponse
-	51, // 79: quorate.v1.BackendService.JournalEnrol:output_type -> quorate.v1.JournalEnrolResponse
-	53, // 80: quorate.v1.BackendService.JournalReset:output_type -> quorate.v1.JournalResetResponse
-	55, // 81: quorate.v1.BackendService.JournalSeat:output_type -> quorate.v1.JournalSeatResponse
-	61, // [61:82] is the sub-list for method output_type
-	40, // [40:61] is the sub-list for method input_type
+	42, // 52: quorate.v1.BackendService.JournalState:input_type -> quorate.v1.JournalStateRequest
+	44, // 53: quorate.v1.BackendService.JournalClaim:input_type -> quorate.v1.JournalClaimRequest
+	46, // 54: quorate.v1.BackendService.JournalConfirm:input_type -> quorate.v1.JournalConfirmRequest
+	48, // 55: quorate.v1.BackendService.JournalRecords:input_type -> quorate.v1.JournalRecordsRequest
+	50, // 56: quorate.v1.BackendService.JournalEvents:input_type -> quorate.v1.JournalEventsRequest
+	52, // 57: quorate.v1.BackendService.JournalWrite:input_type -> quorate.v1.JournalWriteRequest
+	54, // 58: quorate.v1.BackendService.JournalEnrol:input_type -> quorate.v1.JournalEnrolRequest
+	56, // 59: quorate.v1.BackendService.JournalReset:input_type -> quorate.v1.JournalResetRequest
+	58, // 60: quorate.v1.BackendService.JournalSeat:input_type -> quorate.v1.JournalSeatRequest
+	29, // 61: quorate.v1.BackendService.Campaign:input_type -> quorate.v1.CampaignRequest
+	31, // 62: quorate.v1.BackendService.Resign:input_type -> quorate.v1.ResignRequest
+	2,  // 63: quorate.v1.BackendService.Watch:output_type -> quorate.v1.WatchResponse
+	6,  // 64: quorate.v1.BackendService.Fingerprint:output_type -> quorate.v1.FingerprintResponse
+	8,  // 65: quorate.v1.BackendService.Stage:output_type -> quorate.v1.StageResponse
+	10, // 66: quorate.v1.BackendService.Statement:output_type -> quorate.v1.StatementResponse
+	12, // 67: quorate.v1.BackendService.Activate:output_type -> quorate.v1.ActivateResponse
+	14, // 68: quorate.v1.BackendService.Receipts:output_type -> quorate.v1.ReceiptsResponse
+	16, // 69: quorate.v1.BackendService.BackendOpenKey:output_type -> quorate.v1.BackendOpenKeyResponse
+	18, // 70: quorate.v1.BackendService.BackendReadData:output_type -> quorate.v1.BackendReadDataResponse
+	20, // 71: quorate.v1.BackendService.BackendUseSecret:output_type -> quorate.v1.BackendUseSecretResponse
+	24, // 72: quorate.v1.BackendService.PromiseMeters:output_type -> quorate.v1.PromiseMetersResponse
+	26, // 73: quorate.v1.BackendService.WriteMeter:output_type -> quorate.v1.WriteMeterResponse
+	28, // 74: quorate.v1.BackendService.CertifyTime:output_type -> quorate.v1.CertifyTimeResponse
+	43, // 75: quorate.v1.BackendService.JournalState:output_type -> quorate.v1.JournalStateResponse
+	45, // 76: quorate.v1.BackendService.JournalClaim:output_type -> quorate.v1.JournalClaimResponse
+	47, // 77: quorate.v1.BackendService.JournalConfirm:output_type -> quorate.v1.JournalConfirmResponse
+	49, // 78: quorate.v1.BackendService.JournalRecords:output_type -> quorate.v1.JournalRecordsResponse
+	51, // 79: quorate.v1.BackendService.JournalEvents:output_type -> quorate.v1.JournalEventsResponse
+	53, // 80: quorate.v1.BackendService.JournalWrite:output_type -> quorate.v1.JournalWriteResponse
+	55, // 81: quorate.v1.BackendService.JournalEnrol:output_type -> quorate.v1.JournalEnrolResponse
+	57, // 82: quorate.v1.BackendService.JournalReset:output_type -> quorate.v1.JournalResetResponse
+	59, // 83: quorate.v1.BackendService.JournalSeat:output_type -> quorate.v1.JournalSeatResponse
+	30, // 84: quorate.v1.BackendService.Campaign:output_type -> quorate.v1.CampaignResponse
+	32, // 85: quorate.v1.BackendService.Resign:output_type -> quorate.v1.ResignResponse
+	63, // [63:86] is the sub-list for method output_type
+	40, // [40:63] is the sub-list for method input_type
 	40, // [40:40] is the sub-list for extension type_name
 	40, // [40:40] is the sub-list for extension extendee
 	0,  // [0:40] is the sub-list for field type_name
@@ -3330,7 +3524,7 @@ func file_quorate_v1_backend_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_backend_proto_rawDesc), len(file_quorate_v1_backend_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   56,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

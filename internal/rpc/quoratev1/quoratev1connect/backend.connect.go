@@ -92,6 +92,10 @@ const (
 	// BackendServiceJournalSeatProcedure is the fully-qualified name of the BackendService's
 	// JournalSeat RPC.
 	BackendServiceJournalSeatProcedure = "/quorate.v1.BackendService/JournalSeat"
+	// BackendServiceCampaignProcedure is the fully-qualified name of the BackendService's Campaign RPC.
+	BackendServiceCampaignProcedure = "/quorate.v1.BackendService/Campaign"
+	// BackendServiceResignProcedure is the fully-qualified name of the BackendService's Resign RPC.
+	BackendServiceResignProcedure = "/quorate.v1.BackendService/Resign"
 )
 
 // BackendServiceClient is a client for the quorate.v1.BackendService service.
@@ -151,6 +155,12 @@ type BackendServiceClient interface {
 	JournalReset(context.Context, *connect.Request[quoratev1.JournalResetRequest]) (*connect.Response[quoratev1.JournalResetResponse], error)
 	// JournalSeat gives the record of one seat.
 	JournalSeat(context.Context, *connect.Request[quoratev1.JournalSeatRequest]) (*connect.Response[quoratev1.JournalSeatResponse], error)
+	// Campaign asks for this backend's vote in the election of a leader, or
+	// confirms it, for a time: whoever has the votes of two backends is to claim.
+	// It says nothing about seats, and a backend that is started anew forgets it.
+	Campaign(context.Context, *connect.Request[quoratev1.CampaignRequest]) (*connect.Response[quoratev1.CampaignResponse], error)
+	// Resign gives the vote back, if owner has it.
+	Resign(context.Context, *connect.Request[quoratev1.ResignRequest]) (*connect.Response[quoratev1.ResignResponse], error)
 }
 
 // NewBackendServiceClient constructs a client for the quorate.v1.BackendService service. By
@@ -290,6 +300,18 @@ func NewBackendServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(backendServiceMethods.ByName("JournalSeat")),
 			connect.WithClientOptions(opts...),
 		),
+		campaign: connect.NewClient[quoratev1.CampaignRequest, quoratev1.CampaignResponse](
+			httpClient,
+			baseURL+BackendServiceCampaignProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("Campaign")),
+			connect.WithClientOptions(opts...),
+		),
+		resign: connect.NewClient[quoratev1.ResignRequest, quoratev1.ResignResponse](
+			httpClient,
+			baseURL+BackendServiceResignProcedure,
+			connect.WithSchema(backendServiceMethods.ByName("Resign")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -316,6 +338,8 @@ type backendServiceClient struct {
 	journalEnrol     *connect.Client[quoratev1.JournalEnrolRequest, quoratev1.JournalEnrolResponse]
 	journalReset     *connect.Client[quoratev1.JournalResetRequest, quoratev1.JournalResetResponse]
 	journalSeat      *connect.Client[quoratev1.JournalSeatRequest, quoratev1.JournalSeatResponse]
+	campaign         *connect.Client[quoratev1.CampaignRequest, quoratev1.CampaignResponse]
+	resign           *connect.Client[quoratev1.ResignRequest, quoratev1.ResignResponse]
 }
 
 // Watch calls quorate.v1.BackendService.Watch.
@@ -423,6 +447,16 @@ func (c *backendServiceClient) JournalSeat(ctx context.Context, req *connect.Req
 	return c.journalSeat.CallUnary(ctx, req)
 }
 
+// Campaign calls quorate.v1.BackendService.Campaign.
+func (c *backendServiceClient) Campaign(ctx context.Context, req *connect.Request[quoratev1.CampaignRequest]) (*connect.Response[quoratev1.CampaignResponse], error) {
+	return c.campaign.CallUnary(ctx, req)
+}
+
+// Resign calls quorate.v1.BackendService.Resign.
+func (c *backendServiceClient) Resign(ctx context.Context, req *connect.Request[quoratev1.ResignRequest]) (*connect.Response[quoratev1.ResignResponse], error) {
+	return c.resign.CallUnary(ctx, req)
+}
+
 // BackendServiceHandler is an implementation of the quorate.v1.BackendService service.
 type BackendServiceHandler interface {
 	// Watch sends the container's licenses at once, again at every change, and a
@@ -480,6 +514,12 @@ type BackendServiceHandler interface {
 	JournalReset(context.Context, *connect.Request[quoratev1.JournalResetRequest]) (*connect.Response[quoratev1.JournalResetResponse], error)
 	// JournalSeat gives the record of one seat.
 	JournalSeat(context.Context, *connect.Request[quoratev1.JournalSeatRequest]) (*connect.Response[quoratev1.JournalSeatResponse], error)
+	// Campaign asks for this backend's vote in the election of a leader, or
+	// confirms it, for a time: whoever has the votes of two backends is to claim.
+	// It says nothing about seats, and a backend that is started anew forgets it.
+	Campaign(context.Context, *connect.Request[quoratev1.CampaignRequest]) (*connect.Response[quoratev1.CampaignResponse], error)
+	// Resign gives the vote back, if owner has it.
+	Resign(context.Context, *connect.Request[quoratev1.ResignRequest]) (*connect.Response[quoratev1.ResignResponse], error)
 }
 
 // NewBackendServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -615,6 +655,18 @@ func NewBackendServiceHandler(svc BackendServiceHandler, opts ...connect.Handler
 		connect.WithSchema(backendServiceMethods.ByName("JournalSeat")),
 		connect.WithHandlerOptions(opts...),
 	)
+	backendServiceCampaignHandler := connect.NewUnaryHandler(
+		BackendServiceCampaignProcedure,
+		svc.Campaign,
+		connect.WithSchema(backendServiceMethods.ByName("Campaign")),
+		connect.WithHandlerOptions(opts...),
+	)
+	backendServiceResignHandler := connect.NewUnaryHandler(
+		BackendServiceResignProcedure,
+		svc.Resign,
+		connect.WithSchema(backendServiceMethods.ByName("Resign")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.v1.BackendService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case BackendServiceWatchProcedure:
@@ -659,6 +711,10 @@ func NewBackendServiceHandler(svc BackendServiceHandler, opts ...connect.Handler
 			backendServiceJournalResetHandler.ServeHTTP(w, r)
 		case BackendServiceJournalSeatProcedure:
 			backendServiceJournalSeatHandler.ServeHTTP(w, r)
+		case BackendServiceCampaignProcedure:
+			backendServiceCampaignHandler.ServeHTTP(w, r)
+		case BackendServiceResignProcedure:
+			backendServiceResignHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -750,4 +806,12 @@ func (UnimplementedBackendServiceHandler) JournalReset(context.Context, *connect
 
 func (UnimplementedBackendServiceHandler) JournalSeat(context.Context, *connect.Request[quoratev1.JournalSeatRequest]) (*connect.Response[quoratev1.JournalSeatResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.JournalSeat is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) Campaign(context.Context, *connect.Request[quoratev1.CampaignRequest]) (*connect.Response[quoratev1.CampaignResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.Campaign is not implemented"))
+}
+
+func (UnimplementedBackendServiceHandler) Resign(context.Context, *connect.Request[quoratev1.ResignRequest]) (*connect.Response[quoratev1.ResignResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.BackendService.Resign is not implemented"))
 }
