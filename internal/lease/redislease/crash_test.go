@@ -144,7 +144,7 @@ func TestHistoryWithKilledRedis(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, PoolSize: 100, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { _ = client.Close() })
 	leasetest.Workload{
-		Clients: 24, For: 8 * time.Second, Lease: 800 * time.Millisecond, Linger: 400 * time.Millisecond,
+		Clients: 24, For: 8 * time.Second, Lease: 800 * time.Millisecond, Linger: 400 * time.Millisecond, Mixed: true,
 		Disturb: func(ctx context.Context) {
 			tick := time.NewTicker(900 * time.Millisecond)
 			defer tick.Stop()
@@ -363,7 +363,7 @@ func TestCluster(t *testing.T) {
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}, PoolSize: 50})
 	defer client.Close()
 	s := redislease.New(client, redislease.Options{})
-	leasetest.Workload{Clients: 24, For: 3 * time.Second, Lease: 300 * time.Millisecond, Linger: 150 * time.Millisecond}.Run(t, s)
+	leasetest.Workload{Clients: 24, For: 3 * time.Second, Lease: 300 * time.Millisecond, Linger: 150 * time.Millisecond, Mixed: true}.Run(t, s)
 	seats := claim(t, s)
 	var refs []lease.Ref
 	for i, mode := range []license.AccessMode{license.UserLimit, license.StationShare, license.Exclusive, license.NoUserLimit} {

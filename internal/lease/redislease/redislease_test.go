@@ -5,6 +5,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/leasetest"
 	"github.com/quorate/quorate/internal/lease/redislease"
 	"github.com/quorate/quorate/internal/testenv"
@@ -21,7 +22,11 @@ func connect(t testing.TB, addr string, o redislease.Options) *redislease.Store 
 
 func TestContract(t *testing.T) {
 	leasetest.Run(t, leasetest.Driver{Open: func(t *testing.T) leasetest.Harness {
-		s := connect(t, testenv.Redis(t).Addr, redislease.Options{})
-		return leasetest.Harness{Store: s, Elector: s}
+		server := testenv.Redis(t)
+		s := connect(t, server.Addr, redislease.Options{})
+		return leasetest.Harness{Store: s, Elector: s, Restart: func(t *testing.T) lease.Store {
+			_ = s.Close()
+			return connect(t, server.Addr, redislease.Options{})
+		}}
 	}})
 }
