@@ -32,11 +32,14 @@ type tree struct {
 	Firm      roles.Firm      `cmd:"" help:"List, rotate, export and import the keys that firms sign with; change the master key."`
 
 	Run     clienttools.Run     `cmd:"" help:"Run a program while holding a license for it."`
-	Ls      clienttools.Ls      `cmd:"" name:"ls" help:"List licenses and handles of a license server."`
+	Ls      clienttools.Ls      `cmd:"" name:"ls" help:"List licenses of a license server, their handles, and who waits."`
 	Why     clienttools.Why     `cmd:"" help:"Tell whether a license could be used now, and why not."`
 	Data    clienttools.Data    `cmd:"" help:"Write the protected data of a license."`
 	Derive  clienttools.Derive  `cmd:"" help:"Derive a key from the secret data of a license."`
-	Release clienttools.Release `cmd:"" help:"Remove one handle from a license server."`
+	Release clienttools.Release `cmd:"" help:"Remove handles from a license server."`
+	Ask     clienttools.Ask     `cmd:"" help:"Ask who has a license to release it."`
+	Lmstat  clienttools.Lmstat  `cmd:"" help:"Report on license servers as lmstat does, for scripts."`
+	Proto   clienttools.Proto   `cmd:"" help:"Write the protocol of programs, for languages without an SDK."`
 
 	Request filetools.Request `cmd:"" help:"Write a license request file: of one container, or of a whole TMR group."`
 	Apply   filetools.Apply   `cmd:"" help:"Install an update file: on one container, or on a TMR group one backend at a time."`

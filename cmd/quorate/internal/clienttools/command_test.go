@@ -14,6 +14,9 @@ type tree struct {
 	Data    Data    `cmd:""`
 	Derive  Derive  `cmd:""`
 	Release Release `cmd:""`
+	Ask     Ask     `cmd:""`
+	Lmstat  Lmstat  `cmd:""`
+	Proto   Proto   `cmd:""`
 	Protect Protect `cmd:""`
 
 	cli.Common

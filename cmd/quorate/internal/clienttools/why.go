@@ -1,6 +1,7 @@
 package clienttools
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -45,6 +46,7 @@ func (f statedFlags) options() (opts []client.Option, err error) {
 type Why struct {
 	serverFlags
 	statedFlags
+	accessFlags
 	Product     string `arg:"" help:"FIRM:PRODUCT, for example 6000010:14."`
 	User        string `help:"Ask as this user; otherwise as you."`
 	Host        string `help:"Ask as from this computer, by its name; otherwise as from this one."`
@@ -60,17 +62,23 @@ access list sees is always that of this computer.
 
 Examples:
   quorate why --server http://licenses:7400 6000010:14
+  quorate why --server http://licenses:7400 6000010:14 --mode exclusive --licenses 4
   quorate why --server http://licenses:7400 6000010:14 --user anna --program-version 10.4 --json`
 }
 
 // Run asks and tells, without taking the license. What is not usable is an exit status.
 func (c *Why) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	opts, err := c.options()
+	opts, err := c.statedFlags.options()
 	if err != nil {
 		return err
 	}
+	more, err := c.accessFlags.options()
+	if err != nil {
+		return err
+	}
+	opts = append(opts, more...)
 	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) {
-		cfg.User, cfg.Application, cfg.Address, cfg.Station = c.User, c.Application, c.Host, c.Host
+		cfg.User, cfg.Application, cfg.Address, cfg.Station = c.User, c.Application, c.Host, cmp.Or(c.Station, c.Host)
 	})
 	if err != nil {
 		return err
@@ -103,6 +111,8 @@ type listedWhy struct {
 	FirstUse     *time.Time      `json:"firstUse,omitempty"`
 	UnitsLeft    *uint64         `json:"unitsLeft,omitempty"`
 	Free         uint32          `json:"free"`
+	HeldBack     uint32          `json:"heldBack,omitempty"`
+	Waiting      uint32          `json:"waiting,omitempty"`
 	Status       string          `json:"status,omitempty"`
 	Now          *time.Time      `json:"now,omitempty"`
 	ClockSetBack bool            `json:"clockSetBack,omitempty"`
@@ -158,7 +168,7 @@ func listedError(e *client.Error) listedRefusal {
 func explained(w client.Explanation) listedWhy {
 	out := listedWhy{
 		Product: w.Product, Name: w.Name, Container: w.Container, Usable: w.Usable, Reasons: []listedRefusal{},
-		From: stamped(w.From), Until: stamped(w.Until), FirstUse: stamped(w.FirstUse), UnitsLeft: w.UnitsLeft, Free: w.Free,
+		From: stamped(w.From), Until: stamped(w.Until), FirstUse: stamped(w.FirstUse), UnitsLeft: w.UnitsLeft, Free: w.Free, HeldBack: w.HeldBack, Waiting: w.Waiting,
 		Status: w.Status, Now: stamped(w.Now), ClockSetBack: w.ClockSetBack, Certified: stamped(w.Certified),
 	}
 	if w.Found {
@@ -220,7 +230,14 @@ func printTerms(w io.Writer, why client.Explanation) {
 	if t.Quantity == 0 {
 		row("quantity", "local only")
 	} else {
-		row("quantity", fmt.Sprintf("%d, %d free", t.Quantity, why.Free))
+		quantity := fmt.Sprintf("%d, %d free", t.Quantity, why.Free)
+		if why.HeldBack > 0 {
+			quantity += fmt.Sprintf(", %d held back for others", why.HeldBack)
+		}
+		if why.Waiting > 0 {
+			quantity += fmt.Sprintf(", %d waiting", why.Waiting)
+		}
+		row("quantity", quantity)
 	}
 	row("usable from", at(why.From, time.RFC3339))
 	row("usable until", at(why.Until, time.RFC3339))

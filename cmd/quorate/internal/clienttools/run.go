@@ -1,0 +1,171 @@
+package clienttools
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/quorate/quorate/client"
+	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Run runs a program with a license.
+type Run struct {
+	addressFlags
+	statedFlags
+	accessFlags
+	Product string         `required:"" help:"FIRM:PRODUCT, for example 6000010:14."`
+	Wait    *time.Duration `help:"Queue for so long when no license is free; the place in the queue is shown. Without it the program doesn't start then." placeholder:"TIME"`
+	Units   uint64         `help:"Take so many units of the license before the program starts." placeholder:"N"`
+	Program []string       `arg:"" passthrough:"" help:"The program and its arguments."`
+}
+
+// Help has the examples.
+func (Run) Help() string {
+	return `The program starts only when a license was given, and is ended (SIGTERM, then
+SIGKILL after 10 s) when the license is lost. Its exit status is passed on.
+Units are taken before it starts, and stay taken. When somebody asks for the
+license, that is shown on standard error.
+
+Examples:
+  quorate run --server http://licenses:7400 --product 6000010:14 -- chartproc data.csv
+  quorate run --server http://licenses:7400 --product 6000010:14 --mode station-share -- chartproc
+  quorate run --server http://licenses:7400 --product 6000010:14 --licenses 8 --wait 30m -- chartproc --cores 8
+  quorate run --server http://licenses:7400 --product 6000010:14 --borrow 3d -- chartproc
+  quorate run --server http://licenses:7400 --product 6000010:14 --program-version 10.4 --units 3 -- chartproc a b c`
+}
+
+const killAfter = 10 * time.Second
+
+// Run holds a license while the program runs, and passes its exit status on.
+func (c *Run) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+	program := c.Program
+	if len(program) > 0 && program[0] == "--" {
+		program = program[1:]
+	}
+	if len(program) == 0 {
+		return license.Errorf(license.CodeInvalidInput, "name it after --", "there is no program to run")
+	}
+	path, err := exec.LookPath(program[0])
+	if err != nil {
+		return &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("there is no program %q", program[0]), Fix: "check its name, its path and that it is executable", Err: err}
+	}
+	opts, err := c.options(std.Err)
+	if err != nil {
+		return err
+	}
+	sdk, err := c.openFor(ctx, trying, quiet(logger), func(cfg *client.Config) {
+		cfg.Application, cfg.Station = program[0], c.Station
+	})
+	if err != nil {
+		return err
+	}
+	defer sdk.Close()
+	h, err := sdk.Access(ctx, c.Product, opts...)
+	if err != nil {
+		return err
+	}
+	if c.Units != 0 {
+		if err := c.consume(ctx, h); err != nil {
+			return err
+		}
+	}
+	cmd := exec.Command(path, program[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.In, std.Out, std.Err
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return c.attend(h, cmd, std.Err)
+}
+
+// attend waits for the program's end, and ends it with its license.
+func (c *Run) attend(h *client.Handle, cmd *exec.Cmd, w io.Writer) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	lost, notices := h.Done(), h.Notices()
+	var kill <-chan time.Time
+	var lostErr error
+	for {
+		select {
+		case err := <-ended:
+			if lostErr != nil {
+				return lostErr
+			}
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() {
+					return cli.ExitStatus(128 + int(s.Signal()))
+				}
+				return cli.ExitStatus(exit.ExitCode())
+			}
+			return err
+		case s := <-signals:
+			_ = cmd.Process.Signal(s)
+		case n, open := <-notices:
+			if !open {
+				notices = nil
+				continue
+			}
+			c.notice(w, n)
+		case <-lost:
+			lost, lostErr = nil, h.Err()
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			kill = time.After(killAfter)
+		case <-kill:
+			_ = cmd.Process.Kill()
+		}
+	}
+}
+
+func (c *Run) notice(w io.Writer, n client.Notice) {
+	text := fmt.Sprintf("quorate: %s asks you to release %s", cli.Printable(n.By), c.Product)
+	if n.Text != "" {
+		text += ": " + cli.Printable(n.Text)
+	}
+	fmt.Fprintln(w, text)
+}
+
+func (c *Run) options(progress io.Writer) ([]client.Option, error) {
+	opts, err := c.statedFlags.options()
+	if err != nil {
+		return nil, err
+	}
+	more, err := c.accessFlags.options()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, more...)
+	if c.Wait != nil && *c.Wait > 0 {
+		var last client.Place
+		opts = append(opts, client.WithWait(*c.Wait, func(p client.Place) {
+			if p.Position == last.Position && p.Waiting == last.Waiting {
+				return
+			}
+			last = p
+			text := fmt.Sprintf("quorate: waiting for %s at place %d of %d", c.Product, p.Position, p.Waiting)
+			if p.NextFree > 0 {
+				text += fmt.Sprintf("; the next license may be free in %s", p.NextFree.Round(time.Second))
+			}
+			fmt.Fprintln(progress, text)
+		}))
+	}
+	return opts, nil
+}
+
+func (c *Run) consume(ctx context.Context, h *client.Handle) error {
+	ctx, cancel := context.WithTimeout(ctx, trying)
+	defer cancel()
+	_, err := h.Consume(ctx, c.Units)
+	return err
+}
