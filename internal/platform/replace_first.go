@@ -1,0 +1,135 @@
+package platform
+
+import (
+	"context"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/firmcounter"
+	entrollout "github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rollout"
+	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// recordFirst records the update that brings a group's container the licenses
+// of a firm as a rollout left the others with them: its first. It is signed in a
+// later transaction. One that was recorded before goes: it isn't installed, by
+// all that is known.
+func (p *Platform) recordFirst(ctx context.Context, tx *store.Tx, g place, position int, f *ent.Firm, of *ent.Rollout) error {
+	c := g.containers[position-1]
+	if _, err := tx.Update.Delete().Where(update.ContainerID(c.ID), update.FirmID(f.ID), update.Number(1)).Exec(ctx); err != nil {
+		return err
+	}
+	held, err := heldAfter(of, position, license.FirmCode(f.Code), nil)
+	if err != nil {
+		return err
+	}
+	set, err := p.grants(ctx, tx, f, held)
+	if license.CodeOf(err) == license.CodeConflict {
+		return &license.Error{Code: license.CodeConflict, Err: err, Message: err.Error(),
+			Fix: "put the former data back into the item until the backend has it, then change it again"}
+	}
+	if err != nil {
+		return err
+	}
+	content, err := prepareUpdate(g, c, f, 1, rollout.Digest{}, set)
+	if err != nil {
+		return err
+	}
+	if err := tx.Update.Create().SetVendorID(g.vendor()).SetNillableCustomerID(g.customer()).
+		SetRolloutID(of.ID).SetContainerID(c.ID).SetFirmID(f.ID).SetNumber(1).
+		SetPrevious(make([]byte, len(rollout.Digest{}))).SetContent(content).SetTmrID(of.TmrID).Exec(ctx); err != nil {
+		return err
+	}
+	known, err := tx.FirmCounter.Query().Where(firmcounter.ContainerID(c.ID), firmcounter.FirmID(f.ID)).Exist(ctx)
+	if err != nil || known {
+		return err
+	}
+	return tx.FirmCounter.Create().SetVendorID(g.vendor()).SetNillableCustomerID(g.customer()).
+		SetContainerID(c.ID).SetFirmID(f.ID).SetCounter(0).SetDigest([]byte{}).Exec(ctx)
+}
+
+// prepareUpdate makes the bytes to be signed of a group's update.
+func prepareUpdate(g place, c *ent.Container, f *ent.Firm, number uint64, previous rollout.Digest, set []seal.Grant) ([]byte, error) {
+	group, err := sealedGroup(g)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := license.ParseSerial(c.Serial)
+	if err != nil {
+		return nil, err
+	}
+	to := seal.PublicIdentity{Sign: c.SignKey, Seal: c.SealKey}
+	return seal.PrepareUpdate(f.Cert, to, seal.UpdateHeader{
+		Firm: license.FirmCode(f.Code), Serial: serial, Identity: to.Digest(),
+		Number: number, Previous: previous, IssuedAt: now(),
+	}, seal.Payload{Group: group, Set: set})
+}
+
+// first says whether an update is one that a replacement brought about: its
+// rollout was of the container before.
+func first(u *ent.Update, c *ent.Container) (bool, error) {
+	if u.Number != 1 || u.Edges.Rollout.State != property.RolloutDone {
+		return false, nil
+	}
+	s, err := rolloutState(u.Edges.Rollout)
+	return err == nil && s.Steps[*c.Position-1].Found.Serial.String() != c.Serial, err
+}
+
+// signFirsts signs the first updates that are recorded for a group's new
+// containers. It says whether it has written anything: call it again, in another
+// transaction, until it hasn't.
+func (p *Platform) signFirsts(ctx context.Context, tx *store.Tx, g place) (wrote bool, err error) {
+	for i, c := range g.containers {
+		all, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.DigestIsNil(), update.Number(1),
+			update.HasRolloutWith(entrollout.StateEQ(property.RolloutDone))).WithFirm().WithRollout().All(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, u := range all {
+			wrote = true
+			f := u.Edges.Firm
+			if !seal.PreparedCert(u.Content, f.Cert) { // its key was rotated since
+				if err := p.recordFirst(ctx, tx, g, i+1, f, u.Edges.Rollout); err != nil {
+					return false, err
+				}
+				continue
+			}
+			if _, err := p.sign(ctx, tx, f, u); err != nil {
+				return false, err
+			}
+		}
+	}
+	return wrote, nil
+}
+
+// firstsSigned does so to the end, for a group.
+func (p *Platform) firstsSigned(ctx context.Context, at Place) error {
+	if at.Group == "" {
+		return nil
+	}
+	for wrote := true; wrote; {
+		err := p.store.WithTx(ctx, func(tx *store.Tx) error {
+			t, err := findPlace(ctx, tx, at)
+			if err != nil {
+				return err
+			}
+			ctx := system(ctx, "replace")
+			if err := lockPlace(ctx, tx, t.id()); err != nil {
+				return err
+			}
+			if t, err = placeOf(ctx, tx, t.id()); err != nil {
+				return err
+			}
+			wrote, err = p.signFirsts(ctx, tx, t)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
