@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/arbiter"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
 	"github.com/quorate/quorate/internal/seal"
 )
@@ -54,7 +55,7 @@ func (l *lab) start(t testing.TB, name string, life time.Duration) *server {
 	s, err := licenseserver.New(licenseserver.Config{
 		Name: name, Source: l.source, Store: l.store, Lease: life,
 		Signer:     seal.NewSigner([]byte(strings.Repeat("s", 32))),
-		Arbiter:    licenseserver.Election{Elector: l.store, Group: servertest.Virtual(), Owner: name},
+		Arbiter:    arbiter.Election{Elector: l.store, Group: servertest.Virtual(), Owner: name},
 		AdminToken: "secret",
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/arbiter"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
 	"github.com/quorate/quorate/internal/rpc/proto"
 	"github.com/quorate/quorate/internal/seal"
@@ -38,7 +39,7 @@ func startReal(t *testing.T, quantity uint32, life time.Duration) realServer {
 	r := realServer{store: store, source: servertest.NewSource(quantity)}
 	s, err := licenseserver.New(licenseserver.Config{
 		Name: "a", Source: r.source, Store: store, Lease: life, Signer: seal.NewSigner([]byte(strings.Repeat("s", 32))),
-		Arbiter: licenseserver.Election{Elector: store, Group: servertest.Virtual(), Owner: "a"}, AdminToken: "secret",
+		Arbiter: arbiter.Election{Elector: store, Group: servertest.Virtual(), Owner: "a"}, AdminToken: "secret",
 	})
 	if err != nil {
 		t.Fatal(err)

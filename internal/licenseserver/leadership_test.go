@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/arbiter"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
@@ -39,7 +40,7 @@ func (r *role) say(lead bool) {
 }
 
 func (l *lab) election(c *licenseserver.Config) {
-	c.Arbiter = licenseserver.Election{Elector: l.store, Group: servertest.Virtual(), Owner: c.Name}
+	c.Arbiter = arbiter.Election{Elector: l.store, Group: servertest.Virtual(), Owner: c.Name}
 }
 
 func leads(t *testing.T, s *licenseserver.Server, want bool) uint64 {
@@ -73,7 +74,7 @@ func TestStandbyTakesOverWithEverySeat(t *testing.T) {
 		leads(t, a, false)
 		_, err = renew(t.Context(), apiA, first.GetToken())
 		wantCode(t, "a stopped server", err, license.CodeNotLeader)
-		time.Sleep(licenseserver.DefaultTerm / 4)
+		time.Sleep(arbiter.DefaultTerm / 4)
 		leads(t, b, true)
 		select {
 		case <-changed:

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/redislease"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/arbiter"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
@@ -77,7 +78,7 @@ func TestSwitchAndCrashOverRedis(t *testing.T) {
 	server := testenv.Redis(t, testenv.Durable()...)
 	start := func(name string) (*licenseserver.Server, string) {
 		store := openRedis(t, server.Addr)
-		return serveTCP(t, name, store, 1, 10*time.Second, licenseserver.Election{
+		return serveTCP(t, name, store, 1, 10*time.Second, arbiter.Election{
 			Elector: store, Group: servertest.Virtual(), Owner: name, Term: time.Second,
 		})
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/arbiter"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/testenv"
@@ -54,7 +55,7 @@ func newProtectLab(t *testing.T) *protectLab {
 	s, err := licenseserver.New(licenseserver.Config{
 		Name: "a", Source: l.source, Store: store, Lease: 6 * time.Second, AdminToken: "secret",
 		Signer:  seal.NewSigner([]byte(strings.Repeat("s", 32))),
-		Arbiter: licenseserver.Election{Elector: store, Group: servertest.Virtual(), Owner: "a"},
+		Arbiter: arbiter.Election{Elector: store, Group: servertest.Virtual(), Owner: "a"},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func newProtectLab(t *testing.T) *protectLab {
 	mux.Handle(path, handler)
 	web := httptest.NewServer(mux)
 	t.Cleanup(web.Close)
-	if err := s.Start(t.Context()); err != nil {
+	if err := s.Start(context.WithoutCancel(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Stop)

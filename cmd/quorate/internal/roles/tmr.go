@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,9 +19,12 @@ import (
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
+	"github.com/quorate/quorate/internal/journal"
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/quorumlease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/arbiter"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/offline"
 	"github.com/quorate/quorate/internal/rpc"
@@ -35,7 +39,6 @@ type programFlags struct {
 	Plain      bool          `help:"Serve programs without TLS: only for a trusted network or behind a proxy." env:"QUORATE_PLAIN"`
 	Key        string        `help:"This server's TLS key; created when it is not there." default:"tls.key" env:"QUORATE_KEY"`
 	Lease      time.Duration `help:"How long a handle lives without a renewal." default:"60s" env:"QUORATE_LEASE"`
-	Leases     string        `help:"Where seats are kept: a file, or redis://HOST:PORT/N." default:"leases.db" env:"QUORATE_LEASES"`
 	AdminToken string        `help:"Token that quorate release needs, and quorate ls to see users; without one this machine's users are administrators." env:"QUORATE_ADMIN_TOKEN"`
 	Disclose   string        `help:"What programs and users are told of who else has a license: none, hosts (and which are idle), or users too. Administrators see all." enum:"none,hosts,users" default:"hosts" env:"QUORATE_DISCLOSE"`
 	Ask        string        `help:"Who may ask a user to release a license: admins or everyone." enum:"admins,everyone" default:"admins" env:"QUORATE_ASK"`
@@ -68,7 +71,8 @@ type TMR struct {
 	Activation string        `help:"The group's activation id: backends with another one are not taken." name:"activation-id" env:"QUORATE_ACTIVATION_ID"`
 	Backend    []string      `help:"The three backends in order, each as SERIAL@https://HOST:PORT?pin=sha256:…" required:"" sep:" " env:"QUORATE_BACKENDS"`
 	TokenKey   string        `help:"The group's token key (quorate key token): the same file on both TMR servers." required:"" env:"QUORATE_TOKEN_KEY"`
-	RoleFile   string        `help:"File that keepalived's notify script writes MASTER or BACKUP into. Without it the two servers elect through the lease store." env:"QUORATE_ROLE_FILE"`
+	RoleFile   string        `help:"File that keepalived's notify script writes MASTER or BACKUP into. Without it the backends elect one of the two servers." env:"QUORATE_ROLE_FILE"`
+	NewGroup   bool          `help:"The group has never handed out a license: without this, three empty journals of seats count as lost, and handles are given out only once those from before have ended." env:"QUORATE_NEW_GROUP"`
 	Platform   string        `help:"The platform's address." env:"QUORATE_PLATFORM"`
 	Link       string        `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 	Term       time.Duration `help:"How long an election won holds without being confirmed." default:"2s"`
@@ -77,12 +81,12 @@ type TMR struct {
 
 // Help has the examples.
 func (TMR) Help() string {
-	return `Example (one of the pair; both share the token key and the lease store):
+	return `Example (one of the pair; both have the same token key):
   quorate tmr --name tmr-a --virtual 131-4837572 --token-key token.key \
       --backend '130-1874829@https://10.0.0.21:7500?pin=sha256:…' \
       --backend '130-27845973@https://10.0.0.22:7500?pin=sha256:…' \
       --backend '130-3879234@https://10.0.0.23:7500?pin=sha256:…' \
-      --leases redis://10.0.0.5:6379/0 --role-file /run/quorate/role \
+      --role-file /run/quorate/role \
       --platform https://licenses.example.com --link-token /etc/quorate/link.token`
 }
 
@@ -90,12 +94,7 @@ func (TMR) Help() string {
 func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
 	cfg := tmrConfig{
 		Name: c.Name, Listen: c.Listen, Plain: c.Plain, Lease: c.Lease, AdminToken: c.AdminToken,
-		Platform: c.Platform, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, Logger: logger,
-	}
-	if !isRedis(c.Leases) {
-		// With a file each, both would lead, and each give the whole quantity.
-		return license.Errorf(license.CodeInvalidInput, "give both TMR servers the same --leases redis://HOST:PORT/N",
-			"a TMR server can't keep seats in a file, which the other one of the pair doesn't see")
+		Platform: c.Platform, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Logger: logger,
 	}
 	var err error
 	if cfg.Policy, err = c.policy(); err != nil {
@@ -133,10 +132,6 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 			return err
 		}
 	}
-	if cfg.Store, err = openLeases(ctx, c.Leases, logger); err != nil {
-		return err
-	}
-	defer cfg.Store.Close()
 	s, err := startTMR(ctx, cfg)
 	if err != nil {
 		return err
@@ -175,7 +170,7 @@ func readToken(path string) (string, error) {
 	return string(b), nil
 }
 
-// tmrConfig is what a TMR server is made of. The store is the caller's to close.
+// tmrConfig is what a TMR server is made of.
 type tmrConfig struct {
 	Name    string
 	Virtual license.Serial
@@ -190,8 +185,8 @@ type tmrConfig struct {
 	Lease        time.Duration
 	Term         time.Duration
 	Patience     time.Duration
-	Store        leaseStore
 	RoleFile     string
+	NewGroup     bool
 	AdminToken   string
 	Policy       policy
 	Rules        *ruleBook
@@ -200,15 +195,10 @@ type tmrConfig struct {
 	Logger       *slog.Logger
 }
 
-// leaseStore is a driver: seats, and an election where nothing outside decides.
-type leaseStore interface {
-	lease.Store
-	lease.Elector
-}
-
 // tmrServer is a running TMR server.
 type tmrServer struct {
 	group   *tmr.Group
+	store   *quorumlease.Store // seats, in the backends' journals
 	server  *licenseserver.Server
 	agent   *link.Agent // nil without a platform
 	face    *face
@@ -228,14 +218,17 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Patience: c.Patience, Logger: log}); err != nil {
 		return nil, err
 	}
-	var arbiter licenseserver.Arbiter = licenseserver.Election{Elector: c.Store, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log,
+	s.store = quorumlease.New(quorumlease.Options{Journals: s.journals, Logger: log, Journal: journal.Options{
+		NewGroup: c.NewGroup, Grace: cmp.Or(c.Lease, licenseserver.DefaultLease) + lease.Margin + graceMargin,
+	}})
+	var decides licenseserver.Arbiter = arbiter.Election{Elector: s.group, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log,
 		Fit: s.fit,
 	}
 	if c.RoleFile != "" {
-		arbiter = licenseserver.RoleFile{Path: c.RoleFile, Logger: log}
+		decides = arbiter.RoleFile{Path: c.RoleFile, Logger: log}
 	}
 	s.server, err = licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: c.Store, Arbiter: arbiter, Limits: c.Rules.Limits,
+		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: s.store, Arbiter: decides, Limits: c.Rules.Limits,
 		Signer: c.Token, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge,
 	})
@@ -269,7 +262,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 			},
 			Executor: s.group, Views: s.group, Remove: s.server.Remove,
 			Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
-				return c.Store.Events(ctx, c.Virtual, after, most)
+				return s.store.Events(ctx, c.Virtual, after, most)
 			},
 			Clients: s.handles.count, Rules: c.Rules,
 			Clock: groupClock{s.group},
@@ -281,6 +274,19 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		}
 	}
 	return s, nil
+}
+
+// graceMargin is what the clocks of programs may run slower than this server's,
+// during a lease.
+const graceMargin = 3 * time.Second
+
+// journals gives the backends' journals of seats.
+func (s *tmrServer) journals(license.Serial) (all [license.Backends]journal.Backend, err error) {
+	health := s.group.Health()
+	for i, j := range s.group.Journals() {
+		all[i] = journal.Backend{Name: health[i].Serial.String(), Journal: j}
+	}
+	return all, nil
 }
 
 // fit says whether this server sees enough backends to serve any license.
@@ -339,6 +345,9 @@ func (s *tmrServer) Stop() {
 		}
 		if s.agent != nil {
 			s.agent.Stop()
+		}
+		if s.store != nil {
+			_ = s.store.Close()
 		}
 		if s.face != nil {
 			s.face.Stop()

@@ -1,4 +1,4 @@
-package licenseserver
+package arbiter
 
 import (
 	"context"
@@ -27,7 +27,9 @@ func (r *roles) changes() int {
 	return len(r.said)
 }
 
-func watch(t *testing.T, a Arbiter) *roles {
+func watch(t *testing.T, a interface {
+	Arbitrate(ctx context.Context, tell func(lead bool))
+}) *roles {
 	t.Helper()
 	r := &roles{}
 	ctx, cancel := context.WithCancel(t.Context())
