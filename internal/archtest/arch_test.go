@@ -34,7 +34,7 @@ var rules = map[string]rule{
 	"internal/station":               {may: []string{"internal/machine"}, why: "reads files of the system; what is shared on a station is not its matter"},
 	"internal/lease":                 {may: []string{"internal/license"}, why: "the contract belongs to no driver"},
 	"internal/lease/book":            {may: []string{"internal/license", "internal/lease"}, why: "decides without I/O and clock, for any driver"},
-	"internal/lease/memlease":        {may: []string{"internal/license", "internal/lease", "internal/lease/book", "go.etcd.io/bbolt"}, why: "one process, one file"},
+	"internal/lease/memlease":        {may: []string{"internal/license", "internal/lease", "internal/lease/book", "internal/boltfile", "go.etcd.io/bbolt"}, why: "one process, one file"},
 	"internal/lease/redislease":      {may: []string{"internal/license", "internal/lease", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
 	"internal/lease/history":         {may: []string{"internal/license", "internal/lease"}, why: "judges what callers saw, whatever the store"},
 	"internal/lease/quorumlease":     {may: []string{"internal/license", "internal/lease", "internal/journal"}, why: "one leader over journals, whatever keeps them"},
@@ -77,7 +77,8 @@ var rules = map[string]rule{
 	"cmd/quorate":                      {may: []string{"internal/machine"}, why: "the tree of commands; they are in packages below"},
 	"cmd/quorate/internal/cli":         {may: []string{"internal/license", "client", "github.com/alecthomas/kong"}, why: "what all commands share belongs to none of them"},
 	"cmd/quorate/internal/filetools":   {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/seal", "internal/armor", "internal/container", "internal/durable", "internal/machine", "internal/offline", "internal/rpc", "connectrpc.com/connect"}, why: "opens containers and files, and asks TMR servers; runs no server"},
-	"cmd/quorate/internal/clienttools": {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/rules", "internal/durable", "internal/protect", "internal/rpc/proto", "client", "filippo.io/age", "golang.org/x/term"}, why: "asks license servers through the SDK alone"},
+	"cmd/quorate/internal/clienttools": {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/durable", "internal/protect", "internal/rpc/proto", "client", "filippo.io/age", "golang.org/x/term"}, why: "asks license servers through the SDK alone"},
+	"cmd/quorate/internal/rulestools":  {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/rules", "client"}, why: "reads files of rules; asks license servers through the SDK, and the platform through its API"},
 	"cmd/quorate/internal/admin":       {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor", "internal/usage"}, why: "asks the platform through its API alone; a usage log is verified where it lies"},
 }
 

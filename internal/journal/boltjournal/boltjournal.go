@@ -68,13 +68,16 @@ func (j *Journal) drop() error {
 func (j *Journal) open() error {
 	var s journal.State
 	db, err := boltfile.Open(j.path, func(tx *bbolt.Tx) error {
-		if err := verify(tx); err != nil {
-			return err
+		err := verify(tx)
+		if err == nil {
+			s, err = readState(tx)
 		}
-		var err error
-		s, err = readState(tx)
+		if err != nil && license.CodeOf(err) != license.CodeFormatUnknown {
+			err = &boltfile.Damaged{Err: err}
+		}
 		return err
 	})
+	var damaged *boltfile.Damaged
 	switch {
 	case err == nil:
 		j.db, j.state = db, s
@@ -85,13 +88,12 @@ func (j *Journal) open() error {
 			Message: fmt.Sprintf("the journal of seats %s is open in another process", j.path),
 			Fix:     "stop the other server, or give this one a folder of its own",
 		}
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist), license.CodeOf(err) == license.CodeFormatUnknown:
-		if license.CodeOf(err) == license.CodeFormatUnknown {
-			return err
-		}
-		return unavailable(err)
+	case license.CodeOf(err) == license.CodeFormatUnknown:
+		return err
+	case errors.As(err, &damaged):
+		return corrupt(j.path, err)
 	}
-	return corrupt(j.path, err)
+	return unavailable(err)
 }
 
 func corrupt(path string, err error) error {

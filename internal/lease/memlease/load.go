@@ -10,13 +10,14 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/quorate/quorate/internal/boltfile"
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/license"
 )
 
 // load reads everything, each value against its checksum.
 func (j *journal) load(o Options) (groups map[license.Serial]*group, err error) {
-	defer guard(&err, func(cause error) error { return corrupt(j.path, cause) })()
+	defer boltfile.Guard(&err, func(cause error) error { return corrupt(j.path, cause) })()
 	groups = map[license.Serial]*group{}
 	err = j.db.View(func(tx *bbolt.Tx) error {
 		all := tx.Bucket(bucketGroups)
