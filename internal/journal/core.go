@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
@@ -17,8 +18,10 @@ type core struct {
 	above uint64 // the highest epoch that a refusal told of
 
 	slots [license.Backends]slot
-	// known is the newest roster that was seen, or made here.
+	// known is the newest roster that was seen, or made here; marks are the
+	// latest that any journal told of.
 	known Roster
+	marks []Mark
 	// founding: fewer than two journals knew the seats, so those that are there
 	// become the group's, all at once.
 	founding bool
@@ -131,8 +134,33 @@ type answer struct {
 	events  []Event
 }
 
-func newCore(opt settings, t Term, known Roster, now moment) *core {
-	return &core{opt: opt, term: t, known: known, seats: make(map[Key]Record), began: now}
+// Known is what a server has seen of a group's journals.
+type Known struct {
+	Roster Roster // the newest
+	Marks  []Mark // the latest
+}
+
+func newCore(opt settings, t Term, k Known, now moment) *core {
+	return &core{opt: opt, term: t, known: k.Roster, marks: k.Marks, seats: make(map[Key]Record), began: now}
+}
+
+// memory is what the next claim of this server should know.
+func (c *core) memory() Known { return Known{c.known, c.marks} }
+
+// note keeps marks that are later than what is kept.
+func (c *core) note(marks []Mark) {
+	for _, m := range marks {
+		i := slices.IndexFunc(c.marks, func(k Mark) bool { return k.Incarnation == m.Incarnation })
+		switch {
+		case i < 0:
+			c.marks = append(slices.Clone(c.marks), m)
+		case m.Version > c.marks[i].Version:
+			c.marks = slices.Clone(c.marks)
+			c.marks[i] = m
+		}
+	}
+	// Few incarnations come and go; the oldest are forgotten.
+	c.marks = c.marks[max(0, len(c.marks)-4*license.Backends):]
 }
 
 // end ends the term for good.
@@ -187,7 +215,7 @@ func (c *core) ask(k *call, s *slot, now moment) bool {
 	default:
 		return false
 	}
-	k.batch.Marks = c.marks(k.slot)
+	k.batch.Marks = c.tells(k.slot)
 	return true
 }
 

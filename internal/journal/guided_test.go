@@ -3,6 +3,8 @@ package journal
 import (
 	"math/rand/v2"
 	"slices"
+
+	"github.com/quorate/quorate/internal/license"
 )
 
 // Guided starts: states that plain walks seldom come to.
@@ -109,6 +111,29 @@ func (w *world) do(steps ...step) {
 		if slices.Contains(w.steps(nil), s) {
 			w.apply(s)
 		}
+	}
+}
+
+// recover heals everything, has a server claim, and looks whether all is well
+// again: it serves, and three journals count.
+func (w *world) recover() {
+	w.b = budget{claims: 8, ticks: 100}
+	w.late = nil
+	for i := range w.servers {
+		w.servers[i] = server{}
+	}
+	w.do(step{opClaim, 0, 0})
+	for range 12 {
+		w.settle()
+		w.do(step{opClaim, 0, 0}, step{opTick, 0, 0})
+	}
+	c := w.servers[0].core
+	switch {
+	case w.wrong != "":
+	case c == nil || c.phase != serving || c.grace:
+		w.contradiction("all is well, and nobody serves")
+	case c.voters() < license.Backends || c.committed != c.last():
+		w.contradiction("all is well, and a journal does not count")
 	}
 }
 

@@ -114,8 +114,8 @@ func (c *core) compact() {
 	}
 }
 
-// marks are what a journal is told of the others' versions.
-func (c *core) marks(slot int) (marks []Mark) {
+// tells is what a journal is told of the others' versions.
+func (c *core) tells(slot int) (marks []Mark) {
 	for j := range c.slots {
 		if o := &c.slots[j]; j != slot && o.voter {
 			marks = append(marks, Mark{o.state.Incarnation, o.state.Version})

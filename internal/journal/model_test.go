@@ -79,9 +79,12 @@ func TestRandomWalks(t *testing.T) {
 	for seed := uint64(0); time.Since(began) < most(t, 15*time.Second); seed++ {
 		w, steps := walk(variant{}, seed, seen)
 		total += len(steps)
+		if w.wrong == "" {
+			w.recover()
+		}
 		if w.wrong != "" {
 			again := start(variant{}, seed, rand.New(rand.NewPCG(seed, 7)))
-			t.Fatalf("seed %d, step %d: %s\n%s\n%s", seed, len(steps), w.wrong, describe(steps), replay(again, steps, 60))
+			t.Fatalf("seed %d, step %d: %s\n%s\n%s\nat last: %v", seed, len(steps), w.wrong, describe(steps), replay(again, steps, 60), w)
 		}
 	}
 	t.Logf("%d steps%v", total, seen)

@@ -45,6 +45,9 @@ type Options struct {
 	// CallTime bounds one call to one journal (2 s), ClaimTime a whole claim
 	// (30 s).
 	CallTime, ClaimTime time.Duration
+	// Known is what this server has seen before (Quorum.Known), so that a claim
+	// doesn't go by two journals of which a third has told better.
+	Known Known
 	// Patience is how long a claim waits for a third journal (300 ms), and
 	// Despair for a second that knows the seats where others are there (10 s).
 	Patience, Despair time.Duration
@@ -101,7 +104,7 @@ func Claim(ctx context.Context, backends [license.Backends]Backend, o Options) (
 	o = o.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, o.ClaimTime)
 	defer cancel()
-	known, above := Roster{}, uint64(0)
+	known, above := o.Known, uint64(0)
 	for try := 0; ; try++ {
 		epoch := max(above+1, uint64(max(time.Now().UnixMicro(), 1)))
 		q := begin(backends, o, Term{epoch, owner(o.Owner)}, known)
@@ -110,7 +113,7 @@ func Claim(ctx context.Context, backends [license.Backends]Backend, o Options) (
 			return q, nil
 		}
 		q.mu.Lock()
-		known, above = q.core.known, max(epoch, q.core.above)
+		known, above = q.core.memory(), max(epoch, q.core.above)
 		q.mu.Unlock()
 		q.Close()
 		if again := license.CodeOf(err) == license.CodeFenced; !again || try >= 8 || ctx.Err() != nil {
@@ -131,7 +134,7 @@ func owner(who string) string {
 	return who[:min(len(who), 64)] + "/" + rand.Text()
 }
 
-func begin(backends [license.Backends]Backend, o Options, t Term, known Roster) *Quorum {
+func begin(backends [license.Backends]Backend, o Options, t Term, known Known) *Quorum {
 	q := &Quorum{opt: o, backends: backends, start: time.Now(), ended: make(chan struct{})}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	opt := settings{
@@ -346,6 +349,14 @@ func noMajority(cause error) error {
 
 // Epoch is the term's.
 func (q *Quorum) Epoch() uint64 { return q.core.term.Epoch }
+
+// Known is what was seen of the journals, for the next claim; also when the term
+// is over.
+func (q *Quorum) Known() Known {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.core.memory()
+}
 
 // Ended is closed when the term is over.
 func (q *Quorum) Ended() <-chan struct{} { return q.ended }

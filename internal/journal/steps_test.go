@@ -261,9 +261,9 @@ func (w *world) claim(s int) {
 		w.epochs++
 	}
 	t := Term{w.epochs, incarnations[w.epochs]}
-	w.servers[s] = server{cut: w.servers[s].cut, core: newCore(settings{
+	w.servers[s] = server{cut: w.servers[s].cut, known: w.servers[s].known, core: newCore(settings{
 		names: names, newGroup: !w.twice, graceTime: graceTime, patience: w.patience, despair: w.patience, mostEvents: 1, mostBehind: 1 << 20,
-	}, t, Roster{}, w.moment())}
+	}, t, w.servers[s].known, w.moment())}
 	w.pump(s)
 }
 
@@ -287,7 +287,9 @@ func (w *world) finish(s, i int, f flight) {
 		w.seen["rejoins"]++
 	}
 	if v.core.phase == over {
+		known := v.core.memory()
 		w.stop(s)
+		w.servers[s].known = known
 		return
 	}
 	w.pump(s)

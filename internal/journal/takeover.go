@@ -17,6 +17,7 @@ func (c *core) claimed(i int, a answer) {
 	s.forget()
 	s.claimed, s.hears, s.state, s.first = true, true, a.state, a.state.Version
 	s.records, s.events = a.records, a.events
+	c.note(a.state.Marks)
 	if a.state.Roster.Newer(c.known) {
 		c.known = a.state.Roster
 	}
@@ -54,14 +55,9 @@ func (c *core) intact(i int) bool {
 	if !s.claimed || !s.state.Voting || s.back == s.state.Incarnation || c.known.Of(c.opt.names[i]) != s.state.Incarnation {
 		return false
 	}
-	for j := range c.slots {
-		for _, m := range c.slots[j].state.Marks {
-			if m.Incarnation == s.state.Incarnation && m.Version > s.first {
-				return false
-			}
-		}
-	}
-	return true
+	return !slices.ContainsFunc(c.marks, func(m Mark) bool {
+		return m.Incarnation == s.state.Incarnation && m.Version > s.first
+	})
 }
 
 // blank says whether a journal never had to do with seats.
@@ -316,7 +312,8 @@ func (c *core) enlist() {
 	}
 	for i := range c.slots {
 		s := &c.slots[i]
-		if s.voter || !s.follows || c.known.Of(c.opt.names[i]) == s.state.Incarnation {
+		listed := c.known.Of(c.opt.names[i]) == s.state.Incarnation && c.known.Epoch == c.term.Epoch
+		if s.voter || !s.follows || listed {
 			continue
 		}
 		if c.voters() < license.Majority {

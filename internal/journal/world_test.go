@@ -70,6 +70,7 @@ type server struct {
 	core  *core
 	calls [license.Backends]flight
 	cut   [license.Backends]bool
+	known Known
 	table [seatCount]entry
 	ready bool // the table is loaded
 	ended uint64

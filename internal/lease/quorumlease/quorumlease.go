@@ -91,6 +91,9 @@ func (s *Store) Claim(ctx context.Context, group license.Serial, owner string) (
 	}
 	o := s.opt.Journal
 	o.Owner = owner
+	if before != nil {
+		o.Known = before.q.Known()
+	}
 	q, err := journal.Claim(ctx, journals, o)
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ type seats struct {
 
 	mu      sync.Mutex
 	book    *book.Book
-	ended   error // why the lead is over
+	ended   error             // why the lead is over
 	last    uint64            // index of what was decided last
 	written map[string]uint64 // handles whose record two may not have: its index
 	order   []pending         // of written and of events, by index
