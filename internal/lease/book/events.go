@@ -104,8 +104,8 @@ func (b *Book) event(h *handle, kind lease.EventKind, now time.Time, more func(*
 }
 
 func (b *Book) drop(count int) {
-	old := b.events[:count]
-	b.events = slices.Clone(b.events[count:])
+	old := slices.Clone(b.events[:count])
+	b.events = slices.Delete(b.events, 0, count) // in place: no garbage
 	b.out.Dropped = append(b.out.Dropped, old...)
 	if b.out.Seqs == nil {
 		b.out.Seqs = map[license.FirmCode]uint64{}
