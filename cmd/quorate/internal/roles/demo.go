@@ -16,7 +16,6 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/container"
-	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/platform"
@@ -337,18 +336,18 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 		if err != nil {
 			return nil, err
 		}
-		f, err := startBackend(c, "127.0.0.1:0", key, pins, d.log)
+		j, err := openJournal(ctx, d.path(fmt.Sprintf("backend-%d", i+1), "journal.db"), c.Serial())
+		if err != nil {
+			return nil, err
+		}
+		d.onStop(func() { _ = j.Close() })
+		f, err := startBackend(c, j, "127.0.0.1:0", key, pins, d.log)
 		if err != nil {
 			return nil, err
 		}
 		d.onStop(f.Stop)
 		backends[i] = tmr.BackendConfig{Position: i + 1, Serial: c.Serial(), URL: "https://" + f.addr, Pin: key.Pin()}
 	}
-	store, err := memlease.Open(d.path("leases.db"), memlease.Options{Logger: d.log})
-	if err != nil {
-		return nil, err
-	}
-	d.onStop(func() { _ = store.Close() })
 	virtual, _ := demoSerials()
 	for i, name := range names {
 		book, err := newRuleBook(licenseserver.RulesConfig{Copy: d.path(name, "rules.copy"), Logger: d.log})
@@ -357,7 +356,7 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 		}
 		s, err := startTMR(ctx, tmrConfig{
 			Name: name, Virtual: virtual, ActivationID: demoActivation(), Backends: backends, Key: keys[i], Token: signer,
-			Listen: "127.0.0.1:0", Plain: true, Lease: demoLease, Term: time.Second, Patience: d.cfg.Patience, Store: store,
+			Listen: "127.0.0.1:0", Plain: true, Lease: demoLease, Term: time.Second, Patience: d.cfg.Patience, NewGroup: true,
 			Platform: d.served.URL(), LinkToken: d.secrets.LinkTokens[name], Rules: book, Logger: d.log,
 		})
 		if err != nil {

@@ -4,24 +4,18 @@ package roles
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
 	"github.com/quorate/quorate/internal/backend"
 	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/journal"
 	"github.com/quorate/quorate/internal/lease"
-	"github.com/quorate/quorate/internal/lease/memlease"
-	"github.com/quorate/quorate/internal/lease/redislease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/link"
@@ -37,6 +31,8 @@ type Server struct {
 	Name      string   `help:"This server's name." default:"license-server" env:"QUORATE_NAME"`
 	TMR       bool     `help:"Be a backend of a TMR group: serve only the group's TMR servers." name:"tmr" env:"QUORATE_TMR"`
 	Pin       []string `help:"With --tmr: the pins of the group's TMR servers." env:"QUORATE_PINS"`
+	Journal   string   `help:"With --tmr: where this backend keeps the group's journal of seats: a file, or a Redis of its own as unix:///PATH or redis://HOST:PORT/N." default:"journal.db" env:"QUORATE_JOURNAL"`
+	Leases    string   `help:"Where seats are kept: a file, or redis://HOST:PORT/N; not with --tmr." default:"leases.db" env:"QUORATE_LEASES"`
 	TokenKey  string   `help:"The key that handle tokens are signed with; created when it is not there." default:"token.key" env:"QUORATE_TOKEN_KEY"`
 	BorrowMax string   `help:"How long licenses may be borrowed, to be used without this server, for example 14d; 0s: not at all." default:"0s" env:"QUORATE_BORROW_MAX"`
 	Platform  string   `help:"The platform's address, to get updates and show the use over the link; not with --tmr." env:"QUORATE_PLATFORM"`
@@ -49,7 +45,7 @@ func (Server) Help() string {
   quorate server --container container.qrc --listen 0.0.0.0:7400 --leases leases.db
   quorate server --container container.qrc --rules rules.txt     # who may use which license
   quorate server --leases leases.db --borrow-max 14d --min-remove-age 10m --disclose users --ask everyone
-  quorate server --tmr --container container.qrc --listen 10.0.0.21:7500 \
+  quorate server --tmr --container container.qrc --journal journal.db --listen 10.0.0.21:7500 \
       --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)
   quorate server --container container.qrc --leases leases.db --name office \
       --platform https://licenses.example.com --link-token /etc/quorate/link.token`
@@ -80,7 +76,15 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 		if c.Platform != "" {
 			return license.Errorf(license.CodeInvalidInput, "link the TMR servers instead", "a backend has no link of its own")
 		}
-		f, err := startBackend(held, c.Listen, key, c.Pin, logger)
+		if c.Rules != "" {
+			return license.Errorf(license.CodeInvalidInput, "give --rules to the TMR servers", "a backend serves no programs, so it has no rules of who may use what")
+		}
+		j, err := openJournal(ctx, c.Journal, held.Serial())
+		if err != nil {
+			return err
+		}
+		defer j.Close()
+		f, err := startBackend(held, j, c.Listen, key, c.Pin, logger)
 		if err != nil {
 			return err
 		}
@@ -126,13 +130,13 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	return s.face.Wait(ctx)
 }
 
-// startBackend serves a container to its group's TMR servers. The container
-// stays the caller's.
-func startBackend(held *container.Container, addr string, key *rpc.Key, pins []string, logger *slog.Logger) (*face, error) {
+// startBackend serves a container, and a journal of seats, to its group's TMR
+// servers. Both stay the caller's.
+func startBackend(held *container.Container, seats journal.Journal, addr string, key *rpc.Key, pins []string, logger *slog.Logger) (*face, error) {
 	if len(pins) == 0 {
 		return nil, license.Errorf(license.CodeInvalidInput, "give --pin for both TMR servers, as quorate key tls prints it there", "a backend needs the pins of its TMR servers")
 	}
-	b, err := backend.New(backend.Config{Container: held, Pins: pins, Logger: logger})
+	b, err := backend.New(backend.Config{Container: held, Journal: seats, Pins: pins, Logger: logger})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +146,7 @@ func startBackend(held *container.Container, addr string, key *rpc.Key, pins []s
 type serverConfig struct {
 	Name       string
 	Container  *container.Container
-	Store      leaseStore
+	Store      lease.Store
 	Shared     bool
 	Token      seal.Signer
 	Listen     string
@@ -233,66 +237,4 @@ func (s *plainServer) Stop() {
 		s.face.Stop()
 		s.unwatch()
 	})
-}
-
-// openLeases opens the lease store that a flag names.
-func openLeases(ctx context.Context, where string, logger *slog.Logger) (leaseStore, error) {
-	if where == "" { // memory alone: a restart would forget who holds which seat
-		return nil, license.Errorf(license.CodeInvalidInput, "name a file with --leases, or redis://HOST:PORT/N", "no place is named to keep seats in")
-	}
-	if !isRedis(where) {
-		return memlease.Open(where, memlease.Options{Logger: logger})
-	}
-	rdb, err := openRedis(where)
-	if err != nil {
-		return nil, err
-	}
-	store := redislease.New(rdb, redislease.Options{})
-	ctx, cancel := context.WithTimeout(ctx, redisTime)
-	defer cancel()
-	switch durable, err := store.Durable(ctx); {
-	case err != nil:
-		return nil, errors.Join(err, store.Close(), rdb.Close())
-	case !durable:
-		logger.Warn("Redis keeps no append-only file: a crash of Redis loses who holds which seat; set appendonly yes and appendfsync always")
-	}
-	return ownedRedis{store, rdb}, nil
-}
-
-// isRedis says whether a flag names a Redis rather than a file.
-func isRedis(where string) bool {
-	return strings.HasPrefix(where, "redis://") || strings.HasPrefix(where, "rediss://")
-}
-
-// redisTime is how long a start waits for Redis.
-const redisTime = 10 * time.Second
-
-// ownedRedis closes the connection with the store.
-type ownedRedis struct {
-	leaseStore
-	rdb redis.UniversalClient
-}
-
-func (o ownedRedis) Close() error { return errors.Join(o.leaseStore.Close(), o.rdb.Close()) }
-
-// openRedis reads redis://HOST:PORT/N, or several nodes of a cluster by
-// ?addr=HOST:PORT. A call ends with its context: a Redis that hangs must hold
-// up neither an election nor a stop.
-func openRedis(where string) (redis.UniversalClient, error) {
-	u, err := url.Parse(where)
-	if err == nil && u.Query().Has("addr") {
-		var o *redis.ClusterOptions
-		if o, err = redis.ParseClusterURL(where); err == nil {
-			o.ContextTimeoutEnabled = true
-			return redis.NewClusterClient(o), nil
-		}
-	}
-	var o *redis.Options
-	if err == nil {
-		if o, err = redis.ParseURL(where); err == nil {
-			o.ContextTimeoutEnabled = true
-			return redis.NewClient(o), nil
-		}
-	}
-	return nil, license.Errorf(license.CodeInvalidInput, "write it as redis://HOST:PORT/N", "the Redis address can't be read") // the cause may show the password
 }
