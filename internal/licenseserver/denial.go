@@ -147,14 +147,14 @@ func inWords(holders []lease.Handle, may Disclosure, details map[string]any) str
 	var b strings.Builder
 	if len(holders) > 0 && may != DiscloseNone {
 		h := holders[0]
-		where := "host " + h.Client.Address
+		of, by := "", ""
 		if may.users() && h.Client.User != "" {
-			where = h.Client.User + " on " + where
+			of, by = "of "+h.Client.User+" ", "by "+h.Client.User+" "
 		}
 		if idle := idleFor(h); idle >= tellingIdle {
-			fmt.Fprintf(&b, "; the one of %s has been idle for %s", where, roughly(idle))
+			fmt.Fprintf(&b, "; the one %son host %s has been idle for %s", of, h.Client.Address, roughly(idle))
 		} else if len(holders) == 1 {
-			fmt.Fprintf(&b, "; %s has it", where)
+			fmt.Fprintf(&b, "; it is in use %son host %s", by, h.Client.Address)
 		}
 	}
 	if ms, ok := details["nextExpiryMs"].(int64); ok {

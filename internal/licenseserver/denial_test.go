@@ -67,7 +67,7 @@ func TestDenialTellsWhoAsFarAsTheAskerMayKnow(t *testing.T) {
 	}{
 		{disclose: licenseserver.DiscloseNone, message: "all licenses for 6000010:14 are taken (2 of 2); the next is free in 20 s unless its program renews it"},
 		{disclose: "", keys: []string{"handle", "host", "licenses", "idleMs"},
-			message: "all licenses for 6000010:14 are taken (2 of 2); the one of host pc-7 has been idle for 41 min; the next is free in 20 s unless its program renews it"},
+			message: "all licenses for 6000010:14 are taken (2 of 2); the one on host pc-7 has been idle for 41 min; the next is free in 20 s unless its program renews it"},
 		{disclose: licenseserver.DiscloseUsers, keys: []string{"handle", "host", "licenses", "idleMs", "user", "application", "station"},
 			message: "all licenses for 6000010:14 are taken (2 of 2); the one of ada on host pc-7 has been idle for 41 min; the next is free in 20 s unless its program renews it"},
 		{disclose: licenseserver.DiscloseNone, token: "secret", keys: []string{"handle", "host", "licenses", "idleMs", "user", "application", "station"},
@@ -189,7 +189,7 @@ func TestDenialOnABusyStation(t *testing.T) {
 		take(t, a, on(2, "pc-2", userLimit))
 		err := denied(t, a, on(3, "pc-1", stationShare), "")
 		wantCode(t, "there", err, license.CodeStationBusy)
-		if h := holdersOf(t, err); len(h) != 1 || h[0]["host"] != "pc-1" {
+		if h := holdersOf(t, err); len(h) != 1 || h[0]["host"] != "pc-1" || !strings.Contains(err.Error(), "; it is in use on host pc-1; ") {
 			t.Errorf("holders %v", h)
 		}
 		for station, want := range map[string]int{"pc-1": 1, "pc-2": 1, "pc-3": 0} {
