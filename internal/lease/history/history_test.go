@@ -34,11 +34,26 @@ func TestHistoryRules(t *testing.T) {
 		o.Holder = lease.Holder{Mode: license.UserLimit, User: user}
 		return o
 	}
+	as := func(mode license.AccessMode, station string, licenses uint32, o history.Op) history.Op {
+		o.Request.Mode, o.Request.Station, o.Request.Licenses = mode, station, licenses
+		return o
+	}
+	limited := func(o history.Op, l lease.Limits) history.Op {
+		o.Request.Limits = l
+		return o
+	}
+	waits := func(priority int32, place float64, o history.Op) history.Op {
+		o.Request.Wait = &lease.Wait{Priority: priority, Until: time.Hour, Place: time.Duration(place * float64(time.Second))}
+		return o
+	}
+	share := func(station string, o history.Op) history.Op { return as(license.StationShare, station, 1, o) }
+	team := lease.Limits{Tags: []string{"team"}, Caps: []lease.Cap{{Tag: "team", Most: 1}}}
+	plain := lease.Limits{Holds: []lease.Hold{{Tag: "chiefs", Least: 1}}}
 	type step struct {
 		quantity   uint32
 		start, end float64
 	}
-	one := []step{{1, 0, 0}}
+	one, two := []step{{1, 0, 0}}, []step{{2, 0, 0}}
 	for name, c := range map[string]struct {
 		rule string // empty: fine
 		in   []step
@@ -173,6 +188,98 @@ func TestHistoryRules(t *testing.T) {
 			by("ada", op(history.Access, "a", 1, 1, 0, 1, "")), leaves("a", 8, 2, 3, ""),
 			by("bob", op(history.Access, "b", 2, 1, 1, 2, "")),
 			by("ada", op(history.Access, "c", 0, 0, 4, 5, license.CodeNoFreeSeat)),
+		}},
+		"a station shares": {"", one, []history.Op{
+			share("s", op(history.Access, "a", 1, 1, 0, 1, "")), share("s", op(history.Access, "b", 2, 1, 0, 2, "")),
+		}},
+		"two stations share": {history.RuleQuantity, one, []history.Op{
+			share("s", op(history.Access, "a", 1, 1, 0, 1, "")), share("r", op(history.Access, "b", 2, 1, 0, 2, "")),
+		}},
+		"a station takes the most": {history.RuleQuantity, two, []history.Op{
+			as(license.StationShare, "s", 1, op(history.Access, "a", 1, 1, 0, 1, "")),
+			as(license.StationShare, "s", 3, op(history.Access, "b", 2, 1, 0, 2, "")),
+		}},
+		"joined after the quantity was lowered": {"", []step{{2, 0, 0}, {1, 3, 3.5}}, []history.Op{
+			share("s", op(history.Access, "a", 1, 1, 0, 1, "")), share("r", op(history.Access, "b", 2, 1, 1, 2, "")),
+			share("s", op(history.Access, "c", 3, 1, 4, 5, "")), op(history.Release, "a", 0, 0, 6, 7, ""),
+			op(history.Confirm, "c", 3, 1, 8, 9, ""), op(history.Confirm, "b", 2, 1, 8, 9, ""),
+		}},
+		"a station anew after the quantity was lowered": {history.RuleQuantity, []step{{2, 0, 0}, {1, 3, 3.5}}, []history.Op{
+			share("s", op(history.Access, "a", 1, 1, 0, 1, "")), share("r", op(history.Access, "b", 2, 1, 1, 2, "")),
+			op(history.Release, "a", 0, 0, 3.6, 3.8, ""), share("s", op(history.Access, "c", 3, 1, 4, 5, "")),
+		}},
+		"several licenses": {history.RuleQuantity, two, []history.Op{
+			as(license.UserLimit, "s", 2, op(history.Access, "a", 1, 1, 0, 1, "")), op(history.Access, "b", 2, 1, 2, 3, ""),
+		}},
+		"no user limit takes nothing": {"", one, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), as(license.NoUserLimit, "s", 9, op(history.Access, "b", 2, 1, 2, 3, "")),
+		}},
+		"exclusive and another": {history.RuleStation, two, []history.Op{
+			as(license.Exclusive, "s", 1, op(history.Access, "a", 1, 1, 0, 1, "")), share("s", op(history.Access, "b", 2, 1, 2, 3, "")),
+		}},
+		"exclusive on stations of their own": {"", two, []history.Op{
+			as(license.Exclusive, "s", 1, op(history.Access, "a", 1, 1, 0, 1, "")),
+			as(license.Exclusive, "r", 1, op(history.Access, "b", 2, 1, 2, 3, "")),
+			as(license.NoUserLimit, "r", 1, op(history.Access, "c", 3, 1, 2, 3, "")),
+		}},
+		"a station busy": {"", two, []history.Op{
+			as(license.Exclusive, "s", 1, op(history.Access, "a", 1, 1, 0, 1, "")),
+			share("s", op(history.Access, "b", 0, 0, 2, 3, license.CodeStationBusy)),
+		}},
+		"a station busy with nobody exclusive": {history.RuleRefused, two, []history.Op{
+			share("s", op(history.Access, "a", 1, 1, 0, 1, "")), share("s", op(history.Access, "b", 0, 0, 2, 3, license.CodeStationBusy)),
+		}},
+		"above a cap": {history.RuleCap, two, []history.Op{
+			limited(op(history.Access, "a", 1, 1, 0, 1, ""), team), limited(op(history.Access, "b", 2, 1, 2, 3, ""), team),
+		}},
+		"refused by a cap": {"", two, []history.Op{
+			limited(op(history.Access, "a", 1, 1, 0, 1, ""), team),
+			limited(op(history.Access, "b", 0, 0, 2, 3, license.CodeLimitReached), team),
+		}},
+		"refused by a cap that is not reached": {history.RuleRefused, two, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), limited(op(history.Access, "b", 0, 0, 2, 3, license.CodeLimitReached), team),
+		}},
+		"taken from what is kept back": {history.RuleHold, two, []history.Op{
+			limited(op(history.Access, "c", 3, 1, 0, 0.5, ""), lease.Limits{Tags: []string{"chiefs"}}), op(history.Release, "c", 0, 0, 0.6, 0.8, ""),
+			limited(op(history.Access, "a", 1, 1, 1, 2, ""), plain), limited(op(history.Access, "b", 2, 1, 2, 3, ""), plain),
+		}},
+		"refused for what is kept back": {"", two, []history.Op{
+			limited(op(history.Access, "a", 1, 1, 0, 1, ""), plain),
+			limited(op(history.Access, "b", 0, 0, 2, 3, license.CodeNoFreeSeat), plain),
+		}},
+		"given past who waits": {history.RuleQueue, one, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), waits(0, 5, op(history.Access, "w", 0, 0, 1, 2, license.CodeQueued)),
+			op(history.Release, "a", 0, 0, 3, 3.5, ""), op(history.Access, "b", 1, 2, 4, 5, ""),
+		}},
+		"given to who waits": {"", one, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), waits(0, 5, op(history.Access, "w", 0, 0, 1, 2, license.CodeQueued)),
+			waits(0, 5, op(history.Access, "v", 0, 0, 2, 3, license.CodeQueued)), op(history.Release, "a", 0, 0, 3, 3.5, ""),
+			waits(0, 5, op(history.Access, "w", 1, 2, 4, 5, "")),
+		}},
+		"given to who is more urgent": {"", one, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), waits(0, 5, op(history.Access, "w", 0, 0, 1, 2, license.CodeQueued)),
+			waits(1, 5, op(history.Access, "v", 0, 0, 2, 3, license.CodeQueued)), op(history.Release, "a", 0, 0, 3, 3.5, ""),
+			waits(1, 5, op(history.Access, "v", 1, 2, 4, 5, "")),
+		}},
+		"given after the place may be lost": {"", one, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), waits(0, 2, op(history.Access, "w", 0, 0, 1, 2, license.CodeQueued)),
+			op(history.Release, "a", 0, 0, 2.5, 2.8, ""), op(history.Access, "b", 1, 2, 3, 4, ""),
+		}},
+		"given after a takeover": {"", one, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), waits(0, 5, op(history.Access, "w", 0, 0, 1, 2, license.CodeQueued)),
+			op(history.Claim, "", 0, 0, 2, 3, ""), op(history.Release, "a", 0, 0, 3, 3.5, ""), op(history.Access, "b", 1, 2, 4, 5, ""),
+		}},
+		"held up by who waits": {"", one, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), waits(0, 5, op(history.Access, "w", 0, 0, 1, 2, license.CodeQueued)),
+			op(history.Release, "a", 0, 0, 3, 3.5, ""), op(history.Access, "b", 0, 0, 4, 5, license.CodeNoFreeSeat),
+		}},
+		"held up by who has left": {history.RuleRefused, one, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), waits(0, 5, op(history.Access, "w", 0, 0, 1, 2, license.CodeQueued)),
+			op(history.Leave, "w", 0, 0, 2.5, 3, ""), op(history.Release, "a", 0, 0, 3, 3.5, ""),
+			op(history.Access, "b", 0, 0, 4, 5, license.CodeNoFreeSeat),
+		}},
+		"waits though one is free": {history.RuleRefused, one, []history.Op{
+			waits(0, 5, op(history.Access, "w", 0, 0, 1, 2, license.CodeQueued)),
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -94,6 +94,7 @@ func (c *checker) capped(o Op, asker *life, spans []span) {
 type stand struct {
 	*life
 	request  lease.Request
+	waits    lease.Holder // who
 	from, to time.Time
 }
 
@@ -119,7 +120,7 @@ func possibleWaits(lives map[string]*life) (stands []stand) {
 					to = x.End
 				}
 			}
-			stands = append(stands, stand{l, o.Request, o.Start, to})
+			stands = append(stands, stand{l, o.Request, o.Holder, o.Start, to})
 		}
 	}
 	slices.SortFunc(stands, func(a, b stand) int { return a.from.Compare(b.from) })
@@ -160,7 +161,7 @@ func (c *checker) certainWaits(lives map[string]*life) (stands []stand) {
 				continue
 			}
 			if o.End.Before(to) {
-				stands = append(stands, stand{l, o.Request, o.End, to})
+				stands = append(stands, stand{l, o.asker().request, o.Holder, o.End, to})
 				current = &stands[len(stands)-1]
 			}
 		}
@@ -189,7 +190,7 @@ func (c *checker) queue(lives map[string]*life, holds []hold, spans []span) {
 			}
 		}
 	}
-	stands = slices.DeleteFunc(stands, func(s stand) bool { return lingers[s.request.Holder()] })
+	stands = slices.DeleteFunc(stands, func(s stand) bool { return lingers[s.waits] })
 	for _, l := range lives {
 		mode := l.request.Mode
 		if !l.granted || len(l.request.Limits.Tags) > 0 || mode != license.UserLimit && mode != license.Exclusive {
