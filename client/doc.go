@@ -3,7 +3,7 @@
 // A program opens a client with the addresses of its license servers, takes a
 // handle on a product, and releases it when it ends:
 //
-//	c, err := client.Open(ctx, client.Config{Servers: []string{"https://licenses.example.com:7443?pin=sha256:…"}})
+//	c, err := client.Open(ctx, client.Config{Servers: []string{"https://licenses.example.com:7400?pin=sha256:…"}})
 //	h, err := c.Access(ctx, "6000010:14")
 //	defer h.Release(context.Background())
 //
@@ -27,8 +27,15 @@
 // handle whose time has run out is dead at once and for good, even if an answer
 // arrives after all.
 //
+// # Waiting, and giving way
+//
+// WithWait queues where no license is free, and tells the place. Who has a license
+// may be asked for it: Notices gives what is asked. Programs that call Touch when
+// they are used show the others which licenses are idle.
+//
 // # Errors
 //
 // Every error is an *Error with a stable Code, a Message that says what is
-// wrong, and a Fix that says what to do. Methods are safe for concurrent use.
+// wrong, and a Fix that says what to do. errors.Is finds a Code, and errors.As a
+// *Shortage where others have the licenses. Methods are safe for concurrent use.
 package client

@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"time"
 
 	"github.com/quorate/quorate/client"
 )
@@ -53,17 +54,82 @@ func ExampleClient_Access() {
 	defer c.Close()
 
 	_, err = c.Access(context.Background(), "6000010:14", client.WithFeatures(0b0010))
-	var e *client.Error
+	var short *client.Shortage
 	switch {
 	case err == nil:
 		fmt.Println("licensed")
-	case errors.Is(err, &client.Error{Code: client.CodeFeatureMissing}):
+	case errors.Is(err, client.CodeFeatureMissing):
 		fmt.Println("running without the extra feature")
-	case errors.As(err, &e) && e.Code == client.CodeNoFreeSeat:
-		fmt.Println("all licenses are in use:", e.Details["taken"], "of", e.Details["quantity"])
+	case errors.As(err, &short):
+		fmt.Println(short.Taken, "of", short.Quantity, "licenses are in use; the next may be free in", short.NextFree)
+		for _, h := range short.Holders {
+			fmt.Println(h.User, "on", h.Host, "has one, idle for", h.Idle)
+		}
 	default:
 		fmt.Println(err)
 	}
+}
+
+// A batch job waits for as many licenses as it has cores, up to an hour.
+func ExampleWithWait() {
+	start := func(ctx context.Context, c *client.Client) (*client.Handle, error) {
+		return c.Access(ctx, "6000010:14", client.WithLicenses(8),
+			client.WithWait(time.Hour, func(p client.Place) {
+				fmt.Printf("waiting at place %d of %d\n", p.Position, p.Waiting)
+			}))
+	}
+	_ = start
+}
+
+// A laptop takes a license on a journey.
+func ExampleWithBorrow() {
+	leave := func(ctx context.Context, c *client.Client) (*client.Handle, error) {
+		return c.Access(ctx, "6000010:14", client.WithBorrow(72*time.Hour))
+	}
+	_ = leave
+}
+
+// All windows of one user share a license, wherever the servers are.
+func ExampleWithMode() {
+	c, err := client.Open(context.Background(), client.Config{
+		// DNS names them: _quorate._tcp.example.com.
+		Servers: []string{"srv://example.com"},
+	})
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer c.Close()
+
+	h, err := c.Access(context.Background(), "6000010:14", client.WithMode(client.StationShare))
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer h.Release(context.Background())
+}
+
+// A program with windows tells when it is used, and shows who asks for its
+// license.
+func ExampleHandle_Notices() {
+	attend := func(h *client.Handle, clicks <-chan struct{}, show func(string)) error {
+		notices := h.Notices()
+		for {
+			select {
+			case <-clicks:
+				h.Touch()
+			case n, ok := <-notices:
+				if !ok {
+					notices = nil // the handle is dead
+					continue
+				}
+				show(n.By + " asks for the license: " + n.Text)
+			case <-h.Done():
+				return h.Err()
+			}
+		}
+	}
+	_ = attend
 }
 
 // Data that was protected for a product opens only with a license in use.
@@ -130,7 +196,7 @@ func ExampleClient_Remove() {
 func ExampleHandle_Consume() {
 	convert := func(ctx context.Context, h *client.Handle, pages uint64) error {
 		left, err := h.Consume(ctx, pages)
-		if errors.Is(err, &client.Error{Code: client.CodeNoUnits}) {
+		if errors.Is(err, client.CodeNoUnits) {
 			return fmt.Errorf("not enough pages left: %w", err)
 		}
 		if err != nil {
