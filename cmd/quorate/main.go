@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/cmd/quorate/internal/clienttools"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
 	"github.com/quorate/quorate/cmd/quorate/internal/roles"
+	"github.com/quorate/quorate/cmd/quorate/internal/rulestools"
 	"github.com/quorate/quorate/internal/machine"
 )
 
@@ -46,6 +47,7 @@ type tree struct {
 	Receipt filetools.Receipt `cmd:"" help:"Write the receipt file of what is installed."`
 	Inspect filetools.Inspect `cmd:"" help:"Tell what a request, update or receipt file is, for whom, and whether its signatures hold."`
 
+	Rules   rulestools.Rules    `cmd:"" help:"Check, try out, show and save the rules of who may use which license."`
 	Protect clienttools.Protect `cmd:"" help:"Protect files for a product, and open them with a license."`
 
 	Item    admin.Item    `cmd:"" help:"Make, change and show items: the license definitions that are ordered."`

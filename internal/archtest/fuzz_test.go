@@ -58,14 +58,15 @@ var parsers = map[string]map[string]string{
 	"internal/platform": {
 		"ParseMasterKey": "FuzzMasterKey", "decryptFirmKey": "FuzzFirmKeyFile", "parseFile": "internal/armor FuzzParse",
 	},
-	"internal/rules":                 {"Parse": "FuzzParse", "parseSubnet": "FuzzParse"},
-	"internal/usage":                 {"ParseLine": "FuzzLog"},
-	"internal/offline":               {},
-	"internal/auth":                  {"TokenHash": "FuzzToken", "decode": "- of the platform's own database"},
-	"internal/machine":               {},
-	"cmd/quorate/internal/cli":       {"ParseTime": "FuzzTimes", "ParseLong": "FuzzTimes"},
-	"cmd/quorate/internal/filetools": {"parseFile": "FuzzFiles", "parseRoot": "FuzzFlags", "ParseActivationID": "FuzzFlags", "parseBind": "FuzzFlags"},
-	"cmd/quorate/internal/roles":     {"parseBackend": "FuzzBackend"},
+	"internal/rules":                  {"Parse": "FuzzParse", "parseSubnet": "FuzzParse"},
+	"internal/usage":                  {"ParseLine": "FuzzLog"},
+	"internal/offline":                {},
+	"internal/auth":                   {"TokenHash": "FuzzToken", "decode": "- of the platform's own database"},
+	"internal/machine":                {},
+	"cmd/quorate/internal/cli":        {"ParseTime": "FuzzTimes", "ParseLong": "FuzzTimes"},
+	"cmd/quorate/internal/filetools":  {"parseFile": "FuzzFiles", "parseRoot": "FuzzFlags", "ParseActivationID": "FuzzFlags", "parseBind": "FuzzFlags"},
+	"cmd/quorate/internal/rulestools": {"parseUsage": "FuzzUsage"},
+	"cmd/quorate/internal/roles":      {"parseBackend": "FuzzBackend"},
 }
 
 // parserName is how parsers are called here; what they take tells the rest.

@@ -91,6 +91,46 @@ func first(scopes [3][]*Rule, q *asked) *Rule {
 	return nil
 }
 
+// Matching are the rules for access, cap and priority that are about an access,
+// those that decide nothing too: of each kind in the order in which they decide.
+func (s *Set) Matching(p license.Product, a license.Ask) []*Rule {
+	if s.Empty() {
+		return nil
+	}
+	q := s.asked(a)
+	var all []*Rule
+	for _, l := range []*layers{&s.access, &s.caps, &s.priorities} {
+		for _, layer := range l.of(p) {
+			for _, r := range layer {
+				if q.matches(r) {
+					all = append(all, r)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// InForce are the rules that are about a product, of each kind in the order in
+// which they decide.
+func (s *Set) InForce(p license.Product) []*Rule {
+	if s.Empty() {
+		return nil
+	}
+	var all []*Rule
+	for _, l := range []*layers{&s.access, &s.caps, &s.priorities} {
+		for _, layer := range l.of(p) {
+			all = append(all, layer...)
+		}
+	}
+	for _, layer := range s.reserves.of(p) {
+		if len(layer) > 0 {
+			return append(all, layer...)
+		}
+	}
+	return all
+}
+
 // same says whether two outcomes decide alike.
 func (o Outcome) same(p Outcome) bool {
 	return o.Allowed == p.Allowed && o.Cap == p.Cap && slices.Equal(o.Member, p.Member)

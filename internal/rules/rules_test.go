@@ -171,6 +171,31 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestMatchingAndInForce(t *testing.T) {
+	s := parsed(t,
+		"allow everybody", "deny user:ben", "allow user:anna firm:6000010", "deny user:anna product:6000010:15",
+		"cap 3 everybody", "cap 1 user:anna", "priority 1 user:anna", "reserve 1 user:ben", "reserve 2 user:carl firm:6000010", "reserve 3 user:dora firm:7",
+	)
+	text := func(all []*Rule) string {
+		var lines []string
+		for _, r := range all {
+			lines = append(lines, r.String())
+		}
+		return strings.Join(lines, "|")
+	}
+	if got, want := text(s.Matching(chart, ask("anna", "", "", ""))),
+		"allow user:anna firm:6000010|allow everybody|cap 1 user:anna|cap 3 everybody|priority 1 user:anna"; got != want {
+		t.Errorf("matching %s, want %s", got, want)
+	}
+	if got, want := text(s.InForce(chart)),
+		"allow user:anna firm:6000010|deny user:ben|allow everybody|cap 1 user:anna|cap 3 everybody|priority 1 user:anna|reserve 2 user:carl firm:6000010"; got != want {
+		t.Errorf("in force %s, want %s", got, want)
+	}
+	if none := parsed(t, "# nothing"); none.Matching(chart, license.Ask{}) != nil || none.InForce(chart) != nil || none.Rules() != nil {
+		t.Error("rules of an empty set")
+	}
+}
+
 func TestTies(t *testing.T) {
 	s := parsed(t, "group a user:anna", "group b user:anna", "cap 5 group:a", "cap 2 group:b", "priority 1 group:a", "priority 9 group:b")
 	out := s.Evaluate(chart, ask("anna", "", "", ""))
