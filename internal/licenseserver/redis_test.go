@@ -13,10 +13,12 @@ import (
 	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/redislease"
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/licenseserver/arbiter"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
 	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/testenv"
 )
@@ -30,12 +32,16 @@ func openRedis(t testing.TB, addr string) *redislease.Store {
 }
 
 // serveTCP starts a server on the loopback interface and gives its address.
-func serveTCP(t testing.TB, name string, store lease.Store, quantity uint32, life time.Duration, arbiter licenseserver.Arbiter) (*licenseserver.Server, string) {
+func serveTCP(t testing.TB, name string, store lease.Store, quantity uint32, life time.Duration, arbiter licenseserver.Arbiter, change ...func(*licenseserver.Config)) (*licenseserver.Server, string) {
 	t.Helper()
-	s, err := licenseserver.New(licenseserver.Config{
+	cfg := licenseserver.Config{
 		Name: name, Source: servertest.NewSource(quantity), Store: store, Arbiter: arbiter,
 		Signer: seal.NewSigner([]byte(strings.Repeat("s", 32))), Lease: life,
-	})
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s, err := licenseserver.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,5 +118,51 @@ func TestSwitchAndCrashOverRedis(t *testing.T) {
 	}
 	if err := h.Release(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+// Two processes serve one container over a shared Redis: a queue is one for both,
+// and what one of them frees serves who waits at the other.
+func TestQueueOverSharedRedis(t *testing.T) {
+	addr := testenv.Redis(t).Addr
+	var apis []api
+	for _, name := range []string{"a", "b"} {
+		s, url := serveTCP(t, name, openRedis(t, addr), 3, time.Minute, licenseserver.Always{}, func(c *licenseserver.Config) { c.Shared = true })
+		untilLeading(t, s)
+		web := rpc.NewClient(rpc.ClientConfig{})
+		t.Cleanup(web.Close)
+		apis = append(apis, quoratev1connect.NewLicenseServiceClient(web, url, rpc.ClientOptions()))
+	}
+	a, b := apis[0], apis[1]
+	take(t, a, on(1, "pc-1", stationShare))
+	take(t, b, on(2, "pc-1", stationShare))
+	big := take(t, a, want(3, "pc-2", 2))
+	refused(t, "an exclusive start on a station in use", b, on(4, "pc-1", exclusive), license.CodeStationBusy)
+	ended := make(chan outcome, 1)
+	go func() {
+		r := want(5, "pc-3", 2)
+		r.WaitMs = 60_000
+		h, err := queueing(t.Context(), b, r)
+		ended <- outcome{h, err, time.Now()}
+	}()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for list(t, a).GetWaiting() == 0 {
+		<-tick.C
+	}
+	err := denied(t, a, access(6), "")
+	wantCode(t, "past the queue", err, license.CodeNoFreeSeat)
+	if d := detailsOf(err); d["waiting"] != 1.0 || len(holdersOf(t, err)) != 2 {
+		t.Errorf("details %v", d)
+	}
+	freed := time.Now()
+	if err := release(t.Context(), a, big.GetToken()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-ended; got.err != nil || got.handle.GetLicenses() != 2 || got.at.Sub(freed) > 10*time.Second {
+		t.Errorf("who waits at the other: %v, %v after %s", got.handle, got.err, got.at.Sub(freed))
+	}
+	if u := list(t, b); u.GetTakenTotal() != 3 || u.GetWaiting() != 0 {
+		t.Errorf("use %v", u)
 	}
 }
