@@ -1,26 +1,17 @@
 package leasetest
 
 import (
-	"context"
-	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/google/uuid"
-
-	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/leasetest/granttest"
+	"github.com/quorate/quorate/internal/lease/leasetest/kit"
 	"github.com/quorate/quorate/internal/license"
 )
 
 // Harness is one fresh store of a driver, ended by its test's Cleanup.
-type Harness struct {
-	Store   lease.Store
-	Elector lease.Elector
-	// Restart, if set, ends the process that has the store, as far as the driver
-	// has one, and gives the store of the next.
-	Restart func(t *testing.T) lease.Store
-}
+type Harness = kit.Harness
 
 // Driver is what the suite runs on.
 type Driver struct {
@@ -101,15 +92,13 @@ func Run(t *testing.T, d Driver) {
 	} {
 		d.run(t, name, f)
 	}
-	for _, sentences := range []map[string]func(*testing.T, Harness){modes(), limits(), queues(), monitoring()} {
-		for name, f := range sentences {
-			d.run(t, name, f)
-		}
+	for name, f := range granttest.Sentences() {
+		d.run(t, name, f)
 	}
 	if d.OneLeader {
 		d.run(t, "join is refused", func(t *testing.T, h Harness) {
-			_, err := h.Store.Join(t.Context(), group, "a")
-			wantCode(t, err, license.CodeInvalidInput)
+			_, err := h.Store.Join(t.Context(), kit.Group, "a")
+			kit.WantCode(t, err, license.CodeInvalidInput)
 		})
 	} else {
 		d.run(t, "those who joined decide together until a claim", joins)
@@ -129,12 +118,6 @@ func Run(t *testing.T, d Driver) {
 	}
 }
 
-// long is a lease that no test sees the end of.
-const long = time.Hour
-
-// short is a lease whose end a test waits for.
-const short = 120 * time.Millisecond
-
 func (d Driver) shortLease() time.Duration {
 	if d.Bubble {
 		return 10 * time.Second
@@ -147,122 +130,4 @@ func (d Driver) workTime() time.Duration {
 		return 100 * time.Second
 	}
 	return 4 * time.Second
-}
-
-var (
-	group   = license.Serial{Mask: 131, Number: 4837572}
-	other   = license.Serial{Mask: 130, Number: 1874829}
-	product = license.Product{Firm: 6000010, Code: 14}
-	pool    = lease.Pool{Container: group, Product: product}
-)
-
-// pass lets the lease of d run out for certain.
-func pass(d time.Duration) { <-time.After(d + d/8 + time.Millisecond) }
-
-func request(quantity uint32) lease.Request {
-	return lease.Request{
-		ID: uuid.NewString(), Pool: pool, Mode: license.UserLimit, Station: "station-7",
-		Client:   lease.Client{Address: "192.0.2.7", User: "ada", Process: 4711, Application: "chart"},
-		Quantity: quantity, Lease: long,
-	}
-}
-
-func lasting(r lease.Request, d time.Duration) lease.Request {
-	r.Lease = d
-	return r
-}
-
-// ref is what the token of a grant tells.
-func ref(r lease.Request, g lease.Grant) lease.Ref {
-	return lease.Ref{
-		Pool: g.Pool, Handle: g.Handle, Seat: g.Seat, Epoch: g.Epoch, N: g.N,
-		Mode: g.Mode, Station: r.Station, Client: r.Client, Lease: g.Lease,
-		Licenses: r.Licenses, Tags: r.Limits.Tags, Borrowed: r.Borrowed,
-	}
-}
-
-func claim(t *testing.T, s lease.Store, owner string) lease.Seats {
-	t.Helper()
-	seats, err := s.Claim(t.Context(), group, owner)
-	if err != nil {
-		t.Fatalf("Claim: %v", err)
-	}
-	return seats
-}
-
-func access(t *testing.T, s lease.Seats, r lease.Request) (lease.Grant, lease.Ref) {
-	t.Helper()
-	g, err := s.Access(t.Context(), r)
-	if err != nil {
-		t.Fatalf("Access: %v", err)
-	}
-	return g, ref(r, g)
-}
-
-func ok(t *testing.T, what string, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatalf("%s: %v", what, err)
-	}
-}
-
-func wantCode(t *testing.T, err error, code license.Code) {
-	t.Helper()
-	if got := license.CodeOf(err); got != code {
-		t.Fatalf("code %q (%v), want %q", got, err, code)
-	}
-}
-
-func wantTaken(t *testing.T, s lease.Seats, want uint32) {
-	t.Helper()
-	u, err := s.Usage(t.Context(), pool)
-	ok(t, "Usage", err)
-	if u.Taken != want {
-		t.Fatalf("%d seats are taken, want %d", u.Taken, want)
-	}
-}
-
-// allEvents reads the whole stream of the group.
-func allEvents(t *testing.T, s lease.Store) []lease.Event {
-	t.Helper()
-	var all []lease.Event
-	for {
-		var after uint64
-		if len(all) > 0 {
-			after = all[len(all)-1].Position
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-		more, err := s.Events(ctx, group, after, 7)
-		cancel()
-		ok(t, "Events", err)
-		if len(more) == 0 {
-			return all
-		}
-		all = append(all, more...)
-	}
-}
-
-func wantKinds(t *testing.T, s lease.Store, want ...lease.EventKind) []lease.Event {
-	t.Helper()
-	all := allEvents(t, s)
-	var got []lease.EventKind
-	for _, e := range all {
-		got = append(got, e.Kind)
-	}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Fatalf("events %v, want %v", got, want)
-	}
-	return all
-}
-
-// steady repeats f, which relies on what happens within a lease, while f says
-// that the machine was too slow for it to tell anything, with times that stretch.
-func steady(t *testing.T, f func(stretch time.Duration) (slow bool)) {
-	t.Helper()
-	for try := range 12 {
-		if !f(1 << (try / 2)) {
-			return
-		}
-	}
-	t.Fatal("the machine is too slow for this test")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/leasetest/kit"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -56,7 +57,7 @@ func linearModel() porcupine.Model {
 // linearizable checks that concurrent accesses and releases answer as if each
 // had happened at one instant between its call and its answer.
 func linearizable(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+	s := kit.Claim(t, h.Store, "a")
 	var clock atomic.Int64
 	var mu sync.Mutex
 	var all []porcupine.Operation
@@ -78,14 +79,14 @@ func linearizable(t *testing.T, h Harness) {
 	for client := range 8 {
 		wg.Go(func() {
 			for range 40 {
-				r := request(linearQuantity)
+				r := kit.Request(linearQuantity)
 				var tok lease.Ref
 				out := record(client, linearIn{handle: r.ID}, func() linearOut {
 					g, err := s.Access(ctx, r)
 					if err != nil && license.CodeOf(err) != license.CodeNoFreeSeat {
 						t.Errorf("Access: %v", err)
 					}
-					tok = ref(r, g)
+					tok = kit.Ref(r, g)
 					return linearOut{seat: g.Seat, denied: err != nil}
 				})
 				if out.denied {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/leasetest/kit"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -25,7 +26,7 @@ func (d Driver) machine(t *testing.T) {
 		rapid.Check(tb, func(rt *rapid.T) {
 			m := &machine{
 				store: h.Store, ctx: t.Context(), blink: blink, quantity: 6,
-				pool:  lease.Pool{Container: license.Serial{Mask: 130, Number: groups.Add(1)}, Product: product},
+				pool:  lease.Pool{Container: license.Serial{Mask: 130, Number: groups.Add(1)}, Product: kit.Product},
 				lives: map[string]*modelled{}, n: map[uint32]uint64{},
 			}
 			m.claim(rt)
@@ -80,19 +81,19 @@ func code(end lease.EventKind) license.Code {
 	return license.CodeHandleUnknown
 }
 
-func (m *machine) access(rt *rapid.T) { m.ask(rt, long) }
+func (m *machine) access(rt *rapid.T) { m.ask(rt, kit.Long) }
 
 // lapse is an access whose lease then runs out.
 func (m *machine) lapse(rt *rapid.T) {
 	if l := m.ask(rt, m.blink); l != nil {
-		pass(m.blink)
+		kit.Pass(m.blink)
 		l.end = lease.Expired
 	}
 }
 
 // draw draws what a program asks for, but for its waiting.
 func (m *machine) draw(rt *rapid.T) lease.Request {
-	r := by(rapid.SampledFrom([]string{"ada", "bob"}).Draw(rt, "user"), request(m.quantity))
+	r := kit.By(rapid.SampledFrom([]string{"ada", "bob"}).Draw(rt, "user"), kit.Request(m.quantity))
 	r.Pool = m.pool
 	r.Client.Process = rapid.Uint32Range(1, 2).Draw(rt, "process")
 	r.Mode = rapid.SampledFrom([]license.AccessMode{
@@ -139,7 +140,7 @@ func (m *machine) wait(rt *rapid.T) {
 			return
 		}
 	}
-	m.decided(rt, queued(r, priority))
+	m.decided(rt, kit.Queued(r, priority))
 }
 
 func (m *machine) leave(rt *rapid.T) {
@@ -156,7 +157,7 @@ func (m *machine) left(id string) {
 }
 
 func (m *machine) ask(rt *rapid.T, d time.Duration) *modelled {
-	return m.decided(rt, lasting(m.draw(rt), d))
+	return m.decided(rt, kit.Lasting(m.draw(rt), d))
 }
 
 // decided asks for a handle and checks the answer against the model.
@@ -201,7 +202,7 @@ func (m *machine) decided(rt *rapid.T, r lease.Request) *modelled {
 		rt.Fatalf("grant %+v with quantity %d, want seat %d, its last n is %d", g, m.quantity, seat, m.n[seat])
 	}
 	m.n[seat] = g.N
-	l := &modelled{request: r, ref: ref(r, g)}
+	l := &modelled{request: r, ref: kit.Ref(r, g)}
 	m.lives[r.ID] = l
 	m.ids = append(m.ids, r.ID)
 	return l
@@ -257,7 +258,7 @@ func (m *machine) check(rt *rapid.T) {
 
 func (m *machine) release(rt *rapid.T) {
 	l, tok, expect := m.token(rt)
-	tok.Linger = rapid.SampledFrom([]time.Duration{0, m.blink, long, long}).Draw(rt, "linger")
+	tok.Linger = rapid.SampledFrom([]time.Duration{0, m.blink, kit.Long, kit.Long}).Draw(rt, "linger")
 	err := m.seats.Release(m.ctx, tok)
 	if expect == license.CodeNotLeader {
 		want(rt, "Release", err, expect)
@@ -267,9 +268,9 @@ func (m *machine) release(rt *rapid.T) {
 	if expect != "" {
 		return
 	}
-	l.end, l.lingers = lease.Released, tok.Linger == long && l.request.Mode != license.NoUserLimit
+	l.end, l.lingers = lease.Released, tok.Linger == kit.Long && l.request.Mode != license.NoUserLimit
 	if tok.Linger == m.blink {
-		pass(m.blink)
+		kit.Pass(m.blink)
 	}
 }
 
@@ -278,7 +279,7 @@ func (m *machine) remove(rt *rapid.T) {
 	young := rapid.IntRange(0, 3).Draw(rt, "young") == 0
 	removal := lease.Removal{Handle: l.ref.Handle, By: "root"}
 	if young {
-		removal.MinAge = long
+		removal.MinAge = kit.Long
 	}
 	err := m.seats.Remove(m.ctx, m.pool, removal)
 	switch {
@@ -336,7 +337,7 @@ func (m *machine) lost(rt *rapid.T) {
 	r := m.draw(rt)
 	r.Limits.Caps, r.Limits.Holds = nil, nil
 	n := m.n[seat] + rapid.Uint64Range(0, 2).Draw(rt, "n")
-	tok := ref(r, lease.Grant{Handle: r.ID, Pool: r.Pool, Mode: r.Mode, Seat: seat, N: n, Lease: long})
+	tok := kit.Ref(r, lease.Grant{Handle: r.ID, Pool: r.Pool, Mode: r.Mode, Seat: seat, N: n, Lease: kit.Long})
 	_, err := m.seats.Renew(m.ctx, tok)
 	before := m.holder(seat)
 	if n <= m.n[seat] || before != nil && !before.lingers {

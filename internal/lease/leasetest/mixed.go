@@ -9,6 +9,7 @@ import (
 
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/history"
+	"github.com/quorate/quorate/internal/lease/leasetest/kit"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -22,13 +23,13 @@ func (w Workload) usual() uint32 {
 
 // wanted is what the next program of a client asks for.
 func (r *crowd) wanted(i int, rnd *rand.Rand) lease.Request {
-	q := request(r.quantity.Load())
+	q := kit.Request(r.quantity.Load())
 	q.ID, q.Lease = uuid.NewString(), r.Lease
 	if r.Linger > 0 {
-		q = by(fmt.Sprintf("user-%d", i/2), q)
+		q = kit.By(fmt.Sprintf("user-%d", i/2), q)
 	}
 	if r.Mixed {
-		q = r.mixed(by(fmt.Sprintf("user-%d", i), q), i, rnd)
+		q = r.mixed(kit.By(fmt.Sprintf("user-%d", i), q), i, rnd)
 	}
 	return q
 }
@@ -80,8 +81,8 @@ func (r *crowd) queue(ctx context.Context, rnd *rand.Rand, q lease.Request) (lea
 		case 0: // killed
 			return lease.Grant{}, context.Canceled
 		case 1:
-			err := r.call(history.Op{Kind: history.Leave, Pool: pool, Handle: q.ID}, func(ctx context.Context, _ *history.Op) error {
-				return r.leader(rnd).Leave(ctx, pool, q.ID)
+			err := r.call(history.Op{Kind: history.Leave, Pool: kit.Pool, Handle: q.ID}, func(ctx context.Context, _ *history.Op) error {
+				return r.leader(rnd).Leave(ctx, kit.Pool, q.ID)
 			})
 			if err == nil {
 				return lease.Grant{}, context.Canceled

@@ -10,6 +10,7 @@ import (
 
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/history"
+	"github.com/quorate/quorate/internal/lease/leasetest/kit"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -20,7 +21,7 @@ type Workload struct {
 	// and holds, and queue; see mixed.
 	Mixed   bool
 	Clients int
-	For     time.Duration // how long they go on
+	For     time.Duration // how kit.Long they go on
 	Lease   time.Duration
 	// Linger, if set, lets most released seats linger for so long; each client
 	// has two programs then.
@@ -85,8 +86,8 @@ func (w Workload) Record(t *testing.T, s lease.Store) (*history.History, *Seen) 
 		held:    map[string]lease.Ref{}, left: map[place]lease.Holder{},
 	}
 	r.quantity.Store(r.usual())
-	first, err := s.Claim(t.Context(), group, "first")
-	ok(t, "Claim", err)
+	first, err := s.Claim(t.Context(), kit.Group, "first")
+	kit.OK(t, "Claim", err)
 	r.seats.Store(&first)
 	r.before.Store(&first)
 
@@ -178,8 +179,8 @@ func (r *crowd) call(o history.Op, f func(ctx context.Context, o *history.Op) er
 }
 
 func (r *crowd) claim(ctx context.Context) {
-	_ = r.call(history.Op{Kind: history.Claim, Pool: pool}, func(_ context.Context, _ *history.Op) error {
-		s, err := r.store.Claim(ctx, group, "next")
+	_ = r.call(history.Op{Kind: history.Claim, Pool: kit.Pool}, func(_ context.Context, _ *history.Op) error {
+		s, err := r.store.Claim(ctx, kit.Group, "next")
 		if err == nil {
 			r.seen.Claims.Add(1)
 			r.before.Store(r.seats.Swap(&s))
@@ -201,8 +202,8 @@ func (r *crowd) remove(*rand.Rand) {
 	if victim == "" {
 		return
 	}
-	_ = r.call(history.Op{Kind: history.Remove, Pool: pool, Handle: victim}, func(ctx context.Context, _ *history.Op) error {
-		return (*r.seats.Load()).Remove(ctx, pool, lease.Removal{Handle: victim, By: "root"})
+	_ = r.call(history.Op{Kind: history.Remove, Pool: kit.Pool, Handle: victim}, func(ctx context.Context, _ *history.Op) error {
+		return (*r.seats.Load()).Remove(ctx, kit.Pool, lease.Removal{Handle: victim, By: "root"})
 	})
 }
 
@@ -216,7 +217,7 @@ func (r *crowd) leader(rnd *rand.Rand) lease.Seats {
 
 func (r *crowd) access(rnd *rand.Rand, q lease.Request) (lease.Grant, error) {
 	var g lease.Grant
-	err := r.call(history.Op{Kind: history.Access, Pool: pool, Handle: q.ID, Quantity: q.Quantity, Lease: r.Lease, Holder: q.Holder(), Request: q}, func(ctx context.Context, o *history.Op) (err error) {
+	err := r.call(history.Op{Kind: history.Access, Pool: kit.Pool, Handle: q.ID, Quantity: q.Quantity, Lease: r.Lease, Holder: q.Holder(), Request: q}, func(ctx context.Context, o *history.Op) (err error) {
 		g, err = r.leader(rnd).Access(ctx, q)
 		o.Seat, o.N = g.Seat, g.N
 		return err
@@ -225,7 +226,7 @@ func (r *crowd) access(rnd *rand.Rand, q lease.Request) (lease.Grant, error) {
 }
 
 func (r *crowd) renew(rnd *rand.Rand, tok lease.Ref) error {
-	return r.call(history.Op{Kind: history.Confirm, Pool: pool, Handle: tok.Handle, Lease: r.Lease}, func(ctx context.Context, o *history.Op) error {
+	return r.call(history.Op{Kind: history.Confirm, Pool: kit.Pool, Handle: tok.Handle, Lease: r.Lease}, func(ctx context.Context, o *history.Op) error {
 		g, err := r.leader(rnd).Renew(ctx, tok)
 		o.Seat, o.N = g.Seat, g.N
 		if err == nil {
@@ -236,7 +237,7 @@ func (r *crowd) renew(rnd *rand.Rand, tok lease.Ref) error {
 }
 
 func (r *crowd) check(rnd *rand.Rand, tok lease.Ref) {
-	_ = r.call(history.Op{Kind: history.Confirm, Pool: pool, Handle: tok.Handle}, func(ctx context.Context, _ *history.Op) error {
+	_ = r.call(history.Op{Kind: history.Confirm, Pool: kit.Pool, Handle: tok.Handle}, func(ctx context.Context, _ *history.Op) error {
 		return r.leader(rnd).Check(ctx, tok)
 	})
 }
@@ -251,7 +252,7 @@ func (r *crowd) release(rnd *rand.Rand, tok lease.Ref) {
 		r.left[place{tok.Seat, tok.N}] = lease.Request{Mode: tok.Mode, Station: tok.Station, Client: tok.Client}.Holder()
 	}
 	r.mu.Unlock()
-	_ = r.call(history.Op{Kind: history.Release, Pool: pool, Handle: tok.Handle, Linger: tok.Linger}, func(ctx context.Context, _ *history.Op) error {
+	_ = r.call(history.Op{Kind: history.Release, Pool: kit.Pool, Handle: tok.Handle, Linger: tok.Linger}, func(ctx context.Context, _ *history.Op) error {
 		return r.leader(rnd).Release(ctx, tok)
 	})
 }
@@ -288,7 +289,7 @@ func (r *crowd) program(ctx context.Context, i int, rnd *rand.Rand) {
 		if g.Repeated {
 			r.seen.Repeated.Add(1)
 		}
-		tok := ref(q, g)
+		tok := kit.Ref(q, g)
 		r.mu.Lock()
 		r.held[tok.Handle] = tok
 		if who, ok := r.left[place{g.Seat, g.N - 1}]; ok && who == q.Holder() {

@@ -1,4 +1,4 @@
-package leasetest
+package granttest
 
 import (
 	"fmt"
@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/leasetest/kit"
 	"github.com/quorate/quorate/internal/license"
 )
 
 // modes are the sentences about what handles take.
-func modes() map[string]func(*testing.T, Harness) {
-	return map[string]func(*testing.T, Harness){
+func modes() map[string]func(*testing.T, kit.Harness) {
+	return map[string]func(*testing.T, kit.Harness){
 		"a station with station share takes one for all its programs":        stationShares,
 		"a station with station share takes the most of its programs":        stationTakesMost,
 		"who joins a station takes nothing, whatever the quantity":           stationJoins,
@@ -42,11 +43,11 @@ func of(mode license.AccessMode, station string, r lease.Request) lease.Request 
 }
 
 func share(station string, quantity uint32) lease.Request {
-	return of(license.StationShare, station, request(quantity))
+	return of(license.StationShare, station, kit.Request(quantity))
 }
 
 func exclusive(station string, quantity uint32) lease.Request {
-	return of(license.Exclusive, station, request(quantity))
+	return of(license.Exclusive, station, kit.Request(quantity))
 }
 
 func wanting(n uint32, r lease.Request) lease.Request {
@@ -58,117 +59,117 @@ func wanting(n uint32, r lease.Request) lease.Request {
 func denies(t *testing.T, s lease.Seats, r lease.Request, code license.Code) map[string]any {
 	t.Helper()
 	_, err := s.Access(t.Context(), r)
-	wantCode(t, err, code)
+	kit.WantCode(t, err, code)
 	return license.Public(err).Details
 }
 
 func release(t *testing.T, s lease.Seats, tok lease.Ref) {
 	t.Helper()
-	ok(t, "Release", s.Release(t.Context(), tok))
+	kit.OK(t, "Release", s.Release(t.Context(), tok))
 }
 
-func stationShares(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func stationShares(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	var here []lease.Ref
 	for i := range 4 {
-		r := by(fmt.Sprint(i), share("a", 2))
+		r := kit.By(fmt.Sprint(i), share("a", 2))
 		r.Client.Process, r.Client.Application = uint32(i), "many"
-		g, tok := access(t, s, r)
+		g, tok := kit.Access(t, s, r)
 		if g.Mode != license.StationShare || g.Licenses != 1 || g.Seat != uint32(i)+1 || g.N != 1 {
 			t.Fatalf("grant %+v, want seat %d", g, i+1)
 		}
 		here = append(here, tok)
-		wantTaken(t, s, 1)
+		kit.WantTaken(t, s, 1)
 	}
-	_, there := access(t, s, share("b", 2))
-	wantTaken(t, s, 2)
+	_, there := kit.Access(t, s, share("b", 2))
+	kit.WantTaken(t, s, 2)
 	denies(t, s, share("c", 2), license.CodeNoFreeSeat)
-	denies(t, s, request(2), license.CodeNoFreeSeat)
-	_, more := access(t, s, share("a", 2))
+	denies(t, s, kit.Request(2), license.CodeNoFreeSeat)
+	_, more := kit.Access(t, s, share("a", 2))
 	for _, tok := range here {
 		release(t, s, tok)
-		wantTaken(t, s, 2)
+		kit.WantTaken(t, s, 2)
 	}
-	ok(t, "Check", s.Check(t.Context(), more))
+	kit.OK(t, "Check", s.Check(t.Context(), more))
 	release(t, s, more)
-	wantTaken(t, s, 1)
-	access(t, s, share("c", 2))
+	kit.WantTaken(t, s, 1)
+	kit.Access(t, s, share("c", 2))
 	release(t, s, there)
-	wantTaken(t, s, 1)
+	kit.WantTaken(t, s, 1)
 }
 
-func stationTakesMost(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func stationTakesMost(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	toks := map[uint32]lease.Ref{}
 	for _, n := range []uint32{1, 3, 2} {
-		_, toks[n] = access(t, s, wanting(n, share("a", 3)))
+		_, toks[n] = kit.Access(t, s, wanting(n, share("a", 3)))
 	}
-	wantTaken(t, s, 3)
+	kit.WantTaken(t, s, 3)
 	if d := denies(t, s, wanting(4, share("a", 3)), license.CodeNoFreeSeat); d["taken"] != uint32(3) {
 		t.Fatalf("details %v", d)
 	}
-	access(t, s, wanting(3, share("a", 3)))
+	kit.Access(t, s, wanting(3, share("a", 3)))
 	release(t, s, toks[1])
-	wantTaken(t, s, 3)
+	kit.WantTaken(t, s, 3)
 	release(t, s, toks[3])
-	wantTaken(t, s, 3) // another wants three
-	access(t, s, wanting(4, share("a", 4)))
-	wantTaken(t, s, 4)
+	kit.WantTaken(t, s, 3) // another wants three
+	kit.Access(t, s, wanting(4, share("a", 4)))
+	kit.WantTaken(t, s, 4)
 	denies(t, s, share("b", 4), license.CodeNoFreeSeat)
 }
 
-func stationJoins(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
-	_, first := access(t, s, wanting(2, share("a", 5)))
-	access(t, s, wanting(2, request(5)))
+func stationJoins(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	_, first := kit.Access(t, s, wanting(2, share("a", 5)))
+	kit.Access(t, s, wanting(2, kit.Request(5)))
 	for _, quantity := range []uint32{0, 1, 3} {
-		access(t, s, wanting(2, share("a", quantity)))
-		access(t, s, wanting(1, share("a", quantity)))
+		kit.Access(t, s, wanting(2, share("a", quantity)))
+		kit.Access(t, s, wanting(1, share("a", quantity)))
 		denies(t, s, wanting(3, share("a", quantity)), license.CodeNoFreeSeat)
 		denies(t, s, share("b", quantity), license.CodeNoFreeSeat)
 	}
 	release(t, s, first)
-	wantTaken(t, s, 4)
+	kit.WantTaken(t, s, 4)
 }
 
-func lapsedShares(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
-	access(t, s, lasting(wanting(2, share("a", 2)), short))
-	pass(short)
+func lapsedShares(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	kit.Access(t, s, kit.Lasting(wanting(2, share("a", 2)), kit.Short))
+	kit.Pass(kit.Short)
 	denies(t, s, share("a", 0), license.CodeNoFreeSeat)
-	wantKinds(t, h.Store, lease.Granted, lease.Expired, lease.Denied)
-	access(t, s, lasting(share("a", 1), short))
-	pass(short)
-	access(t, s, share("b", 1))
+	kit.WantKinds(t, h.Store, lease.Granted, lease.Expired, lease.Denied)
+	kit.Access(t, s, kit.Lasting(share("a", 1), kit.Short))
+	kit.Pass(kit.Short)
+	kit.Access(t, s, share("b", 1))
 }
 
-func manyLicenses(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
-	g, two := access(t, s, wanting(2, request(6)))
+func manyLicenses(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	g, two := kit.Access(t, s, wanting(2, kit.Request(6)))
 	if g.Licenses != 2 || g.Seat != 1 {
 		t.Fatalf("grant %+v, want two licenses under the first seat", g)
 	}
-	g, _ = access(t, s, wanting(0, request(6)))
+	g, _ = kit.Access(t, s, wanting(0, kit.Request(6)))
 	if g.Licenses != 1 || g.Seat != 2 {
 		t.Fatalf("grant %+v, want one license under the second seat", g)
 	}
-	wantTaken(t, s, 3)
-	d := denies(t, s, wanting(4, request(6)), license.CodeNoFreeSeat)
+	kit.WantTaken(t, s, 3)
+	d := denies(t, s, wanting(4, kit.Request(6)), license.CodeNoFreeSeat)
 	if d["taken"] != uint32(3) || d["quantity"] != uint32(6) || d["nextExpiryMs"] == nil {
 		t.Fatalf("details %v", d)
 	}
-	denies(t, s, wanting(7, request(6)), license.CodeNoFreeSeat)
-	access(t, s, wanting(3, request(6)))
-	wantTaken(t, s, 6)
-	denies(t, s, request(6), license.CodeNoFreeSeat)
+	denies(t, s, wanting(7, kit.Request(6)), license.CodeNoFreeSeat)
+	kit.Access(t, s, wanting(3, kit.Request(6)))
+	kit.WantTaken(t, s, 6)
+	denies(t, s, kit.Request(6), license.CodeNoFreeSeat)
 	g, err := s.Renew(t.Context(), two)
-	ok(t, "Renew", err)
+	kit.OK(t, "Renew", err)
 	if g.Licenses != 2 {
 		t.Fatalf("renewed as %+v", g)
 	}
 	release(t, s, two)
-	wantTaken(t, s, 4)
-	all := allEvents(t, h.Store)
+	kit.WantTaken(t, s, 4)
+	all := kit.AllEvents(t, h.Store)
 	var licenses []uint32
 	for _, e := range all {
 		licenses = append(licenses, e.Licenses)
@@ -176,40 +177,40 @@ func manyLicenses(t *testing.T, h Harness) {
 	if want := []uint32{2, 1, 4, 7, 3, 1, 2}; !slices.Equal(licenses, want) {
 		t.Fatalf("the events tell of %v licenses, want %v", licenses, want)
 	}
-	most := wanting(lease.MostLicenses, request(1<<31))
-	access(t, s, most)
-	wantTaken(t, s, 4+lease.MostLicenses)
+	most := wanting(lease.MostLicenses, kit.Request(1<<31))
+	kit.Access(t, s, most)
+	kit.WantTaken(t, s, 4+lease.MostLicenses)
 }
 
-func exclusives(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func exclusives(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	everywhere := func(station string, quantity uint32) []lease.Request {
 		return []lease.Request{
-			exclusive(station, quantity), share(station, quantity), of(license.UserLimit, station, request(quantity)),
+			exclusive(station, quantity), share(station, quantity), of(license.UserLimit, station, kit.Request(quantity)),
 		}
 	}
-	g, alone := access(t, s, wanting(2, exclusive("a", 9)))
+	g, alone := kit.Access(t, s, wanting(2, exclusive("a", 9)))
 	if g.Mode != license.Exclusive || g.Licenses != 2 {
 		t.Fatalf("grant %+v", g)
 	}
-	wantTaken(t, s, 2)
+	kit.WantTaken(t, s, 2)
 	for _, r := range everywhere("a", 9) {
-		denies(t, s, by("bob", r), license.CodeStationBusy)
+		denies(t, s, kit.By("bob", r), license.CodeStationBusy)
 	}
-	last := allEvents(t, h.Store)
+	last := kit.AllEvents(t, h.Store)
 	if e := last[len(last)-1]; e.Kind != lease.Denied || e.Reason != license.CodeStationBusy || e.Rule != "" {
 		t.Fatalf("the denial's event is %+v", e)
 	}
-	access(t, s, of(license.NoUserLimit, "a", request(9)))
+	kit.Access(t, s, of(license.NoUserLimit, "a", kit.Request(9)))
 	for i, r := range everywhere("b", 9)[1:] {
-		_, tok := access(t, s, r)
+		_, tok := kit.Access(t, s, r)
 		denies(t, s, exclusive("b", 9), license.CodeStationBusy)
-		wantTaken(t, s, 3)
+		kit.WantTaken(t, s, 3)
 		release(t, s, tok)
-		access(t, s, of(license.NoUserLimit, "b", request(9)))
-		_, one := access(t, s, exclusive("b", 9))
+		kit.Access(t, s, of(license.NoUserLimit, "b", kit.Request(9)))
+		_, one := kit.Access(t, s, exclusive("b", 9))
 		release(t, s, one)
-		wantTaken(t, s, 2)
+		kit.WantTaken(t, s, 2)
 		if i == 0 {
 			continue
 		}
@@ -221,63 +222,63 @@ func exclusives(t *testing.T, h Harness) {
 	// Another product knows nothing of it.
 	r := exclusive("a", 1)
 	r.Pool.Product.Code++
-	access(t, s, r)
+	kit.Access(t, s, r)
 	release(t, s, alone)
-	access(t, s, exclusive("a", 9))
+	kit.Access(t, s, exclusive("a", 9))
 }
 
-func exclusiveEnds(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
-	_, tok := access(t, s, exclusive("a", 1))
+func exclusiveEnds(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	_, tok := kit.Access(t, s, exclusive("a", 1))
 	denies(t, s, share("a", 9), license.CodeStationBusy)
-	ok(t, "Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: tok.Handle}))
-	_, tok = access(t, s, exclusive("a", 1))
-	release(t, s, lingering(tok, long)) // released it doesn't stand in the way, but takes its license
+	kit.OK(t, "Remove", s.Remove(t.Context(), kit.Pool, lease.Removal{Handle: tok.Handle}))
+	_, tok = kit.Access(t, s, exclusive("a", 1))
+	release(t, s, kit.Lingering(tok, kit.Long)) // released it doesn't stand in the way, but takes its license
 	denies(t, s, share("a", 1), license.CodeNoFreeSeat)
-	_, tok = access(t, s, share("a", 2))
+	_, tok = kit.Access(t, s, share("a", 2))
 	denies(t, s, exclusive("a", 2), license.CodeStationBusy)
 	release(t, s, tok)
-	g, _ := access(t, s, lasting(exclusive("a", 1), short)) // back at its own seat
+	g, _ := kit.Access(t, s, kit.Lasting(exclusive("a", 1), kit.Short)) // back at its own seat
 	if g.Seat != 1 || g.N != 3 {
 		t.Fatalf("grant %+v, want seat 1 for the third time", g)
 	}
-	pass(short)
-	access(t, s, share("a", 1))
+	kit.Pass(kit.Short)
+	kit.Access(t, s, share("a", 1))
 }
 
 // mixed is the example that the access modes are explained by.
-func mixed(t *testing.T, h Harness) {
+func mixed(t *testing.T, h kit.Harness) {
 	const quantity = 23
-	s := claim(t, h.Store, "a")
+	s := kit.Claim(t, h.Store, "a")
 	wantFree := func(free uint32) {
 		t.Helper()
-		wantTaken(t, s, quantity-free)
+		kit.WantTaken(t, s, quantity-free)
 	}
 	// A station runs six programs, of which three share, and takes four.
 	var shared []lease.Ref
 	for range 3 {
-		_, tok := access(t, s, share("192.0.2.134", quantity))
+		_, tok := kit.Access(t, s, share("192.0.2.134", quantity))
 		shared = append(shared, tok)
 	}
 	var single []lease.Ref
 	for range 3 {
-		_, tok := access(t, s, of(license.UserLimit, "192.0.2.134", request(quantity)))
+		_, tok := kit.Access(t, s, of(license.UserLimit, "192.0.2.134", kit.Request(quantity)))
 		single = append(single, tok)
 	}
 	wantFree(19)
 	// Another runs one exclusively.
-	_, alone := access(t, s, exclusive("192.0.2.33", quantity))
+	_, alone := kit.Access(t, s, exclusive("192.0.2.33", quantity))
 	wantFree(18)
 	for _, mode := range []license.AccessMode{license.Exclusive, license.StationShare, license.UserLimit} {
-		denies(t, s, of(mode, "192.0.2.33", request(quantity)), license.CodeStationBusy)
+		denies(t, s, of(mode, "192.0.2.33", kit.Request(quantity)), license.CodeStationBusy)
 	}
 	denies(t, s, exclusive("192.0.2.134", quantity), license.CodeStationBusy)
 	for range 5 {
-		access(t, s, of(license.NoUserLimit, "192.0.2.33", request(quantity)))
+		kit.Access(t, s, of(license.NoUserLimit, "192.0.2.33", kit.Request(quantity)))
 	}
 	wantFree(18)
-	u, err := s.Usage(t.Context(), pool)
-	ok(t, "Usage", err)
+	u, err := s.Usage(t.Context(), kit.Pool)
+	kit.OK(t, "Usage", err)
 	wantFigures(t, "handles", u.ByMode, map[license.AccessMode]uint32{
 		license.StationShare: 3, license.UserLimit: 3, license.Exclusive: 1, license.NoUserLimit: 5,
 	})
@@ -285,24 +286,24 @@ func mixed(t *testing.T, h Harness) {
 		license.StationShare: 1, license.UserLimit: 3, license.Exclusive: 1,
 	})
 	// All are taken, one after the other, in every mode, and by several at once.
-	_, big := access(t, s, wanting(8, of(license.UserLimit, "render", request(quantity))))
+	_, big := kit.Access(t, s, wanting(8, of(license.UserLimit, "render", kit.Request(quantity))))
 	wantFree(10)
 	for i := range uint32(10) {
 		mode := []license.AccessMode{license.UserLimit, license.StationShare, license.Exclusive}[i%3]
-		access(t, s, of(mode, fmt.Sprint("192.0.2.", 200+i), request(quantity)))
+		kit.Access(t, s, of(mode, fmt.Sprint("192.0.2.", 200+i), kit.Request(quantity)))
 		wantFree(9 - i)
 	}
-	for _, r := range []lease.Request{request(quantity), share("192.0.2.99", quantity), exclusive("192.0.2.99", quantity)} {
+	for _, r := range []lease.Request{kit.Request(quantity), share("192.0.2.99", quantity), exclusive("192.0.2.99", quantity)} {
 		if d := denies(t, s, r, license.CodeNoFreeSeat); d["taken"] != uint32(quantity) || d["quantity"] != uint32(quantity) {
 			t.Fatalf("details %v", d)
 		}
 	}
 	// Where it takes nothing more there is room.
-	_, seventh := access(t, s, share("192.0.2.134", quantity))
-	access(t, s, of(license.NoUserLimit, "192.0.2.99", request(quantity)))
+	_, seventh := kit.Access(t, s, share("192.0.2.134", quantity))
+	kit.Access(t, s, of(license.NoUserLimit, "192.0.2.99", kit.Request(quantity)))
 	wantFree(0)
 	// One that waits gets what is freed.
-	waits := queued(of(license.UserLimit, "192.0.2.99", wanting(2, request(quantity))), 0)
+	waits := kit.Queued(of(license.UserLimit, "192.0.2.99", wanting(2, kit.Request(quantity))), 0)
 	wantQueued(t, s, waits, 1, 1)
 	for _, tok := range shared {
 		release(t, s, tok) // the seventh shares on
@@ -311,14 +312,14 @@ func mixed(t *testing.T, h Harness) {
 	release(t, s, single[0])
 	wantFree(1)
 	wantQueued(t, s, waits, 1, 1) // wants two
-	denies(t, s, request(quantity), license.CodeNoFreeSeat)
+	denies(t, s, kit.Request(quantity), license.CodeNoFreeSeat)
 	release(t, s, seventh)
 	wantFree(2)
-	access(t, s, waits)
+	kit.Access(t, s, waits)
 	wantFree(0)
 	release(t, s, alone)
-	access(t, s, share("192.0.2.33", quantity))
-	access(t, s, share("192.0.2.33", quantity))
+	kit.Access(t, s, share("192.0.2.33", quantity))
+	kit.Access(t, s, share("192.0.2.33", quantity))
 	wantFree(0)
 	release(t, s, big)
 	wantFree(8)
@@ -336,25 +337,25 @@ func wantFigures[K comparable](t *testing.T, what string, got, want map[K]uint32
 	}
 }
 
-func unlimited(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
-	access(t, s, exclusive("a", 1))
-	wantQueued(t, s, queued(request(1), 0), 1, 1)
-	r := wanting(3, of(license.NoUserLimit, "a", request(0)))
+func unlimited(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	kit.Access(t, s, exclusive("a", 1))
+	wantQueued(t, s, kit.Queued(kit.Request(1), 0), 1, 1)
+	r := wanting(3, of(license.NoUserLimit, "a", kit.Request(0)))
 	r.Limits = lease.Limits{
 		Tags: []string{"x"}, Caps: []lease.Cap{{Tag: "x"}}, Holds: []lease.Hold{{Tag: "y", Least: 9}},
 	}
-	access(t, s, r)
-	r.ID, r.Wait, r.Station = request(0).ID, queued(request(0), 0).Wait, ""
-	access(t, s, r)
-	u, err := s.Usage(t.Context(), pool)
+	kit.Access(t, s, r)
+	r.ID, r.Wait, r.Station = kit.Request(0).ID, kit.Queued(kit.Request(0), 0).Wait, ""
+	kit.Access(t, s, r)
+	u, err := s.Usage(t.Context(), kit.Pool)
 	if err != nil || u.Taken != 1 || len(u.ByTag) != 0 || u.ByMode[license.NoUserLimit] != 2 || u.Waiting != 1 {
 		t.Fatalf("usage %+v, %v", u, err)
 	}
 }
 
-func seatsOfModes(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func seatsOfModes(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	var toks []lease.Ref
 	for i := range uint32(12) {
 		mode := []license.AccessMode{license.NoUserLimit, license.StationShare, license.Exclusive, license.UserLimit}[i%4]
@@ -362,7 +363,7 @@ func seatsOfModes(t *testing.T, h Harness) {
 		if mode == license.StationShare {
 			station = "one"
 		}
-		g, tok := access(t, s, of(mode, station, request(12)))
+		g, tok := kit.Access(t, s, of(mode, station, kit.Request(12)))
 		if g.Seat != i+1 || g.N != 1 {
 			t.Fatalf("grant %+v, want seat %d", g, i+1)
 		}
@@ -370,60 +371,60 @@ func seatsOfModes(t *testing.T, h Harness) {
 	}
 	for _, i := range []int{4, 5, 6} {
 		release(t, s, toks[i])
-		g, tok := access(t, s, of(license.NoUserLimit, "x", request(12)))
+		g, tok := kit.Access(t, s, of(license.NoUserLimit, "x", kit.Request(12)))
 		if g.Seat != toks[i].Seat || g.N != 2 {
 			t.Fatalf("grant %+v, want seat %d again", g, toks[i].Seat)
 		}
-		wantCode(t, s.Check(t.Context(), toks[i]), license.CodeHandleUnknown)
+		kit.WantCode(t, s.Check(t.Context(), toks[i]), license.CodeHandleUnknown)
 		tok.N--
-		wantCode(t, s.Check(t.Context(), tok), license.CodeHandleUnknown)
+		kit.WantCode(t, s.Check(t.Context(), tok), license.CodeHandleUnknown)
 	}
 }
 
-func shareLingers(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
-	_, ada := access(t, s, by("ada", share("a", 2)))
-	_, bob := access(t, s, by("bob", share("a", 2)))
-	release(t, s, lingering(bob, long))
-	wantUsage(t, s, 1, 0) // shared with who lives
-	release(t, s, lingering(ada, long))
-	wantUsage(t, s, 1, 1)
-	access(t, s, share("b", 2))
+func shareLingers(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	_, ada := kit.Access(t, s, kit.By("ada", share("a", 2)))
+	_, bob := kit.Access(t, s, kit.By("bob", share("a", 2)))
+	release(t, s, kit.Lingering(bob, kit.Long))
+	kit.WantUsage(t, s, 1, 0) // shared with who lives
+	release(t, s, kit.Lingering(ada, kit.Long))
+	kit.WantUsage(t, s, 1, 1)
+	kit.Access(t, s, share("b", 2))
 	denies(t, s, share("c", 2), license.CodeNoFreeSeat)
-	denies(t, s, of(license.UserLimit, "a", by("ada", request(2))), license.CodeNoFreeSeat)
+	denies(t, s, of(license.UserLimit, "a", kit.By("ada", kit.Request(2))), license.CodeNoFreeSeat)
 	// Anybody of the station comes back, to the lowest seat.
-	g, eve := access(t, s, by("eve", share("a", 2)))
+	g, eve := kit.Access(t, s, kit.By("eve", share("a", 2)))
 	if g.Seat != ada.Seat || g.N != ada.N+1 {
 		t.Fatalf("grant %+v, want seat %d of the station", g, ada.Seat)
 	}
-	wantUsage(t, s, 2, 0)
+	kit.WantUsage(t, s, 2, 0)
 	release(t, s, eve)
-	wantUsage(t, s, 2, 1) // bob's lingers on
+	kit.WantUsage(t, s, 2, 1) // bob's lingers on
 	denies(t, s, share("c", 2), license.CodeNoFreeSeat)
-	ok(t, "Remove", s.Remove(t.Context(), pool, lease.Removal{Handle: bob.Handle}))
-	wantUsage(t, s, 1, 0)
-	access(t, s, share("c", 2))
+	kit.OK(t, "Remove", s.Remove(t.Context(), kit.Pool, lease.Removal{Handle: bob.Handle}))
+	kit.WantUsage(t, s, 1, 0)
+	kit.Access(t, s, share("c", 2))
 	// A lowered quantity counts living stations alone for who comes back.
-	_, tok := access(t, s, share("d", 3))
-	release(t, s, lingering(tok, long))
+	_, tok := kit.Access(t, s, share("d", 3))
+	release(t, s, kit.Lingering(tok, kit.Long))
 	denies(t, s, share("d", 2), license.CodeNoFreeSeat)
-	access(t, s, share("d", 3))
+	kit.Access(t, s, share("d", 3))
 }
 
-func manyLinger(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
-	_, three := access(t, s, wanting(3, request(5)))
-	release(t, s, lingering(three, long))
-	wantUsage(t, s, 3, 3)
-	denies(t, s, by("bob", wanting(3, request(5))), license.CodeNoFreeSeat)
-	access(t, s, by("bob", wanting(2, request(5))))
-	denies(t, s, wanting(4, request(5)), license.CodeNoFreeSeat) // more than lingered
-	g, tok := access(t, s, wanting(2, request(5)))
+func manyLinger(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	_, three := kit.Access(t, s, wanting(3, kit.Request(5)))
+	release(t, s, kit.Lingering(three, kit.Long))
+	kit.WantUsage(t, s, 3, 3)
+	denies(t, s, kit.By("bob", wanting(3, kit.Request(5))), license.CodeNoFreeSeat)
+	kit.Access(t, s, kit.By("bob", wanting(2, kit.Request(5))))
+	denies(t, s, wanting(4, kit.Request(5)), license.CodeNoFreeSeat) // more than lingered
+	g, tok := kit.Access(t, s, wanting(2, kit.Request(5)))
 	if g.Seat != three.Seat || g.N != three.N+1 {
 		t.Fatalf("grant %+v, want the lingering seat", g)
 	}
-	wantUsage(t, s, 4, 0)
-	release(t, s, lingering(tok, long))
-	access(t, s, wanting(3, request(5)))
-	wantUsage(t, s, 5, 0)
+	kit.WantUsage(t, s, 4, 0)
+	release(t, s, kit.Lingering(tok, kit.Long))
+	kit.Access(t, s, wanting(3, kit.Request(5)))
+	kit.WantUsage(t, s, 5, 0)
 }

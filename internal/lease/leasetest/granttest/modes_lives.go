@@ -1,4 +1,4 @@
-package leasetest
+package granttest
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/leasetest/kit"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -15,11 +16,11 @@ import (
 // Together they take six licenses and one by a tag twice.
 func oneOfEach() []lease.Request {
 	all := []lease.Request{
-		wanting(2, of(license.UserLimit, "a", request(9))),
-		by("ada", share("a", 9)), by("bob", wanting(2, share("a", 9))),
+		wanting(2, of(license.UserLimit, "a", kit.Request(9))),
+		kit.By("ada", share("a", 9)), kit.By("bob", wanting(2, share("a", 9))),
 		exclusive("b", 9),
-		of(license.NoUserLimit, "b", request(9)),
-		of(license.UserLimit, "c", request(9)),
+		of(license.NoUserLimit, "b", kit.Request(9)),
+		of(license.UserLimit, "c", kit.Request(9)),
 	}
 	all[0].Limits.Tags = []string{"team", "x"}
 	all[2].Limits.Tags = []string{"team"}
@@ -31,10 +32,10 @@ func oneOfEach() []lease.Request {
 func wantEach(t *testing.T, s lease.Seats, toks []lease.Ref) {
 	t.Helper()
 	for _, tok := range toks {
-		ok(t, "Check", s.Check(t.Context(), tok))
+		kit.OK(t, "Check", s.Check(t.Context(), tok))
 	}
-	u, err := s.Usage(t.Context(), pool)
-	ok(t, "Usage", err)
+	u, err := s.Usage(t.Context(), kit.Pool)
+	kit.OK(t, "Usage", err)
 	if u.Taken != 6 || u.Lingering != 0 || u.Borrowed != 1 || u.Waiting != 0 {
 		t.Fatalf("usage %+v", u)
 	}
@@ -45,33 +46,33 @@ func wantEach(t *testing.T, s lease.Seats, toks []lease.Ref) {
 		license.UserLimit: 3, license.StationShare: 2, license.Exclusive: 1,
 	})
 	wantFigures(t, "tags", u.ByTag, map[string]uint32{"team": 4, "x": 2})
-	denies(t, s, wanting(4, of(license.UserLimit, "z", request(9))), license.CodeNoFreeSeat)
+	denies(t, s, wanting(4, of(license.UserLimit, "z", kit.Request(9))), license.CodeNoFreeSeat)
 	denies(t, s, share("b", 9), license.CodeStationBusy)
-	capped := of(license.UserLimit, "z", request(9))
+	capped := of(license.UserLimit, "z", kit.Request(9))
 	capped.Limits = lease.Limits{Tags: []string{"team"}, Caps: []lease.Cap{{Tag: "team", Most: 4}}}
 	denies(t, s, capped, license.CodeLimitReached)
-	wantCode(t, s.Remove(t.Context(), pool, lease.Removal{Handle: toks[5].Handle}), license.CodeBorrowed)
+	kit.WantCode(t, s.Remove(t.Context(), kit.Pool, lease.Removal{Handle: toks[5].Handle}), license.CodeBorrowed)
 }
 
 func each(t *testing.T, s lease.Seats, all []lease.Request) []lease.Ref {
 	t.Helper()
 	var toks []lease.Ref
 	for _, r := range all {
-		_, tok := access(t, s, r)
+		_, tok := kit.Access(t, s, r)
 		toks = append(toks, tok)
 	}
 	return toks
 }
 
-func modesLost(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func modesLost(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	var toks []lease.Ref
 	for i, r := range oneOfEach() {
-		tok := ref(r, lease.Grant{
-			Handle: r.ID, Pool: pool, Mode: r.Mode, Seat: uint32(2*i + 1), Epoch: s.Epoch() - 1, N: 4, Lease: long,
+		tok := kit.Ref(r, lease.Grant{
+			Handle: r.ID, Pool: kit.Pool, Mode: r.Mode, Seat: uint32(2*i + 1), Epoch: s.Epoch() - 1, N: 4, Lease: kit.Long,
 		})
 		g, err := s.Renew(t.Context(), tok)
-		ok(t, "Renew of a lost handle", err)
+		kit.OK(t, "Renew of a lost handle", err)
 		if g.Seat != tok.Seat || g.N != 4 || g.Mode != r.Mode || g.Licenses != max(r.Licenses, 1) {
 			t.Fatalf("taken in as %+v", g)
 		}
@@ -88,16 +89,16 @@ func modesLost(t *testing.T, h Harness) {
 	}
 	for _, tok := range toks {
 		tok.N--
-		wantCode(t, s.Check(t.Context(), tok), license.CodeHandleUnknown)
-		tok.N, tok.Handle = tok.N+2, request(1).ID
-		wantCode(t, s.Check(t.Context(), tok), license.CodeHandleUnknown) // the seat is taken
+		kit.WantCode(t, s.Check(t.Context(), tok), license.CodeHandleUnknown)
+		tok.N, tok.Handle = tok.N+2, kit.Request(1).ID
+		kit.WantCode(t, s.Check(t.Context(), tok), license.CodeHandleUnknown) // the seat is taken
 	}
 	for _, bad := range []func(*lease.Ref){
 		func(r *lease.Ref) { r.Mode = "SOMETIMES" }, func(r *lease.Ref) { r.Station = "" },
 		func(r *lease.Ref) { r.Licenses = lease.MostLicenses + 1 }, func(r *lease.Ref) { r.Tags = []string{""} },
 	} {
 		r := share("a", 1)
-		tok := ref(r, lease.Grant{Handle: r.ID, Pool: pool, Mode: r.Mode, Seat: 40, Epoch: s.Epoch() - 1, N: 4, Lease: long})
+		tok := kit.Ref(r, lease.Grant{Handle: r.ID, Pool: kit.Pool, Mode: r.Mode, Seat: 40, Epoch: s.Epoch() - 1, N: 4, Lease: kit.Long})
 		bad(&tok)
 		if c := license.CodeOf(s.Check(t.Context(), tok)); c != license.CodeInvalidInput && c != license.CodeHandleUnknown {
 			t.Errorf("%+v: code %q", tok, c)
@@ -105,8 +106,8 @@ func modesLost(t *testing.T, h Harness) {
 	}
 }
 
-func modesRepeated(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func modesRepeated(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	all := oneOfEach()
 	toks := make([]lease.Ref, len(all))
 	for i, r := range all {
@@ -121,9 +122,9 @@ func modesRepeated(t *testing.T, h Harness) {
 		}
 		cancel()
 		<-lost
-		g, tok := access(t, s, r)
+		g, tok := kit.Access(t, s, r)
 		for range 3 {
-			again, _ := access(t, s, r)
+			again, _ := kit.Access(t, s, r)
 			if again.Seat != g.Seat || again.N != g.N || !again.Repeated || again.Licenses != g.Licenses {
 				t.Fatalf("repeated as %+v, was %+v", again, g)
 			}
@@ -131,41 +132,41 @@ func modesRepeated(t *testing.T, h Harness) {
 		toks[i] = tok
 	}
 	wantEach(t, s, toks)
-	list, err := s.List(t.Context(), pool)
+	list, err := s.List(t.Context(), kit.Pool)
 	if err != nil || len(list) != len(all) {
 		t.Fatalf("%d handles, %v; want %d", len(list), err, len(all))
 	}
 }
 
-func modesLate(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func modesLate(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	var toks []lease.Ref
 	for _, r := range oneOfEach() {
-		_, tok := access(t, s, lasting(r, short))
+		_, tok := kit.Access(t, s, kit.Lasting(r, kit.Short))
 		toks = append(toks, tok)
 	}
-	pass(short)
+	kit.Pass(kit.Short)
 	for range 2 {
 		for _, tok := range toks {
 			_, err := s.Renew(t.Context(), tok)
-			wantCode(t, err, license.CodeHandleExpired)
+			kit.WantCode(t, err, license.CodeHandleExpired)
 		}
-		wantTaken(t, s, 0)
+		kit.WantTaken(t, s, 0)
 	}
-	access(t, s, exclusive("a", 1))
+	kit.Access(t, s, exclusive("a", 1))
 	for _, tok := range toks {
 		_, err := s.Renew(t.Context(), tok)
-		wantCode(t, err, license.CodeHandleExpired)
+		kit.WantCode(t, err, license.CodeHandleExpired)
 	}
-	wantTaken(t, s, 1)
+	kit.WantTaken(t, s, 1)
 }
 
-func modesClaimed(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func modesClaimed(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	all := oneOfEach()
 	toks := each(t, s, all)
 	wantEach(t, s, toks)
-	s = claim(t, h.Store, "b")
+	s = kit.Claim(t, h.Store, "b")
 	wantEach(t, s, toks)
 	for i, r := range all {
 		g, err := s.Access(t.Context(), r)
@@ -175,23 +176,23 @@ func modesClaimed(t *testing.T, h Harness) {
 	}
 }
 
-func restarted(t *testing.T, h Harness) {
+func restarted(t *testing.T, h kit.Harness) {
 	if h.Restart == nil {
 		t.Skip("nothing outlives a restart of this store")
 	}
-	s := claim(t, h.Store, "a")
+	s := kit.Claim(t, h.Store, "a")
 	all := oneOfEach()
 	each(t, s, all)
-	gone := linger(t, s, by("eve", of(license.UserLimit, "d", request(9))), 0)
-	stays := linger(t, s, by("mia", wanting(2, share("e", 9))), long)
+	gone := kit.Linger(t, s, kit.By("eve", of(license.UserLimit, "d", kit.Request(9))), 0)
+	stays := kit.Linger(t, s, kit.By("mia", wanting(2, share("e", 9))), kit.Long)
 	lists := func() []lease.Handle {
-		list, err := s.List(t.Context(), pool)
-		ok(t, "List", err)
+		list, err := s.List(t.Context(), kit.Pool)
+		kit.OK(t, "List", err)
 		return list
 	}
-	before, events := lists(), allEvents(t, h.Store)
+	before, events := lists(), kit.AllEvents(t, h.Store)
 	store := h.Restart(t)
-	s = claim(t, store, "b")
+	s = kit.Claim(t, store, "b")
 	after := lists()
 	if len(after) != len(before) {
 		t.Fatalf("%d handles, there were %d", len(after), len(before))
@@ -204,13 +205,13 @@ func restarted(t *testing.T, h Harness) {
 			t.Errorf("handle %d is %+v, was %+v", i, a, b)
 		}
 	}
-	wantUsage(t, s, 8, 2)
-	if g, _ := access(t, s, wanting(2, share("e", 8))); g.Seat != stays.Seat || g.N != stays.N+1 {
+	kit.WantUsage(t, s, 8, 2)
+	if g, _ := kit.Access(t, s, wanting(2, share("e", 8))); g.Seat != stays.Seat || g.N != stays.N+1 {
 		t.Fatalf("grant %+v, want the lingering seat", g)
 	}
 	release(t, s, stays)
-	wantCode(t, s.Check(t.Context(), gone), license.CodeHandleUnknown)
-	again := allEvents(t, store)
+	kit.WantCode(t, s.Check(t.Context(), gone), license.CodeHandleUnknown)
+	again := kit.AllEvents(t, store)
 	if len(again) < len(events) || again[len(events)-1] != events[len(events)-1] {
 		t.Fatalf("%d events, there were %d", len(again), len(events))
 	}
@@ -221,15 +222,15 @@ func restarted(t *testing.T, h Harness) {
 	}
 }
 
-func takes(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func takes(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	all := oneOfEach()
 	for _, r := range all {
-		access(t, s, r)
+		kit.Access(t, s, r)
 		<-time.After(2 * time.Millisecond) // a first access of its own
 	}
-	list, err := s.List(t.Context(), pool)
-	ok(t, "List", err)
+	list, err := s.List(t.Context(), kit.Pool)
+	kit.OK(t, "List", err)
 	wantTakes := []uint32{2, 2, 0, 1, 0, 1}
 	for i, got := range list {
 		r := all[i]
@@ -238,8 +239,8 @@ func takes(t *testing.T, h Harness) {
 			t.Errorf("handle %d is %+v, want it to take %d", i, got, wantTakes[i])
 		}
 	}
-	u, err := s.Usage(t.Context(), pool)
-	ok(t, "Usage", err)
+	u, err := s.Usage(t.Context(), kit.Pool)
+	kit.OK(t, "Usage", err)
 	var sum, byMode uint32
 	for _, got := range list {
 		sum += got.Takes
@@ -251,16 +252,16 @@ func takes(t *testing.T, h Harness) {
 		t.Fatalf("the handles take %d, the modes %d, together %d", sum, byMode, u.Taken)
 	}
 	// A lingering seat is in no mode, but in its tags.
-	release(t, s, lingering(ref(all[0], list[0].Grant), long))
-	if u, err = s.Usage(t.Context(), pool); err != nil || u.Taken != 6 || u.Lingering != 2 || u.TakenByMode[license.UserLimit] != 1 || u.ByTag["x"] != 2 {
+	release(t, s, kit.Lingering(kit.Ref(all[0], list[0].Grant), kit.Long))
+	if u, err = s.Usage(t.Context(), kit.Pool); err != nil || u.Taken != 6 || u.Lingering != 2 || u.TakenByMode[license.UserLimit] != 1 || u.ByTag["x"] != 2 {
 		t.Fatalf("usage %+v, %v", u, err)
 	}
 }
 
-func contents(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
-	r := wanting(2, of(license.StationShare, "a", request(9)))
-	access(t, s, r)
+func contents(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	r := wanting(2, of(license.StationShare, "a", kit.Request(9)))
+	kit.Access(t, s, r)
 	for name, change := range map[string]func(*lease.Request){
 		"mode":     func(r *lease.Request) { r.Mode = license.Exclusive },
 		"licenses": func(r *lease.Request) { r.Licenses = 3 },
@@ -275,20 +276,20 @@ func contents(t *testing.T, h Harness) {
 	}
 	// What the server adds may change.
 	r.Limits = lease.Limits{Tags: []string{"x"}, Caps: []lease.Cap{{Tag: "x"}}}
-	r.Wait = &lease.Wait{Until: long, Place: time.Minute}
-	g, _ := access(t, s, r)
+	r.Wait = &lease.Wait{Until: kit.Long, Place: time.Minute}
+	g, _ := kit.Access(t, s, r)
 	if !g.Repeated {
 		t.Fatalf("grant %+v, want a repeat", g)
 	}
-	one := request(9)
-	access(t, s, one)
-	if g, _ := access(t, s, wanting(1, one)); !g.Repeated {
+	one := kit.Request(9)
+	kit.Access(t, s, one)
+	if g, _ := kit.Access(t, s, wanting(1, one)); !g.Repeated {
 		t.Fatalf("grant %+v: 0 licenses are 1", g)
 	}
 }
 
-func impossible(t *testing.T, h Harness) {
-	s := claim(t, h.Store, "a")
+func impossible(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
 	many := make([]string, lease.MostTags+1)
 	for i := range many {
 		many[i] = strings.Repeat("x", i+1)
@@ -311,12 +312,12 @@ func impossible(t *testing.T, h Harness) {
 		"a place for no time":         func(r *lease.Request) { r.Wait = &lease.Wait{Until: time.Second} },
 		"a place for ever":            func(r *lease.Request) { r.Wait = &lease.Wait{Until: time.Second, Place: lease.MostPlace + 1} },
 	} {
-		r := request(5)
+		r := kit.Request(5)
 		change(&r)
 		_, err := s.Access(t.Context(), r)
 		if license.CodeOf(err) != license.CodeInvalidInput || license.Public(err).Fix == "" {
 			t.Errorf("%s: %v, want %s with what to do", name, err, license.CodeInvalidInput)
 		}
 	}
-	wantTaken(t, s, 0)
+	kit.WantTaken(t, s, 0)
 }
