@@ -169,6 +169,10 @@ func holds(t *testing.T, h kit.Harness) {
 	chief := tagged(kit.Request(4), "chiefs")
 	kit.Access(t, s, chief)
 	wantHeld(t, s, renewed(plain), 3, 1)
+	wantHeld(t, s, wanting(2, renewed(plain)), 3, 1)
+	if got := rule(); got != "" {
+		t.Fatalf("too few are free in any case, and it was refused by %q", got)
+	}
 	_, tok := kit.Access(t, s, renewed(chief))
 	wantHeld(t, s, renewed(plain), 4, 0)
 	if got := rule(); got != "" {
