@@ -114,6 +114,9 @@ func capsCost(t *testing.T, h kit.Harness) {
 	if g, _ := kit.Access(t, s, other("ada")); g.Seat != tok.Seat {
 		t.Fatalf("grant %+v, want the lingering seat", g)
 	}
+	// A seat that lingers without the tag makes no room under its cap.
+	kit.Linger(t, s, kit.By("zoe", wanting(2, kit.Request(30))), kit.Long)
+	wantCapped(t, s, other("zoe"), "crew", 2, 2)
 }
 
 func capsMany(t *testing.T, h kit.Harness) {
@@ -221,6 +224,13 @@ func holdsCost(t *testing.T, h kit.Harness) {
 	kit.Access(t, s, plain)
 	wantHeld(t, s, renewed(holding(kit.Request(5), "chiefs", 3)), 4, 1)
 	kit.Access(t, s, tagged(wanting(3, share("a", 5)), "chiefs"))
+	// Who comes back without the tag takes from it.
+	apart := tagged(kit.Request(2), "chiefs")
+	apart.Pool.Product.Code++
+	_, back := kit.Access(t, s, apart)
+	release(t, s, kit.Lingering(back, kit.Long))
+	wantHeld(t, s, holding(wanting(2, tagged(renewed(apart))), "chiefs", 1), 1, 1)
+	kit.Access(t, s, holding(tagged(renewed(apart)), "chiefs", 1))
 	// Lapsed ones take nothing, so all is kept back.
 	kit.Steady(t, func(stretch time.Duration) bool {
 		s = kit.Claim(t, h.Store, "b")
