@@ -12,7 +12,22 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/license"
 )
+
+// That an allocation's removal was asked for.
+type AllocationRemoval struct {
+	// When it was last asked for.
+	AskedAt time.Time `json:"askedAt"`
+	// Who asked.
+	By string `json:"by"`
+	// Whether its license server refused.
+	Refused bool `json:"refused"`
+	// The code of why it refused, for example `BORROWED` or `TOO_YOUNG`; empty: it did not.
+	Code string `json:"code"`
+	// Why it refused, and what to do.
+	Message string `json:"message"`
+}
 
 // What changed in the living allocations of one container.
 type AllocationsChange struct {
@@ -210,6 +225,33 @@ type FinishOfflineRolloutInput struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// The usage log of a firm: an entry for each lease event of its products, chained
+// by hashes. `quorate usage log` exports it, `quorate usage verify` verifies that.
+type FirmUsageLog struct {
+	// The firm.
+	Firm *ent.Firm `json:"firm"`
+	// The number of the first entry that is kept; null: there is none.
+	First *string `json:"first,omitempty"`
+	// The number of the last entry; null: there is none.
+	Last *string `json:"last,omitempty"`
+	// The SHA-256 of the last entry, in hexadecimal. Who keeps it can show later that the log is still the same.
+	Hash string `json:"hash"`
+	// Where events are missing, in order; at most 100, go on after the number of the last one.
+	Gaps []*UsageGap `json:"gaps"`
+}
+
+// The handles of one access mode.
+type ModeUse struct {
+	// The access mode.
+	Mode license.AccessMode `json:"mode"`
+	// How many handles live.
+	Handles int `json:"handles"`
+	// How many licenses they take, borrowed ones included.
+	Licenses int `json:"licenses"`
+	// How many licenses the borrowed ones among them take.
+	Borrowed int `json:"borrowed"`
+}
+
 // Licenses to move.
 type MoveLicensesInput struct {
 	// The TMR group that they leave: global id or virtual serial number.
@@ -252,6 +294,28 @@ type OrderPayload struct {
 	Order *ent.Order `json:"order"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// The use of one product in a container now, as its license server's events tell it.
+type ProductUse struct {
+	// What is licensed, for example `6000010:14`.
+	Product string `json:"product"`
+	// The firm code.
+	Firm int `json:"firm"`
+	// The product code.
+	Code int `json:"code"`
+	// The product's name.
+	Name string `json:"name"`
+	// The 32 switches of the feature map of the license in force, as a number of 0 to 4294967295.
+	FeatureMap string `json:"featureMap"`
+	// The license quantity in force.
+	Total int `json:"total"`
+	// How many licenses are taken.
+	Taken int `json:"taken"`
+	// How many licenses are free.
+	Free int `json:"free"`
+	// The access modes with a handle.
+	Modes []*ModeUse `json:"modes"`
 }
 
 // A grant that would not have been given.
@@ -616,6 +680,69 @@ type UpdateItemPayload struct {
 	Item *ent.Item `json:"item"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Events of a container that are missing in a usage log.
+type UsageGap struct {
+	// The number of the entry behind the gap.
+	Number string `json:"number"`
+	// The serial number of the container.
+	Source string `json:"source"`
+	// How many are missing; null: the container's server began to count anew, so that it is not known.
+	Missing *string `json:"missing,omitempty"`
+	// When the entry behind the gap happened, by the clock of the license server.
+	At time.Time `json:"at"`
+}
+
+// The use of one product in one container, or one TMR group, over time.
+type UsageOverTime struct {
+	// The container; of a TMR group its virtual container.
+	Container *ent.Container `json:"container"`
+	// The product.
+	Product *ent.Product `json:"product"`
+	// How long each point is.
+	Resolution property.UsageResolution `json:"resolution"`
+	// What the points are about: later than what was asked for where older ones are not kept any more.
+	From time.Time `json:"from"`
+	// The end of what the points are about.
+	To time.Time `json:"to"`
+	// Nothing is known of before; null: nothing was ever used.
+	Since *time.Time `json:"since,omitempty"`
+	// One for each minute, hour or day of which something is known, in order.
+	Points []*UsagePoint `json:"points"`
+}
+
+// What was used in a minute, an hour or a day. Events that come late, from a server
+// whose link was down, still change it.
+type UsagePoint struct {
+	// When it begins.
+	Start time.Time `json:"start"`
+	// When it ends.
+	End time.Time `json:"end"`
+	// Whether it is over.
+	Complete bool `json:"complete"`
+	// The most licenses that were taken at once.
+	Peak int `json:"peak"`
+	// How many licenses were taken on average, over its time up to now.
+	Average float64 `json:"average"`
+	// The most licenses that were in force.
+	Quantity int `json:"quantity"`
+	// For how many seconds no license was free.
+	FullSeconds float64 `json:"fullSeconds"`
+	// How many different users had a handle. Who they are is not told here.
+	Users int `json:"users"`
+	// How many different stations had a handle.
+	Stations int `json:"stations"`
+	// How many handles were given.
+	Granted int `json:"granted"`
+	// How many handles were returned by their programs.
+	Released int `json:"released"`
+	// How many handles ended because they were not renewed in time.
+	Expired int `json:"expired"`
+	// How many handles were removed by a person.
+	Removed int `json:"removed"`
+	// How many requests were denied.
+	Denied int `json:"denied"`
 }
 
 // Who is asking.

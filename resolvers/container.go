@@ -9,12 +9,21 @@ import (
 	"context"
 
 	"entgo.io/contrib/entgql"
+	"entgo.io/ent/dialect/sql"
 	"github.com/quorate/quorate/ent"
-	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform"
 )
+
+func (r *allocationResolver) Removal(ctx context.Context, obj *ent.Allocation) (*graph.AllocationRemoval, error) {
+	if obj.RemovalAt == nil {
+		return nil, nil
+	}
+	return &graph.AllocationRemoval{
+		AskedAt: *obj.RemovalAt, By: obj.RemovalBy, Refused: obj.RemovalCode != "", Code: obj.RemovalCode, Message: obj.RemovalMessage,
+	}, nil
+}
 
 func (r *containerResolver) UpdateCounter(ctx context.Context, obj *ent.Container) (int, error) {
 	n, _, err := r.loaders(ctx).installed.load(ctx, obj.ID)
@@ -45,11 +54,16 @@ func (r *containerResolver) Rollout(ctx context.Context, obj *ent.Container) (*e
 	return row, err
 }
 
-func (r *containerResolver) Allocations(ctx context.Context, obj *ent.Container, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool) (*ent.AllocationConnection, error) {
-	if active == nil || !*active {
+func (r *containerResolver) Allocations(ctx context.Context, obj *ent.Container, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool, takesLicense *bool) (*ent.AllocationConnection, error) {
+	if !is(active) && !is(takesLicense) {
 		return obj.Allocations(ctx, after, first, before, last)
 	}
-	return obj.QueryAllocations().Where(allocation.StateEQ(property.AllocationActive)).Paginate(ctx, after, first, before, last)
+	return filtered(obj.QueryAllocations(), active, takesLicense).Paginate(ctx, after, first, before, last)
+}
+
+func (r *containerResolver) Use(ctx context.Context, obj *ent.Container) ([]*graph.ProductUse, error) {
+	use, _, err := r.loaders(ctx).use.load(ctx, obj.ID)
+	return use, err
 }
 
 func (r *mutationResolver) RegisterContainer(ctx context.Context, input graph.RegisterContainerInput) (*graph.RegisterContainerPayload, error) {
@@ -105,12 +119,13 @@ func (r *queryResolver) Container(ctx context.Context, serial string) (*ent.Cont
 	return row, maskNotFound(err)
 }
 
-func (r *queryResolver) Allocations(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool) (*ent.AllocationConnection, error) {
-	q := r.client.Allocation.Query()
-	if active != nil && *active {
-		q.Where(allocation.StateEQ(property.AllocationActive))
+func (r *queryResolver) Allocations(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, active *bool, takesLicense *bool, container *string, product *string) (*ent.AllocationConnection, error) {
+	where, err := r.platform.RowFilter(ctx, value(container), value(product))
+	if err != nil {
+		return nil, err
 	}
-	return q.Paginate(ctx, after, first, before, last)
+	q := r.client.Allocation.Query().Where(func(s *sql.Selector) { where(s) })
+	return filtered(q, active, takesLicense).Paginate(ctx, after, first, before, last)
 }
 
 func (r *subscriptionResolver) AllocationsChanged(ctx context.Context, container string) (<-chan *graph.AllocationsChange, error) {
@@ -122,6 +137,11 @@ func (r *subscriptionResolver) AllocationsChanged(ctx context.Context, container
 	return watch(ctx, r.Resolver, w.run)
 }
 
+func (r *Resolver) Allocation() graph.AllocationResolver { return &allocationResolver{r} }
+
 func (r *Resolver) Container() graph.ContainerResolver { return &containerResolver{r} }
 
-type containerResolver struct{ *Resolver }
+type (
+	allocationResolver struct{ *Resolver }
+	containerResolver  struct{ *Resolver }
+)

@@ -81,6 +81,7 @@ type loaders struct {
 	installed *batch[int]              // by container: how many updates
 	states    *batch[property.ContainerState]
 	held      *batch[[]*graph.ContainerLicense] // by container
+	use       *batch[[]*graph.ProductUse]       // by container
 }
 
 func newLoaders(c *ent.Client) *loaders {
@@ -129,6 +130,14 @@ func newLoaders(c *ent.Client) *loaders {
 		}),
 		held: newBatch(func(ctx context.Context, containers []string) (map[string][]*graph.ContainerLicense, error) {
 			return heldLicenses(ctx, c, containers)
+		}),
+		use: newBatch(func(ctx context.Context, containers []string) (map[string][]*graph.ProductUse, error) {
+			found, err := platform.ContainersUse(ctx, c, containers)
+			all := make(map[string][]*graph.ProductUse, len(containers))
+			for _, id := range containers {
+				all[id] = productUses(found[id])
+			}
+			return all, err
 		}),
 		installed: newBatch(func(ctx context.Context, containers []string) (map[string]int, error) {
 			rows, err := c.Container.Query().Where(container.IDIn(containers...)).WithCounters().All(ctx)
@@ -203,6 +212,7 @@ func (l *loaders) announce(v any) {
 			l.installed.announce(v.ID)
 			l.states.announce(v.ID)
 			l.held.announce(v.ID)
+			l.use.announce(v.ID)
 			l.running.announce(v.ID)
 			l.servers.announce(v.ID)
 			l.rules.announce(v.ID)
@@ -210,6 +220,11 @@ func (l *loaders) announce(v any) {
 			l.announce(v.Edges.ReplacedBy)
 		}
 	case *ent.Allocation:
+		if v != nil {
+			l.announce(v.Edges.Container)
+			l.announce(v.Edges.Product)
+		}
+	case *ent.Denial:
 		if v != nil {
 			l.announce(v.Edges.Container)
 			l.announce(v.Edges.Product)
@@ -258,6 +273,8 @@ func (l *loaders) announceAll(v any) {
 		each(l, v.Edges, func(e *ent.ContainerEdge) any { return e.Node })
 	case *ent.AllocationConnection:
 		each(l, v.Edges, func(e *ent.AllocationEdge) any { return e.Node })
+	case *ent.DenialConnection:
+		each(l, v.Edges, func(e *ent.DenialEdge) any { return e.Node })
 	case *ent.OrderConnection:
 		each(l, v.Edges, func(e *ent.OrderEdge) any { return e.Node })
 	case *ent.RolloutConnection:

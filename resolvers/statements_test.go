@@ -24,6 +24,10 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 		"tmrGroups":   `{ tmrGroups(first: 50) { totalCount edges { node { status health linked orderedQuantity customer { name } servers { role } ruleSet { version } rollout { state } virtualContainer { serial } rollouts(first: 2) { edges { node { number } } } } } } }`,
 		"rollouts":    `{ rollouts(first: 100) { totalCount edges { node { state tmrGroup { name rollout { number } } } } } }`,
 		"orders":      `{ orders(first: 100) { totalCount edges { node { rolledOut item { product { reference } } tmrGroup { name orderedQuantity } } } } }`,
+		"use":         `{ containers(first: 100) { edges { node { use { product total taken free modes { mode licenses borrowed } } } } } allocations(first: 5, active: true, takesLicense: true, product: "6000010:14") { edges { node { removal { by } } } } }`,
+		"denials":     `{ denials(first: 100) { totalCount edges { node { reason product { reference } container { serial } } } } }`,
+		"usage":       `{ usage(container: "131-4837572", product: "6000010:14", from: "2026-01-01T00:00:00Z", resolution: DAY) { container { serial use { taken } } product { reference } points { peak } } }`,
+		"usageLog":    `{ usageLog(firm: "6000010") { hash firm { code } gaps { number } } }`,
 		"members":     `{ members(first: 100) { totalCount edges { node { email } } } }`,
 	}
 	w := newWorld(t)

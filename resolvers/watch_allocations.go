@@ -33,6 +33,8 @@ type allocationsWatch struct {
 type stamp struct {
 	licenses, seat int
 	lastAccess     time.Time
+	asked          time.Time // for its removal
+	refused        string
 }
 
 func (w *allocationsWatch) run(ctx context.Context, emit func(*graph.AllocationsChange) error) error {
@@ -77,7 +79,8 @@ func (w *allocationsWatch) run(ctx context.Context, emit func(*graph.Allocations
 func (w *allocationsWatch) step(ctx context.Context, emit func(*graph.AllocationsChange) error) error {
 	alive, err := w.r.client.Allocation.Query().
 		Where(allocation.ContainerID(w.container.ID), allocation.StateEQ(property.AllocationActive)).
-		Select(allocation.FieldLicenses, allocation.FieldSeat, allocation.FieldLastAccess).All(ctx)
+		Select(allocation.FieldLicenses, allocation.FieldSeat, allocation.FieldLastAccess,
+			allocation.FieldRemovalAt, allocation.FieldRemovalCode).All(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,9 +91,9 @@ func (w *allocationsWatch) step(ctx context.Context, emit func(*graph.Allocation
 	now := make(map[string]stamp, len(alive))
 	var changed []string
 	for _, a := range alive {
-		s := stamp{a.Licenses, a.Seat, a.LastAccess}
+		s := stamp{a.Licenses, a.Seat, a.LastAccess.UTC(), value(a.RemovalAt).UTC(), a.RemovalCode}
 		now[a.ID] = s
-		if was, ok := w.sent[a.ID]; !ok || was.licenses != s.licenses || was.seat != s.seat || !was.lastAccess.Equal(s.lastAccess) {
+		if was, ok := w.sent[a.ID]; !ok || was != s {
 			changed = append(changed, a.ID)
 		}
 	}

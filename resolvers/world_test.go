@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/usage"
 	"github.com/quorate/quorate/resolvers"
 )
 
@@ -220,12 +221,47 @@ func (w *world) seedVendor(ctx context.Context, tx *store.Tx, vendor, customer, 
 	for i := range 3 {
 		steps = append(steps, func() error { return w.allocation(ctx, tx, vendor, customerID, suffix, i+1).Exec(ctx) })
 	}
+	steps = append(steps, func() error { return w.seedUsage(ctx, tx, vendor, customerID, suffix) })
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// seedUsage adds a denial two days ago, a series since then, in which five
+// licenses were taken for a day, and the firm's log with a gap.
+func (w *world) seedUsage(ctx context.Context, tx *store.Tx, vendor string, customer *string, suffix string) error {
+	day := w.now.Truncate(24 * time.Hour).Add(-48 * time.Hour)
+	if err := tx.Denial.Create().SetID("den_1" + suffix).SetVendorID(vendor).SetNillableCustomerID(customer).SetContainerID("con_0" + suffix).
+		SetProductID("prd_1" + suffix).SetPosition(1).SetAt(day).SetReason("LIMIT_REACHED").SetRule("product/cap guests").SetClient("ws-1").
+		SetUser("ada").SetApplication("chartplot").SetStation("ws-1").SetMode(license.Exclusive).SetLicenses(2).SetCreatedAt(day).Exec(ctx); err != nil {
+		return err
+	}
+	if err := tx.UsageSeries.Create().SetID("use_1" + suffix).SetVendorID(vendor).SetNillableCustomerID(customer).SetContainerID("con_0" + suffix).
+		SetProductID("prd_1" + suffix).SetSince(day).SetAt(day.Add(24 * time.Hour)).SetTaken(3).SetQuantity(20).SetUsers(2).SetStations(2).Exec(ctx); err != nil {
+		return err
+	}
+	for i, taken := range []int64{5, 3} {
+		start := day.Add(time.Duration(i) * 24 * time.Hour)
+		if err := tx.UsageBucket.Create().SetVendorID(vendor).SetNillableCustomerID(customer).SetSeriesID("use_1" + suffix).SetSeconds(86400).
+			SetStart(start).SetUntil(start).SetOpenTaken(0).SetOpenQuantity(0).SetOpenUsers(0).SetOpenStations(0).
+			SetTaken(taken).SetQuantity(20).SetUsers(2).SetStations(2).SetMostTaken(5).SetMostQuantity(20).SetTakenMs(0).SetFullMs(0).
+			SetDistinctUsers(2).SetDistinctStations(2).SetGranted(5).SetReleased(2).SetExpired(0).SetRemoved(0).SetDenied(1).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	var chain usage.Chain
+	line, err := chain.Append(usage.Entry{Firm: 6000010, Source: "131-4837572", Seq: 7, Kind: usage.Granted, AtMs: 1_795_000_000_000})
+	if err != nil {
+		return err
+	}
+	if err := tx.UsageLog.Create().SetID("ulg_1" + suffix).SetVendorID(vendor).SetFirmID("frm_1" + suffix).SetNumber(1).SetHash(chain.Hash[:]).Exec(ctx); err != nil {
+		return err
+	}
+	return tx.UsageEntry.Create().SetVendorID(vendor).SetLogID("ulg_1" + suffix).SetNumber(1).SetHash(chain.Hash[:]).SetLine(line).
+		SetSource("131-4837572").SetSeq(7).SetMissing(6).Exec(ctx)
 }
 
 // seedContainers adds two containers of the customer that are in no group; the

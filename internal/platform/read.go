@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/apitoken"
 	"github.com/quorate/quorate/ent/container"
+	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/item"
 	"github.com/quorate/quorate/ent/member"
@@ -67,6 +68,8 @@ func tableOf(id string) (string, bool) {
 		return container.Table, true
 	case "alc":
 		return allocation.Table, true
+	case "den":
+		return denial.Table, true
 	case "tmr":
 		return tmrgroup.Table, true
 	case "ord":

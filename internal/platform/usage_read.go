@@ -63,6 +63,9 @@ func (p *Platform) period(ctx context.Context, q *UsageQuestion, most int) (usag
 	if q.From.Before(kept) {
 		q.From = kept
 	}
+	if q.To = plausible(q.To); q.From.After(q.To) { // nothing of it is kept
+		q.From = q.To
+	}
 	if n := q.To.Sub(q.From) / time.Duration(r); most > 0 && n > time.Duration(most) {
 		return r, license.Errorf(license.CodeTooLarge, "ask about less at once, or for a coarser resolution", "%d points are more than %d", n, most)
 	}
@@ -156,7 +159,7 @@ func settled(ctx context.Context, c *ent.Client, rows []*ent.UsageSeries, at tim
 
 // points reads those of one series, a few rows at a time.
 func points(ctx context.Context, c *ent.Client, id string, t *usage.Track, r usage.Resolution, from, to time.Time) iter.Seq2[usage.Point, error] {
-	size := int(min(to.Sub(r.Start(from))/time.Duration(r)+2, MostPoints+1)) // one behind the end tells what was so before
+	size := int(min(max(to.Sub(r.Start(from)), 0)/time.Duration(r)+2, MostPoints+1)) // one behind the end tells what was so before
 	rows := func(yield func(usage.Bucket, error) bool) {
 		after := r.Start(from).Add(-time.Microsecond)
 		for {

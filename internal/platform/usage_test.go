@@ -181,6 +181,11 @@ func TestUsageQuestions(t *testing.T) {
 			_, err := l.Usage(customer, q)
 			wantCode(t, name, err, license.Code(name[:len(name)-len(" ")+btoi(name[len(name)-1] != ' ')]))
 		}
+		old := ask
+		old.From, old.To = at.Add(-3000*24*time.Hour), at.Add(-2999*24*time.Hour)
+		if u, err := l.Usage(customer, old); err != nil || len(u.Points) != 0 || u.From.Before(old.From) {
+			t.Errorf("what is not kept: %+v, %v", u.Points, err)
+		}
 		_, err = l.Usage(l.stranger(), ask)
 		wantCode(t, "a stranger", err, license.CodeNotFound)
 		_, err = l.Usage(t.Context(), ask)

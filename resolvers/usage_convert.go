@@ -1,0 +1,81 @@
+package resolvers
+
+import (
+	"strconv"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/allocation"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/platform"
+)
+
+func is(b *bool) bool { return b != nil && *b }
+
+func filtered(q *ent.AllocationQuery, active, takesLicense *bool) *ent.AllocationQuery {
+	if is(active) {
+		q.Where(allocation.StateEQ(property.AllocationActive))
+	}
+	if is(takesLicense) {
+		q.Where(allocation.LicensesGT(0))
+	}
+	return q
+}
+
+func usageOverTime(u platform.UsageOverTime) *graph.UsageOverTime {
+	out := &graph.UsageOverTime{
+		Container: u.Container, Product: u.Product, Resolution: u.Resolution, From: u.From, To: u.To,
+		Points: make([]*graph.UsagePoint, len(u.Points)),
+	}
+	if !u.Since.IsZero() {
+		out.Since = &u.Since
+	}
+	for i, p := range u.Points {
+		out.Points[i] = &graph.UsagePoint{
+			Start: p.Start, End: p.End, Complete: p.Over(), Peak: int(p.MostTaken), Average: p.Average(),
+			Quantity: int(p.MostQuantity), FullSeconds: p.Full().Seconds(), Users: int(p.Users), Stations: int(p.Stations),
+			Granted: int(p.Granted), Released: int(p.Released), Expired: int(p.Expired), Removed: int(p.Removed), Denied: int(p.Denied),
+		}
+	}
+	return out
+}
+
+func productUses(all []platform.ProductUse) []*graph.ProductUse {
+	out := make([]*graph.ProductUse, len(all))
+	for i, u := range all {
+		out[i] = &graph.ProductUse{
+			Product: u.Product.String(), Firm: int(u.Product.Firm), Code: int(u.Product.Code), Name: u.Name,
+			FeatureMap: strconv.FormatUint(uint64(u.FeatureMap), 10), Total: u.Total, Taken: u.Taken, Free: max(u.Total-u.Taken, 0),
+			Modes: make([]*graph.ModeUse, len(u.Modes)),
+		}
+		for j, m := range u.Modes {
+			out[i].Modes[j] = &graph.ModeUse{Mode: m.Mode, Handles: m.Handles, Licenses: m.Licenses, Borrowed: m.Borrowed}
+		}
+	}
+	return out
+}
+
+func firmUsageLog(l platform.UsageLog) *graph.FirmUsageLog {
+	return &graph.FirmUsageLog{Firm: l.Firm, First: entryNumber(l.First), Last: entryNumber(l.Last), Hash: l.Hash.String()}
+}
+
+// entryNumber writes the number of an entry; nil for none.
+func entryNumber(n uint64) *string {
+	if n == 0 {
+		return nil
+	}
+	text := strconv.FormatUint(n, 10)
+	return &text
+}
+
+func usageGaps(all []platform.UsageGap) []*graph.UsageGap {
+	out := make([]*graph.UsageGap, len(all))
+	for i, g := range all {
+		out[i] = &graph.UsageGap{Number: strconv.FormatUint(g.Number, 10), Source: g.Source, At: g.Entry.At()}
+		if g.Missing > 0 {
+			text := strconv.FormatInt(g.Missing, 10)
+			out[i].Missing = &text
+		}
+	}
+	return out
+}
