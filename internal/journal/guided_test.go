@@ -8,7 +8,7 @@ import (
 )
 
 // Guided starts: states that plain walks seldom come to.
-const guides = 12
+const guides = 14
 
 func (w *world) guide(which int, r *rand.Rand) {
 	if which == 0 {
@@ -50,23 +50,34 @@ func (w *world) guide(which int, r *rand.Rand) {
 			w.do(step{opDeliver, 0, i})
 			w.servers[0].cut[i] = true
 		}
+		w.renew(0, 0)
 		w.do(step{opClaim, 1, 0})
 		w.settle()
-		// Its program keeps to it, and time passes.
-		for range r.IntN(6) {
-			w.do(step{opAsk, 0, 0<<4 | byte(renew)}, step{opTick, 0, 0})
-			if i := r.IntN(3); r.IntN(2) == 0 {
-				w.servers[0].cut[i] = false
-				w.do(step{opReturn, 0, byte(i)})
-			}
-			w.do(step{opServe, 0, 0}, step{opAnswer, 0, 0}, step{opGiveUp, 0, 0})
+		w.do(step{opTick, 0, 0}, step{opTick, 0, 0})
+		for _, i := range r.Perm(3)[:2] {
+			w.servers[0].cut[i] = false
+			w.do(step{opReturn, 0, byte(i)})
+			w.servers[0].cut[i] = true
+		}
+		for range r.IntN(4) { // its program keeps to it
+			w.renew(0, 0)
+			w.do(step{opTick, 0, 0})
 		}
 	case 8: // a disk that was lost had promised a claim, which goes on
 		w.seat(0, 0)
 		w.do(step{opClaim, 1, 0}, step{opDeliver, 1, 2}, step{opDisk, 2, 0})
 		w.servers[1].cut = [3]bool{true, true, true}
+		w.servers[0].core.want(w.moment())
+		w.do(step{opTick, 0, 0})
+		w.servers[0].core.want(w.moment())
+		w.pump(0)
 		w.settle()
-		if r.IntN(2) == 0 { // it comes through to one more, and reads the seats
+		if r.IntN(2) == 0 { // the seat goes to another, on that journal and one more
+			w.servers[0].cut[1] = true
+			w.leave(0, 0)
+			w.seat(1, 0)
+		}
+		if r.IntN(2) == 0 { // the claim comes through to one more
 			w.servers[1].cut = [3]bool{}
 			w.do(step{opReturn, 1, 2}, step{opDeliver, 1, 1}, step{opReturn, 1, 1})
 		}
@@ -85,6 +96,7 @@ func (w *world) guide(which int, r *rand.Rand) {
 				w.do(step{opClaim, 0, 0})
 				w.settle(away)
 			}
+			w.seat(1, r.IntN(2), away)
 		}
 	case 11: // writes are late on two journals, and done again
 		w.do(step{opAsk, 0, 0<<4 | byte(access)}, step{opServe, 0, 0}, step{opDelay, 0, 0}, step{opDelay, 0, 1})
@@ -93,6 +105,28 @@ func (w *world) guide(which int, r *rand.Rand) {
 		w.settle()
 		w.do(step{opServe, 0, 0}, step{opAnswer, 0, 0})
 		w.seat(1, 0)
+	case 12: // a leader that was replaced answers once more, and time passes
+		w.seat(0, 0)
+		w.do(step{opClaim, 1, 0})
+		w.settle()
+		w.servers[0].cut = [3]bool{true, true, true}
+		for range r.IntN(4) {
+			w.do(step{opTick, 0, 0})
+			w.renew(0, 0)
+		}
+	case 13: // a disk is put back, of which the others have noted more
+		c := r.IntN(3)
+		x := (c + 1 + r.IntN(2)) % 3
+		w.seat(0, 0)
+		w.do(step{opCopy, byte(c), 0})
+		w.leave(0, 0)
+		w.seat(1, 0)
+		w.leave(1, 0)
+		w.seat(0, 0, byte(x))
+		w.do(step{opCrash, 0, 0}, step{opRestore, 0, 0})
+		w.servers[1].cut[3-c-x] = r.IntN(2) == 0
+		w.do(step{opClaim, 1, 0})
+		w.settle()
 	}
 	w.b = b
 	w.b.losses = min(w.b.losses, 2)
@@ -103,6 +137,18 @@ func (w *world) seat(p, s int, away ...byte) {
 	w.do(step{opAsk, byte(p), byte(s)<<4 | byte(access)}, step{opServe, byte(p), 0})
 	w.settle(away...)
 	w.do(step{opServe, byte(p), 0}, step{opAnswer, byte(p), 0})
+}
+
+// leave has a program release its seat.
+func (w *world) leave(p, s int) {
+	w.do(step{opAsk, byte(p), byte(s)<<4 | byte(release)}, step{opServe, byte(p), 0})
+	w.settle()
+	w.do(step{opServe, byte(p), 0}, step{opAnswer, byte(p), 0})
+}
+
+// renew has a program ask a server to renew.
+func (w *world) renew(p, s int) {
+	w.do(step{opAsk, byte(p), byte(s)<<4 | byte(renew)}, step{opServe, byte(p), 0}, step{opAnswer, byte(p), 0}, step{opGiveUp, byte(p), 0})
 }
 
 // do takes the steps that are possible.

@@ -33,6 +33,8 @@ type variant struct {
 	noGrace      bool // a leader over lost journals gives seats at once
 	shortGrace   bool // the next leader doesn't go on with the grace period
 	oldDisk      bool // a disk put back is not noticed
+
+	guide int // where every second walk starts: near to what shows it
 }
 
 const (
