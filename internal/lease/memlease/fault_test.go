@@ -222,7 +222,9 @@ func TestHistoryWithFailingCommits(t *testing.T) {
 			failed.Add(1)
 			return true, rnd.IntN(2) == 0
 		})
-		leasetest.Workload{Clients: 24, For: 2 * time.Minute, Lease: 10 * time.Second, Linger: 4 * time.Second}.Run(t, s)
+		leasetest.Workload{
+			Clients: 40, For: 2 * time.Minute, Lease: 10 * time.Second, Linger: 4 * time.Second, Mixed: true,
+		}.Run(t, s)
 		if failed.Load() < 10 {
 			t.Errorf("only %d commits failed", failed.Load())
 		}
