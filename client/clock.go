@@ -2,32 +2,42 @@ package client
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
-// instant is a moment by three clocks. The monotonic one stands still while the
-// machine sleeps, the wall clock may be set; that of the system's boot does
-// neither, but not every system has it.
+// instant is a moment by what the clocks tell. The monotonic one stands still
+// while the machine sleeps, the wall clock may be set; how long the machine has
+// slept nobody can set, but not every system tells.
 type instant struct {
-	mono time.Duration // since the client was opened
-	boot time.Duration // since the system was started; 0 where it isn't told
-	wall time.Time
+	mono   time.Duration // since the client was opened
+	asleep time.Duration // since the system was started; 0 where it isn't told
+	wall   time.Time
 }
 
-// since is how long ago u was: the largest of what the clocks say.
+// since is how long ago u was: the larger of what the clocks say.
 func (t instant) since(u instant) time.Duration {
-	return max(t.mono-u.mono, t.boot-u.boot, t.wall.Sub(u.wall))
+	return max(t.mono-u.mono+max(0, t.asleep-u.asleep), t.wall.Sub(u.wall))
 }
 
 // clock reads the clocks; a test puts its own in.
 type clock func() instant
 
+// nap is a sleep too short to be told from the time that reading two clocks
+// takes. Naps add up.
+const nap = 10 * time.Millisecond
+
 func systemClock() clock {
 	start := time.Now()
+	var slept atomic.Int64
 	return func() instant {
-		boot := bootTime()
+		known := slept.Load()
+		if d := int64(asleep()); d >= known+int64(nap) {
+			slept.CompareAndSwap(known, d)
+			known = d
+		}
 		now := time.Now()
-		return instant{mono: now.Sub(start), boot: boot, wall: now.Round(0)}
+		return instant{mono: now.Sub(start), asleep: time.Duration(known), wall: now.Round(0)}
 	}
 }
 

@@ -4,5 +4,5 @@ package client
 
 import "time"
 
-// bootTime is not told here; the wall clock tells of sleep.
-func bootTime() time.Duration { return 0 }
+// asleep is not told here; the wall clock tells of sleep.
+func asleep() time.Duration { return 0 }
