@@ -15,8 +15,8 @@
 //	group      hash: the epoch in force, its owner, the newest event's position and
 //	           each firm's number of events, when the claim was, how many linger and wait
 //	handles    hash: the record of each living handle, by id
-//	due:P      sorted set: when each handle's lease runs out (microseconds), but for
-//	           what a claim adds
+//	due:P      sorted set: when each handle's lease runs out (microseconds), or an
+//	           earlier time where it was renewed since
 //	order:P    sorted set: the handles by their first access
 //	seats      hash: "PRODUCT/SEAT" → last n, and the holder's id if there is one,
 //	           also of a released one whose seat lingers
@@ -41,8 +41,10 @@
 //
 // What a call costs doesn't grow with the number of handles; List costs the same
 // for each handle that it gives. A script ends or moves up to 200 handles, and is
-// called again where there are more. A claim notes its time: what it adds to each
-// lease and linger is reckoned when that is looked at.
+// called again where there are more. A renewal writes the handle's record alone,
+// and a claim its own time: what both do to a deadline is reckoned when that is
+// reached. So where more than some fifty handles were renewed since it was last
+// looked at, Next, and with it a refusal, may name an earlier time than is true.
 //
 // Data of the first format, in which "meta" was a hash, are converted by the first
 // Claim or Join, in steps, and processes that still use it are fenced. There is no

@@ -5,12 +5,11 @@ local id, content, quantity = ARGV[6], ARGV[8], tonumber(ARGV[13])
 local h = load(id)
 if h then
 	if h.content ~= content then return {'MISMATCH'} end
-	local s = score(h)
-	if dueOf(h, s) <= now then
+	if dueOf(h) <= now then
 		finish(h, 'EXPIRED')
 		return {'EXPIRED'}
 	end
-	renew(h, s)
+	renew(h)
 	return granted(h, '1')
 end
 local e = ended(id)

@@ -8,11 +8,11 @@ local function convertHandle(id)
 	if not packed then return end
 	local r = cmsgpack.unpack(packed)
 	local h = {id = id, product = r[1], mode = r[2], seat = r[3], n = r[4], lease = r[5], first = r[6], last = r[7],
-		pin = tonumber(call('ZSCORE', OLDDUE, id)), accesses = r[8], content = r[9], client = r[10],
+		due = tonumber(call('ZSCORE', OLDDUE, id)), accesses = r[8], content = r[9], client = r[10],
 		station = cjson.decode(r[10]).station or '', licenses = 1, tags = {}, borrowed = false, idle = 0, notice = false}
 	save(h)
 	call('ZADD', orderKey(h.product), text(h.first), id)
-	soon(h.product, h.pin)
+	soon(h.product, h.due)
 	bookLiving(h, 1)
 	bookAll(h, 1)
 	write(h.product)

@@ -1,4 +1,5 @@
--- Ends what has run out of any product.
+-- Ends what has run out of any product. The third word says that there may be
+-- more.
 local total = 0
 while budget > 0 do
 	local first = call('ZRANGE', SOON, 0, 0, 'WITHSCORES')
@@ -8,6 +9,7 @@ while budget > 0 do
 	if budget > 0 then
 		local at = earliest(p)
 		if at then call('ZADD', SOON, text(at), p) else call('ZREM', SOON, p) end
+		budget = budget - 1
 	end
 end
-return {'OK', text(total), '1'} -- there may be more
+return {'OK', text(total), '1'}

@@ -1,5 +1,6 @@
 local function seatField(p, seat) return p .. '/' .. text(seat) end
 local function freeMember(p, seat) return p .. '/' .. string.format('%010.0f', seat) end
+local function dueKey(p) return PREFIX .. 'due:' .. p end
 local function overKey(p) return PREFIX .. 'over:' .. p end
 local function orderKey(p) return PREFIX .. 'order:' .. p end
 
@@ -99,11 +100,11 @@ end
 
 -- begin starts a handle; its seat is free.
 local function begin(h)
-	h.first, h.last, h.pin, h.accesses, h.idle, h.notice = now, now, 0, 1, 0, false
+	h.first, h.last, h.due, h.accesses, h.idle, h.notice = now, now, now + h.lease, 1, 0, false
 	save(h)
-	call('ZADD', dueKey(h.product), text(now + h.lease), h.id)
+	call('ZADD', dueKey(h.product), text(h.due), h.id)
 	call('ZADD', orderKey(h.product), text(now), h.id)
-	soon(h.product, now + h.lease)
+	soon(h.product, h.due)
 	hold(h)
 	bookLiving(h, 1)
 	bookAll(h, 1)
@@ -141,13 +142,6 @@ local function finish(h, kind, by, time)
 	event(kind, h, nil, by)
 end
 
--- pinned moves a handle's score to the deadline that a claim made of it.
-local function pinned(h, s, due)
-	h.last, h.pin = lastOf(h, s), due
-	save(h)
-	call('ZADD', dueKey(h.product), text(due), h.id)
-end
-
 -- lapsed ends the lingers that are over, and the handles of a product whose lease
 -- has run out, as far as the budget goes. It gives how many.
 local function lapsed(p)
@@ -169,13 +163,11 @@ local function lapsed(p)
 	ids = call('ZRANGEBYSCORE', dueKey(p), '-inf', text(now), 'LIMIT', 0, budget)
 	for _, id in ipairs(ids) do
 		local h = load(id)
-		local s = score(h)
-		local due = dueOf(h, s)
-		if due <= now then
+		if dueOf(h) <= now then
 			finish(h, 'EXPIRED')
 			ended = ended + 1
 		else
-			pinned(h, s, due)
+			call('ZADD', dueKey(p), text(dueOf(h)), id)
 		end
 	end
 	budget = budget - #ids
@@ -183,28 +175,23 @@ local function lapsed(p)
 end
 
 -- earliest is when the first lease or linger of a product runs out; nil when
--- there is none. Where the budget is used up it may be too early.
+-- there is none. It may be too early where many were renewed since they were last
+-- looked at.
 local function earliest(p)
-	local first = nil
+	local first, most = nil, 50
 	for _, lease in ipairs({true, false}) do
 		while lease or lingers > 0 do
 			local key = lease and dueKey(p) or overKey(p)
 			local found = call('ZRANGE', key, 0, 0, 'WITHSCORES')
 			if #found == 0 then break end
 			local s, at = tonumber(found[2])
-			if lease then
-				local h = load(found[1])
-				at = dueOf(h, s)
-				if at ~= s then pinned(h, s, at) end
-			else
-				at = overOf(lingering(found[1]), s)
-				if at ~= s then call('ZADD', key, text(at), found[1]) end
-			end
-			if at ~= s then budget = budget - 1 end
-			if at == s or budget <= 0 then
+			if lease then at = dueOf(load(found[1])) else at = overOf(lingering(found[1]), s) end
+			if at == s or most == 0 then
 				first = math.min(first or math.huge, s)
 				break
 			end
+			call('ZADD', key, text(at), found[1])
+			most = most - 1
 		end
 	end
 	return first

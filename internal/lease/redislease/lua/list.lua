@@ -12,10 +12,9 @@ local answer = {'OK', '', ''}
 if #found == 2 * most then answer[2], answer[3] = found[#found], found[#found - 1] end
 for i = 1, #found, 2 do
 	local h = load(found[i])
-	local s = score(h)
-	local due = dueOf(h, s)
+	local due = dueOf(h)
 	if due > now then
-		answer[#answer + 1] = {h.id, h.mode, text(h.seat), text(h.n), text(h.lease), text(h.first), text(lastOf(h, s)),
+		answer[#answer + 1] = {h.id, h.mode, text(h.seat), text(h.n), text(h.lease), text(h.first), text(h.last),
 			text(h.accesses), h.client, text(due - now), h.station, text(h.licenses), text(h.idle),
 			h.borrowed and '1' or '', #h.tags > 0 and cjson.encode(h.tags) or ''}
 	end

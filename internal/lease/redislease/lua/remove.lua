@@ -13,7 +13,7 @@ if not h or h.product ~= product then
 	if e and e.kind == 'REMOVED' and e.product == product then return {'OK'} end
 	return {'RELEASED'}
 end
-if dueOf(h, score(h)) <= now then
+if dueOf(h) <= now then
 	finish(h, 'EXPIRED')
 	return {'RELEASED'}
 end
