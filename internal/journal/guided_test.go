@@ -3,6 +3,7 @@ package journal
 import (
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/quorate/quorate/internal/license"
 )
@@ -14,9 +15,11 @@ func (w *world) guide(which int, r *rand.Rand) {
 	if which == 0 {
 		return
 	}
-	b := w.b
+	b, patience := w.b, w.patience
+	w.patience = time.Minute // all three found the group
 	w.do(step{opClaim, 0, 0})
 	w.settle()
+	w.patience = patience
 	switch which {
 	case 1: // a leader, and a program with a seat
 		w.seat(0, 0)

@@ -92,6 +92,16 @@ func TestRandomWalks(t *testing.T) {
 		}
 	}
 	t.Logf("%d steps%v", total, seen)
+	for _, what := range []string{
+		"takeovers", "renewals by a leader that was replaced", "write-backs", "in-flight grants adopted", "rejoins",
+		"claims beside a leader", "claims dropped", "leaders that found themselves fenced", "leaders that one refuses and two confirm",
+		"late calls done", "disks lost", "disks put back", "emptied to begin anew", "more than one disk lost", "grace periods",
+		"lost handles taken in", "servers that saw a newer token",
+	} {
+		if seen[what] < total/10_000_000+1 {
+			t.Errorf("%s: seen %d times in %d steps: the walks don't show it", what, seen[what], total)
+		}
+	}
 }
 
 // Each rule is needed: without it the checker finds a contradiction.
