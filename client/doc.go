@@ -22,10 +22,11 @@
 //
 // The lease is counted from the moment before the request was sent, which is
 // earlier than the server's own count, and ends a margin earlier still. Elapsed
-// time is the larger of what the monotonic and the wall clock say: the monotonic
-// one stands still while a laptop sleeps, the wall clock can be set back. A
-// handle whose time has run out is dead at once and for good, even if an answer
-// arrives after all.
+// time is the larger of what the wall clock says, and the monotonic clock with the
+// time that the machine has slept, where the system tells that: the first can be
+// set back, the second stands still while a laptop sleeps. A handle whose time has
+// run out is dead at once and for good, even if an answer arrives after all; a
+// program that was stopped for longer than its lease learns it at its first call.
 //
 // # Waiting, and giving way
 //
