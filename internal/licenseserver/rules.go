@@ -28,6 +28,9 @@ type RulesConfig struct {
 	// Copy is where the platform's rules are kept, so that they hold after a
 	// restart without it; empty: they are forgotten then.
 	Copy string
+	// Serial is of the container whose licenses the server hands out: a copy made
+	// for another one is refused.
+	Serial license.Serial
 	// Every is how often the file is looked at; 0: two seconds. A change counts
 	// when two looks found the same, so that half of a file that is being written
 	// never does.
@@ -68,7 +71,7 @@ func NewRulebook(c RulesConfig) (*Rulebook, error) {
 	b := &Rulebook{conf: c, log: orDiscard(c.Logger)}
 	state := RulesState{}
 	if c.Copy != "" {
-		if err := state.readCopy(c.Copy); err != nil {
+		if err := state.readCopy(c.Copy, c.Serial); err != nil {
 			return nil, err
 		}
 	}
@@ -181,7 +184,7 @@ func (b *Rulebook) Take(version uint64, text string) error {
 	defer b.mu.Unlock()
 	set, err := rules.Parse(text)
 	if err == nil && b.conf.Copy != "" {
-		err = keep(b.conf.Copy, version, set)
+		err = keep(b.conf.Copy, b.conf.Serial, version, set)
 	}
 	if err != nil {
 		if !b.State().Own {
@@ -228,17 +231,18 @@ func readRules(path string) (string, error) {
 	}
 }
 
-// copyMark begins a copy; the version, the digest and the text follow.
-const copyMark = "# quorate: rules of the platform, version "
+// copyMark begins a copy; whose rules they are, the version, the digest and the
+// text follow.
+const copyMark = "# quorate: the platform's rules for "
 
-func keep(path string, version uint64, set *rules.Set) error {
+func keep(path string, of license.Serial, version uint64, set *rules.Set) error {
 	err := func() error {
 		f, err := durable.NewFile(path, 0o600)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		if _, err := fmt.Fprintf(f, "%s%d %s\n%s", copyMark, version, set.Digest(), set.Text()); err != nil {
+		if _, err := fmt.Fprintf(f, "%s%s version %d %s\n%s", copyMark, of, version, set.Digest(), set.Text()); err != nil {
 			return err
 		}
 		return f.Commit(true)
@@ -254,7 +258,7 @@ func keep(path string, version uint64, set *rules.Set) error {
 
 // readCopy takes what keep has written. A damaged copy is refused: to go on
 // without it could let in whom it keeps out.
-func (s *RulesState) readCopy(path string) error {
+func (s *RulesState) readCopy(path string, of license.Serial) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -264,12 +268,17 @@ func (s *RulesState) readCopy(path string) error {
 	}
 	head, text, _ := strings.Cut(string(b), "\n")
 	head, marked := strings.CutPrefix(head, copyMark)
+	whose, head, _ := strings.Cut(head, " version ")
 	number, digest, _ := strings.Cut(head, " ")
 	version, err := strconv.ParseUint(number, 10, 64)
 	set, bad := rules.Parse(text)
 	if !marked || err != nil || bad != nil || set.Digest() != digest {
 		return license.Errorf(license.CodeInvalidInput, "delete it when the platform can be reached: it sends them again",
 			"the copy of the platform's rules in %s is damaged", path)
+	}
+	if whose != of.String() {
+		return license.Errorf(license.CodeInvalidInput, "give each server a copy of its own with --rules-copy",
+			"the rules in %s are a copy of those for %q, not for %s", path, whose, of)
 	}
 	s.Set, s.Version, s.Digest = set, version, digest
 	return nil

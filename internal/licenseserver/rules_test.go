@@ -125,7 +125,8 @@ func TestRulebookRefusesABadFileAtTheStart(t *testing.T) {
 
 func TestRulebookKeepsWhatThePlatformSends(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "copy")
-	b := rulebook(t, RulesConfig{Copy: kept})
+	office := license.Serial{Mask: 130, Number: 7}
+	b := rulebook(t, RulesConfig{Copy: kept, Serial: office})
 	if by := refusedBy(b, "anna"); by != "" || b.State().Set != nil {
 		t.Errorf("without rules: %q", by)
 	}
@@ -135,7 +136,7 @@ func TestRulebookKeepsWhatThePlatformSends(t *testing.T) {
 	if err := b.Take(4, "nonsense"); license.CodeOf(err) != license.CodeInvalidInput {
 		t.Errorf("bad rules: %v", err)
 	}
-	for _, b := range []*Rulebook{b, rulebook(t, RulesConfig{Copy: kept})} { // after a restart, too
+	for _, b := range []*Rulebook{b, rulebook(t, RulesConfig{Copy: kept, Serial: office})} { // after a restart, too
 		if by := refusedBy(b, "anna"); by != "deny user:anna" || b.State().Version != 3 || b.State().Digest == "" {
 			t.Errorf("refused by %q: %+v", by, b.State())
 		}
@@ -150,6 +151,11 @@ func TestRulebookKeepsWhatThePlatformSends(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	if _, err := NewRulebook(RulesConfig{Copy: kept, Serial: license.Serial{Mask: 130, Number: 8}}); license.CodeOf(err) != license.CodeInvalidInput ||
+		!strings.Contains(err.Error(), "130-7") {
+		t.Errorf("another container's: %v", err)
+	}
+
 	// What is damaged is refused, not skipped.
 	text, err := os.ReadFile(kept)
 	if err != nil {
@@ -159,13 +165,13 @@ func TestRulebookKeepsWhatThePlatformSends(t *testing.T) {
 		bad := append([]byte(nil), text...)
 		bad[i] ^= 4
 		write(t, kept, string(bad))
-		if b, err := NewRulebook(RulesConfig{Copy: kept}); err == nil && b.State().Version == 6 || err != nil && license.CodeOf(err) != license.CodeInvalidInput {
+		if b, err := NewRulebook(RulesConfig{Copy: kept, Serial: office}); err == nil && b.State().Version == 6 || err != nil && license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("byte %d: %v", i, err)
 		}
 	}
 	for i := range text {
 		write(t, kept, string(text[:i]))
-		if _, err := NewRulebook(RulesConfig{Copy: kept}); license.CodeOf(err) != license.CodeInvalidInput {
+		if _, err := NewRulebook(RulesConfig{Copy: kept, Serial: office}); license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("cut off at %d: %v", i, err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/apitoken"
+	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/internal/auth"
@@ -40,7 +42,8 @@ type SavedRules struct {
 // SaveRules makes new rules of who may use the licenses of a TMR group or a
 // container, after they were checked against past grants. Its servers fetch them
 // over the link. The text that is there already is saved again without effect.
-// Errors: CodeForbidden, for the vendor of a customer's place too; CodeNotFound,
+// Errors: CodeForbidden, for the vendor of a place whose customer has people of
+// his own, too; CodeNotFound,
 // CodeInvalidInput with line and column, CodeConflict when somebody else saved
 // others meanwhile, CodeThrottled.
 func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRules, error) {
@@ -56,7 +59,7 @@ func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRule
 	if err != nil {
 		return SavedRules{}, err
 	}
-	if err := mayRule(by, at); err != nil {
+	if err := p.mayRule(ctx, by, at); err != nil {
 		return SavedRules{}, err
 	}
 	var out SavedRules
@@ -112,14 +115,23 @@ func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRule
 	return out, nil
 }
 
-// mayRule: a customer decides himself which of his people use what he bought.
-func mayRule(by auth.Principal, at place) error {
-	owner := at.vendor()
-	if c := at.customer(); c != nil {
-		owner = *c
-	}
-	if by.IsSystem() || by.Organization == owner {
+// mayRule: a customer decides himself which of his people use what he bought. The
+// vendor does it for him only while nobody of his can sign in.
+func (p *Platform) mayRule(ctx context.Context, by auth.Principal, at place) error {
+	customer := at.customer()
+	switch {
+	case by.IsSystem(), customer != nil && by.Organization == *customer, customer == nil && by.Organization == at.vendor():
 		return nil
+	case customer != nil && by.Organization == at.vendor():
+		ctx := system(ctx, "rules")
+		people, err := p.store.Client().Member.Query().Where(member.OrganizationID(*customer)).Exist(ctx)
+		if err != nil {
+			return err
+		}
+		tokens, err := p.store.Client().ApiToken.Query().Where(apitoken.OrganizationID(*customer)).Exist(ctx)
+		if err != nil || !people && !tokens {
+			return err
+		}
 	}
 	return license.Errorf(license.CodeForbidden, "ask an administrator of the customer",
 		"the rules of %s are made by whose licenses they are", at.serial())

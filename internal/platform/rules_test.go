@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/ent/auditentry"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
@@ -150,6 +151,14 @@ func TestRulesAreTheCustomers(t *testing.T) {
 			}
 			p.Role = role
 			return l.as(p)
+		}
+		// Nobody of the customer can sign in yet: the vendor does it for him.
+		if got, err := l.SaveRules(l.vendor(), platform.RulesChange{At: at, Text: "deny user:zoe"}); err != nil || !got.Saved {
+			t.Fatalf("for a customer without accounts: %v, %v", got, err)
+		}
+		if err := l.Store().Client().ApiToken.Create().SetOrganizationID(*made.Group.CustomerID).SetName("x").SetRole(property.RoleViewer).
+			SetHash([]byte("x")).Exec(l.system()); err != nil {
+			t.Fatal(err)
 		}
 		for name, c := range map[string]struct {
 			ctx         context.Context

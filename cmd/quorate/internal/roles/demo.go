@@ -350,7 +350,7 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 	}
 	virtual, _ := demoSerials()
 	for i, name := range names {
-		book, err := newRuleBook(licenseserver.RulesConfig{Copy: d.path(name, "rules.copy"), Logger: d.log})
+		book, err := newRuleBook(licenseserver.RulesConfig{Copy: d.path(name, "rules.copy"), Serial: virtual, Logger: d.log})
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/rpc"
@@ -20,8 +21,8 @@ type ruleFlags struct {
 }
 
 // book reads the rules; those of the platform only where there is one.
-func (f ruleFlags) book(platform string, logger *slog.Logger) (*ruleBook, error) {
-	c := licenseserver.RulesConfig{File: f.Rules, Logger: logger}
+func (f ruleFlags) book(of license.Serial, platform string, logger *slog.Logger) (*ruleBook, error) {
+	c := licenseserver.RulesConfig{File: f.Rules, Serial: of, Logger: logger}
 	if platform != "" {
 		c.Copy = f.RulesCopy
 	}

@@ -105,7 +105,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	if err != nil {
 		return err
 	}
-	book, err := c.book(c.Platform, logger)
+	book, err := c.book(held.Serial(), c.Platform, logger)
 	if err != nil {
 		return err
 	}

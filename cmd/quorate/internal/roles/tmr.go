@@ -100,10 +100,10 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 	if cfg.Policy, err = c.policy(); err != nil {
 		return err
 	}
-	if cfg.Rules, err = c.book(c.Platform, logger); err != nil {
+	if cfg.Virtual, err = license.ParseSerial(c.Virtual); err != nil {
 		return err
 	}
-	if cfg.Virtual, err = license.ParseSerial(c.Virtual); err != nil {
+	if cfg.Rules, err = c.book(cfg.Virtual, c.Platform, logger); err != nil {
 		return err
 	}
 	if c.Activation != "" {
@@ -228,7 +228,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		decides = arbiter.RoleFile{Path: c.RoleFile, Logger: log}
 	}
 	s.server, err = licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: s.store, Arbiter: decides, Limits: c.Rules.Limits,
+		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: s.store, Arbiter: decides, Limits: c.Rules.Limits, Blocked: s.blocked,
 		Signer: c.Token, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge,
 	})
@@ -287,6 +287,15 @@ func (s *tmrServer) journals(license.Serial) (all [license.Backends]journal.Back
 		all[i] = journal.Backend{Name: health[i].Serial.String(), Journal: j}
 	}
 	return all, nil
+}
+
+// blocked is why nobody can hand out licenses, as far as this server sees.
+func (s *tmrServer) blocked() error {
+	if s.fit() {
+		return nil
+	}
+	return license.Errorf(license.CodeNoMajority, "start the backends, or look at the network between them and the TMR servers",
+		"fewer than two backends are there")
 }
 
 // fit says whether this server sees enough backends to serve any license.
