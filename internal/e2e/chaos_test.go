@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,12 +26,11 @@ const (
 )
 
 // TestChaos: 24 programs take, hold and release 20 licenses while the TMR
-// servers are killed, stopped, paused and restarted, and Redis is killed, one
-// fault at a time. At no instant are more handles valid than licenses are in
+// servers are killed, stopped, paused and restarted, and so are the backends with
+// their journals of seats, one fault at a time. At no instant are more handles valid than licenses are in
 // force, no seat is given twice, and no program loses its handle.
 func TestChaos(t *testing.T) {
-	redis := testenv.Redis(t, testenv.Durable()...)
-	l := newLab(t, labConfig{redis: redis.URL()})
+	l := newLab(t, labConfig{})
 	c := newChaos(t, l)
 	c.begin()
 	c.recovered()
@@ -50,10 +50,25 @@ func TestChaos(t *testing.T) {
 	}
 	restart(c.leader(), syscall.SIGKILL)
 	pause(c.leader())
-	c.fault("Redis is killed")
-	redis.Kill()
-	time.Sleep(1500 * time.Millisecond) // no election can be confirmed: nobody leads
-	redis.Restart()
+	// Each backend once, its journal of seats with it; the last one loses it.
+	for i := range l.backends {
+		name := fmt.Sprintf("backend-%d", i+1)
+		c.fault(name + " is killed")
+		l.set(&l.backends[i], name, false)
+		c.recovered()
+		if i == 2 {
+			c.fault(name + " lost its journal")
+			if err := os.Remove(l.path(name + ".journal")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.set(&l.backends[i], name, true)
+		c.recovered()
+	}
+	c.fault("a backend pauses") // for less than it takes to count as absent, and longer than any call
+	l.backends[0].signal(syscall.SIGSTOP)
+	time.Sleep(1500 * time.Millisecond)
+	l.backends[0].signal(syscall.SIGCONT)
 	c.recovered()
 	restart(1-c.leader(), syscall.SIGKILL)
 	pause(c.leader())

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,7 +23,7 @@ func startDemo(t *testing.T, dir string) (*process, api) {
 	return p, api{p.ready["url"], p.ready["token"]}
 }
 
-// The whole job on SQLite and in-process leases, as a new user has it.
+// The whole job on SQLite and files, as a new user has it.
 func TestJobInTheDemo(t *testing.T) {
 	dir := t.TempDir()
 	p, a := startDemo(t, dir)

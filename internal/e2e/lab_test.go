@@ -28,7 +28,7 @@ type lab struct {
 
 type labConfig struct {
 	database string // empty: SQLite
-	redis    string // for seats, and the platform's news when there is a database
+	redis    string // for the platform's news, when there is a database
 	offline  bool   // the TMR servers know no platform; nothing is rolled out yet
 }
 
@@ -73,7 +73,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 		prints = append(prints, print)
 		pin := strings.TrimSpace(must(t, "key", "tls", l.path(name+".key")))
 		addr := freeAddr(t)
-		l.args[name] = []string{"server", "--tmr", "--container", l.path(name + ".qrc"), "--listen", addr, "--key", l.path(name + ".key"),
+		l.args[name] = []string{"server", "--tmr", "--container", l.path(name + ".qrc"), "--listen", addr, "--key", l.path(name + ".key"), "--journal", l.path(name + ".journal"),
 			"--pin", pins[0], "--pin", pins[1], "--json"}
 		l.backends[i] = start(t, name, l.args[name]...)
 		backends = append(backends, serial+"@https://"+addr+"?pin="+pin)
@@ -100,7 +100,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 	for i, s := range made.Servers {
 		l.write(s.Name+".token", []byte(s.LinkToken))
 		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--activation-id", "00112233445566778899aabbccddeeff", "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
-			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--leases", c.redis, "--term", "1s", "--patience", patience, "--json"}
+			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--new-group", "--term", "1s", "--patience", patience, "--json"}
 		if !c.offline {
 			args = append(args, "--platform", l.api.url, "--link-token", l.path(s.Name+".token"))
 		}

@@ -100,8 +100,7 @@ func statuses(p *process, after int) []string {
 // The job of the domain's table, without a wire between the vendor and the
 // customer: 20 licenses become 30, and programs keep theirs.
 func TestOfflineByFiles(t *testing.T) {
-	redis := testenv.Redis(t, testenv.Durable()...)
-	o := &offline{lab: newLab(t, labConfig{redis: redis.URL(), offline: true})}
+	o := &offline{lab: newLab(t, labConfig{offline: true})}
 	o.leads = o.leader(0, 1)
 	o.ready()
 

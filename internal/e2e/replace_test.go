@@ -103,8 +103,7 @@ func (l *lab) carries(p *programs, wrapped, key []byte) {
 // A backend is lost for good in the middle of a rollout, under programs. It is
 // replaced, and the rollout ends on the new one.
 func TestLostBackendIsReplaced(t *testing.T) {
-	redis := testenv.Redis(t, testenv.Durable()...)
-	l := newLab(t, labConfig{redis: redis.URL()})
+	l := newLab(t, labConfig{})
 	wrapped, key := l.wrapKey(t)
 	p := newPrograms(t, l.programServers()...)
 	p.take(5)
@@ -147,8 +146,7 @@ func TestLostBackendIsReplaced(t *testing.T) {
 // The same without a network: the group's request has the new container, and
 // one file brings all that it lacks.
 func TestLostBackendIsReplacedByFiles(t *testing.T) {
-	redis := testenv.Redis(t, testenv.Durable()...)
-	o := &offline{lab: newLab(t, labConfig{redis: redis.URL(), offline: true})}
+	o := &offline{lab: newLab(t, labConfig{offline: true})}
 	o.leads = o.leader(0, 1)
 	o.ready()
 	first := o.start("first", 20)

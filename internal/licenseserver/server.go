@@ -61,6 +61,9 @@ type Config struct {
 	AskEveryone bool
 	// MinRemoveAge keeps younger handles from being removed.
 	MinRemoveAge time.Duration
+	// Blocked says why no server of the group could lead now, as far as this one
+	// sees: what it answers then while it doesn't lead itself. Nil: it never knows.
+	Blocked func() error
 	// LocalPrograms: programs on this machine may use licenses without a
 	// quantity. Only for a server over a container of this machine: a TMR server
 	// has no local programs.
@@ -232,7 +235,8 @@ func (s *Server) Handles(ctx context.Context) (int, error) {
 		}
 		return nil
 	})
-	if license.CodeOf(err) == license.CodeNotLeader {
+	switch license.CodeOf(err) {
+	case license.CodeNotLeader, license.CodeNoMajority:
 		return 0, nil
 	}
 	return n, err
@@ -251,7 +255,7 @@ const mostCall = 10 * time.Second
 func (s *Server) under(ctx context.Context, f func(context.Context, *term) error) error {
 	t := s.current()
 	if t == nil {
-		return notLeader()
+		return s.notLeading()
 	}
 	ctx, cancel := context.WithTimeout(ctx, mostCall)
 	defer cancel()
@@ -260,6 +264,16 @@ func (s *Server) under(ctx context.Context, f func(context.Context, *term) error
 		return notLeader()
 	}
 	return err
+}
+
+// notLeading is the answer of a server without a term.
+func (s *Server) notLeading() error {
+	if s.cfg.Blocked != nil {
+		if err := s.cfg.Blocked(); err != nil {
+			return err
+		}
+	}
+	return notLeader()
 }
 
 func notLeader() error {

@@ -119,10 +119,11 @@ func (e Election) Arbitrate(ctx context.Context, tell func(bool)) {
 	}
 	log := orDiscard(e.Logger)
 	var (
-		lead, failing bool
-		until         time.Time // our own trust in the last confirmation ends here
-		unfit         time.Time // since when; zero: fit
-		back          time.Time // stands back until then; zero: has not since it was fit
+		lead, warned bool
+		until        time.Time // our own trust in the last confirmation ends here
+		reached      = time.Now()
+		unfit        time.Time // since when; zero: fit
+		back         time.Time // stands back until then; zero: has not since it was fit
 	)
 	say := func(now bool) {
 		if now != lead {
@@ -161,15 +162,16 @@ func (e Election) Arbitrate(ctx context.Context, tell func(bool)) {
 		cancel()
 		switch {
 		case err != nil:
-			if ctx.Err() == nil && !failing {
+			// At a start, and after one lost call, it is there a moment later.
+			if ctx.Err() == nil && !warned && asked.Sub(reached) >= term {
+				warned = true
 				log.Warn("election not reachable", "group", e.Group.String(), "error", err)
 			}
 			say(lead && time.Now().Before(until))
 		default:
-			until = asked.Add(term)
+			warned, reached, until = false, asked, asked.Add(term)
 			say(leader == e.Owner && time.Now().Before(until))
 		}
-		failing = err != nil
 		var over <-chan time.Time
 		if lead {
 			over = time.After(time.Until(until))
