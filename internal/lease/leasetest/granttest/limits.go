@@ -189,6 +189,14 @@ func holds(t *testing.T, h kit.Harness) {
 	kit.Access(t, s, renewed(chief))
 	// More of them than are kept back take from what is left.
 	wantHeld(t, s, renewed(chief), 4, 0)
+	// Nor did a rule refuse where what lingers leaves too few.
+	apart := wanting(3, kit.By("zoe", kit.Request(4)))
+	apart.Pool.Product.Code++
+	kit.Linger(t, s, apart, kit.Long)
+	wantHeld(t, s, holding(wanting(2, kit.By("bob", renewed(apart))), "chiefs", 1), 3, 1)
+	if got := rule(); got != "" {
+		t.Fatalf("too few are free in any case, and it was refused by %q", got)
+	}
 	// A repeat, and who takes nothing more, is not refused.
 	if g, _ := kit.Access(t, s, plain); !g.Repeated {
 		t.Fatalf("grant %+v", g)
