@@ -1,6 +1,7 @@
 package redisjournal
 
 import (
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -167,6 +168,16 @@ func TestSettings(t *testing.T) {
 	}
 	_, err := Open(t.Context(), Config{URL: "redis://127.0.0.1:6379"})
 	coded(t, "no group", err, license.CodeInvalidInput)
+}
+
+func TestUnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	testenv.Redis(t, append(settings(), "--unixsocket", path)...)
+	j := open(t, "unix://"+path)
+	p := claim(t, j, 7)
+	if _, err := j.Write(t.Context(), p, journal.Batch{Events: []journal.Event{{Position: 1}}}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAbsentRedis(t *testing.T) {
