@@ -60,6 +60,7 @@ var rules = map[string]rule{
 	"internal/store":                 {may: []string{"internal/license", "internal/auth", "ent", "entgo.io/ent", "ariga.io/atlas", "github.com/lib/pq", "modernc.org/sqlite"}, why: "opens the database"},
 	"internal/platform":              {may: []string{"filippo.io/age", "internal/durable", "internal/armor", "ent/schema/property", "internal/license", "internal/seal", "internal/auth", "internal/store", "internal/event", "internal/rollout", "internal/usage", "internal/rules", "ent", "entgo.io/ent", "github.com/google/uuid"}, why: "use cases know no protocol; age is the format of exported keys"},
 	"internal/linkapi":               {may: []string{"ent/schema/property", "internal/license", "internal/auth", "internal/rpc", "internal/platform", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "decode, call a use case, encode"},
+	"internal/usageapi":              {may: []string{"ent/schema/property", "ent", "internal/license", "internal/usage", "internal/platform"}, why: "decode, call a use case, encode"},
 	"internal/httpd":                 {may: []string{"internal/license", "internal/auth", "github.com/prometheus/client_golang", "github.com/alexedwards/scs/v2"}, why: "HTTP knows no use case"},
 	"internal/session":               {may: []string{"internal/license", "internal/auth", "internal/httpd", "ent", "github.com/alexedwards/scs/v2"}, why: "joins accounts and HTTP; neither knows the other"},
 	"workers":                        {may: []string{"internal/license", "internal/platform", "internal/store", "internal/auth", "github.com/riverqueue/river"}, why: "a job calls a use case"},
@@ -79,7 +80,7 @@ var rules = map[string]rule{
 	"cmd/quorate/internal/filetools":   {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/seal", "internal/armor", "internal/container", "internal/durable", "internal/machine", "internal/offline", "internal/rpc", "connectrpc.com/connect"}, why: "opens containers and files, and asks TMR servers; runs no server"},
 	"cmd/quorate/internal/clienttools": {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/durable", "internal/protect", "internal/rpc/proto", "client", "filippo.io/age", "golang.org/x/term"}, why: "asks license servers through the SDK alone"},
 	"cmd/quorate/internal/rulestools":  {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/rules", "client"}, why: "reads files of rules; asks license servers through the SDK, and the platform through its API"},
-	"cmd/quorate/internal/admin":       {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor", "internal/usage"}, why: "asks the platform through its API alone; a usage log is verified where it lies"},
+	"cmd/quorate/internal/admin":       {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor", "internal/durable", "internal/usage"}, why: "asks the platform through its API alone; a usage log is verified where it lies"},
 }
 
 // free lists what may import anything: wiring, tools, generated code, tests.

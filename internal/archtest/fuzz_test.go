@@ -46,6 +46,7 @@ var parsers = map[string]map[string]string{
 	},
 	"internal/licenseserver":        {"clientFrom": "FuzzRequests", "cursorFrom": "FuzzRequests"},
 	"internal/lease/memlease":       {"decode": "FuzzRecords", "Open": "FuzzRecords"},
+	"internal/lease/quorumlease":    {"parseRecord": "FuzzRead", "parseEvent": "FuzzRead"},
 	"internal/lease/redislease":     {"unpack": "FuzzEvents"},
 	"internal/journal/boltjournal":  {"decodeRecord": "FuzzValues", "decodeEvent": "FuzzValues", "Open": "internal/boltfile FuzzOpen"},
 	"internal/journal/redisjournal": {"parseState": "FuzzValues", "parseRecord": "FuzzValues", "parseEvent": "FuzzValues", "parseDigits": "FuzzValues", "Open": "- opens a connection"},

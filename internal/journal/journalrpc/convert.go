@@ -115,7 +115,7 @@ func rosterProto(r journal.Roster) *quoratev1.JournalRoster {
 	if r.N == 0 {
 		return nil
 	}
-	m := &quoratev1.JournalRoster{Epoch: r.Epoch, N: r.N}
+	m := &quoratev1.JournalRoster{Epoch: r.Epoch, N: r.N, Grace: r.Grace}
 	for _, p := range r.Peers {
 		m.Peers = append(m.Peers, &quoratev1.JournalPeer{Name: p.Name, Incarnation: p.Incarnation})
 	}
@@ -126,7 +126,7 @@ func rosterFrom(m *quoratev1.JournalRoster) (r journal.Roster, err error) {
 	if len(m.GetPeers()) > license.Backends {
 		return r, unreadable("%d peers came", len(m.GetPeers()))
 	}
-	r = journal.Roster{Epoch: m.GetEpoch(), N: m.GetN()}
+	r = journal.Roster{Epoch: m.GetEpoch(), N: m.GetN(), Grace: m.GetGrace()}
 	for _, p := range m.GetPeers() {
 		r.Peers = append(r.Peers, journal.Peer{Name: p.GetName(), Incarnation: p.GetIncarnation()})
 	}

@@ -15,7 +15,7 @@ import (
 // they never panic, refuse with a code, and what they take comes back the same.
 func FuzzMessages(f *testing.F) {
 	term := journal.Term{Epoch: 7, Owner: "tmr-a/1"}
-	roster := journal.Roster{Epoch: 7, N: 1, Peers: []journal.Peer{{Name: "130-1", Incarnation: "A"}, {Name: "130-2", Incarnation: "B"}}}
+	roster := journal.Roster{Epoch: 7, N: 1, Grace: true, Peers: []journal.Peer{{Name: "130-1", Incarnation: "A"}, {Name: "130-2", Incarnation: "B"}}}
 	key := journal.Key{Product: license.Product{Firm: 6000010, Code: 14}, Seat: 3}
 	batch := journal.Batch{
 		Records: []journal.Record{{Key: key, Epoch: 7, N: 2, Holder: []byte("h")}}, Drop: []uint64{4}, Trim: 3,

@@ -208,7 +208,7 @@ func enrols(t *testing.T, h Harness) {
 	enrol := func(n uint64, incarnation string, vote bool, want license.Code) {
 		t.Helper()
 		before := state(t, h.Journal)
-		pulse, err := h.Journal.Enrol(t.Context(), p, journal.Roster{Epoch: 99, N: n, Peers: peers(incarnation)}, vote)
+		pulse, err := h.Journal.Enrol(t.Context(), p, journal.Roster{Epoch: 99, N: n, Peers: peers(incarnation), Grace: n%2 == 0}, vote)
 		coded(t, "Enrol", err, want)
 		s := state(t, h.Journal)
 		if err != nil {
@@ -217,7 +217,7 @@ func enrols(t *testing.T, h Harness) {
 			}
 			return
 		}
-		if s.Roster.Epoch != p.Epoch || s.Roster.N != n || s.Roster.Of("a") != incarnation ||
+		if s.Roster.Epoch != p.Epoch || s.Roster.N != n || s.Roster.Grace != (n%2 == 0) || s.Roster.Of("a") != incarnation ||
 			s.Voting != (before.Voting || vote) || pulse.Version != s.Version {
 			t.Errorf("enrolled as %+v, %+v", s, pulse)
 		}

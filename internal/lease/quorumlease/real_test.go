@@ -1,7 +1,10 @@
 package quorumlease_test
 
 import (
+	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -43,4 +46,63 @@ func TestContractOnRedis(t *testing.T) {
 			return j
 		}))
 	}})
+}
+
+// runs is how many are played; QUORATE_RUNS asks for more.
+func runs(t *testing.T, n int) uint64 {
+	if s := os.Getenv("QUORATE_RUNS"); s != "" {
+		v, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n *= v
+	}
+	if testing.Short() {
+		n /= 10
+	}
+	return uint64(n)
+}
+
+func playRivals(t *testing.T, n int, open func(path string) (journal.Journal, func(), error)) {
+	seen := map[string]int{}
+	count := max(runs(t, n), 1)
+	first, _ := strconv.ParseUint(os.Getenv("QUORATE_SEED"), 10, 64)
+	for seed := first; seed < first+count; seed++ {
+		if wrong := rivals(t, seed, seen, open); wrong != "" {
+			t.Fatalf("run %d: %s", seed, wrong)
+		}
+	}
+	t.Logf("%d runs: %v", count, seen)
+	for _, what := range []string{
+		"answered", "takeovers", "renewals by a leader that was replaced", "servers killed", "backends restarted", "disks lost",
+		"late calls done", "answers FENCED", "answers UNAVAILABLE", "answers NO_FREE_SEAT",
+	} {
+		if count >= 10 && seen[what] == 0 {
+			t.Errorf("%s: seen %d times in %d runs", what, seen[what], count)
+		}
+	}
+}
+
+func TestRivalsInMemory(t *testing.T) {
+	var mu sync.Mutex
+	disks := map[string]*journal.Memory{}
+	playRivals(t, 200, func(path string) (journal.Journal, func(), error) {
+		mu.Lock()
+		defer mu.Unlock()
+		_, err := os.Stat(path)
+		if disks[path] == nil || err != nil {
+			disks[path] = journal.NewMemory()
+		}
+		return disks[path], func() {}, os.WriteFile(path, nil, 0o600)
+	})
+}
+
+func TestRivalsOnFiles(t *testing.T) {
+	playRivals(t, 10, func(path string) (journal.Journal, func(), error) {
+		j, err := boltjournal.Open(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		return j, func() { _ = j.Close() }, nil
+	})
 }

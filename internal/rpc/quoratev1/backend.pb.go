@@ -2097,7 +2097,8 @@ type JournalRoster struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"` // set by the journal
 	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
-	Peers         []*JournalPeer         `protobuf:"bytes,3,rep,name=peers,proto3" json:"peers,omitempty"` // by name
+	Peers         []*JournalPeer         `protobuf:"bytes,3,rep,name=peers,proto3" json:"peers,omitempty"`  // by name
+	Grace         bool                   `protobuf:"varint,4,opt,name=grace,proto3" json:"grace,omitempty"` // fewer than two of them knew the seats when it was made
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2151,6 +2152,13 @@ func (x *JournalRoster) GetPeers() []*JournalPeer {
 		return x.Peers
 	}
 	return nil
+}
+
+func (x *JournalRoster) GetGrace() bool {
+	if x != nil {
+		return x.Grace
+	}
+	return false
 }
 
 type JournalBatch struct {
@@ -3255,11 +3263,12 @@ const file_quorate_v1_backend_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\x04R\aversion\"C\n" +
 	"\vJournalPeer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12 \n" +
-	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"b\n" +
+	"\vincarnation\x18\x02 \x01(\tR\vincarnation\"x\n" +
 	"\rJournalRoster\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\f\n" +
 	"\x01n\x18\x02 \x01(\x04R\x01n\x12-\n" +
-	"\x05peers\x18\x03 \x03(\v2\x17.quorate.v1.JournalPeerR\x05peers\"\xe0\x01\n" +
+	"\x05peers\x18\x03 \x03(\v2\x17.quorate.v1.JournalPeerR\x05peers\x12\x14\n" +
+	"\x05grace\x18\x04 \x01(\bR\x05grace\"\xe0\x01\n" +
 	"\fJournalBatch\x123\n" +
 	"\arecords\x18\x01 \x03(\v2\x19.quorate.v1.JournalRecordR\arecords\x12\x12\n" +
 	"\x04drop\x18\x02 \x03(\x04R\x04drop\x12\x12\n" +
