@@ -129,19 +129,13 @@ func (b *Rulebook) look() {
 	defer b.mu.Unlock()
 	text, err := readRules(b.conf.File)
 	if err != nil {
-		b.looked = b.inside // not what is there
+		b.inside, b.looked = unread, unread
 		b.problem(err)
 		return
 	}
 	before := b.looked
 	b.looked = text
-	switch {
-	case text != before: // it may still be written
-		return
-	case text == b.inside:
-		if state := b.State(); state.Problem != "" && state.Set.Text() == text {
-			b.problem(nil) // as it was before, and readable again
-		}
+	if text != before || text == b.inside { // it may still be written, or is known
 		return
 	}
 	b.inside = text
@@ -156,23 +150,18 @@ func (b *Rulebook) look() {
 	b.log.Info("new rules count", "file", b.conf.File, "rules", len(set.Rules()), "digest", set.Digest())
 }
 
+// unread is no text of rules: control characters are none.
+const unread = "\x00"
+
 // problem notes why newer rules don't count, and logs it once.
 func (b *Rulebook) problem(err error) {
 	state := b.State()
-	before := state.Problem
-	state.Problem = ""
-	if err != nil {
-		state.Problem = err.Error()
-	}
-	if state.Problem == before {
+	if state.Problem == err.Error() {
 		return
 	}
+	state.Problem = err.Error()
 	b.state.Store(&state)
-	if err != nil {
-		b.log.Warn("new rules don't count, the ones before do", "code", string(license.CodeOf(err)), "error", err)
-	} else {
-		b.log.Info("the rules are as they were")
-	}
+	b.log.Warn("new rules don't count, the ones before do", "code", string(license.CodeOf(err)), "error", err)
 }
 
 // Take takes a set that the platform sent: durably, before it counts. Where the

@@ -88,6 +88,22 @@ func TestRulebookFollowsItsFile(t *testing.T) {
 		looks(3)
 		want("there again", "ben", "deny user:ben", "")
 
+		write(t, path, "nonsense")
+		looks(2)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		looks(1)
+		want("bad, then gone", "ben", "deny user:ben", "no file of rules")
+		write(t, path, "nonsense")
+		looks(2)
+		want("bad, gone, and bad again", "ben", "deny user:ben", "line 1")
+		write(t, path, "")
+		looks(2)
+		want("emptied", "ben", "", "")
+		write(t, path, "deny user:ben")
+		looks(2)
+
 		// Half a file counts for nothing, however good it looks.
 		for range 5 {
 			write(t, path, "allow user:dora\n")
