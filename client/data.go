@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -36,6 +37,20 @@ func (h *Handle) OpenData(ctx context.Context, protected io.Reader) (io.Reader, 
 		return nil, dataError(err)
 	}
 	return &data{h, body}, nil
+}
+
+// Decrypt opens what was protected for the handle's product, whole: it is OpenData
+// for what fits into memory. Nothing is given of what isn't authentic to its end.
+func (h *Handle) Decrypt(ctx context.Context, protected []byte) ([]byte, error) {
+	r, err := h.OpenData(ctx, bytes.NewReader(protected))
+	if err != nil {
+		return nil, err
+	}
+	content, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return content, nil
 }
 
 // data is the content of a protected file, for as long as the handle lives.

@@ -71,6 +71,31 @@ func TestProtectedDataOpensWithAHandle(t *testing.T) {
 	})
 }
 
+func TestDecrypt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		content := bytes.Repeat([]byte("content "), 40_000)
+		file := l.protected(t, servertest.Product(), content)
+		l.start(t, "a", 30*time.Second)
+		h := access(t, l.open(t, nil, "a"))
+		if got, err := h.Decrypt(t.Context(), file); err != nil || !bytes.Equal(got, content) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+		got, err := h.Decrypt(t.Context(), file[:len(file)-1])
+		wantCode(t, "cut off", err, client.CodeDataDamaged)
+		if got != nil {
+			t.Errorf("%d bytes of a file that was cut off", len(got))
+		}
+		_, err = h.Decrypt(t.Context(), []byte("x"))
+		wantCode(t, "no protected file", err, client.CodeFormatUnknown)
+		if err := h.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.Decrypt(t.Context(), file)
+		wantCode(t, "without a license", err, client.CodeHandleUnknown)
+	})
+}
+
 func TestProtectedDataThatDoesNotOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 2)

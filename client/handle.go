@@ -274,12 +274,6 @@ func (h *Handle) OpenKey(ctx context.Context, wrapped []byte) (key []byte, err e
 	return key, err
 }
 
-// Decrypt is OpenKey: it turns what was encrypted for the product, a key of up to
-// some kilobytes, into what it was. Files are for OpenData.
-func (h *Handle) Decrypt(ctx context.Context, encrypted []byte) ([]byte, error) {
-	return h.OpenKey(ctx, encrypted)
-}
-
 // use makes calls for a living handle, until one is answered, ctx ends or the
 // handle dies.
 func (h *Handle) use(ctx context.Context, f attempt) error {
