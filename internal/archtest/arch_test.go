@@ -37,7 +37,7 @@ var rules = map[string]rule{
 	"internal/lease/memlease":        {may: []string{"internal/license", "internal/lease", "internal/lease/book", "internal/boltfile", "go.etcd.io/bbolt"}, why: "one process, one file"},
 	"internal/lease/redislease":      {may: []string{"internal/license", "internal/lease", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
 	"internal/lease/history":         {may: []string{"internal/license", "internal/lease"}, why: "judges what callers saw, whatever the store"},
-	"internal/lease/quorumlease": {may: []string{"internal/license", "internal/lease", "internal/lease/book", "internal/journal"}, why: "one leader over journals, whatever keeps them"},
+	"internal/lease/quorumlease":     {may: []string{"internal/license", "internal/lease", "internal/lease/book", "internal/journal"}, why: "one leader over journals, whatever keeps them"},
 	"internal/lease/leasetest":       {may: []string{"internal/license", "internal/lease", "internal/lease/history", "internal/testenv", "github.com/google/uuid", "pgregory.net/rapid", "github.com/anishathalye/porcupine"}, why: "the suite knows the contract, no driver"},
 	"internal/rules":                 {may: []string{"internal/license"}, why: "pure: it knows neither seats nor a clock"},
 	"internal/durable":               {why: "files only"},
