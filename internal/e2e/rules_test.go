@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -103,4 +104,44 @@ func TestRules(t *testing.T) {
 	})
 	b.write("own.txt", []byte("deny application:othertool"))
 	eventually("its changed file counts", func() bool { return reason("othertool") == "NOT_ALLOWED" && reason("worsetool") == "" })
+}
+
+// A TMR group has its rules from the platform.
+func TestRulesOfATMRGroup(t *testing.T) {
+	t.Parallel()
+	p, a := startDemo(t, t.TempDir())
+	rules := t.TempDir() + "/rules.txt"
+	if err := os.WriteFile(rules, []byte("deny application:badtool\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "rules", "save", rules, "--place", virtual, "--url", a.url, "--token", a.token)
+	why := func(application string) string {
+		out, _, _ := quorate(t, "why", "--server", p.ready["licenseServer"], "6000010:14", "--application", application)
+		return out
+	}
+	testenv.Eventually(t, 20*time.Second, func() error {
+		if out := why("badtool"); !strings.Contains(out, "NOT_ALLOWED") {
+			return fmt.Errorf("not yet: %s", out)
+		}
+		return nil
+	})
+	if out := why("goodtool"); strings.Contains(out, "NOT_ALLOWED") {
+		t.Errorf("%s", out)
+	}
+	// Both servers of the pair have them, the standby before it leads.
+	testenv.Eventually(t, 20*time.Second, func() error {
+		var out struct {
+			TmrGroup struct {
+				RuleSet struct{ Digest string }
+				Servers []struct{ Rules struct{ Digest string } }
+			}
+		}
+		a.query(t, `query($id: ID!) { tmrGroup(id: $id) { ruleSet { digest } servers { rules { digest } } } }`, map[string]any{"id": a.group(t).ID}, &out)
+		g := out.TmrGroup
+		if len(g.Servers) != 2 || g.Servers[0].Rules.Digest != g.RuleSet.Digest || g.Servers[1].Rules.Digest != g.RuleSet.Digest {
+			return fmt.Errorf("they have %+v", g)
+		}
+		return nil
+	})
+	p.stop(t)
 }
