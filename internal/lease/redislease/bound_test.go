@@ -25,6 +25,29 @@ func mixed(i int) lease.Request {
 	return r
 }
 
+// commands counts what Redis does while f runs.
+func commands(t *testing.T, client *redis.Client, f func()) (total int) {
+	t.Helper()
+	if err := client.ConfigResetStat(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	f()
+	info, err := client.Info(t.Context(), "commandstats").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(info) {
+		var n int
+		if _, stats, ok := strings.Cut(line, ":calls="); ok && !strings.HasPrefix(line, "cmdstat_config") {
+			if _, err := fmt.Sscanf(stats, "%d", &n); err != nil {
+				t.Fatal(err)
+			}
+			total += n
+		}
+	}
+	return total
+}
+
 // TestCommandsPerCall counts what Redis does for one call: no more with ten
 // thousand handles than with ten.
 func TestCommandsPerCall(t *testing.T) {
@@ -33,27 +56,7 @@ func TestCommandsPerCall(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr})
 	defer client.Close()
 	seats := claim(t, s)
-	commands := func(f func()) (total int) {
-		t.Helper()
-		if err := client.ConfigResetStat(t.Context()).Err(); err != nil {
-			t.Fatal(err)
-		}
-		f()
-		info, err := client.Info(t.Context(), "commandstats").Result()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(info) {
-			var n int
-			if _, stats, ok := strings.Cut(line, ":calls="); ok && !strings.HasPrefix(line, "cmdstat_config") {
-				if _, err := fmt.Sscanf(stats, "%d", &n); err != nil {
-					t.Fatal(err)
-				}
-				total += n
-			}
-		}
-		return total
-	}
+	commands := func(f func()) int { return commands(t, client, f) }
 	ok := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -145,6 +148,59 @@ func TestCommandsPerCall(t *testing.T) {
 		t.Errorf("a renewal takes %d commands", few["renew USER_LIMIT"])
 	}
 	t.Logf("%v", few)
+}
+
+// TestNextAfterRenewals: what was renewed since is looked at a few at a time. Next
+// is early until then, never late, and right in the end.
+func TestNextAfterRenewals(t *testing.T) {
+	server := testenv.Redis(t)
+	s := connect(t, server.Addr, redislease.Options{})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer client.Close()
+	seats := claim(t, s)
+	const many = 300
+	var refs []lease.Ref
+	for range many {
+		r := request(many)
+		g, err := seats.Access(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		refs = append(refs, ref(r, g))
+	}
+	<-time.After(50 * time.Millisecond)
+	first := time.Now()
+	for _, tok := range refs {
+		if _, err := seats.Renew(t.Context(), tok); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for calls := 1; ; calls++ {
+		var next time.Duration
+		n := commands(t, client, func() {
+			var any bool
+			var err error
+			if next, any, err = seats.Next(t.Context()); err != nil || !any {
+				t.Fatalf("Next: %v, %v", any, err)
+			}
+		})
+		if n > 250 {
+			t.Errorf("Next takes %d commands", n)
+		}
+		if left := time.Hour - time.Since(first); next >= left {
+			if next > time.Hour {
+				t.Errorf("Next is %v", next)
+			}
+			break // the first that was renewed
+		}
+		if calls > many/20 {
+			t.Fatalf("Next is still %v after %d calls", next, calls)
+		}
+		u, err := seats.Usage(t.Context(), pool)
+		if err != nil || u.Taken != many {
+			t.Fatalf("usage %+v, %v", u, err)
+		}
+	}
 }
 
 // TestQueueIsBounded: what one access costs with a full queue is bounded, and

@@ -174,11 +174,14 @@ local function lapsed(p)
 	return ended
 end
 
+-- moves bounds how many a script moves that were renewed since they were last
+-- looked at, where it only asks what comes first.
+local moves = 50
+
 -- earliest is when the first lease or linger of a product runs out; nil when
--- there is none. It may be too early where many were renewed since they were last
--- looked at.
+-- there is none. It may be too early where moves are used up.
 local function earliest(p)
-	local first, most = nil, 50
+	local first = nil
 	for _, lease in ipairs({true, false}) do
 		while lease or lingers > 0 do
 			local key = lease and dueKey(p) or overKey(p)
@@ -186,12 +189,12 @@ local function earliest(p)
 			if #found == 0 then break end
 			local s, at = tonumber(found[2])
 			if lease then at = dueOf(load(found[1])) else at = overOf(lingering(found[1]), s) end
-			if at == s or most == 0 then
+			if at == s or moves <= 0 then
 				first = math.min(first or math.huge, s)
 				break
 			end
 			call('ZADD', key, text(at), found[1])
-			most = most - 1
+			moves = moves - 1
 		end
 	end
 	return first

@@ -1,13 +1,12 @@
 -- Until the first lease or linger of any product runs out; it may be too early
 -- where earliest is.
-for _ = 1, 50 do
+while true do
 	local first = call('ZRANGE', SOON, 0, 0, 'WITHSCORES')
 	if #first == 0 then return {'OK'} end
 	local p, bound = first[1], tonumber(first[2])
-	local at = earliest(p)
-	if at == bound then break end
+	local at = bound
+	if moves > 0 then at = earliest(p) end
+	if at == bound then return {'OK', text(math.max(at - now, 0))} end
 	if at then call('ZADD', SOON, text(at), p) else call('ZREM', SOON, p) end
+	moves = moves - 1
 end
-local first = call('ZRANGE', SOON, 0, 0, 'WITHSCORES')
-if #first == 0 then return {'OK'} end
-return {'OK', text(math.max(tonumber(first[2]) - now, 0))}
