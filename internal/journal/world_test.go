@@ -2,8 +2,6 @@ package journal
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
@@ -180,24 +178,6 @@ func (w *world) contradiction(format string, args ...any) {
 }
 
 func (w *world) moment() moment { return moment{w.now, w.now} }
-
-// clone gives an independent copy.
-func (w *world) clone() *world {
-	d := *w
-	d.late = slices.Clone(w.late)
-	for i := range d.servers {
-		if c := d.servers[i].core; c != nil {
-			d.servers[i].core = c.clone()
-		}
-	}
-	return &d
-}
-
-func (c *core) clone() *core {
-	d := *c
-	d.seats, d.log = maps.Clone(c.seats), slices.Clone(c.log)
-	return &d
-}
 
 // execute has a journal do what is asked.
 func (w *world) execute(i int, k call) answer {
