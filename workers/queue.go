@@ -66,6 +66,8 @@ type River struct {
 	client *river.Client[*sql.Tx] // enqueues only
 	kinds  *river.Workers
 	sweep  func(context.Context) error // looks for work that has no job
+	// periodic are jobs that some replica enqueues now and then.
+	periodic []*river.PeriodicJob
 
 	mu      sync.Mutex
 	running *river.Client[*sql.Tx]
@@ -140,6 +142,7 @@ func (q *River) Start(ctx context.Context) error {
 	client, err := river.NewClient(q.driver, &river.Config{
 		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Concurrency}},
 		Workers:           q.kinds,
+		PeriodicJobs:      q.periodic,
 		FetchCooldown:     min(q.config.Poll, 20*time.Millisecond),
 		FetchPollInterval: q.config.Poll,
 		PollOnly:          true,

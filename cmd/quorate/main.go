@@ -53,6 +53,7 @@ type tree struct {
 	Item    admin.Item    `cmd:"" help:"Make, change and show items: the license definitions that are ordered."`
 	Order   admin.Order   `cmd:"" help:"Order licenses for a TMR group or a container."`
 	Rollout admin.Rollout `cmd:"" help:"Start, watch, retry or abort rollouts."`
+	Usage   admin.Usage   `cmd:"" help:"Show and export usage history; export and verify the usage log."`
 	Offline admin.Offline `cmd:"" help:"Roll out by files, at the platform, where the customer has no network."`
 
 	cli.Common

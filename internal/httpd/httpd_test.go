@@ -473,3 +473,43 @@ func TestStopGivesUpAfterTheGracePeriod(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 }
+
+// TestExports: an error before the first byte is the answer, one behind it breaks
+// the answer off.
+func TestExports(t *testing.T) {
+	s := newServer(t, httpd.Config{Exports: map[string]func(http.ResponseWriter, *http.Request) error{
+		"good": func(w http.ResponseWriter, r *http.Request) error {
+			_, err := io.WriteString(w, "whole "+r.URL.Query().Get("x"))
+			return err
+		},
+		"refused": func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Content-Disposition", "attachment")
+			return license.Errorf(license.CodeNotFound, "look", "there is none")
+		},
+		"broken": func(w http.ResponseWriter, _ *http.Request) error {
+			_, _ = io.WriteString(w, "half")
+			return errors.New("the database")
+		},
+	}})
+	if w := do(s, "GET", "/export/good?x=1", ""); w.Code != 200 || w.Body.String() != "whole 1" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+	if w := do(s, "GET", "/export/refused", ""); w.Code != 404 || !strings.Contains(w.Body.String(), `"NOT_FOUND"`) || w.Header().Get("Content-Disposition") != "" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+	for method, target := range map[string]string{"GET": "/export/none", "POST": "/export/good"} {
+		if w := do(s, method, target, ""); w.Code != 404 {
+			t.Errorf("%s %s: %d", method, target, w.Code)
+		}
+	}
+	server := httptest.NewServer(s.Handler())
+	defer server.Close()
+	res, err := http.Get(server.URL + "/export/broken")
+	if err == nil {
+		_, err = io.ReadAll(res.Body)
+		_ = res.Body.Close()
+	}
+	if err == nil {
+		t.Error("half an answer looks whole")
+	}
+}

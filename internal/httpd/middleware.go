@@ -109,6 +109,9 @@ func (s *Server) route(r *http.Request) string {
 	case "/healthz", "/readyz", "/metrics", "/graphql", "/auth/login", "/auth/logout", "/auth/session":
 		return p
 	}
+	if name, ok := strings.CutPrefix(r.URL.Path, "/export/"); ok && s.cfg.Exports[name] != nil {
+		return r.URL.Path
+	}
 	for path := range s.cfg.RPC {
 		if strings.HasPrefix(r.URL.Path, path) {
 			return path

@@ -33,6 +33,10 @@ type Config struct {
 	// RPC are services by path, for example "/quorate.v1.LinkService/". They
 	// authenticate by themselves, and neither cookies nor body limits apply.
 	RPC map[string]http.Handler
+	// Exports are files by name, which GET /export/NAME gives to who is signed in
+	// or has a token. One returns an error before it writes, or to have the
+	// answer broken off.
+	Exports map[string]func(http.ResponseWriter, *http.Request) error
 	// Sessions signs people in; nil: there are no /auth endpoints.
 	Sessions Sessions
 	// Dashboard are the built dashboard's files, with index.html at the root.
@@ -122,8 +126,29 @@ func (s *Server) routes(dashboard http.Handler) http.Handler {
 	for path, h := range s.cfg.RPC {
 		mux.Handle(path, s.long(h))
 	}
+	for name, f := range s.cfg.Exports {
+		mux.Handle("GET /export/"+name, s.long(noStore(sessions(export(f)))))
+	}
+	mux.HandleFunc("/export/", notFound)
 	mux.Handle("/", dashboard)
 	return mux
+}
+
+// export tells an error that came before the first byte; one that came later is
+// told by breaking the answer off, so that nobody takes it for whole.
+func export(f func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		out := &recorder{ResponseWriter: w}
+		err := f(out, r)
+		switch {
+		case err == nil:
+		case out.code != 0:
+			panic(http.ErrAbortHandler)
+		default:
+			w.Header().Del("Content-Disposition")
+			writeError(w, err)
+		}
+	})
 }
 
 // Serve accepts connections until ctx ends or the listener fails. It returns

@@ -61,6 +61,12 @@ func (u UsagePolicy) horizon(r usage.Resolution, at time.Time) time.Time {
 // atOnce bounds how many rows one transaction removes.
 const atOnce = 500
 
+// PruneUsage is the job that removes what the policy doesn't keep any more.
+type PruneUsage struct{}
+
+// Kind names the job.
+func (PruneUsage) Kind() string { return "prune_usage" }
+
 // PruneUsage removes what the policy doesn't keep any more, in small
 // transactions; it can be ended and begun again at any time. It returns how many
 // rows went. Only the platform itself calls it.

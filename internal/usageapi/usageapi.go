@@ -188,7 +188,6 @@ func (e exports) log(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err == nil {
 		begin()
-		w.WriteHeader(http.StatusOK)
 	}
 	return err
 }

@@ -23,13 +23,66 @@ type APIFlags struct {
 
 const mostAPIAnswer = 8 << 20
 
-// Query runs one GraphQL operation and decodes its data into out.
-func (f APIFlags) Query(ctx context.Context, query string, variables map[string]any, out any) error {
+func (f APIFlags) check() error {
 	if f.Token == "" {
 		return license.Errorf(license.CodeUnauthenticated, "set QUORATE_TOKEN or --token to an API token of the platform", "no API token given")
 	}
 	if u, err := url.Parse(f.URL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return license.Errorf(license.CodeInvalidInput, "give it as https://HOST or http://HOST:PORT", "%q is not a platform's address", f.URL)
+	}
+	return nil
+}
+
+// Export copies one of the platform's exports to w as it comes. An error after
+// the first byte means that what was written is not whole.
+func (f APIFlags) Export(ctx context.Context, name string, question url.Values, w io.Writer) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(f.URL, "/")+"/export/"+name+"?"+question.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+f.Token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("the platform at %s does not answer", f.URL), Fix: "check --url and that the platform runs", Err: err}
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		var body struct {
+			Error struct {
+				Code         license.Code
+				Message, Fix string
+			}
+			Errors []struct { // who doesn't know the token answers as the API does
+				Message    string
+				Extensions struct {
+					Code license.Code
+					Fix  string
+				}
+			}
+		}
+		err := json.NewDecoder(io.LimitReader(res.Body, mostAPIAnswer)).Decode(&body)
+		if len(body.Errors) > 0 {
+			e := body.Errors[0]
+			body.Error.Code, body.Error.Message, body.Error.Fix = e.Extensions.Code, e.Message, e.Extensions.Fix
+		}
+		if err != nil || body.Error.Code == "" {
+			return license.Errorf(license.CodeUnavailable, "check that --url is a Quorate platform", "%s answered %s", f.URL, res.Status)
+		}
+		return &license.Error{Code: body.Error.Code, Message: body.Error.Message, Fix: body.Error.Fix}
+	}
+	if _, err := io.Copy(w, res.Body); err != nil {
+		return &license.Error{Code: license.CodeUnavailable, Message: "the export broke off", Fix: "ask for it again", Err: err}
+	}
+	return nil
+}
+
+// Query runs one GraphQL operation and decodes its data into out.
+func (f APIFlags) Query(ctx context.Context, query string, variables map[string]any, out any) error {
+	if err := f.check(); err != nil {
+		return err
 	}
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {

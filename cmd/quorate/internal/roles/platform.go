@@ -24,6 +24,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/usageapi"
 	"github.com/quorate/quorate/resolvers"
 	"github.com/quorate/quorate/workers"
 )
@@ -45,6 +46,7 @@ type databaseFlags struct {
 
 type platformServeCmd struct {
 	databaseFlags
+	usageFlags
 	Listen        string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"QUORATE_LISTEN"`
 	HTTPS         bool          `help:"Browsers reach the platform by HTTPS only (through a proxy): cookies are marked so." name:"https" env:"QUORATE_HTTPS"`
 	Origin        []string      `help:"Further origins whose pages may call the API, for example https://licenses.example.com." env:"QUORATE_ORIGINS"`
@@ -52,6 +54,24 @@ type platformServeCmd struct {
 	NoWorkers     bool          `help:"Leave rollouts to other replicas." env:"QUORATE_NO_WORKERS"`
 	Introspection bool          `help:"Let clients read the GraphQL schema." default:"true" negatable:"" env:"QUORATE_INTROSPECTION"`
 	JSON          bool          `help:"Write one JSON line when ready." name:"json"`
+}
+
+// usageFlags say how long what of the usage history is kept.
+type usageFlags struct {
+	KeepMinutes     int `help:"Days for which usage is kept by the minute." default:"7" env:"QUORATE_KEEP_MINUTES"`
+	KeepHours       int `help:"Days for which usage is kept by the hour." default:"90" env:"QUORATE_KEEP_HOURS"`
+	KeepDays        int `help:"Days for which usage is kept by the day." default:"1826" env:"QUORATE_KEEP_DAYS"`
+	KeepAllocations int `help:"Days for which ended allocations are kept." default:"400" env:"QUORATE_KEEP_ALLOCATIONS"`
+	KeepDenials     int `help:"Days for which denials are kept." default:"90" env:"QUORATE_KEEP_DENIALS"`
+	KeepLog         int `help:"Days for which entries of the usage logs are kept." default:"730" env:"QUORATE_KEEP_LOG"`
+}
+
+func (f usageFlags) policy() platform.UsagePolicy {
+	days := func(n int) time.Duration { return time.Duration(max(min(n, 36_500), 1)) * 24 * time.Hour }
+	return platform.UsagePolicy{
+		Minutes: days(f.KeepMinutes), Hours: days(f.KeepHours), Days: days(f.KeepDays),
+		Allocations: days(f.KeepAllocations), Denials: days(f.KeepDenials), Log: days(f.KeepLog),
+	}
 }
 
 func (platformServeCmd) Help() string {
@@ -62,7 +82,7 @@ func (platformServeCmd) Help() string {
 }
 
 func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	p, err := c.open(ctx, logger, c.Settle)
+	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy()})
 	if err != nil {
 		return err
 	}
@@ -91,7 +111,12 @@ type openPlatform struct {
 	log   *slog.Logger
 }
 
-func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle time.Duration) (_ *openPlatform, err error) {
+func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle time.Duration) (*openPlatform, error) {
+	return f.openWith(ctx, logger, platform.Config{Settle: settle})
+}
+
+// openWith takes what c says of settings, and fills the rest in.
+func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c platform.Config) (_ *openPlatform, err error) {
 	p := &openPlatform{log: slog.New(httpd.LogHandler(logger.Handler()))}
 	defer func() {
 		if err != nil {
@@ -129,13 +154,12 @@ func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle tim
 	if p.queue, err = workers.Open(ctx, workers.Config{DB: p.store.DB(), Dialect: p.store.Dialect(), Logger: p.log}); err != nil {
 		return nil, err
 	}
-	p.Platform, err = platform.New(platform.Config{
-		Store: p.store, Bus: p.bus, Keys: keys, Jobs: p.queue, Logger: p.log, Settle: settle,
-	})
-	if err != nil {
+	c.Store, c.Bus, c.Keys, c.Jobs, c.Logger = p.store, p.bus, keys, p.queue, p.log
+	if p.Platform, err = platform.New(c); err != nil {
 		return nil, err
 	}
 	p.queue.Register(p.Platform, nil)
+	p.queue.RegisterUsage(p.Platform)
 	return p, nil
 }
 
@@ -205,6 +229,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 				_, _ = io.WriteString(w, rootText+"\n")
 			}),
 		},
+		Exports:  usageapi.Exports(p.Platform),
 		Sessions: sessions, Dashboard: frontend.Files(), Ready: p.store.Ping, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
 	})
 	if err != nil {
