@@ -115,6 +115,8 @@ function resolvers(world) {
     orders: () => world.connection(world.orders),
     containers: () => world.connection(containers()),
     container: ({ serial }) => containers().find((c) => c.serial === serial) ?? null,
+    usage: (question) => world.usage(question),
+    denials: () => world.connection(world.denied()),
     credits: () => singles.credits(),
     registerContainer: acting(singles.registerContainer),
     decideContainer: acting(singles.decideContainer),

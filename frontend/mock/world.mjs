@@ -181,6 +181,7 @@ export function createWorld({
       linked: false,
       customer: { ...organization, id: "org_02", name: "Acme Motors" },
       licenses: [],
+      use: () => useOf(group),
       rollout: null,
       rollouts: () => connection([]),
       transfers: () => connection([]),
@@ -420,6 +421,10 @@ export function createWorld({
       product,
       mode,
       licenses: mode === "NO_USER_LIMIT" ? 0 : 1,
+      asked: 1,
+      borrowed: false,
+      station: CLIENTS[serial % CLIENTS.length],
+      removal: null,
       seat: mode === "NO_USER_LIMIT" ? 0 : serial,
       client: CLIENTS[serial % CLIENTS.length],
       user: USERS[(serial * 3) % USERS.length],
@@ -433,6 +438,81 @@ export function createWorld({
     allocations.set(allocation.id, allocation);
     return allocation;
   }
+
+  function useOf(group) {
+    const total = quantityOf(group);
+    const living = group === all[0] ? [...allocations.values()] : [];
+    const taken = living.reduce((sum, a) => sum + a.licenses, 0);
+    const modes = ["USER_LIMIT", "NO_USER_LIMIT"].map((mode) => {
+      const handles = living.filter((a) => a.mode === mode);
+      return {
+        mode,
+        handles: handles.length,
+        licenses: handles.reduce((sum, a) => sum + a.licenses, 0),
+        borrowed: 0,
+      };
+    });
+    return [
+      {
+        product: product.reference,
+        firm: firm.code,
+        code: product.code,
+        name: product.name,
+        featureMap: "5",
+        total,
+        taken,
+        free: Math.max(total - taken, 0),
+        modes: modes.filter((m) => m.handles > 0),
+      },
+    ];
+  }
+
+  /** Points that rise and fall with the hour; in each sixth nothing was free and one was denied. */
+  function usage({ from, to, resolution }) {
+    const step = { MINUTE: 60_000, HOUR: 3_600_000, DAY: 86_400_000 }[resolution];
+    const points = [];
+    for (let at = Math.floor(Date.parse(from) / step) * step; at < Date.parse(to); at += step) {
+      const n = Math.floor(at / step);
+      const full = n % 6 === 0;
+      points.push({
+        start: new Date(at).toISOString(),
+        end: new Date(at + step).toISOString(),
+        complete: at + step <= Date.now(),
+        peak: full ? 20 : 8 + (n % 6),
+        average: full ? 15 : 6.5,
+        quantity: 20,
+        fullSeconds: full ? 60 : 0,
+        users: 5,
+        stations: 4,
+        granted: 12,
+        released: 11,
+        expired: 1,
+        removed: 0,
+        denied: full ? 1 : 0,
+      });
+    }
+    return { container: all[0].container, product, resolution, from, to, since: ago(1e9), points };
+  }
+
+  const denied = () =>
+    [
+      { reason: "NO_FREE_SEAT", rule: "" },
+      { reason: "LIMIT_REACHED", rule: "product/cap guests 2" },
+      { reason: "NOT_ALLOWED", rule: "global/deny host lab-*" },
+    ].map((d, i) => ({
+      __typename: "Denial",
+      id: `den_${i}`,
+      container: all[0].container,
+      product,
+      at: ago(60_000 * (i + 1)),
+      mode: "USER_LIMIT",
+      licenses: 1,
+      client: CLIENTS[i],
+      user: USERS[i],
+      station: CLIENTS[i],
+      application: APPLICATIONS[i],
+      ...d,
+    }));
 
   function change(upserted, removed, snapshotOf = false) {
     const total = quantityOf(all[0]);
@@ -525,6 +605,8 @@ export function createWorld({
     connection,
     allocations,
     allocationStream,
+    usage,
+    denied,
     startRollout,
     run,
     advance,

@@ -17,6 +17,7 @@ import { LoadFailure, NotFound, Starting } from "./shell/fallback";
 import { SignInPage } from "./signin/page";
 import { toSignIn } from "./signin/target";
 import { groupSearch } from "./tmr/search";
+import { usageSearch } from "./usage/search";
 
 export type Viewer = ViewerResult["viewer"];
 
@@ -134,6 +135,13 @@ function routesFor(client: Client) {
     component: lazyRouteComponent(() => import("./allocations/page"), "AllocationsPage"),
   });
 
+  const usage = createRoute({
+    getParentRoute: () => organization,
+    path: "usage/$container",
+    validateSearch: usageSearch,
+    component: lazyRouteComponent(() => import("./usage/page"), "UsagePage"),
+  });
+
   const items = createRoute({
     getParentRoute: () => organization,
     path: "items",
@@ -163,6 +171,7 @@ function routesFor(client: Client) {
       container,
       holders,
       allocations,
+      usage,
       items,
       newItem,
       item,

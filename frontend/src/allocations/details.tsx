@@ -28,7 +28,22 @@ export function Details({
         ["Client", a.client],
         ["Process", `${a.application} (${a.processId})`],
         ["Mode", MODES[a.mode]],
-        ["Licenses", String(a.licenses)],
+        [
+          "Licenses",
+          a.asked === a.licenses ? String(a.licenses) : `${a.licenses}, asked for ${a.asked}`,
+        ],
+        ["Borrowed", a.borrowed ? "yes: it can't be removed before it is returned" : "no"],
+        ["Station", a.station || "–"],
+        ...(a.removal
+          ? [
+              [
+                "Release",
+                a.removal.refused
+                  ? `refused: ${a.removal.message || a.removal.code}`
+                  : `asked for by ${a.removal.by}, ${moment(a.removal.askedAt)}`,
+              ] as [string, string],
+            ]
+          : []),
         ["Seat", a.seat > 0 ? String(a.seat) : "none"],
         ["First access", moment(a.firstAccess)],
         ["Last access", moment(a.lastAccess)],
@@ -46,7 +61,12 @@ export function Details({
         ))}
       </dl>
       {a && (
-        <Button variant="default" mt={16} disabled={!mayRelease} onClick={() => onRelease(a)}>
+        <Button
+          variant="default"
+          mt={16}
+          disabled={!mayRelease || a.borrowed}
+          onClick={() => onRelease(a)}
+        >
           Release…
         </Button>
       )}

@@ -95,6 +95,14 @@ function ContainerLine({ serial }: { serial: string }) {
           </Link>
         </>
       )}
+      {", "}
+      <Link
+        to="/$side/$organization/usage/$container"
+        params={{ ...params, container: serial }}
+        className={styles["link"]}
+      >
+        usage and denials
+      </Link>
     </p>
   );
 }

@@ -70,9 +70,15 @@ function ReleaseCell({ row, releasing, mayRelease, onRelease }: RowProps) {
         <button
           type="button"
           className={styles["release"]}
-          disabled={!mayRelease}
+          disabled={!mayRelease || a.borrowed}
           aria-label={`Release ${a.product.name} from ${a.user}, ${a.application} ${a.processId}`}
-          title={mayRelease ? "Release" : "This needs the role operator"}
+          title={
+            a.borrowed
+              ? "It is borrowed: it can't be removed before it is returned"
+              : mayRelease
+                ? "Release"
+                : "This needs the role operator"
+          }
           onClick={() => onRelease(a)}
         >
           <ReleaseIcon />
@@ -253,7 +259,9 @@ export function AllocationsTable(props: TableProps) {
                 {...props}
                 row={row}
                 index={item.index}
-                releasing={props.releasing.has(row.allocation.id)}
+                releasing={
+                  props.releasing.has(row.allocation.id) && !row.allocation.removal?.refused
+                }
               />
             ) : null;
           })}

@@ -30,6 +30,11 @@ export function newClient(onSignedOut: OnSignedOut): Client {
           RolloutStep: () => null,
           ContainerLicense: () => null,
           Credit: () => null,
+          ProductUse: () => null,
+          ModeUse: () => null,
+          UsageOverTime: () => null,
+          UsagePoint: () => null,
+          AllocationRemoval: () => null,
         },
         // A list does not know by itself that it has become longer.
         updates: {

@@ -247,18 +247,102 @@ export const AllocationFields = graphql(`
     handle
     mode
     licenses
+    asked
+    borrowed
     seat
     client
     user
+    station
     processId
     application
     state
     firstAccess
     lastAccess
+    removal {
+      askedAt
+      by
+      refused
+      code
+      message
+    }
     product {
       id
       reference
       name
+    }
+  }
+`);
+
+export const ContainerUseQuery = graphql(`
+  query ContainerUse($serial: String!) {
+    container(serial: $serial) {
+      id
+      serial
+      use {
+        product
+        name
+        featureMap
+        total
+        taken
+        free
+        modes {
+          mode
+          handles
+          licenses
+          borrowed
+        }
+      }
+    }
+  }
+`);
+
+export const UsageQuery = graphql(`
+  query Usage(
+    $container: ID!
+    $product: ID!
+    $from: Time!
+    $to: Time!
+    $resolution: UsageResolution!
+  ) {
+    usage(
+      container: $container
+      product: $product
+      from: $from
+      to: $to
+      resolution: $resolution
+    ) {
+      from
+      to
+      since
+      points {
+        start
+        end
+        complete
+        peak
+        average
+        quantity
+        fullSeconds
+        users
+        stations
+        granted
+        denied
+      }
+    }
+    denials(first: 20, container: $container, product: $product) {
+      totalCount
+      edges {
+        node {
+          id
+          at
+          reason
+          rule
+          mode
+          licenses
+          client
+          user
+          application
+        }
+      }
     }
   }
 `);

@@ -1,0 +1,108 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { launch, type Mock, mock, signIn, type Visit, visit } from "./browser";
+import { violations } from "./check";
+
+let browser: Browser;
+beforeAll(async () => {
+  browser = await launch();
+});
+afterAll(() => browser.close());
+
+async function open(running: Mock): Promise<Visit> {
+  const page = await visit(browser);
+  await signIn(page, running);
+  await page.getByRole("link", { name: "Live allocations" }).click();
+  await page.getByRole("link", { name: "usage and denials" }).click();
+  await page.getByTestId("usage-chart").waitFor();
+  return page;
+}
+
+async function withMock(run: (running: Mock) => Promise<void>): Promise<void> {
+  const running = await mock({ churn: false });
+  try {
+    await run(running);
+  } finally {
+    await running.stop();
+  }
+}
+
+describe("usage", () => {
+  it("shows what was taken and denied, as a chart, a sentence and a table", () =>
+    withMock(async (running) => {
+      const page = await open(running);
+      expect(await page.title()).toBe("Usage · Quorate");
+      expect(await page.getByTestId("usage-peak").textContent()).toBe("20");
+      expect(await page.getByTestId("usage-now").textContent()).toMatch(/^\d+ of 20$/);
+      const words = await page.getByTestId("usage-sentence").textContent();
+      expect(words).toMatch(
+        /^At most 20 of 20 licenses were taken at once; none was free for \d+ min, and \d+ requests were denied\.$/,
+      );
+      expect(await page.getByTestId("usage-chart").getAttribute("aria-label")).toBe(words);
+      expect(await page.getByTestId("denied-bar").count()).toBeGreaterThan(3);
+      await page.getByText("Show as table").click();
+      expect(await page.locator("details tbody tr").count()).toBeGreaterThan(23);
+      expect(
+        await page.getByTestId("by-mode").getByText("User limit", { exact: true }).count(),
+      ).toBe(1);
+      const denials = page.getByTestId("denials");
+      await denials.getByText("LIMIT_REACHED").waitFor();
+      await denials.getByText("product/cap guests 2").waitFor();
+      expect(page.problems).toEqual([]);
+    }));
+
+  it("keeps the time that is asked about in the address, and exports it", () =>
+    withMock(async (running) => {
+      const page = await open(running);
+      await page.getByTestId("span").selectOption("quarter");
+      await expect.poll(() => new URL(page.url()).search).toBe("?span=quarter");
+      await page.reload();
+      await page.getByTestId("usage-chart").waitFor();
+      expect(await page.getByTestId("span").inputValue()).toBe("quarter");
+      const href = await page
+        .getByRole("link", { name: "Usage", exact: true })
+        .getAttribute("href");
+      const asked = new URL(href ?? "", page.url());
+      expect(asked.pathname).toBe("/export/usage");
+      expect(asked.searchParams.get("resolution")).toBe("DAY");
+      expect(asked.searchParams.get("container")).toBe("131-4837572");
+      expect(page.problems).toEqual([]);
+    }));
+
+  it("can be used by everybody, in light and dark", () =>
+    withMock(async (running) => {
+      const page = await open(running);
+      expect(await violations(page, "usage")).toEqual([]);
+      await page.emulateMedia({ colorScheme: "dark" });
+      await page.reload();
+      await page.getByTestId("usage-chart").waitFor();
+      expect(await violations(page, "usage, dark")).toEqual([]);
+    }));
+});
+
+describe("an allocation", () => {
+  it("that is borrowed can't be released, and a refused release says why", () =>
+    withMock(async (running) => {
+      const [first, second] = running.world.allocations.values();
+      first.borrowed = true;
+      second.removal = {
+        askedAt: new Date().toISOString(),
+        by: "Olivia Park",
+        refused: true,
+        code: "TOO_YOUNG",
+        message: "it is younger than 10 min",
+      };
+      const page = await visit(browser);
+      await signIn(page, running);
+      await page.getByRole("link", { name: "Live allocations" }).click();
+      const row = (id: string) => page.locator(`[data-testid="allocation"][data-id="${id}"]`);
+      expect(
+        await row(first.id)
+          .getByRole("button", { name: /^Release/ })
+          .isDisabled(),
+      ).toBe(true);
+      await row(second.id).locator("[data-open]").click();
+      await page.getByText("refused: it is younger than 10 min").waitFor();
+      expect(page.problems).toEqual([]);
+    }));
+});

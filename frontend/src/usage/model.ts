@@ -1,0 +1,86 @@
+import type { UsageQuery } from "../gql/graphql";
+import { duration } from "../ui/time";
+
+export type Point = UsageQuery["usage"]["points"][number];
+
+export interface Summary {
+  peak: number;
+  quantity: number;
+  denials: number;
+  fullMs: number;
+}
+
+export function summary(points: readonly Point[]): Summary {
+  return {
+    peak: Math.max(0, ...points.map((p) => p.peak)),
+    quantity: Math.max(0, ...points.map((p) => p.quantity)),
+    denials: points.reduce((n, p) => n + p.denied, 0),
+    fullMs: points.reduce((ms, p) => ms + p.fullSeconds * 1_000, 0),
+  };
+}
+
+/** One plain sentence that says what the chart shows. */
+export function sentence(s: Summary): string {
+  const peak = `At most ${s.peak} of ${s.quantity} licenses were taken at once`;
+  const full =
+    s.fullMs > 0 ? `; none was free for ${duration(s.fullMs)}` : "; there was always a free one";
+  const denied =
+    s.denials === 0
+      ? ""
+      : `, and ${s.denials} ${s.denials === 1 ? "request was" : "requests were"} denied`;
+  return `${peak}${s.quantity > 0 ? full : ""}${denied}.`;
+}
+
+export interface Shape {
+  width: number;
+  height: number;
+  area: string;
+  limit: string;
+  most: number;
+  denials: { x: number; width: number; height: number; count: number; start: string }[];
+}
+
+const WIDTH = 800;
+const HEIGHT = 160;
+
+function round(n: number): number {
+  return Math.round(n * 10) / 10;
+}
+
+/** The chart in its own coordinates: steps, since each point holds for all of its time. */
+export function shape(points: readonly Point[], from: string, to: string): Shape {
+  const begin = Date.parse(from);
+  const end = Date.parse(to);
+  const most = Math.max(1, ...points.map((p) => Math.max(p.peak, p.quantity)));
+  const x = (at: string) =>
+    Math.min(WIDTH, Math.max(0, ((Date.parse(at) - begin) / (end - begin)) * WIDTH));
+  const y = (n: number) => HEIGHT - (n / most) * HEIGHT;
+  const steps = (of: (p: Point) => number) =>
+    points
+      .map((p, i) => {
+        // A gap in what is known stays a gap.
+        const on = points[i - 1]?.end === p.start ? "L" : "M";
+        return `${on}${round(x(p.start))} ${round(y(of(p)))}H${round(x(p.end))}`;
+      })
+      .join("");
+  const area = points
+    .map((p) => `M${round(x(p.start))} ${HEIGHT}V${round(y(p.peak))}H${round(x(p.end))}V${HEIGHT}Z`)
+    .join("");
+  const mostDenied = Math.max(1, ...points.map((p) => p.denied));
+  return {
+    width: WIDTH,
+    height: HEIGHT,
+    area,
+    limit: steps((p) => p.quantity),
+    most,
+    denials: points
+      .filter((p) => p.denied > 0)
+      .map((p) => ({
+        x: round(x(p.start)),
+        width: Math.max(2, round(x(p.end) - x(p.start)) - 1),
+        height: Math.max(4, round((p.denied / mostDenied) * 24)),
+        count: p.denied,
+        start: p.start,
+      })),
+  };
+}
