@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -18,7 +19,9 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
 )
 
 // What one operation may ask for.
@@ -42,7 +45,8 @@ const (
 )
 
 // limits refuses an operation before it is executed. Every field costs one;
-// what is below a page costs as many times as the page is large.
+// what is below a page costs as many times as the page is large, and what is below
+// the points of usage over time as many times as there may be.
 type limits struct{}
 
 var _ interface {
@@ -95,6 +99,7 @@ type counter struct {
 	vars    map[string]any
 	visits  int
 	aliases int
+	points  int // of the usage over time that is looked at
 	err     *license.Error
 }
 
@@ -130,6 +135,10 @@ func (c *counter) field(f *ast.Field, depth int) int {
 		return 0
 	}
 	c.alias(f, 1)
+	if f.Name == "usage" {
+		defer func(before int) { c.points = before }(c.points)
+		c.points = usagePoints(f.ArgumentMap(c.vars))
+	}
 	for _, a := range f.Arguments {
 		if !storableValue(a.Value) {
 			c.err = unstorable(fmt.Sprintf("`%s` of `%s`", a.Name, f.Name))
@@ -140,10 +149,33 @@ func (c *counter) field(f *ast.Field, depth int) int {
 	switch {
 	case paged(f.Definition):
 		times = c.page(f)
+	case f.Name == "points":
+		times = c.points
 	case f.Definition.Type.Elem != nil && f.Name != "edges":
 		times = listCost
 	}
 	return add(1, times*c.selections(f.SelectionSet, depth+1))
+}
+
+// usagePoints is how many points a question about usage over time may have; the
+// most where its arguments don't tell.
+func usagePoints(args map[string]any) int {
+	moment := func(v any) (time.Time, bool) {
+		s, ok := v.(string)
+		at, err := time.Parse(time.RFC3339, s)
+		return at, ok && err == nil
+	}
+	from, ok := moment(args["from"])
+	to := time.Now()
+	if args["to"] != nil && ok {
+		to, ok = moment(args["to"])
+	}
+	name, _ := args["resolution"].(string)
+	r, err := platform.ResolutionOf(property.UsageResolution(name))
+	if !ok || err != nil {
+		return platform.MostPoints
+	}
+	return int(min(max(to.Sub(from)/time.Duration(r), 0)+2, platform.MostPoints))
 }
 
 func (c *counter) alias(f *ast.Field, weight int) {

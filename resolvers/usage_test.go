@@ -3,6 +3,7 @@ package resolvers_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -40,5 +41,35 @@ func TestUsageOverTime(t *testing.T) {
 	}
 	if today := u.Points[2]; today["complete"] != false || today["peak"] != 3.0 || today["granted"] != 0.0 {
 		t.Errorf("%v", today)
+	}
+}
+
+// TestUsageCostsByItsPoints: one long series is affordable, many at once are not.
+func TestUsageCostsByItsPoints(t *testing.T) {
+	w := newWorld(t)
+	s := w.serve("customer")
+	const points = "points { start end complete peak average quantity fullSeconds users stations granted released expired removed denied }"
+	part := func(name string, minutes int) string {
+		return fmt.Sprintf(`%s: usage(container: "tmr_1", product: "prd_1", from: %q, to: %q, resolution: MINUTE) { %s } `,
+			name, w.now.Add(-time.Duration(minutes)*time.Minute).Format(time.RFC3339), w.now.Format(time.RFC3339), points)
+	}
+	if body := ask(s, request{Query: "{ " + part("a", 2490) + "}"}).Body.String(); strings.Contains(body, "errors") {
+		t.Errorf("the longest series: %.300s", body)
+	}
+	if body := ask(s, request{Query: "{ " + part("a", 2490) + part("b", 2490) + "}"}).Body.String(); !strings.Contains(body, "TOO_LARGE") {
+		t.Errorf("two of them: %.300s", body)
+	}
+	many := ""
+	for i := range 10 {
+		many += part(fmt.Sprintf("s%d", i), 100)
+	}
+	if body := ask(s, request{Query: "{ " + many + "}"}).Body.String(); strings.Contains(body, "errors") {
+		t.Errorf("ten short ones: %.300s", body)
+	}
+	from := fmt.Sprintf("%q", w.now.Add(-2490*time.Minute).Format(time.RFC3339))
+	if body := ask(s, request{Query: `query($from: Time!) { a: usage(container: "tmr_1", product: "prd_1", from: $from, resolution: MINUTE) { ` + points +
+		` } b: usage(container: "tmr_1", product: "prd_1", from: $from, resolution: MINUTE) { ` + points + ` } }`,
+		Variables: json.RawMessage(`{"from":` + from + `}`)}).Body.String(); !strings.Contains(body, "TOO_LARGE") {
+		t.Errorf("by a variable: %.300s", body)
 	}
 }
