@@ -1,9 +1,12 @@
 package platform_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	"entgo.io/ent/dialect"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/allocation"
@@ -228,6 +231,50 @@ func TestARemovalWhoseEventWasLost(t *testing.T) {
 		}
 		if n := l.Store().Client().Work.Query().Where(work.StateEQ(property.WorkPending)).CountX(l.system()); n != 1 {
 			t.Errorf("%d work items are due", n)
+		}
+	})
+}
+
+// TestARefusedRemovalAmidEvents: what its server says to a removal while events
+// are written stays.
+func TestARefusedRemovalAmidEvents(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		if l.Store().Dialect() != dialect.Postgres {
+			t.Skip("SQLite has one writer at a time")
+		}
+		made := l.provision()
+		link, group := l.link(made), made.Group.ID
+		share := func(position uint64, handle string, licenses uint32) platform.LeaseEvent {
+			e := leaseEvent(position, platform.LeaseGranted, handle)
+			e.Mode, e.Station, e.Licenses = license.StationShare, "desk", licenses
+			return e
+		}
+		if _, err := l.ApplyLeaseEvents(link, group, []platform.LeaseEvent{share(1, "a", 1)}); err != nil {
+			t.Fatal(err)
+		}
+		a := l.Store().Client().Allocation.Query().OnlyX(l.system())
+		if _, err := l.ReleaseAllocation(l.vendor(), a.ID); err != nil {
+			t.Fatal(err)
+		}
+		due := l.Store().Client().Work.Query().OnlyX(l.system())
+		var told bool
+		l.Store().Client().Allocation.Use(func(next ent.Mutator) ent.Mutator {
+			return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+				if !told {
+					told = true
+					if err := l.Report(link, platform.LinkReport{WorkID: due.ID, Failed: license.Errorf(license.CodeBorrowed, "wait", "it is borrowed")}); err != nil {
+						t.Error(err)
+					}
+				}
+				return next.Mutate(ctx, m)
+			})
+		})
+		if _, err := l.ApplyLeaseEvents(link, group, []platform.LeaseEvent{share(2, "b", 3)}); err != nil {
+			t.Fatal(err)
+		}
+		stored := l.Store().Client().Allocation.GetX(l.system(), a.ID)
+		if stored.Licenses != 3 || stored.RemovalAt == nil || stored.RemovalCode != string(license.CodeBorrowed) || !stored.Borrowed {
+			t.Errorf("%+v", stored)
 		}
 	})
 }

@@ -411,18 +411,15 @@ func (h *history) create(row *ent.Allocation) *ent.AllocationCreate {
 }
 
 func (h *history) update(row *ent.Allocation) *ent.AllocationUpdateOne {
-	u := h.tx.Allocation.UpdateOneID(row.ID).SetState(row.State).SetLicenses(row.Licenses).SetAsked(row.Asked).SetBorrowed(row.Borrowed).
-		SetSeat(row.Seat).SetN(row.N).SetLastAccess(row.LastAccess).SetEndedBy(row.EndedBy).
-		SetRemovalBy(row.RemovalBy).SetRemovalCode(row.RemovalCode).SetRemovalMessage(row.RemovalMessage)
+	u := h.tx.Allocation.UpdateOneID(row.ID).SetState(row.State).SetLicenses(row.Licenses).SetAsked(row.Asked).
+		SetSeat(row.Seat).SetN(row.N).SetLastAccess(row.LastAccess).SetEndedBy(row.EndedBy)
 	if row.EndedAt != nil {
 		u.SetEndedAt(*row.EndedAt)
 	} else {
 		u.ClearEndedAt()
 	}
-	if row.RemovalAt != nil {
-		u.SetRemovalAt(*row.RemovalAt)
-	} else {
-		u.ClearRemovalAt()
+	if row.RemovalAt == nil { // else what its server said to it is noted meanwhile
+		u.SetBorrowed(row.Borrowed).ClearRemovalAt().SetRemovalBy("").SetRemovalCode("").SetRemovalMessage("")
 	}
 	return u
 }
