@@ -223,8 +223,10 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		return g.ViewVersion, nil
 	}
 	if len(changed) > 0 {
-		virtual, err := tx.Container.Query().Where(container.Serial(g.VirtualSerial)).OnlyID(ctx)
-		if err != nil {
+		virtual, err := tx.Container.Query().Where(container.Serial(g.VirtualSerial)).FirstID(ctx)
+		if ent.IsNotFound(err) { // nothing can be used of it
+			changed = nil
+		} else if err != nil {
 			return 0, err
 		}
 		if err := noteQuantities(ctx, newTracks(tx, g.VendorID, g.CustomerID, virtual), changed); err != nil {
