@@ -1,146 +1,144 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"net"
-	"os/exec"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/quorate/quorate/client"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/redislease"
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/testenv"
 )
 
-const benchClients = 16
+// BenchmarkPlainServer is access, renewal and release through a license server
+// on Redis, all processes of their own. In the same run stand the scripts that
+// the server calls, by redis-benchmark on the same Redis with as many
+// connections, and seats by row lock in PostgreSQL; every answer of each of them
+// is on disk. cost-growth is the time of a cycle by that with 10 handles
+// outstanding.
+func BenchmarkPlainServer(b *testing.B) {
+	r := testenv.Redis(b, testenv.Durable()...)
+	l := newLife(b)
+	item := l.item(charts, "Charts")
+	box := l.box("bench", "130-100", "Shipping Company", false)
+	for range 2 {
+		box.buy(item, 1_000_000)
+	}
+	box.byFiles("bench")
+	l.platform.stop(b)
+	box.args[slices.Index(box.args, "--leases")+1] = r.URL()
+	box.args[slices.Index(box.args, "--lease")+1] = "60s"
+	box.start()
+	group, err := license.ParseSerial(box.serial)
+	if err != nil {
+		b.Fatal(err)
+	}
+	direct := newDirect(b, r, group)
+	commands := captureScripts(b, box.url(), r.Addr)
+	pg := newRowLock(b)
 
-// Access and release through the TMR server, and in the same run the script
-// that it calls for an access, by redis-benchmark on the same Redis. A pair is
-// two calls of a script, so the ratio compares script calls per second.
-func BenchmarkAccessReleaseThroughTMR(b *testing.B) {
-	redis := testenv.Redis(b, testenv.Durable()...)
-	l := newLab(b, labConfig{redis: redis.URL()})
-	l.api.order(b, 100_000)
-	must(b, "rollout", "start", virtual, "--wait", "--url", l.api.url, "--token", l.api.token)
-	script := l.accessScript(b, redis.Addr)
+	first := map[int]float64{} // time of a cycle with 10 handles, by clients
+	had := 0
+	for _, held := range levels() {
+		direct.quick(b, func() { hold(b, direct.seats, group, had, held) })
+		pg.hold(b, held)
+		had = held
+		for _, clients := range clientCounts() {
+			name := fmt.Sprintf("handles=%d/clients=%d", held, clients)
+			var bare, locked rates
+			b.Run(name, func(b *testing.B) {
+				workers := programWorkers(b, box.url(), clients)
+				r := load(b, workers)
+				if bare[opAccess] == 0 { // not again for a longer run
+					bare[opAccess] = redisBenchmark(b, direct.addr, clients, commands.access)
+					direct.quick(b, func() { direct.release(b, benchIDs) })
+					bare[opRenew] = redisBenchmark(b, direct.addr, clients, commands.renew)
+					locked = baseline(b, pg.workers(b, clients), operations)
+				}
+				b.ReportMetric(bare[opAccess], "bare-access/s")
+				b.ReportMetric(bare[opRenew], "bare-renew/s")
+				b.ReportMetric(r[opAccess]/bare[opAccess], "access-of-bare")
+				b.ReportMetric(r[opRenew]/bare[opRenew], "renew-of-bare")
+				for op := range operations {
+					b.ReportMetric(locked[op], "row-lock-"+opName(op)+"/s")
+					b.ReportMetric(r[op]/locked[op], opName(op)+"-of-row-lock")
+				}
+				cycle := b.Elapsed().Seconds() / float64(b.N)
+				if held == levels()[0] {
+					first[clients] = cycle
+				} else if first[clients] > 0 {
+					b.ReportMetric(cycle/first[clients], "cost-growth")
+				}
+			})
+		}
+	}
+}
 
-	p := newPrograms(b, l.tmr[l.leader(0, 1)].ready["licenseServer"])
-	clients := make([]*client.Client, benchClients)
-	for i := range clients {
-		c, err := p.open(fmt.Sprintf("bench%02d", i))
-		if err != nil {
+// direct is the driver on the Redis of a server, beside it.
+type direct struct {
+	addr  string
+	rdb   *redis.Client
+	seats lease.Seats
+	pool  lease.Pool
+}
+
+func newDirect(b *testing.B, r *testenv.RedisServer, group license.Serial) *direct {
+	b.Helper()
+	d := &direct{addr: r.Addr, pool: lease.Pool{Container: group, Product: benchProduct()}}
+	d.rdb = redis.NewClient(&redis.Options{Addr: r.Addr, PoolSize: 256})
+	b.Cleanup(func() { _ = d.rdb.Close() })
+	store := redislease.New(d.rdb, redislease.Options{})
+	b.Cleanup(func() { _ = store.Close() })
+	var err error
+	if d.seats, err = store.Join(context.Background(), group, "bench"); err != nil {
+		b.Fatal(err)
+	}
+	return d
+}
+
+// quick has Redis write its file without waiting for the disk, while f prepares
+// something that isn't measured.
+func (d *direct) quick(b *testing.B, f func()) {
+	b.Helper()
+	set := func(when string) {
+		if err := d.rdb.ConfigSet(context.Background(), "appendfsync", when).Err(); err != nil {
 			b.Fatal(err)
 		}
-		clients[i] = c
 	}
-	took := make([][]time.Duration, benchClients)
-	b.ResetTimer()
+	set("everysec")
+	f()
+	set("always")
+}
+
+// release ends the handles whose id begins so.
+func (d *direct) release(b *testing.B, prefix string) {
+	b.Helper()
+	all, err := d.seats.List(context.Background(), d.pool)
+	if err != nil {
+		b.Fatal(err)
+	}
+	work := make(chan lease.Handle)
 	var wg sync.WaitGroup
-	for i, c := range clients {
+	for range 64 {
 		wg.Go(func() {
-			for n := i; n < b.N; n += benchClients {
-				begin := time.Now()
-				h, err := c.Access(context.Background(), product)
-				if err == nil {
-					took[i] = append(took[i], time.Since(begin))
-					err = h.Release(context.Background())
-				}
-				if err != nil {
+			for h := range work {
+				if err := d.seats.Release(context.Background(), lease.Ref{Pool: d.pool, Handle: h.Handle, Seat: h.Seat, Epoch: h.Epoch, N: h.N}); err != nil {
 					b.Error(err)
-					return
 				}
 			}
 		})
 	}
+	for _, h := range all {
+		if strings.HasPrefix(h.Handle, prefix) {
+			work <- h
+		}
+	}
+	close(work)
 	wg.Wait()
-	b.StopTimer()
-	all := slices.Concat(took...)
-	slices.Sort(all)
-	if len(all) == 0 {
-		b.Fatal("nothing was measured")
-	}
-	pairs := float64(b.N) / b.Elapsed().Seconds()
-	b.ReportMetric(pairs, "pairs/s")
-	b.ReportMetric(float64(all[len(all)/2].Microseconds()), "p50-access-µs")
-	b.ReportMetric(float64(all[len(all)*99/100].Microseconds()), "p99-access-µs")
-
-	bare := redisBenchmark(b, redis.Addr, script)
-	b.ReportMetric(bare, "bare-scripts/s")
-	b.ReportMetric(2*pairs/bare, "of-bare")
-}
-
-var monitored = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
-
-// accessScript gives the command that the TMR server sends to Redis for an
-// access, as Redis sees it.
-func (l *lab) accessScript(b *testing.B, addr string) []string {
-	b.Helper()
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := fmt.Fprint(conn, "MONITOR\r\n"); err != nil {
-		b.Fatal(err)
-	}
-	lines := bufio.NewScanner(conn)
-	lines.Buffer(nil, 1<<20)
-	lines.Scan() // +OK: from here on nothing is missed
-	p := newPrograms(b, l.programServers()...)
-	c, err := p.open("script-probe")
-	if err != nil {
-		b.Fatal(err)
-	}
-	h, err := c.Access(context.Background(), product)
-	if err != nil {
-		b.Fatal(err)
-	}
-	id := h.Info().ID
-	if err := h.Release(context.Background()); err != nil {
-		b.Fatal(err)
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	for lines.Scan() {
-		if !strings.Contains(lines.Text(), "script-probe") || !strings.Contains(strings.ToUpper(lines.Text()), "EVALSHA") {
-			continue
-		}
-		var args []string
-		for _, m := range monitored.FindAllString(lines.Text(), -1) {
-			s, err := strconv.Unquote(m)
-			if err != nil {
-				b.Fatalf("%v: %s", err, m)
-			}
-			args = append(args, strings.ReplaceAll(s, id, "bench-__rand_int__"))
-		}
-		return args
-	}
-	b.Fatal("Redis showed no access")
-	return nil
-}
-
-var perSecond = regexp.MustCompile(`([0-9.]+) requests per second`)
-
-func redisBenchmark(b *testing.B, addr string, command []string) float64 {
-	b.Helper()
-	host, port, _ := net.SplitHostPort(addr)
-	args := append([]string{"-h", host, "-p", port, "-c", strconv.Itoa(benchClients), "-n", "20000", "-r", "1000000000", "-q"}, command...)
-	out, err := exec.Command("redis-benchmark", args...).CombinedOutput()
-	if err != nil {
-		b.Fatalf("redis-benchmark: %v\n%s", err, out)
-	}
-	all := perSecond.FindAllStringSubmatch(string(out), -1)
-	if len(all) == 0 {
-		b.Fatalf("redis-benchmark printed\n%s", out)
-	}
-	n, err := strconv.ParseFloat(all[len(all)-1][1], 64)
-	if err != nil {
-		b.Fatal(err)
-	}
-	return n
 }

@@ -137,7 +137,7 @@ func (l *lab) makeLeader(s int) {
 }
 
 // wrapKey makes a data key that only a license for the product opens.
-func (l *lab) wrapKey(t *testing.T) (wrapped, key []byte) {
+func (l *lab) wrapKey(t testing.TB) (wrapped, key []byte) {
 	t.Helper()
 	var out struct {
 		Products struct {

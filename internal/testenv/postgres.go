@@ -26,6 +26,7 @@ type cluster struct {
 	admin *sql.DB
 	// strategy: from version 15 on the faster way without fsync must be asked for.
 	strategy string
+	end      func()
 	next     atomic.Uint64
 
 	mu        sync.Mutex
@@ -40,7 +41,9 @@ type template struct {
 // postgres is started once per test process, on first use.
 //
 //nolint:gochecknoglobals // initdb takes a second; sharing it is the purpose
-var postgres = sync.OnceValues(startCluster)
+var postgres = sync.OnceValues(func() (*cluster, error) {
+	return startCluster("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+})
 
 // Postgres gives the DSN of an empty database of the test's own. It is dropped
 // at the end of the test.
@@ -75,6 +78,19 @@ func PostgresFrom(t testing.TB, name string, prepare func(dsn string) error) str
 		t.Fatalf("PostgreSQL template %s: %v", name, tpl.err)
 	}
 	return database(t, db)
+}
+
+// DurablePostgres gives the DSN of an empty database on a server of the test's
+// own, which has every commit on disk as by PostgreSQL's defaults. It is ended at
+// the end of the test.
+func DurablePostgres(t testing.TB) string {
+	t.Helper()
+	c, err := startCluster()
+	if err != nil {
+		t.Fatalf("PostgreSQL for tests: %v", err)
+	}
+	t.Cleanup(c.end)
+	return c.dsn("postgres")
 }
 
 func database(t testing.TB, from string) string {
@@ -115,7 +131,8 @@ func (c *cluster) create(name, from string) error {
 	return err
 }
 
-func startCluster() (*cluster, error) {
+// startCluster starts a server with settings NAME=VALUE.
+func startCluster(settings ...string) (*cluster, error) {
 	const install, folders = "postgresql", "/usr/lib/postgresql/*/bin"
 	initdb, err := program("initdb", install, folders)
 	if err != nil {
@@ -133,7 +150,7 @@ func startCluster() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := runCluster(dir, initdb, server, as, dog)
+	c, err := runCluster(dir, initdb, server, as, dog, settings)
 	if err != nil {
 		dog.release()
 		return nil, err
@@ -141,7 +158,7 @@ func startCluster() (*cluster, error) {
 	return c, nil
 }
 
-func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdog) (*cluster, error) {
+func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdog, settings []string) (*cluster, error) {
 	if as != nil {
 		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
 			return nil, err
@@ -166,9 +183,11 @@ func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdo
 		return nil, err
 	}
 	defer logFile.Close()
-	cmd := run(server, "-D", data, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off",
-		"-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "max_connections=300",
-		"-c", "shared_buffers=32MB", "-c", "autovacuum=off", "-c", "max_wal_size=4GB")
+	args := []string{"-D", data, "-k", dir}
+	for _, s := range append([]string{"listen_addresses=", "max_connections=300", "shared_buffers=32MB", "max_wal_size=4GB"}, settings...) {
+		args = append(args, "-c", s)
+	}
+	cmd := run(server, args...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	// SIGQUIT is PostgreSQL's immediate shutdown: the children go too.
 	if err := start(cmd, syscall.SIGQUIT); err != nil {
@@ -177,10 +196,20 @@ func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdo
 	if err := dog.guard(cmd.Process.Pid); err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended, gone := make(chan error, 1), make(chan struct{})
+	go func() {
+		ended <- cmd.Wait()
+		close(gone)
+	}()
 
 	c := &cluster{dir: dir, pid: cmd.Process.Pid, templates: map[string]*template{}}
+	c.end = sync.OnceFunc(func() {
+		if c.admin != nil {
+			_ = c.admin.Close()
+		}
+		dog.release() // ends the server first
+		<-gone
+	})
 	connector, err := pq.NewConnector(c.dsn("postgres"))
 	if err != nil {
 		return nil, err
