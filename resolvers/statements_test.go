@@ -73,3 +73,28 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 		}
 	}
 }
+
+// Nor does a check of rules for more grants that they would have refused.
+func TestRefusedGrantsTakeNoMoreStatements(t *testing.T) {
+	w := newWorld(t)
+	var statements atomic.Int64
+	w.store.Client().Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+		return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+			statements.Add(1)
+			return next.Query(ctx, q)
+		})
+	}))
+	var took []int64
+	for rules, want := range map[string]int{"cap 2 everybody": 1, "deny everybody": 3} {
+		statements.Store(0)
+		body := ask(w.serve("customer"), request{Query: fmt.Sprintf(`{ checkRules(tmrGroup: "131-4837572", text: %q) { refused { allocation {
+			product { reference firm { name } } container { serial updateCounter tmrGroup { name } } } } } }`, rules)}).Body.String()
+		if n := strings.Count(body, `"allocation"`); n != want || strings.Contains(body, `"errors"`) {
+			t.Fatalf("%s: %d refused, want %d: %s", rules, n, want, body)
+		}
+		took = append(took, statements.Load())
+	}
+	if took[0] != took[1] {
+		t.Errorf("%d statements for some, %d for others", took[0], took[1])
+	}
+}

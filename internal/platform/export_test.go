@@ -2,12 +2,16 @@ package platform
 
 import (
 	"context"
+	"time"
 
 	"github.com/quorate/quorate/ent"
 )
 
 // CheapKeyFiles makes exporting quick; what is written is otherwise the same.
 func (p *Platform) CheapKeyFiles() { p.keyFileWork = 4 }
+
+// QuickChecks leaves checks of rules no time.
+func (p *Platform) QuickChecks() { p.checkTime = time.Nanosecond }
 
 // Issued is what StartOfflineRollout does after its transaction.
 func (p *Platform) Issued(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {

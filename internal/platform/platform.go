@@ -55,6 +55,7 @@ type Platform struct {
 	settle    time.Duration
 	usage     UsagePolicy
 	checks    atomic.Int32 // of rules, that run now
+	checkTime time.Duration
 	// keyFileWork is scrypt's cost for exported keys.
 	keyFileWork int
 }
@@ -81,7 +82,7 @@ func New(c Config) (*Platform, error) {
 		usage: policy,
 		store: c.Store, bus: c.Bus, keys: c.Keys, jobs: c.Jobs,
 		passwords: c.Passwords, throttle: newThrottle(), clocks: newClocks(), log: c.Logger, settle: c.Settle,
-		keyFileWork: keyFileWork,
+		keyFileWork: keyFileWork, checkTime: checkTime,
 	}, nil
 }
 

@@ -22,10 +22,13 @@ const (
 	mostRefused = 100
 	// mostChecks is how many checks run at once: each holds its grants in memory.
 	mostChecks = 2
+	// checkTime bounds how long one may compute.
+	checkTime = 20 * time.Second
 )
 
 // CheckRules tells which grants of the last 30 days rules would have refused at a
-// TMR group or a container, without saving anything. Errors: as SaveRules.
+// TMR group or a container, without saving anything. Errors: as SaveRules;
+// CodeTooLarge for rules whose check takes too long.
 func (p *Platform) CheckRules(ctx context.Context, named Place, text string) (RulesReport, error) {
 	if _, err := auth.Require(ctx, auth.EditRules); err != nil {
 		return RulesReport{}, err
@@ -58,7 +61,16 @@ func (p *Platform) checkRules(ctx context.Context, at place, set *rules.Set) (Ru
 	for i, a := range rows {
 		past[i] = pastGrant(a)
 	}
-	found := rules.Check(set, past, inForce(at))
+	bounded, cancel := context.WithTimeout(ctx, p.checkTime)
+	defer cancel()
+	found, err := rules.Check(bounded, set, past, inForce(at))
+	switch {
+	case ctx.Err() != nil:
+		return RulesReport{}, ctx.Err()
+	case err != nil:
+		return RulesReport{}, license.Errorf(license.CodeTooLarge, "name users, groups and subnets in place of hosts by patterns with *",
+			"checking these rules against %d grants takes longer than %s", len(past), p.checkTime)
+	}
 	out.Checked, out.RefusedCount = found.Checked, len(found.Refused)
 	out.Unsure, out.Unknown = found.Unsure, found.Unknown
 	shown := found.Refused[:min(len(found.Refused), mostRefused)]
@@ -66,7 +78,8 @@ func (p *Platform) checkRules(ctx context.Context, at place, set *rules.Set) (Ru
 	for i, r := range shown {
 		ids[i] = rows[r.Grant].ID
 	}
-	full, err := p.store.Client().Allocation.Query().Where(allocation.IDIn(ids...)).All(ctx)
+	full, err := p.store.Client().Allocation.Query().Where(allocation.IDIn(ids...)).
+		WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup() }).WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).All(ctx)
 	if err != nil {
 		return RulesReport{}, err
 	}

@@ -136,6 +136,12 @@ func TestCheckRules(t *testing.T) {
 		}
 		_, err = l.CheckRules(ctx, platform.Place{}, "")
 		wantCode(t, "no place", err, license.CodeInvalidInput)
+		// Thousands of patterns against thousands of grants keep nobody's processor.
+		l.QuickChecks()
+		_, err = l.CheckRules(ctx, at, "deny host:*x")
+		wantCode(t, "a check that takes too long", err, license.CodeTooLarge)
+		_, err = l.SaveRules(ctx, platform.RulesChange{At: at, Text: "deny host:*x", Confirm: true})
+		wantCode(t, "saving what can't be checked", err, license.CodeTooLarge)
 	})
 }
 

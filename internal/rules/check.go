@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"container/heap"
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -51,12 +52,13 @@ type Report struct {
 // would have been refused takes nothing afterwards. A grant that the quantity
 // alone would refuse is not held against the rules: there was more then. Programs
 // that would have waited, and lingering licenses, are not told apart. Where the
-// address of a grant is not known, rules that look at it refuse nothing.
-func Check(s *Set, past []Past, quantity map[license.Product]uint32) Report {
+// address of a grant is not known, rules that look at it refuse nothing. Many
+// patterns and many grants take long; the only error is that ctx has ended.
+func Check(ctx context.Context, s *Set, past []Past, quantity map[license.Product]uint32) (Report, error) {
 	c := check{set: s, past: past, quantity: quantity, products: map[license.Product]*ledger{}, outcomes: map[outcomeKey]told{}}
 	report := Report{Checked: len(past)}
 	if s.Empty() {
-		return report
+		return report, nil
 	}
 	steps := make([]step, 0, 2*len(past))
 	for i, g := range past {
@@ -82,6 +84,9 @@ func Check(s *Set, past []Past, quantity map[license.Product]uint32) Report {
 	})
 	given := make([]bool, len(past))
 	for _, st := range steps {
+		if err := ctx.Err(); err != nil {
+			return Report{}, err
+		}
 		if !st.start {
 			if given[st.grant] {
 				c.move(st.grant, false)
@@ -106,7 +111,7 @@ func Check(s *Set, past []Past, quantity map[license.Product]uint32) Report {
 		}
 	}
 	slices.SortFunc(report.Unknown, license.Product.Compare)
-	return report
+	return report, nil
 }
 
 // step is a start or an end of a grant.

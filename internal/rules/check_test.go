@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -37,6 +39,24 @@ func taking(n uint32) func(*Past)           { return func(g *Past) { g.Licenses 
 func station(s string) func(*Past)          { return func(g *Past) { g.Station = s } }
 func quantity(n uint32) map[license.Product]uint32 {
 	return map[license.Product]uint32{chart: n}
+}
+
+// checked is a report of a check that has the time it takes.
+func checked(t interface{ Error(...any) }, s *Set, past []Past, quantity map[license.Product]uint32) Report {
+	r, err := Check(context.Background(), s, past, quantity)
+	if err != nil {
+		t.Error(err)
+	}
+	return r
+}
+
+// TestCheckEnds: a check that nobody waits for any more goes on no further.
+func TestCheckEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if r, err := Check(ctx, parsed(t, "deny user:ada"), []Past{past("ada", 0, 9)}, nil); !errors.Is(err, context.Canceled) || r.Checked != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
 }
 
 func TestCheck(t *testing.T) {
@@ -100,7 +120,7 @@ func TestCheck(t *testing.T) {
 		"two at once: by id": {"cap 1 everybody", []Past{past("ben", 0, 9), past("anna", 0, 9)}, nil, "ben: cap everybody", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Check(parsed(t, groups+tt.rules), tt.past, tt.quantity)
+			r := checked(t, parsed(t, groups+tt.rules), tt.past, tt.quantity)
 			var got []string
 			for _, f := range r.Refused {
 				got = append(got, tt.past[f.Grant].Ask.User+": "+f.Rule)
@@ -122,11 +142,11 @@ func TestCheck(t *testing.T) {
 func TestCheckWithoutAddresses(t *testing.T) {
 	s := parsed(t, "group lab subnet:10.9.0.0/16 user:ben", "deny group:lab", "cap 1 subnet:10.8.0.0/16", "reserve 1 host:10.7.0.1")
 	nowhere := func(g *Past) { g.Ask.Address = netip.Addr{} }
-	r := Check(s, []Past{past("anna", 0, 9, nowhere), past("ben", 0, 9, nowhere), past("carl", 0, 9), past("dora", 1, 9, nowhere)}, quantity(3))
+	r := checked(t, s, []Past{past("anna", 0, 9, nowhere), past("ben", 0, 9, nowhere), past("carl", 0, 9), past("dora", 1, 9, nowhere)}, quantity(3))
 	if len(r.Refused) != 1 || r.Refused[0].Grant != 1 || r.Unsure != 2 {
 		t.Errorf("%+v", r)
 	}
-	r = Check(parsed(t, "deny user:ben"), []Past{past("anna", 0, 9, nowhere)}, nil)
+	r = checked(t, parsed(t, "deny user:ben"), []Past{past("anna", 0, 9, nowhere)}, nil)
 	if len(r.Refused) != 0 || r.Unsure != 0 {
 		t.Errorf("no rule looks at addresses: %+v", r)
 	}
@@ -236,7 +256,7 @@ func TestCheckAgainstNaive(t *testing.T) {
 			q[other] = 4
 		}
 		var got []int
-		for _, r := range Check(s, grants, q).Refused {
+		for _, r := range checked(t, s, grants, q).Refused {
 			got = append(got, r.Grant)
 		}
 		if want := naive(s, grants, q); !reflect.DeepEqual(got, want) {
@@ -254,7 +274,7 @@ func TestCheckScales(t *testing.T) {
 			grants[i] = past("anna", i, i+n, mode(license.StationShare), taking(uint32(1+i)))
 		}
 		began := time.Now()
-		if r := Check(s, grants, quantity(1<<31)); len(r.Refused) != 0 {
+		if r := checked(t, s, grants, quantity(1<<31)); len(r.Refused) != 0 {
 			t.Fatalf("%d refused", len(r.Refused))
 		}
 		return time.Since(began)

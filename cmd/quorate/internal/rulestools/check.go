@@ -62,7 +62,7 @@ func (c *Check) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) e
 		report, err = checkAt(ctx, c.APIFlags, c.Place, set.Text())
 		what = "grants of the last 30 days"
 	case c.Usage != "":
-		report, err = c.past(set)
+		report, err = c.past(ctx, set)
 		what = "grants"
 	case len(c.Server) > 0:
 		report, err = c.running(ctx, set, logger)
@@ -132,7 +132,11 @@ func (r reportView) write(w io.Writer, what string) error {
 	return err
 }
 
-func viewReport(r rules.Report) reportView {
+func viewed(ctx context.Context, set *rules.Set, grants []rules.Past, quantity map[license.Product]uint32) (reportView, error) {
+	r, err := rules.Check(ctx, set, grants, quantity)
+	if err != nil {
+		return reportView{}, err
+	}
 	v := reportView{Checked: r.Checked, Complete: true, RefusedCount: len(r.Refused), Refused: []refusalView{}, Unsure: r.Unsure, UnknownQuantities: []string{}, ByRule: map[string]int{}}
 	for _, f := range r.Refused {
 		v.ByRule[f.Rule]++
@@ -143,11 +147,11 @@ func viewReport(r rules.Report) reportView {
 	for _, p := range r.Unknown {
 		v.UnknownQuantities = append(v.UnknownQuantities, p.String())
 	}
-	return v
+	return v, nil
 }
 
 // past checks against a file of grants.
-func (c *Check) past(set *rules.Set) (reportView, error) {
+func (c *Check) past(ctx context.Context, set *rules.Set) (reportView, error) {
 	grants, err := readUsage(c.Usage)
 	if err != nil {
 		return reportView{}, err
@@ -160,7 +164,7 @@ func (c *Check) past(set *rules.Set) (reportView, error) {
 		}
 		quantity[p] = n
 	}
-	return viewReport(rules.Check(set, grants, quantity)), nil
+	return viewed(ctx, set, grants, quantity)
 }
 
 // running checks against the handles that live now, as if their programs were
@@ -203,7 +207,7 @@ func (c *Check) running(ctx context.Context, set *rules.Set, logger *slog.Logger
 			Ask: stated(h.User, h.Address, h.Application, h.Address),
 		})
 	}
-	return viewReport(rules.Check(set, grants, quantity)), nil
+	return viewed(ctx, set, grants, quantity)
 }
 
 // stated makes an ask of what was noted of a program; an address that is none is
