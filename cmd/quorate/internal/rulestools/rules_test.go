@@ -150,6 +150,11 @@ func TestCheckCommand(t *testing.T) {
 		"=dora", "not on the allow list of product:6000010:14")
 	out, _, status = quorate(t, "", "rules", "check", path, "--usage", usage)
 	want(t, "quantity not known", status, 1, out, "reservations were not checked for 6000010:14")
+	exported := file(t, "allocations.csv", "id,container,product,productName,handle,mode,licenses,asked,user,station,firstAccess,endedAt\r\n"+
+		"alc_1,130-1,6000010:14,Charts,h1,STATION_SHARE,5,1,ada,s1,2026-10-01T08:00:00Z,\r\n"+
+		"alc_2,130-1,6000010:14,Charts,h2,STATION_SHARE,0,5,ada,s1,2026-10-01T09:00:00Z,\r\n")
+	out, _, status = quorate(t, "cap 3 everybody", "rules", "check", "-", "--usage", exported)
+	want(t, "an export of the platform", status, 1, out, "this one of 2 grants would have been refused", "2026-10-01T09:00:00Z", "1 were taken")
 	out, _, status = quorate(t, "deny subnet:10.0.0.0/8", "rules", "check", "-", "--usage", usage)
 	want(t, "addresses not known", status, 0, out, "none of 4 grants would have been refused", "4 more might have been, by the address")
 	out, _, status = quorate(t, "", "rules", "check", path, "--usage", usage, "--json")

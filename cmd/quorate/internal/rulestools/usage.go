@@ -1,6 +1,7 @@
 package rulestools
 
 import (
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -24,7 +25,8 @@ var columns = map[string]string{
 	"address": "address", "ip": "address",
 	"application": "application", "program": "application",
 	"station": "station", "mode": "mode",
-	"licenses": "licenses", "asked": "licenses", "quantity": "licenses",
+	"licenses": "licenses", "quantity": "licenses",
+	"asked": "asked", // in the platform's exports licenses are those that it took in the end
 	"start": "start", "from": "start", "firstaccess": "start", "granted": "start",
 	"end": "end", "until": "end", "endedat": "end", "released": "end",
 	"id": "id", "handle": "id",
@@ -129,7 +131,7 @@ func pastOf(line int, field func(string) string) (g rules.Past, err error) {
 	if !g.Mode.Valid() {
 		return g, badUsage(line, "write user-limit, station-share, exclusive or no-user-limit", "%q is not an access mode", clip(field("mode")))
 	}
-	if n := field("licenses"); n != "" {
+	if n := cmp.Or(field("asked"), field("licenses")); n != "" {
 		licenses, err := strconv.ParseUint(n, 10, 32)
 		if err != nil {
 			return g, badUsage(line, "give a whole number", "%q licenses are not possible", clip(n))
