@@ -22,6 +22,9 @@ const (
 	mostIdle = time.Second
 	// storePatience bounds one call of the expiry loop.
 	storePatience = 5 * time.Second
+	// claimPatience bounds one claim. It is longer than a store waits for journals
+	// that are away: a claim that is cut short begins to wait anew.
+	claimPatience = 45 * time.Second
 )
 
 // term is one stretch of leading under one epoch.
@@ -134,7 +137,7 @@ func (s *Server) lead(ctx context.Context) {
 			wait(ctx, changed, -1)
 			continue
 		}
-		seats, err := s.claim(ctx)
+		seats, err := s.claim(ctx, changed)
 		if err != nil {
 			s.log.Warn("cannot lead: the seats can't be claimed", "error", err)
 			wait(ctx, changed, claimPause)
@@ -161,9 +164,20 @@ func (s *Server) lead(ctx context.Context) {
 	}
 }
 
-func (s *Server) claim(ctx context.Context) (lease.Seats, error) {
-	ctx, cancel := context.WithTimeout(ctx, storePatience)
+// claim claims as long as the role stays as it is: who has lost it must not fence
+// whoever leads then.
+func (s *Server) claim(ctx context.Context, changed <-chan struct{}) (lease.Seats, error) {
+	ctx, cancel := context.WithTimeout(ctx, claimPatience)
 	defer cancel()
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-done:
+		}
+	}()
 	if s.cfg.Shared {
 		return s.cfg.Store.Join(ctx, s.cfg.Source.Serial(), s.cfg.Name)
 	}

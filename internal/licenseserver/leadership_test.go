@@ -333,3 +333,45 @@ func TestEndOfContextEndsService(t *testing.T) {
 		s.Stop()
 	})
 }
+
+// slowStore takes its time for a claim.
+type slowStore struct {
+	lease.Store
+	time    time.Duration
+	mu      sync.Mutex
+	dropped int
+}
+
+func (s *slowStore) Claim(ctx context.Context, group license.Serial, owner string) (lease.Seats, error) {
+	select {
+	case <-time.After(s.time):
+		return s.Store.Claim(ctx, group, owner)
+	case <-ctx.Done():
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.dropped++
+		return nil, lease.Unavailable(ctx.Err())
+	}
+}
+
+// A store that waits for journals that are away is waited for, but only by who
+// has the role.
+func TestClaimIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		r, slow := newRole(), &slowStore{Store: l.store, time: 12 * time.Second}
+		s := l.start(t, "a", func(c *licenseserver.Config) { c.Arbiter, c.Store = r, slow })
+		r.say(true)
+		time.Sleep(11 * time.Second)
+		leads(t, s, false)
+		r.say(false)
+		if slow.dropped != 1 {
+			t.Errorf("%d claims were given up with the role", slow.dropped)
+		}
+		time.Sleep(time.Minute)
+		leads(t, s, false)
+		r.say(true)
+		time.Sleep(13 * time.Second)
+		leads(t, s, true)
+	})
+}
