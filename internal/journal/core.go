@@ -326,6 +326,10 @@ func (c *core) step(now moment) {
 	if c.phase != writing && c.phase != serving {
 		return
 	}
+	if c.lost() {
+		c.end(errLost)
+		return
+	}
 	c.enlist()
 	c.count()
 	if c.phase == writing && c.founding && !c.founded && c.enrolled() {

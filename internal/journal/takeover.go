@@ -43,6 +43,24 @@ var errDoubt error = &license.Error{
 	Fix: "nothing to do: the server claims anew",
 }
 
+// errLost ends a lead that can't come to two journals any more.
+var errLost error = &license.Error{
+	Code: license.CodeUnavailable, Message: "two of the three journals of seats have lost what they had",
+	Fix: "nothing to do: the server claims anew, and programs that hold a license keep it by their tokens",
+}
+
+// lost says whether two journals are there that have lost what they had: neither
+// may vote again under this term, since the other would have to vote before.
+func (c *core) lost() bool {
+	n := 0
+	for i := range c.slots {
+		if s := &c.slots[i]; s.claimed && !s.voter {
+			n++
+		}
+	}
+	return n >= license.Majority && c.founded == c.founding
+}
+
 // unlisted: the journals that found the group anew are not enrolled yet, and
 // whoever comes now waits until they are.
 func (c *core) unlisted() bool { return c.founding && c.known.Epoch != c.term.Epoch }
@@ -319,7 +337,10 @@ func (c *core) enlist() {
 		if c.voters() < license.Majority {
 			return
 		}
-		others := slices.DeleteFunc(slices.Clone(c.known.Peers), func(p Peer) bool { return p.Name == c.opt.names[i] })
+		// Whose place another backend has taken is none of the group's any more.
+		others := slices.DeleteFunc(slices.Clone(c.known.Peers), func(p Peer) bool {
+			return p.Name == c.opt.names[i] || !slices.Contains(c.opt.names[:], p.Name)
+		})
 		others = append(others, Peer{c.opt.names[i], s.state.Incarnation})
 		slices.SortFunc(others, byName)
 		c.known = c.renewed(others)

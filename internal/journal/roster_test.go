@@ -1,0 +1,44 @@
+package journal
+
+import (
+	"testing"
+	"time"
+)
+
+func TestRosterOfReplacedBackends(t *testing.T) {
+	bubble(t, "a new backend in the place of another one votes", func(t *testing.T, w *trio) {
+		q := w.claim(t, isNew)
+		w.put(t, q, 1, 1, "ada")
+		time.Sleep(2 * time.Second)
+		q.Close()
+		w.backends[2] = Backend{"b9", NewMemory()}
+		q = w.claim(t, Options{})
+		w.put(t, q, 2, 2, "bob")
+		time.Sleep(10 * time.Second)
+		for _, s := range q.Status() {
+			if !s.Counts || s.Behind != 0 {
+				t.Errorf("%+v", s)
+			}
+		}
+		w.put(t, q, 3, 3, "eve")
+	})
+	bubble(t, "who leads with two lost disks begins anew", func(t *testing.T, w *trio) {
+		q := w.claim(t, isNew)
+		w.put(t, q, 1, 1, "ada")
+		time.Sleep(2 * time.Second)
+		w.disks[1].Lose()
+		w.disks[2].Lose()
+		_ = q.Confirm(t.Context())
+		time.Sleep(10 * time.Second)
+		_ = q.Confirm(t.Context())
+		select {
+		case <-q.Ended():
+		default:
+			t.Fatalf("the lead hangs: %+v", q.Status())
+		}
+		again := w.claim(t, Options{})
+		if !again.Grace() || content(again) != "1:1=ada @1=ada " {
+			t.Errorf("grace %v, %s", again.Grace(), content(again))
+		}
+	})
+}
