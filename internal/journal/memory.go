@@ -16,6 +16,7 @@ type Memory struct {
 	mu      sync.Mutex
 	state   State
 	records map[Key]Record
+	keys    []Key // of records, in order; nil: to be sorted anew
 	events  map[uint64]Event
 }
 
@@ -33,7 +34,7 @@ func NewIncarnation() string { return rand.Text() }
 
 func (m *Memory) begin(t Term) {
 	m.state = State{Incarnation: NewIncarnation(), Version: 1, Promised: t}
-	m.records, m.events = make(map[Key]Record), make(map[uint64]Event)
+	m.records, m.keys, m.events = make(map[Key]Record), nil, make(map[uint64]Event)
 }
 
 // Copy gives a journal of the same content and incarnation: a snapshot of its
@@ -49,7 +50,7 @@ func (m *Memory) Restore(copied *Memory) {
 	c := copied.Copy()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.state, m.records, m.events = c.state, c.records, c.events
+	m.state, m.records, m.keys, m.events = c.state, c.records, nil, c.events
 }
 
 // Lose loses the disk.
@@ -109,12 +110,15 @@ func (m *Memory) Confirm(ctx context.Context, p Promise) (Pulse, error) {
 // Records implements Journal.
 func (m *Memory) Records(ctx context.Context, p Promise, after Key, most int) (page []Record, err error) {
 	_, err = m.under(ctx, p, func() error {
-		keys := slices.SortedFunc(maps.Keys(m.records), Key.Compare)
+		if m.keys == nil {
+			m.keys = slices.SortedFunc(maps.Keys(m.records), Key.Compare)
+		}
+		first, has := slices.BinarySearchFunc(m.keys, after, Key.Compare)
+		if has {
+			first++
+		}
 		size := 0
-		for _, k := range keys {
-			if k.Compare(after) <= 0 {
-				continue
-			}
+		for _, k := range m.keys[first:] {
 			r := m.records[k]
 			if size += len(r.Holder); len(page) >= min(most, MostPage) || (size > MostPageBytes && len(page) > 0) {
 				break
@@ -161,6 +165,9 @@ func (m *Memory) Write(ctx context.Context, p Promise, b Batch) (Pulse, error) {
 		}
 		for _, r := range b.Records {
 			r.Epoch, r.Holder = p.Epoch, slices.Clone(r.Holder)
+			if _, known := m.records[r.Key]; !known {
+				m.keys = nil
+			}
 			m.records[r.Key] = r
 		}
 		for _, at := range b.Drop {
