@@ -39,7 +39,7 @@ type License struct {
 	Borrowed      uint32            // how many of these are borrowed
 	Waiting       uint32            // requests in the queue
 	HeldBack      uint32            // of those that are free, for whom a rule names
-	TakenByRule   map[string]uint32 // licenses under each rule that counts them
+	TakenByRule   map[string]uint32 // licenses under each rule that counts them; told to administrators
 }
 
 // Allocation is one living handle, as those who watch the licenses see it.

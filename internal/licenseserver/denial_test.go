@@ -265,11 +265,21 @@ func TestDenialByRules(t *testing.T) {
 		if m := why("lab"); !m.GetUsable() {
 			t.Errorf("explained as %v", m)
 		}
-		if u := list(t, a); u.GetHeldBack() != 2 || u.GetTakenByTag()["cap interns"] != 1 {
+		underRules := func() map[string]uint32 {
+			q := connect.NewRequest(&quoratev1.ListLicensesRequest{})
+			q.Header().Set("Authorization", "Bearer secret")
+			answer, err := a.ListLicenses(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return answer.Msg.GetLicenses()[0].GetTakenByTag()
+		}
+		// Rules name users and hosts.
+		if u := list(t, a); u.GetHeldBack() != 2 || len(u.GetTakenByTag()) != 0 || underRules()["cap interns"] != 1 {
 			t.Errorf("use %v", u)
 		}
 		take(t, a, of(7, "lab"))
-		if u := list(t, a); u.GetHeldBack() != 1 || u.GetTakenByTag()["reserve lab"] != 1 {
+		if u := list(t, a); u.GetHeldBack() != 1 || len(u.GetTakenByTag()) != 0 || underRules()["reserve lab"] != 1 {
 			t.Errorf("use %v", u)
 		}
 		events, err := l.store.Events(t.Context(), l.source.Serial(), 0, 20)

@@ -13,8 +13,9 @@ import (
 
 // ListLicenses gives what is offered and how much of it is taken.
 func (s *service) ListLicenses(
-	ctx context.Context, _ *connect.Request[quoratev1.ListLicensesRequest],
+	ctx context.Context, req *connect.Request[quoratev1.ListLicensesRequest],
 ) (*connect.Response[quoratev1.ListLicensesResponse], error) {
+	may := s.teller(req.Header(), req.Peer())
 	out := &quoratev1.ListLicensesResponse{Server: s.cfg.Name}
 	err := s.under(ctx, func(ctx context.Context, t *term) error {
 		for _, o := range s.cfg.Source.Licenses() {
@@ -25,6 +26,9 @@ func (s *service) ListLicenses(
 			m, err := s.offer(ctx, t, o, usage)
 			if err != nil {
 				return err
+			}
+			if may == discloseAll { // rules name users and hosts
+				m.TakenByTag = usage.ByTag
 			}
 			out.Licenses = append(out.Licenses, m)
 		}
@@ -46,7 +50,6 @@ func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*
 		Taken:          make(map[string]uint32, len(u.ByMode)),
 		TakenTotal:     u.Taken,
 		TakenLicenses:  make(map[string]uint32, len(u.TakenByMode)),
-		TakenByTag:     u.ByTag,
 		Lingering:      u.Lingering,
 		Borrowed:       u.Borrowed,
 		Waiting:        u.Waiting,
