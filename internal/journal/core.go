@@ -40,6 +40,7 @@ type core struct {
 	committed uint64 // two voters have the log up to here
 	wanted    moment // a confirmation that was asked for later than this will do
 	began     moment
+	enough    time.Duration // after which two had told what they have
 }
 
 type settings struct {
@@ -416,7 +417,7 @@ func (c *core) wake(now moment) (time.Duration, bool) {
 		}
 	}
 	if c.phase == claiming {
-		for _, d := range []time.Duration{c.opt.patience, c.opt.despair} {
+		for _, d := range []time.Duration{c.opt.patience, 2 * c.enough, c.opt.despair} {
 			if now.mono < c.began.mono+d {
 				at(c.began.mono + d)
 			}

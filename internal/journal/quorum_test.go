@@ -84,6 +84,7 @@ func (w *trio) claim(t *testing.T, o Options) *Quorum {
 		t.Fatalf("Claim: %v", err)
 	}
 	t.Cleanup(q.Close)
+	synctest.Wait() // the third has come along
 	return q
 }
 

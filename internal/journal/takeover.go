@@ -107,8 +107,13 @@ func (c *core) take(now moment) {
 		}
 	}
 	waited := now.mono - c.began.mono
+	if intact >= license.Majority && c.enough == 0 {
+		c.enough = waited
+	}
 	switch {
-	case intact >= license.Majority && (open == 0 || waited >= c.opt.patience):
+	// A third that reads as slowly as the two did is waited for: to compare it
+	// later costs more.
+	case intact >= license.Majority && (open == 0 || waited >= max(c.opt.patience, 2*c.enough)):
 		c.merge(now)
 	case intact < license.Majority && promised >= license.Majority && (promised == license.Backends || waited >= c.opt.despair):
 		c.founding = true
