@@ -138,7 +138,7 @@ func (s *Server) routes(dashboard http.Handler) http.Handler {
 // told by breaking the answer off, so that nobody takes it for whole.
 func export(f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out := &recorder{ResponseWriter: w}
+		out := &recorder{ResponseWriter: patient{w}}
 		err := f(out, r)
 		switch {
 		case err == nil:
@@ -149,6 +149,17 @@ func export(f func(http.ResponseWriter, *http.Request) error) http.Handler {
 			writeError(w, err)
 		}
 	})
+}
+
+// patient is for an answer of any length: a reader who takes too long for a piece
+// of it is gone.
+type patient struct{ http.ResponseWriter }
+
+func (p patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+
+func (p patient) Write(b []byte) (int, error) {
+	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTimeout))
+	return p.ResponseWriter.Write(b)
 }
 
 // Serve accepts connections until ctx ends or the listener fails. It returns
