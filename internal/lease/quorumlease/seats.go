@@ -69,6 +69,12 @@ func (t *seats) decide(ctx context.Context, f func(now time.Time) (string, error
 	t.book.Grace(t.q.Grace())
 	id, err := f(time.Now())
 	failed := t.write(t.book.Drain())
+	if failed != nil && t.ended == nil {
+		// The book is ahead of the journals, and repeats would be answered by it.
+		t.ended = lease.Fenced(t.group, t.Epoch())
+		close(t.changed)
+		t.cancel()
+	}
 	index := t.last
 	if id != "" && err == nil {
 		index = t.written[id] // zero: two have it
@@ -113,14 +119,30 @@ func (t *seats) end(err error) {
 	t.running.Wait()
 }
 
-// mostPart is how many records and events go into one change.
-const mostPart = 256
+const (
+	// mostPart is how many records and events go into one change, and mostBytes
+	// from how many bytes on it takes no more.
+	mostPart  = 256
+	mostBytes = journal.MostBatchBytes / 4
+	// mostBehind is how many changes may wait for two journals before accesses
+	// have to: fewer than a journal.Quorum takes, so that it takes all.
+	mostBehind = 1 << 13
+)
+
+// room refuses what would let the journals fall behind still more. mu is held.
+func (t *seats) room() error {
+	if done := t.q.Committed(); t.last > done && t.last-done >= mostBehind {
+		return license.Errorf(license.CodeThrottled, "wait a little, then try again", "%d changes wait for two journals of seats", t.last-done)
+	}
+	return nil
+}
 
 // write hands what was decided to the journals, each record with its event. mu
 // is held.
 func (t *seats) write(e book.Effects) error {
 	var records []journal.Record
 	var events []journal.Event
+	size := 0
 	flush := func() error {
 		if len(records)+len(events) == 0 {
 			return nil
@@ -129,7 +151,7 @@ func (t *seats) write(e book.Effects) error {
 		if err != nil {
 			return err
 		}
-		t.last, records, events = index, nil, nil
+		t.last, records, events, size = index, nil, nil, 0
 		return nil
 	}
 	for firm, seq := range e.Seqs {
@@ -139,18 +161,20 @@ func (t *seats) write(e book.Effects) error {
 	var marks []pending
 	event := func() {
 		events = append(events, eventOf(e.Events[at]))
+		size += len(events[len(events)-1].Data)
 		marks = append(marks, pending{index: t.last, position: e.Events[at].Position})
 		at++
 	}
 	for _, r := range e.Records {
 		records = append(records, recordOf(r))
+		size += len(records[len(records)-1].Holder)
 		if r.Handle != nil {
 			marks = append(marks, pending{index: t.last, handle: r.Handle.ID})
 		}
 		for at < len(e.Events) && (e.Events[at].Seat == 0 || e.Events[at].Seat == r.Seat && e.Events[at].Pool.Product == r.Product) {
 			event()
 		}
-		if len(records) >= mostPart || len(events) >= mostPart {
+		if len(records) >= mostPart || len(events) >= mostPart || size >= mostBytes {
 			if err := t.mark(&marks, flush); err != nil {
 				return err
 			}
@@ -158,7 +182,7 @@ func (t *seats) write(e book.Effects) error {
 	}
 	for at < len(e.Events) {
 		event()
-		if len(events) >= mostPart {
+		if len(events) >= mostPart || size >= mostBytes {
 			if err := t.mark(&marks, flush); err != nil {
 				return err
 			}
@@ -250,7 +274,9 @@ func (t *seats) events(after uint64, most int) ([]lease.Event, <-chan struct{}) 
 // Access implements lease.Seats.
 func (t *seats) Access(ctx context.Context, r lease.Request) (grant lease.Grant, err error) {
 	err = t.decide(ctx, func(now time.Time) (string, error) {
-		grant, err = t.book.Access(now, r)
+		if err = t.room(); err == nil {
+			grant, err = t.book.Access(now, r)
+		}
 		return r.ID, err
 	})
 	if err != nil {
@@ -291,7 +317,12 @@ func (t *seats) Remove(ctx context.Context, pool lease.Pool, r lease.Removal) er
 
 // Deny implements lease.Denier.
 func (t *seats) Deny(ctx context.Context, r lease.Request, reason license.Code, rule string) error {
-	return t.decide(ctx, func(now time.Time) (string, error) { return "", t.book.Deny(now, r, reason, rule) })
+	return t.decide(ctx, func(now time.Time) (string, error) {
+		if err := t.room(); err != nil {
+			return "", err
+		}
+		return "", t.book.Deny(now, r, reason, rule)
+	})
 }
 
 // Ask implements lease.Seats.
