@@ -155,7 +155,7 @@ func (s *Server) questionFrom(m asking, peer connect.Peer, header http.Header) (
 	if q.borrow, err = s.borrowFrom(m.GetBorrowMs()); err != nil {
 		return q, err
 	}
-	q.ask, q.forwarded = askFrom(q.client, peer), forwarded(header)
+	q.ask, q.forwarded = askFrom(q.client, peer), rpc.Forwarded(header)
 	q.ask.Features = m.GetFeatures()
 	switch at := m.GetReleaseDateUnix(); {
 	case at < 0 || at > latest:
@@ -215,17 +215,6 @@ func (q question) of(s *Server, f Found) license.Ask {
 	a.Local = f.Options.Quantity == 0 && s.cfg.LocalPrograms && a.Address.IsValid() && !q.forwarded &&
 		(a.Address.IsLoopback() || s.owns(a.Address))
 	return a
-}
-
-// forwarded says whether a proxy passes the request on, by its own account: then
-// the peer is the proxy, wherever the program runs.
-func forwarded(h http.Header) bool {
-	for name := range h {
-		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
-			return true
-		}
-	}
-	return false
 }
 
 // ownAddress says whether an address is one of this machine's.

@@ -14,12 +14,12 @@ import (
 )
 
 // Administrator lets the administrator's token pass, or where none is
-// configured a peer on the loopback interface. doing says what it is asked for,
+// configured a peer on the loopback interface that no proxy speaks for. doing says what it is asked for,
 // as in "removing a handle". Errors: license.CodeUnauthenticated,
 // CodeForbidden.
 func Administrator(token string, header http.Header, peer connect.Peer, doing string) error {
 	if token == "" {
-		if host, _, err := net.SplitHostPort(peer.Addr); err == nil {
+		if host, _, err := net.SplitHostPort(peer.Addr); err == nil && !Forwarded(header) {
 			if addr, err := netip.ParseAddr(host); err == nil && addr.Unmap().IsLoopback() {
 				return nil
 			}
@@ -41,4 +41,15 @@ func Administrator(token string, header http.Header, peer connect.Peer, doing st
 			"check the license server's administrator token", "the administrator's token is wrong")
 	}
 	return nil
+}
+
+// Forwarded says whether a proxy passes a request on, by its own account: then
+// the peer is the proxy, wherever the request came from.
+func Forwarded(h http.Header) bool {
+	for name := range h {
+		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+			return true
+		}
+	}
+	return false
 }
