@@ -338,6 +338,9 @@ func TestReleaseCommand(t *testing.T) {
 	l.take(bob)
 	l.must("", release("--all-of", "bob@")...)
 	left(0)
+	l.take(l.on("eve@corp", "pc-3"))
+	l.must("", release("--all-of", "eve@corp@pc-3")...)
+	left(0)
 	for _, args := range [][]string{{}, {"a", "b", "c"}, {"a", "--all-of", "x@y"}, {"--all-of=@"}, {"--all-of", "ada"}, {"a", "--product", charts}} {
 		l.refused("INVALID_INPUT", "", release(args...)...)
 	}

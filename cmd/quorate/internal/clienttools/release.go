@@ -64,10 +64,11 @@ func (c *Release) Run(ctx context.Context, std cli.Streams, logger *slog.Logger)
 
 // all removes what it can, and fails with the first that it can't.
 func (c *Release) all(ctx context.Context, sdk *client.Client, std cli.Streams) error {
-	user, host, ok := strings.Cut(c.AllOf, "@")
-	if !ok || user == "" && host == "" {
+	at := strings.LastIndexByte(c.AllOf, '@') // a user may be ada@corp
+	if at < 0 || c.AllOf == "@" {
 		return license.Errorf(license.CodeInvalidInput, "write it as USER@HOST, @HOST or USER@", "%q is neither a user nor a host", c.AllOf)
 	}
+	user, host := c.AllOf[:at], c.AllOf[at+1:]
 	handles, err := sdk.Handles(ctx, client.Filter{Product: c.Product})
 	if err != nil {
 		return err
