@@ -263,6 +263,12 @@ func (q *Quorum) call(k call) answer {
 	return answer{err: err, version: p.Version, state: s}
 }
 
+// errOrder keeps a backend that gives the same pages again and again from being
+// read for ever.
+var errOrder error = &license.Error{
+	Code: license.CodeUnavailable, Message: "the pages of a journal of seats are out of order", Fix: "use the same version of Quorate on both sides",
+}
+
 // readAll claims a journal and reads what it has.
 func readAll(j Journal, t Term, limit func() (context.Context, context.CancelFunc)) (a answer) {
 	ctx, cancel := limit()
@@ -283,9 +289,11 @@ func readAll(j Journal, t Term, limit func() (context.Context, context.CancelFun
 			break
 		}
 		for _, r := range page {
-			a.records[r.Key] = r
+			if r.Key.Compare(after) <= 0 {
+				return answer{err: errOrder}
+			}
+			a.records[r.Key], after = r, r.Key
 		}
-		after = page[len(page)-1].Key
 	}
 	for after := uint64(0); ; {
 		ctx, cancel := limit()
@@ -297,8 +305,13 @@ func readAll(j Journal, t Term, limit func() (context.Context, context.CancelFun
 		if len(page) == 0 {
 			return a
 		}
+		for _, e := range page {
+			if e.Position <= after {
+				return answer{err: errOrder}
+			}
+			after = e.Position
+		}
 		a.events = append(a.events, page...)
-		after = page[len(page)-1].Position
 	}
 }
 

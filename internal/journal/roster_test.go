@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"testing"
 	"time"
 )
@@ -39,6 +40,27 @@ func TestRosterOfReplacedBackends(t *testing.T) {
 		again := w.claim(t, Options{})
 		if !again.Grace() || content(again) != "1:1=ada @1=ada " {
 			t.Errorf("grace %v, %s", again.Grace(), content(again))
+		}
+	})
+}
+
+// stuck gives its first page for ever.
+type stuck struct{ Journal }
+
+func (s stuck) Events(ctx context.Context, p Promise, _ uint64, most int) ([]Event, error) {
+	return s.Journal.Events(ctx, p, 0, most)
+}
+
+func TestPagesForEver(t *testing.T) {
+	bubble(t, "one backend that gives the same pages again does not hold up the others", func(t *testing.T, w *trio) {
+		q := w.claim(t, isNew)
+		w.put(t, q, 1, 1, "ada")
+		q.Close()
+		w.backends[0].Journal = stuck{w.disks[0]}
+		q = w.claim(t, Options{})
+		w.put(t, q, 2, 2, "bob")
+		if s := q.Status()[0]; s.Counts {
+			t.Errorf("%+v", s)
 		}
 	})
 }
