@@ -314,6 +314,10 @@ type Store interface {
 // answer for so long after it was fenced.
 const Margin = 2 * time.Second
 
+// AfterClaim is the most that a full time becomes by a claim: Margin, and a
+// thousandth, by which a program's clock may be slower than the store's.
+func AfterClaim(full time.Duration) time.Duration { return full + Margin + full/1000 }
+
 // Seats is the right to decide about one group's seats under one epoch. Every
 // method fails with license.CodeFenced once a newer epoch was claimed, and
 // with license.CodeUnavailable when the store can't be reached; after that

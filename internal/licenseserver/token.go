@@ -27,9 +27,10 @@ func ref(g lease.Grant, r lease.Request) lease.Ref {
 	}
 }
 
-// tokenSkew is how far apart the clocks of a group's servers may be. Only a
-// handle whose record the store lost depends on them.
-const tokenSkew = 30 * time.Second
+// TokenSkew is how far apart the clocks of a group's servers may be. Only a
+// handle whose record the store lost depends on them: its token brings it back
+// until so long after its lease.
+const TokenSkew = 30 * time.Second
 
 // open gives what a token names, or CodeTokenInvalid. Whether the handle lives
 // the store knows. Where it has lost the record only the token tells, and one
@@ -45,7 +46,7 @@ func (s *Server) open(b []byte) (lease.Ref, error) {
 			"the handle belongs to container %s, and this server has %s", t.Container, s.cfg.Source.Serial())
 	}
 	life := t.Lease
-	if time.Since(t.IssuedAt) > t.Lease+tokenSkew {
+	if time.Since(t.IssuedAt) > t.Lease+TokenSkew {
 		life = 0
 	}
 	return lease.Ref{

@@ -72,7 +72,7 @@ func (b *Book) SetEpoch(epoch uint64) { b.epoch = max(b.epoch, epoch) }
 func (b *Book) Claimed() bool { return b.claimed }
 
 // Claim starts an epoch: every handle gets at least a full lease and
-// lease.Margin from now, every lingering seat its full time and the margin.
+// more, by lease.AfterClaim, from now, and so does every lingering seat.
 // With Records the driver finds what to write under it.
 func (b *Book) Claim(epoch uint64, now time.Time) {
 	b.epoch, b.claimed = epoch, true
@@ -82,7 +82,7 @@ func (b *Book) Claim(epoch uint64, now time.Time) {
 			if h.linger > 0 {
 				full = h.linger
 			}
-			if d := now.Add(full + lease.Margin); d.After(h.deadline) {
+			if d := now.Add(lease.AfterClaim(full)); d.After(h.deadline) {
 				h.deadline = d
 			}
 		}

@@ -126,7 +126,7 @@ func TestEffects(t *testing.T) {
 	now := start.Add(24 * time.Hour)
 	again.Claim(8, now)
 	for _, id := range []string{"share", "lent", "late", "next"} {
-		if _, err := again.Renew(now.Add(time.Hour+lease.Margin-1), toks[id]); err != nil {
+		if _, err := again.Renew(now.Add(lease.AfterClaim(time.Hour)-1), toks[id]); err != nil {
 			t.Errorf("%s: %v", id, err)
 		}
 	}

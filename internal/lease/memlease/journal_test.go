@@ -98,7 +98,7 @@ func reopen(t *testing.T, lead func(*memlease.Store, *testing.T) (lease.Seats, e
 		t.Fatal(err)
 	}
 	next, any, err := seats.Next(t.Context())
-	if err != nil || !any || next != life+lease.Margin {
+	if err != nil || !any || next != lease.AfterClaim(life) {
 		t.Fatalf("Next = %v, %v, %v; want a full lease and the margin", next, any, err)
 	}
 	after, err := seats.List(t.Context(), pool)
@@ -123,7 +123,7 @@ func reopen(t *testing.T, lead func(*memlease.Store, *testing.T) (lease.Seats, e
 	if g, _ := access(t, seats, request(4)); g.Seat != gone.Seat || g.N != gone.N+1 {
 		t.Fatalf("grant %+v, want seat %d with n %d", g, gone.Seat, gone.N+1)
 	}
-	time.Sleep(life + lease.Margin - 1)
+	time.Sleep(lease.AfterClaim(life) - 1)
 	if _, err := seats.Renew(t.Context(), second); err != nil {
 		t.Fatalf("Renew just before the end: %v", err)
 	}

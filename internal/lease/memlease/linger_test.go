@@ -68,7 +68,7 @@ func TestReopenLinger(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantUsage(t, seats, 2, 1)
-		if next, any, err := seats.Next(t.Context()); err != nil || !any || next != linger+lease.Margin {
+		if next, any, err := seats.Next(t.Context()); err != nil || !any || next != lease.AfterClaim(linger) {
 			t.Fatalf("Next = %v, %v, %v; want the full time and the margin", next, any, err)
 		}
 		// The ended id stays ended while its seat lingers.
@@ -84,7 +84,7 @@ func TestReopenLinger(t *testing.T) {
 		if err := seats.Check(t.Context(), back); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(linger + lease.Margin - 1)
+		time.Sleep(lease.AfterClaim(linger) - 1)
 		_, err = seats.Access(t.Context(), by("eve", request(2)))
 		wantCode(t, err, license.CodeNoFreeSeat)
 		g, again := access(t, seats, by("ada", request(2)))

@@ -219,7 +219,9 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		return nil, err
 	}
 	s.store = quorumlease.New(quorumlease.Options{Journals: s.journals, Logger: log, Journal: journal.Options{
-		NewGroup: c.NewGroup, Grace: cmp.Or(c.Lease, licenseserver.DefaultLease) + lease.Margin + graceMargin,
+		NewGroup: c.NewGroup,
+		// As long as a token from before can bring its handle back.
+		Grace: cmp.Or(c.Lease, licenseserver.DefaultLease) + lease.Margin + licenseserver.TokenSkew,
 	}})
 	var decides licenseserver.Arbiter = arbiter.Election{Elector: s.group, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log,
 		Fit: s.fit,
@@ -275,10 +277,6 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	}
 	return s, nil
 }
-
-// graceMargin is what the clocks of programs may run slower than this server's,
-// during a lease.
-const graceMargin = 3 * time.Second
 
 // journals gives the backends' journals of seats.
 func (s *tmrServer) journals(license.Serial) (all [license.Backends]journal.Backend, err error) {
