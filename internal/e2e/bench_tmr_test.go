@@ -49,7 +49,11 @@ func (l *lab) hold(b *testing.B, n int) string {
 		return all, nil
 	}})
 	for i := range files {
-		if files[i], err = boltjournal.Open(l.path(fmt.Sprintf("backend-%d.journal", i+1))); err != nil {
+		of, err := license.ParseSerial(serials[i])
+		if err != nil {
+			b.Fatal(err)
+		}
+		if files[i], err = boltjournal.Open(l.path(fmt.Sprintf("backend-%d.journal", i+1)), of); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 // Journal is a journal.Journal in a file.
 type Journal struct {
 	path string
+	of   license.Serial
 	// commit makes a transaction. A field, so that tests can make it fail.
 	commit func(db *bbolt.DB, f func(*bbolt.Tx) error) error
 
@@ -32,16 +33,17 @@ var _ journal.Journal = (*Journal)(nil)
 
 var errClosed = errors.New("the journal is closed")
 
-// Open opens the file at path, or makes it. Errors: license.CodeJournalInUse,
-// CodeJournalCorrupt (the file stays as it is), CodeFormatUnknown,
-// CodeUnavailable.
-func Open(path string) (*Journal, error) {
+// Open opens the file at path, or makes it, for a backend's container: another
+// one's journal would be believed. Errors: license.CodeInvalidInput for such a
+// journal, CodeJournalInUse, CodeJournalCorrupt (the file stays as it is),
+// CodeFormatUnknown, CodeUnavailable.
+func Open(path string, of license.Serial) (*Journal, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := boltfile.Create(path, begin); err != nil {
+		if err := boltfile.Create(path, func(tx *bbolt.Tx) error { return begin(tx, of) }); err != nil {
 			return nil, unavailable(fmt.Errorf("making %s: %w", path, err))
 		}
 	}
-	j := &Journal{path: path, commit: (*bbolt.DB).Update}
+	j := &Journal{path: path, of: of, commit: (*bbolt.DB).Update}
 	if err := j.open(); err != nil {
 		return nil, err
 	}
@@ -75,6 +77,9 @@ func (j *Journal) open() error {
 		if err != nil && license.CodeOf(err) != license.CodeFormatUnknown {
 			err = &boltfile.Damaged{Err: err}
 		}
+		if err == nil {
+			err = belongs(tx, j.path, j.of)
+		}
 		return err
 	})
 	var damaged *boltfile.Damaged
@@ -88,7 +93,7 @@ func (j *Journal) open() error {
 			Message: fmt.Sprintf("the journal of seats %s is open in another process", j.path),
 			Fix:     "stop the other server, or give this one a folder of its own",
 		}
-	case license.CodeOf(err) == license.CodeFormatUnknown:
+	case license.CodeOf(err) == license.CodeFormatUnknown, license.CodeOf(err) == license.CodeInvalidInput:
 		return err
 	case errors.As(err, &damaged):
 		return corrupt(j.path, err)

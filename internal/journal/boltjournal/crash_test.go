@@ -17,7 +17,7 @@ const crashEnv = "BOLTJOURNAL_CRASH"
 // what it had answered is there afterwards, and what was under way is whole.
 func TestKilledProcess(t *testing.T) {
 	if path := os.Getenv(crashEnv); path != "" {
-		j, err := Open(path)
+		j, err := Open(path, own)
 		if err == nil {
 			err = journaltest.Victim(t.Context(), j, os.Stdout)
 		}

@@ -10,7 +10,7 @@
 // checked and read its file again, which the next call does: what the failed
 // write left behind is then known.
 //
-// The file: a bucket "journal" with the format's number and the journal's state,
+// The file: a bucket "journal" with the format's number, the container and the journal's state,
 // "records" by product and seat, "events" by position. Every value is a CRC-32C
 // over bucket, key and content, then the content. The file doesn't shrink, but
 // its free pages are used again: it stays as large as its records, one per seat

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"github.com/quorate/quorate/internal/boltfile"
 	"github.com/quorate/quorate/internal/journal"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -22,9 +23,10 @@ var (
 	bucketEvents  = []byte("events")
 	keyFormat     = []byte("format")
 	keyState      = []byte("state")
+	keyOf         = []byte("container")
 )
 
-func begin(tx *bbolt.Tx) error {
+func begin(tx *bbolt.Tx, of license.Serial) error {
 	for _, name := range [][]byte{bucketJournal, bucketRecords, bucketEvents} {
 		if _, err := tx.CreateBucket(name); err != nil {
 			return err
@@ -33,7 +35,23 @@ func begin(tx *bbolt.Tx) error {
 	if err := tx.Bucket(bucketJournal).Put(keyFormat, []byte(format)); err != nil {
 		return err
 	}
+	if err := tx.Bucket(bucketJournal).Put(keyOf, sealed(bucketJournal, keyOf, []byte(of.String()))); err != nil {
+		return err
+	}
 	return putState(tx, journal.Begin(journal.Term{}))
+}
+
+// belongs says whether the journal is of a container.
+func belongs(tx *bbolt.Tx, path string, of license.Serial) error {
+	name, err := opened(bucketJournal, keyOf, tx.Bucket(bucketJournal).Get(keyOf))
+	if err != nil {
+		return &boltfile.Damaged{Err: err}
+	}
+	if string(name) != of.String() {
+		return license.Errorf(license.CodeInvalidInput, "name this backend's own file, or one that isn't there yet: it is filled from the other two",
+			"the journal of seats %s is of the container %.40q, not of %s", path, name, of)
+	}
+	return nil
 }
 
 // verify reads every value against its checksum.

@@ -41,7 +41,7 @@ func batch(seat uint32, n uint64) journal.Batch {
 func TestOneProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)
-	_, err := Open(path)
+	_, err := Open(path, own)
 	coded(t, "opened twice", err, license.CodeJournalInUse)
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestLostFileBeginsAnew(t *testing.T) {
 }
 
 func TestFolderThatIsNotThere(t *testing.T) {
-	_, err := Open(filepath.Join(t.TempDir(), "none", "journal"))
+	_, err := Open(filepath.Join(t.TempDir(), "none", "journal"), own)
 	coded(t, "no folder", err, license.CodeUnavailable)
 }
 
@@ -107,7 +107,7 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := Open(path)
+		j, err := Open(path, own)
 		if err != nil {
 			if code := license.CodeOf(err); code != license.CodeJournalCorrupt && code != license.CodeFormatUnknown {
 				t.Errorf("%s %d: %v", what, at, err)
@@ -187,8 +187,20 @@ func TestOtherFormat(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err = Open(path)
+	_, err = Open(path, own)
 	coded(t, "another format", err, license.CodeFormatUnknown)
+}
+
+// The journal of another backend, or of another group, has seats that aren't
+// this one's.
+func TestOtherContainer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(path, license.Serial{Mask: 130, Number: 27845973})
+	coded(t, "another container", err, license.CodeInvalidInput)
+	open(t, path)
 }
 
 // FuzzValues gives the readers of values anything with a good checksum.

@@ -37,7 +37,7 @@ func benchShelf(b *testing.B, kind string) *shelf {
 	}
 	dir := b.TempDir()
 	return newShelf(func(_ license.Serial, i int) journal.Journal {
-		j, err := boltjournal.Open(filepath.Join(dir, strconv.Itoa(i)))
+		j, err := boltjournal.Open(filepath.Join(dir, strconv.Itoa(i)), license.Serial{Mask: 130, Number: 1 + uint64(i)})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -19,7 +19,7 @@ import (
 func TestContractOnFiles(t *testing.T) {
 	leasetest.Run(t, leasetest.Driver{OneLeader: true, Open: func(t *testing.T) leasetest.Harness {
 		return open(t, newShelf(func(license.Serial, int) journal.Journal {
-			j, err := boltjournal.Open(filepath.Join(t.TempDir(), "journal"))
+			j, err := boltjournal.Open(filepath.Join(t.TempDir(), "journal"), license.Serial{Mask: 130, Number: 1})
 			if err != nil {
 				t.Error(err)
 			}
@@ -98,8 +98,8 @@ func TestRivalsInMemory(t *testing.T) {
 }
 
 func TestRivalsOnFiles(t *testing.T) {
-	playRivals(t, 10, func(path string) (journal.Journal, func(), error) {
-		j, err := boltjournal.Open(path)
+	playRivals(t, 5, func(path string) (journal.Journal, func(), error) {
+		j, err := boltjournal.Open(path, license.Serial{Mask: 130, Number: 1})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -98,5 +98,5 @@ func openJournal(ctx context.Context, where string, serial license.Serial) (seat
 		defer cancel()
 		return redisjournal.Open(ctx, redisjournal.Config{URL: where, Group: serial})
 	}
-	return boltjournal.Open(where)
+	return boltjournal.Open(where, serial)
 }
