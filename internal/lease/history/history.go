@@ -248,6 +248,14 @@ func (c *checker) settle(l *life) {
 	}
 	if l.granted {
 		_, l.bound = c.quantity(l.first, l.asked)
+		// It may have been granted by an earlier asking that was answered later,
+		// or not at all.
+		for _, o := range l.ops {
+			if o.Kind == Access && (o.Code == "" || o.open()) && !o.Start.After(l.first.End) {
+				_, most := c.quantity(o, o.Start)
+				l.bound = max(l.bound, most)
+			}
+		}
 		return
 	}
 	for _, o := range l.ops {

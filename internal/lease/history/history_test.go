@@ -25,6 +25,10 @@ func TestHistoryRules(t *testing.T) {
 			Start: at(start), End: at(end), Code: code,
 		}
 	}
+	told := func(quantity uint32, o history.Op) history.Op {
+		o.Quantity = quantity
+		return o
+	}
 	leaves := func(handle string, linger, start, end float64, code license.Code) history.Op {
 		o := op(history.Release, handle, 0, 0, start, end, code)
 		o.Linger = time.Duration(linger * float64(time.Second))
@@ -69,6 +73,14 @@ func TestHistoryRules(t *testing.T) {
 		}},
 		"the deadline counts from before sending": {"", one, []history.Op{
 			op(history.Access, "a", 1, 1, 0, 9, ""), op(history.Access, "b", 1, 2, 9.5, 10.5, ""),
+		}},
+		"granted by an asking without an answer, before the quantity was lowered": {"", one, []history.Op{
+			told(2, op(history.Access, "a", 1, 1, 0, 1, "")), told(2, op(history.Access, "b", 0, 0, 2, 3, license.CodeUnavailable)),
+			told(1, op(history.Access, "b", 2, 1, 4, 5, "")),
+		}},
+		"granted by a later asking alone, after the quantity was lowered": {history.RuleQuantity, one, []history.Op{
+			told(2, op(history.Access, "a", 1, 1, 0, 1, "")), told(1, op(history.Access, "b", 2, 1, 4, 5, "")),
+			told(2, op(history.Access, "b", 2, 1, 6, 7, license.CodeUnavailable)),
 		}},
 		"within the deadline": {history.RuleSeat, []step{{2, 0, 0}}, []history.Op{
 			op(history.Access, "a", 1, 1, 0, 1, ""), op(history.Access, "b", 1, 2, 9, 9.9, ""),
