@@ -72,6 +72,7 @@ func (c *checker) chain(spans []span) {
 	for _, all := range stations {
 		slices.SortFunc(all, func(a, b span) int { return a.from.Compare(b.from) })
 		var bounds []uint32
+		var raised []time.Time
 		var end time.Time
 		first := 0
 		for i, s := range all {
@@ -81,16 +82,19 @@ func (c *checker) chain(spans []span) {
 			if s.taken.After(end) {
 				end = s.taken
 			}
-			bound := uint32(0)
+			bound, since := uint32(0), s.asked
 			for _, o := range all[first:] {
 				if !o.from.After(s.lastPossible()) {
 					bound = max(bound, o.bound)
+					if o.asked.Before(since) {
+						since = o.asked
+					}
 				}
 			}
-			bounds = append(bounds, bound)
+			bounds, raised = append(bounds, bound), append(raised, since)
 		}
 		for i, s := range all {
-			s.bound = bounds[i]
+			s.bound, s.raised = bounds[i], raised[i]
 		}
 	}
 }
@@ -129,11 +133,11 @@ func (c *checker) sweep(holds []hold) {
 		if len(active) == 0 {
 			return
 		}
-		lastAsked, taken := active[0].asked, uint32(0)
+		lastAsked, taken := active[0].raised, uint32(0)
 		for _, a := range active {
 			taken += a.request.Wants()
-			if a.asked.After(lastAsked) {
-				lastAsked = a.asked
+			if a.raised.After(lastAsked) {
+				lastAsked = a.raised
 			}
 		}
 		var most uint32

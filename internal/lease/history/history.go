@@ -140,7 +140,10 @@ type life struct {
 	given, gone time.Time
 	// bound is the most that the quantity can have been by which it was granted,
 	// or, with station share, the station's cost raised to what it is.
-	bound   uint32
+	bound uint32
+	// raised is when it was asked for what it takes: by itself, or, with station
+	// share, by those that it joined.
+	raised  time.Time
 	request lease.Request
 }
 
@@ -168,6 +171,7 @@ func (h *History) Check() []Violation {
 		for _, l := range lives {
 			slices.SortStableFunc(l.ops, func(a, b Op) int { return a.Start.Compare(b.Start) })
 			c.settle(l)
+			l.raised = l.asked
 		}
 		for _, l := range lives {
 			holds = append(holds, c.holds(l)...)

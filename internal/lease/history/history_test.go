@@ -78,6 +78,11 @@ func TestHistoryRules(t *testing.T) {
 			told(2, op(history.Access, "a", 1, 1, 0, 1, "")), told(2, op(history.Access, "b", 0, 0, 2, 3, license.CodeUnavailable)),
 			told(1, op(history.Access, "b", 2, 1, 4, 5, "")),
 		}},
+		"a station's license that others were given after, and that one joins": {"", one, []history.Op{
+			told(1, share("s", op(history.Access, "a", 1, 1, 0, 1, ""))), told(2, op(history.Access, "b", 2, 1, 2, 3, "")),
+			op(history.Confirm, "b", 2, 1, 8, 8.5, ""),
+			told(1, share("s", op(history.Access, "c", 3, 1, 10.1, 10.2, ""))),
+		}},
 		"granted by a later asking alone, after the quantity was lowered": {history.RuleQuantity, one, []history.Op{
 			told(2, op(history.Access, "a", 1, 1, 0, 1, "")), told(1, op(history.Access, "b", 2, 1, 4, 5, "")),
 			told(2, op(history.Access, "b", 2, 1, 6, 7, license.CodeUnavailable)),
