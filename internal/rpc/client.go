@@ -16,6 +16,8 @@ type Client struct {
 	mu    sync.Mutex
 	conns map[net.Conn]struct{}
 	done  bool
+	// endDials ends every dial, also those that no call waits for.
+	endDials context.CancelFunc
 }
 
 // ClientConfig has useful zero values.
@@ -33,6 +35,8 @@ type ClientConfig struct {
 // up a connection on which a peer doesn't answer pings.
 func NewClient(c ClientConfig) *Client {
 	client := &Client{conns: make(map[net.Conn]struct{})}
+	closed, end := context.WithCancel(context.Background())
+	client.endDials = end
 	dial := c.Dial
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: 2 * time.Second, KeepAlive: 15 * time.Second}).DialContext
@@ -48,6 +52,9 @@ func NewClient(c ClientConfig) *Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				ctx, cancel := context.WithCancel(ctx)
+				defer cancel()
+				defer context.AfterFunc(closed, cancel)()
 				conn, err := dial(ctx, network, addr)
 				if err != nil {
 					return nil, err
@@ -75,8 +82,10 @@ func NewClient(c ClientConfig) *Client {
 func (c *Client) Do(r *http.Request) (*http.Response, error) { return c.http.Do(r) }
 
 // Close closes every connection at once, and with them the calls that use
-// them. Later calls fail. Closing twice is safe.
+// them, and ends those that are being made. Later calls fail. Closing twice is
+// safe.
 func (c *Client) Close() {
+	c.endDials()
 	c.mu.Lock()
 	conns := c.conns
 	c.conns, c.done = nil, true
