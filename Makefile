@@ -5,9 +5,12 @@ SHELL := /bin/bash
 
 export GOFLAGS ?= -buildvcs=false
 
+# Flags for go test: -short makes random walks shorter, and leaves no test out.
+TESTFLAGS ?=
+
 # Inside frontend: a Node that is new enough, the system's or one from npm.
 NODE = PATH="$$(../.ci/node):$$PATH"
-GOTEST = go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped -- -race -timeout 20m
+GOTEST = go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped -- -race -timeout 20m $(TESTFLAGS)
 
 FRONTEND_SOURCES := $(shell find frontend -path frontend/node_modules -prune -o -path frontend/dist -prune -o -type f -print 2>/dev/null)
 

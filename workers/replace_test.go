@@ -157,17 +157,16 @@ func TestBackendLostInARollout(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := filled(t, dsn)
 		quantity, id, number := uint32(20), uint32(7), uint64(1000)
-		held := 0
+		walked, held := 0, 0
 		for i, at := range points {
 			for lost := 1; lost <= 3; lost++ {
-				// Each database has its share: all of them are walked in internal/rollout.
-				share := i
-				if strings.HasPrefix(dsn, "postgres") {
-					share++
-				}
-				if lost != share%3+1 {
+				// One backend at each point, on PostgreSQL at every third point: all of
+				// them are walked in internal/rollout.
+				postgres := strings.HasPrefix(dsn, "postgres")
+				if lost != i%3+1 || postgres && i%3 != 1 || testing.Short() && i%2 != 0 {
 					continue
 				}
+				walked++
 				name := fmt.Sprintf("backend %d at %s %d after=%v", lost, at.kind, at.position, at.after)
 				serial := l.containers[lost-1].Serial().String()
 				hook := func(w platform.LinkWork) error {
@@ -232,8 +231,8 @@ func TestBackendLostInARollout(t *testing.T) {
 				}
 			}
 		}
-		if held < len(points)/3 {
-			t.Errorf("only %d were held", held)
+		if held < walked/3 || held == 0 {
+			t.Errorf("only %d of %d were held", held, walked)
 		}
 	})
 }
