@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/store/storetest"
 	"github.com/quorate/quorate/internal/usage"
 	"github.com/quorate/quorate/resolvers"
 )
@@ -40,9 +40,12 @@ type noJobs struct{}
 
 func (noJobs) EnqueueTx(context.Context, *sql.Tx, platform.Job) error { return nil }
 
+//nolint:gochecknoglobals // prepared once for all tests
+var databases = storetest.New("resolvers", nil)
+
 func newWorld(t testing.TB, change ...func(*resolvers.Config)) *world {
 	t.Helper()
-	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "quorate.db"))
+	st, err := store.Open(t.Context(), databases.SQLite(t))
 	if err != nil {
 		t.Fatal(err)
 	}

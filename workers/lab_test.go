@@ -23,21 +23,32 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/store/storetest"
 	"github.com/quorate/quorate/internal/testenv"
 	"github.com/quorate/quorate/workers"
 )
 
 var chart = license.Product{Firm: 6000010, Code: 14}
 
+//nolint:gochecknoglobals // prepared once for all tests
+var migrated = storetest.New("workers", func(ctx context.Context, dsn string) error {
+	s, err := store.Open(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	_, err = workers.Open(ctx, workers.Config{DB: s.DB(), Dialect: s.Dialect(), Logger: slog.New(slog.DiscardHandler)})
+	return errors.Join(err, s.Close())
+})
+
 // databases runs a test on each kind of database.
 func databases(t *testing.T, run func(t *testing.T, dsn string)) {
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		run(t, filepath.Join(t.TempDir(), "quorate.db"))
+		run(t, migrated.SQLite(t))
 	})
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
-		run(t, testenv.Postgres(t))
+		run(t, migrated.Postgres(t))
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -17,17 +16,16 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
-	"github.com/quorate/quorate/internal/testenv"
+	"github.com/quorate/quorate/internal/store/storetest"
 )
+
+//nolint:gochecknoglobals // prepared once for all tests
+var databases = storetest.New("platform", nil)
 
 // onBoth runs a test on SQLite and on PostgreSQL.
 func onBoth(t *testing.T, test func(t *testing.T, l *lab)) {
-	for name, dsn := range map[string]func(t *testing.T) string{
-		"sqlite":   func(t *testing.T) string { return filepath.Join(t.TempDir(), "db") },
-		"postgres": func(t *testing.T) string { return testenv.Postgres(t) },
-	} {
-		t.Run(name, func(t *testing.T) { test(t, newLab(t, dsn(t))) })
-	}
+	t.Run("sqlite", func(t *testing.T) { test(t, newLab(t, databases.SQLite(t))) })
+	t.Run("postgres", func(t *testing.T) { test(t, newLab(t, databases.Postgres(t))) })
 }
 
 // lab is a platform with one vendor.

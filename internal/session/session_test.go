@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/store/storetest"
 )
 
 // accounts has one member and one token.
@@ -52,9 +52,12 @@ type lab struct {
 	log      strings.Builder
 }
 
+//nolint:gochecknoglobals // prepared once for all tests
+var databases = storetest.New("session", nil)
+
 // newLab serves the sign-in endpoints, and at /graphql who asks.
 func newLab(t *testing.T, secure bool) *lab {
-	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "db"))
+	st, err := store.Open(t.Context(), databases.SQLite(t))
 	if err != nil {
 		t.Fatal(err)
 	}

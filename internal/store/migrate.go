@@ -36,7 +36,7 @@ func Migrate(ctx context.Context, db *sql.DB, dial string) error {
 
 type file struct {
 	version, name, hash string
-	statements          []string
+	statements          func() ([]string, error)
 }
 
 func embedded(dial string) ([]file, error) {
@@ -62,10 +62,7 @@ func embedded(dial string) ([]file, error) {
 		}
 		f := migrate.NewLocalFile(path.Base(name), content)
 		sum := sha256.Sum256(content)
-		files[i] = file{version: f.Version(), name: f.Name(), hash: hex.EncodeToString(sum[:])}
-		if files[i].statements, err = f.Stmts(); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
+		files[i] = file{version: f.Version(), name: f.Name(), hash: hex.EncodeToString(sum[:]), statements: f.Stmts}
 	}
 	return files, nil
 }
@@ -147,7 +144,11 @@ func pending(ctx context.Context, tx *sql.Tx, files []file, applied map[string]s
 			known++
 			continue
 		}
-		for i, statement := range f.statements {
+		statements, err := f.statements()
+		if err != nil {
+			return fmt.Errorf("migration %s: %w", f.name, err)
+		}
+		for i, statement := range statements {
 			if _, err := tx.ExecContext(ctx, statement); err != nil {
 				return fmt.Errorf("migration %s, statement %d: %w", f.name, i+1, err)
 			}
