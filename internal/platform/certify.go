@@ -329,21 +329,10 @@ func (c *clocks) note(id string) bool {
 	return true
 }
 
-// evict bounds the memory: the longest forgotten go first.
+// evict bounds the memory.
 func (c *clocks) evict(at time.Time) {
-	if len(c.all) < mostTracked {
-		return
-	}
-	oldest, last := "", at
-	for id, a := range c.all {
-		if at.Sub(a.last()) >= noteEvery {
-			delete(c.all, id)
-		} else if !a.last().After(last) {
-			oldest, last = id, a.last()
-		}
-	}
 	if len(c.all) >= mostTracked {
-		delete(c.all, oldest)
+		forget(c.all, asked.last, at.Add(-noteEvery))
 	}
 }
 

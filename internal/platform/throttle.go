@@ -1,6 +1,8 @@
 package platform
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -71,21 +73,21 @@ func (t *throttle) succeeded(account string) {
 }
 
 func (t *throttle) evict(at time.Time) {
-	if len(t.accounts) < mostTracked {
+	if len(t.accounts) >= mostTracked {
+		forget(t.accounts, func(a *tries) time.Time { return a.last }, at.Add(-10*mostPause))
+	}
+}
+
+// forget removes what was last used before the time given, and of the rest as
+// many of the oldest as make room for a tenth: who fills the map pays for one
+// look through it only once in a thousand calls.
+func forget[V any](all map[string]V, last func(V) time.Time, before time.Time) {
+	maps.DeleteFunc(all, func(_ string, v V) bool { return last(v).Before(before) })
+	if len(all) < mostTracked {
 		return
 	}
-	var oldest string
-	var last time.Time
-	for name, a := range t.accounts {
-		if at.Sub(a.last) > 10*mostPause {
-			delete(t.accounts, name)
-			continue
-		}
-		if oldest == "" || a.last.Before(last) {
-			oldest, last = name, a.last
-		}
-	}
-	if len(t.accounts) >= mostTracked {
-		delete(t.accounts, oldest)
+	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return last(all[a]).Compare(last(all[b])) })
+	for _, name := range names[:mostTracked/10] {
+		delete(all, name)
 	}
 }
