@@ -327,29 +327,3 @@ func TestQuorum(t *testing.T) {
 		}
 	})
 }
-
-func TestAbove(t *testing.T) {
-	bubble(t, "two that vote must show nothing newer", func(t *testing.T, w *trio) {
-		k := Key{anyProduct, 1}
-		if _, err := Above(t.Context(), w.backends, k, 1, 2); license.CodeOf(err) != license.CodeUnavailable {
-			t.Errorf("by journals that don't vote: %v", err)
-		}
-		q := w.claim(t, isNew)
-		w.put(t, q, 1, 2, "a")
-		synctest.Wait()
-		ask := func(n uint64, want bool) {
-			t.Helper()
-			if above, err := Above(t.Context(), w.backends, k, q.Epoch(), n); err != nil || above != want {
-				t.Errorf("above %d: %t, %v", n, above, err)
-			}
-		}
-		ask(2, false)
-		ask(1, true)
-		w.gates[0].set(true)
-		ask(2, false)
-		w.gates[1].set(true)
-		if _, err := Above(t.Context(), w.backends, k, q.Epoch(), 2); license.CodeOf(err) != license.CodeUnavailable {
-			t.Errorf("by one journal: %v", err)
-		}
-	})
-}

@@ -2,50 +2,82 @@ package journal
 
 import (
 	"context"
+	"slices"
 
 	"github.com/quorate/quorate/internal/license"
 )
 
 // Above says whether a seat has got something newer than a record that was made
 // or confirmed under an epoch: for who doesn't lead, or is in doubt. Two journals
-// that vote must show none; with fewer there is no answer
-// (license.CodeUnavailable). What is of an older epoch than the record's is not
-// newer.
-func Above(ctx context.Context, backends [license.Backends]Backend, k Key, epoch, n uint64) (bool, error) {
-	type answer struct {
-		newer bool
-		err   error
-	}
+// that have all they ever confirmed must show none; with fewer there is no answer
+// (license.CodeUnavailable). A journal counts by the newest roster and the latest
+// marks that any of them tells of, or that known has: one that has lost its disk,
+// or was put back to an earlier state, does not. What is of an older epoch than
+// the record's is not newer.
+func Above(ctx context.Context, backends [license.Backends]Backend, known Known, k Key, epoch, n uint64) (bool, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	answers := make(chan answer, license.Backends)
+	answers := make(chan sight, license.Backends)
 	for _, b := range backends {
-		go func() {
-			s, err := b.Journal.State(ctx)
-			if err == nil && !s.Voting {
-				err = ErrUnpromised
-			}
-			if err != nil {
-				answers <- answer{err: err}
-				return
-			}
-			r, err := b.Journal.Seat(ctx, k)
-			answers <- answer{r.Epoch >= epoch && r.N > n, err}
-		}()
+		go func() { answers <- look(ctx, b, k) }()
 	}
-	agreed := 0
+	c := core{known: known.Roster, marks: known.Marks}
 	var failed error
-	for range license.Backends {
-		switch a := <-answers; {
-		case a.err != nil:
+	for i := range license.Backends {
+		a := <-answers
+		if a.err != nil {
 			failed = a.err
-		case a.newer:
-			return true, nil
-		default:
-			if agreed++; agreed == license.Majority {
-				return false, nil
+			continue
+		}
+		c.opt.names[i] = a.name
+		c.slots[i] = slot{claimed: true, state: a.state, first: a.state.Version, records: map[Key]Record{k: a.record}}
+		c.note(a.state.Marks)
+		if a.state.Roster.Newer(c.known) {
+			c.known = a.state.Roster
+		}
+		intact, newer := 0, false
+		for j := range c.slots {
+			if c.intact(j) {
+				r := c.slots[j].records[k]
+				intact++
+				newer = newer || r.Epoch >= epoch && r.N > n
 			}
 		}
+		if intact >= license.Majority {
+			return newer, nil
+		}
+	}
+	if failed == nil {
+		failed = ErrUnpromised
 	}
 	return false, noMajority(failed)
+}
+
+// sight is what a journal shows of one seat.
+type sight struct {
+	name   string
+	state  State
+	record Record
+	err    error
+}
+
+// look asks for the state before and after, so that the seat is of that
+// incarnation.
+func look(ctx context.Context, b Backend, k Key) (a sight) {
+	a.name = b.Name
+	before, err := b.Journal.State(ctx)
+	if err == nil && !before.Voting {
+		err = ErrUnpromised
+	}
+	if err == nil {
+		a.record, err = b.Journal.Seat(ctx, k)
+	}
+	if err == nil {
+		a.state, err = b.Journal.State(ctx)
+	}
+	if err == nil && (a.state.Incarnation != before.Incarnation || a.state.Version < before.Version || !slices.Equal(a.state.Roster.Peers, before.Roster.Peers)) {
+		err = ErrUnpromised
+	}
+	a.err = err
+	return a
 }

@@ -12,8 +12,9 @@
 // fences every earlier leader. So a server that is told to lead claims, serves
 // under that epoch (a term), and ends the term when the arbiter takes the role
 // away, when the store answers that a newer epoch was claimed, or when a
-// program shows a token of a newer epoch. Without a term every call is answered
-// NOT_LEADER and the program goes to another server. After having been fenced a
+// program shows a token of a newer epoch. Without a term calls are answered
+// NOT_LEADER and the program goes to another server; but keys and data are opened
+// for a handle that Config.Vouch vouches for. After having been fenced a
 // server claims again only while the arbiter still wants it to lead, and after a
 // pause that doubles, so that two servers that are both told to lead don't
 // chase each other.

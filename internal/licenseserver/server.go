@@ -64,6 +64,10 @@ type Config struct {
 	// Blocked says why no server of the group could lead now, as far as this one
 	// sees: what it answers then while it doesn't lead itself. Nil: it never knows.
 	Blocked func() error
+	// Vouch says whether a handle's token may be believed though this server doesn't
+	// lead (nil) or not: then it opens keys and data for its program, as long as the
+	// token's lifetime has not ended. Nil: only who leads does.
+	Vouch func(ctx context.Context, ref lease.Ref) error
 	// LocalPrograms: programs on this machine may use licenses without a
 	// quantity. Only for a server over a container of this machine: a TMR server
 	// has no local programs.

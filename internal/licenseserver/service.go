@@ -235,7 +235,7 @@ func (s *service) held(ctx context.Context, token []byte, f func(context.Context
 	if err := checkBytes("token", token, mostToken); err != nil {
 		return err
 	}
-	ref, err := s.open(token)
+	ref, _, err := s.open(token)
 	if err != nil {
 		return err
 	}

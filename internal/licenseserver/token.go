@@ -27,26 +27,28 @@ func ref(g lease.Grant, r lease.Request) lease.Ref {
 	}
 }
 
-// TokenSkew is how far apart the clocks of a group's servers may be. Only a
-// handle whose record the store lost depends on them: its token brings it back
-// until so long after its lease.
+// TokenSkew is how far apart the clocks of a group's servers may be. Two things
+// depend on them: the token of a handle whose record the store lost brings it back
+// until so long after its lease, and a server that doesn't lead believes a token
+// until so long before its end, or for half of its lifetime where that is longer.
 const TokenSkew = 30 * time.Second
 
 // open gives what a token names, or CodeTokenInvalid. Whether the handle lives
 // the store knows. Where it has lost the record only the token tells, and one
-// whose lifetime is over brings nothing back.
-func (s *Server) open(b []byte) (lease.Ref, error) {
+// whose lifetime is over brings nothing back. It is alive where its lifetime has
+// certainly not ended, wherever it was given.
+func (s *Server) open(b []byte) (_ lease.Ref, alive bool, _ error) {
 	t, err := seal.OpenToken(b, s.key)
 	if err != nil {
-		return lease.Ref{}, err
+		return lease.Ref{}, false, err
 	}
 	if t.Container != s.cfg.Source.Serial() {
-		return lease.Ref{}, license.Errorf(license.CodeTokenInvalid,
+		return lease.Ref{}, false, license.Errorf(license.CodeTokenInvalid,
 			"use it with the server that gave it",
 			"the handle belongs to container %s, and this server has %s", t.Container, s.cfg.Source.Serial())
 	}
-	life := t.Lease
-	if time.Since(t.IssuedAt) > t.Lease+TokenSkew {
+	life, age := t.Lease, time.Since(t.IssuedAt)
+	if age > t.Lease+TokenSkew {
 		life = 0
 	}
 	return lease.Ref{
@@ -55,5 +57,5 @@ func (s *Server) open(b []byte) (lease.Ref, error) {
 		Client: lease.Client{
 			Address: t.ClientAddress, User: t.ClientUser, Process: t.ClientProcess, Application: t.ClientApplication,
 		},
-	}, nil
+	}, age > -TokenSkew && age+min(TokenSkew, t.Lease/2) < t.Lease, nil
 }

@@ -34,6 +34,34 @@ func (s *service) using(ctx context.Context, token []byte, f func(context.Contex
 	})
 }
 
+// opening is using for what changes nothing, so that a server which doesn't lead
+// may do it too, where the store vouches for the token. It never says that a
+// handle is over: that is for who leads.
+func (s *service) opening(ctx context.Context, token []byte, f func(context.Context, Found) error) error {
+	err := s.using(ctx, token, func(ctx context.Context, _ *term, l Found) error { return f(ctx, l) })
+	if s.cfg.Vouch == nil || license.CodeOf(err) != license.CodeNotLeader {
+		return err
+	}
+	ref, alive, bad := s.open(token)
+	if bad != nil || !alive {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, mostCall)
+	defer cancel()
+	l, none := s.cfg.Source.Find(ref.Pool.Product)
+	if none != nil || l.Options.UsagePeriod != 0 {
+		return err
+	}
+	if over := l.Standing(license.Use{}, l.Moment).InUse(); over != nil {
+		return over
+	}
+	if doubt := s.cfg.Vouch(ctx, ref); doubt != nil {
+		s.log.Debug("a token is not vouched for", "handle", ref.Handle, "error", doubt)
+		return err
+	}
+	return f(ctx, l)
+}
+
 // OpenKey checks the seat and the license, and passes the call on to the source.
 func (s *service) OpenKey(
 	ctx context.Context, req *connect.Request[quoratev1.OpenKeyRequest],
@@ -43,7 +71,7 @@ func (s *service) OpenKey(
 		return nil, err
 	}
 	out := &quoratev1.OpenKeyResponse{}
-	err := s.using(ctx, token, func(ctx context.Context, _ *term, f Found) (err error) {
+	err := s.opening(ctx, token, func(ctx context.Context, f Found) (err error) {
 		out.Key, err = s.cfg.Source.OpenKey(ctx, f.Product, wrapped, token)
 		return err
 	})
@@ -91,7 +119,7 @@ func (s *service) ReadData(
 ) (*connect.Response[quoratev1.ReadDataResponse], error) {
 	token := req.Msg.GetToken()
 	out := &quoratev1.ReadDataResponse{}
-	err := s.using(ctx, token, func(ctx context.Context, _ *term, f Found) (err error) {
+	err := s.opening(ctx, token, func(ctx context.Context, f Found) (err error) {
 		out.Data, err = s.cfg.Source.ReadData(ctx, f.Product, token)
 		return err
 	})
@@ -113,7 +141,7 @@ func (s *service) UseSecret(
 		return nil, invalid("shorten it, for example to a digest", "the context is %d bytes long, and %d are the most", n, mostContext)
 	}
 	out := &quoratev1.UseSecretResponse{}
-	err := s.using(ctx, token, func(ctx context.Context, _ *term, f Found) (err error) {
+	err := s.opening(ctx, token, func(ctx context.Context, f Found) (err error) {
 		out.Key, err = s.cfg.Source.UseSecret(ctx, f.Product, use, token)
 		return err
 	})

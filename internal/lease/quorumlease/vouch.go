@@ -10,7 +10,8 @@ import (
 // Vouch says whether a handle's token may be believed by a server that doesn't
 // lead, or is in doubt: nil when two journals show nothing newer of its seat. The
 // caller has checked the token, and that its lifetime, with a margin for the
-// clocks' difference, isn't over. Errors: license.CodeHandleUnknown,
+// clocks' difference, isn't over. Errors: license.CodeHandleUnknown (which only
+// who leads can say for certain: what is newer may never have come about),
 // CodeUnavailable.
 func (s *Store) Vouch(ctx context.Context, ref lease.Ref) error {
 	group := ref.Pool.Container
@@ -24,8 +25,14 @@ func (s *Store) Vouch(ctx context.Context, ref lease.Ref) error {
 	if err != nil {
 		return err
 	}
+	var known journal.Known
+	s.mu.Lock()
+	if t := s.leads[group]; t != nil {
+		known = t.q.Known()
+	}
+	s.mu.Unlock()
 	key := journal.Key{Product: ref.Pool.Product, Seat: ref.Seat}
-	switch newer, err := journal.Above(ctx, journals, key, ref.Epoch, ref.N*perN+held); {
+	switch newer, err := journal.Above(ctx, journals, known, key, ref.Epoch, ref.N*perN+held); {
 	case err != nil:
 		return lease.Unavailable(err)
 	case newer:

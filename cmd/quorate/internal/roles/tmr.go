@@ -230,7 +230,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		decides = arbiter.RoleFile{Path: c.RoleFile, Logger: log}
 	}
 	s.server, err = licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: s.store, Arbiter: decides, Limits: c.Rules.Limits, Blocked: s.blocked,
+		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: s.store, Arbiter: decides, Limits: c.Rules.Limits, Blocked: s.blocked, Vouch: s.store.Vouch,
 		Signer: c.Token, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge,
 	})
