@@ -362,7 +362,8 @@ type Seats interface {
 	// ours: the caller stops leading). A handle whose record the store lost in
 	// a crash is taken in again if the seat is free and its n was never used; a
 	// lingering seat counts as free here, since a newer n tells that the linger
-	// was over.
+	// was over. Where a driver can't lose a record without knowing, it takes
+	// handles in only when it knows.
 	Renew(ctx context.Context, ref Ref) (Grant, error)
 
 	// Check says whether the handle is alive now, without renewing it; errors

@@ -15,6 +15,9 @@ type Options struct {
 	MostEvents int
 	// MostEnded is how many ended handles are remembered (50,000).
 	MostEnded int
+	// Sure: no record is ever missing but in a grace period, so tokens bring
+	// handles back in one alone.
+	Sure bool
 }
 
 // WithDefaults puts the defaults in place of zero values.

@@ -186,6 +186,9 @@ func (b *Book) find(now time.Time, ref lease.Ref) (*handle, error) {
 // takeIn takes a handle in again whose record was lost: its seat must be free
 // or linger, and its n be above every n that is known of the seat.
 func (b *Book) takeIn(now time.Time, ref lease.Ref) (*handle, error) {
+	if b.opt.Sure && !b.grace {
+		return nil, lease.Ended(lease.Released, ref.Handle)
+	}
 	p := b.pool(ref.Pool.Product)
 	holder := p.held[ref.Seat]
 	if ref.N <= p.n[ref.Seat] || holder != nil && holder.linger == 0 && now.Before(holder.deadline) && !b.grace {

@@ -136,6 +136,15 @@ func lost(s lease.Seats, seat uint32, n uint64) lease.Ref {
 func lostTakenIn(t *testing.T, h Harness) {
 	s := kit.Claim(t, h.Store, "a")
 	third, fifth := lost(s, 3, 9), lost(s, 5, 2)
+	if h.Sure {
+		_, err := s.Renew(t.Context(), third)
+		kit.WantCode(t, err, license.CodeHandleUnknown)
+		kit.WantCode(t, s.Check(t.Context(), third), license.CodeHandleUnknown)
+		kit.OK(t, "Release of an unknown handle", s.Release(t.Context(), third))
+		kit.WantTaken(t, s, 0)
+		kit.WantKinds(t, h.Store)
+		return
+	}
 	g, err := s.Renew(t.Context(), third)
 	kit.OK(t, "Renew of a lost handle", err)
 	if g.Seat != 3 || g.N != 9 || g.Handle != third.Handle || g.Lease != kit.Long || g.Epoch != s.Epoch() {

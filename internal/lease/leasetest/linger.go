@@ -360,6 +360,11 @@ func lingerLost(t *testing.T, h Harness) {
 	newer := lost(s, first.Seat, first.N+1)
 	newer.Client.User = "bob"
 	g, err := s.Renew(t.Context(), newer)
+	if h.Sure {
+		kit.WantCode(t, err, license.CodeHandleUnknown)
+		kit.WantUsage(t, s, 1, 1)
+		return
+	}
 	kit.OK(t, "Renew of a lost handle", err)
 	if g.Seat != first.Seat || g.N != newer.N {
 		t.Fatalf("taken in as %+v", g)

@@ -16,6 +16,7 @@
 //
 // After more than one journal has lost its disk there is a grace period: no
 // access is granted, and handles are taken in by their tokens. See book.Grace.
+// At no other time can a record be missing, and so no token brings a handle back.
 //
 // Positions and n of seats go on across leaders; places in the queue and notices
 // do not. Events are shown once two journals have them.

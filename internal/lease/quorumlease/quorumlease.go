@@ -119,7 +119,7 @@ func (s *Store) Claim(ctx context.Context, group license.Serial, owner string) (
 
 // begin fills a book with what the journals have, and starts its timers.
 func (s *Store) begin(group license.Serial, q *journal.Quorum) (*seats, error) {
-	b := book.New(group, book.Options{MostEvents: s.opt.Journal.MostEvents, MostEnded: s.opt.Journal.MostEvents})
+	b := book.New(group, book.Options{MostEvents: s.opt.Journal.MostEvents, MostEnded: s.opt.Journal.MostEvents, Sure: true})
 	records, events := q.Content()
 	for _, r := range records {
 		rec, seat, seq, err := parseRecord(r)

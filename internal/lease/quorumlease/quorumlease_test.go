@@ -44,7 +44,7 @@ func open(t *testing.T, s *shelf) leasetest.Harness {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = elector.Close() })
-	return leasetest.Harness{Store: store, Elector: elector}
+	return leasetest.Harness{Store: store, Elector: elector, Sure: true}
 }
 
 func TestContract(t *testing.T) {

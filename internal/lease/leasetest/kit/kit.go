@@ -21,6 +21,8 @@ type Harness struct {
 	// Restart, if set, ends the process that has the store, as far as the driver
 	// has one, and gives the store of the next.
 	Restart func(t *testing.T) lease.Store
+	// Sure: no record is ever missing, so no token brings a handle back.
+	Sure bool
 }
 
 // Long is a lease that no test sees the end of.
