@@ -36,8 +36,8 @@ type Options struct {
 	// and not of one that has lost everything. Without, such a group begins with
 	// a grace period.
 	NewGroup bool
-	// Grace is how long a grace period takes (5 min): the longest lease of a
-	// handle, and 2 s, and what clocks may differ by.
+	// Grace is how long a grace period takes at least (5 min): the longest lease
+	// of a handle, and 2 s, and what clocks may differ by. See Quorum.Prolong.
 	Grace time.Duration
 	// MostEvents is how many events are kept (10,000); an eighth more may be
 	// there.
@@ -384,14 +384,6 @@ func (q *Quorum) Content() ([]Record, []Event) {
 		records = append(records, q.core.seats[k])
 	}
 	return records, slices.Clone(q.core.events)
-}
-
-// Grace says whether this is a grace period: the journals may not know every
-// seat that is held.
-func (q *Quorum) Grace() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.core.grace
 }
 
 // Confirm returns nil when two journals have confirmed the term by calls that

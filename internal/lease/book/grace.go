@@ -8,6 +8,9 @@ import "github.com/quorate/quorate/internal/license"
 // whoever has the seat, who must have lost it before.
 func (b *Book) Grace(on bool) { b.grace = on }
 
+// InGrace says whether such a time is on.
+func (b *Book) InGrace() bool { return b.grace }
+
 func waits(group license.Serial) error {
 	return &license.Error{
 		Code:    license.CodeUnavailable,

@@ -123,3 +123,62 @@ func TestVouch(t *testing.T) {
 		coded(t, "without a seat", standby.Vouch(t.Context(), none), license.CodeHandleUnknown)
 	})
 }
+
+// The server's lease was lowered just before two disks were lost: whoever had a
+// longer one has as much time to come as his token says.
+func TestGracePeriodOutlastsLongerLeases(t *testing.T) {
+	for name, known := range map[string]bool{"the journal that is left knows of it": true, "a token tells": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var disks [license.Backends]*journal.Memory
+				s := newShelf(func(_ license.Serial, i int) journal.Journal {
+					disks[i] = journal.NewMemory()
+					return disks[i]
+				})
+				two := func(id string) lease.Request {
+					r := ask(id)
+					r.Quantity, r.Lease = 2, 10*time.Minute
+					return r
+				}
+				before := quorumlease.New(quorumlease.Options{Journals: s.of, Journal: journal.Options{NewGroup: true}})
+				seats := claim(t, before)
+				synctest.Wait()
+				old := disks[2].Copy()
+				first, err := seats.Access(t.Context(), two("first"))
+				coded(t, "Access", err, "")
+				second, err := seats.Access(t.Context(), two("second"))
+				coded(t, "Access", err, "")
+				synctest.Wait()
+				if err := before.Close(); err != nil {
+					t.Fatal(err)
+				}
+				disks[0].Lose()
+				disks[1].Lose()
+				if !known {
+					disks[2].Restore(old)
+				}
+				after := quorumlease.New(quorumlease.Options{Journals: s.of, Skew: time.Minute, Journal: journal.Options{Grace: 30 * time.Second}})
+				defer after.Close()
+				seats = claim(t, after)
+				if !known {
+					time.Sleep(10 * time.Second)
+					_, err = seats.Renew(t.Context(), token(first))
+					coded(t, "the first token", err, "")
+				}
+				time.Sleep(9 * time.Minute)
+				_, err = seats.Access(t.Context(), ask("third"))
+				coded(t, "while the second may come", err, license.CodeUnavailable)
+				_, err = seats.Renew(t.Context(), token(second))
+				coded(t, "the second token", err, "")
+				time.Sleep(2*time.Minute - 10*time.Second)
+				_, err = seats.Renew(t.Context(), token(second))
+				coded(t, "Renew", err, "")
+				_, err = seats.Access(t.Context(), ask("third"))
+				coded(t, "just before its end", err, license.CodeUnavailable)
+				time.Sleep(20 * time.Second)
+				_, err = seats.Access(t.Context(), ask("third"))
+				coded(t, "after it, all taken", err, license.CodeNoFreeSeat)
+			})
+		})
+	}
+}

@@ -18,6 +18,11 @@ import (
 type Options struct {
 	// Journals gives the three journals of a group. It is called by each Claim.
 	Journals func(group license.Serial) ([license.Backends]journal.Backend, error)
+	// Skew is how far apart the clocks of a group's servers may be. A grace period
+	// lasts so much beyond the longest lease that a token may have, as far as the
+	// journals that are left and the tokens that come tell; Journal.Grace is the
+	// least.
+	Skew time.Duration
 	// Journal are the settings of the lead. Its Owner is that of each Claim, its
 	// MostEvents also how many ended handles are remembered.
 	Journal journal.Options
@@ -121,6 +126,7 @@ func (s *Store) Claim(ctx context.Context, group license.Serial, owner string) (
 func (s *Store) begin(group license.Serial, q *journal.Quorum) (*seats, error) {
 	b := book.New(group, book.Options{MostEvents: s.opt.Journal.MostEvents, MostEnded: s.opt.Journal.MostEvents, Sure: true})
 	records, events := q.Content()
+	var longest time.Duration
 	for _, r := range records {
 		rec, seat, seq, err := parseRecord(r)
 		switch {
@@ -131,6 +137,9 @@ func (s *Store) begin(group license.Serial, q *journal.Quorum) (*seats, error) {
 		case rec.N > 0:
 			if err := b.Load(rec); err != nil {
 				return nil, corrupt(group, err)
+			}
+			if rec.Handle != nil {
+				longest = max(longest, rec.Handle.Lease)
 			}
 		}
 	}
@@ -148,6 +157,7 @@ func (s *Store) begin(group license.Serial, q *journal.Quorum) (*seats, error) {
 		store: s, group: group, q: q, book: b, written: map[string]uint64{}, shown: last,
 		changed: make(chan struct{}), more: make(chan struct{}, 1),
 	}
+	t.prolong(longest)
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	t.running.Go(t.show)
 	return t, nil

@@ -90,6 +90,12 @@ func (t *seats) decide(ctx context.Context, f func(now time.Time) (string, error
 	return err
 }
 
+// prolong has a grace period last until no token of such a lease can come any
+// more: a server whose lease was lowered has given longer ones before.
+func (t *seats) prolong(longest time.Duration) {
+	t.q.Prolong(lease.AfterClaim(longest) + t.store.opt.Skew)
+}
+
 // why gives the contract's error.
 func (t *seats) why(err error) error {
 	t.mu.Lock()
@@ -288,7 +294,9 @@ func (t *seats) Access(ctx context.Context, r lease.Request) (grant lease.Grant,
 // Renew implements lease.Seats.
 func (t *seats) Renew(ctx context.Context, ref lease.Ref) (grant lease.Grant, err error) {
 	err = t.decide(ctx, func(now time.Time) (string, error) {
-		grant, err = t.book.Renew(now, ref)
+		if grant, err = t.book.Renew(now, ref); err == nil && t.book.InGrace() {
+			t.prolong(grant.Lease)
+		}
 		return ref.Handle, err
 	})
 	if err != nil {

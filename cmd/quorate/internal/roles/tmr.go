@@ -73,6 +73,7 @@ type TMR struct {
 	TokenKey   string        `help:"The group's token key (quorate key token): the same file on both TMR servers." required:"" env:"QUORATE_TOKEN_KEY"`
 	RoleFile   string        `help:"File that keepalived's notify script writes MASTER or BACKUP into. Without it the backends elect one of the two servers." env:"QUORATE_ROLE_FILE"`
 	NewGroup   bool          `help:"The group has never handed out a license: without this, three empty journals of seats count as lost, and handles are given out only once those from before have ended." env:"QUORATE_NEW_GROUP"`
+	Grace      time.Duration `help:"How long a grace period takes at least, in which two journals of seats were lost and handles are honoured by their tokens alone. After --lease was lowered it must be as long as the lease before, until all handles of then have ended." default:"5m" env:"QUORATE_GRACE"`
 	Platform   string        `help:"The platform's address." env:"QUORATE_PLATFORM"`
 	Link       string        `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 	Term       time.Duration `help:"How long an election won holds without being confirmed." default:"2s"`
@@ -94,9 +95,12 @@ func (TMR) Help() string {
 func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
 	cfg := tmrConfig{
 		Name: c.Name, Listen: c.Listen, Plain: c.Plain, Lease: c.Lease, AdminToken: c.AdminToken,
-		Platform: c.Platform, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Logger: logger,
+		Platform: c.Platform, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Grace: c.Grace, Logger: logger,
 	}
 	var err error
+	if c.Grace < 0 || c.Grace > 2*licenseserver.LongestLease {
+		return license.Errorf(license.CodeInvalidInput, "set --grace to some minutes", "a grace period of %s is out of range", c.Grace)
+	}
 	if cfg.Policy, err = c.policy(); err != nil {
 		return err
 	}
@@ -187,6 +191,7 @@ type tmrConfig struct {
 	Patience     time.Duration
 	RoleFile     string
 	NewGroup     bool
+	Grace        time.Duration // the least; 0: as long as the lease
 	AdminToken   string
 	Policy       policy
 	Rules        *ruleBook
@@ -218,10 +223,10 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Patience: c.Patience, Logger: log}); err != nil {
 		return nil, err
 	}
-	s.store = quorumlease.New(quorumlease.Options{Journals: s.journals, Logger: log, Journal: journal.Options{
+	s.store = quorumlease.New(quorumlease.Options{Journals: s.journals, Logger: log, Skew: licenseserver.TokenSkew, Journal: journal.Options{
 		NewGroup: c.NewGroup,
 		// As long as a token from before can bring its handle back.
-		Grace: cmp.Or(c.Lease, licenseserver.DefaultLease) + lease.Margin + licenseserver.TokenSkew,
+		Grace: max(c.Grace, lease.AfterClaim(cmp.Or(c.Lease, licenseserver.DefaultLease))+licenseserver.TokenSkew),
 	}})
 	var decides licenseserver.Arbiter = arbiter.Election{Elector: s.group, Group: c.Virtual, Owner: c.Name, Term: c.Term, Logger: log,
 		Fit: s.fit,
