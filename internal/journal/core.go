@@ -49,6 +49,7 @@ type settings struct {
 	graceTime  time.Duration
 	patience   time.Duration // for a third journal, where two are enough
 	despair    time.Duration // for a second that knows the seats, where two others are there
+	reclaim    time.Duration // after which a journal that refuses is claimed anew; 0: never
 	markTime   time.Duration // after which marks go without a change; 0: never
 	mostEvents int
 	mostBehind int // entries of the log that are kept for a journal that is away
@@ -76,8 +77,10 @@ type slot struct {
 	busy   bool
 	failed int    // calls in a row
 	retry  moment // not before
-	// refused: it has promised a newer term.
+	// refused: it has promised a newer term, of the epoch by, since when.
 	refused bool
+	by      uint64
+	since   moment
 
 	claimed bool // the term is promised by state.Incarnation
 	state   State
@@ -290,9 +293,13 @@ func (c *core) failed(s *slot, err error, now moment) {
 	s.retry = moment{mono: now.mono + min(time.Second, 25*time.Millisecond<<min(s.failed, 6))}
 	switch license.CodeOf(err) {
 	case license.CodeFenced:
+		by := PromisedBy(err)
+		if !s.refused || s.by != by {
+			s.by, s.since = by, now
+		}
 		s.refused = true
 		s.retry = moment{mono: now.mono + time.Second}
-		c.above = max(c.above, PromisedBy(err))
+		c.above = max(c.above, by)
 		refused := 0
 		for i := range c.slots {
 			if c.slots[i].refused {
@@ -329,6 +336,10 @@ func (c *core) step(now moment) {
 	}
 	if c.lost() {
 		c.end(errLost)
+		return
+	}
+	if c.phase == serving && c.reclaims(now) {
+		c.end(errRefused)
 		return
 	}
 	c.enlist()

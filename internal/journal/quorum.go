@@ -139,7 +139,7 @@ func begin(backends [license.Backends]Backend, o Options, t Term, known Known) *
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	opt := settings{
 		newGroup: o.NewGroup, graceTime: o.Grace, patience: o.Patience, despair: o.Despair,
-		markTime: time.Second, mostEvents: o.MostEvents, mostBehind: 1 << 16,
+		markTime: time.Second, reclaim: time.Minute, mostEvents: o.MostEvents, mostBehind: 1 << 16,
 	}
 	for i, b := range backends {
 		opt.names[i] = b.Name
@@ -459,8 +459,9 @@ type Status struct {
 	Name string
 	// Counts: it is one of those of which two must confirm.
 	Counts bool
-	// Refuses: it has promised a newer epoch to somebody who doesn't lead; a new
-	// claim gets it back.
+	// Refuses: it has promised a newer epoch to somebody who doesn't lead. A new
+	// claim gets it back: after a minute in which nobody claimed there the lead ends
+	// for that.
 	Refuses bool
 	// Behind is how many changes it has still to write.
 	Behind uint64

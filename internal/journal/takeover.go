@@ -49,6 +49,25 @@ var errLost error = &license.Error{
 	Fix: "nothing to do: the server claims anew, and programs that hold a license keep it by their tokens",
 }
 
+// errRefused ends a lead that one journal keeps refusing.
+var errRefused error = &license.Error{
+	Code: license.CodeUnavailable, Message: "a journal of seats has promised a newer epoch to somebody who doesn't lead",
+	Fix: "nothing to do: the server claims anew",
+}
+
+// reclaims says whether it is time to claim anew for the sake of a journal that
+// refuses: whoever claimed there has been quiet for long, and the two that are
+// left bear no other fault. Sooner where they don't confirm any more.
+func (c *core) reclaims(now moment) bool {
+	after := c.opt.reclaim
+	if !c.fresh(now) {
+		after /= 12
+	}
+	return after > 0 && !c.grace && slices.ContainsFunc(c.slots[:], func(s slot) bool {
+		return s.refused && s.since.age(now) >= after
+	})
+}
+
 // lost says whether two journals are there that have lost what they had: neither
 // may vote again under this term, since the other would have to vote before.
 func (c *core) lost() bool {
