@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -27,9 +28,10 @@ type lab struct {
 }
 
 type labConfig struct {
-	database string // empty: SQLite
-	redis    string // for the platform's news, when there is a database
-	offline  bool   // the TMR servers know no platform; nothing is rolled out yet
+	database string    // empty: SQLite
+	redis    string    // for the platform's news, when there is a database
+	offline  bool      // the TMR servers know no platform; nothing is rolled out yet
+	journals [3]string // where backends keep their seats; empty: a file each
 }
 
 const (
@@ -73,7 +75,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 		prints = append(prints, print)
 		pin := strings.TrimSpace(must(t, "key", "tls", l.path(name+".key")))
 		addr := freeAddr(t)
-		l.args[name] = []string{"server", "--tmr", "--container", l.path(name + ".qrc"), "--listen", addr, "--key", l.path(name + ".key"), "--journal", l.path(name + ".journal"),
+		l.args[name] = []string{"server", "--tmr", "--container", l.path(name + ".qrc"), "--listen", addr, "--key", l.path(name + ".key"), "--journal", cmp.Or(c.journals[i], l.path(name+".journal")),
 			"--pin", pins[0], "--pin", pins[1], "--json"}
 		l.backends[i] = start(t, name, l.args[name]...)
 		backends = append(backends, serial+"@https://"+addr+"?pin="+pin)
