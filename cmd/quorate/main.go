@@ -88,6 +88,7 @@ func main() {
 // run is main without the process: it returns the exit status.
 func run(ctx context.Context, args []string, std cli.Streams) int {
 	return cli.Run(ctx, &tree{}, version, args, std, func(logger *slog.Logger) []any {
+		roles.LogRedis(logger)
 		return []any{filetools.Site{Traits: machine.Traits, Logger: logger}}
 	})
 }
