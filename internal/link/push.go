@@ -22,6 +22,9 @@ const (
 	// a message takes the largest there can be.
 	mostPushBytes = rpc.MostMessage / 2
 	pushTime      = 10 * time.Second
+	// gather is how long events collect for the next push, but for the first ones
+	// after a rest: one push for each costs the platform more than the access did.
+	gather = 100 * time.Millisecond
 	// servedEvery is how often the platform is told again what is served.
 	servedEvery = time.Minute
 )
@@ -280,6 +283,9 @@ func (a *Agent) readEvents(ctx context.Context, after uint64, out chan<- []lease
 		case out <- events:
 			after = events[len(events)-1].Position
 		case <-ctx.Done():
+		}
+		if len(events) < mostPushEvents {
+			sleep(ctx, gather)
 		}
 	}
 }

@@ -48,6 +48,27 @@ func TestChangesGoUpAtOnce(t *testing.T) {
 	})
 }
 
+// Events of a busy time go up together, ten times a second.
+func TestEventsGather(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.start()
+		time.Sleep(1200 * time.Millisecond)
+		l.platform.mu.Lock()
+		before := len(l.platform.pushes)
+		l.platform.mu.Unlock()
+		for range 200 {
+			l.history.event()
+			time.Sleep(5 * time.Millisecond)
+		}
+		eventually(t, 150*time.Millisecond, "all events", func() bool { return len(l.platform.allEvents()) == 200 })
+		l.platform.mu.Lock()
+		defer l.platform.mu.Unlock()
+		if n := len(l.platform.pushes) - before; n > 14 {
+			t.Errorf("%d pushes in a second", n)
+		}
+	})
+}
+
 // Views and events in order, none left out, none twice, through all that a
 // platform may do.
 func TestNothingIsLost(t *testing.T) {
