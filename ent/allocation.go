@@ -74,6 +74,26 @@ type Allocation struct {
 	RemovalCode string `json:"removal_code,omitempty"`
 	// RemovalMessage holds the value of the "removal_message" field.
 	RemovalMessage string `json:"removal_message,omitempty"`
+	// As its license server told; 0: it has not.
+	Accesses int `json:"accesses,omitempty"`
+	// As its license server told, by the platform's clock.
+	LastAccessAt *time.Time `json:"last_access_at,omitempty"`
+	// As its license server told; null: in use, or not told.
+	IdleSince *time.Time `json:"idle_since,omitempty"`
+	// Without a renewal, as its license server told.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	// When its holder was last asked to release.
+	NoticeAt *time.Time `json:"notice_at,omitempty"`
+	// Who asked.
+	NoticeBy string `json:"notice_by,omitempty"`
+	// NoticeText holds the value of the "notice_text" field.
+	NoticeText string `json:"notice_text,omitempty"`
+	// When its license server had the notice.
+	NoticeTakenAt *time.Time `json:"notice_taken_at,omitempty"`
+	// Why its license server didn't take it.
+	NoticeCode string `json:"notice_code,omitempty"`
+	// NoticeMessage holds the value of the "notice_message" field.
+	NoticeMessage string `json:"notice_message,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the AllocationQuery when eager-loading is set.
 	Edges        AllocationEdges `json:"edges"`
@@ -148,11 +168,11 @@ func (*Allocation) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case allocation.FieldBorrowed:
 			values[i] = new(sql.NullBool)
-		case allocation.FieldLicenses, allocation.FieldAsked, allocation.FieldSeat, allocation.FieldN, allocation.FieldProcessID:
+		case allocation.FieldLicenses, allocation.FieldAsked, allocation.FieldSeat, allocation.FieldN, allocation.FieldProcessID, allocation.FieldAccesses:
 			values[i] = new(sql.NullInt64)
-		case allocation.FieldID, allocation.FieldVendorID, allocation.FieldCustomerID, allocation.FieldContainerID, allocation.FieldProductID, allocation.FieldHandle, allocation.FieldMode, allocation.FieldClient, allocation.FieldUser, allocation.FieldStation, allocation.FieldApplication, allocation.FieldState, allocation.FieldEndedBy, allocation.FieldRemovalBy, allocation.FieldRemovalCode, allocation.FieldRemovalMessage:
+		case allocation.FieldID, allocation.FieldVendorID, allocation.FieldCustomerID, allocation.FieldContainerID, allocation.FieldProductID, allocation.FieldHandle, allocation.FieldMode, allocation.FieldClient, allocation.FieldUser, allocation.FieldStation, allocation.FieldApplication, allocation.FieldState, allocation.FieldEndedBy, allocation.FieldRemovalBy, allocation.FieldRemovalCode, allocation.FieldRemovalMessage, allocation.FieldNoticeBy, allocation.FieldNoticeText, allocation.FieldNoticeCode, allocation.FieldNoticeMessage:
 			values[i] = new(sql.NullString)
-		case allocation.FieldCreatedAt, allocation.FieldFirstAccess, allocation.FieldLastAccess, allocation.FieldEndedAt, allocation.FieldRemovalAt:
+		case allocation.FieldCreatedAt, allocation.FieldFirstAccess, allocation.FieldLastAccess, allocation.FieldEndedAt, allocation.FieldRemovalAt, allocation.FieldLastAccessAt, allocation.FieldIdleSince, allocation.FieldExpiresAt, allocation.FieldNoticeAt, allocation.FieldNoticeTakenAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -334,6 +354,71 @@ func (_m *Allocation) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.RemovalMessage = value.String
 			}
+		case allocation.FieldAccesses:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field accesses", values[i])
+			} else if value.Valid {
+				_m.Accesses = int(value.Int64)
+			}
+		case allocation.FieldLastAccessAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field last_access_at", values[i])
+			} else if value.Valid {
+				_m.LastAccessAt = new(time.Time)
+				*_m.LastAccessAt = value.Time
+			}
+		case allocation.FieldIdleSince:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field idle_since", values[i])
+			} else if value.Valid {
+				_m.IdleSince = new(time.Time)
+				*_m.IdleSince = value.Time
+			}
+		case allocation.FieldExpiresAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field expires_at", values[i])
+			} else if value.Valid {
+				_m.ExpiresAt = new(time.Time)
+				*_m.ExpiresAt = value.Time
+			}
+		case allocation.FieldNoticeAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field notice_at", values[i])
+			} else if value.Valid {
+				_m.NoticeAt = new(time.Time)
+				*_m.NoticeAt = value.Time
+			}
+		case allocation.FieldNoticeBy:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field notice_by", values[i])
+			} else if value.Valid {
+				_m.NoticeBy = value.String
+			}
+		case allocation.FieldNoticeText:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field notice_text", values[i])
+			} else if value.Valid {
+				_m.NoticeText = value.String
+			}
+		case allocation.FieldNoticeTakenAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field notice_taken_at", values[i])
+			} else if value.Valid {
+				_m.NoticeTakenAt = new(time.Time)
+				*_m.NoticeTakenAt = value.Time
+			}
+		case allocation.FieldNoticeCode:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field notice_code", values[i])
+			} else if value.Valid {
+				_m.NoticeCode = value.String
+			}
+		case allocation.FieldNoticeMessage:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field notice_message", values[i])
+			} else if value.Valid {
+				_m.NoticeMessage = value.String
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -473,6 +558,46 @@ func (_m *Allocation) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("removal_message=")
 	builder.WriteString(_m.RemovalMessage)
+	builder.WriteString(", ")
+	builder.WriteString("accesses=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Accesses))
+	builder.WriteString(", ")
+	if v := _m.LastAccessAt; v != nil {
+		builder.WriteString("last_access_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.IdleSince; v != nil {
+		builder.WriteString("idle_since=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.ExpiresAt; v != nil {
+		builder.WriteString("expires_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.NoticeAt; v != nil {
+		builder.WriteString("notice_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("notice_by=")
+	builder.WriteString(_m.NoticeBy)
+	builder.WriteString(", ")
+	builder.WriteString("notice_text=")
+	builder.WriteString(_m.NoticeText)
+	builder.WriteString(", ")
+	if v := _m.NoticeTakenAt; v != nil {
+		builder.WriteString("notice_taken_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("notice_code=")
+	builder.WriteString(_m.NoticeCode)
+	builder.WriteString(", ")
+	builder.WriteString("notice_message=")
+	builder.WriteString(_m.NoticeMessage)
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -269,6 +269,146 @@ func (_c *AllocationCreate) SetNillableRemovalMessage(v *string) *AllocationCrea
 	return _c
 }
 
+// SetAccesses sets the "accesses" field.
+func (_c *AllocationCreate) SetAccesses(v int) *AllocationCreate {
+	_c.mutation.SetAccesses(v)
+	return _c
+}
+
+// SetNillableAccesses sets the "accesses" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableAccesses(v *int) *AllocationCreate {
+	if v != nil {
+		_c.SetAccesses(*v)
+	}
+	return _c
+}
+
+// SetLastAccessAt sets the "last_access_at" field.
+func (_c *AllocationCreate) SetLastAccessAt(v time.Time) *AllocationCreate {
+	_c.mutation.SetLastAccessAt(v)
+	return _c
+}
+
+// SetNillableLastAccessAt sets the "last_access_at" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableLastAccessAt(v *time.Time) *AllocationCreate {
+	if v != nil {
+		_c.SetLastAccessAt(*v)
+	}
+	return _c
+}
+
+// SetIdleSince sets the "idle_since" field.
+func (_c *AllocationCreate) SetIdleSince(v time.Time) *AllocationCreate {
+	_c.mutation.SetIdleSince(v)
+	return _c
+}
+
+// SetNillableIdleSince sets the "idle_since" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableIdleSince(v *time.Time) *AllocationCreate {
+	if v != nil {
+		_c.SetIdleSince(*v)
+	}
+	return _c
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (_c *AllocationCreate) SetExpiresAt(v time.Time) *AllocationCreate {
+	_c.mutation.SetExpiresAt(v)
+	return _c
+}
+
+// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableExpiresAt(v *time.Time) *AllocationCreate {
+	if v != nil {
+		_c.SetExpiresAt(*v)
+	}
+	return _c
+}
+
+// SetNoticeAt sets the "notice_at" field.
+func (_c *AllocationCreate) SetNoticeAt(v time.Time) *AllocationCreate {
+	_c.mutation.SetNoticeAt(v)
+	return _c
+}
+
+// SetNillableNoticeAt sets the "notice_at" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableNoticeAt(v *time.Time) *AllocationCreate {
+	if v != nil {
+		_c.SetNoticeAt(*v)
+	}
+	return _c
+}
+
+// SetNoticeBy sets the "notice_by" field.
+func (_c *AllocationCreate) SetNoticeBy(v string) *AllocationCreate {
+	_c.mutation.SetNoticeBy(v)
+	return _c
+}
+
+// SetNillableNoticeBy sets the "notice_by" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableNoticeBy(v *string) *AllocationCreate {
+	if v != nil {
+		_c.SetNoticeBy(*v)
+	}
+	return _c
+}
+
+// SetNoticeText sets the "notice_text" field.
+func (_c *AllocationCreate) SetNoticeText(v string) *AllocationCreate {
+	_c.mutation.SetNoticeText(v)
+	return _c
+}
+
+// SetNillableNoticeText sets the "notice_text" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableNoticeText(v *string) *AllocationCreate {
+	if v != nil {
+		_c.SetNoticeText(*v)
+	}
+	return _c
+}
+
+// SetNoticeTakenAt sets the "notice_taken_at" field.
+func (_c *AllocationCreate) SetNoticeTakenAt(v time.Time) *AllocationCreate {
+	_c.mutation.SetNoticeTakenAt(v)
+	return _c
+}
+
+// SetNillableNoticeTakenAt sets the "notice_taken_at" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableNoticeTakenAt(v *time.Time) *AllocationCreate {
+	if v != nil {
+		_c.SetNoticeTakenAt(*v)
+	}
+	return _c
+}
+
+// SetNoticeCode sets the "notice_code" field.
+func (_c *AllocationCreate) SetNoticeCode(v string) *AllocationCreate {
+	_c.mutation.SetNoticeCode(v)
+	return _c
+}
+
+// SetNillableNoticeCode sets the "notice_code" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableNoticeCode(v *string) *AllocationCreate {
+	if v != nil {
+		_c.SetNoticeCode(*v)
+	}
+	return _c
+}
+
+// SetNoticeMessage sets the "notice_message" field.
+func (_c *AllocationCreate) SetNoticeMessage(v string) *AllocationCreate {
+	_c.mutation.SetNoticeMessage(v)
+	return _c
+}
+
+// SetNillableNoticeMessage sets the "notice_message" field if the given value is not nil.
+func (_c *AllocationCreate) SetNillableNoticeMessage(v *string) *AllocationCreate {
+	if v != nil {
+		_c.SetNoticeMessage(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *AllocationCreate) SetID(v string) *AllocationCreate {
 	_c.mutation.SetID(v)
@@ -353,6 +493,10 @@ func (_c *AllocationCreate) defaults() {
 	if _, ok := _c.mutation.Borrowed(); !ok {
 		v := allocation.DefaultBorrowed
 		_c.mutation.SetBorrowed(v)
+	}
+	if _, ok := _c.mutation.Accesses(); !ok {
+		v := allocation.DefaultAccesses
+		_c.mutation.SetAccesses(v)
 	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := allocation.DefaultID()
@@ -514,6 +658,34 @@ func (_c *AllocationCreate) check() error {
 			return &ValidationError{Name: "removal_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_message": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.Accesses(); !ok {
+		return &ValidationError{Name: "accesses", err: errors.New(`ent: missing required field "Allocation.accesses"`)}
+	}
+	if v, ok := _c.mutation.Accesses(); ok {
+		if err := allocation.AccessesValidator(v); err != nil {
+			return &ValidationError{Name: "accesses", err: fmt.Errorf(`ent: validator failed for field "Allocation.accesses": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.NoticeBy(); ok {
+		if err := allocation.NoticeByValidator(v); err != nil {
+			return &ValidationError{Name: "notice_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_by": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.NoticeText(); ok {
+		if err := allocation.NoticeTextValidator(v); err != nil {
+			return &ValidationError{Name: "notice_text", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_text": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.NoticeCode(); ok {
+		if err := allocation.NoticeCodeValidator(v); err != nil {
+			return &ValidationError{Name: "notice_code", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_code": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.NoticeMessage(); ok {
+		if err := allocation.NoticeMessageValidator(v); err != nil {
+			return &ValidationError{Name: "notice_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_message": %w`, err)}
+		}
+	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := allocation.IDValidator(v); err != nil {
 			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "Allocation.id": %w`, err)}
@@ -650,6 +822,46 @@ func (_c *AllocationCreate) createSpec() (*Allocation, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.RemovalMessage(); ok {
 		_spec.SetField(allocation.FieldRemovalMessage, field.TypeString, value)
 		_node.RemovalMessage = value
+	}
+	if value, ok := _c.mutation.Accesses(); ok {
+		_spec.SetField(allocation.FieldAccesses, field.TypeInt, value)
+		_node.Accesses = value
+	}
+	if value, ok := _c.mutation.LastAccessAt(); ok {
+		_spec.SetField(allocation.FieldLastAccessAt, field.TypeTime, value)
+		_node.LastAccessAt = &value
+	}
+	if value, ok := _c.mutation.IdleSince(); ok {
+		_spec.SetField(allocation.FieldIdleSince, field.TypeTime, value)
+		_node.IdleSince = &value
+	}
+	if value, ok := _c.mutation.ExpiresAt(); ok {
+		_spec.SetField(allocation.FieldExpiresAt, field.TypeTime, value)
+		_node.ExpiresAt = &value
+	}
+	if value, ok := _c.mutation.NoticeAt(); ok {
+		_spec.SetField(allocation.FieldNoticeAt, field.TypeTime, value)
+		_node.NoticeAt = &value
+	}
+	if value, ok := _c.mutation.NoticeBy(); ok {
+		_spec.SetField(allocation.FieldNoticeBy, field.TypeString, value)
+		_node.NoticeBy = value
+	}
+	if value, ok := _c.mutation.NoticeText(); ok {
+		_spec.SetField(allocation.FieldNoticeText, field.TypeString, value)
+		_node.NoticeText = value
+	}
+	if value, ok := _c.mutation.NoticeTakenAt(); ok {
+		_spec.SetField(allocation.FieldNoticeTakenAt, field.TypeTime, value)
+		_node.NoticeTakenAt = &value
+	}
+	if value, ok := _c.mutation.NoticeCode(); ok {
+		_spec.SetField(allocation.FieldNoticeCode, field.TypeString, value)
+		_node.NoticeCode = value
+	}
+	if value, ok := _c.mutation.NoticeMessage(); ok {
+		_spec.SetField(allocation.FieldNoticeMessage, field.TypeString, value)
+		_node.NoticeMessage = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

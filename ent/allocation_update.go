@@ -381,6 +381,207 @@ func (_u *AllocationUpdate) ClearRemovalMessage() *AllocationUpdate {
 	return _u
 }
 
+// SetAccesses sets the "accesses" field.
+func (_u *AllocationUpdate) SetAccesses(v int) *AllocationUpdate {
+	_u.mutation.ResetAccesses()
+	_u.mutation.SetAccesses(v)
+	return _u
+}
+
+// SetNillableAccesses sets the "accesses" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableAccesses(v *int) *AllocationUpdate {
+	if v != nil {
+		_u.SetAccesses(*v)
+	}
+	return _u
+}
+
+// AddAccesses adds value to the "accesses" field.
+func (_u *AllocationUpdate) AddAccesses(v int) *AllocationUpdate {
+	_u.mutation.AddAccesses(v)
+	return _u
+}
+
+// SetLastAccessAt sets the "last_access_at" field.
+func (_u *AllocationUpdate) SetLastAccessAt(v time.Time) *AllocationUpdate {
+	_u.mutation.SetLastAccessAt(v)
+	return _u
+}
+
+// SetNillableLastAccessAt sets the "last_access_at" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableLastAccessAt(v *time.Time) *AllocationUpdate {
+	if v != nil {
+		_u.SetLastAccessAt(*v)
+	}
+	return _u
+}
+
+// ClearLastAccessAt clears the value of the "last_access_at" field.
+func (_u *AllocationUpdate) ClearLastAccessAt() *AllocationUpdate {
+	_u.mutation.ClearLastAccessAt()
+	return _u
+}
+
+// SetIdleSince sets the "idle_since" field.
+func (_u *AllocationUpdate) SetIdleSince(v time.Time) *AllocationUpdate {
+	_u.mutation.SetIdleSince(v)
+	return _u
+}
+
+// SetNillableIdleSince sets the "idle_since" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableIdleSince(v *time.Time) *AllocationUpdate {
+	if v != nil {
+		_u.SetIdleSince(*v)
+	}
+	return _u
+}
+
+// ClearIdleSince clears the value of the "idle_since" field.
+func (_u *AllocationUpdate) ClearIdleSince() *AllocationUpdate {
+	_u.mutation.ClearIdleSince()
+	return _u
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (_u *AllocationUpdate) SetExpiresAt(v time.Time) *AllocationUpdate {
+	_u.mutation.SetExpiresAt(v)
+	return _u
+}
+
+// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableExpiresAt(v *time.Time) *AllocationUpdate {
+	if v != nil {
+		_u.SetExpiresAt(*v)
+	}
+	return _u
+}
+
+// ClearExpiresAt clears the value of the "expires_at" field.
+func (_u *AllocationUpdate) ClearExpiresAt() *AllocationUpdate {
+	_u.mutation.ClearExpiresAt()
+	return _u
+}
+
+// SetNoticeAt sets the "notice_at" field.
+func (_u *AllocationUpdate) SetNoticeAt(v time.Time) *AllocationUpdate {
+	_u.mutation.SetNoticeAt(v)
+	return _u
+}
+
+// SetNillableNoticeAt sets the "notice_at" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableNoticeAt(v *time.Time) *AllocationUpdate {
+	if v != nil {
+		_u.SetNoticeAt(*v)
+	}
+	return _u
+}
+
+// ClearNoticeAt clears the value of the "notice_at" field.
+func (_u *AllocationUpdate) ClearNoticeAt() *AllocationUpdate {
+	_u.mutation.ClearNoticeAt()
+	return _u
+}
+
+// SetNoticeBy sets the "notice_by" field.
+func (_u *AllocationUpdate) SetNoticeBy(v string) *AllocationUpdate {
+	_u.mutation.SetNoticeBy(v)
+	return _u
+}
+
+// SetNillableNoticeBy sets the "notice_by" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableNoticeBy(v *string) *AllocationUpdate {
+	if v != nil {
+		_u.SetNoticeBy(*v)
+	}
+	return _u
+}
+
+// ClearNoticeBy clears the value of the "notice_by" field.
+func (_u *AllocationUpdate) ClearNoticeBy() *AllocationUpdate {
+	_u.mutation.ClearNoticeBy()
+	return _u
+}
+
+// SetNoticeText sets the "notice_text" field.
+func (_u *AllocationUpdate) SetNoticeText(v string) *AllocationUpdate {
+	_u.mutation.SetNoticeText(v)
+	return _u
+}
+
+// SetNillableNoticeText sets the "notice_text" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableNoticeText(v *string) *AllocationUpdate {
+	if v != nil {
+		_u.SetNoticeText(*v)
+	}
+	return _u
+}
+
+// ClearNoticeText clears the value of the "notice_text" field.
+func (_u *AllocationUpdate) ClearNoticeText() *AllocationUpdate {
+	_u.mutation.ClearNoticeText()
+	return _u
+}
+
+// SetNoticeTakenAt sets the "notice_taken_at" field.
+func (_u *AllocationUpdate) SetNoticeTakenAt(v time.Time) *AllocationUpdate {
+	_u.mutation.SetNoticeTakenAt(v)
+	return _u
+}
+
+// SetNillableNoticeTakenAt sets the "notice_taken_at" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableNoticeTakenAt(v *time.Time) *AllocationUpdate {
+	if v != nil {
+		_u.SetNoticeTakenAt(*v)
+	}
+	return _u
+}
+
+// ClearNoticeTakenAt clears the value of the "notice_taken_at" field.
+func (_u *AllocationUpdate) ClearNoticeTakenAt() *AllocationUpdate {
+	_u.mutation.ClearNoticeTakenAt()
+	return _u
+}
+
+// SetNoticeCode sets the "notice_code" field.
+func (_u *AllocationUpdate) SetNoticeCode(v string) *AllocationUpdate {
+	_u.mutation.SetNoticeCode(v)
+	return _u
+}
+
+// SetNillableNoticeCode sets the "notice_code" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableNoticeCode(v *string) *AllocationUpdate {
+	if v != nil {
+		_u.SetNoticeCode(*v)
+	}
+	return _u
+}
+
+// ClearNoticeCode clears the value of the "notice_code" field.
+func (_u *AllocationUpdate) ClearNoticeCode() *AllocationUpdate {
+	_u.mutation.ClearNoticeCode()
+	return _u
+}
+
+// SetNoticeMessage sets the "notice_message" field.
+func (_u *AllocationUpdate) SetNoticeMessage(v string) *AllocationUpdate {
+	_u.mutation.SetNoticeMessage(v)
+	return _u
+}
+
+// SetNillableNoticeMessage sets the "notice_message" field if the given value is not nil.
+func (_u *AllocationUpdate) SetNillableNoticeMessage(v *string) *AllocationUpdate {
+	if v != nil {
+		_u.SetNoticeMessage(*v)
+	}
+	return _u
+}
+
+// ClearNoticeMessage clears the value of the "notice_message" field.
+func (_u *AllocationUpdate) ClearNoticeMessage() *AllocationUpdate {
+	_u.mutation.ClearNoticeMessage()
+	return _u
+}
+
 // Mutation returns the AllocationMutation object of the builder.
 func (_u *AllocationUpdate) Mutation() *AllocationMutation {
 	return _u.mutation
@@ -483,6 +684,31 @@ func (_u *AllocationUpdate) check() error {
 	if v, ok := _u.mutation.RemovalMessage(); ok {
 		if err := allocation.RemovalMessageValidator(v); err != nil {
 			return &ValidationError{Name: "removal_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_message": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Accesses(); ok {
+		if err := allocation.AccessesValidator(v); err != nil {
+			return &ValidationError{Name: "accesses", err: fmt.Errorf(`ent: validator failed for field "Allocation.accesses": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.NoticeBy(); ok {
+		if err := allocation.NoticeByValidator(v); err != nil {
+			return &ValidationError{Name: "notice_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_by": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.NoticeText(); ok {
+		if err := allocation.NoticeTextValidator(v); err != nil {
+			return &ValidationError{Name: "notice_text", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_text": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.NoticeCode(); ok {
+		if err := allocation.NoticeCodeValidator(v); err != nil {
+			return &ValidationError{Name: "notice_code", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_code": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.NoticeMessage(); ok {
+		if err := allocation.NoticeMessageValidator(v); err != nil {
+			return &ValidationError{Name: "notice_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_message": %w`, err)}
 		}
 	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
@@ -601,6 +827,66 @@ func (_u *AllocationUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	}
 	if _u.mutation.RemovalMessageCleared() {
 		_spec.ClearField(allocation.FieldRemovalMessage, field.TypeString)
+	}
+	if value, ok := _u.mutation.Accesses(); ok {
+		_spec.SetField(allocation.FieldAccesses, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAccesses(); ok {
+		_spec.AddField(allocation.FieldAccesses, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.LastAccessAt(); ok {
+		_spec.SetField(allocation.FieldLastAccessAt, field.TypeTime, value)
+	}
+	if _u.mutation.LastAccessAtCleared() {
+		_spec.ClearField(allocation.FieldLastAccessAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.IdleSince(); ok {
+		_spec.SetField(allocation.FieldIdleSince, field.TypeTime, value)
+	}
+	if _u.mutation.IdleSinceCleared() {
+		_spec.ClearField(allocation.FieldIdleSince, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ExpiresAt(); ok {
+		_spec.SetField(allocation.FieldExpiresAt, field.TypeTime, value)
+	}
+	if _u.mutation.ExpiresAtCleared() {
+		_spec.ClearField(allocation.FieldExpiresAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NoticeAt(); ok {
+		_spec.SetField(allocation.FieldNoticeAt, field.TypeTime, value)
+	}
+	if _u.mutation.NoticeAtCleared() {
+		_spec.ClearField(allocation.FieldNoticeAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NoticeBy(); ok {
+		_spec.SetField(allocation.FieldNoticeBy, field.TypeString, value)
+	}
+	if _u.mutation.NoticeByCleared() {
+		_spec.ClearField(allocation.FieldNoticeBy, field.TypeString)
+	}
+	if value, ok := _u.mutation.NoticeText(); ok {
+		_spec.SetField(allocation.FieldNoticeText, field.TypeString, value)
+	}
+	if _u.mutation.NoticeTextCleared() {
+		_spec.ClearField(allocation.FieldNoticeText, field.TypeString)
+	}
+	if value, ok := _u.mutation.NoticeTakenAt(); ok {
+		_spec.SetField(allocation.FieldNoticeTakenAt, field.TypeTime, value)
+	}
+	if _u.mutation.NoticeTakenAtCleared() {
+		_spec.ClearField(allocation.FieldNoticeTakenAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NoticeCode(); ok {
+		_spec.SetField(allocation.FieldNoticeCode, field.TypeString, value)
+	}
+	if _u.mutation.NoticeCodeCleared() {
+		_spec.ClearField(allocation.FieldNoticeCode, field.TypeString)
+	}
+	if value, ok := _u.mutation.NoticeMessage(); ok {
+		_spec.SetField(allocation.FieldNoticeMessage, field.TypeString, value)
+	}
+	if _u.mutation.NoticeMessageCleared() {
+		_spec.ClearField(allocation.FieldNoticeMessage, field.TypeString)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -973,6 +1259,207 @@ func (_u *AllocationUpdateOne) ClearRemovalMessage() *AllocationUpdateOne {
 	return _u
 }
 
+// SetAccesses sets the "accesses" field.
+func (_u *AllocationUpdateOne) SetAccesses(v int) *AllocationUpdateOne {
+	_u.mutation.ResetAccesses()
+	_u.mutation.SetAccesses(v)
+	return _u
+}
+
+// SetNillableAccesses sets the "accesses" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableAccesses(v *int) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetAccesses(*v)
+	}
+	return _u
+}
+
+// AddAccesses adds value to the "accesses" field.
+func (_u *AllocationUpdateOne) AddAccesses(v int) *AllocationUpdateOne {
+	_u.mutation.AddAccesses(v)
+	return _u
+}
+
+// SetLastAccessAt sets the "last_access_at" field.
+func (_u *AllocationUpdateOne) SetLastAccessAt(v time.Time) *AllocationUpdateOne {
+	_u.mutation.SetLastAccessAt(v)
+	return _u
+}
+
+// SetNillableLastAccessAt sets the "last_access_at" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableLastAccessAt(v *time.Time) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetLastAccessAt(*v)
+	}
+	return _u
+}
+
+// ClearLastAccessAt clears the value of the "last_access_at" field.
+func (_u *AllocationUpdateOne) ClearLastAccessAt() *AllocationUpdateOne {
+	_u.mutation.ClearLastAccessAt()
+	return _u
+}
+
+// SetIdleSince sets the "idle_since" field.
+func (_u *AllocationUpdateOne) SetIdleSince(v time.Time) *AllocationUpdateOne {
+	_u.mutation.SetIdleSince(v)
+	return _u
+}
+
+// SetNillableIdleSince sets the "idle_since" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableIdleSince(v *time.Time) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetIdleSince(*v)
+	}
+	return _u
+}
+
+// ClearIdleSince clears the value of the "idle_since" field.
+func (_u *AllocationUpdateOne) ClearIdleSince() *AllocationUpdateOne {
+	_u.mutation.ClearIdleSince()
+	return _u
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (_u *AllocationUpdateOne) SetExpiresAt(v time.Time) *AllocationUpdateOne {
+	_u.mutation.SetExpiresAt(v)
+	return _u
+}
+
+// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableExpiresAt(v *time.Time) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetExpiresAt(*v)
+	}
+	return _u
+}
+
+// ClearExpiresAt clears the value of the "expires_at" field.
+func (_u *AllocationUpdateOne) ClearExpiresAt() *AllocationUpdateOne {
+	_u.mutation.ClearExpiresAt()
+	return _u
+}
+
+// SetNoticeAt sets the "notice_at" field.
+func (_u *AllocationUpdateOne) SetNoticeAt(v time.Time) *AllocationUpdateOne {
+	_u.mutation.SetNoticeAt(v)
+	return _u
+}
+
+// SetNillableNoticeAt sets the "notice_at" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableNoticeAt(v *time.Time) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetNoticeAt(*v)
+	}
+	return _u
+}
+
+// ClearNoticeAt clears the value of the "notice_at" field.
+func (_u *AllocationUpdateOne) ClearNoticeAt() *AllocationUpdateOne {
+	_u.mutation.ClearNoticeAt()
+	return _u
+}
+
+// SetNoticeBy sets the "notice_by" field.
+func (_u *AllocationUpdateOne) SetNoticeBy(v string) *AllocationUpdateOne {
+	_u.mutation.SetNoticeBy(v)
+	return _u
+}
+
+// SetNillableNoticeBy sets the "notice_by" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableNoticeBy(v *string) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetNoticeBy(*v)
+	}
+	return _u
+}
+
+// ClearNoticeBy clears the value of the "notice_by" field.
+func (_u *AllocationUpdateOne) ClearNoticeBy() *AllocationUpdateOne {
+	_u.mutation.ClearNoticeBy()
+	return _u
+}
+
+// SetNoticeText sets the "notice_text" field.
+func (_u *AllocationUpdateOne) SetNoticeText(v string) *AllocationUpdateOne {
+	_u.mutation.SetNoticeText(v)
+	return _u
+}
+
+// SetNillableNoticeText sets the "notice_text" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableNoticeText(v *string) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetNoticeText(*v)
+	}
+	return _u
+}
+
+// ClearNoticeText clears the value of the "notice_text" field.
+func (_u *AllocationUpdateOne) ClearNoticeText() *AllocationUpdateOne {
+	_u.mutation.ClearNoticeText()
+	return _u
+}
+
+// SetNoticeTakenAt sets the "notice_taken_at" field.
+func (_u *AllocationUpdateOne) SetNoticeTakenAt(v time.Time) *AllocationUpdateOne {
+	_u.mutation.SetNoticeTakenAt(v)
+	return _u
+}
+
+// SetNillableNoticeTakenAt sets the "notice_taken_at" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableNoticeTakenAt(v *time.Time) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetNoticeTakenAt(*v)
+	}
+	return _u
+}
+
+// ClearNoticeTakenAt clears the value of the "notice_taken_at" field.
+func (_u *AllocationUpdateOne) ClearNoticeTakenAt() *AllocationUpdateOne {
+	_u.mutation.ClearNoticeTakenAt()
+	return _u
+}
+
+// SetNoticeCode sets the "notice_code" field.
+func (_u *AllocationUpdateOne) SetNoticeCode(v string) *AllocationUpdateOne {
+	_u.mutation.SetNoticeCode(v)
+	return _u
+}
+
+// SetNillableNoticeCode sets the "notice_code" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableNoticeCode(v *string) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetNoticeCode(*v)
+	}
+	return _u
+}
+
+// ClearNoticeCode clears the value of the "notice_code" field.
+func (_u *AllocationUpdateOne) ClearNoticeCode() *AllocationUpdateOne {
+	_u.mutation.ClearNoticeCode()
+	return _u
+}
+
+// SetNoticeMessage sets the "notice_message" field.
+func (_u *AllocationUpdateOne) SetNoticeMessage(v string) *AllocationUpdateOne {
+	_u.mutation.SetNoticeMessage(v)
+	return _u
+}
+
+// SetNillableNoticeMessage sets the "notice_message" field if the given value is not nil.
+func (_u *AllocationUpdateOne) SetNillableNoticeMessage(v *string) *AllocationUpdateOne {
+	if v != nil {
+		_u.SetNoticeMessage(*v)
+	}
+	return _u
+}
+
+// ClearNoticeMessage clears the value of the "notice_message" field.
+func (_u *AllocationUpdateOne) ClearNoticeMessage() *AllocationUpdateOne {
+	_u.mutation.ClearNoticeMessage()
+	return _u
+}
+
 // Mutation returns the AllocationMutation object of the builder.
 func (_u *AllocationUpdateOne) Mutation() *AllocationMutation {
 	return _u.mutation
@@ -1088,6 +1575,31 @@ func (_u *AllocationUpdateOne) check() error {
 	if v, ok := _u.mutation.RemovalMessage(); ok {
 		if err := allocation.RemovalMessageValidator(v); err != nil {
 			return &ValidationError{Name: "removal_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.removal_message": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Accesses(); ok {
+		if err := allocation.AccessesValidator(v); err != nil {
+			return &ValidationError{Name: "accesses", err: fmt.Errorf(`ent: validator failed for field "Allocation.accesses": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.NoticeBy(); ok {
+		if err := allocation.NoticeByValidator(v); err != nil {
+			return &ValidationError{Name: "notice_by", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_by": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.NoticeText(); ok {
+		if err := allocation.NoticeTextValidator(v); err != nil {
+			return &ValidationError{Name: "notice_text", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_text": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.NoticeCode(); ok {
+		if err := allocation.NoticeCodeValidator(v); err != nil {
+			return &ValidationError{Name: "notice_code", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_code": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.NoticeMessage(); ok {
+		if err := allocation.NoticeMessageValidator(v); err != nil {
+			return &ValidationError{Name: "notice_message", err: fmt.Errorf(`ent: validator failed for field "Allocation.notice_message": %w`, err)}
 		}
 	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
@@ -1223,6 +1735,66 @@ func (_u *AllocationUpdateOne) sqlSave(ctx context.Context) (_node *Allocation, 
 	}
 	if _u.mutation.RemovalMessageCleared() {
 		_spec.ClearField(allocation.FieldRemovalMessage, field.TypeString)
+	}
+	if value, ok := _u.mutation.Accesses(); ok {
+		_spec.SetField(allocation.FieldAccesses, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedAccesses(); ok {
+		_spec.AddField(allocation.FieldAccesses, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.LastAccessAt(); ok {
+		_spec.SetField(allocation.FieldLastAccessAt, field.TypeTime, value)
+	}
+	if _u.mutation.LastAccessAtCleared() {
+		_spec.ClearField(allocation.FieldLastAccessAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.IdleSince(); ok {
+		_spec.SetField(allocation.FieldIdleSince, field.TypeTime, value)
+	}
+	if _u.mutation.IdleSinceCleared() {
+		_spec.ClearField(allocation.FieldIdleSince, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ExpiresAt(); ok {
+		_spec.SetField(allocation.FieldExpiresAt, field.TypeTime, value)
+	}
+	if _u.mutation.ExpiresAtCleared() {
+		_spec.ClearField(allocation.FieldExpiresAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NoticeAt(); ok {
+		_spec.SetField(allocation.FieldNoticeAt, field.TypeTime, value)
+	}
+	if _u.mutation.NoticeAtCleared() {
+		_spec.ClearField(allocation.FieldNoticeAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NoticeBy(); ok {
+		_spec.SetField(allocation.FieldNoticeBy, field.TypeString, value)
+	}
+	if _u.mutation.NoticeByCleared() {
+		_spec.ClearField(allocation.FieldNoticeBy, field.TypeString)
+	}
+	if value, ok := _u.mutation.NoticeText(); ok {
+		_spec.SetField(allocation.FieldNoticeText, field.TypeString, value)
+	}
+	if _u.mutation.NoticeTextCleared() {
+		_spec.ClearField(allocation.FieldNoticeText, field.TypeString)
+	}
+	if value, ok := _u.mutation.NoticeTakenAt(); ok {
+		_spec.SetField(allocation.FieldNoticeTakenAt, field.TypeTime, value)
+	}
+	if _u.mutation.NoticeTakenAtCleared() {
+		_spec.ClearField(allocation.FieldNoticeTakenAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NoticeCode(); ok {
+		_spec.SetField(allocation.FieldNoticeCode, field.TypeString, value)
+	}
+	if _u.mutation.NoticeCodeCleared() {
+		_spec.ClearField(allocation.FieldNoticeCode, field.TypeString)
+	}
+	if value, ok := _u.mutation.NoticeMessage(); ok {
+		_spec.SetField(allocation.FieldNoticeMessage, field.TypeString, value)
+	}
+	if _u.mutation.NoticeMessageCleared() {
+		_spec.ClearField(allocation.FieldNoticeMessage, field.TypeString)
 	}
 	_node = &Allocation{config: _u.config}
 	_spec.Assign = _node.assignValues

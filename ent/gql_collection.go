@@ -236,6 +236,56 @@ func (_q *AllocationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 				selectedFields = append(selectedFields, allocation.FieldRemovalMessage)
 				fieldSeen[allocation.FieldRemovalMessage] = struct{}{}
 			}
+		case "accesses":
+			if _, ok := fieldSeen[allocation.FieldAccesses]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldAccesses)
+				fieldSeen[allocation.FieldAccesses] = struct{}{}
+			}
+		case "lastAccessAt":
+			if _, ok := fieldSeen[allocation.FieldLastAccessAt]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldLastAccessAt)
+				fieldSeen[allocation.FieldLastAccessAt] = struct{}{}
+			}
+		case "idleSince":
+			if _, ok := fieldSeen[allocation.FieldIdleSince]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldIdleSince)
+				fieldSeen[allocation.FieldIdleSince] = struct{}{}
+			}
+		case "expiresAt":
+			if _, ok := fieldSeen[allocation.FieldExpiresAt]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldExpiresAt)
+				fieldSeen[allocation.FieldExpiresAt] = struct{}{}
+			}
+		case "noticeAt":
+			if _, ok := fieldSeen[allocation.FieldNoticeAt]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldNoticeAt)
+				fieldSeen[allocation.FieldNoticeAt] = struct{}{}
+			}
+		case "noticeBy":
+			if _, ok := fieldSeen[allocation.FieldNoticeBy]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldNoticeBy)
+				fieldSeen[allocation.FieldNoticeBy] = struct{}{}
+			}
+		case "noticeText":
+			if _, ok := fieldSeen[allocation.FieldNoticeText]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldNoticeText)
+				fieldSeen[allocation.FieldNoticeText] = struct{}{}
+			}
+		case "noticeTakenAt":
+			if _, ok := fieldSeen[allocation.FieldNoticeTakenAt]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldNoticeTakenAt)
+				fieldSeen[allocation.FieldNoticeTakenAt] = struct{}{}
+			}
+		case "noticeCode":
+			if _, ok := fieldSeen[allocation.FieldNoticeCode]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldNoticeCode)
+				fieldSeen[allocation.FieldNoticeCode] = struct{}{}
+			}
+		case "noticeMessage":
+			if _, ok := fieldSeen[allocation.FieldNoticeMessage]; !ok {
+				selectedFields = append(selectedFields, allocation.FieldNoticeMessage)
+				fieldSeen[allocation.FieldNoticeMessage] = struct{}{}
+			}
 		case "id":
 		case "__typename":
 		default:

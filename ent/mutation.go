@@ -116,6 +116,17 @@ type AllocationMutation struct {
 	removal_by       *string
 	removal_code     *string
 	removal_message  *string
+	accesses         *int
+	addaccesses      *int
+	last_access_at   *time.Time
+	idle_since       *time.Time
+	expires_at       *time.Time
+	notice_at        *time.Time
+	notice_by        *string
+	notice_text      *string
+	notice_taken_at  *time.Time
+	notice_code      *string
+	notice_message   *string
 	clearedFields    map[string]struct{}
 	vendor           *string
 	clearedvendor    bool
@@ -1361,6 +1372,503 @@ func (m *AllocationMutation) ResetRemovalMessage() {
 	delete(m.clearedFields, allocation.FieldRemovalMessage)
 }
 
+// SetAccesses sets the "accesses" field.
+func (m *AllocationMutation) SetAccesses(i int) {
+	m.accesses = &i
+	m.addaccesses = nil
+}
+
+// Accesses returns the value of the "accesses" field in the mutation.
+func (m *AllocationMutation) Accesses() (r int, exists bool) {
+	v := m.accesses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAccesses returns the old "accesses" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldAccesses(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAccesses is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAccesses requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAccesses: %w", err)
+	}
+	return oldValue.Accesses, nil
+}
+
+// AddAccesses adds i to the "accesses" field.
+func (m *AllocationMutation) AddAccesses(i int) {
+	if m.addaccesses != nil {
+		*m.addaccesses += i
+	} else {
+		m.addaccesses = &i
+	}
+}
+
+// AddedAccesses returns the value that was added to the "accesses" field in this mutation.
+func (m *AllocationMutation) AddedAccesses() (r int, exists bool) {
+	v := m.addaccesses
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAccesses resets all changes to the "accesses" field.
+func (m *AllocationMutation) ResetAccesses() {
+	m.accesses = nil
+	m.addaccesses = nil
+}
+
+// SetLastAccessAt sets the "last_access_at" field.
+func (m *AllocationMutation) SetLastAccessAt(t time.Time) {
+	m.last_access_at = &t
+}
+
+// LastAccessAt returns the value of the "last_access_at" field in the mutation.
+func (m *AllocationMutation) LastAccessAt() (r time.Time, exists bool) {
+	v := m.last_access_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastAccessAt returns the old "last_access_at" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldLastAccessAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastAccessAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastAccessAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastAccessAt: %w", err)
+	}
+	return oldValue.LastAccessAt, nil
+}
+
+// ClearLastAccessAt clears the value of the "last_access_at" field.
+func (m *AllocationMutation) ClearLastAccessAt() {
+	m.last_access_at = nil
+	m.clearedFields[allocation.FieldLastAccessAt] = struct{}{}
+}
+
+// LastAccessAtCleared returns if the "last_access_at" field was cleared in this mutation.
+func (m *AllocationMutation) LastAccessAtCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldLastAccessAt]
+	return ok
+}
+
+// ResetLastAccessAt resets all changes to the "last_access_at" field.
+func (m *AllocationMutation) ResetLastAccessAt() {
+	m.last_access_at = nil
+	delete(m.clearedFields, allocation.FieldLastAccessAt)
+}
+
+// SetIdleSince sets the "idle_since" field.
+func (m *AllocationMutation) SetIdleSince(t time.Time) {
+	m.idle_since = &t
+}
+
+// IdleSince returns the value of the "idle_since" field in the mutation.
+func (m *AllocationMutation) IdleSince() (r time.Time, exists bool) {
+	v := m.idle_since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIdleSince returns the old "idle_since" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldIdleSince(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIdleSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIdleSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIdleSince: %w", err)
+	}
+	return oldValue.IdleSince, nil
+}
+
+// ClearIdleSince clears the value of the "idle_since" field.
+func (m *AllocationMutation) ClearIdleSince() {
+	m.idle_since = nil
+	m.clearedFields[allocation.FieldIdleSince] = struct{}{}
+}
+
+// IdleSinceCleared returns if the "idle_since" field was cleared in this mutation.
+func (m *AllocationMutation) IdleSinceCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldIdleSince]
+	return ok
+}
+
+// ResetIdleSince resets all changes to the "idle_since" field.
+func (m *AllocationMutation) ResetIdleSince() {
+	m.idle_since = nil
+	delete(m.clearedFields, allocation.FieldIdleSince)
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (m *AllocationMutation) SetExpiresAt(t time.Time) {
+	m.expires_at = &t
+}
+
+// ExpiresAt returns the value of the "expires_at" field in the mutation.
+func (m *AllocationMutation) ExpiresAt() (r time.Time, exists bool) {
+	v := m.expires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpiresAt returns the old "expires_at" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldExpiresAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
+	}
+	return oldValue.ExpiresAt, nil
+}
+
+// ClearExpiresAt clears the value of the "expires_at" field.
+func (m *AllocationMutation) ClearExpiresAt() {
+	m.expires_at = nil
+	m.clearedFields[allocation.FieldExpiresAt] = struct{}{}
+}
+
+// ExpiresAtCleared returns if the "expires_at" field was cleared in this mutation.
+func (m *AllocationMutation) ExpiresAtCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldExpiresAt]
+	return ok
+}
+
+// ResetExpiresAt resets all changes to the "expires_at" field.
+func (m *AllocationMutation) ResetExpiresAt() {
+	m.expires_at = nil
+	delete(m.clearedFields, allocation.FieldExpiresAt)
+}
+
+// SetNoticeAt sets the "notice_at" field.
+func (m *AllocationMutation) SetNoticeAt(t time.Time) {
+	m.notice_at = &t
+}
+
+// NoticeAt returns the value of the "notice_at" field in the mutation.
+func (m *AllocationMutation) NoticeAt() (r time.Time, exists bool) {
+	v := m.notice_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNoticeAt returns the old "notice_at" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldNoticeAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNoticeAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNoticeAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNoticeAt: %w", err)
+	}
+	return oldValue.NoticeAt, nil
+}
+
+// ClearNoticeAt clears the value of the "notice_at" field.
+func (m *AllocationMutation) ClearNoticeAt() {
+	m.notice_at = nil
+	m.clearedFields[allocation.FieldNoticeAt] = struct{}{}
+}
+
+// NoticeAtCleared returns if the "notice_at" field was cleared in this mutation.
+func (m *AllocationMutation) NoticeAtCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldNoticeAt]
+	return ok
+}
+
+// ResetNoticeAt resets all changes to the "notice_at" field.
+func (m *AllocationMutation) ResetNoticeAt() {
+	m.notice_at = nil
+	delete(m.clearedFields, allocation.FieldNoticeAt)
+}
+
+// SetNoticeBy sets the "notice_by" field.
+func (m *AllocationMutation) SetNoticeBy(s string) {
+	m.notice_by = &s
+}
+
+// NoticeBy returns the value of the "notice_by" field in the mutation.
+func (m *AllocationMutation) NoticeBy() (r string, exists bool) {
+	v := m.notice_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNoticeBy returns the old "notice_by" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldNoticeBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNoticeBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNoticeBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNoticeBy: %w", err)
+	}
+	return oldValue.NoticeBy, nil
+}
+
+// ClearNoticeBy clears the value of the "notice_by" field.
+func (m *AllocationMutation) ClearNoticeBy() {
+	m.notice_by = nil
+	m.clearedFields[allocation.FieldNoticeBy] = struct{}{}
+}
+
+// NoticeByCleared returns if the "notice_by" field was cleared in this mutation.
+func (m *AllocationMutation) NoticeByCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldNoticeBy]
+	return ok
+}
+
+// ResetNoticeBy resets all changes to the "notice_by" field.
+func (m *AllocationMutation) ResetNoticeBy() {
+	m.notice_by = nil
+	delete(m.clearedFields, allocation.FieldNoticeBy)
+}
+
+// SetNoticeText sets the "notice_text" field.
+func (m *AllocationMutation) SetNoticeText(s string) {
+	m.notice_text = &s
+}
+
+// NoticeText returns the value of the "notice_text" field in the mutation.
+func (m *AllocationMutation) NoticeText() (r string, exists bool) {
+	v := m.notice_text
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNoticeText returns the old "notice_text" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldNoticeText(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNoticeText is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNoticeText requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNoticeText: %w", err)
+	}
+	return oldValue.NoticeText, nil
+}
+
+// ClearNoticeText clears the value of the "notice_text" field.
+func (m *AllocationMutation) ClearNoticeText() {
+	m.notice_text = nil
+	m.clearedFields[allocation.FieldNoticeText] = struct{}{}
+}
+
+// NoticeTextCleared returns if the "notice_text" field was cleared in this mutation.
+func (m *AllocationMutation) NoticeTextCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldNoticeText]
+	return ok
+}
+
+// ResetNoticeText resets all changes to the "notice_text" field.
+func (m *AllocationMutation) ResetNoticeText() {
+	m.notice_text = nil
+	delete(m.clearedFields, allocation.FieldNoticeText)
+}
+
+// SetNoticeTakenAt sets the "notice_taken_at" field.
+func (m *AllocationMutation) SetNoticeTakenAt(t time.Time) {
+	m.notice_taken_at = &t
+}
+
+// NoticeTakenAt returns the value of the "notice_taken_at" field in the mutation.
+func (m *AllocationMutation) NoticeTakenAt() (r time.Time, exists bool) {
+	v := m.notice_taken_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNoticeTakenAt returns the old "notice_taken_at" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldNoticeTakenAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNoticeTakenAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNoticeTakenAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNoticeTakenAt: %w", err)
+	}
+	return oldValue.NoticeTakenAt, nil
+}
+
+// ClearNoticeTakenAt clears the value of the "notice_taken_at" field.
+func (m *AllocationMutation) ClearNoticeTakenAt() {
+	m.notice_taken_at = nil
+	m.clearedFields[allocation.FieldNoticeTakenAt] = struct{}{}
+}
+
+// NoticeTakenAtCleared returns if the "notice_taken_at" field was cleared in this mutation.
+func (m *AllocationMutation) NoticeTakenAtCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldNoticeTakenAt]
+	return ok
+}
+
+// ResetNoticeTakenAt resets all changes to the "notice_taken_at" field.
+func (m *AllocationMutation) ResetNoticeTakenAt() {
+	m.notice_taken_at = nil
+	delete(m.clearedFields, allocation.FieldNoticeTakenAt)
+}
+
+// SetNoticeCode sets the "notice_code" field.
+func (m *AllocationMutation) SetNoticeCode(s string) {
+	m.notice_code = &s
+}
+
+// NoticeCode returns the value of the "notice_code" field in the mutation.
+func (m *AllocationMutation) NoticeCode() (r string, exists bool) {
+	v := m.notice_code
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNoticeCode returns the old "notice_code" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldNoticeCode(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNoticeCode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNoticeCode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNoticeCode: %w", err)
+	}
+	return oldValue.NoticeCode, nil
+}
+
+// ClearNoticeCode clears the value of the "notice_code" field.
+func (m *AllocationMutation) ClearNoticeCode() {
+	m.notice_code = nil
+	m.clearedFields[allocation.FieldNoticeCode] = struct{}{}
+}
+
+// NoticeCodeCleared returns if the "notice_code" field was cleared in this mutation.
+func (m *AllocationMutation) NoticeCodeCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldNoticeCode]
+	return ok
+}
+
+// ResetNoticeCode resets all changes to the "notice_code" field.
+func (m *AllocationMutation) ResetNoticeCode() {
+	m.notice_code = nil
+	delete(m.clearedFields, allocation.FieldNoticeCode)
+}
+
+// SetNoticeMessage sets the "notice_message" field.
+func (m *AllocationMutation) SetNoticeMessage(s string) {
+	m.notice_message = &s
+}
+
+// NoticeMessage returns the value of the "notice_message" field in the mutation.
+func (m *AllocationMutation) NoticeMessage() (r string, exists bool) {
+	v := m.notice_message
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNoticeMessage returns the old "notice_message" field's value of the Allocation entity.
+// If the Allocation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *AllocationMutation) OldNoticeMessage(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNoticeMessage is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNoticeMessage requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNoticeMessage: %w", err)
+	}
+	return oldValue.NoticeMessage, nil
+}
+
+// ClearNoticeMessage clears the value of the "notice_message" field.
+func (m *AllocationMutation) ClearNoticeMessage() {
+	m.notice_message = nil
+	m.clearedFields[allocation.FieldNoticeMessage] = struct{}{}
+}
+
+// NoticeMessageCleared returns if the "notice_message" field was cleared in this mutation.
+func (m *AllocationMutation) NoticeMessageCleared() bool {
+	_, ok := m.clearedFields[allocation.FieldNoticeMessage]
+	return ok
+}
+
+// ResetNoticeMessage resets all changes to the "notice_message" field.
+func (m *AllocationMutation) ResetNoticeMessage() {
+	m.notice_message = nil
+	delete(m.clearedFields, allocation.FieldNoticeMessage)
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *AllocationMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -1503,7 +2011,7 @@ func (m *AllocationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *AllocationMutation) Fields() []string {
-	fields := make([]string, 0, 26)
+	fields := make([]string, 0, 36)
 	if m.created_at != nil {
 		fields = append(fields, allocation.FieldCreatedAt)
 	}
@@ -1582,6 +2090,36 @@ func (m *AllocationMutation) Fields() []string {
 	if m.removal_message != nil {
 		fields = append(fields, allocation.FieldRemovalMessage)
 	}
+	if m.accesses != nil {
+		fields = append(fields, allocation.FieldAccesses)
+	}
+	if m.last_access_at != nil {
+		fields = append(fields, allocation.FieldLastAccessAt)
+	}
+	if m.idle_since != nil {
+		fields = append(fields, allocation.FieldIdleSince)
+	}
+	if m.expires_at != nil {
+		fields = append(fields, allocation.FieldExpiresAt)
+	}
+	if m.notice_at != nil {
+		fields = append(fields, allocation.FieldNoticeAt)
+	}
+	if m.notice_by != nil {
+		fields = append(fields, allocation.FieldNoticeBy)
+	}
+	if m.notice_text != nil {
+		fields = append(fields, allocation.FieldNoticeText)
+	}
+	if m.notice_taken_at != nil {
+		fields = append(fields, allocation.FieldNoticeTakenAt)
+	}
+	if m.notice_code != nil {
+		fields = append(fields, allocation.FieldNoticeCode)
+	}
+	if m.notice_message != nil {
+		fields = append(fields, allocation.FieldNoticeMessage)
+	}
 	return fields
 }
 
@@ -1642,6 +2180,26 @@ func (m *AllocationMutation) Field(name string) (ent.Value, bool) {
 		return m.RemovalCode()
 	case allocation.FieldRemovalMessage:
 		return m.RemovalMessage()
+	case allocation.FieldAccesses:
+		return m.Accesses()
+	case allocation.FieldLastAccessAt:
+		return m.LastAccessAt()
+	case allocation.FieldIdleSince:
+		return m.IdleSince()
+	case allocation.FieldExpiresAt:
+		return m.ExpiresAt()
+	case allocation.FieldNoticeAt:
+		return m.NoticeAt()
+	case allocation.FieldNoticeBy:
+		return m.NoticeBy()
+	case allocation.FieldNoticeText:
+		return m.NoticeText()
+	case allocation.FieldNoticeTakenAt:
+		return m.NoticeTakenAt()
+	case allocation.FieldNoticeCode:
+		return m.NoticeCode()
+	case allocation.FieldNoticeMessage:
+		return m.NoticeMessage()
 	}
 	return nil, false
 }
@@ -1703,6 +2261,26 @@ func (m *AllocationMutation) OldField(ctx context.Context, name string) (ent.Val
 		return m.OldRemovalCode(ctx)
 	case allocation.FieldRemovalMessage:
 		return m.OldRemovalMessage(ctx)
+	case allocation.FieldAccesses:
+		return m.OldAccesses(ctx)
+	case allocation.FieldLastAccessAt:
+		return m.OldLastAccessAt(ctx)
+	case allocation.FieldIdleSince:
+		return m.OldIdleSince(ctx)
+	case allocation.FieldExpiresAt:
+		return m.OldExpiresAt(ctx)
+	case allocation.FieldNoticeAt:
+		return m.OldNoticeAt(ctx)
+	case allocation.FieldNoticeBy:
+		return m.OldNoticeBy(ctx)
+	case allocation.FieldNoticeText:
+		return m.OldNoticeText(ctx)
+	case allocation.FieldNoticeTakenAt:
+		return m.OldNoticeTakenAt(ctx)
+	case allocation.FieldNoticeCode:
+		return m.OldNoticeCode(ctx)
+	case allocation.FieldNoticeMessage:
+		return m.OldNoticeMessage(ctx)
 	}
 	return nil, fmt.Errorf("unknown Allocation field %s", name)
 }
@@ -1894,6 +2472,76 @@ func (m *AllocationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRemovalMessage(v)
 		return nil
+	case allocation.FieldAccesses:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAccesses(v)
+		return nil
+	case allocation.FieldLastAccessAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastAccessAt(v)
+		return nil
+	case allocation.FieldIdleSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIdleSince(v)
+		return nil
+	case allocation.FieldExpiresAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpiresAt(v)
+		return nil
+	case allocation.FieldNoticeAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNoticeAt(v)
+		return nil
+	case allocation.FieldNoticeBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNoticeBy(v)
+		return nil
+	case allocation.FieldNoticeText:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNoticeText(v)
+		return nil
+	case allocation.FieldNoticeTakenAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNoticeTakenAt(v)
+		return nil
+	case allocation.FieldNoticeCode:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNoticeCode(v)
+		return nil
+	case allocation.FieldNoticeMessage:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNoticeMessage(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Allocation field %s", name)
 }
@@ -1917,6 +2565,9 @@ func (m *AllocationMutation) AddedFields() []string {
 	if m.addprocess_id != nil {
 		fields = append(fields, allocation.FieldProcessID)
 	}
+	if m.addaccesses != nil {
+		fields = append(fields, allocation.FieldAccesses)
+	}
 	return fields
 }
 
@@ -1935,6 +2586,8 @@ func (m *AllocationMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedN()
 	case allocation.FieldProcessID:
 		return m.AddedProcessID()
+	case allocation.FieldAccesses:
+		return m.AddedAccesses()
 	}
 	return nil, false
 }
@@ -1979,6 +2632,13 @@ func (m *AllocationMutation) AddField(name string, value ent.Value) error {
 		}
 		m.AddProcessID(v)
 		return nil
+	case allocation.FieldAccesses:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAccesses(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Allocation numeric field %s", name)
 }
@@ -2007,6 +2667,33 @@ func (m *AllocationMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(allocation.FieldRemovalMessage) {
 		fields = append(fields, allocation.FieldRemovalMessage)
+	}
+	if m.FieldCleared(allocation.FieldLastAccessAt) {
+		fields = append(fields, allocation.FieldLastAccessAt)
+	}
+	if m.FieldCleared(allocation.FieldIdleSince) {
+		fields = append(fields, allocation.FieldIdleSince)
+	}
+	if m.FieldCleared(allocation.FieldExpiresAt) {
+		fields = append(fields, allocation.FieldExpiresAt)
+	}
+	if m.FieldCleared(allocation.FieldNoticeAt) {
+		fields = append(fields, allocation.FieldNoticeAt)
+	}
+	if m.FieldCleared(allocation.FieldNoticeBy) {
+		fields = append(fields, allocation.FieldNoticeBy)
+	}
+	if m.FieldCleared(allocation.FieldNoticeText) {
+		fields = append(fields, allocation.FieldNoticeText)
+	}
+	if m.FieldCleared(allocation.FieldNoticeTakenAt) {
+		fields = append(fields, allocation.FieldNoticeTakenAt)
+	}
+	if m.FieldCleared(allocation.FieldNoticeCode) {
+		fields = append(fields, allocation.FieldNoticeCode)
+	}
+	if m.FieldCleared(allocation.FieldNoticeMessage) {
+		fields = append(fields, allocation.FieldNoticeMessage)
 	}
 	return fields
 }
@@ -2042,6 +2729,33 @@ func (m *AllocationMutation) ClearField(name string) error {
 		return nil
 	case allocation.FieldRemovalMessage:
 		m.ClearRemovalMessage()
+		return nil
+	case allocation.FieldLastAccessAt:
+		m.ClearLastAccessAt()
+		return nil
+	case allocation.FieldIdleSince:
+		m.ClearIdleSince()
+		return nil
+	case allocation.FieldExpiresAt:
+		m.ClearExpiresAt()
+		return nil
+	case allocation.FieldNoticeAt:
+		m.ClearNoticeAt()
+		return nil
+	case allocation.FieldNoticeBy:
+		m.ClearNoticeBy()
+		return nil
+	case allocation.FieldNoticeText:
+		m.ClearNoticeText()
+		return nil
+	case allocation.FieldNoticeTakenAt:
+		m.ClearNoticeTakenAt()
+		return nil
+	case allocation.FieldNoticeCode:
+		m.ClearNoticeCode()
+		return nil
+	case allocation.FieldNoticeMessage:
+		m.ClearNoticeMessage()
 		return nil
 	}
 	return fmt.Errorf("unknown Allocation nullable field %s", name)
@@ -2128,6 +2842,36 @@ func (m *AllocationMutation) ResetField(name string) error {
 		return nil
 	case allocation.FieldRemovalMessage:
 		m.ResetRemovalMessage()
+		return nil
+	case allocation.FieldAccesses:
+		m.ResetAccesses()
+		return nil
+	case allocation.FieldLastAccessAt:
+		m.ResetLastAccessAt()
+		return nil
+	case allocation.FieldIdleSince:
+		m.ResetIdleSince()
+		return nil
+	case allocation.FieldExpiresAt:
+		m.ResetExpiresAt()
+		return nil
+	case allocation.FieldNoticeAt:
+		m.ResetNoticeAt()
+		return nil
+	case allocation.FieldNoticeBy:
+		m.ResetNoticeBy()
+		return nil
+	case allocation.FieldNoticeText:
+		m.ResetNoticeText()
+		return nil
+	case allocation.FieldNoticeTakenAt:
+		m.ResetNoticeTakenAt()
+		return nil
+	case allocation.FieldNoticeCode:
+		m.ResetNoticeCode()
+		return nil
+	case allocation.FieldNoticeMessage:
+		m.ResetNoticeMessage()
 		return nil
 	}
 	return fmt.Errorf("unknown Allocation field %s", name)

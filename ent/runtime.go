@@ -175,6 +175,28 @@ func init() {
 	allocationDescRemovalMessage := allocationFields[22].Descriptor()
 	// allocation.RemovalMessageValidator is a validator for the "removal_message" field. It is called by the builders before save.
 	allocation.RemovalMessageValidator = allocationDescRemovalMessage.Validators[0].(func(string) error)
+	// allocationDescAccesses is the schema descriptor for accesses field.
+	allocationDescAccesses := allocationFields[23].Descriptor()
+	// allocation.DefaultAccesses holds the default value on creation for the accesses field.
+	allocation.DefaultAccesses = allocationDescAccesses.Default.(int)
+	// allocation.AccessesValidator is a validator for the "accesses" field. It is called by the builders before save.
+	allocation.AccessesValidator = allocationDescAccesses.Validators[0].(func(int) error)
+	// allocationDescNoticeBy is the schema descriptor for notice_by field.
+	allocationDescNoticeBy := allocationFields[28].Descriptor()
+	// allocation.NoticeByValidator is a validator for the "notice_by" field. It is called by the builders before save.
+	allocation.NoticeByValidator = allocationDescNoticeBy.Validators[0].(func(string) error)
+	// allocationDescNoticeText is the schema descriptor for notice_text field.
+	allocationDescNoticeText := allocationFields[29].Descriptor()
+	// allocation.NoticeTextValidator is a validator for the "notice_text" field. It is called by the builders before save.
+	allocation.NoticeTextValidator = allocationDescNoticeText.Validators[0].(func(string) error)
+	// allocationDescNoticeCode is the schema descriptor for notice_code field.
+	allocationDescNoticeCode := allocationFields[31].Descriptor()
+	// allocation.NoticeCodeValidator is a validator for the "notice_code" field. It is called by the builders before save.
+	allocation.NoticeCodeValidator = allocationDescNoticeCode.Validators[0].(func(string) error)
+	// allocationDescNoticeMessage is the schema descriptor for notice_message field.
+	allocationDescNoticeMessage := allocationFields[32].Descriptor()
+	// allocation.NoticeMessageValidator is a validator for the "notice_message" field. It is called by the builders before save.
+	allocation.NoticeMessageValidator = allocationDescNoticeMessage.Validators[0].(func(string) error)
 	// allocationDescID is the schema descriptor for id field.
 	allocationDescID := allocationMixinFields0[0].Descriptor()
 	// allocation.DefaultID holds the default value on creation for the id field.

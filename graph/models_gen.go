@@ -15,6 +15,22 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
+// A notice that asks the holder of an allocation to release it.
+type AllocationNotice struct {
+	// When he was asked.
+	AskedAt time.Time `json:"askedAt"`
+	// Who asked.
+	By string `json:"by"`
+	// What he is told.
+	Text string `json:"text"`
+	// When the license server had the notice: the program gets it with its next renewal. Null: it has not, yet or at all.
+	TakenAt *time.Time `json:"takenAt,omitempty"`
+	// The code of why it was not taken, for example `HANDLE_UNKNOWN`, or `UNAVAILABLE` where the license server was not there in time; empty: it was, or is on its way.
+	Code string `json:"code"`
+	// Why it was not taken, and what to do.
+	Message string `json:"message"`
+}
+
 // That an allocation's removal was asked for.
 type AllocationRemoval struct {
 	// When it was last asked for.
@@ -47,6 +63,24 @@ type AllocationsChange struct {
 	Upserted []*ent.Allocation `json:"upserted"`
 	// The ids of the allocations that ended.
 	Removed []string `json:"removed"`
+}
+
+// Ask the holder of an allocation to release it.
+type AskAllocationInput struct {
+	// The allocation's global id.
+	Allocation string `json:"allocation"`
+	// What he is told, at most 500 bytes on one line; empty: just that somebody asks.
+	Text string `json:"text"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What asking brought about.
+type AskAllocationPayload struct {
+	// The allocation. Its `notice` tells when the license server has taken it: watch `allocationsChanged`.
+	Allocation *ent.Allocation `json:"allocation"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 // Name a transfer.

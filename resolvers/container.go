@@ -25,6 +25,10 @@ func (r *allocationResolver) Removal(ctx context.Context, obj *ent.Allocation) (
 	}, nil
 }
 
+func (r *allocationResolver) Notice(ctx context.Context, obj *ent.Allocation) (*graph.AllocationNotice, error) {
+	return allocationNotice(obj), nil
+}
+
 func (r *containerResolver) UpdateCounter(ctx context.Context, obj *ent.Container) (int, error) {
 	n, _, err := r.loaders(ctx).installed.load(ctx, obj.ID)
 	return n, err
@@ -108,6 +112,18 @@ func (r *mutationResolver) ReleaseAllocation(ctx context.Context, input graph.Re
 		return nil, err
 	}
 	return &graph.ReleaseAllocationPayload{Allocation: row, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) AskAllocation(ctx context.Context, input graph.AskAllocationInput) (*graph.AskAllocationPayload, error) {
+	asked, err := r.platform.AskAllocation(ctx, input.Allocation, input.Text)
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.client.Allocation.Get(ctx, asked.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.AskAllocationPayload{Allocation: row, ClientMutationID: input.ClientMutationID}, nil
 }
 
 func (r *queryResolver) Containers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.ContainerConnection, error) {

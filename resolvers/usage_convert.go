@@ -2,11 +2,13 @@ package resolvers
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 )
 
@@ -20,6 +22,20 @@ func filtered(q *ent.AllocationQuery, active, takesLicense *bool) *ent.Allocatio
 		q.Where(allocation.LicensesGT(0))
 	}
 	return q
+}
+
+// allocationNotice gives the last notice to an allocation's holder; nil: none.
+func allocationNotice(a *ent.Allocation) *graph.AllocationNotice {
+	if a.NoticeAt == nil {
+		return nil
+	}
+	n := &graph.AllocationNotice{
+		AskedAt: *a.NoticeAt, By: a.NoticeBy, Text: a.NoticeText, TakenAt: a.NoticeTakenAt, Code: a.NoticeCode, Message: a.NoticeMessage,
+	}
+	if n.TakenAt == nil && n.Code == "" && time.Since(n.AskedAt) > platform.NoticeTime {
+		n.Code, n.Message = string(license.CodeUnavailable), "its license server was not there in time: ask again when it is"
+	}
+	return n
 }
 
 func usageOverTime(u platform.UsageOverTime) *graph.UsageOverTime {

@@ -35,6 +35,11 @@ type stamp struct {
 	lastAccess     time.Time
 	asked          time.Time // for its removal
 	refused        string
+	used           time.Time // as its license server told
+	accesses       int
+	idle, expires  time.Time
+	notice, taken  time.Time
+	untaken        string
 }
 
 func (w *allocationsWatch) run(ctx context.Context, emit func(*graph.AllocationsChange) error) error {
@@ -80,7 +85,9 @@ func (w *allocationsWatch) step(ctx context.Context, emit func(*graph.Allocation
 	alive, err := w.r.client.Allocation.Query().
 		Where(allocation.ContainerID(w.container.ID), allocation.StateEQ(property.AllocationActive)).
 		Select(allocation.FieldLicenses, allocation.FieldSeat, allocation.FieldLastAccess,
-			allocation.FieldRemovalAt, allocation.FieldRemovalCode).All(ctx)
+			allocation.FieldRemovalAt, allocation.FieldRemovalCode,
+			allocation.FieldLastAccessAt, allocation.FieldAccesses, allocation.FieldIdleSince, allocation.FieldExpiresAt,
+			allocation.FieldNoticeAt, allocation.FieldNoticeTakenAt, allocation.FieldNoticeCode).All(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,7 +98,11 @@ func (w *allocationsWatch) step(ctx context.Context, emit func(*graph.Allocation
 	now := make(map[string]stamp, len(alive))
 	var changed []string
 	for _, a := range alive {
-		s := stamp{a.Licenses, a.Seat, a.LastAccess.UTC(), value(a.RemovalAt).UTC(), a.RemovalCode}
+		s := stamp{
+			a.Licenses, a.Seat, a.LastAccess.UTC(), value(a.RemovalAt).UTC(), a.RemovalCode,
+			value(a.LastAccessAt).UTC(), a.Accesses, value(a.IdleSince).UTC(), value(a.ExpiresAt).UTC(),
+			value(a.NoticeAt).UTC(), value(a.NoticeTakenAt).UTC(), a.NoticeCode,
+		}
 		now[a.ID] = s
 		if was, ok := w.sent[a.ID]; !ok || was != s {
 			changed = append(changed, a.ID)

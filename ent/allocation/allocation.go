@@ -69,6 +69,26 @@ const (
 	FieldRemovalCode = "removal_code"
 	// FieldRemovalMessage holds the string denoting the removal_message field in the database.
 	FieldRemovalMessage = "removal_message"
+	// FieldAccesses holds the string denoting the accesses field in the database.
+	FieldAccesses = "accesses"
+	// FieldLastAccessAt holds the string denoting the last_access_at field in the database.
+	FieldLastAccessAt = "last_access_at"
+	// FieldIdleSince holds the string denoting the idle_since field in the database.
+	FieldIdleSince = "idle_since"
+	// FieldExpiresAt holds the string denoting the expires_at field in the database.
+	FieldExpiresAt = "expires_at"
+	// FieldNoticeAt holds the string denoting the notice_at field in the database.
+	FieldNoticeAt = "notice_at"
+	// FieldNoticeBy holds the string denoting the notice_by field in the database.
+	FieldNoticeBy = "notice_by"
+	// FieldNoticeText holds the string denoting the notice_text field in the database.
+	FieldNoticeText = "notice_text"
+	// FieldNoticeTakenAt holds the string denoting the notice_taken_at field in the database.
+	FieldNoticeTakenAt = "notice_taken_at"
+	// FieldNoticeCode holds the string denoting the notice_code field in the database.
+	FieldNoticeCode = "notice_code"
+	// FieldNoticeMessage holds the string denoting the notice_message field in the database.
+	FieldNoticeMessage = "notice_message"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -138,6 +158,16 @@ var Columns = []string{
 	FieldRemovalBy,
 	FieldRemovalCode,
 	FieldRemovalMessage,
+	FieldAccesses,
+	FieldLastAccessAt,
+	FieldIdleSince,
+	FieldExpiresAt,
+	FieldNoticeAt,
+	FieldNoticeBy,
+	FieldNoticeText,
+	FieldNoticeTakenAt,
+	FieldNoticeCode,
+	FieldNoticeMessage,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -195,6 +225,18 @@ var (
 	RemovalCodeValidator func(string) error
 	// RemovalMessageValidator is a validator for the "removal_message" field. It is called by the builders before save.
 	RemovalMessageValidator func(string) error
+	// DefaultAccesses holds the default value on creation for the "accesses" field.
+	DefaultAccesses int
+	// AccessesValidator is a validator for the "accesses" field. It is called by the builders before save.
+	AccessesValidator func(int) error
+	// NoticeByValidator is a validator for the "notice_by" field. It is called by the builders before save.
+	NoticeByValidator func(string) error
+	// NoticeTextValidator is a validator for the "notice_text" field. It is called by the builders before save.
+	NoticeTextValidator func(string) error
+	// NoticeCodeValidator is a validator for the "notice_code" field. It is called by the builders before save.
+	NoticeCodeValidator func(string) error
+	// NoticeMessageValidator is a validator for the "notice_message" field. It is called by the builders before save.
+	NoticeMessageValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -347,6 +389,56 @@ func ByRemovalCode(opts ...sql.OrderTermOption) OrderOption {
 // ByRemovalMessage orders the results by the removal_message field.
 func ByRemovalMessage(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRemovalMessage, opts...).ToFunc()
+}
+
+// ByAccesses orders the results by the accesses field.
+func ByAccesses(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAccesses, opts...).ToFunc()
+}
+
+// ByLastAccessAt orders the results by the last_access_at field.
+func ByLastAccessAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLastAccessAt, opts...).ToFunc()
+}
+
+// ByIdleSince orders the results by the idle_since field.
+func ByIdleSince(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldIdleSince, opts...).ToFunc()
+}
+
+// ByExpiresAt orders the results by the expires_at field.
+func ByExpiresAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldExpiresAt, opts...).ToFunc()
+}
+
+// ByNoticeAt orders the results by the notice_at field.
+func ByNoticeAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNoticeAt, opts...).ToFunc()
+}
+
+// ByNoticeBy orders the results by the notice_by field.
+func ByNoticeBy(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNoticeBy, opts...).ToFunc()
+}
+
+// ByNoticeText orders the results by the notice_text field.
+func ByNoticeText(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNoticeText, opts...).ToFunc()
+}
+
+// ByNoticeTakenAt orders the results by the notice_taken_at field.
+func ByNoticeTakenAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNoticeTakenAt, opts...).ToFunc()
+}
+
+// ByNoticeCode orders the results by the notice_code field.
+func ByNoticeCode(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNoticeCode, opts...).ToFunc()
+}
+
+// ByNoticeMessage orders the results by the notice_message field.
+func ByNoticeMessage(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNoticeMessage, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

@@ -193,6 +193,56 @@ func RemovalMessage(v string) predicate.Allocation {
 	return predicate.Allocation(sql.FieldEQ(FieldRemovalMessage, v))
 }
 
+// Accesses applies equality check predicate on the "accesses" field. It's identical to AccessesEQ.
+func Accesses(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldAccesses, v))
+}
+
+// LastAccessAt applies equality check predicate on the "last_access_at" field. It's identical to LastAccessAtEQ.
+func LastAccessAt(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldLastAccessAt, v))
+}
+
+// IdleSince applies equality check predicate on the "idle_since" field. It's identical to IdleSinceEQ.
+func IdleSince(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldIdleSince, v))
+}
+
+// ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
+func ExpiresAt(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldExpiresAt, v))
+}
+
+// NoticeAt applies equality check predicate on the "notice_at" field. It's identical to NoticeAtEQ.
+func NoticeAt(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeAt, v))
+}
+
+// NoticeBy applies equality check predicate on the "notice_by" field. It's identical to NoticeByEQ.
+func NoticeBy(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeBy, v))
+}
+
+// NoticeText applies equality check predicate on the "notice_text" field. It's identical to NoticeTextEQ.
+func NoticeText(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeText, v))
+}
+
+// NoticeTakenAt applies equality check predicate on the "notice_taken_at" field. It's identical to NoticeTakenAtEQ.
+func NoticeTakenAt(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeTakenAt, v))
+}
+
+// NoticeCode applies equality check predicate on the "notice_code" field. It's identical to NoticeCodeEQ.
+func NoticeCode(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeCode, v))
+}
+
+// NoticeMessage applies equality check predicate on the "notice_message" field. It's identical to NoticeMessageEQ.
+func NoticeMessage(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeMessage, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Allocation {
 	return predicate.Allocation(sql.FieldEQ(FieldCreatedAt, v))
@@ -1630,6 +1680,596 @@ func RemovalMessageEqualFold(v string) predicate.Allocation {
 // RemovalMessageContainsFold applies the ContainsFold predicate on the "removal_message" field.
 func RemovalMessageContainsFold(v string) predicate.Allocation {
 	return predicate.Allocation(sql.FieldContainsFold(FieldRemovalMessage, v))
+}
+
+// AccessesEQ applies the EQ predicate on the "accesses" field.
+func AccessesEQ(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldAccesses, v))
+}
+
+// AccessesNEQ applies the NEQ predicate on the "accesses" field.
+func AccessesNEQ(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldAccesses, v))
+}
+
+// AccessesIn applies the In predicate on the "accesses" field.
+func AccessesIn(vs ...int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldAccesses, vs...))
+}
+
+// AccessesNotIn applies the NotIn predicate on the "accesses" field.
+func AccessesNotIn(vs ...int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldAccesses, vs...))
+}
+
+// AccessesGT applies the GT predicate on the "accesses" field.
+func AccessesGT(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldAccesses, v))
+}
+
+// AccessesGTE applies the GTE predicate on the "accesses" field.
+func AccessesGTE(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldAccesses, v))
+}
+
+// AccessesLT applies the LT predicate on the "accesses" field.
+func AccessesLT(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldAccesses, v))
+}
+
+// AccessesLTE applies the LTE predicate on the "accesses" field.
+func AccessesLTE(v int) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldAccesses, v))
+}
+
+// LastAccessAtEQ applies the EQ predicate on the "last_access_at" field.
+func LastAccessAtEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldLastAccessAt, v))
+}
+
+// LastAccessAtNEQ applies the NEQ predicate on the "last_access_at" field.
+func LastAccessAtNEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldLastAccessAt, v))
+}
+
+// LastAccessAtIn applies the In predicate on the "last_access_at" field.
+func LastAccessAtIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldLastAccessAt, vs...))
+}
+
+// LastAccessAtNotIn applies the NotIn predicate on the "last_access_at" field.
+func LastAccessAtNotIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldLastAccessAt, vs...))
+}
+
+// LastAccessAtGT applies the GT predicate on the "last_access_at" field.
+func LastAccessAtGT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldLastAccessAt, v))
+}
+
+// LastAccessAtGTE applies the GTE predicate on the "last_access_at" field.
+func LastAccessAtGTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldLastAccessAt, v))
+}
+
+// LastAccessAtLT applies the LT predicate on the "last_access_at" field.
+func LastAccessAtLT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldLastAccessAt, v))
+}
+
+// LastAccessAtLTE applies the LTE predicate on the "last_access_at" field.
+func LastAccessAtLTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldLastAccessAt, v))
+}
+
+// LastAccessAtIsNil applies the IsNil predicate on the "last_access_at" field.
+func LastAccessAtIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldLastAccessAt))
+}
+
+// LastAccessAtNotNil applies the NotNil predicate on the "last_access_at" field.
+func LastAccessAtNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldLastAccessAt))
+}
+
+// IdleSinceEQ applies the EQ predicate on the "idle_since" field.
+func IdleSinceEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldIdleSince, v))
+}
+
+// IdleSinceNEQ applies the NEQ predicate on the "idle_since" field.
+func IdleSinceNEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldIdleSince, v))
+}
+
+// IdleSinceIn applies the In predicate on the "idle_since" field.
+func IdleSinceIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldIdleSince, vs...))
+}
+
+// IdleSinceNotIn applies the NotIn predicate on the "idle_since" field.
+func IdleSinceNotIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldIdleSince, vs...))
+}
+
+// IdleSinceGT applies the GT predicate on the "idle_since" field.
+func IdleSinceGT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldIdleSince, v))
+}
+
+// IdleSinceGTE applies the GTE predicate on the "idle_since" field.
+func IdleSinceGTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldIdleSince, v))
+}
+
+// IdleSinceLT applies the LT predicate on the "idle_since" field.
+func IdleSinceLT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldIdleSince, v))
+}
+
+// IdleSinceLTE applies the LTE predicate on the "idle_since" field.
+func IdleSinceLTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldIdleSince, v))
+}
+
+// IdleSinceIsNil applies the IsNil predicate on the "idle_since" field.
+func IdleSinceIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldIdleSince))
+}
+
+// IdleSinceNotNil applies the NotNil predicate on the "idle_since" field.
+func IdleSinceNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldIdleSince))
+}
+
+// ExpiresAtEQ applies the EQ predicate on the "expires_at" field.
+func ExpiresAtEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldExpiresAt, v))
+}
+
+// ExpiresAtNEQ applies the NEQ predicate on the "expires_at" field.
+func ExpiresAtNEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldExpiresAt, v))
+}
+
+// ExpiresAtIn applies the In predicate on the "expires_at" field.
+func ExpiresAtIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldExpiresAt, vs...))
+}
+
+// ExpiresAtNotIn applies the NotIn predicate on the "expires_at" field.
+func ExpiresAtNotIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldExpiresAt, vs...))
+}
+
+// ExpiresAtGT applies the GT predicate on the "expires_at" field.
+func ExpiresAtGT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldExpiresAt, v))
+}
+
+// ExpiresAtGTE applies the GTE predicate on the "expires_at" field.
+func ExpiresAtGTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldExpiresAt, v))
+}
+
+// ExpiresAtLT applies the LT predicate on the "expires_at" field.
+func ExpiresAtLT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldExpiresAt, v))
+}
+
+// ExpiresAtLTE applies the LTE predicate on the "expires_at" field.
+func ExpiresAtLTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldExpiresAt, v))
+}
+
+// ExpiresAtIsNil applies the IsNil predicate on the "expires_at" field.
+func ExpiresAtIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldExpiresAt))
+}
+
+// ExpiresAtNotNil applies the NotNil predicate on the "expires_at" field.
+func ExpiresAtNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldExpiresAt))
+}
+
+// NoticeAtEQ applies the EQ predicate on the "notice_at" field.
+func NoticeAtEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeAt, v))
+}
+
+// NoticeAtNEQ applies the NEQ predicate on the "notice_at" field.
+func NoticeAtNEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldNoticeAt, v))
+}
+
+// NoticeAtIn applies the In predicate on the "notice_at" field.
+func NoticeAtIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldNoticeAt, vs...))
+}
+
+// NoticeAtNotIn applies the NotIn predicate on the "notice_at" field.
+func NoticeAtNotIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldNoticeAt, vs...))
+}
+
+// NoticeAtGT applies the GT predicate on the "notice_at" field.
+func NoticeAtGT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldNoticeAt, v))
+}
+
+// NoticeAtGTE applies the GTE predicate on the "notice_at" field.
+func NoticeAtGTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldNoticeAt, v))
+}
+
+// NoticeAtLT applies the LT predicate on the "notice_at" field.
+func NoticeAtLT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldNoticeAt, v))
+}
+
+// NoticeAtLTE applies the LTE predicate on the "notice_at" field.
+func NoticeAtLTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldNoticeAt, v))
+}
+
+// NoticeAtIsNil applies the IsNil predicate on the "notice_at" field.
+func NoticeAtIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldNoticeAt))
+}
+
+// NoticeAtNotNil applies the NotNil predicate on the "notice_at" field.
+func NoticeAtNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldNoticeAt))
+}
+
+// NoticeByEQ applies the EQ predicate on the "notice_by" field.
+func NoticeByEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeBy, v))
+}
+
+// NoticeByNEQ applies the NEQ predicate on the "notice_by" field.
+func NoticeByNEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldNoticeBy, v))
+}
+
+// NoticeByIn applies the In predicate on the "notice_by" field.
+func NoticeByIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldNoticeBy, vs...))
+}
+
+// NoticeByNotIn applies the NotIn predicate on the "notice_by" field.
+func NoticeByNotIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldNoticeBy, vs...))
+}
+
+// NoticeByGT applies the GT predicate on the "notice_by" field.
+func NoticeByGT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldNoticeBy, v))
+}
+
+// NoticeByGTE applies the GTE predicate on the "notice_by" field.
+func NoticeByGTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldNoticeBy, v))
+}
+
+// NoticeByLT applies the LT predicate on the "notice_by" field.
+func NoticeByLT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldNoticeBy, v))
+}
+
+// NoticeByLTE applies the LTE predicate on the "notice_by" field.
+func NoticeByLTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldNoticeBy, v))
+}
+
+// NoticeByContains applies the Contains predicate on the "notice_by" field.
+func NoticeByContains(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContains(FieldNoticeBy, v))
+}
+
+// NoticeByHasPrefix applies the HasPrefix predicate on the "notice_by" field.
+func NoticeByHasPrefix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasPrefix(FieldNoticeBy, v))
+}
+
+// NoticeByHasSuffix applies the HasSuffix predicate on the "notice_by" field.
+func NoticeByHasSuffix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasSuffix(FieldNoticeBy, v))
+}
+
+// NoticeByIsNil applies the IsNil predicate on the "notice_by" field.
+func NoticeByIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldNoticeBy))
+}
+
+// NoticeByNotNil applies the NotNil predicate on the "notice_by" field.
+func NoticeByNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldNoticeBy))
+}
+
+// NoticeByEqualFold applies the EqualFold predicate on the "notice_by" field.
+func NoticeByEqualFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEqualFold(FieldNoticeBy, v))
+}
+
+// NoticeByContainsFold applies the ContainsFold predicate on the "notice_by" field.
+func NoticeByContainsFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContainsFold(FieldNoticeBy, v))
+}
+
+// NoticeTextEQ applies the EQ predicate on the "notice_text" field.
+func NoticeTextEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeText, v))
+}
+
+// NoticeTextNEQ applies the NEQ predicate on the "notice_text" field.
+func NoticeTextNEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldNoticeText, v))
+}
+
+// NoticeTextIn applies the In predicate on the "notice_text" field.
+func NoticeTextIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldNoticeText, vs...))
+}
+
+// NoticeTextNotIn applies the NotIn predicate on the "notice_text" field.
+func NoticeTextNotIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldNoticeText, vs...))
+}
+
+// NoticeTextGT applies the GT predicate on the "notice_text" field.
+func NoticeTextGT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldNoticeText, v))
+}
+
+// NoticeTextGTE applies the GTE predicate on the "notice_text" field.
+func NoticeTextGTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldNoticeText, v))
+}
+
+// NoticeTextLT applies the LT predicate on the "notice_text" field.
+func NoticeTextLT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldNoticeText, v))
+}
+
+// NoticeTextLTE applies the LTE predicate on the "notice_text" field.
+func NoticeTextLTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldNoticeText, v))
+}
+
+// NoticeTextContains applies the Contains predicate on the "notice_text" field.
+func NoticeTextContains(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContains(FieldNoticeText, v))
+}
+
+// NoticeTextHasPrefix applies the HasPrefix predicate on the "notice_text" field.
+func NoticeTextHasPrefix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasPrefix(FieldNoticeText, v))
+}
+
+// NoticeTextHasSuffix applies the HasSuffix predicate on the "notice_text" field.
+func NoticeTextHasSuffix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasSuffix(FieldNoticeText, v))
+}
+
+// NoticeTextIsNil applies the IsNil predicate on the "notice_text" field.
+func NoticeTextIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldNoticeText))
+}
+
+// NoticeTextNotNil applies the NotNil predicate on the "notice_text" field.
+func NoticeTextNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldNoticeText))
+}
+
+// NoticeTextEqualFold applies the EqualFold predicate on the "notice_text" field.
+func NoticeTextEqualFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEqualFold(FieldNoticeText, v))
+}
+
+// NoticeTextContainsFold applies the ContainsFold predicate on the "notice_text" field.
+func NoticeTextContainsFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContainsFold(FieldNoticeText, v))
+}
+
+// NoticeTakenAtEQ applies the EQ predicate on the "notice_taken_at" field.
+func NoticeTakenAtEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeTakenAt, v))
+}
+
+// NoticeTakenAtNEQ applies the NEQ predicate on the "notice_taken_at" field.
+func NoticeTakenAtNEQ(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldNoticeTakenAt, v))
+}
+
+// NoticeTakenAtIn applies the In predicate on the "notice_taken_at" field.
+func NoticeTakenAtIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldNoticeTakenAt, vs...))
+}
+
+// NoticeTakenAtNotIn applies the NotIn predicate on the "notice_taken_at" field.
+func NoticeTakenAtNotIn(vs ...time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldNoticeTakenAt, vs...))
+}
+
+// NoticeTakenAtGT applies the GT predicate on the "notice_taken_at" field.
+func NoticeTakenAtGT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldNoticeTakenAt, v))
+}
+
+// NoticeTakenAtGTE applies the GTE predicate on the "notice_taken_at" field.
+func NoticeTakenAtGTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldNoticeTakenAt, v))
+}
+
+// NoticeTakenAtLT applies the LT predicate on the "notice_taken_at" field.
+func NoticeTakenAtLT(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldNoticeTakenAt, v))
+}
+
+// NoticeTakenAtLTE applies the LTE predicate on the "notice_taken_at" field.
+func NoticeTakenAtLTE(v time.Time) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldNoticeTakenAt, v))
+}
+
+// NoticeTakenAtIsNil applies the IsNil predicate on the "notice_taken_at" field.
+func NoticeTakenAtIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldNoticeTakenAt))
+}
+
+// NoticeTakenAtNotNil applies the NotNil predicate on the "notice_taken_at" field.
+func NoticeTakenAtNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldNoticeTakenAt))
+}
+
+// NoticeCodeEQ applies the EQ predicate on the "notice_code" field.
+func NoticeCodeEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeCode, v))
+}
+
+// NoticeCodeNEQ applies the NEQ predicate on the "notice_code" field.
+func NoticeCodeNEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldNoticeCode, v))
+}
+
+// NoticeCodeIn applies the In predicate on the "notice_code" field.
+func NoticeCodeIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldNoticeCode, vs...))
+}
+
+// NoticeCodeNotIn applies the NotIn predicate on the "notice_code" field.
+func NoticeCodeNotIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldNoticeCode, vs...))
+}
+
+// NoticeCodeGT applies the GT predicate on the "notice_code" field.
+func NoticeCodeGT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldNoticeCode, v))
+}
+
+// NoticeCodeGTE applies the GTE predicate on the "notice_code" field.
+func NoticeCodeGTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldNoticeCode, v))
+}
+
+// NoticeCodeLT applies the LT predicate on the "notice_code" field.
+func NoticeCodeLT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldNoticeCode, v))
+}
+
+// NoticeCodeLTE applies the LTE predicate on the "notice_code" field.
+func NoticeCodeLTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldNoticeCode, v))
+}
+
+// NoticeCodeContains applies the Contains predicate on the "notice_code" field.
+func NoticeCodeContains(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContains(FieldNoticeCode, v))
+}
+
+// NoticeCodeHasPrefix applies the HasPrefix predicate on the "notice_code" field.
+func NoticeCodeHasPrefix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasPrefix(FieldNoticeCode, v))
+}
+
+// NoticeCodeHasSuffix applies the HasSuffix predicate on the "notice_code" field.
+func NoticeCodeHasSuffix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasSuffix(FieldNoticeCode, v))
+}
+
+// NoticeCodeIsNil applies the IsNil predicate on the "notice_code" field.
+func NoticeCodeIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldNoticeCode))
+}
+
+// NoticeCodeNotNil applies the NotNil predicate on the "notice_code" field.
+func NoticeCodeNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldNoticeCode))
+}
+
+// NoticeCodeEqualFold applies the EqualFold predicate on the "notice_code" field.
+func NoticeCodeEqualFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEqualFold(FieldNoticeCode, v))
+}
+
+// NoticeCodeContainsFold applies the ContainsFold predicate on the "notice_code" field.
+func NoticeCodeContainsFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContainsFold(FieldNoticeCode, v))
+}
+
+// NoticeMessageEQ applies the EQ predicate on the "notice_message" field.
+func NoticeMessageEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEQ(FieldNoticeMessage, v))
+}
+
+// NoticeMessageNEQ applies the NEQ predicate on the "notice_message" field.
+func NoticeMessageNEQ(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNEQ(FieldNoticeMessage, v))
+}
+
+// NoticeMessageIn applies the In predicate on the "notice_message" field.
+func NoticeMessageIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldIn(FieldNoticeMessage, vs...))
+}
+
+// NoticeMessageNotIn applies the NotIn predicate on the "notice_message" field.
+func NoticeMessageNotIn(vs ...string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotIn(FieldNoticeMessage, vs...))
+}
+
+// NoticeMessageGT applies the GT predicate on the "notice_message" field.
+func NoticeMessageGT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGT(FieldNoticeMessage, v))
+}
+
+// NoticeMessageGTE applies the GTE predicate on the "notice_message" field.
+func NoticeMessageGTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldGTE(FieldNoticeMessage, v))
+}
+
+// NoticeMessageLT applies the LT predicate on the "notice_message" field.
+func NoticeMessageLT(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLT(FieldNoticeMessage, v))
+}
+
+// NoticeMessageLTE applies the LTE predicate on the "notice_message" field.
+func NoticeMessageLTE(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldLTE(FieldNoticeMessage, v))
+}
+
+// NoticeMessageContains applies the Contains predicate on the "notice_message" field.
+func NoticeMessageContains(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContains(FieldNoticeMessage, v))
+}
+
+// NoticeMessageHasPrefix applies the HasPrefix predicate on the "notice_message" field.
+func NoticeMessageHasPrefix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasPrefix(FieldNoticeMessage, v))
+}
+
+// NoticeMessageHasSuffix applies the HasSuffix predicate on the "notice_message" field.
+func NoticeMessageHasSuffix(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldHasSuffix(FieldNoticeMessage, v))
+}
+
+// NoticeMessageIsNil applies the IsNil predicate on the "notice_message" field.
+func NoticeMessageIsNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldIsNull(FieldNoticeMessage))
+}
+
+// NoticeMessageNotNil applies the NotNil predicate on the "notice_message" field.
+func NoticeMessageNotNil() predicate.Allocation {
+	return predicate.Allocation(sql.FieldNotNull(FieldNoticeMessage))
+}
+
+// NoticeMessageEqualFold applies the EqualFold predicate on the "notice_message" field.
+func NoticeMessageEqualFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldEqualFold(FieldNoticeMessage, v))
+}
+
+// NoticeMessageContainsFold applies the ContainsFold predicate on the "notice_message" field.
+func NoticeMessageContainsFold(v string) predicate.Allocation {
+	return predicate.Allocation(sql.FieldContainsFold(FieldNoticeMessage, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

@@ -137,6 +137,16 @@ func (Allocation) Fields() []ent.Field {
 		field.String("removal_by").MaxLen(mostName).Optional().Comment("Who asked."),
 		field.String("removal_code").MaxLen(mostName).Optional().Comment("Why its license server didn't remove it."),
 		field.String("removal_message").MaxLen(mostNote).Optional(),
+		field.Int("accesses").NonNegative().Default(0).Comment("As its license server told; 0: it has not."),
+		field.Time("last_access_at").Optional().Nillable().Comment("As its license server told, by the platform's clock."),
+		field.Time("idle_since").Optional().Nillable().Comment("As its license server told; null: in use, or not told."),
+		field.Time("expires_at").Optional().Nillable().Comment("Without a renewal, as its license server told."),
+		field.Time("notice_at").Optional().Nillable().Comment("When its holder was last asked to release."),
+		field.String("notice_by").MaxLen(mostName).Optional().Comment("Who asked."),
+		field.String("notice_text").MaxLen(mostNote).Optional(),
+		field.Time("notice_taken_at").Optional().Nillable().Comment("When its license server had the notice."),
+		field.String("notice_code").MaxLen(mostName).Optional().Comment("Why its license server didn't take it."),
+		field.String("notice_message").MaxLen(mostNote).Optional(),
 	}
 }
 

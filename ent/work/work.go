@@ -155,7 +155,7 @@ var (
 // KindValidator is a validator for the "kind" field enum values. It is called by the builders before save.
 func KindValidator(k property.WorkKind) error {
 	switch k {
-	case "COLLECT", "STAGE", "GUARD", "ACTIVATE", "VERIFY", "REMOVE":
+	case "COLLECT", "STAGE", "GUARD", "ACTIVATE", "VERIFY", "REMOVE", "ASK":
 		return nil
 	default:
 		return fmt.Errorf("work: invalid enum value for kind field: %q", k)

@@ -2,6 +2,7 @@ package linkapi
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -41,6 +42,10 @@ func workProto(w platform.LinkWork) (*quoratev1.Work, error) {
 	case platform.WorkRemove:
 		m.Kind = &quoratev1.Work_Remove{Remove: &quoratev1.RemoveWork{
 			Product: rpc.ProductProto(w.Product), Handle: w.Handle, By: w.By,
+		}}
+	case platform.WorkAsk:
+		m.Kind = &quoratev1.Work_Ask{Ask: &quoratev1.AskWork{
+			Product: rpc.ProductProto(w.Product), Handle: w.Handle, By: w.By, Text: w.Text,
 		}}
 	default:
 		return nil, fmt.Errorf("work item %s has the unknown kind %s", w.ID, w.Kind)
@@ -111,6 +116,15 @@ func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 		return push, license.Errorf(license.CodeTooLarge, "push less at once",
 			"%d views, %d events and %d backends are too much for one push", len(m.GetViews()), len(m.GetEvents()), len(m.GetHealth()))
 	}
+	if n := len(m.GetActivity()); n > platform.MostActivity {
+		return push, license.Errorf(license.CodeTooLarge, "push less at once", "the use of %d handles is too much for one push", n)
+	}
+	for _, a := range m.GetActivity() {
+		push.Activity = append(push.Activity, platform.HandleActivity{
+			Handle: a.GetHandle(), Accesses: a.GetAccesses(),
+			LastAccess: millis(a.GetLastAccessMs()), Idle: millis(a.GetIdleMs()), Expires: millis(a.GetExpiresMs()),
+		})
+	}
 	var err error
 	if push.Served, err = servedFrom(m.GetServed()); err != nil {
 		return push, err
@@ -138,6 +152,12 @@ func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 		})
 	}
 	return push, nil
+}
+
+// millis never overflows, whatever a server tells.
+func millis(ms int64) time.Duration {
+	const most = int64(math.MaxInt64 / time.Millisecond)
+	return time.Duration(min(max(ms, 0), most)) * time.Millisecond
 }
 
 // servedFrom gives nil only where nothing is told.

@@ -23,6 +23,7 @@ func FuzzMessages(f *testing.F) {
 			Views:  []*quoratev1.GroupView{{Version: 1, Backends: []string{"PRESENT", "ABSENT", "PRESENT"}}},
 			Health: []*quoratev1.BackendHealth{{Position: 2, Serial: "130-1", Presence: "PRESENT", SeenMs: -1}},
 			Served: &quoratev1.ServedLicenses{Licenses: []*quoratev1.ServedLicense{{Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Name: "Chart", Quantity: 20}}},
+			Activity: []*quoratev1.HandleActivity{{Handle: "h", Accesses: 1, LastAccessMs: 5, IdleMs: -1, ExpiresMs: 1 << 62}},
 		},
 	} {
 		b, err := proto.Marshal(m)
@@ -52,7 +53,7 @@ func FuzzMessages(f *testing.F) {
 		}
 		if m := new(quoratev1.PushRequest); proto.Unmarshal(b, m) == nil {
 			p, err := pushFrom(m)
-			if taken(err) && (len(p.Views) > platform.MostViews || len(p.Events) > platform.MostLeaseEvents || len(p.Health) > license.Backends || len(p.Served) > platform.MostServed) {
+			if taken(err) && (len(p.Views) > platform.MostViews || len(p.Events) > platform.MostLeaseEvents || len(p.Health) > license.Backends || len(p.Served) > platform.MostServed || len(p.Activity) > platform.MostActivity) {
 				t.Fatalf("a push hands on %d views, %d events, %d backends and %d licenses", len(p.Views), len(p.Events), len(p.Health), len(p.Served))
 			}
 		}

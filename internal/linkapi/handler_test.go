@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -133,6 +134,7 @@ func TestPull(t *testing.T) {
 		{ID: "4", Kind: platform.WorkActivate, Position: 2, Updates: []platform.BackendUpdate{update}},
 		{ID: "5", Kind: platform.WorkVerify, Position: 2, Settle: 1500 * time.Millisecond, Expect: []platform.Expected{{Product: chart, TMRID: 8}}},
 		{ID: "6", Kind: platform.WorkRemove, Product: chart, Handle: "h", By: "Olga"},
+		{ID: "7", Kind: platform.WorkAsk, Product: chart, Handle: "h", By: "Olga", Text: "please"},
 	}}
 	res, err := client(t, f, "Bearer good").Pull(t.Context(), connect.NewRequest(&quoratev1.PullRequest{Server: "a", Leading: true, WaitMs: 250}))
 	if err != nil {
@@ -149,6 +151,7 @@ func TestPull(t *testing.T) {
 		{Id: "4", Kind: &quoratev1.Work_Activate{Activate: &quoratev1.ActivateWork{Position: 2, Update: updateProto}}},
 		{Id: "5", Kind: &quoratev1.Work_Verify{Verify: &quoratev1.VerifyWork{Position: 2, SettleMs: 1500, Expect: []*quoratev1.ProductTMRID{{Product: product, TmrId: 8}}}}},
 		{Id: "6", Kind: &quoratev1.Work_Remove{Remove: &quoratev1.RemoveWork{Product: product, Handle: "h", By: "Olga"}}},
+		{Id: "7", Kind: &quoratev1.Work_Ask{Ask: &quoratev1.AskWork{Product: product, Handle: "h", By: "Olga", Text: "please"}}},
 	}
 	if len(res.Msg.GetWork()) != len(want) {
 		t.Fatalf("%d items", len(res.Msg.GetWork()))
@@ -237,6 +240,8 @@ func TestPush(t *testing.T) {
 		Served: &quoratev1.ServedLicenses{Licenses: []*quoratev1.ServedLicense{
 			{Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: "LICENSE_EXPIRED"},
 		}},
+		Activity: []*quoratev1.HandleActivity{{Handle: "h", Accesses: 2, LastAccessMs: 1500, IdleMs: 90_000, ExpiresMs: 30_000},
+			{Handle: "odd", LastAccessMs: -1, IdleMs: math.MinInt64, ExpiresMs: math.MaxInt64}},
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +257,10 @@ func TestPush(t *testing.T) {
 			Reason: license.CodeNoFreeSeat, By: "Olga", Client: "ws1", User: "u", Process: 42, Application: "app", Station: "st",
 			Licenses: 4, Rule: "cap 3", Seq: 77, Borrowed: true},
 		{Position: 6, Kind: "ODD", At: time.UnixMilli(0).UTC(), Licenses: 1}, // handed on: it must not stop the stream
-	}, Served: []platform.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: license.CodeExpired}}}
+	}, Served: []platform.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: license.CodeExpired}}, Activity: []platform.HandleActivity{
+		{Handle: "h", Accesses: 2, LastAccess: 1500 * time.Millisecond, Idle: 90 * time.Second, Expires: 30 * time.Second},
+		{Handle: "odd", Expires: math.MaxInt64 / time.Millisecond * time.Millisecond},
+	}}
 	if !reflect.DeepEqual(f.push, want) {
 		t.Errorf("got\n%+v, want\n%+v", f.push, want)
 	}
@@ -270,6 +278,7 @@ func TestPush(t *testing.T) {
 		"views":    {Server: "a", Views: make([]*quoratev1.GroupView, platform.MostViews+1)},
 		"events":   {Server: "a", Events: make([]*quoratev1.LeaseEvent, platform.MostLeaseEvents+1)},
 		"backends": {Server: "a", Health: make([]*quoratev1.BackendHealth, 4)},
+		"handles":  {Server: "a", Activity: make([]*quoratev1.HandleActivity, platform.MostActivity+1)},
 	} {
 		if _, err := api.Push(t.Context(), connect.NewRequest(m)); license.CodeOf(err) != license.CodeTooLarge {
 			t.Errorf("too many %s: %v", name, err)

@@ -154,23 +154,12 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 		if err != nil {
 			return err
 		}
-		found, err = tx.Allocation.Query().Where(allocation.ID(id), store.Locked).
-			WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).
-			WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup().WithServers() }).Only(ctx)
+		a, at, err := reachable(ctx, tx, id, "release it at its license server")
 		if err != nil {
-			return notFound(err, "allocation", id)
-		}
-		if found.State != property.AllocationActive {
-			return license.Errorf(license.CodeConflict, "reload the list", "the allocation has ended already")
-		}
-		at := place{group: found.Edges.Container.Edges.TmrGroup, containers: []*ent.Container{found.Edges.Container}}
-		if found.Edges.Product == nil || found.Edges.Product.Edges.Firm == nil || (at.single() && len(found.Edges.Container.Edges.Servers) == 0) {
-			return license.Errorf(license.CodeConflict, "release it at its license server", "the allocation's server has no link")
-		}
-		if err := at.blocked(); err != nil { // nothing reaches its server any more
 			return err
 		}
-		return p.requestRemoval(ctx, h, by, found, at)
+		found = a
+		return p.requestRemoval(ctx, h, by, a, at)
 	})
 	if err != nil {
 		return nil, err

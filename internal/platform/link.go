@@ -93,7 +93,7 @@ func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]L
 		return nil, nil
 	}
 	rows, err := p.store.Client().Work.Query().
-		Where(workAt(place), work.StateEQ(property.WorkPending)).
+		Where(workAt(place), work.StateEQ(property.WorkPending), notLate()).
 		Order(ent.Asc(work.FieldID)).Limit(mostWork).All(ctx)
 	if err != nil {
 		return nil, err
@@ -181,6 +181,9 @@ func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 		}
 		if row.Kind == property.WorkRemove {
 			return p.removalDone(ctx, tx, row.Key, r.Failed)
+		}
+		if row.Kind == property.WorkAsk {
+			return p.noticeDone(ctx, tx, row, r.Failed)
 		}
 		if row.RolloutID == nil {
 			return nil

@@ -44,8 +44,10 @@ func (p *Platform) pushContainer(ctx context.Context, who auth.Principal, push L
 	if err := p.applyUse(internal, who.Container, push); err != nil {
 		return at, err
 	}
-	at.EventPosition, err = p.pushEvents(ctx, who.Container, push)
-	return at, err
+	if at.EventPosition, err = p.pushEvents(ctx, who.Container, push); err != nil {
+		return at, err
+	}
+	return at, p.ApplyActivity(ctx, who.Container, push.Activity)
 }
 
 // applyUse stores how many handles live in a container, and what is served of

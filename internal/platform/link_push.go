@@ -19,6 +19,9 @@ type LinkPush struct {
 	// Served is all that a license server over one container serves; nil: as it
 	// told before.
 	Served []ServedLicense
+	// Activity is how handles are used, MostActivity at most. It counts after the
+	// events.
+	Activity []HandleActivity
 	// Rules are which rules the server has; nil: it takes none.
 	Rules *RulesStatus
 }
@@ -71,8 +74,10 @@ func (p *Platform) push(ctx context.Context, who auth.Principal, push LinkPush) 
 	if at.ViewVersion, err = p.ApplyView(ctx, who.Group, push.ViewPush); err != nil {
 		return LinkPosition{}, err
 	}
-	at.EventPosition, err = p.pushEvents(ctx, who.Group, push)
-	return at, err
+	if at.EventPosition, err = p.pushEvents(ctx, who.Group, push); err != nil {
+		return at, err
+	}
+	return at, p.ApplyActivity(ctx, who.Group, push.Activity)
 }
 
 // pushEvents applies the events of a push, unless there is a gap before them.

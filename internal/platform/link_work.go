@@ -25,6 +25,7 @@ const (
 	WorkActivate = property.WorkActivate
 	WorkVerify   = property.WorkVerify
 	WorkRemove   = property.WorkRemove
+	WorkAsk      = property.WorkAsk
 )
 
 // LinkWork is something that a server of the link has to do. Which fields have a
@@ -40,9 +41,10 @@ type LinkWork struct {
 	Updates []BackendUpdate `json:"updates,omitempty"`
 	Expect  []Expected      `json:"expect,omitempty"` // verify
 	Settle  time.Duration   `json:"settle,omitempty"` // verify
-	Product license.Product `json:"product,omitzero"` // remove
-	Handle  string          `json:"handle,omitempty"` // remove
-	By      string          `json:"by,omitempty"`     // remove
+	Product license.Product `json:"product,omitzero"` // remove, ask
+	Handle  string          `json:"handle,omitempty"` // remove, ask
+	By      string          `json:"by,omitempty"`     // remove, ask
+	Text    string          `json:"text,omitempty"`   // ask
 }
 
 // BackendUpdate is the update for one backend.

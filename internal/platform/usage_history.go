@@ -285,15 +285,15 @@ func (h *history) apply(ctx context.Context, e LeaseEvent) {
 	case e.Kind == LeaseDenied:
 		h.denials = append(h.denials, h.denial(of, e))
 	case ends:
+		if row != nil && row.EndedAt != nil { // the first end counts, also where none but a person told of it
+			return
+		}
 		if row == nil { // its beginning was lost: history knows at least its end
 			row = h.make(of, e)
 		}
 		counted.Effect = h.pool(of).End(usage.Handle{
 			ID: e.Handle, User: row.User, Station: row.Station, Mode: row.Mode, Asked: row.Asked, Takes: row.Licenses, First: row.FirstAccess,
 		}, e.At)
-		if row.EndedAt != nil { // the first end counts
-			break
-		}
 		at := e.At
 		row.State, row.EndedAt, row.EndedBy = state, &at, clipText(e.By)
 		h.touched[e.Handle] = true
@@ -414,7 +414,7 @@ func (h *history) update(row *ent.Allocation) *ent.AllocationUpdateOne {
 	u := h.tx.Allocation.UpdateOneID(row.ID).SetState(row.State).SetLicenses(row.Licenses).SetAsked(row.Asked).
 		SetSeat(row.Seat).SetN(row.N).SetLastAccess(row.LastAccess).SetEndedBy(row.EndedBy)
 	if row.EndedAt != nil {
-		u.SetEndedAt(*row.EndedAt)
+		u.SetEndedAt(*row.EndedAt).ClearExpiresAt()
 	} else {
 		u.ClearEndedAt()
 	}

@@ -47,6 +47,9 @@ func reckoned(events []platform.LeaseEvent, at time.Time) *usage.Track {
 		case platform.LeaseGranted:
 			counted.Effect = pool.Grant(usage.Handle{ID: e.Handle, User: e.User, Station: e.Station, Mode: e.Mode, Asked: int(e.Licenses), First: counted.At})
 		default:
+			if h := pool.Handle(e.Handle); h != nil && !h.Living { // an end counts once
+				continue
+			}
 			counted.Effect = pool.End(usage.Handle{ID: e.Handle, User: e.User, Station: e.Station, Mode: e.Mode}, counted.At)
 		}
 		t.Event(counted)

@@ -124,6 +124,7 @@ const (
 	WorkActivate WorkKind = "ACTIVATE"
 	WorkVerify   WorkKind = "VERIFY"
 	WorkRemove   WorkKind = "REMOVE"
+	WorkAsk      WorkKind = "ASK"
 )
 
 // Values lists the roles.
@@ -170,7 +171,7 @@ func (WorkState) Values() []string { return list(WorkPending, WorkDone, WorkFail
 
 // Values lists the kinds.
 func (WorkKind) Values() []string {
-	return list(WorkCollect, WorkStage, WorkGuard, WorkActivate, WorkVerify, WorkRemove)
+	return list(WorkCollect, WorkStage, WorkGuard, WorkActivate, WorkVerify, WorkRemove, WorkAsk)
 }
 
 func list[T ~string](all ...T) []string {

@@ -136,6 +136,7 @@ type Work struct {
 	//	*Work_Activate
 	//	*Work_Verify
 	//	*Work_Remove
+	//	*Work_Ask
 	Kind          isWork_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -239,6 +240,15 @@ func (x *Work) GetRemove() *RemoveWork {
 	return nil
 }
 
+func (x *Work) GetAsk() *AskWork {
+	if x != nil {
+		if x, ok := x.Kind.(*Work_Ask); ok {
+			return x.Ask
+		}
+	}
+	return nil
+}
+
 type isWork_Kind interface {
 	isWork_Kind()
 }
@@ -267,6 +277,10 @@ type Work_Remove struct {
 	Remove *RemoveWork `protobuf:"bytes,7,opt,name=remove,proto3,oneof"`
 }
 
+type Work_Ask struct {
+	Ask *AskWork `protobuf:"bytes,8,opt,name=ask,proto3,oneof"`
+}
+
 func (*Work_Collect) isWork_Kind() {}
 
 func (*Work_Stage) isWork_Kind() {}
@@ -278,6 +292,8 @@ func (*Work_Activate) isWork_Kind() {}
 func (*Work_Verify) isWork_Kind() {}
 
 func (*Work_Remove) isWork_Kind() {}
+
+func (*Work_Ask) isWork_Kind() {}
 
 // Collect the fingerprint of each backend.
 type CollectWork struct {
@@ -710,6 +726,76 @@ func (x *RemoveWork) GetBy() string {
 	return ""
 }
 
+// Ask the program of one allocation to release it. The work item's id is the
+// notice's.
+type AskWork struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       *Product               `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Handle        string                 `protobuf:"bytes,2,opt,name=handle,proto3" json:"handle,omitempty"`
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	Text          string                 `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AskWork) Reset() {
+	*x = AskWork{}
+	mi := &file_quorate_v1_link_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AskWork) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AskWork) ProtoMessage() {}
+
+func (x *AskWork) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AskWork.ProtoReflect.Descriptor instead.
+func (*AskWork) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *AskWork) GetProduct() *Product {
+	if x != nil {
+		return x.Product
+	}
+	return nil
+}
+
+func (x *AskWork) GetHandle() string {
+	if x != nil {
+		return x.Handle
+	}
+	return ""
+}
+
+func (x *AskWork) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *AskWork) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 type ReportRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	WorkId        string                 `protobuf:"bytes,1,opt,name=work_id,json=workId,proto3" json:"work_id,omitempty"`
@@ -723,7 +809,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[11]
+	mi := &file_quorate_v1_link_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +821,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[11]
+	mi := &file_quorate_v1_link_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +834,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{11}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReportRequest) GetWorkId() string {
@@ -796,7 +882,7 @@ type BackendBytes struct {
 
 func (x *BackendBytes) Reset() {
 	*x = BackendBytes{}
-	mi := &file_quorate_v1_link_proto_msgTypes[12]
+	mi := &file_quorate_v1_link_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -808,7 +894,7 @@ func (x *BackendBytes) String() string {
 func (*BackendBytes) ProtoMessage() {}
 
 func (x *BackendBytes) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[12]
+	mi := &file_quorate_v1_link_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -821,7 +907,7 @@ func (x *BackendBytes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendBytes.ProtoReflect.Descriptor instead.
 func (*BackendBytes) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{12}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BackendBytes) GetPosition() uint32 {
@@ -846,7 +932,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[13]
+	mi := &file_quorate_v1_link_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +944,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[13]
+	mi := &file_quorate_v1_link_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +957,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{13}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{14}
 }
 
 type PushRequest struct {
@@ -888,15 +974,18 @@ type PushRequest struct {
 	Served *ServedLicenses `protobuf:"bytes,8,opt,name=served,proto3" json:"served,omitempty"`
 	// The position that the first event follows: a platform that has not come to
 	// it (it was restored from a backup) takes none of them. 0: not told.
-	EventsAfter   uint64       `protobuf:"varint,9,opt,name=events_after,json=eventsAfter,proto3" json:"events_after,omitempty"`
-	Rules         *RulesStatus `protobuf:"bytes,10,opt,name=rules,proto3" json:"rules,omitempty"` // unset: this server takes no rules
+	EventsAfter uint64       `protobuf:"varint,9,opt,name=events_after,json=eventsAfter,proto3" json:"events_after,omitempty"`
+	Rules       *RulesStatus `protobuf:"bytes,10,opt,name=rules,proto3" json:"rules,omitempty"` // unset: this server takes no rules
+	// How handles are used, at most 2,000: those whose use has changed, and each
+	// one now and then. They count after the events.
+	Activity      []*HandleActivity `protobuf:"bytes,11,rep,name=activity,proto3" json:"activity,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PushRequest) Reset() {
 	*x = PushRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[14]
+	mi := &file_quorate_v1_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +997,7 @@ func (x *PushRequest) String() string {
 func (*PushRequest) ProtoMessage() {}
 
 func (x *PushRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[14]
+	mi := &file_quorate_v1_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1010,7 @@ func (x *PushRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushRequest.ProtoReflect.Descriptor instead.
 func (*PushRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{14}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PushRequest) GetServer() string {
@@ -994,6 +1083,91 @@ func (x *PushRequest) GetRules() *RulesStatus {
 	return nil
 }
 
+func (x *PushRequest) GetActivity() []*HandleActivity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+// HandleActivity is how a living handle is used. Its times are from when the
+// message was sent, so that nobody's clocks are compared.
+type HandleActivity struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Handle        string                 `protobuf:"bytes,1,opt,name=handle,proto3" json:"handle,omitempty"`
+	Accesses      uint32                 `protobuf:"varint,2,opt,name=accesses,proto3" json:"accesses,omitempty"`
+	LastAccessMs  int64                  `protobuf:"varint,3,opt,name=last_access_ms,json=lastAccessMs,proto3" json:"last_access_ms,omitempty"` // since its last access or renewal
+	IdleMs        int64                  `protobuf:"varint,4,opt,name=idle_ms,json=idleMs,proto3" json:"idle_ms,omitempty"`                     // since its program used it; zero: in use, or not told
+	ExpiresMs     int64                  `protobuf:"varint,5,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"`            // until it ends without a renewal
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HandleActivity) Reset() {
+	*x = HandleActivity{}
+	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HandleActivity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HandleActivity) ProtoMessage() {}
+
+func (x *HandleActivity) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HandleActivity.ProtoReflect.Descriptor instead.
+func (*HandleActivity) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *HandleActivity) GetHandle() string {
+	if x != nil {
+		return x.Handle
+	}
+	return ""
+}
+
+func (x *HandleActivity) GetAccesses() uint32 {
+	if x != nil {
+		return x.Accesses
+	}
+	return 0
+}
+
+func (x *HandleActivity) GetLastAccessMs() int64 {
+	if x != nil {
+		return x.LastAccessMs
+	}
+	return 0
+}
+
+func (x *HandleActivity) GetIdleMs() int64 {
+	if x != nil {
+		return x.IdleMs
+	}
+	return 0
+}
+
+func (x *HandleActivity) GetExpiresMs() int64 {
+	if x != nil {
+		return x.ExpiresMs
+	}
+	return 0
+}
+
 // RulesStatus is which rules a server has.
 type RulesStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1006,7 +1180,7 @@ type RulesStatus struct {
 
 func (x *RulesStatus) Reset() {
 	*x = RulesStatus{}
-	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	mi := &file_quorate_v1_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1192,7 @@ func (x *RulesStatus) String() string {
 func (*RulesStatus) ProtoMessage() {}
 
 func (x *RulesStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	mi := &file_quorate_v1_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1205,7 @@ func (x *RulesStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RulesStatus.ProtoReflect.Descriptor instead.
 func (*RulesStatus) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{15}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RulesStatus) GetDigest() string {
@@ -1064,7 +1238,7 @@ type RulesRequest struct {
 
 func (x *RulesRequest) Reset() {
 	*x = RulesRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	mi := &file_quorate_v1_link_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1250,7 @@ func (x *RulesRequest) String() string {
 func (*RulesRequest) ProtoMessage() {}
 
 func (x *RulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	mi := &file_quorate_v1_link_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1263,7 @@ func (x *RulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RulesRequest.ProtoReflect.Descriptor instead.
 func (*RulesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{16}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RulesRequest) GetServer() string {
@@ -1109,7 +1283,7 @@ type RulesResponse struct {
 
 func (x *RulesResponse) Reset() {
 	*x = RulesResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	mi := &file_quorate_v1_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1295,7 @@ func (x *RulesResponse) String() string {
 func (*RulesResponse) ProtoMessage() {}
 
 func (x *RulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	mi := &file_quorate_v1_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1308,7 @@ func (x *RulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RulesResponse.ProtoReflect.Descriptor instead.
 func (*RulesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{17}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RulesResponse) GetVersion() uint64 {
@@ -1160,7 +1334,7 @@ type ServedLicenses struct {
 
 func (x *ServedLicenses) Reset() {
 	*x = ServedLicenses{}
-	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	mi := &file_quorate_v1_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1172,7 +1346,7 @@ func (x *ServedLicenses) String() string {
 func (*ServedLicenses) ProtoMessage() {}
 
 func (x *ServedLicenses) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	mi := &file_quorate_v1_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1185,7 +1359,7 @@ func (x *ServedLicenses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServedLicenses.ProtoReflect.Descriptor instead.
 func (*ServedLicenses) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{18}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ServedLicenses) GetLicenses() []*ServedLicense {
@@ -1208,7 +1382,7 @@ type ServedLicense struct {
 
 func (x *ServedLicense) Reset() {
 	*x = ServedLicense{}
-	mi := &file_quorate_v1_link_proto_msgTypes[19]
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1394,7 @@ func (x *ServedLicense) String() string {
 func (*ServedLicense) ProtoMessage() {}
 
 func (x *ServedLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[19]
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1407,7 @@ func (x *ServedLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServedLicense.ProtoReflect.Descriptor instead.
 func (*ServedLicense) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{19}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ServedLicense) GetProduct() *Product {
@@ -1284,7 +1458,7 @@ type BackendHealth struct {
 
 func (x *BackendHealth) Reset() {
 	*x = BackendHealth{}
-	mi := &file_quorate_v1_link_proto_msgTypes[20]
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1470,7 @@ func (x *BackendHealth) String() string {
 func (*BackendHealth) ProtoMessage() {}
 
 func (x *BackendHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[20]
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1483,7 @@ func (x *BackendHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendHealth.ProtoReflect.Descriptor instead.
 func (*BackendHealth) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{20}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *BackendHealth) GetPosition() uint32 {
@@ -1359,7 +1533,7 @@ type GroupView struct {
 
 func (x *GroupView) Reset() {
 	*x = GroupView{}
-	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1545,7 @@ func (x *GroupView) String() string {
 func (*GroupView) ProtoMessage() {}
 
 func (x *GroupView) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1558,7 @@ func (x *GroupView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupView.ProtoReflect.Descriptor instead.
 func (*GroupView) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GroupView) GetVersion() uint64 {
@@ -1429,7 +1603,7 @@ type ViewedLicense struct {
 
 func (x *ViewedLicense) Reset() {
 	*x = ViewedLicense{}
-	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	mi := &file_quorate_v1_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1441,7 +1615,7 @@ func (x *ViewedLicense) String() string {
 func (*ViewedLicense) ProtoMessage() {}
 
 func (x *ViewedLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	mi := &file_quorate_v1_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1454,7 +1628,7 @@ func (x *ViewedLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewedLicense.ProtoReflect.Descriptor instead.
 func (*ViewedLicense) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ViewedLicense) GetProduct() *Product {
@@ -1511,7 +1685,7 @@ type Cell struct {
 
 func (x *Cell) Reset() {
 	*x = Cell{}
-	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	mi := &file_quorate_v1_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1697,7 @@ func (x *Cell) String() string {
 func (*Cell) ProtoMessage() {}
 
 func (x *Cell) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	mi := &file_quorate_v1_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1710,7 @@ func (x *Cell) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cell.ProtoReflect.Descriptor instead.
 func (*Cell) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Cell) GetPresence() string {
@@ -1592,7 +1766,7 @@ type LeaseEvent struct {
 
 func (x *LeaseEvent) Reset() {
 	*x = LeaseEvent{}
-	mi := &file_quorate_v1_link_proto_msgTypes[24]
+	mi := &file_quorate_v1_link_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1778,7 @@ func (x *LeaseEvent) String() string {
 func (*LeaseEvent) ProtoMessage() {}
 
 func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[24]
+	mi := &file_quorate_v1_link_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1791,7 @@ func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseEvent.ProtoReflect.Descriptor instead.
 func (*LeaseEvent) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{24}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LeaseEvent) GetPosition() uint64 {
@@ -1738,7 +1912,7 @@ type PushResponse struct {
 
 func (x *PushResponse) Reset() {
 	*x = PushResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[25]
+	mi := &file_quorate_v1_link_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1924,7 @@ func (x *PushResponse) String() string {
 func (*PushResponse) ProtoMessage() {}
 
 func (x *PushResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[25]
+	mi := &file_quorate_v1_link_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1937,7 @@ func (x *PushResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushResponse.ProtoReflect.Descriptor instead.
 func (*PushResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{25}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *PushResponse) GetViewVersion() uint64 {
@@ -1796,7 +1970,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[26]
+	mi := &file_quorate_v1_link_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1982,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[26]
+	mi := &file_quorate_v1_link_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1995,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{26}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CertifyRequest) GetQuestions() []*TimeQuestion {
@@ -1843,7 +2017,7 @@ type TimeQuestion struct {
 
 func (x *TimeQuestion) Reset() {
 	*x = TimeQuestion{}
-	mi := &file_quorate_v1_link_proto_msgTypes[27]
+	mi := &file_quorate_v1_link_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1855,7 +2029,7 @@ func (x *TimeQuestion) String() string {
 func (*TimeQuestion) ProtoMessage() {}
 
 func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[27]
+	mi := &file_quorate_v1_link_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1868,7 +2042,7 @@ func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeQuestion.ProtoReflect.Descriptor instead.
 func (*TimeQuestion) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{27}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TimeQuestion) GetSerial() string {
@@ -1908,7 +2082,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[28]
+	mi := &file_quorate_v1_link_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2094,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[28]
+	mi := &file_quorate_v1_link_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2107,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{28}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CertifyResponse) GetCertificates() [][]byte {
@@ -1954,7 +2128,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x17\n" +
 	"\await_ms\x18\x03 \x01(\rR\x06waitMs\"4\n" +
 	"\fPullResponse\x12$\n" +
-	"\x04work\x18\x01 \x03(\v2\x10.quorate.v1.WorkR\x04work\"\xcd\x02\n" +
+	"\x04work\x18\x01 \x03(\v2\x10.quorate.v1.WorkR\x04work\"\xf6\x02\n" +
 	"\x04Work\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x123\n" +
 	"\acollect\x18\x02 \x01(\v2\x17.quorate.v1.CollectWorkH\x00R\acollect\x12-\n" +
@@ -1962,7 +2136,8 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\x05guard\x18\x04 \x01(\v2\x15.quorate.v1.GuardWorkH\x00R\x05guard\x126\n" +
 	"\bactivate\x18\x05 \x01(\v2\x18.quorate.v1.ActivateWorkH\x00R\bactivate\x120\n" +
 	"\x06verify\x18\x06 \x01(\v2\x16.quorate.v1.VerifyWorkH\x00R\x06verify\x120\n" +
-	"\x06remove\x18\a \x01(\v2\x16.quorate.v1.RemoveWorkH\x00R\x06removeB\x06\n" +
+	"\x06remove\x18\a \x01(\v2\x16.quorate.v1.RemoveWorkH\x00R\x06remove\x12'\n" +
+	"\x03ask\x18\b \x01(\v2\x13.quorate.v1.AskWorkH\x00R\x03askB\x06\n" +
 	"\x04kind\"#\n" +
 	"\vCollectWork\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\"@\n" +
@@ -1990,7 +2165,12 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"RemoveWork\x12-\n" +
 	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x16\n" +
 	"\x06handle\x18\x02 \x01(\tR\x06handle\x12\x0e\n" +
-	"\x02by\x18\x03 \x01(\tR\x02by\"\xe7\x01\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\"t\n" +
+	"\aAskWork\x12-\n" +
+	"\aproduct\x18\x01 \x01(\v2\x13.quorate.v1.ProductR\aproduct\x12\x16\n" +
+	"\x06handle\x18\x02 \x01(\tR\x06handle\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\"\xe7\x01\n" +
 	"\rReportRequest\x12\x17\n" +
 	"\awork_id\x18\x01 \x01(\tR\x06workId\x12+\n" +
 	"\x05error\x18\x02 \x01(\v2\x15.quorate.v1.ErrorInfoR\x05error\x12<\n" +
@@ -2002,7 +2182,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\fBackendBytes\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\rR\bposition\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x10\n" +
-	"\x0eReportResponse\"\x85\x03\n" +
+	"\x0eReportResponse\"\xbd\x03\n" +
 	"\vPushRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x14\n" +
@@ -2014,7 +2194,15 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\x06served\x18\b \x01(\v2\x1a.quorate.v1.ServedLicensesR\x06served\x12!\n" +
 	"\fevents_after\x18\t \x01(\x04R\veventsAfter\x12-\n" +
 	"\x05rules\x18\n" +
-	" \x01(\v2\x17.quorate.v1.RulesStatusR\x05rules\"Z\n" +
+	" \x01(\v2\x17.quorate.v1.RulesStatusR\x05rules\x126\n" +
+	"\bactivity\x18\v \x03(\v2\x1a.quorate.v1.HandleActivityR\bactivity\"\xa2\x01\n" +
+	"\x0eHandleActivity\x12\x16\n" +
+	"\x06handle\x18\x01 \x01(\tR\x06handle\x12\x1a\n" +
+	"\baccesses\x18\x02 \x01(\rR\baccesses\x12$\n" +
+	"\x0elast_access_ms\x18\x03 \x01(\x03R\flastAccessMs\x12\x17\n" +
+	"\aidle_ms\x18\x04 \x01(\x03R\x06idleMs\x12\x1d\n" +
+	"\n" +
+	"expires_ms\x18\x05 \x01(\x03R\texpiresMs\"Z\n" +
 	"\vRulesStatus\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x19\n" +
 	"\bown_file\x18\x02 \x01(\bR\aownFile\x12\x18\n" +
@@ -2106,7 +2294,7 @@ func file_quorate_v1_link_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_link_proto_rawDescData
 }
 
-var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_quorate_v1_link_proto_goTypes = []any{
 	(*PullRequest)(nil),     // 0: quorate.v1.PullRequest
 	(*PullResponse)(nil),    // 1: quorate.v1.PullResponse
@@ -2119,29 +2307,31 @@ var file_quorate_v1_link_proto_goTypes = []any{
 	(*VerifyWork)(nil),      // 8: quorate.v1.VerifyWork
 	(*ProductTMRID)(nil),    // 9: quorate.v1.ProductTMRID
 	(*RemoveWork)(nil),      // 10: quorate.v1.RemoveWork
-	(*ReportRequest)(nil),   // 11: quorate.v1.ReportRequest
-	(*BackendBytes)(nil),    // 12: quorate.v1.BackendBytes
-	(*ReportResponse)(nil),  // 13: quorate.v1.ReportResponse
-	(*PushRequest)(nil),     // 14: quorate.v1.PushRequest
-	(*RulesStatus)(nil),     // 15: quorate.v1.RulesStatus
-	(*RulesRequest)(nil),    // 16: quorate.v1.RulesRequest
-	(*RulesResponse)(nil),   // 17: quorate.v1.RulesResponse
-	(*ServedLicenses)(nil),  // 18: quorate.v1.ServedLicenses
-	(*ServedLicense)(nil),   // 19: quorate.v1.ServedLicense
-	(*BackendHealth)(nil),   // 20: quorate.v1.BackendHealth
-	(*GroupView)(nil),       // 21: quorate.v1.GroupView
-	(*ViewedLicense)(nil),   // 22: quorate.v1.ViewedLicense
-	(*Cell)(nil),            // 23: quorate.v1.Cell
-	(*LeaseEvent)(nil),      // 24: quorate.v1.LeaseEvent
-	(*PushResponse)(nil),    // 25: quorate.v1.PushResponse
-	(*CertifyRequest)(nil),  // 26: quorate.v1.CertifyRequest
-	(*TimeQuestion)(nil),    // 27: quorate.v1.TimeQuestion
-	(*CertifyResponse)(nil), // 28: quorate.v1.CertifyResponse
-	(*Product)(nil),         // 29: quorate.v1.Product
-	(*ErrorInfo)(nil),       // 30: quorate.v1.ErrorInfo
-	(*Options)(nil),         // 31: quorate.v1.Options
-	(AccessMode)(0),         // 32: quorate.v1.AccessMode
-	(*Client)(nil),          // 33: quorate.v1.Client
+	(*AskWork)(nil),         // 11: quorate.v1.AskWork
+	(*ReportRequest)(nil),   // 12: quorate.v1.ReportRequest
+	(*BackendBytes)(nil),    // 13: quorate.v1.BackendBytes
+	(*ReportResponse)(nil),  // 14: quorate.v1.ReportResponse
+	(*PushRequest)(nil),     // 15: quorate.v1.PushRequest
+	(*HandleActivity)(nil),  // 16: quorate.v1.HandleActivity
+	(*RulesStatus)(nil),     // 17: quorate.v1.RulesStatus
+	(*RulesRequest)(nil),    // 18: quorate.v1.RulesRequest
+	(*RulesResponse)(nil),   // 19: quorate.v1.RulesResponse
+	(*ServedLicenses)(nil),  // 20: quorate.v1.ServedLicenses
+	(*ServedLicense)(nil),   // 21: quorate.v1.ServedLicense
+	(*BackendHealth)(nil),   // 22: quorate.v1.BackendHealth
+	(*GroupView)(nil),       // 23: quorate.v1.GroupView
+	(*ViewedLicense)(nil),   // 24: quorate.v1.ViewedLicense
+	(*Cell)(nil),            // 25: quorate.v1.Cell
+	(*LeaseEvent)(nil),      // 26: quorate.v1.LeaseEvent
+	(*PushResponse)(nil),    // 27: quorate.v1.PushResponse
+	(*CertifyRequest)(nil),  // 28: quorate.v1.CertifyRequest
+	(*TimeQuestion)(nil),    // 29: quorate.v1.TimeQuestion
+	(*CertifyResponse)(nil), // 30: quorate.v1.CertifyResponse
+	(*Product)(nil),         // 31: quorate.v1.Product
+	(*ErrorInfo)(nil),       // 32: quorate.v1.ErrorInfo
+	(*Options)(nil),         // 33: quorate.v1.Options
+	(AccessMode)(0),         // 34: quorate.v1.AccessMode
+	(*Client)(nil),          // 35: quorate.v1.Client
 }
 var file_quorate_v1_link_proto_depIdxs = []int32{
 	2,  // 0: quorate.v1.PullResponse.work:type_name -> quorate.v1.Work
@@ -2151,44 +2341,47 @@ var file_quorate_v1_link_proto_depIdxs = []int32{
 	7,  // 4: quorate.v1.Work.activate:type_name -> quorate.v1.ActivateWork
 	8,  // 5: quorate.v1.Work.verify:type_name -> quorate.v1.VerifyWork
 	10, // 6: quorate.v1.Work.remove:type_name -> quorate.v1.RemoveWork
-	5,  // 7: quorate.v1.StageWork.updates:type_name -> quorate.v1.BackendUpdate
-	5,  // 8: quorate.v1.ActivateWork.update:type_name -> quorate.v1.BackendUpdate
-	9,  // 9: quorate.v1.VerifyWork.expect:type_name -> quorate.v1.ProductTMRID
-	29, // 10: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
-	29, // 11: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
-	30, // 12: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
-	12, // 13: quorate.v1.ReportRequest.fingerprints:type_name -> quorate.v1.BackendBytes
-	12, // 14: quorate.v1.ReportRequest.statements:type_name -> quorate.v1.BackendBytes
-	21, // 15: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
-	24, // 16: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
-	20, // 17: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
-	18, // 18: quorate.v1.PushRequest.served:type_name -> quorate.v1.ServedLicenses
-	15, // 19: quorate.v1.PushRequest.rules:type_name -> quorate.v1.RulesStatus
-	19, // 20: quorate.v1.ServedLicenses.licenses:type_name -> quorate.v1.ServedLicense
-	29, // 21: quorate.v1.ServedLicense.product:type_name -> quorate.v1.Product
-	22, // 22: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
-	29, // 23: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
-	31, // 24: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
-	23, // 25: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
-	29, // 26: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
-	32, // 27: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
-	33, // 28: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
-	27, // 29: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
-	0,  // 30: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
-	11, // 31: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
-	14, // 32: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
-	26, // 33: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
-	16, // 34: quorate.v1.LinkService.Rules:input_type -> quorate.v1.RulesRequest
-	1,  // 35: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
-	13, // 36: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
-	25, // 37: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
-	28, // 38: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
-	17, // 39: quorate.v1.LinkService.Rules:output_type -> quorate.v1.RulesResponse
-	35, // [35:40] is the sub-list for method output_type
-	30, // [30:35] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	11, // 7: quorate.v1.Work.ask:type_name -> quorate.v1.AskWork
+	5,  // 8: quorate.v1.StageWork.updates:type_name -> quorate.v1.BackendUpdate
+	5,  // 9: quorate.v1.ActivateWork.update:type_name -> quorate.v1.BackendUpdate
+	9,  // 10: quorate.v1.VerifyWork.expect:type_name -> quorate.v1.ProductTMRID
+	31, // 11: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
+	31, // 12: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
+	31, // 13: quorate.v1.AskWork.product:type_name -> quorate.v1.Product
+	32, // 14: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
+	13, // 15: quorate.v1.ReportRequest.fingerprints:type_name -> quorate.v1.BackendBytes
+	13, // 16: quorate.v1.ReportRequest.statements:type_name -> quorate.v1.BackendBytes
+	23, // 17: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
+	26, // 18: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
+	22, // 19: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
+	20, // 20: quorate.v1.PushRequest.served:type_name -> quorate.v1.ServedLicenses
+	17, // 21: quorate.v1.PushRequest.rules:type_name -> quorate.v1.RulesStatus
+	16, // 22: quorate.v1.PushRequest.activity:type_name -> quorate.v1.HandleActivity
+	21, // 23: quorate.v1.ServedLicenses.licenses:type_name -> quorate.v1.ServedLicense
+	31, // 24: quorate.v1.ServedLicense.product:type_name -> quorate.v1.Product
+	24, // 25: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
+	31, // 26: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
+	33, // 27: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
+	25, // 28: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
+	31, // 29: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
+	34, // 30: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
+	35, // 31: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
+	29, // 32: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
+	0,  // 33: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
+	12, // 34: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
+	15, // 35: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
+	28, // 36: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
+	18, // 37: quorate.v1.LinkService.Rules:input_type -> quorate.v1.RulesRequest
+	1,  // 38: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
+	14, // 39: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
+	27, // 40: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
+	30, // 41: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
+	19, // 42: quorate.v1.LinkService.Rules:output_type -> quorate.v1.RulesResponse
+	38, // [38:43] is the sub-list for method output_type
+	33, // [33:38] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_link_proto_init() }
@@ -2204,6 +2397,7 @@ func file_quorate_v1_link_proto_init() {
 		(*Work_Activate)(nil),
 		(*Work_Verify)(nil),
 		(*Work_Remove)(nil),
+		(*Work_Ask)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2211,7 +2405,7 @@ func file_quorate_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_link_proto_rawDesc), len(file_quorate_v1_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

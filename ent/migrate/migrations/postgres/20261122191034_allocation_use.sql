@@ -1,0 +1,2 @@
+-- Modify "allocations" table
+ALTER TABLE "allocations" ADD COLUMN "accesses" bigint NOT NULL DEFAULT 0, ADD COLUMN "last_access_at" timestamptz NULL, ADD COLUMN "idle_since" timestamptz NULL, ADD COLUMN "expires_at" timestamptz NULL, ADD COLUMN "notice_at" timestamptz NULL, ADD COLUMN "notice_by" character varying NULL, ADD COLUMN "notice_text" character varying NULL, ADD COLUMN "notice_taken_at" timestamptz NULL, ADD COLUMN "notice_code" character varying NULL, ADD COLUMN "notice_message" character varying NULL;

@@ -1,0 +1,152 @@
+package platform
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/allocation"
+	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/work"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
+)
+
+const (
+	mostNoticeText = 500 // bytes
+	// askEvery is how often a holder can be asked: a notice replaces the one before.
+	askEvery = 10 * time.Second
+	// NoticeTime is how long a notice waits for its license server: one from
+	// yesterday asks for nothing any more.
+	NoticeTime = 15 * time.Minute
+	// askPrefix is what the keys of notices begin with, before the allocation's id
+	// and a number.
+	askPrefix = "ask/"
+)
+
+// AskAllocation has the holder of a living allocation asked to release it: its
+// program gets the text with its next renewal. With the same text, while that is
+// on its way, it changes nothing. Errors: CodeNotFound, CodeForbidden,
+// CodeInvalidInput for the text, CodeConflict when the allocation has ended, its
+// server has no link or another text is on its way, CodeThrottled,
+// CodeContainerBlocked.
+func (p *Platform) AskAllocation(ctx context.Context, id, text string) (*ent.Allocation, error) {
+	by, err := auth.Require(ctx, auth.Release)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkNotice(text); err != nil {
+		return nil, err
+	}
+	var found *ent.Allocation
+	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+		a, at, err := reachable(ctx, tx, id, "ask at its license server: quorate ask")
+		if err != nil {
+			return err
+		}
+		found = a
+		return p.requestNotice(ctx, tx, by, a, at, text)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+func checkNotice(text string) error {
+	odd := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
+	switch {
+	case len(text) > mostNoticeText:
+		return atField("text", license.Errorf(license.CodeInvalidInput, "shorten it", "the text is %d bytes long, and %d are the most", len(text), mostNoticeText))
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, odd):
+		return atField("text", license.Errorf(license.CodeInvalidInput, "write it on one line, without control characters", "the text is not plain text"))
+	}
+	return nil
+}
+
+// reachable locks a living allocation whose server has a link; fix is what to do
+// where it has none.
+func reachable(ctx context.Context, tx *store.Tx, id, fix string) (*ent.Allocation, place, error) {
+	a, err := tx.Allocation.Query().Where(allocation.ID(id), store.Locked).
+		WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).
+		WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup().WithServers() }).Only(ctx)
+	if err != nil {
+		return nil, place{}, notFound(err, "allocation", id)
+	}
+	if a.State != property.AllocationActive {
+		return nil, place{}, license.Errorf(license.CodeConflict, "reload the list", "the allocation has ended already")
+	}
+	at := place{group: a.Edges.Container.Edges.TmrGroup, containers: []*ent.Container{a.Edges.Container}}
+	if a.Edges.Product == nil || a.Edges.Product.Edges.Firm == nil || (at.single() && len(a.Edges.Container.Edges.Servers) == 0) {
+		return nil, place{}, license.Errorf(license.CodeConflict, fix, "the allocation's server has no link")
+	}
+	return a, at, at.blocked() // nothing reaches its server any more
+}
+
+func (p *Platform) requestNotice(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, at place, text string) error {
+	prefix := askPrefix + a.ID + "/"
+	n, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix)).Count(ctx)
+	if err != nil {
+		return err
+	}
+	waiting, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix), work.StateEQ(property.WorkPending), notLate()).Exist(ctx)
+	if err != nil {
+		return err
+	}
+	if waiting {
+		if a.NoticeText == text {
+			return nil
+		}
+		return license.Errorf(license.CodeConflict, "wait until it has arrived", "another notice is on its way to the license server")
+	}
+	if a.NoticeAt != nil {
+		if wait := askEvery - time.Since(*a.NoticeAt); wait > 0 {
+			return &license.Error{Code: license.CodeThrottled, Message: "the holder was asked a moment ago", Fix: "ask again in some seconds",
+				Details: map[string]any{"retryMs": wait.Milliseconds()}}
+		}
+	}
+	w, err := p.addWork(ctx, tx, at, nil, prefix+itoa(n+1), LinkWork{
+		Kind: property.WorkAsk, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by), Text: text,
+	})
+	if err != nil {
+		return err
+	}
+	if err := tx.Allocation.UpdateOneID(a.ID).SetNoticeAt(w.CreatedAt).SetNoticeBy(clipText(displayName(by))).SetNoticeText(text).
+		ClearNoticeTakenAt().SetNoticeCode("").SetNoticeMessage("").Exec(ctx); err != nil {
+		return err
+	}
+	p.publish(ctx, tx, event.Allocations, a.ContainerID)
+	return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.ask", a.ID, map[string]any{"client": a.Client, "user": a.User}, map[string]any{"text": text})
+}
+
+// notLate leaves notices out that were asked for too long ago.
+func notLate() predicate.Work {
+	return work.Or(work.KindNEQ(property.WorkAsk), work.CreatedAtGT(now().Add(-NoticeTime)))
+}
+
+// noticeDone notes at the allocation what its license server said to a notice,
+// unless a later one has taken its place.
+func (p *Platform) noticeDone(ctx context.Context, tx *store.Tx, w *ent.Work, failed *license.Error) error {
+	id, _, _ := strings.Cut(strings.TrimPrefix(w.Key, askPrefix), "/")
+	a, err := tx.Allocation.Query().Where(allocation.ID(id), store.Locked).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil
+	}
+	if err != nil || a.NoticeAt == nil || !a.NoticeAt.Equal(w.CreatedAt) {
+		return err
+	}
+	change := tx.Allocation.UpdateOneID(id)
+	if failed == nil {
+		change.SetNoticeTakenAt(now())
+	} else {
+		change.SetNoticeCode(string(failedCode(failed.Code))).SetNoticeMessage(clipNote(failed.Error()))
+	}
+	p.publish(ctx, tx, event.Allocations, a.ContainerID)
+	return change.Exec(ctx)
+}
