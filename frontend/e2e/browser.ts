@@ -48,7 +48,24 @@ export async function visit(browser: Browser, options: BrowserContextOptions = {
   return page;
 }
 
+/** Where the pages of the made-up vendor begin. */
+export const HOME = "/v/org_0199a1b2-0000-7000-8000-000000000001";
+
+/** Opens a path as a member; who signs in by hand is another test's matter. */
 export async function signIn(
+  page: Page,
+  running: Mock,
+  path = "/",
+  name = "olivia",
+): Promise<void> {
+  await page.context().request.post(`${running.url}/auth/login`, {
+    data: { email: `${name}@meridian.example`, password: PASSWORD },
+  });
+  await page.goto(running.url + path);
+}
+
+/** Opens a path, which leads to the form, and fills it in. */
+export async function signInByHand(
   page: Page,
   running: Mock,
   path = "/",

@@ -1,32 +1,17 @@
 import { readFileSync } from "node:fs";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import { offlineFile } from "../mock/containers.mjs";
-import { launch, type Mock, mock, signIn, type Visit, visit } from "./browser";
-import { violations } from "./check";
+import { HOME, type Mock, signIn, type Visit } from "./browser";
+import { look, NARROW_DARK } from "./check";
+import { browserForAll, visitor, withMock } from "./suite";
 
-let browser: Browser;
-beforeAll(async () => {
-  browser = await launch();
-});
-afterAll(() => browser.close());
+browserForAll();
 
-async function withMock(run: (running: Mock) => Promise<void>): Promise<void> {
-  const running = await mock({ singles: true, churn: false });
-  try {
-    await run(running);
-  } finally {
-    await running.stop();
-  }
-}
-
-const shots = process.env["QUORATE_SCREENSHOTS"];
-const shoot = async (page: Page, name: string): Promise<void> => {
-  if (shots) await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true });
-};
+const SINGLES = { singles: true, churn: false };
 
 async function open(running: Mock, serial = "", name = "olivia"): Promise<Visit> {
-  const page = await visit(browser);
+  const page = await visitor();
   await signIn(page, running, "/", name);
   await page.getByRole("link", { name: "Containers" }).click();
   await page.getByTestId("container").first().waitFor();
@@ -57,7 +42,7 @@ async function saved(
 
 describe("the containers", () => {
   it("are found by state and by words, which the address keeps", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running);
       expect(await page.title()).toBe("Containers · Quorate");
       expect(await page.getByTestId("container").count()).toBe(7);
@@ -74,7 +59,7 @@ describe("the containers", () => {
     }));
 
   it("are registered by their request file; what is refused stays in the dialog", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running);
       await page.getByTestId("register").click();
       const dialog = page.getByRole("dialog", { name: "Register a container" });
@@ -114,7 +99,7 @@ describe("the containers", () => {
 
 describe("a container", () => {
   it("gets licenses by files, step after step", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running, "130-5002");
       await state(page, "UPDATE_DUE");
       await page.getByText("install it with quorate apply, bring the receipt back").waitFor();
@@ -141,7 +126,7 @@ describe("a container", () => {
     }));
 
   it("gets licenses over the link", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running, "130-5001");
       await page.getByTestId("order").click();
       await page.getByTestId("order-quantity").fill("2");
@@ -156,7 +141,7 @@ describe("a container", () => {
     }));
 
   it("has time certified with the keyboard alone", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running, "130-5001");
       const certify = page.getByTestId("certify");
       await page.getByTestId("offline-toggle").focus();
@@ -173,7 +158,7 @@ describe("a container", () => {
     }));
 
   it("gives licenses back, and to another one", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running, "130-5001");
       await page.getByTestId("return").click();
       await page.getByTestId("quantity").fill("21");
@@ -196,7 +181,7 @@ describe("a container", () => {
     }));
 
   it("is revoked and replaced only when its serial number is typed", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running, "130-5001");
       await page.getByTestId("revoke").click();
       expect(await page.getByTestId("submit").isDisabled()).toBe(true);
@@ -218,7 +203,7 @@ describe("a container", () => {
     }));
 
   it("that is suspected is decided about with the reason in sight", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running, "130-5004");
       await page.getByTestId("decide").click();
       const dialog = page.getByRole("dialog");
@@ -235,7 +220,7 @@ describe("a container", () => {
     }));
 
   it("shows a viewer all and offers nothing", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running, "130-5002", "vera");
       await page.getByText("This needs the role operator").first().waitFor();
       for (const id of [
@@ -255,7 +240,7 @@ describe("a container", () => {
     }));
 
   it("that is not there is said to be not there", () =>
-    withMock(async (running) => {
+    withMock(SINGLES, async (running) => {
       const page = await open(running);
       await page.goto(`${page.url().split("?")[0]}/130-404`);
       await page.getByText("There is nothing at this address").waitFor();
@@ -263,8 +248,8 @@ describe("a container", () => {
 });
 
 it("a TMR group refuses a container's file before it is sent", () =>
-  withMock(async (running) => {
-    const page = await visit(browser);
+  withMock(SINGLES, async (running) => {
+    const page = await visitor();
     await signIn(page, running);
     await page.getByTestId("tmr-status").waitFor();
     await page.getByTestId("offline-toggle").click();
@@ -282,63 +267,47 @@ it("a TMR group refuses a container's file before it is sent", () =>
     expect(page.problems).toEqual([]);
   }));
 
-describe("accessibility", () => {
-  for (const colorScheme of ["light", "dark"] as const) {
-    for (const width of [1440, 360]) {
-      it(`has no violations, ${colorScheme}, ${width} wide`, () =>
-        withMock(async (running) => {
-          const page = await visit(browser, {
-            colorScheme,
-            viewport: { width, height: 900 },
-            reducedMotion: "reduce",
-          });
-          const look = async (what: string) => {
-            expect(await violations(page, what)).toEqual([]);
-            const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-            expect(wide, what).toBeLessThanOrEqual(width);
-            await shoot(page, `${what}-${colorScheme}-${width}`);
-          };
-          await signIn(page, running);
-          await page.getByTestId("tmr-status").waitFor();
-          await page.getByTestId("offline-toggle").click();
-          await page.getByTestId("offline-step-3").waitFor();
-          await look("group-offline");
-          const home = page.url().replace(/\/tmr-groups.*/, "");
-          await page.goto(`${home}/containers`);
-          await page.getByTestId("container").first().waitFor();
-          await look("containers");
-          await page.getByTestId("register").click();
-          await page.getByRole("dialog").getByTestId("submit").click();
-          await look("register");
-          for (const serial of ["130-5001", "130-5002", "130-5004", "130-5005"]) {
-            await page.goto(`${home}/containers/${serial}`);
-            await page.getByTestId("container-page").waitFor();
-            await look(`container-${serial}`);
-          }
-          await page.goto(`${home}/containers/130-5002`);
-          await page.getByTestId("certify").locator("summary").click();
-          await give(page, "request", offlineFile("request", ["130-5002"]));
-          await page.getByTestId("offline-start").click();
-          await state(page, "AWAITING_RECEIPT");
-          await look("offline");
-          for (const what of ["return", "move", "revoke", "rehost"]) {
-            await page.getByTestId(what).click();
-            await page.getByRole("dialog").getByTestId("submit").waitFor();
-            if (what === "move" || what === "rehost") await page.getByTestId("target").waitFor();
-            await look(what);
-            await page.getByTestId("cancel").click();
-            await page.getByRole("dialog").waitFor({ state: "hidden" });
-          }
-          await page.goto(`${home}/containers/130-5004`);
-          await page.getByTestId("decide").click();
-          await page.getByRole("dialog").getByLabel("Block it").check();
-          await look("decide");
-          await page.keyboard.press("Escape");
-          await page.goto(`${home}/containers/130-5001`);
-          await page.getByTestId("start").click();
-          await page.getByRole("dialog").getByTestId("submit").waitFor();
-          await look("start");
-        }));
+it("is accessible in light and dark, wide and narrow", () =>
+  withMock(SINGLES, async (running) => {
+    const page = await visitor(NARROW_DARK);
+    await signIn(page, running);
+    await page.getByTestId("tmr-status").waitFor();
+    await page.getByTestId("offline-toggle").click();
+    await page.getByTestId("offline-step-3").waitFor();
+    await look(page, "group-offline");
+    const home = running.url + HOME;
+    await page.goto(`${home}/containers`);
+    await page.getByTestId("container").first().waitFor();
+    await look(page, "containers");
+    await page.getByTestId("register").click();
+    await page.getByRole("dialog").getByTestId("submit").click();
+    await look(page, "register");
+    for (const serial of ["130-5001", "130-5002", "130-5004", "130-5005"]) {
+      await page.goto(`${home}/containers/${serial}`);
+      await page.getByTestId("container-page").waitFor();
+      await look(page, `container-${serial}`);
     }
-  }
-});
+    await page.goto(`${home}/containers/130-5002`);
+    await page.getByTestId("certify").locator("summary").click();
+    await give(page, "request", offlineFile("request", ["130-5002"]));
+    await page.getByTestId("offline-start").click();
+    await state(page, "AWAITING_RECEIPT");
+    await look(page, "offline");
+    for (const what of ["return", "move", "revoke", "rehost"]) {
+      await page.getByTestId(what).click();
+      await page.getByRole("dialog").getByTestId("submit").waitFor();
+      if (what === "move" || what === "rehost") await page.getByTestId("target").waitFor();
+      await look(page, what);
+      await page.getByTestId("cancel").click();
+      await page.getByRole("dialog").waitFor({ state: "hidden" });
+    }
+    await page.goto(`${home}/containers/130-5004`);
+    await page.getByTestId("decide").click();
+    await page.getByRole("dialog").getByLabel("Block it").check();
+    await look(page, "decide");
+    await page.keyboard.press("Escape");
+    await page.goto(`${home}/containers/130-5001`);
+    await page.getByTestId("start").click();
+    await page.getByRole("dialog").getByTestId("submit").waitFor();
+    await look(page, "start");
+  }));

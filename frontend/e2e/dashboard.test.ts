@@ -1,25 +1,10 @@
-import { AxeBuilder } from "@axe-core/playwright";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launch, type Mock, mock, record, signIn, turn, type Visit, visit } from "./browser";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { HOME, type Mock, record, signIn, signInByHand, turn, type Visit } from "./browser";
+import { look, NARROW_DARK } from "./check";
+import { browserForAll, visitor, withMock } from "./suite";
 
-let browser: Browser;
-beforeAll(async () => {
-  browser = await launch();
-});
-afterAll(() => browser.close());
-
-async function withMock(
-  options: Parameters<typeof mock>[0],
-  run: (running: Mock) => Promise<void>,
-): Promise<void> {
-  const running = await mock(options);
-  try {
-    await run(running);
-  } finally {
-    await running.stop();
-  }
-}
+browserForAll();
 
 const STAGES = [
   "20/#7 | 20/#7 | 20/#7 | 1:#7 2:#7 3:#7 | 20",
@@ -41,8 +26,8 @@ async function order(page: Page): Promise<void> {
 describe("a rollout", () => {
   it("is ordered and started by hand, and shows each stage of the table", () =>
     withMock({ pace: 40 }, async (running) => {
-      const page = await visit(browser);
-      await signIn(page, running);
+      const page = await visitor();
+      await signInByHand(page, running);
       await page.getByTestId("live").getByText("Live").waitFor();
       expect(await page.getByTestId("start-rollout").isDisabled()).toBe(true);
       await order(page);
@@ -58,7 +43,7 @@ describe("a rollout", () => {
   it("loses no stage when all arrive at once, in front or behind another tab", () =>
     withMock({}, async (running) => {
       for (const hidden of [false, true]) {
-        const page = await visit(browser);
+        const page = await visitor();
         if (hidden) {
           await page.addInitScript(() => {
             Object.defineProperty(document, "visibilityState", { get: () => "hidden" });
@@ -80,7 +65,7 @@ describe("a rollout", () => {
 
   it("that is held says why, and goes on when asked", () =>
     withMock({ pace: 30 }, async (running) => {
-      const page = await visit(browser);
+      const page = await visitor();
       await signIn(page, running);
       await order(page);
       await turn(running, { failNext: 2 });
@@ -96,7 +81,7 @@ describe("a rollout", () => {
 describe("a rollout that nobody wants any more", () => {
   it("is aborted before the first activation, and its TMR-ID is not used again", () =>
     withMock({ pace: 3_000 }, async (running) => {
-      const page = await visit(browser);
+      const page = await visitor();
       await signIn(page, running);
       await order(page);
       await page.getByTestId("start-rollout").click();
@@ -110,7 +95,7 @@ describe("a rollout that nobody wants any more", () => {
 describe("a group", () => {
   it("shows a lost majority, a failover and a lost link", () =>
     withMock({}, async (running) => {
-      const page = await visit(browser);
+      const page = await visitor();
       await signIn(page, running);
       await page.getByTestId("live").getByText("Live").waitFor();
       await turn(running, { down: [1, 2], servers: ["DOWN", "ACTIVE"] });
@@ -126,7 +111,7 @@ describe("a group", () => {
 
   it("follows again after the connection was lost", () =>
     withMock({}, async (running) => {
-      const page = await visit(browser);
+      const page = await visitor();
       await signIn(page, running);
       await page.getByTestId("live").getByText("Live").waitFor();
       await turn(running, { drop: true });
@@ -138,7 +123,7 @@ describe("a group", () => {
 
   it("is chosen from a list when there are several", () =>
     withMock({ groups: 3 }, async (running) => {
-      const page = await visit(browser);
+      const page = await visitor();
       await signIn(page, running);
       await page.getByRole("heading", { name: "TMR groups" }).waitFor();
       await page.getByRole("link", { name: /Laboratory 1/ }).click();
@@ -148,9 +133,8 @@ describe("a group", () => {
 
 describe("live allocations", () => {
   const open = async (running: Mock, name = "olivia"): Promise<Visit> => {
-    const page = await visit(browser);
-    await signIn(page, running, "/", name);
-    await page.getByRole("link", { name: "Live allocations" }).click();
+    const page = await visitor();
+    await signIn(page, running, `${HOME}/allocations`, name);
     await page.getByTestId("allocation").first().waitFor();
     return page;
   };
@@ -246,14 +230,14 @@ describe("live allocations", () => {
 describe("what goes wrong", () => {
   it("is said in its place", () =>
     withMock({}, async (running) => {
-      const page = await visit(browser);
+      const page = await visitor();
       await page.goto(running.url);
       await page.getByLabel("E-mail address").fill("olivia@meridian.example");
       await page.getByLabel("Password", { exact: true }).fill("wrong");
       await page.getByRole("button", { name: "Sign in" }).click();
       await page.getByText("Unknown e-mail address or wrong password.").waitFor();
 
-      await signIn(page, running, "/");
+      await signInByHand(page, running);
       await page.getByTestId("tmr-status").waitFor();
       const home = page.url().replace(/\/tmr-groups.*/, "");
       await page.goto(`${home}/tmr-groups/131-999`);
@@ -271,14 +255,14 @@ describe("what goes wrong", () => {
 
   it("brings back where one was after signing in again", () =>
     withMock({}, async (running) => {
-      const page = await visit(browser);
-      await signIn(page, running);
+      const page = await visitor();
+      await signInByHand(page, running);
       await page.getByTestId("tmr-status").waitFor();
       const address = `${page.url()}?filter=not-unanimous`;
       await page.context().clearCookies();
       await page.goto(address);
       await page.getByRole("heading", { name: "Sign in" }).waitFor();
-      await signIn(page, running, new URL(page.url()).pathname + new URL(page.url()).search);
+      await signInByHand(page, running, new URL(page.url()).pathname + new URL(page.url()).search);
       await page.getByText("All licenses are unanimous").waitFor();
       expect(page.url()).toBe(address);
       await page.getByTestId("user-menu").click();
@@ -287,58 +271,38 @@ describe("what goes wrong", () => {
     }));
 });
 
-describe("accessibility", () => {
-  const check = async (page: Page, what: string) => {
-    const { violations } = await new AxeBuilder({ page })
-      .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
-      .analyze();
-    const found = violations.map((v) => `${what}: ${v.id} ${v.nodes.map((n) => n.html).join(" ")}`);
-    expect(found).toEqual([]);
-  };
-
-  for (const colorScheme of ["light", "dark"] as const) {
-    for (const width of [1440, 400]) {
-      it(`has no violations, ${colorScheme}, ${width} wide`, () =>
-        withMock({ pace: 60, churn: false }, async (running) => {
-          const page = await visit(browser, {
-            colorScheme,
-            viewport: { width, height: 900 },
-            reducedMotion: "reduce",
-          });
-          await page.goto(running.url);
-          await page.getByRole("heading", { name: "Sign in" }).waitFor();
-          await check(page, "sign-in");
-          await signIn(page, running);
-          await page.getByTestId("tmr-status").waitFor();
-          await check(page, "group");
-          await page.getByTestId("order").click();
-          await page.getByTestId("order-quantity").waitFor();
-          await check(page, "order");
-          await page.getByTestId("order-quantity").fill("10");
-          await page.getByTestId("order-submit").click();
-          await turn(running, { failNext: 2 });
-          await page.getByTestId("start-rollout").click();
-          await page.getByTestId("retry-rollout").waitFor();
-          await turn(running, { down: [2], servers: ["DOWN", "ACTIVE"], linked: false });
-          await page.getByText("held by tmr-b").waitFor();
-          await check(page, "held");
-          await page.getByTestId("user-menu").click();
-          await page.getByTestId("sign-out").waitFor();
-          await check(page, "menu");
-          await page.keyboard.press("Escape");
-          await page.goto(`${page.url().replace(/\/tmr-groups.*/, "")}/allocations`);
-          await page.getByTestId("allocation").first().waitFor();
-          await check(page, "allocations");
-          await page
-            .getByTestId("allocation")
-            .first()
-            .getByRole("button", { name: /^Release/ })
-            .click();
-          await page.getByTestId("keep").waitFor();
-          await check(page, "release");
-          const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-          expect(wide).toBeLessThanOrEqual(width);
-        }));
-    }
-  }
-});
+it("is accessible in light and dark, wide and narrow", () =>
+  withMock({ pace: 60, churn: false }, async (running) => {
+    const page = await visitor(NARROW_DARK);
+    await page.goto(running.url);
+    await page.getByRole("heading", { name: "Sign in" }).waitFor();
+    await look(page, "sign-in");
+    await signInByHand(page, running);
+    await page.getByTestId("tmr-status").waitFor();
+    await look(page, "group");
+    await page.getByTestId("order").click();
+    await page.getByTestId("order-quantity").waitFor();
+    await look(page, "order");
+    await page.getByTestId("order-quantity").fill("10");
+    await page.getByTestId("order-submit").click();
+    await turn(running, { failNext: 2 });
+    await page.getByTestId("start-rollout").click();
+    await page.getByTestId("retry-rollout").waitFor();
+    await turn(running, { down: [2], servers: ["DOWN", "ACTIVE"], linked: false });
+    await page.getByText("held by tmr-b").waitFor();
+    await look(page, "held");
+    await page.getByTestId("user-menu").click();
+    await page.getByTestId("sign-out").waitFor();
+    await look(page, "menu");
+    await page.keyboard.press("Escape");
+    await page.goto(`${running.url}${HOME}/allocations`);
+    await page.getByTestId("allocation").first().waitFor();
+    await look(page, "allocations");
+    await page
+      .getByTestId("allocation")
+      .first()
+      .getByRole("button", { name: /^Release/ })
+      .click();
+    await page.getByTestId("keep").waitFor();
+    await look(page, "release");
+  }));

@@ -1,26 +1,16 @@
-import { AxeBuilder } from "@axe-core/playwright";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launch, type Mock, mock, signIn, type Visit, visit } from "./browser";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
+import { type Mock, signIn, type Visit } from "./browser";
+import { look, NARROW_DARK } from "./check";
+import { browserForAll, visitor, withMock } from "./suite";
 
-let browser: Browser;
-beforeAll(async () => {
-  browser = await launch();
-});
-afterAll(() => browser.close());
+browserForAll();
 
-async function withMock(run: (running: Mock) => Promise<void>): Promise<void> {
-  const running = await mock({ churn: false });
-  try {
-    await run(running);
-  } finally {
-    await running.stop();
-  }
-}
+const CALM = { churn: false };
 
 /** The list of items, as a member sees it. */
 async function open(running: Mock, name = "olivia", page?: Visit): Promise<Visit> {
-  const shown = page ?? (await visit(browser));
+  const shown = page ?? (await visitor());
   await signIn(shown, running, "/", name);
   await shown.getByTestId("tmr-status").waitFor();
   await shown.keyboard.press("g");
@@ -38,7 +28,7 @@ const units = (page: Page) => page.getByLabel("Units", { exact: true });
 
 describe("items", () => {
   it("are made with options, shown in the list, changed and renewed", () =>
-    withMock(async (running) => {
+    withMock(CALM, async (running) => {
       const page = await open(running);
       await page.getByTestId("new-item").click();
       await page.getByTestId("item-name").fill("Trial");
@@ -91,7 +81,7 @@ describe("items", () => {
     }));
 
   it("are not left with unsaved changes, and not overwritten unseen", () =>
-    withMock(async (running) => {
+    withMock(CALM, async (running) => {
       const page = await open(running);
       await openFirst(page);
       await units(page).fill("7");
@@ -119,7 +109,7 @@ describe("items", () => {
     }));
 
   it("are for reading only to a viewer, and unknown ones are said to be so", () =>
-    withMock(async (running) => {
+    withMock(CALM, async (running) => {
       const page = await open(running, "vera");
       expect(await page.getByTestId("new-item").count()).toBe(0);
       await page.getByText("Changing needs the role administrator.").waitFor();
@@ -130,44 +120,17 @@ describe("items", () => {
       await page.getByText("There is nothing at this address").waitFor();
     }));
 
-  for (const colorScheme of ["light", "dark"] as const) {
-    for (const width of [1440, 400]) {
-      it(`are accessible, ${colorScheme}, ${width} wide`, () =>
-        withMock(async (running) => {
-          const check = async (what: string) => {
-            const { violations } = await new AxeBuilder({ page })
-              .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
-              .analyze();
-            const found = violations.map(
-              (v) => `${what}: ${v.id} ${v.nodes.map((n) => n.html).join(" ")}`,
-            );
-            expect(found).toEqual([]);
-            const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-            expect(wide).toBeLessThanOrEqual(width);
-          };
-          const page = await visit(browser, {
-            colorScheme,
-            viewport: { width, height: 900 },
-            reducedMotion: "reduce",
-          });
-          await open(running, "olivia", page);
-          await check("list");
-          await openFirst(page);
-          await units(page).fill("many");
-          await page.getByTestId("save-item").click();
-          await page.getByText("Enter a whole number.").waitFor();
-          await check("form");
-          const shots = process.env["QUORATE_SHOTS"];
-          if (shots) {
-            await page.screenshot({
-              path: `${shots}/item-${colorScheme}-${width}.png`,
-              fullPage: true,
-            });
-          }
-          await page.getByTestId("renew-item").click();
-          await page.getByTestId("renew-confirm").waitFor();
-          await check("renew");
-        }));
-    }
-  }
+  it("are accessible in light and dark, wide and narrow", () =>
+    withMock(CALM, async (running) => {
+      const page = await open(running, "olivia", await visitor(NARROW_DARK));
+      await look(page, "items");
+      await openFirst(page);
+      await units(page).fill("many");
+      await page.getByTestId("save-item").click();
+      await page.getByText("Enter a whole number.").waitFor();
+      await look(page, "item");
+      await page.getByTestId("renew-item").click();
+      await page.getByTestId("renew-confirm").waitFor();
+      await look(page, "renew");
+    }));
 });

@@ -1,35 +1,23 @@
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launch, type Mock, mock, signIn, type Visit, visit } from "./browser";
-import { violations } from "./check";
+import { describe, expect, it } from "vitest";
+import { HOME, type Mock, signIn, type Visit } from "./browser";
+import { look, NARROW_DARK } from "./check";
+import { browserForAll, visitor, withMock } from "./suite";
 
-let browser: Browser;
-beforeAll(async () => {
-  browser = await launch();
-});
-afterAll(() => browser.close());
+browserForAll();
 
-async function open(running: Mock): Promise<Visit> {
-  const page = await visit(browser);
-  await signIn(page, running);
-  await page.getByRole("link", { name: "Live allocations" }).click();
-  await page.getByRole("link", { name: "usage and denials" }).click();
-  await page.getByTestId("usage-chart").waitFor();
-  return page;
-}
+const CALM = { churn: false };
 
-async function withMock(run: (running: Mock) => Promise<void>): Promise<void> {
-  const running = await mock({ churn: false });
-  try {
-    await run(running);
-  } finally {
-    await running.stop();
-  }
+async function open(running: Mock, page?: Visit): Promise<Visit> {
+  const shown = page ?? (await visitor());
+  await signIn(shown, running, `${HOME}/allocations/131-4837572`);
+  await shown.getByRole("link", { name: "usage and denials" }).click();
+  await shown.getByTestId("usage-chart").waitFor();
+  return shown;
 }
 
 describe("usage", () => {
   it("shows what was taken and denied, as a chart, a sentence and a table", () =>
-    withMock(async (running) => {
+    withMock(CALM, async (running) => {
       const page = await open(running);
       expect(await page.title()).toBe("Usage · Quorate");
       expect(await page.getByTestId("usage-peak").textContent()).toBe("20");
@@ -52,7 +40,7 @@ describe("usage", () => {
     }));
 
   it("keeps the time that is asked about in the address, and exports it", () =>
-    withMock(async (running) => {
+    withMock(CALM, async (running) => {
       const page = await open(running);
       await page.getByTestId("span").selectOption("quarter");
       await expect.poll(() => new URL(page.url()).search).toBe("?span=quarter");
@@ -69,20 +57,18 @@ describe("usage", () => {
       expect(page.problems).toEqual([]);
     }));
 
-  it("can be used by everybody, in light and dark", () =>
-    withMock(async (running) => {
-      const page = await open(running);
-      expect(await violations(page, "usage")).toEqual([]);
-      await page.emulateMedia({ colorScheme: "dark" });
-      await page.reload();
-      await page.getByTestId("usage-chart").waitFor();
-      expect(await violations(page, "usage, dark")).toEqual([]);
+  it("can be used by everybody, in light and dark, wide and narrow", () =>
+    withMock(CALM, async (running) => {
+      const page = await open(running, await visitor(NARROW_DARK));
+      await look(page, "usage");
+      await page.getByText("Show as table").click();
+      await look(page, "usage-table");
     }));
 });
 
 describe("an allocation", () => {
   it("that is borrowed can't be released, and a refused release says why", () =>
-    withMock(async (running) => {
+    withMock(CALM, async (running) => {
       const [first, second] = running.world.allocations.values();
       first.borrowed = true;
       second.removal = {
@@ -92,7 +78,7 @@ describe("an allocation", () => {
         code: "TOO_YOUNG",
         message: "it is younger than 10 min",
       };
-      const page = await visit(browser);
+      const page = await visitor();
       await signIn(page, running);
       await page.getByRole("link", { name: "Live allocations" }).click();
       const row = (id: string) => page.locator(`[data-testid="allocation"][data-id="${id}"]`);

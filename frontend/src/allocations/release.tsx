@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useMutation } from "urql";
 import { type Failure, failureOf } from "../api/errors";
 import { ReleaseAllocationMutation } from "../api/operations";
+import { DANGER } from "../ui/danger";
 import { Dialog } from "../ui/dialog";
 import { useLast } from "../ui/last";
 import { FailureNote } from "../ui/note";
@@ -60,8 +61,7 @@ export function ReleaseDialog({
               Keep
             </Button>
             <Button
-              color="var(--bad-solid)"
-              c="var(--on-bad)"
+              {...DANGER}
               loading={busy}
               onClick={() => void act(allocation.id)}
               data-testid="release"

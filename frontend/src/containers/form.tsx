@@ -1,6 +1,7 @@
 import { Button, Group as Row, TextInput } from "@mantine/core";
 import type { FormEvent, ReactNode } from "react";
 import type { Failure } from "../api/errors";
+import { DANGER } from "../ui/danger";
 import { FailureNote } from "../ui/note";
 import styles from "./page.module.css";
 
@@ -38,9 +39,7 @@ export function DialogForm(props: FormProps) {
           type="submit"
           loading={busy}
           disabled={props.disabled ?? false}
-          {...(props.danger && !props.disabled
-            ? { color: "var(--bad-solid)", c: "var(--on-bad)" }
-            : {})}
+          {...(props.danger && !props.disabled ? DANGER : {})}
           data-testid="submit"
         >
           {props.submit}

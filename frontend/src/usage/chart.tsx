@@ -1,3 +1,4 @@
+import { Scroll } from "../ui/scroll";
 import { moment } from "../ui/time";
 import { type Point, sentence, shape, summary } from "./model";
 import styles from "./page.module.css";
@@ -45,7 +46,7 @@ export function Chart({
 
 export function PointsTable({ points }: { points: readonly Point[] }) {
   return (
-    <div className={styles["scroll"]}>
+    <Scroll label="Usage as a table">
       <table className={styles["table"]}>
         <thead>
           <tr>
@@ -72,6 +73,6 @@ export function PointsTable({ points }: { points: readonly Point[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -9,6 +9,7 @@ import type { UsageQuery as Result, ContainerUseQuery as Use } from "../gql/grap
 import { NotFound } from "../shell/fallback";
 import { Empty, FailureNote } from "../ui/note";
 import { useNow } from "../ui/now";
+import { Scroll } from "../ui/scroll";
 import { duration, moment } from "../ui/time";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
@@ -32,7 +33,7 @@ function Figure({ label, id, children }: { label: string; id: string; children: 
 
 function ByMode({ use }: { use: ProductUse }) {
   return (
-    <div className={styles["scroll"]}>
+    <Scroll label="Use by access mode">
       <table className={styles["table"]} data-testid="by-mode">
         <caption className="meta soft">
           Now, by access mode; feature map {use.featureMap}. Borrowed licenses in brackets.
@@ -60,7 +61,7 @@ function ByMode({ use }: { use: ProductUse }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -68,7 +69,7 @@ function Denials({ denials }: { denials: Result["denials"] }) {
   const rows = (denials.edges ?? []).flatMap((edge) => (edge?.node ? [edge.node] : []));
   if (rows.length === 0) return <p className="soft">No request was denied.</p>;
   return (
-    <div className={styles["scroll"]}>
+    <Scroll label="Denials">
       <table className={styles["table"]} data-testid="denials">
         <thead>
           <tr>
@@ -96,7 +97,7 @@ function Denials({ denials }: { denials: Result["denials"] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -228,6 +229,14 @@ export function UsagePage() {
               className={styles["link"]}
             >
               live allocations
+            </Link>
+            {", "}
+            <Link
+              to="/$side/$organization/rules/$container"
+              params={{ ...params, container }}
+              className={styles["link"]}
+            >
+              rules
             </Link>
           </p>
         </div>
