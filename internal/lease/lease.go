@@ -329,7 +329,7 @@ type Seats interface {
 
 	// Access gives a handle where the package's rules grant it. Errors:
 	// CodeNoFreeSeat, CodeStationBusy and CodeLimitReached (a Denied event tells of
-	// each), CodeQueued for a request that waits (no event), CodeRequestMismatch
+	// each, see DenialPause), CodeQueued for a request that waits (no event), CodeRequestMismatch
 	// for a known ID with another content, CodeHandleExpired/CodeHandleRemoved for
 	// the ID of a handle that lived and ended. A repeat counts as a renewal and
 	// gives the same seat and n. A lowered Quantity throws nobody out.

@@ -44,6 +44,7 @@ type Book struct {
 	handles  map[string]*handle
 	lingers  map[string]*handle // released, their seats not free yet
 	waiters  map[string]*waiter
+	denials  map[denial]time.Time // on record, when
 	ended    map[string]ended
 	order    []string // of ended, oldest first
 	events   []lease.Event
@@ -60,6 +61,7 @@ func New(group license.Serial, o Options) *Book {
 		handles: map[string]*handle{},
 		lingers: map[string]*handle{},
 		waiters: map[string]*waiter{},
+		denials: map[denial]time.Time{},
 		ended:   map[string]ended{},
 	}
 }
@@ -79,6 +81,7 @@ func (b *Book) Claimed() bool { return b.claimed }
 // With Records the driver finds what to write under it.
 func (b *Book) Claim(epoch uint64, now time.Time) {
 	b.epoch, b.claimed = epoch, true
+	clear(b.denials)
 	for _, p := range b.pools {
 		for _, h := range p.due {
 			full := h.lease
@@ -115,6 +118,7 @@ func (b *Book) Inherit(old *Book, now time.Time) {
 		return
 	}
 	b.Claim(b.epoch, now)
+	b.denials = old.denials
 	for id, h := range b.handles {
 		if o := old.handles[id]; o != nil && o.n == h.n {
 			h.deadline, h.last, h.idle, h.notice = o.deadline, o.last, o.idle, o.notice

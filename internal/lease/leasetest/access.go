@@ -34,6 +34,7 @@ func denied(t *testing.T, h Harness) {
 	kit.WantCode(t, err, license.CodeNoFreeSeat)
 	kit.Access(t, s, kit.Request(1))
 	r := kit.Request(1)
+	r.Client.User = "bob"
 	_, err = s.Access(t.Context(), r)
 	kit.WantCode(t, err, license.CodeNoFreeSeat)
 	e := license.Public(err)

@@ -2,6 +2,7 @@ package leasetest
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"sync/atomic"
@@ -27,7 +28,7 @@ func (d Driver) machine(t *testing.T) {
 			m := &machine{
 				store: h.Store, sure: h.Sure, ctx: t.Context(), blink: blink, quantity: 6,
 				pool:  lease.Pool{Container: license.Serial{Mask: 130, Number: groups.Add(1)}, Product: kit.Product},
-				lives: map[string]*modelled{}, n: map[uint32]uint64{},
+				lives: map[string]*modelled{}, n: map[uint32]uint64{}, again: map[string]bool{},
 			}
 			m.claim(rt)
 			rt.Repeat(map[string]func(*rapid.T){
@@ -53,6 +54,7 @@ type machine struct {
 	n        map[uint32]uint64
 	queue    []standing
 	denied   []denial
+	again    map[string]bool // denials that are on record
 }
 
 // any draws a known handle, alive or ended.
@@ -191,7 +193,10 @@ func (m *machine) decided(rt *rapid.T, r lease.Request) *modelled {
 	want(rt, "Access", err, code)
 	m.left(r.ID)
 	if code != "" {
-		m.denied = append(m.denied, denial{r.ID, code, rule})
+		if d := fmt.Sprint(r.Holder(), r.Wants(), code, rule); !m.again[d] {
+			m.again[d] = true
+			m.denied = append(m.denied, denial{r.ID, code, rule})
+		}
 		return nil
 	}
 	seat := last
@@ -310,6 +315,7 @@ func (m *machine) claim(rt *rapid.T) {
 	}
 	s, err := m.store.Claim(m.ctx, m.pool.Container, "machine")
 	want(rt, "Claim", err, "")
+	clear(m.again)
 	if old != nil {
 		if s.Epoch() <= old.Epoch() {
 			rt.Fatalf("epoch %d after %d", s.Epoch(), old.Epoch())

@@ -36,6 +36,7 @@
 //	waiters    hash: the record of each request that waits, by id
 //	queue:P    sorted set: the queue in its order
 //	places:P   sorted set: when each place in the queue is lost
+//	denials    sorted set: digests of denials on record, when
 //	leader     string: who leads by Campaign, with a time to live
 //	meta       string: tells versions that know just the first format to keep off
 //

@@ -1,6 +1,7 @@
 package granttest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ func monitoring() map[string]func(*testing.T, kit.Harness) {
 		"a borrowed handle can't be removed, and can be returned":    borrowed,
 		"events of each firm are counted by one":                     seqs,
 		"a denial's event tells what was asked for and what refused": denials,
+		"denials that are alike are on record once":                  alikeDenials,
 	}
 }
 
@@ -153,6 +155,58 @@ func borrowed(t *testing.T, h kit.Harness) {
 	kit.WantCode(t, s.Remove(t.Context(), kit.Pool, lease.Removal{Handle: brief.Handle}), license.CodeHandleUnknown)
 }
 
+func alikeDenials(t *testing.T, h kit.Harness) {
+	s := kit.Claim(t, h.Store, "a")
+	d, ok := s.(lease.Denier)
+	if !ok {
+		t.Fatal("no lease.Denier")
+	}
+	told := 0
+	loop := func(f func(r *lease.Request)) {
+		t.Helper()
+		for i := range 3 {
+			r := kit.Request(0) // another id each time
+			r.Client.Process = uint32(i)
+			f(&r)
+			denies(t, s, r, license.CodeNoFreeSeat)
+		}
+		told++
+	}
+	loop(func(*lease.Request) {})
+	loop(func(r *lease.Request) { r.Client.User = "bob" })
+	loop(func(r *lease.Request) { r.Client.Application = "other" })
+	loop(func(r *lease.Request) { r.Client.Address = "elsewhere" })
+	loop(func(r *lease.Request) { r.Station = "elsewhere" })
+	loop(func(r *lease.Request) { r.Mode = license.Exclusive })
+	loop(func(r *lease.Request) { r.Licenses = 2 })
+	loop(func(r *lease.Request) { r.Pool.Product.Code++ })
+	for _, why := range []struct {
+		reason license.Code
+		rule   string
+	}{{license.CodeNotAllowed, "a"}, {license.CodeNotAllowed, "b"}, {license.CodeNoLicense, "b"}} {
+		for range 2 {
+			kit.OK(t, "Deny", d.Deny(t.Context(), kit.Request(0), why.reason, why.rule))
+		}
+		told++
+	}
+	all := kit.AllEvents(t, h.Store)
+	if len(all) != told {
+		t.Fatalf("%d events, want %d", len(all), told)
+	}
+	for i, e := range all {
+		if e.Kind != lease.Denied || e.Seq != uint64(i)+1 {
+			t.Fatalf("event %d: %+v", i, e)
+		}
+	}
+	// Who claims knows of none.
+	s = kit.Claim(t, h.Store, "b")
+	told++
+	denies(t, s, kit.Request(0), license.CodeNoFreeSeat)
+	if n := len(kit.AllEvents(t, h.Store)); n != told {
+		t.Fatalf("%d events after a claim, want %d", n, told)
+	}
+}
+
 func seqs(t *testing.T, h kit.Harness) {
 	s := kit.Claim(t, h.Store, "a")
 	firms := []license.FirmCode{kit.Product.Firm, kit.Product.Firm + 1}
@@ -166,7 +220,9 @@ func seqs(t *testing.T, h kit.Harness) {
 		kit.OK(t, "Access", err)
 		tok := kit.Ref(r, g)
 		if i%3 < 2 {
-			denies(t, s, renewed(r), license.CodeNoFreeSeat)
+			again := renewed(r)
+			again.Client.User = fmt.Sprint("user ", i)
+			denies(t, s, again, license.CodeNoFreeSeat)
 		}
 		switch i % 3 {
 		case 0:

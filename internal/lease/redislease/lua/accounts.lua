@@ -49,7 +49,21 @@ local function tagsKey(p) return PREFIX .. 'tags:' .. p end
 
 local position = tonumber(head[2] or '0')
 
+-- alike says whether a denial like this one is on record, and notes it else.
+local DENIALS, denialPause = PREFIX .. 'denials', 60e6
+
+local function alike(h, reason, rule)
+	local who = {h.product, h.mode, h.station, text(h.licenses), reason, rule or ''}
+	if h.mode ~= 'STATION_SHARE' then
+		local c = cjson.decode(h.client)
+		who[7], who[8], who[9] = c.address or '', c.user or '', c.application or ''
+	end
+	call('ZREMRANGEBYSCORE', DENIALS, '-inf', text(now - denialPause))
+	return call('ZADD', DENIALS, 'NX', text(now), redis.sha1hex(table.concat(who, '\n'))) == 0
+end
+
 local function event(kind, h, reason, by, rule)
+	if kind == 'DENIED' and alike(h, reason, rule) then return end
 	position = math.max(position + 1, now)
 	local counter = 'seq:' .. string.match(h.product, '^%d+')
 	local seq = tonumber(call('HGET', GROUP, counter) or '0') + 1
