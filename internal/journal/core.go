@@ -52,7 +52,8 @@ type settings struct {
 	reclaim    time.Duration // after which a journal that refuses is claimed anew; 0: never
 	markTime   time.Duration // after which marks go without a change; 0: never
 	mostEvents int
-	mostBehind int // entries of the log that are kept for a journal that is away
+	mostBehind int           // entries of the log that are kept for a journal that is away
+	lag        time.Duration // of a third journal, where two are quick; 0: none
 }
 
 // moment is one instant by two clocks: the monotonic one may stop while the
@@ -104,6 +105,10 @@ type slot struct {
 	mark     uint64 // its version after the last real change
 	told     [license.Backends]uint64
 	lastTold moment
+
+	// What decides which journal may lag, and whether this one does, until when.
+	asked, took, due time.Duration
+	spared           bool
 }
 
 type kind uint8
@@ -184,7 +189,7 @@ func (c *core) next(i int, now moment) (call, bool) {
 	if !c.ask(&k, s, now) {
 		return call{}, false
 	}
-	s.busy = true
+	s.busy, s.asked = true, now.mono
 	return k, true
 }
 
@@ -207,7 +212,8 @@ func (c *core) ask(k *call, s *slot, now moment) bool {
 	case c.enrol(k, s):
 		k.kind = askEnrol
 		return true
-	case s.acked < c.last():
+	case s.acked < c.last() && !c.spare(k.slot, now):
+		s.spared = false
 		k.kind = askWrite
 		k.batch, k.upto = c.collect(s)
 		s.tried = max(s.tried, k.upto)
@@ -252,6 +258,7 @@ func (c *core) done(k call, a answer, now moment) {
 			break
 		}
 		s.state.Version = a.version
+		c.timed(s, k, now)
 		c.wrote(k, s)
 	}
 	c.step(now)
@@ -423,6 +430,8 @@ func (c *core) wake(now moment) (time.Duration, bool) {
 		case s.busy:
 		case s.failed > 0 || s.refused:
 			at(s.retry.mono)
+		case s.spared && s.acked < c.last():
+			at(s.due)
 		case c.opt.markTime > 0 && s.voter && c.phase == serving && c.lacksMarks(i):
 			at(s.lastTold.mono + c.opt.markTime)
 		}

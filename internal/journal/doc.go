@@ -18,7 +18,8 @@
 //     older base only what was written since counts later: the rest never came
 //     about, though it may look like a seat that is held.
 //   - Its changes are a log that each journal gets in order, one call at a time,
-//     as much as fits. A change may be answered when two have it.
+//     as much as fits. A change may be answered when two have it. While two are
+//     quick the slowest gets more with one call, a little later.
 //   - A journal that comes late is compared with what was decided, and gets what
 //     it lacks; its promise counts at once.
 //   - One that refuses doesn't depose a leader that two confirm. Two do.

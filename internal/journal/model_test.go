@@ -35,6 +35,7 @@ func start(v variant, seed uint64, r *rand.Rand) *world {
 	w := newWorld(v, budget{claims: 6, crashes: 3, losses: 2, rollbacks: 1, lates: 6, ticks: 40, handles: 8, lostCalls: 20, cuts: 6})
 	w.many = seed%4 == 3
 	w.patience = time.Duration(r.IntN(2)) * 5 * time.Second
+	w.lag = time.Duration(seed%3) * time.Second
 	guide := r.IntN(guides)
 	if v.guide > 0 && seed%2 == 1 {
 		guide, w.many = v.guide, w.many || v.guide == 10
@@ -96,7 +97,7 @@ func TestRandomWalks(t *testing.T) {
 		"takeovers", "renewals by a leader that was replaced", "write-backs", "in-flight grants adopted", "rejoins",
 		"claims beside a leader", "claims dropped", "leaders that found themselves fenced", "leaders that one refuses and two confirm",
 		"late calls done", "disks lost", "disks put back", "emptied to begin anew", "more than one disk lost", "grace periods",
-		"lost handles taken in", "servers that saw a newer token",
+		"lost handles taken in", "servers that saw a newer token", "third journals that lag",
 	} {
 		if seen[what] < total/10_000_000+1 {
 			t.Errorf("%s: seen %d times in %d steps: the walks don't show it", what, seen[what], total)

@@ -18,6 +18,8 @@ const (
 	// Freshness is how old a confirmation by two journals may be, strictly:
 	// counted from before they were asked.
 	Freshness = 2 * time.Second
+	// thirdLag is how long the slowest journal may lag behind two quick ones.
+	thirdLag = 50 * time.Millisecond
 	// mostPending is how many changes may wait for two journals.
 	mostPending = 1 << 14
 )
@@ -139,7 +141,7 @@ func begin(backends [license.Backends]Backend, o Options, t Term, known Known) *
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	opt := settings{
 		newGroup: o.NewGroup, graceTime: o.Grace, patience: o.Patience, despair: o.Despair,
-		markTime: time.Second, reclaim: time.Minute, mostEvents: o.MostEvents, mostBehind: 1 << 16,
+		markTime: time.Second, reclaim: time.Minute, mostEvents: o.MostEvents, mostBehind: 1 << 16, lag: thirdLag,
 	}
 	for i, b := range backends {
 		opt.names[i] = b.Name

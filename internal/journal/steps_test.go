@@ -262,7 +262,7 @@ func (w *world) claim(s int) {
 	}
 	t := Term{w.epochs, incarnations[w.epochs]}
 	w.servers[s] = server{cut: w.servers[s].cut, known: w.servers[s].known, core: newCore(settings{
-		names: names, newGroup: !w.twice, graceTime: graceTime, patience: w.patience, despair: w.patience, mostEvents: 1, mostBehind: 1 << 20,
+		names: names, newGroup: !w.twice, graceTime: graceTime, patience: w.patience, despair: w.patience, mostEvents: 1, mostBehind: 1 << 20, lag: w.lag,
 	}, t, w.servers[s].known, w.moment())}
 	w.pump(s)
 }

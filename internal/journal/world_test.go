@@ -137,8 +137,9 @@ type world struct {
 	attempts uint64
 	born     uint64
 	patience time.Duration
-	answered uint64 // handles that were ever granted to their program
-	lastLead int    // who served last, from 1
+	lag      time.Duration // of a third journal
+	answered uint64        // handles that were ever granted to their program
+	lastLead int           // who served last, from 1
 	seen     counters
 	wrong    string
 }
@@ -287,6 +288,9 @@ func (w *world) pump(s int) {
 			if k, ok := v.core.next(i, w.moment()); ok {
 				v.calls[i] = flight{stage: 1, call: k}
 			}
+		}
+		if v.core.slots[i].spared {
+			w.seen["third journals that lag"]++
 		}
 	}
 }

@@ -47,12 +47,12 @@ func TestGracePeriod(t *testing.T) {
 		seats := claim(t, before)
 		first, err := seats.Access(t.Context(), ask("first"))
 		coded(t, "Access", err, "")
-		synctest.Wait()
+		time.Sleep(time.Second) // the third journal may lag
 		old := disks[2].Copy()
 		coded(t, "Release", seats.Release(t.Context(), token(first)), "")
 		second, err := seats.Access(t.Context(), ask("second"))
 		coded(t, "Access", err, "")
-		synctest.Wait()
+		time.Sleep(time.Second) // the third journal may lag
 		if err := before.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -107,16 +107,16 @@ func TestVouch(t *testing.T) {
 		seats := claim(t, lead)
 		g, err := seats.Access(t.Context(), ask("first"))
 		coded(t, "Access", err, "")
-		synctest.Wait()
+		time.Sleep(time.Second) // the third journal may lag
 		coded(t, "a living handle", standby.Vouch(t.Context(), token(g)), "")
 		if _, leads := standby.Status(someone); leads {
 			t.Error("the standby says that it leads")
 		}
 		next := claim(t, lead) // written back under a newer epoch
-		synctest.Wait()
+		time.Sleep(time.Second) // the third journal may lag
 		coded(t, "after a takeover", standby.Vouch(t.Context(), token(g)), "")
 		coded(t, "Release", next.Release(t.Context(), token(g)), "")
-		synctest.Wait()
+		time.Sleep(time.Second) // the third journal may lag
 		coded(t, "a released handle", standby.Vouch(t.Context(), token(g)), license.CodeHandleUnknown)
 		none := token(g)
 		none.Seat = 0
@@ -142,13 +142,13 @@ func TestGracePeriodOutlastsLongerLeases(t *testing.T) {
 				}
 				before := quorumlease.New(quorumlease.Options{Journals: s.of, Journal: journal.Options{NewGroup: true}})
 				seats := claim(t, before)
-				synctest.Wait()
+				time.Sleep(time.Second) // the third journal may lag
 				old := disks[2].Copy()
 				first, err := seats.Access(t.Context(), two("first"))
 				coded(t, "Access", err, "")
 				second, err := seats.Access(t.Context(), two("second"))
 				coded(t, "Access", err, "")
-				synctest.Wait()
+				time.Sleep(time.Second) // the third journal may lag
 				if err := before.Close(); err != nil {
 					t.Fatal(err)
 				}
