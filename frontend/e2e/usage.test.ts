@@ -34,7 +34,7 @@ describe("usage", () => {
         await page.getByTestId("by-mode").getByText("User limit", { exact: true }).count(),
       ).toBe(1);
       const denials = page.getByTestId("denials");
-      await denials.getByText("LIMIT_REACHED").waitFor();
+      await denials.getByText("Limit reached").waitFor();
       await denials.getByText("product/cap guests 2").waitFor();
       expect(page.problems).toEqual([]);
     }));

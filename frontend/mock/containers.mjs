@@ -101,6 +101,7 @@ export function createContainers(world, failure) {
     serial: c.serial,
     kind: c.kind,
     tmrGroup: null,
+    ruleSet: () => world.rules.newest(c.id),
     position: null,
     updateCounter: c.updates,
     state: state(c),
@@ -226,6 +227,7 @@ export function createContainers(world, failure) {
   const update = (c) => offlineFile("update", [c.serial]);
 
   return {
+    existing,
     all,
     find,
     view,
@@ -320,6 +322,7 @@ export function createContainers(world, failure) {
       const serial = serialIn(input.request);
       const found = find(serial);
       return {
+        existing,
         update: offlineFile("update", [serial]),
         certifiedAt: now(),
         containers: found ? [view(found)] : [],

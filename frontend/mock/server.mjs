@@ -10,6 +10,7 @@ import { buildSchema, execute, GraphQLError, graphql, subscribe } from "graphql"
 import { useServer as serve } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
 import { createContainers } from "./containers.mjs";
+import { createRules } from "./rules.mjs";
 import { createWorld, setItem } from "./world.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -23,9 +24,13 @@ const TYPES = {
 };
 export const PASSWORD = "correct horse";
 
+let loaded;
+
 function loadSchema() {
+  if (loaded) return loaded;
   const files = readdirSync(schemaFolder).filter((f) => f.endsWith(".graphqls"));
-  return buildSchema(files.map((f) => readFileSync(join(schemaFolder, f), "utf8")).join("\n"));
+  loaded = buildSchema(files.map((f) => readFileSync(join(schemaFolder, f), "utf8")).join("\n"));
+  return loaded;
 }
 
 const failure = (code, message, details, fix) =>
@@ -46,6 +51,11 @@ function resolvers(world) {
     if (!found) throw failure("NOT_FOUND", "there is no such TMR group");
     return found;
   };
+  const rules = createRules(world, failure);
+  world.rules = rules;
+  for (const g of world.groups) g.ruleSet = () => rules.newest(g.id);
+  const ruled = ({ tmrGroup, container }) =>
+    tmrGroup ? existing(tmrGroup).id : singles.existing(container).id;
   const singles = createContainers(world, failure);
   if (!world.singles) singles.all.length = 0;
   const containers = () => [
@@ -182,6 +192,35 @@ function resolvers(world) {
       if (!allocation) throw failure("CONFLICT", "the allocation has ended");
       return { allocation };
     },
+    ruleSet: (input) => rules.at(ruled(input), input.version),
+    checkRules: acting((input) => {
+      ruled(input);
+      return rules.check(input.text);
+    }),
+    saveRules: acting(({ input }, { viewer }) => rules.save(ruled(input), input, viewer.name)),
+    replaceBackend: acting(({ input }, { viewer }) => {
+      const found = world.groups.find((g) => g.serials.includes(input.backend));
+      if (!found) throw failure("INVALID_INPUT", "the container is no backend of a TMR group");
+      const serial = [...input.request.matchAll(/^Container: ([^;]+)/gm)]
+        .map((m) => m[1])
+        .find((s) => !found.serials.includes(s));
+      if (serial === "130-5001") {
+        throw failure(
+          "CONFLICT",
+          `there is a container ${serial} already`,
+          null,
+          "create a new container with another serial number",
+        );
+      }
+      const rollout = world.replaceBackend(found, input.backend, serial, viewer);
+      const plain = { __typename: "Container" };
+      return {
+        tmrGroup: world.view(found),
+        replaced: { ...plain, id: `con_${input.backend}`, serial: input.backend },
+        container: { ...plain, id: `con_${serial}`, serial },
+        rollout: input.byFiles ? null : rollout,
+      };
+    }),
     tmrGroupChanged: ({ id }) => world.groupStream(existing(id)),
     rolloutChanged: ({ id }) =>
       world.rolloutStream((world.findRollout(id) ?? singles.rolloutAt(id)).rollout),
@@ -267,7 +306,10 @@ export function startMock({ port = 0, world = createWorld(), dist = join(here, "
     const file = join(dist, path);
     const extension = extname(path);
     if (extension && extension !== ".html" && existsSync(file)) {
-      response.writeHead(200, { "content-type": TYPES[extension] ?? "application/octet-stream" });
+      response.writeHead(200, {
+        "content-type": TYPES[extension] ?? "application/octet-stream",
+        ...(path.startsWith("/assets/") ? { "cache-control": "max-age=31536000, immutable" } : {}),
+      });
       return response.end(readFileSync(file));
     }
     if (extension || !existsSync(join(dist, "index.html"))) {

@@ -164,6 +164,9 @@ export function createWorld({
       createdAt: ago(1e9),
       customer: { ...organization, id: "org_02", name: "Acme Motors" },
       lastSeen: [ago(0), ago(0), ago(0)],
+      serials: index === 0 ? [...CONTAINERS] : STEPS.map((n) => `130-77${n - 1}001`),
+      ruleSet: () => null,
+      serverRules: [{}, {}],
     };
     group.container = {
       __typename: "Container",
@@ -230,10 +233,20 @@ export function createWorld({
       orderedQuantity: group.ordered,
       customer: group.customer,
       createdAt: group.createdAt,
-      servers: group.servers.map((s) => (s.role === "DOWN" ? s : { ...s, seenAt: ago(350) })),
+      ruleSet: group.ruleSet,
+      servers: group.servers.map((s, i) => ({
+        ...s,
+        ...(s.role === "DOWN" ? {} : { seenAt: ago(350) }),
+        rules: {
+          digest: group.ruleSet()?.digest ?? "",
+          ownFile: false,
+          problem: "",
+          ...group.serverRules[i],
+        },
+      })),
       backends: ids.map((id, i) => ({
         position: i + 1,
-        serial: group === all[0] ? CONTAINERS[i] : `130-77${i}001`,
+        serial: group.serials[i],
         tmrId: id,
         quantity: id === null ? null : state.quantities.get(id),
         cell: id === null ? "–" : `${state.quantities.get(id)}/#${id}`,
@@ -342,7 +355,7 @@ export function createWorld({
         }
         advance(group, rollout, {
           state: "HELD",
-          blocker: `backend ${position} (${CONTAINERS[position - 1]}) does not answer; start it, then retry`,
+          blocker: `backend ${position} (${group.serials[position - 1]}) does not answer; start it, then retry`,
           errorCode: "BACKEND_ABSENT",
         });
         return;
@@ -402,6 +415,16 @@ export function createWorld({
     group.history.unshift(rollout);
     setTimeout(() => void run(group, rollout), state.pace === 0 ? 0 : 100);
     return rollout;
+  }
+
+  /** The new one holds nothing until the rollout that begins with it. */
+  function replaceBackend(group, old, serial, viewer) {
+    const i = group.serials.indexOf(old);
+    group.serials[i] = serial;
+    group.held[i] = null;
+    group.down[i] = false;
+    changed(group);
+    return startRollout(group, viewer);
   }
 
   // ---- allocations ----
@@ -608,6 +631,7 @@ export function createWorld({
     usage,
     denied,
     startRollout,
+    replaceBackend,
     run,
     advance,
     orders: state.orders,

@@ -13,6 +13,7 @@ import { failureOf } from "./api/errors";
 import { ViewerQuery } from "./api/operations";
 import { containersSearch } from "./containers/search";
 import type { ViewerQuery as ViewerResult } from "./gql/graphql";
+import { rulesSearch } from "./rules/search";
 import { LoadFailure, NotFound, Starting } from "./shell/fallback";
 import { SignInPage } from "./signin/page";
 import { toSignIn } from "./signin/target";
@@ -142,6 +143,19 @@ function routesFor(client: Client) {
     component: lazyRouteComponent(() => import("./usage/page"), "UsagePage"),
   });
 
+  const ruled = createRoute({
+    getParentRoute: () => organization,
+    path: "rules",
+    component: lazyRouteComponent(() => import("./rules/list"), "RulesListPage"),
+  });
+
+  const rules = createRoute({
+    getParentRoute: () => organization,
+    path: "rules/$container",
+    validateSearch: rulesSearch,
+    component: lazyRouteComponent(() => import("./rules/page"), "RulesPage"),
+  });
+
   const items = createRoute({
     getParentRoute: () => organization,
     path: "items",
@@ -172,6 +186,8 @@ function routesFor(client: Client) {
       holders,
       allocations,
       usage,
+      ruled,
+      rules,
       items,
       newItem,
       item,

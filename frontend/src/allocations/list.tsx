@@ -8,7 +8,7 @@ import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import styles from "./list.module.css";
 
-const route = getRouteApi("/$side/$organization/allocations");
+const route = getRouteApi("/$side/$organization");
 
 const KINDS: Record<ContainerKind, string> = {
   DONGLE: "Hardware dongle",
@@ -18,9 +18,15 @@ const KINDS: Record<ContainerKind, string> = {
   CLOUD: "Cloud container",
 };
 
+interface HoldersProps {
+  title: string;
+  /** The page of one container. */
+  to: "/$side/$organization/allocations/$container" | "/$side/$organization/rules/$container";
+}
+
 /** The containers that hand out licenses: a backend of a TMR group does so only through the group. */
-export function ContainersPage() {
-  useTitle("Live allocations");
+export function Holders({ title, to }: HoldersProps) {
+  useTitle(title);
   const params = route.useParams();
   const [{ data, error }, refetch] = useQuery({
     query: ContainersQuery,
@@ -31,17 +37,11 @@ export function ContainersPage() {
   );
   const [only] = containers;
   if (only && containers.length === 1) {
-    return (
-      <Navigate
-        to="/$side/$organization/allocations/$container"
-        params={{ ...params, container: only.serial }}
-        replace
-      />
-    );
+    return <Navigate to={to} params={{ ...params, container: only.serial }} replace />;
   }
   return (
     <div className={styles["page"]}>
-      <h1>Live allocations</h1>
+      <h1>{title}</h1>
       {error && (
         <FailureNote
           title="The containers could not be loaded"
@@ -59,7 +59,7 @@ export function ContainersPage() {
         {containers.map((container) => (
           <li key={container.id}>
             <Link
-              to="/$side/$organization/allocations/$container"
+              to={to}
               params={{ ...params, container: container.serial }}
               className={styles["container"]}
             >
@@ -72,4 +72,8 @@ export function ContainersPage() {
       </ul>
     </div>
   );
+}
+
+export function ContainersPage() {
+  return <Holders title="Live allocations" to="/$side/$organization/allocations/$container" />;
 }

@@ -103,6 +103,14 @@ function ContainerLine({ serial }: { serial: string }) {
       >
         usage and denials
       </Link>
+      {", "}
+      <Link
+        to="/$side/$organization/rules/$container"
+        params={{ ...params, container: serial }}
+        className={styles["link"]}
+      >
+        rules
+      </Link>
     </p>
   );
 }

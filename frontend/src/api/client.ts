@@ -35,6 +35,10 @@ export function newClient(onSignedOut: OnSignedOut): Client {
           UsageOverTime: () => null,
           UsagePoint: () => null,
           AllocationRemoval: () => null,
+          Rule: () => null,
+          RulesReport: () => null,
+          RefusedGrant: () => null,
+          ServerRules: () => null,
         },
         // A list does not know by itself that it has become longer.
         updates: {

@@ -474,3 +474,24 @@ export const RenewItemMutation = graphql(`
     }
   }
 `);
+
+export const ReplaceBackendMutation = graphql(`
+  mutation ReplaceBackend($input: ReplaceBackendInput!) {
+    replaceBackend(input: $input) {
+      tmrGroup {
+        id
+      }
+      replaced {
+        id
+        serial
+      }
+      container {
+        id
+        serial
+      }
+      rollout {
+        ...RolloutFields
+      }
+    }
+  }
+`);

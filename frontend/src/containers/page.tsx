@@ -280,6 +280,18 @@ function ContainerView({ serial }: { serial: string }) {
           >
             Allocations
           </Button>
+          <Button
+            variant="default"
+            renderRoot={(props) => (
+              <Link
+                to="/$side/$organization/rules/$container"
+                params={{ ...params, container: container.serial }}
+                {...props}
+              />
+            )}
+          >
+            Rules
+          </Button>
           {may.order && (
             <Button variant="default" onClick={() => setOpened("order")} data-testid="order">
               Order licenses

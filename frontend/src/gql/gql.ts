@@ -55,6 +55,13 @@ type Documents = {
     "\n  mutation CreateItem($input: CreateItemInput!) {\n    createItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": typeof types.CreateItemDocument,
     "\n  mutation UpdateItem($input: UpdateItemInput!) {\n    updateItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": typeof types.UpdateItemDocument,
     "\n  mutation RenewItem($input: RenewItemInput!) {\n    renewItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": typeof types.RenewItemDocument,
+    "\n  mutation ReplaceBackend($input: ReplaceBackendInput!) {\n    replaceBackend(input: $input) {\n      tmrGroup {\n        id\n      }\n      replaced {\n        id\n        serial\n      }\n      container {\n        id\n        serial\n      }\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n": typeof types.ReplaceBackendDocument,
+    "\n  fragment RuleSetFields on RuleSet {\n    id\n    version\n    text\n    digest\n    savedBy\n    createdAt\n    rules {\n      kind\n      number\n      who\n      scope\n      name\n      line\n    }\n  }\n": typeof types.RuleSetFieldsFragmentDoc,
+    "\n  fragment RulesReportFields on RulesReport {\n    since\n    checked\n    complete\n    refusedCount\n    unsure\n    unknownQuantities\n    refused {\n      reason\n      allocation {\n        id\n        user\n        client\n        application\n        asked\n        firstAccess\n        product {\n          id\n          reference\n          name\n        }\n      }\n    }\n  }\n": typeof types.RulesReportFieldsFragmentDoc,
+    "\n  query Rules($serial: String!) {\n    container(serial: $serial) {\n      id\n      serial\n      customer {\n        id\n        name\n      }\n      ruleSet {\n        ...RuleSetFields\n      }\n      tmrGroup {\n        id\n        name\n        virtualSerial\n        customer {\n          id\n          name\n        }\n        ruleSet {\n          ...RuleSetFields\n        }\n        servers {\n          name\n          rules {\n            digest\n            ownFile\n            problem\n          }\n        }\n      }\n    }\n  }\n": typeof types.RulesDocument,
+    "\n  query RuleVersion($tmrGroup: ID, $container: ID, $version: Int!) {\n    ruleSet(tmrGroup: $tmrGroup, container: $container, version: $version) {\n      ...RuleSetFields\n    }\n  }\n": typeof types.RuleVersionDocument,
+    "\n  query CheckRules($tmrGroup: ID, $container: ID, $text: String!) {\n    checkRules(tmrGroup: $tmrGroup, container: $container, text: $text) {\n      ...RulesReportFields\n    }\n  }\n": typeof types.CheckRulesDocument,
+    "\n  mutation SaveRules($input: SaveRulesInput!) {\n    saveRules(input: $input) {\n      saved\n      ruleSet {\n        ...RuleSetFields\n      }\n      report {\n        ...RulesReportFields\n      }\n    }\n  }\n": typeof types.SaveRulesDocument,
 };
 const documents: Documents = {
     "\n  fragment ContainerFields on Container {\n    id\n    serial\n    kind\n    position\n    state\n    manipulationSuspected\n    suspectReason\n    blockedAt\n    blockReason\n    linked\n    updateCounter\n    createdAt\n    tmrGroup {\n      id\n      name\n    }\n    customer {\n      id\n      name\n    }\n    replacedBy {\n      id\n      serial\n    }\n    licenses {\n      quantity\n      waiting\n      leaving\n      product {\n        id\n        reference\n        name\n      }\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": types.ContainerFieldsFragmentDoc,
@@ -98,6 +105,13 @@ const documents: Documents = {
     "\n  mutation CreateItem($input: CreateItemInput!) {\n    createItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": types.CreateItemDocument,
     "\n  mutation UpdateItem($input: UpdateItemInput!) {\n    updateItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": types.UpdateItemDocument,
     "\n  mutation RenewItem($input: RenewItemInput!) {\n    renewItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n": types.RenewItemDocument,
+    "\n  mutation ReplaceBackend($input: ReplaceBackendInput!) {\n    replaceBackend(input: $input) {\n      tmrGroup {\n        id\n      }\n      replaced {\n        id\n        serial\n      }\n      container {\n        id\n        serial\n      }\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n": types.ReplaceBackendDocument,
+    "\n  fragment RuleSetFields on RuleSet {\n    id\n    version\n    text\n    digest\n    savedBy\n    createdAt\n    rules {\n      kind\n      number\n      who\n      scope\n      name\n      line\n    }\n  }\n": types.RuleSetFieldsFragmentDoc,
+    "\n  fragment RulesReportFields on RulesReport {\n    since\n    checked\n    complete\n    refusedCount\n    unsure\n    unknownQuantities\n    refused {\n      reason\n      allocation {\n        id\n        user\n        client\n        application\n        asked\n        firstAccess\n        product {\n          id\n          reference\n          name\n        }\n      }\n    }\n  }\n": types.RulesReportFieldsFragmentDoc,
+    "\n  query Rules($serial: String!) {\n    container(serial: $serial) {\n      id\n      serial\n      customer {\n        id\n        name\n      }\n      ruleSet {\n        ...RuleSetFields\n      }\n      tmrGroup {\n        id\n        name\n        virtualSerial\n        customer {\n          id\n          name\n        }\n        ruleSet {\n          ...RuleSetFields\n        }\n        servers {\n          name\n          rules {\n            digest\n            ownFile\n            problem\n          }\n        }\n      }\n    }\n  }\n": types.RulesDocument,
+    "\n  query RuleVersion($tmrGroup: ID, $container: ID, $version: Int!) {\n    ruleSet(tmrGroup: $tmrGroup, container: $container, version: $version) {\n      ...RuleSetFields\n    }\n  }\n": types.RuleVersionDocument,
+    "\n  query CheckRules($tmrGroup: ID, $container: ID, $text: String!) {\n    checkRules(tmrGroup: $tmrGroup, container: $container, text: $text) {\n      ...RulesReportFields\n    }\n  }\n": types.CheckRulesDocument,
+    "\n  mutation SaveRules($input: SaveRulesInput!) {\n    saveRules(input: $input) {\n      saved\n      ruleSet {\n        ...RuleSetFields\n      }\n      report {\n        ...RulesReportFields\n      }\n    }\n  }\n": types.SaveRulesDocument,
 };
 
 /**
@@ -278,6 +292,34 @@ export function graphql(source: "\n  mutation UpdateItem($input: UpdateItemInput
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation RenewItem($input: RenewItemInput!) {\n    renewItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation RenewItem($input: RenewItemInput!) {\n    renewItem(input: $input) {\n      item {\n        ...ItemFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation ReplaceBackend($input: ReplaceBackendInput!) {\n    replaceBackend(input: $input) {\n      tmrGroup {\n        id\n      }\n      replaced {\n        id\n        serial\n      }\n      container {\n        id\n        serial\n      }\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation ReplaceBackend($input: ReplaceBackendInput!) {\n    replaceBackend(input: $input) {\n      tmrGroup {\n        id\n      }\n      replaced {\n        id\n        serial\n      }\n      container {\n        id\n        serial\n      }\n      rollout {\n        ...RolloutFields\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  fragment RuleSetFields on RuleSet {\n    id\n    version\n    text\n    digest\n    savedBy\n    createdAt\n    rules {\n      kind\n      number\n      who\n      scope\n      name\n      line\n    }\n  }\n"): (typeof documents)["\n  fragment RuleSetFields on RuleSet {\n    id\n    version\n    text\n    digest\n    savedBy\n    createdAt\n    rules {\n      kind\n      number\n      who\n      scope\n      name\n      line\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  fragment RulesReportFields on RulesReport {\n    since\n    checked\n    complete\n    refusedCount\n    unsure\n    unknownQuantities\n    refused {\n      reason\n      allocation {\n        id\n        user\n        client\n        application\n        asked\n        firstAccess\n        product {\n          id\n          reference\n          name\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  fragment RulesReportFields on RulesReport {\n    since\n    checked\n    complete\n    refusedCount\n    unsure\n    unknownQuantities\n    refused {\n      reason\n      allocation {\n        id\n        user\n        client\n        application\n        asked\n        firstAccess\n        product {\n          id\n          reference\n          name\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Rules($serial: String!) {\n    container(serial: $serial) {\n      id\n      serial\n      customer {\n        id\n        name\n      }\n      ruleSet {\n        ...RuleSetFields\n      }\n      tmrGroup {\n        id\n        name\n        virtualSerial\n        customer {\n          id\n          name\n        }\n        ruleSet {\n          ...RuleSetFields\n        }\n        servers {\n          name\n          rules {\n            digest\n            ownFile\n            problem\n          }\n        }\n      }\n    }\n  }\n"): (typeof documents)["\n  query Rules($serial: String!) {\n    container(serial: $serial) {\n      id\n      serial\n      customer {\n        id\n        name\n      }\n      ruleSet {\n        ...RuleSetFields\n      }\n      tmrGroup {\n        id\n        name\n        virtualSerial\n        customer {\n          id\n          name\n        }\n        ruleSet {\n          ...RuleSetFields\n        }\n        servers {\n          name\n          rules {\n            digest\n            ownFile\n            problem\n          }\n        }\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query RuleVersion($tmrGroup: ID, $container: ID, $version: Int!) {\n    ruleSet(tmrGroup: $tmrGroup, container: $container, version: $version) {\n      ...RuleSetFields\n    }\n  }\n"): (typeof documents)["\n  query RuleVersion($tmrGroup: ID, $container: ID, $version: Int!) {\n    ruleSet(tmrGroup: $tmrGroup, container: $container, version: $version) {\n      ...RuleSetFields\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query CheckRules($tmrGroup: ID, $container: ID, $text: String!) {\n    checkRules(tmrGroup: $tmrGroup, container: $container, text: $text) {\n      ...RulesReportFields\n    }\n  }\n"): (typeof documents)["\n  query CheckRules($tmrGroup: ID, $container: ID, $text: String!) {\n    checkRules(tmrGroup: $tmrGroup, container: $container, text: $text) {\n      ...RulesReportFields\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation SaveRules($input: SaveRulesInput!) {\n    saveRules(input: $input) {\n      saved\n      ruleSet {\n        ...RuleSetFields\n      }\n      report {\n        ...RulesReportFields\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation SaveRules($input: SaveRulesInput!) {\n    saveRules(input: $input) {\n      saved\n      ruleSet {\n        ...RuleSetFields\n      }\n      report {\n        ...RulesReportFields\n      }\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};

@@ -1,10 +1,9 @@
 import { Button, FileInput, NativeSelect, Switch, Textarea, TextInput } from "@mantine/core";
-import { useBlocker } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import { Controller, type UseFormReturn, useForm, useWatch } from "react-hook-form";
 import type { Failure } from "../api/errors";
-import { Dialog } from "../ui/dialog";
 import { FailureNote } from "../ui/note";
+import { UnsavedGuard } from "../ui/unsaved";
 import styles from "./items.module.css";
 import {
   changedFields,
@@ -128,34 +127,6 @@ function Group({ title, children }: { title: string; children: ReactNode }) {
       <legend>{title}</legend>
       {children}
     </fieldset>
-  );
-}
-
-/** Asks before what was typed is lost, on links and when the window is closed. */
-function UnsavedGuard({ dirty }: { dirty: boolean }) {
-  const blocker = useBlocker({
-    shouldBlockFn: () => dirty,
-    enableBeforeUnload: () => dirty,
-    withResolver: true,
-  });
-  return (
-    <Dialog
-      opened={blocker.status === "blocked"}
-      onClose={() => blocker.reset?.()}
-      title="Leave without saving?"
-    >
-      <div className={styles["dialog"]}>
-        <p>What you have changed here is lost.</p>
-        <div className={styles["actions"]}>
-          <Button data-autofocus onClick={() => blocker.reset?.()} data-testid="stay">
-            Stay
-          </Button>
-          <Button variant="default" onClick={() => blocker.proceed?.()} data-testid="leave">
-            Leave
-          </Button>
-        </div>
-      </div>
-    </Dialog>
   );
 }
 

@@ -67,6 +67,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ["g t", "Go to TMR groups"],
   ["g c", "Go to containers"],
   ["g a", "Go to live allocations"],
+  ["g r", "Go to rules"],
   ["g i", "Go to items"],
   ["Esc", "Close"],
   ["?", "This help"],

@@ -156,6 +156,7 @@ export function Shell() {
     "g t": () => void navigate({ to: "/$side/$organization/tmr-groups", params }),
     "g c": () => void navigate({ to: "/$side/$organization/containers", params }),
     "g a": () => void navigate({ to: "/$side/$organization/allocations", params }),
+    "g r": () => void navigate({ to: "/$side/$organization/rules", params }),
     "g i": () => void navigate({ to: "/$side/$organization/items", params }),
     "?": () => setHelp(true),
   });
@@ -218,6 +219,15 @@ export function Shell() {
             activeProps={{ "data-active": true }}
           >
             Live allocations
+          </Link>
+          <Link
+            to="/$side/$organization/rules"
+            params={params}
+            className={styles["link"]}
+            onClick={() => setMenu(false)}
+            activeProps={{ "data-active": true }}
+          >
+            Rules
           </Link>
           <Link
             to="/$side/$organization/items"

@@ -11,7 +11,7 @@ import {
 } from "../api/operations";
 import { OfflinePanel } from "../offline/panel";
 import { NotFound } from "../shell/fallback";
-import { mayOperate, NEEDS_OPERATOR } from "../shell/roles";
+import { mayOperate, mayProvision, NEEDS_OPERATOR } from "../shell/roles";
 import { Empty, FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";
 import { clock } from "../ui/time";
@@ -22,6 +22,7 @@ import { Licenses } from "./licenses";
 import { OrderDialog } from "./order";
 import styles from "./page.module.css";
 import { Rail } from "./rail";
+import { LostNote, ReplaceDialog } from "./replace";
 import { ended, type Group, lost, type Plan, planOf, type Rollout } from "./rollout";
 import { useGroup } from "./use-group";
 import { VERDICTS } from "./verdict";
@@ -69,6 +70,14 @@ function Header({ group, customer, plan, running, mayAct, busy, onOrder, onStart
             className={`${styles["serial"]} mono`}
           >
             {group.virtualSerial}
+          </Link>
+          {" · "}
+          <Link
+            to="/$side/$organization/rules/$container"
+            params={{ ...params, container: group.virtualSerial }}
+            className={styles["serial"] ?? ""}
+          >
+            rules
           </Link>
           {customer && <> · run by {customer}</>}
         </p>
@@ -183,12 +192,15 @@ export function GroupPage() {
 
 function GroupView({ id }: { id: string }) {
   const { viewer } = route.useRouteContext();
+  const { side } = route.useParams();
   const { filter } = route.useSearch();
   const navigate = route.useNavigate();
   const { group, customer, ordered, rollout, failure, retry, refetch, report } = useGroup(id);
   const acts = useActs(group?.id ?? id, report, refetch);
   const [ordering, setOrdering] = useState(false);
   const [files, setFiles] = useState<boolean | null>(null);
+  // The backend that is asked about; empty: to be chosen.
+  const [replacing, setReplacing] = useState<string | null>(null);
   useTitle(group?.name ?? "TMR group");
 
   if (!group && (failure ? failure.code === "NOT_FOUND" : group === null)) return <NotFound />;
@@ -201,6 +213,7 @@ function GroupView({ id }: { id: string }) {
   }
 
   const mayAct = mayOperate(viewer.role);
+  const mayReplace = side === "v" && viewer.organization.vendor && mayProvision(viewer.role);
   const running = rollout && !ended(rollout) ? rollout : null;
   const plan = planOf(group, ordered, rollout);
   return (
@@ -226,6 +239,7 @@ function GroupView({ id }: { id: string }) {
           {group.viewedAt && <> What is shown is its state at {clock(group.viewedAt)}.</>}
         </p>
       )}
+      {mayReplace && <LostNote group={group} onReplace={setReplacing} />}
       <Drawing group={group} />
       {rollout ? (
         <Rail
@@ -259,6 +273,32 @@ function GroupView({ id }: { id: string }) {
         mayAct={mayAct}
         onRollout={report}
         onEnd={refetch}
+      />
+      {mayReplace && (
+        <section aria-labelledby="more" className={styles["more"]}>
+          <h2 id="more">More</h2>
+          <div>
+            <Button
+              variant="default"
+              onClick={() => setReplacing("")}
+              data-testid="replace-backend"
+            >
+              Replace a backend
+            </Button>
+          </div>
+        </section>
+      )}
+      <ReplaceDialog
+        group={group}
+        running={running}
+        backend={replacing ?? ""}
+        opened={replacing !== null}
+        onDone={() => setReplacing(null)}
+        onReplaced={(started) => {
+          if (started) report(started);
+          else setFiles(true);
+          refetch();
+        }}
       />
       <OrderDialog
         target={{

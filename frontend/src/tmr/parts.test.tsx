@@ -7,6 +7,7 @@ import { groupSample, rolloutSample } from "../test/samples";
 import { Drawing } from "./drawing";
 import { Licenses } from "./licenses";
 import { Rail } from "./rail";
+import { requestMistake } from "./replace";
 
 const show = (node: ReactNode) => render(<MantineProvider env="test">{node}</MantineProvider>);
 const idle = { mayAct: true, busy: false, onRetry: () => {}, onAbort: () => {} };
@@ -95,5 +96,28 @@ describe("Licenses", () => {
     expect(screen.getByText("The filter hides 1 license.")).toBeVisible();
     await userEvent.click(screen.getByRole("button", { name: "Show all" }));
     expect(onFilter).toHaveBeenCalledWith(false);
+  });
+});
+
+describe("the request of a new backend", () => {
+  const group = groupSample();
+  const file = (serials: string[], of: string | null = null) => ({
+    text: "",
+    kind: "request" as const,
+    group: of,
+    serials,
+  });
+
+  it("names one container that is not in the group, be it the group's own or not", () => {
+    expect(requestMistake(file(["130-9"]), group)).toBeNull();
+    const whole = file(["130-1", "130-9", "130-3"], group.virtualSerial);
+    expect(requestMistake(whole, group)).toBeNull();
+  });
+
+  it("is refused with what is wrong with it", () => {
+    expect(requestMistake(null, group)).toMatch(/^Hand in/);
+    expect(requestMistake(file(["130-9"], "131-1"), group)).toMatch(/^It is of the group 131-1/);
+    expect(requestMistake(file(["130-1"]), group)).toMatch(/^It has no container/);
+    expect(requestMistake(file(["130-8", "130-9"]), group)).toMatch(/^It has 2 containers/);
   });
 });

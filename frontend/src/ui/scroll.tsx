@@ -1,14 +1,26 @@
 import { type ReactNode, useEffect, useRef, useState } from "react";
 import styles from "./scroll.module.css";
 
-/** What may be wider than the page. While it is, the keyboard reaches it, to scroll. */
-export function Scroll({ label, children }: { label: string; children: ReactNode }) {
+/** What may be larger than its place. While it is, the keyboard reaches it, to scroll. */
+export function Scroll({
+  label,
+  tall = false,
+  children,
+}: {
+  label: string;
+  /** It may be higher than half of the window, too. */
+  tall?: boolean;
+  children: ReactNode;
+}) {
   const box = useRef<HTMLElement>(null);
-  const [wide, setWide] = useState(false);
+  const [large, setLarge] = useState(false);
   useEffect(() => {
     const element = box.current;
     if (!element) return undefined;
-    const measure = () => setWide(element.scrollWidth > element.clientWidth);
+    const measure = () =>
+      setLarge(
+        element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight,
+      );
     const observer = new ResizeObserver(measure);
     observer.observe(element);
     for (const child of element.children) observer.observe(child);
@@ -17,8 +29,8 @@ export function Scroll({ label, children }: { label: string; children: ReactNode
   return (
     <section
       ref={box}
-      className={styles["scroll"]}
-      {...(wide ? { tabIndex: 0, "aria-label": label } : {})}
+      className={`${styles["scroll"]} ${tall ? styles["tall"] : ""}`}
+      {...(large ? { tabIndex: 0, "aria-label": label } : {})}
     >
       {children}
     </section>

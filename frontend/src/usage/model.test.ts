@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { type Point, sentence, shape, summary } from "./model";
+import { inWords, marks, type Point, sentence, shape, summary, ticks } from "./model";
 import { period, usageSearch } from "./search";
 
 const point = (hour: number, more: Partial<Point> = {}): Point => ({
@@ -34,6 +34,7 @@ it("draws steps, keeps gaps, and puts denials in a lane", () => {
     "2026-11-22T04:00:00Z",
   );
   expect(s.area).toBe("M0 160V0H200V160ZM200 160V80H400V160ZM600 160V120H800V160Z");
+  expect(s.taken).toBe("M0 0H200L200 80H400M600 120H800");
   expect(s.limit).toBe("M0 0H200L200 0H400M600 0H800");
   expect(s.denials).toEqual([
     { x: 600, width: 199, height: 24, count: 4, start: "2026-11-22T03:00:00Z" },
@@ -52,4 +53,24 @@ it("asks for the same within a minute, and knows only its spans", () => {
     product: "6000010:14",
   });
   expect(usageSearch({ span: "year", product: "" })).toEqual({});
+});
+
+it("marks the axes at round numbers and times", () => {
+  expect(ticks(1)).toEqual([0, 1]);
+  expect(ticks(4)).toEqual([0, 1, 2, 3, 4]);
+  expect(ticks(20)).toEqual([0, 5, 10, 15, 20]);
+  expect(ticks(450)).toEqual([0, 200, 400]);
+  expect(ticks(1_000_000)).toHaveLength(3);
+  for (const most of [1, 3, 7, 19, 99, 1_234, 98_765]) {
+    expect(ticks(most).length).toBeLessThanOrEqual(5);
+    expect(ticks(most).every(Number.isInteger)).toBe(true);
+  }
+  const from = new Date(2026, 10, 22, 9, 30).toISOString();
+  const to = new Date(2026, 10, 23, 9, 30).toISOString();
+  expect(marks(from, to, 360).map((m) => new Date(m.at).getHours())).toEqual([12, 18, 0, 6]);
+  expect(marks(from, to, 360)[0]?.x).toBe(10.4);
+});
+
+it("writes a code as words", () => {
+  expect(inWords("LIMIT_REACHED")).toBe("Limit reached");
 });

@@ -35,6 +35,8 @@ export interface Shape {
   width: number;
   height: number;
   area: string;
+  /** The upper edge of the area. */
+  taken: string;
   limit: string;
   most: number;
   denials: { x: number; width: number; height: number; count: number; start: string }[];
@@ -71,6 +73,7 @@ export function shape(points: readonly Point[], from: string, to: string): Shape
     width: WIDTH,
     height: HEIGHT,
     area,
+    taken: steps((p) => p.peak),
     limit: steps((p) => p.quantity),
     most,
     denials: points
@@ -83,4 +86,39 @@ export function shape(points: readonly Point[], from: string, to: string): Shape
         start: p.start,
       })),
   };
+}
+
+/** Whole numbers for an axis from 0 to most, at most five, in steps of 1, 2 or 5 times a power of ten. */
+export function ticks(most: number): number[] {
+  let step = 1;
+  for (let i = 0; most / step > 4; i += 1) step *= i % 3 === 1 ? 2.5 : 2;
+  return Array.from({ length: Math.floor(most / step) + 1 }, (_, i) => i * step);
+}
+
+export interface Mark {
+  at: number;
+  /** In per cent of the width. */
+  x: number;
+}
+
+/** Round times of the reader's day for the axis below; those at its very ends are left out. */
+export function marks(from: string, to: string, minutes: number): Mark[] {
+  const begin = Date.parse(from);
+  const end = Date.parse(to);
+  const out: Mark[] = [];
+  const next = new Date(begin);
+  next.setHours(0, 0, 0, 0);
+  while (next.getTime() < end) {
+    const x = ((next.getTime() - begin) / (end - begin)) * 100;
+    if (x >= 5 && x <= 95) out.push({ at: next.getTime(), x: round(x) });
+    if (minutes >= 1_440) next.setDate(next.getDate() + minutes / 1_440);
+    else next.setMinutes(next.getMinutes() + minutes);
+  }
+  return out;
+}
+
+/** A code of the platform as words: `LIMIT_REACHED` is `Limit reached`. */
+export function inWords(code: string): string {
+  const words = code.toLowerCase().replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }

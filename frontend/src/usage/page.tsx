@@ -14,7 +14,7 @@ import { duration, moment } from "../ui/time";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import { Chart, PointsTable } from "./chart";
-import { sentence, summary } from "./model";
+import { inWords, sentence, summary } from "./model";
 import styles from "./page.module.css";
 import { period, SPANS, type SpanName, type UsageSearch } from "./search";
 
@@ -33,71 +33,104 @@ function Figure({ label, id, children }: { label: string; id: string; children: 
 
 function ByMode({ use }: { use: ProductUse }) {
   return (
-    <Scroll label="Use by access mode">
-      <table className={styles["table"]} data-testid="by-mode">
-        <caption className="meta soft">
-          Now, by access mode; feature map {use.featureMap}. Borrowed licenses in brackets.
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">Mode</th>
-            <th scope="col" className={styles["number"]}>
-              Handles
-            </th>
-            <th scope="col" className={styles["number"]}>
-              Licenses
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {use.modes.map((m) => (
-            <tr key={m.mode}>
-              <td>{MODES[m.mode]}</td>
-              <td className={styles["number"]}>{m.handles}</td>
-              <td className={styles["number"]}>
-                {m.licenses} ({m.borrowed})
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+    <section aria-labelledby="by-mode" className={styles["section"]}>
+      <h2 id="by-mode">Now, by access mode</h2>
+      {use.modes.length === 0 ? (
+        <p className="soft">No program uses a license now.</p>
+      ) : (
+        <Scroll label="Use by access mode">
+          <table className={`${styles["table"]} ${styles["small"]}`} data-testid="by-mode">
+            <thead>
+              <tr>
+                <th scope="col">Mode</th>
+                {["Handles", "Licenses", "Borrowed"].map((h) => (
+                  <th key={h} scope="col" className={styles["number"]}>
+                    {h}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {use.modes.map((m) => (
+                <tr key={m.mode}>
+                  <td>{MODES[m.mode]}</td>
+                  <td className={styles["number"]}>{m.handles}</td>
+                  <td className={styles["number"]}>{m.licenses}</td>
+                  <td className={styles["number"]}>{m.borrowed}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+      {use.featureMap !== "0" && (
+        <p className="meta soft">
+          Feature map in force:{" "}
+          <span className="mono">0x{Number(use.featureMap).toString(16)}</span>
+        </p>
+      )}
+    </section>
   );
 }
 
 function Denials({ denials }: { denials: Result["denials"] }) {
   const rows = (denials.edges ?? []).flatMap((edge) => (edge?.node ? [edge.node] : []));
-  if (rows.length === 0) return <p className="soft">No request was denied.</p>;
   return (
-    <Scroll label="Denials">
-      <table className={styles["table"]} data-testid="denials">
-        <thead>
-          <tr>
-            {["When", "Reason", "Rule", "Mode", "Licenses", "User", "Client", "Program"].map(
-              (h) => (
-                <th key={h} scope="col">
-                  {h}
+    <section aria-labelledby="denials" className={styles["section"]}>
+      <div className={styles["header"]}>
+        <h2 id="denials">Newest denials</h2>
+        {denials.totalCount > rows.length && (
+          <span className="soft">
+            {rows.length} of {denials.totalCount.toLocaleString("en")}; the export has all of the
+            time above
+          </span>
+        )}
+      </div>
+      {rows.length === 0 ? (
+        <p className="soft">No request was denied.</p>
+      ) : (
+        <Scroll label="Denials">
+          <table className={`${styles["table"]} ${styles["stacked"]}`} data-testid="denials">
+            <thead>
+              <tr>
+                {["When", "Reason", "Rule", "Mode"].map((h) => (
+                  <th key={h} scope="col">
+                    {h}
+                  </th>
+                ))}
+                <th scope="col" className={styles["number"]}>
+                  Licenses
                 </th>
-              ),
-            )}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((d) => (
-            <tr key={d.id}>
-              <td>{moment(d.at)}</td>
-              <td className="mono">{d.reason}</td>
-              <td>{d.rule || "–"}</td>
-              <td>{MODES[d.mode]}</td>
-              <td>{d.licenses}</td>
-              <td>{d.user}</td>
-              <td>{d.client}</td>
-              <td>{d.application}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </Scroll>
+                {["User", "Client", "Program"].map((h) => (
+                  <th key={h} scope="col">
+                    {h}
+                  </th>
+                ))}
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((d) => (
+                <tr key={d.id}>
+                  <td>{moment(d.at)}</td>
+                  <td title={d.reason}>
+                    <b>{inWords(d.reason)}</b>
+                  </td>
+                  <td data-empty={d.rule === ""}>{d.rule || "–"}</td>
+                  <td>{MODES[d.mode]}</td>
+                  <td className={styles["number"]} data-one={d.licenses === 1}>
+                    {d.licenses}
+                    <span className={styles["unit"]}> licenses</span>
+                  </td>
+                  <td>{d.user}</td>
+                  <td>{d.client}</td>
+                  <td>{d.application}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+    </section>
   );
 }
 
@@ -184,7 +217,12 @@ function OverTime({
           ) : (
             <>
               <p data-testid="usage-sentence">{sentence(s)}</p>
-              <Chart points={points} from={data.usage.from} to={data.usage.to} />
+              <Chart
+                points={points}
+                from={data.usage.from}
+                to={data.usage.to}
+                mark={SPANS[span].mark}
+              />
               <details>
                 <summary>Show as table</summary>
                 <PointsTable points={points} />
@@ -192,7 +230,6 @@ function OverTime({
             </>
           )}
           <ByMode use={use} />
-          <h2>Denials</h2>
           <Denials denials={data.denials} />
         </>
       )}

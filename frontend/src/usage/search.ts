@@ -4,14 +4,16 @@ interface Span {
   label: string;
   hours: number;
   resolution: UsageResolution;
+  /** Minutes between the marks of the axis. */
+  mark: number;
 }
 
 export const SPANS = {
-  hour: { label: "1 hour", hours: 1, resolution: "MINUTE" },
-  day: { label: "24 hours", hours: 24, resolution: "HOUR" },
-  week: { label: "7 days", hours: 168, resolution: "HOUR" },
-  month: { label: "30 days", hours: 720, resolution: "DAY" },
-  quarter: { label: "90 days", hours: 2160, resolution: "DAY" },
+  hour: { label: "1 hour", hours: 1, resolution: "MINUTE", mark: 15 },
+  day: { label: "24 hours", hours: 24, resolution: "HOUR", mark: 360 },
+  week: { label: "7 days", hours: 168, resolution: "HOUR", mark: 2_880 },
+  month: { label: "30 days", hours: 720, resolution: "DAY", mark: 10_080 },
+  quarter: { label: "90 days", hours: 2160, resolution: "DAY", mark: 30_240 },
 } as const satisfies Record<string, Span>;
 
 export type SpanName = keyof typeof SPANS;
