@@ -23,6 +23,7 @@ func Above(ctx context.Context, backends [license.Backends]Backend, known Known,
 	}
 	c := core{known: known.Roster, marks: known.Marks}
 	var failed error
+	var records [license.Backends]Record
 	for i := range license.Backends {
 		a := <-answers
 		if a.err != nil {
@@ -30,7 +31,8 @@ func Above(ctx context.Context, backends [license.Backends]Backend, known Known,
 			continue
 		}
 		c.opt.names[i] = a.name
-		c.slots[i] = slot{claimed: true, state: a.state, first: a.state.Version, records: map[Key]Record{k: a.record}}
+		c.slots[i] = slot{claimed: true, state: a.state, first: a.state.Version}
+		records[i] = a.record
 		c.note(a.state.Marks)
 		if a.state.Roster.Newer(c.known) {
 			c.known = a.state.Roster
@@ -38,9 +40,8 @@ func Above(ctx context.Context, backends [license.Backends]Backend, known Known,
 		intact, newer := 0, false
 		for j := range c.slots {
 			if c.intact(j) {
-				r := c.slots[j].records[k]
 				intact++
-				newer = newer || r.Epoch >= epoch && r.N > n
+				newer = newer || records[j].Epoch >= epoch && records[j].N > n
 			}
 		}
 		if intact >= license.Majority {
