@@ -42,7 +42,8 @@ func captureScripts(b *testing.B, server, addr string) scripts {
 			b.Fatal(err)
 		}
 	}
-	for op := range operations { // Redis knows all scripts from here on
+	testenv.Eventually(b, 10*time.Second, func() error { return probe(opAccess, 0) }) // it leads
+	for op := range operations {                                                      // Redis knows all scripts from here on
 		call(op)
 	}
 	conn, err := net.Dial("tcp", addr)

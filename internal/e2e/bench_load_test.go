@@ -10,14 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"connectrpc.com/connect"
 	"github.com/google/uuid"
 
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
-	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 )
 
 // benchProduct is what the benchmarks take licenses of.
@@ -96,21 +94,83 @@ func measure(b *testing.B, n int, workers []worker, ops int) (calls [operations]
 	return calls, spent
 }
 
-// load makes b.N cycles and reports them.
-func load(b *testing.B, workers []worker) rates {
+// part is a process that takes part, whose processor time is told.
+type part struct {
+	name string
+	pid  int
+}
+
+// load makes b.N cycles and reports them, and what processor time each call took
+// of the parts.
+func load(b *testing.B, workers []worker, parts ...part) rates {
 	b.Helper()
 	measure(b, len(workers), workers, operations) // all have their connections
+	before := make([]time.Duration, len(parts))
+	for i, p := range parts {
+		before[i] = processor(b, p.pid)
+	}
 	b.ResetTimer()
 	calls, spent := measure(b, b.N, workers, operations)
 	b.StopTimer()
+	for i, p := range parts {
+		b.ReportMetric(float64((processor(b, p.pid)-before[i]).Microseconds())/float64(operations*b.N), p.name+"-cpu-µs/call")
+	}
 	var r rates
 	for op, took := range calls {
 		r[op] = float64(b.N) / spent[op].Seconds()
 		b.ReportMetric(r[op], opName(op)+"/s")
-		b.ReportMetric(float64(took[len(took)/2].Microseconds()), opName(op)+"-p50-µs")
-		b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), opName(op)+"-p99-µs")
+		report(b, took, opName(op))
 	}
 	return r
+}
+
+func report(b *testing.B, took []time.Duration, name string) {
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), name+"-p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), name+"-p99-µs")
+}
+
+// pacedTime is how long calls are made at a rate.
+const pacedTime = 3 * time.Second
+
+// paced has the workers call at a rate together, whatever the answers take, and
+// reports how long after the time at which each call was due it was answered.
+func paced(b *testing.B, workers []worker, rate float64) {
+	b.Helper()
+	every := time.Duration(float64(len(workers)) / rate * float64(time.Second)) // of one worker
+	n := max(1, int(pacedTime/every/operations))
+	took := make([][operations][]time.Duration, len(workers))
+	begin := time.Now().Add(10 * time.Millisecond)
+	var wg sync.WaitGroup
+	var once sync.Once
+	for w, do := range workers {
+		wg.Go(func() {
+			due := begin.Add(every * time.Duration(w) / time.Duration(len(workers)))
+			for range n {
+				for op := range operations {
+					time.Sleep(time.Until(due))
+					if err := do(op, 0); err != nil {
+						once.Do(func() { b.Errorf("%s: %v", opName(op), err) })
+						return
+					}
+					took[w][op] = append(took[w][op], time.Since(due))
+					due = due.Add(every)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
+	b.ReportMetric(rate, "paced-calls/s")
+	for op := range operations {
+		var all []time.Duration
+		for w := range took {
+			all = append(all, took[w][op]...)
+		}
+		slices.Sort(all)
+		report(b, all, "paced-"+opName(op))
+	}
 }
 
 // baselineTime is about how long a baseline is measured.
@@ -129,42 +189,6 @@ func baseline(b *testing.B, workers []worker, ops int) (r rates) {
 			return r
 		}
 	}
-}
-
-// programWorkers are n programs of a license server, each with a connection of its own,
-// without the SDK's renewals in the background.
-func programWorkers(b *testing.B, server string, n int) []worker {
-	b.Helper()
-	all := make([]worker, n)
-	for w := range all {
-		conn := rpc.NewClient(rpc.ClientConfig{})
-		b.Cleanup(conn.Close)
-		api := quoratev1connect.NewLicenseServiceClient(conn, server, rpc.ClientOptions())
-		var tokens [round][]byte
-		all[w] = func(op, i int) error {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			defer cancel()
-			switch op {
-			case opAccess:
-				res, err := api.Access(ctx, connect.NewRequest(accessRequest(fmt.Sprintf("bench-%d", w))))
-				if err != nil {
-					return err
-				}
-				tokens[i] = res.Msg.GetHandle().GetToken()
-			case opRenew:
-				res, err := api.Renew(ctx, connect.NewRequest(&quoratev1.RenewRequest{Token: tokens[i]}))
-				if err != nil {
-					return err
-				}
-				tokens[i] = res.Msg.GetHandle().GetToken()
-			case opRelease:
-				_, err := api.Release(ctx, connect.NewRequest(&quoratev1.ReleaseRequest{Token: tokens[i]}))
-				return err
-			}
-			return nil
-		}
-	}
-	return all
 }
 
 func accessRequest(user string) *quoratev1.AccessRequest {

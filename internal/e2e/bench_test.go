@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,20 +48,25 @@ func BenchmarkPlainServer(b *testing.B) {
 	first := map[int]float64{} // time of a cycle with 10 handles, by clients
 	had := 0
 	for _, held := range levels() {
-		direct.quick(b, func() { hold(b, direct.seats, group, had, held) })
-		pg.hold(b, held)
-		had = held
 		for _, clients := range clientCounts() {
 			name := fmt.Sprintf("handles=%d/clients=%d", held, clients)
 			var bare, locked rates
 			b.Run(name, func(b *testing.B) {
+				if had < held {
+					direct.quick(b, func() { hold(b, direct.seats, group, had, held) })
+					pg.hold(b, held)
+					had = held
+				}
 				workers := programWorkers(b, box.url(), clients)
-				r := load(b, workers)
+				r := load(b, workers, part{"server", box.server.cmd.Process.Pid}, part{"redis", direct.pid(b)}, part{"programs", os.Getpid()})
 				if bare[opAccess] == 0 { // not again for a longer run
 					bare[opAccess] = redisBenchmark(b, direct.addr, clients, commands.access)
 					direct.quick(b, func() { direct.release(b, benchIDs) })
 					bare[opRenew] = redisBenchmark(b, direct.addr, clients, commands.renew)
 					locked = baseline(b, pg.workers(b, clients), operations)
+				}
+				if clients == 256 {
+					paced(b, workers, float64(operations*b.N)/b.Elapsed().Seconds()/2)
 				}
 				b.ReportMetric(bare[opAccess], "bare-access/s")
 				b.ReportMetric(bare[opRenew], "bare-renew/s")
@@ -86,6 +93,20 @@ type direct struct {
 	rdb   *redis.Client
 	seats lease.Seats
 	pool  lease.Pool
+}
+
+// pid is Redis's.
+func (d *direct) pid(b *testing.B) int {
+	b.Helper()
+	info, err := d.rdb.InfoMap(context.Background(), "server").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	pid, err := strconv.Atoi(info["Server"]["process_id"])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pid
 }
 
 func newDirect(b *testing.B, r *testenv.RedisServer, group license.Serial) *direct {

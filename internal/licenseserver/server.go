@@ -2,7 +2,6 @@ package licenseserver
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -83,7 +82,7 @@ type Config struct {
 type Server struct {
 	cfg   Config
 	log   *slog.Logger
-	key   ed25519.PublicKey
+	token *seal.Tokens
 	modes []license.AccessMode
 	owns  func(netip.Addr) bool // an address of this machine
 
@@ -135,7 +134,7 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		cfg:         cfg,
 		log:         orDiscard(cfg.Logger).With("server", cfg.Name),
-		key:         cfg.Signer.Public(),
+		token:       seal.NewTokens(cfg.Signer),
 		modes:       slices.Clone(cfg.Modes),
 		owns:        ownAddress,
 		roleChanged: make(chan struct{}),

@@ -11,7 +11,7 @@ import (
 // sign makes the token of what was granted; as tells what the grant doesn't.
 func (s *Server) sign(g lease.Grant, as lease.Ref) ([]byte, error) {
 	c := as.Client
-	return seal.SignToken(s.cfg.Signer, seal.Token{
+	return s.token.Sign(seal.Token{
 		Container: g.Pool.Container, Product: g.Pool.Product, Handle: g.Handle, Mode: g.Mode, Station: as.Station,
 		Seat: g.Seat, Epoch: g.Epoch, N: g.N, Lease: g.Lease,
 		ClientAddress: c.Address, ClientUser: c.User, ClientProcess: c.Process, ClientApplication: c.Application,
@@ -38,7 +38,7 @@ const TokenSkew = 30 * time.Second
 // whose lifetime is over brings nothing back. It is alive where its lifetime has
 // certainly not ended, wherever it was given.
 func (s *Server) open(b []byte) (_ lease.Ref, alive bool, _ error) {
-	t, err := seal.OpenToken(b, s.key)
+	t, err := s.token.Open(b)
 	if err != nil {
 		return lease.Ref{}, false, err
 	}

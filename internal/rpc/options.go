@@ -17,15 +17,19 @@ const (
 	MostMessage = 4 << 20
 	// MostCall bounds a handler's time for a call that is not a stream.
 	MostCall = 40 * time.Second
+	// leastCompressed is from which size on an answer is compressed. Smaller ones,
+	// of which a good part is keys and signatures, cost more than they save.
+	leastCompressed = 2 << 10
 )
 
 // HandlerOptions are what every handler is made with: errors are mapped by
 // Error and internal ones logged, a panic is an internal error, messages are
-// bounded by MostMessage, calls by MostCall.
+// bounded by MostMessage, calls by MostCall, and large answers compressed.
 func HandlerOptions(logger *slog.Logger) connect.HandlerOption {
 	return connect.WithHandlerOptions(
 		connect.WithInterceptors(&handlerErrors{logger}),
 		connect.WithReadMaxBytes(MostMessage),
+		connect.WithCompressMinBytes(leastCompressed),
 		connect.WithRecover(func(_ context.Context, spec connect.Spec, _ http.Header, p any) error {
 			return fmt.Errorf("panic in %s: %v", spec.Procedure, p)
 		}),

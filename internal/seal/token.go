@@ -2,7 +2,9 @@ package seal
 
 import (
 	"crypto/ed25519"
+	"crypto/sha256"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
@@ -64,6 +66,70 @@ func OpenToken(b []byte, key ed25519.PublicKey) (Token, error) {
 		return Token{}, err
 	}
 	return decodeToken(kindToken.version(b), body)
+}
+
+// mostKnown is how many tokens are known again at least, of so many lately.
+const mostKnown = 1 << 16
+
+// Tokens signs and opens the tokens of one key. It knows again what it signed or
+// verified lately, and so verifies most tokens of its own programs no more. Safe
+// for concurrent use.
+type Tokens struct {
+	signer Signer
+	key    ed25519.PublicKey
+
+	mu          sync.Mutex
+	known, past map[[sha256.Size]byte]struct{}
+}
+
+// NewTokens makes what signs and opens by a group's token key.
+func NewTokens(s Signer) *Tokens {
+	return &Tokens{signer: s, key: s.Public(), known: make(map[[sha256.Size]byte]struct{})}
+}
+
+// Sign is SignToken.
+func (k *Tokens) Sign(t Token) ([]byte, error) {
+	b, err := SignToken(k.signer, t)
+	if err == nil {
+		k.know(sha256.Sum256(b))
+	}
+	return b, err
+}
+
+// Open is OpenToken.
+func (k *Tokens) Open(b []byte) (Token, error) {
+	digest := sha256.Sum256(b)
+	if k.knows(digest) {
+		body, _, _, err := kindToken.split(b)
+		if err != nil {
+			return Token{}, err
+		}
+		return decodeToken(kindToken.version(b), body)
+	}
+	t, err := OpenToken(b, k.key)
+	if err == nil {
+		k.know(digest)
+	}
+	return t, err
+}
+
+func (k *Tokens) knows(digest [sha256.Size]byte) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, ok := k.known[digest]; ok {
+		return true
+	}
+	_, ok := k.past[digest]
+	return ok
+}
+
+func (k *Tokens) know(digest [sha256.Size]byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.known) >= mostKnown {
+		k.past, k.known = k.known, make(map[[sha256.Size]byte]struct{}, mostKnown)
+	}
+	k.known[digest] = struct{}{}
 }
 
 // modeNumbers gives the modes by their number, from 1.

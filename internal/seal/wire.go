@@ -224,7 +224,9 @@ func (k kind) sign(s Signer, framed []byte) ([]byte, error) {
 			Fix:     "check the key store, then try again",
 		}
 	}
-	if !verify(s.Public(), framed, sig) {
+	// Tokens are made all the time, and a key that lies here signs right.
+	_, here := s.(seedSigner)
+	if unchecked := here && k == kindToken; !unchecked && !verify(s.Public(), framed, sig) {
 		return nil, license.Errorf(license.CodeUnavailable, "check the key store", "the signer made a %s signature that does not hold", k.spec().name)
 	}
 	return append(framed[:len(framed):len(framed)], sig...), nil

@@ -3,7 +3,6 @@ package redislease
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +51,9 @@ type Store struct {
 	closed context.Context // ended by Close
 	close  context.CancelFunc
 	once   sync.Once
+
+	mu     sync.Mutex
+	groups map[license.Serial]*batches
 }
 
 var (
@@ -65,7 +67,7 @@ var (
 // it. Without its option ContextTimeoutEnabled calls may outlast their context's
 // deadline. Each caller that waits in Events takes one of the client's connections.
 func New(client redis.UniversalClient, o Options) *Store {
-	s := &Store{client: client, opt: o.withDefaults()}
+	s := &Store{client: client, opt: o.withDefaults(), groups: make(map[license.Serial]*batches)}
 	s.closed, s.close = context.WithCancel(context.Background())
 	return s
 }
@@ -84,6 +86,17 @@ func (s *Store) Durable(ctx context.Context) (bool, error) {
 func (s *Store) Close() error {
 	s.once.Do(s.close)
 	return nil
+}
+
+func (s *Store) batches(group license.Serial) *batches {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.groups[group]
+	if b == nil {
+		b = &batches{store: s}
+		s.groups[group] = b
+	}
+	return b
 }
 
 // key gives a key of a group.
@@ -148,7 +161,7 @@ func (s *Store) call(ctx context.Context, script *redis.Script, group license.Se
 	if err := ctx.Err(); err != nil {
 		return nil, lease.Unavailable(err)
 	}
-	result, err := s.eval(ctx, script, keys(group), argv)
+	result, err := s.batches(group).do(ctx, script, keys(group), argv)
 	if err != nil {
 		return nil, failure(err)
 	}
@@ -157,39 +170,6 @@ func (s *Store) call(ctx context.Context, script *redis.Script, group license.Se
 		return nil, lease.Fenced(group, epoch)
 	}
 	return a, nil
-}
-
-// eval runs a script by its digest, or in full where that isn't known.
-func (s *Store) eval(ctx context.Context, script *redis.Script, keys []string, argv []any) ([]any, error) {
-	if s.opt.Replicas <= 0 {
-		return script.Run(ctx, s.client, keys, argv...).Slice()
-	}
-	node := s.client.Pipeline
-	if c, ok := s.client.(*redis.ClusterClient); ok {
-		// WAIT has no key: it must go where the change went.
-		master, err := c.MasterForKey(ctx, keys[0])
-		if err != nil {
-			return nil, err
-		}
-		node = master.Pipeline
-	}
-	// One pipeline is one connection, which WAIT speaks about.
-	once := func(send func(redis.Pipeliner) *redis.Cmd) ([]any, error) {
-		p := node()
-		cmd, got := send(p), p.Do(ctx, "WAIT", s.opt.Replicas, s.opt.ReplicaWait.Milliseconds())
-		if _, err := p.Exec(ctx); err != nil {
-			return nil, err
-		}
-		if n, err := got.Int64(); err != nil || n < int64(s.opt.Replicas) {
-			return nil, fmt.Errorf("redislease: %d replicas have the change, want %d", n, s.opt.Replicas)
-		}
-		return cmd.Slice()
-	}
-	result, err := once(func(p redis.Pipeliner) *redis.Cmd { return script.EvalSha(ctx, p, keys, argv...) })
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		return once(func(p redis.Pipeliner) *redis.Cmd { return script.Eval(ctx, p, keys, argv...) })
-	}
-	return result, err
 }
 
 // failure tells a fault of ours, which repeating can't help, from all others.
