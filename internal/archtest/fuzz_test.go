@@ -28,8 +28,9 @@ var parsers = map[string]map[string]string{
 	},
 	"internal/container": {
 		"parseBinding": "FuzzBinding", "parseKeyFile": "FuzzBinding", "parseMeter": "FuzzNotes", "parseTrail": "FuzzNotes", "parseClock": "FuzzNotes",
-		"readImage": "FuzzImage", "Open": "FuzzImage",
+		"Open": "FuzzImage",
 	},
+	"internal/container/pages": {"Read": "internal/container FuzzImage"},
 	"internal/protect": {
 		"ParseRecipient": "FuzzTexts", "DecodeRecipient": "FuzzTexts", "ParseIdentity": "FuzzTexts", "DecodeIdentity": "FuzzTexts", "Open": "FuzzOpen",
 	},

@@ -2,7 +2,6 @@ package container
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -457,53 +456,4 @@ func TestBindingSecretsStay(t *testing.T) {
 			t.Errorf("%q shows", secret)
 		}
 	}
-}
-
-// FuzzBinding gives the readers of bindings and of key files anything: what they
-// accept is in its one encoding.
-func FuzzBinding(f *testing.F) {
-	key := bytes.Repeat([]byte{7}, bindingKeySize)
-	for _, values := range [][]string{{"a", "b", "c"}, {"a", "", "c"}, {"", "b", "c"}} {
-		l, err := bindToTraits(key, traits(values...))
-		ok(f, err)
-		f.Add(l.binding.marshal())
-	}
-	l, err := bindTo(BindFile, "/media/stick/quorate.key", key, key)
-	ok(f, err)
-	f.Add(l.binding.marshal())
-	text := keyFile{serial: license.Serial{Mask: 3, Number: 1874829}, key: [32]byte{9}}.encode()
-	f.Add(text)
-	f.Add(bytes.ReplaceAll(text, []byte("\n"), []byte(" \r\n")))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, raw := range [][]byte{b, fixSum(b)} {
-			if p, fine := parseBinding(raw); fine {
-				if !bytes.Equal(p.marshal(), raw) || len(p.wraps) == 0 || len(p.wraps) > 3 || len(p.file) > mostPath {
-					t.Fatalf("a binding has two encodings, or is out of bounds: %x", raw)
-				}
-				_, err := optionsOf([]Option{machine("a", "b", "c"), WithKeyFile("/nowhere/at/all")}).unlock(p)
-				if c := license.CodeOf(err); c != "" && c != license.CodeContainerForeign {
-					t.Fatalf("it is refused with %v", err)
-				}
-			}
-		}
-		if k, fine := parseKeyFile(b); fine {
-			lines := strings.Split(strings.TrimSpace(string(b)), "\n")
-			for i := range lines {
-				lines[i] = strings.TrimRight(lines[i], " \t\r")
-			}
-			if strings.Join(lines, "\n")+"\n" != string(k.encode()) {
-				t.Fatalf("a key file has two encodings: %q", b)
-			}
-		}
-	})
-}
-
-// fixSum gives a binding its checksum, which a fuzzer can't guess.
-func fixSum(b []byte) []byte {
-	if len(b) < sha256.Size {
-		return nil
-	}
-	b = b[:len(b)-sha256.Size]
-	sum := sha256.Sum256(b)
-	return append(bytes.Clone(b), sum[:]...)
 }

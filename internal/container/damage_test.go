@@ -12,9 +12,13 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/quorate/quorate/internal/container/pages"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/seal"
 )
+
+// pageHeader is what stands before the content of a page, and of a bucket.
+const pageHeader = 16
 
 // sample makes a container's file with licenses, a group, a receipt, a staged
 // update and everything that is noted in it; large makes it a tree of several
@@ -190,7 +194,7 @@ func lastUsed(t testing.TB, path string) int {
 }
 
 func verifyImage(b []byte, option ...Option) error {
-	records, err := readImage(b, os.Getpagesize(), bucketName)
+	records, err := pages.Read(b, os.Getpagesize(), bucketName)
 	if err == nil {
 		_, err = decode(records, optionsOf(option).unlock)
 	}
@@ -421,82 +425,4 @@ func TestUnknownVersion(t *testing.T) {
 	})
 	_, err := Open(path)
 	code(t, err, license.CodeFormatUnknown)
-}
-
-// FuzzImage gives the reader of images anything: it never panics, and what it
-// accepts bbolt can read too.
-func FuzzImage(f *testing.F) {
-	path, _ := sample(f, false)
-	good, err := os.ReadFile(path)
-	ok(f, err)
-	f.Add(good[:lastUsed(f, path)], uint16(0), byte(0))
-	f.Add(good[:lastUsed(f, path)], uint16(4096), byte(1))
-	v := newVendor(f)
-	fresh := filepath.Join(f.TempDir(), "container")
-	c, _ := v.create(f, fresh, 1)
-	ok(f, c.Close())
-	inline, err := os.ReadFile(fresh)
-	ok(f, err)
-	inline = inline[:lastUsed(f, fresh)]
-	f.Add(inline, uint16(0), byte(0))
-	// The bucket's page is in its value; its number is damaged.
-	at := bytes.LastIndex(inline, []byte(bucketName)) + len(bucketName) + bucketHeader
-	f.Add(inline, uint16(at), byte(22)) //nolint:gosec // G115: small
-	f.Add([]byte{}, uint16(0), byte(0))
-	f.Fuzz(func(t *testing.T, b []byte, at uint16, mask byte) {
-		if int(at) < len(b) {
-			b = bytes.Clone(b)
-			b[at] ^= mask
-		}
-		if _, err := readImage(b, 4096, bucketName); err != nil {
-			return
-		}
-		path := filepath.Join(t.TempDir(), "image")
-		ok(t, os.WriteFile(path, b, 0o600))
-		db, err := bolt.Open(path, 0o600, &bolt.Options{NoFreelistSync: true})
-		ok(t, err)
-		defer func() { ok(t, db.Close()) }()
-		// What follows must not panic; each change takes pages that bbolt thinks
-		// free, and must leave the rest readable.
-		for i := range 3 {
-			var before, after map[string][]byte
-			ok(t, db.View(func(tx *bolt.Tx) (err error) { before, err = all(tx.Bucket([]byte(bucketName))); return err }))
-			ok(t, db.Update(func(tx *bolt.Tx) error {
-				return tx.Bucket([]byte(bucketName)).Put([]byte{'~', byte(i)}, make([]byte, 5000))
-			}))
-			ok(t, db.View(func(tx *bolt.Tx) (err error) { after, err = all(tx.Bucket([]byte(bucketName))); return err }))
-			for name, v := range before {
-				if name[0] != '~' && !bytes.Equal(after[name], v) {
-					t.Fatalf("the record %q changed", name)
-				}
-			}
-		}
-	})
-}
-
-// FuzzNotes gives the readers of the container's notes anything: what they accept
-// has one encoding.
-func FuzzNotes(f *testing.F) {
-	path, _ := sample(f, false)
-	c, err := Open(path)
-	ok(f, err)
-	n := c.current().notes
-	ok(f, c.Close())
-	put := func(name string, payload []byte) { f.Add(name, payload) }
-	n.records(notes{}, nil, put)
-	f.Add(prefixMeter+"123456789012", meter{}.marshal())
-	f.Add(recordTrail, make([]byte, 8+16*(seal.MostTrail+1)))
-	f.Fuzz(func(t *testing.T, name string, b []byte) {
-		n := notes{meters: map[meterID]meter{}}
-		if !n.note(name, bytes.Clone(b)) {
-			return
-		}
-		written := false
-		n.records(notes{}, nil, func(again string, payload []byte) {
-			written = again == name && bytes.Equal(payload, b)
-		})
-		if !written {
-			t.Fatalf("%q: %x is read as something else", name, b)
-		}
-	})
 }

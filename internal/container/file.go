@@ -17,12 +17,17 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
+	"github.com/quorate/quorate/internal/container/pages"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/seal"
 )
 
 // lockPatience is how long Open waits for another process to let the file go.
 const lockPatience = time.Second
+
+// mostFile bounds a container's file, in bytes: far above what the most
+// licenses and the largest update take.
+const mostFile = 256 << 20
 
 // Create makes a container at path, readable by its owner alone, and opens it.
 // The file appears whole or not at all; the key file that it is bound to is there
@@ -196,7 +201,7 @@ func inspect(path string, unlock opener) error {
 		return opening(path, err)
 	}
 	defer clear(b)
-	records, err := readImage(b, db.Info().PageSize, bucketName)
+	records, err := pages.Read(b, db.Info().PageSize, bucketName)
 	if err == nil {
 		_, err = decode(records, unlock)
 	}

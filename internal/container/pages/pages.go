@@ -1,4 +1,6 @@
-package container
+// Package pages reads the file of a bbolt database in memory without bbolt, which
+// panics or reads astray over damaged pages. It trusts nothing of what it reads.
+package pages
 
 import (
 	"bytes"
@@ -26,10 +28,6 @@ const (
 	noPage    = ^uint64(0)
 )
 
-// MostFile bounds a container's file, in bytes: far above what the most
-// licenses and the largest update take.
-const mostFile = 256 << 20
-
 // image is a bbolt file in memory, of which nothing is trusted.
 type image struct {
 	b    []byte
@@ -38,9 +36,9 @@ type image struct {
 	seen []uint64 // bit set of the pages that the tree refers to
 }
 
-// readImage gives the records of the one bucket that the file has. It fails if
-// bbolt could stumble over anything that it would read of it.
-func readImage(b []byte, pageSize int, bucket string) (map[string][]byte, error) {
+// Read gives the records of the one bucket that the file has. It fails if bbolt
+// could stumble over anything that it would read of it.
+func Read(b []byte, pageSize int, bucket string) (map[string][]byte, error) {
 	if pageSize < 512 || pageSize > 1<<20 || pageSize&(pageSize-1) != 0 || len(b) < 2*pageSize {
 		return nil, errors.New("the page size is impossible")
 	}
