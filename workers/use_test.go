@@ -13,6 +13,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/quorate/quorate/client"
+	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/lease"
@@ -75,12 +77,14 @@ func showsItsUse(t *testing.T, dsn string, processes int) {
 	open := seatsFor(t, processes > 1)
 	var store lease.Store
 	var agents []*link.Agent
+	programs := http.NewServeMux()
 	for i := range processes {
 		store = open()
 		seats := store // of this process
 		server, err := licenseserver.New(licenseserver.Config{
 			Name: "office", Source: licenseserver.NewContainerSource(s.Container), Store: seats, Arbiter: licenseserver.Always{},
 			Shared: processes > 1, Signer: seal.NewSigner([]byte(strings.Repeat("s", 32))),
+			Lease: 3 * time.Second,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -95,10 +99,13 @@ func showsItsUse(t *testing.T, dsn string, processes int) {
 			}
 			return nil
 		})
+		if i == 0 {
+			programs.Handle(server.Handler())
+		}
 		held := link.NewContainer(s.Container)
 		a, err := link.New(link.Config{
 			Server: "office", URL: srv.URL, Token: s.token, Executor: held, Clock: held, Heartbeat: 50 * time.Millisecond,
-			Remove: server.Remove, Served: held.Served,
+			Remove: server.Remove, Ask: server.Ask, Handles: server.Living, Activity: 100 * time.Millisecond, Served: held.Served,
 			Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 				return seats.Events(ctx, s.Serial(), after, most)
 			},
@@ -175,4 +182,64 @@ func showsItsUse(t *testing.T, dsn string, processes int) {
 	if n, d := l.store.Client().Allocation.Query().CountX(l.as(l.owner)), l.store.Client().Denial.Query().CountX(l.as(l.owner)); n != 5 || d != 1 {
 		t.Errorf("%d allocations and %d denials", n, d)
 	}
+
+	face := httptest.NewServer(rpc.Handler(programs))
+	t.Cleanup(face.Close)
+	isAsked(t, l, face.URL)
+}
+
+// isAsked has a program show at the platform how it is used, and its user be asked
+// there to release it.
+func isAsked(t *testing.T, l *lab, server string) {
+	sdk, err := client.Open(t.Context(), client.Config{Servers: []string{server}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sdk.Close()
+	h, err := sdk.Access(t.Context(), chart.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Touch() // from now on it tells when it is idle
+	find := func() *ent.Allocation {
+		a, err := l.store.Client().Allocation.Query().Where(allocation.ApplicationNEQ("charts")).Only(l.as(l.owner))
+		if err != nil {
+			return &ent.Allocation{}
+		}
+		return a
+	}
+	testenv.Eventually(t, 20*time.Second, func() error {
+		a := find()
+		if a.Accesses != 1 || a.LastAccessAt == nil || a.IdleSince == nil || a.ExpiresAt == nil ||
+			time.Since(*a.IdleSince) > time.Minute || (time.Until(*a.ExpiresAt)-3*time.Second).Abs() > 10*time.Second {
+			return fmt.Errorf("its use: %+v", a)
+		}
+		return nil
+	})
+	if _, err := l.AskAllocation(l.as(l.owner), find().ID, "We need it for the review at 3."); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case n := <-h.Notices():
+		if n.Text != "We need it for the review at 3." || n.By != "Olga Owner" {
+			t.Errorf("the program is told %+v", n)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the program gets no notice")
+	}
+	testenv.Eventually(t, 20*time.Second, func() error {
+		if a := find(); a.NoticeTakenAt == nil || a.NoticeCode != "" {
+			return fmt.Errorf("the notice: %+v", a)
+		}
+		return nil
+	})
+	if err := h.Release(t.Context()); err != nil {
+		t.Error(err)
+	}
+	testenv.Eventually(t, 20*time.Second, func() error {
+		if a := find(); a.State != property.AllocationReleased || a.ExpiresAt != nil {
+			return fmt.Errorf("its end: %+v", a)
+		}
+		return nil
+	})
 }

@@ -67,10 +67,18 @@ type Config struct {
 	Executor Executor
 	// Remove ends somebody's handle.
 	Remove func(ctx context.Context, p license.Product, handle, by string) error
+	// Ask leaves a handle's program a notice. The same one again has the effect of
+	// once.
+	Ask    func(ctx context.Context, p license.Product, handle string, n lease.Notice) error
 	Views  Views
 	Events Events
 	// Clients is the number of living handles.
 	Clients func() uint32
+	// Handles gives the living handles, or as many as may be listed without
+	// holding others up; nil: how they are used isn't told.
+	Handles func(ctx context.Context) ([]lease.Handle, error)
+	// Activity is how often that is told; zero: every 15 seconds.
+	Activity time.Duration
 	// Served gives all that a server over one container serves, in a steady
 	// order; it is asked at each heartbeat and must not block. Nil: not told.
 	Served func() []Served
@@ -127,6 +135,9 @@ func New(c Config) (*Agent, error) {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = time.Second
+	}
+	if c.Activity == 0 {
+		c.Activity = 15 * time.Second
 	}
 	if c.Absent == 0 {
 		c.Absent = 10 * time.Second

@@ -89,6 +89,13 @@ func (e *executor) Remove(_ context.Context, p license.Product, handle, by strin
 	return e.called("Remove " + handle)
 }
 
+func (e *executor) Ask(_ context.Context, p license.Product, handle string, n lease.Notice) error {
+	if p != product || handle == "" || n != (lease.Notice{ID: "ask", Text: "please", By: "admin"}) {
+		return license.Errorf(license.CodeInvalidInput, "x", "ask %v %s %v", p, handle, n)
+	}
+	return e.called("Ask " + handle)
+}
+
 type leadership struct{ leading, epoch atomic.Uint64 }
 
 func (l *leadership) get() (bool, uint64) { return l.leading.Load() == 1, l.epoch.Load() }
@@ -130,7 +137,7 @@ func bubble(t *testing.T, f func(t *testing.T, l *lab)) {
 		l.leads.epoch.Store(7)
 		l.conf = link.Config{
 			Server: "tmr-a", URL: "http://platform", Token: token, Leading: l.leads.get,
-			Executor: l.executor, Remove: l.executor.Remove, Views: l.history, Events: l.history.Events,
+			Executor: l.executor, Remove: l.executor.Remove, Ask: l.executor.Ask, Views: l.history, Events: l.history.Events,
 			Clients: func() uint32 { return 12 }, Logger: slog.New(slog.NewTextHandler(l.log, nil)),
 			Dial: l.platform.network.Dial,
 		}
@@ -164,6 +171,12 @@ func removal(id, handle string) *quoratev1.Work {
 	}}}
 }
 
+func asking(id, handle string) *quoratev1.Work {
+	return &quoratev1.Work{Id: id, Kind: &quoratev1.Work_Ask{Ask: &quoratev1.AskWork{
+		Product: rpc.ProductProto(product), Handle: handle, By: "admin", Text: "please",
+	}}}
+}
+
 func verification(id string) *quoratev1.Work {
 	return &quoratev1.Work{Id: id, Kind: &quoratev1.Work_Verify{Verify: &quoratev1.VerifyWork{
 		Position: 2, SettleMs: 300, Expect: []*quoratev1.ProductTMRID{{Product: rpc.ProductProto(product), TmrId: 8}},
@@ -192,11 +205,11 @@ func TestEachKindOfWork(t *testing.T) {
 			collection("collect"),
 			&quoratev1.Work{Id: "stage", Kind: &quoratev1.Work_Stage{Stage: &quoratev1.StageWork{}}},
 			&quoratev1.Work{Id: "guard", Kind: &quoratev1.Work_Guard{Guard: &quoratev1.GuardWork{Position: 2, Nonce: []byte("n")}}},
-			activation("activate"), verification("verify"), removal("remove", "h"),
+			activation("activate"), verification("verify"), removal("remove", "h"), asking("ask", "h"),
 			&quoratev1.Work{Id: "unknown"},
 		)
-		l.reported(time.Second, "collect", "stage", "guard", "activate", "verify", "remove", "unknown")
-		for _, id := range []string{"collect", "stage", "guard", "activate", "verify", "remove"} {
+		l.reported(time.Second, "collect", "stage", "guard", "activate", "verify", "remove", "ask", "unknown")
+		for _, id := range []string{"collect", "stage", "guard", "activate", "verify", "remove", "ask"} {
 			if e := l.platform.report(id).GetError(); e != nil {
 				t.Errorf("%s failed: %v", id, e)
 			}
@@ -222,7 +235,7 @@ func TestFailedWorkIsReported(t *testing.T) {
 			switch call {
 			case "Collect":
 				return license.Errorf(license.CodeBackendAbsent, "start it", "backend 2 does not answer")
-			case "Remove gone":
+			case "Remove gone", "Ask gone":
 				return license.Errorf(license.CodeHandleUnknown, "x", "no such handle")
 			case "Remove odd":
 				return context.DeadlineExceeded
@@ -230,8 +243,11 @@ func TestFailedWorkIsReported(t *testing.T) {
 			return nil
 		}
 		l.start()
-		l.platform.add(collection("collect"), removal("gone", "gone"), removal("odd", "odd"))
-		l.reported(time.Second, "gone", "odd")
+		l.platform.add(collection("collect"), removal("gone", "gone"), removal("odd", "odd"), asking("ask", "gone"))
+		l.reported(time.Second, "gone", "odd", "ask")
+		if e := l.platform.report("ask").GetError(); e.GetCode() != "HANDLE_UNKNOWN" {
+			t.Errorf("a holder that is gone was asked: %v", e)
+		}
 		l.reported(15*time.Second, "collect")
 		if e := l.platform.report("collect").GetError(); e.GetCode() != "BACKEND_ABSENT" || e.GetMessage() != "backend 2 does not answer" || e.GetFix() != "start it" {
 			t.Errorf("collect: %v", e)
@@ -268,11 +284,11 @@ func TestABackendThatIsAwayForAMomentFailsNoWork(t *testing.T) {
 
 func TestServerWithoutBackendsRefusesTheirWork(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
-		l.conf.Executor, l.conf.Remove, l.conf.Views, l.conf.Events, l.conf.Leading = nil, nil, nil, nil, nil
+		l.conf.Executor, l.conf.Remove, l.conf.Ask, l.conf.Views, l.conf.Events, l.conf.Leading = nil, nil, nil, nil, nil, nil
 		l.start()
-		l.platform.add(collection("collect"), removal("remove", "h"))
-		l.reported(time.Second, "collect", "remove")
-		for _, id := range []string{"collect", "remove"} {
+		l.platform.add(collection("collect"), removal("remove", "h"), asking("ask", "h"))
+		l.reported(time.Second, "collect", "remove", "ask")
+		for _, id := range []string{"collect", "remove", "ask"} {
 			if e := l.platform.report(id).GetError(); e.GetCode() != "INVALID_INPUT" {
 				t.Errorf("%s: %v", id, e)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -15,6 +16,8 @@ func (a *Agent) execute(ctx context.Context, w *quoratev1.Work) (*quoratev1.Repo
 	switch kind := w.GetKind().(type) {
 	case *quoratev1.Work_Remove:
 		return report, a.remove(ctx, kind.Remove)
+	case *quoratev1.Work_Ask:
+		return report, a.ask(ctx, w.GetId(), kind.Ask)
 	case nil:
 		return nil, license.Errorf(license.CodeFormatUnknown, "upgrade this server",
 			"the platform asks for work that this server does not know")
@@ -74,6 +77,19 @@ func (a *Agent) remove(ctx context.Context, w *quoratev1.RemoveWork) error {
 		return nil
 	}
 	return err
+}
+
+// ask names the notice by its work: done twice it is the same one.
+func (a *Agent) ask(ctx context.Context, id string, w *quoratev1.AskWork) error {
+	if a.conf.Ask == nil {
+		return license.Errorf(license.CodeInvalidInput, "send it to the server that holds the handle",
+			"this server has no handles")
+	}
+	p, err := rpc.ProductFrom(w.GetProduct())
+	if err != nil {
+		return err
+	}
+	return a.conf.Ask(ctx, p, w.GetHandle(), lease.Notice{ID: id, Text: w.GetText(), By: w.GetBy()})
 }
 
 func backendBytes(all [license.Backends][]byte) []*quoratev1.BackendBytes {

@@ -94,6 +94,7 @@ type session struct {
 	viewTo uint64
 	posTo  uint64
 	after  uint64 // what events follow
+	used   []use
 
 	// served was told last, or is to be told by the next push, at servedAt.
 	served   []Served
@@ -114,7 +115,7 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer cancel()
-	views, events := make(chan batch), make(chan []lease.Event)
+	views, events, used := make(chan batch), make(chan []lease.Event), make(chan []use)
 	shift := s.term.shift
 	if s.term.leading && s.agent.conf.Views != nil {
 		after := s.term.start
@@ -125,6 +126,9 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 	}
 	if s.term.leading && s.agent.conf.Events != nil {
 		readers.Go(func() { s.agent.readEvents(ctx, at.GetEventPosition(), events) })
+	}
+	if s.term.leading && s.agent.conf.Handles != nil {
+		readers.Go(func() { s.agent.readActivity(ctx, used) })
 	}
 	beat := time.NewTicker(s.agent.conf.Heartbeat)
 	defer beat.Stop()
@@ -145,6 +149,7 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 				s.events = append(s.events, EventProto(e))
 				s.posTo = e.Position
 			}
+		case s.used = <-used:
 		case <-beat.C:
 			s.lookServed()
 		case <-look.C:
@@ -162,7 +167,7 @@ func (s *session) run(ctx context.Context) (inStep bool) {
 		if s.term.leading && (at.GetViewVersion() < s.viewTo || at.GetEventPosition() < s.posTo) {
 			return false // for instance restored from a backup
 		}
-		s.views, s.events = nil, nil
+		s.views, s.events, s.used = nil, nil, nil
 		s.term.shift = shift
 	}
 }
@@ -197,6 +202,9 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 			Server: s.agent.conf.Server, Leading: s.term.leading, Epoch: s.term.epoch,
 			Views: s.views, Events: s.events, EventsAfter: s.after, Clients: s.agent.conf.Clients(), Served: s.tell,
 			Rules: s.agent.rulesStatus(),
+		}
+		for _, u := range s.used {
+			req.Activity = append(req.Activity, u.message(time.Now()))
 		}
 		if s.agent.conf.Views != nil {
 			for _, h := range s.agent.conf.Views.Health() {

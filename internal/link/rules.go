@@ -39,19 +39,7 @@ func (a *Agent) rulesStatus() *quoratev1.RulesStatus {
 		return nil
 	}
 	s := a.conf.Rules.Status()
-	return &quoratev1.RulesStatus{Digest: s.Digest, OwnFile: s.Own, Problem: clip(s.Problem)}
-}
-
-// clip shortens a text where it has no half characters.
-func clip(s string) string {
-	if len(s) <= mostReason {
-		return s
-	}
-	cut := mostReason
-	for cut > 0 && s[cut]&0xC0 == 0x80 {
-		cut--
-	}
-	return s[:cut]
+	return &quoratev1.RulesStatus{Digest: s.Digest, OwnFile: s.Own, Problem: license.Clip(s.Problem, mostReason)}
 }
 
 // wantRules has the platform's rules fetched where the server has others. It

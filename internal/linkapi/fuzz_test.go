@@ -20,9 +20,9 @@ func FuzzMessages(f *testing.F) {
 		&quoratev1.CertifyRequest{Questions: []*quoratev1.TimeQuestion{{Serial: "130-1", Nonce: make([]byte, 16), ClockMs: 1, SetBack: true}}},
 		&quoratev1.PushRequest{
 			Leading: true, Epoch: 3, Events: []*quoratev1.LeaseEvent{{Position: 5, Kind: "GRANTED", AtMs: 1, Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Licenses: 4, Rule: "cap 3", Seq: 77}},
-			Views:  []*quoratev1.GroupView{{Version: 1, Backends: []string{"PRESENT", "ABSENT", "PRESENT"}}},
-			Health: []*quoratev1.BackendHealth{{Position: 2, Serial: "130-1", Presence: "PRESENT", SeenMs: -1}},
-			Served: &quoratev1.ServedLicenses{Licenses: []*quoratev1.ServedLicense{{Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Name: "Chart", Quantity: 20}}},
+			Views:    []*quoratev1.GroupView{{Version: 1, Backends: []string{"PRESENT", "ABSENT", "PRESENT"}}},
+			Health:   []*quoratev1.BackendHealth{{Position: 2, Serial: "130-1", Presence: "PRESENT", SeenMs: -1}},
+			Served:   &quoratev1.ServedLicenses{Licenses: []*quoratev1.ServedLicense{{Product: &quoratev1.Product{Firm: 6000010, Code: 14}, Name: "Chart", Quantity: 20}}},
 			Activity: []*quoratev1.HandleActivity{{Handle: "h", Accesses: 1, LastAccessMs: 5, IdleMs: -1, ExpiresMs: 1 << 62}},
 		},
 	} {

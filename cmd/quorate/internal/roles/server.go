@@ -184,7 +184,7 @@ func startServer(c serverConfig) (*plainServer, error) {
 	server, err := licenseserver.New(licenseserver.Config{
 		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true, Limits: c.Rules.Limits,
 		Signer: c.Token, Shared: c.Shared, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
-		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge, BorrowMost: c.Policy.BorrowMost,
+		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge, MostWaiting: c.Policy.MostWaiting, MostHandles: c.Policy.MostHandles, BorrowMost: c.Policy.BorrowMost,
 	})
 	if err != nil {
 		return nil, err
@@ -205,7 +205,8 @@ func startServer(c serverConfig) (*plainServer, error) {
 	}
 	held := link.NewContainer(c.Container)
 	agent, err := link.New(link.Config{
-		Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log, Executor: held, Clock: held, Remove: server.Remove,
+		Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log, Executor: held, Clock: held,
+		Remove: server.Remove, Ask: server.Ask, Handles: server.Living,
 		Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 			return c.Store.Events(ctx, c.Container.Serial(), after, most)
 		},

@@ -43,6 +43,8 @@ type programFlags struct {
 	Disclose   string        `help:"What programs and users are told of who else has a license: none, hosts (and which are idle), or users too. Administrators see all." enum:"none,hosts,users" default:"hosts" env:"QUORATE_DISCLOSE"`
 	Ask        string        `help:"Who may ask a user to release a license: admins or everyone." enum:"admins,everyone" default:"admins" env:"QUORATE_ASK"`
 	MinAge     string        `help:"How old a handle must be to be removed, for example 10m." name:"min-remove-age" default:"0s" env:"QUORATE_MIN_REMOVE_AGE"`
+	Waiting    int           `help:"How many requests of one computer may wait for licenses, 1 to 256." name:"most-waiting" default:"64" env:"QUORATE_MOST_WAITING"`
+	Handles    int           `help:"How many handles that cost nothing one computer may have: those of no user limit and of station share." name:"most-handles" default:"10000" env:"QUORATE_MOST_HANDLES"`
 	JSON       bool          `help:"Write one JSON line when ready." name:"json"`
 	ruleFlags
 }
@@ -53,6 +55,8 @@ type policy struct {
 	AskEveryone  bool
 	MinRemoveAge time.Duration
 	BorrowMost   time.Duration // of a plain license server
+	// MostWaiting and MostHandles are of one computer; 0: the defaults.
+	MostWaiting, MostHandles int
 }
 
 func (f programFlags) policy() (policy, error) {
@@ -60,7 +64,7 @@ func (f programFlags) policy() (policy, error) {
 	if err != nil {
 		return policy{}, err
 	}
-	return policy{Disclose: licenseserver.Disclosure(f.Disclose), AskEveryone: f.Ask == "everyone", MinRemoveAge: age}, nil
+	return policy{Disclose: licenseserver.Disclosure(f.Disclose), AskEveryone: f.Ask == "everyone", MinRemoveAge: age, MostWaiting: f.Waiting, MostHandles: f.Handles}, nil
 }
 
 // TMR is a TMR server.
@@ -237,7 +241,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	s.server, err = licenseserver.New(licenseserver.Config{
 		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: s.store, Arbiter: decides, Limits: c.Rules.Limits, Blocked: s.blocked, Vouch: s.store.Vouch,
 		Signer: c.Token, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
-		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge,
+		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge, MostWaiting: c.Policy.MostWaiting, MostHandles: c.Policy.MostHandles,
 	})
 	if err != nil {
 		return nil, err
@@ -267,7 +271,8 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 				epoch, leading := s.server.Leading()
 				return leading, epoch
 			},
-			Executor: s.group, Views: s.group, Remove: s.server.Remove,
+			Executor: s.group, Views: s.group,
+			Remove: s.server.Remove, Ask: s.server.Ask, Handles: s.server.Living,
 			Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 				return s.store.Events(ctx, c.Virtual, after, most)
 			},
