@@ -22,6 +22,8 @@ export default defineConfig({
   },
   test: {
     environment: "jsdom",
+    // A jsdom and its modules for each worker, a fresh global scope for each file.
+    pool: "vmThreads",
     include: ["src/**/*.test.{ts,tsx}"],
     setupFiles: ["src/test/setup.ts"],
     css: false,

@@ -55,7 +55,11 @@ export function createRules(world, failure) {
       .filter((a) => denied.has(a.user))
       .map((allocation) => {
         const rule = denied.get(allocation.user);
-        return { allocation, rule: rule.name, reason: `${rule.name} (line ${rule.line})` };
+        return {
+          allocation,
+          rule: rule.name,
+          reason: `${allocation.user} of 6000010:14 at ${allocation.firstAccess}: ${rule.name} (line ${rule.line})`,
+        };
       });
     return {
       since: new Date(Date.now() - 30 * 86_400_000).toISOString(),

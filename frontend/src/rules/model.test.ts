@@ -9,6 +9,7 @@ import {
   reservations,
   scopes,
   what,
+  whyOf,
 } from "./model";
 
 const rule = (change: Partial<Rule>): Rule => ({
@@ -111,4 +112,10 @@ describe("a check", () => {
 it("refuses more than the platform takes", () => {
   expect(mistakeOf("ä".repeat(131_072))).toBeNull();
   expect(mistakeOf("ä".repeat(131_073))).toBe("Write at most 256 KiB.");
+});
+
+it("does not repeat who asked for what", () => {
+  const why = "not on the allow list of product:6000010:14";
+  expect(whyOf(`l.chen, ws-1, charts of 6000010:14 at 2026-11-22T19:32:17Z: ${why}`)).toBe(why);
+  expect(whyOf(why)).toBe(why);
 });

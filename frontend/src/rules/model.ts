@@ -110,3 +110,8 @@ export function reservations(report: Report): string[] {
   }
   return out;
 }
+
+/** Why a grant would have been refused, without what its row says already: who, what and when. */
+export function whyOf(reason: string): string {
+  return reason.replace(/^.* of \d+:\d+ at \d{4}-\d\d-\d\dT\S+: /, "");
+}

@@ -160,6 +160,7 @@ function RulesView({ serial }: { serial: string }) {
     void navigate({
       search: version === newest?.version ? {} : { version: String(version) },
       replace: true,
+      ignoreBlocker: true, // what was typed stays
     });
   return (
     <div className={styles["page"]} data-testid="rules-page" data-version={newest?.version ?? 0}>

@@ -1,5 +1,5 @@
 import { moment } from "../ui/time";
-import { headline, type Report, type RuleSet, reservations, scopes, what } from "./model";
+import { headline, type Report, type RuleSet, reservations, scopes, what, whyOf } from "./model";
 import styles from "./rules.module.css";
 
 /** What a set says, the most specific first, as it is asked. */
@@ -71,7 +71,7 @@ export function ReportView({ report }: { report: Report }) {
                 </span>
               </p>
               <p>
-                <span className="soft">Why:</span> {reason}
+                <span className="soft">Why:</span> {whyOf(reason)}
               </p>
             </li>
           ))}

@@ -207,7 +207,7 @@ function OverTime({
               <b>{s.denials}</b>
             </Figure>
             <Figure label="Time at the limit" id="full">
-              <b>{duration(s.fullMs)}</b>
+              <b>{s.fullMs === 0 ? "None" : duration(s.fullMs)}</b>
             </Figure>
           </dl>
           {points.length === 0 ? (
@@ -216,7 +216,12 @@ function OverTime({
             </Empty>
           ) : (
             <>
-              <p data-testid="usage-sentence">{sentence(s)}</p>
+              <p>
+                <span data-testid="usage-sentence">{sentence(s)}</span>
+                {data.usage.since && Date.parse(data.usage.since) > Date.parse(from) && (
+                  <span className="soft"> Before {moment(data.usage.since)} nothing is known.</span>
+                )}
+              </p>
               <Chart
                 points={points}
                 from={data.usage.from}
