@@ -1,6 +1,7 @@
 package licenseserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -50,6 +51,11 @@ type Config struct {
 	// within which limits, and with which priority in the queue; nil: all may. The
 	// limits are given even with an error, which is CodeNotAllowed.
 	Limits func(p license.Product, a license.Ask) (limits lease.Limits, priority int32, err error)
+	// MostWaiting is how many requests of one computer may wait for licenses, and
+	// MostHandles how many handles that cost nothing it may have (no user limit, and
+	// station share); 0: DefaultMostWaiting, DefaultMostHandles. A computer is the
+	// address that calls come from.
+	MostWaiting, MostHandles int
 	// BorrowMost is how long a license may be borrowed; 0: none may. Not for a
 	// virtual or a cloud container.
 	BorrowMost time.Duration
@@ -89,6 +95,8 @@ type Server struct {
 	bells   bells
 	holders holdersCache
 	asks    limiter
+	waiting crowd
+	many    crowd
 
 	mu          sync.Mutex
 	wanted      bool          // the arbiter's last word
@@ -112,6 +120,8 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Disclose == "" {
 		cfg.Disclose = DiscloseHosts
 	}
+	cfg.MostWaiting = cmp.Or(cfg.MostWaiting, DefaultMostWaiting)
+	cfg.MostHandles = cmp.Or(cfg.MostHandles, DefaultMostHandles)
 	switch {
 	case cfg.Source == nil, cfg.Store == nil, cfg.Arbiter == nil, cfg.Signer == nil:
 		return nil, errors.New("license server: source, store, arbiter and signer are needed")
@@ -124,6 +134,9 @@ func New(cfg Config) (*Server, error) {
 	case cfg.BorrowMost > 0 && !lends(cfg.Source.Serial()):
 		return nil, license.Errorf(license.CodeInvalidInput,
 			"leave the time for borrowing out", "the licenses of container %s can't be borrowed", cfg.Source.Serial())
+	case cfg.MostWaiting < 0 || cfg.MostWaiting > lease.MostWaiting || cfg.MostHandles < 0:
+		return nil, license.Errorf(license.CodeInvalidInput, "set them to 1 or more; 0 means the default",
+			"of one computer 1 to %d requests can wait, not %d, and 1 handle or more be given, not %d", lease.MostWaiting, cfg.MostWaiting, cfg.MostHandles)
 	case cfg.MinRemoveAge < 0:
 		return nil, license.Errorf(license.CodeInvalidInput,
 			"set it to 0 or more", "a minimum age of %s is out of range", cfg.MinRemoveAge)

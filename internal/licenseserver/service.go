@@ -32,21 +32,33 @@ func (s *service) Access(
 	if r.Wait, err = waitFrom(req.Msg.GetWaitMs()); err != nil {
 		return nil, err
 	}
+	of := computer(req.Peer())
+	crowded := r.Wait != nil && !s.waiting.room(of, r.ID, s.cfg.MostWaiting)
+	if crowded {
+		r.Wait = nil
+	}
 	var handle *quoratev1.Handle
 	err = s.queued(ctx, q.product, func() error {
 		return s.under(ctx, func(ctx context.Context, t *term) (err error) {
-			handle, err = s.take(ctx, t, q, r)
+			handle, err = s.take(ctx, t, q, r, of)
 			return err
 		})
 	})
+	switch code := license.CodeOf(err); {
+	case code == license.CodeQueued:
+	case crowded && code == license.CodeNoFreeSeat:
+		return nil, tooManyWait(s.cfg.MostWaiting)
+	case r.Wait != nil:
+		s.waiting.leave(of, r.ID)
+	}
 	if err != nil {
 		return nil, s.explained(ctx, s.teller(req.Header(), req.Peer()), r, err)
 	}
 	return connect.NewResponse(&quoratev1.AccessResponse{Handle: handle}), nil
 }
 
-// take asks once.
-func (s *service) take(ctx context.Context, t *term, q question, r lease.Request) (*quoratev1.Handle, error) {
+// take asks once, for a computer.
+func (s *service) take(ctx context.Context, t *term, q question, r lease.Request, of string) (*quoratev1.Handle, error) {
 	f, use, err := s.found(ctx, t, q.product)
 	if err != nil {
 		return nil, err
@@ -58,7 +70,16 @@ func (s *service) take(ctx context.Context, t *term, q question, r lease.Request
 	if r, err = s.completed(r, q, f, v); err != nil {
 		return nil, s.recorded(ctx, t, r, err)
 	}
+	if costsNothing(r.Mode) && !s.many.room(of, r.ID, s.cfg.MostHandles) {
+		return nil, tooManyHandles(s.cfg.MostHandles)
+	}
 	grant, err := t.seats.Access(ctx, r)
+	switch {
+	case license.CodeOf(err) == license.CodeQueued:
+		s.waiting.count(of, r.ID, r.Wait.Place)
+	case err == nil && costsNothing(r.Mode):
+		s.many.count(of, r.ID, grant.Lease)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -281,6 +302,9 @@ func (s *service) Renew(
 		if err != nil {
 			return err
 		}
+		if costsNothing(ref.Mode) {
+			s.many.count(computer(req.Peer()), ref.Handle, grant.Lease)
+		}
 		// An update may have brought a usage period, or another issue, meanwhile.
 		if use, err = s.begun(ctx, t, f, use); err != nil {
 			return err
@@ -308,7 +332,11 @@ func (s *service) Release(
 		if f, err := s.cfg.Source.Find(ref.Pool.Product); err == nil {
 			ref.Linger = f.Options.Linger
 		}
-		return s.giveBack(ctx, t, ref)
+		err := s.giveBack(ctx, t, ref)
+		if err == nil && costsNothing(ref.Mode) {
+			s.many.leave(computer(req.Peer()), ref.Handle)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
