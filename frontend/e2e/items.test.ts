@@ -70,9 +70,10 @@ describe("items", () => {
       await page.getByTestId("save-item").click();
       await page.locator('[data-testid="item-page"][data-revision="2"]').waitFor();
       expect(await page.getByTestId("save-item").isDisabled()).toBe(true);
+      await page.getByText("never renewed").waitFor();
       await page.getByTestId("renew-item").click();
       await page.getByTestId("renew-confirm").click();
-      await page.getByText("renewed 1 times").first().waitFor();
+      await page.getByText("renewed once").first().waitFor();
       await page.getByRole("link", { name: "Items" }).click();
       await expect.poll(() => page.getByTestId("item").count()).toBe(2);
       await page.getByText("500 units").waitFor();

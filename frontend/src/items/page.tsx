@@ -87,6 +87,10 @@ export function NewItemPage() {
   );
 }
 
+function renewed({ issue }: Pick<Item, "issue">): string {
+  return issue === 0 ? "never renewed" : issue === 1 ? "renewed once" : `renewed ${issue} times`;
+}
+
 /** Lets the usage period and the unit counter begin anew, after asking. */
 function Renew({ item, onDone }: { item: Item; onDone: (item: Item) => void }) {
   const [asking, setAsking] = useState(false);
@@ -105,7 +109,7 @@ function Renew({ item, onDone }: { item: Item; onDone: (item: Item) => void }) {
         <div className={styles["dialog"]}>
           <p>
             With the next rollout, the usage period of its licenses begins anew, and no unit is
-            taken yet. It was renewed {item.issue} times.
+            taken yet. It was {renewed(item)}.
           </p>
           {failure && <FailureNote title="The item was not renewed" failure={failure} />}
           <div className={styles["actions"]}>
@@ -238,7 +242,7 @@ export function ItemPage() {
           <h1>{item.name}</h1>
           <p className="soft">
             {item.product.name} <span className="mono">{item.product.reference}</span> · revision{" "}
-            {item.revision} · renewed {item.issue} times
+            {item.revision} · {renewed(item)}
           </p>
         </div>
         {mayEdit && <Renew item={item} onDone={setBase} />}

@@ -189,7 +189,7 @@ function Steps({ place, rollout, mayAct, onRollout, onEnd }: OfflinePanelProps) 
         {note}
       </p>
       <ol className={styles["steps"]}>
-        <Step number={1} title="Hand in the request" progress={progress[0]}>
+        <Step number={1} title="Hand in the request" progress={overLink ? "later" : progress[0]}>
           <p className="soft">
             {single
               ? "On the container's machine, while its license server rests:"

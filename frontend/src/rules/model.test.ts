@@ -81,6 +81,9 @@ describe("a check", () => {
     expect(headline(report({ refusedCount: 3 }))).toBe(
       "3 of the 1,841 grants of the last 30 days would have been refused.",
     );
+    expect(headline(report({ refusedCount: 1841 }))).toBe(
+      "All 1,841 grants of the last 30 days would have been refused.",
+    );
     expect(headline(report({ checked: 0 }))).toBe(
       "There is no grant of the last 30 days to check against.",
     );

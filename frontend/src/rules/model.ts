@@ -85,6 +85,9 @@ export function headline({ checked, refusedCount }: Report): string {
   if (checked === 1) {
     return `The only grant of the last 30 days would ${refusedCount === 0 ? "not " : ""}have been refused.`;
   }
+  if (refusedCount === checked) {
+    return `All ${grants(checked)} of the last 30 days would have been refused.`;
+  }
   const hit = refusedCount === 0 ? "None" : refusedCount.toLocaleString("en");
   return `${hit} of the ${grants(checked)} of the last 30 days would have been refused.`;
 }
