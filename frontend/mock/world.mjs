@@ -455,7 +455,11 @@ export function createWorld({
       application: APPLICATIONS[serial % APPLICATIONS.length],
       state: "ACTIVE",
       firstAccess: ago(age),
-      lastAccess: ago(Math.min(age, 900)),
+      lastAccess: ago(age),
+      accesses: 1,
+      lastAccessAt: ago(Math.min(age, 900)),
+      idleSince: serial % 5 === 0 ? ago(Math.min(age, 900)) : null,
+      expiresAt: ago(-60_000),
       endedAt: null,
     };
     allocations.set(allocation.id, allocation);
@@ -577,7 +581,11 @@ export function createWorld({
     const removed = [];
     for (const a of allocations.values()) {
       if ((tick + Number(a.handle.slice(1))) % 8 === 0) {
-        const next = { ...a, lastAccess: now() };
+        const next = {
+          ...a,
+          lastAccessAt: now(),
+          expiresAt: new Date(Date.now() + 60_000).toISOString(),
+        };
         allocations.set(a.id, next);
         upserted.push(next);
       }

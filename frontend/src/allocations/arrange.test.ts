@@ -33,6 +33,21 @@ describe("sorted", () => {
   });
 });
 
+describe("how a license is used", () => {
+  const rows = [
+    row("a", { idleSince: "2026-11-22T08:00:00Z", expiresAt: null }),
+    row("b", { lastAccessAt: null, lastAccess: "2026-11-22T09:00:00Z" }),
+    row("c", { idleSince: "2026-11-21T08:00:00Z", expiresAt: "2026-11-22T08:00:10Z" }),
+  ];
+  it("orders the longest idle last, and what is in use first", () => {
+    expect(ids(sorted(rows, { column: "idle", down: false }))).toBe("b a c");
+  });
+  it("orders by what the license server told, else by the last event", () => {
+    expect(ids(sorted(rows, { column: "lastAccess", down: true }))).toBe("b a c");
+    expect(ids(sorted(rows, { column: "expires", down: false }))).toBe("c b a");
+  });
+});
+
 describe("frozen", () => {
   it("keeps places, updates contents, strikes what ended and counts what waits", () => {
     const held = [row("a"), row("b"), row("c")];

@@ -27,7 +27,10 @@ const VALUES: Record<Column, (a: Allocation) => string | number> = {
   seat: (a) => a.seat,
   licenses: (a) => a.licenses,
   firstAccess: (a) => Date.parse(a.firstAccess),
-  lastAccess: (a) => Date.parse(a.lastAccess),
+  accesses: (a) => a.accesses,
+  lastAccess: (a) => Date.parse(a.lastAccessAt ?? a.lastAccess),
+  idle: (a) => (a.idleSince ? -Date.parse(a.idleSince) : -Number.MAX_SAFE_INTEGER),
+  expires: (a) => (a.expiresAt ? Date.parse(a.expiresAt) : Number.MAX_SAFE_INTEGER),
 };
 
 const collator = new Intl.Collator("en", { numeric: true });

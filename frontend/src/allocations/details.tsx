@@ -46,7 +46,10 @@ export function Details({
           : []),
         ["Seat", a.seat > 0 ? String(a.seat) : "none"],
         ["First access", moment(a.firstAccess)],
-        ["Last access", moment(a.lastAccess)],
+        ["Last access", moment(a.lastAccessAt ?? a.lastAccess)],
+        ["Accesses", a.accesses > 0 ? String(a.accesses) : "not told yet"],
+        ["Idle since", a.idleSince ? moment(a.idleSince) : "in use, or not told"],
+        ["Expires", a.expiresAt ? moment(a.expiresAt) : "not told yet"],
         ["Handle", a.handle],
       ]
     : [];

@@ -32,10 +32,14 @@ function Figure({ label, id, children }: { label: string; id: string; children: 
   );
 }
 
+function isIdle(a: Allocation, before: number): boolean {
+  return a.idleSince !== null && Date.parse(a.idleSince) < before;
+}
+
 function Figures({ snapshot }: { snapshot: Snapshot }) {
   const { figures, rows, living } = snapshot;
   const before = useNow() - IDLE_MS;
-  const idle = rows.filter((r) => !r.gone && Date.parse(r.allocation.lastAccess) < before).length;
+  const idle = rows.filter((r) => !r.gone && isIdle(r.allocation, before)).length;
   return (
     <dl className={styles["figures"]}>
       <Figure label="In use" id="in-use">
@@ -272,6 +276,7 @@ function AllocationsView({ container }: { container: string }) {
           )}
           {rows.length > 0 && (
             <AllocationsTable
+              container={container}
               rows={rows}
               sort={sort}
               onSort={(next) => onSearch({ sort: formatSort(next) })}

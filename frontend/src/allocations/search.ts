@@ -16,7 +16,10 @@ export const COLUMNS = [
   "seat",
   "licenses",
   "firstAccess",
+  "accesses",
   "lastAccess",
+  "idle",
+  "expires",
 ] as const;
 
 export type Column = (typeof COLUMNS)[number];

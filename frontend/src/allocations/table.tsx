@@ -3,7 +3,8 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { type FocusEvent, useCallback, useRef } from "react";
 import { useKeys } from "../shell/keys";
 import { ReleaseIcon, SortIcon } from "../ui/icons";
-import { clock, moment } from "../ui/time";
+import { useNow } from "../ui/now";
+import { clock, duration, moment } from "../ui/time";
 import { type Column, MODES, type Sort } from "./search";
 import type { Allocation, Row } from "./store";
 import styles from "./table.module.css";
@@ -15,7 +16,7 @@ const HEADS: readonly {
   column: Column;
   label: string;
   number?: boolean;
-  priority: 1 | 2 | 3 | 4;
+  priority: 1 | 2 | 3 | 4 | 5;
 }[] = [
   { column: "product", label: "Product", priority: 1 },
   { column: "client", label: "Client", priority: 1 },
@@ -25,10 +26,15 @@ const HEADS: readonly {
   { column: "seat", label: "Seat", number: true, priority: 4 },
   { column: "licenses", label: "Licenses", number: true, priority: 2 },
   { column: "firstAccess", label: "First access", priority: 4 },
+  { column: "accesses", label: "Accesses", number: true, priority: 5 },
   { column: "lastAccess", label: "Last access", priority: 2 },
+  { column: "idle", label: "Idle", priority: 3 },
+  { column: "expires", label: "Expires", priority: 4 },
 ];
 
 export interface TableProps {
+  /** The serial number of the container that they are of. */
+  container: string;
   rows: readonly Row[];
   sort: Sort;
   onSort: (sort: Sort) => void;
@@ -40,7 +46,7 @@ export interface TableProps {
   onInside: (by: "pointer" | "focus", inside: boolean) => void;
 }
 
-type RowProps = Pick<TableProps, "mayRelease" | "onOpen" | "onRelease"> & {
+type RowProps = Pick<TableProps, "container" | "mayRelease" | "onOpen" | "onRelease"> & {
   row: Row;
   index: number;
   releasing: boolean;
@@ -100,6 +106,11 @@ function attributes({ row, index }: RowProps) {
   };
 }
 
+function Idle({ since }: { since: string | null }) {
+  const now = useNow();
+  return since === null ? "–" : duration(now - Date.parse(since));
+}
+
 function OneLine(props: RowProps) {
   const a = props.row.allocation;
   return (
@@ -122,8 +133,20 @@ function OneLine(props: RowProps) {
       <td data-priority={4} className="figures">
         {moment(a.firstAccess)}
       </td>
+      <td data-priority={5} className={styles["number"]}>
+        {a.accesses || "–"}
+      </td>
       <td data-priority={2} className="figures">
-        {clock(a.lastAccess)}
+        {clock(a.lastAccessAt ?? a.lastAccess)}
+      </td>
+      <td data-priority={3} className="figures">
+        <Idle since={a.idleSince} />
+      </td>
+      <td data-priority={4} className="figures">
+        {a.expiresAt ? (a.borrowed ? moment : clock)(a.expiresAt) : "–"}
+      </td>
+      <td data-priority={5} className="mono">
+        {props.container}
       </td>
       <ReleaseCell {...props} />
     </tr>
@@ -225,7 +248,7 @@ export function AllocationsTable(props: TableProps) {
   const items = virtual.getVirtualItems();
   const before = items[0]?.start ?? 0;
   const after = virtual.getTotalSize() - (items.at(-1)?.end ?? 0);
-  const span = narrow ? 2 : HEADS.length + 1;
+  const span = narrow ? 2 : HEADS.length + 2;
   const Line = narrow ? TwoLines : OneLine;
   return (
     <section ref={box} className={styles["box"]} aria-label="Live allocations" tabIndex={-1}>
@@ -235,6 +258,11 @@ export function AllocationsTable(props: TableProps) {
             {HEADS.filter((head) => !narrow || head.column === "product").map((head) => (
               <HeadCell key={head.column} head={head} sort={sort} onSort={onSort} />
             ))}
+            {!narrow && (
+              <th scope="col" data-priority={5}>
+                Container
+              </th>
+            )}
             <th scope="col" className={styles["pinned"]}>
               <span className="hidden">Release</span>
             </th>

@@ -258,6 +258,10 @@ export const AllocationFields = graphql(`
     state
     firstAccess
     lastAccess
+    accesses
+    lastAccessAt
+    idleSince
+    expiresAt
     removal {
       askedAt
       by

@@ -81,6 +81,10 @@ export function allocationSample(id: string, change: Partial<Allocation> = {}): 
     state: "ACTIVE",
     firstAccess: "2026-11-22T08:00:00Z",
     lastAccess: "2026-11-22T08:00:00Z",
+    accesses: 1,
+    lastAccessAt: "2026-11-22T08:00:00Z",
+    idleSince: null,
+    expiresAt: "2026-11-22T08:01:00Z",
     product: { id: "prd_1", reference: "6000010:14", name: "Chart Processing" },
     ...change,
   };
