@@ -161,9 +161,14 @@ func (d *digest) server(w *world, v *server) {
 	}
 }
 
-func (d *digest) records(all map[Key]Record) {
+func (d *digest) records(all []Record) {
 	for s := range seatCount {
-		d.record(all[seatKey(s)])
+		i := slices.IndexFunc(all, func(r Record) bool { return r.Key == seatKey(s) })
+		if i < 0 {
+			d.record(Record{})
+			continue
+		}
+		d.record(all[i])
 	}
 }
 

@@ -59,7 +59,10 @@ func (b Batch) Check() error {
 		return invalid("a batch has at most %d records, %d events and %d marks", MostBatch, MostBatch, MostMarks)
 	}
 	size := 0
-	seats := make(map[Key]bool, len(b.Records))
+	var seats map[Key]bool
+	if !ascending(b.Records) {
+		seats = make(map[Key]bool, len(b.Records))
+	}
 	for _, r := range b.Records {
 		if err := r.Key.Check(); err != nil {
 			return err
@@ -70,15 +73,22 @@ func (b Batch) Check() error {
 		if len(r.Holder) > MostHolder || r.N == 0 || r.N > MostEpoch {
 			return invalid("a holder has up to %d bytes, and n is from 1", MostHolder)
 		}
-		seats[r.Key] = true
+		if seats != nil {
+			seats[r.Key] = true
+		}
 		size += len(r.Holder)
 	}
-	positions := make(map[uint64]bool, len(b.Events))
+	var positions map[uint64]bool
+	if !rising(b.Events) {
+		positions = make(map[uint64]bool, len(b.Events))
+	}
 	for _, e := range b.Events {
 		if len(e.Data) > MostEventData || e.Position == 0 || e.Position > MostEpoch || positions[e.Position] {
 			return invalid("an event has up to %d bytes, and a position of its own from 1", MostEventData)
 		}
-		positions[e.Position] = true
+		if positions != nil {
+			positions[e.Position] = true
+		}
 		size += len(e.Data)
 	}
 	if size > MostBatchBytes {

@@ -30,6 +30,7 @@ type core struct {
 	served   moment // when serving began
 
 	seats  map[Key]Record // as decided
+	found  []Record       // the same when the lead began, in the order of keys, until they are asked for
 	events []Event        // kept, by position
 	trim   uint64         // events up to here are not kept
 
@@ -88,7 +89,7 @@ type slot struct {
 	first   uint64 // its version then
 	back    string // an incarnation that went back to an earlier state
 	// What it had when it was claimed, until it is compared with what was decided.
-	records map[Key]Record
+	records []Record // in the order of keys
 	events  []Event
 
 	// voter: it counts. Its confirmations do so at once, its log when it follows.
@@ -139,7 +140,7 @@ type answer struct {
 	err     error
 	version uint64
 	state   State
-	records map[Key]Record
+	records []Record // in the order of keys
 	events  []Event
 }
 

@@ -44,7 +44,7 @@ func (c *core) append(ch change) uint64 {
 // collect gives what a journal lacks of the log, as much as fits, and of a
 // seat's records the last alone.
 func (c *core) collect(s *slot) (b Batch, upto uint64) {
-	at := make(map[Key]int)
+	var at map[Key]int
 	size := 0
 	for upto = s.acked; upto < c.last(); upto++ {
 		ch := c.log[upto-c.dropped]
@@ -54,14 +54,24 @@ func (c *core) collect(s *slot) (b Batch, upto uint64) {
 		if full && upto > s.acked && upto >= s.tried {
 			break
 		}
-		for _, r := range ch.records {
-			if i, again := at[r.Key]; again {
-				size -= len(b.Records[i].Holder)
-				b.Records[i] = r
-				continue
+		if b.Records == nil && ascending(ch.records) {
+			b.Records = ch.records // often all there is
+		} else {
+			if at == nil {
+				b.Records, at = slices.Clone(b.Records), make(map[Key]int, len(b.Records)+len(ch.records))
+				for i, r := range b.Records {
+					at[r.Key] = i
+				}
 			}
-			at[r.Key] = len(b.Records)
-			b.Records = append(b.Records, r)
+			for _, r := range ch.records {
+				if i, again := at[r.Key]; again {
+					size -= len(b.Records[i].Holder)
+					b.Records[i] = r
+					continue
+				}
+				at[r.Key] = len(b.Records)
+				b.Records = append(b.Records, r)
+			}
 		}
 		b.Events = append(b.Events, ch.events...)
 		b.Drop = append(b.Drop, ch.drop...)
@@ -69,6 +79,26 @@ func (c *core) collect(s *slot) (b Batch, upto uint64) {
 		size += bytes
 	}
 	return b, upto
+}
+
+// ascending says whether the records are in the order of keys, none twice.
+func ascending(records []Record) bool {
+	for i := 1; i < len(records); i++ {
+		if records[i-1].Key.Compare(records[i].Key) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// rising says whether the events are in the order of positions, none twice.
+func rising(events []Event) bool {
+	for i := 1; i < len(events); i++ {
+		if events[i-1].Position >= events[i].Position {
+			return false
+		}
+	}
+	return true
 }
 
 // count finds how much of the log two voters have.
@@ -152,7 +182,7 @@ func split(ch change) (parts []change) {
 	}
 	size := 0
 	room := func(n int) {
-		if entries, _ := p.size(); entries >= mostPart || size+n > MostBatchBytes/2 {
+		if entries := max(len(p.records), len(p.events), len(p.drop)); entries >= MostBatch || size+n > MostBatchBytes/2 {
 			flush()
 			size = 0
 		}
@@ -174,5 +204,5 @@ func split(ch change) (parts []change) {
 	return append(parts, change{trim: ch.trim, base: ch.base})
 }
 
-// mostPart is how many records or events one change has.
+// mostPart is how many records or events one change of a leader's has.
 const mostPart = MostBatch / 2

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -279,7 +278,6 @@ func readAll(j Journal, t Term, limit func() (context.Context, context.CancelFun
 		return a
 	}
 	p := Promise{t, a.state.Incarnation}
-	a.records = make(map[Key]Record)
 	for after := (Key{}); ; {
 		ctx, cancel := limit()
 		page, err := j.Records(ctx, p, after, MostPage)
@@ -294,8 +292,9 @@ func readAll(j Journal, t Term, limit func() (context.Context, context.CancelFun
 			if r.Key.Compare(after) <= 0 {
 				return answer{err: errOrder}
 			}
-			a.records[r.Key], after = r, r.Key
+			after = r.Key
 		}
+		a.records = append(a.records, page...)
 	}
 	for after := uint64(0); ; {
 		ctx, cancel := limit()
@@ -381,10 +380,8 @@ func (q *Quorum) Ended() <-chan struct{} { return q.ended }
 func (q *Quorum) Content() ([]Record, []Event) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	records := make([]Record, 0, len(q.core.seats))
-	for _, k := range slices.SortedFunc(maps.Keys(q.core.seats), Key.Compare) {
-		records = append(records, q.core.seats[k])
-	}
+	records := q.core.found
+	q.core.found = nil
 	return records, slices.Clone(q.core.events)
 }
 

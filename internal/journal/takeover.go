@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"iter"
 	"maps"
 	"slices"
 
@@ -154,37 +155,42 @@ func (c *core) merge(now moment) {
 			base = max(base, c.slots[i].state.Base)
 		}
 	}
-	seats, n := make(map[Key]Record), make(map[Key]uint64)
+	var intact, whole [license.Backends]bool
 	events := make(map[uint64]Event)
 	for i := range c.slots {
 		s := &c.slots[i]
-		if !c.intact(i) {
+		if intact[i] = c.intact(i); !intact[i] {
 			continue
 		}
-		whole := s.state.Base == base
-		for k, r := range s.records {
-			n[k] = max(n[k], r.N)
-			if old, has := seats[k]; (whole || r.Epoch >= base) && (!has || later(r, old)) {
-				seats[k] = r
-			}
-		}
+		whole[i] = s.state.Base == base
 		for _, e := range s.events {
-			if old, has := events[e.Position]; (whole || e.Epoch >= base) && (!has || e.Epoch > old.Epoch) {
+			if old, has := events[e.Position]; (whole[i] || e.Epoch >= base) && (!has || e.Epoch > old.Epoch) {
 				events[e.Position] = e
 			}
 		}
 	}
 	var back change
-	for _, k := range slices.SortedFunc(maps.Keys(n), Key.Compare) {
-		r := seats[k]
+	for k, has := range c.read() {
+		var r Record
+		var n uint64
+		for i, other := range has {
+			n = max(n, other.N)
+			if other.N > 0 && (whole[i] || other.Epoch >= base) && (r.N == 0 || later(other, r)) {
+				r = other
+			}
+		}
 		r.Key = k
 		if len(r.Holder) == 0 {
-			r.N = n[k]
+			r.N = n
 		}
-		c.seats[k] = r
-		if len(r.Holder) > 0 || !c.agreed(r) {
+		c.found = append(c.found, r)
+		if len(r.Holder) > 0 || !agreed(r, has, intact) {
 			back.records = append(back.records, r)
 		}
+	}
+	c.seats = make(map[Key]Record, len(c.found))
+	for _, r := range c.found {
+		c.seats[r.Key] = r
 	}
 	for _, at := range slices.Sorted(maps.Keys(events)) {
 		c.events = append(c.events, events[at])
@@ -231,13 +237,45 @@ func later(r, old Record) bool {
 	return r.Epoch > old.Epoch || (r.Epoch == old.Epoch && r.N > old.N)
 }
 
-// agreed says whether every intact journal that was read has the record.
-func (c *core) agreed(r Record) bool {
-	for i := range c.slots {
-		if c.intact(i) {
-			if has := c.slots[i].records[r.Key]; !same(has, r) {
-				return false
+// read gives each seat that an intact journal was read to have, in the order of
+// keys, with the record of each; a journal that isn't intact, or lacks it, has
+// the zero record.
+func (c *core) read() iter.Seq2[Key, *[license.Backends]Record] {
+	return func(yield func(Key, *[license.Backends]Record) bool) {
+		var left [license.Backends][]Record
+		for i := range left {
+			if c.intact(i) {
+				left[i] = c.slots[i].records
 			}
+		}
+		for {
+			var k Key
+			for _, l := range left {
+				if len(l) > 0 && (k == (Key{}) || l[0].Key.Compare(k) < 0) {
+					k = l[0].Key
+				}
+			}
+			if k == (Key{}) {
+				return
+			}
+			var has [license.Backends]Record
+			for i, l := range left {
+				if len(l) > 0 && l[0].Key == k {
+					has[i], left[i] = l[0], l[1:]
+				}
+			}
+			if !yield(k, &has) {
+				return
+			}
+		}
+	}
+}
+
+// agreed says whether every intact journal that was read has the record.
+func agreed(r Record, has *[license.Backends]Record, intact [license.Backends]bool) bool {
+	for i := range has {
+		if intact[i] && !same(has[i], r) {
+			return false
 		}
 	}
 	return true
@@ -275,17 +313,20 @@ func (c *core) stray(all map[uint64]Event) (lacked []Event, drop []uint64) {
 // compare finds what brings a journal that comes late, or that has lost its
 // disk, to where the log is now.
 func (c *core) compare(s *slot) {
-	keys := make(map[Key]bool, len(c.seats))
-	for k := range c.seats {
-		keys[k] = true
+	had := make(map[Key]Record, len(s.records))
+	keys := make([]Key, 0, len(c.seats))
+	for _, r := range s.records {
+		had[r.Key] = r
+		if _, known := c.seats[r.Key]; !known {
+			keys = append(keys, r.Key)
+		}
 	}
-	for k := range s.records {
-		keys[k] = true
-	}
+	keys = slices.AppendSeq(keys, maps.Keys(c.seats))
+	slices.SortFunc(keys, Key.Compare)
 	var lacks change
-	for _, k := range slices.SortedFunc(maps.Keys(keys), Key.Compare) {
+	for _, k := range keys {
 		decided, known := c.seats[k]
-		has := s.records[k]
+		has := had[k]
 		switch {
 		case !known && len(has.Holder) > 0:
 			// It never came about. An n that a grant may get under this epoch must
@@ -295,17 +336,17 @@ func (c *core) compare(s *slot) {
 			lacks.records = append(lacks.records, decided)
 		}
 	}
-	had := make(map[uint64]Event, len(s.events))
+	old := make(map[uint64]Event, len(s.events))
 	for _, e := range s.events {
-		had[e.Position] = e
+		old[e.Position] = e
 	}
 	for _, e := range c.events {
-		if h, has := had[e.Position]; !has || !bytes.Equal(h.Data, e.Data) {
+		if h, has := old[e.Position]; !has || !bytes.Equal(h.Data, e.Data) {
 			lacks.events = append(lacks.events, e)
 		}
-		delete(had, e.Position)
+		delete(old, e.Position)
 	}
-	lacks.drop = slices.Sorted(maps.Keys(had))
+	lacks.drop = slices.Sorted(maps.Keys(old))
 	lacks.trim, lacks.base = c.trim, c.complete()
 	s.private, s.ready, s.from = nil, true, c.last()
 	for _, p := range split(lacks) {

@@ -231,7 +231,7 @@ func (w *world) execute(i int, k call) answer {
 }
 
 func (w *world) read(d *disk) answer {
-	a := answer{state: d.state, records: make(map[Key]Record, seatCount)}
+	a := answer{state: d.state}
 	if w.v.noBase {
 		a.state.Base = 0
 	}
@@ -240,7 +240,7 @@ func (w *world) read(d *disk) answer {
 	}
 	for _, r := range d.recs {
 		if r.N > 0 {
-			a.records[r.Key] = r
+			a.records = append(a.records, r)
 		}
 	}
 	return a

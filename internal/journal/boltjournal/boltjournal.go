@@ -301,7 +301,7 @@ func writeBatch(tx *bbolt.Tx, epoch uint64, b journal.Batch) error {
 		var old journal.Record
 		if has := records.Get(k); has != nil {
 			var err error
-			if old, err = decodeRecord(k, has); err != nil {
+			if old, err = sharedRecord(k, has); err != nil {
 				return err
 			}
 		}

@@ -83,7 +83,8 @@ func sum(bucket, key, content []byte) uint32 {
 }
 
 func sealed(bucket, key, content []byte) []byte {
-	return append(binary.BigEndian.AppendUint32(nil, sum(bucket, key, content)), content...)
+	b := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(content)), sum(bucket, key, content))
+	return append(b, content...)
 }
 
 func opened(bucket, key, value []byte) ([]byte, error) {
@@ -119,12 +120,19 @@ func recordKey(k journal.Key) []byte {
 
 func encodeRecord(r journal.Record) (key, value []byte) {
 	key = recordKey(r.Key)
-	content := binary.BigEndian.AppendUint64(nil, r.Epoch)
+	content := binary.BigEndian.AppendUint64(make([]byte, 0, 16+len(r.Holder)), r.Epoch)
 	content = append(binary.BigEndian.AppendUint64(content, r.N), r.Holder...)
 	return key, sealed(bucketRecords, key, content)
 }
 
-func decodeRecord(key, value []byte) (r journal.Record, err error) {
+func decodeRecord(key, value []byte) (journal.Record, error) {
+	r, err := sharedRecord(key, value)
+	r.Holder = bytes.Clone(r.Holder)
+	return r, err
+}
+
+// sharedRecord gives a record whose holder is part of value.
+func sharedRecord(key, value []byte) (r journal.Record, err error) {
 	content, err := opened(bucketRecords, key, value)
 	if err != nil {
 		return r, err
@@ -137,7 +145,7 @@ func decodeRecord(key, value []byte) (r journal.Record, err error) {
 	}
 	r.Seat = binary.BigEndian.Uint32(key[8:])
 	r.Epoch, r.N = binary.BigEndian.Uint64(content), binary.BigEndian.Uint64(content[8:])
-	r.Holder = bytes.Clone(content[16:])
+	r.Holder = content[16:]
 	return r, nil
 }
 
