@@ -80,7 +80,7 @@ var rules = map[string]rule{
 	"cmd/quorate/internal/cli":         {may: []string{"internal/license", "client", "github.com/alecthomas/kong"}, why: "what all commands share belongs to none of them"},
 	"cmd/quorate/internal/filetools":   {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/seal", "internal/armor", "internal/container", "internal/durable", "internal/machine", "internal/offline", "internal/rpc", "connectrpc.com/connect"}, why: "opens containers and files, and asks TMR servers; runs no server"},
 	"cmd/quorate/internal/clienttools": {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/durable", "internal/protect", "internal/rpc/proto", "client", "filippo.io/age", "golang.org/x/term"}, why: "asks license servers through the SDK alone"},
-	"cmd/quorate/internal/rulestools":  {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/rules", "client"}, why: "reads files of rules; asks license servers through the SDK, and the platform through its API"},
+	"cmd/quorate/internal/rulestools":  {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/rules", "internal/usage", "client"}, why: "reads files of rules, and exports of usage history; asks license servers through the SDK, and the platform through its API"},
 	"cmd/quorate/internal/admin":       {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor", "internal/durable", "internal/usage"}, why: "asks the platform through its API alone; a usage log is verified where it lies"},
 }
 

@@ -43,7 +43,7 @@ var parsers = map[string]map[string]string{
 		"reportFrom": "FuzzMessages", "backendBytesFrom": "FuzzMessages", "pushFrom": "FuzzMessages", "eventFrom": "FuzzMessages", "servedFrom": "FuzzMessages", "questionsFrom": "FuzzMessages",
 	},
 	"internal/license": {
-		"ParseProduct": "FuzzTexts", "ParseSerial": "FuzzTexts", "ParseAccessRule": "FuzzTexts", "parseDecimal": "FuzzTexts",
+		"ParseProduct": "FuzzTexts", "ParseSerial": "FuzzTexts", "ParseAccessRule": "FuzzTexts", "ParseSubnet": "FuzzTexts", "parseDecimal": "FuzzTexts",
 	},
 	"internal/licenseserver":        {"clientFrom": "FuzzRequests", "cursorFrom": "FuzzRequests"},
 	"internal/lease/memlease":       {"decode": "FuzzRecords", "Open": "FuzzRecords"},
@@ -60,7 +60,7 @@ var parsers = map[string]map[string]string{
 	"internal/platform": {
 		"ParseMasterKey": "FuzzMasterKey", "decryptFirmKey": "FuzzFirmKeyFile", "parseFile": "internal/armor FuzzParse",
 	},
-	"internal/rules":                  {"Parse": "FuzzParse", "parseSubnet": "FuzzParse"},
+	"internal/rules":                  {"Parse": "FuzzParse"},
 	"internal/usage":                  {"ParseLine": "FuzzLog"},
 	"internal/offline":                {},
 	"internal/auth":                   {"TokenHash": "FuzzToken", "decode": "- of the platform's own database"},

@@ -213,7 +213,7 @@ func checkHandle(
 	if !mode.Valid() {
 		return license.Errorf(license.CodeInvalidInput,
 			fmt.Sprintf("ask for %s, %s, %s or %s", license.UserLimit, license.StationShare, license.Exclusive, license.NoUserLimit),
-			"there is no access mode %q", clip(string(mode)))
+			"there is no access mode %q", license.Clip(string(mode), 40))
 	}
 	if station == "" && (mode == license.StationShare || mode == license.Exclusive) {
 		return license.Errorf(license.CodeInvalidInput, "name the program's station",
@@ -280,11 +280,4 @@ func checkText(name, text string) error {
 		}
 	}
 	return nil
-}
-
-func clip(s string) string {
-	if len(s) > 40 {
-		return s[:40] + "…"
-	}
-	return s
 }

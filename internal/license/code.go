@@ -130,12 +130,3 @@ func parseDecimal(s string, bits int) (uint64, error) {
 	}
 	return strconv.ParseUint(s, 10, bits)
 }
-
-// clip bounds what an error message repeats of somebody's input.
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most] + "…"
-	}
-	return s
-}

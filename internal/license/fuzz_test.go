@@ -1,6 +1,9 @@
 package license
 
-import "testing"
+import (
+	"testing"
+	"unicode/utf8"
+)
 
 // FuzzTexts reads anything as the texts that name things: what is accepted is in
 // its one spelling.
@@ -29,6 +32,12 @@ func FuzzTexts(f *testing.F) {
 				t.Fatalf("the rule %s is spelled %q", r, s)
 			}
 			_ = permits([]AccessRule{r}, Ask{User: s, Host: s, Application: s})
+		}
+		if p, ok := ParseSubnet(s); ok && (!p.Contains(p.Addr()) || p.Masked() != p) {
+			t.Fatalf("the subnet %s is read of %q", p, s)
+		}
+		if c := Clip(s, 8); len(c) > 8 || !utf8.ValidString(c) {
+			t.Fatalf("%q is clipped to %q", s, c)
 		}
 		if v := Version(s); !refused("version", v.Validate()) && v.Less(v) {
 			t.Fatalf("the version %s is less than itself", v)

@@ -243,15 +243,16 @@ func (r AccessRule) valid() bool {
 	case AccessUser, AccessHost, AccessApplication:
 		return true
 	case AccessSubnet:
-		_, ok := subnet(r.Value)
+		_, ok := ParseSubnet(r.Value)
 		return ok
 	}
 	return false
 }
 
-// subnet refuses what would match nothing: addresses are compared as IPv4 where
-// they are IPv4 in IPv6.
-func subnet(s string) (netip.Prefix, bool) {
+// ParseSubnet reads the addresses of an access rule: a prefix, or one address.
+// It refuses what would match nothing: addresses are compared as IPv4 where they
+// are IPv4 in IPv6.
+func ParseSubnet(s string) (netip.Prefix, bool) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
 		a, err := netip.ParseAddr(s)
@@ -272,7 +273,7 @@ func (r AccessRule) matches(a Ask) bool {
 	case AccessApplication:
 		return r.Value == a.Application
 	case AccessSubnet:
-		p, ok := subnet(r.Value)
+		p, ok := ParseSubnet(r.Value)
 		return ok && p.Contains(a.Address.Unmap().WithZone(""))
 	}
 	return false

@@ -163,7 +163,7 @@ func PresenceFrom(s string) (license.Presence, error) {
 			return p, nil
 		}
 	}
-	return license.Absent, unreadable("presence %q is unknown", clip(s, 32))
+	return license.Absent, unreadable("presence %q is unknown", license.Clip(s, 32))
 }
 
 // ViewProto makes the message of a view taken at an instant.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"strings"
 
 	"connectrpc.com/connect"
 
@@ -31,7 +30,7 @@ func Error(err error) *connect.Error {
 		return ready // mapped before
 	}
 	pub := public(err)
-	out := connect.NewError(connectCode(err, pub.Code), errors.New(clip(pub.Message, mostErrorText)))
+	out := connect.NewError(connectCode(err, pub.Code), errors.New(license.Clip(pub.Message, mostErrorText)))
 	info := infoOf(pub)
 	if d, err := connect.NewErrorDetail(info); err == nil {
 		out.AddDetail(d)
@@ -118,9 +117,9 @@ func FromError(err error) error {
 		}
 		if info, ok := v.(*quoratev1.ErrorInfo); ok && info.GetCode() != "" {
 			return &license.Error{
-				Code:    license.Code(clip(info.GetCode(), 64)),
-				Message: clip(info.GetMessage(), mostErrorText),
-				Fix:     clip(info.GetFix(), mostErrorText),
+				Code:    license.Code(license.Clip(info.GetCode(), 64)),
+				Message: license.Clip(info.GetMessage(), mostErrorText),
+				Fix:     license.Clip(info.GetFix(), mostErrorText),
 				Details: details(info.GetDetailsJson()),
 				Err:     err,
 			}
@@ -204,14 +203,6 @@ func details(s string) map[string]any {
 	return m
 }
 
-// clip bounds s to most bytes of valid UTF-8.
-func clip(s string, most int) string {
-	if len(s) > most {
-		s = s[:most]
-	}
-	return strings.ToValidUTF8(s, "")
-}
-
 // ErrorInfo makes the message for an error that is part of a request rather
 // than the answer to one. Nil stays nil.
 func ErrorInfo(err error) *quoratev1.ErrorInfo {
@@ -223,7 +214,7 @@ func ErrorInfo(err error) *quoratev1.ErrorInfo {
 
 func infoOf(pub *license.Error) *quoratev1.ErrorInfo {
 	info := &quoratev1.ErrorInfo{
-		Code: string(pub.Code), Message: clip(pub.Message, mostErrorText), Fix: clip(pub.Fix, mostErrorText),
+		Code: string(pub.Code), Message: license.Clip(pub.Message, mostErrorText), Fix: license.Clip(pub.Fix, mostErrorText),
 	}
 	if len(pub.Details) > 0 {
 		if b, err := json.Marshal(pub.Details); err == nil && len(b) <= mostDetails {
@@ -238,14 +229,14 @@ func FromErrorInfo(info *quoratev1.ErrorInfo) error {
 	if info == nil {
 		return nil
 	}
-	code := license.Code(clip(info.GetCode(), 64))
+	code := license.Code(license.Clip(info.GetCode(), 64))
 	if code == "" {
 		code = license.CodeInternal
 	}
 	return &license.Error{
 		Code:    code,
-		Message: clip(info.GetMessage(), mostErrorText),
-		Fix:     clip(info.GetFix(), mostErrorText),
+		Message: license.Clip(info.GetMessage(), mostErrorText),
+		Fix:     license.Clip(info.GetFix(), mostErrorText),
 		Details: details(info.GetDetailsJson()),
 	}
 }

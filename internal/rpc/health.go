@@ -31,7 +31,7 @@ func HealthProto(h BackendHealth) *quoratev1.BackendHealth {
 
 // HealthFrom reads the message; Seen is counted back from now.
 func HealthFrom(m *quoratev1.BackendHealth) (BackendHealth, error) {
-	h := BackendHealth{Position: int(m.GetPosition()), Address: clip(m.GetAddress(), 256)}
+	h := BackendHealth{Position: int(m.GetPosition()), Address: license.Clip(m.GetAddress(), 256)}
 	if h.Position < 1 || h.Position > license.Backends {
 		return BackendHealth{}, unreadable("position %d is none of 1, 2, 3", m.GetPosition())
 	}

@@ -87,7 +87,7 @@ func CheckPin(pin string) error {
 	}
 	return license.Errorf(license.CodeInvalidInput,
 		"copy it from the other server: it starts with sha256: and has 43 characters after that",
-		"%q is not a pin", clip(pin, 80))
+		"%q is not a pin", license.Clip(pin, 80))
 }
 
 // MatchPin says whether pin is one of pins, in a time that doesn't depend on

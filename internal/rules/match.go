@@ -70,7 +70,7 @@ func (s *Set) test(c Condition) test {
 			t.subject, t.prefix = Subnet, netip.PrefixFrom(a, a.BitLen())
 		}
 	case Subnet:
-		t.prefix, _ = parseSubnet(c.Value)
+		t.prefix, _ = license.ParseSubnet(c.Value)
 	case Group:
 		t.group = s.byName[c.Value]
 	}
@@ -225,7 +225,7 @@ func rankOf(who []Condition) (r rank) {
 				r[3] = 1 + len(c.Value) - stars
 			}
 		case Subnet:
-			p, _ := parseSubnet(c.Value)
+			p, _ := license.ParseSubnet(c.Value)
 			r[4] = 1 + p.Bits()
 			if p.Addr().Is4() {
 				r[4] += 96 // as part of IPv6

@@ -78,9 +78,9 @@ func (p *parser) read(line string) error {
 	}
 	fix := "begin the line with allow, deny, reserve, cap, priority or group, or with # for a comment"
 	if ours := foreign(verb.text); ours != "" {
-		fix = fmt.Sprintf("write %s in place of %s (docs/rules.md has the words of options files beside ours)", ours, clip(verb.text))
+		fix = fmt.Sprintf("write %s in place of %s (docs/rules.md has the words of options files beside ours)", ours, license.Clip(verb.text, 80))
 	}
-	return p.fail(verb.column, fix, "%q is not a kind of rule", clip(verb.text))
+	return p.fail(verb.column, fix, "%q is not a kind of rule", license.Clip(verb.text, 80))
 }
 
 // foreign is our word for one of FlexNet's options files.
@@ -162,7 +162,7 @@ func (p *parser) group(column int, words []word) error {
 	}
 	name := words[0]
 	if !validName(name.text) {
-		return p.fail(name.column, badName, "%q is no name for a group", clip(name.text))
+		return p.fail(name.column, badName, "%q is no name for a group", license.Clip(name.text, 80))
 	}
 	i, ok := p.set.byName[name.text]
 	if !ok {
@@ -207,13 +207,13 @@ func (p *parser) condition(w word) (Condition, error) {
 	case User, Host, Subnet, Application:
 	case Group:
 		if !validName(value) {
-			return c, p.fail(w.column, badName, "%q is no name of a group", clip(value))
+			return c, p.fail(w.column, badName, "%q is no name of a group", license.Clip(value, 80))
 		}
 		p.refs = append(p.refs, reference{value, p.line, w.column})
 		return c, nil
 	default:
 		return c, p.fail(w.column, "write user:NAME, group:NAME, application:NAME, host:NAME, subnet:10.1.0.0/16, firm:NUMBER, product:FIRM:PRODUCT or name:NAME",
-			"%q is not known here", clip(w.text))
+			"%q is not known here", license.Clip(w.text, 80))
 	}
 	kind := license.AccessKind(c.Subject)
 	if (license.AccessRule{Kind: kind, Value: value}).Validate() != nil {
@@ -221,26 +221,26 @@ func (p *parser) condition(w word) (Condition, error) {
 		if c.Subject == Subnet {
 			fix = "write the first address of the net: 10.1.0.0/16, or one address"
 		}
-		return c, p.fail(w.column, fix, "%q is no %s", clip(value), c.Subject)
+		return c, p.fail(w.column, fix, "%q is no %s", license.Clip(value, 80), c.Subject)
 	}
 	if c.Subject == Host {
 		return c, p.host(w, value)
 	}
 	if strings.Contains(value, "*") && c.Subject == User {
-		return c, p.fail(w.column, "name the users, or make a group of them; * stands in names of hosts alone", "%q is a pattern", clip(value))
+		return c, p.fail(w.column, "name the users, or make a group of them; * stands in names of hosts alone", "%q is a pattern", license.Clip(value, 80))
 	}
 	return c, nil
 }
 
 func (p *parser) host(w word, value string) error {
 	if strings.Trim(value, "*") == "" {
-		return p.fail(w.column, "write everybody, or leave the host out", "the host %q is every host", clip(value))
+		return p.fail(w.column, "write everybody, or leave the host out", "the host %q is every host", license.Clip(value, 80))
 	}
 	if a, err := netip.ParseAddr(value); err == nil && (a.Zone() != "" || a.Is4In6()) {
-		return p.fail(w.column, "write the address without a zone, and IPv4 as 10.1.2.3", "%q is no address of a host", clip(value))
+		return p.fail(w.column, "write the address without a zone, and IPv4 as 10.1.2.3", "%q is no address of a host", license.Clip(value, 80))
 	}
 	if strings.Contains(value, "/") {
-		return p.fail(w.column, "write subnet:"+clip(value), "%q is no host", clip(value))
+		return p.fail(w.column, "write subnet:"+license.Clip(value, 80), "%q is no host", license.Clip(value, 80))
 	}
 	return nil
 }
@@ -292,7 +292,7 @@ func (p *parser) number(k Kind, w word) (int64, error) {
 		least, most = -MostPriority, MostPriority
 	}
 	if err != nil || n < least || n > most || strconv.FormatInt(n, 10) != w.text {
-		return 0, p.fail(w.column, fmt.Sprintf("give a whole number from %d to %d", least, most), "%q is not a number for %s", clip(w.text), k)
+		return 0, p.fail(w.column, fmt.Sprintf("give a whole number from %d to %d", least, most), "%q is not a number for %s", license.Clip(w.text, 80), k)
 	}
 	return n, nil
 }
@@ -314,20 +314,20 @@ func (p *parser) part(r *Rule, w word, all *bool) error {
 		if subject == "product" {
 			product, err := license.ParseProduct(value)
 			if err != nil {
-				return p.fail(w.column, "write it as product:6000010:14", "%q is not a product", clip(value))
+				return p.fail(w.column, "write it as product:6000010:14", "%q is not a product", license.Clip(value, 80))
 			}
 			r.Scope = Scope{OfProduct, product}
 			return nil
 		}
 		product, err := license.ParseProduct(value + ":0")
 		if err != nil || strings.Contains(value, ":") {
-			return p.fail(w.column, "write it as firm:6000010", "%q is not a firm code", clip(value))
+			return p.fail(w.column, "write it as firm:6000010", "%q is not a firm code", license.Clip(value, 80))
 		}
 		r.Scope = Scope{OfFirm, license.Product{Firm: product.Firm}}
 		return nil
 	case "name":
 		if r.Name != "" || !validName(value) {
-			return p.fail(w.column, badName+", once", "%q is no name for a rule", clip(value))
+			return p.fail(w.column, badName+", once", "%q is no name for a rule", license.Clip(value, 80))
 		}
 		r.Name = value
 		return nil
@@ -454,27 +454,4 @@ func (s *Set) nesting() error {
 		}
 	}
 	return nil
-}
-
-// parseSubnet reads what license.AccessRule calls valid.
-func parseSubnet(s string) (netip.Prefix, bool) {
-	if p, err := netip.ParsePrefix(s); err == nil {
-		return p, true
-	}
-	a, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Prefix{}, false
-	}
-	return netip.PrefixFrom(a, a.BitLen()), true
-}
-
-func clip(s string) string {
-	if len(s) <= 80 {
-		return s
-	}
-	cut := 80
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }

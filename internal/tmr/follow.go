@@ -129,21 +129,13 @@ func (g *Group) stream(ctx context.Context, m *member) (seen bool, err error) {
 func (g *Group) read(m *member, s *quoratev1.ContainerState) ([]license.Held, error) {
 	if s.GetSerial() != m.conf.Serial.String() {
 		return nil, license.Errorf(license.CodeForbidden, "correct the TMR server's configuration, or move the container back",
-			"it serves container %q instead of %s", clip(s.GetSerial()), m.conf.Serial)
+			"it serves container %q instead of %s", license.Clip(s.GetSerial(), 64), m.conf.Serial)
 	}
 	if want := g.conf.ActivationID; want != [16]byte{} && !bytes.Equal(s.GetActivationId(), want[:]) {
 		return nil, license.Errorf(license.CodeForbidden, "correct the TMR server's configuration, or move the container back",
 			"the activation id of %s is not the group's", m.conf.Serial)
 	}
 	return rpc.HeldsFrom(s.GetLicenses())
-}
-
-func clip(s string) string {
-	const most = 64
-	if len(s) > most {
-		return s[:most]
-	}
-	return s
 }
 
 func (g *Group) present(m *member, held []license.Held, now clock) {

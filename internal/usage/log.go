@@ -9,7 +9,6 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/quorate/quorate/internal/license"
 )
@@ -59,8 +58,8 @@ type Chain struct {
 // to what a line takes.
 func (c *Chain) Append(e Entry) (line string, err error) {
 	e.Log, e.Number, e.Previous = logFormat, c.Number+1, c.Hash.String()
-	e.Source, e.Kind, e.Mode = clip(e.Source, 32), Kind(clip(string(e.Kind), 32)), license.AccessMode(clip(string(e.Mode), 32))
-	e.Handle, e.Reason = clip(e.Handle, 200), clip(e.Reason, 64)
+	e.Source, e.Kind, e.Mode = text(e.Source, 32), Kind(text(string(e.Kind), 32)), license.AccessMode(text(string(e.Mode), 32))
+	e.Handle, e.Reason = text(e.Handle, 200), text(e.Reason, 64)
 	b, err := json.Marshal(e)
 	if err != nil {
 		return "", err
@@ -69,15 +68,10 @@ func (c *Chain) Append(e Entry) (line string, err error) {
 	return string(b), nil
 }
 
-// clip makes a foreign text one of at most so many bytes that JSON repeats as it
+// text makes a foreign text one of at most so many bytes that JSON repeats as it
 // is.
-func clip(s string, most int) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
-	for len(s) > most {
-		_, n := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-n]
-	}
-	return s
+func text(s string, most int) string {
+	return license.Clip(strings.ReplaceAll(s, "\x00", ""), most)
 }
 
 // WriteLine writes an entry as a file has it: its hash in hexadecimal, a space,

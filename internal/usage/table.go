@@ -60,10 +60,24 @@ func (t *csvTable) Close() error {
 	return t.w.Error()
 }
 
+// formula says whether a spreadsheet would compute a text.
+func formula(s string) bool {
+	return s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(s)[0])
+}
+
 // noFormula makes a foreign text one that no spreadsheet computes.
 func noFormula(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(s)[0]) {
+	if formula(s) {
 		return "'" + s
+	}
+	return s
+}
+
+// Plain gives a text of an export without what keeps spreadsheets from computing
+// it.
+func Plain(s string) string {
+	if t, ok := strings.CutPrefix(s, "'"); ok && formula(t) {
+		return t
 	}
 	return s
 }

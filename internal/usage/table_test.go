@@ -45,6 +45,9 @@ func TestCSV(t *testing.T) {
 		if got != text && got != strings.ReplaceAll(text, "\r", "") {
 			t.Errorf("%q instead of %q", got, text)
 		}
+		if plain := usage.Plain(got); plain != texts[i] && plain != strings.ReplaceAll(texts[i], "\r", "") {
+			t.Errorf("%q is read as %q", got, plain)
+		}
 		if got != "" && strings.ContainsAny(got[:1], "=+-@\t\r") {
 			t.Errorf("%q is a formula", got)
 		}

@@ -68,7 +68,7 @@ func newAnswer(w http.ResponseWriter, r *http.Request, name string, columns []st
 		a.format = "csv"
 		return a, nil
 	}
-	return nil, license.Errorf(license.CodeInvalidInput, "ask for csv or json", "%q is no format of this export", clip(a.format))
+	return nil, license.Errorf(license.CodeInvalidInput, "ask for csv or json", "%q is no format of this export", license.Clip(a.format, 64))
 }
 
 func (a *answer) begin() (err error) {
@@ -168,7 +168,7 @@ func (e exports) log(w http.ResponseWriter, r *http.Request) error {
 	if text := v.Get("after"); text != "" {
 		var err error
 		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return license.Errorf(license.CodeInvalidInput, "give the number of the last entry that you have", "%q is no number of an entry", clip(text))
+			return license.Errorf(license.CodeInvalidInput, "give the number of the last entry that you have", "%q is no number of an entry", license.Clip(text, 64))
 		}
 	}
 	if _, err := e.use.UsageLog(r.Context(), v.Get("firm")); err != nil { // there may be no entry that could tell it
@@ -258,7 +258,7 @@ func period(r *http.Request, ago time.Duration) (from, to time.Time, err error) 
 	for name, at := range map[string]*time.Time{"from": &from, "to": &to} {
 		if text := v.Get(name); text != "" {
 			if *at, err = time.Parse(time.RFC3339, text); err != nil {
-				return from, to, license.Errorf(license.CodeInvalidInput, "write it as 2026-11-22T08:00:00Z", "%q is no time", clip(text))
+				return from, to, license.Errorf(license.CodeInvalidInput, "write it as 2026-11-22T08:00:00Z", "%q is no time", license.Clip(text, 64))
 			}
 		}
 	}
@@ -282,11 +282,4 @@ func groupOf(c *ent.Container) string {
 		return ""
 	}
 	return c.Edges.TmrGroup.Name
-}
-
-func clip(s string) string {
-	if len(s) > 64 {
-		return s[:64] + "…"
-	}
-	return s
 }

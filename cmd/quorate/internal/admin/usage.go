@@ -106,6 +106,8 @@ func (c *UsageExport) Run(ctx context.Context, std cli.Streams) error {
 	switch {
 	case c.Format == "openmetrics" && c.What != "usage":
 		return license.Errorf(license.CodeInvalidInput, "take csv or json", "there are no %s in OpenMetrics", c.What)
+	case c.Format == "openmetrics" && c.From+c.To != "":
+		return license.Errorf(license.CodeInvalidInput, "leave --from and --to out, or take csv or json", "OpenMetrics has what is used now, and no time")
 	case c.Format == "openmetrics":
 		name = "metrics"
 	default:

@@ -86,6 +86,12 @@ func TestUsageCommands(t *testing.T) {
 	if license.CodeOf(err) != license.CodeInvalidInput {
 		t.Errorf("denials in OpenMetrics: %v", err)
 	}
+	for _, c := range []*UsageExport{{From: "2026-11-01"}, {To: "2026-11-02"}} {
+		c.APIFlags, c.What, c.Format, c.Output = flags, "usage", "openmetrics", "-"
+		if _, err := run(func(std cli.Streams) error { return c.Run(t.Context(), std) }); license.CodeOf(err) != license.CodeInvalidInput || !strings.Contains(err.Error(), "now") {
+			t.Errorf("OpenMetrics of a time: %v", err)
+		}
+	}
 	file := filepath.Join(dir, "usage.json")
 	if _, err = run(func(std cli.Streams) error {
 		return (&UsageExport{APIFlags: flags, What: "allocations", Format: "json", Output: file}).Run(t.Context(), std)

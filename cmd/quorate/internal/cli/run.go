@@ -121,6 +121,15 @@ func Report(w io.Writer, err error) int {
 	return ExitFailure
 }
 
+// Quiet is the logger for an SDK whose command leaves the terminal to its answer,
+// or to the program that it runs: it tells nothing unless details are wanted.
+func Quiet(l *slog.Logger) *slog.Logger {
+	if l != nil && l.Enabled(context.Background(), slog.LevelDebug) {
+		return l
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 // WriteJSON writes v as one line of JSON.

@@ -42,7 +42,7 @@ const lmVersion = "v1.0"
 
 // Run asks every server whether it is up, and one for what it has.
 func (c *Lmstat) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	sdk, err := c.open(ctx, quiet(logger), c.authorize(c.AdminFlags))
+	sdk, err := c.open(ctx, cli.Quiet(logger), c.authorize(c.AdminFlags))
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func (c *Lmstat) servers(ctx context.Context, logger *slog.Logger) []lmServer {
 				s.host, s.port = u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme], "0")
 			}
 			one := addressFlags{Server: []string{address}}
-			sdk, err := one.openFor(ctx, c.Wait, quiet(logger), nil)
+			sdk, err := one.openFor(ctx, c.Wait, cli.Quiet(logger), nil)
 			if err != nil {
 				return
 			}

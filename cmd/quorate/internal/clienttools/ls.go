@@ -42,7 +42,7 @@ Examples:
 
 // Run lists licenses, handles or who waits.
 func (c *Ls) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	sdk, err := c.open(ctx, quiet(logger), c.authorize(c.AdminFlags))
+	sdk, err := c.open(ctx, cli.Quiet(logger), c.authorize(c.AdminFlags))
 	if err != nil {
 		return err
 	}

@@ -211,7 +211,7 @@ func (c *protectDecryptCmd) Run(ctx context.Context, std cli.Streams, logger *sl
 	if err := c.check(); err != nil {
 		return err
 	}
-	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) { cfg.Application = "quorate protect" })
+	sdk, err := c.open(ctx, cli.Quiet(logger), func(cfg *client.Config) { cfg.Application = "quorate protect" })
 	if err != nil {
 		return err
 	}

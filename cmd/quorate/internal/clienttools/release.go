@@ -43,7 +43,7 @@ func (c *Release) Run(ctx context.Context, std cli.Streams, logger *slog.Logger)
 	if c.Product != "" && c.AllOf == "" {
 		return license.Errorf(license.CodeInvalidInput, "write the product before the handle's id", "--product goes with --all-of alone")
 	}
-	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) { cfg.AdminToken = c.AdminToken })
+	sdk, err := c.open(ctx, cli.Quiet(logger), func(cfg *client.Config) { cfg.AdminToken = c.AdminToken })
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (c *Ask) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 	if len(c.Handle) > 2 {
 		return license.Errorf(license.CodeInvalidInput, "name one handle by its id", "it is not clear whom to ask")
 	}
-	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) { cfg.AdminToken = c.AdminToken })
+	sdk, err := c.open(ctx, cli.Quiet(logger), func(cfg *client.Config) { cfg.AdminToken = c.AdminToken })
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ func (c *Run) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 	if err != nil {
 		return err
 	}
-	sdk, err := c.openFor(ctx, trying, quiet(logger), func(cfg *client.Config) {
+	sdk, err := c.openFor(ctx, trying, cli.Quiet(logger), func(cfg *client.Config) {
 		cfg.Application, cfg.Station = program[0], c.Station
 	})
 	if err != nil {

@@ -65,14 +65,6 @@ func (f accessFlags) options() ([]client.Option, error) {
 	return opts, nil
 }
 
-// quiet leaves a program's terminal to the program, unless details are wanted.
-func quiet(l *slog.Logger) *slog.Logger {
-	if l.Enabled(context.Background(), slog.LevelDebug) {
-		return l
-	}
-	return nil
-}
-
 // modeText is how people read an access mode.
 func modeText(m client.Mode) string { return strings.ToLower(strings.ReplaceAll(string(m), "_", " ")) }
 

@@ -77,7 +77,7 @@ func (c *Why) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 		return err
 	}
 	opts = append(opts, more...)
-	sdk, err := c.open(ctx, quiet(logger), func(cfg *client.Config) {
+	sdk, err := c.open(ctx, cli.Quiet(logger), func(cfg *client.Config) {
 		cfg.User, cfg.Application, cfg.Address, cfg.Station = c.User, c.Application, c.Host, cmp.Or(c.Station, c.Host)
 	})
 	if err != nil {
@@ -284,7 +284,7 @@ func (c *Data) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) er
 		return err
 	}
 	var data []byte
-	err := c.with(ctx, c.statedFlags, c.Product, quiet(logger), func(ctx context.Context, h *client.Handle) (err error) {
+	err := c.with(ctx, c.statedFlags, c.Product, cli.Quiet(logger), func(ctx context.Context, h *client.Handle) (err error) {
 		data, err = h.Data(ctx)
 		return err
 	})
@@ -328,7 +328,7 @@ Example:
 // Run has the license server derive the key, and prints it.
 func (c *Derive) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
 	var key []byte
-	err := c.with(ctx, c.statedFlags, c.Product, quiet(logger), func(ctx context.Context, h *client.Handle) (err error) {
+	err := c.with(ctx, c.statedFlags, c.Product, cli.Quiet(logger), func(ctx context.Context, h *client.Handle) (err error) {
 		key, err = h.Derive(ctx, []byte(c.Context))
 		return err
 	})

@@ -173,7 +173,7 @@ func (c *Check) running(ctx context.Context, set *rules.Set, logger *slog.Logger
 	if err := c.CheckFor(c.Server); err != nil {
 		return reportView{}, err
 	}
-	sdk, err := client.Open(ctx, client.Config{Servers: c.Server, Wait: patience, Logger: quiet(logger), AdminToken: c.AdminToken})
+	sdk, err := client.Open(ctx, client.Config{Servers: c.Server, Wait: patience, Logger: cli.Quiet(logger), AdminToken: c.AdminToken})
 	if err != nil {
 		return reportView{}, err
 	}

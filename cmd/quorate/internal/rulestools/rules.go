@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/netip"
 	"os"
 	"slices"
@@ -314,12 +313,4 @@ func (c *Show) json(w io.Writer, set *rules.Set, saved *savedSet, all []*rules.R
 		Groups []groupView `json:"groups"`
 		Rules  []*ruleView `json:"rules"`
 	}{saved, set.Digest(), groups, viewsOf(slices.Clone(all))})
-}
-
-// quiet keeps the SDK's log away unless details are wanted.
-func quiet(l *slog.Logger) *slog.Logger {
-	if l != nil && l.Enabled(context.Background(), slog.LevelDebug) {
-		return l
-	}
-	return slog.New(slog.DiscardHandler)
 }

@@ -288,6 +288,19 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestMostUsage: a file is read as a whole or refused, never cut.
+func TestMostUsage(t *testing.T) {
+	text := "product,start\n7:1,2026-10-01T08:00:00Z\n7:1,2026-10-01T08:00:00Z\n"
+	if all, err := bounded(strings.NewReader(text), int64(len(text))); err != nil || len(all) != 2 {
+		t.Errorf("%d grants, %v", len(all), err)
+	}
+	for most := range int64(len(text)) {
+		if all, err := bounded(strings.NewReader(text), most); license.CodeOf(err) != license.CodeTooLarge || all != nil {
+			t.Fatalf("of %d bytes: %d grants, %v", most, len(all), err)
+		}
+	}
+}
+
 // FuzzUsage: what is accepted has a product, a start and a mode, and can be checked.
 func FuzzUsage(f *testing.F) {
 	f.Add(grants)

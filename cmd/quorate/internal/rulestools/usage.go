@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rules"
+	"github.com/quorate/quorate/internal/usage"
 )
 
 // column is what a column of a file of grants holds. Names are compared without
@@ -41,11 +42,21 @@ func readUsage(path string) ([]rules.Past, error) {
 		return nil, unreadable(path, err)
 	}
 	defer f.Close()
-	grants, err := parseUsage(io.LimitReader(f, mostUsage))
+	grants, err := bounded(f, mostUsage)
 	if err != nil {
 		return nil, prefixed(path, err)
 	}
 	return grants, nil
+}
+
+// bounded reads grants of at most so many bytes. Error: CodeTooLarge for more.
+func bounded(r io.Reader, most int64) ([]rules.Past, error) {
+	all := &io.LimitedReader{R: r, N: most + 1}
+	grants, err := parseUsage(all)
+	if all.N == 0 {
+		return nil, license.Errorf(license.CodeTooLarge, "export a shorter time, or check at the platform with --place", "the file has more than %d MiB", most>>20)
+	}
+	return grants, err
 }
 
 func badUsage(line int, fix, format string, args ...any) error {
@@ -97,7 +108,7 @@ func parseUsage(r io.Reader) ([]rules.Past, error) {
 			if !ok {
 				return ""
 			}
-			return plain(row[i])
+			return usage.Plain(row[i])
 		})
 		if err != nil {
 			return nil, err
@@ -106,35 +117,27 @@ func parseUsage(r io.Reader) ([]rules.Past, error) {
 	}
 }
 
-// plain takes the apostrophe away that keeps a spreadsheet from computing a text.
-func plain(s string) string {
-	if len(s) > 1 && s[0] == '\'' && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(s[1:])[0]) {
-		return s[1:]
-	}
-	return s
-}
-
 func pastOf(line int, field func(string) string) (g rules.Past, err error) {
 	if g.Product, err = license.ParseProduct(field("product")); err != nil {
-		return g, badUsage(line, "write it as FIRM:PRODUCT, for example 6000010:14", "%q is not a product", clip(field("product")))
+		return g, badUsage(line, "write it as FIRM:PRODUCT, for example 6000010:14", "%q is not a product", license.Clip(field("product"), 60))
 	}
 	if g.Start, err = instant(field("start")); err != nil || g.Start.IsZero() {
-		return g, badUsage(line, "write it as 2026-10-01T08:00:00Z", "the start %q is not a time", clip(field("start")))
+		return g, badUsage(line, "write it as 2026-10-01T08:00:00Z", "the start %q is not a time", license.Clip(field("start"), 60))
 	}
 	if g.End, err = instant(field("end")); err != nil {
-		return g, badUsage(line, "write it as 2026-10-01T08:00:00Z, or leave it empty where it has not ended", "the end %q is not a time", clip(field("end")))
+		return g, badUsage(line, "write it as 2026-10-01T08:00:00Z, or leave it empty where it has not ended", "the end %q is not a time", license.Clip(field("end"), 60))
 	}
 	g.Mode = license.AccessMode(strings.ReplaceAll(strings.ToUpper(field("mode")), "-", "_"))
 	if g.Mode == "" {
 		g.Mode = license.UserLimit
 	}
 	if !g.Mode.Valid() {
-		return g, badUsage(line, "write user-limit, station-share, exclusive or no-user-limit", "%q is not an access mode", clip(field("mode")))
+		return g, badUsage(line, "write user-limit, station-share, exclusive or no-user-limit", "%q is not an access mode", license.Clip(field("mode"), 60))
 	}
 	if n := cmp.Or(field("asked"), field("licenses")); n != "" {
 		licenses, err := strconv.ParseUint(n, 10, 32)
 		if err != nil {
-			return g, badUsage(line, "give a whole number", "%q licenses are not possible", clip(n))
+			return g, badUsage(line, "give a whole number", "%q licenses are not possible", license.Clip(n, 60))
 		}
 		g.Licenses = uint32(licenses)
 	}
@@ -160,11 +163,4 @@ func instant(s string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, err
-}
-
-func clip(s string) string {
-	if len(s) > 60 {
-		return strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
 }
