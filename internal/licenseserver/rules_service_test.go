@@ -102,6 +102,42 @@ func TestRulesAtTheService(t *testing.T) {
 }
 
 // The address is the connection's, whatever the program states of itself.
+func TestEachUserApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 9)
+		book, err := licenseserver.NewRulebook(licenseserver.RulesConfig{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := book.Take(1, "cap 1 each:user everybody\ncap 3 everybody\n"); err != nil {
+			t.Fatal(err)
+		}
+		l.start(t, "a", func(c *licenseserver.Config) { c.Limits = book.Limits })
+		api := l.api(t, "a")
+		n := 0
+		of := func(user, limit string) {
+			t.Helper()
+			n++
+			r := access(n)
+			r.Client.User = user
+			_, err := api.Access(t.Context(), connect.NewRequest(r))
+			if limit == "" {
+				wantCode(t, user, err, "")
+				return
+			}
+			wantCode(t, user, err, license.CodeLimitReached)
+			if d := license.Public(err).Details["limit"]; d != limit {
+				t.Errorf("%s: refused by %v, want %s", user, d, limit)
+			}
+		}
+		of("anna", "")
+		of("Anna", "cap each:user everybody = anna")
+		of("ben", "")
+		of("carl", "")
+		of("dora", "cap everybody")
+	})
+}
+
 func TestRulesLookAtTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 3)

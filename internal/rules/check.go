@@ -193,10 +193,10 @@ func (c *check) refuse(i int) *Refusal {
 		return nil
 	}
 	l := c.ledger(g.Product)
-	if r := out.Cap; r != nil {
-		a := l.tag(r.ID())
+	for _, limit := range out.Limits() {
+		a, r := l.tag(limit.Tag), limit.Rule
 		if more := a.more(g); more > 0 && a.total+more > uint64(r.Number) {
-			return refusal(Cap, r.ID(), a.total, "%s (line %d), and %d were taken", r, r.Line, a.total)
+			return refusal(Cap, limit.Tag, a.total, "%s (line %d), and %d were taken", r, r.Line, a.total)
 		}
 	}
 	var held uint64

@@ -225,7 +225,7 @@ func TestCheckAgainstNaive(t *testing.T) {
 	users := []string{"anna", "ben", "carl", "dora", ""}
 	lines := []string{
 		"deny user:ben product:6000010:14", "allow group:eng", "allow user:carl product:6000010:15", "deny group:interns firm:6000010",
-		"cap 3 everybody", "cap 2 group:eng", "cap 1 user:anna product:6000010:14", "cap 4 group:interns firm:6000010",
+		"cap 3 everybody", "cap 2 group:eng", "cap 1 user:anna product:6000010:14", "cap 4 group:interns firm:6000010", "cap 2 each:user everybody", "cap 1 each:user group:eng",
 		"reserve 2 group:eng", "reserve 1 group:interns", "reserve 1 user:anna", "reserve 1 user:ben product:6000010:15",
 	}
 	rapid.Check(t, func(t *rapid.T) {

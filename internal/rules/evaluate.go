@@ -14,7 +14,9 @@ type Outcome struct {
 	Allowed bool
 	Access  *Rule  // that allowed or denied; nil: none named who asks
 	List    *Scope // whose allow rules do not name who asks
-	Cap     *Rule  // that limits who asks; nil: none
+	Cap     *Rule  // that limits who asks, together with all others; nil: none
+	// Each are the caps that limit who asks apart from others.
+	Each []Limit
 	// Queue is the priority rule; nil: none.
 	Queue *Rule
 	// Member are the reservations that the access belongs to, Others those kept
@@ -28,7 +30,7 @@ type Quota struct {
 	Licenses uint32
 }
 
-// mostTags is what a handle carries: that of its cap, and those of its reservations.
+// mostTags is what a handle carries: those of its caps, and of its reservations.
 const mostTags = 16
 
 // Evaluate says which rules decide about an access to a product. A nil set allows
@@ -44,6 +46,7 @@ func (s *Set) evaluate(p license.Product, a license.Ask, lenient bool) Outcome {
 	q.lenient = lenient
 	out.access(s.access.of(p), q)
 	out.Cap = first(s.caps.of(p), q)
+	out.Each = s.each(p, q)
 	out.Queue = first(s.priorities.of(p), q)
 	for _, layer := range s.reserves.of(p) {
 		for _, r := range layer {
@@ -91,6 +94,15 @@ func first(scopes [3][]*Rule, q *asked) *Rule {
 	return nil
 }
 
+// deciding are the layers of which the first rule that matches decides.
+func (s *Set) deciding() []*layers {
+	all := []*layers{&s.access, &s.caps}
+	for i := range s.apart {
+		all = append(all, &s.apart[i])
+	}
+	return append(all, &s.priorities)
+}
+
 // Matching are the rules for access, cap and priority that are about an access,
 // those that decide nothing too: of each kind in the order in which they decide.
 func (s *Set) Matching(p license.Product, a license.Ask) []*Rule {
@@ -99,7 +111,7 @@ func (s *Set) Matching(p license.Product, a license.Ask) []*Rule {
 	}
 	q := s.asked(a)
 	var all []*Rule
-	for _, l := range []*layers{&s.access, &s.caps, &s.priorities} {
+	for _, l := range s.deciding() {
 		for _, layer := range l.of(p) {
 			for _, r := range layer {
 				if q.matches(r) {
@@ -118,7 +130,7 @@ func (s *Set) InForce(p license.Product) []*Rule {
 		return nil
 	}
 	var all []*Rule
-	for _, l := range []*layers{&s.access, &s.caps, &s.priorities} {
+	for _, l := range s.deciding() {
 		for _, layer := range l.of(p) {
 			all = append(all, layer...)
 		}
@@ -133,7 +145,7 @@ func (s *Set) InForce(p license.Product) []*Rule {
 
 // same says whether two outcomes decide alike.
 func (o Outcome) same(p Outcome) bool {
-	return o.Allowed == p.Allowed && o.Cap == p.Cap && slices.Equal(o.Member, p.Member)
+	return o.Allowed == p.Allowed && o.Cap == p.Cap && slices.Equal(o.Each, p.Each) && slices.Equal(o.Member, p.Member)
 }
 
 // Err is the refusal; nil where the access is allowed.
@@ -156,12 +168,12 @@ func (o Outcome) RefusedBy() string {
 	return "allow list of " + o.List.String()
 }
 
-// Tags are what a handle that is granted carries: those of the cap and of the
+// Tags are what a handle that is granted carries: those of the caps and of the
 // reservations that count it, the most specific first.
 func (o Outcome) Tags() []string {
 	var tags []string
-	if o.Cap != nil {
-		tags = append(tags, o.Cap.ID())
+	for _, l := range o.Limits() {
+		tags = append(tags, l.Tag)
 	}
 	for _, r := range o.Member {
 		if len(tags) == mostTags {
@@ -174,10 +186,11 @@ func (o Outcome) Tags() []string {
 
 // Caps are what the handles of a tag may take together.
 func (o Outcome) Caps() []Quota {
-	if o.Cap == nil {
-		return nil
+	var all []Quota
+	for _, l := range o.Limits() {
+		all = append(all, Quota{l.Tag, uint32(l.Rule.Number)})
 	}
-	return []Quota{{o.Cap.ID(), uint32(o.Cap.Number)}}
+	return all
 }
 
 // Holds are what is kept back from this access for handles of other tags.

@@ -325,6 +325,15 @@ func (p *parser) part(r *Rule, w word, all *bool) error {
 		}
 		r.Scope = Scope{OfFirm, license.Product{Firm: product.Firm}}
 		return nil
+	case "each":
+		switch {
+		case r.Kind != Cap:
+			return p.fail(w.column, "leave it out; each:user stands in caps alone", "%s holds for all together", r.Kind)
+		case r.Each != "" || apartFrom(Subject(value)) < 0:
+			return p.fail(w.column, "write each:user, each:application or each:host, once", "%q is not whom a cap can hold for apart", license.Clip(w.text, 80))
+		}
+		r.Each = Subject(value)
+		return nil
 	case "name":
 		if r.Name != "" || !validName(value) {
 			return p.fail(w.column, badName+", once", "%q is no name for a rule", license.Clip(value, 80))
@@ -400,7 +409,11 @@ func (p *parser) finish() (*Set, error) {
 		case Allow, Deny:
 			s.access.add(r)
 		case Cap:
-			s.caps.add(r)
+			if i := apartFrom(r.Each); i >= 0 {
+				s.apart[i].add(r)
+			} else {
+				s.caps.add(r)
+			}
 		case Priority:
 			s.priorities.add(r)
 		case Reserve:
@@ -410,7 +423,7 @@ func (p *parser) finish() (*Set, error) {
 			s.reserves.add(r)
 		}
 	}
-	for _, l := range []*layers{&s.access, &s.caps, &s.priorities, &s.reserves} {
+	for _, l := range append(s.deciding(), &s.reserves) {
 		slices.SortFunc(l.global, compare)
 		for _, rules := range l.firm {
 			slices.SortFunc(rules, compare)

@@ -171,6 +171,57 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+func TestEachApart(t *testing.T) {
+	s := parsed(t,
+		"group interns user:anna user:ben",
+		"cap 5 group:interns name:interns",
+		"cap 2 each:user everybody",
+		"cap 1 each:user group:interns name:each-intern",
+		"cap 3 each:host host:pc-*",
+		"cap 4 each:application everybody product:6000010:14",
+	)
+	for name, tt := range map[string]struct {
+		ask  license.Ask
+		caps []Quota
+	}{
+		"the group's cap, and the most specific of each": {
+			ask("anna", "pc-1", "chart", "10.1.2.3"),
+			[]Quota{{"interns", 5}, {"each-intern = anna", 1}, {"cap each:application everybody product:6000010:14 = chart", 4}, {"cap each:host host:pc-* = pc-1", 3}},
+		},
+		"letter case of users and hosts is the same": {
+			ask("ANNA", "PC-1", "", "10.1.2.3"),
+			[]Quota{{"interns", 5}, {"each-intern = anna", 1}, {"cap each:application everybody product:6000010:14 = ", 4}, {"cap each:host host:pc-* = pc-1", 3}},
+		},
+		"another user": {
+			ask("dora", "mac", "chart", "10.1.2.3"),
+			[]Quota{{"cap each:user everybody = dora", 2}, {"cap each:application everybody product:6000010:14 = chart", 4}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := s.Evaluate(chart, tt.ask)
+			if !slices.Equal(out.Caps(), tt.caps) {
+				t.Errorf("caps %v, want %v", out.Caps(), tt.caps)
+			}
+			for i, tag := range out.Tags() {
+				if tag != tt.caps[i].Tag {
+					t.Errorf("tag %q", tag)
+				}
+			}
+		})
+	}
+	long := strings.Repeat("x", 200)
+	a, b := s.Evaluate(other, ask(long+"a", "", "", "10.1.2.3")).Tags(), s.Evaluate(other, ask(long+"b", "", "", "10.1.2.3")).Tags()
+	if len(a) != 1 || len(a[0]) > mostTag || a[0] == b[0] {
+		t.Errorf("tags %q, %q", a, b)
+	}
+	if all := s.InForce(chart); len(all) != 5 {
+		t.Errorf("in force: %v", all)
+	}
+	if all := s.Matching(chart, ask("anna", "pc-1", "", "10.1.2.3")); len(all) != 5 {
+		t.Errorf("matching: %v", all)
+	}
+}
+
 func TestMatchingAndInForce(t *testing.T) {
 	s := parsed(t,
 		"allow everybody", "deny user:ben", "allow user:anna firm:6000010", "deny user:anna product:6000010:15",
@@ -275,6 +326,11 @@ func TestParseErrors(t *testing.T) {
 		"bad firm":              {"deny user:anna firm:7:1", 1, 16, "not a firm code"},
 		"bad name":              {"deny user:anna name:a/b", 1, 16, "no name for a rule"},
 		"two names":             {"deny user:anna name:a name:b", 1, 23, "no name for a rule"},
+		"each of what":          {"cap 2 each:group everybody", 1, 7, "apart"},
+		"each twice":            {"cap 2 each:user each:host everybody", 1, 17, "apart"},
+		"each elsewhere":        {"reserve 2 each:user everybody", 1, 11, "together"},
+		"each for nobody":       {"cap 2 each:user", 1, 1, "not for whom"},
+		"each again":            {"cap 2 each:user everybody\ncap 3 each:user everybody", 2, 1, "for the same"},
 		"name taken":            {"deny user:anna name:a\ndeny user:ben name:a", 2, 1, "has the name a too"},
 		"the same again":        {"cap 1 user:anna host:pc\ncap 2 host:PC user:ANNA", 2, 1, "for the same"},
 		"no user":               {"deny user:", 1, 6, "no user"},

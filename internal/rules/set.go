@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/quorate/quorate/internal/license"
 )
@@ -19,7 +18,7 @@ const (
 	Allow    Kind = "allow"    // these may; in its scope nobody else does
 	Deny     Kind = "deny"     // these may not
 	Reserve  Kind = "reserve"  // so many licenses are kept for these
-	Cap      Kind = "cap"      // these take at most so many, together
+	Cap      Kind = "cap"      // these take at most so many, together or each
 	Priority Kind = "priority" // their place in the queue
 )
 
@@ -80,7 +79,8 @@ func (s Scope) String() string {
 // Rule is one line of a set.
 type Rule struct {
 	Kind   Kind
-	Number int64 // of reserve, cap and priority
+	Number int64   // of reserve, cap and priority
+	Each   Subject // of a cap that holds for each user, application or host apart; empty: for all together
 	Who    []Condition
 	Scope  Scope
 	Name   string // as given; empty: none
@@ -101,7 +101,10 @@ func (r *Rule) String() string {
 
 // target is whom and what the rule is about.
 func (r *Rule) target() string {
-	parts := make([]string, 0, len(r.Who)+1)
+	parts := make([]string, 0, len(r.Who)+2)
+	if r.Each != "" {
+		parts = append(parts, "each:"+string(r.Each))
+	}
 	for _, c := range r.Who {
 		parts = append(parts, c.String())
 	}
@@ -124,17 +127,7 @@ func (r *Rule) ID() string {
 	if r.Name != "" {
 		return r.Name
 	}
-	id := string(r.Kind) + " " + r.target()
-	if len(id) <= mostTag {
-		return id
-	}
-	sum := sha256.Sum256([]byte(id))
-	end := " ~" + hex.EncodeToString(sum[:8])
-	cut := mostTag - len(end)
-	for !utf8.RuneStart(id[cut]) {
-		cut--
-	}
-	return id[:cut] + end
+	return bounded(string(r.Kind) + " " + r.target())
 }
 
 func (k Kind) counts() bool { return k == Reserve || k == Cap || k == Priority }
@@ -168,6 +161,7 @@ type Set struct {
 	byName map[string]int
 
 	access, caps, priorities, reserves layers
+	apart                              [apart]layers // caps for each one apart
 }
 
 // Text is what the set was parsed from.

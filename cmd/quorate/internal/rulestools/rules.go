@@ -83,6 +83,7 @@ type ruleView struct {
 	Name   string   `json:"name"`
 	Kind   string   `json:"kind"`
 	Number *int64   `json:"number,omitempty"`
+	Each   string   `json:"each,omitempty"`
 	Who    []string `json:"who"`
 	Scope  string   `json:"scope"`
 }
@@ -91,7 +92,7 @@ func viewOf(r *rules.Rule) *ruleView {
 	if r == nil {
 		return nil
 	}
-	v := &ruleView{Line: r.Line, Rule: r.String(), Name: r.ID(), Kind: string(r.Kind), Who: []string{}, Scope: r.Scope.String()}
+	v := &ruleView{Line: r.Line, Rule: r.String(), Name: r.ID(), Kind: string(r.Kind), Each: string(r.Each), Who: []string{}, Scope: r.Scope.String()}
 	if r.Kind == rules.Reserve || r.Kind == rules.Cap || r.Kind == rules.Priority {
 		v.Number = &r.Number
 	}
@@ -156,9 +157,12 @@ func (c *Test) Run(std cli.Streams) error {
 		}
 	}
 	out := set.Evaluate(p, ask)
-	var lost []*rules.Rule
+	var lost, each []*rules.Rule
+	for _, l := range out.Each {
+		each = append(each, l.Rule)
+	}
 	for _, r := range set.Matching(p, ask) {
-		if r != out.Access && r != out.Cap && r != out.Queue {
+		if r != out.Access && r != out.Cap && r != out.Queue && !slices.Contains(each, r) {
 			lost = append(lost, r)
 		}
 	}
@@ -169,13 +173,14 @@ func (c *Test) Run(std cli.Streams) error {
 			RefusedBy   string      `json:"refusedBy,omitempty"`
 			Access      *ruleView   `json:"access,omitempty"`
 			Cap         *ruleView   `json:"cap,omitempty"`
+			Each        []*ruleView `json:"each,omitempty"`
 			Priority    int32       `json:"priority"`
 			PriorityBy  *ruleView   `json:"priorityBy,omitempty"`
 			Reserved    []*ruleView `json:"reserved"`
 			KeptBack    []*ruleView `json:"keptBack"`
 			NotDeciding []*ruleView `json:"notDeciding"`
 		}{
-			p.String(), out.Allowed, out.RefusedBy(), viewOf(out.Access), viewOf(out.Cap), out.Priority(), viewOf(out.Queue),
+			p.String(), out.Allowed, out.RefusedBy(), viewOf(out.Access), viewOf(out.Cap), viewsOf(each), out.Priority(), viewOf(out.Queue),
 			viewsOf(out.Member), viewsOf(out.Others), viewsOf(lost),
 		})
 	} else {
@@ -205,6 +210,9 @@ func tell(w io.Writer, out rules.Outcome, lost []*rules.Rule) error {
 	}
 	if out.Cap != nil {
 		row("at most", fmt.Sprintf("%d, together with all whom it decides about: %s", out.Cap.Number, inWords(out.Cap)))
+	}
+	for _, l := range out.Each {
+		row("at most", fmt.Sprintf("%d for each %s apart: %s", l.Rule.Number, l.Rule.Each, inWords(l.Rule)))
 	}
 	for _, r := range out.Member {
 		row("reserved for", fmt.Sprintf("%d: %s", r.Number, inWords(r)))
