@@ -1,0 +1,89 @@
+package resolvers_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/store"
+)
+
+// TestStreamShowsHowAllocationsAreUsed: what a license server tells of living
+// handles, and of notices to their holders, is a change as any other; much of it
+// comes in few messages.
+func TestStreamShowsHowAllocationsAreUsed(t *testing.T) {
+	w := newWorld(t)
+	s := dial(t, w.server(t, "owner"), nil)
+	s.init()
+	s.subscribe("1", `subscription { allocationsChanged(container: "131-4837572") {
+		sequence snapshot upserted { id accesses lastAccessAt idleSince expiresAt notice { text takenAt code } } } }`)
+	type shown struct {
+		ID                                 string
+		Accesses                           int
+		LastAccessAt, IdleSince, ExpiresAt *time.Time
+		Notice                             *struct {
+			Text, Code string
+			TakenAt    *time.Time
+		}
+	}
+	var m struct {
+		AllocationsChanged struct {
+			Sequence int
+			Snapshot bool
+			Upserted []shown
+		}
+	}
+	c := &m.AllocationsChanged
+	s.data(&m)
+	if len(c.Upserted) != 3 || c.Upserted[0].Accesses != 0 || c.Upserted[0].LastAccessAt != nil || c.Upserted[0].Notice != nil {
+		t.Fatalf("snapshot: %+v", c)
+	}
+	at := time.Now().UTC().Truncate(time.Second)
+	w.change(event.Allocations, "con_0", func(tx *store.Tx) error {
+		return tx.Allocation.UpdateOneID("alc_001").SetAccesses(2).SetLastAccessAt(at).SetIdleSince(at.Add(-time.Hour)).SetExpiresAt(at.Add(time.Minute)).Exec(w.system())
+	})
+	next := func() shown {
+		t.Helper()
+		c.Upserted = nil
+		s.data(&m)
+		if c.Snapshot || len(c.Upserted) != 1 || c.Upserted[0].ID != "alc_001" {
+			t.Fatalf("a change: %+v", c)
+		}
+		return c.Upserted[0]
+	}
+	if a := next(); a.Accesses != 2 || !a.LastAccessAt.Equal(at) || !a.IdleSince.Equal(at.Add(-time.Hour)) || !a.ExpiresAt.Equal(at.Add(time.Minute)) {
+		t.Errorf("its use: %+v", a)
+	}
+	w.change(event.Allocations, "con_0", func(tx *store.Tx) error {
+		return tx.Allocation.UpdateOneID("alc_001").ClearIdleSince().Exec(w.system())
+	})
+	if a := next(); a.IdleSince != nil {
+		t.Errorf("in use again: %+v", a)
+	}
+	// One that its license server never took is given up.
+	w.change(event.Allocations, "con_0", func(tx *store.Tx) error {
+		return tx.Allocation.UpdateOneID("alc_001").SetNoticeAt(at.Add(-time.Hour)).SetNoticeText("please").Exec(w.system())
+	})
+	if a := next(); a.Notice == nil || a.Notice.Text != "please" || a.Notice.Code != "UNAVAILABLE" || a.Notice.TakenAt != nil {
+		t.Errorf("a notice that waits too long: %+v", a.Notice)
+	}
+	w.change(event.Allocations, "con_0", func(tx *store.Tx) error {
+		return tx.Allocation.UpdateOneID("alc_001").SetNoticeTakenAt(at).Exec(w.system())
+	})
+	if a := next(); a.Notice.Code != "" || !a.Notice.TakenAt.Equal(at) {
+		t.Errorf("a notice that is taken: %+v", a.Notice)
+	}
+	// Much at once is few messages.
+	sequence, began := c.Sequence, time.Now()
+	const burst = 30
+	for i := range burst {
+		w.change(event.Allocations, "con_0", func(tx *store.Tx) error {
+			return tx.Allocation.UpdateOneID("alc_001").SetLastAccessAt(at.Add(time.Duration(i+1) * time.Second)).Exec(w.system())
+		})
+	}
+	for a := next(); !a.LastAccessAt.Equal(at.Add(burst * time.Second)); a = next() {
+	}
+	if n, most := c.Sequence-sequence, int(time.Since(began)/(250*time.Millisecond))+1; n > most {
+		t.Errorf("%d messages within %v", n, time.Since(began))
+	}
+}
