@@ -34,8 +34,24 @@ try {
   await page.getByTestId("allocation").first().waitFor();
   const allocations = await page.getByTestId("figure-allocations").textContent();
   await shoot("allocations");
+
+  await page.getByRole("link", { name: "Rules", exact: true }).click();
+  await page.getByTestId("rules-text").fill("# Not he.\nforbid user:p.novak\n");
+  await page.getByTestId("check-rules").click();
+  const mistake = await page.getByTestId("rules-error").textContent();
+  await page.getByTestId("rules-text").fill("# Not he.\ndeny user:p.novak\n");
+  await page.getByTestId("check-rules").click();
+  const refused = await page.getByTestId("refused-grant").first().textContent();
+  await page.getByTestId("save-rules").click();
+  await shoot("rules");
+  await page.getByTestId("save-anyway").click();
+  await page.getByTestId("rules-done").getByText("Version 1 is saved.").waitFor();
+  for (const server of ["tmr-a", "tmr-b"]) {
+    const row = page.getByTestId("rules-server").filter({ hasText: server });
+    await row.getByText("Has them").waitFor();
+  }
   process.stdout.write(
-    `${JSON.stringify({ stages: seen, allocations, problems: page.problems })}\n`,
+    `${JSON.stringify({ stages: seen, allocations, mistake, refused, problems: page.problems })}\n`,
   );
 } finally {
   await browser.close();

@@ -45,7 +45,8 @@ func browse(t *testing.T, p *process, script string, more ...string) []byte {
 }
 
 // A person's way through the main job: signs in, orders, presses the button,
-// and reads the seven stages off the page, while the programs go on.
+// and reads the seven stages off the page, then makes rules that deny one of the
+// users, while the programs go on.
 func TestJobInTheBrowser(t *testing.T) {
 	p, a := startDemo(t, t.TempDir())
 	others := newPrograms(t, p.ready["licenseServer"])
@@ -55,6 +56,8 @@ func TestJobInTheBrowser(t *testing.T) {
 	var seen struct {
 		Stages      []string
 		Allocations string
+		Mistake     string
+		Refused     string
 		Problems    []string
 	}
 	if err := json.Unmarshal(out, &seen); err != nil {
@@ -69,6 +72,13 @@ func TestJobInTheBrowser(t *testing.T) {
 	}
 	if seen.Allocations != "16" {
 		t.Errorf("the page shows %s allocations, want 12 of the samples and 4 of ours", seen.Allocations)
+	}
+	if want := `Line 2, column 1: "forbid" is not a kind of rule.`; !strings.HasPrefix(seen.Mistake, want) {
+		t.Errorf("the mistake in the rules is %q, want %q", seen.Mistake, want)
+	}
+	// A row says who and what, then why.
+	if who, why, _ := strings.Cut(seen.Refused, "Why: "); !strings.HasPrefix(who, "p.novak on ") || why != "deny user:p.novak (line 2)" {
+		t.Errorf("rules would have refused %q", seen.Refused)
 	}
 	if len(seen.Problems) > 0 {
 		t.Errorf("the page complained: %v", seen.Problems)
