@@ -53,7 +53,7 @@ func verify(t *testing.T, files ...[]string) (usage.Verifier, []string, error) {
 
 func TestVerifyFinds(t *testing.T) {
 	var c usage.Chain
-	good := logOf(t, &c, 1, 2, -7, 3, 0, -8, 4)
+	good := logOf(t, &c, 1, 2, -1, 3, 0, -2, 4)
 	without := func(i int) []string { return append(append([]string{}, good[:i]...), good[i+1:]...) }
 	altered := func(i int, from, to string) []string {
 		all := append([]string{}, good...)
@@ -67,9 +67,10 @@ func TestVerifyFinds(t *testing.T) {
 		return all
 	}
 	var other usage.Chain
-	fork := logOf(t, &other, 1, 2, -7, 3, 0, -9, 4, 5)
+	fork := logOf(t, &other, 1, 2, -1, 3, 0, -3, 4, 5)
 	var more = usage.Chain{Number: c.Number, Hash: c.Hash}
 	next := logOf(t, &more, 5, 6)
+	late := logOf(t, new(usage.Chain), 1, 2, -7, 3, -9)
 	var gaps usage.Chain
 	for name, tt := range map[string]struct {
 		files [][]string
@@ -90,7 +91,13 @@ func TestVerifyFinds(t *testing.T) {
 		"another log, overlapping": {[][]string{good[:6], fork}, []string{"FORKED line 6 entry 6  0"}},
 		"gaps of sources": {[][]string{logOf(t, &gaps, 1, -1, 4, -2, -3, 2, 3)},
 			[]string{"MISSING line 3 entry 3 131-1 2", "RESTARTED line 6 entry 6 131-1 0"}},
-		"a line too long": {[][]string{append(append([]string{}, good[:2]...), strings.Repeat("x", 10_000))}, []string{"BROKEN line 3 entry 3  0"}},
+		"a source begins late":              {[][]string{late}, []string{"MISSING line 3 entry 3 130-2 6", "MISSING line 5 entry 5 130-2 1"}},
+		"the first one begins late":         {[][]string{logOf(t, new(usage.Chain), 5, 6)}, []string{"MISSING line 1 entry 1 131-1 4"}},
+		"late, what was before isn't there": {[][]string{late[1:]}, []string{"MISSING line 4 entry 5 130-2 1"}},
+		"late, something is left out":       {[][]string{append(late[:1:1], late[2:]...)}, []string{"BROKEN line 2 entry 3  0", "MISSING line 3 entry 4 131-1 1", "MISSING line 4 entry 5 130-2 1"}},
+		"late, after a broken line":         {[][]string{append([]string{late[0], "x\n"}, late[2:]...)}, []string{"BROKEN line 2 entry 2  0", "MISSING line 4 entry 4 131-1 1", "MISSING line 5 entry 5 130-2 1"}},
+		"late, in the second file":          {[][]string{late[:2], late[2:]}, []string{"MISSING line 1 entry 3 130-2 6", "MISSING line 3 entry 5 130-2 1"}},
+		"a line too long":                   {[][]string{append(append([]string{}, good[:2]...), strings.Repeat("x", 10_000))}, []string{"BROKEN line 3 entry 3  0"}},
 	} {
 		v, found, err := verify(t, tt.files...)
 		if err != nil || fmt.Sprint(found) != fmt.Sprint(tt.want) {

@@ -55,7 +55,10 @@ type Verifier struct {
 	Entries     int
 	Uncounted   int // entries of sources that don't count
 	known       bool
-	seqs        map[string]uint64
+	// whole: the log was read from its first entry on, with nothing left out. So a
+	// source that wasn't there before has told nothing before.
+	whole bool
+	seqs  map[string]uint64
 }
 
 // file is how far a file was read.
@@ -108,6 +111,7 @@ func (v *Verifier) Read(r io.Reader, found func(Finding)) error {
 
 // broken counts a line that can't be read as one entry.
 func (v *Verifier) broken(f *file, note string, found func(Finding)) {
+	v.whole = false
 	switch {
 	case f.number != 0:
 		f.number++
@@ -125,6 +129,7 @@ func (v *Verifier) broken(f *file, note string, found func(Finding)) {
 
 func (v *Verifier) entry(f *file, h Hash, e Entry, found func(Finding)) {
 	tell := func(kind FindingKind, format string, args ...any) {
+		v.whole = false
 		found(Finding{Kind: kind, Line: f.lines, Number: e.Number, Note: fmt.Sprintf(format, args...)})
 	}
 	switch {
@@ -149,6 +154,7 @@ func (v *Verifier) entry(f *file, h Hash, e Entry, found func(Finding)) {
 	}
 	if v.Entries == 0 {
 		v.Firm, v.First = e.Firm, e.Number
+		v.whole = e.Number == 1 && f.lines == 1
 	}
 	v.Entries++
 	v.Last, v.Hash, v.known = e.Number, h, true
@@ -156,11 +162,15 @@ func (v *Verifier) entry(f *file, h Hash, e Entry, found func(Finding)) {
 		v.Uncounted++
 		return
 	}
-	missing, restarted := Gap(v.seqs[e.Source], e.Seq)
+	last, told := v.seqs[e.Source]
+	missing, restarted := Gap(last, e.Seq)
+	if !told && v.whole {
+		missing = e.Seq - 1
+	}
 	switch {
 	case restarted:
 		found(Finding{Kind: Restarted, Line: f.lines, Number: e.Number, Source: e.Source,
-			Note: fmt.Sprintf("it counts from %d on again, after %d", e.Seq, v.seqs[e.Source])})
+			Note: fmt.Sprintf("it counts from %d on again, after %d", e.Seq, last)})
 	case missing > 0:
 		found(Finding{Kind: Missing, Line: f.lines, Number: e.Number, Source: e.Source, Count: missing,
 			Note: fmt.Sprintf("events %d to %d never came", e.Seq-missing, e.Seq-1)})
