@@ -210,6 +210,49 @@ func TestSlowBackend(t *testing.T) {
 	})
 }
 
+// A backend that is there but slow to promise is waited for at the first read of
+// an epoch alone: confirmations and reads after a doubt go on without it.
+func TestBackendSlowToPromise(t *testing.T) {
+	for slow := range license.Backends {
+		bubble(t, func(t *testing.T, k *kit) {
+			m := k.meters()
+			take(t, m, "a", 1, 99)
+			k.stores[slow].fail(silent)
+			for range 5 {
+				time.Sleep(meters.Freshness) // of the bubble
+				began := time.Now()
+				used(t, m, 5, 1, 1)
+				used(t, m, 5, 1, 1)
+				if took := time.Since(began); took != 0 {
+					t.Errorf("backend %d slow: Use took %v", slow+1, took)
+				}
+			}
+			other := (slow + 1) % license.Backends
+			k.stores[other].fail(func(_ context.Context, call string) error {
+				if call == "write" {
+					return absent(t.Context(), call)
+				}
+				return nil
+			})
+			_, err := m.Take(t.Context(), 5, product, 1, 100, id("b"), 1)
+			coded(t, "in doubt", err, license.CodeNoMajority)
+			k.stores[other].fail(nil)
+			began := time.Now()
+			take(t, m, "b", 1, 98)
+			if took := time.Since(began); took != 0 {
+				t.Errorf("backend %d slow: a taking after a doubt took %v", slow+1, took)
+			}
+			began = time.Now()
+			if units, err := k.meters().Use(t.Context(), 6, product, 1); err != nil || units != 2 {
+				t.Errorf("the next leader: %d, %v", units, err)
+			}
+			if took := time.Since(began); took != meters.CallTime {
+				t.Errorf("the next leader has waited %v for what it reads first", took)
+			}
+		})
+	}
+}
+
 func TestBackendThatComesBackIsBroughtUpToDate(t *testing.T) {
 	bubble(t, func(t *testing.T, k *kit) {
 		m := k.meters()

@@ -203,12 +203,16 @@ func (r *register) settle(fresh bool) error {
 	r.mu.Lock()
 	sure := r.sure
 	fresh = !fresh || r.isFresh()
+	enough := license.Majority
+	if !r.read { // all are waited for: one more of them is one more that may know of units
+		enough = license.Backends
+	}
 	r.mu.Unlock()
 	if sure && fresh {
 		return nil
 	}
 	began := time.Now()
-	best, err := r.promise()
+	best, err := r.promise(enough)
 	if err != nil {
 		return err
 	}
@@ -247,9 +251,9 @@ func (r *register) begin(m license.Meter) {
 	}
 }
 
-// promise has all backends promise the epoch and gives the latest meter of those
-// that did, at least two.
-func (r *register) promise() (license.Meter, error) {
+// promise has all backends promise the epoch, waits for enough of them, and gives
+// the latest meter of those that did, at least two.
+func (r *register) promise(enough int) (license.Meter, error) {
 	var found [license.Backends]license.Meter
 	results := make(chan result, license.Backends)
 	for i, b := range r.of.backends {
@@ -268,8 +272,7 @@ func (r *register) promise() (license.Meter, error) {
 			return license.Meter{}, stopping()
 		}
 	}
-	// All are waited for: one more of them is one more that may know of units.
-	answered, err := r.count(results, license.Backends)
+	answered, err := r.count(results, enough)
 	if err != nil {
 		return license.Meter{}, err
 	}
