@@ -110,6 +110,7 @@ type slot struct {
 	// What decides which journal may lag, and whether this one does, until when.
 	asked, took, due time.Duration
 	spared           bool
+	goal             uint64 // the log up to here it gets without a rest
 }
 
 type kind uint8
@@ -331,7 +332,7 @@ func (c *core) failed(s *slot, err error, now moment) {
 func (s *slot) forget() {
 	s.claimed, s.voter, s.hears, s.follows, s.ready = false, false, false, false, false
 	s.records, s.events, s.private = nil, nil, nil
-	s.acked, s.tried, s.told = 0, 0, [license.Backends]uint64{}
+	s.acked, s.tried, s.goal, s.told = 0, 0, 0, [license.Backends]uint64{}
 }
 
 // step draws the conclusions.
