@@ -90,8 +90,11 @@ func WithWait(most time.Duration, report func(Place)) Option {
 }
 
 // WithBorrow takes the license for d without the need of a license server in the
-// meantime: the handle is not renewed, and nobody can remove it. Release gives it
-// back early. Not every server lends.
+// meantime: the handle is not renewed, and nobody can remove it. It outlives the
+// program: it is kept in Config.BorrowDir, and who asks for the same within its
+// time gets it without a server, also in another program of this user, one at a
+// time (with StationShare and NoUserLimit any number). Release, or Client.Return,
+// gives it back early. Not every server lends.
 func WithBorrow(d time.Duration) Option {
 	return Option{func(a *asking) { a.BorrowMs = d.Milliseconds() }}
 }
@@ -157,6 +160,19 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 		return nil, failure(err)
 	}
 	a := c.request(p, opts)
+	var dir, match string
+	if a.BorrowMs != 0 {
+		if c.isClosed() {
+			return nil, errClosed()
+		}
+		if dir, err = c.borrowDir(); err != nil {
+			return nil, err
+		}
+		match = a.match()
+		if h := c.reopen(dir, match, product); h != nil {
+			return c.begun(ctx, h)
+		}
+	}
 	t := &taking{client: c, request: a, began: c.now(), handle: newHandle(c, product, a.BorrowMs != 0)}
 	t.heard = t.began
 	limit, attempt := c.cfg.Wait, c.cfg.Attempt
@@ -190,6 +206,17 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 		return nil, t.given(ctx, failure(err))
 	}
 	h := t.handle
+	if dir != "" && h.Info().Borrowed {
+		if h.lent, err = c.keepBorrowed(dir, a.RequestId, match, t.lent, product, h.asked); err != nil {
+			_ = c.releaseToken(ctx, h.currentToken())
+			return nil, err
+		}
+	}
+	return c.begun(ctx, h)
+}
+
+// begun has a handle kept alive.
+func (c *Client) begun(ctx context.Context, h *Handle) (*Handle, error) {
 	c.mu.Lock()
 	closed := c.closed
 	if !closed {
@@ -198,7 +225,11 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 	c.mu.Unlock()
 	go h.keep()
 	if closed {
-		_ = h.Release(ctx)
+		if h.lent != nil {
+			h.park()
+		} else {
+			_ = h.Release(ctx)
+		}
 		return nil, errClosed()
 	}
 	return h, nil
@@ -213,6 +244,7 @@ type taking struct {
 	patient      bool    // a waiting one that tries on until its context ends
 	open         bool    // a server may have given what nobody has heard of
 	queued       *Error  // the last answer, when it was a place in the queue
+	lent         *quoratev1.Handle
 }
 
 // again says whether to try on after a refusal. Who waits for long does so for a
@@ -240,6 +272,7 @@ func (t *taking) attempt(ctx context.Context, api quoratev1connect.LicenseServic
 		// Repeating it renews the handle.
 		return &Error{Code: CodeUnavailable, Message: "the license server answered too late", Fix: "try again"}
 	}
+	t.lent = answer.Msg.GetHandle()
 	return nil
 }
 

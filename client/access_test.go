@@ -118,6 +118,7 @@ func (s *counter) AskRelease(_ context.Context, r *connect.Request[quoratev1.Ask
 
 func openCounter(t *testing.T) (*Client, *counter) {
 	t.Helper()
+	t.Setenv("QUORATE_BORROWED", t.TempDir())
 	s := &counter{net: servertest.NewNetwork()}
 	mux := http.NewServeMux()
 	mux.Handle(quoratev1connect.NewLicenseServiceHandler(s, rpc.HandlerOptions(nil)))
@@ -313,6 +314,9 @@ func TestBorrowedHandle(t *testing.T) {
 		<-h.Done()
 		if CodeOf(h.Err()) != CodeHandleExpired || time.Since(began) > time.Hour {
 			t.Errorf("%v after %s", h.Err(), time.Since(began))
+		}
+		if all, err := c.Borrowed(); err != nil || len(all) != 0 {
+			t.Errorf("%+v, %v", all, err)
 		}
 	})
 }

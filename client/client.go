@@ -49,7 +49,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close releases all handles and ends the client. Closing twice is safe.
+// Close releases all handles but borrowed ones, and ends the client. Closing twice is safe.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -60,7 +60,14 @@ func (c *Client) Close() error {
 	defer cancel()
 	errs := make(chan error, len(handles))
 	for h := range handles {
-		go func() { errs <- h.Release(ctx) }()
+		go func() {
+			if h.lent != nil {
+				h.park()
+				errs <- nil
+				return
+			}
+			errs <- h.Release(ctx)
+		}()
 	}
 	var first error
 	for range handles {

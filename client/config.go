@@ -63,6 +63,11 @@ type Config struct {
 	// handle. 0: a twentieth of the lease, at most 2 s.
 	Margin time.Duration
 
+	// BorrowDir is the folder where borrowed licenses are kept, for this user alone.
+	// When it is empty the environment's QUORATE_BORROWED is it, or quorate/borrowed
+	// in the folder of the user's configuration.
+	BorrowDir string
+
 	// AdminToken authorizes Remove and Ask, has Handles and Waiting tell more, and
 	// is sent with nothing else. Who can read the network reads it, unless the
 	// server's address is https.
@@ -92,6 +97,9 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	c.User = firstOf(c.User, os.Getenv("USER"))
+	if c.BorrowDir == "" {
+		c.BorrowDir = os.Getenv("QUORATE_BORROWED")
+	}
 	if c.Wait <= 0 {
 		c.Wait = 10 * time.Second
 	}

@@ -36,6 +36,7 @@ type Handle struct {
 	client   *Client
 	product  string
 	borrowed bool          // never renewed
+	lent     *kept         // where it is kept for other programs; nil: it isn't
 	notices  chan Notice   // closed when it is dead; written under mu
 	done     chan struct{} // closed when it is dead
 	kept     chan struct{} // closed when keep has returned
@@ -130,7 +131,7 @@ func (h *Handle) remaining() time.Duration {
 		return 0
 	}
 	if left <= 0 {
-		h.end(h.expired(nil))
+		h.lose(h.expired(nil))
 	}
 	return left
 }
@@ -183,7 +184,7 @@ func (h *Handle) keep() {
 		case h.ctx.Err() != nil:
 			return
 		case left <= 0:
-			if h.end(h.expired(last)) {
+			if h.lose(h.expired(last)) {
 				h.client.log.Warn("license lost", "product", h.product, "error", h.Err())
 			}
 			return
@@ -203,7 +204,7 @@ func (h *Handle) keep() {
 			}
 			last, backoff, pause = nil, firstBackoff, 0
 		case fatal(err.Code):
-			if h.end(err) {
+			if h.lose(err) {
 				h.client.log.Warn("license lost", "product", h.product, "code", string(err.Code), "error", err)
 			}
 			return
@@ -291,7 +292,7 @@ func (h *Handle) use(ctx context.Context, f attempt) error {
 		return nil
 	}
 	if fatal(CodeOf(err)) {
-		h.end(err)
+		h.lose(err)
 	}
 	if dead := h.Err(); dead != nil {
 		return dead
@@ -302,8 +303,8 @@ func (h *Handle) use(ctx context.Context, f attempt) error {
 // Release ends the handle and frees its seat: at once, or once the license's
 // linger time has passed, in which the same user gets it again. A handle that is dead
 // already is left as it is, without an error. If no server can be reached the
-// seat is free when the lease has run out. Without a deadline in ctx it tries
-// for some seconds.
+// seat is free when the lease has run out; a borrowed license can be returned
+// later then (Client.Return). Without a deadline in ctx it tries for some seconds.
 func (h *Handle) Release(ctx context.Context) error {
 	first := h.end(&Error{
 		Code: CodeHandleUnknown, Message: "the handle was released", Fix: "take a new license",
@@ -315,7 +316,13 @@ func (h *Handle) Release(ctx context.Context) error {
 	}
 	ctx, cancel := h.client.bounded(ctx, farewell)
 	defer cancel()
-	return h.client.releaseToken(ctx, h.currentToken())
+	err := h.client.releaseToken(ctx, h.currentToken())
+	if err == nil || fatal(CodeOf(err)) {
+		h.lent.remove()
+	} else {
+		h.lent.close(h.client.now().wall)
+	}
+	return err
 }
 
 // releaseToken works on a closing client, too.

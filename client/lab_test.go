@@ -50,7 +50,7 @@ func (l *lab) start(t testing.TB, name string, life time.Duration) *server {
 	s, err := licenseserver.New(licenseserver.Config{
 		Name: name, Source: l.source, Store: l.store, Lease: life,
 		Signer:     seal.NewSigner([]byte(strings.Repeat("s", 32))),
-		Arbiter:    arbiter.Election{Elector: l.store, Group: servertest.Virtual(), Owner: name},
+		Arbiter:    arbiter.Election{Elector: &l.elector, Group: servertest.Virtual(), Owner: name},
 		AdminToken: "secret",
 	})
 	if err != nil {

@@ -39,7 +39,7 @@ func startReal(t *testing.T, quantity uint32, life time.Duration) realServer {
 	r := realServer{store: store, source: servertest.NewSource(quantity)}
 	s, err := licenseserver.New(licenseserver.Config{
 		Name: "a", Source: r.source, Store: store, Lease: life, Signer: seal.NewSigner([]byte(strings.Repeat("s", 32))),
-		Arbiter: arbiter.Election{Elector: store, Group: servertest.Virtual(), Owner: "a"}, AdminToken: "secret",
+		Arbiter: arbiter.Election{Elector: new(servertest.Elector), Group: servertest.Virtual(), Owner: "a"}, AdminToken: "secret",
 	})
 	if err != nil {
 		t.Fatal(err)

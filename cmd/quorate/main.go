@@ -38,6 +38,7 @@ type tree struct {
 	Data    clienttools.Data    `cmd:"" help:"Write the protected data of a license."`
 	Derive  clienttools.Derive  `cmd:"" help:"Derive a key from the secret data of a license."`
 	Release clienttools.Release `cmd:"" help:"Remove handles from a license server."`
+	Return  clienttools.Return  `cmd:"" help:"List the licenses that are borrowed here, and return them before their time."`
 	Ask     clienttools.Ask     `cmd:"" help:"Ask who has a license to release it."`
 	Lmstat  clienttools.Lmstat  `cmd:"" help:"Report on license servers as lmstat does, for scripts."`
 	Proto   clienttools.Proto   `cmd:"" help:"Write the protocol of programs, for languages without an SDK."`

@@ -50,6 +50,7 @@ func (l *protectLab) lend() {
 		_ = store.Close()
 	})
 	l.server = web.URL
+	l.t.Setenv("QUORATE_BORROWED", l.t.TempDir())
 	l.t.Setenv("QUORATE_SERVER", web.URL)
 }
 
@@ -82,5 +83,34 @@ func TestBorrowedLicense(t *testing.T) {
 	if err := h.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l.must("", "run", "--product", charts, "--borrow", "3d", "--licenses", "5", "--", "true")
+	if out, errs, status := l.quorate("", "run", "--product", charts, "--borrow", "3d", "--licenses", "5", "--", "true"); status != 0 {
+		t.Fatalf("exit status %d\n%s%s", status, out, errs)
+	}
+	// It outlives the program, and the next one goes on with it: all are taken still.
+	l.refused("NO_FREE_SEAT", "", "run", "--product", charts, "--", "true")
+	server := l.server
+	l.t.Setenv("QUORATE_SERVER", "http://127.0.0.1:1")
+	_, errs, status = l.quorate("", "run", "--product", charts, "--borrow", "3d", "--licenses", "5", "--", "true")
+	if status != 0 || !strings.Contains(errs, "borrowed until") {
+		t.Errorf("exit status %d\n%s", status, errs)
+	}
+	out = l.must("", "return")
+	id, _, _ := strings.Cut(out[strings.Index(out, "\n")+1:], " ")
+	if !strings.Contains(out, charts) || !strings.Contains(out, " 5 ") {
+		t.Errorf("%s", out)
+	}
+	l.refused("UNAVAILABLE", "", "return", id, "--wait", "100ms")
+	l.t.Setenv("QUORATE_SERVER", server)
+	l.refused("HANDLE_UNKNOWN", "", "return", "nothing")
+	l.refused("INVALID_INPUT", "", "return", id, "--all")
+	if out := l.must("", "return", "--json"); !strings.Contains(out, `"inUse":false`) {
+		t.Errorf("%s", out)
+	}
+	if out := l.must("", "return", "--all"); out != "returned "+id+"\n" {
+		t.Errorf("%s", out)
+	}
+	if out := l.must("", "return"); out != "no license is borrowed here\n" {
+		t.Errorf("%s", out)
+	}
+	l.must("", "run", "--product", charts, "--", "true")
 }

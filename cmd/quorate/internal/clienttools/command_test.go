@@ -14,6 +14,7 @@ type tree struct {
 	Data    Data    `cmd:""`
 	Derive  Derive  `cmd:""`
 	Release Release `cmd:""`
+	Return  Return  `cmd:""`
 	Ask     Ask     `cmd:""`
 	Lmstat  Lmstat  `cmd:""`
 	Proto   Proto   `cmd:""`

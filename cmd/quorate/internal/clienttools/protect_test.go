@@ -55,7 +55,7 @@ func newProtectLab(t *testing.T) *protectLab {
 	s, err := licenseserver.New(licenseserver.Config{
 		Name: "a", Source: l.source, Store: store, Lease: 6 * time.Second, AdminToken: "secret",
 		Signer:  seal.NewSigner([]byte(strings.Repeat("s", 32))),
-		Arbiter: arbiter.Election{Elector: store, Group: servertest.Virtual(), Owner: "a"},
+		Arbiter: arbiter.Election{Elector: new(servertest.Elector), Group: servertest.Virtual(), Owner: "a"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,9 @@ SIGKILL after 10 s) when the license is lost. Its exit status is passed on.
 Units are taken before it starts, and stay taken. When somebody asks for the
 license, that is shown on standard error.
 
+A borrowed license outlives the program: until its time is over the same command
+uses it again, without a license server, and quorate return gives it back.
+
 Examples:
   quorate run --server http://licenses:7400 --product 6000010:14 -- chartproc data.csv
   quorate run --server http://licenses:7400 --product 6000010:14 --mode station-share -- chartproc
@@ -72,6 +75,9 @@ func (c *Run) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 	h, err := sdk.Access(ctx, c.Product, opts...)
 	if err != nil {
 		return err
+	}
+	if i := h.Info(); i.Borrowed {
+		fmt.Fprintf(std.Err, "quorate: %s is borrowed until %s; quorate return gives it back\n", c.Product, time.Now().Add(i.Remaining).Format(time.RFC3339))
 	}
 	if c.Units != 0 {
 		if err := c.consume(ctx, h); err != nil {

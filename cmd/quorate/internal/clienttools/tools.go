@@ -44,7 +44,7 @@ type accessFlags struct {
 	Mode     string `help:"The access mode: user-limit (each takes a license), station-share (all of one station share one), exclusive (one on a station, which takes one), no-user-limit (none is taken)." enum:"user-limit,station-share,exclusive,no-user-limit" default:"user-limit"`
 	Licenses uint32 `help:"Take so many licenses at once." placeholder:"N"`
 	Station  string `help:"The station that a license may be shared on; otherwise the user session, virtual machine or container that this is." env:"QUORATE_STATION" placeholder:"NAME"`
-	Borrow   string `help:"Borrow it for so long, for example 3d or 8h: no server is needed meanwhile." placeholder:"TIME"`
+	Borrow   string `help:"Borrow it for so long, for example 3d or 8h: no server is needed meanwhile, and it outlives the program (quorate return)." placeholder:"TIME"`
 }
 
 func (f accessFlags) options() ([]client.Option, error) {
