@@ -43,6 +43,7 @@ try {
   await page.getByTestId("check-rules").click();
   const refused = await page.getByTestId("refused-grant").first().textContent();
   await page.getByTestId("save-rules").click();
+  await page.getByTestId("save-anyway").waitFor();
   await shoot("rules");
   await page.getByTestId("save-anyway").click();
   await page.getByTestId("rules-done").getByText("Version 1 is saved.").waitFor();

@@ -172,6 +172,27 @@ describe("rules", () => {
       await page.getByText("There is nothing at this address").waitFor();
     }));
 
+  it("that can't be loaded or saved say why, with nothing lost", () =>
+    withMock(CALM, async (running) => {
+      const page = await open(running);
+      running.world.rules.refusal = ["FORBIDDEN", "the rules are made by whose licenses they are"];
+      await page.getByTestId("rules-text").fill("deny user:nobody\n");
+      await page.getByTestId("save-rules").click();
+      const note = page.getByTestId("failure");
+      await note.getByText("The rules were not saved").waitFor();
+      await note.getByText(/The rules are made by whose licenses they are\..*FORBIDDEN/).waitFor();
+      expect(await page.getByTestId("rules-text").inputValue()).toBe("deny user:nobody\n");
+      running.world.rules.refusal = null;
+      await page.getByTestId("save-rules").click();
+      await page.getByTestId("rules-done").getByText("Version 1 is saved.").waitFor();
+      expect(await note.count()).toBe(0);
+
+      await page.goto(`${running.url}${HOME}/rules/130-broken`);
+      await page.getByText("The rules could not be loaded").waitFor();
+      await page.getByRole("button", { name: "Try again" }).click();
+      await note.getByText(/INTERNAL/).waitFor();
+    }));
+
   it("of a container outside of groups are its own; of several, one is chosen", () =>
     withMock({ ...CALM, singles: true }, async (running) => {
       const page = await visitor();

@@ -57,6 +57,20 @@ describe("usage", () => {
       expect(page.problems).toEqual([]);
     }));
 
+  it("says so where there is nothing to show", () =>
+    withMock({ churn: false, programs: 0 }, async (running) => {
+      running.world.usage = (question: object) => ({ ...question, since: null, points: [] });
+      running.world.denied = () => [];
+      const page = await visitor(NARROW_DARK);
+      await signIn(page, running, `${HOME}/usage/131-4837572`);
+      await page.getByText("Nothing is known of this time").waitFor();
+      await page.getByText("No program uses a license now.").waitFor();
+      await page.getByText("No request was denied.").waitFor();
+      expect(await page.getByTestId("usage-now").textContent()).toBe("0 of 20");
+      expect(await page.getByTestId("usage-full").textContent()).toBe("None");
+      await look(page, "usage-empty");
+    }));
+
   it("can be used by everybody, in light and dark, wide and narrow", () =>
     withMock(CALM, async (running) => {
       const page = await open(running, await visitor(NARROW_DARK));

@@ -88,11 +88,14 @@ export function createRules(world, failure) {
   }
 
   return {
+    /** Code and message of what every saving gets, while it is set. */
+    refusal: null,
     add,
     newest,
     at: (place, version) => (version ? (versions(place)[version - 1] ?? null) : newest(place)),
     check: report,
     save(place, { text, expectedVersion, confirm }, by) {
+      if (this.refusal) throw failure(...this.refusal);
       const found = report(text);
       const before = newest(place);
       const payload = (saved, ruleSet) => ({ saved, ruleSet, report: found });

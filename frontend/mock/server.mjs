@@ -124,7 +124,10 @@ function resolvers(world) {
     },
     orders: () => world.connection(world.orders),
     containers: () => world.connection(containers()),
-    container: ({ serial }) => containers().find((c) => c.serial === serial) ?? null,
+    container: ({ serial }) => {
+      if (serial === "130-broken") throw failure("INTERNAL", "something went wrong");
+      return containers().find((c) => c.serial === serial) ?? null;
+    },
     usage: (question) => world.usage(question),
     denials: () => world.connection(world.denied()),
     credits: () => singles.credits(),
