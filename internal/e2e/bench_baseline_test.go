@@ -97,26 +97,33 @@ func captureScripts(b *testing.B, server, addr string) scripts {
 // benchIDs begins the id of each handle that redis-benchmark takes.
 const benchIDs = "bench-"
 
-var perSecond = regexp.MustCompile(`([0-9.]+) requests per second`)
+// quoted is a figure in a line of comma-separated values.
+var quoted = regexp.MustCompile(`"([0-9.]+)"`)
 
-func redisBenchmark(b *testing.B, addr string, clients int, command []string) float64 {
+// redisBenchmark gives the calls per second, and the 99th percentile of their
+// times.
+func redisBenchmark(b *testing.B, addr string, clients int, command []string) (rate float64, p99 time.Duration) {
 	b.Helper()
 	host, port, _ := net.SplitHostPort(addr)
 	n := min(8_000, 2_000*clients)
-	args := append([]string{"-h", host, "-p", port, "-c", strconv.Itoa(clients), "-n", strconv.Itoa(n), "-r", "1000000000", "-q"}, command...)
+	args := append([]string{"-h", host, "-p", port, "-c", strconv.Itoa(clients), "-n", strconv.Itoa(n), "-r", "1000000000", "--csv"}, command...)
 	out, err := exec.Command("redis-benchmark", args...).CombinedOutput()
 	if err != nil {
 		b.Fatalf("redis-benchmark: %v\n%s", err, out)
 	}
-	all := perSecond.FindAllStringSubmatch(string(out), -1)
-	if len(all) == 0 {
+	// The command's name, calls per second, and times in ms: average, least, p50, p95, p99, most.
+	all := quoted.FindAllStringSubmatch(string(out), -1)
+	if len(all) < 7 {
 		b.Fatalf("redis-benchmark printed\n%s", out)
 	}
-	rate, err := strconv.ParseFloat(all[len(all)-1][1], 64)
-	if err != nil {
-		b.Fatal(err)
+	figure := func(i int) float64 {
+		f, err := strconv.ParseFloat(all[len(all)-i][1], 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return f
 	}
-	return rate
+	return figure(7), time.Duration(figure(2) * float64(time.Millisecond))
 }
 
 // rowLock keeps seats in PostgreSQL as a user would write it himself: whoever
@@ -175,8 +182,8 @@ func (l *rowLock) workers(b *testing.B, n int) []worker {
 	}
 	lock := prepare(`SELECT quantity, taken FROM pool WHERE id = 1 FOR UPDATE`)
 	count := prepare(`UPDATE pool SET taken = taken + $1 WHERE id = 1`)
-	insert := prepare(`INSERT INTO handle VALUES ($1, 1, $2, 'bench', now() + interval '1 minute')`)
-	renew := prepare(`UPDATE handle SET expires = now() + interval '1 minute' WHERE id = $1 AND expires > now()`)
+	insert := prepare(`INSERT INTO handle VALUES ($1, 1, $2, 'bench', now() + interval '12 hours')`)
+	renew := prepare(`UPDATE handle SET expires = now() + interval '12 hours' WHERE id = $1 AND expires > now()`)
 	remove := prepare(`DELETE FROM handle WHERE id = $1`)
 	// change locks the pool's row, makes one change and counts it.
 	change := func(step int, s *sql.Stmt, args ...any) error {

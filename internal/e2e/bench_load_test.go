@@ -129,8 +129,12 @@ func report(b *testing.B, took []time.Duration, name string) {
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), name+"-p99-µs")
 }
 
-// pacedTime is how long calls are made at a rate.
-const pacedTime = 3 * time.Second
+// pacedTime is how long calls are made at a rate, and leastSaturated how long a
+// run is at least whose rate says how many can be answered.
+const (
+	pacedTime      = 3 * time.Second
+	leastSaturated = 500 * time.Millisecond
+)
 
 // paced has the workers call at a rate together, whatever the answers take, and
 // reports how long after the time at which each call was due it was answered.
