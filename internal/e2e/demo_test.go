@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -52,6 +53,7 @@ func TestJobInTheDemo(t *testing.T) {
 		return nil
 	})
 	runJob(t, a, []string{p.ready["licenseServer"]}, 12, func() { a.startRollout(t) })
+	showsUse(t, a)
 
 	// It goes on with the same data, and the old token still works.
 	p.stop(t)
@@ -61,6 +63,55 @@ func TestJobInTheDemo(t *testing.T) {
 	}
 	testenv.Eventually(t, 20*time.Second, func() error { return wantHandles(t, p.ready["licenseServer"], 12) })
 	p.stop(t)
+}
+
+// showsUse has the API show how living handles are used, and one's holder be asked
+// to release it, which the leading TMR server takes.
+func showsUse(t *testing.T, a api) {
+	type allocation struct {
+		ID                      string
+		Accesses                int
+		LastAccessAt, ExpiresAt time.Time
+		Notice                  struct {
+			Code    string
+			TakenAt time.Time
+		}
+	}
+	living := func() (all []allocation) {
+		var list struct {
+			Container struct {
+				Allocations struct{ Edges []struct{ Node allocation } }
+			}
+		}
+		a.query(t, `query($s: String!) { container(serial: $s) { allocations(active: true, first: 100) { edges { node { id accesses lastAccessAt expiresAt notice { code takenAt } } } } } }`,
+			map[string]any{"s": virtual}, &list)
+		for _, e := range list.Container.Allocations.Edges {
+			all = append(all, e.Node)
+		}
+		return all
+	}
+	testenv.Eventually(t, 30*time.Second, func() error {
+		all := living()
+		for _, one := range all {
+			if one.Accesses == 0 || time.Since(one.LastAccessAt) > time.Minute || time.Until(one.ExpiresAt).Abs() > time.Minute {
+				return fmt.Errorf("its use is %+v", one)
+			}
+		}
+		if len(all) == 0 {
+			return errors.New("there are no allocations")
+		}
+		return nil
+	})
+	one := living()[0]
+	a.query(t, `mutation($id: ID!) { askAllocation(input: {allocation: $id, text: "please"}) { allocation { id } } }`, map[string]any{"id": one.ID}, nil)
+	testenv.Eventually(t, 20*time.Second, func() error {
+		all := living()
+		i := slices.IndexFunc(all, func(b allocation) bool { return b.ID == one.ID })
+		if i < 0 || all[i].Notice.TakenAt.IsZero() || all[i].Notice.Code != "" {
+			return fmt.Errorf("the notice: %+v", all)
+		}
+		return nil
+	})
 }
 
 // What the API refuses it refuses with a stable code, and says what to do.
