@@ -82,18 +82,10 @@ type Quorum struct {
 
 	mu     sync.Mutex
 	core   *core
-	waits  []wait
+	waits  waits
 	timer  *time.Timer
 	closed bool
 	ended  chan struct{} // closed when the term is over
-}
-
-// wait is for the log up to index, or with index zero for a confirmation, or
-// for serving to begin.
-type wait struct {
-	index   uint64
-	serving bool
-	done    chan struct{}
 }
 
 // Claim takes the lead: it claims a fresh term on the journals, reads two,
@@ -191,26 +183,6 @@ func (q *Quorum) pump() {
 	} else {
 		q.timer.Stop()
 	}
-}
-
-// release lets go who waited for what is there now. mu is held.
-func (q *Quorum) release(now moment) {
-	fresh := q.core.fresh(now)
-	q.waits = slices.DeleteFunc(q.waits, func(w wait) bool {
-		met := q.core.phase == over
-		switch {
-		case w.serving:
-			met = met || q.core.phase == serving
-		case w.index == 0:
-			met = met || fresh
-		default:
-			met = met || q.core.committed >= w.index
-		}
-		if met {
-			close(w.done)
-		}
-		return met
-	})
 }
 
 // ask makes one call, and takes its answer.
@@ -314,28 +286,6 @@ func readAll(j Journal, t Term, limit func() (context.Context, context.CancelFun
 		}
 		a.events = append(a.events, page...)
 	}
-}
-
-// await waits, and says why it was in vain.
-func (q *Quorum) await(ctx context.Context, w wait) error {
-	w.done = make(chan struct{})
-	q.mu.Lock()
-	q.waits = append(q.waits, w)
-	q.release(q.now())
-	q.mu.Unlock()
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	select {
-	case <-w.done:
-		return q.over()
-	default:
-	}
-	q.waits = slices.DeleteFunc(q.waits, func(x wait) bool { return x.done == w.done })
-	return noMajority(ctx.Err())
 }
 
 // over says why the term is over, or nil. mu is held.
