@@ -84,7 +84,7 @@ func (h *handlerErrors) WrapStreamingClient(next connect.StreamingClientFunc) co
 
 func (h *handlerErrors) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
-		return h.mapped(ctx, conn.Spec().Procedure, next(ctx, conn))
+		return h.mapped(ctx, conn.Spec().Procedure, stream(ctx, conn, next))
 	}
 }
 

@@ -8,11 +8,14 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"connectrpc.com/connect"
 )
 
 const (
 	headerTime = 5 * time.Second
 	bodyTime   = 30 * time.Second
+	answerTime = 10 * time.Second // for an answer to be read, or a message of a stream
 	idleTime   = 2 * time.Minute
 	drainTime  = 5 * time.Second
 )
@@ -22,6 +25,7 @@ type contextKey int
 const (
 	peerKey contextKey = iota
 	closingKey
+	controlKey
 )
 
 // PeerPin gives the pin of the key that the caller has proved by TLS, or ""
@@ -45,14 +49,18 @@ func Closing(ctx context.Context) <-chan struct{} {
 	return c
 }
 
-// Handler bounds a request's body, in bytes and time, and lets PeerPin work.
+// Handler bounds a request's body, in bytes and time, and the time for an answer
+// that is not read, and lets PeerPin work.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w)
+		if control.SetWriteDeadline(time.Now().Add(bodyTime+MostCall+answerTime)) == nil {
+			r = r.WithContext(context.WithValue(r.Context(), controlKey, control))
+		}
 		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 			r = r.WithContext(WithPeerPin(r.Context(), pinOf(r.TLS.PeerCertificates[0])))
 		}
 		if r.Body != nil && r.Body != http.NoBody {
-			control := http.NewResponseController(w)
 			if control.SetReadDeadline(time.Now().Add(bodyTime)) == nil {
 				// The deadline ends with the body: a stream outlives it.
 				r.Body = &timedBody{ReadCloser: r.Body, end: func() { _ = control.SetReadDeadline(time.Time{}) }}
@@ -61,6 +69,33 @@ func Handler(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// patient is a stream that may last, where Handler bounds answers: each message
+// alone has to be read in time.
+type patient struct {
+	connect.StreamingHandlerConn
+	control *http.ResponseController
+}
+
+// stream runs a stream's handler; what ends the stream has to be read in time, too.
+func stream(ctx context.Context, conn connect.StreamingHandlerConn, next connect.StreamingHandlerFunc) error {
+	control, _ := ctx.Value(controlKey).(*http.ResponseController)
+	if control == nil {
+		return next(ctx, conn)
+	}
+	_ = control.SetWriteDeadline(time.Time{})
+	defer func() { _ = control.SetWriteDeadline(time.Now().Add(answerTime)) }()
+	return next(ctx, patient{conn, control})
+}
+
+func (p patient) Send(m any) error {
+	_ = p.control.SetWriteDeadline(time.Now().Add(answerTime))
+	err := p.StreamingHandlerConn.Send(m)
+	if err == nil {
+		_ = p.control.SetWriteDeadline(time.Time{})
+	}
+	return err
 }
 
 type timedBody struct {
