@@ -23,9 +23,10 @@ const product = "6000010:14"
 
 // lab is license servers over one store and one source, and clients of them.
 type lab struct {
-	net    *servertest.Network
-	source *servertest.Source
-	store  *memlease.Store
+	net     *servertest.Network
+	source  *servertest.Source
+	store   *memlease.Store
+	elector servertest.Elector
 }
 
 func newLab(t testing.TB, quantity uint32) *lab {

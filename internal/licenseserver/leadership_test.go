@@ -40,7 +40,7 @@ func (r *role) say(lead bool) {
 }
 
 func (l *lab) election(c *licenseserver.Config) {
-	c.Arbiter = arbiter.Election{Elector: l.store, Group: servertest.Virtual(), Owner: c.Name}
+	c.Arbiter = arbiter.Election{Elector: &l.elector, Group: servertest.Virtual(), Owner: c.Name}
 }
 
 func leads(t *testing.T, s *licenseserver.Server, want bool) uint64 {

@@ -82,10 +82,11 @@ func untilLeading(t testing.TB, s *licenseserver.Server) {
 // program that keeps its seat.
 func TestSwitchAndCrashOverRedis(t *testing.T) {
 	server := testenv.Redis(t, testenv.Durable()...)
+	var elector servertest.Elector
 	start := func(name string) (*licenseserver.Server, string) {
 		store := openRedis(t, server.Addr)
 		return serveTCP(t, name, store, 1, 10*time.Second, arbiter.Election{
-			Elector: store, Group: servertest.Virtual(), Owner: name, Term: time.Second,
+			Elector: &elector, Group: servertest.Virtual(), Owner: name, Term: time.Second,
 		})
 	}
 	a, addrA := start("a")

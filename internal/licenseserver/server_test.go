@@ -25,10 +25,11 @@ import (
 
 // lab is some servers over one store and one source, in one bubble.
 type lab struct {
-	net    *servertest.Network
-	source *servertest.Source
-	store  *memlease.Store
-	signer seal.Signer
+	net     *servertest.Network
+	source  *servertest.Source
+	store   *memlease.Store
+	elector servertest.Elector
+	signer  seal.Signer
 }
 
 func newLab(t testing.TB, quantity uint32) *lab {

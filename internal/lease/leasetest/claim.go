@@ -129,33 +129,3 @@ func joins(t *testing.T, h Harness) {
 	}
 	kit.OK(t, "Check", d.Check(t.Context(), tok))
 }
-
-func elects(t *testing.T, h Harness) {
-	campaign := func(owner string, ttl time.Duration) string {
-		leader, err := h.Elector.Campaign(t.Context(), kit.Group, owner, ttl)
-		kit.OK(t, "Campaign", err)
-		return leader
-	}
-	want := func(what, got, want string) {
-		t.Helper()
-		if got != want {
-			t.Fatalf("%s: %q leads, want %q", what, got, want)
-		}
-	}
-	want("first", campaign("a", kit.Long), "a")
-	want("rival", campaign("b", kit.Long), "a")
-	want("confirmed", campaign("a", kit.Long), "a")
-	kit.OK(t, "Resign", h.Elector.Resign(t.Context(), kit.Group, "b"))
-	want("after a stranger resigned", campaign("b", kit.Long), "a")
-	kit.OK(t, "Resign", h.Elector.Resign(t.Context(), kit.Group, "a"))
-	want("after the leader resigned", campaign("b", kit.Short), "b")
-	kit.Pass(kit.Short)
-	want("after its time", campaign("a", kit.Short), "a")
-	leader, err := h.Elector.Campaign(t.Context(), kit.Other, "b", kit.Long)
-	kit.OK(t, "Campaign", err)
-	want("another group", leader, "b")
-	_, err = h.Elector.Campaign(t.Context(), kit.Group, "", kit.Long)
-	kit.WantCode(t, err, license.CodeInvalidInput)
-	_, err = h.Elector.Campaign(t.Context(), kit.Group, "a", 0)
-	kit.WantCode(t, err, license.CodeInvalidInput)
-}

@@ -87,7 +87,6 @@ func Run(t *testing.T, d Driver) {
 		"close lets go who waits":                                       closes,
 		"concurrent accesses never exceed the quantity":                 concurrentAccesses,
 		"concurrent repeats are one access":                             concurrentRepeats,
-		"one server leads until it resigns or its time is over":         elects,
 		"a cancelled call says that the outcome is open":                cancelled,
 	} {
 		d.run(t, name, f)

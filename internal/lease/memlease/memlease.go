@@ -29,7 +29,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Store is a lease.Store and a lease.Elector within one process.
+// Store is a lease.Store within one process.
 type Store struct {
 	opt     Options
 	journal *journal      // nil: memory only
@@ -41,12 +41,10 @@ type Store struct {
 	broken  error // why the last batch was not written; memory is void
 	groups  map[license.Serial]*group
 	filling *batch // collects what the next transaction writes; nil: none
-	leaders map[license.Serial]leader
 }
 
 var (
-	_ lease.Store   = (*Store)(nil)
-	_ lease.Elector = (*Store)(nil)
+	_ lease.Store = (*Store)(nil)
 
 	errClosed = errors.New("memlease: the store is closed")
 )
@@ -56,11 +54,10 @@ var (
 // is), CodeJournalInUse, CodeFormatUnknown.
 func Open(path string, o Options) (*Store, error) {
 	s := &Store{
-		opt:     o.withDefaults(),
-		wake:    make(chan struct{}, 1),
-		ended:   make(chan struct{}),
-		groups:  map[license.Serial]*group{},
-		leaders: map[license.Serial]leader{},
+		opt:    o.withDefaults(),
+		wake:   make(chan struct{}, 1),
+		ended:  make(chan struct{}),
+		groups: map[license.Serial]*group{},
 	}
 	if path == "" {
 		close(s.ended)
@@ -192,38 +189,4 @@ func (s *Store) Events(ctx context.Context, serial license.Serial, position uint
 		case <-changed:
 		}
 	}
-}
-
-type leader struct {
-	owner string
-	until time.Time
-}
-
-// Campaign implements lease.Elector.
-func (s *Store) Campaign(ctx context.Context, serial license.Serial, owner string, ttl time.Duration) (string, error) {
-	if owner == "" || ttl <= 0 {
-		return "", license.Errorf(license.CodeInvalidInput, "name the server and a positive time", "a campaign needs an owner and a time to live")
-	}
-	if err := s.enter(ctx); err != nil {
-		return "", err
-	}
-	defer s.mu.Unlock()
-	now := time.Now()
-	if l := s.leaders[serial]; l.owner != owner && now.Before(l.until) {
-		return l.owner, nil
-	}
-	s.leaders[serial] = leader{owner, now.Add(ttl)}
-	return owner, nil
-}
-
-// Resign implements lease.Elector.
-func (s *Store) Resign(ctx context.Context, serial license.Serial, owner string) error {
-	if err := s.enter(ctx); err != nil {
-		return err
-	}
-	defer s.mu.Unlock()
-	if s.leaders[serial].owner == owner {
-		delete(s.leaders, serial)
-	}
-	return nil
 }

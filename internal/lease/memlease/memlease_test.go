@@ -24,7 +24,7 @@ func TestContract(t *testing.T) {
 		leasetest.Run(t, leasetest.Driver{Bubble: true, Open: func(t *testing.T) leasetest.Harness {
 			path := filepath.Join(t.TempDir(), "seats")
 			s := open(t, path)
-			return leasetest.Harness{Store: s, Elector: s, Restart: func(t *testing.T) lease.Store {
+			return leasetest.Harness{Store: s, Restart: func(t *testing.T) lease.Store {
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
@@ -35,7 +35,7 @@ func TestContract(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
 		leasetest.Run(t, leasetest.Driver{Bubble: true, Open: func(t *testing.T) leasetest.Harness {
 			s := open(t, "")
-			return leasetest.Harness{Store: s, Elector: s}
+			return leasetest.Harness{Store: s}
 		}})
 	})
 }

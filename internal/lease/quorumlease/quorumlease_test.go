@@ -7,7 +7,6 @@ import (
 
 	"github.com/quorate/quorate/internal/journal"
 	"github.com/quorate/quorate/internal/lease/leasetest"
-	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/lease/quorumlease"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -39,12 +38,7 @@ func newShelf(f func(group license.Serial, i int) journal.Journal) *shelf {
 func open(t *testing.T, s *shelf) leasetest.Harness {
 	store := quorumlease.New(quorumlease.Options{Journals: s.of, Journal: journal.Options{NewGroup: true}})
 	t.Cleanup(func() { _ = store.Close() })
-	elector, err := memlease.Open("", memlease.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = elector.Close() })
-	return leasetest.Harness{Store: store, Elector: elector, Sure: true}
+	return leasetest.Harness{Store: store, Sure: true}
 }
 
 func TestContract(t *testing.T) {

@@ -37,7 +37,6 @@
 //	queue:P    sorted set: the queue in its order
 //	places:P   sorted set: when each place in the queue is lost
 //	denials    sorted set: digests of denials on record, when
-//	leader     string: who leads by Campaign, with a time to live
 //	meta       string: tells versions that know just the first format to keep off
 //
 // What a call costs doesn't grow with the number of handles; List costs the same

@@ -44,7 +44,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Store is a lease.Store and a lease.Elector on a shared Redis.
+// Store is a lease.Store on a shared Redis.
 type Store struct {
 	client redis.UniversalClient
 	opt    Options
@@ -57,8 +57,7 @@ type Store struct {
 }
 
 var (
-	_ lease.Store   = (*Store)(nil)
-	_ lease.Elector = (*Store)(nil)
+	_ lease.Store = (*Store)(nil)
 
 	errClosed = errors.New("redislease: the store is closed")
 )
@@ -206,24 +205,4 @@ func (s *Store) lead(ctx context.Context, group license.Serial, owner, claim str
 		return nil, err
 	}
 	return &seats{store: s, group: group, epoch: a.number(1)}, nil
-}
-
-// Campaign implements lease.Elector.
-func (s *Store) Campaign(ctx context.Context, group license.Serial, owner string, ttl time.Duration) (string, error) {
-	if owner == "" || ttl < time.Millisecond {
-		return "", license.Errorf(license.CodeInvalidInput, "name the server and a positive time", "a campaign needs an owner and a time to live")
-	}
-	leader, err := campaignScript.Run(ctx, s.client, []string{key(group, "leader")}, owner, ttl.Milliseconds()).Text()
-	if err != nil {
-		return "", failure(err)
-	}
-	return leader, nil
-}
-
-// Resign implements lease.Elector.
-func (s *Store) Resign(ctx context.Context, group license.Serial, owner string) error {
-	if err := resignScript.Run(ctx, s.client, []string{key(group, "leader")}, owner).Err(); err != nil {
-		return failure(err)
-	}
-	return nil
 }

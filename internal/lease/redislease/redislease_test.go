@@ -24,7 +24,7 @@ func TestContract(t *testing.T) {
 	leasetest.Run(t, leasetest.Driver{Open: func(t *testing.T) leasetest.Harness {
 		server := testenv.Redis(t)
 		s := connect(t, server.Addr, redislease.Options{})
-		return leasetest.Harness{Store: s, Elector: s, Restart: func(t *testing.T) lease.Store {
+		return leasetest.Harness{Store: s, Restart: func(t *testing.T) lease.Store {
 			_ = s.Close()
 			return connect(t, server.Addr, redislease.Options{})
 		}}

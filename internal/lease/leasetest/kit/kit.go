@@ -16,8 +16,7 @@ import (
 
 // Harness is one fresh store of a driver, ended by its test's Cleanup.
 type Harness struct {
-	Store   lease.Store
-	Elector lease.Elector
+	Store lease.Store
 	// Restart, if set, ends the process that has the store, as far as the driver
 	// has one, and gives the store of the next.
 	Restart func(t *testing.T) lease.Store

@@ -1,3 +1,0 @@
--- KEYS[1]: leader. ARGV[1]: owner.
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 'OK'
