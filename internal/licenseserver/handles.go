@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect"
@@ -46,7 +47,7 @@ func (s *service) ListHandles(
 			if p.Compare(after.product) < 0 {
 				continue
 			}
-			handles, err := t.seats.List(ctx, s.pool(p))
+			handles, age, err := s.pages.of(ctx, t, s.pool(p), p == after.product)
 			if err != nil {
 				return err
 			}
@@ -56,8 +57,10 @@ func (s *service) ListHandles(
 				}
 				if len(out.Handles) == size {
 					out.NextPageToken = after.String()
+					s.pages.keep(t, p, handles)
 					return nil
 				}
+				h.Remaining -= age
 				out.Handles, after = append(out.Handles, handleInfo(h, may)), cursorOf(h)
 			}
 		}
@@ -67,6 +70,67 @@ func (s *service) ListHandles(
 		return nil, err
 	}
 	return connect.NewResponse(out), nil
+}
+
+const (
+	// pageTime is how long a list is kept for its next page, and mostPages of how
+	// many products at once.
+	pageTime  = 2 * time.Second
+	mostPages = 4
+)
+
+// pages keep lists of which not all was told, so that a large one isn't read anew
+// for each page.
+type pages struct {
+	mu   sync.Mutex
+	kept map[license.Product]*pageList
+}
+
+type pageList struct {
+	term    *term
+	at      time.Time
+	handles []lease.Handle
+}
+
+// of gives the handles of a pool; those of a moment ago where it goes on, and how
+// long ago that was.
+func (c *pages) of(ctx context.Context, t *term, pool lease.Pool, goesOn bool) ([]lease.Handle, time.Duration, error) {
+	if goesOn {
+		c.mu.Lock()
+		l := c.kept[pool.Product]
+		c.mu.Unlock()
+		if l != nil && l.term == t {
+			if age := time.Since(l.at); age < pageTime {
+				return l.handles, age, nil
+			}
+		}
+	}
+	handles, err := t.seats.List(ctx, pool)
+	return handles, 0, err
+}
+
+// keep has a list there for the next page.
+func (c *pages) keep(t *term, p license.Product, handles []lease.Handle) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.kept[p]; l != nil && l.term == t && time.Since(l.at) < pageTime {
+		return
+	}
+	if c.kept == nil {
+		c.kept = make(map[license.Product]*pageList)
+	}
+	if len(c.kept) >= mostPages && c.kept[p] == nil {
+		return
+	}
+	l := &pageList{t, time.Now(), handles}
+	c.kept[p] = l
+	time.AfterFunc(pageTime, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.kept[p] == l {
+			delete(c.kept, p)
+		}
+	})
 }
 
 // cursor is the last handle of a page. Handles go by product, first access and

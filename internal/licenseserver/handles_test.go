@@ -55,6 +55,42 @@ func handles(t testing.TB, a api, r *quoratev1.ListHandlesRequest) (all []*quora
 	}
 }
 
+// A list is read once for all its pages, where they are asked for at once.
+func TestPagesOfOneList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 30)
+		lists := 0
+		l.start(t, "a", func(c *licenseserver.Config) {
+			c.Lease, c.Store = time.Hour, counting{c.Store, &lists}
+		})
+		a := l.api(t, "a")
+		for i := range 20 {
+			take(t, a, access(i))
+		}
+		for round := 1; round < 3; round++ {
+			if all := handles(t, a, &quoratev1.ListHandlesRequest{PageSize: 3}); len(all) != 20 || lists != round {
+				t.Fatalf("%d handles by %d lists", len(all), lists)
+			}
+		}
+		page, err := a.ListHandles(t.Context(), connect.NewRequest(&quoratev1.ListHandlesRequest{PageSize: 3}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		page, err = a.ListHandles(t.Context(), connect.NewRequest(&quoratev1.ListHandlesRequest{PageSize: 3, PageToken: page.Msg.GetNextPageToken()}))
+		if err != nil || lists != 3 {
+			t.Fatalf("%d lists, %v", lists, err)
+		}
+		if left := page.Msg.GetHandles()[0].GetRemainingMs(); left != time.Hour.Milliseconds()-1000 {
+			t.Errorf("%d ms remaining", left)
+		}
+		time.Sleep(2 * time.Second)
+		if all := handles(t, a, &quoratev1.ListHandlesRequest{PageSize: 30, PageToken: page.Msg.GetNextPageToken()}); len(all) != 14 || lists != 4 {
+			t.Errorf("%d handles by %d lists", len(all), lists)
+		}
+	})
+}
+
 func TestHandlesByPages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 30)
@@ -87,6 +123,7 @@ func TestHandlesByPages(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		time.Sleep(2 * time.Second) // the list was kept for a moment
 		rest := handles(t, a, &quoratev1.ListHandlesRequest{PageToken: page.Msg.GetNextPageToken()})
 		if len(rest) != 14 || rest[0].GetId() != access(6).GetRequestId() {
 			t.Errorf("the rest: %v", rest)

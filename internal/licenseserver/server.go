@@ -94,6 +94,7 @@ type Server struct {
 
 	bells   bells
 	holders holdersCache
+	pages   pages
 	asks    limiter
 	waiting crowd
 	many    crowd

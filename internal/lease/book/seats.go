@@ -1,7 +1,6 @@
 package book
 
 import (
-	"cmp"
 	"container/heap"
 	"slices"
 	"time"
@@ -331,45 +330,6 @@ func (b *Book) Next(now time.Time) (time.Duration, bool) {
 		return 0, false
 	}
 	return max(first.Sub(now), 0), true
-}
-
-// List implements lease.Seats.
-func (b *Book) List(now time.Time, pool lease.Pool) ([]lease.Handle, error) {
-	if err := pool.Check(b.group); err != nil {
-		return nil, err
-	}
-	p := b.pools[pool.Product]
-	if p == nil {
-		return nil, nil
-	}
-	b.lapse(p, now)
-	var all []lease.Handle
-	for _, h := range p.due {
-		if h.linger == 0 {
-			all = append(all, lease.Handle{
-				Grant: b.grant(h), Station: h.station, Client: h.client, Accesses: h.accesses,
-				FirstAccess: h.first, LastAccess: h.last, Remaining: h.deadline.Sub(now),
-				Idle: h.idle, Tags: slices.Clone(h.tags), Borrowed: h.borrowed,
-			})
-		}
-	}
-	slices.SortFunc(all, func(a, b lease.Handle) int {
-		return cmp.Or(a.FirstAccess.Compare(b.FirstAccess), cmp.Compare(a.Handle, b.Handle))
-	})
-	shown := map[string]bool{}
-	for i := range all {
-		switch h := &all[i]; h.Mode {
-		case license.NoUserLimit:
-		case license.StationShare:
-			if !shown[h.Station] {
-				shown[h.Station] = true
-				h.Takes = narrow(p.living.stations[h.Station].most())
-			}
-		default:
-			h.Takes = h.Licenses
-		}
-	}
-	return all, nil
 }
 
 // Usage implements lease.Seats.

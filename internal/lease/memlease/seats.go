@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/lease"
+	"github.com/quorate/quorate/internal/lease/book"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -139,6 +140,7 @@ func (t *seats) List(ctx context.Context, pool lease.Pool) (all []lease.Handle, 
 	if err != nil {
 		return nil, err
 	}
+	book.Arrange(all) // without holding up anybody
 	return all, nil
 }
 

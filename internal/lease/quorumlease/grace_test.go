@@ -112,7 +112,7 @@ func TestVouch(t *testing.T) {
 		if _, leads := standby.Status(someone); leads {
 			t.Error("the standby says that it leads")
 		}
-		next := claim(t, lead) // written back under a newer epoch
+		next := claim(t, lead)  // written back under a newer epoch
 		time.Sleep(time.Second) // the third journal may lag
 		coded(t, "after a takeover", standby.Vouch(t.Context(), token(g)), "")
 		coded(t, "Release", next.Release(t.Context(), token(g)), "")

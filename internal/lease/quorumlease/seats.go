@@ -388,6 +388,7 @@ func (t *seats) List(ctx context.Context, pool lease.Pool) (all []lease.Handle, 
 	if err != nil {
 		return nil, err
 	}
+	book.Arrange(all) // without holding up anybody
 	return all, nil
 }
 

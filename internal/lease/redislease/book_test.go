@@ -307,6 +307,7 @@ func (p *pair) compare() {
 	}
 	list, err := p.seats.List(ctx, p.pool())
 	all, fault := p.book.List(time.Now(), p.pool())
+	book.Arrange(all)
 	p.agree(err, fault)
 	if got, want := handles(list), handles(all); !slices.Equal(got, want) {
 		p.t.Errorf("list %q, want %q", got, want)
