@@ -11,14 +11,15 @@ import (
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
 
-// openTime bounds one try of one backend for a program.
-const openTime = 2 * time.Second
+// openTime bounds one try of one backend for a program. Two of them are less than
+// the time that programs give one attempt at a license server.
+const openTime = time.Second
 
 // OpenKey opens a key that was wrapped for a product, on any backend that
 // holds the license, and on another one where that fails. The caller has
 // checked the token's handle; the backends check its signature. Errors:
-// CodeNoLicense, CodeNoMajority, CodeKeyRefused, CodeTokenInvalid,
-// CodeBackendAbsent.
+// CodeNoLicense, CodeNoMajority, CodeKeyRefused, CodeTokenInvalid, and
+// CodeUnavailable where no backend answers.
 func (g *Group) OpenKey(ctx context.Context, p license.Product, wrapped, token []byte) ([]byte, error) {
 	candidates, err := g.holders(p)
 	if err != nil {
@@ -34,16 +35,23 @@ func (g *Group) OpenKey(ctx context.Context, p license.Product, wrapped, token [
 	})
 }
 
-// anyOf gives the answer of the first backend that has one. There is at least
-// one candidate.
+// anyOf gives the answer of the first backend that has one; otherwise what one
+// has refused it for, and CodeUnavailable where none answers: which one it is
+// helps no program, and trying again may. There is at least one candidate.
 func (g *Group) anyOf(
 	ctx context.Context, candidates []*member, f func(context.Context, *member) ([]byte, error),
-) (answer []byte, err error) {
+) ([]byte, error) {
+	var absent, refused error
 	for _, m := range candidates {
-		if answer, err = m.try(ctx, f); err == nil {
+		answer, err := m.try(ctx, f)
+		if err == nil {
 			return answer, nil
 		}
 		switch license.CodeOf(err) {
+		case license.CodeBackendAbsent:
+			absent = err
+		default:
+			refused = err
 		case license.CodeKeyRefused, license.CodeInvalidInput, license.CodeTooLarge:
 			return nil, err // every backend would say the same
 		}
@@ -52,7 +60,14 @@ func (g *Group) anyOf(
 		}
 		g.conf.Logger.Warn("backend did not answer a call for a program", "position", m.conf.Position, "code", string(license.CodeOf(err)))
 	}
-	return nil, err
+	if refused != nil {
+		return nil, refused
+	}
+	return nil, &license.Error{
+		Code: license.CodeUnavailable, Err: absent,
+		Message: "none of the backends that have the license answers",
+		Fix:     "check that the TMR server reaches the backends, then try again",
+	}
 }
 
 func (m *member) try(ctx context.Context, f func(context.Context, *member) ([]byte, error)) ([]byte, error) {

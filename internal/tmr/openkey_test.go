@@ -1,6 +1,7 @@
 package tmr_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,34 @@ func TestOpenKeyWhileABackendDies(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// That none of them answers is nothing that a program has to know of: it tries
+// again. What one of them says is told, whichever is asked first.
+func TestOpenKeyThatNoBackendAnswers(t *testing.T) {
+	for silent := 2; silent <= license.Backends; silent++ {
+		bubble(t, func(t *testing.T, l *lab) {
+			g := l.run()
+			l.containers[2].Fault(func(call string, _ bool) error {
+				if call == "OpenKey" {
+					return license.Errorf(license.CodeContainerCorrupt, "x", "told to fail")
+				}
+				return nil
+			})
+			for i := range silent {
+				l.network.Cut(addr(i))
+			}
+			_, err := g.OpenKey(t.Context(), product, []byte("w"), l.token())
+			if silent == license.Backends {
+				coded(t, "no backend answers", err, license.CodeUnavailable)
+				if !errors.Is(err, &license.Error{Code: license.CodeBackendAbsent}) {
+					t.Errorf("the cause is lost: %v", errors.Unwrap(err))
+				}
+				return
+			}
+			coded(t, "one says that it is broken", err, license.CodeContainerCorrupt)
 		})
 	}
 }
