@@ -48,12 +48,12 @@ func (g *Group) anyOf(
 			return answer, nil
 		}
 		switch license.CodeOf(err) {
+		case license.CodeKeyRefused, license.CodeInvalidInput, license.CodeTooLarge:
+			return nil, err // every backend would say the same
 		case license.CodeBackendAbsent:
 			absent = err
 		default:
 			refused = err
-		case license.CodeKeyRefused, license.CodeInvalidInput, license.CodeTooLarge:
-			return nil, err // every backend would say the same
 		}
 		if ctx.Err() != nil {
 			break
