@@ -32,6 +32,7 @@ type core struct {
 	seats  map[Key]Record // as decided
 	found  []Record       // the same when the lead began, in the order of keys, until they are asked for
 	events []Event        // kept, by position
+	bytes  int            // of their data
 	trim   uint64         // events up to here are not kept
 
 	back      change // to be written back
@@ -53,6 +54,7 @@ type settings struct {
 	reclaim    time.Duration // after which a journal that refuses is claimed anew; 0: never
 	markTime   time.Duration // after which marks go without a change; 0: never
 	mostEvents int
+	mostBytes  int           // of the events' data; 0: any
 	mostBehind int           // entries of the log that are kept for a journal that is away
 	lag        time.Duration // of a third journal, where two are quick; 0: none
 }

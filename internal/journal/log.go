@@ -31,14 +31,34 @@ func (c *core) append(ch change) uint64 {
 		c.seats[r.Key] = r
 	}
 	c.events = append(c.events, ch.events...)
-	if most := c.opt.mostEvents; len(c.events) > most+most/8 {
-		n := len(c.events) - most
-		ch.trim = c.events[n-1].Position
-		c.trim = ch.trim
-		c.events = slices.Clone(c.events[n:])
+	for _, e := range ch.events {
+		c.bytes += len(e.Data)
+	}
+	if n, b := c.opt.mostEvents, c.opt.mostBytes; len(c.events) > n+n/8 || b > 0 && c.bytes > b+b/8 {
+		if c.shed() {
+			ch.trim = c.trim
+		}
 	}
 	c.log = append(c.log, ch)
 	return c.last()
+}
+
+// shed lets the oldest events go until those that are left are within the bounds,
+// the newest always is.
+func (c *core) shed() bool {
+	n := max(len(c.events)-c.opt.mostEvents, 0)
+	for _, e := range c.events[:n] {
+		c.bytes -= len(e.Data)
+	}
+	for ; c.opt.mostBytes > 0 && c.bytes > c.opt.mostBytes && n < len(c.events)-1; n++ {
+		c.bytes -= len(c.events[n].Data)
+	}
+	if n == 0 {
+		return false
+	}
+	c.trim = c.events[n-1].Position
+	c.events = slices.Clone(c.events[n:])
+	return true
 }
 
 // collect gives what a journal lacks of the log, as much as fits, and of a

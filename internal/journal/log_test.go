@@ -64,3 +64,28 @@ func TestCollectedRecords(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsAreBoundedByBytes(t *testing.T) {
+	c := newCore(settings{mostEvents: 100, mostBytes: 1000}, Term{1, "a"}, Known{}, moment{})
+	for at := uint64(1); at <= 200; at++ {
+		c.append(change{events: []Event{{Position: at, Data: make([]byte, 100)}}})
+		if c.bytes > 1125 || c.bytes != 100*len(c.events) || c.events[len(c.events)-1].Position != at {
+			t.Fatalf("%d events of %d bytes after %d", len(c.events), c.bytes, at)
+		}
+	}
+	if c.trim == 0 || c.trim+1 != c.events[0].Position {
+		t.Errorf("trimmed to %d, the first is %d", c.trim, c.events[0].Position)
+	}
+	// The newest stays, however long it is.
+	c.append(change{events: []Event{{Position: 201, Data: make([]byte, 5000)}}})
+	if len(c.events) != 1 || c.events[0].Position != 201 {
+		t.Errorf("%d events", len(c.events))
+	}
+	// And many short ones are bounded by their number.
+	for at := uint64(202); at <= 500; at++ {
+		c.append(change{events: []Event{{Position: at}}})
+	}
+	if len(c.events) > 112 {
+		t.Errorf("%d events", len(c.events))
+	}
+}

@@ -40,9 +40,9 @@ type Options struct {
 	// Grace is how long a grace period takes at least (5 min): the longest lease
 	// of a handle, and 2 s, and what clocks may differ by. See Quorum.Prolong.
 	Grace time.Duration
-	// MostEvents is how many events are kept (10,000); an eighth more may be
-	// there.
-	MostEvents int
+	// MostEvents is how many events are kept (10,000), and MostEventBytes of how
+	// many bytes together (16 MiB); an eighth more may be there.
+	MostEvents, MostEventBytes int
 	// CallTime bounds one call to one journal (2 s), ClaimTime a whole claim
 	// (30 s).
 	CallTime, ClaimTime time.Duration
@@ -58,6 +58,7 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	o.Grace = cmp.Or(o.Grace, 5*time.Minute)
 	o.MostEvents = cmp.Or(o.MostEvents, 10_000)
+	o.MostEventBytes = cmp.Or(o.MostEventBytes, 16<<20)
 	o.CallTime = cmp.Or(o.CallTime, 2*time.Second)
 	o.ClaimTime = cmp.Or(o.ClaimTime, 30*time.Second)
 	o.Patience = cmp.Or(o.Patience, 300*time.Millisecond)
@@ -132,7 +133,7 @@ func begin(backends [license.Backends]Backend, o Options, t Term, known Known) *
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	opt := settings{
 		newGroup: o.NewGroup, graceTime: o.Grace, patience: o.Patience, despair: o.Despair,
-		markTime: time.Second, reclaim: time.Minute, mostEvents: o.MostEvents, mostBehind: 1 << 16, lag: thirdLag,
+		markTime: time.Second, reclaim: time.Minute, mostEvents: o.MostEvents, mostBytes: o.MostEventBytes, mostBehind: 1 << 16, lag: thirdLag,
 	}
 	for i, b := range backends {
 		opt.names[i] = b.Name

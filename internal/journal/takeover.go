@@ -194,11 +194,9 @@ func (c *core) merge(now moment) {
 	}
 	for _, at := range slices.Sorted(maps.Keys(events)) {
 		c.events = append(c.events, events[at])
+		c.bytes += len(events[at].Data)
 	}
-	if over := len(c.events) - c.opt.mostEvents; over > 0 {
-		c.trim = c.events[over-1].Position
-		c.events = c.events[over:]
-	}
+	c.shed()
 	back.events, back.drop = c.stray(events)
 	back.trim, back.base = c.trim, c.term.Epoch
 	if c.back = back; !c.founding {

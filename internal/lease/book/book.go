@@ -10,9 +10,9 @@ import (
 
 // Options are a Book's settings; zero values stand for the defaults.
 type Options struct {
-	// MostEvents is how many events are kept at least (50,000); an eighth more
-	// may be there.
-	MostEvents int
+	// MostEvents is how many events are kept at least (50,000), unless their texts
+	// have more than MostEventBytes together (32 MiB); an eighth more may be there.
+	MostEvents, MostEventBytes int
 	// MostEnded is how many ended handles are remembered (50,000).
 	MostEnded int
 	// Sure: no record is ever missing but in a grace period, so tokens bring
@@ -24,6 +24,9 @@ type Options struct {
 func (o Options) WithDefaults() Options {
 	if o.MostEvents <= 0 {
 		o.MostEvents = 50_000
+	}
+	if o.MostEventBytes <= 0 {
+		o.MostEventBytes = 32 << 20
 	}
 	if o.MostEnded <= 0 {
 		o.MostEnded = 50_000
@@ -48,6 +51,7 @@ type Book struct {
 	ended    map[string]ended
 	order    []string // of ended, oldest first
 	events   []lease.Event
+	bytes    int // of their texts
 	out      Effects
 }
 

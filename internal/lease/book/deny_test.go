@@ -41,3 +41,30 @@ func TestDenialsComeAgainAfterAMinute(t *testing.T) {
 		t.Errorf("%d denials are remembered", len(b.denials))
 	}
 }
+
+func TestEventsAreBoundedByBytes(t *testing.T) {
+	group := license.Serial{Mask: 131, Number: 7}
+	b := New(group, Options{MostEvents: 100, MostEventBytes: 10_000})
+	now := time.Unix(1_800_000_000, 0)
+	b.Claim(1, now)
+	for i := range 200 {
+		_, err := b.Access(now, lease.Request{
+			ID: fmt.Sprint("id ", i), Pool: lease.Pool{Container: group, Product: license.Product{Firm: 6000010, Code: 14}}, Lease: time.Hour,
+			Mode: license.NoUserLimit, Client: lease.Client{User: fmt.Sprintf("%0500d", i)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, e := range b.events {
+			n += texts(e)
+		}
+		if n != b.bytes || n > 11_250 || len(b.events) == 0 {
+			t.Fatalf("%d events of %d bytes, counted as %d", len(b.events), n, b.bytes)
+		}
+	}
+	out := b.Drain()
+	if len(out.Dropped) == 0 || len(out.Dropped)+len(b.events) != 200 || out.Seqs[6000010] < 180 {
+		t.Errorf("%d dropped, %d left, %v", len(out.Dropped), len(b.events), out.Seqs)
+	}
+}

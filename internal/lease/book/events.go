@@ -50,6 +50,7 @@ func (b *Book) LoadSeq(firm license.FirmCode, seq uint64) { b.seqs[firm] = max(b
 // ended is remembered from these.
 func (b *Book) LoadEvent(e lease.Event) {
 	b.events = append(b.events, e)
+	b.bytes += texts(e)
 	b.SetPosition(e.Position)
 	b.LoadSeq(e.Pool.Product.Firm, e.Seq)
 	switch e.Kind {
@@ -97,14 +98,39 @@ func (b *Book) event(h *handle, kind lease.EventKind, now time.Time, more func(*
 		more(&e)
 	}
 	b.events = append(b.events, e)
+	b.bytes += texts(e)
 	b.out.Events = append(b.out.Events, e)
-	if excess := len(b.events) - b.opt.MostEvents; excess > b.opt.MostEvents/8 {
-		b.drop(excess)
+	if n, most := len(b.events), b.opt.MostEventBytes; n-b.opt.MostEvents > b.opt.MostEvents/8 || b.bytes > most+most/8 {
+		b.drop(b.excess())
 	}
 }
 
+// texts is how many bytes an event's texts have.
+func texts(e lease.Event) int {
+	return len(e.Handle) + len(e.Station) + len(e.Client.Address) + len(e.Client.User) + len(e.Client.Application) + len(e.By) + len(e.Rule)
+}
+
+// excess is how many of the oldest events are too many; the newest never is.
+func (b *Book) excess() int {
+	n := max(len(b.events)-b.opt.MostEvents, 0)
+	left := b.bytes
+	for _, e := range b.events[:n] {
+		left -= texts(e)
+	}
+	for ; left > b.opt.MostEventBytes && n < len(b.events)-1; n++ {
+		left -= texts(b.events[n])
+	}
+	return n
+}
+
 func (b *Book) drop(count int) {
+	if count == 0 {
+		return
+	}
 	old := slices.Clone(b.events[:count])
+	for _, e := range old {
+		b.bytes -= texts(e)
+	}
 	b.events = slices.Delete(b.events, 0, count) // in place: no garbage
 	b.out.Dropped = append(b.out.Dropped, old...)
 	if b.out.Seqs == nil {
