@@ -24,7 +24,7 @@ const (
 	pushTime      = 10 * time.Second
 	// gather is how long events collect for the next push, but for the first ones
 	// after a rest: one push for each costs the platform more than the access did.
-	gather = 100 * time.Millisecond
+	gather = 250 * time.Millisecond
 	// servedEvery is how often the platform is told again what is served.
 	servedEvery = time.Minute
 )
