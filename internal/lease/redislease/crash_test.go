@@ -428,7 +428,7 @@ func TestCluster(t *testing.T) {
 
 // TestReplicas: an answer waits for the replicas that are asked for.
 func TestReplicas(t *testing.T) {
-	primary := testenv.Redis(t)
+	primary := testenv.Redis(t, "--repl-diskless-sync-delay", "0")
 	hasty := connect(t, primary.Addr, redislease.Options{Replicas: 1, ReplicaWait: 200 * time.Millisecond})
 	_, err := hasty.Claim(t.Context(), group, "a")
 	wantCode(t, err, license.CodeUnavailable)
@@ -438,11 +438,14 @@ func TestReplicas(t *testing.T) {
 		t.Fatal(err)
 	}
 	replica := testenv.Redis(t, "--replicaof", host+" "+port)
-	var seats lease.Seats
 	testenv.Eventually(t, 20*time.Second, func() error {
-		seats, err = s.Claim(t.Context(), group, "a")
+		_, err := hasty.Claim(t.Context(), group, "a")
 		return err
 	})
+	seats, err := s.Claim(t.Context(), group, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := request(1)
 	g, err := seats.Access(t.Context(), r)
 	if err != nil {
@@ -454,8 +457,12 @@ func TestReplicas(t *testing.T) {
 	if err != nil || !there {
 		t.Fatalf("on the replica: %v, %v", there, err)
 	}
+	impatient, err := hasty.Join(t.Context(), group, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
 	replica.Kill()
-	_, err = seats.Access(t.Context(), request(5))
+	_, err = impatient.Access(t.Context(), request(5))
 	wantCode(t, err, license.CodeUnavailable)
 }
 
