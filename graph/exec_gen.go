@@ -1326,6 +1326,8 @@ func (ec *executionContext) childFields_Rule(ctx context.Context, field graphql.
 		return ec.fieldContext_Rule_kind(ctx, field)
 	case "number":
 		return ec.fieldContext_Rule_number(ctx, field)
+	case "each":
+		return ec.fieldContext_Rule_each(ctx, field)
 	case "who":
 		return ec.fieldContext_Rule_who(ctx, field)
 	case "scope":
@@ -13238,6 +13240,29 @@ func (ec *executionContext) fieldContext_Rule_number(_ context.Context, field gr
 	return graphql.NewScalarFieldContext("Rule", field, false, false, errors.New("field of type Int does not have child fields"))
 }
 
+func (ec *executionContext) _Rule_each(ctx context.Context, field graphql.CollectedField, obj *Rule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Rule_each(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Each, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Rule_each(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Rule", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Rule_who(ctx context.Context, field graphql.CollectedField, obj *Rule) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -24909,6 +24934,11 @@ func (ec *executionContext) _Rule(ctx context.Context, sel ast.SelectionSet, obj
 			}
 		case "number":
 			out.Values[i] = ec._Rule_number(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "each":
+			out.Values[i] = ec._Rule_each(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

@@ -508,6 +508,8 @@ type Rule struct {
 	Kind RuleKind `json:"kind"`
 	// How many licenses, or the priority; null for allow and deny.
 	Number *int `json:"number,omitempty"`
+	// For whom a cap holds one by one: `user`, `host` or `application`. Null: for all together.
+	Each *string `json:"each,omitempty"`
 	// Whom it is about, for example `group:engineers`; several conditions must all hold. Empty: everybody.
 	Who []string `json:"who"`
 	// What it is about: `all licenses`, `firm:6000010` or `product:6000010:14`.
@@ -801,7 +803,7 @@ const (
 	RuleKindDeny RuleKind = "DENY"
 	// So many licenses are kept for these.
 	RuleKindReserve RuleKind = "RESERVE"
-	// These take at most so many licenses, together.
+	// These take at most so many licenses, together or each (`Rule.each`).
 	RuleKindCap RuleKind = "CAP"
 	// Their place in the queue.
 	RuleKindPriority RuleKind = "PRIORITY"

@@ -34,6 +34,9 @@ func ruleList(text string) ([]*graph.Rule, error) {
 		for _, c := range r.Who {
 			m.Who = append(m.Who, c.String())
 		}
+		if each := string(r.Each); each != "" {
+			m.Each = &each
+		}
 		if r.Kind == rules.Reserve || r.Kind == rules.Cap || r.Kind == rules.Priority {
 			n := int(r.Number)
 			m.Number = &n

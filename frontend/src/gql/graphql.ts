@@ -299,7 +299,7 @@ export type RolloutStepState =
 export type RuleKind =
   /** These may; in its scope nobody does whom no rule allows. */
   | 'ALLOW'
-  /** These take at most so many licenses, together. */
+  /** These take at most so many licenses, together or each (`Rule.each`). */
   | 'CAP'
   /** These may not. */
   | 'DENY'
