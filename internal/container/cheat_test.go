@@ -63,6 +63,7 @@ func TestManySessions(t *testing.T) {
 		for _, session := range []time.Duration{2 * time.Second, 5 * time.Second, 59 * time.Second, 7 * time.Minute} {
 			t.Run(name+" "+session.String(), func(t *testing.T) {
 				k := newClocked(t)
+				k.noSync, k.db.NoSync = true, true
 				start, used := k.Moment().At, time.Duration(0)
 				for range 20 {
 					for range session / (100 * time.Millisecond) {

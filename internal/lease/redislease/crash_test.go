@@ -141,8 +141,12 @@ func TestHistoryWithKilledRedis(t *testing.T) {
 	server := testenv.Redis(t, testenv.Durable()...)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr, PoolSize: 100, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { _ = client.Close() })
+	length := 8 * time.Second
+	if testing.Short() {
+		length = 4 * time.Second
+	}
 	leasetest.Workload{
-		Clients: 24, For: 8 * time.Second, Lease: 800 * time.Millisecond, Linger: 400 * time.Millisecond, Mixed: true,
+		Clients: 24, For: length, Lease: 800 * time.Millisecond, Linger: 400 * time.Millisecond, Mixed: true,
 		Disturb: func(ctx context.Context) {
 			tick := time.NewTicker(900 * time.Millisecond)
 			defer tick.Stop()
