@@ -11,6 +11,7 @@ export const RuleSetFields = graphql(`
     rules {
       kind
       number
+      each
       who
       scope
       name

@@ -15,6 +15,7 @@ import {
 const rule = (change: Partial<Rule>): Rule => ({
   kind: "ALLOW",
   number: null,
+  each: null,
   who: [],
   scope: "all licenses",
   name: "",
@@ -49,6 +50,7 @@ it("puts the most specific scope first, and keeps the order of the text in it", 
 
 it("says what a rule does", () => {
   expect(what(rule({ kind: "CAP", number: 2 }))).toBe("At most 2");
+  expect(what(rule({ kind: "CAP", number: 2, each: "user" }))).toBe("At most 2 for each user");
   expect(what(rule({ kind: "PRIORITY", number: -10 }))).toBe("Priority -10");
   expect(what(rule({ kind: "DENY" }))).toBe("Deny");
 });

@@ -17,8 +17,9 @@ const WORDS: Record<RuleKind, (number: number | null | undefined) => string> = {
 };
 
 /** What a rule does, in words. */
-export function what(rule: Pick<Rule, "kind" | "number">): string {
-  return WORDS[rule.kind](rule.number);
+export function what(rule: Pick<Rule, "kind" | "number" | "each">): string {
+  const words = WORDS[rule.kind](rule.number);
+  return rule.each ? `${words} for each ${rule.each}` : words;
 }
 
 const ALL = "all licenses";
