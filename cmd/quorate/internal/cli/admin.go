@@ -15,17 +15,23 @@ type AdminFlags struct {
 	Insecure   bool   `help:"Send the administrator token to another machine over plain http too, where everybody on the way can read it."`
 }
 
-// CheckFor refuses to send the token where others can read it: srv, too, finds
-// servers of https.
+// CheckFor refuses to send the token where others can read it.
 func (f AdminFlags) CheckFor(servers []string) error {
 	if f.AdminToken == "" || f.Insecure {
 		return nil
 	}
-	for _, s := range servers {
-		if u, err := url.Parse(s); err == nil && u.Scheme != "https" && u.Scheme != "srv" && !loopback(u.Hostname()) {
+	return CheckClear("administrator token", servers...)
+}
+
+// CheckClear refuses addresses on other machines that what is sent to can be read
+// on its way: srv, too, finds servers of https.
+func CheckClear(secret string, addresses ...string) error {
+	for _, s := range addresses {
+		u, err := url.Parse(s)
+		if err == nil && u.Scheme != "https" && u.Scheme != "srv" && u.Hostname() != "" && !loopback(u.Hostname()) {
 			return license.Errorf(license.CodeInvalidInput,
-				"take https://HOST:PORT?pin=sha256:…, run it on that machine, or add --insecure in a network whose every machine you trust",
-				"the administrator token would go to %s in the clear", u.Host)
+				"take an address that begins with https://, run it on that machine, or add --insecure in a network whose every machine you trust",
+				"the %s would go to %s in the clear", secret, u.Host)
 		}
 	}
 	return nil

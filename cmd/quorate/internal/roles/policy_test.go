@@ -36,6 +36,7 @@ func TestPolicyFlags(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		want.MostWaiting, want.MostHandles = licenseserver.DefaultMostWaiting, licenseserver.DefaultMostHandles
 		if got, err := c.policy(); got != want || err != nil {
 			t.Errorf("%q: %+v, %v", args, got, err)
 		}

@@ -26,6 +26,7 @@ import (
 // Server is a license server over one container, or a backend of a TMR group.
 type Server struct {
 	programFlags
+	linkFlags
 	filetools.BindFlags
 	Container string   `help:"The container's file." default:"container.qrc" env:"QUORATE_CONTAINER"`
 	Name      string   `help:"This server's name." default:"license-server" env:"QUORATE_NAME"`
@@ -35,8 +36,6 @@ type Server struct {
 	Leases    string   `help:"Where seats are kept: a file, or redis://HOST:PORT/N; not with --tmr." default:"leases.db" env:"QUORATE_LEASES"`
 	TokenKey  string   `help:"The key that handle tokens are signed with; created when it is not there." default:"token.key" env:"QUORATE_TOKEN_KEY"`
 	BorrowMax string   `help:"How long licenses may be borrowed, to be used without this server, for example 14d; 0s: not at all." default:"0s" env:"QUORATE_BORROW_MAX"`
-	Platform  string   `help:"The platform's address, to get updates and show the use over the link; not with --tmr." env:"QUORATE_PLATFORM"`
-	Link      string   `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 }
 
 // Help has the examples.
@@ -53,6 +52,13 @@ func (Server) Help() string {
 
 // Run serves until ctx ends.
 func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, at filetools.Site) error {
+	if c.TMR && c.Platform != "" {
+		return license.Errorf(license.CodeInvalidInput, "link the TMR servers instead", "a backend has no link of its own")
+	}
+	token, err := c.token()
+	if err != nil {
+		return err
+	}
 	policy, err := c.policy()
 	if err != nil {
 		return err
@@ -73,9 +79,6 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	}
 	defer held.Close()
 	if c.TMR {
-		if c.Platform != "" {
-			return license.Errorf(license.CodeInvalidInput, "link the TMR servers instead", "a backend has no link of its own")
-		}
 		if c.Rules != "" {
 			return license.Errorf(license.CodeInvalidInput, "give --rules to the TMR servers", "a backend serves no programs, so it has no rules of who may use what")
 		}
@@ -94,12 +97,6 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 			return err
 		}
 		return f.Wait(ctx)
-	}
-	token := ""
-	if c.Platform != "" {
-		if token, err = readToken(c.Link); err != nil {
-			return err
-		}
 	}
 	seed, err := readSeed(c.TokenKey, "token key", true)
 	if err != nil {

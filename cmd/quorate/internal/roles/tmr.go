@@ -70,6 +70,7 @@ func (f programFlags) policy() (policy, error) {
 // TMR is a TMR server.
 type TMR struct {
 	programFlags
+	linkFlags
 	Name       string        `help:"This server's name, unique in its group." required:"" env:"QUORATE_NAME"`
 	Virtual    string        `help:"Serial number of the virtual container." required:"" placeholder:"131-…" env:"QUORATE_VIRTUAL"`
 	Activation string        `help:"The group's activation id: backends with another one are not taken." name:"activation-id" env:"QUORATE_ACTIVATION_ID"`
@@ -78,8 +79,6 @@ type TMR struct {
 	RoleFile   string        `help:"File that keepalived's notify script writes MASTER or BACKUP into. Without it the backends elect one of the two servers." env:"QUORATE_ROLE_FILE"`
 	NewGroup   bool          `help:"The group has never handed out a license: without this, three empty journals of seats count as lost, and handles are given out only once those from before have ended." env:"QUORATE_NEW_GROUP"`
 	Grace      time.Duration `help:"How long a grace period takes at least, in which two journals of seats were lost and handles are honoured by their tokens alone. After --lease was lowered it must be as long as the lease before, until all handles of then have ended." default:"5m" env:"QUORATE_GRACE"`
-	Platform   string        `help:"The platform's address." env:"QUORATE_PLATFORM"`
-	Link       string        `help:"File with this server's link token." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 	Term       time.Duration `help:"How long an election won holds without being confirmed." default:"2s"`
 	Patience   time.Duration `help:"How long a backend may be silent before it counts as absent." default:"400ms"`
 }
@@ -97,11 +96,14 @@ func (TMR) Help() string {
 
 // Run serves until ctx ends.
 func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+	token, err := c.token()
+	if err != nil {
+		return err
+	}
 	cfg := tmrConfig{
 		Name: c.Name, Listen: c.Listen, Plain: c.Plain, Lease: c.Lease, AdminToken: c.AdminToken,
-		Platform: c.Platform, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Grace: c.Grace, Logger: logger,
+		Platform: c.Platform, LinkToken: token, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Grace: c.Grace, Logger: logger,
 	}
-	var err error
 	if c.Grace < 0 || c.Grace > 2*licenseserver.LongestLease {
 		return license.Errorf(license.CodeInvalidInput, "set --grace to some minutes", "a grace period of %s is out of range", c.Grace)
 	}
@@ -135,11 +137,6 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 		return err
 	}
 	cfg.Token = seal.NewSigner(seed)
-	if c.Platform != "" {
-		if cfg.LinkToken, err = readToken(c.Link); err != nil {
-			return err
-		}
-	}
 	s, err := startTMR(ctx, cfg)
 	if err != nil {
 		return err
@@ -165,17 +162,6 @@ func parseBackend(position int, s string) (tmr.BackendConfig, error) {
 			"write it as SERIAL@https://HOST:PORT?pin=sha256:…, with the pin that quorate key tls prints on that backend", "backend %d has no valid address and pin", position)
 	}
 	return tmr.BackendConfig{Position: position, Serial: serial, URL: address, Pin: pin}, nil
-}
-
-func readToken(path string) (string, error) {
-	if path == "" {
-		return "", license.Errorf(license.CodeInvalidInput, "name the file with --link-token", "the link to the platform needs this server's link token")
-	}
-	b, err := readSecretFile(path, "link token")
-	if err != nil {
-		return "", err
-	}
-	return string(b), nil
 }
 
 // tmrConfig is what a TMR server is made of.
