@@ -299,6 +299,8 @@ func TestServerWithoutBackendsRefusesTheirWork(t *testing.T) {
 func TestSlowWorkHoldsNothingUp(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		verified := make(chan struct{})
+		verify := sync.OnceFunc(func() { close(verified) })
+		defer verify() // else the agent would wait for it for ever after a failure
 		l.executor.before = func(call string) error {
 			if call == "Verify" {
 				<-verified
@@ -320,7 +322,7 @@ func TestSlowWorkHoldsNothingUp(t *testing.T) {
 		if pulls > 100 {
 			t.Errorf("%d pulls in 10 s", pulls)
 		}
-		close(verified)
+		verify()
 		l.reported(300*time.Millisecond, "verify")
 		if n := l.executor.count("Verify"); n != 1 {
 			t.Errorf("the slow work was done %d times", n)
@@ -437,10 +439,10 @@ func TestStopAndRefusals(t *testing.T) {
 	bubble(t, func(t *testing.T, l *lab) {
 		hold := make(chan struct{})
 		l.executor.before = func(string) error { <-hold; return nil }
+		time.AfterFunc(2*time.Second, func() { close(hold) })
 		l.start()
 		l.platform.add(activation("activate"))
 		time.Sleep(time.Second)
-		time.AfterFunc(time.Second, func() { close(hold) })
 		l.agent.Stop()
 		l.agent.Stop()
 		if l.platform.report("activate") != nil {
