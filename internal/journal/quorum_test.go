@@ -77,9 +77,17 @@ func newTrio() *trio {
 	return w
 }
 
+// bounded ends after an hour of the bubble's time: while anything ticks there,
+// who waits in vain would wait for ever.
+func bounded(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), time.Hour)
+}
+
 func (w *trio) claim(t *testing.T, o Options) *Quorum {
 	t.Helper()
-	q, err := Claim(t.Context(), w.backends, o)
+	ctx, cancel := bounded(t)
+	defer cancel()
+	q, err := Claim(ctx, w.backends, o)
 	if err != nil {
 		t.Fatalf("Claim: %v", err)
 	}
@@ -90,9 +98,11 @@ func (w *trio) claim(t *testing.T, o Options) *Quorum {
 
 func (w *trio) put(t *testing.T, q *Quorum, seat uint32, n uint64, holder string) {
 	t.Helper()
+	ctx, cancel := bounded(t)
+	defer cancel()
 	index, err := q.Append([]Record{{Key: Key{anyProduct, seat}, N: n, Holder: []byte(holder)}}, []Event{{Position: n, Data: []byte(holder)}})
 	if err == nil {
-		err = q.Wait(t.Context(), index)
+		err = q.Wait(ctx, index)
 	}
 	if err != nil {
 		t.Fatalf("Append, Wait: %v", err)
@@ -144,7 +154,11 @@ func TestQuorum(t *testing.T) {
 		if err := a.Confirm(t.Context()); license.CodeOf(err) != license.CodeFenced {
 			t.Errorf("Confirm of the older: %v", err)
 		}
-		<-a.Ended()
+		select {
+		case <-a.Ended():
+		case <-time.After(time.Hour):
+			t.Fatal("the older lead goes on")
+		}
 		if _, err := a.Append(nil, nil); license.CodeOf(err) != license.CodeFenced {
 			t.Errorf("Append of the older: %v", err)
 		}
