@@ -55,10 +55,14 @@ type keptFile struct {
 }
 
 // match is a digest of all that a request asks for but the time: who asks the same
-// again gets what he has.
+// again gets what he has. The station is part of it where it is shared; else the
+// user may have signed in anew.
 func (a *asking) match() string {
 	same := proto.CloneOf(a.AccessRequest)
 	same.RequestId, same.BorrowMs, same.WaitMs, same.Client.Process = "", 0, 0, 0
+	if same.Mode != quoratev1.AccessMode_ACCESS_MODE_STATION_SHARE {
+		same.Client.Station = ""
+	}
 	b, _ := proto.MarshalOptions{Deterministic: true}.Marshal(same) // a message of texts and numbers can always be
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])

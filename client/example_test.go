@@ -81,12 +81,25 @@ func ExampleWithWait() {
 	_ = start
 }
 
-// A laptop takes a license on a journey.
+// A laptop takes a license on a journey: each start of the program within the time
+// goes on with it, and what is not needed any more is returned.
 func ExampleWithBorrow() {
-	leave := func(ctx context.Context, c *client.Client) (*client.Handle, error) {
+	start := func(ctx context.Context, c *client.Client) (*client.Handle, error) {
 		return c.Access(ctx, "6000010:14", client.WithBorrow(72*time.Hour))
 	}
-	_ = leave
+	home := func(ctx context.Context, c *client.Client) error {
+		all, err := c.Borrowed()
+		if err != nil {
+			return err
+		}
+		for _, b := range all {
+			if err := c.Return(ctx, b.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	_, _ = start, home
 }
 
 // All windows of one user share a license, wherever the servers are.
