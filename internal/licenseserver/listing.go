@@ -1,7 +1,10 @@
 package licenseserver
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 
 	"connectrpc.com/connect"
 
@@ -28,7 +31,7 @@ func (s *service) ListLicenses(
 				return err
 			}
 			if may == discloseAll { // rules name users and hosts
-				m.TakenByTag = usage.ByTag
+				m.TakenByTag = largest(usage.ByTag, mostTagsShown)
 			}
 			out.Licenses = append(out.Licenses, m)
 		}
@@ -38,6 +41,25 @@ func (s *service) ListLicenses(
 		return nil, err
 	}
 	return connect.NewResponse(out), nil
+}
+
+// mostTagsShown is of how many tags it is told what they take: caps for each one
+// apart make one for everybody.
+const mostTagsShown = 1000
+
+// largest gives the largest of many counts.
+func largest(all map[string]uint32, most int) map[string]uint32 {
+	if len(all) <= most {
+		return all
+	}
+	tags := slices.SortedFunc(maps.Keys(all), func(a, b string) int {
+		return cmp.Or(cmp.Compare(all[b], all[a]), cmp.Compare(a, b))
+	})
+	out := make(map[string]uint32, most)
+	for _, t := range tags[:most] {
+		out[t] = all[t]
+	}
+	return out
 }
 
 func (s *service) offer(ctx context.Context, t *term, o Offer, u lease.Usage) (*quoratev1.LicenseUse, error) {
