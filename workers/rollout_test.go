@@ -213,7 +213,7 @@ func TestManyWorkersAtOnce(t *testing.T) {
 
 func TestWorkerThatWasTakenOverStops(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, t.TempDir()+"/quorate.db")
+	l := newLab(t, migrated.SQLite(t))
 	l.order(20)
 	r := l.start()
 	if err := l.AdvanceRollout(t.Context(), r.ID, nil); err != nil {
@@ -402,7 +402,7 @@ func TestStartIsRepeatable(t *testing.T) {
 
 func TestWhoMayRollOut(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, t.TempDir()+"/quorate.db")
+	l := newLab(t, migrated.SQLite(t))
 	l.order(20)
 	viewer, stranger := l.owner, l.owner
 	viewer.Role = "VIEWER"

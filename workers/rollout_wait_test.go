@@ -64,7 +64,7 @@ func TestNoRolloutOvertakes(t *testing.T) {
 
 func TestWaitsForTheView(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, t.TempDir()+"/quorate.db")
+	l := newLab(t, migrated.SQLite(t))
 	l.mute = true
 	l.link()
 	l.work(nil)

@@ -66,7 +66,7 @@ func TestSingleOffline(t *testing.T) {
 // TestOfflineUpdateAgain: while a rollout by files waits, its update file is
 // given again, and it does; before and after there is none.
 func TestOfflineUpdateAgain(t *testing.T) {
-	l := newLab(t, t.TempDir()+"/db")
+	l := newLab(t, migrated.SQLite(t))
 	s := l.single(77, nil)
 	s.order(5)
 	first := s.start()

@@ -78,7 +78,7 @@ func TestManipulationIsSuspected(t *testing.T) {
 
 func TestForgedAnswers(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, t.TempDir()+"/quorate.db")
+	l := newLab(t, migrated.SQLite(t))
 	l.link()
 	l.work(nil)
 	quantity, id := uint32(0), uint32(6)

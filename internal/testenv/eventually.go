@@ -19,14 +19,14 @@ func Eventually(t testing.TB, timeout time.Duration, f func() error) {
 }
 
 func poll(timeout time.Duration, f func() error) error {
-	deadline := time.Now().Add(timeout)
-	pause := time.NewTicker(5 * time.Millisecond)
-	defer pause.Stop()
+	began := time.Now()
+	deadline := began.Add(timeout)
 	for {
 		err := f()
 		if err == nil || errors.Is(err, errEnded) || time.Now().After(deadline) {
 			return err
 		}
-		<-pause.C
+		// What takes longer is looked at more seldom: looking costs, too.
+		<-time.After(min(max(time.Since(began)/10, 5*time.Millisecond), 25*time.Millisecond))
 	}
 }
