@@ -151,7 +151,7 @@ func TestRotationsAtOnce(t *testing.T) {
 
 // TestManyRotations: the certificate carries the newest rotations only.
 func TestManyRotations(t *testing.T) {
-	l := newLab(t, t.TempDir()+"/db")
+	l := newLab(t, databases.SQLite(t))
 	f := l.provision().Firm
 	for range seal.MostRotations + 2 {
 		f = l.rotate(f)
@@ -253,7 +253,7 @@ func TestFirmKeyFiles(t *testing.T) {
 		wantCode(t, "an older key", err, license.CodeConflict)
 
 		// On another platform the firm is made, with all its history.
-		other := newLab(t, t.TempDir()+"/db")
+		other := newLab(t, databases.SQLite(t))
 		_, err = other.ImportFirmKey(other.with(auth.Administrator), product.Firm, newer, passphrase)
 		wantCode(t, "an administrator", err, license.CodeForbidden)
 		got, err = other.ImportFirmKey(other.vendor(), product.Firm, newer, passphrase)
@@ -276,7 +276,7 @@ func TestFirmKeyFiles(t *testing.T) {
 		}
 
 		// A database from before the rotations catches up.
-		behind := newLab(t, t.TempDir()+"/db")
+		behind := newLab(t, databases.SQLite(t))
 		if _, err := behind.ImportFirmKey(behind.vendor(), product.Firm, older, passphrase); err != nil {
 			t.Fatal(err)
 		}
@@ -379,7 +379,7 @@ func rotatedFile(t *testing.T, seed []byte) []byte {
 // TestKeyFilesTakeTime: what is exported is stretched as much as is opened at
 // the most, and a file that wants more is not tried.
 func TestKeyFilesTakeTime(t *testing.T) {
-	l := newLab(t, t.TempDir()+"/db")
+	l := newLab(t, databases.SQLite(t))
 	f := l.provision().Firm
 	file, err := l.ExportFirmKey(l.vendor(), f.ID, passphrase)
 	if err != nil {

@@ -54,7 +54,7 @@ type account struct {
 // bought, every license is somewhere, and the platform can name the state of
 // every container.
 func TestLedger(t *testing.T) {
-	l := newLab(t, t.TempDir()+"/db")
+	l := newLab(t, databases.SQLite(t))
 	made := l.provision()
 	runs := uint64(0)
 	seen := map[string]int{}

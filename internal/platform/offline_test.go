@@ -10,7 +10,7 @@ import (
 // TestAbortedWhileIssuing: somebody gives the rollout up before its updates are
 // issued. Whoever started it is told so at once.
 func TestAbortedWhileIssuing(t *testing.T) {
-	l := newLab(t, t.TempDir()+"/db")
+	l := newLab(t, databases.SQLite(t))
 	_, id := l.waiting()
 	row, err := l.Store().Client().Rollout.Get(l.system(), id)
 	if err != nil {

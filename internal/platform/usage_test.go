@@ -409,7 +409,7 @@ func TestPruneUsage(t *testing.T) {
 }
 
 func TestUsagePolicyIsChecked(t *testing.T) {
-	l := newLab(t, t.TempDir()+"/db")
+	l := newLab(t, databases.SQLite(t))
 	for name, policy := range map[string]platform.UsagePolicy{
 		"minutes": {Minutes: time.Hour}, "log": {Log: -1}, "denials": {Denials: 47 * time.Hour},
 	} {
