@@ -2,14 +2,12 @@ package clienttools
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/quorate/quorate/client"
@@ -31,7 +29,8 @@ type Run struct {
 // Help has the examples.
 func (Run) Help() string {
 	return `The program starts only when a license was given, and is ended (SIGTERM, then
-SIGKILL after 10 s) when the license is lost. Its exit status is passed on.
+SIGKILL after 10 s) when the license is lost, with all that it has started, unless
+that has left its process group. Its exit status is passed on.
 Units are taken before it starts, and stay taken. When somebody asks for the
 license, that is shown on standard error.
 
@@ -46,7 +45,12 @@ Examples:
   quorate run --server http://licenses:7400 --product 6000010:14 --program-version 10.4 --units 3 -- chartproc a b c`
 }
 
-const killAfter = 10 * time.Second
+const (
+	killAfter = 10 * time.Second
+	// lookEvery is how often it is looked whether all that a program has started
+	// has ended.
+	lookEvery = 50 * time.Millisecond
+)
 
 // Run holds a license while the program runs, and passes its exit status on.
 func (c *Run) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
@@ -86,38 +90,45 @@ func (c *Run) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 	}
 	cmd := exec.Command(path, program[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.In, std.Out, std.Err
-	if err := cmd.Start(); err != nil {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, forwarded...)
+	defer signal.Stop(signals)
+	j, err := startJob(cmd)
+	if err != nil {
 		return err
 	}
-	return c.attend(h, cmd, std.Err)
+	defer j.close()
+	return c.attend(h, j, signals, std.Err)
 }
 
-// attend waits for the program's end, and ends it with its license.
-func (c *Run) attend(h *client.Handle, cmd *exec.Cmd, w io.Writer) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+// attend waits for the program's end, and ends it with its license: then also
+// what it has started.
+func (c *Run) attend(h *client.Handle, j *job, signals <-chan os.Signal, w io.Writer) error {
 	lost, notices := h.Done(), h.Notices()
-	var kill <-chan time.Time
+	var look, kill <-chan time.Time
 	var lostErr error
 	for {
 		select {
-		case err := <-ended:
-			if lostErr != nil {
+		case status := <-j.ended:
+			switch {
+			case lostErr == nil && status == 0:
+				return nil
+			case lostErr == nil:
+				return cli.ExitStatus(status)
+			case !j.alive():
 				return lostErr
 			}
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
-				if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() {
-					return cli.ExitStatus(128 + int(s.Signal()))
-				}
-				return cli.ExitStatus(exit.ExitCode())
+			ticker := time.NewTicker(lookEvery)
+			defer ticker.Stop()
+			look = ticker.C
+		case <-look:
+			if !j.alive() {
+				return lostErr
 			}
-			return err
 		case s := <-signals:
-			_ = cmd.Process.Signal(s)
+			j.forward(s)
+		case s := <-j.stopped:
+			j.suspend(s)
 		case n, open := <-notices:
 			if !open {
 				notices = nil
@@ -126,10 +137,10 @@ func (c *Run) attend(h *client.Handle, cmd *exec.Cmd, w io.Writer) error {
 			c.notice(w, n)
 		case <-lost:
 			lost, lostErr = nil, h.Err()
-			_ = cmd.Process.Signal(syscall.SIGTERM)
+			j.end()
 			kill = time.After(killAfter)
 		case <-kill:
-			_ = cmd.Process.Kill()
+			j.kill()
 		}
 	}
 }
