@@ -9,8 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+	"github.com/google/uuid"
+
 	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/testenv"
 )
@@ -97,7 +103,55 @@ func TestAvailability(t *testing.T) {
 			t.Errorf("row %d: release: %v", i+1, err)
 		}
 		cancel()
+		if row.tmr[0] == active && row.tmr[1] == standby {
+			l.opensOnStandby(t, wrapped, key)
+		}
 		p.wantAlive()
+	}
+}
+
+// opensOnStandby has the second TMR server open a key for a handle that the first
+// one gave, until the handle is released.
+func (l *lab) opensOnStandby(t *testing.T, wrapped, key []byte) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	var apis [2]quoratev1connect.LicenseServiceClient
+	for i, s := range l.tmr {
+		web := rpc.NewClient(rpc.ClientConfig{})
+		defer web.Close()
+		apis[i] = quoratev1connect.NewLicenseServiceClient(web, s.ready["licenseServer"], rpc.ClientOptions())
+	}
+	p, err := license.ParseProduct(product)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := apis[0].Access(ctx, connect.NewRequest(&quoratev1.AccessRequest{
+		RequestId: uuid.NewString(), Product: rpc.ProductProto(p), Client: &quoratev1.Client{User: "visitor"},
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := answer.Msg.GetHandle().GetToken()
+	open := func() ([]byte, error) {
+		res, err := apis[1].OpenKey(ctx, connect.NewRequest(&quoratev1.OpenKeyRequest{Token: token, WrappedKey: wrapped}))
+		if err != nil {
+			return nil, err
+		}
+		return res.Msg.GetKey(), nil
+	}
+	testenv.Eventually(t, 4*time.Second, func() error { // a backend of before may still join
+		opened, err := open()
+		if err == nil && !bytes.Equal(opened, key) {
+			return fmt.Errorf("the key opened to %x", opened)
+		}
+		return err
+	})
+	if _, err := apis[0].Release(ctx, connect.NewRequest(&quoratev1.ReleaseRequest{Token: token})); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(); license.CodeOf(err) != license.CodeNotLeader {
+		t.Errorf("for a handle that was released: %v", err)
 	}
 }
 
