@@ -217,6 +217,9 @@ func breadth(start *world, most int) (states, depth int, wrong *world, path []st
 // few faults, up to some number of states.
 func TestBreadthFirst(t *testing.T) {
 	states := 2_000
+	if testing.Short() {
+		states = 500
+	}
 	if d := most(t, 0); d > 0 {
 		states = int(d.Seconds()) * 1_000
 	}
