@@ -125,22 +125,22 @@ func newLoaders(c *ent.Client) *loaders {
 		ordered: newBatch(func(ctx context.Context, groups []string) (map[string]int, error) {
 			return orderedQuantities(ctx, c, groups)
 		}),
-		states: newBatch(func(ctx context.Context, containers []string) (map[string]property.ContainerState, error) {
-			return platform.ContainerStates(ctx, c, containers)
+		states: newBatch(func(ctx context.Context, ids []string) (map[string]property.ContainerState, error) {
+			return platform.ContainerStates(ctx, c, ids)
 		}),
-		held: newBatch(func(ctx context.Context, containers []string) (map[string][]*graph.ContainerLicense, error) {
-			return heldLicenses(ctx, c, containers)
+		held: newBatch(func(ctx context.Context, ids []string) (map[string][]*graph.ContainerLicense, error) {
+			return heldLicenses(ctx, c, ids)
 		}),
-		use: newBatch(func(ctx context.Context, containers []string) (map[string][]*graph.ProductUse, error) {
-			found, err := platform.ContainersUse(ctx, c, containers)
-			all := make(map[string][]*graph.ProductUse, len(containers))
-			for _, id := range containers {
+		use: newBatch(func(ctx context.Context, ids []string) (map[string][]*graph.ProductUse, error) {
+			found, err := platform.ContainersUse(ctx, c, ids)
+			all := make(map[string][]*graph.ProductUse, len(ids))
+			for _, id := range ids {
 				all[id] = productUses(found[id])
 			}
 			return all, err
 		}),
-		installed: newBatch(func(ctx context.Context, containers []string) (map[string]int, error) {
-			rows, err := c.Container.Query().Where(container.IDIn(containers...)).WithCounters().All(ctx)
+		installed: newBatch(func(ctx context.Context, ids []string) (map[string]int, error) {
+			rows, err := c.Container.Query().Where(container.IDIn(ids...)).WithCounters().All(ctx)
 			all := map[string]int{}
 			for _, r := range rows {
 				for _, n := range r.Edges.Counters {
@@ -176,10 +176,10 @@ func orderedQuantities(ctx context.Context, c *ent.Client, groups []string) (map
 }
 
 // heldLicenses are what containers hold, by container.
-func heldLicenses(ctx context.Context, c *ent.Client, containers []string) (map[string][]*graph.ContainerLicense, error) {
-	held, err := platform.ContainerLicenses(ctx, c, containers)
-	all := make(map[string][]*graph.ContainerLicense, len(containers))
-	for _, id := range containers {
+func heldLicenses(ctx context.Context, c *ent.Client, ids []string) (map[string][]*graph.ContainerLicense, error) {
+	held, err := platform.ContainerLicenses(ctx, c, ids)
+	all := make(map[string][]*graph.ContainerLicense, len(ids))
+	for _, id := range ids {
 		all[id] = []*graph.ContainerLicense{}
 		for _, h := range held[id] {
 			all[id] = append(all[id], &graph.ContainerLicense{

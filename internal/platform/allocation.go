@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -206,7 +207,7 @@ func (p *Platform) requestRemoval(ctx context.Context, h *history, by auth.Princ
 			return nil
 		}
 	}
-	if _, err = p.addWork(ctx, tx, at, nil, prefix+itoa(len(asked)+1), LinkWork{
+	if _, err = p.addWork(ctx, tx, at, nil, prefix+strconv.Itoa(len(asked)+1), LinkWork{
 		Kind: property.WorkRemove, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by),
 	}); err != nil {
 		return err

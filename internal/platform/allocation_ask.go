@@ -2,6 +2,7 @@ package platform
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -111,7 +112,7 @@ func (p *Platform) requestNotice(ctx context.Context, tx *store.Tx, by auth.Prin
 				Details: map[string]any{"retryMs": wait.Milliseconds()}}
 		}
 	}
-	w, err := p.addWork(ctx, tx, at, nil, prefix+itoa(n+1), LinkWork{
+	w, err := p.addWork(ctx, tx, at, nil, prefix+strconv.Itoa(n+1), LinkWork{
 		Kind: property.WorkAsk, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by), Text: text,
 	})
 	if err != nil {

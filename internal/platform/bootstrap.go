@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"net/mail"
+	"strconv"
 	"strings"
 
 	"github.com/quorate/quorate/ent"
@@ -165,10 +166,12 @@ func (p *Platform) RootKey(ctx context.Context) (ed25519.PublicKey, error) {
 }
 
 // firmPurpose and productPurpose say what a sealed key is for.
-func firmPurpose(code int) string { return "firm:" + itoa(code) }
+func firmPurpose(code int) string { return "firm:" + strconv.Itoa(code) }
 
 // A product's id is not known yet when its key is sealed, its place is.
-func productPurpose(firmID string, code int) string { return "product:" + firmID + ":" + itoa(code) }
+func productPurpose(firmID string, code int) string {
+	return "product:" + firmID + ":" + strconv.Itoa(code)
+}
 
 // firmSigner opens a firm's signing key.
 func (p *Platform) firmSigner(ctx context.Context, f *ent.Firm) (seal.Signer, error) {

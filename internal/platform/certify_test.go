@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/quorate/quorate/internal/armor"
@@ -183,37 +182,6 @@ func TestWrongClocksAreAudited(t *testing.T) {
 		if len(found) != 2 || found[c.made.Containers[1].ID]["clock"] == nil || found[c.made.Containers[2].ID]["setBack"] != true ||
 			found[c.made.Containers[2].ID]["server"] != c.made.Servers[0].Server.ID {
 			t.Errorf("audited: %v", found)
-		}
-	})
-}
-
-func TestClocksAreThrottledAndForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		allow, note, size := platform.NewClocks()
-		if err := allow("a", "b"); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(9 * time.Second)
-		wantCode(t, "within ten seconds", allow("c", "b"), license.CodeThrottled)
-		if err := allow("c"); err != nil {
-			t.Errorf("a refused question counts: %v", err)
-		}
-		time.Sleep(time.Second)
-		if err := allow("a", "b"); err != nil {
-			t.Error(err)
-		}
-		if !note("a") || note("a") || !note("b") {
-			t.Error("a clock is not noted once")
-		}
-		time.Sleep(time.Hour)
-		if !note("a") {
-			t.Error("a clock that stays wrong is not noted an hour later")
-		}
-		for i := range 30_000 {
-			_ = allow(strings.Repeat("x", i%100) + time.Duration(i).String())
-		}
-		if n := size(); n > 10_000 {
-			t.Errorf("%d containers are remembered", n)
 		}
 	})
 }

@@ -34,7 +34,7 @@ func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decis
 	}
 	var c *ent.Container
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		if c, err = tx.Container.Query().Where(containerIs(idOrSerial), lockedContainer).
+		if c, err = tx.Container.Query().Where(containerIs(idOrSerial), store.Locked).
 			WithCounters(func(q *ent.FirmCounterQuery) { q.WithFirm() }).Only(ctx); err != nil {
 			return notFound(err, "container", idOrSerial)
 		}

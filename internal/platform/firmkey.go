@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"strconv"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmkey"
@@ -122,7 +120,7 @@ func certify(root seal.Signer, code int, key seal.Signer, serial int, rotations 
 // present key. A vendor's customers can see its firms, but are not the ones to
 // manage their keys.
 func ownFirm(ctx context.Context, tx *store.Tx, by auth.Principal, idOrCode string) (*ent.Firm, *ent.FirmKey, error) {
-	q := tx.Firm.Query().Where(firmIs(idOrCode), lockedRow)
+	q := tx.Firm.Query().Where(firmIs(idOrCode), store.Locked)
 	if !by.IsSystem() {
 		q.Where(firm.VendorID(by.Organization))
 	}
@@ -146,8 +144,6 @@ func firmIs(idOrCode string) predicate.Firm {
 	}
 	return firm.ID(idOrCode)
 }
-
-func lockedRow(s *sql.Selector) { store.Locked(s) }
 
 // keyRecord is what the audit log tells of a key.
 func keyRecord(serial int, public []byte) map[string]any {

@@ -3,6 +3,7 @@ package platform
 import (
 	"bytes"
 	"context"
+	"strconv"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/firm"
@@ -98,7 +99,7 @@ func (p *Platform) ImportFirmKey(ctx context.Context, code license.FirmCode, fil
 			out.Firm, err = p.importNew(ctx, tx, by.Organization, content)
 		} else {
 			var present *ent.FirmKey
-			if out.Firm, present, err = ownFirm(ctx, tx, by, itoa(int(code))); err != nil {
+			if out.Firm, present, err = ownFirm(ctx, tx, by, strconv.Itoa(int(code))); err != nil {
 				return err
 			}
 			vendor, before = out.Firm.VendorID, keyRecord(present.Serial, present.PublicKey)

@@ -186,7 +186,7 @@ func (p *Platform) changeItem(ctx context.Context, id string, revision int, acti
 	}
 	var out *ent.Item
 	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
-		q := tx.Item.Query().Where(item.ID(id), predicate.Item(lockedRow))
+		q := tx.Item.Query().Where(item.ID(id), predicate.Item(store.Locked))
 		if !by.IsSystem() {
 			q.Where(item.VendorID(by.Organization))
 		}

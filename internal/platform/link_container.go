@@ -66,7 +66,7 @@ func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error
 		return nil
 	}
 	return p.store.WithTx(ctx, func(tx *store.Tx) error {
-		c, err := tx.Container.Query().Where(container.ID(id), lockedContainer).Only(ctx)
+		c, err := tx.Container.Query().Where(container.ID(id), store.Locked).Only(ctx)
 		if err != nil {
 			return err
 		}

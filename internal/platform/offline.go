@@ -134,7 +134,7 @@ func (p *Platform) FinishOfflineRollout(ctx context.Context, id, receipt string)
 	var suspected error
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
 		suspected = nil
-		if row, err = tx.Rollout.Query().Where(entrollout.ID(id), lockedRollout).Only(ctx); err != nil {
+		if row, err = tx.Rollout.Query().Where(entrollout.ID(id), store.Locked).Only(ctx); err != nil {
 			return notFound(err, "rollout", id)
 		}
 		before := rolloutFacts(row)

@@ -100,7 +100,7 @@ func (w *offlineWork) suspicion(ctx context.Context, row *ent.Rollout, err error
 // running is the place's running offline rollout, locked, or nil. One over the
 // link is an error.
 func (w *offlineWork) running(ctx context.Context) (*ent.Rollout, error) {
-	row, err := w.tx.Rollout.Query().Where(rolloutsAt(w.at.id()), entrollout.Running(true), lockedRollout).Only(ctx)
+	row, err := w.tx.Rollout.Query().Where(rolloutsAt(w.at.id()), entrollout.Running(true), store.Locked).Only(ctx)
 	if ent.IsNotFound(err) {
 		return nil, nil
 	}

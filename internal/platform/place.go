@@ -103,9 +103,9 @@ func placeOf(ctx context.Context, tx *store.Tx, id string) (place, error) {
 func lockPlace(ctx context.Context, tx *store.Tx, id string) error {
 	var err error
 	if isGroup(id) {
-		_, err = tx.TmrGroup.Query().Where(tmrgroup.ID(id), lockedGroup).OnlyID(ctx)
+		_, err = tx.TmrGroup.Query().Where(tmrgroup.ID(id), store.Locked).OnlyID(ctx)
 	} else {
-		_, err = tx.Container.Query().Where(container.ID(id), lockedContainer).OnlyID(ctx)
+		_, err = tx.Container.Query().Where(container.ID(id), store.Locked).OnlyID(ctx)
 	}
 	return err
 }

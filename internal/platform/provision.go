@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"slices"
-	"strconv"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/container"
@@ -428,5 +427,3 @@ func auditOwner(by auth.Principal, vendor string) string {
 	}
 	return by.Organization
 }
-
-func itoa(n int) string { return strconv.Itoa(n) }

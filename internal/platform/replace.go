@@ -179,7 +179,7 @@ func (w *replacing) lock(ctx context.Context) error {
 		return err
 	}
 	if row != nil {
-		if _, err := w.tx.Rollout.Query().Where(entrollout.ID(row.ID), lockedRollout).OnlyID(ctx); err != nil {
+		if _, err := w.tx.Rollout.Query().Where(entrollout.ID(row.ID), store.Locked).OnlyID(ctx); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 	if !by.IsSystem() {
 		owners[by.Organization] = 0
 	}
-	roots, err := tx.PlatformKey.Query().Where(predicate.PlatformKey(lockedRow)).Order(ent.Asc(platformkey.FieldID)).All(ctx)
+	roots, err := tx.PlatformKey.Query().Where(predicate.PlatformKey(store.Locked)).Order(ent.Asc(platformkey.FieldID)).All(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 			}
 		}
 	}
-	firms, err := tx.Firm.Query().Where(lockedRow).All(ctx)
+	firms, err := tx.Firm.Query().Where(store.Locked).All(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 			}
 		}
 	}
-	products, err := tx.Product.Query().Where(predicate.Product(lockedRow)).All(ctx)
+	products, err := tx.Product.Query().Where(predicate.Product(store.Locked)).All(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 			}
 		}
 	}
-	items, err := tx.Item.Query().Where(predicate.Item(lockedRow)).All(ctx)
+	items, err := tx.Item.Query().Where(predicate.Item(store.Locked)).All(ctx)
 	if err != nil {
 		return err
 	}

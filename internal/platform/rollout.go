@@ -7,8 +7,6 @@ import (
 	"math"
 	"strings"
 
-	"entgo.io/ent/dialect/sql"
-
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/predicate"
@@ -170,7 +168,7 @@ func (p *Platform) decideRollout(ctx context.Context, id, action string, e rollo
 	}
 	var row *ent.Rollout
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		row, err = tx.Rollout.Query().Where(entrollout.ID(id), lockedRollout).Only(ctx)
+		row, err = tx.Rollout.Query().Where(entrollout.ID(id), store.Locked).Only(ctx)
 		if err != nil {
 			return notFound(err, "rollout", id)
 		}
@@ -340,11 +338,6 @@ func clipNote(s string) string {
 	}
 	return s
 }
-
-func lockedRollout(s *sql.Selector) { store.Locked(s) }
-func lockedGroup(s *sql.Selector)   { store.Locked(s) }
-
-func lockedContainer(s *sql.Selector) { store.Locked(s) }
 
 func groupIs(idOrSerial string) predicate.TmrGroup {
 	return tmrgroup.Or(tmrgroup.ID(idOrSerial), tmrgroup.VirtualSerial(idOrSerial))

@@ -87,7 +87,7 @@ type rolloutWorker struct {
 // and leaves the rollout's state in s.
 func (w *rolloutWorker) step(ctx context.Context, s *rollout.State) (more bool, err error) {
 	err = w.platform.store.WithTx(ctx, func(tx *store.Tx) error {
-		row, err := tx.Rollout.Query().Where(entrollout.ID(w.id), lockedRollout).Only(ctx)
+		row, err := tx.Rollout.Query().Where(entrollout.ID(w.id), store.Locked).Only(ctx)
 		if err != nil {
 			return err
 		}

@@ -15,10 +15,11 @@ import (
 const (
 	freeTries = 5
 	mostPause = time.Minute
-	// mostTracked bounds the memory; when it is full the longest forgotten are
-	// dropped first.
-	mostTracked = 10_000
 )
+
+// mostTracked bounds such memories; when one is full the longest forgotten are
+// dropped first.
+const mostTracked = 10_000
 
 // throttle slows down guessing of passwords per account.
 type throttle struct {

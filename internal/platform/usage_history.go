@@ -52,7 +52,7 @@ func (p *Platform) openHistory(ctx context.Context, tx *store.Tx, placeID string
 		touched: map[string]bool{},
 	}
 	if isGroup(placeID) {
-		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(placeID), lockedGroup).Only(ctx)
+		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(placeID), store.Locked).Only(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +61,7 @@ func (p *Platform) openHistory(ctx context.Context, tx *store.Tx, placeID string
 			return nil, err
 		}
 	} else {
-		c, err := tx.Container.Query().Where(container.ID(placeID), lockedContainer).Only(ctx)
+		c, err := tx.Container.Query().Where(container.ID(placeID), store.Locked).Only(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -49,7 +49,7 @@ func (p *Platform) beginLogs(ctx context.Context, placeID string, events []Lease
 	}
 	return p.store.WithTx(ctx, func(tx *store.Tx) error {
 		for _, f := range found {
-			if _, err := tx.Firm.Query().Where(firm.ID(f.ID), lockedRow).OnlyID(ctx); err != nil {
+			if _, err := tx.Firm.Query().Where(firm.ID(f.ID), store.Locked).OnlyID(ctx); err != nil {
 				return err
 			}
 			if there, err := tx.UsageLog.Query().Where(usagelog.FirmID(f.ID)).Exist(ctx); err != nil || there {
@@ -101,7 +101,7 @@ func (h *history) log(ctx context.Context, events []LeaseEvent) error {
 }
 
 func (h *history) logOf(ctx context.Context, id string, code int, events []LeaseEvent) error {
-	head, err := h.tx.UsageLog.Query().Where(usagelog.ID(id), lockedLog).Only(ctx)
+	head, err := h.tx.UsageLog.Query().Where(usagelog.ID(id), store.Locked).Only(ctx)
 	if err != nil {
 		return err
 	}
@@ -161,5 +161,3 @@ func entryOf(serial string, e LeaseEvent) usage.Entry {
 		Licenses: max(e.Licenses, 1), Seat: e.Seat, N: e.N, Reason: string(e.Reason),
 	}
 }
-
-func lockedLog(s *sql.Selector) { store.Locked(s) }

@@ -82,7 +82,7 @@ func (p *Platform) ApplyView(ctx context.Context, group string, push ViewPush) (
 	}
 	var version uint64
 	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(group), lockedGroup).Only(ctx)
+		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(group), store.Locked).Only(ctx)
 		if err != nil {
 			return err
 		}

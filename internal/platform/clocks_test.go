@@ -1,0 +1,45 @@
+package platform
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+func TestClocksAreThrottledAndForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newClocks()
+		allow := func(ids ...string) error { return c.allow(ids) }
+		note := c.note
+		if err := allow("a", "b"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(9 * time.Second)
+		if err := allow("c", "b"); license.CodeOf(err) != license.CodeThrottled {
+			t.Errorf("within ten seconds: %v", err)
+		}
+		if err := allow("c"); err != nil {
+			t.Errorf("a refused question counts: %v", err)
+		}
+		time.Sleep(time.Second)
+		if err := allow("a", "b"); err != nil {
+			t.Error(err)
+		}
+		if !note("a") || note("a") || !note("b") {
+			t.Error("a clock is not noted once")
+		}
+		time.Sleep(time.Hour)
+		if !note("a") {
+			t.Error("a clock that stays wrong is not noted an hour later")
+		}
+		for i := range 30_000 {
+			_ = allow(strings.Repeat("x", i%100) + time.Duration(i).String())
+		}
+		if n := len(c.all); n > 10_000 {
+			t.Errorf("%d containers are remembered", n)
+		}
+	})
+}
