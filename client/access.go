@@ -22,7 +22,8 @@ const (
 	settling = 2 * time.Second
 	// farewell bounds a release whose context has no deadline.
 	farewell = 5 * time.Second
-	// parting is how long Close waits for what failed accesses may have left.
+	// parting is how long Close waits for accesses under way, and for what failed
+	// ones may have left.
 	parting = time.Second
 	// held is how long a server may take longer to answer an access that waits.
 	held = 5 * time.Second
@@ -159,12 +160,13 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 	if err != nil {
 		return nil, failure(err)
 	}
+	if !c.begin() {
+		return nil, errClosed()
+	}
+	defer c.taking.Done()
 	a := c.request(p, opts)
 	var dir, match string
 	if a.BorrowMs != 0 {
-		if c.isClosed() {
-			return nil, errClosed()
-		}
 		if dir, err = c.borrowDir(); err != nil {
 			return nil, err
 		}
@@ -185,6 +187,7 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 	}
 	ctx, cancel := c.bounded(ctx, limit)
 	defer cancel()
+	defer context.AfterFunc(c.closing, cancel)()
 	for {
 		asked := c.now()
 		err = c.callFor(ctx, attempt, t.again, t.attempt)
@@ -284,7 +287,10 @@ func (t *taking) given(ctx context.Context, err *Error) *Error {
 	if open || waiting {
 		t.client.giveBack(t.request.AccessRequest, waiting, open)
 	}
-	if !waiting || t.queued == nil || ctx.Err() == nil {
+	switch {
+	case t.client.isClosed() && (passing(err.Code) || err.Code == CodeQueued):
+		return failure(errClosed())
+	case !waiting || t.queued == nil || ctx.Err() == nil:
 		return err
 	}
 	// Its own time was over: the place that it had is worth more than that.
@@ -305,7 +311,7 @@ func unheard(err error) bool {
 func (c *Client) giveBack(request *quoratev1.AccessRequest, waiting, open bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.parted {
 		return
 	}
 	c.leaving.Go(func() {

@@ -27,9 +27,14 @@ type Client struct {
 	closed  bool
 	handles map[*Handle]struct{}
 
+	taking  sync.WaitGroup  // of Access
+	closing context.Context // ended by Close at once: accesses end then
+	close   context.CancelFunc
+
 	leaving sync.WaitGroup  // of giveBack
 	leave   context.Context // ended by Close, after parting
 	left    context.CancelFunc
+	parted  bool // nothing is given back any more
 }
 
 // Open makes a client. It reaches no server yet, so that a program may start
@@ -46,16 +51,19 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	c.leave, c.left = context.WithCancel(context.Background())
+	c.closing, c.close = context.WithCancel(context.Background())
 	return c, nil
 }
 
-// Close releases all handles but borrowed ones, and ends the client. Closing twice is safe.
+// Close releases all handles but borrowed ones, and ends the client. Accesses
+// under way end, and what they get is given back. Closing twice is safe.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
 	handles := c.handles
 	c.handles = make(map[*Handle]struct{})
 	c.mu.Unlock()
+	c.close()
 	ctx, cancel := context.WithTimeout(context.Background(), farewell)
 	defer cancel()
 	errs := make(chan error, len(handles))
@@ -76,11 +84,33 @@ func (c *Client) Close() error {
 		}
 	}
 	late := time.AfterFunc(parting, c.left)
+	taken := make(chan struct{})
+	go func() {
+		c.taking.Wait()
+		close(taken)
+	}()
+	select {
+	case <-taken:
+	case <-c.leave.Done():
+	}
+	c.mu.Lock()
+	c.parted = true
+	c.mu.Unlock()
 	c.leaving.Wait()
 	late.Stop()
 	c.left()
 	c.servers.close()
 	return first
+}
+
+// begin has Close wait for an access; false: the client is closed.
+func (c *Client) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.taking.Add(1)
+	}
+	return !c.closed
 }
 
 func (c *Client) isClosed() bool {

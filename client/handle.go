@@ -304,7 +304,8 @@ func (h *Handle) use(ctx context.Context, f attempt) error {
 // linger time has passed, in which the same user gets it again. A handle that is dead
 // already is left as it is, without an error. If no server can be reached the
 // seat is free when the lease has run out; a borrowed license can be returned
-// later then (Client.Return). Without a deadline in ctx it tries for some seconds.
+// later then (Client.Return). Without a deadline in ctx, and where ctx is over
+// already, it tries for some seconds.
 func (h *Handle) Release(ctx context.Context) error {
 	first := h.end(&Error{
 		Code: CodeHandleUnknown, Message: "the handle was released", Fix: "take a new license",
@@ -313,6 +314,9 @@ func (h *Handle) Release(ctx context.Context) error {
 	<-h.kept
 	if !first {
 		return nil
+	}
+	if ctx.Err() != nil { // a deferred release, often
+		ctx = context.WithoutCancel(ctx)
 	}
 	ctx, cancel := h.client.bounded(ctx, farewell)
 	defer cancel()
