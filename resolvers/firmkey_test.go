@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -105,7 +106,7 @@ func TestRotateFirmKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	master, err := platform.NewMasterKey(make([]byte, platform.MasterKeySize))
+	master, err := core.NewMasterKey(make([]byte, core.MasterKeySize))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // rolloutAfter reads the rollout that a use case gave anew, as the viewer: what
@@ -22,8 +22,8 @@ func (r *Resolver) rolloutAfter(ctx context.Context) func(*ent.Rollout, error) (
 }
 
 // placeOf is the place that an input names.
-func placeOf(group, container *string) platform.Place {
-	return platform.Place{Group: value(group), Container: value(container)}
+func placeOf(group, container *string) core.Place {
+	return core.Place{Group: value(group), Container: value(container)}
 }
 
 // cell is what a backend holds as the table writes it.

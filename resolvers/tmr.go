@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 func (r *backendResolver) Cell(ctx context.Context, obj *property.Backend) (string, error) {
@@ -72,7 +73,7 @@ func (r *tmrGroupResolver) Health(ctx context.Context, obj *ent.TmrGroup) (prope
 }
 
 func (r *tmrGroupResolver) Linked(ctx context.Context, obj *ent.TmrGroup) (bool, error) {
-	return platform.Linked(obj), nil
+	return core.Linked(obj), nil
 }
 
 func (r *tmrGroupResolver) Servers(ctx context.Context, obj *ent.TmrGroup) ([]*ent.TmrServer, error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // viewsAtOnce bounds how many stored views are read at once.
@@ -132,7 +133,7 @@ func (w *groupWatch) emit(emit func(*ent.TmrGroup) error, g *ent.TmrGroup) error
 // look reads the aspects; the rollout and the orders only when told that
 // something changed, since time alone does not change them.
 func (w *groupWatch) look(ctx context.Context, g *ent.TmrGroup, told bool) (aspects, error) {
-	a := aspects{linked: platform.Linked(g), clients: g.Clients, rollout: w.shown.rollout, ordered: w.shown.ordered}
+	a := aspects{linked: core.Linked(g), clients: g.Clients, rollout: w.shown.rollout, ordered: w.shown.ordered}
 	l := newLoaders(w.r.client)
 	servers, _, err := l.servers.load(ctx, g.ID)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/store/storetest"
 	"github.com/quorate/quorate/internal/usage"
@@ -38,7 +39,7 @@ type world struct {
 // noJobs is a queue that nobody works on: what is tested here ends there.
 type noJobs struct{}
 
-func (noJobs) EnqueueTx(context.Context, *sql.Tx, platform.Job) error { return nil }
+func (noJobs) EnqueueTx(context.Context, *sql.Tx, core.Job) error { return nil }
 
 //nolint:gochecknoglobals // prepared once for all tests
 var databases = storetest.New("resolvers", nil)
@@ -50,7 +51,7 @@ func newWorld(t testing.TB, change ...func(*resolvers.Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	keys, err := platform.NewMasterKey(make([]byte, platform.MasterKeySize))
+	keys, err := core.NewMasterKey(make([]byte, core.MasterKeySize))
 	if err != nil {
 		t.Fatal(err)
 	}

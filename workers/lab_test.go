@@ -21,6 +21,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/store/storetest"
@@ -64,7 +65,7 @@ func open(ctx context.Context, dsn, keyFile string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := platform.LoadOrCreateMasterKey(keyFile)
+	keys, err := core.LoadOrCreateMasterKey(keyFile)
 	if err != nil {
 		return nil, err
 	}
@@ -400,7 +401,7 @@ func (l *lab) order(quantity int) {
 
 func (l *lab) start() *ent.Rollout {
 	l.t.Helper()
-	r, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.VirtualSerial}, "")
+	r, err := l.StartRollout(l.as(l.owner), core.Place{Group: l.group.VirtualSerial}, "")
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -92,7 +93,7 @@ func (l *lab) updates(text string) string {
 
 func (l *lab) startOffline(request string) platform.OfflineRollout {
 	l.t.Helper()
-	r, err := l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.VirtualSerial}, request)
+	r, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.VirtualSerial}, request)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestOfflineRollout(t *testing.T) {
 				t.Errorf("%d audit entries %s, want %d", n, action, want)
 			}
 		}
-		_, err = l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, l.request())
+		_, err = l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.ID}, l.request())
 		l.wantRefused("nothing ordered", err, license.CodeRolloutUpToDate)
 	})
 }
@@ -192,7 +193,7 @@ func TestOfflineIsRefusedWhileOneRunsOverTheLink(t *testing.T) {
 		l.order(20)
 		online := l.start()
 		l.order(10)
-		_, err := l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, l.request())
+		_, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.ID}, l.request())
 		l.wantRefused("while one runs", err, license.CodeRolloutState)
 		_, err = l.FinishOfflineRollout(l.as(l.owner), online.ID, l.text(armor.File{Kind: armor.Receipt, Group: virtual, Messages: l.anyReceipts()}))
 		l.wantRefused("finished by a file", err, license.CodeRolloutState)
@@ -261,7 +262,7 @@ func TestOfflineFilesAreRefusedWithTheReason(t *testing.T) {
 		l.order(10)
 
 		start := func(request string) error {
-			_, err := l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.VirtualSerial}, request)
+			_, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.VirtualSerial}, request)
 			return err
 		}
 		l.wantRefused("a stale request", start(old), license.CodeRequestStale)
@@ -276,7 +277,7 @@ func TestOfflineFilesAreRefusedWithTheReason(t *testing.T) {
 		l.wantRefused("one container's request", start(l.text(armor.File{Kind: armor.Request, Messages: parsed.Messages[:1]})), license.CodeInvalidInput)
 		parsed.Group.Number++
 		l.wantRefused("another group's request", start(l.text(parsed)), license.CodeUpdateForeign)
-		_, err = l.StartOfflineRollout(l.as(l.server), platform.Place{Group: l.group.VirtualSerial}, fresh)
+		_, err = l.StartOfflineRollout(l.as(l.server), core.Place{Group: l.group.VirtualSerial}, fresh)
 		l.wantRefused("a server's request", err, license.CodeForbidden)
 		if l.suspected() != 0 {
 			t.Error("a refused file put a container under suspicion")
@@ -332,7 +333,7 @@ func TestOfflineSuspicion(t *testing.T) {
 		defer restored.Close()
 		right := l.containers[1]
 		l.containers[1] = restored
-		_, err = l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, l.request())
+		_, err = l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.ID}, l.request())
 		l.wantRefused("a container in an old state", err, license.CodeManipulation)
 		if l.suspected() != 1 {
 			t.Errorf("%d containers suspected", l.suspected())
@@ -380,9 +381,9 @@ func TestOfflineAtOnce(t *testing.T) {
 		var mu sync.Mutex
 		made := map[string]string{} // update by rollout
 		at(func() error {
-			r, err := l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, request)
+			r, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.ID}, request)
 			if license.CodeOf(err) == license.CodeRolloutState || license.CodeOf(err) == license.CodeRolloutUpToDate {
-				r, err = l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, request) // lost the race: it is there now
+				r, err = l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.ID}, request) // lost the race: it is there now
 			}
 			if err != nil {
 				return err

@@ -15,11 +15,11 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // Job is what is enqueued: a kind, and arguments that are stored as JSON.
-type Job = platform.Job
+type Job = core.Job
 
 // Queue keeps durable jobs in the application's database.
 type Queue interface {

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // copies are the files of the group's containers.
@@ -99,11 +100,11 @@ func TestRestoredBackendOverTheLink(t *testing.T) {
 		since = len(l.views)
 		l.restore(1, old[0])
 		l.restore(3, old[2])
-		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, ""); license.CodeOf(err) != license.CodeRolloutUpToDate {
+		if _, err := l.StartRollout(l.as(l.owner), core.Place{Group: l.group.ID}, ""); license.CodeOf(err) != license.CodeRolloutUpToDate {
 			t.Errorf("before the platform knows: %v", err)
 		}
 		for range 2 {
-			_, err := l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, l.request())
+			_, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.ID}, l.request())
 			l.wantRefused("restored", err, license.CodeManipulation)
 			for p := range 3 {
 				c := l.store.Client().Container.Query().Where(serialIs(l.containers[p].Serial())).OnlyX(l.system())
@@ -122,7 +123,7 @@ func TestRestoredBackendOverTheLink(t *testing.T) {
 		l.until(repair.ID, property.RolloutDone)
 		l.holds(repair.ID, 50, 11)
 		l.always(since)
-		_, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, "")
+		_, err := l.StartRollout(l.as(l.owner), core.Place{Group: l.group.ID}, "")
 		l.wantRefused("repaired", err, license.CodeRolloutUpToDate)
 	})
 }
@@ -140,7 +141,7 @@ func TestRestoredBackendByFiles(t *testing.T) {
 		}
 		l.restore(3, old[2])
 		start := func() error {
-			_, err := l.StartOfflineRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, l.request())
+			_, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.ID}, l.request())
 			return err
 		}
 		err := start()
@@ -246,7 +247,7 @@ func TestRestoredBackendOfTwoFirms(t *testing.T) {
 				t.Errorf("container %d holds %+v", i+1, held)
 			}
 		}
-		_, err = l.StartRollout(owner, platform.Place{Group: l.group.ID}, "")
+		_, err = l.StartRollout(owner, core.Place{Group: l.group.ID}, "")
 		l.wantRefused("repaired", err, license.CodeRolloutUpToDate)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 )
 
@@ -64,7 +65,7 @@ func TestRolloutFromTwentyToThirty(t *testing.T) {
 		if err != nil || actions != 1 {
 			t.Errorf("%d audit entries, %v", actions, err)
 		}
-		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, ""); license.CodeOf(err) != license.CodeRolloutUpToDate {
+		if _, err := l.StartRollout(l.as(l.owner), core.Place{Group: l.group.ID}, ""); license.CodeOf(err) != license.CodeRolloutUpToDate {
 			t.Errorf("nothing new ordered: %v", err)
 		}
 	})
@@ -372,7 +373,7 @@ func TestStartIsRepeatable(t *testing.T) {
 		var all sync.WaitGroup
 		for range 4 {
 			all.Go(func() {
-				r, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, "key")
+				r, err := l.StartRollout(l.as(l.owner), core.Place{Group: l.group.ID}, "key")
 				if err != nil {
 					t.Error(err)
 					return
@@ -388,13 +389,13 @@ func TestStartIsRepeatable(t *testing.T) {
 				t.Errorf("the same key gave %s and %s", first, id)
 			}
 		}
-		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, "other"); license.CodeOf(err) != license.CodeRolloutUpToDate {
+		if _, err := l.StartRollout(l.as(l.owner), core.Place{Group: l.group.ID}, "other"); license.CodeOf(err) != license.CodeRolloutUpToDate {
 			t.Errorf("another key: %v", err)
 		}
-		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: "131-1"}, ""); license.CodeOf(err) != license.CodeNotFound {
+		if _, err := l.StartRollout(l.as(l.owner), core.Place{Group: "131-1"}, ""); license.CodeOf(err) != license.CodeNotFound {
 			t.Errorf("unknown group: %v", err)
 		}
-		if _, err := l.StartRollout(l.as(l.owner), platform.Place{Group: l.group.ID}, strings.Repeat("k", 201)); license.CodeOf(err) != license.CodeInvalidInput {
+		if _, err := l.StartRollout(l.as(l.owner), core.Place{Group: l.group.ID}, strings.Repeat("k", 201)); license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("long key: %v", err)
 		}
 	})
@@ -417,7 +418,7 @@ func TestWhoMayRollOut(t *testing.T) {
 		"server":       {l.as(l.server), license.CodeForbidden},
 		"other tenant": {l.as(stranger), license.CodeNotFound},
 	} {
-		if _, err := l.StartRollout(c.ctx, platform.Place{Group: l.group.ID}, ""); license.CodeOf(err) != c.code {
+		if _, err := l.StartRollout(c.ctx, core.Place{Group: l.group.ID}, ""); license.CodeOf(err) != c.code {
 			t.Errorf("%s starts: %v", name, err)
 		}
 		if _, err := l.RetryRollout(c.ctx, r.ID); license.CodeOf(err) != c.code {

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -147,7 +148,7 @@ func (l *lab) refuses(before *ent.Firm) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	keys, err := platform.LoadMasterKey(l.key)
+	keys, err := core.LoadMasterKey(l.key)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -56,7 +57,7 @@ func (l *lab) single(number uint64, server *platform.ServerSpec) *single {
 	return s
 }
 
-func (s *single) place() platform.Place { return platform.Place{Container: s.serial} }
+func (s *single) place() core.Place { return core.Place{Container: s.serial} }
 
 func (s *single) request() string {
 	s.l.t.Helper()

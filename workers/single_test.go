@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/testenv"
 )
@@ -107,7 +108,7 @@ func TestSingleAndGroupStayApart(t *testing.T) {
 		}
 		l.order(20)
 		s.order(5)
-		group := platform.Place{Group: l.group.ID}
+		group := core.Place{Group: l.group.ID}
 		for what, c := range map[string]struct {
 			do   func() error
 			code license.Code
@@ -142,7 +143,7 @@ func TestSingleAndGroupStayApart(t *testing.T) {
 				return err
 			}, license.CodeInvalidInput, "either"},
 			"roll out to a backend": {func() error {
-				_, err := l.StartRollout(owner, platform.Place{Container: backend}, "")
+				_, err := l.StartRollout(owner, core.Place{Container: backend}, "")
 				return err
 			}, license.CodeInvalidInput, l.group.VirtualSerial},
 			"a group's request for a container": {func() error {

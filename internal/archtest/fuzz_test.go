@@ -56,10 +56,9 @@ var parsers = map[string]map[string]string{
 		"recordsFrom": "FuzzMessages", "eventsFrom": "FuzzMessages", "marksFrom": "FuzzMessages", "keyFrom": "FuzzMessages",
 		"promiseFrom": "FuzzMessages", "termFrom": "FuzzMessages",
 	},
-	"internal/boltfile": {"Open": "FuzzOpen"},
-	"internal/platform": {
-		"ParseMasterKey": "FuzzMasterKey", "decryptFirmKey": "FuzzFirmKeyFile", "parseFile": "internal/armor FuzzParse",
-	},
+	"internal/boltfile":               {"Open": "FuzzOpen"},
+	"internal/platform":               {"decryptFirmKey": "FuzzFirmKeyFile"},
+	"internal/platform/core":          {"ParseMasterKey": "FuzzMasterKey", "ParseFile": "internal/armor FuzzParse"},
 	"internal/rules":                  {"Parse": "FuzzParse"},
 	"internal/usage":                  {"ParseLine": "FuzzLog"},
 	"internal/offline":                {},

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -71,21 +72,21 @@ type LeaseEvent struct {
 // the same seats does. An event of a product that the platform doesn't know, or
 // that it can't store, is passed over. Errors: as ApplyView.
 func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events []LeaseEvent) (uint64, error) {
-	if err := linked(ctx, placeID); err != nil {
+	if err := core.RequireServer(ctx, placeID); err != nil {
 		return 0, err
 	}
 	if len(events) > MostLeaseEvents {
 		return 0, license.Errorf(license.CodeTooLarge, "push at most 1000 events at once", "%d events are too many", len(events))
 	}
 	for i, e := range events {
-		if e.Position > mostNumber {
-			return 0, numberTooLarge("position", e.Position)
+		if e.Position > core.MostNumber {
+			return 0, core.NumberTooLarge("position", e.Position)
 		}
 		if i > 0 && e.Position <= events[i-1].Position {
 			return 0, license.Errorf(license.CodeInvalidInput, "push events in their order", "the events are not in order")
 		}
 	}
-	ctx = system(ctx, "link")
+	ctx = core.System(ctx, "link")
 	position, err := p.eventPosition(ctx, placeID)
 	if err != nil || len(events) == 0 || events[len(events)-1].Position <= position {
 		return position, err
@@ -93,7 +94,7 @@ func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events 
 	if err := p.beginLogs(ctx, placeID, events); err != nil {
 		return 0, err
 	}
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		h, err := p.openHistory(ctx, tx, placeID)
 		if err != nil {
 			return err
@@ -116,7 +117,7 @@ func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events 
 			return err
 		}
 		position = fresh[len(fresh)-1].Position
-		p.publish(ctx, tx, event.Allocations, h.container)
+		p.core.Publish(ctx, tx, event.Allocations, h.container)
 		return h.moveTo(ctx, position)
 	})
 	return position, err
@@ -124,16 +125,16 @@ func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events 
 
 // eventPosition is up to where the platform has a place's events.
 func (p *Platform) eventPosition(ctx context.Context, placeID string) (uint64, error) {
-	if !isGroup(placeID) {
-		c, err := p.store.Client().Container.Get(ctx, placeID)
+	if !core.IsGroup(placeID) {
+		c, err := p.core.Store.Client().Container.Get(ctx, placeID)
 		if err != nil {
-			return 0, notFound(err, "container", placeID)
+			return 0, core.NotFound(err, "container", placeID)
 		}
 		return c.EventPosition, nil
 	}
-	g, err := p.store.Client().TmrGroup.Get(ctx, placeID)
+	g, err := p.core.Store.Client().TmrGroup.Get(ctx, placeID)
 	if err != nil {
-		return 0, notFound(err, "TMR group", placeID)
+		return 0, core.NotFound(err, "TMR group", placeID)
 	}
 	return g.EventPosition, nil
 }
@@ -150,7 +151,7 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 		return nil, err
 	}
 	var found *ent.Allocation
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		h, err := p.historyOf(ctx, tx, id)
 		if err != nil {
 			return err
@@ -173,16 +174,16 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 func (p *Platform) historyOf(ctx context.Context, tx *store.Tx, allocationID string) (*history, error) {
 	a, err := tx.Allocation.Query().Where(allocation.ID(allocationID)).WithContainer().Only(ctx)
 	if err != nil {
-		return nil, notFound(err, "allocation", allocationID)
+		return nil, core.NotFound(err, "allocation", allocationID)
 	}
 	placeID := a.ContainerID
 	if c := a.Edges.Container; c != nil && c.TmrGroupID != nil {
 		placeID = *c.TmrGroupID
 	}
-	return p.openHistory(system(ctx, "release"), tx, placeID)
+	return p.openHistory(core.System(ctx, "release"), tx, placeID)
 }
 
-func (p *Platform) requestRemoval(ctx context.Context, h *history, by auth.Principal, a *ent.Allocation, at place) error {
+func (p *Platform) requestRemoval(ctx context.Context, h *history, by auth.Principal, a *ent.Allocation, at core.LoadedPlace) error {
 	tx := h.tx
 	// A removal that failed may be asked for again, one that is due may not.
 	prefix := removalPrefix + a.ID + "/"
@@ -197,27 +198,27 @@ func (p *Platform) requestRemoval(ctx context.Context, h *history, by auth.Princ
 			return nil
 		case w.State == property.WorkDone && w.DoneAt != nil && time.Since(*w.DoneAt) > eventPatience:
 			// A crash of the server can lose the end of its event stream.
-			if err := h.endLost(system(ctx, "release"), a, *w.DoneAt, displayName(by)); err != nil {
+			if err := h.endLost(core.System(ctx, "release"), a, *w.DoneAt, core.DisplayName(by)); err != nil {
 				return err
 			}
 			a.State, a.EndedAt = property.AllocationRemoved, h.rows[a.Handle].EndedAt
-			p.publish(ctx, tx, event.Allocations, a.ContainerID)
-			return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.end", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
+			p.core.Publish(ctx, tx, event.Allocations, a.ContainerID)
+			return core.Audit(ctx, tx, core.AuditOwner(by, a.VendorID), "allocation.end", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
 		case w.State == property.WorkDone:
 			return nil
 		}
 	}
 	if _, err = p.addWork(ctx, tx, at, nil, prefix+strconv.Itoa(len(asked)+1), LinkWork{
-		Kind: property.WorkRemove, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by),
+		Kind: property.WorkRemove, Product: core.ProductOf(a.Edges.Product), Handle: a.Handle, By: core.DisplayName(by),
 	}); err != nil {
 		return err
 	}
-	if err := tx.Allocation.UpdateOneID(a.ID).SetRemovalAt(now()).SetRemovalBy(clipText(displayName(by))).
+	if err := tx.Allocation.UpdateOneID(a.ID).SetRemovalAt(core.Now()).SetRemovalBy(core.ClipText(core.DisplayName(by))).
 		SetRemovalCode("").SetRemovalMessage("").Exec(ctx); err != nil {
 		return err
 	}
-	p.publish(ctx, tx, event.Allocations, a.ContainerID)
-	return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.release", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
+	p.core.Publish(ctx, tx, event.Allocations, a.ContainerID)
+	return core.Audit(ctx, tx, core.AuditOwner(by, a.VendorID), "allocation.release", a.ID, map[string]any{"client": a.Client, "user": a.User}, nil)
 }
 
 // removalPrefix is what the keys of removals begin with, before the
@@ -237,12 +238,12 @@ func (p *Platform) removalDone(ctx context.Context, tx *store.Tx, key string, fa
 	}
 	change := tx.Allocation.UpdateOneID(id).SetRemovalCode("").SetRemovalMessage("")
 	if failed != nil {
-		change.SetRemovalCode(string(failedCode(failed.Code))).SetRemovalMessage(clipNote(failed.Error()))
+		change.SetRemovalCode(string(failedCode(failed.Code))).SetRemovalMessage(core.ClipNote(failed.Error()))
 		if failed.Code == license.CodeBorrowed {
 			change.SetBorrowed(true)
 		}
 	}
-	p.publish(ctx, tx, event.Allocations, a.ContainerID)
+	p.core.Publish(ctx, tx, event.Allocations, a.ContainerID)
 	return change.Exec(ctx)
 }
 
@@ -257,13 +258,13 @@ type Usage struct {
 // ContainerUsage gives the figures of a container: of one outside of TMR groups
 // by what its license server last told that it serves. Error: CodeNotFound.
 func (p *Platform) ContainerUsage(ctx context.Context, id string) (Usage, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return Usage{}, err
 	}
 	found, err := c.Container.Query().Where(container.ID(id)).WithTmrGroup().Only(ctx)
 	if err != nil {
-		return Usage{}, notFound(err, "container", id)
+		return Usage{}, core.NotFound(err, "container", id)
 	}
 	var u Usage
 	g := found.Edges.TmrGroup

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -46,7 +47,7 @@ func (p *Platform) AskAllocation(ctx context.Context, id, text string) (*ent.All
 		return nil, err
 	}
 	var found *ent.Allocation
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		a, at, err := reachable(ctx, tx, id, "ask at its license server: quorate ask")
 		if err != nil {
 			return err
@@ -64,33 +65,33 @@ func checkNotice(text string) error {
 	odd := func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 	switch {
 	case len(text) > mostNoticeText:
-		return atField("text", license.Errorf(license.CodeInvalidInput, "shorten it", "the text is %d bytes long, and %d are the most", len(text), mostNoticeText))
+		return core.AtField("text", license.Errorf(license.CodeInvalidInput, "shorten it", "the text is %d bytes long, and %d are the most", len(text), mostNoticeText))
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, odd):
-		return atField("text", license.Errorf(license.CodeInvalidInput, "write it on one line, without control characters", "the text is not plain text"))
+		return core.AtField("text", license.Errorf(license.CodeInvalidInput, "write it on one line, without control characters", "the text is not plain text"))
 	}
 	return nil
 }
 
 // reachable locks a living allocation whose server has a link; fix is what to do
 // where it has none.
-func reachable(ctx context.Context, tx *store.Tx, id, fix string) (*ent.Allocation, place, error) {
+func reachable(ctx context.Context, tx *store.Tx, id, fix string) (*ent.Allocation, core.LoadedPlace, error) {
 	a, err := tx.Allocation.Query().Where(allocation.ID(id), store.Locked).
 		WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).
 		WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup().WithServers() }).Only(ctx)
 	if err != nil {
-		return nil, place{}, notFound(err, "allocation", id)
+		return nil, core.LoadedPlace{}, core.NotFound(err, "allocation", id)
 	}
 	if a.State != property.AllocationActive {
-		return nil, place{}, license.Errorf(license.CodeConflict, "reload the list", "the allocation has ended already")
+		return nil, core.LoadedPlace{}, license.Errorf(license.CodeConflict, "reload the list", "the allocation has ended already")
 	}
-	at := place{group: a.Edges.Container.Edges.TmrGroup, containers: []*ent.Container{a.Edges.Container}}
-	if a.Edges.Product == nil || a.Edges.Product.Edges.Firm == nil || (at.single() && len(a.Edges.Container.Edges.Servers) == 0) {
-		return nil, place{}, license.Errorf(license.CodeConflict, fix, "the allocation's server has no link")
+	at := core.LoadedPlace{Group: a.Edges.Container.Edges.TmrGroup, Containers: []*ent.Container{a.Edges.Container}}
+	if a.Edges.Product == nil || a.Edges.Product.Edges.Firm == nil || (at.Single() && len(a.Edges.Container.Edges.Servers) == 0) {
+		return nil, core.LoadedPlace{}, license.Errorf(license.CodeConflict, fix, "the allocation's server has no link")
 	}
-	return a, at, at.blocked() // nothing reaches its server any more
+	return a, at, at.Blocked() // nothing reaches its server any more
 }
 
-func (p *Platform) requestNotice(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, at place, text string) error {
+func (p *Platform) requestNotice(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, at core.LoadedPlace, text string) error {
 	prefix := askPrefix + a.ID + "/"
 	n, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix)).Count(ctx)
 	if err != nil {
@@ -113,22 +114,22 @@ func (p *Platform) requestNotice(ctx context.Context, tx *store.Tx, by auth.Prin
 		}
 	}
 	w, err := p.addWork(ctx, tx, at, nil, prefix+strconv.Itoa(n+1), LinkWork{
-		Kind: property.WorkAsk, Product: productOf(a.Edges.Product), Handle: a.Handle, By: displayName(by), Text: text,
+		Kind: property.WorkAsk, Product: core.ProductOf(a.Edges.Product), Handle: a.Handle, By: core.DisplayName(by), Text: text,
 	})
 	if err != nil {
 		return err
 	}
-	if err := tx.Allocation.UpdateOneID(a.ID).SetNoticeAt(w.CreatedAt).SetNoticeBy(clipText(displayName(by))).SetNoticeText(text).
+	if err := tx.Allocation.UpdateOneID(a.ID).SetNoticeAt(w.CreatedAt).SetNoticeBy(core.ClipText(core.DisplayName(by))).SetNoticeText(text).
 		ClearNoticeTakenAt().SetNoticeCode("").SetNoticeMessage("").Exec(ctx); err != nil {
 		return err
 	}
-	p.publish(ctx, tx, event.Allocations, a.ContainerID)
-	return audit(ctx, tx, auditOwner(by, a.VendorID), "allocation.ask", a.ID, map[string]any{"client": a.Client, "user": a.User}, map[string]any{"text": text})
+	p.core.Publish(ctx, tx, event.Allocations, a.ContainerID)
+	return core.Audit(ctx, tx, core.AuditOwner(by, a.VendorID), "allocation.ask", a.ID, map[string]any{"client": a.Client, "user": a.User}, map[string]any{"text": text})
 }
 
 // notLate leaves notices out that were asked for too long ago.
 func notLate() predicate.Work {
-	return work.Or(work.KindNEQ(property.WorkAsk), work.CreatedAtGT(now().Add(-NoticeTime)))
+	return work.Or(work.KindNEQ(property.WorkAsk), work.CreatedAtGT(core.Now().Add(-NoticeTime)))
 }
 
 // noticeDone notes at the allocation what its license server said to a notice,
@@ -144,10 +145,10 @@ func (p *Platform) noticeDone(ctx context.Context, tx *store.Tx, w *ent.Work, fa
 	}
 	change := tx.Allocation.UpdateOneID(id)
 	if failed == nil {
-		change.SetNoticeTakenAt(now())
+		change.SetNoticeTakenAt(core.Now())
 	} else {
-		change.SetNoticeCode(string(failedCode(failed.Code))).SetNoticeMessage(clipNote(failed.Error()))
+		change.SetNoticeCode(string(failedCode(failed.Code))).SetNoticeMessage(core.ClipNote(failed.Error()))
 	}
-	p.publish(ctx, tx, event.Allocations, a.ContainerID)
+	p.core.Publish(ctx, tx, event.Allocations, a.ContainerID)
 	return change.Exec(ctx)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usage"
 )
@@ -44,7 +45,7 @@ type HandleActivity struct {
 // virtual container, or of a container outside of groups. What has ended or isn't
 // known there is passed over. Errors: as ApplyView, CodeTooLarge.
 func (p *Platform) ApplyActivity(ctx context.Context, placeID string, told []HandleActivity) error {
-	if err := linked(ctx, placeID); err != nil {
+	if err := core.RequireServer(ctx, placeID); err != nil {
 		return err
 	}
 	if len(told) > MostActivity {
@@ -62,8 +63,8 @@ func (p *Platform) ApplyActivity(ctx context.Context, placeID string, told []Han
 		return nil
 	}
 	slices.Sort(handles)
-	ctx = system(ctx, "link")
-	return p.store.WithTx(ctx, func(tx *store.Tx) error {
+	ctx = core.System(ctx, "link")
+	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		h, err := p.openHistory(ctx, tx, placeID) // its lock: events change the same rows
 		if err != nil {
 			return err
@@ -87,7 +88,7 @@ func (p *Platform) ApplyActivity(ctx context.Context, placeID string, told []Han
 			}
 		}
 		if changed {
-			p.publish(ctx, tx, event.Allocations, h.container)
+			p.core.Publish(ctx, tx, event.Allocations, h.container)
 		}
 		return nil
 	})
@@ -124,7 +125,7 @@ func used(row *ent.Allocation, told HandleActivity, now time.Time) bool {
 
 // saveUse writes the use of rows in one statement, which ent has none for.
 func (p *Platform) saveUse(ctx context.Context, tx *store.Tx, rows []*ent.Allocation) error {
-	d := p.store.Dialect()
+	d := p.core.Store.Dialect()
 	choose := func(column string, of func(*ent.Allocation) any) sql.Querier {
 		return sql.ExprFunc(func(b *sql.Builder) {
 			b.WriteString("CASE ").Ident(allocation.FieldID)

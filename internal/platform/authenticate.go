@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -26,7 +27,7 @@ func unauthenticated(what, fix string) error {
 // are the same error and take as long: CodeUnauthenticated. After some failures
 // the account has to wait: CodeThrottled.
 func (p *Platform) SignIn(ctx context.Context, email, password string) (auth.Principal, error) {
-	ctx = system(ctx, "sign-in")
+	ctx = core.System(ctx, "sign-in")
 	email, err := normalEmail(email)
 	if err != nil {
 		email = "" // no account has it; and what was sent need not be kept
@@ -34,7 +35,7 @@ func (p *Platform) SignIn(ctx context.Context, email, password string) (auth.Pri
 	if err := p.throttle.allow(email); err != nil {
 		return auth.Principal{}, err
 	}
-	found, err := p.store.Client().Member.Query().Where(member.Email(email)).WithOrganization().Only(ctx)
+	found, err := p.core.Store.Client().Member.Query().Where(member.Email(email)).WithOrganization().Only(ctx)
 	if err != nil && !ent.IsNotFound(err) {
 		return auth.Principal{}, err
 	}
@@ -57,8 +58,8 @@ func (p *Platform) SignIn(ctx context.Context, email, password string) (auth.Pri
 // a removed member or a changed role counts at once. Error:
 // CodeUnauthenticated.
 func (p *Platform) MemberPrincipal(ctx context.Context, id string) (auth.Principal, error) {
-	ctx = system(ctx, "session")
-	found, err := p.store.Client().Member.Query().Where(member.ID(id)).WithOrganization().Only(ctx)
+	ctx = core.System(ctx, "session")
+	found, err := p.core.Store.Client().Member.Query().Where(member.ID(id)).WithOrganization().Only(ctx)
 	if ent.IsNotFound(err) {
 		return auth.Principal{}, unauthenticated("the member does not exist any more", "sign in again")
 	}
@@ -82,20 +83,20 @@ func provider(o *ent.Organization) string {
 
 // Authenticate gives who an API token is. Error: CodeUnauthenticated.
 func (p *Platform) Authenticate(ctx context.Context, token string) (auth.Principal, error) {
-	ctx = system(ctx, "token")
+	ctx = core.System(ctx, "token")
 	hash, ok := auth.TokenHash(auth.APIToken, token)
 	if !ok {
 		return auth.Principal{}, badToken()
 	}
-	found, err := p.store.Client().ApiToken.Query().Where(apitoken.Hash(hash)).WithOrganization().Only(ctx)
+	found, err := p.core.Store.Client().ApiToken.Query().Where(apitoken.Hash(hash)).WithOrganization().Only(ctx)
 	if ent.IsNotFound(err) || (err == nil && !auth.SameHash(hash, found.Hash)) {
 		return auth.Principal{}, badToken()
 	}
 	if err != nil {
 		return auth.Principal{}, err
 	}
-	if at := now(); found.LastUsedAt == nil || at.Sub(*found.LastUsedAt) >= usedEvery {
-		err := p.store.WithTx(ctx, func(tx *store.Tx) error {
+	if at := core.Now(); found.LastUsedAt == nil || at.Sub(*found.LastUsedAt) >= usedEvery {
+		err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 			return tx.ApiToken.Update().Where(apitoken.ID(found.ID)).SetLastUsedAt(at).Exec(ctx)
 		})
 		if err != nil {
@@ -114,13 +115,13 @@ func badToken() error {
 // the customer that runs its group or container. Errors: CodeUnauthenticated,
 // CodeContainerBlocked.
 func (p *Platform) AuthenticateLink(ctx context.Context, token string) (auth.Principal, error) {
-	ctx = system(ctx, "link token")
+	ctx = core.System(ctx, "link token")
 	bad := unauthenticated("the link token is not known", "give the server a new one")
 	hash, ok := auth.TokenHash(auth.LinkToken, token)
 	if !ok {
 		return auth.Principal{}, bad
 	}
-	s, err := p.store.Client().TmrServer.Query().Where(tmrserver.LinkTokenHash(hash)).Only(ctx)
+	s, err := p.core.Store.Client().TmrServer.Query().Where(tmrserver.LinkTokenHash(hash)).Only(ctx)
 	if ent.IsNotFound(err) || (err == nil && !auth.SameHash(hash, s.LinkTokenHash)) {
 		return auth.Principal{}, bad
 	}
@@ -158,7 +159,7 @@ func (p *Platform) CreateToken(ctx context.Context, name string, role property.R
 		return nil, "", license.Errorf(license.CodeInvalidInput, "tell what it is for in at most 200 bytes", "the token has no name, or one too long")
 	}
 	if role != property.RoleOwner && role != property.RoleAdministrator && role != property.RoleOperator && role != property.RoleViewer {
-		return nil, "", license.Errorf(license.CodeInvalidInput, "take OWNER, ADMINISTRATOR, OPERATOR or VIEWER", "%q is not a role", clip(string(role)))
+		return nil, "", license.Errorf(license.CodeInvalidInput, "take OWNER, ADMINISTRATOR, OPERATOR or VIEWER", "%q is not a role", core.Clip(string(role)))
 	}
 	if role == property.RoleOwner && by.Role != auth.Owner {
 		return nil, "", license.Errorf(license.CodeForbidden, "choose your own role or less", "only an owner makes a token for everything")
@@ -168,11 +169,11 @@ func (p *Platform) CreateToken(ctx context.Context, name string, role property.R
 		return nil, "", err
 	}
 	var made *ent.ApiToken
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		if made, err = tx.ApiToken.Create().SetOrganizationID(by.Organization).SetName(name).SetRole(role).SetHash(hash).Save(ctx); err != nil {
 			return err
 		}
-		return audit(ctx, tx, by.Organization, "token.create", made.ID, nil, map[string]any{"name": name, "role": string(role)})
+		return core.Audit(ctx, tx, by.Organization, "token.create", made.ID, nil, map[string]any{"name": name, "role": string(role)})
 	})
 	if err != nil {
 		return nil, "", err

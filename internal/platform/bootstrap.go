@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"net/mail"
-	"strconv"
 	"strings"
 
 	"github.com/quorate/quorate/ent"
@@ -15,11 +14,10 @@ import (
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
-
-const rootKeyName = "root"
 
 // BootstrapSpec tells what a fresh platform begins with.
 type BootstrapSpec struct {
@@ -51,9 +49,9 @@ func (p *Platform) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrap
 	if spec.Organization == "" {
 		return Bootstrapped{}, license.Errorf(license.CodeInvalidInput, "name it", "the organization has no name")
 	}
-	ctx = system(ctx, "bootstrap")
+	ctx = core.System(ctx, "bootstrap")
 	password, hash := spec.Password, ""
-	known, err := p.store.Client().Member.Query().Where(member.Email(email)).Exist(ctx)
+	known, err := p.core.Store.Client().Member.Query().Where(member.Email(email)).Exist(ctx)
 	if err != nil {
 		return Bootstrapped{}, err
 	}
@@ -67,7 +65,7 @@ func (p *Platform) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrap
 		}
 	}
 	var out Bootstrapped
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = Bootstrapped{}
 		root, err := p.ensureRoot(ctx, tx)
 		if err != nil {
@@ -93,7 +91,7 @@ func (p *Platform) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrap
 		if spec.Password == "" {
 			out.Password = password
 		}
-		return audit(ctx, tx, out.Organization.ID, "platform.bootstrap", out.Owner.ID, nil, map[string]any{"email": email})
+		return core.Audit(ctx, tx, out.Organization.ID, "platform.bootstrap", out.Owner.ID, nil, map[string]any{"email": email})
 	})
 	if ent.IsConstraintError(err) { // another replica was first
 		return Bootstrapped{}, &license.Error{Code: license.CodeConflict, Message: "another process has set the platform up meanwhile",
@@ -113,12 +111,12 @@ func ensureVendor(ctx context.Context, tx *store.Tx, name string) (*ent.Organiza
 
 // ensureRoot gives the root key's public half and makes the key if there is none.
 func (p *Platform) ensureRoot(ctx context.Context, tx *store.Tx) (ed25519.PublicKey, error) {
-	there, err := tx.PlatformKey.Query().Where(platformkey.Name(rootKeyName)).Exist(ctx)
+	there, err := tx.PlatformKey.Query().Where(platformkey.Name(core.RootKeyName)).Exist(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if there {
-		signer, err := p.rootSigner(ctx, tx.Client)
+		signer, err := p.core.RootSigner(ctx, tx.Client)
 		if err != nil {
 			return nil, err
 		}
@@ -128,68 +126,21 @@ func (p *Platform) ensureRoot(ctx context.Context, tx *store.Tx) (ed25519.Public
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := p.keys.Seal(ctx, rootKeyName, seed)
+	sealed, err := p.core.Keys.Seal(ctx, core.RootKeyName, seed)
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.PlatformKey.Create().SetName(rootKeyName).SetSealed(sealed).Exec(ctx); err != nil {
+	if err := tx.PlatformKey.Create().SetName(core.RootKeyName).SetSealed(sealed).Exec(ctx); err != nil {
 		return nil, err
 	}
 	return seal.NewSigner(seed).Public(), nil
 }
 
-// rootSigner opens the root key. The context's principal must be the system.
-func (p *Platform) rootSigner(ctx context.Context, c *ent.Client) (seal.Signer, error) {
-	key, err := c.PlatformKey.Query().Where(platformkey.Name(rootKeyName)).Only(ctx)
-	if ent.IsNotFound(err) {
-		return nil, license.Errorf(license.CodeUnavailable, "start the platform once, or run its set-up", "the platform has no root key yet")
-	}
-	if err != nil {
-		return nil, err
-	}
-	seed, err := p.keys.Open(ctx, rootKeyName, key.Sealed)
-	if err != nil {
-		return nil, err
-	}
-	return seal.NewSigner(seed), nil
-}
-
 // RootKey gives the public root key, which containers are created under.
 // Error: license.CodeUnavailable before Bootstrap.
 func (p *Platform) RootKey(ctx context.Context) (ed25519.PublicKey, error) {
-	ctx = system(ctx, "root key")
-	signer, err := p.rootSigner(ctx, p.store.Client())
-	if err != nil {
-		return nil, err
-	}
-	return signer.Public(), nil
-}
-
-// firmPurpose and productPurpose say what a sealed key is for.
-func firmPurpose(code int) string { return "firm:" + strconv.Itoa(code) }
-
-// A product's id is not known yet when its key is sealed, its place is.
-func productPurpose(firmID string, code int) string {
-	return "product:" + firmID + ":" + strconv.Itoa(code)
-}
-
-// firmSigner opens a firm's signing key.
-func (p *Platform) firmSigner(ctx context.Context, f *ent.Firm) (seal.Signer, error) {
-	seed, err := p.keys.Open(ctx, firmPurpose(f.Code), f.SealedKey)
-	if err != nil {
-		return nil, err
-	}
-	return seal.NewSigner(seed), nil
-}
-
-// productSecret opens a product's private key, which goes into containers.
-func (p *Platform) productSecret(ctx context.Context, product *ent.Product) ([]byte, error) {
-	return p.keys.Open(ctx, productPurpose(product.FirmID, product.Code), product.SealedKey)
-}
-
-// rootKey gives the public root key within a transaction of the system's.
-func (p *Platform) rootKey(ctx context.Context, tx *store.Tx) (ed25519.PublicKey, error) {
-	signer, err := p.rootSigner(ctx, tx.Client)
+	ctx = core.System(ctx, "root key")
+	signer, err := p.core.RootSigner(ctx, p.core.Store.Client())
 	if err != nil {
 		return nil, err
 	}
@@ -198,8 +149,8 @@ func (p *Platform) rootKey(ctx context.Context, tx *store.Tx) (ed25519.PublicKey
 
 func normalEmail(s string) (string, error) {
 	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > 254 || s != clipText(s) {
-		return "", license.Errorf(license.CodeInvalidInput, "write it as name@example.com", "%q is not an e-mail address", clip(s))
+	if err != nil || a.Address != s || len(s) > 254 || s != core.ClipText(s) {
+		return "", license.Errorf(license.CodeInvalidInput, "write it as name@example.com", "%q is not an e-mail address", core.Clip(s))
 	}
 	return strings.ToLower(s), nil
 }

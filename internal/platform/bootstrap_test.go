@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 func TestBootstrap(t *testing.T) {
@@ -72,14 +73,14 @@ func TestKeysAreSealed(t *testing.T) {
 
 func TestMasterKey(t *testing.T) {
 	path := t.TempDir() + "/master.key"
-	if _, err := platform.LoadMasterKey(path); err == nil {
+	if _, err := core.LoadMasterKey(path); err == nil {
 		t.Error("loaded from nothing")
 	}
-	a, err := platform.LoadOrCreateMasterKey(path)
+	a, err := core.LoadOrCreateMasterKey(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := platform.LoadOrCreateMasterKey(path)
+	b, err := core.LoadOrCreateMasterKey(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,9 +107,9 @@ func TestMasterKey(t *testing.T) {
 		_, err := b.Open(t.Context(), "firm:1", sealed[:n])
 		wantCode(t, "cut off", err, license.CodeKeyRefused)
 	}
-	_, err = platform.ParseMasterKey("AAAA")
+	_, err = core.ParseMasterKey("AAAA")
 	wantCode(t, "a short key", err, license.CodeInvalidInput)
-	_, err = platform.ParseMasterKey("!")
+	_, err = core.ParseMasterKey("!")
 	wantCode(t, "no Base64", err, license.CodeInvalidInput)
 }
 

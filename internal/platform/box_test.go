@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // box is a real container outside of TMR groups.
@@ -40,7 +41,7 @@ func (l *lab) box(number uint64, customer string) *box {
 	return b
 }
 
-func (b *box) place() platform.Place { return platform.Place{Container: b.serial} }
+func (b *box) place() core.Place { return core.Place{Container: b.serial} }
 
 func (b *box) request() string {
 	b.l.t.Helper()

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // needles are the forms in which a key could lie about: raw, hex, and Base64 at
@@ -102,9 +103,9 @@ func dump(t *testing.T, db *sql.DB, names string, table string) []byte {
 func TestFirmKeysStaySecret(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		var logs, errs bytes.Buffer
-		master := make([]byte, platform.MasterKeySize)
+		master := make([]byte, core.MasterKeySize)
 		master[0] = 1
-		keys, err := platform.NewMasterKey(master)
+		keys, err := core.NewMasterKey(master)
 		if err != nil {
 			t.Fatal(err)
 		}

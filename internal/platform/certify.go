@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -56,13 +57,13 @@ func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([
 	var ids []string
 	var blocked error
 	rows := make([]*ent.Container, len(questions))
-	ctx = system(ctx, "link")
+	ctx = core.System(ctx, "link")
 	for i, q := range questions {
 		if q.Nonce == ([16]byte{}) || slices.ContainsFunc(questions[:i], func(o TimeQuestion) bool { return o.Serial == q.Serial }) {
 			return nil, license.Errorf(license.CodeInvalidInput, "ask once for each container, with its time nonce", "the question for %s has no nonce, or comes twice", q.Serial)
 		}
-		if rows[i], err = p.store.Client().Container.Query().Where(ofServer(who), container.Serial(q.Serial.String())).Only(ctx); err != nil {
-			return nil, notFound(err, "container", q.Serial.String())
+		if rows[i], err = p.core.Store.Client().Container.Query().Where(ofServer(who), container.Serial(q.Serial.String())).Only(ctx); err != nil {
+			return nil, core.NotFound(err, "container", q.Serial.String())
 		}
 		switch err := mayHaveTime(rows[i]); {
 		case license.CodeOf(err) == license.CodeContainerBlocked:
@@ -79,7 +80,7 @@ func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([
 	if err := p.clocks.allow(ids); err != nil {
 		return nil, err
 	}
-	root, err := p.rootSigner(ctx, p.store.Client())
+	root, err := p.core.RootSigner(ctx, p.core.Store.Client())
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([
 		if !slices.Contains(ids, rows[i].ID) {
 			continue
 		}
-		at := now()
+		at := core.Now()
 		if certificates[i], err = seal.SignTime(root, seal.TimeCertificate{Serial: q.Serial, Nonce: q.Nonce, At: at}); err != nil {
 			return nil, err
 		}
@@ -113,7 +114,7 @@ func ofServer(who auth.Principal) predicate.Container {
 
 // mayHaveTime refuses containers that nobody uses, or may use.
 func mayHaveTime(c *ent.Container) error {
-	if err := blockedError(c); err != nil {
+	if err := core.BlockedError(c); err != nil {
 		return err
 	}
 	if len(c.SignKey) == 0 {
@@ -134,8 +135,8 @@ func clockFacts(at, clock time.Time, setBack bool) map[string]any {
 }
 
 func (p *Platform) auditTime(ctx context.Context, organization string, c *ent.Container, facts map[string]any) error {
-	return p.store.WithTx(ctx, func(tx *store.Tx) error {
-		return audit(ctx, tx, organization, "container.certifyTime", c.ID, nil, facts)
+	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		return core.Audit(ctx, tx, organization, "container.certifyTime", c.ID, nil, facts)
 	})
 }
 
@@ -169,9 +170,9 @@ func (p *Platform) CertifyTimeFile(ctx context.Context, request string) (Certifi
 	if err != nil {
 		return CertifiedTime{}, err
 	}
-	out := CertifiedTime{At: now()}
+	out := CertifiedTime{At: core.Now()}
 	file := armor.File{Kind: armor.Update, Group: f.Group}
-	root, err := p.rootSigner(system(ctx, "time"), p.store.Client())
+	root, err := p.core.RootSigner(core.System(ctx, "time"), p.core.Store.Client())
 	if err != nil {
 		return CertifiedTime{}, err
 	}
@@ -190,7 +191,7 @@ func (p *Platform) CertifyTimeFile(ctx context.Context, request string) (Certifi
 	for i, c := range out.Containers {
 		facts := clockFacts(out.At, parts[i].Request.At, setBack(parts[i]))
 		facts["file"] = true
-		if err := p.auditTime(ctx, auditOwner(who, c.VendorID), c, facts); err != nil {
+		if err := p.auditTime(ctx, core.AuditOwner(who, c.VendorID), c, facts); err != nil {
 			return CertifiedTime{}, err
 		}
 	}
@@ -202,17 +203,17 @@ func (p *Platform) CertifyTimeFile(ctx context.Context, request string) (Certifi
 // requested is the container of a fingerprint in a file, among those that the
 // caller may see.
 func (p *Platform) requested(ctx context.Context, group license.Serial, part armor.Part) (*ent.Container, error) {
-	q := p.store.Client().Container.Query().Where(container.Serial(part.Serial.String()))
+	q := p.core.Store.Client().Container.Query().Where(container.Serial(part.Serial.String()))
 	c, err := q.Only(ctx)
 	if err != nil {
-		return nil, notFound(err, "container", part.Serial.String())
+		return nil, core.NotFound(err, "container", part.Serial.String())
 	}
 	if group.IsZero() {
 		return c, nil
 	}
-	g, err := p.store.Client().TmrGroup.Query().Where(tmrgroup.VirtualSerial(group.String())).Only(ctx)
+	g, err := p.core.Store.Client().TmrGroup.Query().Where(tmrgroup.VirtualSerial(group.String())).Only(ctx)
 	if err != nil {
-		return nil, notFound(err, "TMR group", group.String())
+		return nil, core.NotFound(err, "TMR group", group.String())
 	}
 	if c.TmrGroupID == nil || *c.TmrGroupID != g.ID {
 		return nil, license.Errorf(license.CodeUpdateForeign, "have the group's TMR server write the request", "the container %s is not of the group %s", part.Serial, group)
@@ -247,21 +248,21 @@ func setBack(part armor.Part) bool { return part.Request.Clock.Highest.After(par
 // for it: the file tells it, whether it is installed for its updates' sake or
 // not.
 func (p *Platform) timed(ctx context.Context, update string, parts []armor.Part) (string, error) {
-	ctx = system(ctx, "time")
+	ctx = core.System(ctx, "time")
 	f, err := armor.Parse([]byte(update))
 	if err != nil {
 		return "", err
 	}
-	root, err := p.rootSigner(ctx, p.store.Client())
+	root, err := p.core.RootSigner(ctx, p.core.Store.Client())
 	if err != nil {
 		return "", err
 	}
-	at := now()
+	at := core.Now()
 	for _, part := range parts {
 		if part.Request == nil || part.Request.TimeNonce == ([16]byte{}) {
 			continue
 		}
-		c, err := p.store.Client().Container.Query().Where(container.Serial(part.Serial.String())).Only(ctx)
+		c, err := p.core.Store.Client().Container.Query().Where(container.Serial(part.Serial.String())).Only(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -331,8 +332,8 @@ func (c *clocks) note(id string) bool {
 
 // evict bounds the memory.
 func (c *clocks) evict(at time.Time) {
-	if len(c.all) >= mostTracked {
-		forget(c.all, asked.last, at.Add(-noteEvery))
+	if len(c.all) >= core.MostTracked {
+		core.Forget(c.all, asked.last, at.Add(-noteEvery))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -253,7 +254,7 @@ func TestOfflineRolloutBringsTheTime(t *testing.T) {
 		}
 		request := c.request(nil)
 		for range 2 { // given again, the time is certified again
-			out, err := l.StartOfflineRollout(l.vendor(), platform.Place{Group: c.made.Group.ID}, request)
+			out, err := l.StartOfflineRollout(l.vendor(), core.Place{Group: c.made.Group.ID}, request)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -279,12 +280,12 @@ func TestOfflineRolloutBringsTheTime(t *testing.T) {
 			t.Errorf("%d audit entries for clocks that are right", n)
 		}
 		// One without a nonce gets its update all the same.
-		out, err := l.StartOfflineRollout(l.vendor(), platform.Place{Group: c.made.Group.ID}, c.request(func(f *seal.Fingerprint) { f.TimeNonce = [16]byte{} }))
+		out, err := l.StartOfflineRollout(l.vendor(), core.Place{Group: c.made.Group.ID}, c.request(func(f *seal.Fingerprint) { f.TimeNonce = [16]byte{} }))
 		if err != nil || strings.Contains(out.Update, "; time ") {
 			t.Errorf("without nonces: %v", err)
 		}
 		set := c.request(func(f *seal.Fingerprint) { f.Clock.Highest = f.At.Add(time.Hour) })
-		if _, err := l.StartOfflineRollout(l.vendor(), platform.Place{Group: c.made.Group.ID}, set); err != nil {
+		if _, err := l.StartOfflineRollout(l.vendor(), core.Place{Group: c.made.Group.ID}, set); err != nil {
 			t.Fatal(err)
 		}
 		if n := l.audited("container.certifyTime"); n != 3 {

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -29,20 +30,20 @@ func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decis
 	if err != nil {
 		return nil, err
 	}
-	if len(note) > mostReason {
-		return nil, longReason()
+	if len(note) > core.MostReason {
+		return nil, core.LongReason()
 	}
 	var c *ent.Container
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		if c, err = tx.Container.Query().Where(containerIs(idOrSerial), store.Locked).
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		if c, err = tx.Container.Query().Where(core.ContainerIs(idOrSerial), store.Locked).
 			WithCounters(func(q *ent.FirmCounterQuery) { q.WithFirm() }).Only(ctx); err != nil {
-			return notFound(err, "container", idOrSerial)
+			return core.NotFound(err, "container", idOrSerial)
 		}
 		if !by.IsSystem() && by.Organization != c.VendorID {
 			return license.Errorf(license.CodeForbidden, "ask the vendor to decide", "only the vendor decides about %s", c.Serial)
 		}
 		caller := ctx
-		ctx := system(ctx, "decision")
+		ctx := core.System(ctx, "decision")
 		before := map[string]any{"manipulationSuspected": c.ManipulationSuspected, "reason": c.SuspectReason}
 		switch decision {
 		case property.DecideBlock:
@@ -50,7 +51,7 @@ func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decis
 		case property.DecideAccept:
 			err = p.accept(ctx, tx, c)
 		default:
-			err = license.Errorf(license.CodeInvalidInput, "take ACCEPT or BLOCK", "%q is no decision", clip(string(decision)))
+			err = license.Errorf(license.CodeInvalidInput, "take ACCEPT or BLOCK", "%q is no decision", core.Clip(string(decision)))
 		}
 		if err != nil {
 			return err
@@ -58,7 +59,7 @@ func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decis
 		if c, err = tx.Container.Get(ctx, c.ID); err != nil {
 			return err
 		}
-		return audit(caller, tx, auditOwner(by, c.VendorID), "container.decide", c.ID, before,
+		return core.Audit(caller, tx, core.AuditOwner(by, c.VendorID), "container.decide", c.ID, before,
 			map[string]any{"decision": string(decision), "note": note})
 	})
 	if err != nil {
@@ -76,7 +77,7 @@ func (p *Platform) block(ctx context.Context, tx *store.Tx, c *ent.Container, re
 	if c.BlockedAt != nil {
 		return nil
 	}
-	if err := tx.Container.UpdateOneID(c.ID).SetBlockedAt(now()).SetBlockReason(clipNote(reason)).Exec(ctx); err != nil {
+	if err := tx.Container.UpdateOneID(c.ID).SetBlockedAt(core.Now()).SetBlockReason(core.ClipNote(reason)).Exec(ctx); err != nil {
 		return err
 	}
 	open, err := tx.Rollout.Query().Where(entrollout.ContainerID(c.ID),
@@ -85,7 +86,7 @@ func (p *Platform) block(ctx context.Context, tx *store.Tx, c *ent.Container, re
 		return err
 	}
 	for _, id := range open {
-		if err := p.jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{id}); err != nil {
+		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{id}); err != nil {
 			return err
 		}
 	}
@@ -100,22 +101,22 @@ func showedUp(ctx context.Context, tx *store.Tx, c *ent.Container, how string) e
 	if err := tx.Container.UpdateOneID(c.ID).SetManipulationSuspected(true).SetSuspectReason(reason).Exec(ctx); err != nil {
 		return err
 	}
-	return audit(ctx, tx, c.VendorID, "container.blockedSeen", c.ID, map[string]any{"manipulationSuspected": c.ManipulationSuspected},
+	return core.Audit(ctx, tx, c.VendorID, "container.blockedSeen", c.ID, map[string]any{"manipulationSuspected": c.ManipulationSuspected},
 		map[string]any{"manipulationSuspected": true, "reason": reason})
 }
 
 // notBlocked refuses the server of a blocked container, and notes the first
 // time that it is heard of.
 func (p *Platform) notBlocked(ctx context.Context, container string) error {
-	c, err := p.store.Client().Container.Get(ctx, container)
+	c, err := p.core.Store.Client().Container.Get(ctx, container)
 	if err != nil {
 		return err
 	}
-	refused := blockedError(c)
+	refused := core.BlockedError(c)
 	if refused == nil || strings.HasPrefix(c.SuspectReason, showedUpAgain) {
 		return refused
 	}
-	if err := p.store.WithTx(ctx, func(tx *store.Tx) error { return showedUp(ctx, tx, c, "over the link") }); err != nil {
+	if err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error { return showedUp(ctx, tx, c, "over the link") }); err != nil {
 		return err
 	}
 	return refused
@@ -125,13 +126,13 @@ func (p *Platform) notBlocked(ctx context.Context, container string) error {
 func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) error {
 	switch {
 	case c.BlockedAt != nil:
-		return blockedError(c)
+		return core.BlockedError(c)
 	case !c.ManipulationSuspected:
 		return license.Errorf(license.CodeConflict, "nothing is to be done", "the container %s is not suspected", c.Serial)
 	case len(c.SuspectFingerprint) == 0:
 		return license.Errorf(license.CodeConflict, "hand in a request file of the container first", "no fingerprint of the container %s is there to be accepted", c.Serial)
 	}
-	root, err := p.rootKey(ctx, tx)
+	root, err := p.core.RootKey(ctx, tx)
 	if err != nil {
 		return err
 	}

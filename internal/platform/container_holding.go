@@ -7,6 +7,7 @@ import (
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/transfer"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // ContainerLicense is what a container outside of TMR groups holds and is to
@@ -30,7 +31,7 @@ func ContainerLicenses(ctx context.Context, c *ent.Client, ids []string) (map[st
 	if err != nil {
 		return nil, err
 	}
-	transfers, err := c.Transfer.Query().Where(transfer.ContainerIDIn(ids...), counts()).All(ctx)
+	transfers, err := c.Transfer.Query().Where(transfer.ContainerIDIn(ids...), core.TransferCounts()).All(ctx)
 	if err != nil {
 		return nil, err
 	}

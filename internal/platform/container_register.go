@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -47,14 +48,14 @@ func (p *Platform) RegisterContainer(ctx context.Context, spec RegisterSpec) (Re
 	if err != nil {
 		return Registered{}, err
 	}
-	file, parts, err := parseFile(armor.Request, spec.Request)
+	file, parts, err := core.ParseFile(armor.Request, spec.Request)
 	if err != nil {
 		return Registered{}, err
 	}
 	if err := checkRegister(spec, by, file, parts[0]); err != nil {
 		return Registered{}, err
 	}
-	root, err := p.rootSigner(system(ctx, "provision"), p.store.Client())
+	root, err := p.core.RootSigner(core.System(ctx, "provision"), p.core.Store.Client())
 	if err != nil {
 		return Registered{}, err
 	}
@@ -64,7 +65,7 @@ func (p *Platform) RegisterContainer(ctx context.Context, spec RegisterSpec) (Re
 			"the container %s was created under another platform", f.Serial)
 	}
 	var out Registered
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = Registered{}
 		w := provisioning{p: p, tx: tx, spec: ProvisionSpec{Customer: spec.Customer}, vendor: by.Organization}
 		if err := w.customer(ctx); err != nil {
@@ -81,7 +82,7 @@ func (p *Platform) RegisterContainer(ctx context.Context, spec RegisterSpec) (Re
 		if len(w.made) == 0 {
 			return nil
 		}
-		return audit(ctx, tx, by.Organization, "container.register", out.Container.ID, nil, map[string]any{"made": w.made, "serial": out.Container.Serial})
+		return core.Audit(ctx, tx, by.Organization, "container.register", out.Container.ID, nil, map[string]any{"made": w.made, "serial": out.Container.Serial})
 	})
 	if ent.IsConstraintError(err) {
 		return Registered{}, &license.Error{Code: license.CodeConflict,
@@ -121,7 +122,7 @@ func (w *provisioning) alone(ctx context.Context, f seal.Fingerprint) (*ent.Cont
 			"the container %s holds updates that this platform has no record of", f.Serial)
 	}
 	made, err := w.tx.Container.Create().SetVendorID(w.vendor).SetNillableCustomerID(w.cust).
-		SetSerial(f.Serial.String()).SetKind(kindOf(f.Serial)).
+		SetSerial(f.Serial.String()).SetKind(core.KindOf(f.Serial)).
 		SetActivationID(f.ActivationID[:]).SetSignKey(f.Identity.Sign).SetSealKey(f.Identity.Seal).Save(ctx)
 	if err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func sameAlone(found *ent.Container, f seal.Fingerprint, vendor string, customer
 	case (found.CustomerID == nil) != (customer == nil) || (customer != nil && *found.CustomerID != *customer):
 		return conflict("name the customer that it was registered for", "the container %s is another customer's", found.Serial)
 	}
-	return blockedError(found)
+	return core.BlockedError(found)
 }
 
 // server finds or makes the container's license server.

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // ContainerStates tells what is known of containers, by id: of each one exactly
@@ -118,7 +119,7 @@ func busyPlaces(ctx context.Context, c *ent.Client, groups, alone []string) (map
 		return nil, err
 	}
 	for _, o := range orders {
-		busy[placeID(o.TmrGroupID, o.ContainerID)] = true
+		busy[core.PlaceID(o.TmrGroupID, o.ContainerID)] = true
 	}
 	transfers, err := c.Transfer.Query().Where(transfer.StateEQ(property.TransferRequested),
 		transfer.Or(transfer.TmrGroupIDIn(groups...), transfer.ContainerIDIn(alone...))).
@@ -127,17 +128,17 @@ func busyPlaces(ctx context.Context, c *ent.Client, groups, alone []string) (map
 		return nil, err
 	}
 	for _, t := range transfers {
-		busy[placeID(t.TmrGroupID, t.ContainerID)] = true
+		busy[core.PlaceID(t.TmrGroupID, t.ContainerID)] = true
 	}
 	rollouts, err := c.Rollout.Query().Where(entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted),
 		entrollout.Or(entrollout.TmrGroupIDIn(groups...), entrollout.ContainerIDIn(alone...))).
 		Select(entrollout.FieldTmrGroupID, entrollout.FieldContainerID).All(ctx)
 	for _, r := range rollouts {
-		busy[placeID(r.TmrGroupID, r.ContainerID)] = true
+		busy[core.PlaceID(r.TmrGroupID, r.ContainerID)] = true
 	}
 	return busy, err
 }
 
 // ContainerLinked says whether the license server of a container outside of TMR
 // groups was heard of just now.
-func ContainerLinked(c *ent.Container) bool { return heard(c.LinkedAt) }
+func ContainerLinked(c *ent.Container) bool { return core.Heard(c.LinkedAt) }

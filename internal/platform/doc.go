@@ -9,5 +9,5 @@
 // What a use case must do for others' rows (a server's events become rows of
 // vendor and customer) it does under a named system principal, after it has
 // checked the caller. Private keys are in the database only as sealed by a
-// KeyWrapper (keys.go).
+// KeyWrapper (core).
 package platform

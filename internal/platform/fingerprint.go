@@ -10,6 +10,7 @@ import (
 	entfirm "github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -28,7 +29,7 @@ func (e *suspect) Error() string { return e.reason }
 // committed. fingerprint may be nil.
 func (e *suspect) mark(ctx context.Context, tx *store.Tx, rollout *string, fingerprint []byte) error {
 	c := e.container
-	change := tx.Container.UpdateOne(c).SetManipulationSuspected(true).SetSuspectReason(clipNote(e.reason))
+	change := tx.Container.UpdateOne(c).SetManipulationSuspected(true).SetSuspectReason(core.ClipNote(e.reason))
 	if fingerprint != nil {
 		change.SetSuspectFingerprint(fingerprint)
 	}
@@ -39,7 +40,7 @@ func (e *suspect) mark(ctx context.Context, tx *store.Tx, rollout *string, finge
 	if rollout != nil {
 		after["rollout"] = *rollout
 	}
-	if err := audit(ctx, tx, c.VendorID, "container.suspect", c.ID,
+	if err := core.Audit(ctx, tx, c.VendorID, "container.suspect", c.ID,
 		map[string]any{"manipulationSuspected": c.ManipulationSuspected}, after); err != nil {
 		return err
 	}
@@ -63,8 +64,8 @@ func undecided(c *ent.Container) error {
 // where the fingerprint shows it. What a container misses is to be installed
 // first; own is the rollout that it is looked at for, "" for one that is to be
 // made. The error is *suspect for a state that the platform doesn't know.
-func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f seal.Fingerprint, firm *ent.Firm, own string, root ed25519.PublicKey) (rollout.Found, error) {
-	if err := blockedError(c); err != nil {
+func foundIn(ctx context.Context, tx *store.Tx, t core.LoadedPlace, c *ent.Container, f seal.Fingerprint, firm *ent.Firm, own string, root ed25519.PublicKey) (rollout.Found, error) {
+	if err := core.BlockedError(c); err != nil {
 		return rollout.Found{}, err
 	}
 	if err := undecided(c); err != nil {
@@ -87,7 +88,7 @@ func foundIn(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f sea
 	if firm == nil {
 		return found, nil
 	}
-	if !t.single() {
+	if !t.Single() {
 		return found, lost(ctx, tx, t, c, f, license.FirmCode(firm.Code), own, &found)
 	}
 	newest, err := newestUpdate(ctx, tx, c.ID, firm.ID)
@@ -125,9 +126,9 @@ func adopt(ctx context.Context, tx *store.Tx, c *ent.Container, f seal.Fingerpri
 	if !moved {
 		return nil
 	}
-	fresh, err := placeOf(ctx, tx, c.ID)
+	fresh, err := core.PlaceOf(ctx, tx, c.ID)
 	if err == nil {
-		c.Edges.Counters = fresh.containers[0].Edges.Counters
+		c.Edges.Counters = fresh.Containers[0].Edges.Counters
 	}
 	return err
 }

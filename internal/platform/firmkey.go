@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"strconv"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmkey"
-	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -19,13 +18,13 @@ import (
 // FirmKeys gives the keys of a firm, by its global id or its code, the newest
 // first. Error: CodeNotFound.
 func (p *Platform) FirmKeys(ctx context.Context, idOrCode string) ([]*ent.FirmKey, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f, err := c.Firm.Query().Where(firmIs(idOrCode)).Only(ctx)
+	f, err := c.Firm.Query().Where(core.FirmIs(idOrCode)).Only(ctx)
 	if err != nil {
-		return nil, notFound(err, "firm", idOrCode)
+		return nil, core.NotFound(err, "firm", idOrCode)
 	}
 	return f.QueryKeys().Order(ent.Desc(firmkey.FieldSerial)).All(ctx)
 }
@@ -42,7 +41,7 @@ func (p *Platform) RotateFirmKey(ctx context.Context, idOrCode string, serial in
 		return nil, err
 	}
 	var out *ent.Firm
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		f, present, err := ownFirm(ctx, tx, by, idOrCode)
 		if err != nil {
 			return err
@@ -55,7 +54,7 @@ func (p *Platform) RotateFirmKey(ctx context.Context, idOrCode string, serial in
 		if err != nil {
 			return err
 		}
-		return audit(ctx, tx, auditOwner(by, f.VendorID), "firm.rotateKey", f.ID, keyRecord(present.Serial, present.PublicKey),
+		return core.Audit(ctx, tx, core.AuditOwner(by, f.VendorID), "firm.rotateKey", f.ID, keyRecord(present.Serial, present.PublicKey),
 			keyRecord(present.Serial+1, out.PublicKey))
 	})
 	if err != nil {
@@ -65,11 +64,11 @@ func (p *Platform) RotateFirmKey(ctx context.Context, idOrCode string, serial in
 }
 
 func (p *Platform) rotate(ctx context.Context, tx *store.Tx, f *ent.Firm, present *ent.FirmKey) (*ent.Firm, error) {
-	old, err := p.firmSigner(ctx, f)
+	old, err := p.core.FirmSigner(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	root, err := p.rootSigner(system(ctx, "firm key"), tx.Client)
+	root, err := p.core.RootSigner(core.System(ctx, "firm key"), tx.Client)
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +91,11 @@ func (p *Platform) rotate(ctx context.Context, tx *store.Tx, f *ent.Firm, presen
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := p.keys.Seal(ctx, firmPurpose(f.Code), seed)
+	sealed, err := p.core.Keys.Seal(ctx, core.FirmPurpose(f.Code), seed)
 	if err != nil {
 		return nil, err
 	}
-	if err := tx.FirmKey.UpdateOne(present).SetRetiredAt(now()).Exec(ctx); err != nil {
+	if err := tx.FirmKey.UpdateOne(present).SetRetiredAt(core.Now()).Exec(ctx); err != nil {
 		return nil, err
 	}
 	if err := tx.FirmKey.Create().SetVendorID(f.VendorID).SetNillableCustomerID(f.CustomerID).SetFirmID(f.ID).
@@ -120,13 +119,13 @@ func certify(root seal.Signer, code int, key seal.Signer, serial int, rotations 
 // present key. A vendor's customers can see its firms, but are not the ones to
 // manage their keys.
 func ownFirm(ctx context.Context, tx *store.Tx, by auth.Principal, idOrCode string) (*ent.Firm, *ent.FirmKey, error) {
-	q := tx.Firm.Query().Where(firmIs(idOrCode), store.Locked)
+	q := tx.Firm.Query().Where(core.FirmIs(idOrCode), store.Locked)
 	if !by.IsSystem() {
 		q.Where(firm.VendorID(by.Organization))
 	}
 	f, err := q.Only(ctx)
 	if err != nil {
-		return nil, nil, notFound(err, "firm", idOrCode)
+		return nil, nil, core.NotFound(err, "firm", idOrCode)
 	}
 	present, err := tx.FirmKey.Query().Where(firmkey.FirmID(f.ID), firmkey.RetiredAtIsNil()).Only(ctx)
 	if err != nil {
@@ -136,13 +135,6 @@ func ownFirm(ctx context.Context, tx *store.Tx, by auth.Principal, idOrCode stri
 		return nil, nil, license.Errorf(license.CodeConflict, "restore the database", "the history of the keys of firm %d does not end with its key", f.Code)
 	}
 	return f, present, nil
-}
-
-func firmIs(idOrCode string) predicate.Firm {
-	if code, err := strconv.Atoi(idOrCode); err == nil {
-		return firm.Code(code)
-	}
-	return firm.ID(idOrCode)
 }
 
 // keyRecord is what the audit log tells of a key.

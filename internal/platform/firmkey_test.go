@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -116,7 +117,7 @@ func TestCustomersDoNotHaveTheKeys(t *testing.T) {
 		}
 		_, err = l.ImportFirmKey(customer, product.Firm, file, passphrase)
 		wantCode(t, "import", err, license.CodeNotFound)
-		key, err := platform.NewMasterKey(make([]byte, platform.MasterKeySize))
+		key, err := core.NewMasterKey(make([]byte, core.MasterKeySize))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/firmkey"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -26,7 +27,7 @@ func (p *Platform) ExportFirmKey(ctx context.Context, idOrCode, passphrase strin
 		return nil, err
 	}
 	var content firmKeyFile
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		f, present, err := ownFirm(ctx, tx, by, idOrCode)
 		if err != nil {
 			return err
@@ -35,7 +36,7 @@ func (p *Platform) ExportFirmKey(ctx context.Context, idOrCode, passphrase strin
 		if err != nil {
 			return err
 		}
-		seed, err := p.keys.Open(ctx, firmPurpose(f.Code), f.SealedKey)
+		seed, err := p.core.Keys.Open(ctx, core.FirmPurpose(f.Code), f.SealedKey)
 		if err != nil {
 			return err
 		}
@@ -43,7 +44,7 @@ func (p *Platform) ExportFirmKey(ctx context.Context, idOrCode, passphrase strin
 		if err := content.check(); err != nil { // better now than when it is needed
 			return license.Errorf(license.CodeConflict, "restore the database", "the keys of firm %d are not whole", f.Code)
 		}
-		return audit(ctx, tx, auditOwner(by, f.VendorID), "firm.exportKey", f.ID, nil, keyRecord(present.Serial, present.PublicKey))
+		return core.Audit(ctx, tx, core.AuditOwner(by, f.VendorID), "firm.exportKey", f.ID, nil, keyRecord(present.Serial, present.PublicKey))
 	})
 	if err != nil {
 		return nil, err
@@ -84,7 +85,7 @@ func (p *Platform) ImportFirmKey(ctx context.Context, code license.FirmCode, fil
 			"the file has the key of firm %d, not of firm %d", content.Firm, code)
 	}
 	var out ImportedKey
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = ImportedKey{Serial: content.present().Serial}
 		there, err := tx.Firm.Query().Where(firm.Code(int(code))).Exist(ctx)
 		if err != nil {
@@ -93,7 +94,7 @@ func (p *Platform) ImportFirmKey(ctx context.Context, code license.FirmCode, fil
 		out.Made = !there
 		vendor, before := by.Organization, map[string]any(nil)
 		if out.Made {
-			if err := p.vendorOnly(ctx, tx, by); err != nil {
+			if err := p.core.VendorOnly(ctx, tx, by); err != nil {
 				return err
 			}
 			out.Firm, err = p.importNew(ctx, tx, by.Organization, content)
@@ -108,7 +109,7 @@ func (p *Platform) ImportFirmKey(ctx context.Context, code license.FirmCode, fil
 		if err != nil {
 			return err
 		}
-		return audit(ctx, tx, vendor, "firm.importKey", out.Firm.ID, before, keyRecord(out.Serial, out.Firm.PublicKey))
+		return core.Audit(ctx, tx, vendor, "firm.importKey", out.Firm.ID, before, keyRecord(out.Serial, out.Firm.PublicKey))
 	})
 	if ent.IsConstraintError(err) {
 		err = &license.Error{Code: license.CodeConflict, Message: "the firm code is taken by another organization, or was taken this moment",
@@ -118,18 +119,6 @@ func (p *Platform) ImportFirmKey(ctx context.Context, code license.FirmCode, fil
 		return ImportedKey{}, err
 	}
 	return out, nil
-}
-
-// vendorOnly refuses whoever is no vendor himself.
-func (p *Platform) vendorOnly(ctx context.Context, tx *store.Tx, by auth.Principal) error {
-	org, err := tx.Organization.Get(ctx, by.Organization)
-	if err != nil {
-		return notFound(err, "organization", by.Organization)
-	}
-	if !org.Vendor || org.ProviderID != nil {
-		return license.Errorf(license.CodeForbidden, "ask the vendor's owner", "your organization is no vendor")
-	}
-	return nil
 }
 
 func (p *Platform) importNew(ctx context.Context, tx *store.Tx, vendor string, content firmKeyFile) (*ent.Firm, error) {
@@ -172,11 +161,11 @@ func (p *Platform) importOver(ctx context.Context, tx *store.Tx, f *ent.Firm, pr
 
 // adopt seals a file's key for this platform and has its root certify it.
 func (p *Platform) adopt(ctx context.Context, tx *store.Tx, content firmKeyFile) (sealed, cert []byte, err error) {
-	root, err := p.rootSigner(system(ctx, "firm key"), tx.Client)
+	root, err := p.core.RootSigner(core.System(ctx, "firm key"), tx.Client)
 	if err != nil {
 		return nil, nil, err
 	}
-	if sealed, err = p.keys.Seal(ctx, firmPurpose(int(content.Firm)), content.Seed); err != nil {
+	if sealed, err = p.core.Keys.Seal(ctx, core.FirmPurpose(int(content.Firm)), content.Seed); err != nil {
 		return nil, nil, err
 	}
 	cert, err = certify(root, int(content.Firm), seal.NewSigner(content.Seed), content.present().Serial, content.rotations())

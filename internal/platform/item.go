@@ -15,6 +15,7 @@ import (
 	entproduct "github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -42,21 +43,21 @@ func (p *Platform) CreateFirm(ctx context.Context, s FirmSpec) (*ent.Firm, error
 		return nil, err
 	}
 	if s.Code == 0 {
-		return nil, atField("code", license.Errorf(license.CodeInvalidInput, "give the firm code that the vendor has, for example 6000010", "there is no firm code 0"))
+		return nil, core.AtField("code", license.Errorf(license.CodeInvalidInput, "give the firm code that the vendor has, for example 6000010", "there is no firm code 0"))
 	}
 	if err := checkName("name", s.Name, mostItemName); err != nil {
 		return nil, err
 	}
 	var made *ent.Firm
 	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
-		root, err := p.rootSigner(system(ctx, "create firm"), tx.Client)
+		root, err := p.core.RootSigner(core.System(ctx, "create firm"), tx.Client)
 		if err != nil {
 			return err
 		}
 		if made, err = p.makeFirm(ctx, tx, root, by.Organization, s); err != nil {
 			return err
 		}
-		return audit(ctx, tx, by.Organization, "firm.create", made.ID, nil, map[string]any{"code": made.Code, "name": made.Name})
+		return core.Audit(ctx, tx, by.Organization, "firm.create", made.ID, nil, map[string]any{"code": made.Code, "name": made.Name})
 	})
 	if ent.IsConstraintError(err) {
 		return nil, license.Errorf(license.CodeConflict, "choose another code", "the firm code %d is taken", s.Code)
@@ -77,18 +78,18 @@ func (p *Platform) CreateProduct(ctx context.Context, firmIDOrCode string, s Pro
 	}
 	var made *ent.Product
 	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
-		q := tx.Firm.Query().Where(firmIs(firmIDOrCode))
+		q := tx.Firm.Query().Where(core.FirmIs(firmIDOrCode))
 		if !by.IsSystem() {
 			q.Where(firm.VendorID(by.Organization))
 		}
 		f, err := q.Only(ctx)
 		if err != nil {
-			return notFound(err, "firm", firmIDOrCode)
+			return core.NotFound(err, "firm", firmIDOrCode)
 		}
 		if made, err = p.makeProduct(ctx, tx, f, s); err != nil {
 			return err
 		}
-		return audit(ctx, tx, auditOwner(by, f.VendorID), "product.create", made.ID, nil,
+		return core.Audit(ctx, tx, core.AuditOwner(by, f.VendorID), "product.create", made.ID, nil,
 			map[string]any{"firm": f.ID, "code": made.Code, "name": made.Name})
 	})
 	if ent.IsConstraintError(err) {
@@ -111,18 +112,18 @@ func (p *Platform) CreateItem(ctx context.Context, product string, s ItemSpec) (
 	}
 	var made *ent.Item
 	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
-		q := tx.Product.Query().Where(productIs(product))
+		q := tx.Product.Query().Where(core.ProductIs(product))
 		if !by.IsSystem() {
 			q.Where(entproduct.VendorID(by.Organization))
 		}
 		of, err := q.Only(ctx)
 		if err != nil {
-			return notFound(err, "product", product)
+			return core.NotFound(err, "product", product)
 		}
 		if made, err = p.makeItem(ctx, tx, of, s); err != nil {
 			return err
 		}
-		return audit(ctx, tx, auditOwner(by, made.VendorID), "item.create", made.ID, nil, itemFacts(made))
+		return core.Audit(ctx, tx, core.AuditOwner(by, made.VendorID), "item.create", made.ID, nil, itemFacts(made))
 	})
 	return made, itemConflict(err, s.Name)
 }
@@ -148,7 +149,7 @@ func (p *Platform) UpdateItem(ctx context.Context, id string, revision int, chan
 				return nil, err
 			}
 			if ordered {
-				return nil, atField("tmr", license.Errorf(license.CodeConflict, "make another item for what is not for TMR groups",
+				return nil, core.AtField("tmr", license.Errorf(license.CodeConflict, "make another item for what is not for TMR groups",
 					"the item %q was ordered for TMR groups", it.Name))
 			}
 		}
@@ -192,7 +193,7 @@ func (p *Platform) changeItem(ctx context.Context, id string, revision int, acti
 		}
 		it, err := q.Only(ctx)
 		if err != nil {
-			return notFound(err, "item", id)
+			return core.NotFound(err, "item", id)
 		}
 		if it.Revision != revision {
 			return &license.Error{
@@ -205,7 +206,7 @@ func (p *Platform) changeItem(ctx context.Context, id string, revision int, acti
 		if out, err = change(tx, it); err != nil || out.Revision == was {
 			return err
 		}
-		return audit(ctx, tx, auditOwner(by, it.VendorID), action, it.ID, before, itemFacts(out))
+		return core.Audit(ctx, tx, core.AuditOwner(by, it.VendorID), action, it.ID, before, itemFacts(out))
 	})
 	if err != nil {
 		return nil, err
@@ -215,9 +216,9 @@ func (p *Platform) changeItem(ctx context.Context, id string, revision int, acti
 
 // inCatalog does a change that only vendors may do, in one transaction.
 func (p *Platform) inCatalog(ctx context.Context, by auth.Principal, change func(*store.Tx) error) error {
-	return p.store.WithTx(ctx, func(tx *store.Tx) error {
+	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		if !by.IsSystem() {
-			if err := p.vendorOnly(ctx, tx, by); err != nil {
+			if err := p.core.VendorOnly(ctx, tx, by); err != nil {
 				return err
 			}
 		}
@@ -346,14 +347,7 @@ func itemFacts(it *ent.Item) map[string]any {
 
 func itemConflict(err error, name string) error {
 	if ent.IsConstraintError(err) {
-		return atField("name", license.Errorf(license.CodeConflict, "choose another name", "the product has an item %q already", clip(name)))
+		return core.AtField("name", license.Errorf(license.CodeConflict, "choose another name", "the product has an item %q already", core.Clip(name)))
 	}
 	return err
-}
-
-func productIs(idOrReference string) predicate.Product {
-	if q, err := license.ParseProduct(idOrReference); err == nil {
-		return entproduct.And(entproduct.Code(int(q.Code)), entproduct.HasFirmWith(firm.Code(int(q.Firm))))
-	}
-	return entproduct.ID(idOrReference)
 }

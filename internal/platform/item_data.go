@@ -45,7 +45,7 @@ func (p *Platform) sealData(ctx context.Context, kind, productID string, d Data,
 		return nil, nil, nil
 	}
 	if len(oldName) > 0 {
-		old, err := p.keys.Open(ctx, dataPurpose(kind, productID, oldName), oldSealed)
+		old, err := p.core.Keys.Open(ctx, dataPurpose(kind, productID, oldName), oldSealed)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -58,7 +58,7 @@ func (p *Platform) sealData(ctx context.Context, kind, productID string, d Data,
 	if _, err := rand.Read(name); err != nil {
 		return nil, nil, err
 	}
-	sealed, err = p.keys.Seal(ctx, dataPurpose(kind, productID, name), d)
+	sealed, err = p.core.Keys.Seal(ctx, dataPurpose(kind, productID, name), d)
 	return name, sealed, err
 }
 
@@ -73,7 +73,7 @@ func (p *Platform) grants(ctx context.Context, tx *store.Tx, f *ent.Firm, held [
 			return nil, fmt.Errorf("find the product %s: %w", h.Product, err)
 		}
 		g := seal.Grant{License: h}
-		if g.ProductKey, err = p.productSecret(ctx, product); err != nil {
+		if g.ProductKey, err = p.core.ProductSecret(ctx, product); err != nil {
 			return nil, err
 		}
 		items, err := tx.Item.Query().Where(item.ProductID(product.ID)).All(ctx)
@@ -105,7 +105,7 @@ func (p *Platform) namedData(ctx context.Context, kind string, h license.Held, i
 			name, sealed = it.SecretName, it.SecretData
 		}
 		if string(name) == string(wanted[:]) {
-			return p.keys.Open(ctx, dataPurpose(kind, it.ProductID, name), sealed)
+			return p.core.Keys.Open(ctx, dataPurpose(kind, it.ProductID, name), sealed)
 		}
 	}
 	return nil, license.Errorf(license.CodeConflict, "give the rollout up and start another one",

@@ -1,7 +1,6 @@
 package platform
 
 import (
-	"errors"
 	"math"
 	"math/bits"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // itemOptions are the options of one license of an item. Quantity is 1 or more
@@ -109,10 +109,10 @@ func checkItem(s ItemSpec) error {
 	}
 	o := s.Options
 	if o.Quantity > math.MaxInt32 {
-		return atField("quantity", license.Errorf(license.CodeInvalidInput, "give at most 2147483647", "a quantity of %d is not possible", o.Quantity))
+		return core.AtField("quantity", license.Errorf(license.CodeInvalidInput, "give at most 2147483647", "a quantity of %d is not possible", o.Quantity))
 	}
 	if strings.ContainsRune(o.Text, 0) {
-		return atField("text", license.Errorf(license.CodeInvalidInput, "leave it out", "the text has a NUL character"))
+		return core.AtField("text", license.Errorf(license.CodeInvalidInput, "leave it out", "the text has a NUL character"))
 	}
 	// One option more at a time, so that the one at fault is known.
 	var so license.Options
@@ -137,12 +137,12 @@ func checkItem(s ItemSpec) error {
 	} {
 		f.add()
 		if err := so.Validate(); err != nil {
-			return atField(f.name, err)
+			return core.AtField(f.name, err)
 		}
 	}
 	for name, d := range map[string]Data{"protectedData": s.Protected, "secretData": s.Secret} {
 		if len(d) > license.MostData {
-			return atField(name, license.Errorf(license.CodeInvalidInput, "shorten it to 4096 bytes", "the data has %d bytes", len(d)))
+			return core.AtField(name, license.Errorf(license.CodeInvalidInput, "shorten it to 4096 bytes", "the data has %d bytes", len(d)))
 		}
 	}
 	return nil
@@ -153,17 +153,8 @@ const mostItemName = 200
 // checkName refuses what is no name to show.
 func checkName(field, name string, most int) error {
 	if name == "" || len(name) > most || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) || strings.TrimSpace(name) != name {
-		return atField(field, license.Errorf(license.CodeInvalidInput, "give a line of text without spaces around it",
+		return core.AtField(field, license.Errorf(license.CodeInvalidInput, "give a line of text without spaces around it",
 			"the name is empty, has more than %d bytes, or has characters that can't be shown", most))
 	}
 	return nil
-}
-
-// atField tells which field of an input an error is about.
-func atField(field string, err error) error {
-	e, ok := errors.AsType[*license.Error](err)
-	if !ok {
-		return err
-	}
-	return &license.Error{Code: e.Code, Message: e.Message, Fix: e.Fix, Details: map[string]any{"field": field}}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 )
 
@@ -236,7 +237,7 @@ func (l *lab) order(made platform.Provisioned, item string, quantity int) {
 
 func (l *lab) rollOut(made platform.Provisioned) *ent.Rollout {
 	l.t.Helper()
-	row, err := l.StartRollout(l.vendor(), platform.Place{Group: made.Group.ID}, "")
+	row, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.ID}, "")
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -310,7 +311,7 @@ func TestChangedItemsAreRolledOut(t *testing.T) {
 		}
 		upToDate := func(what string) {
 			t.Helper()
-			_, err := l.StartRollout(l.vendor(), platform.Place{Group: made.Group.ID}, "")
+			_, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.ID}, "")
 			wantCode(t, what, err, license.CodeRolloutUpToDate)
 		}
 		text("never rolled out")

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -41,9 +42,9 @@ func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) (
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(system(ctx, "link"))
+	ctx, cancel := context.WithCancel(core.System(ctx, "link"))
 	defer cancel()
-	news, err := p.bus.Subscribe(ctx, event.Work, linkPlace(who))
+	news, err := p.core.Bus.Subscribe(ctx, event.Work, core.LinkPlace(who))
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) (
 		if err := p.serverSeen(ctx, who, leading); err != nil {
 			return nil, err
 		}
-		due, err := p.dueWork(ctx, linkPlace(who), leading)
+		due, err := p.dueWork(ctx, core.LinkPlace(who), leading)
 		if err != nil || len(due) > 0 {
 			return due, err
 		}
@@ -73,16 +74,8 @@ func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) (
 	}
 }
 
-// linkPlace is the id of what a server serves.
-func linkPlace(who auth.Principal) string {
-	if who.Group != "" {
-		return who.Group
-	}
-	return who.Container
-}
-
 func workAt(place string) predicate.Work {
-	if isGroup(place) {
+	if core.IsGroup(place) {
 		return work.TmrGroupID(place)
 	}
 	return work.ContainerID(place)
@@ -92,7 +85,7 @@ func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]L
 	if !leading {
 		return nil, nil
 	}
-	rows, err := p.store.Client().Work.Query().
+	rows, err := p.core.Store.Client().Work.Query().
 		Where(workAt(place), work.StateEQ(property.WorkPending), notLate()).
 		Order(ent.Asc(work.FieldID)).Limit(mostWork).All(ctx)
 	if err != nil {
@@ -107,21 +100,17 @@ func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]L
 	return due, nil
 }
 
-// seenEvery is how old the time may be at which a server was last heard of,
-// before it is written again: not each call is worth a write.
-const seenEvery = 2 * time.Second
-
 // serverSeen notes that a server of the link is there, and whether it leads.
 func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading bool) error {
-	row, err := p.store.Client().TmrServer.Get(ctx, who.ID)
+	row, err := p.core.Store.Client().TmrServer.Get(ctx, who.ID)
 	if err != nil {
-		return notFound(err, "TMR server", who.ID)
+		return core.NotFound(err, "TMR server", who.ID)
 	}
-	if row.Leading == leading && row.SeenAt != nil && time.Since(*row.SeenAt) < seenEvery {
+	if row.Leading == leading && row.SeenAt != nil && time.Since(*row.SeenAt) < core.SeenEvery {
 		return nil
 	}
-	return p.store.WithTx(ctx, func(tx *store.Tx) error {
-		at := now()
+	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		at := core.Now()
 		// Lock order: the group or container, then its servers.
 		if leading && who.Container != "" {
 			if err := tx.Container.Update().Where(container.ID(who.Container)).SetLinkedAt(at).Exec(ctx); err != nil {
@@ -141,8 +130,8 @@ func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading b
 		if err := tx.TmrServer.Update().Where(tmrserver.ID(who.ID)).SetLeading(leading).SetSeenAt(at).Exec(ctx); err != nil {
 			return err
 		}
-		if who.Group != "" && (row.Leading != leading || !heard(row.SeenAt)) {
-			p.publish(ctx, tx, event.TmrGroup, who.Group)
+		if who.Group != "" && (row.Leading != leading || !core.Heard(row.SeenAt)) {
+			p.core.Publish(ctx, tx, event.TmrGroup, who.Group)
 		}
 		return nil
 	})
@@ -161,20 +150,20 @@ func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 	if err != nil {
 		return err
 	}
-	ctx = system(ctx, "link")
-	return p.store.WithTx(ctx, func(tx *store.Tx) error {
+	ctx = core.System(ctx, "link")
+	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		row, err := tx.Work.Query().
-			Where(work.ID(r.WorkID), workAt(linkPlace(who)), func(s *sql.Selector) { store.Locked(s) }).Only(ctx)
+			Where(work.ID(r.WorkID), workAt(core.LinkPlace(who)), func(s *sql.Selector) { store.Locked(s) }).Only(ctx)
 		if err != nil {
-			return notFound(err, "work item", r.WorkID)
+			return core.NotFound(err, "work item", r.WorkID)
 		}
 		if row.State != property.WorkPending {
 			return nil
 		}
-		change := tx.Work.UpdateOne(row).SetDoneAt(now()).SetResult(result).SetState(property.WorkDone)
+		change := tx.Work.UpdateOne(row).SetDoneAt(core.Now()).SetResult(result).SetState(property.WorkDone)
 		if r.Failed != nil {
 			change.SetState(property.WorkFailed).
-				SetErrorCode(string(failedCode(r.Failed.Code))).SetErrorMessage(clipNote(r.Failed.Error()))
+				SetErrorCode(string(failedCode(r.Failed.Code))).SetErrorMessage(core.ClipNote(r.Failed.Error()))
 		}
 		if err := change.Exec(ctx); err != nil {
 			return err
@@ -188,8 +177,8 @@ func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 		if row.RolloutID == nil {
 			return nil
 		}
-		p.publish(ctx, tx, event.WorkDone, *row.RolloutID)
-		return p.jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{*row.RolloutID})
+		p.core.Publish(ctx, tx, event.WorkDone, *row.RolloutID)
+		return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{*row.RolloutID})
 	})
 }
 

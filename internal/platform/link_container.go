@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -33,7 +34,7 @@ func (p *Platform) pushContainer(ctx context.Context, who auth.Principal, push L
 	if len(push.Served) > MostServed {
 		return at, license.Errorf(license.CodeTooLarge, "push at most 512 licenses", "%d licenses are too many for one container", len(push.Served))
 	}
-	internal := system(ctx, "link")
+	internal := core.System(ctx, "link")
 	if err := p.serverSeen(internal, who, push.Leading); err != nil {
 		return at, err
 	}
@@ -58,14 +59,14 @@ func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error
 	same := func(c *ent.Container) bool {
 		return push.Served == nil || slices.Equal(c.Served, served)
 	}
-	c, err := p.store.Client().Container.Get(ctx, id)
+	c, err := p.core.Store.Client().Container.Get(ctx, id)
 	if err != nil {
-		return notFound(err, "container", id)
+		return core.NotFound(err, "container", id)
 	}
 	if c.Clients == clients && same(c) {
 		return nil
 	}
-	return p.store.WithTx(ctx, func(tx *store.Tx) error {
+	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		c, err := tx.Container.Query().Where(container.ID(id), store.Locked).Only(ctx)
 		if err != nil {
 			return err
@@ -73,7 +74,7 @@ func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error
 		change := tx.Container.UpdateOneID(id).SetClients(clients)
 		if !same(c) {
 			change.SetServed(served)
-			q := quantities{now(), map[string]int64{}}
+			q := quantities{core.Now(), map[string]int64{}}
 			for _, l := range served {
 				if l.Reason == "" {
 					q.of[l.Product] += int64(l.Quantity)
@@ -82,7 +83,7 @@ func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error
 			if err := noteQuantities(ctx, newTracks(tx, c.VendorID, c.CustomerID, id), []quantities{q}); err != nil {
 				return err
 			}
-			p.publish(ctx, tx, event.Allocations, id) // how many are free
+			p.core.Publish(ctx, tx, event.Allocations, id) // how many are free
 		}
 		return change.Exec(ctx)
 	})
@@ -91,7 +92,7 @@ func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error
 func served(all []ServedLicense) []property.ServedLicense {
 	out := make([]property.ServedLicense, len(all))
 	for i, l := range all {
-		out[i] = property.ServedLicense{Product: l.Product.String(), Name: clipText(l.Name), Quantity: int(l.Quantity), FeatureMap: l.FeatureMap}
+		out[i] = property.ServedLicense{Product: l.Product.String(), Name: core.ClipText(l.Name), Quantity: int(l.Quantity), FeatureMap: l.FeatureMap}
 		if l.Reason != "" {
 			out[i].Reason = string(failedCode(l.Reason))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // LinkPush is what a server of the link tells by itself. Only the leading
@@ -49,19 +50,19 @@ func (p *Platform) Push(ctx context.Context, push LinkPush) (LinkPosition, error
 	}
 	at, err := p.push(ctx, who, push)
 	if err == nil {
-		at.RulesDigest, err = p.ruleNews(system(ctx, "link"), who, push.Rules)
+		at.RulesDigest, err = p.ruleNews(core.System(ctx, "link"), who, push.Rules)
 	}
 	return at, err
 }
 
 func (p *Platform) push(ctx context.Context, who auth.Principal, push LinkPush) (LinkPosition, error) {
-	internal := system(ctx, "link")
+	internal := core.System(ctx, "link")
 	if who.Container != "" {
 		return p.pushContainer(ctx, who, push)
 	}
-	g, err := p.store.Client().TmrGroup.Get(internal, who.Group)
+	g, err := p.core.Store.Client().TmrGroup.Get(internal, who.Group)
 	if err != nil {
-		return LinkPosition{}, notFound(err, "TMR group", who.Group)
+		return LinkPosition{}, core.NotFound(err, "TMR group", who.Group)
 	}
 	leads := push.Leading && push.Epoch >= g.ViewEpoch
 	if err := p.serverSeen(internal, who, leads); err != nil {
@@ -83,7 +84,7 @@ func (p *Platform) push(ctx context.Context, who auth.Principal, push LinkPush) 
 // pushEvents applies the events of a push, unless there is a gap before them.
 func (p *Platform) pushEvents(ctx context.Context, placeID string, push LinkPush) (uint64, error) {
 	if push.EventsAfter > 0 {
-		if position, err := p.eventPosition(system(ctx, "link"), placeID); err != nil || position < push.EventsAfter {
+		if position, err := p.eventPosition(core.System(ctx, "link"), placeID); err != nil || position < push.EventsAfter {
 			return position, err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // waiting gives a group whose rollout waits for fingerprints.
@@ -22,7 +23,7 @@ func (l *lab) waiting() (made platform.Provisioned, rollout string) {
 	if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
 		l.t.Fatal(err)
 	}
-	r, err := l.StartRollout(l.vendor(), platform.Place{Group: made.Group.ID}, "")
+	r, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.ID}, "")
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestRolloutTellsThatItsServerIsAway(t *testing.T) {
 		if b := blocker(); b != "" {
 			t.Errorf("told too early: %q", b)
 		}
-		old := time.Now().Add(-2 * platform.LinkPatience)
+		old := time.Now().Add(-2 * core.LinkPatience)
 		l.Store().Client().Work.Delete().ExecX(l.system())
 		w := l.Store().Client().Work.Create().SetVendorID(made.Group.VendorID).SetTmrGroupID(made.Group.ID).SetRolloutID(rollout).
 			SetKey(rollout + "/COLLECT/0/0").SetKind(platform.WorkCollect).SetPayload([]byte("{}")).SetCreatedAt(old).SaveX(l.system())
@@ -143,7 +144,7 @@ func TestOnlyTheLeaderGetsWork(t *testing.T) {
 		if got := roles(); !slices.Equal(got, []property.TmrServerRole{property.ServerActive, property.ServerStandby}) {
 			t.Errorf("roles %v", got)
 		}
-		if !platform.Linked(l.Store().Client().TmrGroup.GetX(l.system(), made.Group.ID)) {
+		if !core.Linked(l.Store().Client().TmrGroup.GetX(l.system(), made.Group.ID)) {
 			t.Error("the group is not linked")
 		}
 		// The standby takes over: there is never a second active one.
@@ -162,7 +163,7 @@ func TestPullWakesWhenWorkComes(t *testing.T) {
 		if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
 			t.Fatal(err)
 		}
-		r, err := l.StartRollout(l.vendor(), platform.Place{Group: made.Group.VirtualSerial}, "")
+		r, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.VirtualSerial}, "")
 		if err != nil {
 			t.Fatal(err)
 		}

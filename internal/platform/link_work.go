@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -62,7 +63,7 @@ type Expected struct {
 
 // addWork makes a work item for a place's leading server, in tx. The same key
 // is the same work: where it is there already, nothing happens.
-func (p *Platform) addWork(ctx context.Context, tx *store.Tx, at place, rolloutID *string, key string, w LinkWork) (*ent.Work, error) {
+func (p *Platform) addWork(ctx context.Context, tx *store.Tx, at core.LoadedPlace, rolloutID *string, key string, w LinkWork) (*ent.Work, error) {
 	payload, err := json.Marshal(w)
 	if err != nil {
 		return nil, err
@@ -71,15 +72,15 @@ func (p *Platform) addWork(ctx context.Context, tx *store.Tx, at place, rolloutI
 	if err == nil || !ent.IsNotFound(err) {
 		return row, err
 	}
-	group, single := at.columns()
+	group, single := at.Columns()
 	row, err = tx.Work.Create().
-		SetVendorID(at.vendor()).SetNillableCustomerID(at.customer()).
+		SetVendorID(at.Vendor()).SetNillableCustomerID(at.Customer()).
 		SetNillableTmrGroupID(group).SetNillableContainerID(single).SetNillableRolloutID(rolloutID).
 		SetKey(key).SetKind(w.Kind).SetPayload(payload).Save(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p.publish(ctx, tx, event.Work, at.id())
+	p.core.Publish(ctx, tx, event.Work, at.ID())
 	return row, nil
 }
 

@@ -2,7 +2,6 @@ package platform
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/quorate/quorate/ent"
@@ -11,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -39,12 +39,12 @@ type OfflineRollout struct {
 // CodeRolloutUpToDate, CodeRolloutState while a rollout over the link is there,
 // CodeUpdateForeign for another place's request, CodeRequestStale,
 // CodeManipulation, CodeContainerBlocked, and those of armor.Parse.
-func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request string) (OfflineRollout, error) {
+func (p *Platform) StartOfflineRollout(ctx context.Context, at core.Place, request string) (OfflineRollout, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return OfflineRollout{}, err
 	}
-	f, parts, err := parseFile(armor.Request, request)
+	f, parts, err := core.ParseFile(armor.Request, request)
 	if err != nil {
 		return OfflineRollout{}, err
 	}
@@ -53,9 +53,9 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request st
 	}
 	var row *ent.Rollout
 	var kept error // what was written has to be committed all the same
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		row, kept = nil, nil
-		t, err := findPlace(ctx, tx, at)
+		t, err := core.FindPlace(ctx, tx, at)
 		if err != nil {
 			return err
 		}
@@ -64,14 +64,14 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request st
 			return err
 		}
 		caller := ctx
-		ctx := system(ctx, "rollout") // the place is the caller's: the rest is the platform's business
+		ctx := core.System(ctx, "rollout") // the place is the caller's: the rest is the platform's business
 		if kept, err = w.blocked(ctx); err != nil || kept != nil {
 			return err
 		}
 		if row, err = w.running(ctx); err != nil {
 			return err
 		}
-		if err := lockPlace(ctx, tx, t.id()); err != nil {
+		if err := core.LockPlace(ctx, tx, t.ID()); err != nil {
 			return err
 		}
 		if err := w.reload(ctx); err != nil {
@@ -98,7 +98,7 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at Place, request st
 			}
 			return err
 		}
-		return audit(caller, tx, auditOwner(who, row.VendorID), "rollout.startOffline", row.ID, nil, rolloutFacts(row))
+		return core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), "rollout.startOffline", row.ID, nil, rolloutFacts(row))
 	})
 	if err == nil {
 		err = kept
@@ -126,21 +126,21 @@ func (p *Platform) FinishOfflineRollout(ctx context.Context, id, receipt string)
 	if err != nil {
 		return nil, err
 	}
-	f, parts, err := parseFile(armor.Receipt, receipt)
+	f, parts, err := core.ParseFile(armor.Receipt, receipt)
 	if err != nil {
 		return nil, err
 	}
 	var row *ent.Rollout
 	var suspected error
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		suspected = nil
 		if row, err = tx.Rollout.Query().Where(entrollout.ID(id), store.Locked).Only(ctx); err != nil {
-			return notFound(err, "rollout", id)
+			return core.NotFound(err, "rollout", id)
 		}
 		before := rolloutFacts(row)
 		caller := ctx
-		ctx := system(ctx, "rollout")
-		t, err := placeOf(ctx, tx, rolloutPlace(row))
+		ctx := core.System(ctx, "rollout")
+		t, err := core.PlaceOf(ctx, tx, core.RolloutPlace(row))
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (p *Platform) FinishOfflineRollout(ctx context.Context, id, receipt string)
 		case !s.Offline:
 			return license.Errorf(license.CodeRolloutState, "its server hands the receipts in over the link", "the rollout %d is not one by files", row.Number)
 		case s.Phase != rollout.Done && (!waits || a.Kind != rollout.AwaitFile):
-			return license.Errorf(license.CodeRolloutState, "start it again with the "+t.noun()+"'s request file", "the rollout is %s and waits for no receipts", s.Phase)
+			return license.Errorf(license.CodeRolloutState, "start it again with the "+t.Noun()+"'s request file", "the rollout is %s and waits for no receipts", s.Phase)
 		}
 		receipts, err := w.receipts(row, s)
 		if err != nil {
@@ -172,7 +172,7 @@ func (p *Platform) FinishOfflineRollout(ctx context.Context, id, receipt string)
 		if row, err = w.deliver(ctx, row, s, receipts); err != nil {
 			return err
 		}
-		return audit(caller, tx, auditOwner(who, row.VendorID), "rollout.finishOffline", row.ID, before, rolloutFacts(row))
+		return core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), "rollout.finishOffline", row.ID, before, rolloutFacts(row))
 	})
 	if err == nil {
 		err = suspected
@@ -183,25 +183,13 @@ func (p *Platform) FinishOfflineRollout(ctx context.Context, id, receipt string)
 	return row, nil
 }
 
-func parseFile(kind armor.Kind, text string) (armor.File, []armor.Part, error) {
-	f, err := armor.Parse([]byte(text))
-	if err != nil {
-		return f, nil, err
-	}
-	if f.Kind != kind {
-		return f, nil, license.Errorf(license.CodeInvalidInput, fmt.Sprintf("give the %s file", kind), "that is a %s file, not a %s", f.Kind, kind)
-	}
-	parts, err := armor.Parts(f)
-	return f, parts, err
-}
-
 // startedOffline is a new rollout for which the fingerprints came in a file.
-func startedOffline(s rollout.State, busy bool, t place, brings changes, found [license.Backends]rollout.Found) (rollout.State, error) {
+func startedOffline(s rollout.State, busy bool, t core.LoadedPlace, brings changes, found [license.Backends]rollout.Found) (rollout.State, error) {
 	if busy {
 		return s, license.Errorf(license.CodeRolloutState, "wait until it ends, or abort it, then start the rollout by files",
-			"another rollout of the %s is running or queued", t.noun())
+			"another rollout of the %s is running or queued", t.Noun())
 	}
-	if !t.single() {
+	if !t.Single() {
 		if err := comparable3(found, brings.terms); err != nil {
 			return s, err
 		}
@@ -211,7 +199,7 @@ func startedOffline(s rollout.State, busy bool, t place, brings changes, found [
 		return s, err
 	}
 	a, _ := rollout.Pending(s)
-	return rollout.Next(s, rollout.Collected{At: now(), Key: a.Key, Found: found})
+	return rollout.Next(s, rollout.Collected{At: core.Now(), Key: a.Key, Found: found})
 }
 
 // Issuing is the worker's, which may be at it already.
@@ -222,7 +210,7 @@ const (
 
 // issued has an offline rollout's updates issued, and gives the file.
 func (p *Platform) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {
-	ctx, cancel := context.WithTimeout(system(ctx, "rollout"), issueTime)
+	ctx, cancel := context.WithTimeout(core.System(ctx, "rollout"), issueTime)
 	defer cancel()
 	for row.State != property.RolloutDone {
 		s, err := rolloutState(row)
@@ -244,7 +232,7 @@ func (p *Platform) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout
 		if err := p.AdvanceRollout(ctx, row.ID, nil); err != nil {
 			return OfflineRollout{}, err
 		}
-		if row, err = p.store.Client().Rollout.Get(ctx, row.ID); err != nil {
+		if row, err = p.core.Store.Client().Rollout.Get(ctx, row.ID); err != nil {
 			return OfflineRollout{}, err
 		}
 		if row.State == property.RolloutIssuing { // another worker is at it
@@ -265,9 +253,9 @@ func (p *Platform) OfflineUpdate(ctx context.Context, id string) (string, error)
 	if _, err := auth.Require(ctx, auth.RunRollout); err != nil {
 		return "", err
 	}
-	row, err := p.store.Client().Rollout.Get(ctx, id)
+	row, err := p.core.Store.Client().Rollout.Get(ctx, id)
 	if err != nil {
-		return "", notFound(err, "rollout", id)
+		return "", core.NotFound(err, "rollout", id)
 	}
 	s, err := rolloutState(row)
 	if err != nil {
@@ -277,7 +265,7 @@ func (p *Platform) OfflineUpdate(ctx context.Context, id string) (string, error)
 		return "", license.Errorf(license.CodeRolloutState, "hand the request file in again if something was ordered since",
 			"the rollout %d waits for no receipts by files", row.Number)
 	}
-	out, err := p.updateFile(system(ctx, "rollout"), row)
+	out, err := p.updateFile(core.System(ctx, "rollout"), row)
 	return out.Update, err
 }
 
@@ -291,18 +279,18 @@ func RolloutOffline(row *ent.Rollout) (bool, error) {
 // what the container has confirmed meanwhile.
 func (p *Platform) updateFile(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {
 	f := armor.File{Kind: armor.Update}
-	err := p.store.WithTx(ctx, func(tx *store.Tx) error {
-		t, err := placeOf(ctx, tx, rolloutPlace(row))
+	err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		t, err := core.PlaceOf(ctx, tx, core.RolloutPlace(row))
 		if err != nil {
 			return err
 		}
-		if !t.single() {
-			if f.Group, err = license.ParseSerial(t.serial()); err != nil {
+		if !t.Single() {
+			if f.Group, err = license.ParseSerial(t.Serial()); err != nil {
 				return err
 			}
 		}
 		f.Messages = nil
-		for i := range t.containers {
+		for i := range t.Containers {
 			all, err := missingUpdates(ctx, tx, row, t, i+1)
 			if err != nil {
 				return err

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -24,32 +25,32 @@ type offlineWork struct {
 	p     *Platform
 	tx    *store.Tx
 	parts []armor.Part
-	at    place
+	at    core.LoadedPlace
 }
 
 // own checks that a file is of the place.
 func (w *offlineWork) own(f armor.File) error {
 	switch {
-	case w.at.single() && !f.Group.IsZero():
+	case w.at.Single() && !f.Group.IsZero():
 		return license.Errorf(license.CodeInvalidInput, "give the file of this container, or name the group",
 			"the file is of the TMR group %s, not of one container", f.Group)
-	case w.at.single() && w.parts[0].Serial.String() != w.at.serial():
+	case w.at.Single() && w.parts[0].Serial.String() != w.at.Serial():
 		return license.Errorf(license.CodeUpdateForeign, "give the file of this container, or name the other one",
-			"the file is of the container %s, not of %s", w.parts[0].Serial, w.at.serial())
-	case w.at.single():
+			"the file is of the container %s, not of %s", w.parts[0].Serial, w.at.Serial())
+	case w.at.Single():
 		return nil
 	case f.Group.IsZero():
 		return license.Errorf(license.CodeInvalidInput, "have the group's TMR server write it: quorate "+string(f.Kind)+" --server URL",
 			"the file is of one container, not of a TMR group")
-	case f.Group.String() != w.at.serial():
+	case f.Group.String() != w.at.Serial():
 		return license.Errorf(license.CodeUpdateForeign, "give the file of this group, or name the other one",
-			"the file is of the group %s, not of %s", f.Group, w.at.serial())
+			"the file is of the group %s, not of %s", f.Group, w.at.Serial())
 	}
 	return nil
 }
 
 func (w *offlineWork) reload(ctx context.Context) (err error) {
-	w.at, err = placeOf(ctx, w.tx, w.at.id())
+	w.at, err = core.PlaceOf(ctx, w.tx, w.at.ID())
 	return err
 }
 
@@ -63,8 +64,8 @@ func (w *offlineWork) kind() string {
 // blocked notes that a blocked container has shown up again. seen is what to
 // tell; the note has to be committed.
 func (w *offlineWork) blocked(ctx context.Context) (seen, err error) {
-	for _, c := range w.at.containers {
-		if seen = blockedError(c); seen != nil {
+	for _, c := range w.at.Containers {
+		if seen = core.BlockedError(c); seen != nil {
 			return seen, showedUp(ctx, w.tx, c, "by a "+w.kind()+" file")
 		}
 	}
@@ -100,7 +101,7 @@ func (w *offlineWork) suspicion(ctx context.Context, row *ent.Rollout, err error
 // running is the place's running offline rollout, locked, or nil. One over the
 // link is an error.
 func (w *offlineWork) running(ctx context.Context) (*ent.Rollout, error) {
-	row, err := w.tx.Rollout.Query().Where(rolloutsAt(w.at.id()), entrollout.Running(true), store.Locked).Only(ctx)
+	row, err := w.tx.Rollout.Query().Where(core.RolloutsAt(w.at.ID()), entrollout.Running(true), store.Locked).Only(ctx)
 	if ent.IsNotFound(err) {
 		return nil, nil
 	}
@@ -113,7 +114,7 @@ func (w *offlineWork) running(ctx context.Context) (*ent.Rollout, error) {
 	}
 	if !s.Offline {
 		return nil, license.Errorf(license.CodeRolloutState, "wait until it ends, or abort it, then start the rollout by files",
-			"rollout %d of the %s runs over the link", row.Number, w.at.noun())
+			"rollout %d of the %s runs over the link", row.Number, w.at.Noun())
 	}
 	return row, nil
 }
@@ -126,7 +127,7 @@ func (w *offlineWork) part(c *ent.Container) (armor.Part, error) {
 		}
 	}
 	fix := "give the file of this container"
-	if !w.at.single() {
+	if !w.at.Single() {
 		fix = "give the file that the group's TMR server writes; where a backend was replaced, give the TMR servers the new one with --backend first"
 	}
 	return armor.Part{}, license.Errorf(license.CodeUpdateForeign, fix, "the file has nothing of the container %s", c.Serial)
@@ -134,7 +135,7 @@ func (w *offlineWork) part(c *ent.Container) (armor.Part, error) {
 
 // found checks the fingerprints against what is recorded.
 func (w *offlineWork) found(ctx context.Context) (found [license.Backends]rollout.Found, err error) {
-	root, err := w.p.rootKey(ctx, w.tx)
+	root, err := w.p.core.RootKey(ctx, w.tx)
 	if err != nil {
 		return found, err
 	}
@@ -142,7 +143,7 @@ func (w *offlineWork) found(ctx context.Context) (found [license.Backends]rollou
 	if err != nil {
 		return found, err
 	}
-	for i, c := range w.at.containers {
+	for i, c := range w.at.Containers {
 		p, err := w.part(c)
 		if err != nil {
 			return found, err
@@ -161,7 +162,7 @@ func (w *offlineWork) due(ctx context.Context) (bool, error) {
 	if err != nil || due.firm == nil {
 		return false, err
 	}
-	queued, err := queuedRollout(ctx, w.tx, w.at.id())
+	queued, err := queuedRollout(ctx, w.tx, w.at.ID())
 	return queued == nil, err
 }
 
@@ -218,7 +219,7 @@ func (w *offlineWork) resumed(ctx context.Context, row *ent.Rollout) (*ent.Rollo
 		return row, err
 	}
 	if s.Phase == rollout.Held {
-		return row, license.Errorf(license.CodeRolloutState, "repair what it names, retry it, then start again", "the %s's rollout %d is held: %s", w.at.noun(), row.Number, s.Hold.Message)
+		return row, license.Errorf(license.CodeRolloutState, "repair what it names, retry it, then start again", "the %s's rollout %d is held: %s", w.at.Noun(), row.Number, s.Hold.Message)
 	}
 	if s.AwaitsRequest() {
 		return w.lookedAgain(ctx, row, s)
@@ -226,12 +227,12 @@ func (w *offlineWork) resumed(ctx context.Context, row *ent.Rollout) (*ent.Rollo
 	if a, ok := rollout.Pending(s); !ok || a.Kind != rollout.AwaitFile {
 		return row, nil // its updates are being issued
 	}
-	root, err := w.p.rootKey(ctx, w.tx)
+	root, err := w.p.core.RootKey(ctx, w.tx)
 	if err != nil {
 		return row, err
 	}
 	var installed [license.Backends][]byte
-	for i, c := range w.at.containers {
+	for i, c := range w.at.Containers {
 		p, err := w.part(c)
 		if err != nil {
 			return row, err
@@ -256,7 +257,7 @@ func (w *offlineWork) resumed(ctx context.Context, row *ent.Rollout) (*ent.Rollo
 // lookedAgain takes the request of a rollout that a replaced backend made begin
 // anew.
 func (w *offlineWork) lookedAgain(ctx context.Context, row *ent.Rollout, s rollout.State) (*ent.Rollout, error) {
-	root, err := w.p.rootKey(ctx, w.tx)
+	root, err := w.p.core.RootKey(ctx, w.tx)
 	if err != nil {
 		return row, err
 	}
@@ -265,8 +266,8 @@ func (w *offlineWork) lookedAgain(ctx context.Context, row *ent.Rollout, s rollo
 		return row, err
 	}
 	a, _ := rollout.Pending(s)
-	e := rollout.Collected{At: now(), Key: a.Key}
-	for i, c := range w.at.containers {
+	e := rollout.Collected{At: core.Now(), Key: a.Key}
+	for i, c := range w.at.Containers {
 		p, err := w.part(c)
 		if err != nil {
 			return row, err
@@ -310,15 +311,15 @@ func (w *offlineWork) receipts(row *ent.Rollout, s rollout.State) (all [license.
 	n := 0
 	for at, p := range w.parts {
 		position := 0
-		for i, c := range w.at.containers {
+		for i, c := range w.at.Containers {
 			if c.Serial == p.Serial.String() {
 				position = i + 1
 			}
 		}
 		if position == 0 {
-			return all, license.Errorf(license.CodeUpdateForeign, "give the receipts of this "+w.at.noun(), "the receipt is of the container %s, which is not of this %s", p.Serial, w.at.noun())
+			return all, license.Errorf(license.CodeUpdateForeign, "give the receipts of this "+w.at.Noun(), "the receipt is of the container %s, which is not of this %s", p.Serial, w.at.Noun())
 		}
-		c := w.at.containers[position-1]
+		c := w.at.Containers[position-1]
 		r, err := seal.OpenReceipt(p.Message, ed25519.PublicKey(c.SignKey))
 		if err != nil {
 			return all, err
@@ -352,7 +353,7 @@ func (w *offlineWork) receipts(row *ent.Rollout, s rollout.State) (all [license.
 // other firms.
 func (w *offlineWork) others(ctx context.Context, row *ent.Rollout) error {
 	for _, p := range w.parts {
-		for _, c := range w.at.containers {
+		for _, c := range w.at.Containers {
 			if c.Serial != p.Serial.String() || p.Receipt.Firm == license.FirmCode(row.Firm) || p.Receipt.Number <= recordedState(c, p.Receipt.Firm).Counter {
 				continue
 			}
@@ -378,8 +379,8 @@ func followed(rest []armor.Part, r seal.Receipt) bool {
 // deliver counts updates as installed: those with a receipt, or with noReceipt.
 func (w *offlineWork) deliver(ctx context.Context, row *ent.Rollout, s rollout.State, installed [license.Backends][]byte) (*ent.Rollout, error) {
 	a, _ := rollout.Pending(s)
-	e := rollout.Delivered{At: now(), Key: a.Key}
-	for i, c := range w.at.containers {
+	e := rollout.Delivered{At: core.Now(), Key: a.Key}
+	for i, c := range w.at.Containers {
 		if installed[i] == nil {
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // impatient calls back, once, as soon as a rollout was written.
@@ -32,7 +33,7 @@ func TestAbortedWhileIssuing(t *testing.T) {
 	l := newLab(t, databases.SQLite(t))
 	c := newTimed(l)
 	l.order(c.made, c.made.Item.ID, 20)
-	keys, err := platform.NewMasterKey(append([]byte{1}, bytes.Repeat([]byte{0}, platform.MasterKeySize-1)...))
+	keys, err := core.NewMasterKey(append([]byte{1}, bytes.Repeat([]byte{0}, core.MasterKeySize-1)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func TestAbortedWhileIssuing(t *testing.T) {
 		given = row != nil
 	}
 	began := time.Now()
-	_, err = p.StartOfflineRollout(l.vendor(), platform.Place{Group: c.made.Group.ID}, c.request(nil))
+	_, err = p.StartOfflineRollout(l.vendor(), core.Place{Group: c.made.Group.ID}, c.request(nil))
 	wantCode(t, "given up", err, license.CodeRolloutState)
 	if took := time.Since(began); !given || took > 5*time.Second {
 		t.Errorf("given up: %v; after %v", given, took)

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -47,7 +48,7 @@ func (p *Platform) Order(ctx context.Context, r OrderRequest) (*ent.Order, error
 		return nil, license.Errorf(license.CodeInvalidInput, "use at most 200 bytes, for example a UUID", "the idempotency key is too long")
 	}
 	var made *ent.Order
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		made, err = p.order(ctx, tx, by, r)
 		return err
 	})
@@ -58,46 +59,46 @@ func (p *Platform) Order(ctx context.Context, r OrderRequest) (*ent.Order, error
 }
 
 func (p *Platform) order(ctx context.Context, tx *store.Tx, by auth.Principal, r OrderRequest) (*ent.Order, error) {
-	t, err := findPlace(ctx, tx, Place{Group: r.Group, Container: r.Container})
+	t, err := core.FindPlace(ctx, tx, core.Place{Group: r.Group, Container: r.Container})
 	if err != nil {
 		return nil, err
 	}
 	it, err := tx.Item.Query().Where(item.ID(r.Item), store.Locked).Only(ctx) // what it is fit for stays so
 	if err != nil {
-		return nil, notFound(err, "item", r.Item)
+		return nil, core.NotFound(err, "item", r.Item)
 	}
 	switch {
-	case !by.IsSystem() && t.vendor() != by.Organization && !r.Credit:
-		return nil, license.Errorf(license.CodeForbidden, "ask the vendor for an order", "only the vendor orders for %s", t.serial())
-	case it.VendorID != t.vendor():
-		return nil, license.Errorf(license.CodeInvalidInput, "order an item of the "+t.noun()+"'s vendor", "the item %s is another vendor's", it.ID)
-	case !it.Tmr && !t.single():
+	case !by.IsSystem() && t.Vendor() != by.Organization && !r.Credit:
+		return nil, license.Errorf(license.CodeForbidden, "ask the vendor for an order", "only the vendor orders for %s", t.Serial())
+	case it.VendorID != t.Vendor():
+		return nil, license.Errorf(license.CodeInvalidInput, "order an item of the "+t.Noun()+"'s vendor", "the item %s is another vendor's", it.ID)
+	case !it.Tmr && !t.Single():
 		return nil, license.Errorf(license.CodeInvalidInput, "enable the item for TMR, or order another", "the item %q is not enabled for TMR", it.Name)
 	}
 	caller := ctx
-	ctx = system(ctx, "order") // the place and the item are the caller's to see
-	if err := lockOrders(ctx, tx, t.vendor()); err != nil {
+	ctx = core.System(ctx, "order") // the place and the item are the caller's to see
+	if err := lockOrders(ctx, tx, t.Vendor()); err != nil {
 		return nil, err
 	}
-	if t, err = placeOf(ctx, tx, t.id()); err != nil { // a container may have been blocked meanwhile
+	if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil { // a container may have been blocked meanwhile
 		return nil, err
 	}
 	if r.IdempotencyKey != "" {
-		known, err := tx.Order.Query().Where(order.VendorID(t.vendor()), order.IdempotencyKey(r.IdempotencyKey)).Only(ctx)
-		if err == nil && (known.ItemID != it.ID || placeID(known.TmrGroupID, known.ContainerID) != t.id() || known.Quantity != r.Quantity) {
+		known, err := tx.Order.Query().Where(order.VendorID(t.Vendor()), order.IdempotencyKey(r.IdempotencyKey)).Only(ctx)
+		if err == nil && (known.ItemID != it.ID || core.PlaceID(known.TmrGroupID, known.ContainerID) != t.ID() || known.Quantity != r.Quantity) {
 			return nil, license.Errorf(license.CodeConflict, "use a new key for a new order", "the idempotency key was used for another order")
 		}
 		if !ent.IsNotFound(err) {
 			return known, err
 		}
 	}
-	if err := t.blocked(); err != nil {
+	if err := t.Blocked(); err != nil {
 		return nil, err
 	}
 	source := property.OrderPurchase
 	if r.Credit {
 		source = property.OrderCredit
-		left, err := credit(ctx, tx, t.vendor(), t.customer(), it.ProductID)
+		left, err := credit(ctx, tx, t.Vendor(), t.Customer(), it.ProductID)
 		if err != nil {
 			return nil, err
 		}
@@ -105,19 +106,19 @@ func (p *Platform) order(ctx context.Context, tx *store.Tx, by auth.Principal, r
 			return nil, license.Errorf(license.CodeConflict, "order at most that many, or buy more", "%d licenses of this product have come back", left)
 		}
 	}
-	ordered, err := orderedQuantity(ctx, tx, t.id())
+	ordered, err := orderedQuantity(ctx, tx, t.ID())
 	if err != nil {
 		return nil, err
 	}
 	if ordered+r.Quantity > 1<<31-1 {
-		return nil, license.Errorf(license.CodeInvalidInput, "order less", "%s can't have so many licenses", t.serial())
+		return nil, license.Errorf(license.CodeInvalidInput, "order less", "%s can't have so many licenses", t.Serial())
 	}
 	made, err := p.newOrder(ctx, tx, t, orderOf{item: it.ID, quantity: r.Quantity, source: source, key: r.IdempotencyKey})
 	if err != nil {
 		return nil, err
 	}
-	return made, audit(caller, tx, auditOwner(by, t.vendor()), "order", made.ID, nil,
-		map[string]any{"item": it.ID, t.noun(): t.id(), "quantity": r.Quantity, "source": string(source)})
+	return made, core.Audit(caller, tx, core.AuditOwner(by, t.Vendor()), "order", made.ID, nil,
+		map[string]any{"item": it.ID, t.Noun(): t.ID(), "quantity": r.Quantity, "source": string(source)})
 }
 
 // lockOrders lets orders, returns and credits of a vendor take turns: orders are
@@ -139,16 +140,16 @@ type orderOf struct {
 }
 
 // newOrder writes an order. It needs the vendor's lock.
-func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t place, o orderOf) (*ent.Order, error) {
+func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t core.LoadedPlace, o orderOf) (*ent.Order, error) {
 	number := 1
-	last, err := tx.Order.Query().Where(order.VendorID(t.vendor())).Order(ent.Desc(order.FieldNumber)).First(ctx)
+	last, err := tx.Order.Query().Where(order.VendorID(t.Vendor())).Order(ent.Desc(order.FieldNumber)).First(ctx)
 	if err == nil {
 		number = last.Number + 1
 	} else if !ent.IsNotFound(err) {
 		return nil, err
 	}
-	group, single := t.columns()
-	create := tx.Order.Create().SetVendorID(t.vendor()).SetNillableCustomerID(t.customer()).
+	group, single := t.Columns()
+	create := tx.Order.Create().SetVendorID(t.Vendor()).SetNillableCustomerID(t.Customer()).
 		SetItemID(o.item).SetNillableTmrGroupID(group).SetNillableContainerID(single).
 		SetNumber(number).SetQuantity(o.quantity).SetSource(o.source).SetNillableTransferID(o.transfer)
 	if o.key != "" {
@@ -162,7 +163,7 @@ func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t place, o orderO
 		return nil, err
 	}
 	if group != nil {
-		p.publish(ctx, tx, event.TmrGroup, *group)
+		p.core.Publish(ctx, tx, event.TmrGroup, *group)
 	}
 	return made, nil
 }
@@ -170,7 +171,7 @@ func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t place, o orderO
 // orderedQuantity is how many licenses were ordered for a place, rolled out or
 // not.
 func orderedQuantity(ctx context.Context, tx *store.Tx, place string) (int, error) {
-	return sumOrders(ctx, tx, ordersAt(place))
+	return sumOrders(ctx, tx, core.OrdersAt(place))
 }
 
 func sumOrders(ctx context.Context, tx *store.Tx, which ...predicate.Order) (int, error) {

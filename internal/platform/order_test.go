@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 func TestOrder(t *testing.T) {
@@ -197,7 +198,7 @@ func TestUseCasesTakeTurns(t *testing.T) {
 			return err
 		}
 		rollouts := func(int) error {
-			r, err := l.StartRollout(l.vendor(), platform.Place{Group: id}, "")
+			r, err := l.StartRollout(l.vendor(), core.Place{Group: id}, "")
 			if err != nil {
 				return err
 			}

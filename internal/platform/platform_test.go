@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/store/storetest"
@@ -41,11 +42,11 @@ type lab struct {
 // jobs remembers what was enqueued.
 type jobs struct {
 	mu   sync.Mutex
-	all  []platform.Job
+	all  []core.Job
 	fail bool // the next one, and with it its transaction
 }
 
-func (j *jobs) EnqueueTx(_ context.Context, tx *sql.Tx, job platform.Job) error {
+func (j *jobs) EnqueueTx(_ context.Context, tx *sql.Tx, job core.Job) error {
 	if tx == nil {
 		panic("no transaction")
 	}
@@ -73,9 +74,9 @@ func firstSpec() platform.BootstrapSpec {
 
 func newPlatform(t *testing.T, s *store.Store, master byte) (*platform.Platform, *jobs, *event.Local) {
 	t.Helper()
-	key := make([]byte, platform.MasterKeySize)
+	key := make([]byte, core.MasterKeySize)
 	key[0] = master
-	keys, err := platform.NewMasterKey(key)
+	keys, err := core.NewMasterKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -98,7 +99,7 @@ func (p *Platform) Provision(ctx context.Context, spec ProvisionSpec) (Provision
 	if !by.IsSystem() && spec.Vendor != by.Organization {
 		return Provisioned{}, license.Errorf(license.CodeForbidden, "provision for your own organization", "the vendor is not your organization")
 	}
-	root, err := p.rootSigner(system(ctx, "provision"), p.store.Client())
+	root, err := p.core.RootSigner(core.System(ctx, "provision"), p.core.Store.Client())
 	if err != nil {
 		return Provisioned{}, err
 	}
@@ -111,7 +112,7 @@ func (p *Platform) Provision(ctx context.Context, spec ProvisionSpec) (Provision
 		return Provisioned{}, err
 	}
 	var out Provisioned
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = Provisioned{}
 		w := provisioning{p: p, tx: tx, spec: spec, root: root, vendor: spec.Vendor}
 		return w.run(ctx, prints, &out)
@@ -205,7 +206,7 @@ func (w *provisioning) run(ctx context.Context, prints [license.Backends]seal.Fi
 	if len(w.made) == 0 {
 		return nil
 	}
-	return audit(ctx, w.tx, w.vendor, "platform.provision", out.Group.ID, nil, map[string]any{"made": w.made})
+	return core.Audit(ctx, w.tx, w.vendor, "platform.provision", out.Group.ID, nil, map[string]any{"made": w.made})
 }
 
 func (w *provisioning) customer(ctx context.Context) error {
@@ -253,7 +254,7 @@ func (p *Platform) makeFirm(ctx context.Context, tx *store.Tx, root seal.Signer,
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := p.keys.Seal(ctx, firmPurpose(code), seed)
+	sealed, err := p.core.Keys.Seal(ctx, core.FirmPurpose(code), seed)
 	if err != nil {
 		return nil, err
 	}
@@ -284,7 +285,7 @@ func (p *Platform) makeProduct(ctx context.Context, tx *store.Tx, f *ent.Firm, s
 		return nil, err
 	}
 	defer clear(private)
-	sealed, err := p.keys.Seal(ctx, productPurpose(f.ID, int(s.Code)), private)
+	sealed, err := p.core.Keys.Seal(ctx, core.ProductPurpose(f.ID, int(s.Code)), private)
 	if err != nil {
 		return nil, err
 	}
@@ -351,26 +352,12 @@ func (w *provisioning) container(ctx context.Context, g *ent.TmrGroup, position 
 			"the container %s holds updates that this platform has no record of", f.Serial)
 	}
 	made, err := w.tx.Container.Create().SetVendorID(w.vendor).SetNillableCustomerID(g.CustomerID).
-		SetSerial(f.Serial.String()).SetKind(kindOf(f.Serial)).SetTmrGroupID(g.ID).SetPosition(position).
+		SetSerial(f.Serial.String()).SetKind(core.KindOf(f.Serial)).SetTmrGroupID(g.ID).SetPosition(position).
 		SetActivationID(f.ActivationID[:]).SetSignKey(f.Identity.Sign).SetSealKey(f.Identity.Seal).Save(ctx)
 	if err == nil {
 		w.made = append(w.made, made.ID)
 	}
 	return made, err
-}
-
-func kindOf(s license.Serial) property.ContainerKind {
-	switch s.Kind() {
-	case license.KindDongle:
-		return property.ContainerDongle
-	case license.KindComputer:
-		return property.ContainerComputer
-	case license.KindVirtual:
-		return property.ContainerVirtual
-	case license.KindCloud:
-		return property.ContainerCloud
-	}
-	return property.ContainerUniversal
 }
 
 func (w *provisioning) servers(ctx context.Context, out *Provisioned) error {
@@ -407,23 +394,15 @@ func (p *Platform) RotateLinkToken(ctx context.Context, server string) (string, 
 	if err != nil {
 		return "", err
 	}
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		s, err := tx.TmrServer.UpdateOneID(server).SetLinkTokenHash(hash).Save(ctx)
 		if err != nil {
-			return notFound(err, "TMR server", server)
+			return core.NotFound(err, "TMR server", server)
 		}
-		return audit(ctx, tx, auditOwner(by, s.VendorID), "server.rotateLinkToken", s.ID, nil, nil)
+		return core.Audit(ctx, tx, core.AuditOwner(by, s.VendorID), "server.rotateLinkToken", s.ID, nil, nil)
 	})
 	if err != nil {
 		return "", err
 	}
 	return token, nil
-}
-
-// auditOwner is whose audit log an action belongs to.
-func auditOwner(by auth.Principal, vendor string) string {
-	if by.IsSystem() {
-		return vendor
-	}
-	return by.Organization
 }

@@ -18,33 +18,28 @@ import (
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/transfer"
-	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // Read gives the client to read with, under the context's principal. It is
 // for lists; nothing may be changed through it.
-func (p *Platform) Read(ctx context.Context) (*ent.Client, error) {
-	if _, err := auth.Require(ctx, auth.Read); err != nil {
-		return nil, err
-	}
-	return p.store.Client(), nil
-}
+func (p *Platform) Read(ctx context.Context) (*ent.Client, error) { return p.core.Read(ctx) }
 
 // Node gives anything of the public API by its global id. Error: CodeNotFound,
 // for an id of no kind too.
 func (p *Platform) Node(ctx context.Context, id string) (ent.Noder, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	table, ok := tableOf(id)
 	if !ok {
-		return nil, license.Errorf(license.CodeNotFound, "take an id that the API gave you", "nothing has the id %q", clip(id))
+		return nil, license.Errorf(license.CodeNotFound, "take an id that the API gave you", "nothing has the id %q", core.Clip(id))
 	}
 	n, err := c.Noder(ctx, id, ent.WithFixedNodeType(table))
 	if err != nil {
-		return nil, notFound(err, "object", id)
+		return nil, core.NotFound(err, "object", id)
 	}
 	return n, nil
 }
@@ -85,22 +80,22 @@ func tableOf(id string) (string, bool) {
 // Group gives a TMR group by its global id or its virtual serial number.
 // Error: CodeNotFound.
 func (p *Platform) Group(ctx context.Context, idOrSerial string) (*ent.TmrGroup, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	g, err := c.TmrGroup.Query().Where(groupIs(idOrSerial)).Only(ctx)
-	return g, notFound(err, "TMR group", idOrSerial)
+	g, err := c.TmrGroup.Query().Where(core.GroupIs(idOrSerial)).Only(ctx)
+	return g, core.NotFound(err, "TMR group", idOrSerial)
 }
 
 // Container gives a container by its global id or its serial number. Error:
 // CodeNotFound.
 func (p *Platform) Container(ctx context.Context, idOrSerial string) (*ent.Container, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	found, err := c.Container.Query().
-		Where(containerIs(idOrSerial)).Only(ctx)
-	return found, notFound(err, "container", idOrSerial)
+		Where(core.ContainerIs(idOrSerial)).Only(ctx)
+	return found, core.NotFound(err, "container", idOrSerial)
 }

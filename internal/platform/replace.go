@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -55,15 +56,15 @@ func (p *Platform) ReplaceBackend(ctx context.Context, spec ReplaceSpec) (Backen
 	if err != nil {
 		return BackendReplaced{}, err
 	}
-	if len(spec.Reason) > mostReason {
-		return BackendReplaced{}, longReason()
+	if len(spec.Reason) > core.MostReason {
+		return BackendReplaced{}, core.LongReason()
 	}
-	file, parts, err := parseFile(armor.Request, spec.Request)
+	file, parts, err := core.ParseFile(armor.Request, spec.Request)
 	if err != nil {
 		return BackendReplaced{}, err
 	}
 	var out BackendReplaced
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = BackendReplaced{}
 		w := &replacing{p: p, tx: tx, spec: spec, by: by, file: file, parts: parts}
 		out, err = w.run(ctx)
@@ -95,14 +96,14 @@ type replacing struct {
 }
 
 func (w *replacing) run(ctx context.Context) (out BackendReplaced, err error) {
-	if w.old, err = w.tx.Container.Query().Where(containerIs(w.spec.Backend)).Only(ctx); err != nil {
-		return out, notFound(err, "container", w.spec.Backend)
+	if w.old, err = w.tx.Container.Query().Where(core.ContainerIs(w.spec.Backend)).Only(ctx); err != nil {
+		return out, core.NotFound(err, "container", w.spec.Backend)
 	}
 	if !w.by.IsSystem() && w.by.Organization != w.old.VendorID {
 		return out, license.Errorf(license.CodeForbidden, "ask the vendor to replace it", "only the vendor replaces the backend %s", w.old.Serial)
 	}
 	caller := ctx
-	ctx = system(ctx, "replace")
+	ctx = core.System(ctx, "replace")
 	if w.old.ReplacedByID != nil {
 		return w.again(ctx)
 	}
@@ -114,11 +115,11 @@ func (w *replacing) run(ctx context.Context) (out BackendReplaced, err error) {
 	if err := w.lock(ctx); err != nil {
 		return out, err
 	}
-	g, err := placeOf(ctx, w.tx, *w.old.TmrGroupID)
+	g, err := core.PlaceOf(ctx, w.tx, *w.old.TmrGroupID)
 	if err != nil {
 		return out, err
 	}
-	if w.old = g.containers[w.position-1]; w.old.ReplacedByID != nil || w.old.Serial != w.spec.Backend && w.old.ID != w.spec.Backend {
+	if w.old = g.Containers[w.position-1]; w.old.ReplacedByID != nil || w.old.Serial != w.spec.Backend && w.old.ID != w.spec.Backend {
 		return out, turns()
 	}
 	f, err := w.fingerprint(ctx, g)
@@ -132,7 +133,7 @@ func (w *replacing) run(ctx context.Context) (out BackendReplaced, err error) {
 	if out.New, err = w.swap(ctx, g, f); err != nil {
 		return out, err
 	}
-	if g, err = placeOf(ctx, w.tx, g.group.ID); err != nil {
+	if g, err = core.PlaceOf(ctx, w.tx, g.Group.ID); err != nil {
 		return out, err
 	}
 	for _, u := range firsts {
@@ -143,7 +144,7 @@ func (w *replacing) run(ctx context.Context) (out BackendReplaced, err error) {
 	if err := w.renameMembers(ctx, g); err != nil {
 		return out, err
 	}
-	if g, err = placeOf(ctx, w.tx, g.group.ID); err != nil { // with its counters
+	if g, err = core.PlaceOf(ctx, w.tx, g.Group.ID); err != nil { // with its counters
 		return out, err
 	}
 	if out.Rollout, err = w.goOn(ctx, g); err != nil {
@@ -152,10 +153,10 @@ func (w *replacing) run(ctx context.Context) (out BackendReplaced, err error) {
 	if out.Old, err = w.tx.Container.Get(ctx, w.old.ID); err != nil {
 		return out, err
 	}
-	out.Group = g.group
-	w.p.publish(ctx, w.tx, event.TmrGroup, g.group.ID)
-	return out, audit(caller, w.tx, auditOwner(w.by, w.old.VendorID), "backend.replace", w.old.ID,
-		map[string]any{"serial": w.old.Serial, "group": g.group.VirtualSerial, "position": w.position},
+	out.Group = g.Group
+	w.p.core.Publish(ctx, w.tx, event.TmrGroup, g.Group.ID)
+	return out, core.Audit(caller, w.tx, core.AuditOwner(w.by, w.old.VendorID), "backend.replace", w.old.ID,
+		map[string]any{"serial": w.old.Serial, "group": g.Group.VirtualSerial, "position": w.position},
 		map[string]any{"serial": out.New.Serial, "replacement": out.New.ID, "reason": w.spec.Reason})
 }
 
@@ -168,7 +169,7 @@ func turns() error {
 func (w *replacing) lock(ctx context.Context) error {
 	group := *w.old.TmrGroupID
 	running := func() (*ent.Rollout, error) {
-		row, err := w.tx.Rollout.Query().Where(rolloutsAt(group), entrollout.Running(true)).Only(ctx)
+		row, err := w.tx.Rollout.Query().Where(core.RolloutsAt(group), entrollout.Running(true)).Only(ctx)
 		if ent.IsNotFound(err) {
 			return nil, nil
 		}
@@ -183,7 +184,7 @@ func (w *replacing) lock(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := lockPlace(ctx, w.tx, group); err != nil {
+	if err := core.LockPlace(ctx, w.tx, group); err != nil {
 		return err
 	}
 	if w.running, err = running(); err != nil {
@@ -209,7 +210,7 @@ func (w *replacing) again(ctx context.Context) (out BackendReplaced, err error) 
 	if out.Group, err = w.tx.TmrGroup.Get(ctx, *out.New.TmrGroupID); err != nil {
 		return out, err
 	}
-	out.Rollout, err = w.tx.Rollout.Query().Where(rolloutsAt(out.Group.ID),
+	out.Rollout, err = w.tx.Rollout.Query().Where(core.RolloutsAt(out.Group.ID),
 		entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted)).Order(ent.Asc(entrollout.FieldNumber)).First(ctx)
 	if ent.IsNotFound(err) {
 		err = nil
@@ -218,13 +219,13 @@ func (w *replacing) again(ctx context.Context) (out BackendReplaced, err error) 
 }
 
 // fingerprint finds and checks the new container's.
-func (w *replacing) fingerprint(ctx context.Context, g place) (f seal.Fingerprint, err error) {
-	if !w.file.Group.IsZero() && w.file.Group.String() != g.serial() {
-		return f, license.Errorf(license.CodeUpdateForeign, "give the new container's request, or this group's", "the file is of the group %s, not of %s", w.file.Group, g.serial())
+func (w *replacing) fingerprint(ctx context.Context, g core.LoadedPlace) (f seal.Fingerprint, err error) {
+	if !w.file.Group.IsZero() && w.file.Group.String() != g.Serial() {
+		return f, license.Errorf(license.CodeUpdateForeign, "give the new container's request, or this group's", "the file is of the group %s, not of %s", w.file.Group, g.Serial())
 	}
 	var fresh []seal.Fingerprint
 	for _, q := range w.parts {
-		if !slices.ContainsFunc(g.containers, func(c *ent.Container) bool { return c.Serial == q.Serial.String() }) {
+		if !slices.ContainsFunc(g.Containers, func(c *ent.Container) bool { return c.Serial == q.Serial.String() }) {
 			fresh = append(fresh, *q.Request)
 		}
 	}
@@ -233,7 +234,7 @@ func (w *replacing) fingerprint(ctx context.Context, g place) (f seal.Fingerprin
 			"the file has %d containers that are not in the group yet", len(fresh))
 	}
 	f = fresh[0]
-	root, err := w.p.rootKey(ctx, w.tx)
+	root, err := w.p.core.RootKey(ctx, w.tx)
 	if err != nil {
 		return f, err
 	}
@@ -246,8 +247,8 @@ func (w *replacing) fingerprint(ctx context.Context, g place) (f seal.Fingerprin
 			"the container %s was created under another platform", f.Serial)
 	case f.Serial.Kind() == license.KindVirtual:
 		return f, license.Errorf(license.CodeInvalidInput, "give the fingerprint of a backend's container", "%s is a virtual container", f.Serial)
-	case string(f.ActivationID[:]) != string(g.group.ActivationID):
-		return f, license.Errorf(license.CodeInvalidInput, fmt.Sprintf("create it with --activation-id %x", g.group.ActivationID),
+	case string(f.ActivationID[:]) != string(g.Group.ActivationID):
+		return f, license.Errorf(license.CodeInvalidInput, fmt.Sprintf("create it with --activation-id %x", g.Group.ActivationID),
 			"the container %s has another activation id than the group", f.Serial)
 	case taken:
 		return f, license.Errorf(license.CodeConflict, "create a new container with another serial number",
@@ -288,14 +289,14 @@ func (w *replacing) firsts(ctx context.Context) ([]*ent.Update, error) {
 }
 
 // swap puts the new container where the old one was.
-func (w *replacing) swap(ctx context.Context, g place, f seal.Fingerprint) (*ent.Container, error) {
-	reason := clipNote("replaced by " + f.Serial.String() + ": " + w.spec.Reason)
-	if err := w.tx.Container.UpdateOneID(w.old.ID).ClearTmrGroupID().ClearPosition().SetBlockedAt(now()).SetBlockReason(reason).
+func (w *replacing) swap(ctx context.Context, g core.LoadedPlace, f seal.Fingerprint) (*ent.Container, error) {
+	reason := core.ClipNote("replaced by " + f.Serial.String() + ": " + w.spec.Reason)
+	if err := w.tx.Container.UpdateOneID(w.old.ID).ClearTmrGroupID().ClearPosition().SetBlockedAt(core.Now()).SetBlockReason(reason).
 		SetManipulationSuspected(false).SetSuspectReason("").ClearSuspectFingerprint().Exec(ctx); err != nil {
 		return nil, err
 	}
-	made, err := w.tx.Container.Create().SetVendorID(g.vendor()).SetNillableCustomerID(g.customer()).
-		SetSerial(f.Serial.String()).SetKind(kindOf(f.Serial)).SetTmrGroupID(g.group.ID).SetPosition(w.position).
+	made, err := w.tx.Container.Create().SetVendorID(g.Vendor()).SetNillableCustomerID(g.Customer()).
+		SetSerial(f.Serial.String()).SetKind(core.KindOf(f.Serial)).SetTmrGroupID(g.Group.ID).SetPosition(w.position).
 		SetActivationID(f.ActivationID[:]).SetSignKey(f.Identity.Sign).SetSealKey(f.Identity.Seal).Save(ctx)
 	if err != nil {
 		return nil, err
@@ -307,13 +308,13 @@ func (w *replacing) swap(ctx context.Context, g place, f seal.Fingerprint) (*ent
 }
 
 // goOn gives the rollout that brings the new container its licenses.
-func (w *replacing) goOn(ctx context.Context, g place) (*ent.Rollout, error) {
+func (w *replacing) goOn(ctx context.Context, g core.LoadedPlace) (*ent.Rollout, error) {
 	if row := w.running; row != nil {
 		s, err := rolloutState(row)
 		if err != nil {
 			return nil, err
 		}
-		if s, err = rollout.Next(s, rollout.Replaced{At: now(), Backend: w.position}); err != nil {
+		if s, err = rollout.Next(s, rollout.Replaced{At: core.Now(), Backend: w.position}); err != nil {
 			return nil, err
 		}
 		if err := w.p.cancelWork(ctx, w.tx, row.ID, "a backend was replaced"); err != nil {
@@ -325,14 +326,14 @@ func (w *replacing) goOn(ctx context.Context, g place) (*ent.Rollout, error) {
 		if row, err = w.p.saveRollout(ctx, w.tx, row, s, row.Epoch, nil); err != nil {
 			return nil, err
 		}
-		return row, w.p.jobs.EnqueueTx(ctx, w.tx.SQL(), AdvanceRollout{row.ID})
+		return row, w.p.core.Jobs.EnqueueTx(ctx, w.tx.SQL(), AdvanceRollout{row.ID})
 	}
-	next, err := queuedRollout(ctx, w.tx, g.group.ID)
+	next, err := queuedRollout(ctx, w.tx, g.Group.ID)
 	if err != nil {
 		return nil, err
 	}
 	if next != nil {
-		return next, w.p.jobs.EnqueueTx(ctx, w.tx.SQL(), AdvanceRollout{next.ID})
+		return next, w.p.core.Jobs.EnqueueTx(ctx, w.tx.SQL(), AdvanceRollout{next.ID})
 	}
 	if w.spec.ByFiles {
 		return nil, nil
@@ -346,8 +347,8 @@ func (w *replacing) goOn(ctx context.Context, g place) (*ent.Rollout, error) {
 
 // renameMembers records the first updates of other new members anew, where they
 // aren't installed: they name a member that is gone.
-func (w *replacing) renameMembers(ctx context.Context, g place) error {
-	for i, c := range g.containers {
+func (w *replacing) renameMembers(ctx context.Context, g core.LoadedPlace) error {
+	for i, c := range g.Containers {
 		if i+1 == w.position {
 			continue
 		}
@@ -385,9 +386,9 @@ func replacedBy(ctx context.Context, tx *store.Tx, serial string, c *ent.Contain
 
 // outdated is the first backend of which the TMR server has the replaced
 // container still, as it told last; 0: none.
-func outdated(ctx context.Context, tx *store.Tx, g place) (int, error) {
-	for i, c := range g.containers {
-		for _, b := range g.group.Backends {
+func outdated(ctx context.Context, tx *store.Tx, g core.LoadedPlace) (int, error) {
+	for i, c := range g.Containers {
+		for _, b := range g.Group.Backends {
 			if b.Position != i+1 || b.Serial == "" || b.Serial == c.Serial {
 				continue
 			}
@@ -404,8 +405,8 @@ func outdated(ctx context.Context, tx *store.Tx, g place) (int, error) {
 }
 
 // sameMembers says whether a rollout found the containers that a group has now.
-func sameMembers(s rollout.State, g place) bool {
-	for i, c := range g.containers {
+func sameMembers(s rollout.State, g core.LoadedPlace) bool {
+	for i, c := range g.Containers {
 		if s.Steps[i].Found.Serial.String() != c.Serial {
 			return false
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -18,8 +19,8 @@ import (
 // of a firm as a rollout left the others with them: its first. It is signed in a
 // later transaction. One that was recorded before goes: it isn't installed, by
 // all that is known.
-func (p *Platform) recordFirst(ctx context.Context, tx *store.Tx, g place, position int, f *ent.Firm, of *ent.Rollout) error {
-	c := g.containers[position-1]
+func (p *Platform) recordFirst(ctx context.Context, tx *store.Tx, g core.LoadedPlace, position int, f *ent.Firm, of *ent.Rollout) error {
+	c := g.Containers[position-1]
 	if _, err := tx.Update.Delete().Where(update.ContainerID(c.ID), update.FirmID(f.ID), update.Number(1)).Exec(ctx); err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (p *Platform) recordFirst(ctx context.Context, tx *store.Tx, g place, posit
 	if err != nil {
 		return err
 	}
-	if err := tx.Update.Create().SetVendorID(g.vendor()).SetNillableCustomerID(g.customer()).
+	if err := tx.Update.Create().SetVendorID(g.Vendor()).SetNillableCustomerID(g.Customer()).
 		SetRolloutID(of.ID).SetContainerID(c.ID).SetFirmID(f.ID).SetNumber(1).
 		SetPrevious(make([]byte, len(rollout.Digest{}))).SetContent(content).SetTmrID(of.TmrID).Exec(ctx); err != nil {
 		return err
@@ -48,12 +49,12 @@ func (p *Platform) recordFirst(ctx context.Context, tx *store.Tx, g place, posit
 	if err != nil || known {
 		return err
 	}
-	return tx.FirmCounter.Create().SetVendorID(g.vendor()).SetNillableCustomerID(g.customer()).
+	return tx.FirmCounter.Create().SetVendorID(g.Vendor()).SetNillableCustomerID(g.Customer()).
 		SetContainerID(c.ID).SetFirmID(f.ID).SetCounter(0).SetDigest([]byte{}).Exec(ctx)
 }
 
 // prepareUpdate makes the bytes to be signed of a group's update.
-func prepareUpdate(g place, c *ent.Container, f *ent.Firm, number uint64, previous rollout.Digest, set []seal.Grant) ([]byte, error) {
+func prepareUpdate(g core.LoadedPlace, c *ent.Container, f *ent.Firm, number uint64, previous rollout.Digest, set []seal.Grant) ([]byte, error) {
 	group, err := sealedGroup(g)
 	if err != nil {
 		return nil, err
@@ -65,7 +66,7 @@ func prepareUpdate(g place, c *ent.Container, f *ent.Firm, number uint64, previo
 	to := seal.PublicIdentity{Sign: c.SignKey, Seal: c.SealKey}
 	return seal.PrepareUpdate(f.Cert, to, seal.UpdateHeader{
 		Firm: license.FirmCode(f.Code), Serial: serial, Identity: to.Digest(),
-		Number: number, Previous: previous, IssuedAt: now(),
+		Number: number, Previous: previous, IssuedAt: core.Now(),
 	}, seal.Payload{Group: group, Set: set})
 }
 
@@ -82,8 +83,8 @@ func first(u *ent.Update, c *ent.Container) (bool, error) {
 // signFirsts signs the first updates that are recorded for a group's new
 // containers. It says whether it has written anything: call it again, in another
 // transaction, until it hasn't.
-func (p *Platform) signFirsts(ctx context.Context, tx *store.Tx, g place) (wrote bool, err error) {
-	for i, c := range g.containers {
+func (p *Platform) signFirsts(ctx context.Context, tx *store.Tx, g core.LoadedPlace) (wrote bool, err error) {
+	for i, c := range g.Containers {
 		all, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.DigestIsNil(), update.Number(1),
 			update.HasRolloutWith(entrollout.StateEQ(property.RolloutDone))).WithFirm().WithRollout().All(ctx)
 		if err != nil {
@@ -107,21 +108,21 @@ func (p *Platform) signFirsts(ctx context.Context, tx *store.Tx, g place) (wrote
 }
 
 // firstsSigned does so to the end, for a group.
-func (p *Platform) firstsSigned(ctx context.Context, at Place) error {
+func (p *Platform) firstsSigned(ctx context.Context, at core.Place) error {
 	if at.Group == "" {
 		return nil
 	}
 	for wrote := true; wrote; {
-		err := p.store.WithTx(ctx, func(tx *store.Tx) error {
-			t, err := findPlace(ctx, tx, at)
+		err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+			t, err := core.FindPlace(ctx, tx, at)
 			if err != nil {
 				return err
 			}
-			ctx := system(ctx, "replace")
-			if err := lockPlace(ctx, tx, t.id()); err != nil {
+			ctx := core.System(ctx, "replace")
+			if err := core.LockPlace(ctx, tx, t.ID()); err != nil {
 				return err
 			}
-			if t, err = placeOf(ctx, tx, t.id()); err != nil {
+			if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil {
 				return err
 			}
 			wrote, err = p.signFirsts(ctx, tx, t)

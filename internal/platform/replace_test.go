@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -66,7 +67,7 @@ func TestReplaceBackend(t *testing.T) {
 			states[going.New.ID] != property.ContainerUpdateDue || states[made.Virtual.ID] != property.ContainerUpdateDue {
 			t.Errorf("%v, %v", states, err)
 		}
-		_, err = l.StartRollout(l.vendor(), platform.Place{Container: "130-500"}, "")
+		_, err = l.StartRollout(l.vendor(), core.Place{Container: "130-500"}, "")
 		wantCode(t, "a rollout to the replaced one", err, license.CodeContainerBlocked)
 		_, err = l.RehostContainer(l.vendor(), "130-500", "130-502", "x")
 		wantCode(t, "re-hosted", err, license.CodeInvalidInput)

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -23,20 +24,20 @@ type Rewrapped struct {
 // what is done. This Platform goes on with the wrapper that it has, so the
 // processes of the platform are to be stopped before, and started with the new
 // one. Errors: CodeForbidden, CodeKeyRefused when a key opens with neither.
-func (p *Platform) RewrapKeys(ctx context.Context, next KeyWrapper) (Rewrapped, error) {
+func (p *Platform) RewrapKeys(ctx context.Context, next core.KeyWrapper) (Rewrapped, error) {
 	by, err := auth.Require(ctx, auth.ManageKeys)
 	if err != nil {
 		return Rewrapped{}, err
 	}
 	var out Rewrapped
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = Rewrapped{}
 		if !by.IsSystem() {
-			if err := p.vendorOnly(ctx, tx, by); err != nil {
+			if err := p.core.VendorOnly(ctx, tx, by); err != nil {
 				return err
 			}
 		}
-		return p.rewrap(system(ctx, "rewrap"), tx, by, next, &out)
+		return p.rewrap(core.System(ctx, "rewrap"), tx, by, next, &out)
 	})
 	if err != nil {
 		return Rewrapped{}, err
@@ -44,7 +45,7 @@ func (p *Platform) RewrapKeys(ctx context.Context, next KeyWrapper) (Rewrapped, 
 	return out, nil
 }
 
-func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, next KeyWrapper, out *Rewrapped) error {
+func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, next core.KeyWrapper, out *Rewrapped) error {
 	owners := map[string]int{}
 	if !by.IsSystem() {
 		owners[by.Organization] = 0
@@ -69,7 +70,7 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 		return err
 	}
 	for _, f := range firms {
-		sealed, err := p.reseal(ctx, next, firmPurpose(f.Code), f.SealedKey, out)
+		sealed, err := p.reseal(ctx, next, core.FirmPurpose(f.Code), f.SealedKey, out)
 		if err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 		return err
 	}
 	for _, q := range products {
-		sealed, err := p.reseal(ctx, next, productPurpose(q.FirmID, q.Code), q.SealedKey, out)
+		sealed, err := p.reseal(ctx, next, core.ProductPurpose(q.FirmID, q.Code), q.SealedKey, out)
 		if err != nil {
 			return err
 		}
@@ -140,7 +141,7 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 }
 
 // reseal gives a key sealed by next; nil when it is already.
-func (p *Platform) reseal(ctx context.Context, next KeyWrapper, purpose string, sealed []byte, out *Rewrapped) ([]byte, error) {
+func (p *Platform) reseal(ctx context.Context, next core.KeyWrapper, purpose string, sealed []byte, out *Rewrapped) ([]byte, error) {
 	key, err := next.Open(ctx, purpose, sealed)
 	if err == nil {
 		clear(key)
@@ -150,7 +151,7 @@ func (p *Platform) reseal(ctx context.Context, next KeyWrapper, purpose string, 
 	if license.CodeOf(err) != license.CodeKeyRefused {
 		return nil, err
 	}
-	key, err = p.keys.Open(ctx, purpose, sealed)
+	key, err = p.core.Keys.Open(ctx, purpose, sealed)
 	if err != nil {
 		return nil, err
 	}

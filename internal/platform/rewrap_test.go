@@ -8,12 +8,13 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
 // failing is a wrapper that fails to seal after a number of keys.
 type failing struct {
-	platform.KeyWrapper
+	core.KeyWrapper
 	left int
 }
 
@@ -34,9 +35,9 @@ func TestRewrapKeys(t *testing.T) {
 		if _, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, data); err != nil {
 			t.Fatal(err)
 		}
-		secret := make([]byte, platform.MasterKeySize)
+		secret := make([]byte, core.MasterKeySize)
 		secret[0] = 2
-		next, err := platform.NewMasterKey(secret)
+		next, err := core.NewMasterKey(secret)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,11 +92,11 @@ func TestRewrapKeys(t *testing.T) {
 	})
 }
 
-func mustKey(t *testing.T, n byte) *platform.MasterKey {
+func mustKey(t *testing.T, n byte) *core.MasterKey {
 	t.Helper()
-	key := make([]byte, platform.MasterKeySize)
+	key := make([]byte, core.MasterKeySize)
 	key[0] = n
-	m, err := platform.NewMasterKey(key)
+	m, err := core.NewMasterKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}

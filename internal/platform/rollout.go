@@ -5,20 +5,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"strings"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/order"
-	"github.com/quorate/quorate/ent/predicate"
 	entrollout "github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
-	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -30,7 +28,7 @@ import (
 // this one is queued. The same key gives the same rollout; an empty one is no
 // key. Errors: license.CodeNotFound, CodeForbidden, CodeInvalidInput,
 // CodeContainerBlocked, CodeRolloutUpToDate.
-func (p *Platform) StartRollout(ctx context.Context, at Place, key string) (*ent.Rollout, error) {
+func (p *Platform) StartRollout(ctx context.Context, at core.Place, key string) (*ent.Rollout, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return nil, err
@@ -39,32 +37,32 @@ func (p *Platform) StartRollout(ctx context.Context, at Place, key string) (*ent
 		return nil, license.Errorf(license.CodeInvalidInput, "use at most 200 bytes, for example a UUID", "the idempotency key is too long")
 	}
 	var row *ent.Rollout
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		t, err := findPlace(ctx, tx, at)
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		t, err := core.FindPlace(ctx, tx, at)
 		if err != nil {
 			return err
 		}
 		caller := ctx
-		ctx := system(ctx, "rollout") // the place is the caller's: the rest is the platform's business
+		ctx := core.System(ctx, "rollout") // the place is the caller's: the rest is the platform's business
 		// The lock makes starts take turns, and no other change of which rollout
 		// is running happens meanwhile.
-		if err := lockPlace(ctx, tx, t.id()); err != nil {
+		if err := core.LockPlace(ctx, tx, t.ID()); err != nil {
 			return err
 		}
 		if key != "" {
-			row, err = tx.Rollout.Query().Where(rolloutsAt(t.id()), entrollout.IdempotencyKey(key)).Only(ctx)
+			row, err = tx.Rollout.Query().Where(core.RolloutsAt(t.ID()), entrollout.IdempotencyKey(key)).Only(ctx)
 			if err == nil || !ent.IsNotFound(err) {
 				return err
 			}
 		}
-		if t, err = placeOf(ctx, tx, t.id()); err != nil {
+		if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil {
 			return err
 		}
 		row, err = p.newRollout(ctx, tx, t, who, key, nil)
 		if err != nil {
 			return err
 		}
-		return audit(caller, tx, auditOwner(who, row.VendorID), "rollout.start", row.ID, nil, rolloutFacts(row))
+		return core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), "rollout.start", row.ID, nil, rolloutFacts(row))
 	})
 	if err != nil {
 		return nil, err
@@ -75,8 +73,8 @@ func (p *Platform) StartRollout(ctx context.Context, at Place, key string) (*ent
 // newRollout makes the place's next rollout: an offline one where the
 // fingerprints of a request file are given, which can't be queued. It needs
 // the place's lock.
-func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, t place, who auth.Principal, key string, request *[license.Backends]rollout.Found) (*ent.Rollout, error) {
-	if err := t.blocked(); err != nil {
+func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPlace, who auth.Principal, key string, request *[license.Backends]rollout.Found) (*ent.Rollout, error) {
+	if err := t.Blocked(); err != nil {
 		return nil, err
 	}
 	due, err := whatIsDue(ctx, tx, t)
@@ -85,30 +83,30 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, t place, who au
 	}
 	if due.firm == nil {
 		return nil, license.Errorf(license.CodeRolloutUpToDate, "order licenses or change their item first",
-			"everything that was ordered for %s is rolled out or in a rollout", t.serial())
+			"everything that was ordered for %s is rolled out or in a rollout", t.Serial())
 	}
 	number := 1
-	last, err := tx.Rollout.Query().Where(rolloutsAt(t.id())).Order(ent.Desc(entrollout.FieldNumber)).First(ctx)
+	last, err := tx.Rollout.Query().Where(core.RolloutsAt(t.ID())).Order(ent.Desc(entrollout.FieldNumber)).First(ctx)
 	switch {
 	case err == nil:
 		number = last.Number + 1
 	case !ent.IsNotFound(err):
 		return nil, err
 	}
-	group, single := t.columns()
+	group, single := t.Columns()
 	create := tx.Rollout.Create().
-		SetVendorID(t.vendor()).SetNillableCustomerID(t.customer()).SetNillableTmrGroupID(group).SetNillableContainerID(single).
+		SetVendorID(t.Vendor()).SetNillableCustomerID(t.Customer()).SetNillableTmrGroupID(group).SetNillableContainerID(single).
 		SetNumber(number).SetState(property.RolloutQueued).SetFirm(due.firm.Code).SetProducts(due.products).
-		SetStartedBy(displayName(who))
+		SetStartedBy(core.DisplayName(who))
 	s := rollout.NewSingle()
-	if t.group != nil {
-		if t.group.NextTmrID >= math.MaxUint32 {
-			return nil, license.Errorf(license.CodeConflict, "set up a new TMR group", "the group %s has no TMR-ID left", t.serial())
+	if t.Group != nil {
+		if t.Group.NextTmrID >= math.MaxUint32 {
+			return nil, license.Errorf(license.CodeConflict, "set up a new TMR group", "the group %s has no TMR-ID left", t.Serial())
 		}
-		if err := tx.TmrGroup.UpdateOne(t.group).AddNextTmrID(1).Exec(ctx); err != nil {
+		if err := tx.TmrGroup.UpdateOne(t.Group).AddNextTmrID(1).Exec(ctx); err != nil {
 			return nil, err
 		}
-		create.SetTmrID(t.group.NextTmrID)
+		create.SetTmrID(t.Group.NextTmrID)
 		s = rollout.New()
 	}
 	if key != "" {
@@ -122,7 +120,7 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, t place, who au
 		return nil, err
 	}
 	// One that is queued goes first, also when none is running just now.
-	busy, err := tx.Rollout.Query().Where(rolloutsAt(t.id()), entrollout.IDNEQ(row.ID),
+	busy, err := tx.Rollout.Query().Where(core.RolloutsAt(t.ID()), entrollout.IDNEQ(row.ID),
 		entrollout.Or(entrollout.Running(true), entrollout.StateEQ(property.RolloutQueued))).Exist(ctx)
 	if err != nil {
 		return nil, err
@@ -145,20 +143,20 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, t place, who au
 	if err != nil {
 		return nil, err
 	}
-	return row, p.jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{row.ID})
+	return row, p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{row.ID})
 }
 
 // RetryRollout tries a held rollout's failed step again. Errors:
 // license.CodeNotFound, CodeForbidden, CodeRolloutState.
 func (p *Platform) RetryRollout(ctx context.Context, id string) (*ent.Rollout, error) {
-	return p.decideRollout(ctx, id, "rollout.retry", rollout.Retried{At: now()})
+	return p.decideRollout(ctx, id, "rollout.retry", rollout.Retried{At: core.Now()})
 }
 
 // AbortRollout gives a rollout up before its first activation; its orders may
 // then be rolled out by another one. Giving up twice is no error. Errors:
 // license.CodeNotFound, CodeForbidden, CodeRolloutState.
 func (p *Platform) AbortRollout(ctx context.Context, id string) (*ent.Rollout, error) {
-	return p.decideRollout(ctx, id, "rollout.abort", rollout.GivenUp{At: now()})
+	return p.decideRollout(ctx, id, "rollout.abort", rollout.GivenUp{At: core.Now()})
 }
 
 func (p *Platform) decideRollout(ctx context.Context, id, action string, e rollout.Event) (*ent.Rollout, error) {
@@ -167,14 +165,14 @@ func (p *Platform) decideRollout(ctx context.Context, id, action string, e rollo
 		return nil, err
 	}
 	var row *ent.Rollout
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		row, err = tx.Rollout.Query().Where(entrollout.ID(id), store.Locked).Only(ctx)
 		if err != nil {
-			return notFound(err, "rollout", id)
+			return core.NotFound(err, "rollout", id)
 		}
 		before := rolloutFacts(row)
 		caller := ctx
-		ctx := system(ctx, "rollout")
+		ctx := core.System(ctx, "rollout")
 		s, err := rolloutState(row)
 		if err != nil {
 			return err
@@ -191,10 +189,10 @@ func (p *Platform) decideRollout(ctx context.Context, id, action string, e rollo
 		if row, err = p.saveRollout(ctx, tx, row, n, row.Epoch, nil); err != nil {
 			return err
 		}
-		if err := p.jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{row.ID}); err != nil {
+		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{row.ID}); err != nil {
 			return err
 		}
-		return audit(caller, tx, auditOwner(who, row.VendorID), action, row.ID, before, rolloutFacts(row))
+		return core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), action, row.ID, before, rolloutFacts(row))
 	})
 	if err != nil {
 		return nil, err
@@ -222,7 +220,7 @@ func (p *Platform) withdraw(ctx context.Context, tx *store.Tx, row *ent.Rollout)
 func (p *Platform) cancelWork(ctx context.Context, tx *store.Tx, rollout, why string) error {
 	return tx.Work.Update().Where(work.RolloutID(rollout), work.StateEQ(property.WorkPending)).
 		SetState(property.WorkFailed).SetErrorCode(string(license.CodeRolloutState)).
-		SetErrorMessage(why).SetDoneAt(now()).Exec(ctx)
+		SetErrorMessage(why).SetDoneAt(core.Now()).Exec(ctx)
 }
 
 // rolloutState reads the state machine's record.
@@ -248,7 +246,7 @@ func (p *Platform) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollo
 	steps := make([]property.RolloutStep, s.Backends())
 	for i, step := range s.Steps[:s.Backends()] {
 		steps[i] = property.RolloutStep{
-			Position: i + 1, State: property.RolloutStepState(step.State), Note: clipNote(step.Note),
+			Position: i + 1, State: property.RolloutStepState(step.State), Note: core.ClipNote(step.Note),
 			StartedAt: step.StartedAt, FinishedAt: step.FinishedAt,
 		}
 	}
@@ -260,12 +258,12 @@ func (p *Platform) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollo
 		change.SetQuantity(int(terms[0].Options.Quantity))
 	}
 	if b := s.Blocker(); b != "" {
-		change.SetBlocker(clipNote(b))
+		change.SetBlocker(core.ClipNote(b))
 	} else {
 		change.ClearBlocker()
 	}
 	if s.Hold != nil {
-		change.SetErrorCode(string(s.Hold.Code)).SetErrorMessage(clipNote(s.Hold.Message))
+		change.SetErrorCode(string(s.Hold.Code)).SetErrorMessage(core.ClipNote(s.Hold.Message))
 	} else {
 		change.ClearErrorCode().ClearErrorMessage()
 	}
@@ -283,9 +281,9 @@ func (p *Platform) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollo
 			return nil, err
 		}
 	}
-	p.publish(ctx, tx, event.Rollout, saved.ID)
+	p.core.Publish(ctx, tx, event.Rollout, saved.ID)
 	if saved.TmrGroupID != nil {
-		p.publish(ctx, tx, event.TmrGroup, *saved.TmrGroupID)
+		p.core.Publish(ctx, tx, event.TmrGroup, *saved.TmrGroupID)
 	}
 	return saved, nil
 }
@@ -294,19 +292,19 @@ func (p *Platform) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollo
 // on the place keeps a start that is just looking for a running one from
 // missing this end.
 func (p *Platform) nextRollout(ctx context.Context, tx *store.Tx, ended *ent.Rollout) error {
-	if err := lockPlace(ctx, tx, rolloutPlace(ended)); err != nil {
+	if err := core.LockPlace(ctx, tx, core.RolloutPlace(ended)); err != nil {
 		return err
 	}
-	next, err := queuedRollout(ctx, tx, rolloutPlace(ended))
+	next, err := queuedRollout(ctx, tx, core.RolloutPlace(ended))
 	if err != nil || next == nil {
 		return err
 	}
-	return p.jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{next.ID})
+	return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{next.ID})
 }
 
 // queuedRollout is the place's oldest queued rollout, or nil.
 func queuedRollout(ctx context.Context, tx *store.Tx, place string) (*ent.Rollout, error) {
-	row, err := tx.Rollout.Query().Where(rolloutsAt(place), entrollout.StateEQ(property.RolloutQueued)).
+	row, err := tx.Rollout.Query().Where(core.RolloutsAt(place), entrollout.StateEQ(property.RolloutQueued)).
 		Order(ent.Asc(entrollout.FieldNumber)).First(ctx)
 	if ent.IsNotFound(err) {
 		return nil, nil
@@ -314,31 +312,6 @@ func queuedRollout(ctx context.Context, tx *store.Tx, place string) (*ent.Rollou
 	return row, err
 }
 
-// displayName is how people are told who did something.
-func displayName(who auth.Principal) string {
-	if who.Name != "" {
-		return who.Name
-	}
-	if who.Email != "" {
-		return who.Email
-	}
-	return who.Actor()
-}
-
 func rolloutFacts(row *ent.Rollout) map[string]any {
 	return map[string]any{"state": row.State, "tmrId": row.TmrID, "quantity": row.Quantity, "number": row.Number}
-}
-
-// clipNote makes a text, which may be a server's, fit a column for notes.
-func clipNote(s string) string {
-	const most = 2000
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
-	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most-3], "") + "…"
-	}
-	return s
-}
-
-func groupIs(idOrSerial string) predicate.TmrGroup {
-	return tmrgroup.Or(tmrgroup.ID(idOrSerial), tmrgroup.VirtualSerial(idOrSerial))
 }

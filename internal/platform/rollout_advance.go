@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -34,10 +35,10 @@ type AfterState func(ctx context.Context, s rollout.State)
 // reads the row under a lock, and a worker that another one has taken over from
 // finds a newer epoch and stops. after may be nil.
 func (p *Platform) AdvanceRollout(ctx context.Context, id string, after AfterState) error {
-	ctx = system(ctx, "rollout")
-	row, err := p.store.Client().Rollout.Get(ctx, id)
+	ctx = core.System(ctx, "rollout")
+	row, err := p.core.Store.Client().Rollout.Get(ctx, id)
 	if err != nil {
-		return notFound(err, "rollout", id)
+		return core.NotFound(err, "rollout", id)
 	}
 	s, err := rolloutState(row)
 	if err != nil {
@@ -51,14 +52,14 @@ func (p *Platform) AdvanceRollout(ctx context.Context, id string, after AfterSta
 		before := s.Sequence
 		more, err := w.step(ctx, &s)
 		if errors.Is(err, &license.Error{Code: license.CodeRolloutSuperseded}) {
-			p.log.DebugContext(ctx, "another worker goes on with the rollout", "rollout", id)
+			p.core.Log.DebugContext(ctx, "another worker goes on with the rollout", "rollout", id)
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("advance the rollout %s in %s: %w", id, s.Phase, err)
 		}
 		if s.Sequence != before {
-			p.log.InfoContext(ctx, "rollout", "rollout", id, "state", s.Phase, "backend", s.Backend, "sequence", s.Sequence)
+			p.core.Log.InfoContext(ctx, "rollout", "rollout", id, "state", s.Phase, "backend", s.Backend, "sequence", s.Sequence)
 			if after != nil {
 				after(ctx, s)
 			}
@@ -71,9 +72,9 @@ func (p *Platform) AdvanceRollout(ctx context.Context, id string, after AfterSta
 
 // UnfinishedRollouts are those that a worker may have something to do for.
 func (p *Platform) UnfinishedRollouts(ctx context.Context) ([]string, error) {
-	return p.store.Client().Rollout.Query().
+	return p.core.Store.Client().Rollout.Query().
 		Where(entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted, property.RolloutHeld)).
-		Order(ent.Asc(entrollout.FieldID)).Limit(1000).IDs(system(ctx, "rollout"))
+		Order(ent.Asc(entrollout.FieldID)).Limit(1000).IDs(core.System(ctx, "rollout"))
 }
 
 // rolloutWorker is one worker's go at one rollout.
@@ -86,7 +87,7 @@ type rolloutWorker struct {
 // step does one transaction. It says whether there may be more to do at once,
 // and leaves the rollout's state in s.
 func (w *rolloutWorker) step(ctx context.Context, s *rollout.State) (more bool, err error) {
-	err = w.platform.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = w.platform.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		row, err := tx.Rollout.Query().Where(entrollout.ID(w.id), store.Locked).Only(ctx)
 		if err != nil {
 			return err
@@ -133,7 +134,7 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 			return nil, false, err
 		}
 		if c.BlockedAt != nil {
-			return rollout.Blocked{At: now()}, false, w.platform.cancelWork(ctx, tx, row.ID, "the container was blocked")
+			return rollout.Blocked{At: core.Now()}, false, w.platform.cancelWork(ctx, tx, row.ID, "the container was blocked")
 		}
 	}
 	if s.Phase == rollout.Queued {
@@ -144,13 +145,13 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 	if !ok {
 		return nil, false, nil
 	}
-	g, err := placeOf(ctx, tx, rolloutPlace(row))
+	g, err := core.PlaceOf(ctx, tx, core.RolloutPlace(row))
 	if err != nil {
 		return nil, false, err
 	}
 	switch a.Kind {
 	case rollout.AwaitView:
-		return viewed(g.group), false, nil
+		return viewed(g.Group), false, nil
 	case rollout.AwaitFile: // comes with FinishOfflineRollout, or a newer request
 		return nil, false, nil
 	case rollout.Collect:
@@ -166,7 +167,7 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		if prepared {
 			return nil, true, nil
 		}
-		return rollout.Issued{At: now(), Key: a.Key, Updates: digests}, false, nil
+		return rollout.Issued{At: core.Now(), Key: a.Key, Updates: digests}, false, nil
 	}
 	item, err := tx.Work.Query().Where(work.Key(row.ID + "/" + a.Key)).Only(ctx)
 	if ent.IsNotFound(err) {
@@ -177,7 +178,7 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		return nil, false, err
 	}
 	if item.State == property.WorkPending {
-		if lost := !g.linked() && time.Since(item.CreatedAt) > LinkPatience; lost != s.Unlinked {
+		if lost := !g.Linked() && time.Since(item.CreatedAt) > core.LinkPatience; lost != s.Unlinked {
 			return rollout.Linked{Up: !lost}, false, nil
 		}
 		return nil, false, nil
@@ -191,8 +192,8 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 
 // collects prepares the collecting of a group's fingerprints. wait: it can't be
 // asked for now.
-func (w *rolloutWorker) collects(ctx context.Context, tx *store.Tx, s rollout.State, a rollout.Action, g place) (e rollout.Event, wait, prepared bool, err error) {
-	if g.single() {
+func (w *rolloutWorker) collects(ctx context.Context, tx *store.Tx, s rollout.State, a rollout.Action, g core.LoadedPlace) (e rollout.Event, wait, prepared bool, err error) {
+	if g.Single() {
 		return nil, false, false, nil
 	}
 	if prepared, err = w.platform.signFirsts(ctx, tx, g); err != nil || prepared {
@@ -218,11 +219,11 @@ func (w *rolloutWorker) collects(ctx context.Context, tx *store.Tx, s rollout.St
 // turn starts a queued rollout when no other one of the place is running and
 // it is the oldest one queued.
 func (w *rolloutWorker) turn(ctx context.Context, tx *store.Tx, row *ent.Rollout) (rollout.Event, error) {
-	place := rolloutPlace(row)
-	if err := lockPlace(ctx, tx, place); err != nil {
+	place := core.RolloutPlace(row)
+	if err := core.LockPlace(ctx, tx, place); err != nil {
 		return nil, err
 	}
-	busy, err := tx.Rollout.Query().Where(rolloutsAt(place), entrollout.Running(true)).Exist(ctx)
+	busy, err := tx.Rollout.Query().Where(core.RolloutsAt(place), entrollout.Running(true)).Exist(ctx)
 	if err != nil || busy {
 		return nil, err
 	}
@@ -237,7 +238,7 @@ func (w *rolloutWorker) turn(ctx context.Context, tx *store.Tx, row *ent.Rollout
 	if len(brings.terms)+len(brings.removes) == 0 {
 		// It was for changed items alone, and the rollout that should have brought
 		// their products was given up.
-		return rollout.GivenUp{At: now()}, nil
+		return rollout.GivenUp{At: core.Now()}, nil
 	}
 	return brings.started(false), nil
 }
@@ -251,7 +252,7 @@ func failed(a rollout.Action, err error) (rollout.Event, error) {
 	}
 	var e *license.Error
 	errors.As(err, &e)
-	return rollout.Failed{At: now(), Key: a.Key, Code: e.Code, Message: e.Error()}, nil
+	return rollout.Failed{At: core.Now(), Key: a.Key, Code: e.Code, Message: e.Error()}, nil
 }
 
 // viewed is the latest view of the group as an event.
@@ -264,5 +265,5 @@ func viewed(g *ent.TmrGroup) rollout.Event {
 		}
 		shown = append(shown, license.License{Product: product, Options: license.Options{TMRID: uint32(*l.TmrID)}})
 	}
-	return rollout.Viewed{At: now(), Unanimous: shown}
+	return rollout.Viewed{At: core.Now(), Unanimous: shown}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -22,7 +23,7 @@ const mostMissing = 64
 // the rollout's firm after all of them. The other two backends have these
 // updates: so nothing of any firm is rolled out before the container has too.
 // The rollout's own update is none of them.
-func lost(ctx context.Context, tx *store.Tx, t place, c *ent.Container, f seal.Fingerprint, firm license.FirmCode, own string, found *rollout.Found) error {
+func lost(ctx context.Context, tx *store.Tx, t core.LoadedPlace, c *ent.Container, f seal.Fingerprint, firm license.FirmCode, own string, found *rollout.Found) error {
 	counters := slices.Clone(c.Edges.Counters)
 	slices.SortFunc(counters, func(a, b *ent.FirmCounter) int { return cmp.Compare(a.Edges.Firm.Code, b.Edges.Firm.Code) })
 	for _, n := range counters {
@@ -58,7 +59,7 @@ const replaceIt = "replace the backend by a new container, which gets all licens
 
 // namesMembers refuses a missing update that was issued when the group had
 // another member: its container would not believe the present one.
-func namesMembers(u *ent.Update, t place, c *ent.Container) error {
+func namesMembers(u *ent.Update, t core.LoadedPlace, c *ent.Container) error {
 	if ok, err := first(u, c); err != nil || ok {
 		return err // recorded anew whenever a member changes
 	}
@@ -88,12 +89,12 @@ func heldAfter(of *ent.Rollout, position int, firm license.FirmCode, before []li
 
 // toStage are the updates to write beside the licenses: of a container alone
 // those that it misses too, of a group's the one that is due.
-func toStage(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place) ([]BackendUpdate, error) {
-	if g.single() {
+func toStage(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace) ([]BackendUpdate, error) {
+	if g.Single() {
 		return missingUpdates(ctx, tx, row, g, 1)
 	}
 	var all []BackendUpdate
-	for i := range g.containers {
+	for i := range g.Containers {
 		u, err := dueUpdate(ctx, tx, s, g, i+1)
 		if err != nil {
 			return nil, err
@@ -106,15 +107,15 @@ func toStage(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.Stat
 // missingUpdates are those that a container doesn't have by what is recorded, in
 // order: of the rollout's firm, and in a group of all firms. The rollout's own
 // comes last, and always.
-func missingUpdates(ctx context.Context, tx *store.Tx, row *ent.Rollout, g place, position int) ([]BackendUpdate, error) {
-	c := g.containers[position-1]
+func missingUpdates(ctx context.Context, tx *store.Tx, row *ent.Rollout, g core.LoadedPlace, position int) ([]BackendUpdate, error) {
+	c := g.Containers[position-1]
 	own, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find the update for backend %d: %w", position, err)
 	}
 	var all []BackendUpdate
 	for _, n := range c.Edges.Counters {
-		if g.single() && n.FirmID != own.FirmID {
+		if g.Single() && n.FirmID != own.FirmID {
 			continue
 		}
 		before, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.FirmID(n.FirmID), update.DigestNotNil(),
@@ -130,9 +131,9 @@ func missingUpdates(ctx context.Context, tx *store.Tx, row *ent.Rollout, g place
 }
 
 // dueUpdate is the one that a backend gets next, with its firm.
-func dueUpdate(ctx context.Context, tx *store.Tx, s rollout.State, g place, position int) (*ent.Update, error) {
+func dueUpdate(ctx context.Context, tx *store.Tx, s rollout.State, g core.LoadedPlace, position int) (*ent.Update, error) {
 	due := s.Due(position)
-	u, err := tx.Update.Query().Where(update.ContainerID(g.containers[position-1].ID), update.Digest(due[:])).WithFirm().Only(ctx)
+	u, err := tx.Update.Query().Where(update.ContainerID(g.Containers[position-1].ID), update.Digest(due[:])).WithFirm().Only(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find the update for backend %d: %w", position, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -32,14 +33,14 @@ type due struct {
 // whatIsDue is the firm of the oldest order or transfer that no rollout has,
 // with all of that firm; else that of products whose items were changed; else
 // that of a container whose state was accepted though updates are missing.
-func whatIsDue(ctx context.Context, tx *store.Tx, t place) (due, error) {
-	orders, err := tx.Order.Query().Where(ordersAt(t.id()), order.RolloutIDIsNil()).Order(ent.Asc(order.FieldNumber)).
-		WithItem(withProduct).All(ctx)
+func whatIsDue(ctx context.Context, tx *store.Tx, t core.LoadedPlace) (due, error) {
+	orders, err := tx.Order.Query().Where(core.OrdersAt(t.ID()), order.RolloutIDIsNil()).Order(ent.Asc(order.FieldNumber)).
+		WithItem(core.WithProduct).All(ctx)
 	if err != nil {
 		return due{}, err
 	}
-	transfers, err := tx.Transfer.Query().Where(transfersAt(t.id()), transfer.StateEQ(property.TransferRequested), transfer.RolloutIDIsNil()).
-		Order(ent.Asc(transfer.FieldID)).WithProduct(withFirm).All(ctx)
+	transfers, err := tx.Transfer.Query().Where(core.TransfersAt(t.ID()), transfer.StateEQ(property.TransferRequested), transfer.RolloutIDIsNil()).
+		Order(ent.Asc(transfer.FieldID)).WithProduct(core.WithFirm).All(ctx)
 	if err != nil {
 		return due{}, err
 	}
@@ -51,7 +52,7 @@ func whatIsDue(ctx context.Context, tx *store.Tx, t place) (due, error) {
 	if len(transfers) > 0 && (d.firm == nil || transfers[0].CreatedAt.Before(at)) {
 		d.firm = transfers[0].Edges.Product.Edges.Firm
 	}
-	changed, err := changedProducts(ctx, tx, t.id())
+	changed, err := changedProducts(ctx, tx, t.ID())
 	if err != nil {
 		return due{}, err
 	}
@@ -81,12 +82,12 @@ func whatIsDue(ctx context.Context, tx *store.Tx, t place) (due, error) {
 
 // repair looks for a firm whose newest update is not in the container, with no
 // rollout that would bring it there.
-func (d *due) repair(ctx context.Context, tx *store.Tx, t place) error {
-	busy, err := tx.Rollout.Query().Where(rolloutsAt(t.id()), entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted)).Exist(ctx)
+func (d *due) repair(ctx context.Context, tx *store.Tx, t core.LoadedPlace) error {
+	busy, err := tx.Rollout.Query().Where(core.RolloutsAt(t.ID()), entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted)).Exist(ctx)
 	if err != nil || busy {
 		return err
 	}
-	for _, c := range t.containers {
+	for _, c := range t.Containers {
 		for _, n := range c.Edges.Counters {
 			// One that is recorded for a new backend, and not signed yet, counts too.
 			lacks, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.FirmID(n.FirmID), update.NumberGT(n.Counter)).Exist(ctx)
@@ -120,10 +121,6 @@ func (d due) take(ctx context.Context, tx *store.Tx, row *ent.Rollout) error {
 	return tx.Transfer.Update().Where(transfer.IDIn(d.transfers...)).SetRolloutID(row.ID).SetState(property.TransferIssued).Exec(ctx)
 }
 
-func withProduct(q *ent.ItemQuery) { q.WithProduct(withFirm) }
-
-func withFirm(q *ent.ProductQuery) { q.WithFirm() }
-
 // changes is what a rollout brings about.
 type changes struct {
 	terms   []license.License
@@ -131,7 +128,7 @@ type changes struct {
 }
 
 func (c changes) started(offline bool) rollout.Started {
-	return rollout.Started{At: now(), Terms: c.terms, Removes: c.removes, Offline: offline}
+	return rollout.Started{At: core.Now(), Terms: c.terms, Removes: c.removes, Offline: offline}
 }
 
 // rolloutChanges are the licenses that a rollout brings: for each product of its
@@ -139,7 +136,7 @@ func (c changes) started(offline bool) rollout.Started {
 // up to it and not given up, less what was taken away. One that only repairs
 // brings all that the place is to hold of its firm.
 func rolloutChanges(ctx context.Context, tx *store.Tx, row *ent.Rollout) (changes, error) {
-	held, err := holdings(ctx, tx, rolloutPlace(row), entrollout.NumberLTE(row.Number))
+	held, err := holdings(ctx, tx, core.RolloutPlace(row), entrollout.NumberLTE(row.Number))
 	if err != nil {
 		return changes{}, err
 	}
@@ -157,11 +154,11 @@ func rolloutChanges(ctx context.Context, tx *store.Tx, row *ent.Rollout) (change
 		}
 		options, ok := h.options()
 		if !ok {
-			out.removes = append(out.removes, productOf(h.product))
+			out.removes = append(out.removes, core.ProductOf(h.product))
 			continue
 		}
 		options.TMRID = uint32(row.TmrID) //nolint:gosec // G115: bounded by the schema
-		out.terms = append(out.terms, license.License{Product: productOf(h.product), Name: h.product.Name, Options: options})
+		out.terms = append(out.terms, license.License{Product: core.ProductOf(h.product), Name: h.product.Name, Options: options})
 	}
 	return out, nil
 }
@@ -178,12 +175,12 @@ type holding struct {
 // the products were ordered first.
 func holdings(ctx context.Context, tx *store.Tx, place string, where ...predicate.Rollout) ([]*holding, error) {
 	where = append(where, entrollout.StateNEQ(property.RolloutAborted))
-	orders, err := tx.Order.Query().Where(ordersAt(place), order.HasRolloutWith(where...)).
-		Order(ent.Asc(order.FieldNumber)).WithItem(withProduct).All(ctx)
+	orders, err := tx.Order.Query().Where(core.OrdersAt(place), order.HasRolloutWith(where...)).
+		Order(ent.Asc(order.FieldNumber)).WithItem(core.WithProduct).All(ctx)
 	if err != nil {
 		return nil, err
 	}
-	taken, err := tx.Transfer.Query().Where(transfersAt(place), counts(), transfer.HasRolloutWith(where...)).
+	taken, err := tx.Transfer.Query().Where(core.TransfersAt(place), core.TransferCounts(), transfer.HasRolloutWith(where...)).
 		Order(ent.Asc(transfer.FieldID)).All(ctx)
 	if err != nil {
 		return nil, err
@@ -239,7 +236,7 @@ func changedProducts(ctx context.Context, tx *store.Tx, place string) ([]*ent.Pr
 	var changed []*ent.Product
 	for before := math.MaxInt; len(open) > 0; {
 		rows, err := tx.Rollout.Query().
-			Where(rolloutsAt(place), entrollout.StateNEQ(property.RolloutAborted), entrollout.NumberLT(before)).
+			Where(core.RolloutsAt(place), entrollout.StateNEQ(property.RolloutAborted), entrollout.NumberLT(before)).
 			Order(ent.Desc(entrollout.FieldNumber)).Limit(page).WithOrders(func(q *ent.OrderQuery) { q.WithItem() }).WithTransfers().All(ctx)
 		if err != nil {
 			return nil, err
@@ -257,12 +254,12 @@ func changedProducts(ctx context.Context, tx *store.Tx, place string) ([]*ent.Pr
 						slices.ContainsFunc(row.Edges.Orders, func(o *ent.Order) bool { return o.Edges.Item.ProductID == id }) ||
 						slices.ContainsFunc(row.Edges.Transfers, func(t *ent.Transfer) bool { return t.ProductID == id })
 				}
-				given, found := terms[productOf(h.product)]
+				given, found := terms[core.ProductOf(h.product)]
 				given.TMRID = 0
 				if wanted, some := h.options(); found && some && !given.Equal(wanted) {
 					changed = append(changed, h.product)
 				}
-				return found || slices.Contains(removes, productOf(h.product))
+				return found || slices.Contains(removes, core.ProductOf(h.product))
 			})
 		}
 		if len(rows) < page {
@@ -286,8 +283,4 @@ func givenTerms(row *ent.Rollout) (map[license.Product]license.Options, []licens
 		terms[l.Product] = l.Options
 	}
 	return terms, s.Removes, nil
-}
-
-func productOf(p *ent.Product) license.Product {
-	return license.Product{Firm: license.FirmCode(p.Edges.Firm.Code), Code: license.ProductCode(p.Code)} //nolint:gosec // G115: bounded by the schema
 }

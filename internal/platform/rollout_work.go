@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -23,7 +24,7 @@ import (
 const nonceSize = 32
 
 // ask makes the work item for an action that a TMR server carries out.
-func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g place) (_ rollout.Event, err error) {
+func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g core.LoadedPlace) (_ rollout.Event, err error) {
 	item := LinkWork{Position: a.Backend}
 	switch a.Kind {
 	case rollout.Collect:
@@ -65,9 +66,9 @@ func newNonce() []byte {
 
 // answer turns a reported work item into the event that it amounts to. Nothing
 // in it is believed but what a container has signed.
-func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g place, item *ent.Work) (rollout.Event, error) {
+func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g core.LoadedPlace, item *ent.Work) (rollout.Event, error) {
 	if item.State == property.WorkFailed {
-		return rollout.Failed{At: now(), Key: a.Key, Code: license.Code(item.ErrorCode), Message: item.ErrorMessage}, nil
+		return rollout.Failed{At: core.Now(), Key: a.Key, Code: license.Code(item.ErrorCode), Message: item.ErrorMessage}, nil
 	}
 	asked, err := linkWork(item)
 	if err != nil {
@@ -81,27 +82,27 @@ func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollo
 	}
 	switch a.Kind {
 	case rollout.Collect:
-		e := rollout.Collected{At: now(), Key: a.Key}
+		e := rollout.Collected{At: core.Now(), Key: a.Key}
 		err := w.collected(ctx, tx, row, s, g, asked, report, &e)
 		return e, err
 	case rollout.Stage:
-		return rollout.Staged{At: now(), Key: a.Key}, nil
+		return rollout.Staged{At: core.Now(), Key: a.Key}, nil
 	case rollout.AskOthers:
 		others, err := stated(a.Backend, g, asked, report)
-		return rollout.Guarded{At: now(), Key: a.Key, Others: others}, err
+		return rollout.Guarded{At: core.Now(), Key: a.Key, Others: others}, err
 	case rollout.Activate:
 		digest, err := w.activated(ctx, tx, row, s, a.Backend, g, report)
-		return rollout.Activated{At: now(), Key: a.Key, Update: digest}, err
+		return rollout.Activated{At: core.Now(), Key: a.Key, Update: digest}, err
 	case rollout.Verify:
-		return rollout.Verified{At: now(), Key: a.Key}, nil
+		return rollout.Verified{At: core.Now(), Key: a.Key}, nil
 	}
 	return nil, fmt.Errorf("nobody answers %s", a.Kind)
 }
 
 // collected checks the fingerprints against what is recorded. One that says
 // anything else puts its container under suspicion.
-func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, asked LinkWork, r LinkReport, e *rollout.Collected) error {
-	root, err := w.platform.rootKey(ctx, tx)
+func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace, asked LinkWork, r LinkReport, e *rollout.Collected) error {
+	root, err := w.platform.core.RootKey(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Ro
 	if err != nil {
 		return err
 	}
-	for i := range g.containers {
+	for i := range g.Containers {
 		signed, err := of(r.Fingerprints, i+1)
 		if err != nil {
 			return err
@@ -120,7 +121,7 @@ func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Ro
 		}
 		if !bytes.Equal(f.Nonce, asked.Nonce) {
 			return license.Errorf(license.CodeFingerprintForged, "retry the rollout",
-				"the fingerprint of %s answers another request", g.backend(i+1))
+				"the fingerprint of %s answers another request", g.Backend(i+1))
 		}
 		if err := look(ctx, tx, row, s, g, i, f, firm, root, e); err != nil {
 			var odd *suspect
@@ -130,7 +131,7 @@ func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Ro
 			return err
 		}
 	}
-	if g.single() {
+	if g.Single() {
 		return nil
 	}
 	return comparable3(e.Found, s.Terms)
@@ -139,8 +140,8 @@ func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Ro
 // look notes in e what a fingerprint of the container at index i shows. Where a
 // rollout looks again, its own update is taken back if it isn't installed, and
 // doesn't fit any more.
-func look(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, i int, f seal.Fingerprint, firm *ent.Firm, root ed25519.PublicKey, e *rollout.Collected) error {
-	c := g.containers[i]
+func look(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace, i int, f seal.Fingerprint, firm *ent.Firm, root ed25519.PublicKey, e *rollout.Collected) error {
+	c := g.Containers[i]
 	old, err := replacedBy(ctx, tx, f.Serial.String(), c)
 	if err != nil {
 		return err
@@ -149,7 +150,7 @@ func look(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, 
 		return license.Errorf(license.CodeBackendAbsent, "give each TMR server the new one with --backend, one server after the other, then retry the rollout",
 			"backend %d answers as %s, which was replaced by %s", i+1, old.Serial, c.Serial)
 	}
-	if e.Found[i], err = foundIn(ctx, tx, g, c, f, firm, row.ID, root); err != nil || g.single() {
+	if e.Found[i], err = foundIn(ctx, tx, g, c, f, firm, row.ID, root); err != nil || g.Single() {
 		return err
 	}
 	u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
@@ -199,8 +200,8 @@ func comparable3(found [license.Backends]rollout.Found, terms []license.License)
 }
 
 // stated reads the statements of the other two backends.
-func stated(backend int, g place, asked LinkWork, r LinkReport) (others [license.Backends][]license.Held, err error) {
-	for i, c := range g.containers {
+func stated(backend int, g core.LoadedPlace, asked LinkWork, r LinkReport) (others [license.Backends][]license.Held, err error) {
+	for i, c := range g.Containers {
 		if i+1 == backend {
 			continue
 		}
@@ -223,10 +224,10 @@ func stated(backend int, g place, asked LinkWork, r LinkReport) (others [license
 
 // activated verifies a receipt, stores it, and counts the container's firm
 // update counter on.
-func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, backend int, g place, r LinkReport) (rollout.Digest, error) {
-	c := g.containers[backend-1]
+func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, backend int, g core.LoadedPlace, r LinkReport) (rollout.Digest, error) {
+	c := g.Containers[backend-1]
 	if len(r.Receipt) == 0 {
-		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout", "%s gave no receipt", g.backend(backend))
+		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout", "%s gave no receipt", g.Backend(backend))
 	}
 	receipt, err := seal.OpenReceipt(r.Receipt, ed25519.PublicKey(c.SignKey))
 	if err != nil {
@@ -238,7 +239,7 @@ func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Ro
 	}
 	if receipt.Serial.String() != c.Serial || receipt.Firm != license.FirmCode(u.Edges.Firm.Code) || receipt.Number != u.Number {
 		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout",
-			"the receipt of %s is for another update", g.backend(backend))
+			"the receipt of %s is for another update", g.Backend(backend))
 	}
 	digest := rollout.Digest(receipt.Update)
 	if digest != s.Due(backend) {
@@ -267,14 +268,14 @@ func countInstalled(ctx context.Context, tx *store.Tx, c *ent.Container, u *ent.
 // issue makes the updates in two steps, so that what is signed is
 // recorded before it is signed: the first seals them and stores the bytes to be
 // signed, the second signs just these.
-func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place) (digests [license.Backends]rollout.Digest, prepared bool, err error) {
+func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace) (digests [license.Backends]rollout.Digest, prepared bool, err error) {
 	f, err := tx.Firm.Query().Where(firm.Code(row.Firm)).Only(ctx)
 	if err != nil {
 		return digests, false, err
 	}
 	var missing []int
 	var issued [license.Backends]*ent.Update
-	for i, c := range g.containers {
+	for i, c := range g.Containers {
 		u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
 		switch {
 		case ent.IsNotFound(err):
@@ -293,7 +294,7 @@ func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollou
 	if len(missing) > 0 {
 		return digests, true, w.prepare(ctx, tx, row, s, g, f, missing)
 	}
-	for i := range g.containers {
+	for i := range g.Containers {
 		if u := issued[i]; len(u.Digest) > 0 {
 			digests[i] = rollout.Digest(u.Digest)
 		} else if digests[i], err = w.platform.sign(ctx, tx, f, u); err != nil {
@@ -305,7 +306,7 @@ func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollou
 
 // sign signs a recorded update.
 func (p *Platform) sign(ctx context.Context, tx *store.Tx, f *ent.Firm, u *ent.Update) (rollout.Digest, error) {
-	signer, err := p.firmSigner(ctx, f)
+	signer, err := p.core.FirmSigner(ctx, f)
 	if err != nil {
 		return rollout.Digest{}, err
 	}
@@ -317,16 +318,16 @@ func (p *Platform) sign(ctx context.Context, tx *store.Tx, f *ent.Firm, u *ent.U
 	return digest, tx.Update.UpdateOne(u).SetBytes(signed).SetDigest(digest[:]).Exec(ctx)
 }
 
-func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g place, f *ent.Firm, missing []int) error {
+func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace, f *ent.Firm, missing []int) error {
 	var group *seal.Group
 	var err error
-	if !g.single() {
+	if !g.Single() {
 		if group, err = sealedGroup(g); err != nil {
 			return err
 		}
 	}
 	for _, i := range missing {
-		c := g.containers[i]
+		c := g.Containers[i]
 		set, err := w.platform.grants(ctx, tx, f, s.Brings(i+1))
 		if err != nil {
 			return err
@@ -336,7 +337,7 @@ func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Roll
 		to := seal.PublicIdentity{Sign: ed25519.PublicKey(c.SignKey), Seal: c.SealKey}
 		content, err := seal.PrepareUpdate(f.Cert, to, seal.UpdateHeader{
 			Firm: license.FirmCode(f.Code), Serial: step.Found.Serial, Identity: to.Digest(),
-			Number: s.Number(i + 1), Previous: step.Found.Previous, IssuedAt: now(),
+			Number: s.Number(i + 1), Previous: step.Found.Previous, IssuedAt: core.Now(),
 		}, payload)
 		if err != nil {
 			return err
@@ -351,14 +352,14 @@ func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Roll
 }
 
 // sealedGroup is what the containers are told of their group.
-func sealedGroup(g place) (*seal.Group, error) {
-	virtual, err := license.ParseSerial(g.group.VirtualSerial)
+func sealedGroup(g core.LoadedPlace) (*seal.Group, error) {
+	virtual, err := license.ParseSerial(g.Group.VirtualSerial)
 	if err != nil {
 		return nil, err
 	}
-	out := &seal.Group{Virtual: virtual, TokenKey: ed25519.PublicKey(g.group.TokenKey)}
-	copy(out.ActivationID[:], g.group.ActivationID)
-	for i, c := range g.containers {
+	out := &seal.Group{Virtual: virtual, TokenKey: ed25519.PublicKey(g.Group.TokenKey)}
+	copy(out.ActivationID[:], g.Group.ActivationID)
+	for i, c := range g.Containers {
 		serial, err := license.ParseSerial(c.Serial)
 		if err != nil {
 			return nil, err

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rules"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -23,7 +24,7 @@ const keptRuleSets = 100
 
 // RulesChange asks for new rules of a place.
 type RulesChange struct {
-	At   Place
+	At   core.Place
 	Text string // as docs/rules.md has it; empty: everybody may
 	// Expected is the version that the change was made from; 0: none was saved yet.
 	Expected int
@@ -67,12 +68,12 @@ func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRule
 		return SavedRules{}, err
 	}
 	caller := ctx
-	ctx = system(ctx, "rules")
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		if err := lockPlace(ctx, tx, at.id()); err != nil {
+	ctx = core.System(ctx, "rules")
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		if err := core.LockPlace(ctx, tx, at.ID()); err != nil {
 			return err
 		}
-		newest, err := tx.RuleSet.Query().Where(ruleSetsAt(at.id())).Order(ent.Desc(ruleset.FieldVersion)).First(ctx)
+		newest, err := tx.RuleSet.Query().Where(ruleSetsAt(at.ID())).Order(ent.Desc(ruleset.FieldVersion)).First(ctx)
 		if err != nil && !ent.IsNotFound(err) {
 			return err
 		}
@@ -91,23 +92,23 @@ func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRule
 		if out.Report.RefusedCount > 0 && !change.Confirm {
 			return nil
 		}
-		group, single := at.columns()
-		row, err := tx.RuleSet.Create().SetVendorID(at.vendor()).SetNillableCustomerID(at.customer()).
+		group, single := at.Columns()
+		row, err := tx.RuleSet.Create().SetVendorID(at.Vendor()).SetNillableCustomerID(at.Customer()).
 			SetNillableTmrGroupID(group).SetNillableContainerID(single).
-			SetVersion(version + 1).SetText(set.Text()).SetDigest(set.Digest()).SetSavedBy(clipText(displayName(by))).Save(ctx)
+			SetVersion(version + 1).SetText(set.Text()).SetDigest(set.Digest()).SetSavedBy(core.ClipText(core.DisplayName(by))).Save(ctx)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.RuleSet.Delete().Where(ruleSetsAt(at.id()), ruleset.VersionLTE(row.Version-keptRuleSets)).Exec(ctx); err != nil {
+		if _, err := tx.RuleSet.Delete().Where(ruleSetsAt(at.ID()), ruleset.VersionLTE(row.Version-keptRuleSets)).Exec(ctx); err != nil {
 			return err
 		}
 		out.Set, out.Saved = row, true
-		if !at.single() {
-			p.publish(ctx, tx, event.TmrGroup, at.id())
+		if !at.Single() {
+			p.core.Publish(ctx, tx, event.TmrGroup, at.ID())
 		}
 		after := ruleFacts(row)
 		after["wouldHaveRefused"] = out.Report.RefusedCount
-		return audit(caller, tx, auditOwner(by, at.vendor()), "rules.save", at.id(), before, after)
+		return core.Audit(caller, tx, core.AuditOwner(by, at.Vendor()), "rules.save", at.ID(), before, after)
 	})
 	if err != nil {
 		return SavedRules{}, err
@@ -117,29 +118,29 @@ func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRule
 
 // mayRule: a customer decides himself which of his people use what he bought. The
 // vendor does it for him only while nobody of his can sign in.
-func (p *Platform) mayRule(ctx context.Context, by auth.Principal, at place) error {
-	customer := at.customer()
+func (p *Platform) mayRule(ctx context.Context, by auth.Principal, at core.LoadedPlace) error {
+	customer := at.Customer()
 	switch {
-	case by.IsSystem(), customer != nil && by.Organization == *customer, customer == nil && by.Organization == at.vendor():
+	case by.IsSystem(), customer != nil && by.Organization == *customer, customer == nil && by.Organization == at.Vendor():
 		return nil
-	case customer != nil && by.Organization == at.vendor():
-		ctx := system(ctx, "rules")
-		people, err := p.store.Client().Member.Query().Where(member.OrganizationID(*customer)).Exist(ctx)
+	case customer != nil && by.Organization == at.Vendor():
+		ctx := core.System(ctx, "rules")
+		people, err := p.core.Store.Client().Member.Query().Where(member.OrganizationID(*customer)).Exist(ctx)
 		if err != nil {
 			return err
 		}
-		tokens, err := p.store.Client().ApiToken.Query().Where(apitoken.OrganizationID(*customer)).Exist(ctx)
+		tokens, err := p.core.Store.Client().ApiToken.Query().Where(apitoken.OrganizationID(*customer)).Exist(ctx)
 		if err != nil || !people && !tokens {
 			return err
 		}
 	}
 	return license.Errorf(license.CodeForbidden, "ask an administrator of the customer",
-		"the rules of %s are made by whose licenses they are", at.serial())
+		"the rules of %s are made by whose licenses they are", at.Serial())
 }
 
-func (p *Platform) rulesPlace(ctx context.Context, named Place) (at place, err error) {
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
-		at, err = findPlace(ctx, tx, named)
+func (p *Platform) rulesPlace(ctx context.Context, named core.Place) (at core.LoadedPlace, err error) {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		at, err = core.FindPlace(ctx, tx, named)
 		return err
 	})
 	return at, err
@@ -150,7 +151,7 @@ func ruleFacts(r *ent.RuleSet) map[string]any {
 }
 
 func ruleSetsAt(id string) predicate.RuleSet {
-	if isGroup(id) {
+	if core.IsGroup(id) {
 		return ruleset.TmrGroupID(id)
 	}
 	return ruleset.ContainerID(id)
@@ -159,7 +160,7 @@ func ruleSetsAt(id string) predicate.RuleSet {
 // RuleSet gives a version of the rules of a TMR group or a container, by its
 // global id; version 0: the newest. Nil: there is none.
 func (p *Platform) RuleSet(ctx context.Context, placeID string, version int) (*ent.RuleSet, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -188,10 +189,10 @@ func (p *Platform) LinkRules(ctx context.Context) (version uint64, text string, 
 	if err != nil {
 		return 0, "", err
 	}
-	row, err := p.store.Client().RuleSet.Query().Where(ruleSetsAt(linkPlace(who))).
-		Order(ent.Desc(ruleset.FieldVersion)).First(system(ctx, "link"))
+	row, err := p.core.Store.Client().RuleSet.Query().Where(ruleSetsAt(core.LinkPlace(who))).
+		Order(ent.Desc(ruleset.FieldVersion)).First(core.System(ctx, "link"))
 	if err != nil {
-		return 0, "", notFound(err, "set of rules for", who.Name)
+		return 0, "", core.NotFound(err, "set of rules for", who.Name)
 	}
 	return uint64(row.Version), row.Text, nil
 }
@@ -202,12 +203,12 @@ func (p *Platform) ruleNews(ctx context.Context, who auth.Principal, has *RulesS
 	if has == nil {
 		return "", nil
 	}
-	c := p.store.Client()
+	c := p.core.Store.Client()
 	row, err := c.TmrServer.Get(ctx, who.ID)
 	if err != nil {
-		return "", notFound(err, "server", who.ID)
+		return "", core.NotFound(err, "server", who.ID)
 	}
-	digest, problem := clipText(has.Digest), clipNote(has.Problem)
+	digest, problem := core.ClipText(has.Digest), core.ClipNote(has.Problem)
 	if len(digest) > 64 {
 		digest = "" // no digest of ours
 	}
@@ -216,7 +217,7 @@ func (p *Platform) ruleNews(ctx context.Context, who auth.Principal, has *RulesS
 			return "", err
 		}
 	}
-	digests, err := c.RuleSet.Query().Where(ruleSetsAt(linkPlace(who))).Order(ent.Desc(ruleset.FieldVersion)).
+	digests, err := c.RuleSet.Query().Where(ruleSetsAt(core.LinkPlace(who))).Order(ent.Desc(ruleset.FieldVersion)).
 		Limit(1).Select(ruleset.FieldDigest).Strings(ctx)
 	if err != nil || len(digests) == 0 {
 		return "", err
@@ -249,15 +250,15 @@ type RefusedGrant struct {
 
 // RuleSetAt is RuleSet by what people call a place. Errors: CodeNotFound,
 // CodeInvalidInput.
-func (p *Platform) RuleSetAt(ctx context.Context, named Place, version int) (*ent.RuleSet, error) {
-	if _, err := p.Read(ctx); err != nil {
+func (p *Platform) RuleSetAt(ctx context.Context, named core.Place, version int) (*ent.RuleSet, error) {
+	if _, err := p.core.Read(ctx); err != nil {
 		return nil, err
 	}
 	at, err := p.rulesPlace(ctx, named)
 	if err != nil {
 		return nil, err
 	}
-	return p.RuleSet(ctx, at.id(), version)
+	return p.RuleSet(ctx, at.ID(), version)
 }
 
 // RuleSets gives the newest rules of TMR groups and containers, by their global
@@ -273,12 +274,12 @@ func RuleSets(ctx context.Context, c *ent.Client, places []string) (map[string]*
 	}
 	newest := map[string]string{}
 	for _, v := range versions {
-		newest[placeID(v.TmrGroupID, v.ContainerID)] = v.ID
+		newest[core.PlaceID(v.TmrGroupID, v.ContainerID)] = v.ID
 	}
 	rows, err := c.RuleSet.Query().Where(ruleset.IDIn(slices.Collect(maps.Values(newest))...)).All(ctx)
 	all := make(map[string]*ent.RuleSet, len(rows))
 	for _, r := range rows {
-		all[placeID(r.TmrGroupID, r.ContainerID)] = r
+		all[core.PlaceID(r.TmrGroupID, r.ContainerID)] = r
 	}
 	return all, err
 }

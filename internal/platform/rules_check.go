@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rules"
 )
 
@@ -29,7 +30,7 @@ const (
 // CheckRules tells which grants of the last 30 days rules would have refused at a
 // TMR group or a container, without saving anything. Errors: as SaveRules;
 // CodeTooLarge for rules whose check takes too long.
-func (p *Platform) CheckRules(ctx context.Context, named Place, text string) (RulesReport, error) {
+func (p *Platform) CheckRules(ctx context.Context, named core.Place, text string) (RulesReport, error) {
 	if _, err := auth.Require(ctx, auth.EditRules); err != nil {
 		return RulesReport{}, err
 	}
@@ -44,13 +45,13 @@ func (p *Platform) CheckRules(ctx context.Context, named Place, text string) (Ru
 	return p.checkRules(ctx, at, set)
 }
 
-func (p *Platform) checkRules(ctx context.Context, at place, set *rules.Set) (RulesReport, error) {
+func (p *Platform) checkRules(ctx context.Context, at core.LoadedPlace, set *rules.Set) (RulesReport, error) {
 	if n := p.checks.Add(1); n > mostChecks {
 		p.checks.Add(-1)
 		return RulesReport{}, license.Errorf(license.CodeThrottled, "try again in a moment", "other rules are being checked")
 	}
 	defer p.checks.Add(-1)
-	since := now().Add(-rulesPast)
+	since := core.Now().Add(-rulesPast)
 	rows, err := p.pastGrants(ctx, at, since)
 	if err != nil {
 		return RulesReport{}, err
@@ -78,7 +79,7 @@ func (p *Platform) checkRules(ctx context.Context, at place, set *rules.Set) (Ru
 	for i, r := range shown {
 		ids[i] = rows[r.Grant].ID
 	}
-	full, err := p.store.Client().Allocation.Query().Where(allocation.IDIn(ids...)).
+	full, err := p.core.Store.Client().Allocation.Query().Where(allocation.IDIn(ids...)).
 		WithContainer(func(q *ent.ContainerQuery) { q.WithTmrGroup() }).WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).All(ctx)
 	if err != nil {
 		return RulesReport{}, err
@@ -97,12 +98,12 @@ func (p *Platform) checkRules(ctx context.Context, at place, set *rules.Set) (Ru
 
 // pastGrants gives the newest allocations of a place that lived after a time: at
 // most one more than a check replays, and of each what it needs.
-func (p *Platform) pastGrants(ctx context.Context, at place, since time.Time) ([]*ent.Allocation, error) {
-	c := p.store.Client()
-	id := at.id()
-	if !at.single() { // its handles are of the virtual container
+func (p *Platform) pastGrants(ctx context.Context, at core.LoadedPlace, since time.Time) ([]*ent.Allocation, error) {
+	c := p.core.Store.Client()
+	id := at.ID()
+	if !at.Single() { // its handles are of the virtual container
 		var err error
-		if id, err = c.Container.Query().Where(container.Serial(at.group.VirtualSerial)).OnlyID(ctx); err != nil {
+		if id, err = c.Container.Query().Where(container.Serial(at.Group.VirtualSerial)).OnlyID(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -133,20 +134,20 @@ func pastGrant(a *ent.Allocation) rules.Past {
 }
 
 // inForce is how many licenses of each product a place's servers say they have.
-func inForce(at place) map[license.Product]uint32 {
+func inForce(at core.LoadedPlace) map[license.Product]uint32 {
 	all := map[license.Product]uint32{}
 	put := func(product string, n int, is bool) {
 		if p, err := license.ParseProduct(product); err == nil && is && n > 0 {
 			all[p] = uint32(n)
 		}
 	}
-	if !at.single() {
-		for _, l := range at.group.Licenses {
+	if !at.Single() {
+		for _, l := range at.Group.Licenses {
 			put(l.Product, l.Quantity, l.InForce)
 		}
 		return all
 	}
-	for _, l := range at.containers[0].Served {
+	for _, l := range at.Containers[0].Served {
 		put(l.Product, l.Quantity, l.Reason == "")
 	}
 	return all

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // granted is the event of an access by a user, so long ago.
@@ -58,7 +59,7 @@ func refusedUsers(r platform.RulesReport) string {
 func TestRulesAreCheckedBeforeTheyAreSaved(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.used()
-		ctx, at := l.customer(made.Group), platform.Place{Group: made.Group.ID}
+		ctx, at := l.customer(made.Group), core.Place{Group: made.Group.ID}
 		told := l.watch(event.TmrGroup, made.Group.ID)
 		change := platform.RulesChange{At: at, Text: "cap 1 user:carl\ndeny user:ada\n"}
 
@@ -99,7 +100,7 @@ func TestRulesAreCheckedBeforeTheyAreSaved(t *testing.T) {
 			t.Errorf("audited: %+v", entry)
 		}
 		// The virtual container is the group's.
-		_, err = l.CheckRules(ctx, platform.Place{Container: made.Virtual.ID}, "")
+		_, err = l.CheckRules(ctx, core.Place{Container: made.Virtual.ID}, "")
 		wantCode(t, "a container of a group", err, license.CodeInvalidInput)
 	})
 }
@@ -107,7 +108,7 @@ func TestRulesAreCheckedBeforeTheyAreSaved(t *testing.T) {
 func TestCheckRules(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.used()
-		ctx, at := l.customer(made.Group), platform.Place{Group: made.Group.ID}
+		ctx, at := l.customer(made.Group), core.Place{Group: made.Group.ID}
 		for text, want := range map[string]string{
 			"":                                      "",
 			"allow user:ben":                        "carl: allow list of all licenses, carl: allow list of all licenses",
@@ -134,7 +135,7 @@ func TestCheckRules(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "line 2, column 1") {
 			t.Errorf("where: %v", err)
 		}
-		_, err = l.CheckRules(ctx, platform.Place{}, "")
+		_, err = l.CheckRules(ctx, core.Place{}, "")
 		wantCode(t, "no place", err, license.CodeInvalidInput)
 		// Thousands of patterns against thousands of grants keep nobody's processor.
 		l.QuickChecks()
@@ -149,7 +150,7 @@ func TestCheckRules(t *testing.T) {
 func TestRulesAreTheCustomers(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.used()
-		at := platform.Place{Group: made.Group.ID}
+		at := core.Place{Group: made.Group.ID}
 		in := func(role auth.Role) context.Context {
 			p, err := auth.From(l.customer(made.Group))
 			if err != nil {
@@ -208,7 +209,7 @@ func TestOldRulesAreRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := l.SaveRules(ctx, platform.RulesChange{At: platform.Place{Group: made.Group.VirtualSerial}, Text: "deny user:u", Expected: 102}); err != nil {
+		if _, err := l.SaveRules(ctx, platform.RulesChange{At: core.Place{Group: made.Group.VirtualSerial}, Text: "deny user:u", Expected: 102}); err != nil {
 			t.Fatal(err)
 		}
 		for version, there := range map[int]bool{0: true, 1: false, 3: false, 4: true, 103: true, 104: false} {
@@ -227,7 +228,7 @@ func TestRulesSavedAtOnce(t *testing.T) {
 		results := make(chan license.Code)
 		for i := range 2 {
 			go func() {
-				_, err := l.SaveRules(ctx, platform.RulesChange{At: platform.Place{Group: made.Group.ID}, Text: fmt.Sprintf("deny user:u%d", i)})
+				_, err := l.SaveRules(ctx, platform.RulesChange{At: core.Place{Group: made.Group.ID}, Text: fmt.Sprintf("deny user:u%d", i)})
 				results <- license.CodeOf(err)
 			}()
 		}
@@ -256,11 +257,11 @@ func TestServersGetTheirRules(t *testing.T) {
 		if d := push(l.link(made), true, &platform.RulesStatus{}); d != "" {
 			t.Errorf("no rules have the digest %q", d)
 		}
-		group, err := l.SaveRules(l.customer(made.Group), platform.RulesChange{At: platform.Place{Group: made.Group.ID}, Text: "deny user:ada"})
+		group, err := l.SaveRules(l.customer(made.Group), platform.RulesChange{At: core.Place{Group: made.Group.ID}, Text: "deny user:ada"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		single, err := l.SaveRules(l.customer(made.Group), platform.RulesChange{At: platform.Place{Container: o.row.ID}, Text: "deny user:ben"})
+		single, err := l.SaveRules(l.customer(made.Group), platform.RulesChange{At: core.Place{Container: o.row.ID}, Text: "deny user:ben"})
 		if err != nil {
 			t.Fatal(err)
 		}

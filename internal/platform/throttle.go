@@ -1,13 +1,12 @@
 package platform
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // Failed sign-ins: after freeTries the next is possible only after a pause that
@@ -16,10 +15,6 @@ const (
 	freeTries = 5
 	mostPause = time.Minute
 )
-
-// mostTracked bounds such memories; when one is full the longest forgotten are
-// dropped first.
-const mostTracked = 10_000
 
 // throttle slows down guessing of passwords per account.
 type throttle struct {
@@ -74,21 +69,7 @@ func (t *throttle) succeeded(account string) {
 }
 
 func (t *throttle) evict(at time.Time) {
-	if len(t.accounts) >= mostTracked {
-		forget(t.accounts, func(a *tries) time.Time { return a.last }, at.Add(-10*mostPause))
-	}
-}
-
-// forget removes what was last used before the time given, and of the rest as
-// many of the oldest as make room for a tenth: who fills the map pays for one
-// look through it only once in a thousand calls.
-func forget[V any](all map[string]V, last func(V) time.Time, before time.Time) {
-	maps.DeleteFunc(all, func(_ string, v V) bool { return last(v).Before(before) })
-	if len(all) < mostTracked {
-		return
-	}
-	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return last(all[a]).Compare(last(all[b])) })
-	for _, name := range names[:mostTracked/10] {
-		delete(all, name)
+	if len(t.accounts) >= core.MostTracked {
+		core.Forget(t.accounts, func(a *tries) time.Time { return a.last }, at.Add(-10*mostPause))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 func TestThrottle(t *testing.T) {
@@ -49,22 +50,22 @@ func TestThrottle(t *testing.T) {
 func TestThrottleIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle()
-		for i := range mostTracked + 100 {
+		for i := range core.MostTracked + 100 {
 			_ = th.allow(fmt.Sprint(i))
 			time.Sleep(time.Millisecond)
 		}
-		if n := len(th.accounts); n > mostTracked {
+		if n := len(th.accounts); n > core.MostTracked {
 			t.Errorf("%d accounts are remembered", n)
 		}
 		if err := th.allow("new"); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(11 * mostPause)
-		for i := range mostTracked / 5 {
+		for i := range core.MostTracked / 5 {
 			_ = th.allow("later" + fmt.Sprint(i))
 		}
-		if n := len(th.accounts); n > mostTracked/5 {
-			t.Errorf("%d forgotten accounts are remembered", n-mostTracked/5)
+		if n := len(th.accounts); n > core.MostTracked/5 {
+			t.Errorf("%d forgotten accounts are remembered", n-core.MostTracked/5)
 		}
 	})
 }

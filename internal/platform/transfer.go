@@ -15,19 +15,13 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
-// mostReason bounds what people write about a decision, in bytes.
-const mostReason = 1000
-
-func longReason() error {
-	return license.Errorf(license.CodeInvalidInput, "use at most 1000 bytes", "the reason is too long")
-}
-
 // TransferRequest asks for licenses to leave a place.
 type TransferRequest struct {
-	From Place
+	From core.Place
 	// To is a container outside of groups, by global id or serial number; of a
 	// move only.
 	To       string
@@ -66,17 +60,17 @@ func (p *Platform) requestTransfer(ctx context.Context, kind property.TransferKi
 	switch {
 	case r.Quantity < 1 || r.Quantity > 1<<31-1:
 		return nil, license.Errorf(license.CodeInvalidInput, "give how many licenses", "%d licenses can't be transferred", r.Quantity)
-	case len(r.Reason) > mostReason:
-		return nil, longReason()
+	case len(r.Reason) > core.MostReason:
+		return nil, core.LongReason()
 	}
 	var made *ent.Transfer
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		w := transferring{p: p, tx: tx, by: by, kind: kind}
 		if err := w.find(ctx, r); err != nil {
 			return err
 		}
 		caller := ctx
-		ctx := system(ctx, "transfer") // all of it is the caller's to see
+		ctx := core.System(ctx, "transfer") // all of it is the caller's to see
 		if err := w.lock(ctx); err != nil {
 			return err
 		}
@@ -90,7 +84,7 @@ func (p *Platform) requestTransfer(ctx context.Context, kind property.TransferKi
 		if made, err = w.create(ctx, r.Quantity, r.Reason); err != nil {
 			return err
 		}
-		return audit(caller, tx, auditOwner(by, made.VendorID), "transfer."+string(kind), made.ID, nil, transferFacts(made, beyond))
+		return core.Audit(caller, tx, core.AuditOwner(by, made.VendorID), "transfer."+string(kind), made.ID, nil, transferFacts(made, beyond))
 	})
 	if err != nil {
 		return nil, err
@@ -99,7 +93,7 @@ func (p *Platform) requestTransfer(ctx context.Context, kind property.TransferKi
 }
 
 func transferFacts(t *ent.Transfer, beyond bool) map[string]any {
-	facts := map[string]any{"from": placeID(t.TmrGroupID, t.ContainerID), "product": t.ProductID, "quantity": t.Quantity, "reason": t.Reason, "state": t.State}
+	facts := map[string]any{"from": core.PlaceID(t.TmrGroupID, t.ContainerID), "product": t.ProductID, "quantity": t.Quantity, "reason": t.Reason, "state": t.State}
 	if t.ToContainerID != nil {
 		facts["to"] = *t.ToContainerID
 	}
@@ -115,7 +109,7 @@ type transferring struct {
 	tx      *store.Tx
 	by      auth.Principal
 	kind    property.TransferKind
-	from    place
+	from    core.LoadedPlace
 	to      *ent.Container // nil: nowhere
 	product *ent.Product
 	item    *ent.Item // ordered last
@@ -123,36 +117,36 @@ type transferring struct {
 }
 
 func (w *transferring) find(ctx context.Context, r TransferRequest) (err error) {
-	if w.from, err = findPlace(ctx, w.tx, r.From); err != nil {
+	if w.from, err = core.FindPlace(ctx, w.tx, r.From); err != nil {
 		return err
 	}
 	if w.kind == property.TransferMove {
-		if w.to, err = singleContainer(ctx, w.tx, r.To); err != nil {
+		if w.to, err = core.SingleContainer(ctx, w.tx, r.To); err != nil {
 			return err
 		}
 	}
 	if w.product, err = findProduct(ctx, w.tx, r.Product); err != nil {
 		return err
 	}
-	vendors := w.by.IsSystem() || w.by.Organization == w.from.vendor()
+	vendors := w.by.IsSystem() || w.by.Organization == w.from.Vendor()
 	switch {
 	case w.kind == property.TransferRevoke && !vendors:
 		return license.Errorf(license.CodeForbidden, "return the licenses instead", "only the vendor revokes licenses")
-	case w.product.VendorID != w.from.vendor():
-		return license.Errorf(license.CodeInvalidInput, "name a product of its vendor", "the product is another vendor's than %s", w.from.serial())
+	case w.product.VendorID != w.from.Vendor():
+		return license.Errorf(license.CodeInvalidInput, "name a product of its vendor", "the product is another vendor's than %s", w.from.Serial())
 	case w.to == nil:
 		return nil
-	case w.to.ID == w.from.id():
+	case w.to.ID == w.from.ID():
 		return license.Errorf(license.CodeInvalidInput, "name two different containers", "the licenses are in %s already", w.to.Serial)
 	case !sameCustomer(w.to, w.from):
-		return license.Errorf(license.CodeInvalidInput, "move within one customer", "%s and %s are not the same customer's", w.from.serial(), w.to.Serial)
+		return license.Errorf(license.CodeInvalidInput, "move within one customer", "%s and %s are not the same customer's", w.from.Serial(), w.to.Serial)
 	}
 	return nil
 }
 
-func sameCustomer(c *ent.Container, t place) bool {
-	customer := t.customer()
-	return c.VendorID == t.vendor() && (c.CustomerID == nil) == (customer == nil) && (customer == nil || *customer == *c.CustomerID)
+func sameCustomer(c *ent.Container, t core.LoadedPlace) bool {
+	customer := t.Customer()
+	return c.VendorID == t.Vendor() && (c.CustomerID == nil) == (customer == nil) && (customer == nil || *customer == *c.CustomerID)
 }
 
 // findProduct resolves a product by its global id or FIRM:PRODUCT.
@@ -162,27 +156,27 @@ func findProduct(ctx context.Context, tx *store.Tx, name string) (*ent.Product, 
 		which = product.And(product.Code(int(ref.Code)), product.HasFirmWith(firm.Code(int(ref.Firm))))
 	}
 	found, err := tx.Product.Query().Where(which).WithFirm().Only(ctx)
-	return found, notFound(err, "product", name)
+	return found, core.NotFound(err, "product", name)
 }
 
 // lock takes the locks of both places, in one order for everybody, and of the
 // vendor's orders, and reads the places again.
 func (w *transferring) lock(ctx context.Context) error {
-	ids := []string{w.from.id()}
+	ids := []string{w.from.ID()}
 	if w.to != nil {
 		ids = append(ids, w.to.ID)
 	}
 	slices.Sort(ids)
 	for _, id := range ids {
-		if err := lockPlace(ctx, w.tx, id); err != nil {
+		if err := core.LockPlace(ctx, w.tx, id); err != nil {
 			return err
 		}
 	}
-	if err := lockOrders(ctx, w.tx, w.from.vendor()); err != nil {
+	if err := lockOrders(ctx, w.tx, w.from.Vendor()); err != nil {
 		return err
 	}
 	var err error
-	if w.from, err = placeOf(ctx, w.tx, w.from.id()); err != nil || w.to == nil {
+	if w.from, err = core.PlaceOf(ctx, w.tx, w.from.ID()); err != nil || w.to == nil {
 		return err
 	}
 	w.to, err = w.tx.Container.Get(ctx, w.to.ID)
@@ -191,30 +185,30 @@ func (w *transferring) lock(ctx context.Context) error {
 
 // check says whether so many licenses may leave.
 func (w *transferring) check(ctx context.Context, quantity int) error {
-	if err := w.from.blocked(); err != nil {
+	if err := w.from.Blocked(); err != nil {
 		return err
 	}
 	if w.to != nil {
-		if err := blockedError(w.to); err != nil {
+		if err := core.BlockedError(w.to); err != nil {
 			return err
 		}
 	}
-	last, err := lastItem(ctx, w.tx, w.from.id(), w.product.ID)
+	last, err := lastItem(ctx, w.tx, w.from.ID(), w.product.ID)
 	if err != nil {
 		return err
 	}
 	left := 0
 	if last != nil {
-		done, err := sumOrders(ctx, w.tx, ordersAt(w.from.id()), ofProduct(w.product.ID), order.HasRolloutWith(entrollout.StateEQ(property.RolloutDone)))
+		done, err := sumOrders(ctx, w.tx, core.OrdersAt(w.from.ID()), ofProduct(w.product.ID), order.HasRolloutWith(entrollout.StateEQ(property.RolloutDone)))
 		if err != nil {
 			return err
 		}
-		gone, err := sumTransfers(ctx, w.tx, transfersAt(w.from.id()), transfer.ProductID(w.product.ID), counts())
+		gone, err := sumTransfers(ctx, w.tx, core.TransfersAt(w.from.ID()), transfer.ProductID(w.product.ID), core.TransferCounts())
 		if err != nil {
 			return err
 		}
 		left = done - gone
-		if !w.from.single() {
+		if !w.from.Single() {
 			left-- // a group's license can't be removed from one backend after another
 		}
 	}
@@ -222,7 +216,7 @@ func (w *transferring) check(ctx context.Context, quantity int) error {
 	switch {
 	case quantity > left:
 		return license.Errorf(license.CodeConflict, "name at most that many", "%d licenses of %s can leave %s: those that are rolled out, and in a TMR group all but one",
-			max(left, 0), productOf(w.product), w.from.serial())
+			max(left, 0), core.ProductOf(w.product), w.from.Serial())
 	case w.kind == property.TransferRevoke:
 		return nil
 	}
@@ -231,7 +225,7 @@ func (w *transferring) check(ctx context.Context, quantity int) error {
 
 // lastItem is the item of a product that was ordered last for a place, or nil.
 func lastItem(ctx context.Context, tx *store.Tx, place, product string) (*ent.Item, error) {
-	o, err := tx.Order.Query().Where(ordersAt(place), ofProduct(product)).Order(ent.Desc(order.FieldNumber)).WithItem().First(ctx)
+	o, err := tx.Order.Query().Where(core.OrdersAt(place), ofProduct(product)).Order(ent.Desc(order.FieldNumber)).WithItem().First(ctx)
 	if ent.IsNotFound(err) {
 		return nil, nil
 	}
@@ -254,11 +248,11 @@ func movable(i *ent.Item) error {
 }
 
 func (w *transferring) create(ctx context.Context, quantity int, reason string) (*ent.Transfer, error) {
-	group, single := w.from.columns()
-	create := w.tx.Transfer.Create().SetVendorID(w.from.vendor()).SetNillableCustomerID(w.from.customer()).
+	group, single := w.from.Columns()
+	create := w.tx.Transfer.Create().SetVendorID(w.from.Vendor()).SetNillableCustomerID(w.from.Customer()).
 		SetKind(w.kind).SetProductID(w.product.ID).SetItemID(w.item.ID).SetQuantity(quantity).
 		SetNillableTmrGroupID(group).SetNillableContainerID(single).
-		SetReason(clipNote(reason)).SetRequestedBy(clipText(displayName(w.by)))
+		SetReason(core.ClipNote(reason)).SetRequestedBy(core.ClipText(core.DisplayName(w.by)))
 	if w.to != nil {
 		create.SetToContainerID(w.to.ID)
 	}
@@ -279,7 +273,7 @@ func sumTransfers(ctx context.Context, tx *store.Tx, which ...predicate.Transfer
 
 // productsAt are those that were ever ordered for a place, with their firms.
 func productsAt(ctx context.Context, tx *store.Tx, place string) ([]*ent.Product, error) {
-	orders, err := tx.Order.Query().Where(ordersAt(place)).Order(ent.Asc(order.FieldNumber)).WithItem(withProduct).All(ctx)
+	orders, err := tx.Order.Query().Where(core.OrdersAt(place)).Order(ent.Asc(order.FieldNumber)).WithItem(core.WithProduct).All(ctx)
 	var all []*ent.Product
 	for _, o := range orders {
 		p := o.Edges.Item.Edges.Product

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -24,18 +25,18 @@ func (p *Platform) CancelTransfer(ctx context.Context, id string) (*ent.Transfer
 		return nil, err
 	}
 	var row *ent.Transfer
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		found, err := tx.Transfer.Get(ctx, id)
 		if err != nil {
-			return notFound(err, "transfer", id)
+			return core.NotFound(err, "transfer", id)
 		}
 		if found.Kind == property.TransferRevoke && !by.IsSystem() && by.Organization != found.VendorID {
 			return license.Errorf(license.CodeForbidden, "ask the vendor", "only the vendor takes a revocation back")
 		}
 		caller := ctx
-		ctx := system(ctx, "transfer")
+		ctx := core.System(ctx, "transfer")
 		// A rollout that begins takes it under this lock.
-		if err := lockPlace(ctx, tx, placeID(found.TmrGroupID, found.ContainerID)); err != nil {
+		if err := core.LockPlace(ctx, tx, core.PlaceID(found.TmrGroupID, found.ContainerID)); err != nil {
 			return err
 		}
 		if row, err = tx.Transfer.Query().Where(transfer.ID(id), store.Locked).Only(ctx); err != nil {
@@ -52,10 +53,10 @@ func (p *Platform) CancelTransfer(ctx context.Context, id string) (*ent.Transfer
 		}
 		before := transferFacts(row, false)
 		if row, err = tx.Transfer.UpdateOne(row).SetState(property.TransferRefused).
-			SetNote(clipNote(cancelled + displayName(by))).Save(ctx); err != nil {
+			SetNote(core.ClipNote(cancelled + core.DisplayName(by))).Save(ctx); err != nil {
 			return err
 		}
-		return audit(caller, tx, auditOwner(by, row.VendorID), "transfer.cancel", row.ID, before, transferFacts(row, false))
+		return core.Audit(caller, tx, core.AuditOwner(by, row.VendorID), "transfer.cancel", row.ID, before, transferFacts(row, false))
 	})
 	if err != nil {
 		return nil, err

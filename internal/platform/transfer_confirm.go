@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -28,7 +29,7 @@ func (p *Platform) confirmTransfers(ctx context.Context, tx *store.Tx, row *ent.
 		return err
 	}
 	for _, t := range all {
-		change := tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(now())
+		change := tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(core.Now())
 		switch t.Kind {
 		case property.TransferReturn:
 			change.SetCredited(true)
@@ -41,14 +42,14 @@ func (p *Platform) confirmTransfers(ctx context.Context, tx *store.Tx, row *ent.
 				change.SetCredited(true).SetNote("the container " + to.Serial + " was blocked meanwhile: the licenses can be ordered again as a credit")
 				break
 			}
-			if _, err := p.newOrder(ctx, tx, place{containers: []*ent.Container{to}}, orderOf{item: t.ItemID, quantity: t.Quantity, source: property.OrderMove, transfer: &t.ID}); err != nil {
+			if _, err := p.newOrder(ctx, tx, core.LoadedPlace{Containers: []*ent.Container{to}}, orderOf{item: t.ItemID, quantity: t.Quantity, source: property.OrderMove, transfer: &t.ID}); err != nil {
 				return err
 			}
 		}
 		if err := change.Exec(ctx); err != nil {
 			return err
 		}
-		if err := audit(ctx, tx, t.VendorID, "transfer.confirm", t.ID, map[string]any{"state": t.State},
+		if err := core.Audit(ctx, tx, t.VendorID, "transfer.confirm", t.ID, map[string]any{"state": t.State},
 			map[string]any{"state": property.TransferConfirmed, "kind": t.Kind, "quantity": t.Quantity}); err != nil {
 			return err
 		}
@@ -92,7 +93,7 @@ type Credit struct {
 
 // Credits are those that the caller may see, by customer and product.
 func (p *Platform) Credits(ctx context.Context) ([]Credit, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -161,10 +162,10 @@ func (p *Platform) SetTransferRules(ctx context.Context, firmID string, r Transf
 		return nil, license.Errorf(license.CodeInvalidInput, "give a period of 1 to 3650 days, and no negative numbers", "the rules make no sense")
 	}
 	var f *ent.Firm
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		before, err := tx.Firm.Get(ctx, firmID)
 		if err != nil {
-			return notFound(err, "firm", firmID)
+			return core.NotFound(err, "firm", firmID)
 		}
 		if !by.IsSystem() && by.Organization != before.VendorID {
 			return license.Errorf(license.CodeForbidden, "ask the vendor", "only the vendor sets the rules")
@@ -179,7 +180,7 @@ func (p *Platform) SetTransferRules(ctx context.Context, firmID string, r Transf
 		if f, err = change.Save(ctx); err != nil {
 			return err
 		}
-		return audit(ctx, tx, auditOwner(by, f.VendorID), "firm.transferRules", f.ID, rulesOf(before), rulesOf(f))
+		return core.Audit(ctx, tx, core.AuditOwner(by, f.VendorID), "firm.transferRules", f.ID, rulesOf(before), rulesOf(f))
 	})
 	if err != nil {
 		return nil, err

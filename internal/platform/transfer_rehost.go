@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -28,19 +29,19 @@ func (p *Platform) RehostContainer(ctx context.Context, lost, replacement, reaso
 	if err != nil {
 		return nil, err
 	}
-	if len(reason) > mostReason {
-		return nil, longReason()
+	if len(reason) > core.MostReason {
+		return nil, core.LongReason()
 	}
 	var made []*ent.Transfer
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		made = nil
 		w := transferring{p: p, tx: tx, by: by, kind: property.TransferRehost}
-		old, err := singleContainer(ctx, tx, lost)
+		old, err := core.SingleContainer(ctx, tx, lost)
 		if err != nil {
 			return err
 		}
-		w.from = place{containers: []*ent.Container{old}}
-		if w.to, err = singleContainer(ctx, tx, replacement); err != nil {
+		w.from = core.LoadedPlace{Containers: []*ent.Container{old}}
+		if w.to, err = core.SingleContainer(ctx, tx, replacement); err != nil {
 			return err
 		}
 		if w.to.ID == old.ID || !sameCustomer(w.to, w.from) {
@@ -48,25 +49,25 @@ func (p *Platform) RehostContainer(ctx context.Context, lost, replacement, reaso
 				"%s can't replace %s", w.to.Serial, old.Serial)
 		}
 		caller := ctx
-		ctx := system(ctx, "transfer")
+		ctx := core.System(ctx, "transfer")
 		if err := w.lock(ctx); err != nil {
 			return err
 		}
-		if known := w.from.containers[0].ReplacedByID; known != nil {
+		if known := w.from.Containers[0].ReplacedByID; known != nil {
 			if *known != w.to.ID {
 				return license.Errorf(license.CodeConflict, "re-host the replacement", "the container %s was replaced by another one already", old.Serial)
 			}
 			made, err = tx.Transfer.Query().Where(transfer.ContainerID(old.ID), transfer.KindEQ(property.TransferRehost)).Order(ent.Asc(transfer.FieldID)).All(ctx)
 			return err
 		}
-		if err := blockedError(w.to); err != nil {
+		if err := core.BlockedError(w.to); err != nil {
 			return err
 		}
 		beyond := false
 		if made, beyond, err = w.rehost(ctx, reason); err != nil {
 			return err
 		}
-		return audit(caller, tx, auditOwner(by, old.VendorID), "container.rehost", old.ID, nil,
+		return core.Audit(caller, tx, core.AuditOwner(by, old.VendorID), "container.rehost", old.ID, nil,
 			map[string]any{"replacement": w.to.ID, "reason": reason, "transfers": len(made), "beyondLimit": beyond, "used": w.used})
 	})
 	if err != nil {
@@ -76,7 +77,7 @@ func (p *Platform) RehostContainer(ctx context.Context, lost, replacement, reaso
 }
 
 func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.Transfer, beyond bool, err error) {
-	old := w.from.containers[0]
+	old := w.from.Containers[0]
 	products, err := productsAt(ctx, w.tx, old.ID)
 	if err != nil {
 		return nil, false, err
@@ -102,7 +103,7 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		if err != nil {
 			return nil, false, err
 		}
-		gone, err := sumTransfers(ctx, w.tx, transfer.ContainerID(old.ID), transfer.ProductID(product.ID), counts())
+		gone, err := sumTransfers(ctx, w.tx, transfer.ContainerID(old.ID), transfer.ProductID(product.ID), core.TransferCounts())
 		if err != nil {
 			return nil, false, err
 		}
@@ -113,7 +114,7 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		if err != nil {
 			return nil, false, err
 		}
-		taken, err := w.tx.Transfer.Query().Where(transfer.ContainerID(old.ID), transfer.ProductID(product.ID), counts()).All(ctx)
+		taken, err := w.tx.Transfer.Query().Where(transfer.ContainerID(old.ID), transfer.ProductID(product.ID), core.TransferCounts()).All(ctx)
 		if err != nil {
 			return nil, false, err
 		}
@@ -125,16 +126,16 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		if err != nil {
 			return nil, false, err
 		}
-		if t, err = w.tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(now()).Save(ctx); err != nil {
+		if t, err = w.tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(core.Now()).Save(ctx); err != nil {
 			return nil, false, err
 		}
 		h := &holding{product: product, orders: all, taken: taken}
 		options, _ := h.options()
-		left, used := carried(old, w.item, all, productOf(product), options)
+		left, used := carried(old, w.item, all, core.ProductOf(product), options)
 		if left != nil {
-			w.used = append(w.used, usedFacts(productOf(product), options, left, used))
+			w.used = append(w.used, usedFacts(core.ProductOf(product), options, left, used))
 		}
-		if _, err := w.p.newOrder(ctx, w.tx, place{containers: []*ent.Container{w.to}}, orderOf{item: w.item.ID, quantity: t.Quantity, source: property.OrderRehost, transfer: &t.ID, carried: left}); err != nil {
+		if _, err := w.p.newOrder(ctx, w.tx, core.LoadedPlace{Containers: []*ent.Container{w.to}}, orderOf{item: w.item.ID, quantity: t.Quantity, source: property.OrderRehost, transfer: &t.ID, carried: left}); err != nil {
 			return nil, false, err
 		}
 		made = append(made, t)
@@ -161,7 +162,7 @@ func usedFacts(p license.Product, o license.Options, left *property.Carried, use
 func (w *transferring) settle(ctx context.Context, old *ent.Container) error {
 	open := transfer.StateIn(property.TransferRequested, property.TransferIssued)
 	if err := w.tx.Transfer.Update().Where(transfer.ContainerID(old.ID), open, transfer.KindEQ(property.TransferRevoke)).
-		SetState(property.TransferConfirmed).SetConfirmedAt(now()).SetNote("the container was replaced without them").Exec(ctx); err != nil {
+		SetState(property.TransferConfirmed).SetConfirmedAt(core.Now()).SetNote("the container was replaced without them").Exec(ctx); err != nil {
 		return err
 	}
 	return w.tx.Transfer.Update().Where(transfer.ContainerID(old.ID), open).
@@ -184,11 +185,11 @@ func (w *transferring) allowed(ctx context.Context, kind property.TransferKind, 
 	}
 	period := time.Duration(f.LimitDays) * 24 * time.Hour
 	of := transfer.CustomerIDIsNil()
-	if c := w.from.customer(); c != nil {
+	if c := w.from.Customer(); c != nil {
 		of = transfer.CustomerID(*c)
 	}
-	rows, err := w.tx.Transfer.Query().Where(of, transfer.VendorID(f.VendorID), transfer.KindEQ(kind), counts(),
-		transfer.HasProductWith(product.FirmID(f.ID)), transfer.CreatedAtGT(now().Add(-period))).
+	rows, err := w.tx.Transfer.Query().Where(of, transfer.VendorID(f.VendorID), transfer.KindEQ(kind), core.TransferCounts(),
+		transfer.HasProductWith(product.FirmID(f.ID)), transfer.CreatedAtGT(core.Now().Add(-period))).
 		Order(ent.Desc(transfer.FieldCreatedAt)).All(ctx)
 	if err != nil {
 		return false, err
@@ -197,7 +198,7 @@ func (w *transferring) allowed(ctx context.Context, kind property.TransferKind, 
 	seen := map[string]bool{}
 	for _, t := range rows {
 		if kind == property.TransferRehost {
-			from := placeID(t.TmrGroupID, t.ContainerID)
+			from := core.PlaceID(t.TmrGroupID, t.ContainerID)
 			if seen[from] {
 				continue
 			}

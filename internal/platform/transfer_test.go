@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 func TestReturnCountsWhenItIsConfirmed(t *testing.T) {
@@ -138,11 +139,11 @@ func TestMove(t *testing.T) {
 func TestGroupGivesLicensesBack(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		g := platform.TransferRequest{From: platform.Place{Group: made.Group.ID}, Product: product.String(), Quantity: 5}
+		g := platform.TransferRequest{From: core.Place{Group: made.Group.ID}, Product: product.String(), Quantity: 5}
 		if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
 			t.Fatal(err)
 		}
-		r, err := l.StartRollout(l.vendor(), platform.Place{Group: made.Group.ID}, "")
+		r, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.ID}, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +157,7 @@ func TestGroupGivesLicensesBack(t *testing.T) {
 		if _, err := l.ReturnLicenses(l.vendor(), g); err != nil {
 			t.Fatal(err)
 		}
-		r, err = l.StartRollout(l.vendor(), platform.Place{Group: made.Group.ID}, "")
+		r, err = l.StartRollout(l.vendor(), core.Place{Group: made.Group.ID}, "")
 		if err != nil || r.Quantity != 15 || r.TmrID != 8 {
 			t.Fatalf("%+v, %v", r, err)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -18,6 +17,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usage"
 )
@@ -47,11 +47,11 @@ type history struct {
 // openHistory locks the place.
 func (p *Platform) openHistory(ctx context.Context, tx *store.Tx, placeID string) (*history, error) {
 	h := &history{
-		p: p, tx: tx, place: placeID, container: placeID, now: now(),
+		p: p, tx: tx, place: placeID, container: placeID, now: core.Now(),
 		products: map[license.Product]string{}, pools: map[string]*usage.Pool{}, rows: map[string]*ent.Allocation{},
 		touched: map[string]bool{},
 	}
-	if isGroup(placeID) {
+	if core.IsGroup(placeID) {
 		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(placeID), store.Locked).Only(ctx)
 		if err != nil {
 			return nil, err
@@ -106,7 +106,7 @@ func (h *history) read(ctx context.Context, events []LeaseEvent) error {
 	}
 	users, stations := map[string]bool{}, map[string]bool{}
 	for _, e := range events {
-		users[clipText(e.User)], stations[clipText(e.Station)] = true, true
+		users[core.ClipText(e.User)], stations[core.ClipText(e.Station)] = true, true
 	}
 	for _, row := range h.rows {
 		products[row.ProductID], users[row.User], stations[row.Station] = true, true, true
@@ -255,7 +255,7 @@ func findProducts(ctx context.Context, tx *store.Tx, vendor string, refs map[str
 			return err
 		}
 		for _, p := range found {
-			if ref := productOf(p).String(); p.Edges.Firm != nil && refs[ref] {
+			if ref := core.ProductOf(p).String(); p.Edges.Firm != nil && refs[ref] {
 				ids[ref] = p.ID
 			}
 		}
@@ -264,14 +264,14 @@ func findProducts(ctx context.Context, tx *store.Tx, vendor string, refs map[str
 }
 
 // fitHandle says whether a handle's id can be kept as it is.
-func fitHandle(handle string) bool { return handle != "" && handle == clipText(handle) }
+func fitHandle(handle string) bool { return handle != "" && handle == core.ClipText(handle) }
 
 // apply counts an event, in memory.
 func (h *history) apply(ctx context.Context, e LeaseEvent) {
 	of, known := h.products[e.Product]
 	state, ends := endOf(e.Kind)
-	if !known || !(fitHandle(e.Handle) || e.Kind == LeaseDenied) || e.N > mostNumber || !(ends || e.Kind == LeaseGranted || e.Kind == LeaseDenied) {
-		h.p.log.WarnContext(ctx, "a lease event was passed over", "place", h.place, "position", e.Position, "kind", clip(string(e.Kind)))
+	if !known || !(fitHandle(e.Handle) || e.Kind == LeaseDenied) || e.N > core.MostNumber || !(ends || e.Kind == LeaseGranted || e.Kind == LeaseDenied) {
+		h.p.core.Log.WarnContext(ctx, "a lease event was passed over", "place", h.place, "position", e.Position, "kind", core.Clip(string(e.Kind)))
 		return
 	}
 	row := h.rows[e.Handle]
@@ -279,7 +279,7 @@ func (h *history) apply(ctx context.Context, e LeaseEvent) {
 		of = row.ProductID
 	}
 	t := h.tracks.all[of]
-	e.At = t.Time(plausible(e.At), h.now)
+	e.At = t.Time(core.Plausible(e.At), h.now)
 	counted := usage.Event{At: e.At, Kind: usage.Kind(e.Kind)}
 	switch {
 	case e.Kind == LeaseDenied:
@@ -295,7 +295,7 @@ func (h *history) apply(ctx context.Context, e LeaseEvent) {
 			ID: e.Handle, User: row.User, Station: row.Station, Mode: row.Mode, Asked: row.Asked, Takes: row.Licenses, First: row.FirstAccess,
 		}, e.At)
 		at := e.At
-		row.State, row.EndedAt, row.EndedBy = state, &at, clipText(e.By)
+		row.State, row.EndedAt, row.EndedBy = state, &at, core.ClipText(e.By)
 		h.touched[e.Handle] = true
 	default:
 		if row == nil {
@@ -338,8 +338,8 @@ func licensesOf(e LeaseEvent) int { return int(min(max(e.Licenses, 1), usage.Mos
 func (h *history) make(of string, e LeaseEvent) *ent.Allocation {
 	row := &ent.Allocation{
 		ContainerID: h.container, ProductID: of, Handle: e.Handle, Mode: modeOf(e), Asked: licensesOf(e), Borrowed: e.Borrowed,
-		Seat: int(e.Seat), N: e.N, Client: clipText(e.Client), User: clipText(e.User), Station: clipText(e.Station),
-		ProcessID: int(e.Process), Application: clipText(e.Application), FirstAccess: e.At, LastAccess: e.At,
+		Seat: int(e.Seat), N: e.N, Client: core.ClipText(e.Client), User: core.ClipText(e.User), Station: core.ClipText(e.Station),
+		ProcessID: int(e.Process), Application: core.ClipText(e.Application), FirstAccess: e.At, LastAccess: e.At,
 	}
 	if row.Mode != license.NoUserLimit {
 		row.Licenses = row.Asked
@@ -351,14 +351,14 @@ func (h *history) make(of string, e LeaseEvent) *ent.Allocation {
 func (h *history) denial(of string, e LeaseEvent) *ent.DenialCreate {
 	return h.tx.Denial.Create().SetVendorID(h.vendor).SetNillableCustomerID(h.customer).
 		SetContainerID(h.container).SetProductID(of).SetPosition(e.Position).SetAt(e.At).
-		SetReason(clipText(string(e.Reason))).SetClient(clipText(e.Client)).SetUser(clipText(e.User)).
-		SetApplication(clipText(e.Application)).SetStation(clipText(e.Station)).SetMode(modeOf(e)).
-		SetLicenses(licensesOf(e)).SetRule(clipText(e.Rule))
+		SetReason(core.ClipText(string(e.Reason))).SetClient(core.ClipText(e.Client)).SetUser(core.ClipText(e.User)).
+		SetApplication(core.ClipText(e.Application)).SetStation(core.ClipText(e.Station)).SetMode(modeOf(e)).
+		SetLicenses(licensesOf(e)).SetRule(core.ClipText(e.Rule))
 }
 
 // endLost ends an allocation whose end was told by no event.
 func (h *history) endLost(ctx context.Context, a *ent.Allocation, at time.Time, by string) error {
-	e := LeaseEvent{Kind: LeaseRemoved, At: at, Handle: a.Handle, Product: productOf(a.Edges.Product), By: by}
+	e := LeaseEvent{Kind: LeaseRemoved, At: at, Handle: a.Handle, Product: core.ProductOf(a.Edges.Product), By: by}
 	if err := h.read(ctx, []LeaseEvent{e}); err != nil {
 		return err
 	}
@@ -427,17 +427,8 @@ func (h *history) update(row *ent.Allocation) *ent.AllocationUpdateOne {
 // moveTo notes up to where the history is written.
 func (h *history) moveTo(ctx context.Context, position uint64) error {
 	h.position = position
-	if isGroup(h.place) {
+	if core.IsGroup(h.place) {
 		return h.tx.TmrGroup.UpdateOneID(h.place).SetEventPosition(position).Exec(ctx)
 	}
 	return h.tx.Container.UpdateOneID(h.place).SetEventPosition(position).Exec(ctx)
-}
-
-// clipText makes a foreign text fit a column: valid, without NUL, at most 200 bytes.
-func clipText(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "�"), "\x00", "")
-	if len(s) > 200 {
-		s = strings.ToValidUTF8(s[:200], "")
-	}
-	return s
 }

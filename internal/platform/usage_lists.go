@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // listAtOnce bounds how many rows of a list are in memory.
@@ -28,7 +29,7 @@ type ListQuestion struct {
 // oldest first, in memory that doesn't grow with them. Error: CodeNotFound;
 // each's own end it.
 func (p *Platform) EachAllocation(ctx context.Context, q ListQuestion, each func(*ent.Allocation) error) error {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,10 +40,10 @@ func (p *Platform) EachAllocation(ctx context.Context, q ListQuestion, each func
 	for after := ""; ; {
 		query := c.Allocation.Query().Where(allocation.IDGT(after), func(s *sql.Selector) { where(s) })
 		if !q.From.IsZero() {
-			query.Where(allocation.Or(allocation.EndedAtIsNil(), allocation.EndedAtGTE(plausible(q.From))))
+			query.Where(allocation.Or(allocation.EndedAtIsNil(), allocation.EndedAtGTE(core.Plausible(q.From))))
 		}
 		if !q.To.IsZero() {
-			query.Where(allocation.FirstAccessLT(plausible(q.To)))
+			query.Where(allocation.FirstAccessLT(core.Plausible(q.To)))
 		}
 		if q.Active {
 			query.Where(allocation.StateEQ(property.AllocationActive))
@@ -70,7 +71,7 @@ func (p *Platform) EachAllocation(ctx context.Context, q ListQuestion, each func
 // EachDenial gives the denials from From to To, oldest first, in memory that
 // doesn't grow with them. Error: CodeNotFound; each's own end it.
 func (p *Platform) EachDenial(ctx context.Context, q ListQuestion, each func(*ent.Denial) error) error {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,10 +82,10 @@ func (p *Platform) EachDenial(ctx context.Context, q ListQuestion, each func(*en
 	for after := ""; ; {
 		query := c.Denial.Query().Where(denial.IDGT(after), func(s *sql.Selector) { where(s) })
 		if !q.From.IsZero() {
-			query.Where(denial.AtGTE(plausible(q.From)))
+			query.Where(denial.AtGTE(core.Plausible(q.From)))
 		}
 		if !q.To.IsZero() {
-			query.Where(denial.AtLT(plausible(q.To)))
+			query.Where(denial.AtLT(core.Plausible(q.To)))
 		}
 		rows, err := query.WithContainer().WithProduct(func(q *ent.ProductQuery) { q.WithFirm() }).
 			Order(ent.Asc(denial.FieldID)).Limit(listAtOnce).All(ctx)

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/usageentry"
 	"github.com/quorate/quorate/ent/usagelog"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usage"
 )
@@ -32,7 +33,7 @@ func (p *Platform) beginLogs(ctx context.Context, placeID string, events []Lease
 	if err != nil {
 		return err
 	}
-	c := p.store.Client()
+	c := p.core.Store.Client()
 	missing := func(c *ent.Client, more ...func(*sql.Selector)) ([]*ent.Firm, error) {
 		q := c.Firm.Query().Where(firm.VendorID(vendor), firm.CodeIn(firmCodes(events)...), func(s *sql.Selector) {
 			logs := sql.Table(usagelog.Table)
@@ -47,7 +48,7 @@ func (p *Platform) beginLogs(ctx context.Context, placeID string, events []Lease
 	if err != nil || len(found) == 0 {
 		return err
 	}
-	return p.store.WithTx(ctx, func(tx *store.Tx) error {
+	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		for _, f := range found {
 			if _, err := tx.Firm.Query().Where(firm.ID(f.ID), store.Locked).OnlyID(ctx); err != nil {
 				return err
@@ -67,16 +68,16 @@ func (p *Platform) beginLogs(ctx context.Context, placeID string, events []Lease
 }
 
 func (p *Platform) placeVendor(ctx context.Context, placeID string) (string, error) {
-	if isGroup(placeID) {
-		g, err := p.store.Client().TmrGroup.Get(ctx, placeID)
+	if core.IsGroup(placeID) {
+		g, err := p.core.Store.Client().TmrGroup.Get(ctx, placeID)
 		if err != nil {
-			return "", notFound(err, "TMR group", placeID)
+			return "", core.NotFound(err, "TMR group", placeID)
 		}
 		return g.VendorID, nil
 	}
-	c, err := p.store.Client().Container.Get(ctx, placeID)
+	c, err := p.core.Store.Client().Container.Get(ctx, placeID)
 	if err != nil {
-		return "", notFound(err, "container", placeID)
+		return "", core.NotFound(err, "container", placeID)
 	}
 	return c.VendorID, nil
 }
@@ -120,18 +121,18 @@ func (h *history) logOf(ctx context.Context, id string, code int, events []Lease
 			return err
 		}
 		missing, restarted := usage.Gap(last, e.Seq)
-		gap := int64(min(missing, mostNumber)) //nolint:gosec // G115: it is not larger
+		gap := int64(min(missing, core.MostNumber)) //nolint:gosec // G115: it is not larger
 		if restarted {
 			gap = -1
 		}
 		if gap != 0 {
-			h.p.log.WarnContext(ctx, "lease events are missing", "container", h.serial, "firm", code, "after", last, "next", e.Seq)
+			h.p.core.Log.WarnContext(ctx, "lease events are missing", "container", h.serial, "firm", code, "after", last, "next", e.Seq)
 		}
 		if e.Seq != 0 {
 			last = e.Seq
 		}
 		rows = append(rows, h.tx.UsageEntry.Create().SetVendorID(h.vendor).SetLogID(id).SetNumber(chain.Number).
-			SetHash(slices.Clone(chain.Hash[:])).SetLine(line).SetSource(h.serial).SetSeq(min(e.Seq, mostNumber)).SetMissing(gap))
+			SetHash(slices.Clone(chain.Hash[:])).SetLine(line).SetSource(h.serial).SetSeq(min(e.Seq, core.MostNumber)).SetMissing(gap))
 	}
 	for chunk := range slices.Chunk(rows, rowsAtOnce) {
 		if err := h.tx.UsageEntry.CreateBulk(chunk...).Exec(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/usage"
 )
 
@@ -26,10 +27,10 @@ func (p *Platform) UsageLog(ctx context.Context, firmIDOrCode string) (UsageLog,
 	if err != nil {
 		return UsageLog{}, err
 	}
-	c := p.store.Client()
-	f, err := c.Firm.Query().Where(firmIs(firmIDOrCode)).Only(ctx)
+	c := p.core.Store.Client()
+	f, err := c.Firm.Query().Where(core.FirmIs(firmIDOrCode)).Only(ctx)
 	if err != nil {
-		return UsageLog{}, notFound(err, "firm", firmIDOrCode)
+		return UsageLog{}, core.NotFound(err, "firm", firmIDOrCode)
 	}
 	out := UsageLog{Firm: f}
 	head, err := c.UsageLog.Query().Where(usagelog.FirmID(f.ID)).Only(ctx)
@@ -37,7 +38,7 @@ func (p *Platform) UsageLog(ctx context.Context, firmIDOrCode string) (UsageLog,
 		return out, nil // nothing has happened
 	}
 	if ent.IsNotFound(err) { // a customer can see the firm, and not its log
-		return out, license.Errorf(license.CodeNotFound, "ask the vendor", "there is no usage log of the firm %s that you may see", clip(firmIDOrCode))
+		return out, license.Errorf(license.CodeNotFound, "ask the vendor", "there is no usage log of the firm %s that you may see", core.Clip(firmIDOrCode))
 	}
 	if err != nil {
 		return out, err
@@ -66,12 +67,12 @@ const MostGaps = 100
 
 // UsageGaps gives the gaps in a log after an entry, in order, at most MostGaps.
 func (p *Platform) UsageGaps(ctx context.Context, l UsageLog, after uint64) ([]UsageGap, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil || l.log == "" {
 		return nil, err
 	}
 	rows, err := c.UsageEntry.Query().
-		Where(usageentry.LogID(l.log), usageentry.MissingNEQ(0), usageentry.NumberGT(min(after, mostNumber))).
+		Where(usageentry.LogID(l.log), usageentry.MissingNEQ(0), usageentry.NumberGT(min(after, core.MostNumber))).
 		Order(ent.Asc(usageentry.FieldNumber)).Limit(MostGaps).All(ctx)
 	gaps := make([]UsageGap, len(rows))
 	for i, row := range rows {
@@ -94,8 +95,8 @@ func (p *Platform) EachLogEntry(ctx context.Context, firmIDOrCode string, after 
 	if err != nil || l.log == "" {
 		return err
 	}
-	c := p.store.Client()
-	for after = min(after, mostNumber); ; {
+	c := p.core.Store.Client()
+	for after = min(after, core.MostNumber); ; {
 		rows, err := c.UsageEntry.Query().Where(usageentry.LogID(l.log), usageentry.NumberGT(after), usageentry.NumberLTE(l.Last)).
 			Order(ent.Asc(usageentry.FieldNumber)).Limit(entriesAtOnce).All(ctx)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usage"
@@ -19,7 +20,7 @@ import (
 // config is that of the lab's platform, with another policy.
 func (l *lab) config(policy platform.UsagePolicy) platform.Config {
 	l.t.Helper()
-	keys, err := platform.NewMasterKey(bytes.Repeat([]byte{0}, platform.MasterKeySize))
+	keys, err := core.NewMasterKey(bytes.Repeat([]byte{0}, core.MasterKeySize))
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // ProductUse is the use of one product in a container now.
@@ -33,7 +34,7 @@ type ModeUse struct {
 // RowFilter is a filter of allocations or denials by the container or TMR group,
 // and the product, that are not empty. Error: CodeNotFound.
 func (p *Platform) RowFilter(ctx context.Context, containerID, productID string) (func(*sql.Selector), error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func ContainersUse(ctx context.Context, c *ent.Client, ids []string) (map[string
 		if p == nil || p.Edges.Firm == nil {
 			continue
 		}
-		u := at(s.Container, productOf(p), p.Name)
+		u := at(s.Container, core.ProductOf(p), p.Name)
 		u.Taken += s.Licenses
 		i := slices.IndexFunc(u.Modes, func(m ModeUse) bool { return m.Mode == s.Mode })
 		if i < 0 {

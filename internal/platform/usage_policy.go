@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/usageentry"
 	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usage"
 )
@@ -71,11 +72,11 @@ func (PruneUsage) Kind() string { return "prune_usage" }
 // transactions; it can be ended and begun again at any time. It returns how many
 // rows went. Only the platform itself calls it.
 func (p *Platform) PruneUsage(ctx context.Context) (int, error) {
-	ctx = system(ctx, "usage")
-	at, total := now(), 0
+	ctx = core.System(ctx, "usage")
+	at, total := core.Now(), 0
 	again := func(f func(tx *store.Tx) (int, error)) error {
 		for n := atOnce; n >= atOnce; {
-			if err := p.store.WithTx(ctx, func(tx *store.Tx) (err error) {
+			if err := p.core.Store.WithTx(ctx, func(tx *store.Tx) (err error) {
 				n, err = f(tx)
 				return err
 			}); err != nil {
@@ -87,7 +88,7 @@ func (p *Platform) PruneUsage(ctx context.Context) (int, error) {
 	}
 	for _, r := range usage.Resolutions() {
 		horizon := p.usage.horizon(r, at)
-		if err := p.store.WithTx(ctx, func(tx *store.Tx) error { return keepSince(ctx, tx, r, horizon) }); err != nil {
+		if err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error { return keepSince(ctx, tx, r, horizon) }); err != nil {
 			return total, err
 		}
 		if err := again(func(tx *store.Tx) (int, error) {
@@ -119,7 +120,7 @@ func (p *Platform) PruneUsage(ctx context.Context) (int, error) {
 	}); err != nil {
 		return total, err
 	}
-	logs, err := p.store.Client().UsageLog.Query().IDs(ctx)
+	logs, err := p.core.Store.Client().UsageLog.Query().IDs(ctx)
 	if err != nil {
 		return total, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/usage"
 )
 
@@ -41,7 +42,7 @@ func ResolutionOf(r property.UsageResolution) (usage.Resolution, error) {
 	case property.UsageDay:
 		return usage.Day, nil
 	}
-	return 0, license.Errorf(license.CodeInvalidInput, "ask for MINUTE, HOUR or DAY", "there is no resolution %q", clip(string(r)))
+	return 0, license.Errorf(license.CodeInvalidInput, "ask for MINUTE, HOUR or DAY", "there is no resolution %q", core.Clip(string(r)))
 }
 
 // period checks and completes a question: it begins no earlier than what is kept.
@@ -51,9 +52,9 @@ func (p *Platform) period(ctx context.Context, q *UsageQuestion, most int) (usag
 		return r, err
 	}
 	if q.To.IsZero() {
-		q.To = now()
+		q.To = core.Now()
 	}
-	if q.From = plausible(q.From); !q.From.Before(q.To) {
+	if q.From = core.Plausible(q.From); !q.From.Before(q.To) {
 		return r, license.Errorf(license.CodeInvalidInput, "begin before the end", "the time asked about begins at %s, and ends at %s", q.From.Format(time.RFC3339), q.To.UTC().Format(time.RFC3339))
 	}
 	kept, err := p.keptSince(ctx, r)
@@ -63,7 +64,7 @@ func (p *Platform) period(ctx context.Context, q *UsageQuestion, most int) (usag
 	if q.From.Before(kept) {
 		q.From = kept
 	}
-	if q.To = plausible(q.To); q.From.After(q.To) { // nothing of it is kept
+	if q.To = core.Plausible(q.To); q.From.After(q.To) { // nothing of it is kept
 		q.From = q.To
 	}
 	if n := q.To.Sub(q.From) / time.Duration(r); most > 0 && n > time.Duration(most) {
@@ -74,8 +75,8 @@ func (p *Platform) period(ctx context.Context, q *UsageQuestion, most int) (usag
 
 // keptSince is from when on buckets of a resolution are kept.
 func (p *Platform) keptSince(ctx context.Context, r usage.Resolution) (time.Time, error) {
-	at := p.usage.horizon(r, now())
-	row, err := p.store.Client().UsageKept.Query().Where(usagekept.Seconds(r.Seconds())).Only(system(ctx, "usage"))
+	at := p.usage.horizon(r, core.Now())
+	row, err := p.core.Store.Client().UsageKept.Query().Where(usagekept.Seconds(r.Seconds())).Only(core.System(ctx, "usage"))
 	if ent.IsNotFound(err) {
 		return at, nil
 	}
@@ -90,7 +91,7 @@ func (p *Platform) keptSince(ctx context.Context, r usage.Resolution) (time.Time
 
 // usageContainer names a container, or the virtual one of a TMR group.
 func usageContainer(idOrSerial string) predicate.Container {
-	return container.Or(containerIs(idOrSerial),
+	return container.Or(core.ContainerIs(idOrSerial),
 		container.And(container.KindEQ(property.ContainerVirtual), container.HasTmrGroupWith(tmrgroup.ID(idOrSerial))))
 }
 
@@ -107,7 +108,7 @@ type UsageOverTime struct {
 // Usage gives the use of one product in one container; both must be named.
 // Errors: CodeNotFound, CodeInvalidInput, CodeTooLarge for more than MostPoints.
 func (p *Platform) Usage(ctx context.Context, q UsageQuestion) (UsageOverTime, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return UsageOverTime{}, err
 	}
@@ -117,16 +118,16 @@ func (p *Platform) Usage(ctx context.Context, q UsageQuestion) (UsageOverTime, e
 	}
 	out := UsageOverTime{Resolution: q.Resolution, From: q.From, To: q.To, Points: []usage.Point{}}
 	if out.Container, err = c.Container.Query().Where(usageContainer(q.Container)).Only(ctx); err != nil {
-		return out, notFound(err, "container", q.Container)
+		return out, core.NotFound(err, "container", q.Container)
 	}
-	if out.Product, err = c.Product.Query().Where(productIs(q.Product)).WithFirm().Only(ctx); err != nil {
-		return out, notFound(err, "product", q.Product)
+	if out.Product, err = c.Product.Query().Where(core.ProductIs(q.Product)).WithFirm().Only(ctx); err != nil {
+		return out, core.NotFound(err, "product", q.Product)
 	}
 	rows, err := c.UsageSeries.Query().Where(usageseries.ContainerID(out.Container.ID), usageseries.ProductID(out.Product.ID)).All(ctx)
 	if err != nil || len(rows) == 0 {
 		return out, err
 	}
-	tracks, err := settled(ctx, c, rows, now())
+	tracks, err := settled(ctx, c, rows, core.Now())
 	if err != nil {
 		return out, err
 	}
@@ -181,14 +182,14 @@ func points(ctx context.Context, c *ent.Client, id string, t *usage.Track, r usa
 			}
 		}
 	}
-	return usage.Fill(r, from, to, now(), t.Series, usage.Overlay(rows, t.Touched(r)))
+	return usage.Fill(r, from, to, core.Now(), t.Series, usage.Overlay(rows, t.Touched(r)))
 }
 
 // EachUsage gives the points of all series that a question is about, by
 // container and product, in time, in memory that does not grow with them. Errors
 // as Usage; each's own end it.
 func (p *Platform) EachUsage(ctx context.Context, q UsageQuestion, each func(s *ent.UsageSeries, point usage.Point) error) error {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func (p *Platform) EachUsage(ctx context.Context, q UsageQuestion, each func(s *
 
 // EachSeries gives what is so now in all series that a question is about.
 func (p *Platform) EachSeries(ctx context.Context, q UsageQuestion, each func(s *ent.UsageSeries, now usage.Series) error) error {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return err
 	}
@@ -234,7 +235,7 @@ func (p *Platform) eachSeries(ctx context.Context, c *ent.Client, q UsageQuestio
 		if err != nil {
 			return err
 		}
-		tracks, err := settled(ctx, c, rows, now())
+		tracks, err := settled(ctx, c, rows, core.Now())
 		if err != nil {
 			return err
 		}
@@ -260,14 +261,14 @@ func filterBy(ctx context.Context, c *ent.Client, containerID, productID string)
 	if containerID != "" {
 		id, err := c.Container.Query().Where(usageContainer(containerID)).OnlyID(ctx)
 		if err != nil {
-			return nil, notFound(err, "container", containerID)
+			return nil, core.NotFound(err, "container", containerID)
 		}
 		all = append(all, sql.FieldEQ("container_id", id))
 	}
 	if productID != "" {
-		id, err := c.Product.Query().Where(productIs(productID)).OnlyID(ctx)
+		id, err := c.Product.Query().Where(core.ProductIs(productID)).OnlyID(ctx)
 		if err != nil {
-			return nil, notFound(err, "product", productID)
+			return nil, core.NotFound(err, "product", productID)
 		}
 		all = append(all, sql.FieldEQ("product_id", id))
 	}

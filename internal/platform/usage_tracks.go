@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/usagebucket"
 	"github.com/quorate/quorate/ent/usageseries"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usage"
 )
@@ -234,7 +235,7 @@ func noteQuantities(ctx context.Context, t *tracks, all []quantities) error {
 	ids := map[string]string{} // of products, by reference
 	for _, row := range rows {
 		if p := row.Edges.Product; p != nil && p.Edges.Firm != nil {
-			ref := productOf(p).String()
+			ref := core.ProductOf(p).String()
 			ids[ref] = p.ID
 			delete(named, ref)
 		}
@@ -249,9 +250,9 @@ func noteQuantities(ctx context.Context, t *tracks, all []quantities) error {
 	if err := t.load(ctx, products); err != nil {
 		return err
 	}
-	latest := now().Truncate(time.Millisecond)
+	latest := core.Now().Truncate(time.Millisecond)
 	for _, q := range all {
-		at := plausible(q.at).Truncate(time.Millisecond)
+		at := core.Plausible(q.at).Truncate(time.Millisecond)
 		if at.After(latest) {
 			at = latest
 		}

@@ -3,7 +3,6 @@ package platform
 import (
 	"context"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -13,15 +12,11 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrview"
-	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
-
-// LinkPatience is how long a group or server that was not heard of still
-// counts as linked.
-const LinkPatience = 5 * time.Second
 
 // MostViews bounds how many views one push may bring.
 const MostViews = 1000
@@ -63,16 +58,16 @@ type BackendHealth struct {
 // an older epoch changes nothing. Errors: CodeUnauthenticated, CodeForbidden
 // for another group than the caller's, CodeInvalidInput.
 func (p *Platform) ApplyView(ctx context.Context, group string, push ViewPush) (uint64, error) {
-	if err := linked(ctx, group); err != nil {
+	if err := core.RequireServer(ctx, group); err != nil {
 		return 0, err
 	}
 	if err := checkPush(push); err != nil {
 		return 0, err
 	}
-	ctx = system(ctx, "link")
-	g, err := p.store.Client().TmrGroup.Get(ctx, group)
+	ctx = core.System(ctx, "link")
+	g, err := p.core.Store.Client().TmrGroup.Get(ctx, group)
 	if err != nil {
-		return 0, notFound(err, "TMR group", group)
+		return 0, core.NotFound(err, "TMR group", group)
 	}
 	if push.Epoch < g.ViewEpoch {
 		return 0, nil
@@ -81,7 +76,7 @@ func (p *Platform) ApplyView(ctx context.Context, group string, push ViewPush) (
 		return g.ViewVersion, nil
 	}
 	var version uint64
-	err = p.store.WithTx(ctx, func(tx *store.Tx) error {
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(group), store.Locked).Only(ctx)
 		if err != nil {
 			return err
@@ -96,30 +91,17 @@ func (p *Platform) ApplyView(ctx context.Context, group string, push ViewPush) (
 	return version, err
 }
 
-// linked checks that the caller is a server of the group or container, or the
-// system.
-func linked(ctx context.Context, placeID string) error {
-	by, err := auth.Require(ctx, auth.Link)
-	if err != nil {
-		return err
-	}
-	if !by.IsSystem() && linkPlace(by) != placeID {
-		return license.Errorf(license.CodeForbidden, "push for your own group or container", "the server belongs to another group or container")
-	}
-	return nil
-}
-
 func checkPush(push ViewPush) error {
 	if len(push.Views) > MostViews {
 		return license.Errorf(license.CodeTooLarge, "push at most 1000 views at once", "%d views are too many", len(push.Views))
 	}
-	if push.Epoch > mostNumber {
-		return numberTooLarge("epoch", push.Epoch)
+	if push.Epoch > core.MostNumber {
+		return core.NumberTooLarge("epoch", push.Epoch)
 	}
 	var last uint64
 	for _, v := range push.Views {
-		if v.View.Version > mostNumber {
-			return numberTooLarge("version", v.View.Version)
+		if v.View.Version > core.MostNumber {
+			return core.NumberTooLarge("version", v.View.Version)
 		}
 		if v.View.Version <= last {
 			return license.Errorf(license.CodeInvalidInput, "push views in their order", "the views are not in order")
@@ -134,26 +116,10 @@ func checkPush(push ViewPush) error {
 	return nil
 }
 
-// mostNumber is the largest that both databases can store.
-const mostNumber = math.MaxInt64
-
-func numberTooLarge(what string, n uint64) error {
-	return license.Errorf(license.CodeInvalidInput, "count from 1", "the %s %d is too large", what, n)
-}
-
-// plausible gives a time that a server tells in a form that both databases can
-// store; one that none can is now.
-func plausible(at time.Time) time.Time {
-	if y := at.UTC().Year(); y < 1 || y > 9999 {
-		return now()
-	}
-	return at.UTC().Truncate(time.Microsecond)
-}
-
 // nothingNew says whether a push would change only how long ago things were
 // seen, by less than is worth a write.
 func nothingNew(g *ent.TmrGroup, push ViewPush) bool {
-	if push.Epoch != g.ViewEpoch || push.Clients != g.Clients || g.LinkedAt == nil || time.Since(*g.LinkedAt) > seenEvery {
+	if push.Epoch != g.ViewEpoch || push.Clients != g.Clients || g.LinkedAt == nil || time.Since(*g.LinkedAt) > core.SeenEvery {
 		return false
 	}
 	if n := len(push.Views); n > 0 && push.Views[n-1].View.Version > g.ViewVersion {
@@ -189,7 +155,7 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 			}
 		}
 		payload := groupView(v.View, overlayHealth(g.Backends, push.Health))
-		at := plausible(v.At)
+		at := core.Plausible(v.At)
 		if q := quantitiesOf(payload.Licenses); !maps.Equal(q, quantitiesOf(g.Licenses)) {
 			changed = append(changed, quantities{at, q})
 		}
@@ -204,10 +170,10 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		fresh++
 	}
 	g.Backends = overlayHealth(g.Backends, push.Health)
-	news := fresh > 0 || g.Clients != push.Clients || !Linked(g)
+	news := fresh > 0 || g.Clients != push.Clients || !core.Linked(g)
 	update := tx.TmrGroup.UpdateOneID(g.ID).SetViewEpoch(g.ViewEpoch).SetViewVersion(g.ViewVersion).SetSequence(g.Sequence).
 		SetNillableViewedAt(g.ViewedAt).SetStatus(g.Status).SetQuantity(g.Quantity).SetBackends(g.Backends).
-		SetLicenses(g.Licenses).SetClients(max(push.Clients, 0)).SetLinkedAt(now())
+		SetLicenses(g.Licenses).SetClients(max(push.Clients, 0)).SetLinkedAt(core.Now())
 	if g.TmrID != nil {
 		update.SetTmrID(*g.TmrID)
 	} else {
@@ -217,7 +183,7 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		return 0, err
 	}
 	if news {
-		p.publish(ctx, tx, event.TmrGroup, g.ID)
+		p.core.Publish(ctx, tx, event.TmrGroup, g.ID)
 	}
 	if fresh == 0 {
 		return g.ViewVersion, nil
@@ -263,7 +229,7 @@ func (p *Platform) tellRollout(ctx context.Context, tx *store.Tx, group string) 
 	if err != nil {
 		return err
 	}
-	return p.jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{id})
+	return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{id})
 }
 
 // nameBackends gives a group that was never seen its backends' serials.
@@ -293,10 +259,10 @@ func overlayHealth(backends []property.Backend, health []BackendHealth) []proper
 	for _, h := range health {
 		b := &out[h.Position-1]
 		if h.Serial != "" {
-			b.Serial = clip(h.Serial)
+			b.Serial = core.Clip(h.Serial)
 		}
 		if h.Address != "" {
-			b.Address = clipText(h.Address)
+			b.Address = core.ClipText(h.Address)
 		}
 		if !h.SeenAt.IsZero() {
 			at := h.SeenAt.UTC().Truncate(time.Millisecond)
@@ -361,7 +327,7 @@ func backendState(p license.Presence) property.BackendState {
 // first: who watches a group sees each one, unless he is further behind than
 // views are kept (see ApplyView).
 func (p *Platform) ViewsAfter(ctx context.Context, group string, sequence, most int) ([]*ent.TmrView, error) {
-	c, err := p.Read(ctx)
+	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -379,14 +345,9 @@ func GroupAt(g *ent.TmrGroup, v *ent.TmrView) *ent.TmrGroup {
 	return &out
 }
 
-// Linked says whether the group's leading server was heard of just now.
-func Linked(g *ent.TmrGroup) bool { return heard(g.LinkedAt) }
-
-func heard(at *time.Time) bool { return at != nil && time.Since(*at) <= LinkPatience }
-
 // Health is the verdict on a group in one word.
 func Health(g *ent.TmrGroup) property.TmrHealth {
-	if !Linked(g) {
+	if !core.Linked(g) {
 		return property.HealthUnknown
 	}
 	present := 0
@@ -411,7 +372,7 @@ func Health(g *ent.TmrGroup) property.TmrHealth {
 // ServerRole is what a TMR server does now.
 func ServerRole(s *ent.TmrServer) property.TmrServerRole {
 	switch {
-	case !heard(s.SeenAt):
+	case !core.Heard(s.SeenAt):
 		return property.ServerDown
 	case s.Leading:
 		return property.ServerActive

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 func push(epoch uint64, clients int, views ...license.View) platform.ViewPush {
@@ -103,7 +104,7 @@ func TestEveryStageIsStored(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("stages\n%q instead of\n%q", got, want)
 		}
-		if g.Status != "1:#8 2:#8 3:#8" || *g.TmrID != 8 || g.Clients != 12 || g.Sequence != 7 || !platform.Linked(g) ||
+		if g.Status != "1:#8 2:#8 3:#8" || *g.TmrID != 8 || g.Clients != 12 || g.Sequence != 7 || !core.Linked(g) ||
 			platform.Health(g) != property.HealthFullyRedundant || g.Backends[0].Address != "10.0.1.1:7071" ||
 			g.Backends[2].Serial != "130-3879234" || g.Licenses[0].Product != "6000010:14" {
 			t.Errorf("%+v", g)
@@ -242,7 +243,7 @@ func TestHealth(t *testing.T) {
 			if c.want == property.HealthNoMajority && (g.Quantity != 0 || g.TmrID != nil) {
 				t.Errorf("%s: %d licenses without a majority", g.Status, g.Quantity)
 			}
-			long := g.LinkedAt.Add(-platform.LinkPatience)
+			long := g.LinkedAt.Add(-core.LinkPatience)
 			g.LinkedAt = &long
 			if platform.Health(g) != property.HealthUnknown {
 				t.Error("a lost link is not seen")
@@ -252,7 +253,7 @@ func TestHealth(t *testing.T) {
 }
 
 func TestServerRoles(t *testing.T) {
-	now, long := time.Now(), time.Now().Add(-2*platform.LinkPatience)
+	now, long := time.Now(), time.Now().Add(-2*core.LinkPatience)
 	for _, c := range []struct {
 		s    ent.TmrServer
 		want property.TmrServerRole

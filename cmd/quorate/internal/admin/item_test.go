@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/resolvers"
 )
@@ -32,7 +33,7 @@ type itemLab struct {
 // noQueue is a queue that nobody works on.
 type noQueue struct{}
 
-func (noQueue) EnqueueTx(context.Context, *sql.Tx, platform.Job) error { return nil }
+func (noQueue) EnqueueTx(context.Context, *sql.Tx, core.Job) error { return nil }
 
 func newItemLab(t *testing.T) *itemLab {
 	t.Helper()
@@ -42,7 +43,7 @@ func newItemLab(t *testing.T) *itemLab {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.Close() })
-	keys, err := platform.NewMasterKey(make([]byte, platform.MasterKeySize))
+	keys, err := core.NewMasterKey(make([]byte, core.MasterKeySize))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/tmr"
@@ -381,7 +382,7 @@ func (d *demo) firstRollout(ctx context.Context, p *openPlatform, item string) e
 	if _, err := p.Order(ctx, platform.OrderRequest{Item: item, Group: d.secrets.Group, Quantity: demoQuantity, IdempotencyKey: "demo-first-order"}); err != nil {
 		return err
 	}
-	r, err := p.StartRollout(ctx, platform.Place{Group: d.secrets.Group}, "demo-first-rollout")
+	r, err := p.StartRollout(ctx, core.Place{Group: d.secrets.Group}, "demo-first-rollout")
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
 // Firm are the commands on firms' keys, at the platform's database.
@@ -239,7 +240,7 @@ Example:
 
 func (c *firmRewrapCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
 	return c.with(ctx, logger, func(ctx context.Context, p *openPlatform) error {
-		next, err := platform.LoadOrCreateMasterKey(c.NewMasterKey)
+		next, err := core.LoadOrCreateMasterKey(c.NewMasterKey)
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usageapi"
@@ -126,11 +127,11 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 	if scheme, _, found := strings.Cut(f.Database, "://"); found && scheme != "postgres" && scheme != "postgresql" {
 		return nil, license.Errorf(license.CodeInvalidInput, "give --database the path of an SQLite file, or postgres://…", "%s:// is not a database that the platform can use", scheme)
 	}
-	var keys *platform.MasterKey
+	var keys *core.MasterKey
 	if f.MasterKeyValue != "" {
-		keys, err = platform.ParseMasterKey(f.MasterKeyValue)
+		keys, err = core.ParseMasterKey(f.MasterKeyValue)
 	} else {
-		keys, err = platform.LoadOrCreateMasterKey(f.MasterKey)
+		keys, err = core.LoadOrCreateMasterKey(f.MasterKey)
 	}
 	if err != nil {
 		return nil, err
