@@ -8,6 +8,7 @@ import (
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 // Rollouts are the use cases behind the job kind platform.AdvanceRollout.
@@ -26,14 +27,14 @@ func (q *River) Register(r Rollouts, after platform.AfterState) {
 }
 
 type advanceRollout struct {
-	river.WorkerDefaults[platform.AdvanceRollout]
+	river.WorkerDefaults[tasks.AdvanceRollout]
 	rollouts Rollouts
 	after    platform.AfterState
 }
 
 // Work takes the job's rollout as far as it goes. A rollout that is no longer
 // there is nothing to try again for.
-func (w *advanceRollout) Work(ctx context.Context, job *river.Job[platform.AdvanceRollout]) error {
+func (w *advanceRollout) Work(ctx context.Context, job *river.Job[tasks.AdvanceRollout]) error {
 	err := w.rollouts.AdvanceRollout(ctx, job.Args.Rollout, w.after)
 	if license.CodeOf(err) == license.CodeNotFound {
 		return river.JobCancel(err)

@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/store/storetest"
@@ -104,11 +105,11 @@ type lab struct {
 	last       license.View
 	views      []license.View // all that were pushed
 	// fail makes an execution fail, until it returns nil.
-	fail func(w platform.LinkWork) error
+	fail func(w tasks.LinkWork) error
 	// after makes an execution be reported as failed, after it was done.
-	after func(w platform.LinkWork) error
+	after func(w tasks.LinkWork) error
 	// forge changes a report.
-	forge func(w platform.LinkWork, r *platform.LinkReport)
+	forge func(w tasks.LinkWork, r *tasks.LinkReport)
 	// statement replaces that of a container.
 	statement func(i int, nonce []byte) ([]byte, bool)
 	dead      [3]bool // lost: they answer nothing
@@ -225,10 +226,10 @@ func (l *lab) link() {
 }
 
 // execute does what a TMR server does for a work item.
-func (l *lab) execute(w platform.LinkWork) platform.LinkReport {
+func (l *lab) execute(w tasks.LinkWork) tasks.LinkReport {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := platform.LinkReport{WorkID: w.ID}
+	r := tasks.LinkReport{WorkID: w.ID}
 	err := l.carryOut(w, &r)
 	if err == nil && l.after != nil {
 		err = l.after(w)
@@ -242,14 +243,14 @@ func (l *lab) execute(w platform.LinkWork) platform.LinkReport {
 			l.t.Errorf("%s: %v", w.Kind, err)
 			e = license.Public(err)
 		}
-		r = platform.LinkReport{WorkID: w.ID, Failed: e}
+		r = tasks.LinkReport{WorkID: w.ID, Failed: e}
 	} else {
 		l.done[w.Kind]++
 	}
 	return r
 }
 
-func (l *lab) carryOut(w platform.LinkWork, r *platform.LinkReport) error {
+func (l *lab) carryOut(w tasks.LinkWork, r *tasks.LinkReport) error {
 	if l.fail != nil {
 		if err := l.fail(w); err != nil {
 			return err
@@ -269,7 +270,7 @@ func (l *lab) carryOut(w platform.LinkWork, r *platform.LinkReport) error {
 			if err != nil {
 				return err
 			}
-			r.Fingerprints = append(r.Fingerprints, platform.BackendBytes{Position: i + 1, Data: b})
+			r.Fingerprints = append(r.Fingerprints, tasks.BackendBytes{Position: i + 1, Data: b})
 		}
 	case property.WorkStage:
 		for _, u := range w.Updates {
@@ -284,7 +285,7 @@ func (l *lab) carryOut(w platform.LinkWork, r *platform.LinkReport) error {
 		all, err := l.statements(i, w.Nonce)
 		for j, b := range all {
 			if b != nil {
-				r.Statements = append(r.Statements, platform.BackendBytes{Position: j + 1, Data: b})
+				r.Statements = append(r.Statements, tasks.BackendBytes{Position: j + 1, Data: b})
 			}
 		}
 		return err

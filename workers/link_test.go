@@ -12,7 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/linkapi"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
@@ -20,7 +20,7 @@ import (
 // backends lets the customer's side of the link work on the lab's containers.
 type backends struct{ *lab }
 
-func (b backends) do(w platform.LinkWork) (platform.LinkReport, error) {
+func (b backends) do(w tasks.LinkWork) (tasks.LinkReport, error) {
 	r := b.execute(w)
 	if r.Failed != nil {
 		return r, r.Failed
@@ -28,24 +28,24 @@ func (b backends) do(w platform.LinkWork) (platform.LinkReport, error) {
 	return r, nil
 }
 
-func byPosition(all []platform.BackendBytes) (out [3][]byte) {
+func byPosition(all []tasks.BackendBytes) (out [3][]byte) {
 	for _, b := range all {
 		out[b.Position-1] = b.Data
 	}
 	return out
 }
 
-func updateFrom(u *quoratev1.BackendUpdate) platform.BackendUpdate {
-	return platform.BackendUpdate{Position: int(u.GetPosition()), Update: u.GetUpdate(), Digest: u.GetDigest()}
+func updateFrom(u *quoratev1.BackendUpdate) tasks.BackendUpdate {
+	return tasks.BackendUpdate{Position: int(u.GetPosition()), Update: u.GetUpdate(), Digest: u.GetDigest()}
 }
 
 func (b backends) Collect(_ context.Context, nonce []byte) ([3][]byte, error) {
-	r, err := b.do(platform.LinkWork{Kind: platform.WorkCollect, Nonce: nonce})
+	r, err := b.do(tasks.LinkWork{Kind: tasks.WorkCollect, Nonce: nonce})
 	return byPosition(r.Fingerprints), err
 }
 
 func (b backends) Stage(_ context.Context, updates []*quoratev1.BackendUpdate) error {
-	w := platform.LinkWork{Kind: platform.WorkStage}
+	w := tasks.LinkWork{Kind: tasks.WorkStage}
 	for _, u := range updates {
 		w.Updates = append(w.Updates, updateFrom(u))
 	}
@@ -54,19 +54,19 @@ func (b backends) Stage(_ context.Context, updates []*quoratev1.BackendUpdate) e
 }
 
 func (b backends) Statements(_ context.Context, position int, nonce []byte) ([3][]byte, error) {
-	r, err := b.do(platform.LinkWork{Kind: platform.WorkGuard, Position: position, Nonce: nonce})
+	r, err := b.do(tasks.LinkWork{Kind: tasks.WorkGuard, Position: position, Nonce: nonce})
 	return byPosition(r.Statements), err
 }
 
 func (b backends) Activate(_ context.Context, position int, u *quoratev1.BackendUpdate) ([]byte, error) {
-	r, err := b.do(platform.LinkWork{Kind: platform.WorkActivate, Position: position, Updates: []platform.BackendUpdate{updateFrom(u)}})
+	r, err := b.do(tasks.LinkWork{Kind: tasks.WorkActivate, Position: position, Updates: []tasks.BackendUpdate{updateFrom(u)}})
 	return r.Receipt, err
 }
 
 func (b backends) Verify(_ context.Context, position int, expect map[license.Product]uint32, _ time.Duration) error {
-	w := platform.LinkWork{Kind: platform.WorkVerify, Position: position}
+	w := tasks.LinkWork{Kind: tasks.WorkVerify, Position: position}
 	for p, id := range expect {
-		w.Expect = append(w.Expect, platform.Expected{Product: p, TMRID: id})
+		w.Expect = append(w.Expect, tasks.Expected{Product: p, TMRID: id})
 	}
 	_, err := b.do(w)
 	return err

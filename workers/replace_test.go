@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/testenv"
 )
 
@@ -169,7 +170,7 @@ func TestBackendLostInARollout(t *testing.T) {
 				walked++
 				name := fmt.Sprintf("backend %d at %s %d after=%v", lost, at.kind, at.position, at.after)
 				serial := l.containers[lost-1].Serial().String()
-				hook := func(w platform.LinkWork) error {
+				hook := func(w tasks.LinkWork) error {
 					if w.Kind == at.kind && w.Position == at.position && !l.dead[lost-1] {
 						l.lose(lost)
 						if at.after {
@@ -382,7 +383,7 @@ func TestRestoredInARollout(t *testing.T) {
 		l.until(l.start().ID, property.RolloutDone)
 		for restored := 2; restored <= 3; restored++ {
 			at := restored
-			l.setFail(func(w platform.LinkWork) error {
+			l.setFail(func(w tasks.LinkWork) error {
 				if w.Kind != property.WorkActivate || w.Position != at {
 					return nil
 				}
@@ -430,7 +431,7 @@ func TestRestoredInARollout(t *testing.T) {
 func TestGivenUpAfterTheOnlyUpdatedWasReplaced(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := filled(t, dsn)
-		l.setFail(func(w platform.LinkWork) error {
+		l.setFail(func(w tasks.LinkWork) error {
 			if w.Kind == property.WorkVerify && !l.dead[0] {
 				l.lose(1)
 			}
@@ -440,7 +441,7 @@ func TestGivenUpAfterTheOnlyUpdatedWasReplaced(t *testing.T) {
 		r := l.until(l.start().ID, property.RolloutHeld)
 		_, err := l.AbortRollout(l.as(l.owner), r.ID)
 		l.wantRefused("while one may have it", err, license.CodeRolloutState)
-		l.setFail(func(w platform.LinkWork) error { return absent(0) })
+		l.setFail(func(w tasks.LinkWork) error { return absent(0) })
 		c, request := l.fresh(920)
 		l.configure(1, c)
 		l.replace(platform.ReplaceSpec{Backend: "130-1874829", Request: request})

@@ -12,8 +12,8 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
 )
 
@@ -136,7 +136,7 @@ func TestKilledWhileQueuedHeldAndAborted(t *testing.T) {
 		l := newLab(t, dsn)
 		l.link()
 		l.order(20)
-		l.setFail(func(w platform.LinkWork) error {
+		l.setFail(func(w tasks.LinkWork) error {
 			if w.Kind == property.WorkStage {
 				return license.Errorf(license.CodeBackendAbsent, "bring it up", "backend 2 does not answer")
 			}
@@ -170,13 +170,13 @@ func TestKilledWhileQueuedHeldAndAborted(t *testing.T) {
 	})
 }
 
-func (l *lab) setForge(f func(platform.LinkWork, *platform.LinkReport)) {
+func (l *lab) setForge(f func(tasks.LinkWork, *tasks.LinkReport)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forge = f
 }
 
-func (l *lab) setFail(f func(platform.LinkWork) error) {
+func (l *lab) setFail(f func(tasks.LinkWork) error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fail = f
@@ -256,10 +256,10 @@ func TestHeldThenRetried(t *testing.T) {
 	t.Parallel()
 	l := filled(t, t.TempDir()+"/quorate.db")
 	quantity, id := uint32(20), uint32(7)
-	for _, kind := range []platform.WorkKind{
-		platform.WorkCollect, platform.WorkStage, platform.WorkGuard, platform.WorkActivate, platform.WorkVerify,
+	for _, kind := range []tasks.WorkKind{
+		tasks.WorkCollect, tasks.WorkStage, tasks.WorkGuard, tasks.WorkActivate, tasks.WorkVerify,
 	} {
-		l.setFail(func(w platform.LinkWork) error {
+		l.setFail(func(w tasks.LinkWork) error {
 			if w.Kind == kind && (w.Position == 0 || w.Position == 2) {
 				return license.Errorf(license.CodeBackendAbsent, "bring it up", "backend 3 does not answer")
 			}
@@ -288,8 +288,8 @@ func TestActivatedButReportedAsFailed(t *testing.T) {
 	t.Parallel()
 	l := filled(t, t.TempDir()+"/quorate.db")
 	lost := false
-	l.after = func(w platform.LinkWork) error {
-		if w.Kind == platform.WorkActivate && w.Position == 1 && !lost {
+	l.after = func(w tasks.LinkWork) error {
+		if w.Kind == tasks.WorkActivate && w.Position == 1 && !lost {
 			lost = true
 			return license.Errorf(license.CodeUnavailable, "try again", "the backend's answer was lost")
 		}
@@ -324,7 +324,7 @@ func TestRefusedGuardHolds(t *testing.T) {
 	if *r.ErrorCode != string(license.CodeGuardRefused) {
 		t.Errorf("held with %s: %s", *r.ErrorCode, *r.ErrorMessage)
 	}
-	if l.done[platform.WorkActivate] != 3 {
+	if l.done[tasks.WorkActivate] != 3 {
 		t.Error("a backend was activated past the guard")
 	}
 	l.mu.Lock()
@@ -340,8 +340,8 @@ func TestRefusedGuardHolds(t *testing.T) {
 func TestAbortBeforeTheFirstActivation(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := filled(t, dsn)
-		l.setFail(func(w platform.LinkWork) error {
-			if w.Kind == platform.WorkGuard {
+		l.setFail(func(w tasks.LinkWork) error {
+			if w.Kind == tasks.WorkGuard {
 				return license.Errorf(license.CodeBackendAbsent, "", "backend 2 does not answer")
 			}
 			return nil

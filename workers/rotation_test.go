@@ -11,8 +11,8 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -78,7 +78,7 @@ func TestRotationDuringRollout(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := newLab(t, dsn)
 		rotated := false
-		l.fail = func(w platform.LinkWork) error {
+		l.fail = func(w tasks.LinkWork) error {
 			if w.Kind == property.WorkStage && !rotated {
 				rotated = true
 				l.rotate()

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -190,7 +191,7 @@ func (l *lab) forged(s *single, change func(*seal.Fingerprint)) string {
 }
 
 // serve runs the container's license server's side of the link.
-func (s *single) serve(before func(w platform.LinkWork) error) {
+func (s *single) serve(before func(w tasks.LinkWork) error) {
 	who, err := s.l.AuthenticateLink(s.l.t.Context(), s.token)
 	if err != nil {
 		s.l.t.Fatal(err)
@@ -217,8 +218,8 @@ func (s *single) serve(before func(w platform.LinkWork) error) {
 	s.l.t.Cleanup(func() { cancel(); all.Wait() })
 }
 
-func (s *single) execute(w platform.LinkWork, before func(w platform.LinkWork) error) platform.LinkReport {
-	r := platform.LinkReport{WorkID: w.ID}
+func (s *single) execute(w tasks.LinkWork, before func(w tasks.LinkWork) error) tasks.LinkReport {
+	r := tasks.LinkReport{WorkID: w.ID}
 	err := s.carryOut(w, &r)
 	if err == nil && before != nil {
 		err = before(w)
@@ -229,16 +230,16 @@ func (s *single) execute(w platform.LinkWork, before func(w platform.LinkWork) e
 			s.l.t.Errorf("%s: %v", w.Kind, err)
 			e = license.Public(err)
 		}
-		r = platform.LinkReport{WorkID: w.ID, Failed: e}
+		r = tasks.LinkReport{WorkID: w.ID, Failed: e}
 	}
 	return r
 }
 
-func (s *single) carryOut(w platform.LinkWork, r *platform.LinkReport) error {
+func (s *single) carryOut(w tasks.LinkWork, r *tasks.LinkReport) error {
 	switch w.Kind {
 	case property.WorkCollect:
 		b, err := s.Fingerprint(w.Nonce)
-		r.Fingerprints = []platform.BackendBytes{{Position: 1, Data: b}}
+		r.Fingerprints = []tasks.BackendBytes{{Position: 1, Data: b}}
 		return err
 	case property.WorkStage:
 		for i, u := range w.Updates {

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/testenv"
 )
@@ -182,7 +183,7 @@ func TestSingleOnline(t *testing.T) {
 		l.work(nil)
 		s := l.single(77, &platform.ServerSpec{Name: "ls", Address: "ls:7400"})
 		lost := true // the receipt of the first activation
-		s.serve(func(w platform.LinkWork) error {
+		s.serve(func(w tasks.LinkWork) error {
 			if w.Kind == property.WorkActivate && lost {
 				lost = false
 				return license.Errorf(license.CodeUnavailable, "try again", "the answer got lost")

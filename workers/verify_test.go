@@ -8,7 +8,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 func TestManipulationIsSuspected(t *testing.T) {
@@ -88,41 +88,41 @@ func TestForgedAnswers(t *testing.T) {
 		return b
 	}
 	for name, c := range map[string]struct {
-		forge func(w platform.LinkWork, r *platform.LinkReport)
+		forge func(w tasks.LinkWork, r *tasks.LinkReport)
 		code  license.Code
 	}{
-		"fingerprint": {func(w platform.LinkWork, r *platform.LinkReport) {
-			if w.Kind == platform.WorkCollect {
+		"fingerprint": {func(w tasks.LinkWork, r *tasks.LinkReport) {
+			if w.Kind == tasks.WorkCollect {
 				r.Fingerprints[1].Data = flip(r.Fingerprints[1].Data)
 			}
 		}, license.CodeFingerprintForged},
-		"missing fingerprint": {func(w platform.LinkWork, r *platform.LinkReport) {
-			if w.Kind == platform.WorkCollect {
+		"missing fingerprint": {func(w tasks.LinkWork, r *tasks.LinkReport) {
+			if w.Kind == tasks.WorkCollect {
 				r.Fingerprints = r.Fingerprints[:2]
 			}
 		}, license.CodeBackendAbsent},
-		"one fingerprint for two": {func(w platform.LinkWork, r *platform.LinkReport) {
-			if w.Kind == platform.WorkCollect {
+		"one fingerprint for two": {func(w tasks.LinkWork, r *tasks.LinkReport) {
+			if w.Kind == tasks.WorkCollect {
 				r.Fingerprints[1].Data = r.Fingerprints[0].Data
 			}
 		}, license.CodeManipulation},
-		"statement": {func(w platform.LinkWork, r *platform.LinkReport) {
-			if w.Kind == platform.WorkGuard {
+		"statement": {func(w tasks.LinkWork, r *tasks.LinkReport) {
+			if w.Kind == tasks.WorkGuard {
 				r.Statements[1].Data = flip(r.Statements[1].Data)
 			}
 		}, license.CodeGuardRefused},
-		"one statement for two": {func(w platform.LinkWork, r *platform.LinkReport) {
-			if w.Kind == platform.WorkGuard {
+		"one statement for two": {func(w tasks.LinkWork, r *tasks.LinkReport) {
+			if w.Kind == tasks.WorkGuard {
 				r.Statements[1].Data = r.Statements[0].Data
 			}
 		}, license.CodeGuardRefused},
-		"receipt": {func(w platform.LinkWork, r *platform.LinkReport) {
-			if w.Kind == platform.WorkActivate {
+		"receipt": {func(w tasks.LinkWork, r *tasks.LinkReport) {
+			if w.Kind == tasks.WorkActivate {
 				r.Receipt = flip(r.Receipt)
 			}
 		}, license.CodeReceiptForged},
-		"no receipt": {func(w platform.LinkWork, r *platform.LinkReport) {
-			if w.Kind == platform.WorkActivate {
+		"no receipt": {func(w tasks.LinkWork, r *tasks.LinkReport) {
+			if w.Kind == tasks.WorkActivate {
 				r.Receipt = nil
 			}
 		}, license.CodeReceiptForged},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
@@ -17,33 +18,33 @@ import (
 const mostSigned = 1 << 20
 
 // workProto makes the message of a work item.
-func workProto(w platform.LinkWork) (*quoratev1.Work, error) {
+func workProto(w tasks.LinkWork) (*quoratev1.Work, error) {
 	m := &quoratev1.Work{Id: w.ID}
 	switch w.Kind {
-	case platform.WorkCollect:
+	case tasks.WorkCollect:
 		m.Kind = &quoratev1.Work_Collect{Collect: &quoratev1.CollectWork{Nonce: w.Nonce}}
-	case platform.WorkStage:
+	case tasks.WorkStage:
 		m.Kind = &quoratev1.Work_Stage{Stage: &quoratev1.StageWork{Updates: updatesProto(w.Updates)}}
-	case platform.WorkGuard:
+	case tasks.WorkGuard:
 		m.Kind = &quoratev1.Work_Guard{Guard: &quoratev1.GuardWork{Position: uint32(w.Position), Nonce: w.Nonce}}
-	case platform.WorkActivate:
+	case tasks.WorkActivate:
 		if len(w.Updates) != 1 {
 			return nil, fmt.Errorf("work item %s activates %d updates", w.ID, len(w.Updates))
 		}
 		m.Kind = &quoratev1.Work_Activate{Activate: &quoratev1.ActivateWork{
 			Position: uint32(w.Position), Update: updatesProto(w.Updates)[0],
 		}}
-	case platform.WorkVerify:
+	case tasks.WorkVerify:
 		v := &quoratev1.VerifyWork{Position: uint32(w.Position), SettleMs: uint32(w.Settle.Milliseconds())}
 		for _, e := range w.Expect {
 			v.Expect = append(v.Expect, &quoratev1.ProductTMRID{Product: rpc.ProductProto(e.Product), TmrId: e.TMRID})
 		}
 		m.Kind = &quoratev1.Work_Verify{Verify: v}
-	case platform.WorkRemove:
+	case tasks.WorkRemove:
 		m.Kind = &quoratev1.Work_Remove{Remove: &quoratev1.RemoveWork{
 			Product: rpc.ProductProto(w.Product), Handle: w.Handle, By: w.By,
 		}}
-	case platform.WorkAsk:
+	case tasks.WorkAsk:
 		m.Kind = &quoratev1.Work_Ask{Ask: &quoratev1.AskWork{
 			Product: rpc.ProductProto(w.Product), Handle: w.Handle, By: w.By, Text: w.Text,
 		}}
@@ -53,7 +54,7 @@ func workProto(w platform.LinkWork) (*quoratev1.Work, error) {
 	return m, nil
 }
 
-func updatesProto(all []platform.BackendUpdate) []*quoratev1.BackendUpdate {
+func updatesProto(all []tasks.BackendUpdate) []*quoratev1.BackendUpdate {
 	out := make([]*quoratev1.BackendUpdate, len(all))
 	for i, u := range all {
 		out[i] = &quoratev1.BackendUpdate{Position: uint32(u.Position), Update: u.Update, Digest: u.Digest}
@@ -75,14 +76,14 @@ func fit(res *quoratev1.PullResponse) *quoratev1.PullResponse {
 	return res
 }
 
-func reportFrom(m *quoratev1.ReportRequest) (platform.LinkReport, error) {
-	r := platform.LinkReport{WorkID: m.GetWorkId(), Receipt: m.GetReceipt()}
+func reportFrom(m *quoratev1.ReportRequest) (tasks.LinkReport, error) {
+	r := tasks.LinkReport{WorkID: m.GetWorkId(), Receipt: m.GetReceipt()}
 	if r.WorkID == "" || len(r.WorkID) > 64 {
 		return r, invalid("the report names no work item")
 	}
 	if err := rpc.FromErrorInfo(m.GetError()); err != nil {
 		r.Failed = license.Public(err)
-		return platform.LinkReport{WorkID: r.WorkID, Failed: r.Failed}, nil
+		return tasks.LinkReport{WorkID: r.WorkID, Failed: r.Failed}, nil
 	}
 	if len(r.Receipt) > mostSigned {
 		return r, invalid("the receipt has %d bytes", len(r.Receipt))
@@ -95,16 +96,16 @@ func reportFrom(m *quoratev1.ReportRequest) (platform.LinkReport, error) {
 	return r, err
 }
 
-func backendBytesFrom(ms []*quoratev1.BackendBytes) ([]platform.BackendBytes, error) {
+func backendBytesFrom(ms []*quoratev1.BackendBytes) ([]tasks.BackendBytes, error) {
 	if len(ms) > license.Backends {
 		return nil, invalid("%d backends are reported", len(ms))
 	}
-	var out []platform.BackendBytes
+	var out []tasks.BackendBytes
 	for _, m := range ms {
 		if p := m.GetPosition(); p < 1 || p > license.Backends || len(m.GetData()) > mostSigned {
 			return nil, invalid("backend %d with %d bytes is reported", p, len(m.GetData()))
 		}
-		out = append(out, platform.BackendBytes{Position: int(m.GetPosition()), Data: m.GetData()})
+		out = append(out, tasks.BackendBytes{Position: int(m.GetPosition()), Data: m.GetData()})
 	}
 	return out, nil
 }

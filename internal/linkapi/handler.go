@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
@@ -20,8 +21,8 @@ import (
 // Platform are the use cases behind the link. A *platform.Platform has them.
 type Platform interface {
 	AuthenticateLink(ctx context.Context, token string) (auth.Principal, error)
-	Pull(ctx context.Context, leading bool, wait time.Duration) ([]platform.LinkWork, error)
-	Report(ctx context.Context, r platform.LinkReport) error
+	Pull(ctx context.Context, leading bool, wait time.Duration) ([]tasks.LinkWork, error)
+	Report(ctx context.Context, r tasks.LinkReport) error
 	Push(ctx context.Context, push platform.LinkPush) (platform.LinkPosition, error)
 	LinkRules(ctx context.Context) (version uint64, text string, err error)
 	CertifyTime(ctx context.Context, questions []platform.TimeQuestion) ([][]byte, error)

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
@@ -27,11 +28,11 @@ var chart = license.Product{Firm: 6000010, Code: 14}
 
 // fake records what reaches the use cases.
 type fake struct {
-	due       []platform.LinkWork
+	due       []tasks.LinkWork
 	err       error
 	leading   bool
 	wait      time.Duration
-	report    platform.LinkReport
+	report    tasks.LinkReport
 	push      platform.LinkPush
 	who       auth.Principal
 	calls     int
@@ -50,13 +51,13 @@ func (f *fake) called(ctx context.Context) {
 	f.calls++
 }
 
-func (f *fake) Pull(ctx context.Context, leading bool, wait time.Duration) ([]platform.LinkWork, error) {
+func (f *fake) Pull(ctx context.Context, leading bool, wait time.Duration) ([]tasks.LinkWork, error) {
 	f.called(ctx)
 	f.leading, f.wait = leading, wait
 	return f.due, f.err
 }
 
-func (f *fake) Report(ctx context.Context, r platform.LinkReport) error {
+func (f *fake) Report(ctx context.Context, r tasks.LinkReport) error {
 	f.called(ctx)
 	f.report = r
 	return f.err
@@ -125,16 +126,16 @@ func TestWhoMayCall(t *testing.T) {
 }
 
 func TestPull(t *testing.T) {
-	update := platform.BackendUpdate{Position: 2, Update: []byte("update"), Digest: []byte("digest")}
+	update := tasks.BackendUpdate{Position: 2, Update: []byte("update"), Digest: []byte("digest")}
 	updateProto := &quoratev1.BackendUpdate{Position: 2, Update: []byte("update"), Digest: []byte("digest")}
-	f := &fake{due: []platform.LinkWork{
-		{ID: "1", Kind: platform.WorkCollect, Nonce: []byte("n")},
-		{ID: "2", Kind: platform.WorkStage, Updates: []platform.BackendUpdate{update, update}},
-		{ID: "3", Kind: platform.WorkGuard, Position: 2, Nonce: []byte("m")},
-		{ID: "4", Kind: platform.WorkActivate, Position: 2, Updates: []platform.BackendUpdate{update}},
-		{ID: "5", Kind: platform.WorkVerify, Position: 2, Settle: 1500 * time.Millisecond, Expect: []platform.Expected{{Product: chart, TMRID: 8}}},
-		{ID: "6", Kind: platform.WorkRemove, Product: chart, Handle: "h", By: "Olga"},
-		{ID: "7", Kind: platform.WorkAsk, Product: chart, Handle: "h", By: "Olga", Text: "please"},
+	f := &fake{due: []tasks.LinkWork{
+		{ID: "1", Kind: tasks.WorkCollect, Nonce: []byte("n")},
+		{ID: "2", Kind: tasks.WorkStage, Updates: []tasks.BackendUpdate{update, update}},
+		{ID: "3", Kind: tasks.WorkGuard, Position: 2, Nonce: []byte("m")},
+		{ID: "4", Kind: tasks.WorkActivate, Position: 2, Updates: []tasks.BackendUpdate{update}},
+		{ID: "5", Kind: tasks.WorkVerify, Position: 2, Settle: 1500 * time.Millisecond, Expect: []tasks.Expected{{Product: chart, TMRID: 8}}},
+		{ID: "6", Kind: tasks.WorkRemove, Product: chart, Handle: "h", By: "Olga"},
+		{ID: "7", Kind: tasks.WorkAsk, Product: chart, Handle: "h", By: "Olga", Text: "please"},
 	}}
 	res, err := client(t, f, "Bearer good").Pull(t.Context(), connect.NewRequest(&quoratev1.PullRequest{Server: "a", Leading: true, WaitMs: 250}))
 	if err != nil {
@@ -164,10 +165,10 @@ func TestPull(t *testing.T) {
 }
 
 func TestPullGivesNoMoreThanOneMessageTakes(t *testing.T) {
-	big := platform.BackendUpdate{Position: 1, Update: make([]byte, rpc.MostMessage/3), Digest: make([]byte, 32)}
+	big := tasks.BackendUpdate{Position: 1, Update: make([]byte, rpc.MostMessage/3), Digest: make([]byte, 32)}
 	f := &fake{}
 	for _, id := range []string{"1", "2", "3", "4", "5"} {
-		f.due = append(f.due, platform.LinkWork{ID: id, Kind: platform.WorkStage, Updates: []platform.BackendUpdate{big}})
+		f.due = append(f.due, tasks.LinkWork{ID: id, Kind: tasks.WorkStage, Updates: []tasks.BackendUpdate{big}})
 	}
 	res, err := client(t, f, "Bearer good").Pull(t.Context(), connect.NewRequest(&quoratev1.PullRequest{Server: "a", Leading: true}))
 	if err != nil {
@@ -183,16 +184,16 @@ func TestReport(t *testing.T) {
 	api := client(t, f, "Bearer good")
 	for name, c := range map[string]struct {
 		m    *quoratev1.ReportRequest
-		want platform.LinkReport
+		want tasks.LinkReport
 		code license.Code
 	}{
 		"fingerprints": {m: &quoratev1.ReportRequest{WorkId: "w", Fingerprints: []*quoratev1.BackendBytes{{Position: 1, Data: []byte("f")}}},
-			want: platform.LinkReport{WorkID: "w", Fingerprints: []platform.BackendBytes{{Position: 1, Data: []byte("f")}}}},
+			want: tasks.LinkReport{WorkID: "w", Fingerprints: []tasks.BackendBytes{{Position: 1, Data: []byte("f")}}}},
 		"statements": {m: &quoratev1.ReportRequest{WorkId: "w", Statements: []*quoratev1.BackendBytes{{Position: 3, Data: []byte("s")}}},
-			want: platform.LinkReport{WorkID: "w", Statements: []platform.BackendBytes{{Position: 3, Data: []byte("s")}}}},
-		"receipt": {m: &quoratev1.ReportRequest{WorkId: "w", Receipt: []byte("r")}, want: platform.LinkReport{WorkID: "w", Receipt: []byte("r")}},
+			want: tasks.LinkReport{WorkID: "w", Statements: []tasks.BackendBytes{{Position: 3, Data: []byte("s")}}}},
+		"receipt": {m: &quoratev1.ReportRequest{WorkId: "w", Receipt: []byte("r")}, want: tasks.LinkReport{WorkID: "w", Receipt: []byte("r")}},
 		"failed": {m: &quoratev1.ReportRequest{WorkId: "w", Receipt: []byte("ignored"), Error: &quoratev1.ErrorInfo{Code: "BACKEND_ABSENT", Message: "m", Fix: "f"}},
-			want: platform.LinkReport{WorkID: "w", Failed: &license.Error{Code: license.CodeBackendAbsent, Message: "m", Fix: "f"}}},
+			want: tasks.LinkReport{WorkID: "w", Failed: &license.Error{Code: license.CodeBackendAbsent, Message: "m", Fix: "f"}}},
 		"no work":        {m: &quoratev1.ReportRequest{}, code: license.CodeInvalidInput},
 		"long id":        {m: &quoratev1.ReportRequest{WorkId: strings.Repeat("w", 65)}, code: license.CodeInvalidInput},
 		"backend 0":      {m: &quoratev1.ReportRequest{WorkId: "w", Statements: []*quoratev1.BackendBytes{{}}}, code: license.CodeInvalidInput},
@@ -202,7 +203,7 @@ func TestReport(t *testing.T) {
 		"large message":  {m: &quoratev1.ReportRequest{WorkId: "w", Receipt: make([]byte, rpc.MostMessage)}, code: license.CodeTooLarge},
 		"large evidence": {m: &quoratev1.ReportRequest{WorkId: "w", Statements: []*quoratev1.BackendBytes{{Position: 1, Data: make([]byte, 1<<20+1)}}}, code: license.CodeInvalidInput},
 	} {
-		f.report = platform.LinkReport{}
+		f.report = tasks.LinkReport{}
 		_, err := api.Report(t.Context(), connect.NewRequest(c.m))
 		if license.CodeOf(err) != c.code {
 			t.Errorf("%s: %v", name, err)

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -208,7 +209,7 @@ func (p *Platform) requestRemoval(ctx context.Context, h *history, by auth.Princ
 			return nil
 		}
 	}
-	if _, err = p.addWork(ctx, tx, at, nil, prefix+strconv.Itoa(len(asked)+1), LinkWork{
+	if _, err = tasks.AddWork(ctx, p.core, tx, at, nil, prefix+strconv.Itoa(len(asked)+1), tasks.LinkWork{
 		Kind: property.WorkRemove, Product: core.ProductOf(a.Edges.Product), Handle: a.Handle, By: core.DisplayName(by),
 	}); err != nil {
 		return err
@@ -238,7 +239,7 @@ func (p *Platform) removalDone(ctx context.Context, tx *store.Tx, key string, fa
 	}
 	change := tx.Allocation.UpdateOneID(id).SetRemovalCode("").SetRemovalMessage("")
 	if failed != nil {
-		change.SetRemovalCode(string(failedCode(failed.Code))).SetRemovalMessage(core.ClipNote(failed.Error()))
+		change.SetRemovalCode(string(tasks.FailedCode(failed.Code))).SetRemovalMessage(core.ClipNote(failed.Error()))
 		if failed.Code == license.CodeBorrowed {
 			change.SetBorrowed(true)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -113,7 +114,7 @@ func (p *Platform) requestNotice(ctx context.Context, tx *store.Tx, by auth.Prin
 				Details: map[string]any{"retryMs": wait.Milliseconds()}}
 		}
 	}
-	w, err := p.addWork(ctx, tx, at, nil, prefix+strconv.Itoa(n+1), LinkWork{
+	w, err := tasks.AddWork(ctx, p.core, tx, at, nil, prefix+strconv.Itoa(n+1), tasks.LinkWork{
 		Kind: property.WorkAsk, Product: core.ProductOf(a.Edges.Product), Handle: a.Handle, By: core.DisplayName(by), Text: text,
 	})
 	if err != nil {
@@ -147,7 +148,7 @@ func (p *Platform) noticeDone(ctx context.Context, tx *store.Tx, w *ent.Work, fa
 	if failed == nil {
 		change.SetNoticeTakenAt(core.Now())
 	} else {
-		change.SetNoticeCode(string(failedCode(failed.Code))).SetNoticeMessage(core.ClipNote(failed.Error()))
+		change.SetNoticeCode(string(tasks.FailedCode(failed.Code))).SetNoticeMessage(core.ClipNote(failed.Error()))
 	}
 	p.core.Publish(ctx, tx, event.Allocations, a.ContainerID)
 	return change.Exec(ctx)

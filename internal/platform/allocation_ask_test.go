@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 // TestAskAllocation: a notice goes down the link, and what came of it is shown.
@@ -40,11 +41,11 @@ func TestAskAllocation(t *testing.T) {
 			t.Errorf("the group's server gets %+v, %v", pulled, err)
 		}
 		pulled, err := l.Pull(l.as(o.server), true, 0)
-		if err != nil || len(pulled) != 1 || pulled[0].Kind != platform.WorkAsk || pulled[0].Handle != "a" || pulled[0].Product != product ||
+		if err != nil || len(pulled) != 1 || pulled[0].Kind != tasks.WorkAsk || pulled[0].Handle != "a" || pulled[0].Product != product ||
 			pulled[0].By != "Carl Customer" || pulled[0].Text != "I need it at ten" {
 			t.Fatalf("%+v, %v", pulled, err)
 		}
-		if err := l.Report(l.as(o.server), platform.LinkReport{WorkID: pulled[0].ID}); err != nil {
+		if err := l.Report(l.as(o.server), tasks.LinkReport{WorkID: pulled[0].ID}); err != nil {
 			t.Fatal(err)
 		}
 		wantSignal(t, "it is taken", seen)
@@ -63,7 +64,7 @@ func TestAskAllocation(t *testing.T) {
 			t.Fatalf("%+v, %v", pulled, err)
 		}
 		refused := license.Errorf(license.CodeHandleUnknown, "look", "there is none")
-		if err := l.Report(l.as(o.server), platform.LinkReport{WorkID: pulled[0].ID, Failed: refused}); err != nil {
+		if err := l.Report(l.as(o.server), tasks.LinkReport{WorkID: pulled[0].ID, Failed: refused}); err != nil {
 			t.Fatal(err)
 		}
 		if row := l.allocationOf("b"); row.NoticeTakenAt != nil || row.NoticeCode != "HANDLE_UNKNOWN" || !strings.Contains(row.NoticeMessage, "there is none") {
@@ -95,7 +96,7 @@ func TestAskAllocation(t *testing.T) {
 			t.Errorf("%+v, %v", pulled, err)
 		}
 		// What a server says of the earlier one at last is nothing of the later one.
-		if err := l.Report(l.as(o.server), platform.LinkReport{WorkID: late.ID}); err != nil {
+		if err := l.Report(l.as(o.server), tasks.LinkReport{WorkID: late.ID}); err != nil {
 			t.Fatal(err)
 		}
 		if row := l.allocationOf("b"); row.NoticeTakenAt != nil || row.NoticeText != "for tomorrow" {

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 func leaseEvent(position uint64, kind platform.LeaseEventKind, handle string) platform.LeaseEvent {
@@ -262,7 +263,7 @@ func TestARefusedRemovalAmidEvents(t *testing.T) {
 			return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
 				if !told {
 					told = true
-					if err := l.Report(link, platform.LinkReport{WorkID: due.ID, Failed: license.Errorf(license.CodeBorrowed, "wait", "it is borrowed")}); err != nil {
+					if err := l.Report(link, tasks.LinkReport{WorkID: due.ID, Failed: license.Errorf(license.CodeBorrowed, "wait", "it is borrowed")}); err != nil {
 						t.Error(err)
 					}
 				}

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -86,7 +87,7 @@ func (p *Platform) block(ctx context.Context, tx *store.Tx, c *ent.Container, re
 		return err
 	}
 	for _, id := range open {
-		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{id}); err != nil {
+		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: id}); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package platform
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -17,8 +16,8 @@ import (
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
-	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -37,7 +36,7 @@ const (
 // the leading server gets any; another one waits in vain, so that the platform
 // knows that it is there. Errors: license.CodeUnauthenticated, CodeForbidden;
 // ctx's, when it ends.
-func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) ([]LinkWork, error) {
+func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) ([]tasks.LinkWork, error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return nil, err
@@ -81,7 +80,7 @@ func workAt(place string) predicate.Work {
 	return work.ContainerID(place)
 }
 
-func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]LinkWork, error) {
+func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]tasks.LinkWork, error) {
 	if !leading {
 		return nil, nil
 	}
@@ -91,9 +90,9 @@ func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]L
 	if err != nil {
 		return nil, err
 	}
-	due := make([]LinkWork, len(rows))
+	due := make([]tasks.LinkWork, len(rows))
 	for i, row := range rows {
-		if due[i], err = linkWork(row); err != nil {
+		if due[i], err = tasks.WorkOf(row); err != nil {
 			return nil, err
 		}
 	}
@@ -141,7 +140,7 @@ func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading b
 // go on. The first result counts: repeating is no error and changes nothing.
 // Errors: license.CodeUnauthenticated, CodeForbidden; CodeNotFound for work of
 // another place too.
-func (p *Platform) Report(ctx context.Context, r LinkReport) error {
+func (p *Platform) Report(ctx context.Context, r tasks.LinkReport) error {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return err
@@ -163,7 +162,7 @@ func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 		change := tx.Work.UpdateOne(row).SetDoneAt(core.Now()).SetResult(result).SetState(property.WorkDone)
 		if r.Failed != nil {
 			change.SetState(property.WorkFailed).
-				SetErrorCode(string(failedCode(r.Failed.Code))).SetErrorMessage(core.ClipNote(r.Failed.Error()))
+				SetErrorCode(string(tasks.FailedCode(r.Failed.Code))).SetErrorMessage(core.ClipNote(r.Failed.Error()))
 		}
 		if err := change.Exec(ctx); err != nil {
 			return err
@@ -178,14 +177,6 @@ func (p *Platform) Report(ctx context.Context, r LinkReport) error {
 			return nil
 		}
 		p.core.Publish(ctx, tx, event.WorkDone, *row.RolloutID)
-		return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{*row.RolloutID})
+		return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: *row.RolloutID})
 	})
-}
-
-// failedCode takes a server's code only where it looks like one.
-func failedCode(c license.Code) license.Code {
-	if c == "" || len(c) > 64 || strings.Trim(string(c), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
-		return license.CodeInternal
-	}
-	return c
 }

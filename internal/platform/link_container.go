@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -94,7 +95,7 @@ func served(all []ServedLicense) []property.ServedLicense {
 	for i, l := range all {
 		out[i] = property.ServedLicense{Product: l.Product.String(), Name: core.ClipText(l.Name), Quantity: int(l.Quantity), FeatureMap: l.FeatureMap}
 		if l.Reason != "" {
-			out[i].Reason = string(failedCode(l.Reason))
+			out[i].Reason = string(tasks.FailedCode(l.Reason))
 		}
 	}
 	return out

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 // office is a container outside of groups whose license server has a link.
@@ -262,10 +263,10 @@ func TestReleaseAtASingleServer(t *testing.T) {
 			t.Errorf("the group's server gets %+v, %v", pulled, err)
 		}
 		pulled, err := l.Pull(l.as(o.server), true, 0)
-		if err != nil || len(pulled) != 1 || pulled[0].Kind != platform.WorkRemove || pulled[0].Handle != "a" || pulled[0].Product != product || pulled[0].By != "Carl Customer" {
+		if err != nil || len(pulled) != 1 || pulled[0].Kind != tasks.WorkRemove || pulled[0].Handle != "a" || pulled[0].Product != product || pulled[0].By != "Carl Customer" {
 			t.Fatalf("%+v, %v", pulled, err)
 		}
-		if err := l.Report(l.as(o.server), platform.LinkReport{WorkID: pulled[0].ID}); err != nil {
+		if err := l.Report(l.as(o.server), tasks.LinkReport{WorkID: pulled[0].ID}); err != nil {
 			t.Fatal(err)
 		}
 		removed := leaseEvent(3, platform.LeaseRemoved, "a")

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 // waiting gives a group whose rollout waits for fingerprints.
@@ -49,7 +50,7 @@ func TestWorkStaysDueUntilItIsReported(t *testing.T) {
 		var id string
 		for range 2 {
 			due, err := l.Pull(server, true, 0)
-			if err != nil || len(due) != 1 || due[0].Kind != platform.WorkCollect || len(due[0].Nonce) < 16 {
+			if err != nil || len(due) != 1 || due[0].Kind != tasks.WorkCollect || len(due[0].Nonce) < 16 {
 				t.Fatalf("due: %+v, %v", due, err)
 			}
 			id = due[0].ID
@@ -58,7 +59,7 @@ func TestWorkStaysDueUntilItIsReported(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := l.jobs.count()
-		report := platform.LinkReport{WorkID: id, Failed: license.Errorf(license.CodeBackendAbsent, "fix\x00", "no %s", strings.Repeat("x", 3000))}
+		report := tasks.LinkReport{WorkID: id, Failed: license.Errorf(license.CodeBackendAbsent, "fix\x00", "no %s", strings.Repeat("x", 3000))}
 		for range 2 { // repeating changes nothing
 			if err := l.Report(server, report); err != nil {
 				t.Fatal(err)
@@ -69,7 +70,7 @@ func TestWorkStaysDueUntilItIsReported(t *testing.T) {
 		if row.State != property.WorkFailed || row.ErrorCode != "BACKEND_ABSENT" || row.DoneAt == nil || len(row.ErrorMessage) > 2000 {
 			t.Errorf("stored: %+v", row)
 		}
-		if n := l.jobs.count() - before; n != 1 || l.jobs.all[before] != (platform.AdvanceRollout{Rollout: rollout}) {
+		if n := l.jobs.count() - before; n != 1 || l.jobs.all[before] != (tasks.AdvanceRollout{Rollout: rollout}) {
 			t.Errorf("%d jobs", n)
 		}
 		if due, err := l.Pull(server, true, 0); err != nil || len(due) != 0 {
@@ -97,7 +98,7 @@ func TestRolloutTellsThatItsServerIsAway(t *testing.T) {
 		old := time.Now().Add(-2 * core.LinkPatience)
 		l.Store().Client().Work.Delete().ExecX(l.system())
 		w := l.Store().Client().Work.Create().SetVendorID(made.Group.VendorID).SetTmrGroupID(made.Group.ID).SetRolloutID(rollout).
-			SetKey(rollout + "/COLLECT/0/0").SetKind(platform.WorkCollect).SetPayload([]byte("{}")).SetCreatedAt(old).SaveX(l.system())
+			SetKey(rollout + "/COLLECT/0/0").SetKind(tasks.WorkCollect).SetPayload([]byte("{}")).SetCreatedAt(old).SaveX(l.system())
 		if b := blocker(); !strings.Contains(b, "does not hear") {
 			t.Errorf("blocker %q", b)
 		}
@@ -117,7 +118,7 @@ func TestOddCodesAreInternal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Report(l.link(made), platform.LinkReport{WorkID: due[0].ID, Failed: &license.Error{Code: "odd\x00 code", Message: "m"}}); err != nil {
+		if err := l.Report(l.link(made), tasks.LinkReport{WorkID: due[0].ID, Failed: &license.Error{Code: "odd\x00 code", Message: "m"}}); err != nil {
 			t.Fatal(err)
 		}
 		if row := l.Store().Client().Work.GetX(l.system(), due[0].ID); row.ErrorCode != "INTERNAL" {
@@ -218,7 +219,7 @@ func TestOthersWorkIsRefused(t *testing.T) {
 			"a member":               {l.vendor(), due[0].ID, license.CodeForbidden},
 			"nobody":                 {t.Context(), due[0].ID, license.CodeUnauthenticated},
 		} {
-			if err := l.Report(c.ctx, platform.LinkReport{WorkID: c.id}); license.CodeOf(err) != c.code {
+			if err := l.Report(c.ctx, tasks.LinkReport{WorkID: c.id}); license.CodeOf(err) != c.code {
 				t.Errorf("%s reports: %v", name, err)
 			}
 		}
@@ -234,7 +235,7 @@ func TestOthersWorkIsRefused(t *testing.T) {
 			}
 		}
 		// The standby may report what it pulled while it led.
-		if err := l.Report(l.standby(made), platform.LinkReport{WorkID: due[0].ID}); err != nil {
+		if err := l.Report(l.standby(made), tasks.LinkReport{WorkID: due[0].ID}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -251,7 +252,7 @@ func TestReportTellsSubscribers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Report(l.link(made), platform.LinkReport{WorkID: due[0].ID}); err != nil {
+		if err := l.Report(l.link(made), tasks.LinkReport{WorkID: due[0].ID}); err != nil {
 			t.Fatal(err)
 		}
 		select {

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 func TestOrder(t *testing.T) {
@@ -227,7 +228,7 @@ func TestUseCasesTakeTurns(t *testing.T) {
 			due, err := l.Pull(link, true, 0)
 			for _, w := range due {
 				if err == nil {
-					err = l.Report(link, platform.LinkReport{WorkID: w.ID, Failed: license.Errorf(license.CodeUnavailable, "", "away")})
+					err = l.Report(link, tasks.LinkReport{WorkID: w.ID, Failed: license.Errorf(license.CodeUnavailable, "", "away")})
 				}
 			}
 			return err

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -326,14 +327,14 @@ func (w *replacing) goOn(ctx context.Context, g core.LoadedPlace) (*ent.Rollout,
 		if row, err = w.p.saveRollout(ctx, w.tx, row, s, row.Epoch, nil); err != nil {
 			return nil, err
 		}
-		return row, w.p.core.Jobs.EnqueueTx(ctx, w.tx.SQL(), AdvanceRollout{row.ID})
+		return row, w.p.core.Jobs.EnqueueTx(ctx, w.tx.SQL(), tasks.AdvanceRollout{Rollout: row.ID})
 	}
 	next, err := queuedRollout(ctx, w.tx, g.Group.ID)
 	if err != nil {
 		return nil, err
 	}
 	if next != nil {
-		return next, w.p.core.Jobs.EnqueueTx(ctx, w.tx.SQL(), AdvanceRollout{next.ID})
+		return next, w.p.core.Jobs.EnqueueTx(ctx, w.tx.SQL(), tasks.AdvanceRollout{Rollout: next.ID})
 	}
 	if w.spec.ByFiles {
 		return nil, nil

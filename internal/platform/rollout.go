@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -143,7 +144,7 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPl
 	if err != nil {
 		return nil, err
 	}
-	return row, p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{row.ID})
+	return row, p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: row.ID})
 }
 
 // RetryRollout tries a held rollout's failed step again. Errors:
@@ -189,7 +190,7 @@ func (p *Platform) decideRollout(ctx context.Context, id, action string, e rollo
 		if row, err = p.saveRollout(ctx, tx, row, n, row.Epoch, nil); err != nil {
 			return err
 		}
-		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{row.ID}); err != nil {
+		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: row.ID}); err != nil {
 			return err
 		}
 		return core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), action, row.ID, before, rolloutFacts(row))
@@ -299,7 +300,7 @@ func (p *Platform) nextRollout(ctx context.Context, tx *store.Tx, ended *ent.Rol
 	if err != nil || next == nil {
 		return err
 	}
-	return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{next.ID})
+	return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: next.ID})
 }
 
 // queuedRollout is the place's oldest queued rollout, or nil.

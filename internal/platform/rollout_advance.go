@@ -16,14 +16,6 @@ import (
 	"github.com/quorate/quorate/internal/store"
 )
 
-// AdvanceRollout is the job that takes a rollout as far as it goes.
-type AdvanceRollout struct {
-	Rollout string `json:"rollout"`
-}
-
-// Kind names the job in the queue.
-func (AdvanceRollout) Kind() string { return "advance_rollout" }
-
 // AfterState is told of each state of a rollout that a worker comes to, once
 // it is stored and before its effect is caused.
 type AfterState func(ctx context.Context, s rollout.State)

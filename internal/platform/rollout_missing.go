@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -89,11 +90,11 @@ func heldAfter(of *ent.Rollout, position int, firm license.FirmCode, before []li
 
 // toStage are the updates to write beside the licenses: of a container alone
 // those that it misses too, of a group's the one that is due.
-func toStage(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace) ([]BackendUpdate, error) {
+func toStage(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace) ([]tasks.BackendUpdate, error) {
 	if g.Single() {
 		return missingUpdates(ctx, tx, row, g, 1)
 	}
-	var all []BackendUpdate
+	var all []tasks.BackendUpdate
 	for i := range g.Containers {
 		u, err := dueUpdate(ctx, tx, s, g, i+1)
 		if err != nil {
@@ -107,13 +108,13 @@ func toStage(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.Stat
 // missingUpdates are those that a container doesn't have by what is recorded, in
 // order: of the rollout's firm, and in a group of all firms. The rollout's own
 // comes last, and always.
-func missingUpdates(ctx context.Context, tx *store.Tx, row *ent.Rollout, g core.LoadedPlace, position int) ([]BackendUpdate, error) {
+func missingUpdates(ctx context.Context, tx *store.Tx, row *ent.Rollout, g core.LoadedPlace, position int) ([]tasks.BackendUpdate, error) {
 	c := g.Containers[position-1]
 	own, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("find the update for backend %d: %w", position, err)
 	}
-	var all []BackendUpdate
+	var all []tasks.BackendUpdate
 	for _, n := range c.Edges.Counters {
 		if g.Single() && n.FirmID != own.FirmID {
 			continue
@@ -140,6 +141,6 @@ func dueUpdate(ctx context.Context, tx *store.Tx, s rollout.State, g core.Loaded
 	return u, nil
 }
 
-func toBackend(position int, u *ent.Update) BackendUpdate {
-	return BackendUpdate{Position: position, Update: u.Bytes, Digest: u.Digest}
+func toBackend(position int, u *ent.Update) tasks.BackendUpdate {
+	return tasks.BackendUpdate{Position: position, Update: u.Bytes, Digest: u.Digest}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -25,7 +26,7 @@ const nonceSize = 32
 
 // ask makes the work item for an action that a TMR server carries out.
 func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, a rollout.Action, g core.LoadedPlace) (_ rollout.Event, err error) {
-	item := LinkWork{Position: a.Backend}
+	item := tasks.LinkWork{Position: a.Backend}
 	switch a.Kind {
 	case rollout.Collect:
 		item.Kind = property.WorkCollect
@@ -44,17 +45,17 @@ func (w *rolloutWorker) ask(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 		if err != nil {
 			return nil, err
 		}
-		item.Updates = []BackendUpdate{toBackend(a.Backend, u)}
+		item.Updates = []tasks.BackendUpdate{toBackend(a.Backend, u)}
 	case rollout.Verify:
 		item.Kind = property.WorkVerify
 		item.Settle = w.platform.settle
 		for _, l := range s.After(a.Backend) {
-			item.Expect = append(item.Expect, Expected{Product: l.Product, TMRID: l.Options.TMRID})
+			item.Expect = append(item.Expect, tasks.Expected{Product: l.Product, TMRID: l.Options.TMRID})
 		}
 	default:
 		return nil, fmt.Errorf("nobody does %s", a.Kind)
 	}
-	_, err = w.platform.addWork(ctx, tx, g, &row.ID, row.ID+"/"+a.Key, item)
+	_, err = tasks.AddWork(ctx, w.platform.core, tx, g, &row.ID, row.ID+"/"+a.Key, item)
 	return nil, err
 }
 
@@ -70,11 +71,11 @@ func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollo
 	if item.State == property.WorkFailed {
 		return rollout.Failed{At: core.Now(), Key: a.Key, Code: license.Code(item.ErrorCode), Message: item.ErrorMessage}, nil
 	}
-	asked, err := linkWork(item)
+	asked, err := tasks.WorkOf(item)
 	if err != nil {
 		return nil, err
 	}
-	var report LinkReport
+	var report tasks.LinkReport
 	if len(item.Result) > 0 {
 		if err := json.Unmarshal(item.Result, &report); err != nil {
 			return nil, fmt.Errorf("the result of %s can't be read: %w", item.ID, err)
@@ -101,7 +102,7 @@ func (w *rolloutWorker) answer(ctx context.Context, tx *store.Tx, row *ent.Rollo
 
 // collected checks the fingerprints against what is recorded. One that says
 // anything else puts its container under suspicion.
-func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace, asked LinkWork, r LinkReport, e *rollout.Collected) error {
+func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, g core.LoadedPlace, asked tasks.LinkWork, r tasks.LinkReport, e *rollout.Collected) error {
 	root, err := w.platform.core.RootKey(ctx, tx)
 	if err != nil {
 		return err
@@ -111,7 +112,7 @@ func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Ro
 		return err
 	}
 	for i := range g.Containers {
-		signed, err := of(r.Fingerprints, i+1)
+		signed, err := tasks.BytesOf(r.Fingerprints, i+1)
 		if err != nil {
 			return err
 		}
@@ -200,12 +201,12 @@ func comparable3(found [license.Backends]rollout.Found, terms []license.License)
 }
 
 // stated reads the statements of the other two backends.
-func stated(backend int, g core.LoadedPlace, asked LinkWork, r LinkReport) (others [license.Backends][]license.Held, err error) {
+func stated(backend int, g core.LoadedPlace, asked tasks.LinkWork, r tasks.LinkReport) (others [license.Backends][]license.Held, err error) {
 	for i, c := range g.Containers {
 		if i+1 == backend {
 			continue
 		}
-		signed, err := of(r.Statements, i+1)
+		signed, err := tasks.BytesOf(r.Statements, i+1)
 		if err != nil {
 			return others, err
 		}
@@ -224,7 +225,7 @@ func stated(backend int, g core.LoadedPlace, asked LinkWork, r LinkReport) (othe
 
 // activated verifies a receipt, stores it, and counts the container's firm
 // update counter on.
-func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, backend int, g core.LoadedPlace, r LinkReport) (rollout.Digest, error) {
+func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, backend int, g core.LoadedPlace, r tasks.LinkReport) (rollout.Digest, error) {
 	c := g.Containers[backend-1]
 	if len(r.Receipt) == 0 {
 		return rollout.Digest{}, license.Errorf(license.CodeReceiptForged, "retry the rollout", "%s gave no receipt", g.Backend(backend))

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/usage"
 )
 
@@ -439,7 +440,7 @@ func TestWhyARemovalFailed(t *testing.T) {
 				t.Fatalf("%+v, %v", due, err)
 			}
 			seen := l.watch("allocations", made.Virtual.ID)
-			if err := l.Report(link, platform.LinkReport{WorkID: due[0].ID, Failed: license.Errorf(code, "wait", "no")}); err != nil {
+			if err := l.Report(link, tasks.LinkReport{WorkID: due[0].ID, Failed: license.Errorf(code, "wait", "no")}); err != nil {
 				t.Fatal(err)
 			}
 			wantSignal(t, "a refusal", seen)

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -229,7 +230,7 @@ func (p *Platform) tellRollout(ctx context.Context, tx *store.Tx, group string) 
 	if err != nil {
 		return err
 	}
-	return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), AdvanceRollout{id})
+	return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: id})
 }
 
 // nameBackends gives a group that was never seen its backends' serials.

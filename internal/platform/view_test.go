@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 func push(epoch uint64, clients int, views ...license.View) platform.ViewPush {
@@ -204,7 +205,7 @@ func TestAViewWakesTheRolloutThatWaitsForIt(t *testing.T) {
 		if _, err := l.ApplyView(link, id, push(1, 0, stages()[1])); err != nil {
 			t.Fatal(err)
 		}
-		if n := l.jobs.count(); n != 1 || l.jobs.all[0] != (platform.AdvanceRollout{Rollout: r.ID}) {
+		if n := l.jobs.count(); n != 1 || l.jobs.all[0] != (tasks.AdvanceRollout{Rollout: r.ID}) {
 			t.Errorf("jobs %v", l.jobs.all)
 		}
 	})

@@ -1,9 +1,12 @@
-package platform
+// Package tasks has what is to be done durably: work for the servers of the
+// link, what they report of it, and the job that has a rollout go on.
+package tasks
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/quorate/quorate/ent"
@@ -14,6 +17,14 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
+
+// FailedCode takes a server's code only where it looks like one.
+func FailedCode(c license.Code) license.Code {
+	if c == "" || len(c) > 64 || strings.Trim(string(c), "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
+		return license.CodeInternal
+	}
+	return c
+}
 
 // WorkKind is what a work item asks for.
 type WorkKind = property.WorkKind
@@ -61,9 +72,9 @@ type Expected struct {
 	TMRID   uint32          `json:"tmrId"`
 }
 
-// addWork makes a work item for a place's leading server, in tx. The same key
+// AddWork makes a work item for a place's leading server, in tx. The same key
 // is the same work: where it is there already, nothing happens.
-func (p *Platform) addWork(ctx context.Context, tx *store.Tx, at core.LoadedPlace, rolloutID *string, key string, w LinkWork) (*ent.Work, error) {
+func AddWork(ctx context.Context, p *core.Core, tx *store.Tx, at core.LoadedPlace, rolloutID *string, key string, w LinkWork) (*ent.Work, error) {
 	payload, err := json.Marshal(w)
 	if err != nil {
 		return nil, err
@@ -80,11 +91,12 @@ func (p *Platform) addWork(ctx context.Context, tx *store.Tx, at core.LoadedPlac
 	if err != nil {
 		return nil, err
 	}
-	p.core.Publish(ctx, tx, event.Work, at.ID())
+	p.Publish(ctx, tx, event.Work, at.ID())
 	return row, nil
 }
 
-func linkWork(row *ent.Work) (LinkWork, error) {
+// WorkOf reads a work item from its row.
+func WorkOf(row *ent.Work) (LinkWork, error) {
 	var w LinkWork
 	if err := json.Unmarshal(row.Payload, &w); err != nil {
 		return LinkWork{}, fmt.Errorf("the work item %s can't be read: %w", row.ID, err)
@@ -110,9 +122,9 @@ type BackendBytes struct {
 	Data     []byte `json:"data"`
 }
 
-// of gives what the backend at a position signed. More than one entry for a
+// BytesOf gives what the backend at a position signed. More than one entry for a
 // position counts as none, so that nobody can choose which one is looked at.
-func of(all []BackendBytes, position int) ([]byte, error) {
+func BytesOf(all []BackendBytes, position int) ([]byte, error) {
 	var found []byte
 	n := 0
 	for _, b := range all {

@@ -1,0 +1,9 @@
+package tasks
+
+// AdvanceRollout is the job that takes a rollout as far as it goes.
+type AdvanceRollout struct {
+	Rollout string `json:"rollout"`
+}
+
+// Kind names the job in the queue.
+func (AdvanceRollout) Kind() string { return "advance_rollout" }
