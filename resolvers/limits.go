@@ -21,7 +21,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 // What one operation may ask for.
@@ -171,11 +171,11 @@ func usagePoints(args map[string]any) int {
 		to, ok = moment(args["to"])
 	}
 	name, _ := args["resolution"].(string)
-	r, err := platform.ResolutionOf(property.UsageResolution(name))
+	r, err := history.ResolutionOf(property.UsageResolution(name))
 	if !ok || err != nil {
-		return platform.MostPoints
+		return history.MostPoints
 	}
-	return int(min(max(to.Sub(from)/time.Duration(r), 0)+2, platform.MostPoints))
+	return int(min(max(to.Sub(from)/time.Duration(r), 0)+2, history.MostPoints))
 }
 
 func (c *counter) alias(f *ast.Field, weight int) {

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 // batch loads values by key. Keys are announced as soon as the entities that
@@ -132,7 +133,7 @@ func newLoaders(c *ent.Client) *loaders {
 			return heldLicenses(ctx, c, ids)
 		}),
 		use: newBatch(func(ctx context.Context, ids []string) (map[string][]*graph.ProductUse, error) {
-			found, err := platform.ContainersUse(ctx, c, ids)
+			found, err := history.ContainersUse(ctx, c, ids)
 			all := make(map[string][]*graph.ProductUse, len(ids))
 			for _, id := range ids {
 				all[id] = productUses(found[id])

@@ -16,7 +16,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 func (r *firmUsageLogResolver) Gaps(ctx context.Context, obj *graph.FirmUsageLog, after *string) ([]*graph.UsageGap, error) {
@@ -39,7 +39,7 @@ func (r *firmUsageLogResolver) Gaps(ctx context.Context, obj *graph.FirmUsageLog
 }
 
 func (r *queryResolver) Usage(ctx context.Context, container string, product string, from time.Time, to *time.Time, resolution property.UsageResolution) (*graph.UsageOverTime, error) {
-	q := platform.UsageQuestion{Container: container, Product: product, Resolution: resolution, From: from}
+	q := history.UsageQuestion{Container: container, Product: product, Resolution: resolution, From: from}
 	if to != nil {
 		q.To = *to
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 func is(b *bool) bool { return b != nil && *b }
@@ -32,13 +32,13 @@ func allocationNotice(a *ent.Allocation) *graph.AllocationNotice {
 	n := &graph.AllocationNotice{
 		AskedAt: *a.NoticeAt, By: a.NoticeBy, Text: a.NoticeText, TakenAt: a.NoticeTakenAt, Code: a.NoticeCode, Message: a.NoticeMessage,
 	}
-	if n.TakenAt == nil && n.Code == "" && time.Since(n.AskedAt) > platform.NoticeTime {
+	if n.TakenAt == nil && n.Code == "" && time.Since(n.AskedAt) > history.NoticeTime {
 		n.Code, n.Message = string(license.CodeUnavailable), "its license server was not there in time: ask again when it is"
 	}
 	return n
 }
 
-func usageOverTime(u platform.UsageOverTime) *graph.UsageOverTime {
+func usageOverTime(u history.UsageOverTime) *graph.UsageOverTime {
 	out := &graph.UsageOverTime{
 		Container: u.Container, Product: u.Product, Resolution: u.Resolution, From: u.From, To: u.To,
 		Points: make([]*graph.UsagePoint, len(u.Points)),
@@ -56,7 +56,7 @@ func usageOverTime(u platform.UsageOverTime) *graph.UsageOverTime {
 	return out
 }
 
-func productUses(all []platform.ProductUse) []*graph.ProductUse {
+func productUses(all []history.ProductUse) []*graph.ProductUse {
 	out := make([]*graph.ProductUse, len(all))
 	for i, u := range all {
 		out[i] = &graph.ProductUse{
@@ -71,7 +71,7 @@ func productUses(all []platform.ProductUse) []*graph.ProductUse {
 	return out
 }
 
-func firmUsageLog(l platform.UsageLog) *graph.FirmUsageLog {
+func firmUsageLog(l history.UsageLog) *graph.FirmUsageLog {
 	return &graph.FirmUsageLog{Firm: l.Firm, First: entryNumber(l.First), Last: entryNumber(l.Last), Hash: l.Hash.String()}
 }
 
@@ -84,7 +84,7 @@ func entryNumber(n uint64) *string {
 	return &text
 }
 
-func usageGaps(all []platform.UsageGap) []*graph.UsageGap {
+func usageGaps(all []history.UsageGap) []*graph.UsageGap {
 	out := make([]*graph.UsageGap, len(all))
 	for i, g := range all {
 		out[i] = &graph.UsageGap{Number: strconv.FormatUint(g.Number, 10), Source: g.Source, At: g.Entry.At()}

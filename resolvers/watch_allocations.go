@@ -10,7 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/event"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 // rowsAtOnce bounds how many ids one statement names.
@@ -26,7 +26,7 @@ type allocationsWatch struct {
 
 	sequence int
 	sent     map[string]stamp
-	figures  platform.Usage
+	figures  history.Usage
 }
 
 // stamp is what tells two states of a living allocation apart.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/riverqueue/river"
 
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 // pruneEvery is how often what of the usage history is too old is looked for.
@@ -22,17 +22,17 @@ type UsageHistory interface {
 func (q *River) RegisterUsage(h UsageHistory) {
 	river.AddWorker(q.kinds, &pruneUsage{history: h})
 	q.periodic = append(q.periodic, river.NewPeriodicJob(river.PeriodicInterval(pruneEvery), func() (river.JobArgs, *river.InsertOpts) {
-		return platform.PruneUsage{}, &river.InsertOpts{MaxAttempts: 3}
+		return history.PruneUsage{}, &river.InsertOpts{MaxAttempts: 3}
 	}, &river.PeriodicJobOpts{RunOnStart: true}))
 }
 
 type pruneUsage struct {
-	river.WorkerDefaults[platform.PruneUsage]
+	river.WorkerDefaults[history.PruneUsage]
 	history UsageHistory
 }
 
 // Work removes what is due. What one run doesn't come to the next one does.
-func (w *pruneUsage) Work(ctx context.Context, _ *river.Job[platform.PruneUsage]) error {
+func (w *pruneUsage) Work(ctx context.Context, _ *river.Job[history.PruneUsage]) error {
 	_, err := w.history.PruneUsage(ctx)
 	return err
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/testenv"
@@ -142,7 +143,7 @@ func showsItsUse(t *testing.T, dsn string, processes int) {
 		}
 		grants = append(grants, g)
 	}
-	shown := func(want platform.Usage) {
+	shown := func(want history.Usage) {
 		t.Helper()
 		testenv.Eventually(t, 30*time.Second, func() error {
 			u, err := l.ContainerUsage(l.as(l.owner), s.row.ID)
@@ -155,13 +156,13 @@ func showsItsUse(t *testing.T, dsn string, processes int) {
 			return nil
 		})
 	}
-	shown(platform.Usage{Total: 5, Taken: 5, Denials: 1})
+	shown(history.Usage{Total: 5, Taken: 5, Denials: 1})
 
 	first := l.store.Client().Allocation.Query().Where(allocation.Handle(grants[0].Handle)).OnlyX(l.as(l.owner))
 	if _, err := l.ReleaseAllocation(l.as(l.owner), first.ID); err != nil {
 		t.Fatal(err)
 	}
-	shown(platform.Usage{Total: 5, Taken: 4, Free: 1, Denials: 1})
+	shown(history.Usage{Total: 5, Taken: 4, Free: 1, Denials: 1})
 	if a := l.store.Client().Allocation.GetX(l.as(l.owner), first.ID); a.State != property.AllocationRemoved || a.EndedBy != "Olga Owner" {
 		t.Errorf("%+v", a)
 	}
@@ -178,7 +179,7 @@ func showsItsUse(t *testing.T, dsn string, processes int) {
 	if err := seats.Release(t.Context(), ref(grants[1])); err != nil {
 		t.Fatal(err)
 	}
-	shown(platform.Usage{Total: 5, Taken: 3, Free: 2, Denials: 1})
+	shown(history.Usage{Total: 5, Taken: 3, Free: 2, Denials: 1})
 	if n, d := l.store.Client().Allocation.Query().CountX(l.as(l.owner)), l.store.Client().Denial.Query().CountX(l.as(l.owner)); n != 5 || d != 1 {
 		t.Errorf("%d allocations and %d denials", n, d)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -113,15 +114,15 @@ func backendBytesFrom(ms []*quoratev1.BackendBytes) ([]tasks.BackendBytes, error
 func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 	push := platform.LinkPush{Leading: m.GetLeading(), EventsAfter: m.GetEventsAfter()}
 	push.Epoch, push.Clients = m.GetEpoch(), int(m.GetClients())
-	if len(m.GetViews()) > platform.MostViews || len(m.GetEvents()) > platform.MostLeaseEvents || len(m.GetHealth()) > license.Backends {
+	if len(m.GetViews()) > platform.MostViews || len(m.GetEvents()) > history.MostLeaseEvents || len(m.GetHealth()) > license.Backends {
 		return push, license.Errorf(license.CodeTooLarge, "push less at once",
 			"%d views, %d events and %d backends are too much for one push", len(m.GetViews()), len(m.GetEvents()), len(m.GetHealth()))
 	}
-	if n := len(m.GetActivity()); n > platform.MostActivity {
+	if n := len(m.GetActivity()); n > history.MostActivity {
 		return push, license.Errorf(license.CodeTooLarge, "push less at once", "the use of %d handles is too much for one push", n)
 	}
 	for _, a := range m.GetActivity() {
-		push.Activity = append(push.Activity, platform.HandleActivity{
+		push.Activity = append(push.Activity, history.HandleActivity{
 			Handle: a.GetHandle(), Accesses: a.GetAccesses(),
 			LastAccess: millis(a.GetLastAccessMs()), Idle: millis(a.GetIdleMs()), Expires: millis(a.GetExpiresMs()),
 		})
@@ -182,10 +183,10 @@ func servedFrom(m *quoratev1.ServedLicenses) ([]platform.ServedLicense, error) {
 
 // eventFrom never refuses: one odd event must not stop the stream behind it.
 // The use case passes over what it can't make sense of.
-func eventFrom(m *quoratev1.LeaseEvent) platform.LeaseEvent {
+func eventFrom(m *quoratev1.LeaseEvent) history.LeaseEvent {
 	c := m.GetClient()
-	e := platform.LeaseEvent{
-		Position: m.GetPosition(), Kind: platform.LeaseEventKind(m.GetKind()), At: time.UnixMilli(m.GetAtMs()).UTC(),
+	e := history.LeaseEvent{
+		Position: m.GetPosition(), Kind: history.LeaseEventKind(m.GetKind()), At: time.UnixMilli(m.GetAtMs()).UTC(),
 		Handle: m.GetHandle(), Seat: m.GetSeat(), N: m.GetN(), Reason: license.Code(m.GetReason()), By: m.GetBy(),
 		Client: c.GetAddress(), User: c.GetUser(), Station: c.GetStation(),
 		Process: c.GetProcess(), Application: c.GetApplication(),

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -253,12 +254,12 @@ func TestPush(t *testing.T) {
 	want := platform.LinkPush{Leading: true, EventsAfter: 4, ViewPush: platform.ViewPush{
 		Epoch: 3, Clients: 12, Views: []platform.PushedView{{View: view, At: at}},
 		Health: []platform.BackendHealth{{Position: 2, Serial: "130-1", Address: "b2", Presence: license.Present}},
-	}, Events: []platform.LeaseEvent{
-		{Position: 5, Kind: platform.LeaseDenied, At: at, Handle: "h", Product: chart, Mode: license.Exclusive, Seat: 2, N: 3,
+	}, Events: []history.LeaseEvent{
+		{Position: 5, Kind: history.LeaseDenied, At: at, Handle: "h", Product: chart, Mode: license.Exclusive, Seat: 2, N: 3,
 			Reason: license.CodeNoFreeSeat, By: "Olga", Client: "ws1", User: "u", Process: 42, Application: "app", Station: "st",
 			Licenses: 4, Rule: "cap 3", Seq: 77, Borrowed: true},
 		{Position: 6, Kind: "ODD", At: time.UnixMilli(0).UTC(), Licenses: 1}, // handed on: it must not stop the stream
-	}, Served: []platform.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: license.CodeExpired}}, Activity: []platform.HandleActivity{
+	}, Served: []platform.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: license.CodeExpired}}, Activity: []history.HandleActivity{
 		{Handle: "h", Accesses: 2, LastAccess: 1500 * time.Millisecond, Idle: 90 * time.Second, Expires: 30 * time.Second},
 		{Handle: "odd", Expires: math.MaxInt64 / time.Millisecond * time.Millisecond},
 	}}
@@ -277,9 +278,9 @@ func TestPush(t *testing.T) {
 	for name, m := range map[string]*quoratev1.PushRequest{
 		"licenses": {Server: "a", Served: &quoratev1.ServedLicenses{Licenses: make([]*quoratev1.ServedLicense, platform.MostServed+1)}},
 		"views":    {Server: "a", Views: make([]*quoratev1.GroupView, platform.MostViews+1)},
-		"events":   {Server: "a", Events: make([]*quoratev1.LeaseEvent, platform.MostLeaseEvents+1)},
+		"events":   {Server: "a", Events: make([]*quoratev1.LeaseEvent, history.MostLeaseEvents+1)},
 		"backends": {Server: "a", Health: make([]*quoratev1.BackendHealth, 4)},
-		"handles":  {Server: "a", Activity: make([]*quoratev1.HandleActivity, platform.MostActivity+1)},
+		"handles":  {Server: "a", Activity: make([]*quoratev1.HandleActivity, history.MostActivity+1)},
 	} {
 		if _, err := api.Push(t.Context(), connect.NewRequest(m)); license.CodeOf(err) != license.CodeTooLarge {
 			t.Errorf("too many %s: %v", name, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
@@ -18,7 +18,7 @@ import (
 func TestAskAllocation(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		o := l.office(77)
-		o.push(leads(2, leaseEvent(1, platform.LeaseGranted, "a"), leaseEvent(2, platform.LeaseGranted, "b")))
+		o.push(leads(2, leaseEvent(1, history.LeaseGranted, "a"), leaseEvent(2, history.LeaseGranted, "b")))
 		a, b := l.allocationOf("a").ID, l.allocationOf("b").ID
 		due, seen := l.watch(event.Work, o.row.ID), l.watch(event.Allocations, o.row.ID)
 		for range 2 { // the same again changes nothing
@@ -81,7 +81,7 @@ func TestAskAllocation(t *testing.T) {
 
 		// One that waits too long is given up, and another may follow.
 		late := l.Store().Client().Work.Query().Where(work.StateEQ(property.WorkPending)).OnlyX(l.system())
-		past = time.Now().Add(-platform.NoticeTime - time.Minute).UTC()
+		past = time.Now().Add(-history.NoticeTime - time.Minute).UTC()
 		if _, err := l.Store().DB().ExecContext(t.Context(), "UPDATE "+work.Table+" SET created_at = $1 WHERE id = $2", past, late.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestAskAllocation(t *testing.T) {
 		wantCode(t, "a stranger", err, license.CodeNotFound)
 		_, err = l.AskAllocation(t.Context(), a, "")
 		wantCode(t, "nobody", err, license.CodeUnauthenticated)
-		o.push(leads(1, leaseEvent(3, platform.LeaseReleased, "a")))
+		o.push(leads(1, leaseEvent(3, history.LeaseReleased, "a")))
 		_, err = l.AskAllocation(l.vendor(), a, "")
 		wantCode(t, "one that has ended", err, license.CodeConflict)
 		if _, err := l.DecideContainer(l.vendor(), o.serial, property.DecideBlock, "stolen"); err != nil {

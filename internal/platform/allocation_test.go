@@ -15,12 +15,12 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
-func leaseEvent(position uint64, kind platform.LeaseEventKind, handle string) platform.LeaseEvent {
-	return platform.LeaseEvent{Position: position, Kind: kind, At: time.Unix(1_700_000_000+int64(position), 0), Handle: handle,
+func leaseEvent(position uint64, kind history.LeaseEventKind, handle string) history.LeaseEvent {
+	return history.LeaseEvent{Position: position, Kind: kind, At: time.Unix(1_700_000_000+int64(position), 0), Handle: handle,
 		Product: product, Mode: license.UserLimit, Client: "ws-1", User: "ada", Station: "ws-1", Process: 4711,
 		Application: "chartplot", Seat: 3, N: 9}
 }
@@ -30,16 +30,16 @@ func TestLeaseEventsMakeHistory(t *testing.T) {
 		made := l.provision()
 		link, id := l.link(made), made.Group.ID
 		seen := l.watch(event.Allocations, made.Virtual.ID)
-		denied := leaseEvent(40, platform.LeaseDenied, "")
+		denied := leaseEvent(40, history.LeaseDenied, "")
 		denied.Reason, denied.At = license.CodeNoFreeSeat, time.Now()
-		removed := leaseEvent(50, platform.LeaseRemoved, "c")
+		removed := leaseEvent(50, history.LeaseRemoved, "c")
 		removed.By = "Olga"
-		unknown := leaseEvent(60, platform.LeaseGranted, "d")
+		unknown := leaseEvent(60, history.LeaseGranted, "d")
 		unknown.Product.Code = 99
-		events := []platform.LeaseEvent{
-			leaseEvent(10, platform.LeaseGranted, "a"), leaseEvent(20, platform.LeaseGranted, "b"),
-			leaseEvent(25, platform.LeaseGranted, "e"), leaseEvent(30, platform.LeaseReleased, "a"),
-			denied, removed, unknown, leaseEvent(70, platform.LeaseExpired, "e"),
+		events := []history.LeaseEvent{
+			leaseEvent(10, history.LeaseGranted, "a"), leaseEvent(20, history.LeaseGranted, "b"),
+			leaseEvent(25, history.LeaseGranted, "e"), leaseEvent(30, history.LeaseReleased, "a"),
+			denied, removed, unknown, leaseEvent(70, history.LeaseExpired, "e"),
 		}
 		check := func(what string) {
 			t.Helper()
@@ -98,9 +98,9 @@ func TestLeaseEventsMakeHistory(t *testing.T) {
 		_, err := l.ContainerUsage(l.stranger(), made.Virtual.ID)
 		wantCode(t, "a stranger's figures", err, license.CodeNotFound)
 
-		_, err = l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(90, platform.LeaseGranted, "x"), leaseEvent(80, platform.LeaseGranted, "y")})
+		_, err = l.ApplyLeaseEvents(link, id, []history.LeaseEvent{leaseEvent(90, history.LeaseGranted, "x"), leaseEvent(80, history.LeaseGranted, "y")})
 		wantCode(t, "not in order", err, license.CodeInvalidInput)
-		_, err = l.ApplyLeaseEvents(link, id, make([]platform.LeaseEvent, platform.MostLeaseEvents+1))
+		_, err = l.ApplyLeaseEvents(link, id, make([]history.LeaseEvent, history.MostLeaseEvents+1))
 		wantCode(t, "too many", err, license.CodeTooLarge)
 		_, err = l.ApplyLeaseEvents(link, "tmr_other", events)
 		wantCode(t, "another group", err, license.CodeForbidden)
@@ -113,17 +113,17 @@ func TestLeaseEventsMakeHistory(t *testing.T) {
 func TestHostileEvents(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		e := leaseEvent(1, platform.LeaseGranted, "a")
+		e := leaseEvent(1, history.LeaseGranted, "a")
 		e.User, e.Client, e.Application, e.Mode = "a\x00b\xff", strings.Repeat("é", 500), strings.Repeat("x", 10_000), "ANY"
 		odd := leaseEvent(2, "DANCED", "b")
-		long := leaseEvent(3, platform.LeaseGranted, strings.Repeat("h", 201))
-		none := leaseEvent(4, platform.LeaseGranted, "")
-		nul := leaseEvent(5, platform.LeaseGranted, "a\x00")
-		many := leaseEvent(6, platform.LeaseGranted, "c")
+		long := leaseEvent(3, history.LeaseGranted, strings.Repeat("h", 201))
+		none := leaseEvent(4, history.LeaseGranted, "")
+		nul := leaseEvent(5, history.LeaseGranted, "a\x00")
+		many := leaseEvent(6, history.LeaseGranted, "c")
 		many.N = 1 << 63
-		late := leaseEvent(7, platform.LeaseReleased, "a")
+		late := leaseEvent(7, history.LeaseReleased, "a")
 		late.At = time.UnixMilli(1<<63 - 1)
-		if p, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{e, odd, long, none, nul, many, late}); err != nil || p != 7 {
+		if p, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []history.LeaseEvent{e, odd, long, none, nul, many, late}); err != nil || p != 7 {
 			t.Fatalf("position %d, %v", p, err)
 		}
 		a, err := l.Store().Client().Allocation.Query().Only(l.system())
@@ -138,7 +138,7 @@ func TestReleaseAllocation(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		link, id := l.link(made), made.Group.ID
-		if _, err := l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(1, platform.LeaseGranted, "a")}); err != nil {
+		if _, err := l.ApplyLeaseEvents(link, id, []history.LeaseEvent{leaseEvent(1, history.LeaseGranted, "a")}); err != nil {
 			t.Fatal(err)
 		}
 		a := l.Store().Client().Allocation.Query().OnlyX(l.system())
@@ -188,7 +188,7 @@ func TestReleaseAllocation(t *testing.T) {
 		wantCode(t, "none", err, license.CodeNotFound)
 		_, err = l.ReleaseAllocation(t.Context(), a.ID)
 		wantCode(t, "nobody", err, license.CodeUnauthenticated)
-		if _, err := l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(2, platform.LeaseRemoved, "a")}); err != nil {
+		if _, err := l.ApplyLeaseEvents(link, id, []history.LeaseEvent{leaseEvent(2, history.LeaseRemoved, "a")}); err != nil {
 			t.Fatal(err)
 		}
 		_, err = l.ReleaseAllocation(l.vendor(), a.ID)
@@ -200,7 +200,7 @@ func TestReleaseAllocation(t *testing.T) {
 func TestARemovalWhoseEventWasLost(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{leaseEvent(1, platform.LeaseGranted, "a")}); err != nil {
+		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []history.LeaseEvent{leaseEvent(1, history.LeaseGranted, "a")}); err != nil {
 			t.Fatal(err)
 		}
 		a := l.Store().Client().Allocation.Query().OnlyX(l.system())
@@ -222,9 +222,9 @@ func TestARemovalWhoseEventWasLost(t *testing.T) {
 			t.Errorf("%+v", stored)
 		}
 		// If it lives after all, its next event says so, and it can be removed anew.
-		again := leaseEvent(2, platform.LeaseGranted, "a")
+		again := leaseEvent(2, history.LeaseGranted, "a")
 		again.At = time.Now()
-		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{again}); err != nil {
+		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []history.LeaseEvent{again}); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := l.ReleaseAllocation(l.vendor(), a.ID); err != nil || got.State != property.AllocationActive || got.EndedAt != nil {
@@ -245,12 +245,12 @@ func TestARefusedRemovalAmidEvents(t *testing.T) {
 		}
 		made := l.provision()
 		link, group := l.link(made), made.Group.ID
-		share := func(position uint64, handle string, licenses uint32) platform.LeaseEvent {
-			e := leaseEvent(position, platform.LeaseGranted, handle)
+		share := func(position uint64, handle string, licenses uint32) history.LeaseEvent {
+			e := leaseEvent(position, history.LeaseGranted, handle)
 			e.Mode, e.Station, e.Licenses = license.StationShare, "desk", licenses
 			return e
 		}
-		if _, err := l.ApplyLeaseEvents(link, group, []platform.LeaseEvent{share(1, "a", 1)}); err != nil {
+		if _, err := l.ApplyLeaseEvents(link, group, []history.LeaseEvent{share(1, "a", 1)}); err != nil {
 			t.Fatal(err)
 		}
 		a := l.Store().Client().Allocation.Query().OnlyX(l.system())
@@ -270,7 +270,7 @@ func TestARefusedRemovalAmidEvents(t *testing.T) {
 				return next.Mutate(ctx, m)
 			})
 		})
-		if _, err := l.ApplyLeaseEvents(link, group, []platform.LeaseEvent{share(2, "b", 3)}); err != nil {
+		if _, err := l.ApplyLeaseEvents(link, group, []history.LeaseEvent{share(2, "b", 3)}); err != nil {
 			t.Fatal(err)
 		}
 		stored := l.Store().Client().Allocation.GetX(l.system(), a.ID)

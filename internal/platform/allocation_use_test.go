@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 // allocationOf gives the row of a handle.
@@ -43,12 +44,12 @@ func TestActivity(t *testing.T) {
 		} {
 			a, b := place.name+"-a", place.name+"-b"
 			seen := l.watch(event.Allocations, place.container)
-			push := leads(2, leaseEvent(10, platform.LeaseGranted, a), leaseEvent(20, platform.LeaseGranted, b))
-			push.Activity = []platform.HandleActivity{
+			push := leads(2, leaseEvent(10, history.LeaseGranted, a), leaseEvent(20, history.LeaseGranted, b))
+			push.Activity = []history.HandleActivity{
 				{Handle: a, Accesses: 2, LastAccess: time.Minute, Idle: time.Hour, Expires: 2 * time.Minute},
 				{Handle: "nobody's", Accesses: 1}, {Handle: strings.Repeat("x", 300), Accesses: 1}, {Handle: "", Accesses: 1},
 			}
-			tell := func(told ...platform.HandleActivity) *ent.Allocation {
+			tell := func(told ...history.HandleActivity) *ent.Allocation {
 				t.Helper()
 				p := leads(2)
 				p.Activity = told
@@ -78,19 +79,19 @@ func TestActivity(t *testing.T) {
 					drained = true
 				}
 			}
-			tell(platform.HandleActivity{Handle: a, Accesses: 2, LastAccess: time.Minute, Idle: time.Hour, Expires: 2 * time.Minute})
+			tell(history.HandleActivity{Handle: a, Accesses: 2, LastAccess: time.Minute, Idle: time.Hour, Expires: 2 * time.Minute})
 			wantQuiet(t, "the same again", seen)
-			if row := tell(platform.HandleActivity{Handle: a, Accesses: 2, Expires: time.Minute}); row.IdleSince != nil || !isAgo(row.LastAccessAt, 0) || !isAgo(row.ExpiresAt, -time.Minute) {
+			if row := tell(history.HandleActivity{Handle: a, Accesses: 2, Expires: time.Minute}); row.IdleSince != nil || !isAgo(row.LastAccessAt, 0) || !isAgo(row.ExpiresAt, -time.Minute) {
 				t.Errorf("%s: in use again: %+v", place.name, row)
 			}
 			wantSignal(t, "another use", seen)
-			tell(platform.HandleActivity{Handle: a, Accesses: 2, LastAccess: time.Second, Idle: 50 * time.Minute, Expires: time.Minute})
+			tell(history.HandleActivity{Handle: a, Accesses: 2, LastAccess: time.Second, Idle: 50 * time.Minute, Expires: time.Minute})
 			// A server that has just taken over knows the first access alone, but the lease.
-			if row := tell(platform.HandleActivity{Handle: a, Accesses: 1, LastAccess: 3 * time.Hour, Expires: 9 * time.Minute}); !isAgo(row.LastAccessAt, 0) ||
+			if row := tell(history.HandleActivity{Handle: a, Accesses: 1, LastAccess: 3 * time.Hour, Expires: 9 * time.Minute}); !isAgo(row.LastAccessAt, 0) ||
 				!isAgo(row.IdleSince, 50*time.Minute) || row.Accesses != 2 || !isAgo(row.ExpiresAt, -9*time.Minute) {
 				t.Errorf("%s: after a takeover: %+v", place.name, row)
 			}
-			hostile := tell(platform.HandleActivity{Handle: a, Accesses: math.MaxUint32, LastAccess: -time.Hour, Idle: math.MaxInt64, Expires: math.MaxInt64})
+			hostile := tell(history.HandleActivity{Handle: a, Accesses: math.MaxUint32, LastAccess: -time.Hour, Idle: math.MaxInt64, Expires: math.MaxInt64})
 			if hostile.LastAccessAt.After(time.Now()) || hostile.IdleSince.Year() < 2000 || hostile.ExpiresAt.Year() > 2100 || hostile.Accesses > math.MaxInt32 {
 				t.Errorf("%s: %+v", place.name, hostile)
 			}
@@ -98,28 +99,28 @@ func TestActivity(t *testing.T) {
 			// Nobody tells of what is another's.
 			other := map[string]string{"container": "group-a", "group": "container-b"}[place.name]
 			before := l.Store().Client().Allocation.Query().Where(allocation.Handle(other)).AllX(l.system())
-			tell(platform.HandleActivity{Handle: other, Accesses: 9, Expires: time.Hour})
+			tell(history.HandleActivity{Handle: other, Accesses: 9, Expires: time.Hour})
 			for _, was := range before {
 				if is := l.allocationOf(other); is.Accesses != was.Accesses || is.ExpiresAt != nil {
 					t.Errorf("%s changes %+v", place.name, is)
 				}
 			}
-			if err := place.push(leads(1, leaseEvent(30, platform.LeaseReleased, a))); err != nil {
+			if err := place.push(leads(1, leaseEvent(30, history.LeaseReleased, a))); err != nil {
 				t.Fatal(err)
 			}
 			ended := l.allocationOf(a)
-			if row := tell(platform.HandleActivity{Handle: a, Accesses: 3, LastAccess: 0, Expires: time.Hour}); row.State != property.AllocationReleased ||
+			if row := tell(history.HandleActivity{Handle: a, Accesses: 3, LastAccess: 0, Expires: time.Hour}); row.State != property.AllocationReleased ||
 				row.ExpiresAt != nil || !row.LastAccessAt.Equal(*ended.LastAccessAt) || row.Accesses != ended.Accesses {
 				t.Errorf("%s: it has ended: %+v", place.name, row)
 			}
 		}
 		many := leads(1)
-		many.Activity = make([]platform.HandleActivity, platform.MostActivity+1)
+		many.Activity = make([]history.HandleActivity, history.MostActivity+1)
 		_, err := l.Push(office, many)
 		wantCode(t, "too many", err, license.CodeTooLarge)
 		wantCode(t, "another's", l.ApplyActivity(office, gid, many.Activity[:1]), license.CodeForbidden)
 		wantCode(t, "a member", l.ApplyActivity(l.vendor(), oid, many.Activity[:1]), license.CodeForbidden)
-		standby := platform.LinkPush{Activity: []platform.HandleActivity{{Handle: "container-b", Accesses: 5, Expires: time.Hour}}}
+		standby := platform.LinkPush{Activity: []history.HandleActivity{{Handle: "container-b", Accesses: 5, Expires: time.Hour}}}
 		if _, err := l.Push(office, standby); err != nil || l.allocationOf("container-b").Accesses != 0 {
 			t.Errorf("one that does not lead: %v", err)
 		}
@@ -130,11 +131,11 @@ func TestActivity(t *testing.T) {
 func TestMuchActivity(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		o := l.office(77)
-		var events []platform.LeaseEvent
+		var events []history.LeaseEvent
 		push := leads(900)
 		for i := range 900 {
-			events = append(events, leaseEvent(uint64(i+1), platform.LeaseGranted, fmt.Sprint("h", i)))
-			push.Activity = append(push.Activity, platform.HandleActivity{Handle: fmt.Sprint("h", i), Accesses: uint32(i + 1), Idle: time.Duration(i%2) * time.Hour, Expires: time.Minute})
+			events = append(events, leaseEvent(uint64(i+1), history.LeaseGranted, fmt.Sprint("h", i)))
+			push.Activity = append(push.Activity, history.HandleActivity{Handle: fmt.Sprint("h", i), Accesses: uint32(i + 1), Idle: time.Duration(i%2) * time.Hour, Expires: time.Minute})
 		}
 		push.Events = events
 		o.push(push)
@@ -156,12 +157,12 @@ func TestMuchActivity(t *testing.T) {
 func TestTheEndOfAnAllocationCountsOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		at := func(position uint64, kind platform.LeaseEventKind) platform.LeaseEvent {
+		at := func(position uint64, kind history.LeaseEventKind) history.LeaseEvent {
 			e := leaseEvent(position, kind, "a")
 			e.At = time.Now()
 			return e
 		}
-		apply := func(events ...platform.LeaseEvent) *ent.UsageSeries {
+		apply := func(events ...history.LeaseEvent) *ent.UsageSeries {
 			t.Helper()
 			if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, events); err != nil {
 				t.Fatal(err)
@@ -174,7 +175,7 @@ func TestTheEndOfAnAllocationCountsOnce(t *testing.T) {
 			}
 			return removed, expired
 		}
-		apply(leaseEvent(1, platform.LeaseGranted, "a"))
+		apply(leaseEvent(1, history.LeaseGranted, "a"))
 		id := l.allocationOf("a").ID
 		if _, err := l.ReleaseAllocation(l.vendor(), id); err != nil {
 			t.Fatal(err)
@@ -184,7 +185,7 @@ func TestTheEndOfAnAllocationCountsOnce(t *testing.T) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		was := l.allocationOf("a")
-		s := apply(at(2, platform.LeaseRemoved))
+		s := apply(at(2, history.LeaseRemoved))
 		if removed, _ := buckets(); s.Removed != 1 || removed != 1 || s.Taken != 0 || s.Users != 0 {
 			t.Errorf("removed %d times, in the buckets %d times: %+v", s.Removed, removed, s)
 		}
@@ -192,7 +193,7 @@ func TestTheEndOfAnAllocationCountsOnce(t *testing.T) {
 			t.Errorf("%+v, was %+v", is, was)
 		}
 		// One that is given anew ends anew.
-		s = apply(at(3, platform.LeaseGranted), at(4, platform.LeaseExpired))
+		s = apply(at(3, history.LeaseGranted), at(4, history.LeaseExpired))
 		if removed, expired := buckets(); s.Granted != 2 || s.Removed != 1 || s.Expired != 1 || removed != 1 || expired != 1 {
 			t.Errorf("%+v, in the buckets %d and %d", s, removed, expired)
 		}

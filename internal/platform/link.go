@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -85,7 +86,7 @@ func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]t
 		return nil, nil
 	}
 	rows, err := p.core.Store.Client().Work.Query().
-		Where(workAt(place), work.StateEQ(property.WorkPending), notLate()).
+		Where(workAt(place), work.StateEQ(property.WorkPending), history.NotLate()).
 		Order(ent.Asc(work.FieldID)).Limit(mostWork).All(ctx)
 	if err != nil {
 		return nil, err
@@ -168,10 +169,10 @@ func (p *Platform) Report(ctx context.Context, r tasks.LinkReport) error {
 			return err
 		}
 		if row.Kind == property.WorkRemove {
-			return p.removalDone(ctx, tx, row.Key, r.Failed)
+			return history.RemovalDone(ctx, p.core, tx, row.Key, r.Failed)
 		}
 		if row.Kind == property.WorkAsk {
-			return p.noticeDone(ctx, tx, row, r.Failed)
+			return history.NoticeDone(ctx, p.core, tx, row, r.Failed)
 		}
 		if row.RolloutID == nil {
 			return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -40,7 +41,7 @@ func (p *Platform) pushContainer(ctx context.Context, who auth.Principal, push L
 		return at, err
 	}
 	if !push.Leading {
-		at.EventPosition, err = p.eventPosition(internal, who.Container)
+		at.EventPosition, err = history.EventPosition(internal, p.core, who.Container)
 		return at, err
 	}
 	if err := p.applyUse(internal, who.Container, push); err != nil {
@@ -75,13 +76,13 @@ func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error
 		change := tx.Container.UpdateOneID(id).SetClients(clients)
 		if !same(c) {
 			change.SetServed(served)
-			q := quantities{core.Now(), map[string]int64{}}
+			q := history.Quantities{At: core.Now(), Of: map[string]int64{}}
 			for _, l := range served {
 				if l.Reason == "" {
-					q.of[l.Product] += int64(l.Quantity)
+					q.Of[l.Product] += int64(l.Quantity)
 				}
 			}
-			if err := noteQuantities(ctx, newTracks(tx, c.VendorID, c.CustomerID, id), []quantities{q}); err != nil {
+			if err := history.NoteQuantities(ctx, history.NewTracks(tx, c.VendorID, c.CustomerID, id), []history.Quantities{q}); err != nil {
 				return err
 			}
 			p.core.Publish(ctx, tx, event.Allocations, id) // how many are free

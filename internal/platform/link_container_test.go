@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
@@ -49,11 +50,11 @@ func (o *office) push(p platform.LinkPush) platform.LinkPosition {
 }
 
 // leads is a push of the only server there is.
-func leads(clients int, events ...platform.LeaseEvent) platform.LinkPush {
+func leads(clients int, events ...history.LeaseEvent) platform.LinkPush {
 	return platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{Epoch: 1, Clients: clients}, Events: events}
 }
 
-func (o *office) usage() platform.Usage {
+func (o *office) usage() history.Usage {
 	o.l.t.Helper()
 	u, err := o.l.ContainerUsage(o.l.customer(o.made.Group), o.row.ID)
 	if err != nil {
@@ -67,11 +68,11 @@ func TestSingleShowsItsUse(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		o := l.office(77)
 		seen := l.watch(event.Allocations, o.row.ID)
-		denied := leaseEvent(40, platform.LeaseDenied, "")
+		denied := leaseEvent(40, history.LeaseDenied, "")
 		denied.Reason, denied.At = license.CodeNoFreeSeat, time.Now()
-		events := []platform.LeaseEvent{
-			leaseEvent(10, platform.LeaseGranted, "a"), leaseEvent(20, platform.LeaseGranted, "b"),
-			leaseEvent(30, platform.LeaseReleased, "a"), denied,
+		events := []history.LeaseEvent{
+			leaseEvent(10, history.LeaseGranted, "a"), leaseEvent(20, history.LeaseGranted, "b"),
+			leaseEvent(30, history.LeaseReleased, "a"), denied,
 		}
 		for i := range events { // in pieces, each one with what came before it
 			if at := o.push(leads(1, events[:i+1]...)); at != (platform.LinkPosition{EventPosition: events[i].Position}) {
@@ -91,7 +92,7 @@ func TestSingleShowsItsUse(t *testing.T) {
 		if n := l.Store().Client().Denial.Query().CountX(l.system()); n != 1 {
 			t.Errorf("%d denials", n)
 		}
-		if u := o.usage(); u != (platform.Usage{Taken: 1, Denials: 1}) {
+		if u := o.usage(); u != (history.Usage{Taken: 1, Denials: 1}) {
 			t.Errorf("before anything is told: %+v", u)
 		}
 
@@ -100,7 +101,7 @@ func TestSingleShowsItsUse(t *testing.T) {
 			{Product: license.Product{Firm: 7, Code: 1}, Quantity: 100, Reason: license.CodeExpired}, {Product: license.Product{Firm: 7, Code: 2}, Reason: "odd\x00"}}
 		o.push(serves)
 		wantSignal(t, "what is served", seen)
-		if u := o.usage(); u != (platform.Usage{Total: 5, Taken: 1, Free: 4, Denials: 1}) {
+		if u := o.usage(); u != (history.Usage{Total: 5, Taken: 1, Free: 4, Denials: 1}) {
 			t.Errorf("%+v", u)
 		}
 		o.push(serves)
@@ -122,7 +123,7 @@ func TestSingleShowsItsUse(t *testing.T) {
 			t.Errorf("%+v", server)
 		}
 
-		standby := platform.LinkPush{ViewPush: platform.ViewPush{Clients: 99}, Events: []platform.LeaseEvent{leaseEvent(50, platform.LeaseGranted, "x")},
+		standby := platform.LinkPush{ViewPush: platform.ViewPush{Clients: 99}, Events: []history.LeaseEvent{leaseEvent(50, history.LeaseGranted, "x")},
 			Served: []platform.ServedLicense{{Product: product, Quantity: 9}}}
 		if at := o.push(standby); at.EventPosition != 40 || o.usage().Total != 0 {
 			t.Errorf("one that does not lead: %+v", at)
@@ -136,16 +137,16 @@ func TestSingleShowsItsUse(t *testing.T) {
 func TestSingleRefusals(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		o := l.office(77)
-		granted := leaseEvent(1, platform.LeaseGranted, "a")
+		granted := leaseEvent(1, history.LeaseGranted, "a")
 		many := leads(1)
 		many.Served = make([]platform.ServedLicense, platform.MostServed+1)
 		for name, c := range map[string]struct {
 			push platform.LinkPush
 			code license.Code
 		}{
-			"not in order":      {leads(0, leaseEvent(2, platform.LeaseGranted, "x"), granted), license.CodeInvalidInput},
-			"too many events":   {leads(0, make([]platform.LeaseEvent, platform.MostLeaseEvents+1)...), license.CodeTooLarge},
-			"a large position":  {leads(0, leaseEvent(1<<63, platform.LeaseGranted, "x")), license.CodeInvalidInput},
+			"not in order":      {leads(0, leaseEvent(2, history.LeaseGranted, "x"), granted), license.CodeInvalidInput},
+			"too many events":   {leads(0, make([]history.LeaseEvent, history.MostLeaseEvents+1)...), license.CodeTooLarge},
+			"a large position":  {leads(0, leaseEvent(1<<63, history.LeaseGranted, "x")), license.CodeInvalidInput},
 			"too many licenses": {many, license.CodeTooLarge},
 		} {
 			_, err := l.Push(l.as(o.server), c.push)
@@ -154,17 +155,17 @@ func TestSingleRefusals(t *testing.T) {
 		// What a program says of itself doesn't stop the stream.
 		odd := granted
 		odd.User, odd.Client = "a\x00\xff", strings.Repeat("é", 500)
-		if at := o.push(leads(1, odd, leaseEvent(2, "DANCED", "b"), leaseEvent(3, platform.LeaseGranted, strings.Repeat("h", 201)))); at.EventPosition != 3 {
+		if at := o.push(leads(1, odd, leaseEvent(2, "DANCED", "b"), leaseEvent(3, history.LeaseGranted, strings.Repeat("h", 201)))); at.EventPosition != 3 {
 			t.Errorf("%+v", at)
 		}
 		if n := l.Store().Client().Allocation.Query().CountX(l.system()); n != 1 {
 			t.Errorf("%d allocations", n)
 		}
 		for name, place := range map[string]string{"a group": o.made.Group.ID, "its virtual container": o.made.Virtual.ID, "none": "con_none"} {
-			_, err := l.ApplyLeaseEvents(l.as(o.server), place, []platform.LeaseEvent{granted})
+			_, err := l.ApplyLeaseEvents(l.as(o.server), place, []history.LeaseEvent{granted})
 			wantCode(t, name, err, license.CodeForbidden)
 		}
-		_, err := l.ApplyLeaseEvents(l.link(o.made), o.row.ID, []platform.LeaseEvent{granted})
+		_, err := l.ApplyLeaseEvents(l.link(o.made), o.row.ID, []history.LeaseEvent{granted})
 		wantCode(t, "a group's server", err, license.CodeForbidden)
 		_, err = l.ApplyLeaseEvents(l.system(), "con_none", nil)
 		wantCode(t, "no such container", err, license.CodeNotFound)
@@ -177,13 +178,13 @@ func TestServersOverTheSameSeats(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		o := l.office(77)
 		const n = 60
-		var events []platform.LeaseEvent
+		var events []history.LeaseEvent
 		for i := range n {
-			e := leaseEvent(uint64(3*i+1), platform.LeaseGranted, fmt.Sprint("h", i))
+			e := leaseEvent(uint64(3*i+1), history.LeaseGranted, fmt.Sprint("h", i))
 			if i%3 == 1 {
-				e = leaseEvent(e.Position, platform.LeaseReleased, fmt.Sprint("h", i-1))
+				e = leaseEvent(e.Position, history.LeaseReleased, fmt.Sprint("h", i-1))
 			} else if i%3 == 2 {
-				e = leaseEvent(e.Position, platform.LeaseDenied, "")
+				e = leaseEvent(e.Position, history.LeaseDenied, "")
 			}
 			events = append(events, e)
 		}
@@ -227,13 +228,13 @@ func TestNoGapInTheEvents(t *testing.T) {
 			return at
 		}
 		for name, push := range map[string]func(platform.LinkPush) platform.LinkPosition{"container": o.push, "group": group} {
-			push(leads(0, leaseEvent(5, platform.LeaseGranted, name+"1")))
-			late := leads(0, leaseEvent(20, platform.LeaseGranted, name+"3"))
+			push(leads(0, leaseEvent(5, history.LeaseGranted, name+"1")))
+			late := leads(0, leaseEvent(20, history.LeaseGranted, name+"3"))
 			late.EventsAfter = 10
 			if at := push(late); at.EventPosition != 5 {
 				t.Errorf("%s: after a gap: %+v", name, at)
 			}
-			all := leads(0, leaseEvent(10, platform.LeaseGranted, name+"2"), leaseEvent(20, platform.LeaseGranted, name+"3"))
+			all := leads(0, leaseEvent(10, history.LeaseGranted, name+"2"), leaseEvent(20, history.LeaseGranted, name+"3"))
 			all.EventsAfter = 5
 			if at := push(all); at.EventPosition != 20 {
 				t.Errorf("%s: from where it was: %+v", name, at)
@@ -248,7 +249,7 @@ func TestNoGapInTheEvents(t *testing.T) {
 func TestReleaseAtASingleServer(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		o := l.office(77)
-		o.push(leads(2, leaseEvent(1, platform.LeaseGranted, "a"), leaseEvent(2, platform.LeaseGranted, "b")))
+		o.push(leads(2, leaseEvent(1, history.LeaseGranted, "a"), leaseEvent(2, history.LeaseGranted, "b")))
 		id := func(handle string) string {
 			return l.Store().Client().Allocation.Query().Where(allocation.Handle(handle)).OnlyIDX(l.system())
 		}
@@ -269,7 +270,7 @@ func TestReleaseAtASingleServer(t *testing.T) {
 		if err := l.Report(l.as(o.server), tasks.LinkReport{WorkID: pulled[0].ID}); err != nil {
 			t.Fatal(err)
 		}
-		removed := leaseEvent(3, platform.LeaseRemoved, "a")
+		removed := leaseEvent(3, history.LeaseRemoved, "a")
 		removed.By = "Carl Customer"
 		o.push(leads(1, removed))
 		if a := l.Store().Client().Allocation.GetX(l.system(), id("a")); a.State != property.AllocationRemoved || a.EndedBy != "Carl Customer" {
@@ -292,7 +293,7 @@ func TestReleaseAtASingleServer(t *testing.T) {
 		}
 
 		lone := l.box(78, "Shipping Company") // no server has a link for it
-		if _, err := l.ApplyLeaseEvents(l.system(), lone.row.ID, []platform.LeaseEvent{leaseEvent(1, platform.LeaseGranted, "c")}); err != nil {
+		if _, err := l.ApplyLeaseEvents(l.system(), lone.row.ID, []history.LeaseEvent{leaseEvent(1, history.LeaseGranted, "c")}); err != nil {
 			t.Fatal(err)
 		}
 		_, err = l.ReleaseAllocation(l.vendor(), id("c"))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 // LinkPush is what a server of the link tells by itself. Only the leading
@@ -12,7 +13,7 @@ import (
 type LinkPush struct {
 	Leading bool
 	ViewPush
-	Events []LeaseEvent
+	Events []history.LeaseEvent
 	// EventsAfter is the position that Events follow. A platform that has not
 	// come to it, since it was restored from a backup, takes none of them, so that
 	// the server begins again where the platform is.
@@ -22,7 +23,7 @@ type LinkPush struct {
 	Served []ServedLicense
 	// Activity is how handles are used, MostActivity at most. It counts after the
 	// events.
-	Activity []HandleActivity
+	Activity []history.HandleActivity
 	// Rules are which rules the server has; nil: it takes none.
 	Rules *RulesStatus
 }
@@ -84,7 +85,7 @@ func (p *Platform) push(ctx context.Context, who auth.Principal, push LinkPush) 
 // pushEvents applies the events of a push, unless there is a gap before them.
 func (p *Platform) pushEvents(ctx context.Context, placeID string, push LinkPush) (uint64, error) {
 	if push.EventsAfter > 0 {
-		if position, err := p.eventPosition(core.System(ctx, "link"), placeID); err != nil || position < push.EventsAfter {
+		if position, err := history.EventPosition(core.System(ctx, "link"), p.core, placeID); err != nil || position < push.EventsAfter {
 			return position, err
 		}
 	}

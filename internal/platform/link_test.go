@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
@@ -273,7 +274,7 @@ func TestPush(t *testing.T) {
 			return all
 		}
 		leader := platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{Epoch: 2, Views: views(1, 3), Clients: 5},
-			Events: []platform.LeaseEvent{{Position: 7, Kind: platform.LeaseGranted, At: time.Now(), Handle: "h", Product: product, Mode: license.UserLimit, Seat: 1, N: 1}}}
+			Events: []history.LeaseEvent{{Position: 7, Kind: history.LeaseGranted, At: time.Now(), Handle: "h", Product: product, Mode: license.UserLimit, Seat: 1, N: 1}}}
 		for range 2 {
 			at, err := l.Push(l.link(made), leader)
 			if err != nil || at != (platform.LinkPosition{ViewVersion: 3, EventPosition: 7}) {
@@ -286,7 +287,7 @@ func TestPush(t *testing.T) {
 		}
 		// One that leads under an older epoch, and one that does not lead, change nothing.
 		stale := platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{Epoch: 1, Views: views(4, 4), Clients: 99},
-			Events: []platform.LeaseEvent{{Position: 8, Kind: platform.LeaseGranted, At: time.Now(), Handle: "i", Product: product, Mode: license.UserLimit}}}
+			Events: []history.LeaseEvent{{Position: 8, Kind: history.LeaseGranted, At: time.Now(), Handle: "i", Product: product, Mode: license.UserLimit}}}
 		standby := stale
 		standby.Leading, standby.Epoch = false, 0
 		for name, push := range map[string]platform.LinkPush{"stale": stale, "standby": standby} {

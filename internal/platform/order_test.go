@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
@@ -179,7 +180,7 @@ func TestUseCasesTakeTurns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(1, platform.LeaseGranted, "a")}); err != nil {
+		if _, err := l.ApplyLeaseEvents(link, id, []history.LeaseEvent{leaseEvent(1, history.LeaseGranted, "a")}); err != nil {
 			t.Fatal(err)
 		}
 		allocation := l.Store().Client().Allocation.Query().OnlyX(l.system()).ID
@@ -217,7 +218,7 @@ func TestUseCasesTakeTurns(t *testing.T) {
 		do("push", func(i int) error {
 			v := push(1, i, viewOf(uint64(i+1), [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7}))
 			_, err := l.Push(link, platform.LinkPush{Leading: true, ViewPush: v,
-				Events: []platform.LeaseEvent{leaseEvent(uint64(i+2), platform.LeaseGranted, "a")}})
+				Events: []history.LeaseEvent{leaseEvent(uint64(i+2), history.LeaseGranted, "a")}})
 			return err
 		})
 		do("push of the other server", func(i int) error {

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -26,21 +27,23 @@ type Config struct {
 	// the next backend's turn; one second when zero.
 	Settle time.Duration
 	// Usage is how long what of the usage history is kept.
-	Usage UsagePolicy
+	Usage history.UsagePolicy
 }
 
 // The services, by names that tell them apart and keep them to this package.
-type ()
+type (
+	historyService = history.Service
+)
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
 type Platform struct {
 	core *core.Core
+	*historyService
 
 	passwords *auth.Hasher
 	throttle  *throttle
 	clocks    *clocks
 	settle    time.Duration
-	usage     UsagePolicy
 	checks    atomic.Int32 // of rules, that run now
 	checkTime time.Duration
 	// keyFileWork is scrypt's cost for exported keys.
@@ -61,19 +64,19 @@ func New(c Config) (*Platform, error) {
 	if c.Settle == 0 {
 		c.Settle = time.Second
 	}
-	policy, err := c.Usage.complete()
+	policy, err := c.Usage.Complete()
 	if err != nil {
 		return nil, err
 	}
 	in := &core.Core{Store: c.Store, Bus: c.Bus, Keys: c.Keys, Jobs: c.Jobs, Log: c.Logger}
 	return &Platform{
-		core: in,
+		core:           in,
+		historyService: history.New(in, policy),
 
 		passwords:   c.Passwords,
 		throttle:    newThrottle(),
 		clocks:      newClocks(),
 		settle:      c.Settle,
-		usage:       policy,
 		checkTime:   checkTime,
 		keyFileWork: keyFileWork,
 	}, nil

@@ -15,17 +15,18 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 )
 
 // granted is the event of an access by a user, so long ago.
-func granted(position uint64, user string, ago time.Duration) platform.LeaseEvent {
-	e := leaseEvent(position, platform.LeaseGranted, fmt.Sprintf("h%d", position))
+func granted(position uint64, user string, ago time.Duration) history.LeaseEvent {
+	e := leaseEvent(position, history.LeaseGranted, fmt.Sprintf("h%d", position))
 	e.User, e.At = user, time.Now().Add(-ago)
 	return e
 }
 
-func ended(position uint64, of platform.LeaseEvent, ago time.Duration) platform.LeaseEvent {
-	of.Position, of.Kind, of.At = position, platform.LeaseReleased, time.Now().Add(-ago)
+func ended(position uint64, of history.LeaseEvent, ago time.Duration) history.LeaseEvent {
+	of.Position, of.Kind, of.At = position, history.LeaseReleased, time.Now().Add(-ago)
 	return of
 }
 
@@ -40,7 +41,7 @@ func (l *lab) used() platform.Provisioned {
 	}
 	const day = 24 * time.Hour
 	ada, ben, c1, c2 := granted(1, "ada", 60*day), granted(3, "ben", 7*day), granted(4, "carl", 7*day-time.Hour), granted(5, "carl", 7*day-2*time.Hour)
-	if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{
+	if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []history.LeaseEvent{
 		ada, ended(2, ada, 59*day), ben, c1, c2, ended(6, c1, 6*day), ended(7, ben, 6*day), ended(8, c2, 5*day),
 	}); err != nil {
 		l.t.Fatal(err)

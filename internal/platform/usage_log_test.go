@@ -12,13 +12,14 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usage"
 )
 
 // config is that of the lab's platform, with another policy.
-func (l *lab) config(policy platform.UsagePolicy) platform.Config {
+func (l *lab) config(policy history.UsagePolicy) platform.Config {
 	l.t.Helper()
 	keys, err := core.NewMasterKey(bytes.Repeat([]byte{0}, core.MasterKeySize))
 	if err != nil {
@@ -27,7 +28,7 @@ func (l *lab) config(policy platform.UsagePolicy) platform.Config {
 	return platform.Config{Store: l.Store(), Bus: l.bus, Keys: keys, Jobs: l.jobs, Usage: policy}
 }
 
-func (l *lab) again(policy platform.UsagePolicy) *platform.Platform {
+func (l *lab) again(policy history.UsagePolicy) *platform.Platform {
 	l.t.Helper()
 	p, err := platform.New(l.config(policy))
 	if err != nil {
@@ -88,9 +89,9 @@ func TestTheLogOfTwoGroups(t *testing.T) {
 			for range 2 { // two servers of each tell the same
 				all.Go(func() {
 					for i := range pushes {
-						var events []platform.LeaseEvent
+						var events []history.LeaseEvent
 						for j := range size {
-							e := leaseEvent(uint64(i*size+j+1), platform.LeaseGranted, string(rune('a'+j)))
+							e := leaseEvent(uint64(i*size+j+1), history.LeaseGranted, string(rune('a'+j)))
 							e.Seq = e.Position
 							events = append(events, e)
 						}
@@ -132,12 +133,12 @@ func TestTheLogShowsGaps(t *testing.T) {
 			t.Helper()
 			for _, seq := range seqs {
 				position++
-				e := leaseEvent(position, platform.LeaseGranted, "a")
+				e := leaseEvent(position, history.LeaseGranted, "a")
 				e.Seq = seq
 				if seq == 3 {
 					e.Product.Code = 99 // which the platform doesn't know
 				}
-				if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{e}); err != nil {
+				if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []history.LeaseEvent{e}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -177,17 +178,17 @@ func TestARestoredPlatform(t *testing.T) {
 	dir := t.TempDir()
 	l := newLab(t, filepath.Join(dir, "db"))
 	made := l.provision()
-	var events []platform.LeaseEvent
+	var events []history.LeaseEvent
 	for i := range 12 {
-		kind := platform.LeaseGranted
+		kind := history.LeaseGranted
 		if i%3 == 2 {
-			kind = platform.LeaseReleased
+			kind = history.LeaseReleased
 		}
 		e := leaseEvent(uint64(i+1), kind, string(rune('a'+i/3)))
 		e.Seq = uint64(i + 1)
 		events = append(events, e)
 	}
-	take := func(l *lab, events []platform.LeaseEvent) {
+	take := func(l *lab, events []history.LeaseEvent) {
 		t.Helper()
 		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, events); err != nil {
 			t.Fatal(err)
@@ -203,7 +204,7 @@ func TestARestoredPlatform(t *testing.T) {
 	vendor := made.Group.VendorID
 	hash, before := l.verifyLog(vendor, 12, 0), l.logFile(vendor)
 	points := func(l *lab) []usage.Point {
-		u, err := l.Usage(l.vendor(), platform.UsageQuestion{Container: made.Group.ID, Product: product.String(), Resolution: "DAY", From: events[0].At})
+		u, err := l.Usage(l.vendor(), history.UsageQuestion{Container: made.Group.ID, Product: product.String(), Resolution: "DAY", From: events[0].At})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,10 +231,10 @@ func TestARestoredPlatform(t *testing.T) {
 	if len(found) != 1 || found[0].Kind != usage.Missing || found[0].Count != 3 {
 		t.Errorf("%+v", found)
 	}
-	more := leaseEvent(20, platform.LeaseGranted, "z")
+	more := leaseEvent(20, history.LeaseGranted, "z")
 	for i := range 6 {
 		more.Position, more.Seq, more.At = uint64(20+i), uint64(13+i), time.Now()
-		take(gap, []platform.LeaseEvent{more})
+		take(gap, []history.LeaseEvent{more})
 	}
 	if _, found := verifyFiles(t, before, gap.logFile(vendor)); len(found) == 0 || found[0].Kind != usage.Forked {
 		t.Errorf("the earlier export is not told apart: %+v", found)
@@ -245,9 +246,9 @@ func TestTheLogOfManyEvents(t *testing.T) {
 	l := newLab(t, filepath.Join(t.TempDir(), "db"))
 	made := l.provision()
 	for page := range 3 {
-		events := make([]platform.LeaseEvent, 700)
+		events := make([]history.LeaseEvent, 700)
 		for i := range events {
-			events[i] = leaseEvent(uint64(page*700+i+1), platform.LeaseDenied, "")
+			events[i] = leaseEvent(uint64(page*700+i+1), history.LeaseDenied, "")
 			events[i].Seq = events[i].Position
 		}
 		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, events); err != nil {

@@ -17,20 +17,21 @@ import (
 	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/usage"
 )
 
 // randomEvents is a stream as a server of one license tells it.
-func randomEvents(rnd *rand.Rand, n int, from time.Time) (all []platform.LeaseEvent) {
-	kinds := []platform.LeaseEventKind{platform.LeaseGranted, platform.LeaseGranted, platform.LeaseGranted, platform.LeaseReleased,
-		platform.LeaseExpired, platform.LeaseRemoved, platform.LeaseDenied}
+func randomEvents(rnd *rand.Rand, n int, from time.Time) (all []history.LeaseEvent) {
+	kinds := []history.LeaseEventKind{history.LeaseGranted, history.LeaseGranted, history.LeaseGranted, history.LeaseReleased,
+		history.LeaseExpired, history.LeaseRemoved, history.LeaseDenied}
 	modes := []license.AccessMode{license.UserLimit, license.StationShare, license.Exclusive, license.NoUserLimit}
 	steps := []time.Duration{0, 0, time.Millisecond, time.Second, time.Minute, 20 * time.Minute, 2 * time.Hour, -time.Second}
 	for i := range n {
 		h := rnd.IntN(12)
 		from = from.Add(steps[rnd.IntN(len(steps))])
-		all = append(all, platform.LeaseEvent{
+		all = append(all, history.LeaseEvent{
 			Position: uint64(i+1) * 3, Seq: uint64(i + 1), Kind: kinds[rnd.IntN(len(kinds))], At: from, Handle: fmt.Sprint("h", h), Product: product,
 			Mode: modes[h%4], Licenses: uint32(rnd.IntN(4)), User: []string{"", "ada", "bob"}[h%3], Station: []string{"s1", "s2"}[h%2],
 		})
@@ -39,13 +40,13 @@ func randomEvents(rnd *rand.Rand, n int, from time.Time) (all []platform.LeaseEv
 }
 
 // reckoned makes the series of a stream in memory, in one go.
-func reckoned(events []platform.LeaseEvent, at time.Time) *usage.Track {
+func reckoned(events []history.LeaseEvent, at time.Time) *usage.Track {
 	t, pool := usage.NewTrack(usage.Series{}, nil), usage.NewPool()
 	for _, e := range events {
 		counted := usage.Event{At: t.Time(e.At, at), Kind: usage.Kind(e.Kind)}
 		switch e.Kind {
-		case platform.LeaseDenied:
-		case platform.LeaseGranted:
+		case history.LeaseDenied:
+		case history.LeaseGranted:
 			counted.Effect = pool.Grant(usage.Handle{ID: e.Handle, User: e.User, Station: e.Station, Mode: e.Mode, Asked: int(e.Licenses), First: counted.At})
 		default:
 			if h := pool.Handle(e.Handle); h != nil && !h.Living { // an end counts once
@@ -101,7 +102,7 @@ func TestUsageIsWhatTheEventsSay(t *testing.T) {
 			from, got := begin, []usage.Point{}
 			for from.Before(last) {
 				to := from.Add(min(time.Duration(r)*500, last.Sub(from)))
-				u, err := l.Usage(l.customer(made.Group), platform.UsageQuestion{Container: group, Product: product.String(), Resolution: name, From: from, To: to})
+				u, err := l.Usage(l.customer(made.Group), history.UsageQuestion{Container: group, Product: product.String(), Resolution: name, From: from, To: to})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -142,14 +143,14 @@ func TestUsageQuestions(t *testing.T) {
 		made := l.provision()
 		customer := l.customer(made.Group)
 		at := time.Now().UTC().Truncate(time.Hour).Add(-3 * time.Hour)
-		grant := leaseEvent(1, platform.LeaseGranted, "a")
+		grant := leaseEvent(1, history.LeaseGranted, "a")
 		grant.At = at.Add(30 * time.Minute)
 		view := push(1, 1, stages()[0])
 		view.Views[0].At = at.Add(15 * time.Minute)
-		if _, err := l.Push(l.link(made), platform.LinkPush{Leading: true, ViewPush: view, Events: []platform.LeaseEvent{grant}}); err != nil {
+		if _, err := l.Push(l.link(made), platform.LinkPush{Leading: true, ViewPush: view, Events: []history.LeaseEvent{grant}}); err != nil {
 			t.Fatal(err)
 		}
-		ask := platform.UsageQuestion{Container: made.Group.VirtualSerial, Product: product.String(), Resolution: property.UsageHour, From: at.Add(-time.Hour)}
+		ask := history.UsageQuestion{Container: made.Group.VirtualSerial, Product: product.String(), Resolution: property.UsageHour, From: at.Add(-time.Hour)}
 		u, err := l.Usage(customer, ask)
 		if err != nil || len(u.Points) != 4 || !u.Since.Equal(at.Add(15*time.Minute)) || u.Container.ID != made.Virtual.ID {
 			t.Fatalf("%+v, %v", u, err)
@@ -173,12 +174,12 @@ func TestUsageQuestions(t *testing.T) {
 		if u, err = l.Usage(customer, ask); err != nil || u.Points[1].MostQuantity != 20 || u.Points[1].Full() != time.Hour || u.Points[2].MostQuantity != 1 {
 			t.Errorf("%+v, %v", u.Points, err)
 		}
-		for name, change := range map[string]func(*platform.UsageQuestion){
-			string(license.CodeNotFound):           func(q *platform.UsageQuestion) { q.Container = "131-1" },
-			string(license.CodeNotFound) + " ":     func(q *platform.UsageQuestion) { q.Product = "6000010:15" },
-			string(license.CodeInvalidInput):       func(q *platform.UsageQuestion) { q.To = q.From },
-			string(license.CodeInvalidInput) + " ": func(q *platform.UsageQuestion) { q.Resolution = "SECOND" },
-			string(license.CodeTooLarge):           func(q *platform.UsageQuestion) { q.Resolution, q.From = property.UsageMinute, at.Add(-48*time.Hour) },
+		for name, change := range map[string]func(*history.UsageQuestion){
+			string(license.CodeNotFound):           func(q *history.UsageQuestion) { q.Container = "131-1" },
+			string(license.CodeNotFound) + " ":     func(q *history.UsageQuestion) { q.Product = "6000010:15" },
+			string(license.CodeInvalidInput):       func(q *history.UsageQuestion) { q.To = q.From },
+			string(license.CodeInvalidInput) + " ": func(q *history.UsageQuestion) { q.Resolution = "SECOND" },
+			string(license.CodeTooLarge):           func(q *history.UsageQuestion) { q.Resolution, q.From = property.UsageMinute, at.Add(-48*time.Hour) },
 		} {
 			q := ask
 			change(&q)
@@ -218,20 +219,20 @@ func TestLateEvents(t *testing.T) {
 		if _, err := l.Push(link, platform.LinkPush{Leading: true, ViewPush: view}); err != nil {
 			t.Fatal(err)
 		}
-		late := leaseEvent(1, platform.LeaseGranted, "a")
+		late := leaseEvent(1, history.LeaseGranted, "a")
 		late.At = at
-		if _, err := l.Push(link, platform.LinkPush{Leading: true, ViewPush: view, Events: []platform.LeaseEvent{late}}); err != nil {
+		if _, err := l.Push(link, platform.LinkPush{Leading: true, ViewPush: view, Events: []history.LeaseEvent{late}}); err != nil {
 			t.Fatal(err)
 		}
-		u, err := l.Usage(l.vendor(), platform.UsageQuestion{Container: made.Group.ID, Product: product.String(), Resolution: property.UsageHour, From: at})
+		u, err := l.Usage(l.vendor(), history.UsageQuestion{Container: made.Group.ID, Product: product.String(), Resolution: property.UsageHour, From: at})
 		u.Container, u.Product = nil, nil
 		if err != nil || len(u.Points) != 6 || u.Points[0].TakenMs != 3_600_000 || u.Points[0].MostQuantity != 0 || u.Points[4].MostQuantity != 20 {
 			t.Errorf("%+v, %v", u, err)
 		}
 		// A clock that is ahead tells nothing of the future.
-		ahead := leaseEvent(2, platform.LeaseReleased, "a")
+		ahead := leaseEvent(2, history.LeaseReleased, "a")
 		ahead.At = time.Now().Add(90 * 24 * time.Hour)
-		if _, err := l.ApplyLeaseEvents(link, made.Group.ID, []platform.LeaseEvent{ahead}); err != nil {
+		if _, err := l.ApplyLeaseEvents(link, made.Group.ID, []history.LeaseEvent{ahead}); err != nil {
 			t.Fatal(err)
 		}
 		if a := l.Store().Client().Allocation.Query().OnlyX(l.system()); a.EndedAt == nil || a.EndedAt.After(time.Now()) {
@@ -246,12 +247,12 @@ func TestStationShareInTheHistory(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		position := uint64(0)
-		tell := func(kind platform.LeaseEventKind, handle string, mode license.AccessMode, licenses uint32) {
+		tell := func(kind history.LeaseEventKind, handle string, mode license.AccessMode, licenses uint32) {
 			t.Helper()
 			position++
 			e := leaseEvent(position, kind, handle)
 			e.Mode, e.Licenses, e.Station = mode, licenses, "ws-1"
-			if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{e}); err != nil {
+			if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []history.LeaseEvent{e}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -267,15 +268,15 @@ func TestStationShareInTheHistory(t *testing.T) {
 				}
 			}
 		}
-		tell(platform.LeaseGranted, "a", license.StationShare, 1)
-		tell(platform.LeaseGranted, "b", license.StationShare, 3)
-		tell(platform.LeaseGranted, "c", license.NoUserLimit, 1)
-		tell(platform.LeaseGranted, "d", license.UserLimit, 2)
+		tell(history.LeaseGranted, "a", license.StationShare, 1)
+		tell(history.LeaseGranted, "b", license.StationShare, 3)
+		tell(history.LeaseGranted, "c", license.NoUserLimit, 1)
+		tell(history.LeaseGranted, "d", license.UserLimit, 2)
 		want(5, map[string]int{"a": 3, "b": 0, "c": 0, "d": 2})
-		tell(platform.LeaseReleased, "a", license.StationShare, 1)
+		tell(history.LeaseReleased, "a", license.StationShare, 1)
 		want(5, map[string]int{"b": 3})
-		tell(platform.LeaseExpired, "b", license.StationShare, 3)
-		tell(platform.LeaseReleased, "d", license.UserLimit, 2)
+		tell(history.LeaseExpired, "b", license.StationShare, 3)
+		tell(history.LeaseReleased, "d", license.UserLimit, 2)
 		want(0, nil)
 		if a := l.Store().Client().Allocation.Query().Where(allocation.Handle("b")).OnlyX(l.system()); a.Asked != 3 {
 			t.Errorf("%+v", a)
@@ -298,9 +299,9 @@ func TestAHistoryFromBefore(t *testing.T) {
 				SetSeat(1).SetN(1).SetClient("").SetUser(user).SetStation("s").SetProcessID(1).SetApplication("").
 				SetState(state).SetFirstAccess(time.Now().Add(-time.Hour)).SetLastAccess(time.Now()).SaveX(l.system())
 		}
-		e := leaseEvent(1, platform.LeaseGranted, "new")
+		e := leaseEvent(1, history.LeaseGranted, "new")
 		e.At = time.Now()
-		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{e}); err != nil {
+		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []history.LeaseEvent{e}); err != nil {
 			t.Fatal(err)
 		}
 		if row := l.Store().Client().UsageSeries.Query().OnlyX(l.system()); row.Taken != 4 || row.Users != 1 || row.Stations != 2 {
@@ -312,9 +313,9 @@ func TestAHistoryFromBefore(t *testing.T) {
 func TestDenialsTellWhatRefused(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		e := leaseEvent(1, platform.LeaseDenied, "a")
+		e := leaseEvent(1, history.LeaseDenied, "a")
 		e.Reason, e.Rule, e.Licenses, e.Mode = license.CodeLimitReached, "product/cap guests", 4, license.Exclusive
-		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []platform.LeaseEvent{e}); err != nil {
+		if _, err := l.ApplyLeaseEvents(l.link(made), made.Group.ID, []history.LeaseEvent{e}); err != nil {
 			t.Fatal(err)
 		}
 		d := l.Store().Client().Denial.Query().OnlyX(l.customer(made.Group))
@@ -330,24 +331,24 @@ func TestPruneUsage(t *testing.T) {
 		now := time.Now().UTC().Truncate(time.Hour)
 		link, id := l.link(made), made.Group.ID
 		times := []time.Duration{-2500 * 24 * time.Hour, -500 * 24 * time.Hour, -100 * 24 * time.Hour, -10 * 24 * time.Hour, -time.Hour}
-		var events []platform.LeaseEvent
+		var events []history.LeaseEvent
 		for i, ago := range times {
-			for j, kind := range []platform.LeaseEventKind{platform.LeaseGranted, platform.LeaseDenied, platform.LeaseReleased} {
+			for j, kind := range []history.LeaseEventKind{history.LeaseGranted, history.LeaseDenied, history.LeaseReleased} {
 				e := leaseEvent(uint64(10*i+j+1), kind, fmt.Sprint("h", i))
 				e.At, e.Seq = now.Add(ago).Add(time.Duration(j)*time.Second), uint64(3*i+j+1)
 				events = append(events, e)
 			}
 		}
-		stays := leaseEvent(100, platform.LeaseGranted, "stays")
+		stays := leaseEvent(100, history.LeaseGranted, "stays")
 		stays.At, stays.Seq = now.Add(-30*time.Minute), 16
 		if _, err := l.ApplyLeaseEvents(link, id, append(events, stays)); err != nil {
 			t.Fatal(err)
 		}
 		c := l.Store().Client()
 		entries := c.UsageEntry.Query().Order(ent.Asc(usageentry.FieldNumber)).AllX(l.system())
-		ask := func(r property.UsageResolution, from time.Duration) platform.UsageOverTime {
+		ask := func(r property.UsageResolution, from time.Duration) history.UsageOverTime {
 			t.Helper()
-			u, err := l.Usage(l.vendor(), platform.UsageQuestion{Container: id, Product: product.String(), Resolution: r, From: now.Add(from)})
+			u, err := l.Usage(l.vendor(), history.UsageQuestion{Container: id, Product: product.String(), Resolution: r, From: now.Add(from)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -400,8 +401,8 @@ func TestPruneUsage(t *testing.T) {
 		}
 		l.verifyLog(made.Group.VendorID, 6, 0)
 		// Longer times of keeping bring nothing back, and make nothing up.
-		longer := l.again(platform.UsagePolicy{Minutes: 30 * 24 * time.Hour})
-		u, err := longer.Usage(l.vendor(), platform.UsageQuestion{Container: id, Product: product.String(), Resolution: property.UsageMinute,
+		longer := l.again(history.UsagePolicy{Minutes: 30 * 24 * time.Hour})
+		u, err := longer.Usage(l.vendor(), history.UsageQuestion{Container: id, Product: product.String(), Resolution: property.UsageMinute,
 			From: now.Add(-8 * 24 * time.Hour), To: now.Add(-7 * 24 * time.Hour)})
 		if err != nil || len(u.Points) != 0 || u.From.Before(now.Add(-7*24*time.Hour)) {
 			t.Errorf("%d points from %s, %v", len(u.Points), u.From, err)
@@ -411,7 +412,7 @@ func TestPruneUsage(t *testing.T) {
 
 func TestUsagePolicyIsChecked(t *testing.T) {
 	l := newLab(t, databases.SQLite(t))
-	for name, policy := range map[string]platform.UsagePolicy{
+	for name, policy := range map[string]history.UsagePolicy{
 		"minutes": {Minutes: time.Hour}, "log": {Log: -1}, "denials": {Denials: 47 * time.Hour},
 	} {
 		_, err := platform.New(l.config(policy))
@@ -424,7 +425,7 @@ func TestWhyARemovalFailed(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		link := l.link(made)
-		if _, err := l.ApplyLeaseEvents(link, made.Group.ID, []platform.LeaseEvent{leaseEvent(1, platform.LeaseGranted, "a")}); err != nil {
+		if _, err := l.ApplyLeaseEvents(link, made.Group.ID, []history.LeaseEvent{leaseEvent(1, history.LeaseGranted, "a")}); err != nil {
 			t.Fatal(err)
 		}
 		get := func() *ent.Allocation { return l.Store().Client().Allocation.Query().OnlyX(l.vendor()) }
@@ -449,7 +450,7 @@ func TestWhyARemovalFailed(t *testing.T) {
 			}
 		}
 		// Given anew, it begins anew.
-		if _, err := l.ApplyLeaseEvents(link, made.Group.ID, []platform.LeaseEvent{leaseEvent(2, platform.LeaseReleased, "a"), leaseEvent(3, platform.LeaseGranted, "a")}); err != nil {
+		if _, err := l.ApplyLeaseEvents(link, made.Group.ID, []history.LeaseEvent{leaseEvent(2, history.LeaseReleased, "a"), leaseEvent(3, history.LeaseGranted, "a")}); err != nil {
 			t.Fatal(err)
 		}
 		if a := get(); a.RemovalAt != nil || a.RemovalCode != "" || a.Borrowed {

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -140,7 +141,7 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		g.ViewEpoch, g.ViewVersion = push.Epoch, 0
 	}
 	fresh := 0
-	var changed []quantities
+	var changed []history.Quantities
 	for _, v := range push.Views {
 		version := v.View.Version
 		if version <= g.ViewVersion {
@@ -158,7 +159,7 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		payload := groupView(v.View, overlayHealth(g.Backends, push.Health))
 		at := core.Plausible(v.At)
 		if q := quantitiesOf(payload.Licenses); !maps.Equal(q, quantitiesOf(g.Licenses)) {
-			changed = append(changed, quantities{at, q})
+			changed = append(changed, history.Quantities{At: at, Of: q})
 		}
 		g.ViewVersion = version
 		g.Sequence++
@@ -196,7 +197,7 @@ func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup,
 		} else if err != nil {
 			return 0, err
 		}
-		if err := noteQuantities(ctx, newTracks(tx, g.VendorID, g.CustomerID, virtual), changed); err != nil {
+		if err := history.NoteQuantities(ctx, history.NewTracks(tx, g.VendorID, g.CustomerID, virtual), changed); err != nil {
 			return 0, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
@@ -318,7 +319,7 @@ func TestHostileNumbers(t *testing.T) {
 		wantCode(t, "an epoch", err, license.CodeInvalidInput)
 		_, err = l.ApplyView(link, id, push(1, 0, viewOf(1<<63, [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7})))
 		wantCode(t, "a version", err, license.CodeInvalidInput)
-		_, err = l.ApplyLeaseEvents(link, id, []platform.LeaseEvent{leaseEvent(1<<63, platform.LeaseGranted, "a")})
+		_, err = l.ApplyLeaseEvents(link, id, []history.LeaseEvent{leaseEvent(1<<63, history.LeaseGranted, "a")})
 		wantCode(t, "a position", err, license.CodeInvalidInput)
 
 		odd := push(1, 0, viewOf(1, [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7}))

@@ -12,18 +12,18 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/usage"
 )
 
 // UseCases are what the exports call; *platform.Platform has them.
 type UseCases interface {
-	EachUsage(ctx context.Context, q platform.UsageQuestion, each func(*ent.UsageSeries, usage.Point) error) error
-	EachSeries(ctx context.Context, q platform.UsageQuestion, each func(*ent.UsageSeries, usage.Series) error) error
-	EachAllocation(ctx context.Context, q platform.ListQuestion, each func(*ent.Allocation) error) error
-	EachDenial(ctx context.Context, q platform.ListQuestion, each func(*ent.Denial) error) error
+	EachUsage(ctx context.Context, q history.UsageQuestion, each func(*ent.UsageSeries, usage.Point) error) error
+	EachSeries(ctx context.Context, q history.UsageQuestion, each func(*ent.UsageSeries, usage.Series) error) error
+	EachAllocation(ctx context.Context, q history.ListQuestion, each func(*ent.Allocation) error) error
+	EachDenial(ctx context.Context, q history.ListQuestion, each func(*ent.Denial) error) error
 	EachLogEntry(ctx context.Context, firm string, after uint64, each func(usage.Hash, string) error) error
-	UsageLog(ctx context.Context, firm string) (platform.UsageLog, error)
+	UsageLog(ctx context.Context, firm string) (history.UsageLog, error)
 }
 
 // Export writes one answer. An error before the first byte is the answer; after
@@ -112,7 +112,7 @@ func (e exports) usage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := r.URL.Query()
-	q := platform.UsageQuestion{Container: v.Get("container"), Product: v.Get("product"), Resolution: property.UsageResolution(v.Get("resolution"))}
+	q := history.UsageQuestion{Container: v.Get("container"), Product: v.Get("product"), Resolution: property.UsageResolution(v.Get("resolution"))}
 	if q.Resolution == "" {
 		q.Resolution = property.UsageDay
 	}
@@ -196,7 +196,7 @@ func (e exports) log(w http.ResponseWriter, r *http.Request) error {
 // each goes through the series anew.
 func (e exports) metrics(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query()
-	q := platform.UsageQuestion{Container: v.Get("container"), Product: v.Get("product")}
+	q := history.UsageQuestion{Container: v.Get("container"), Product: v.Get("product")}
 	m := usage.NewMetrics(w)
 	for i, f := range []struct {
 		name, kind, help string
@@ -244,9 +244,9 @@ func (e exports) metrics(w http.ResponseWriter, r *http.Request) error {
 	return m.Close()
 }
 
-func list(r *http.Request) (platform.ListQuestion, error) {
+func list(r *http.Request) (history.ListQuestion, error) {
 	v := r.URL.Query()
-	q := platform.ListQuestion{Container: v.Get("container"), Product: v.Get("product"), Active: v.Get("active") == "true"}
+	q := history.ListQuestion{Container: v.Get("container"), Product: v.Get("product"), Active: v.Get("active") == "true"}
 	var err error
 	q.From, q.To, err = period(r, 0)
 	return q, err

@@ -20,7 +20,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/usage"
 	"github.com/quorate/quorate/internal/usageapi"
 )
@@ -29,8 +29,8 @@ import (
 type fake struct {
 	rows  int
 	err   error
-	asked platform.UsageQuestion
-	list  platform.ListQuestion
+	asked history.UsageQuestion
+	list  history.ListQuestion
 	after uint64
 }
 
@@ -51,7 +51,7 @@ func series(i int) *ent.UsageSeries {
 
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-func (f *fake) EachUsage(_ context.Context, q platform.UsageQuestion, each func(*ent.UsageSeries, usage.Point) error) error {
+func (f *fake) EachUsage(_ context.Context, q history.UsageQuestion, each func(*ent.UsageSeries, usage.Point) error) error {
 	f.asked = q
 	for i := range f.rows {
 		if err := each(series(i), usage.Point{Start: noon, End: noon.Add(time.Hour), Until: noon.Add(time.Hour), MostTaken: 7, TakenMs: 9_000_000, MostQuantity: 20, FullMs: 1500}); err != nil {
@@ -61,7 +61,7 @@ func (f *fake) EachUsage(_ context.Context, q platform.UsageQuestion, each func(
 	return f.err
 }
 
-func (f *fake) EachSeries(_ context.Context, q platform.UsageQuestion, each func(*ent.UsageSeries, usage.Series) error) error {
+func (f *fake) EachSeries(_ context.Context, q history.UsageQuestion, each func(*ent.UsageSeries, usage.Series) error) error {
 	f.asked = q
 	for i := range f.rows {
 		if err := each(series(i), usage.Series{Level: usage.Level{Taken: 23, Quantity: 20, Users: 3}, Counts: usage.Counts{Granted: 1 << 40, Denied: 2}}); err != nil {
@@ -71,7 +71,7 @@ func (f *fake) EachSeries(_ context.Context, q platform.UsageQuestion, each func
 	return f.err
 }
 
-func (f *fake) EachAllocation(_ context.Context, q platform.ListQuestion, each func(*ent.Allocation) error) error {
+func (f *fake) EachAllocation(_ context.Context, q history.ListQuestion, each func(*ent.Allocation) error) error {
 	f.list = q
 	for range f.rows {
 		a := &ent.Allocation{ID: "alc_1", Handle: "h", Mode: license.Exclusive, User: "=ada()", FirstAccess: noon, LastAccess: noon, State: property.AllocationActive}
@@ -83,7 +83,7 @@ func (f *fake) EachAllocation(_ context.Context, q platform.ListQuestion, each f
 	return f.err
 }
 
-func (f *fake) EachDenial(_ context.Context, q platform.ListQuestion, each func(*ent.Denial) error) error {
+func (f *fake) EachDenial(_ context.Context, q history.ListQuestion, each func(*ent.Denial) error) error {
 	f.list = q
 	for range f.rows {
 		d := &ent.Denial{ID: "den_1", At: noon, Reason: "LIMIT_REACHED", Rule: "-cap", Mode: license.UserLimit}
@@ -110,8 +110,8 @@ func (f *fake) EachLogEntry(_ context.Context, _ string, after uint64, each func
 	return f.err
 }
 
-func (f *fake) UsageLog(context.Context, string) (platform.UsageLog, error) {
-	return platform.UsageLog{}, f.err
+func (f *fake) UsageLog(context.Context, string) (history.UsageLog, error) {
+	return history.UsageLog{}, f.err
 }
 
 func get(t *testing.T, f *fake, target string) (*httptest.ResponseRecorder, error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/usageapi"
 	"github.com/quorate/quorate/resolvers"
@@ -32,9 +32,9 @@ func usageLab(t *testing.T) (flags cli.APIFlags, dir string) {
 	c := l.platform.Store().Client()
 	of := c.Product.Query().FirstX(system)
 	held := c.Container.Create().SetVendorID(l.owner.Organization).SetSerial("130-7").SetKind("UNIVERSAL").SaveX(system)
-	var events []platform.LeaseEvent
-	for i, kind := range []platform.LeaseEventKind{platform.LeaseGranted, platform.LeaseGranted, platform.LeaseDenied, platform.LeaseReleased} {
-		events = append(events, platform.LeaseEvent{Position: uint64(i + 1), Seq: uint64(i + 1), Kind: kind, At: time.Now().Add(time.Duration(i-100) * time.Minute),
+	var events []history.LeaseEvent
+	for i, kind := range []history.LeaseEventKind{history.LeaseGranted, history.LeaseGranted, history.LeaseDenied, history.LeaseReleased} {
+		events = append(events, history.LeaseEvent{Position: uint64(i + 1), Seq: uint64(i + 1), Kind: kind, At: time.Now().Add(time.Duration(i-100) * time.Minute),
 			Handle: "h" + string(rune('a'+i%3)), Product: license.Product{Firm: 6000010, Code: license.ProductCode(of.Code)}, Mode: license.UserLimit,
 			User: "=ada", Station: "s", Reason: license.CodeNoFreeSeat})
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usageapi"
@@ -67,9 +68,9 @@ type usageFlags struct {
 	KeepLog         int `help:"Days for which entries of the usage logs are kept." default:"730" env:"QUORATE_KEEP_LOG"`
 }
 
-func (f usageFlags) policy() platform.UsagePolicy {
+func (f usageFlags) policy() history.UsagePolicy {
 	days := func(n int) time.Duration { return time.Duration(max(min(n, 36_500), 1)) * 24 * time.Hour }
-	return platform.UsagePolicy{
+	return history.UsagePolicy{
 		Minutes: days(f.KeepMinutes), Hours: days(f.KeepHours), Days: days(f.KeepDays),
 		Allocations: days(f.KeepAllocations), Denials: days(f.KeepDenials), Log: days(f.KeepLog),
 	}

@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -72,7 +72,7 @@ type LeaseEvent struct {
 // skipped, so pushing them again changes nothing, whoever of several servers over
 // the same seats does. An event of a product that the platform doesn't know, or
 // that it can't store, is passed over. Errors: as ApplyView.
-func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events []LeaseEvent) (uint64, error) {
+func (p *Service) ApplyLeaseEvents(ctx context.Context, placeID string, events []LeaseEvent) (uint64, error) {
 	if err := core.RequireServer(ctx, placeID); err != nil {
 		return 0, err
 	}
@@ -88,7 +88,7 @@ func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events 
 		}
 	}
 	ctx = core.System(ctx, "link")
-	position, err := p.eventPosition(ctx, placeID)
+	position, err := EventPosition(ctx, p.core, placeID)
 	if err != nil || len(events) == 0 || events[len(events)-1].Position <= position {
 		return position, err
 	}
@@ -124,16 +124,16 @@ func (p *Platform) ApplyLeaseEvents(ctx context.Context, placeID string, events 
 	return position, err
 }
 
-// eventPosition is up to where the platform has a place's events.
-func (p *Platform) eventPosition(ctx context.Context, placeID string) (uint64, error) {
+// EventPosition is up to where the platform has a place's events.
+func EventPosition(ctx context.Context, p *core.Core, placeID string) (uint64, error) {
 	if !core.IsGroup(placeID) {
-		c, err := p.core.Store.Client().Container.Get(ctx, placeID)
+		c, err := p.Store.Client().Container.Get(ctx, placeID)
 		if err != nil {
 			return 0, core.NotFound(err, "container", placeID)
 		}
 		return c.EventPosition, nil
 	}
-	g, err := p.core.Store.Client().TmrGroup.Get(ctx, placeID)
+	g, err := p.Store.Client().TmrGroup.Get(ctx, placeID)
 	if err != nil {
 		return 0, core.NotFound(err, "TMR group", placeID)
 	}
@@ -146,7 +146,7 @@ func (p *Platform) eventPosition(ctx context.Context, placeID string) (uint64, e
 // asking again ends the allocation in the history. Errors: CodeNotFound,
 // CodeForbidden, CodeConflict when it has ended or its server has no link,
 // CodeContainerBlocked.
-func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Allocation, error) {
+func (p *Service) ReleaseAllocation(ctx context.Context, id string) (*ent.Allocation, error) {
 	by, err := auth.Require(ctx, auth.Release)
 	if err != nil {
 		return nil, err
@@ -172,7 +172,7 @@ func (p *Platform) ReleaseAllocation(ctx context.Context, id string) (*ent.Alloc
 
 // historyOf opens the history that an allocation is in. Lock order: the place,
 // then its allocations.
-func (p *Platform) historyOf(ctx context.Context, tx *store.Tx, allocationID string) (*history, error) {
+func (p *Service) historyOf(ctx context.Context, tx *store.Tx, allocationID string) (*history, error) {
 	a, err := tx.Allocation.Query().Where(allocation.ID(allocationID)).WithContainer().Only(ctx)
 	if err != nil {
 		return nil, core.NotFound(err, "allocation", allocationID)
@@ -184,7 +184,7 @@ func (p *Platform) historyOf(ctx context.Context, tx *store.Tx, allocationID str
 	return p.openHistory(core.System(ctx, "release"), tx, placeID)
 }
 
-func (p *Platform) requestRemoval(ctx context.Context, h *history, by auth.Principal, a *ent.Allocation, at core.LoadedPlace) error {
+func (p *Service) requestRemoval(ctx context.Context, h *history, by auth.Principal, a *ent.Allocation, at core.LoadedPlace) error {
 	tx := h.tx
 	// A removal that failed may be asked for again, one that is due may not.
 	prefix := removalPrefix + a.ID + "/"
@@ -226,9 +226,9 @@ func (p *Platform) requestRemoval(ctx context.Context, h *history, by auth.Princ
 // allocation's id and a number.
 const removalPrefix = "remove/"
 
-// removalDone notes at the allocation what its license server said to its
+// RemovalDone notes at the allocation what its license server said to its
 // removal: who asked sees why it was refused.
-func (p *Platform) removalDone(ctx context.Context, tx *store.Tx, key string, failed *license.Error) error {
+func RemovalDone(ctx context.Context, p *core.Core, tx *store.Tx, key string, failed *license.Error) error {
 	id, _, _ := strings.Cut(strings.TrimPrefix(key, removalPrefix), "/")
 	a, err := tx.Allocation.Query().Where(allocation.ID(id)).Only(ctx)
 	if ent.IsNotFound(err) {
@@ -244,7 +244,7 @@ func (p *Platform) removalDone(ctx context.Context, tx *store.Tx, key string, fa
 			change.SetBorrowed(true)
 		}
 	}
-	p.core.Publish(ctx, tx, event.Allocations, a.ContainerID)
+	p.Publish(ctx, tx, event.Allocations, a.ContainerID)
 	return change.Exec(ctx)
 }
 
@@ -258,7 +258,7 @@ type Usage struct {
 
 // ContainerUsage gives the figures of a container: of one outside of TMR groups
 // by what its license server last told that it serves. Error: CodeNotFound.
-func (p *Platform) ContainerUsage(ctx context.Context, id string) (Usage, error) {
+func (p *Service) ContainerUsage(ctx context.Context, id string) (Usage, error) {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return Usage{}, err

@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -28,7 +28,7 @@ type ListQuestion struct {
 // EachAllocation gives the allocations that lived at any time from From to To,
 // oldest first, in memory that doesn't grow with them. Error: CodeNotFound;
 // each's own end it.
-func (p *Platform) EachAllocation(ctx context.Context, q ListQuestion, each func(*ent.Allocation) error) error {
+func (p *Service) EachAllocation(ctx context.Context, q ListQuestion, each func(*ent.Allocation) error) error {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (p *Platform) EachAllocation(ctx context.Context, q ListQuestion, each func
 
 // EachDenial gives the denials from From to To, oldest first, in memory that
 // doesn't grow with them. Error: CodeNotFound; each's own end it.
-func (p *Platform) EachDenial(ctx context.Context, q ListQuestion, each func(*ent.Denial) error) error {
+func (p *Service) EachDenial(ctx context.Context, q ListQuestion, each func(*ent.Denial) error) error {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -26,7 +26,7 @@ import (
 // place's lock: what they are about is read first, all at once, and what has
 // come of them is written at the end.
 type history struct {
-	p         *Platform
+	p         *Service
 	tx        *store.Tx
 	place     string
 	vendor    string
@@ -45,7 +45,7 @@ type history struct {
 }
 
 // openHistory locks the place.
-func (p *Platform) openHistory(ctx context.Context, tx *store.Tx, placeID string) (*history, error) {
+func (p *Service) openHistory(ctx context.Context, tx *store.Tx, placeID string) (*history, error) {
 	h := &history{
 		p: p, tx: tx, place: placeID, container: placeID, now: core.Now(),
 		products: map[license.Product]string{}, pools: map[string]*usage.Pool{}, rows: map[string]*ent.Allocation{},
@@ -67,11 +67,12 @@ func (p *Platform) openHistory(ctx context.Context, tx *store.Tx, placeID string
 		}
 		h.vendor, h.customer, h.position, h.serial = c.VendorID, c.CustomerID, c.EventPosition, c.Serial
 	}
-	h.tracks = newTracks(tx, h.vendor, h.customer, h.container)
+	h.tracks = NewTracks(tx, h.vendor, h.customer, h.container)
 	return h, nil
 }
 
-func newTracks(tx *store.Tx, vendor string, customer *string, container string) *tracks {
+// NewTracks are the series of a container, none of them loaded.
+func NewTracks(tx *store.Tx, vendor string, customer *string, container string) *tracks {
 	return &tracks{tx: tx, vendor: vendor, customer: customer, container: container, all: map[string]*track{}}
 }
 

@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -34,7 +34,8 @@ type UsagePolicy struct {
 // with all who were there in it.
 const leastKept = 2 * day
 
-func (u UsagePolicy) complete() (UsagePolicy, error) {
+// Complete gives the policy with its defaults.
+func (u UsagePolicy) Complete() (UsagePolicy, error) {
 	for _, d := range []struct {
 		kept     *time.Duration
 		standard time.Duration
@@ -71,7 +72,7 @@ func (PruneUsage) Kind() string { return "prune_usage" }
 // PruneUsage removes what the policy doesn't keep any more, in small
 // transactions; it can be ended and begun again at any time. It returns how many
 // rows went. Only the platform itself calls it.
-func (p *Platform) PruneUsage(ctx context.Context) (int, error) {
+func (p *Service) PruneUsage(ctx context.Context) (int, error) {
 	ctx = core.System(ctx, "usage")
 	at, total := core.Now(), 0
 	again := func(f func(tx *store.Tx) (int, error)) error {

@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -209,21 +209,21 @@ func bucketOf(row *ent.UsageBucket) usage.Bucket {
 	}
 }
 
-// quantities are how many licenses of what are in force from a time on.
-type quantities struct {
-	at time.Time
-	of map[string]int64 // by "firm:product"
+// Quantities are how many licenses of what are in force from a time on.
+type Quantities struct {
+	At time.Time
+	Of map[string]int64 // by "firm:product"
 }
 
-// noteQuantities adds changes of the quantity in force to the series of a
+// NoteQuantities adds changes of the quantity in force to the series of a
 // container, in order; products that are not named have none any more.
-func noteQuantities(ctx context.Context, t *tracks, all []quantities) error {
+func NoteQuantities(ctx context.Context, t *tracks, all []Quantities) error {
 	if len(all) == 0 {
 		return nil
 	}
 	named := map[string]bool{}
 	for _, q := range all {
-		for ref := range q.of {
+		for ref := range q.Of {
 			named[ref] = true
 		}
 	}
@@ -252,12 +252,12 @@ func noteQuantities(ctx context.Context, t *tracks, all []quantities) error {
 	}
 	latest := core.Now().Truncate(time.Millisecond)
 	for _, q := range all {
-		at := core.Plausible(q.at).Truncate(time.Millisecond)
+		at := core.Plausible(q.At).Truncate(time.Millisecond)
 		if at.After(latest) {
 			at = latest
 		}
 		for ref, id := range ids {
-			t.all[id].SetQuantity(at, q.of[ref])
+			t.all[id].SetQuantity(at, q.Of[ref])
 		}
 	}
 	return t.save(ctx)

@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -46,7 +46,7 @@ func ResolutionOf(r property.UsageResolution) (usage.Resolution, error) {
 }
 
 // period checks and completes a question: it begins no earlier than what is kept.
-func (p *Platform) period(ctx context.Context, q *UsageQuestion, most int) (usage.Resolution, error) {
+func (p *Service) period(ctx context.Context, q *UsageQuestion, most int) (usage.Resolution, error) {
 	r, err := ResolutionOf(q.Resolution)
 	if err != nil {
 		return r, err
@@ -74,7 +74,7 @@ func (p *Platform) period(ctx context.Context, q *UsageQuestion, most int) (usag
 }
 
 // keptSince is from when on buckets of a resolution are kept.
-func (p *Platform) keptSince(ctx context.Context, r usage.Resolution) (time.Time, error) {
+func (p *Service) keptSince(ctx context.Context, r usage.Resolution) (time.Time, error) {
 	at := p.usage.horizon(r, core.Now())
 	row, err := p.core.Store.Client().UsageKept.Query().Where(usagekept.Seconds(r.Seconds())).Only(core.System(ctx, "usage"))
 	if ent.IsNotFound(err) {
@@ -95,7 +95,7 @@ func usageContainer(idOrSerial string) predicate.Container {
 		container.And(container.KindEQ(property.ContainerVirtual), container.HasTmrGroupWith(tmrgroup.ID(idOrSerial))))
 }
 
-// Usage is the use of one product in one container over time.
+// UsageOverTime is the use of one product in one container over time.
 type UsageOverTime struct {
 	Container  *ent.Container
 	Product    *ent.Product
@@ -107,7 +107,7 @@ type UsageOverTime struct {
 
 // Usage gives the use of one product in one container; both must be named.
 // Errors: CodeNotFound, CodeInvalidInput, CodeTooLarge for more than MostPoints.
-func (p *Platform) Usage(ctx context.Context, q UsageQuestion) (UsageOverTime, error) {
+func (p *Service) Usage(ctx context.Context, q UsageQuestion) (UsageOverTime, error) {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return UsageOverTime{}, err
@@ -188,7 +188,7 @@ func points(ctx context.Context, c *ent.Client, id string, t *usage.Track, r usa
 // EachUsage gives the points of all series that a question is about, by
 // container and product, in time, in memory that does not grow with them. Errors
 // as Usage; each's own end it.
-func (p *Platform) EachUsage(ctx context.Context, q UsageQuestion, each func(s *ent.UsageSeries, point usage.Point) error) error {
+func (p *Service) EachUsage(ctx context.Context, q UsageQuestion, each func(s *ent.UsageSeries, point usage.Point) error) error {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return err
@@ -211,7 +211,7 @@ func (p *Platform) EachUsage(ctx context.Context, q UsageQuestion, each func(s *
 }
 
 // EachSeries gives what is so now in all series that a question is about.
-func (p *Platform) EachSeries(ctx context.Context, q UsageQuestion, each func(s *ent.UsageSeries, now usage.Series) error) error {
+func (p *Service) EachSeries(ctx context.Context, q UsageQuestion, each func(s *ent.UsageSeries, now usage.Series) error) error {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return err
@@ -222,7 +222,7 @@ func (p *Platform) EachSeries(ctx context.Context, q UsageQuestion, each func(s 
 // seriesAtOnce bounds how many series are in memory.
 const seriesAtOnce = 100
 
-func (p *Platform) eachSeries(ctx context.Context, c *ent.Client, q UsageQuestion, each func(*ent.UsageSeries, *usage.Track) error) error {
+func (p *Service) eachSeries(ctx context.Context, c *ent.Client, q UsageQuestion, each func(*ent.UsageSeries, *usage.Track) error) error {
 	where, err := filterBy(ctx, c, q.Container, q.Product)
 	if err != nil {
 		return err

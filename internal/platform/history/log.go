@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func firmCodes(events []LeaseEvent) []int {
 
 // beginLogs makes the usage logs of firms that have none, before the events are
 // applied: under the firm's lock, which is not taken together with a place's.
-func (p *Platform) beginLogs(ctx context.Context, placeID string, events []LeaseEvent) error {
+func (p *Service) beginLogs(ctx context.Context, placeID string, events []LeaseEvent) error {
 	vendor, err := p.placeVendor(ctx, placeID)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (p *Platform) beginLogs(ctx context.Context, placeID string, events []Lease
 	})
 }
 
-func (p *Platform) placeVendor(ctx context.Context, placeID string) (string, error) {
+func (p *Service) placeVendor(ctx context.Context, placeID string) (string, error) {
 	if core.IsGroup(placeID) {
 		g, err := p.core.Store.Client().TmrGroup.Get(ctx, placeID)
 		if err != nil {

@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"cmp"
@@ -33,7 +33,7 @@ type ModeUse struct {
 
 // RowFilter is a filter of allocations or denials by the container or TMR group,
 // and the product, that are not empty. Error: CodeNotFound.
-func (p *Platform) RowFilter(ctx context.Context, containerID, productID string) (func(*sql.Selector), error) {
+func (p *Service) RowFilter(ctx context.Context, containerID, productID string) (func(*sql.Selector), error) {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err

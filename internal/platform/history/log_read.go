@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -22,7 +22,7 @@ type UsageLog struct {
 
 // UsageLog gives the state of a firm's usage log, for its vendor alone. Error:
 // CodeNotFound.
-func (p *Platform) UsageLog(ctx context.Context, firmIDOrCode string) (UsageLog, error) {
+func (p *Service) UsageLog(ctx context.Context, firmIDOrCode string) (UsageLog, error) {
 	by, err := auth.Require(ctx, auth.Read)
 	if err != nil {
 		return UsageLog{}, err
@@ -66,7 +66,7 @@ type UsageGap struct {
 const MostGaps = 100
 
 // UsageGaps gives the gaps in a log after an entry, in order, at most MostGaps.
-func (p *Platform) UsageGaps(ctx context.Context, l UsageLog, after uint64) ([]UsageGap, error) {
+func (p *Service) UsageGaps(ctx context.Context, l UsageLog, after uint64) ([]UsageGap, error) {
 	c, err := p.core.Read(ctx)
 	if err != nil || l.log == "" {
 		return nil, err
@@ -90,7 +90,7 @@ const entriesAtOnce = 1000
 // EachLogEntry gives the entries of a firm's usage log after a number, up to the
 // one that was the last when it began, in memory that doesn't grow with them.
 // Errors: CodeNotFound for who isn't the vendor, too; each's own end it.
-func (p *Platform) EachLogEntry(ctx context.Context, firmIDOrCode string, after uint64, each func(usage.Hash, string) error) error {
+func (p *Service) EachLogEntry(ctx context.Context, firmIDOrCode string, after uint64, each func(usage.Hash, string) error) error {
 	l, err := p.UsageLog(ctx, firmIDOrCode)
 	if err != nil || l.log == "" {
 		return err

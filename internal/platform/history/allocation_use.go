@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -44,7 +44,7 @@ type HandleActivity struct {
 // ApplyActivity notes how handles are used at the allocations of a group's
 // virtual container, or of a container outside of groups. What has ended or isn't
 // known there is passed over. Errors: as ApplyView, CodeTooLarge.
-func (p *Platform) ApplyActivity(ctx context.Context, placeID string, told []HandleActivity) error {
+func (p *Service) ApplyActivity(ctx context.Context, placeID string, told []HandleActivity) error {
 	if err := core.RequireServer(ctx, placeID); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func used(row *ent.Allocation, told HandleActivity, now time.Time) bool {
 }
 
 // saveUse writes the use of rows in one statement, which ent has none for.
-func (p *Platform) saveUse(ctx context.Context, tx *store.Tx, rows []*ent.Allocation) error {
+func (p *Service) saveUse(ctx context.Context, tx *store.Tx, rows []*ent.Allocation) error {
 	d := p.core.Store.Dialect()
 	choose := func(column string, of func(*ent.Allocation) any) sql.Querier {
 		return sql.ExprFunc(func(b *sql.Builder) {

@@ -1,4 +1,4 @@
-package platform
+package history
 
 import (
 	"context"
@@ -39,7 +39,7 @@ const (
 // CodeInvalidInput for the text, CodeConflict when the allocation has ended, its
 // server has no link or another text is on its way, CodeThrottled,
 // CodeContainerBlocked.
-func (p *Platform) AskAllocation(ctx context.Context, id, text string) (*ent.Allocation, error) {
+func (p *Service) AskAllocation(ctx context.Context, id, text string) (*ent.Allocation, error) {
 	by, err := auth.Require(ctx, auth.Release)
 	if err != nil {
 		return nil, err
@@ -92,13 +92,13 @@ func reachable(ctx context.Context, tx *store.Tx, id, fix string) (*ent.Allocati
 	return a, at, at.Blocked() // nothing reaches its server any more
 }
 
-func (p *Platform) requestNotice(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, at core.LoadedPlace, text string) error {
+func (p *Service) requestNotice(ctx context.Context, tx *store.Tx, by auth.Principal, a *ent.Allocation, at core.LoadedPlace, text string) error {
 	prefix := askPrefix + a.ID + "/"
 	n, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix)).Count(ctx)
 	if err != nil {
 		return err
 	}
-	waiting, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix), work.StateEQ(property.WorkPending), notLate()).Exist(ctx)
+	waiting, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix), work.StateEQ(property.WorkPending), NotLate()).Exist(ctx)
 	if err != nil {
 		return err
 	}
@@ -128,14 +128,14 @@ func (p *Platform) requestNotice(ctx context.Context, tx *store.Tx, by auth.Prin
 	return core.Audit(ctx, tx, core.AuditOwner(by, a.VendorID), "allocation.ask", a.ID, map[string]any{"client": a.Client, "user": a.User}, map[string]any{"text": text})
 }
 
-// notLate leaves notices out that were asked for too long ago.
-func notLate() predicate.Work {
+// NotLate leaves notices out that were asked for too long ago.
+func NotLate() predicate.Work {
 	return work.Or(work.KindNEQ(property.WorkAsk), work.CreatedAtGT(core.Now().Add(-NoticeTime)))
 }
 
-// noticeDone notes at the allocation what its license server said to a notice,
+// NoticeDone notes at the allocation what its license server said to a notice,
 // unless a later one has taken its place.
-func (p *Platform) noticeDone(ctx context.Context, tx *store.Tx, w *ent.Work, failed *license.Error) error {
+func NoticeDone(ctx context.Context, p *core.Core, tx *store.Tx, w *ent.Work, failed *license.Error) error {
 	id, _, _ := strings.Cut(strings.TrimPrefix(w.Key, askPrefix), "/")
 	a, err := tx.Allocation.Query().Where(allocation.ID(id), store.Locked).Only(ctx)
 	if ent.IsNotFound(err) {
@@ -150,6 +150,6 @@ func (p *Platform) noticeDone(ctx context.Context, tx *store.Tx, w *ent.Work, fa
 	} else {
 		change.SetNoticeCode(string(tasks.FailedCode(failed.Code))).SetNoticeMessage(core.ClipNote(failed.Error()))
 	}
-	p.core.Publish(ctx, tx, event.Allocations, a.ContainerID)
+	p.Publish(ctx, tx, event.Allocations, a.ContainerID)
 	return change.Exec(ctx)
 }
