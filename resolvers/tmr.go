@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/views"
 )
 
 func (r *backendResolver) Cell(ctx context.Context, obj *property.Backend) (string, error) {
@@ -69,7 +70,7 @@ func (r *tmrGroupResolver) VirtualContainer(ctx context.Context, obj *ent.TmrGro
 }
 
 func (r *tmrGroupResolver) Health(ctx context.Context, obj *ent.TmrGroup) (property.TmrHealth, error) {
-	return platform.Health(obj), nil
+	return views.Health(obj), nil
 }
 
 func (r *tmrGroupResolver) Linked(ctx context.Context, obj *ent.TmrGroup) (bool, error) {
@@ -92,7 +93,7 @@ func (r *tmrGroupResolver) OrderedQuantity(ctx context.Context, obj *ent.TmrGrou
 }
 
 func (r *tmrServerResolver) Role(ctx context.Context, obj *ent.TmrServer) (property.TmrServerRole, error) {
-	return platform.ServerRole(obj), nil
+	return views.ServerRole(obj), nil
 }
 
 func (r *Resolver) Backend() graph.BackendResolver { return &backendResolver{r} }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/event"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/views"
 )
 
 // viewsAtOnce bounds how many stored views are read at once.
@@ -116,7 +116,7 @@ func (w *groupWatch) views(ctx context.Context, emit func(*ent.TmrGroup) error, 
 			return fmt.Errorf("group %s: no views between %d and %d", w.id, w.last, g.Sequence)
 		}
 		for _, row := range rows {
-			if err := w.emit(emit, platform.GroupAt(g, row)); err != nil {
+			if err := w.emit(emit, views.GroupAt(g, row)); err != nil {
 				return err
 			}
 			w.last = row.Sequence
@@ -141,7 +141,7 @@ func (w *groupWatch) look(ctx context.Context, g *ent.TmrGroup, told bool) (aspe
 	}
 	var b strings.Builder
 	for _, s := range servers {
-		fmt.Fprintf(&b, "%q %q %s;", s.Name, s.Address, platform.ServerRole(s))
+		fmt.Fprintf(&b, "%q %q %s;", s.Name, s.Address, views.ServerRole(s))
 	}
 	a.servers = b.String()
 	if !told {

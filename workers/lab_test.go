@@ -23,6 +23,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/tasks"
+	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/store/storetest"
@@ -384,9 +385,9 @@ func (l *lab) pushView() {
 	if !l.direct {
 		return
 	}
-	push := platform.ViewPush{Epoch: 1, Views: []platform.PushedView{{View: v, At: time.Now()}}}
+	push := views.ViewPush{Epoch: 1, Views: []views.PushedView{{View: v, At: time.Now()}}}
 	for i, c := range l.containers {
-		push.Health = append(push.Health, platform.BackendHealth{Position: i + 1, Serial: c.Serial().String(), Presence: v.Backends[i]})
+		push.Health = append(push.Health, views.BackendHealth{Position: i + 1, Serial: c.Serial().String(), Presence: v.Backends[i]})
 	}
 	if _, err := l.Push(auth.With(context.Background(), l.server), platform.LinkPush{Leading: true, ViewPush: push}); err != nil {
 		l.t.Errorf("push: %v", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
+	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
@@ -114,7 +115,7 @@ func backendBytesFrom(ms []*quoratev1.BackendBytes) ([]tasks.BackendBytes, error
 func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 	push := platform.LinkPush{Leading: m.GetLeading(), EventsAfter: m.GetEventsAfter()}
 	push.Epoch, push.Clients = m.GetEpoch(), int(m.GetClients())
-	if len(m.GetViews()) > platform.MostViews || len(m.GetEvents()) > history.MostLeaseEvents || len(m.GetHealth()) > license.Backends {
+	if len(m.GetViews()) > views.MostViews || len(m.GetEvents()) > history.MostLeaseEvents || len(m.GetHealth()) > license.Backends {
 		return push, license.Errorf(license.CodeTooLarge, "push less at once",
 			"%d views, %d events and %d backends are too much for one push", len(m.GetViews()), len(m.GetEvents()), len(m.GetHealth()))
 	}
@@ -139,7 +140,7 @@ func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 		if err != nil {
 			return push, err
 		}
-		push.Views = append(push.Views, platform.PushedView{View: view, At: at})
+		push.Views = append(push.Views, views.PushedView{View: view, At: at})
 	}
 	for _, e := range m.GetEvents() {
 		push.Events = append(push.Events, eventFrom(e))
@@ -149,7 +150,7 @@ func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 		if err != nil {
 			return push, err
 		}
-		push.Health = append(push.Health, platform.BackendHealth{
+		push.Health = append(push.Health, views.BackendHealth{
 			Position: h.Position, Serial: h.Serial.String(), Address: h.Address, Presence: h.Presence, SeenAt: h.Seen,
 		})
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
+	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
@@ -251,9 +252,9 @@ func TestPush(t *testing.T) {
 	if res.Msg.GetViewVersion() != 4 || res.Msg.GetEventPosition() != 9 {
 		t.Errorf("answer: %v", res.Msg)
 	}
-	want := platform.LinkPush{Leading: true, EventsAfter: 4, ViewPush: platform.ViewPush{
-		Epoch: 3, Clients: 12, Views: []platform.PushedView{{View: view, At: at}},
-		Health: []platform.BackendHealth{{Position: 2, Serial: "130-1", Address: "b2", Presence: license.Present}},
+	want := platform.LinkPush{Leading: true, EventsAfter: 4, ViewPush: views.ViewPush{
+		Epoch: 3, Clients: 12, Views: []views.PushedView{{View: view, At: at}},
+		Health: []views.BackendHealth{{Position: 2, Serial: "130-1", Address: "b2", Presence: license.Present}},
 	}, Events: []history.LeaseEvent{
 		{Position: 5, Kind: history.LeaseDenied, At: at, Handle: "h", Product: chart, Mode: license.Exclusive, Seat: 2, N: 3,
 			Reason: license.CodeNoFreeSeat, By: "Olga", Client: "ws1", User: "u", Process: 42, Application: "app", Station: "st",
@@ -277,7 +278,7 @@ func TestPush(t *testing.T) {
 	}
 	for name, m := range map[string]*quoratev1.PushRequest{
 		"licenses": {Server: "a", Served: &quoratev1.ServedLicenses{Licenses: make([]*quoratev1.ServedLicense, platform.MostServed+1)}},
-		"views":    {Server: "a", Views: make([]*quoratev1.GroupView, platform.MostViews+1)},
+		"views":    {Server: "a", Views: make([]*quoratev1.GroupView, views.MostViews+1)},
 		"events":   {Server: "a", Events: make([]*quoratev1.LeaseEvent, history.MostLeaseEvents+1)},
 		"backends": {Server: "a", Health: make([]*quoratev1.BackendHealth, 4)},
 		"handles":  {Server: "a", Activity: make([]*quoratev1.HandleActivity, history.MostActivity+1)},

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
+	"github.com/quorate/quorate/internal/platform/views"
 )
 
 // office is a container outside of groups whose license server has a link.
@@ -51,7 +52,7 @@ func (o *office) push(p platform.LinkPush) platform.LinkPosition {
 
 // leads is a push of the only server there is.
 func leads(clients int, events ...history.LeaseEvent) platform.LinkPush {
-	return platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{Epoch: 1, Clients: clients}, Events: events}
+	return platform.LinkPush{Leading: true, ViewPush: views.ViewPush{Epoch: 1, Clients: clients}, Events: events}
 }
 
 func (o *office) usage() history.Usage {
@@ -119,11 +120,11 @@ func TestSingleShowsItsUse(t *testing.T) {
 			t.Errorf("nothing is served: %+v", u)
 		}
 		server := l.Store().Client().TmrServer.GetX(l.system(), o.server.ID)
-		if platform.ServerRole(server) != property.ServerActive {
+		if views.ServerRole(server) != property.ServerActive {
 			t.Errorf("%+v", server)
 		}
 
-		standby := platform.LinkPush{ViewPush: platform.ViewPush{Clients: 99}, Events: []history.LeaseEvent{leaseEvent(50, history.LeaseGranted, "x")},
+		standby := platform.LinkPush{ViewPush: views.ViewPush{Clients: 99}, Events: []history.LeaseEvent{leaseEvent(50, history.LeaseGranted, "x")},
 			Served: []platform.ServedLicense{{Product: product, Quantity: 9}}}
 		if at := o.push(standby); at.EventPosition != 40 || o.usage().Total != 0 {
 			t.Errorf("one that does not lead: %+v", at)

@@ -6,13 +6,14 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/views"
 )
 
 // LinkPush is what a server of the link tells by itself. Only the leading
 // server has views and events to tell.
 type LinkPush struct {
 	Leading bool
-	ViewPush
+	views.ViewPush
 	Events []history.LeaseEvent
 	// EventsAfter is the position that Events follow. A platform that has not
 	// come to it, since it was restored from a backup, takes none of them, so that

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
+	platformviews "github.com/quorate/quorate/internal/platform/views"
 )
 
 // waiting gives a group whose rollout waits for fingerprints.
@@ -139,7 +140,7 @@ func TestOnlyTheLeaderGetsWork(t *testing.T) {
 		}
 		roles := func() (all []property.TmrServerRole) {
 			for _, s := range made.Servers {
-				all = append(all, platform.ServerRole(l.Store().Client().TmrServer.GetX(l.system(), s.Server.ID)))
+				all = append(all, platformviews.ServerRole(l.Store().Client().TmrServer.GetX(l.system(), s.Server.ID)))
 			}
 			return all
 		}
@@ -267,13 +268,13 @@ func TestReportTellsSubscribers(t *testing.T) {
 func TestPush(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		views := func(first, last uint64) (all []platform.PushedView) {
+		views := func(first, last uint64) (all []platformviews.PushedView) {
 			for v := first; v <= last; v++ {
-				all = append(all, platform.PushedView{View: license.View{Version: v}, At: time.Now()})
+				all = append(all, platformviews.PushedView{View: license.View{Version: v}, At: time.Now()})
 			}
 			return all
 		}
-		leader := platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{Epoch: 2, Views: views(1, 3), Clients: 5},
+		leader := platform.LinkPush{Leading: true, ViewPush: platformviews.ViewPush{Epoch: 2, Views: views(1, 3), Clients: 5},
 			Events: []history.LeaseEvent{{Position: 7, Kind: history.LeaseGranted, At: time.Now(), Handle: "h", Product: product, Mode: license.UserLimit, Seat: 1, N: 1}}}
 		for range 2 {
 			at, err := l.Push(l.link(made), leader)
@@ -286,7 +287,7 @@ func TestPush(t *testing.T) {
 			t.Errorf("%d allocations", count)
 		}
 		// One that leads under an older epoch, and one that does not lead, change nothing.
-		stale := platform.LinkPush{Leading: true, ViewPush: platform.ViewPush{Epoch: 1, Views: views(4, 4), Clients: 99},
+		stale := platform.LinkPush{Leading: true, ViewPush: platformviews.ViewPush{Epoch: 1, Views: views(4, 4), Clients: 99},
 			Events: []history.LeaseEvent{{Position: 8, Kind: history.LeaseGranted, At: time.Now(), Handle: "i", Product: product, Mode: license.UserLimit}}}
 		standby := stale
 		standby.Leading, standby.Epoch = false, 0

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
+	"github.com/quorate/quorate/internal/platform/views"
 )
 
 func TestOrder(t *testing.T) {
@@ -222,7 +223,7 @@ func TestUseCasesTakeTurns(t *testing.T) {
 			return err
 		})
 		do("push of the other server", func(i int) error {
-			_, err := l.Push(l.as(second), platform.LinkPush{Leading: i%2 == 0, ViewPush: platform.ViewPush{Epoch: 1}})
+			_, err := l.Push(l.as(second), platform.LinkPush{Leading: i%2 == 0, ViewPush: views.ViewPush{Epoch: 1}})
 			return err
 		})
 		do("pull and report", func(int) error {

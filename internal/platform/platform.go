@@ -2,6 +2,7 @@ package platform
 
 import (
 	"errors"
+	"github.com/quorate/quorate/internal/platform/views"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -33,12 +34,14 @@ type Config struct {
 // The services, by names that tell them apart and keep them to this package.
 type (
 	historyService = history.Service
+	viewsService   = views.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
 type Platform struct {
 	core *core.Core
 	*historyService
+	*viewsService
 
 	passwords *auth.Hasher
 	throttle  *throttle
@@ -72,6 +75,7 @@ func New(c Config) (*Platform, error) {
 	return &Platform{
 		core:           in,
 		historyService: history.New(in, policy),
+		viewsService:   views.New(in),
 
 		passwords:   c.Passwords,
 		throttle:    newThrottle(),

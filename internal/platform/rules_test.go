@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/views"
 )
 
 // granted is the event of an access by a user, so long ago.
@@ -35,8 +36,8 @@ func ended(position uint64, of history.LeaseEvent, ago time.Duration) history.Le
 func (l *lab) used() platform.Provisioned {
 	l.t.Helper()
 	made := l.provision()
-	if _, err := l.ApplyView(l.link(made), made.Group.ID, platform.ViewPush{Epoch: 1,
-		Views: []platform.PushedView{{View: viewOf(1, [3]uint32{3, 3, 3}, [3]uint32{7, 7, 7}), At: time.Now()}}}); err != nil {
+	if _, err := l.ApplyView(l.link(made), made.Group.ID, views.ViewPush{Epoch: 1,
+		Views: []views.PushedView{{View: viewOf(1, [3]uint32{3, 3, 3}, [3]uint32{7, 7, 7}), At: time.Now()}}}); err != nil {
 		l.t.Fatal(err)
 	}
 	const day = 24 * time.Hour
@@ -249,7 +250,7 @@ func TestServersGetTheirRules(t *testing.T) {
 		wantCode(t, "no rules", err, license.CodeNotFound)
 		push := func(ctx context.Context, leading bool, has *platform.RulesStatus) string {
 			t.Helper()
-			at, err := l.Push(ctx, platform.LinkPush{Leading: leading, ViewPush: platform.ViewPush{Epoch: 1}, Rules: has})
+			at, err := l.Push(ctx, platform.LinkPush{Leading: leading, ViewPush: views.ViewPush{Epoch: 1}, Rules: has})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,19 +10,19 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
+	platformviews "github.com/quorate/quorate/internal/platform/views"
 )
 
-func push(epoch uint64, clients int, views ...license.View) platform.ViewPush {
-	p := platform.ViewPush{Epoch: epoch, Clients: clients}
+func push(epoch uint64, clients int, views ...license.View) platformviews.ViewPush {
+	p := platformviews.ViewPush{Epoch: epoch, Clients: clients}
 	for _, v := range views {
-		p.Views = append(p.Views, platform.PushedView{View: v, At: time.Unix(1_800_000_000, int64(v.Version))})
+		p.Views = append(p.Views, platformviews.PushedView{View: v, At: time.Unix(1_800_000_000, int64(v.Version))})
 	}
 	for i, serial := range []string{"130-1874829", "130-27845973", "130-3879234"} {
-		p.Health = append(p.Health, platform.BackendHealth{Position: i + 1, Serial: serial, Address: fmt.Sprintf("10.0.1.%d:7071", i+1),
+		p.Health = append(p.Health, platformviews.BackendHealth{Position: i + 1, Serial: serial, Address: fmt.Sprintf("10.0.1.%d:7071", i+1),
 			Presence: license.Present, SeenAt: time.Unix(1_800_000_000, 0)})
 	}
 	return p
@@ -97,7 +97,7 @@ func TestEveryStageIsStored(t *testing.T) {
 		}
 		var got []string
 		for i, v := range views {
-			at := platform.GroupAt(g, v)
+			at := platformviews.GroupAt(g, v)
 			if at.Sequence != i+1 {
 				t.Errorf("sequence %d at %d", at.Sequence, i)
 			}
@@ -107,7 +107,7 @@ func TestEveryStageIsStored(t *testing.T) {
 			t.Errorf("stages\n%q instead of\n%q", got, want)
 		}
 		if g.Status != "1:#8 2:#8 3:#8" || *g.TmrID != 8 || g.Clients != 12 || g.Sequence != 7 || !core.Linked(g) ||
-			platform.Health(g) != property.HealthFullyRedundant || g.Backends[0].Address != "10.0.1.1:7071" ||
+			platformviews.Health(g) != property.HealthFullyRedundant || g.Backends[0].Address != "10.0.1.1:7071" ||
 			g.Backends[2].Serial != "130-3879234" || g.Licenses[0].Product != "6000010:14" {
 			t.Errorf("%+v", g)
 		}
@@ -125,7 +125,7 @@ func TestViewsOfOtherEpochsAndGaps(t *testing.T) {
 		made := l.provision()
 		link, id := l.link(made), made.Group.ID
 		all := stages()
-		apply := func(what string, p platform.ViewPush, want uint64, sequence int, status string) {
+		apply := func(what string, p platformviews.ViewPush, want uint64, sequence int, status string) {
 			t.Helper()
 			v, err := l.ApplyView(link, id, p)
 			g, errGroup := l.Group(l.vendor(), id)
@@ -140,16 +140,16 @@ func TestViewsOfOtherEpochsAndGaps(t *testing.T) {
 		apply("a newer epoch begins anew", push(6, 0, all[0]), 1, 3, "1:#7 2:#7 3:#7")
 		apply("the fenced one stays so", push(5, 0, all[4]), 0, 3, "1:#7 2:#7 3:#7")
 
-		for what, p := range map[string]platform.ViewPush{
+		for what, p := range map[string]platformviews.ViewPush{
 			"not in order":     push(6, 0, all[2], all[1]),
 			"the same twice":   push(6, 0, all[2], all[2]),
-			"a fourth backend": {Epoch: 6, Health: []platform.BackendHealth{{Position: 4}}},
-			"a zeroth backend": {Epoch: 6, Health: []platform.BackendHealth{{Position: 0}}},
+			"a fourth backend": {Epoch: 6, Health: []platformviews.BackendHealth{{Position: 4}}},
+			"a zeroth backend": {Epoch: 6, Health: []platformviews.BackendHealth{{Position: 0}}},
 		} {
 			_, err := l.ApplyView(link, id, p)
 			wantCode(t, what, err, license.CodeInvalidInput)
 		}
-		_, err := l.ApplyView(link, id, platform.ViewPush{Views: make([]platform.PushedView, platform.MostViews+1)})
+		_, err := l.ApplyView(link, id, platformviews.ViewPush{Views: make([]platformviews.PushedView, platformviews.MostViews+1)})
 		wantCode(t, "too many", err, license.CodeTooLarge)
 		_, err = l.ApplyView(link, "tmr_other", push(9, 0, all[0]))
 		wantCode(t, "another group", err, license.CodeForbidden)
@@ -216,7 +216,7 @@ func TestHealth(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		link, id := l.link(made), made.Group.ID
-		if h := platform.Health(made.Group); h != property.HealthUnknown {
+		if h := platformviews.Health(made.Group); h != property.HealthUnknown {
 			t.Errorf("never heard of: %s", h)
 		}
 		all := stages()
@@ -239,15 +239,15 @@ func TestHealth(t *testing.T) {
 				t.Fatal(err)
 			}
 			g, err := l.Group(l.vendor(), id)
-			if err != nil || platform.Health(g) != c.want {
-				t.Errorf("%s: %s instead of %s, %v", g.Status, platform.Health(g), c.want, err)
+			if err != nil || platformviews.Health(g) != c.want {
+				t.Errorf("%s: %s instead of %s, %v", g.Status, platformviews.Health(g), c.want, err)
 			}
 			if c.want == property.HealthNoMajority && (g.Quantity != 0 || g.TmrID != nil) {
 				t.Errorf("%s: %d licenses without a majority", g.Status, g.Quantity)
 			}
 			long := g.LinkedAt.Add(-core.LinkPatience)
 			g.LinkedAt = &long
-			if platform.Health(g) != property.HealthUnknown {
+			if platformviews.Health(g) != property.HealthUnknown {
 				t.Error("a lost link is not seen")
 			}
 		}
@@ -265,7 +265,7 @@ func TestServerRoles(t *testing.T) {
 		{ent.TmrServer{SeenAt: &long, Leading: true}, property.ServerDown},
 		{ent.TmrServer{Leading: true}, property.ServerDown},
 	} {
-		if got := platform.ServerRole(&c.s); got != c.want {
+		if got := platformviews.ServerRole(&c.s); got != c.want {
 			t.Errorf("%+v is %s instead of %s", c.s, got, c.want)
 		}
 	}
@@ -297,7 +297,7 @@ func TestOldViewsAreRemoved(t *testing.T) {
 				t.Fatalf("version %d, %v", v, err)
 			}
 		}
-		some(platform.MostViews)
+		some(platformviews.MostViews)
 		some(3)
 		rows, err := l.ViewsAfter(l.vendor(), id, 0, 2000)
 		if err != nil || len(rows) != 1000 || rows[0].Sequence != 4 || rows[999].Sequence != 1003 {

@@ -1,4 +1,4 @@
-package platform
+package views
 
 import (
 	"context"
@@ -59,7 +59,7 @@ type BackendHealth struct {
 // effect of once; after a gap in the versions nothing more is taken; a push of
 // an older epoch changes nothing. Errors: CodeUnauthenticated, CodeForbidden
 // for another group than the caller's, CodeInvalidInput.
-func (p *Platform) ApplyView(ctx context.Context, group string, push ViewPush) (uint64, error) {
+func (p *Service) ApplyView(ctx context.Context, group string, push ViewPush) (uint64, error) {
 	if err := core.RequireServer(ctx, group); err != nil {
 		return 0, err
 	}
@@ -136,7 +136,7 @@ func nothingNew(g *ent.TmrGroup, push ViewPush) bool {
 	return true
 }
 
-func (p *Platform) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup, push ViewPush) (uint64, error) {
+func (p *Service) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup, push ViewPush) (uint64, error) {
 	if push.Epoch > g.ViewEpoch {
 		g.ViewEpoch, g.ViewVersion = push.Epoch, 0
 	}
@@ -222,7 +222,7 @@ func quantitiesOf(all []property.TmrLicense) map[string]int64 {
 
 // tellRollout has a rollout that may wait for the view, or for a new backend at
 // the TMR servers, go on.
-func (p *Platform) tellRollout(ctx context.Context, tx *store.Tx, group string) error {
+func (p *Service) tellRollout(ctx context.Context, tx *store.Tx, group string) error {
 	id, err := tx.Rollout.Query().
 		Where(rollout.TmrGroupID(group), rollout.Running(true), rollout.StateIn(property.RolloutConfirming, property.RolloutCollecting)).OnlyID(ctx)
 	if ent.IsNotFound(err) {
@@ -328,7 +328,7 @@ func backendState(p license.Presence) property.BackendState {
 // ViewsAfter gives up to most views of a group after a sequence number, oldest
 // first: who watches a group sees each one, unless he is further behind than
 // views are kept (see ApplyView).
-func (p *Platform) ViewsAfter(ctx context.Context, group string, sequence, most int) ([]*ent.TmrView, error) {
+func (p *Service) ViewsAfter(ctx context.Context, group string, sequence, most int) ([]*ent.TmrView, error) {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
