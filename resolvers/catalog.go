@@ -16,7 +16,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 )
 
 func (r *firmResolver) Keys(ctx context.Context, obj *ent.Firm) ([]*ent.FirmKey, error) {
@@ -73,7 +73,7 @@ func (r *mutationResolver) CreateFirm(ctx context.Context, input graph.CreateFir
 	if err != nil {
 		return nil, err
 	}
-	made, err := r.platform.CreateFirm(ctx, platform.FirmSpec{Code: license.FirmCode(code), Name: input.Name})
+	made, err := r.platform.CreateFirm(ctx, catalog.FirmSpec{Code: license.FirmCode(code), Name: input.Name})
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (r *mutationResolver) CreateProduct(ctx context.Context, input graph.Create
 	if err != nil {
 		return nil, err
 	}
-	made, err := r.platform.CreateProduct(ctx, input.Firm, platform.ProductSpec{Code: license.ProductCode(code), Name: input.Name})
+	made, err := r.platform.CreateProduct(ctx, input.Firm, catalog.ProductSpec{Code: license.ProductCode(code), Name: input.Name})
 	if err != nil {
 		return nil, err
 	}

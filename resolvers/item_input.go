@@ -13,12 +13,12 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 )
 
 // newItem reads what an item shall be; options that are left out are none.
-func newItem(in graph.CreateItemInput) (platform.ItemSpec, error) {
-	var s platform.ItemSpec
+func newItem(in graph.CreateItemInput) (catalog.ItemSpec, error) {
+	var s catalog.ItemSpec
 	change, err := itemChange(graph.UpdateItemInput{
 		Name: &in.Name, Quantity: &in.Quantity, Tmr: &in.Tmr,
 		Activation: graphql.OmittableOf(in.Activation), Expiration: graphql.OmittableOf(in.Expiration),
@@ -36,21 +36,21 @@ func newItem(in graph.CreateItemInput) (platform.ItemSpec, error) {
 
 // itemChange reads what of an item shall be another. What is a value at all is
 // checked here, what is a possible one by the platform.
-func itemChange(in graph.UpdateItemInput) (func(*platform.ItemSpec), error) {
-	var all []func(*platform.ItemSpec)
-	do := func(f func(s *platform.ItemSpec)) { all = append(all, f) }
+func itemChange(in graph.UpdateItemInput) (func(*catalog.ItemSpec), error) {
+	var all []func(*catalog.ItemSpec)
+	do := func(f func(s *catalog.ItemSpec)) { all = append(all, f) }
 	if in.Name != nil {
-		do(func(s *platform.ItemSpec) { s.Name = *in.Name })
+		do(func(s *catalog.ItemSpec) { s.Name = *in.Name })
 	}
 	if in.Tmr != nil {
-		do(func(s *platform.ItemSpec) { s.TMR = *in.Tmr })
+		do(func(s *catalog.ItemSpec) { s.TMR = *in.Tmr })
 	}
 	if in.Quantity != nil {
 		n, err := number("quantity", *in.Quantity, 0)
 		if err != nil {
 			return nil, err
 		}
-		do(func(s *platform.ItemSpec) { s.Options.Quantity = n })
+		do(func(s *catalog.ItemSpec) { s.Options.Quantity = n })
 	}
 	for _, t := range []struct {
 		given graphql.Omittable[*time.Time]
@@ -62,14 +62,14 @@ func itemChange(in graph.UpdateItemInput) (func(*platform.ItemSpec), error) {
 		{in.MaintenanceUntil, func(o *license.Options) *time.Time { return &o.Maintenance.Until }},
 	} {
 		if v, ok := t.given.ValueOK(); ok {
-			do(func(s *platform.ItemSpec) { *t.at(&s.Options) = value(v).UTC() })
+			do(func(s *catalog.ItemSpec) { *t.at(&s.Options) = value(v).UTC() })
 		}
 	}
 	if v, ok := in.UsagePeriod.ValueOK(); ok {
-		do(func(s *platform.ItemSpec) { s.Options.UsagePeriod = seconds(v) })
+		do(func(s *catalog.ItemSpec) { s.Options.UsagePeriod = seconds(v) })
 	}
 	if v, ok := in.Linger.ValueOK(); ok {
-		do(func(s *platform.ItemSpec) { s.Options.Linger = seconds(v) })
+		do(func(s *catalog.ItemSpec) { s.Options.Linger = seconds(v) })
 	}
 	if v, ok := in.Units.ValueOK(); ok {
 		var units *uint64
@@ -80,7 +80,7 @@ func itemChange(in graph.UpdateItemInput) (func(*platform.ItemSpec), error) {
 			}
 			units = &n
 		}
-		do(func(s *platform.ItemSpec) { s.Options.Units = units })
+		do(func(s *catalog.ItemSpec) { s.Options.Units = units })
 	}
 	if v, ok := in.FeatureMap.ValueOK(); ok {
 		var m uint32
@@ -90,13 +90,13 @@ func itemChange(in graph.UpdateItemInput) (func(*platform.ItemSpec), error) {
 				return nil, err
 			}
 		}
-		do(func(s *platform.ItemSpec) { s.Options.FeatureMap = m })
+		do(func(s *catalog.ItemSpec) { s.Options.FeatureMap = m })
 	}
 	if v, ok := in.MinimumVersion.ValueOK(); ok {
-		do(func(s *platform.ItemSpec) { s.Options.MinimumVersion = license.Version(value(v)) })
+		do(func(s *catalog.ItemSpec) { s.Options.MinimumVersion = license.Version(value(v)) })
 	}
 	if v, ok := in.Text.ValueOK(); ok {
-		do(func(s *platform.ItemSpec) { s.Options.Text = value(v) })
+		do(func(s *catalog.ItemSpec) { s.Options.Text = value(v) })
 	}
 	if v, ok := in.AccessList.ValueOK(); ok {
 		var rules []license.AccessRule
@@ -107,7 +107,7 @@ func itemChange(in graph.UpdateItemInput) (func(*platform.ItemSpec), error) {
 			}
 			rules = append(rules, r)
 		}
-		do(func(s *platform.ItemSpec) { s.Options.AccessList = rules })
+		do(func(s *catalog.ItemSpec) { s.Options.AccessList = rules })
 	}
 	protected, err := data("protectedData", in.ProtectedData)
 	if err != nil {
@@ -117,8 +117,8 @@ func itemChange(in graph.UpdateItemInput) (func(*platform.ItemSpec), error) {
 	if err != nil {
 		return nil, err
 	}
-	do(func(s *platform.ItemSpec) { s.Protected, s.Secret = protected, secret })
-	return func(s *platform.ItemSpec) {
+	do(func(s *catalog.ItemSpec) { s.Protected, s.Secret = protected, secret })
+	return func(s *catalog.ItemSpec) {
 		for _, f := range all {
 			f(s)
 		}
@@ -136,13 +136,13 @@ func (r *Resolver) itemAfter(ctx context.Context) func(*ent.Item, error) (*ent.I
 }
 
 // data reads data. Its errors tell nothing of it.
-func data(field string, given graphql.Omittable[*string]) (platform.Data, error) {
+func data(field string, given graphql.Omittable[*string]) (catalog.Data, error) {
 	text, ok := given.ValueOK()
 	switch {
 	case !ok:
 		return nil, nil
 	case text == nil:
-		return platform.Data{}, nil
+		return catalog.Data{}, nil
 	case *text == "":
 		return nil, atField(field, "give null to have none", "the data is empty")
 	case len(*text) > base64.StdEncoding.EncodedLen(license.MostData):

@@ -6,7 +6,7 @@ import (
 
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 )
 
 // TestItemDataAndChangesReachTheContainers: a changed item is rolled out without
@@ -22,7 +22,7 @@ func TestItemDataAndChangesReachTheContainers(t *testing.T) {
 			}
 			return all[0].Options
 		}
-		change := func(revision int, f func(*platform.ItemSpec)) {
+		change := func(revision int, f func(*catalog.ItemSpec)) {
 			t.Helper()
 			if _, err := l.UpdateItem(l.as(l.owner), l.item, revision, f); err != nil {
 				t.Fatal(err)
@@ -39,9 +39,9 @@ func TestItemDataAndChangesReachTheContainers(t *testing.T) {
 			}
 		}
 		n := uint64(50)
-		change(1, func(s *platform.ItemSpec) {
+		change(1, func(s *catalog.ItemSpec) {
 			s.Options.Units, s.Options.Linger, s.Options.AccessList = &n, time.Minute, []license.AccessRule{{Kind: license.AccessUser, Value: "anna"}}
-			s.Protected, s.Secret = platform.Data("readable"), platform.Data("unreadable")
+			s.Protected, s.Secret = catalog.Data("readable"), catalog.Data("unreadable")
 		})
 		o := held()
 		if o.Quantity != 20 || o.Units == nil || *o.Units != 1000 || o.Linger != time.Minute || len(o.AccessList) != 1 || o.TMRID != 8 {
@@ -52,8 +52,8 @@ func TestItemDataAndChangesReachTheContainers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		change(2, func(s *platform.ItemSpec) {
-			s.Protected, s.Secret = platform.Data("another"), platform.Data("unreadable")
+		change(2, func(s *catalog.ItemSpec) {
+			s.Protected, s.Secret = catalog.Data("another"), catalog.Data("unreadable")
 			s.Options.Units = nil
 		})
 		read("another")
@@ -63,7 +63,7 @@ func TestItemDataAndChangesReachTheContainers(t *testing.T) {
 		if again, err := l.containers[2].UseSecret(chart, held().Secret, []byte("context")); err != nil || string(again) != string(first) {
 			t.Errorf("the secret is another one: %v", err)
 		}
-		change(3, func(s *platform.ItemSpec) { s.Protected, s.Secret = platform.Data{}, platform.Data{} })
+		change(3, func(s *catalog.ItemSpec) { s.Protected, s.Secret = catalog.Data{}, catalog.Data{} })
 		if o := held(); o.Protected != (license.DataName{}) || o.Secret != (license.DataName{}) {
 			t.Errorf("held: %+v", o)
 		}
@@ -84,7 +84,7 @@ func TestDataChangedMeanwhile(t *testing.T) {
 		l := newLab(t, dsn)
 		change := func(revision int, content string) {
 			t.Helper()
-			if _, err := l.UpdateItem(l.as(l.owner), l.item, revision, func(s *platform.ItemSpec) { s.Secret = platform.Data(content) }); err != nil {
+			if _, err := l.UpdateItem(l.as(l.owner), l.item, revision, func(s *catalog.ItemSpec) { s.Secret = catalog.Data(content) }); err != nil {
 				t.Fatal(err)
 			}
 		}

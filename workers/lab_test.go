@@ -21,6 +21,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -141,9 +142,9 @@ func newLab(t *testing.T, dsn string) *lab {
 	}
 	spec := platform.ProvisionSpec{
 		Customer: "Customer",
-		Firm:     platform.FirmSpec{Code: chart.Firm, Name: "Firm"},
-		Product:  platform.ProductSpec{Code: chart.Code, Name: "Chart Processing"},
-		Item:     platform.ItemSpec{Name: "Chart TMR", Options: license.Options{Quantity: 20, FeatureMap: 5}},
+		Firm:     catalog.FirmSpec{Code: chart.Firm, Name: "Firm"},
+		Product:  catalog.ProductSpec{Code: chart.Code, Name: "Chart Processing"},
+		Item:     catalog.ItemSpec{Name: "Chart TMR", Options: license.Options{Quantity: 20, FeatureMap: 5}},
 		Group: platform.GroupSpec{
 			Name: "Group", Virtual: license.Serial{Mask: 131, Number: 4837572}, FirstTMRID: 7, TokenKey: public,
 			Servers: []platform.ServerSpec{{Name: "a", Address: "a:1"}, {Name: "b", Address: "b:1"}},

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/testenv"
 )
@@ -242,15 +243,15 @@ func TestBackendLostInARollout(t *testing.T) {
 func (l *lab) secondFirm(quantity int) {
 	l.t.Helper()
 	owner := l.as(l.owner)
-	f, err := l.CreateFirm(owner, platform.FirmSpec{Code: 6000011, Name: "Other"})
+	f, err := l.CreateFirm(owner, catalog.FirmSpec{Code: 6000011, Name: "Other"})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	p, err := l.CreateProduct(owner, f.ID, platform.ProductSpec{Code: 5, Name: "Plot"})
+	p, err := l.CreateProduct(owner, f.ID, catalog.ProductSpec{Code: 5, Name: "Plot"})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	item, err := l.CreateItem(owner, p.ID, platform.ItemSpec{Name: "Plot", TMR: true, Options: license.Options{Quantity: 1}})
+	item, err := l.CreateItem(owner, p.ID, catalog.ItemSpec{Name: "Plot", TMR: true, Options: license.Options{Quantity: 1}})
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 )
 
@@ -211,15 +212,15 @@ func TestRestoredBackendOfTwoFirms(t *testing.T) {
 		l := filled(t, dsn)
 		old := l.copies()
 		owner := l.as(l.owner)
-		f, err := l.CreateFirm(owner, platform.FirmSpec{Code: 6000011, Name: "Other"})
+		f, err := l.CreateFirm(owner, catalog.FirmSpec{Code: 6000011, Name: "Other"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := l.CreateProduct(owner, f.ID, platform.ProductSpec{Code: 5, Name: "Plot"})
+		p, err := l.CreateProduct(owner, f.ID, catalog.ProductSpec{Code: 5, Name: "Plot"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := l.CreateItem(owner, p.ID, platform.ItemSpec{Name: "Plot", TMR: true, Options: license.Options{Quantity: 1}})
+		other, err := l.CreateItem(owner, p.ID, catalog.ItemSpec{Name: "Plot", TMR: true, Options: license.Options{Quantity: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}

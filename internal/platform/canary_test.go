@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 )
 
@@ -157,23 +158,23 @@ func TestFirmKeysStaySecret(t *testing.T) {
 
 		// Data of an item: made, changed, opened for an update, sealed anew, refused.
 		readable, secret, earlier := []byte("protected data of an item, canary"), []byte("secret data of an item, canary"), []byte("earlier secret data, canary")
-		spec := platform.ItemSpec{Name: "With data", TMR: true, Options: license.Options{Quantity: 1}, Protected: readable, Secret: earlier}
+		spec := catalog.ItemSpec{Name: "With data", TMR: true, Options: license.Options{Quantity: 1}, Protected: readable, Secret: earlier}
 		it, err := p.CreateItem(l.vendor(), product.String(), spec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if it, err = p.UpdateItem(l.vendor(), it.ID, 1, func(s *platform.ItemSpec) { s.Secret = secret }); err != nil {
+		if it, err = p.UpdateItem(l.vendor(), it.ID, 1, func(s *catalog.ItemSpec) { s.Secret = secret }); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&logs, "%v %+v %#v %v", it, it, it.String(), spec)
 		slog.New(slog.NewTextHandler(&logs, nil)).Info("item", "spec", spec, "item", it, "data", spec.Secret)
 		slog.New(slog.NewJSONHandler(&logs, nil)).Info("item", "spec", spec, "item", it, "data", spec.Secret)
-		withSecret := func(s *platform.ItemSpec) { s.Secret = secret }
+		withSecret := func(s *catalog.ItemSpec) { s.Secret = secret }
 		failed(p.CreateItem(l.vendor(), product.String(), spec))
 		failed(p.UpdateItem(l.vendor(), it.ID, 1, withSecret))
 		failed(p.UpdateItem(l.with(auth.Viewer), it.ID, 2, withSecret))
-		failed(p.UpdateItem(l.vendor(), it.ID, 2, func(s *platform.ItemSpec) { s.Secret, s.Options.Linger = secret, -1 }))
-		failed(p.UpdateItem(l.vendor(), it.ID, 2, func(s *platform.ItemSpec) { s.Secret = bytes.Repeat(secret, license.MostData) }))
+		failed(p.UpdateItem(l.vendor(), it.ID, 2, func(s *catalog.ItemSpec) { s.Secret, s.Options.Linger = secret, -1 }))
+		failed(p.UpdateItem(l.vendor(), it.ID, 2, func(s *catalog.ItemSpec) { s.Secret = bytes.Repeat(secret, license.MostData) }))
 		failed(other.UpdateItem(l.vendor(), it.ID, 2, withSecret))
 
 		successor, err := keys.Open(t.Context(), "firm:6000010", rotated.SealedKey)

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 )
@@ -24,11 +25,11 @@ func units(n uint64) *uint64 { return &n }
 // changes nothing changes no revision.
 func TestItem(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
-		f, err := l.CreateFirm(l.vendor(), platform.FirmSpec{Code: product.Firm, Name: "Nautical Charts"})
+		f, err := l.CreateFirm(l.vendor(), catalog.FirmSpec{Code: product.Firm, Name: "Nautical Charts"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, err := l.CreateProduct(l.vendor(), "6000010", platform.ProductSpec{Code: product.Code, Name: "Chart Processing"})
+		q, err := l.CreateProduct(l.vendor(), "6000010", catalog.ProductSpec{Code: product.Code, Name: "Chart Processing"})
 		if err != nil || q.FirmID != f.ID {
 			t.Fatalf("%+v, %v", q, err)
 		}
@@ -42,8 +43,8 @@ func TestItem(t *testing.T) {
 			AccessList: []license.AccessRule{{Kind: license.AccessUser, Value: "anna"}, {Deny: true, Kind: license.AccessSubnet, Value: "10.9.0.0/16"}},
 			TMRID:      9, Issue: 9, Protected: license.DataName{9}, // not the caller's to say
 		}
-		it, err := l.CreateItem(l.vendor(), product.String(), platform.ItemSpec{Name: "Everything", Options: options,
-			Protected: platform.Data("readable"), Secret: platform.Data("unreadable")})
+		it, err := l.CreateItem(l.vendor(), product.String(), catalog.ItemSpec{Name: "Everything", Options: options,
+			Protected: catalog.Data("readable"), Secret: catalog.Data("unreadable")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,10 +52,10 @@ func TestItem(t *testing.T) {
 		want.TMRID, want.Issue = 0, 0
 		want.Protected, want.Secret = license.DataName(it.ProtectedName), license.DataName(it.SecretName)
 		// spec reads an item's specification without changing it.
-		spec := func() (s platform.ItemSpec) {
+		spec := func() (s catalog.ItemSpec) {
 			t.Helper()
 			now := l.Store().Client().Item.GetX(l.system(), it.ID)
-			if _, err := l.UpdateItem(l.vendor(), it.ID, now.Revision, func(have *platform.ItemSpec) { s = *have }); err != nil {
+			if _, err := l.UpdateItem(l.vendor(), it.ID, now.Revision, func(have *catalog.ItemSpec) { s = *have }); err != nil {
 				t.Fatal(err)
 			}
 			return s
@@ -65,7 +66,7 @@ func TestItem(t *testing.T) {
 		if it.Revision != 1 || want.Protected == (license.DataName{}) || want.Secret == (license.DataName{}) || want.Protected == want.Secret {
 			t.Errorf("%+v", it)
 		}
-		change := func(f func(*platform.ItemSpec)) *ent.Item {
+		change := func(f func(*catalog.ItemSpec)) *ent.Item {
 			t.Helper()
 			out, err := l.UpdateItem(l.vendor(), it.ID, it.Revision, f)
 			if err != nil {
@@ -73,16 +74,16 @@ func TestItem(t *testing.T) {
 			}
 			return out
 		}
-		same := change(func(s *platform.ItemSpec) { s.Protected, s.Options.Quantity = platform.Data("readable"), 5 })
+		same := change(func(s *catalog.ItemSpec) { s.Protected, s.Options.Quantity = catalog.Data("readable"), 5 })
 		if same.Revision != 1 || string(same.ProtectedName) != string(it.ProtectedName) {
 			t.Errorf("nothing was changed: %+v", same)
 		}
-		it = change(func(s *platform.ItemSpec) { s.Secret = platform.Data("another") })
+		it = change(func(s *catalog.ItemSpec) { s.Secret = catalog.Data("another") })
 		if it.Revision != 2 || string(it.SecretName) == string(want.Secret[:]) || string(it.ProtectedName) != string(want.Protected[:]) {
 			t.Errorf("another secret: %+v", it)
 		}
-		it = change(func(s *platform.ItemSpec) {
-			*s = platform.ItemSpec{Name: "Nothing", Protected: platform.Data{}, Secret: platform.Data{}}
+		it = change(func(s *catalog.ItemSpec) {
+			*s = catalog.ItemSpec{Name: "Nothing", Protected: catalog.Data{}, Secret: catalog.Data{}}
 		})
 		if got := spec(); !got.Options.Equal(license.Options{}) || it.ProtectedData != nil || it.SecretData != nil || it.SecretName != nil {
 			t.Errorf("nothing is left: %+v", it)
@@ -110,7 +111,7 @@ func TestItemRefuses(t *testing.T) {
 		made := l.provision()
 		id := made.Item.ID
 		stranger := l.stranger()
-		update := func(s *platform.ItemSpec) { s.Options.Text = "changed" }
+		update := func(s *catalog.ItemSpec) { s.Options.Text = "changed" }
 		for what, c := range map[string]struct {
 			ctx  func() error
 			code license.Code
@@ -126,55 +127,55 @@ func TestItemRefuses(t *testing.T) {
 			"an operator's renew": {func() error { _, err := l.RenewItem(l.with(auth.Operator), id, 1); return err },
 				license.CodeForbidden},
 			"a customer's item": {func() error {
-				_, err := l.CreateItem(l.customer(made.Group), made.Product.ID, platform.ItemSpec{Name: "x"})
+				_, err := l.CreateItem(l.customer(made.Group), made.Product.ID, catalog.ItemSpec{Name: "x"})
 				return err
 			}, license.CodeForbidden},
 			"a stranger's item": {func() error {
-				_, err := l.CreateItem(stranger, made.Product.ID, platform.ItemSpec{Name: "x"})
+				_, err := l.CreateItem(stranger, made.Product.ID, catalog.ItemSpec{Name: "x"})
 				return err
 			}, license.CodeNotFound},
 			"a stranger's product": {func() error {
-				_, err := l.CreateProduct(stranger, made.Firm.ID, platform.ProductSpec{Code: 99, Name: "x"})
+				_, err := l.CreateProduct(stranger, made.Firm.ID, catalog.ProductSpec{Code: 99, Name: "x"})
 				return err
 			}, license.CodeNotFound},
 			"a firm twice": {func() error {
-				_, err := l.CreateFirm(stranger, platform.FirmSpec{Code: product.Firm, Name: "x"})
+				_, err := l.CreateFirm(stranger, catalog.FirmSpec{Code: product.Firm, Name: "x"})
 				return err
 			}, license.CodeConflict},
 			"a customer's firm": {func() error {
-				_, err := l.CreateFirm(l.customer(made.Group), platform.FirmSpec{Code: 6000050, Name: "x"})
+				_, err := l.CreateFirm(l.customer(made.Group), catalog.FirmSpec{Code: 6000050, Name: "x"})
 				return err
 			}, license.CodeForbidden},
 			"a product twice": {func() error {
-				_, err := l.CreateProduct(l.vendor(), made.Firm.ID, platform.ProductSpec{Code: product.Code, Name: "x"})
+				_, err := l.CreateProduct(l.vendor(), made.Firm.ID, catalog.ProductSpec{Code: product.Code, Name: "x"})
 				return err
 			}, license.CodeConflict},
 			"an item twice": {func() error {
-				_, err := l.CreateItem(l.vendor(), made.Product.ID, platform.ItemSpec{Name: made.Item.Name})
+				_, err := l.CreateItem(l.vendor(), made.Product.ID, catalog.ItemSpec{Name: made.Item.Name})
 				return err
 			}, license.CodeConflict},
 			"long data": {func() error {
-				_, err := l.UpdateItem(l.vendor(), id, 1, func(s *platform.ItemSpec) { s.Secret = make(platform.Data, license.MostData+1) })
+				_, err := l.UpdateItem(l.vendor(), id, 1, func(s *catalog.ItemSpec) { s.Secret = make(catalog.Data, license.MostData+1) })
 				return err
 			}, license.CodeInvalidInput},
 			"NUL": {func() error {
-				_, err := l.UpdateItem(l.vendor(), id, 1, func(s *platform.ItemSpec) { s.Options.Text = "a\x00b" })
+				_, err := l.UpdateItem(l.vendor(), id, 1, func(s *catalog.ItemSpec) { s.Options.Text = "a\x00b" })
 				return err
 			}, license.CodeInvalidInput},
 			"a local-only TMR item": {func() error {
-				_, err := l.UpdateItem(l.vendor(), id, 1, func(s *platform.ItemSpec) { s.Options.Quantity = 0 })
+				_, err := l.UpdateItem(l.vendor(), id, 1, func(s *catalog.ItemSpec) { s.Options.Quantity = 0 })
 				return err
 			}, license.CodeInvalidInput},
 		} {
 			wantCode(t, what, c.ctx(), c.code)
 		}
 		// An item that was not ordered for a group may leave TMR, one that was may not.
-		noTMR := func(s *platform.ItemSpec) { s.TMR = false }
+		noTMR := func(s *catalog.ItemSpec) { s.TMR = false }
 		out, err := l.UpdateItem(l.vendor(), id, 1, noTMR)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if out, err = l.UpdateItem(l.vendor(), id, out.Revision, func(s *platform.ItemSpec) { s.TMR = true }); err != nil {
+		if out, err = l.UpdateItem(l.vendor(), id, out.Revision, func(s *catalog.ItemSpec) { s.TMR = true }); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: id, Group: made.Group.ID, Quantity: 1}); err != nil {
@@ -197,7 +198,7 @@ func TestItemChangesTakeTurns(t *testing.T) {
 		done := 0
 		for i := range 8 {
 			all.Go(func() {
-				_, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, func(s *platform.ItemSpec) { s.Options.Text = fmt.Sprint("by ", i) })
+				_, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, func(s *catalog.ItemSpec) { s.Options.Text = fmt.Sprint("by ", i) })
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil {
@@ -257,7 +258,7 @@ func (l *lab) finish(row *ent.Rollout) {
 func TestOrderedOptions(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		item := func(s platform.ItemSpec) string {
+		item := func(s catalog.ItemSpec) string {
 			t.Helper()
 			s.TMR = true
 			it, err := l.CreateItem(l.vendor(), made.Product.ID, s)
@@ -266,8 +267,8 @@ func TestOrderedOptions(t *testing.T) {
 			}
 			return it.ID
 		}
-		counted := item(platform.ItemSpec{Name: "counted", Options: license.Options{Quantity: 1, Units: units(100), Text: "a", FeatureMap: 1}})
-		many := item(platform.ItemSpec{Name: "many", Options: license.Options{Quantity: 1, Units: units(license.MostUnits), Text: "b"}})
+		counted := item(catalog.ItemSpec{Name: "counted", Options: license.Options{Quantity: 1, Units: units(100), Text: "a", FeatureMap: 1}})
+		many := item(catalog.ItemSpec{Name: "many", Options: license.Options{Quantity: 1, Units: units(license.MostUnits), Text: "b"}})
 		if _, err := l.RenewItem(l.vendor(), counted, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +306,7 @@ func TestChangedItemsAreRolledOut(t *testing.T) {
 		text := func(s string) {
 			t.Helper()
 			it := l.Store().Client().Item.GetX(l.system(), id)
-			if _, err := l.UpdateItem(l.vendor(), id, it.Revision, func(have *platform.ItemSpec) { have.Options.Text = s }); err != nil {
+			if _, err := l.UpdateItem(l.vendor(), id, it.Revision, func(have *catalog.ItemSpec) { have.Options.Text = s }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -341,11 +342,11 @@ func TestChangedItemsAreRolledOut(t *testing.T) {
 		upToDate("it is as it was")
 
 		// An order of another product of the firm takes the change along.
-		other, err := l.CreateProduct(l.vendor(), made.Firm.ID, platform.ProductSpec{Code: 15, Name: "Tides"})
+		other, err := l.CreateProduct(l.vendor(), made.Firm.ID, catalog.ProductSpec{Code: 15, Name: "Tides"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		tides, err := l.CreateItem(l.vendor(), other.ID, platform.ItemSpec{Name: "Tides", TMR: true, Options: license.Options{Quantity: 1}})
+		tides, err := l.CreateItem(l.vendor(), other.ID, catalog.ItemSpec{Name: "Tides", TMR: true, Options: license.Options{Quantity: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,7 +373,7 @@ func TestRolloutOfChangesAloneEnds(t *testing.T) {
 		made := l.provision()
 		l.order(made, made.Item.ID, 20)
 		first := l.rollOut(made)
-		if _, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, func(s *platform.ItemSpec) { s.Options.Text = "x" }); err != nil {
+		if _, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, func(s *catalog.ItemSpec) { s.Options.Text = "x" }); err != nil {
 			t.Fatal(err)
 		}
 		second := l.rollOut(made)
@@ -393,7 +394,7 @@ func TestRolloutOfChangesAloneEnds(t *testing.T) {
 
 // TestDataIsNotPrinted: whatever prints a specification leaves its data out.
 func TestDataIsNotPrinted(t *testing.T) {
-	s := platform.ItemSpec{Name: "x", Secret: platform.Data("canary")}
+	s := catalog.ItemSpec{Name: "x", Secret: catalog.Data("canary")}
 	j, err := json.Marshal(s)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -57,7 +58,7 @@ func carried(c *ent.Container, last *ent.Item, orders []*ent.Order, product lice
 		left.Units = &n
 	}
 	if options.UsagePeriod != 0 {
-		left.End = carriedEnd(orders)
+		left.End = catalog.CarriedEnd(orders)
 		if first != nil {
 			// The next full second, as options have it.
 			end := first.Add(options.UsagePeriod + time.Second - time.Nanosecond).UTC().Truncate(time.Second)
@@ -67,21 +68,4 @@ func carried(c *ent.Container, last *ent.Item, orders []*ent.Order, product lice
 		}
 	}
 	return left, used
-}
-
-// stillCarried says whether what an order carried over still counts.
-func stillCarried(o *ent.Order) bool {
-	return o.Carried != nil && o.Edges.Item != nil && o.Carried.Issue == o.Edges.Item.Issue
-}
-
-// carriedEnd is the earliest end of a usage period that orders carried over, or
-// nil.
-func carriedEnd(orders []*ent.Order) *time.Time {
-	var end *time.Time
-	for _, o := range orders {
-		if stillCarried(o) && o.Carried.End != nil && (end == nil || o.Carried.End.Before(*end)) {
-			end = o.Carried.End
-		}
-	}
-	return end
 }

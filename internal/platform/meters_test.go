@@ -8,14 +8,14 @@ import (
 
 	"github.com/quorate/quorate/ent/auditentry"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 )
 
 // metered makes an item that can be used up.
 func (l *lab) metered(o license.Options) string {
 	l.t.Helper()
 	o.Quantity = 1
-	it, err := l.CreateItem(l.vendor(), product.String(), platform.ItemSpec{Name: "Metered", Options: o})
+	it, err := l.CreateItem(l.vendor(), product.String(), catalog.ItemSpec{Name: "Metered", Options: o})
 	if err != nil {
 		l.t.Fatal(err)
 	}

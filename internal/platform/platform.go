@@ -2,6 +2,7 @@ package platform
 
 import (
 	"errors"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/views"
 	"log/slog"
 	"sync/atomic"
@@ -35,6 +36,7 @@ type Config struct {
 type (
 	historyService = history.Service
 	viewsService   = views.Service
+	catalogService = catalog.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -42,6 +44,7 @@ type Platform struct {
 	core *core.Core
 	*historyService
 	*viewsService
+	*catalogService
 
 	passwords *auth.Hasher
 	throttle  *throttle
@@ -76,6 +79,7 @@ func New(c Config) (*Platform, error) {
 		core:           in,
 		historyService: history.New(in, policy),
 		viewsService:   views.New(in),
+		catalogService: catalog.New(in),
 
 		passwords:   c.Passwords,
 		throttle:    newThrottle(),

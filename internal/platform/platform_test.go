@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -153,9 +154,9 @@ func (l *lab) spec() platform.ProvisionSpec {
 	l.t.Helper()
 	s := platform.ProvisionSpec{
 		Customer: "Shipping Company",
-		Firm:     platform.FirmSpec{Code: product.Firm, Name: "Nautical Charts"},
-		Product:  platform.ProductSpec{Code: product.Code, Name: "Chart Processing"},
-		Item:     platform.ItemSpec{Name: "Chart Processing TMR", Options: license.Options{Quantity: 20, FeatureMap: 1<<32 - 1}},
+		Firm:     catalog.FirmSpec{Code: product.Firm, Name: "Nautical Charts"},
+		Product:  catalog.ProductSpec{Code: product.Code, Name: "Chart Processing"},
+		Item:     catalog.ItemSpec{Name: "Chart Processing TMR", Options: license.Options{Quantity: 20, FeatureMap: 1<<32 - 1}},
 		Group: platform.GroupSpec{
 			Name: "Bridge", Virtual: license.Serial{Mask: 131, Number: 4837572}, FirstTMRID: 7,
 			TokenKey: make(ed25519.PublicKey, ed25519.PublicKeySize),

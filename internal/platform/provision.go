@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -30,22 +31,10 @@ type ProvisionSpec struct {
 	// Customer is the name of the customer that runs the group; empty: the
 	// vendor itself does.
 	Customer string
-	Firm     FirmSpec
-	Product  ProductSpec
-	Item     ItemSpec // it is enabled for TMR, whatever it says
+	Firm     catalog.FirmSpec
+	Product  catalog.ProductSpec
+	Item     catalog.ItemSpec // it is enabled for TMR, whatever it says
 	Group    GroupSpec
-}
-
-// FirmSpec is a firm. TMR wants a universal firm code.
-type FirmSpec struct {
-	Code license.FirmCode
-	Name string
-}
-
-// ProductSpec is a product of the firm.
-type ProductSpec struct {
-	Code license.ProductCode
-	Name string
 }
 
 // GroupSpec is a TMR group.
@@ -108,7 +97,7 @@ func (p *Platform) Provision(ctx context.Context, spec ProvisionSpec) (Provision
 		return Provisioned{}, err
 	}
 	spec.Item.TMR = true
-	if err := checkItem(spec.Item); err != nil {
+	if err := catalog.CheckItem(spec.Item); err != nil {
 		return Provisioned{}, err
 	}
 	var out Provisioned
@@ -234,36 +223,11 @@ func (w *provisioning) firm(ctx context.Context) (*ent.Firm, error) {
 	if !ent.IsNotFound(err) {
 		return found, err
 	}
-	f, err := w.p.makeFirm(ctx, w.tx, w.root, w.vendor, w.spec.Firm)
+	f, err := catalog.MakeFirm(ctx, w.p.core, w.tx, w.root, w.vendor, w.spec.Firm)
 	if err == nil {
 		w.made = append(w.made, f.ID)
 	}
 	return f, err
-}
-
-// makeFirm makes a firm with a new signing key.
-func (p *Platform) makeFirm(ctx context.Context, tx *store.Tx, root seal.Signer, vendor string, s FirmSpec) (*ent.Firm, error) {
-	code := int(s.Code)
-	seed, err := seal.NewSeed()
-	if err != nil {
-		return nil, err
-	}
-	defer clear(seed)
-	signer := seal.NewSigner(seed)
-	cert, err := seal.SignFirmCert(root, seal.FirmCert{Firm: s.Code, Key: signer.Public(), Serial: 1})
-	if err != nil {
-		return nil, err
-	}
-	sealed, err := p.core.Keys.Seal(ctx, core.FirmPurpose(code), seed)
-	if err != nil {
-		return nil, err
-	}
-	f, err := tx.Firm.Create().SetVendorID(vendor).SetCode(code).SetName(s.Name).
-		SetSealedKey(sealed).SetPublicKey(signer.Public()).SetCert(cert).Save(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return f, tx.FirmKey.Create().SetVendorID(vendor).SetFirmID(f.ID).SetSerial(1).SetPublicKey(signer.Public()).Exec(ctx)
 }
 
 func (w *provisioning) product(ctx context.Context, f *ent.Firm) (*ent.Product, error) {
@@ -271,26 +235,11 @@ func (w *provisioning) product(ctx context.Context, f *ent.Firm) (*ent.Product, 
 	if !ent.IsNotFound(err) {
 		return found, err
 	}
-	made, err := w.p.makeProduct(ctx, w.tx, f, w.spec.Product)
+	made, err := catalog.MakeProduct(ctx, w.p.core, w.tx, f, w.spec.Product)
 	if err == nil {
 		w.made = append(w.made, made.ID)
 	}
 	return made, err
-}
-
-// makeProduct makes a product with new keys.
-func (p *Platform) makeProduct(ctx context.Context, tx *store.Tx, f *ent.Firm, s ProductSpec) (*ent.Product, error) {
-	private, public, err := seal.NewProductKey()
-	if err != nil {
-		return nil, err
-	}
-	defer clear(private)
-	sealed, err := p.core.Keys.Seal(ctx, core.ProductPurpose(f.ID, int(s.Code)), private)
-	if err != nil {
-		return nil, err
-	}
-	return tx.Product.Create().SetVendorID(f.VendorID).SetFirmID(f.ID).SetCode(int(s.Code)).SetName(s.Name).
-		SetSealedKey(sealed).SetPublicKey(public).Save(ctx)
 }
 
 func (w *provisioning) item(ctx context.Context, of *ent.Product) (*ent.Item, error) {
@@ -298,7 +247,7 @@ func (w *provisioning) item(ctx context.Context, of *ent.Product) (*ent.Item, er
 	if !ent.IsNotFound(err) {
 		return found, err
 	}
-	made, err := w.p.makeItem(ctx, w.tx, of, w.spec.Item)
+	made, err := catalog.MakeItem(ctx, w.p.core, w.tx, of, w.spec.Item)
 	if err == nil {
 		w.made = append(w.made, made.ID)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 )
 
 func TestRehost(t *testing.T) {
@@ -107,7 +108,7 @@ func TestUsedUpLicensesStay(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		units := uint64(100)
-		it, err := l.CreateItem(l.vendor(), product.String(), platform.ItemSpec{Name: "Metered", Options: license.Options{Quantity: 1, Units: &units}})
+		it, err := l.CreateItem(l.vendor(), product.String(), catalog.ItemSpec{Name: "Metered", Options: license.Options{Quantity: 1, Units: &units}})
 		if err != nil {
 			t.Fatal(err)
 		}

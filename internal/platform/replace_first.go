@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
@@ -28,7 +29,7 @@ func (p *Platform) recordFirst(ctx context.Context, tx *store.Tx, g core.LoadedP
 	if err != nil {
 		return err
 	}
-	set, err := p.grants(ctx, tx, f, held)
+	set, err := catalog.Grants(ctx, p.core, tx, f, held)
 	if license.CodeOf(err) == license.CodeConflict {
 		return &license.Error{Code: license.CodeConflict, Err: err, Message: err.Error(),
 			Fix: "put the former data back into the item until the backend has it, then change it again"}

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -108,13 +109,13 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 			name, sealed []byte
 			set          func([]byte)
 		}{
-			{protectedData, it.ProtectedName, it.ProtectedData, u.Mutation().SetProtectedData},
-			{secretData, it.SecretName, it.SecretData, u.Mutation().SetSecretData},
+			{catalog.ProtectedData, it.ProtectedName, it.ProtectedData, u.Mutation().SetProtectedData},
+			{catalog.SecretData, it.SecretName, it.SecretData, u.Mutation().SetSecretData},
 		} {
 			if len(d.name) == 0 {
 				continue
 			}
-			sealed, err := p.reseal(ctx, next, dataPurpose(d.kind, it.ProductID, d.name), d.sealed, out)
+			sealed, err := p.reseal(ctx, next, catalog.DataPurpose(d.kind, it.ProductID, d.name), d.sealed, out)
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -29,8 +30,8 @@ func TestRewrapKeys(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		f := made.Firm
-		data := func(s *platform.ItemSpec) {
-			s.Protected, s.Secret = platform.Data("readable"), platform.Data("unreadable")
+		data := func(s *catalog.ItemSpec) {
+			s.Protected, s.Secret = catalog.Data("readable"), catalog.Data("unreadable")
 		}
 		if _, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, data); err != nil {
 			t.Fatal(err)

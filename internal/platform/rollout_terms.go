@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
@@ -215,10 +216,10 @@ func (h *holding) options() (license.Options, bool) {
 	if left <= gone {
 		return license.Options{}, false
 	}
-	options := orderedOptions(h.orders)
+	options := catalog.OrderedOptions(h.orders)
 	options.Quantity -= uint32(min(uint64(gone), uint64(options.Quantity))) //nolint:gosec // G115: not negative
 	if item := h.orders[len(h.orders)-1].Edges.Item; options.Units != nil && gone > 0 {
-		n := *options.Units - min(uint64(gone)*valueOf(item.Units), *options.Units) //nolint:gosec // G115: not negative
+		n := *options.Units - min(uint64(gone)*catalog.ValueOf(item.Units), *options.Units) //nolint:gosec // G115: not negative
 		options.Units = &n
 	}
 	return options, true

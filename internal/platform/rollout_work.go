@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
@@ -329,7 +330,7 @@ func (w *rolloutWorker) prepare(ctx context.Context, tx *store.Tx, row *ent.Roll
 	}
 	for _, i := range missing {
 		c := g.Containers[i]
-		set, err := w.platform.grants(ctx, tx, f, s.Brings(i+1))
+		set, err := catalog.Grants(ctx, w.platform.core, tx, f, s.Brings(i+1))
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -240,7 +241,7 @@ func ofProduct(product string) predicate.Order { return order.HasItemWith(item.P
 // movable refuses licenses of which a part may be used up: in another place, or
 // ordered anew, they would be whole again.
 func movable(i *ent.Item) error {
-	if o := itemOptions(i); o.Units != nil || o.UsagePeriod != 0 {
+	if o := catalog.ItemOptions(i); o.Units != nil || o.UsagePeriod != 0 {
 		return license.Errorf(license.CodeInvalidInput, "have the vendor re-host the container, or revoke them and sell others",
 			"licenses with a unit counter or a usage period can't be returned or moved: a part may be used up")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -130,7 +131,7 @@ func (p *Platform) Credits(ctx context.Context) ([]Credit, error) {
 	for _, b := range back {
 		left := b.Sum
 		for _, u := range used {
-			if productOf[u.Item] == b.Product && valueOf(u.Customer) == valueOf(b.Customer) {
+			if productOf[u.Item] == b.Product && catalog.ValueOf(u.Customer) == catalog.ValueOf(b.Customer) {
 				left -= u.Sum
 			}
 		}
@@ -139,7 +140,7 @@ func (p *Platform) Credits(ctx context.Context) ([]Credit, error) {
 		}
 	}
 	slices.SortFunc(out, func(a, b Credit) int {
-		return cmp.Or(cmp.Compare(a.Product, b.Product), cmp.Compare(valueOf(a.Customer), valueOf(b.Customer)))
+		return cmp.Or(cmp.Compare(a.Product, b.Product), cmp.Compare(catalog.ValueOf(a.Customer), catalog.ValueOf(b.Customer)))
 	})
 	return out, nil
 }

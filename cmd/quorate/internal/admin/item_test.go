@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/resolvers"
@@ -57,11 +58,11 @@ func newItemLab(t *testing.T) *itemLab {
 	}
 	owner := auth.Principal{Kind: auth.KindToken, ID: "tok_1", Organization: boot.Organization.ID, Role: auth.Owner, Name: "Owner"}
 	ctx := auth.With(t.Context(), owner)
-	f, err := p.CreateFirm(ctx, platform.FirmSpec{Code: 6000010, Name: "Firm"})
+	f, err := p.CreateFirm(ctx, catalog.FirmSpec{Code: 6000010, Name: "Firm"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.CreateProduct(ctx, f.ID, platform.ProductSpec{Code: 14, Name: "Charts"}); err != nil {
+	if _, err := p.CreateProduct(ctx, f.ID, catalog.ProductSpec{Code: 14, Name: "Charts"}); err != nil {
 		t.Fatal(err)
 	}
 	api := resolvers.NewHandler(resolvers.Config{Platform: p})

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 )
 
 // TestReplaceCommand puts new containers into a group, by the commands that
@@ -32,7 +33,7 @@ func TestReplaceCommand(t *testing.T) {
 		l.quorate("request", "--container", at("box"+n), "-o", at("request"+n))
 	}
 	spec := platform.ProvisionSpec{
-		Firm: platform.FirmSpec{Code: 6000010}, Product: platform.ProductSpec{Code: 14}, Item: platform.ItemSpec{Name: "Charts TMR", Options: license.Options{Quantity: 1}},
+		Firm: catalog.FirmSpec{Code: 6000010}, Product: catalog.ProductSpec{Code: 14}, Item: catalog.ItemSpec{Name: "Charts TMR", Options: license.Options{Quantity: 1}},
 		Group: platform.GroupSpec{
 			Name: "Bridge", Virtual: license.Serial{Mask: 131, Number: 5}, TokenKey: make(ed25519.PublicKey, ed25519.PublicKeySize),
 			Servers: []platform.ServerSpec{{Name: "a"}, {Name: "b"}},

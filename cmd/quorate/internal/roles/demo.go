@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
@@ -283,9 +284,9 @@ func (d *demo) provision(ctx context.Context, p *openPlatform, held [license.Bac
 	virtual, _ := demoSerials()
 	spec := platform.ProvisionSpec{
 		Customer: "Acme Motors",
-		Firm:     platform.FirmSpec{Code: demoFirm, Name: "Example Vendor"},
-		Product:  platform.ProductSpec{Code: demoProduct, Name: "Chart Processing"},
-		Item:     platform.ItemSpec{Name: "Chart Processing, 20 users", Options: license.Options{Quantity: demoQuantity, FeatureMap: 0b1}},
+		Firm:     catalog.FirmSpec{Code: demoFirm, Name: "Example Vendor"},
+		Product:  catalog.ProductSpec{Code: demoProduct, Name: "Chart Processing"},
+		Item:     catalog.ItemSpec{Name: "Chart Processing, 20 users", Options: license.Options{Quantity: demoQuantity, FeatureMap: 0b1}},
 		Group: platform.GroupSpec{
 			Name: "TMR Production", Virtual: virtual, FirstTMRID: demoFirstID, TokenKey: signer.Public(),
 		},

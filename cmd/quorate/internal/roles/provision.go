@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 )
 
 // Provision registers what a file specifies, at the platform's database.
@@ -146,8 +147,8 @@ func (c *Provision) read(in io.Reader) (spec platform.ProvisionSpec, err error) 
 	}
 	spec = platform.ProvisionSpec{
 		Customer: file.Customer,
-		Firm:     platform.FirmSpec{Code: file.Firm.Code, Name: file.Firm.Name},
-		Product:  platform.ProductSpec{Code: file.Product.Code, Name: file.Product.Name},
+		Firm:     catalog.FirmSpec{Code: file.Firm.Code, Name: file.Firm.Name},
+		Product:  catalog.ProductSpec{Code: file.Product.Code, Name: file.Product.Name},
 		Group:    platform.GroupSpec{Name: file.Group.Name, FirstTMRID: file.Group.FirstTMRID, TokenKey: file.Group.TokenKey},
 	}
 	if spec.Item, err = file.Item.spec(dir); err != nil {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/catalog"
 )
 
 // provisionItem is the item of a specification.
@@ -59,8 +59,8 @@ func (d *fileLong) UnmarshalJSON(b []byte) (err error) {
 	return err
 }
 
-func (i provisionItem) spec(dir string) (platform.ItemSpec, error) {
-	s := platform.ItemSpec{Name: i.Name, Options: license.Options{
+func (i provisionItem) spec(dir string) (catalog.ItemSpec, error) {
+	s := catalog.ItemSpec{Name: i.Name, Options: license.Options{
 		Quantity: i.Quantity, FeatureMap: i.FeatureMap, Activation: i.Activation.Time, Expiration: i.Expiration.Time,
 		UsagePeriod: i.UsagePeriod.Duration, Units: i.Units,
 		Maintenance:    license.Maintenance{From: i.Maintenance.From.Time, Until: i.Maintenance.Until.Time},
@@ -75,7 +75,7 @@ func (i provisionItem) spec(dir string) (platform.ItemSpec, error) {
 	}
 	for _, d := range []struct {
 		file string
-		to   *platform.Data
+		to   *catalog.Data
 	}{{i.ProtectedData, &s.Protected}, {i.SecretData, &s.Secret}} {
 		if d.file == "" {
 			continue

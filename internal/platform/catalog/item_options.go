@@ -1,4 +1,4 @@
-package platform
+package catalog
 
 import (
 	"math"
@@ -13,17 +13,17 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 )
 
-// itemOptions are the options of one license of an item. Quantity is 1 or more
+// ItemOptions are the options of one license of an item. Quantity is 1 or more
 // unless the item is local only.
-func itemOptions(it *ent.Item) license.Options {
+func ItemOptions(it *ent.Item) license.Options {
 	o := license.Options{
 		Quantity: uint32(min(it.Quantity, math.MaxInt32)), Issue: uint32(it.Issue), FeatureMap: it.FeatureMap, //nolint:gosec // G115: bounded by the schema
 		Activation: timeOf(it.Activation), Expiration: timeOf(it.Expiration),
 		Maintenance:    license.Maintenance{From: timeOf(it.MaintenanceFrom), Until: timeOf(it.MaintenanceUntil)},
 		UsagePeriod:    secondsOf(it.UsagePeriod),
 		Linger:         secondsOf(it.Linger),
-		MinimumVersion: license.Version(valueOf(it.MinimumVersion)),
-		Text:           valueOf(it.Text),
+		MinimumVersion: license.Version(ValueOf(it.MinimumVersion)),
+		Text:           ValueOf(it.Text),
 	}
 	if it.Units != nil {
 		n := *it.Units
@@ -38,7 +38,7 @@ func itemOptions(it *ent.Item) license.Options {
 	return o
 }
 
-// orderedOptions are the options of a license by all orders of its product, in
+// OrderedOptions are the options of a license by all orders of its product, in
 // their order, with their items: those of the item ordered last, but
 //   - the quantity is the sum over the orders; those of items that are local
 //     only add no seats;
@@ -49,8 +49,8 @@ func itemOptions(it *ent.Item) license.Options {
 //     have ended there;
 //   - the issue is the sum of the ordered items' issues, so it rises with each
 //     renewal of any of them and never falls.
-func orderedOptions(orders []*ent.Order) license.Options {
-	last := itemOptions(orders[len(orders)-1].Edges.Item)
+func OrderedOptions(orders []*ent.Order) license.Options {
+	last := ItemOptions(orders[len(orders)-1].Edges.Item)
 	var quantity, units, issue uint64
 	seen := map[string]bool{}
 	for _, o := range orders {
@@ -78,7 +78,7 @@ func orderedOptions(orders []*ent.Order) license.Options {
 	if last.Units != nil {
 		last.Units = &units
 	}
-	if end := carriedEnd(orders); end != nil && last.UsagePeriod != 0 && (last.Expiration.IsZero() || end.Before(last.Expiration)) {
+	if end := CarriedEnd(orders); end != nil && last.UsagePeriod != 0 && (last.Expiration.IsZero() || end.Before(last.Expiration)) {
 		last.Expiration = *end
 	}
 	return last
@@ -91,19 +91,20 @@ func timeOf(t *time.Time) time.Time {
 	return t.UTC().Truncate(time.Second)
 }
 
-func secondsOf(n *int) time.Duration { return time.Duration(valueOf(n)) * time.Second }
+func secondsOf(n *int) time.Duration { return time.Duration(ValueOf(n)) * time.Second }
 
-func valueOf[T any](v *T) (zero T) {
+// ValueOf gives zero for nil.
+func ValueOf[T any](v *T) (zero T) {
 	if v == nil {
 		return zero
 	}
 	return *v
 }
 
-// checkItem says whether an item can be saved as it is specified. The error is
+// CheckItem says whether an item can be saved as it is specified. The error is
 // CodeInvalidInput with the field at fault, as the API calls it, among the
 // details.
-func checkItem(s ItemSpec) error {
+func CheckItem(s ItemSpec) error {
 	if err := checkName("name", s.Name, mostItemName); err != nil {
 		return err
 	}
@@ -157,4 +158,21 @@ func checkName(field, name string, most int) error {
 			"the name is empty, has more than %d bytes, or has characters that can't be shown", most))
 	}
 	return nil
+}
+
+// stillCarried says whether what an order carried over still counts.
+func stillCarried(o *ent.Order) bool {
+	return o.Carried != nil && o.Edges.Item != nil && o.Carried.Issue == o.Edges.Item.Issue
+}
+
+// CarriedEnd is the earliest end of a usage period that orders carried over, or
+// nil.
+func CarriedEnd(orders []*ent.Order) *time.Time {
+	var end *time.Time
+	for _, o := range orders {
+		if stillCarried(o) && o.Carried.End != nil && (end == nil || o.Carried.End.Before(*end)) {
+			end = o.Carried.End
+		}
+	}
+	return end
 }

@@ -1,4 +1,4 @@
-package platform
+package catalog
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/item"
 	entproduct "github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -28,24 +29,24 @@ func (d Data) MarshalText() ([]byte, error) { return []byte("(data)"), nil }
 
 // The purposes of sealed data, by the column that it is in.
 const (
-	protectedData = "protected"
-	secretData    = "secret"
+	ProtectedData = "protected"
+	SecretData    = "secret"
 )
 
-// dataPurpose says what sealed data is for: it opens only as that of its
+// DataPurpose says what sealed data is for: it opens only as that of its
 // product, under its name.
-func dataPurpose(kind, productID string, name []byte) string {
+func DataPurpose(kind, productID string, name []byte) string {
 	return "item-data:" + kind + ":" + productID + ":" + hex.EncodeToString(name)
 }
 
 // sealData gives a content with a new name and sealed; the same name and seal
 // as before where the content is the same; nothing where it is empty.
-func (p *Platform) sealData(ctx context.Context, kind, productID string, d Data, oldName, oldSealed []byte) (name, sealed []byte, err error) {
+func sealData(ctx context.Context, p *core.Core, kind, productID string, d Data, oldName, oldSealed []byte) (name, sealed []byte, err error) {
 	if len(d) == 0 {
 		return nil, nil, nil
 	}
 	if len(oldName) > 0 {
-		old, err := p.core.Keys.Open(ctx, dataPurpose(kind, productID, oldName), oldSealed)
+		old, err := p.Keys.Open(ctx, DataPurpose(kind, productID, oldName), oldSealed)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -58,14 +59,14 @@ func (p *Platform) sealData(ctx context.Context, kind, productID string, d Data,
 	if _, err := rand.Read(name); err != nil {
 		return nil, nil, err
 	}
-	sealed, err = p.core.Keys.Seal(ctx, dataPurpose(kind, productID, name), d)
+	sealed, err = p.Keys.Seal(ctx, DataPurpose(kind, productID, name), d)
 	return name, sealed, err
 }
 
-// grants are the licenses of an update with what goes into the containers
+// Grants are the licenses of an update with what goes into the containers
 // beside them: the products' private keys and the data that the terms name. Data
 // of which the item has another content by now is gone: CodeConflict.
-func (p *Platform) grants(ctx context.Context, tx *store.Tx, f *ent.Firm, held []license.Held) ([]seal.Grant, error) {
+func Grants(ctx context.Context, p *core.Core, tx *store.Tx, f *ent.Firm, held []license.Held) ([]seal.Grant, error) {
 	out := make([]seal.Grant, 0, len(held))
 	for _, h := range held {
 		product, err := tx.Product.Query().Where(entproduct.FirmID(f.ID), entproduct.Code(int(h.Product.Code))).Only(ctx)
@@ -73,17 +74,17 @@ func (p *Platform) grants(ctx context.Context, tx *store.Tx, f *ent.Firm, held [
 			return nil, fmt.Errorf("find the product %s: %w", h.Product, err)
 		}
 		g := seal.Grant{License: h}
-		if g.ProductKey, err = p.core.ProductSecret(ctx, product); err != nil {
+		if g.ProductKey, err = p.ProductSecret(ctx, product); err != nil {
 			return nil, err
 		}
 		items, err := tx.Item.Query().Where(item.ProductID(product.ID)).All(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if g.Protected, err = p.namedData(ctx, protectedData, h, items); err != nil {
+		if g.Protected, err = namedData(ctx, p, ProtectedData, h, items); err != nil {
 			return nil, err
 		}
-		if g.Secret, err = p.namedData(ctx, secretData, h, items); err != nil {
+		if g.Secret, err = namedData(ctx, p, SecretData, h, items); err != nil {
 			return nil, err
 		}
 		out = append(out, g)
@@ -91,9 +92,9 @@ func (p *Platform) grants(ctx context.Context, tx *store.Tx, f *ent.Firm, held [
 	return out, nil
 }
 
-func (p *Platform) namedData(ctx context.Context, kind string, h license.Held, items []*ent.Item) ([]byte, error) {
+func namedData(ctx context.Context, p *core.Core, kind string, h license.Held, items []*ent.Item) ([]byte, error) {
 	wanted := h.Options.Protected
-	if kind == secretData {
+	if kind == SecretData {
 		wanted = h.Options.Secret
 	}
 	if wanted == (license.DataName{}) {
@@ -101,11 +102,11 @@ func (p *Platform) namedData(ctx context.Context, kind string, h license.Held, i
 	}
 	for _, it := range items {
 		name, sealed := it.ProtectedName, it.ProtectedData
-		if kind == secretData {
+		if kind == SecretData {
 			name, sealed = it.SecretName, it.SecretData
 		}
 		if string(name) == string(wanted[:]) {
-			return p.core.Keys.Open(ctx, dataPurpose(kind, it.ProductID, name), sealed)
+			return p.Keys.Open(ctx, DataPurpose(kind, it.ProductID, name), sealed)
 		}
 	}
 	return nil, license.Errorf(license.CodeConflict, "give the rollout up and start another one",

@@ -1,4 +1,4 @@
-package platform
+package catalog
 
 import (
 	"bytes"
@@ -37,7 +37,7 @@ type ItemSpec struct {
 // CreateFirm makes a firm with a new signing key for the caller's organization,
 // which is to be a vendor. Errors: CodeForbidden, CodeInvalidInput,
 // CodeConflict where the firm code is taken.
-func (p *Platform) CreateFirm(ctx context.Context, s FirmSpec) (*ent.Firm, error) {
+func (p *Service) CreateFirm(ctx context.Context, s FirmSpec) (*ent.Firm, error) {
 	by, err := auth.Require(ctx, auth.EditCatalog)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (p *Platform) CreateFirm(ctx context.Context, s FirmSpec) (*ent.Firm, error
 		if err != nil {
 			return err
 		}
-		if made, err = p.makeFirm(ctx, tx, root, by.Organization, s); err != nil {
+		if made, err = MakeFirm(ctx, p.core, tx, root, by.Organization, s); err != nil {
 			return err
 		}
 		return core.Audit(ctx, tx, by.Organization, "firm.create", made.ID, nil, map[string]any{"code": made.Code, "name": made.Name})
@@ -68,7 +68,7 @@ func (p *Platform) CreateFirm(ctx context.Context, s FirmSpec) (*ent.Firm, error
 // CreateProduct makes a product, with new keys, of a firm (its global id or its
 // code). Errors: CodeNotFound, CodeForbidden, CodeInvalidInput, CodeConflict
 // where the firm has such a product code already.
-func (p *Platform) CreateProduct(ctx context.Context, firmIDOrCode string, s ProductSpec) (*ent.Product, error) {
+func (p *Service) CreateProduct(ctx context.Context, firmIDOrCode string, s ProductSpec) (*ent.Product, error) {
 	by, err := auth.Require(ctx, auth.EditCatalog)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (p *Platform) CreateProduct(ctx context.Context, firmIDOrCode string, s Pro
 		if err != nil {
 			return core.NotFound(err, "firm", firmIDOrCode)
 		}
-		if made, err = p.makeProduct(ctx, tx, f, s); err != nil {
+		if made, err = MakeProduct(ctx, p.core, tx, f, s); err != nil {
 			return err
 		}
 		return core.Audit(ctx, tx, core.AuditOwner(by, f.VendorID), "product.create", made.ID, nil,
@@ -102,12 +102,12 @@ func (p *Platform) CreateProduct(ctx context.Context, firmIDOrCode string, s Pro
 // code as in 6000010:14). Errors: CodeNotFound, CodeForbidden,
 // CodeInvalidInput with the field among the details, CodeConflict where the
 // product has an item of that name already.
-func (p *Platform) CreateItem(ctx context.Context, product string, s ItemSpec) (*ent.Item, error) {
+func (p *Service) CreateItem(ctx context.Context, product string, s ItemSpec) (*ent.Item, error) {
 	by, err := auth.Require(ctx, auth.EditCatalog)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkItem(s); err != nil {
+	if err := CheckItem(s); err != nil {
 		return nil, err
 	}
 	var made *ent.Item
@@ -120,7 +120,7 @@ func (p *Platform) CreateItem(ctx context.Context, product string, s ItemSpec) (
 		if err != nil {
 			return core.NotFound(err, "product", product)
 		}
-		if made, err = p.makeItem(ctx, tx, of, s); err != nil {
+		if made, err = MakeItem(ctx, p.core, tx, of, s); err != nil {
 			return err
 		}
 		return core.Audit(ctx, tx, core.AuditOwner(by, made.VendorID), "item.create", made.ID, nil, itemFacts(made))
@@ -134,13 +134,13 @@ func (p *Platform) CreateItem(ctx context.Context, product string, s ItemSpec) (
 // CodeForbidden, CodeInvalidInput with the field among the details, CodeConflict
 // with the present revision where it is another one, where the name is taken, or
 // where an item that was ordered for TMR groups is to be no TMR item any more.
-func (p *Platform) UpdateItem(ctx context.Context, id string, revision int, change func(*ItemSpec)) (*ent.Item, error) {
+func (p *Service) UpdateItem(ctx context.Context, id string, revision int, change func(*ItemSpec)) (*ent.Item, error) {
 	name := ""
 	out, err := p.changeItem(ctx, id, revision, "item.update", func(tx *store.Tx, it *ent.Item) (*ent.Item, error) {
 		s := itemSpec(it)
 		change(&s)
 		name = s.Name
-		if err := checkItem(s); err != nil {
+		if err := CheckItem(s); err != nil {
 			return nil, err
 		}
 		if it.Tmr && !s.TMR {
@@ -154,7 +154,7 @@ func (p *Platform) UpdateItem(ctx context.Context, id string, revision int, chan
 			}
 		}
 		u := tx.Item.UpdateOne(it).SetRevision(it.Revision + 1)
-		dataChanged, err := p.setItem(ctx, u.Mutation(), it, it.ProductID, s)
+		dataChanged, err := setItem(ctx, p.core, u.Mutation(), it, it.ProductID, s)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func (p *Platform) UpdateItem(ctx context.Context, id string, revision int, chan
 // revision is the one that the caller has seen, so that asking twice renews
 // once. Errors: CodeNotFound, CodeForbidden, CodeConflict with the present
 // revision where it is another one.
-func (p *Platform) RenewItem(ctx context.Context, id string, revision int) (*ent.Item, error) {
+func (p *Service) RenewItem(ctx context.Context, id string, revision int) (*ent.Item, error) {
 	return p.changeItem(ctx, id, revision, "item.renew", func(tx *store.Tx, it *ent.Item) (*ent.Item, error) {
 		if it.Issue >= math.MaxUint32 {
 			return nil, license.Errorf(license.CodeConflict, "make another item", "the item %q was renewed too often", it.Name)
@@ -180,7 +180,7 @@ func (p *Platform) RenewItem(ctx context.Context, id string, revision int) (*ent
 	})
 }
 
-func (p *Platform) changeItem(ctx context.Context, id string, revision int, action string, change func(*store.Tx, *ent.Item) (*ent.Item, error)) (*ent.Item, error) {
+func (p *Service) changeItem(ctx context.Context, id string, revision int, action string, change func(*store.Tx, *ent.Item) (*ent.Item, error)) (*ent.Item, error) {
 	by, err := auth.Require(ctx, auth.EditCatalog)
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (p *Platform) changeItem(ctx context.Context, id string, revision int, acti
 }
 
 // inCatalog does a change that only vendors may do, in one transaction.
-func (p *Platform) inCatalog(ctx context.Context, by auth.Principal, change func(*store.Tx) error) error {
+func (p *Service) inCatalog(ctx context.Context, by auth.Principal, change func(*store.Tx) error) error {
 	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		if !by.IsSystem() {
 			if err := p.core.VendorOnly(ctx, tx, by); err != nil {
@@ -226,9 +226,10 @@ func (p *Platform) inCatalog(ctx context.Context, by auth.Principal, change func
 	})
 }
 
-func (p *Platform) makeItem(ctx context.Context, tx *store.Tx, of *ent.Product, s ItemSpec) (*ent.Item, error) {
+// MakeItem writes an item that was checked.
+func MakeItem(ctx context.Context, p *core.Core, tx *store.Tx, of *ent.Product, s ItemSpec) (*ent.Item, error) {
 	create := tx.Item.Create().SetVendorID(of.VendorID).SetProductID(of.ID)
-	if _, err := p.setItem(ctx, create.Mutation(), &ent.Item{}, of.ID, s); err != nil {
+	if _, err := setItem(ctx, p, create.Mutation(), &ent.Item{}, of.ID, s); err != nil {
 		return nil, err
 	}
 	return create.Save(ctx)
@@ -236,7 +237,7 @@ func (p *Platform) makeItem(ctx context.Context, tx *store.Tx, of *ent.Product, 
 
 // setItem writes all that a specification says of an item, which was checked.
 // It tells whether the data is another one.
-func (p *Platform) setItem(ctx context.Context, m *ent.ItemMutation, old *ent.Item, productID string, s ItemSpec) (dataChanged bool, err error) {
+func setItem(ctx context.Context, p *core.Core, m *ent.ItemMutation, old *ent.Item, productID string, s ItemSpec) (dataChanged bool, err error) {
 	o := s.Options
 	m.SetName(s.Name)
 	m.SetTmr(s.TMR)
@@ -271,13 +272,13 @@ func (p *Platform) setItem(ctx context.Context, m *ent.ItemMutation, old *ent.It
 		setName, setData  func([]byte)
 		clearName, clearD func()
 	}{
-		{protectedData, s.Protected, old.ProtectedName, old.ProtectedData, m.SetProtectedName, m.SetProtectedData, m.ClearProtectedName, m.ClearProtectedData},
-		{secretData, s.Secret, old.SecretName, old.SecretData, m.SetSecretName, m.SetSecretData, m.ClearSecretName, m.ClearSecretData},
+		{ProtectedData, s.Protected, old.ProtectedName, old.ProtectedData, m.SetProtectedName, m.SetProtectedData, m.ClearProtectedName, m.ClearProtectedData},
+		{SecretData, s.Secret, old.SecretName, old.SecretData, m.SetSecretName, m.SetSecretData, m.ClearSecretName, m.ClearSecretData},
 	} {
 		if d.content == nil {
 			continue
 		}
-		name, sealed, err := p.sealData(ctx, d.kind, productID, d.content, d.name, d.sealed)
+		name, sealed, err := sealData(ctx, p, d.kind, productID, d.content, d.name, d.sealed)
 		if err != nil {
 			return false, err
 		}
@@ -305,7 +306,7 @@ func set[T comparable](v T, set func(T), clear func()) {
 
 // itemSpec is an item as it is, with its data left as it is.
 func itemSpec(it *ent.Item) ItemSpec {
-	return ItemSpec{Name: it.Name, TMR: it.Tmr, Options: itemOptions(it)}
+	return ItemSpec{Name: it.Name, TMR: it.Tmr, Options: ItemOptions(it)}
 }
 
 // itemFacts are what the audit log tells of an item: of data only the names.
@@ -314,7 +315,7 @@ func itemFacts(it *ent.Item) map[string]any {
 		"name": it.Name, "product": it.ProductID, "tmr": it.Tmr, "revision": it.Revision,
 		"quantity": it.Quantity, "featureMap": it.FeatureMap, "issue": it.Issue,
 	}
-	o := itemOptions(it)
+	o := ItemOptions(it)
 	for name, t := range map[string]time.Time{
 		"activation": o.Activation, "expiration": o.Expiration,
 		"maintenanceFrom": o.Maintenance.From, "maintenanceUntil": o.Maintenance.Until,
