@@ -1,11 +1,12 @@
 package platform
 
 import (
+	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"time"
 )
 
 // CheapKeyFiles makes exporting quick; what is written is otherwise the same.
-func (p *Platform) CheapKeyFiles() { p.keyFileWork = 4 }
+func (p *Platform) CheapKeyFiles() { p.firmkeysService = firmkeys.New(p.core, 4) }
 
 // QuickChecks leaves checks of rules no time.
 func (p *Platform) QuickChecks() { p.checkTime = time.Nanosecond }

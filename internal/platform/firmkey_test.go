@@ -18,8 +18,8 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -300,7 +300,7 @@ func TestImportRefuses(t *testing.T) {
 		}
 		_, err = l.ExportFirmKey(l.vendor(), f.ID, "short")
 		wantCode(t, "a short passphrase", err, license.CodeInvalidInput)
-		_, err = l.ExportFirmKey(l.vendor(), f.ID, strings.Repeat("x", platform.MostPassphrase+1))
+		_, err = l.ExportFirmKey(l.vendor(), f.ID, strings.Repeat("x", firmkeys.MostPassphrase+1))
 		wantCode(t, "an endless passphrase", err, license.CodeInvalidInput)
 		stranger := bytes.Repeat([]byte{7}, 32)
 		edit := func(change func(m map[string]any, keys []any)) []byte {
@@ -325,7 +325,7 @@ func TestImportRefuses(t *testing.T) {
 			"a flipped bit":             {license.CodeInvalidInput, passphrase, flipped},
 			"cut off":                   {license.CodeInvalidInput, passphrase, good[:len(good)/2]},
 			"cut off at a line":         {license.CodeInvalidInput, passphrase, append(bytes.Clone(good[:last-60]), good[last:]...)},
-			"too large":                 {license.CodeTooLarge, passphrase, make([]byte, platform.MostFirmKeyFile+1)},
+			"too large":                 {license.CodeTooLarge, passphrase, make([]byte, firmkeys.MostFirmKeyFile+1)},
 			"other content":             {license.CodeFormatUnknown, passphrase, encrypt(t, []byte("a diary"))},
 			"other JSON":                {license.CodeFormatUnknown, passphrase, encrypt(t, []byte("{}"))},
 			"a newer version":           {license.CodeFormatUnknown, passphrase, edit(func(m map[string]any, _ []any) { m["version"] = 2 })},

@@ -2,16 +2,17 @@ package platform
 
 import (
 	"errors"
-	"github.com/quorate/quorate/internal/platform/catalog"
-	"github.com/quorate/quorate/internal/platform/views"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -34,9 +35,10 @@ type Config struct {
 
 // The services, by names that tell them apart and keep them to this package.
 type (
-	historyService = history.Service
-	viewsService   = views.Service
-	catalogService = catalog.Service
+	historyService  = history.Service
+	viewsService    = views.Service
+	catalogService  = catalog.Service
+	firmkeysService = firmkeys.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -45,6 +47,7 @@ type Platform struct {
 	*historyService
 	*viewsService
 	*catalogService
+	*firmkeysService
 
 	passwords *auth.Hasher
 	throttle  *throttle
@@ -52,8 +55,6 @@ type Platform struct {
 	settle    time.Duration
 	checks    atomic.Int32 // of rules, that run now
 	checkTime time.Duration
-	// keyFileWork is scrypt's cost for exported keys.
-	keyFileWork int
 }
 
 // New makes a Platform.
@@ -76,17 +77,17 @@ func New(c Config) (*Platform, error) {
 	}
 	in := &core.Core{Store: c.Store, Bus: c.Bus, Keys: c.Keys, Jobs: c.Jobs, Log: c.Logger}
 	return &Platform{
-		core:           in,
-		historyService: history.New(in, policy),
-		viewsService:   views.New(in),
-		catalogService: catalog.New(in),
+		core:            in,
+		historyService:  history.New(in, policy),
+		viewsService:    views.New(in),
+		catalogService:  catalog.New(in),
+		firmkeysService: firmkeys.New(in, firmkeys.KeyFileWork),
 
-		passwords:   c.Passwords,
-		throttle:    newThrottle(),
-		clocks:      newClocks(),
-		settle:      c.Settle,
-		checkTime:   checkTime,
-		keyFileWork: keyFileWork,
+		passwords: c.Passwords,
+		throttle:  newThrottle(),
+		clocks:    newClocks(),
+		settle:    c.Settle,
+		checkTime: checkTime,
 	}, nil
 }
 

@@ -7,9 +7,9 @@ import (
 
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -54,11 +54,11 @@ func TestRewrapKeys(t *testing.T) {
 			f = l.rotate(f)
 		}
 		got, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || got != (platform.Rewrapped{Sealed: 5}) {
+		if err != nil || got != (firmkeys.Rewrapped{Sealed: 5}) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		again, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || again != (platform.Rewrapped{Already: 5}) {
+		if err != nil || again != (firmkeys.Rewrapped{Already: 5}) {
 			t.Errorf("%+v, %v", again, err)
 		}
 		if n := l.audited("platform.rewrapKeys"); n != 1 {
@@ -87,7 +87,7 @@ func TestRewrapKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		mixed, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || mixed != (platform.Rewrapped{Sealed: 1, Already: 4}) {
+		if err != nil || mixed != (firmkeys.Rewrapped{Sealed: 1, Already: 4}) {
 			t.Errorf("%+v, %v", mixed, err)
 		}
 	})

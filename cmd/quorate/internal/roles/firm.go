@@ -15,8 +15,8 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/firmkeys"
 )
 
 // Firm are the commands on firms' keys, at the platform's database.
@@ -202,7 +202,7 @@ func (c *firmImportCmd) Run(ctx context.Context, std cli.Streams, logger *slog.L
 		defer f.Close()
 		in = f
 	}
-	file, err := io.ReadAll(io.LimitReader(in, platform.MostFirmKeyFile+1))
+	file, err := io.ReadAll(io.LimitReader(in, firmkeys.MostFirmKeyFile+1))
 	if err != nil {
 		return err
 	}

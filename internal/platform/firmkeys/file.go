@@ -1,4 +1,4 @@
-package platform
+package firmkeys
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ const (
 
 	// keyFileWork is scrypt's cost, as a power of two: about a second and 256
 	// MiB. A file that wants more is not opened.
-	keyFileWork = 18
+	KeyFileWork = 18
 )
 
 const (
@@ -130,7 +130,7 @@ func decryptFirmKey(file []byte, passphrase string) (firmKeyFile, error) {
 	if err != nil {
 		return f, checkPassphrase(passphrase)
 	}
-	identity.SetMaxWorkFactor(keyFileWork)
+	identity.SetMaxWorkFactor(KeyFileWork)
 	r, err := age.Decrypt(armor.NewReader(bytes.NewReader(file)), identity)
 	var mismatch *age.NoIdentityMatchError
 	switch {

@@ -1,4 +1,4 @@
-package platform
+package firmkeys
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 // ExportFirmKey gives a firm's key with its history as an armoured age file,
 // encrypted with a passphrase. Errors: CodeNotFound, CodeForbidden,
 // CodeInvalidInput for a short passphrase.
-func (p *Platform) ExportFirmKey(ctx context.Context, idOrCode, passphrase string) ([]byte, error) {
+func (p *Service) ExportFirmKey(ctx context.Context, idOrCode, passphrase string) ([]byte, error) {
 	by, err := auth.Require(ctx, auth.ManageKeys)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ type ImportedKey struct {
 // from an older backup). Errors: CodeKeyRefused for another passphrase,
 // CodeInvalidInput for a damaged file or another firm's, CodeFormatUnknown,
 // CodeTooLarge, CodeConflict for an older key or one of another history.
-func (p *Platform) ImportFirmKey(ctx context.Context, code license.FirmCode, file []byte, passphrase string) (ImportedKey, error) {
+func (p *Service) ImportFirmKey(ctx context.Context, code license.FirmCode, file []byte, passphrase string) (ImportedKey, error) {
 	by, err := auth.Require(ctx, auth.ManageKeys)
 	if err != nil {
 		return ImportedKey{}, err
@@ -121,7 +121,7 @@ func (p *Platform) ImportFirmKey(ctx context.Context, code license.FirmCode, fil
 	return out, nil
 }
 
-func (p *Platform) importNew(ctx context.Context, tx *store.Tx, vendor string, content firmKeyFile) (*ent.Firm, error) {
+func (p *Service) importNew(ctx context.Context, tx *store.Tx, vendor string, content firmKeyFile) (*ent.Firm, error) {
 	sealed, cert, err := p.adopt(ctx, tx, content)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (p *Platform) importNew(ctx context.Context, tx *store.Tx, vendor string, c
 	return f, addKeys(ctx, tx, f, content.Keys)
 }
 
-func (p *Platform) importOver(ctx context.Context, tx *store.Tx, f *ent.Firm, present *ent.FirmKey, content firmKeyFile) (*ent.Firm, error) {
+func (p *Service) importOver(ctx context.Context, tx *store.Tx, f *ent.Firm, present *ent.FirmKey, content firmKeyFile) (*ent.Firm, error) {
 	last := content.present().Serial
 	switch {
 	case last < present.Serial:
@@ -160,7 +160,7 @@ func (p *Platform) importOver(ctx context.Context, tx *store.Tx, f *ent.Firm, pr
 }
 
 // adopt seals a file's key for this platform and has its root certify it.
-func (p *Platform) adopt(ctx context.Context, tx *store.Tx, content firmKeyFile) (sealed, cert []byte, err error) {
+func (p *Service) adopt(ctx context.Context, tx *store.Tx, content firmKeyFile) (sealed, cert []byte, err error) {
 	root, err := p.core.RootSigner(core.System(ctx, "firm key"), tx.Client)
 	if err != nil {
 		return nil, nil, err

@@ -1,4 +1,4 @@
-package platform
+package firmkeys
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 
 // FirmKeys gives the keys of a firm, by its global id or its code, the newest
 // first. Error: CodeNotFound.
-func (p *Platform) FirmKeys(ctx context.Context, idOrCode string) ([]*ent.FirmKey, error) {
+func (p *Service) FirmKeys(ctx context.Context, idOrCode string) ([]*ent.FirmKey, error) {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (p *Platform) FirmKeys(ctx context.Context, idOrCode string) ([]*ent.FirmKe
 // replaced, so that repeating the call is no second rotation; 0 is whichever
 // there is. Errors: CodeNotFound, CodeForbidden, CodeConflict when serial is
 // not that of the present key.
-func (p *Platform) RotateFirmKey(ctx context.Context, idOrCode string, serial int) (*ent.Firm, error) {
+func (p *Service) RotateFirmKey(ctx context.Context, idOrCode string, serial int) (*ent.Firm, error) {
 	by, err := auth.Require(ctx, auth.ManageKeys)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (p *Platform) RotateFirmKey(ctx context.Context, idOrCode string, serial in
 	return out, nil
 }
 
-func (p *Platform) rotate(ctx context.Context, tx *store.Tx, f *ent.Firm, present *ent.FirmKey) (*ent.Firm, error) {
+func (p *Service) rotate(ctx context.Context, tx *store.Tx, f *ent.Firm, present *ent.FirmKey) (*ent.Firm, error) {
 	old, err := p.core.FirmSigner(ctx, f)
 	if err != nil {
 		return nil, err

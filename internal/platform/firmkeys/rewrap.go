@@ -1,4 +1,4 @@
-package platform
+package firmkeys
 
 import (
 	"context"
@@ -25,7 +25,7 @@ type Rewrapped struct {
 // what is done. This Platform goes on with the wrapper that it has, so the
 // processes of the platform are to be stopped before, and started with the new
 // one. Errors: CodeForbidden, CodeKeyRefused when a key opens with neither.
-func (p *Platform) RewrapKeys(ctx context.Context, next core.KeyWrapper) (Rewrapped, error) {
+func (p *Service) RewrapKeys(ctx context.Context, next core.KeyWrapper) (Rewrapped, error) {
 	by, err := auth.Require(ctx, auth.ManageKeys)
 	if err != nil {
 		return Rewrapped{}, err
@@ -46,7 +46,7 @@ func (p *Platform) RewrapKeys(ctx context.Context, next core.KeyWrapper) (Rewrap
 	return out, nil
 }
 
-func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, next core.KeyWrapper, out *Rewrapped) error {
+func (p *Service) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, next core.KeyWrapper, out *Rewrapped) error {
 	owners := map[string]int{}
 	if !by.IsSystem() {
 		owners[by.Organization] = 0
@@ -142,7 +142,7 @@ func (p *Platform) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, 
 }
 
 // reseal gives a key sealed by next; nil when it is already.
-func (p *Platform) reseal(ctx context.Context, next core.KeyWrapper, purpose string, sealed []byte, out *Rewrapped) ([]byte, error) {
+func (p *Service) reseal(ctx context.Context, next core.KeyWrapper, purpose string, sealed []byte, out *Rewrapped) ([]byte, error) {
 	key, err := next.Open(ctx, purpose, sealed)
 	if err == nil {
 		clear(key)
