@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 )
 
 // batch loads values by key. Keys are announced as soon as the entities that
@@ -121,7 +122,7 @@ func newLoaders(c *ent.Client) *loaders {
 			return all, err
 		}),
 		rules: newBatch(func(ctx context.Context, places []string) (map[string]*ent.RuleSet, error) {
-			return platform.RuleSets(ctx, c, places)
+			return rulesets.RuleSets(ctx, c, places)
 		}),
 		ordered: newBatch(func(ctx context.Context, groups []string) (map[string]int, error) {
 			return orderedQuantities(ctx, c, groups)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 )
 
 func (r *containerResolver) RuleSet(ctx context.Context, obj *ent.Container) (*ent.RuleSet, error) {
@@ -19,7 +19,7 @@ func (r *containerResolver) RuleSet(ctx context.Context, obj *ent.Container) (*e
 }
 
 func (r *mutationResolver) SaveRules(ctx context.Context, input graph.SaveRulesInput) (*graph.SaveRulesPayload, error) {
-	got, err := r.platform.SaveRules(ctx, platform.RulesChange{
+	got, err := r.platform.SaveRules(ctx, rulesets.RulesChange{
 		At: placeOf(input.TmrGroup, input.Container), Text: input.Text, Expected: input.ExpectedVersion, Confirm: input.Confirm,
 	})
 	if err != nil {

@@ -4,11 +4,11 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/rules"
 )
 
-func rulesReport(r platform.RulesReport) *graph.RulesReport {
+func rulesReport(r rulesets.RulesReport) *graph.RulesReport {
 	out := &graph.RulesReport{
 		Since: r.Since, Checked: r.Checked, Complete: r.Complete, RefusedCount: r.RefusedCount, Unsure: r.Unsure,
 		Refused: []*graph.RefusedGrant{}, UnknownQuantities: []string{},

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/rpc"
@@ -133,7 +134,7 @@ func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
 		return push, err
 	}
 	if r := m.GetRules(); r != nil {
-		push.Rules = &platform.RulesStatus{Digest: r.GetDigest(), Own: r.GetOwnFile(), Problem: r.GetProblem()}
+		push.Rules = &rulesets.RulesStatus{Digest: r.GetDigest(), Own: r.GetOwnFile(), Problem: r.GetProblem()}
 	}
 	for _, v := range m.GetViews() {
 		view, at, err := rpc.ViewFrom(v)

@@ -8,7 +8,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
 
@@ -47,7 +47,7 @@ func TestPushTellsOfRules(t *testing.T) {
 	res, err := api.Push(t.Context(), connect.NewRequest(&quoratev1.PushRequest{
 		Server: "a", Rules: &quoratev1.RulesStatus{Digest: "d", OwnFile: true, Problem: "p"},
 	}))
-	if err != nil || res.Msg.GetRulesDigest() != "digest" || f.push.Rules == nil || *f.push.Rules != (platform.RulesStatus{Digest: "d", Own: true, Problem: "p"}) {
+	if err != nil || res.Msg.GetRulesDigest() != "digest" || f.push.Rules == nil || *f.push.Rules != (rulesets.RulesStatus{Digest: "d", Own: true, Problem: "p"}) {
 		t.Errorf("%v, %v, %+v", res, err, f.push.Rules)
 	}
 	if _, err := api.Push(t.Context(), connect.NewRequest(&quoratev1.PushRequest{Server: "a"})); err != nil || f.push.Rules != nil {

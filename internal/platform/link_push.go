@@ -6,6 +6,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/platform/views"
 )
 
@@ -26,7 +27,7 @@ type LinkPush struct {
 	// events.
 	Activity []history.HandleActivity
 	// Rules are which rules the server has; nil: it takes none.
-	Rules *RulesStatus
+	Rules *rulesets.RulesStatus
 }
 
 // LinkPosition is up to where the platform has what was pushed: the last view
@@ -52,7 +53,7 @@ func (p *Platform) Push(ctx context.Context, push LinkPush) (LinkPosition, error
 	}
 	at, err := p.push(ctx, who, push)
 	if err == nil {
-		at.RulesDigest, err = p.ruleNews(core.System(ctx, "link"), who, push.Rules)
+		at.RulesDigest, err = rulesets.RuleNews(core.System(ctx, "link"), p.core, who, push.Rules)
 	}
 	return at, err
 }

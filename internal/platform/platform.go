@@ -3,7 +3,6 @@ package platform
 import (
 	"errors"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/internal/auth"
@@ -12,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -39,6 +39,7 @@ type (
 	viewsService    = views.Service
 	catalogService  = catalog.Service
 	firmkeysService = firmkeys.Service
+	rulesetsService = rulesets.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -48,13 +49,12 @@ type Platform struct {
 	*viewsService
 	*catalogService
 	*firmkeysService
+	*rulesetsService
 
 	passwords *auth.Hasher
 	throttle  *throttle
 	clocks    *clocks
 	settle    time.Duration
-	checks    atomic.Int32 // of rules, that run now
-	checkTime time.Duration
 }
 
 // New makes a Platform.
@@ -82,12 +82,12 @@ func New(c Config) (*Platform, error) {
 		viewsService:    views.New(in),
 		catalogService:  catalog.New(in),
 		firmkeysService: firmkeys.New(in, firmkeys.KeyFileWork),
+		rulesetsService: rulesets.New(in, rulesets.CheckTime),
 
 		passwords: c.Passwords,
 		throttle:  newThrottle(),
 		clocks:    newClocks(),
 		settle:    c.Settle,
-		checkTime: checkTime,
 	}, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/platform/views"
 )
 
@@ -50,7 +51,7 @@ func (l *lab) used() platform.Provisioned {
 	return made
 }
 
-func refusedUsers(r platform.RulesReport) string {
+func refusedUsers(r rulesets.RulesReport) string {
 	var all []string
 	for _, f := range r.Refused {
 		all = append(all, f.Allocation.User+": "+f.Rule)
@@ -63,7 +64,7 @@ func TestRulesAreCheckedBeforeTheyAreSaved(t *testing.T) {
 		made := l.used()
 		ctx, at := l.customer(made.Group), core.Place{Group: made.Group.ID}
 		told := l.watch(event.TmrGroup, made.Group.ID)
-		change := platform.RulesChange{At: at, Text: "cap 1 user:carl\ndeny user:ada\n"}
+		change := rulesets.RulesChange{At: at, Text: "cap 1 user:carl\ndeny user:ada\n"}
 
 		got, err := l.SaveRules(ctx, change)
 		if err != nil || got.Saved || got.Set != nil {
@@ -88,9 +89,9 @@ func TestRulesAreCheckedBeforeTheyAreSaved(t *testing.T) {
 			t.Errorf("again: %+v, %v", got, err)
 		}
 		// Somebody who has not seen them.
-		_, err = l.SaveRules(ctx, platform.RulesChange{At: at, Text: "deny user:zoe"})
+		_, err = l.SaveRules(ctx, rulesets.RulesChange{At: at, Text: "deny user:zoe"})
 		wantCode(t, "an old version", err, license.CodeConflict)
-		if got, err = l.SaveRules(ctx, platform.RulesChange{At: at, Text: "deny user:zoe", Expected: 1}); err != nil || !got.Saved || got.Set.Version != 2 {
+		if got, err = l.SaveRules(ctx, rulesets.RulesChange{At: at, Text: "deny user:zoe", Expected: 1}); err != nil || !got.Saved || got.Set.Version != 2 {
 			t.Errorf("what refuses nothing needs no confirmation: %+v, %v", got, err)
 		}
 		if old, err := l.RuleSet(ctx, made.Group.ID, 1); err != nil || old == nil || old.Text != change.Text {
@@ -143,7 +144,7 @@ func TestCheckRules(t *testing.T) {
 		l.QuickChecks()
 		_, err = l.CheckRules(ctx, at, "deny host:*x")
 		wantCode(t, "a check that takes too long", err, license.CodeTooLarge)
-		_, err = l.SaveRules(ctx, platform.RulesChange{At: at, Text: "deny host:*x", Confirm: true})
+		_, err = l.SaveRules(ctx, rulesets.RulesChange{At: at, Text: "deny host:*x", Confirm: true})
 		wantCode(t, "saving what can't be checked", err, license.CodeTooLarge)
 	})
 }
@@ -162,7 +163,7 @@ func TestRulesAreTheCustomers(t *testing.T) {
 			return l.as(p)
 		}
 		// Nobody of the customer can sign in yet: the vendor does it for him.
-		if got, err := l.SaveRules(l.vendor(), platform.RulesChange{At: at, Text: "deny user:zoe"}); err != nil || !got.Saved {
+		if got, err := l.SaveRules(l.vendor(), rulesets.RulesChange{At: at, Text: "deny user:zoe"}); err != nil || !got.Saved {
 			t.Fatalf("for a customer without accounts: %v, %v", got, err)
 		}
 		if err := l.Store().Client().ApiToken.Create().SetOrganizationID(*made.Group.CustomerID).SetName("x").SetRole(property.RoleViewer).
@@ -182,12 +183,12 @@ func TestRulesAreTheCustomers(t *testing.T) {
 			"an administrator": {in(auth.Administrator), "", "", true},
 			"a server":         {l.link(made), license.CodeForbidden, license.CodeForbidden, false},
 		} {
-			_, err := l.SaveRules(c.ctx, platform.RulesChange{At: at, Text: "deny user:zoe"})
+			_, err := l.SaveRules(c.ctx, rulesets.RulesChange{At: at, Text: "deny user:zoe"})
 			wantCode(t, name+" saves", err, c.save)
 			_, err = l.CheckRules(c.ctx, at, "deny user:zoe")
 			wantCode(t, name+" checks", err, c.check)
 		}
-		if _, err := l.SaveRules(in(auth.Owner), platform.RulesChange{At: at, Text: "deny user:zoe"}); err != nil {
+		if _, err := l.SaveRules(in(auth.Owner), rulesets.RulesChange{At: at, Text: "deny user:zoe"}); err != nil {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]struct {
@@ -211,7 +212,7 @@ func TestOldRulesAreRemoved(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := l.SaveRules(ctx, platform.RulesChange{At: core.Place{Group: made.Group.VirtualSerial}, Text: "deny user:u", Expected: 102}); err != nil {
+		if _, err := l.SaveRules(ctx, rulesets.RulesChange{At: core.Place{Group: made.Group.VirtualSerial}, Text: "deny user:u", Expected: 102}); err != nil {
 			t.Fatal(err)
 		}
 		for version, there := range map[int]bool{0: true, 1: false, 3: false, 4: true, 103: true, 104: false} {
@@ -230,7 +231,7 @@ func TestRulesSavedAtOnce(t *testing.T) {
 		results := make(chan license.Code)
 		for i := range 2 {
 			go func() {
-				_, err := l.SaveRules(ctx, platform.RulesChange{At: core.Place{Group: made.Group.ID}, Text: fmt.Sprintf("deny user:u%d", i)})
+				_, err := l.SaveRules(ctx, rulesets.RulesChange{At: core.Place{Group: made.Group.ID}, Text: fmt.Sprintf("deny user:u%d", i)})
 				results <- license.CodeOf(err)
 			}()
 		}
@@ -248,7 +249,7 @@ func TestServersGetTheirRules(t *testing.T) {
 		made := o.made
 		_, _, err := l.LinkRules(l.link(made))
 		wantCode(t, "no rules", err, license.CodeNotFound)
-		push := func(ctx context.Context, leading bool, has *platform.RulesStatus) string {
+		push := func(ctx context.Context, leading bool, has *rulesets.RulesStatus) string {
 			t.Helper()
 			at, err := l.Push(ctx, platform.LinkPush{Leading: leading, ViewPush: views.ViewPush{Epoch: 1}, Rules: has})
 			if err != nil {
@@ -256,14 +257,14 @@ func TestServersGetTheirRules(t *testing.T) {
 			}
 			return at.RulesDigest
 		}
-		if d := push(l.link(made), true, &platform.RulesStatus{}); d != "" {
+		if d := push(l.link(made), true, &rulesets.RulesStatus{}); d != "" {
 			t.Errorf("no rules have the digest %q", d)
 		}
-		group, err := l.SaveRules(l.customer(made.Group), platform.RulesChange{At: core.Place{Group: made.Group.ID}, Text: "deny user:ada"})
+		group, err := l.SaveRules(l.customer(made.Group), rulesets.RulesChange{At: core.Place{Group: made.Group.ID}, Text: "deny user:ada"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		single, err := l.SaveRules(l.customer(made.Group), platform.RulesChange{At: core.Place{Container: o.row.ID}, Text: "deny user:ben"})
+		single, err := l.SaveRules(l.customer(made.Group), rulesets.RulesChange{At: core.Place{Container: o.row.ID}, Text: "deny user:ben"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +279,7 @@ func TestServersGetTheirRules(t *testing.T) {
 			"a license server":       {l.as(o.server), true, single.Set.Digest, "deny user:ben"},
 			"one beside another one": {l.as(o.server), false, single.Set.Digest, "deny user:ben"},
 		} {
-			if d := push(c.ctx, c.leading, &platform.RulesStatus{}); d != c.digest {
+			if d := push(c.ctx, c.leading, &rulesets.RulesStatus{}); d != c.digest {
 				t.Errorf("%s is told %q", name, d)
 			}
 			if d := push(c.ctx, c.leading, nil); d != "" {
@@ -291,12 +292,12 @@ func TestServersGetTheirRules(t *testing.T) {
 		_, _, err = l.LinkRules(l.customer(made.Group))
 		wantCode(t, "a person", err, license.CodeForbidden)
 
-		push(l.as(o.server), true, &platform.RulesStatus{Digest: single.Set.Digest, Own: true, Problem: strings.Repeat("ä\x00", 3000)})
+		push(l.as(o.server), true, &rulesets.RulesStatus{Digest: single.Set.Digest, Own: true, Problem: strings.Repeat("ä\x00", 3000)})
 		row := l.Store().Client().TmrServer.GetX(l.system(), o.server.ID)
 		if row.RulesDigest != single.Set.Digest || !row.RulesOwn || row.RulesProblem == "" || len(row.RulesProblem) > 2000 {
 			t.Errorf("noted: %+v", row)
 		}
-		push(l.as(o.server), true, &platform.RulesStatus{Digest: strings.Repeat("x", 5000)})
+		push(l.as(o.server), true, &rulesets.RulesStatus{Digest: strings.Repeat("x", 5000)})
 		if row := l.Store().Client().TmrServer.GetX(l.system(), o.server.ID); row.RulesDigest != "" || row.RulesOwn || row.RulesProblem != "" {
 			t.Errorf("noted: %+v", row)
 		}

@@ -1,4 +1,4 @@
-package platform
+package rulesets
 
 import (
 	"context"
@@ -47,7 +47,7 @@ type SavedRules struct {
 // his own, too; CodeNotFound,
 // CodeInvalidInput with line and column, CodeConflict when somebody else saved
 // others meanwhile, CodeThrottled.
-func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRules, error) {
+func (p *Service) SaveRules(ctx context.Context, change RulesChange) (SavedRules, error) {
 	by, err := auth.Require(ctx, auth.EditRules)
 	if err != nil {
 		return SavedRules{}, err
@@ -118,7 +118,7 @@ func (p *Platform) SaveRules(ctx context.Context, change RulesChange) (SavedRule
 
 // mayRule: a customer decides himself which of his people use what he bought. The
 // vendor does it for him only while nobody of his can sign in.
-func (p *Platform) mayRule(ctx context.Context, by auth.Principal, at core.LoadedPlace) error {
+func (p *Service) mayRule(ctx context.Context, by auth.Principal, at core.LoadedPlace) error {
 	customer := at.Customer()
 	switch {
 	case by.IsSystem(), customer != nil && by.Organization == *customer, customer == nil && by.Organization == at.Vendor():
@@ -138,7 +138,7 @@ func (p *Platform) mayRule(ctx context.Context, by auth.Principal, at core.Loade
 		"the rules of %s are made by whose licenses they are", at.Serial())
 }
 
-func (p *Platform) rulesPlace(ctx context.Context, named core.Place) (at core.LoadedPlace, err error) {
+func (p *Service) rulesPlace(ctx context.Context, named core.Place) (at core.LoadedPlace, err error) {
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		at, err = core.FindPlace(ctx, tx, named)
 		return err
@@ -159,7 +159,7 @@ func ruleSetsAt(id string) predicate.RuleSet {
 
 // RuleSet gives a version of the rules of a TMR group or a container, by its
 // global id; version 0: the newest. Nil: there is none.
-func (p *Platform) RuleSet(ctx context.Context, placeID string, version int) (*ent.RuleSet, error) {
+func (p *Service) RuleSet(ctx context.Context, placeID string, version int) (*ent.RuleSet, error) {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -184,7 +184,7 @@ type RulesStatus struct {
 
 // LinkRules gives the rules for the calling server, and their version. Errors:
 // CodeUnauthenticated, CodeForbidden, CodeNotFound when none were saved.
-func (p *Platform) LinkRules(ctx context.Context) (version uint64, text string, err error) {
+func (p *Service) LinkRules(ctx context.Context) (version uint64, text string, err error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return 0, "", err
@@ -197,13 +197,13 @@ func (p *Platform) LinkRules(ctx context.Context) (version uint64, text string, 
 	return uint64(row.Version), row.Text, nil
 }
 
-// ruleNews notes which rules a server has, and gives the digest of those that it
+// RuleNews notes which rules a server has, and gives the digest of those that it
 // should have; empty: none were saved, or it takes none.
-func (p *Platform) ruleNews(ctx context.Context, who auth.Principal, has *RulesStatus) (string, error) {
+func RuleNews(ctx context.Context, p *core.Core, who auth.Principal, has *RulesStatus) (string, error) {
 	if has == nil {
 		return "", nil
 	}
-	c := p.core.Store.Client()
+	c := p.Store.Client()
 	row, err := c.TmrServer.Get(ctx, who.ID)
 	if err != nil {
 		return "", core.NotFound(err, "server", who.ID)
@@ -250,7 +250,7 @@ type RefusedGrant struct {
 
 // RuleSetAt is RuleSet by what people call a place. Errors: CodeNotFound,
 // CodeInvalidInput.
-func (p *Platform) RuleSetAt(ctx context.Context, named core.Place, version int) (*ent.RuleSet, error) {
+func (p *Service) RuleSetAt(ctx context.Context, named core.Place, version int) (*ent.RuleSet, error) {
 	if _, err := p.core.Read(ctx); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package platform
+package rulesets
 
 import (
 	"context"
@@ -24,13 +24,13 @@ const (
 	// mostChecks is how many checks run at once: each holds its grants in memory.
 	mostChecks = 2
 	// checkTime bounds how long one may compute.
-	checkTime = 20 * time.Second
+	CheckTime = 20 * time.Second
 )
 
 // CheckRules tells which grants of the last 30 days rules would have refused at a
 // TMR group or a container, without saving anything. Errors: as SaveRules;
 // CodeTooLarge for rules whose check takes too long.
-func (p *Platform) CheckRules(ctx context.Context, named core.Place, text string) (RulesReport, error) {
+func (p *Service) CheckRules(ctx context.Context, named core.Place, text string) (RulesReport, error) {
 	if _, err := auth.Require(ctx, auth.EditRules); err != nil {
 		return RulesReport{}, err
 	}
@@ -45,7 +45,7 @@ func (p *Platform) CheckRules(ctx context.Context, named core.Place, text string
 	return p.checkRules(ctx, at, set)
 }
 
-func (p *Platform) checkRules(ctx context.Context, at core.LoadedPlace, set *rules.Set) (RulesReport, error) {
+func (p *Service) checkRules(ctx context.Context, at core.LoadedPlace, set *rules.Set) (RulesReport, error) {
 	if n := p.checks.Add(1); n > mostChecks {
 		p.checks.Add(-1)
 		return RulesReport{}, license.Errorf(license.CodeThrottled, "try again in a moment", "other rules are being checked")
@@ -98,7 +98,7 @@ func (p *Platform) checkRules(ctx context.Context, at core.LoadedPlace, set *rul
 
 // pastGrants gives the newest allocations of a place that lived after a time: at
 // most one more than a check replays, and of each what it needs.
-func (p *Platform) pastGrants(ctx context.Context, at core.LoadedPlace, since time.Time) ([]*ent.Allocation, error) {
+func (p *Service) pastGrants(ctx context.Context, at core.LoadedPlace, since time.Time) ([]*ent.Allocation, error) {
 	c := p.core.Store.Client()
 	id := at.ID()
 	if !at.Single() { // its handles are of the virtual container
