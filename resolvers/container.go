@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/containers"
 )
 
 func (r *allocationResolver) Removal(ctx context.Context, obj *ent.Allocation) (*graph.AllocationRemoval, error) {
@@ -40,7 +41,7 @@ func (r *containerResolver) State(ctx context.Context, obj *ent.Container) (prop
 }
 
 func (r *containerResolver) Linked(ctx context.Context, obj *ent.Container) (bool, error) {
-	return platform.ContainerLinked(obj), nil
+	return containers.ContainerLinked(obj), nil
 }
 
 func (r *containerResolver) Servers(ctx context.Context, obj *ent.Container) ([]*ent.TmrServer, error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/rulesets"
 )
@@ -128,7 +128,7 @@ func newLoaders(c *ent.Client) *loaders {
 			return orderedQuantities(ctx, c, groups)
 		}),
 		states: newBatch(func(ctx context.Context, ids []string) (map[string]property.ContainerState, error) {
-			return platform.ContainerStates(ctx, c, ids)
+			return containers.ContainerStates(ctx, c, ids)
 		}),
 		held: newBatch(func(ctx context.Context, ids []string) (map[string][]*graph.ContainerLicense, error) {
 			return heldLicenses(ctx, c, ids)
@@ -179,7 +179,7 @@ func orderedQuantities(ctx context.Context, c *ent.Client, groups []string) (map
 
 // heldLicenses are what containers hold, by container.
 func heldLicenses(ctx context.Context, c *ent.Client, ids []string) (map[string][]*graph.ContainerLicense, error) {
-	held, err := platform.ContainerLicenses(ctx, c, ids)
+	held, err := containers.ContainerLicenses(ctx, c, ids)
 	all := make(map[string][]*graph.ContainerLicense, len(ids))
 	for _, id := range ids {
 		all[id] = []*graph.ContainerLicense{}

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
@@ -142,7 +143,7 @@ func (s *single) holds(quantity uint32) {
 
 func (s *single) state(want property.ContainerState) {
 	s.l.t.Helper()
-	states, err := platform.ContainerStates(s.l.as(s.l.owner), s.l.store.Client(), []string{s.row.ID})
+	states, err := containers.ContainerStates(s.l.as(s.l.owner), s.l.store.Client(), []string{s.row.ID})
 	if err != nil || states[s.row.ID] != want || len(states) != 1 {
 		s.l.t.Errorf("%s is %v, %v, want %s", s.serial, states, err, want)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
@@ -150,8 +151,8 @@ func showsItsUse(t *testing.T, dsn string, processes int) {
 			if err != nil || u != want {
 				return fmt.Errorf("shown: %+v, %v, want %+v", u, err, want)
 			}
-			if c := l.store.Client().Container.GetX(l.as(l.owner), s.row.ID); c.Clients != want.Taken || !platform.ContainerLinked(c) {
-				return fmt.Errorf("%d handles live, linked %t", c.Clients, platform.ContainerLinked(c))
+			if c := l.store.Client().Container.GetX(l.as(l.owner), s.row.ID); c.Clients != want.Taken || !containers.ContainerLinked(c) {
+				return fmt.Errorf("%d handles live, linked %t", c.Clients, containers.ContainerLinked(c))
 			}
 			return nil
 		})

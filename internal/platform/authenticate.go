@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -134,7 +135,7 @@ func (p *Platform) AuthenticateLink(ctx context.Context, token string) (auth.Pri
 	}
 	if s.ContainerID != nil {
 		by.Container = *s.ContainerID
-		if err := p.notBlocked(ctx, by.Container); err != nil {
+		if err := containers.NotBlocked(ctx, p.core, by.Container); err != nil {
 			return auth.Principal{}, err
 		}
 	}

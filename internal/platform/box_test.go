@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 )
 
@@ -136,7 +137,7 @@ func (b *box) roll() {
 
 func (b *box) state() property.ContainerState {
 	b.l.t.Helper()
-	states, err := platform.ContainerStates(b.l.system(), b.l.Store().Client(), []string{b.row.ID})
+	states, err := containers.ContainerStates(b.l.system(), b.l.Store().Client(), []string{b.row.ID})
 	if err != nil {
 		b.l.t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
@@ -128,7 +129,7 @@ func (w *provisioning) alone(ctx context.Context, f seal.Fingerprint) (*ent.Cont
 		return nil, err
 	}
 	w.made = append(w.made, made.ID)
-	return made, follows(ctx, w.tx, f, made)
+	return made, containers.Follows(ctx, w.tx, f, made)
 }
 
 func sameAlone(found *ent.Container, f seal.Fingerprint, vendor string, customer *string) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -111,7 +112,7 @@ func TestSingleShowsItsUse(t *testing.T) {
 		c := l.Store().Client().Container.GetX(l.system(), o.row.ID)
 		if want := []property.ServedLicense{{Product: "6000010:14", Name: "Chart Processing", Quantity: 5},
 			{Product: "7:1", Quantity: 100, Reason: "LICENSE_EXPIRED"}, {Product: "7:2", Reason: "INTERNAL"}}; c.Clients != 3 || c.EventPosition != 40 ||
-			!platform.ContainerLinked(c) || !slices.Equal(c.Served, want) {
+			!containers.ContainerLinked(c) || !slices.Equal(c.Served, want) {
 			t.Errorf("%+v", c)
 		}
 		serves.Served = []platform.ServedLicense{}

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
@@ -151,7 +152,7 @@ func (p *Platform) FinishOfflineRollout(ctx context.Context, id, receipt string)
 		if suspected, err = w.blocked(ctx); err != nil || suspected != nil {
 			return err
 		}
-		s, err := rolloutState(row)
+		s, err := containers.RolloutState(row)
 		if err != nil {
 			return err
 		}
@@ -213,7 +214,7 @@ func (p *Platform) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout
 	ctx, cancel := context.WithTimeout(core.System(ctx, "rollout"), issueTime)
 	defer cancel()
 	for row.State != property.RolloutDone {
-		s, err := rolloutState(row)
+		s, err := containers.RolloutState(row)
 		if err != nil {
 			return OfflineRollout{}, err
 		}
@@ -257,7 +258,7 @@ func (p *Platform) OfflineUpdate(ctx context.Context, id string) (string, error)
 	if err != nil {
 		return "", core.NotFound(err, "rollout", id)
 	}
-	s, err := rolloutState(row)
+	s, err := containers.RolloutState(row)
 	if err != nil {
 		return "", err
 	}
@@ -271,7 +272,7 @@ func (p *Platform) OfflineUpdate(ctx context.Context, id string) (string, error)
 
 // RolloutOffline says whether a rollout's updates travel in files.
 func RolloutOffline(row *ent.Rollout) (bool, error) {
-	s, err := rolloutState(row)
+	s, err := containers.RolloutState(row)
 	return s.Offline, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
@@ -66,7 +67,7 @@ func (w *offlineWork) kind() string {
 func (w *offlineWork) blocked(ctx context.Context) (seen, err error) {
 	for _, c := range w.at.Containers {
 		if seen = core.BlockedError(c); seen != nil {
-			return seen, showedUp(ctx, w.tx, c, "by a "+w.kind()+" file")
+			return seen, containers.ShowedUp(ctx, w.tx, c, "by a "+w.kind()+" file")
 		}
 	}
 	return nil, nil
@@ -76,7 +77,7 @@ func (w *offlineWork) blocked(ctx context.Context) (seen, err error) {
 // which then has to be committed: the error goes to suspected. Any other error
 // is given back.
 func (w *offlineWork) suspicion(ctx context.Context, row *ent.Rollout, err error, suspected *error) error {
-	var found *suspect
+	var found *containers.Suspect
 	if !errors.As(err, &found) {
 		return err
 	}
@@ -86,11 +87,11 @@ func (w *offlineWork) suspicion(ctx context.Context, row *ent.Rollout, err error
 	}
 	var fingerprint []byte
 	for _, p := range w.parts {
-		if p.Request != nil && p.Serial.String() == found.container.Serial {
+		if p.Request != nil && p.Serial.String() == found.Container.Serial {
 			fingerprint = p.Message
 		}
 	}
-	marked := found.mark(ctx, w.tx, of, fingerprint)
+	marked := found.Mark(ctx, w.tx, of, fingerprint)
 	if license.CodeOf(marked) != license.CodeManipulation {
 		return marked
 	}
@@ -108,7 +109,7 @@ func (w *offlineWork) running(ctx context.Context) (*ent.Rollout, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := rolloutState(row)
+	s, err := containers.RolloutState(row)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +149,7 @@ func (w *offlineWork) found(ctx context.Context) (found [license.Backends]rollou
 		if err != nil {
 			return found, err
 		}
-		if found[i], err = foundIn(ctx, w.tx, w.at, c, *p.Request, due.firm, "", root); err != nil {
+		if found[i], err = containers.FoundIn(ctx, w.tx, w.at, c, *p.Request, due.firm, "", root); err != nil {
 			return found, w.orStale(ctx, p, c, err)
 		}
 	}
@@ -168,7 +169,7 @@ func (w *offlineWork) due(ctx context.Context) (bool, error) {
 
 // orStale gives the suspicion of a fingerprint, unless it is only an old one.
 func (w *offlineWork) orStale(ctx context.Context, p armor.Part, c *ent.Container, err error) error {
-	var odd *suspect
+	var odd *containers.Suspect
 	if !errors.As(err, &odd) {
 		return err
 	}
@@ -182,11 +183,11 @@ func (w *offlineWork) orStale(ctx context.Context, p armor.Part, c *ent.Containe
 // before it confirmed a later one, and made before that: an old file, not an
 // old container. Both times are the container's own.
 func (w *offlineWork) stale(ctx context.Context, p armor.Part, c *ent.Container) error {
-	if !keysMatch(*p.Request, c) {
+	if !containers.KeysMatch(*p.Request, c) {
 		return nil
 	}
 	for _, n := range c.Edges.Counters {
-		s := firmState(*p.Request, license.FirmCode(n.Edges.Firm.Code))
+		s := containers.FirmState(*p.Request, license.FirmCode(n.Edges.Firm.Code))
 		if s.Counter >= n.Counter {
 			continue
 		}
@@ -214,7 +215,7 @@ func (w *offlineWork) stale(ctx context.Context, p armor.Part, c *ent.Container)
 // resumed takes a request while the place's offline rollout waits: each
 // container is in the state that the rollout found it in, or has the update.
 func (w *offlineWork) resumed(ctx context.Context, row *ent.Rollout) (*ent.Rollout, error) {
-	s, err := rolloutState(row)
+	s, err := containers.RolloutState(row)
 	if err != nil {
 		return row, err
 	}
@@ -237,17 +238,17 @@ func (w *offlineWork) resumed(ctx context.Context, row *ent.Rollout) (*ent.Rollo
 		if err != nil {
 			return row, err
 		}
-		if err := undecided(c); err != nil {
+		if err := containers.Undecided(c); err != nil {
 			return row, err
 		}
-		state := firmState(*p.Request, license.FirmCode(row.Firm))
+		state := containers.FirmState(*p.Request, license.FirmCode(row.Firm))
 		if rollout.Digest(state.Digest) == s.Steps[i].Update && state.Counter == s.Number(i+1) {
 			if installed[i], err = w.shown(ctx, row, p, c, root); err != nil {
 				return row, err
 			}
 			continue
 		}
-		if _, err := foundIn(ctx, w.tx, w.at, c, *p.Request, nil, row.ID, root); err != nil {
+		if _, err := containers.FoundIn(ctx, w.tx, w.at, c, *p.Request, nil, row.ID, root); err != nil {
 			return row, w.orStale(ctx, p, c, err)
 		}
 	}
@@ -295,14 +296,14 @@ func (w *offlineWork) shown(ctx context.Context, row *ent.Rollout, p armor.Part,
 	before.Firms = nil
 	for _, s := range p.Request.Firms {
 		if s.Firm == license.FirmCode(row.Firm) {
-			s = recordedState(c, s.Firm)
+			s = containers.RecordedState(c, s.Firm)
 		}
 		before.Firms = append(before.Firms, s)
 	}
-	if reason := suspicion(before, c, root); reason != "" {
-		return nil, &suspect{c, reason}
+	if reason := containers.Suspicion(before, c, root); reason != "" {
+		return nil, &containers.Suspect{Container: c, Reason: reason}
 	}
-	return []byte(noReceipt), goesOn(ctx, w.tx, *p.Request, c)
+	return []byte(noReceipt), containers.GoesOn(ctx, w.tx, *p.Request, c)
 }
 
 // receipts verifies the receipts that the file has of the rollout's firm, and
@@ -336,9 +337,9 @@ func (w *offlineWork) receipts(row *ent.Rollout, s rollout.State) (all [license.
 		case r.Number > number && s.Phase == rollout.Done:
 			continue // of a later rollout
 		case r.Number > number:
-			return all, &suspect{c, fmt.Sprintf("it confirms update %d of firm %d, which was never issued", r.Number, r.Firm)}
+			return all, &containers.Suspect{Container: c, Reason: fmt.Sprintf("it confirms update %d of firm %d, which was never issued", r.Number, r.Firm)}
 		case rollout.Digest(r.Update) != s.Steps[position-1].Update:
-			return all, &suspect{c, fmt.Sprintf("it confirms another update with the number %d of firm %d than the one issued", r.Number, r.Firm)}
+			return all, &containers.Suspect{Container: c, Reason: fmt.Sprintf("it confirms another update with the number %d of firm %d than the one issued", r.Number, r.Firm)}
 		}
 		all[position-1] = p.Message
 		n++
@@ -354,14 +355,14 @@ func (w *offlineWork) receipts(row *ent.Rollout, s rollout.State) (all [license.
 func (w *offlineWork) others(ctx context.Context, row *ent.Rollout) error {
 	for _, p := range w.parts {
 		for _, c := range w.at.Containers {
-			if c.Serial != p.Serial.String() || p.Receipt.Firm == license.FirmCode(row.Firm) || p.Receipt.Number <= recordedState(c, p.Receipt.Firm).Counter {
+			if c.Serial != p.Serial.String() || p.Receipt.Firm == license.FirmCode(row.Firm) || p.Receipt.Number <= containers.RecordedState(c, p.Receipt.Firm).Counter {
 				continue
 			}
-			u, err := issuedUpdate(ctx, w.tx, c, seal.FirmState{Firm: p.Receipt.Firm, Counter: p.Receipt.Number, Digest: p.Receipt.Update})
+			u, err := containers.IssuedUpdate(ctx, w.tx, c, seal.FirmState{Firm: p.Receipt.Firm, Counter: p.Receipt.Number, Digest: p.Receipt.Update})
 			if err != nil || u == nil {
 				return err // the next fingerprint tells
 			}
-			if err := countInstalled(ctx, w.tx, c, u, p.Message); err != nil {
+			if err := containers.CountInstalled(ctx, w.tx, c, u, p.Message); err != nil {
 				return err
 			}
 		}
@@ -393,7 +394,7 @@ func (w *offlineWork) deliver(ctx context.Context, row *ent.Rollout, s rollout.S
 		if string(receipt) == noReceipt {
 			receipt = nil
 		}
-		if err := countInstalled(ctx, w.tx, c, u, receipt); err != nil {
+		if err := containers.CountInstalled(ctx, w.tx, c, u, receipt); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"errors"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"log/slog"
 	"time"
 
@@ -35,11 +36,12 @@ type Config struct {
 
 // The services, by names that tell them apart and keep them to this package.
 type (
-	historyService  = history.Service
-	viewsService    = views.Service
-	catalogService  = catalog.Service
-	firmkeysService = firmkeys.Service
-	rulesetsService = rulesets.Service
+	historyService    = history.Service
+	viewsService      = views.Service
+	catalogService    = catalog.Service
+	firmkeysService   = firmkeys.Service
+	rulesetsService   = rulesets.Service
+	containersService = containers.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -50,6 +52,7 @@ type Platform struct {
 	*catalogService
 	*firmkeysService
 	*rulesetsService
+	*containersService
 
 	passwords *auth.Hasher
 	throttle  *throttle
@@ -77,12 +80,13 @@ func New(c Config) (*Platform, error) {
 	}
 	in := &core.Core{Store: c.Store, Bus: c.Bus, Keys: c.Keys, Jobs: c.Jobs, Log: c.Logger}
 	return &Platform{
-		core:            in,
-		historyService:  history.New(in, policy),
-		viewsService:    views.New(in),
-		catalogService:  catalog.New(in),
-		firmkeysService: firmkeys.New(in, firmkeys.KeyFileWork),
-		rulesetsService: rulesets.New(in, rulesets.CheckTime),
+		core:              in,
+		historyService:    history.New(in, policy),
+		viewsService:      views.New(in),
+		catalogService:    catalog.New(in),
+		firmkeysService:   firmkeys.New(in, firmkeys.KeyFileWork),
+		rulesetsService:   rulesets.New(in, rulesets.CheckTime),
+		containersService: containers.New(in),
 
 		passwords: c.Passwords,
 		throttle:  newThrottle(),

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/containers"
 )
 
 func TestRehost(t *testing.T) {
@@ -88,7 +89,7 @@ func TestBlockedServerIsRefused(t *testing.T) {
 		if at, err := l.Push(l.as(who), platform.LinkPush{Leading: true}); err != nil || at.EventPosition != 0 {
 			t.Errorf("%+v, %v", at, err)
 		}
-		if c := l.Store().Client().Container.Query().Where(entcontainer.ID(b.row.ID)).OnlyX(l.system()); !platform.ContainerLinked(c) {
+		if c := l.Store().Client().Container.Query().Where(entcontainer.ID(b.row.ID)).OnlyX(l.system()); !containers.ContainerLinked(c) {
 			t.Error("its server is not noted")
 		}
 		if _, err := l.DecideContainer(l.vendor(), b.serial, property.DecideBlock, "stolen"); err != nil {

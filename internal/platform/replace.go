@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
@@ -203,7 +204,7 @@ func (w *replacing) again(ctx context.Context) (out BackendReplaced, err error) 
 	if out.New, err = w.tx.Container.Get(ctx, *w.old.ReplacedByID); err != nil {
 		return out, err
 	}
-	same := slices.ContainsFunc(w.parts, func(q armor.Part) bool { return keysMatch(*q.Request, out.New) })
+	same := slices.ContainsFunc(w.parts, func(q armor.Part) bool { return containers.KeysMatch(*q.Request, out.New) })
 	if out.New.TmrGroupID == nil || !same {
 		return out, license.Errorf(license.CodeConflict, "replace the backend that is in the group now",
 			"the container %s was replaced by %s already", w.old.Serial, out.New.Serial)
@@ -302,7 +303,7 @@ func (w *replacing) swap(ctx context.Context, g core.LoadedPlace, f seal.Fingerp
 	if err != nil {
 		return nil, err
 	}
-	if err := follows(ctx, w.tx, f, made); err != nil {
+	if err := containers.Follows(ctx, w.tx, f, made); err != nil {
 		return nil, err
 	}
 	return made, w.tx.Container.UpdateOneID(w.old.ID).SetReplacedByID(made.ID).Exec(ctx)
@@ -311,7 +312,7 @@ func (w *replacing) swap(ctx context.Context, g core.LoadedPlace, f seal.Fingerp
 // goOn gives the rollout that brings the new container its licenses.
 func (w *replacing) goOn(ctx context.Context, g core.LoadedPlace) (*ent.Rollout, error) {
 	if row := w.running; row != nil {
-		s, err := rolloutState(row)
+		s, err := containers.RolloutState(row)
 		if err != nil {
 			return nil, err
 		}
@@ -364,7 +365,7 @@ func (w *replacing) renameMembers(ctx context.Context, g core.LoadedPlace) error
 			if err != nil {
 				return err
 			}
-			if ok, err := first(u, c); err != nil || !ok {
+			if ok, err := containers.IsFirst(u, c); err != nil || !ok {
 				return err
 			}
 			if err := w.p.recordFirst(ctx, w.tx, g, i+1, n.Edges.Firm, u.Edges.Rollout); err != nil {
@@ -403,14 +404,4 @@ func outdated(ctx context.Context, tx *store.Tx, g core.LoadedPlace) (int, error
 		}
 	}
 	return 0, nil
-}
-
-// sameMembers says whether a rollout found the containers that a group has now.
-func sameMembers(s rollout.State, g core.LoadedPlace) bool {
-	for i, c := range g.Containers {
-		if s.Steps[i].Found.Serial.String() != c.Serial {
-			return false
-		}
-	}
-	return true
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/seal"
@@ -25,7 +26,7 @@ func (p *Platform) recordFirst(ctx context.Context, tx *store.Tx, g core.LoadedP
 	if _, err := tx.Update.Delete().Where(update.ContainerID(c.ID), update.FirmID(f.ID), update.Number(1)).Exec(ctx); err != nil {
 		return err
 	}
-	held, err := heldAfter(of, position, license.FirmCode(f.Code), nil)
+	held, err := containers.HeldAfter(of, position, license.FirmCode(f.Code), nil)
 	if err != nil {
 		return err
 	}
@@ -69,16 +70,6 @@ func prepareUpdate(g core.LoadedPlace, c *ent.Container, f *ent.Firm, number uin
 		Firm: license.FirmCode(f.Code), Serial: serial, Identity: to.Digest(),
 		Number: number, Previous: previous, IssuedAt: core.Now(),
 	}, seal.Payload{Group: group, Set: set})
-}
-
-// first says whether an update is one that a replacement brought about: its
-// rollout was of the container before.
-func first(u *ent.Update, c *ent.Container) (bool, error) {
-	if u.Number != 1 || u.Edges.Rollout.State != property.RolloutDone {
-		return false, nil
-	}
-	s, err := rolloutState(u.Edges.Rollout)
-	return err == nil && s.Steps[*c.Position-1].Found.Serial.String() != c.Serial, err
 }
 
 // signFirsts signs the first updates that are recorded for a group's new

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
@@ -62,7 +63,7 @@ func TestReplaceBackend(t *testing.T) {
 		if err != nil || going.Rollout == nil || going.Rollout.ID != row.ID || going.Rollout.State != property.RolloutCollecting {
 			t.Errorf("while a rollout runs: %+v, %v", going.Rollout, err)
 		}
-		states, err := platform.ContainerStates(l.system(), l.Store().Client(), []string{first.Old.ID, first.New.ID, going.New.ID, made.Virtual.ID})
+		states, err := containers.ContainerStates(l.system(), l.Store().Client(), []string{first.Old.ID, first.New.ID, going.New.ID, made.Virtual.ID})
 		if err != nil || states[first.Old.ID] != property.ContainerBlocked || states[first.New.ID] != property.ContainerBlocked ||
 			states[going.New.ID] != property.ContainerUpdateDue || states[made.Virtual.ID] != property.ContainerUpdateDue {
 			t.Errorf("%v, %v", states, err)

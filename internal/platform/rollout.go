@@ -3,7 +3,6 @@ package platform
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 
 	"github.com/quorate/quorate/ent"
@@ -16,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
@@ -174,7 +174,7 @@ func (p *Platform) decideRollout(ctx context.Context, id, action string, e rollo
 		before := rolloutFacts(row)
 		caller := ctx
 		ctx := core.System(ctx, "rollout")
-		s, err := rolloutState(row)
+		s, err := containers.RolloutState(row)
 		if err != nil {
 			return err
 		}
@@ -222,15 +222,6 @@ func (p *Platform) cancelWork(ctx context.Context, tx *store.Tx, rollout, why st
 	return tx.Work.Update().Where(work.RolloutID(rollout), work.StateEQ(property.WorkPending)).
 		SetState(property.WorkFailed).SetErrorCode(string(license.CodeRolloutState)).
 		SetErrorMessage(why).SetDoneAt(core.Now()).Exec(ctx)
-}
-
-// rolloutState reads the state machine's record.
-func rolloutState(row *ent.Rollout) (rollout.State, error) {
-	var s rollout.State
-	if err := json.Unmarshal(row.Machine, &s); err != nil {
-		return rollout.State{}, fmt.Errorf("the record of the rollout %s can't be read: %w", row.ID, err)
-	}
-	return s, nil
 }
 
 // saveRollout writes a rollout's state with all that is shown of it, under an

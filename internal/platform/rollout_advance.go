@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
@@ -32,7 +33,7 @@ func (p *Platform) AdvanceRollout(ctx context.Context, id string, after AfterSta
 	if err != nil {
 		return core.NotFound(err, "rollout", id)
 	}
-	s, err := rolloutState(row)
+	s, err := containers.RolloutState(row)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (w *rolloutWorker) step(ctx context.Context, s *rollout.State) (more bool, 
 		if w.epoch != 0 && row.Epoch != w.epoch {
 			return license.Errorf(license.CodeRolloutSuperseded, "", "another worker has taken the rollout over")
 		}
-		if *s, err = rolloutState(row); err != nil {
+		if *s, err = containers.RolloutState(row); err != nil {
 			return err
 		}
 		e, prepared, err := w.due(ctx, tx, row, *s)

@@ -11,11 +11,11 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/firm"
-	"github.com/quorate/quorate/ent/firmcounter"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
@@ -126,9 +126,9 @@ func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Ro
 				"the fingerprint of %s answers another request", g.Backend(i+1))
 		}
 		if err := look(ctx, tx, row, s, g, i, f, firm, root, e); err != nil {
-			var odd *suspect
+			var odd *containers.Suspect
 			if errors.As(err, &odd) {
-				return odd.mark(ctx, tx, &row.ID, signed)
+				return odd.Mark(ctx, tx, &row.ID, signed)
 			}
 			return err
 		}
@@ -152,7 +152,7 @@ func look(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, 
 		return license.Errorf(license.CodeBackendAbsent, "give each TMR server the new one with --backend, one server after the other, then retry the rollout",
 			"backend %d answers as %s, which was replaced by %s", i+1, old.Serial, c.Serial)
 	}
-	if e.Found[i], err = foundIn(ctx, tx, g, c, f, firm, row.ID, root); err != nil || g.Single() {
+	if e.Found[i], err = containers.FoundIn(ctx, tx, g, c, f, firm, row.ID, root); err != nil || g.Single() {
 		return err
 	}
 	u, err := tx.Update.Query().Where(update.RolloutID(row.ID), update.ContainerID(c.ID)).Only(ctx)
@@ -167,7 +167,7 @@ func look(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, 
 	case len(u.Digest) > 0 && found.Previous == rollout.Digest(u.Digest):
 		e.Found[i], e.Installed[i] = s.Steps[i].Found, true
 		return nil
-	case len(u.Digest) > 0 && sameMembers(s, g) && u.Number == found.Number+1 && rollout.Digest(u.Previous) == found.Previous:
+	case len(u.Digest) > 0 && containers.SameMembers(s, g) && u.Number == found.Number+1 && rollout.Digest(u.Previous) == found.Previous:
 		return nil // it lost others; this one follows them still
 	}
 	return tx.Update.DeleteOne(u).Exec(ctx)
@@ -247,24 +247,7 @@ func (w *rolloutWorker) activated(ctx context.Context, tx *store.Tx, row *ent.Ro
 	if digest != s.Due(backend) {
 		return digest, nil // the state machine holds the rollout
 	}
-	return digest, countInstalled(ctx, tx, c, u, r.Receipt)
-}
-
-// countInstalled stores the receipt of an installed update, where there is one,
-// and counts the container's firm update counter on.
-func countInstalled(ctx context.Context, tx *store.Tx, c *ent.Container, u *ent.Update, receipt []byte) error {
-	if receipt != nil {
-		if err := tx.Update.UpdateOne(u).SetReceipt(receipt).Exec(ctx); err != nil {
-			return err
-		}
-	}
-	n, err := tx.FirmCounter.Update().Where(firmcounter.ContainerID(c.ID), firmcounter.FirmID(u.FirmID)).
-		SetCounter(u.Number).SetDigest(u.Digest).Save(ctx)
-	if err != nil || n == 1 {
-		return err
-	}
-	return tx.FirmCounter.Create().SetVendorID(c.VendorID).SetNillableCustomerID(c.CustomerID).
-		SetContainerID(c.ID).SetFirmID(u.FirmID).SetCounter(u.Number).SetDigest(u.Digest).Exec(ctx)
+	return digest, containers.CountInstalled(ctx, tx, c, u, r.Receipt)
 }
 
 // issue makes the updates in two steps, so that what is signed is

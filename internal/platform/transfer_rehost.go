@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -129,8 +130,8 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		if t, err = w.tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(core.Now()).Save(ctx); err != nil {
 			return nil, false, err
 		}
-		h := &holding{product: product, orders: all, taken: taken}
-		options, _ := h.options()
+		h := &containers.Holding{Product: product, Orders: all, Taken: taken}
+		options, _ := h.Options()
 		left, used := carried(old, w.item, all, core.ProductOf(product), options)
 		if left != nil {
 			w.used = append(w.used, usedFacts(core.ProductOf(product), options, left, used))
@@ -140,7 +141,7 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		}
 		made = append(made, t)
 	}
-	if err := w.p.block(ctx, w.tx, old, "replaced by "+w.to.Serial+": "+reason); err != nil {
+	if err := containers.Block(ctx, w.p.core, w.tx, old, "replaced by "+w.to.Serial+": "+reason); err != nil {
 		return nil, false, err
 	}
 	return made, beyond, w.tx.Container.UpdateOneID(old.ID).SetReplacedByID(w.to.ID).Exec(ctx)

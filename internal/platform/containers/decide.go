@@ -1,4 +1,4 @@
-package platform
+package containers
 
 import (
 	"context"
@@ -26,7 +26,7 @@ import (
 // counts. Errors: CodeNotFound, CodeForbidden, CodeInvalidInput for BLOCK of a
 // TMR group's container, CodeConflict when nothing is to be decided,
 // CodeManipulation when the state can't be accepted.
-func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decision property.ContainerDecision, note string) (*ent.Container, error) {
+func (p *Service) DecideContainer(ctx context.Context, idOrSerial string, decision property.ContainerDecision, note string) (*ent.Container, error) {
 	by, err := auth.Require(ctx, auth.Provision)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decis
 		before := map[string]any{"manipulationSuspected": c.ManipulationSuspected, "reason": c.SuspectReason}
 		switch decision {
 		case property.DecideBlock:
-			err = p.block(ctx, tx, c, note)
+			err = Block(ctx, p.core, tx, c, note)
 		case property.DecideAccept:
 			err = p.accept(ctx, tx, c)
 		default:
@@ -69,9 +69,9 @@ func (p *Platform) DecideContainer(ctx context.Context, idOrSerial string, decis
 	return c, nil
 }
 
-// block ends a container. Its rollouts end when a worker looks at them, and
+// Block ends a container. Its rollouts end when a worker looks at them, and
 // that is asked for.
-func (p *Platform) block(ctx context.Context, tx *store.Tx, c *ent.Container, reason string) error {
+func Block(ctx context.Context, p *core.Core, tx *store.Tx, c *ent.Container, reason string) error {
 	if c.TmrGroupID != nil {
 		return license.Errorf(license.CodeInvalidInput, "replace the backend: that blocks it", "the container %s belongs to a TMR group", c.Serial)
 	}
@@ -87,7 +87,7 @@ func (p *Platform) block(ctx context.Context, tx *store.Tx, c *ent.Container, re
 		return err
 	}
 	for _, id := range open {
-		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: id}); err != nil {
+		if err := p.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: id}); err != nil {
 			return err
 		}
 	}
@@ -96,8 +96,8 @@ func (p *Platform) block(ctx context.Context, tx *store.Tx, c *ent.Container, re
 
 const showedUpAgain = "it was blocked, and showed up again "
 
-// showedUp notes that a blocked container was heard of again.
-func showedUp(ctx context.Context, tx *store.Tx, c *ent.Container, how string) error {
+// ShowedUp notes that a blocked container was heard of again.
+func ShowedUp(ctx context.Context, tx *store.Tx, c *ent.Container, how string) error {
 	reason := showedUpAgain + how
 	if err := tx.Container.UpdateOneID(c.ID).SetManipulationSuspected(true).SetSuspectReason(reason).Exec(ctx); err != nil {
 		return err
@@ -106,10 +106,10 @@ func showedUp(ctx context.Context, tx *store.Tx, c *ent.Container, how string) e
 		map[string]any{"manipulationSuspected": true, "reason": reason})
 }
 
-// notBlocked refuses the server of a blocked container, and notes the first
+// NotBlocked refuses the server of a blocked container, and notes the first
 // time that it is heard of.
-func (p *Platform) notBlocked(ctx context.Context, container string) error {
-	c, err := p.core.Store.Client().Container.Get(ctx, container)
+func NotBlocked(ctx context.Context, p *core.Core, container string) error {
+	c, err := p.Store.Client().Container.Get(ctx, container)
 	if err != nil {
 		return err
 	}
@@ -117,14 +117,14 @@ func (p *Platform) notBlocked(ctx context.Context, container string) error {
 	if refused == nil || strings.HasPrefix(c.SuspectReason, showedUpAgain) {
 		return refused
 	}
-	if err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error { return showedUp(ctx, tx, c, "over the link") }); err != nil {
+	if err := p.Store.WithTx(ctx, func(tx *store.Tx) error { return ShowedUp(ctx, tx, c, "over the link") }); err != nil {
 		return err
 	}
 	return refused
 }
 
 // accept makes the state of the suspicious fingerprint the recorded one.
-func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) error {
+func (p *Service) accept(ctx context.Context, tx *store.Tx, c *ent.Container) error {
 	switch {
 	case c.BlockedAt != nil:
 		return core.BlockedError(c)
@@ -153,12 +153,12 @@ func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) e
 	bare.Edges.Counters = nil
 	alien := f
 	alien.Firms = nil
-	if reason := suspicion(alien, &bare, root); reason != "" {
+	if reason := Suspicion(alien, &bare, root); reason != "" {
 		return unknown(reason)
 	}
 	states := map[license.FirmCode]seal.FirmState{}
 	for _, s := range f.Firms {
-		u, err := issuedUpdate(ctx, tx, c, s)
+		u, err := IssuedUpdate(ctx, tx, c, s)
 		if err != nil {
 			return err
 		}
@@ -166,8 +166,8 @@ func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) e
 			return unknown(fmt.Sprintf("its update %d of firm %d was never issued", s.Counter, s.Firm))
 		}
 		states[s.Firm] = s
-		if s.Counter > 0 && recordedState(c, s.Firm).Counter == 0 {
-			if err := countInstalled(ctx, tx, c, u, nil); err != nil {
+		if s.Counter > 0 && RecordedState(c, s.Firm).Counter == 0 {
+			if err := CountInstalled(ctx, tx, c, u, nil); err != nil {
 				return err
 			}
 		}
@@ -178,7 +178,7 @@ func (p *Platform) accept(ctx context.Context, tx *store.Tx, c *ent.Container) e
 			return err
 		}
 	}
-	if err := follows(ctx, tx, f, c); err != nil {
+	if err := Follows(ctx, tx, f, c); err != nil {
 		return err
 	}
 	return tx.Container.Update().Where(container.ID(c.ID)).SetManipulationSuspected(false).SetSuspectReason("").

@@ -1,4 +1,4 @@
-package platform
+package containers
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	entfirm "github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/firmcounter"
 	"github.com/quorate/quorate/ent/update"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
@@ -16,27 +17,27 @@ import (
 	"github.com/quorate/quorate/internal/store"
 )
 
-// suspect is the error about a container whose state nobody knows.
-type suspect struct {
-	container *ent.Container
-	reason    string
+// Suspect is the error about a container whose state nobody knows.
+type Suspect struct {
+	Container *ent.Container
+	Reason    string
 }
 
-func (e *suspect) Error() string { return e.reason }
+func (e *Suspect) Error() string { return e.Reason }
 
-// mark puts the container under suspicion until a person decides, keeps the
+// Mark puts the container under suspicion until a person decides, keeps the
 // fingerprint for that, and gives the error to tell. The transaction has to be
 // committed. fingerprint may be nil.
-func (e *suspect) mark(ctx context.Context, tx *store.Tx, rollout *string, fingerprint []byte) error {
-	c := e.container
-	change := tx.Container.UpdateOne(c).SetManipulationSuspected(true).SetSuspectReason(core.ClipNote(e.reason))
+func (e *Suspect) Mark(ctx context.Context, tx *store.Tx, rollout *string, fingerprint []byte) error {
+	c := e.Container
+	change := tx.Container.UpdateOne(c).SetManipulationSuspected(true).SetSuspectReason(core.ClipNote(e.Reason))
 	if fingerprint != nil {
 		change.SetSuspectFingerprint(fingerprint)
 	}
 	if err := change.Exec(ctx); err != nil {
 		return err
 	}
-	after := map[string]any{"manipulationSuspected": true, "reason": e.reason}
+	after := map[string]any{"manipulationSuspected": true, "reason": e.Reason}
 	if rollout != nil {
 		after["rollout"] = *rollout
 	}
@@ -46,12 +47,12 @@ func (e *suspect) mark(ctx context.Context, tx *store.Tx, rollout *string, finge
 	}
 	return license.Errorf(license.CodeManipulation,
 		"find out whether the container was copied or restored from a backup; a person has to decide what becomes of it",
-		"the state of container %s is not the recorded one: %s", c.Serial, e.reason)
+		"the state of container %s is not the recorded one: %s", c.Serial, e.Reason)
 }
 
-// undecided is the error while a person has to decide about a container that
+// Undecided is the error while a person has to decide about a container that
 // is in no group.
-func undecided(c *ent.Container) error {
+func Undecided(c *ent.Container) error {
 	if !c.ManipulationSuspected || c.TmrGroupID != nil {
 		return nil
 	}
@@ -59,30 +60,30 @@ func undecided(c *ent.Container) error {
 		"the container %s is suspected: %s", c.Serial, c.SuspectReason)
 }
 
-// foundIn checks a fingerprint of a place's container against what is recorded.
+// FoundIn checks a fingerprint of a place's container against what is recorded.
 // An update that the platform issued and has no receipt for counts as installed
 // where the fingerprint shows it. What a container misses is to be installed
 // first; own is the rollout that it is looked at for, "" for one that is to be
 // made. The error is *suspect for a state that the platform doesn't know.
-func foundIn(ctx context.Context, tx *store.Tx, t core.LoadedPlace, c *ent.Container, f seal.Fingerprint, firm *ent.Firm, own string, root ed25519.PublicKey) (rollout.Found, error) {
+func FoundIn(ctx context.Context, tx *store.Tx, t core.LoadedPlace, c *ent.Container, f seal.Fingerprint, firm *ent.Firm, own string, root ed25519.PublicKey) (rollout.Found, error) {
 	if err := core.BlockedError(c); err != nil {
 		return rollout.Found{}, err
 	}
-	if err := undecided(c); err != nil {
+	if err := Undecided(c); err != nil {
 		return rollout.Found{}, err
 	}
 	if err := adopt(ctx, tx, c, f); err != nil {
 		return rollout.Found{}, err
 	}
-	if reason := suspicion(f, c, root); reason != "" {
-		return rollout.Found{}, &suspect{c, reason}
+	if reason := Suspicion(f, c, root); reason != "" {
+		return rollout.Found{}, &Suspect{c, reason}
 	}
-	if err := goesOn(ctx, tx, f, c); err != nil {
+	if err := GoesOn(ctx, tx, f, c); err != nil {
 		return rollout.Found{}, err
 	}
 	var state seal.FirmState
 	if firm != nil {
-		state = firmState(f, license.FirmCode(firm.Code))
+		state = FirmState(f, license.FirmCode(firm.Code))
 	}
 	found := rollout.Found{Serial: f.Serial, Number: state.Counter, Previous: state.Digest, Licenses: f.Licenses}
 	if firm == nil {
@@ -103,22 +104,22 @@ func foundIn(ctx context.Context, tx *store.Tx, t core.LoadedPlace, c *ent.Conta
 // adopt counts what a fingerprint shows installed beyond the receipts, where it
 // is what was issued. It changes c's counters too.
 func adopt(ctx context.Context, tx *store.Tx, c *ent.Container, f seal.Fingerprint) error {
-	if !keysMatch(f, c) {
+	if !KeysMatch(f, c) {
 		return nil // suspicion tells
 	}
 	moved := false
 	for _, s := range f.Firms {
-		if s.Counter <= recordedState(c, s.Firm).Counter {
+		if s.Counter <= RecordedState(c, s.Firm).Counter {
 			continue
 		}
-		u, err := issuedUpdate(ctx, tx, c, s)
+		u, err := IssuedUpdate(ctx, tx, c, s)
 		if err != nil {
 			return err
 		}
 		if u == nil {
 			continue
 		}
-		if err := countInstalled(ctx, tx, c, u, nil); err != nil {
+		if err := CountInstalled(ctx, tx, c, u, nil); err != nil {
 			return err
 		}
 		moved = true
@@ -133,9 +134,9 @@ func adopt(ctx context.Context, tx *store.Tx, c *ent.Container, f seal.Fingerpri
 	return err
 }
 
-// issuedUpdate is the issued update that brings a container into a state, or
+// IssuedUpdate is the issued update that brings a container into a state, or
 // nil.
-func issuedUpdate(ctx context.Context, tx *store.Tx, c *ent.Container, s seal.FirmState) (*ent.Update, error) {
+func IssuedUpdate(ctx context.Context, tx *store.Tx, c *ent.Container, s seal.FirmState) (*ent.Update, error) {
 	u, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.Number(s.Counter), update.Digest(s.Digest[:]),
 		update.HasFirmWith(entfirm.Code(int(s.Firm)))).Only(ctx)
 	if ent.IsNotFound(err) {
@@ -147,7 +148,7 @@ func issuedUpdate(ctx context.Context, tx *store.Tx, c *ent.Container, s seal.Fi
 // older says whether a fingerprint was made before the last one that was
 // accepted, by the container's own count.
 func older(f seal.Fingerprint, c *ent.Container) bool {
-	return len(f.Trail) > 0 && f.Trail[len(f.Trail)-1].Count < c.TrailCount && keysMatch(f, c)
+	return len(f.Trail) > 0 && f.Trail[len(f.Trail)-1].Count < c.TrailCount && KeysMatch(f, c)
 }
 
 // strayed says in which way a fingerprint doesn't follow from the last one that
@@ -174,21 +175,21 @@ func strayed(f seal.Fingerprint, c *ent.Container) string {
 	return fmt.Sprintf("its fingerprint %d is not the one that was seen: it was copied, or restored from a backup", c.TrailCount)
 }
 
-// goesOn says whether a fingerprint in the recorded state follows from the last
+// GoesOn says whether a fingerprint in the recorded state follows from the last
 // one that was accepted, and notes it. A file may just be an old one.
-func goesOn(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Container) error {
+func GoesOn(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Container) error {
 	if older(f, c) && len(f.Nonce) == 0 {
 		return license.Errorf(license.CodeRequestStale, "have the license server write a new request",
 			"the request of %s is older than one that was handed in already", c.Serial)
 	}
 	if reason := strayed(f, c); reason != "" {
-		return &suspect{c, reason}
+		return &Suspect{c, reason}
 	}
-	return follows(ctx, tx, f, c)
+	return Follows(ctx, tx, f, c)
 }
 
-// follows notes an accepted fingerprint as the last one, and what was used.
-func follows(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Container) error {
+// Follows notes an accepted fingerprint as the last one, and what was used.
+func Follows(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Container) error {
 	if len(f.Trail) == 0 {
 		return nil
 	}
@@ -197,13 +198,15 @@ func follows(ctx context.Context, tx *store.Tx, f seal.Fingerprint, c *ent.Conta
 	return tx.Container.UpdateOneID(c.ID).SetTrailCount(last.Count).SetTrailValue(last.Value[:]).SetMeters(c.Meters).Exec(ctx)
 }
 
-func keysMatch(f seal.Fingerprint, c *ent.Container) bool {
+// KeysMatch says whether a fingerprint has the serial number and the keys that
+// are recorded.
+func KeysMatch(f seal.Fingerprint, c *ent.Container) bool {
 	return f.Serial.String() == c.Serial && bytes.Equal(f.Identity.Sign, c.SignKey) && bytes.Equal(f.Identity.Seal, c.SealKey)
 }
 
-// suspicion says in which way a fingerprint is not that of the recorded
+// Suspicion says in which way a fingerprint is not that of the recorded
 // container in its recorded state; "" when it is.
-func suspicion(f seal.Fingerprint, c *ent.Container, root ed25519.PublicKey) string {
+func Suspicion(f seal.Fingerprint, c *ent.Container, root ed25519.PublicKey) string {
 	recorded := map[license.FirmCode]seal.FirmState{}
 	for _, n := range c.Edges.Counters {
 		s := seal.FirmState{Firm: license.FirmCode(n.Edges.Firm.Code), Counter: n.Counter}
@@ -239,7 +242,8 @@ func suspicion(f seal.Fingerprint, c *ent.Container, root ed25519.PublicKey) str
 	return ""
 }
 
-func firmState(f seal.Fingerprint, code license.FirmCode) seal.FirmState {
+// FirmState is how far a container is with a firm's updates, as it shows.
+func FirmState(f seal.Fingerprint, code license.FirmCode) seal.FirmState {
 	for _, s := range f.Firms {
 		if s.Firm == code {
 			return s
@@ -248,8 +252,8 @@ func firmState(f seal.Fingerprint, code license.FirmCode) seal.FirmState {
 	return seal.FirmState{Firm: code}
 }
 
-// recordedState is how far a container is with a firm's updates, as recorded.
-func recordedState(c *ent.Container, firm license.FirmCode) seal.FirmState {
+// RecordedState is how far a container is with a firm's updates, as recorded.
+func RecordedState(c *ent.Container, firm license.FirmCode) seal.FirmState {
 	s := seal.FirmState{Firm: firm}
 	for _, n := range c.Edges.Counters {
 		if license.FirmCode(n.Edges.Firm.Code) == firm {
@@ -258,4 +262,31 @@ func recordedState(c *ent.Container, firm license.FirmCode) seal.FirmState {
 		}
 	}
 	return s
+}
+
+// newestUpdate is the last one issued by a firm for a container, or nil.
+func newestUpdate(ctx context.Context, tx *store.Tx, container, firm string) (*ent.Update, error) {
+	u, err := tx.Update.Query().Where(update.ContainerID(container), update.FirmID(firm), update.DigestNotNil()).
+		Order(ent.Desc(update.FieldNumber)).First(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	return u, err
+}
+
+// CountInstalled stores the receipt of an installed update, where there is one,
+// and counts the container's firm update counter on.
+func CountInstalled(ctx context.Context, tx *store.Tx, c *ent.Container, u *ent.Update, receipt []byte) error {
+	if receipt != nil {
+		if err := tx.Update.UpdateOne(u).SetReceipt(receipt).Exec(ctx); err != nil {
+			return err
+		}
+	}
+	n, err := tx.FirmCounter.Update().Where(firmcounter.ContainerID(c.ID), firmcounter.FirmID(u.FirmID)).
+		SetCounter(u.Number).SetDigest(u.Digest).Save(ctx)
+	if err != nil || n == 1 {
+		return err
+	}
+	return tx.FirmCounter.Create().SetVendorID(c.VendorID).SetNillableCustomerID(c.CustomerID).
+		SetContainerID(c.ID).SetFirmID(u.FirmID).SetCounter(u.Number).SetDigest(u.Digest).Exec(ctx)
 }
