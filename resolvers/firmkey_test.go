@@ -16,7 +16,7 @@ import (
 
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/internal/auth"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
@@ -24,7 +24,7 @@ import (
 // importKey gives Charts a firm with a known key.
 func (w *world) importKey(seed []byte) {
 	w.t.Helper()
-	if _, err := w.platform.Bootstrap(w.t.Context(), platform.BootstrapSpec{
+	if _, err := w.platform.Bootstrap(w.t.Context(), accounts.BootstrapSpec{
 		Organization: "Charts", Email: "first@example.com", Name: "First", Password: "correct horse battery",
 	}); err != nil {
 		w.t.Fatal(err)

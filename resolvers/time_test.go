@@ -8,14 +8,14 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
 
 func TestCertifyTime(t *testing.T) {
 	w := newWorld(t)
-	boot, err := w.platform.Bootstrap(t.Context(), platform.BootstrapSpec{Organization: "Platform", Email: "boot@example.com", Name: "Boot", Password: "correct horse battery"})
+	boot, err := w.platform.Bootstrap(t.Context(), accounts.BootstrapSpec{Organization: "Platform", Email: "boot@example.com", Name: "Boot", Password: "correct horse battery"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/tasks"
@@ -131,7 +132,7 @@ func newLab(t *testing.T, dsn string) *lab {
 	}
 	t.Cleanup(func() { p.store.Close() })
 	l := &lab{process: p, t: t, dsn: dsn, key: key, direct: true, done: map[property.WorkKind]int{}}
-	boot, err := p.Bootstrap(t.Context(), platform.BootstrapSpec{Organization: "Vendor", Email: "owner@example.com"})
+	boot, err := p.Bootstrap(t.Context(), accounts.BootstrapSpec{Organization: "Vendor", Email: "owner@example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/core"
 )
 
@@ -40,10 +40,10 @@ func TestBootstrap(t *testing.T) {
 		if _, err := l.SignIn(t.Context(), "second@example.com", made.Password); err != nil {
 			t.Error(err)
 		}
-		for what, change := range map[string]func(*platform.BootstrapSpec){
-			"no address":     func(s *platform.BootstrapSpec) { s.Email = "nobody" },
-			"no name":        func(s *platform.BootstrapSpec) { s.Organization = "" },
-			"short password": func(s *platform.BootstrapSpec) { s.Email, s.Password = "third@example.com", "short" },
+		for what, change := range map[string]func(*accounts.BootstrapSpec){
+			"no address":     func(s *accounts.BootstrapSpec) { s.Email = "nobody" },
+			"no name":        func(s *accounts.BootstrapSpec) { s.Organization = "" },
+			"short password": func(s *accounts.BootstrapSpec) { s.Email, s.Password = "third@example.com", "short" },
 		} {
 			s := firstSpec()
 			change(&s)

@@ -2,13 +2,14 @@ package platform
 
 import (
 	"errors"
-	"github.com/quorate/quorate/internal/platform/containers"
 	"log/slog"
 	"time"
 
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"github.com/quorate/quorate/internal/platform/history"
@@ -42,6 +43,7 @@ type (
 	firmkeysService   = firmkeys.Service
 	rulesetsService   = rulesets.Service
 	containersService = containers.Service
+	accountsService   = accounts.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -53,11 +55,10 @@ type Platform struct {
 	*firmkeysService
 	*rulesetsService
 	*containersService
+	*accountsService
 
-	passwords *auth.Hasher
-	throttle  *throttle
-	clocks    *clocks
-	settle    time.Duration
+	clocks *clocks
+	settle time.Duration
 }
 
 // New makes a Platform.
@@ -87,11 +88,10 @@ func New(c Config) (*Platform, error) {
 		firmkeysService:   firmkeys.New(in, firmkeys.KeyFileWork),
 		rulesetsService:   rulesets.New(in, rulesets.CheckTime),
 		containersService: containers.New(in),
+		accountsService:   accounts.New(in, c.Passwords),
 
-		passwords: c.Passwords,
-		throttle:  newThrottle(),
-		clocks:    newClocks(),
-		settle:    c.Settle,
+		clocks: newClocks(),
+		settle: c.Settle,
 	}, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
@@ -36,7 +37,7 @@ type lab struct {
 	t     *testing.T
 	jobs  *jobs
 	bus   *event.Local
-	first platform.Bootstrapped
+	first accounts.Bootstrapped
 	owner auth.Principal
 }
 
@@ -69,8 +70,8 @@ func (j *jobs) count() int {
 
 const password = "correct horse battery"
 
-func firstSpec() platform.BootstrapSpec {
-	return platform.BootstrapSpec{Organization: "Nautical Charts", Email: "Owner@example.com", Name: "Olga Owner", Password: password}
+func firstSpec() accounts.BootstrapSpec {
+	return accounts.BootstrapSpec{Organization: "Nautical Charts", Email: "Owner@example.com", Name: "Olga Owner", Password: password}
 }
 
 func newPlatform(t *testing.T, s *store.Store, master byte) (*platform.Platform, *jobs, *event.Local) {

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
@@ -52,7 +53,7 @@ func newItemLab(t *testing.T) *itemLab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	boot, err := p.Bootstrap(t.Context(), platform.BootstrapSpec{Organization: "Vendor", Email: "owner@example.com"})
+	boot, err := p.Bootstrap(t.Context(), accounts.BootstrapSpec{Organization: "Vendor", Email: "owner@example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}

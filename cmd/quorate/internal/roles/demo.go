@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/rpc"
@@ -237,8 +238,8 @@ func listenDemo(addr string) (*virtualAddress, error) {
 	return v, err
 }
 
-func (d *demo) bootstrap(ctx context.Context, p *openPlatform) (platform.Bootstrapped, error) {
-	boot, err := p.Bootstrap(ctx, platform.BootstrapSpec{
+func (d *demo) bootstrap(ctx context.Context, p *openPlatform) (accounts.Bootstrapped, error) {
+	boot, err := p.Bootstrap(ctx, accounts.BootstrapSpec{
 		Organization: "Example Vendor", Email: "owner@example.com", Name: "Demo Owner", Password: d.secrets.Password,
 	})
 	if err != nil {
@@ -258,7 +259,7 @@ func (d *demo) bootstrap(ctx context.Context, p *openPlatform) (platform.Bootstr
 
 // containers opens the three backends' containers, and makes them at the first
 // start.
-func (d *demo) containers(boot platform.Bootstrapped) (held [license.Backends]*container.Container, err error) {
+func (d *demo) containers(boot accounts.Bootstrapped) (held [license.Backends]*container.Container, err error) {
 	_, serials := demoSerials()
 	for i, serial := range serials {
 		dir := d.path(fmt.Sprintf("backend-%d", i+1))

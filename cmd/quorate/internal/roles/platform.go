@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/session"
@@ -319,7 +320,7 @@ Example:
 }
 
 func (c *platformInitCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	spec := platform.BootstrapSpec{Organization: c.Organization, Email: c.Email, Name: c.Name}
+	spec := accounts.BootstrapSpec{Organization: c.Organization, Email: c.Email, Name: c.Name}
 	if c.PasswordFile != "" {
 		password, err := readSecretFile(c.PasswordFile, "password")
 		if err != nil {
@@ -362,7 +363,7 @@ func (c *platformInitCmd) Run(ctx context.Context, std cli.Streams, logger *slog
 }
 
 // ownerToken makes an API token on the owner's authority.
-func (p *openPlatform) ownerToken(ctx context.Context, b platform.Bootstrapped, name string) (string, error) {
+func (p *openPlatform) ownerToken(ctx context.Context, b accounts.Bootstrapped, name string) (string, error) {
 	owner := auth.Principal{Kind: auth.KindMember, ID: b.Owner.ID, Organization: b.Organization.ID, Role: auth.Owner, Name: b.Owner.Name, Email: b.Owner.Email}
 	_, token, err := p.CreateToken(auth.With(ctx, owner), name, "OWNER")
 	return token, err

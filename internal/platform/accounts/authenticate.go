@@ -1,4 +1,4 @@
-package platform
+package accounts
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func unauthenticated(what, fix string) error {
 // SignIn checks a member's password. An unknown address and a wrong password
 // are the same error and take as long: CodeUnauthenticated. After some failures
 // the account has to wait: CodeThrottled.
-func (p *Platform) SignIn(ctx context.Context, email, password string) (auth.Principal, error) {
+func (p *Service) SignIn(ctx context.Context, email, password string) (auth.Principal, error) {
 	ctx = core.System(ctx, "sign-in")
 	email, err := normalEmail(email)
 	if err != nil {
@@ -58,7 +58,7 @@ func (p *Platform) SignIn(ctx context.Context, email, password string) (auth.Pri
 // MemberPrincipal gives who a member is now: a session asks at each request, so
 // a removed member or a changed role counts at once. Error:
 // CodeUnauthenticated.
-func (p *Platform) MemberPrincipal(ctx context.Context, id string) (auth.Principal, error) {
+func (p *Service) MemberPrincipal(ctx context.Context, id string) (auth.Principal, error) {
 	ctx = core.System(ctx, "session")
 	found, err := p.core.Store.Client().Member.Query().Where(member.ID(id)).WithOrganization().Only(ctx)
 	if ent.IsNotFound(err) {
@@ -83,7 +83,7 @@ func provider(o *ent.Organization) string {
 }
 
 // Authenticate gives who an API token is. Error: CodeUnauthenticated.
-func (p *Platform) Authenticate(ctx context.Context, token string) (auth.Principal, error) {
+func (p *Service) Authenticate(ctx context.Context, token string) (auth.Principal, error) {
 	ctx = core.System(ctx, "token")
 	hash, ok := auth.TokenHash(auth.APIToken, token)
 	if !ok {
@@ -115,7 +115,7 @@ func badToken() error {
 // AuthenticateLink gives which server a link token is of. The server acts for
 // the customer that runs its group or container. Errors: CodeUnauthenticated,
 // CodeContainerBlocked.
-func (p *Platform) AuthenticateLink(ctx context.Context, token string) (auth.Principal, error) {
+func (p *Service) AuthenticateLink(ctx context.Context, token string) (auth.Principal, error) {
 	ctx = core.System(ctx, "link token")
 	bad := unauthenticated("the link token is not known", "give the server a new one")
 	hash, ok := auth.TokenHash(auth.LinkToken, token)
@@ -148,7 +148,7 @@ func (p *Platform) AuthenticateLink(ctx context.Context, token string) (auth.Pri
 // CreateToken makes an API token of the principal's organization with at most
 // the principal's own role. The secret is shown this once. Errors:
 // CodeForbidden, CodeInvalidInput.
-func (p *Platform) CreateToken(ctx context.Context, name string, role property.Role) (*ent.ApiToken, string, error) {
+func (p *Service) CreateToken(ctx context.Context, name string, role property.Role) (*ent.ApiToken, string, error) {
 	by, err := auth.Require(ctx, auth.ManageMembers)
 	if err != nil {
 		return nil, "", err

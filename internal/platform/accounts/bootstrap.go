@@ -1,4 +1,4 @@
-package platform
+package accounts
 
 import (
 	"context"
@@ -41,7 +41,7 @@ type Bootstrapped struct {
 
 // Bootstrap makes the root key, the vendor and its owner where they are
 // missing. Called again it changes nothing; the root key is made once, ever.
-func (p *Platform) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrapped, error) {
+func (p *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrapped, error) {
 	email, err := normalEmail(spec.Email)
 	if err != nil {
 		return Bootstrapped{}, err
@@ -110,7 +110,7 @@ func ensureVendor(ctx context.Context, tx *store.Tx, name string) (*ent.Organiza
 }
 
 // ensureRoot gives the root key's public half and makes the key if there is none.
-func (p *Platform) ensureRoot(ctx context.Context, tx *store.Tx) (ed25519.PublicKey, error) {
+func (p *Service) ensureRoot(ctx context.Context, tx *store.Tx) (ed25519.PublicKey, error) {
 	there, err := tx.PlatformKey.Query().Where(platformkey.Name(core.RootKeyName)).Exist(ctx)
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func (p *Platform) ensureRoot(ctx context.Context, tx *store.Tx) (ed25519.Public
 
 // RootKey gives the public root key, which containers are created under.
 // Error: license.CodeUnavailable before Bootstrap.
-func (p *Platform) RootKey(ctx context.Context) (ed25519.PublicKey, error) {
+func (p *Service) RootKey(ctx context.Context) (ed25519.PublicKey, error) {
 	ctx = core.System(ctx, "root key")
 	signer, err := p.core.RootSigner(ctx, p.core.Store.Client())
 	if err != nil {
