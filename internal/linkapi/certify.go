@@ -7,7 +7,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
 
@@ -32,13 +32,13 @@ func (s *service) Certify(ctx context.Context, req *connect.Request[quoratev1.Ce
 	return connect.NewResponse(&quoratev1.CertifyResponse{Certificates: certificates}), nil
 }
 
-func questionsFrom(ms []*quoratev1.TimeQuestion) ([]platform.TimeQuestion, error) {
+func questionsFrom(ms []*quoratev1.TimeQuestion) ([]clocks.TimeQuestion, error) {
 	if len(ms) > license.Backends {
 		return nil, invalid("the time is asked for %d containers", len(ms))
 	}
-	var all []platform.TimeQuestion
+	var all []clocks.TimeQuestion
 	for _, m := range ms {
-		q := platform.TimeQuestion{SetBack: m.GetSetBack()}
+		q := clocks.TimeQuestion{SetBack: m.GetSetBack()}
 		var err error
 		if q.Serial, err = license.ParseSerial(m.GetSerial()); err != nil {
 			return nil, err

@@ -10,11 +10,11 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
 
-func (f *fake) CertifyTime(ctx context.Context, questions []platform.TimeQuestion) ([][]byte, error) {
+func (f *fake) CertifyTime(ctx context.Context, questions []clocks.TimeQuestion) ([][]byte, error) {
 	f.called(ctx)
 	f.questions = questions
 	var all [][]byte
@@ -37,7 +37,7 @@ func TestCertify(t *testing.T) {
 	if got := res.Msg.GetCertificates(); len(got) != 2 || string(got[1]) != "time of 130-2" {
 		t.Errorf("%q", got)
 	}
-	want := []platform.TimeQuestion{
+	want := []clocks.TimeQuestion{
 		{Serial: license.Serial{Mask: 130, Number: 1874829}, Nonce: [16]byte(nonce), Clock: time.UnixMilli(1_700_000_000_000).UTC(), SetBack: true},
 		{Serial: license.Serial{Mask: 130, Number: 2}, Nonce: [16]byte(nonce)},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -25,7 +26,7 @@ type Platform interface {
 	Report(ctx context.Context, r tasks.LinkReport) error
 	Push(ctx context.Context, push platform.LinkPush) (platform.LinkPosition, error)
 	LinkRules(ctx context.Context) (version uint64, text string, err error)
-	CertifyTime(ctx context.Context, questions []platform.TimeQuestion) ([][]byte, error)
+	CertifyTime(ctx context.Context, questions []clocks.TimeQuestion) ([][]byte, error)
 }
 
 // Handler serves LinkService under the path that it gives.

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -38,7 +39,7 @@ type fake struct {
 	push      platform.LinkPush
 	who       auth.Principal
 	calls     int
-	questions []platform.TimeQuestion
+	questions []clocks.TimeQuestion
 }
 
 func (f *fake) AuthenticateLink(_ context.Context, token string) (auth.Principal, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
 )
@@ -77,9 +78,9 @@ func (c *timed) text(f armor.File) string {
 	return string(b)
 }
 
-func (c *timed) questions() (all []platform.TimeQuestion) {
+func (c *timed) questions() (all []clocks.TimeQuestion) {
 	for i := range c.identities {
-		all = append(all, platform.TimeQuestion{Serial: serialOf(i), Nonce: [16]byte{9, byte(i)}, Clock: time.Now()}) //nolint:gosec // G115: small
+		all = append(all, clocks.TimeQuestion{Serial: serialOf(i), Nonce: [16]byte{9, byte(i)}, Clock: time.Now()}) //nolint:gosec // G115: small
 	}
 	return all
 }
@@ -124,8 +125,8 @@ func TestCertifyTimeIsForOnesOwnContainers(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		c := newTimed(l)
 		server, q := l.link(c.made), c.questions()
-		virtual := platform.TimeQuestion{Serial: license.Serial{Mask: 131, Number: 4837572}, Nonce: [16]byte{1}}
-		unknown := platform.TimeQuestion{Serial: license.Serial{Mask: 130, Number: 5}, Nonce: [16]byte{1}}
+		virtual := clocks.TimeQuestion{Serial: license.Serial{Mask: 131, Number: 4837572}, Nonce: [16]byte{1}}
+		unknown := clocks.TimeQuestion{Serial: license.Serial{Mask: 130, Number: 5}, Nonce: [16]byte{1}}
 		elsewhere, err := auth.From(server)
 		if err != nil {
 			t.Fatal(err)
@@ -133,17 +134,17 @@ func TestCertifyTimeIsForOnesOwnContainers(t *testing.T) {
 		elsewhere.Group = "grp_other"
 		for what, x := range map[string]struct {
 			ctx  context.Context
-			q    []platform.TimeQuestion
+			q    []clocks.TimeQuestion
 			code license.Code
 		}{
 			"nobody":            {t.Context(), q, license.CodeUnauthenticated},
 			"a member":          {l.vendor(), q, license.CodeForbidden},
 			"no question":       {server, nil, license.CodeInvalidInput},
 			"four questions":    {server, append(c.questions(), unknown), license.CodeInvalidInput},
-			"one twice":         {server, []platform.TimeQuestion{q[0], q[0]}, license.CodeInvalidInput},
-			"without a nonce":   {server, []platform.TimeQuestion{{Serial: serialOf(0)}}, license.CodeInvalidInput},
-			"an unknown one":    {server, []platform.TimeQuestion{q[0], unknown}, license.CodeNotFound},
-			"the virtual one":   {server, []platform.TimeQuestion{virtual}, license.CodeNotFound},
+			"one twice":         {server, []clocks.TimeQuestion{q[0], q[0]}, license.CodeInvalidInput},
+			"without a nonce":   {server, []clocks.TimeQuestion{{Serial: serialOf(0)}}, license.CodeInvalidInput},
+			"an unknown one":    {server, []clocks.TimeQuestion{q[0], unknown}, license.CodeNotFound},
+			"the virtual one":   {server, []clocks.TimeQuestion{virtual}, license.CodeNotFound},
 			"of another group":  {l.as(elsewhere), q, license.CodeNotFound},
 			"server of nothing": {l.as(auth.Principal{Kind: auth.KindServer, ID: "srv_x", Organization: elsewhere.Organization}), q, license.CodeNotFound},
 		} {

@@ -111,7 +111,7 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at core.Place, reque
 	if err != nil || out.Update == "" {
 		return out, err
 	}
-	out.Update, err = p.timed(ctx, out.Update, parts)
+	out.Update, err = p.clocks.Timed(ctx, p.core, out.Update, parts)
 	return out, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/firmkeys"
@@ -44,6 +45,7 @@ type (
 	rulesetsService   = rulesets.Service
 	containersService = containers.Service
 	accountsService   = accounts.Service
+	clocksService     = clocks.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -56,8 +58,9 @@ type Platform struct {
 	*rulesetsService
 	*containersService
 	*accountsService
+	*clocksService
 
-	clocks *clocks
+	clocks *clocks.Clocks
 	settle time.Duration
 }
 
@@ -80,6 +83,7 @@ func New(c Config) (*Platform, error) {
 		return nil, err
 	}
 	in := &core.Core{Store: c.Store, Bus: c.Bus, Keys: c.Keys, Jobs: c.Jobs, Log: c.Logger}
+	known := clocks.NewClocks()
 	return &Platform{
 		core:              in,
 		historyService:    history.New(in, policy),
@@ -89,8 +93,9 @@ func New(c Config) (*Platform, error) {
 		rulesetsService:   rulesets.New(in, rulesets.CheckTime),
 		containersService: containers.New(in),
 		accountsService:   accounts.New(in, c.Passwords),
+		clocksService:     clocks.New(in, known),
 
-		clocks: newClocks(),
+		clocks: known,
 		settle: c.Settle,
 	}, nil
 }

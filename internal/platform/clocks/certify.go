@@ -1,4 +1,4 @@
-package platform
+package clocks
 
 import (
 	"bytes"
@@ -46,7 +46,7 @@ type TimeQuestion struct {
 // Errors: license.CodeUnauthenticated, CodeForbidden, CodeInvalidInput;
 // CodeNotFound for others' containers too; CodeContainerBlocked; CodeThrottled
 // when one of them asked within ten seconds.
-func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([][]byte, error) {
+func (p *Service) CertifyTime(ctx context.Context, questions []TimeQuestion) ([][]byte, error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (p *Platform) CertifyTime(ctx context.Context, questions []TimeQuestion) ([
 		if off := at.Sub(q.Clock).Abs() > clockOff; (q.SetBack || (off && !q.Clock.IsZero())) && p.clocks.note(rows[i].ID) {
 			facts := clockFacts(at, q.Clock, q.SetBack)
 			facts["server"] = who.ID
-			if err := p.auditTime(ctx, rows[i].VendorID, rows[i], facts); err != nil {
+			if err := auditTime(ctx, p.core, rows[i].VendorID, rows[i], facts); err != nil {
 				return nil, err
 			}
 		}
@@ -134,8 +134,8 @@ func clockFacts(at, clock time.Time, setBack bool) map[string]any {
 	return facts
 }
 
-func (p *Platform) auditTime(ctx context.Context, organization string, c *ent.Container, facts map[string]any) error {
-	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+func auditTime(ctx context.Context, in *core.Core, organization string, c *ent.Container, facts map[string]any) error {
+	return in.Store.WithTx(ctx, func(tx *store.Tx) error {
 		return core.Audit(ctx, tx, organization, "container.certifyTime", c.ID, nil, facts)
 	})
 }
@@ -154,7 +154,7 @@ type CertifiedTime struct {
 // that asks for no time, CodeFingerprintForged for one that another container
 // signed, CodeUpdateForeign for one of another group or platform,
 // CodeContainerBlocked, and those of armor.Parse.
-func (p *Platform) CertifyTimeFile(ctx context.Context, request string) (CertifiedTime, error) {
+func (p *Service) CertifyTimeFile(ctx context.Context, request string) (CertifiedTime, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return CertifiedTime{}, err
@@ -191,7 +191,7 @@ func (p *Platform) CertifyTimeFile(ctx context.Context, request string) (Certifi
 	for i, c := range out.Containers {
 		facts := clockFacts(out.At, parts[i].Request.At, setBack(parts[i]))
 		facts["file"] = true
-		if err := p.auditTime(ctx, core.AuditOwner(who, c.VendorID), c, facts); err != nil {
+		if err := auditTime(ctx, p.core, core.AuditOwner(who, c.VendorID), c, facts); err != nil {
 			return CertifiedTime{}, err
 		}
 	}
@@ -202,7 +202,7 @@ func (p *Platform) CertifyTimeFile(ctx context.Context, request string) (Certifi
 
 // requested is the container of a fingerprint in a file, among those that the
 // caller may see.
-func (p *Platform) requested(ctx context.Context, group license.Serial, part armor.Part) (*ent.Container, error) {
+func (p *Service) requested(ctx context.Context, group license.Serial, part armor.Part) (*ent.Container, error) {
 	q := p.core.Store.Client().Container.Query().Where(container.Serial(part.Serial.String()))
 	c, err := q.Only(ctx)
 	if err != nil {
@@ -244,16 +244,16 @@ func certificateFor(root seal.Signer, part armor.Part, c *ent.Container, at time
 // it made its fingerprint.
 func setBack(part armor.Part) bool { return part.Request.Clock.Highest.After(part.Request.At) }
 
-// timed adds the time to an update file, for each container whose request asks
+// Timed adds the time to an update file, for each container whose request asks
 // for it: the file tells it, whether it is installed for its updates' sake or
 // not.
-func (p *Platform) timed(ctx context.Context, update string, parts []armor.Part) (string, error) {
+func (k *Clocks) Timed(ctx context.Context, in *core.Core, update string, parts []armor.Part) (string, error) {
 	ctx = core.System(ctx, "time")
 	f, err := armor.Parse([]byte(update))
 	if err != nil {
 		return "", err
 	}
-	root, err := p.core.RootSigner(ctx, p.core.Store.Client())
+	root, err := in.RootSigner(ctx, in.Store.Client())
 	if err != nil {
 		return "", err
 	}
@@ -262,7 +262,7 @@ func (p *Platform) timed(ctx context.Context, update string, parts []armor.Part)
 		if part.Request == nil || part.Request.TimeNonce == ([16]byte{}) {
 			continue
 		}
-		c, err := p.core.Store.Client().Container.Query().Where(container.Serial(part.Serial.String())).Only(ctx)
+		c, err := in.Store.Client().Container.Query().Where(container.Serial(part.Serial.String())).Only(ctx)
 		if err != nil {
 			return "", err
 		}
@@ -271,8 +271,8 @@ func (p *Platform) timed(ctx context.Context, update string, parts []armor.Part)
 			return "", err
 		}
 		f.Messages = append(f.Messages, b)
-		if ahead := part.Request.At.Sub(at) > clockOff; (ahead || setBack(part)) && p.clocks.note(c.ID) {
-			if err := p.auditTime(ctx, c.VendorID, c, clockFacts(at, part.Request.At, setBack(part))); err != nil {
+		if ahead := part.Request.At.Sub(at) > clockOff; (ahead || setBack(part)) && k.note(c.ID) {
+			if err := auditTime(ctx, in, c.VendorID, c, clockFacts(at, part.Request.At, setBack(part))); err != nil {
 				return "", err
 			}
 		}
@@ -281,19 +281,20 @@ func (p *Platform) timed(ctx context.Context, update string, parts []armor.Part)
 	return string(text), err
 }
 
-// clocks remembers, in this process, which containers asked for the time.
-type clocks struct {
+// Clocks remembers, in this process, which containers asked for the time.
+type Clocks struct {
 	mu  sync.Mutex
 	all map[string]asked
 }
 
 type asked struct{ certified, noted time.Time }
 
-func newClocks() *clocks { return &clocks{all: map[string]asked{}} }
+// NewClocks remembers none.
+func NewClocks() *Clocks { return &Clocks{all: map[string]asked{}} }
 
 // allow counts a question of each container, or of none: license.CodeThrottled
 // when one of them was answered within certifyEvery.
-func (c *clocks) allow(ids []string) error {
+func (c *Clocks) allow(ids []string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := time.Now()
@@ -316,7 +317,7 @@ func (c *clocks) allow(ids []string) error {
 }
 
 // note says whether the audit log is due to tell of a container's clock.
-func (c *clocks) note(id string) bool {
+func (c *Clocks) note(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := time.Now()
@@ -331,7 +332,7 @@ func (c *clocks) note(id string) bool {
 }
 
 // evict bounds the memory.
-func (c *clocks) evict(at time.Time) {
+func (c *Clocks) evict(at time.Time) {
 	if len(c.all) >= core.MostTracked {
 		core.Forget(c.all, asked.last, at.Add(-noteEvery))
 	}

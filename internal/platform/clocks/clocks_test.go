@@ -1,4 +1,4 @@
-package platform
+package clocks
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 
 func TestClocksAreThrottledAndForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newClocks()
+		c := NewClocks()
 		allow := func(ids ...string) error { return c.allow(ids) }
 		note := c.note
 		if err := allow("a", "b"); err != nil {
