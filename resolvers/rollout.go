@@ -13,10 +13,11 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/orders"
 )
 
 func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*graph.OrderPayload, error) {
-	made, err := r.platform.Order(ctx, platform.OrderRequest{
+	made, err := r.platform.Order(ctx, orders.OrderRequest{
 		Item: input.Item, Group: value(input.TmrGroup), Container: value(input.Container), Quantity: input.Quantity,
 		Credit: input.Credit, IdempotencyKey: value(input.IdempotencyKey),
 	})

@@ -12,7 +12,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/orders"
 )
 
 func (r *mutationResolver) ReturnLicenses(ctx context.Context, input graph.TransferInput) (*graph.TransferPayload, error) {
@@ -20,7 +20,7 @@ func (r *mutationResolver) ReturnLicenses(ctx context.Context, input graph.Trans
 }
 
 func (r *mutationResolver) MoveLicenses(ctx context.Context, input graph.MoveLicensesInput) (*graph.TransferPayload, error) {
-	return r.transferred(ctx, input.ClientMutationID)(r.platform.MoveLicenses(ctx, platform.TransferRequest{
+	return r.transferred(ctx, input.ClientMutationID)(r.platform.MoveLicenses(ctx, orders.TransferRequest{
 		From: placeOf(input.TmrGroup, input.Container), To: input.To, Product: input.Product, Quantity: input.Quantity, Reason: input.Reason,
 	}))
 }
@@ -54,7 +54,7 @@ func (r *mutationResolver) CancelTransfer(ctx context.Context, input graph.Cance
 }
 
 func (r *mutationResolver) SetTransferRules(ctx context.Context, input graph.SetTransferRulesInput) (*graph.SetTransferRulesPayload, error) {
-	set, err := r.platform.SetTransferRules(ctx, input.Firm, platform.TransferRules{Rehosts: input.Rehosts, Moves: input.Moves, Days: input.Days})
+	set, err := r.platform.SetTransferRules(ctx, input.Firm, orders.TransferRules{Rehosts: input.Rehosts, Moves: input.Moves, Days: input.Days})
 	if err != nil {
 		return nil, err
 	}

@@ -7,11 +7,11 @@ import (
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/orders"
 )
 
-func transferOf(in graph.TransferInput) platform.TransferRequest {
-	return platform.TransferRequest{
+func transferOf(in graph.TransferInput) orders.TransferRequest {
+	return orders.TransferRequest{
 		From: placeOf(in.TmrGroup, in.Container), Product: in.Product, Quantity: in.Quantity, Reason: in.Reason,
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/seal"
@@ -398,7 +399,7 @@ func (l *lab) pushView() {
 
 func (l *lab) order(quantity int) {
 	l.t.Helper()
-	if _, err := l.Order(l.as(l.owner), platform.OrderRequest{Item: l.item, Group: l.group.ID, Quantity: quantity}); err != nil {
+	if _, err := l.Order(l.as(l.owner), orders.OrderRequest{Item: l.item, Group: l.group.ID, Quantity: quantity}); err != nil {
 		l.t.Fatal(err)
 	}
 }

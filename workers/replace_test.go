@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/testenv"
 )
@@ -255,7 +256,7 @@ func (l *lab) secondFirm(quantity int) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if _, err := l.Platform.Order(owner, platform.OrderRequest{Item: item.ID, Group: l.group.ID, Quantity: quantity}); err != nil {
+	if _, err := l.Platform.Order(owner, orders.OrderRequest{Item: item.ID, Group: l.group.ID, Quantity: quantity}); err != nil {
 		l.t.Fatal(err)
 	}
 	l.until(l.start().ID, property.RolloutDone)

@@ -11,9 +11,9 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 )
 
 // copies are the files of the group's containers.
@@ -225,7 +225,7 @@ func TestRestoredBackendOfTwoFirms(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if _, err := l.Platform.Order(owner, platform.OrderRequest{Item: other.ID, Group: l.group.ID, Quantity: 3}); err != nil {
+			if _, err := l.Platform.Order(owner, orders.OrderRequest{Item: other.ID, Group: l.group.ID, Quantity: 3}); err != nil {
 				t.Fatal(err)
 			}
 			l.until(l.start().ID, property.RolloutDone)

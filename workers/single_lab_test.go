@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
 )
@@ -72,7 +73,7 @@ func (s *single) request() string {
 
 func (s *single) order(quantity int) {
 	s.l.t.Helper()
-	if _, err := s.l.Order(s.l.as(s.l.owner), platform.OrderRequest{Item: s.l.item, Container: s.serial, Quantity: quantity}); err != nil {
+	if _, err := s.l.Order(s.l.as(s.l.owner), orders.OrderRequest{Item: s.l.item, Container: s.serial, Quantity: quantity}); err != nil {
 		s.l.t.Fatal(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -156,7 +157,7 @@ func TestUnknownStateIsNotAccepted(t *testing.T) {
 		if n := l.store.Client().AuditEntry.Query().Where(auditentry.Action("container.blockedSeen")).CountX(l.system()); n != 1 {
 			t.Errorf("%d audit entries that it showed up", n)
 		}
-		_, err = l.Order(l.as(l.owner), platform.OrderRequest{Item: l.item, Container: s.serial, Quantity: 1})
+		_, err = l.Order(l.as(l.owner), orders.OrderRequest{Item: l.item, Container: s.serial, Quantity: 1})
 		l.wantRefused("ordered for", err, license.CodeContainerBlocked)
 		_, err = l.DecideContainer(l.as(l.owner), l.containers[0].Serial().String(), property.DecideBlock, "x")
 		l.wantRefused("a backend blocked", err, license.CodeInvalidInput)

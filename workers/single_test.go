@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/testenv"
@@ -124,23 +125,23 @@ func TestSingleAndGroupStayApart(t *testing.T) {
 				return err
 			}, license.CodeInvalidInput, "TMR group"},
 			"order for a backend": {func() error {
-				_, err := l.Order(owner, platform.OrderRequest{Item: l.item, Container: backend, Quantity: 1})
+				_, err := l.Order(owner, orders.OrderRequest{Item: l.item, Container: backend, Quantity: 1})
 				return err
 			}, license.CodeInvalidInput, l.group.VirtualSerial},
 			"order for the virtual container": {func() error {
-				_, err := l.Order(owner, platform.OrderRequest{Item: l.item, Container: l.group.VirtualSerial, Quantity: 1})
+				_, err := l.Order(owner, orders.OrderRequest{Item: l.item, Container: l.group.VirtualSerial, Quantity: 1})
 				return err
 			}, license.CodeInvalidInput, l.group.VirtualSerial},
 			"order for a container as a group": {func() error {
-				_, err := l.Order(owner, platform.OrderRequest{Item: l.item, Group: s.serial, Quantity: 1})
+				_, err := l.Order(owner, orders.OrderRequest{Item: l.item, Group: s.serial, Quantity: 1})
 				return err
 			}, license.CodeInvalidInput, "is a container"},
 			"order for both": {func() error {
-				_, err := l.Order(owner, platform.OrderRequest{Item: l.item, Group: l.group.ID, Container: s.serial, Quantity: 1})
+				_, err := l.Order(owner, orders.OrderRequest{Item: l.item, Group: l.group.ID, Container: s.serial, Quantity: 1})
 				return err
 			}, license.CodeInvalidInput, "either"},
 			"order for neither": {func() error {
-				_, err := l.Order(owner, platform.OrderRequest{Item: l.item, Quantity: 1})
+				_, err := l.Order(owner, orders.OrderRequest{Item: l.item, Quantity: 1})
 				return err
 			}, license.CodeInvalidInput, "either"},
 			"roll out to a backend": {func() error {
@@ -165,7 +166,7 @@ func TestSingleAndGroupStayApart(t *testing.T) {
 			}
 		}
 		stranger := l.as(auth.Principal{Kind: auth.KindMember, ID: "mem_x", Organization: "org_x", Role: auth.Owner})
-		_, err = l.Order(stranger, platform.OrderRequest{Item: l.item, Container: s.serial, Quantity: 1})
+		_, err = l.Order(stranger, orders.OrderRequest{Item: l.item, Container: s.serial, Quantity: 1})
 		l.wantRefused("a stranger's order", err, license.CodeNotFound)
 		_, err = l.StartOfflineRollout(stranger, s.place(), s.request())
 		l.wantRefused("a stranger's rollout", err, license.CodeNotFound)
@@ -282,7 +283,7 @@ func TestSingleOverTheLink(t *testing.T) {
 		l.until(held.ID, property.RolloutDone)
 		s.holds(8)
 		s.state(property.ContainerUpToDate)
-		if _, err := l.ReturnLicenses(l.as(l.owner), platform.TransferRequest{From: s.place(), Product: chart.String(), Quantity: 8}); err != nil {
+		if _, err := l.ReturnLicenses(l.as(l.owner), orders.TransferRequest{From: s.place(), Product: chart.String(), Quantity: 8}); err != nil {
 			t.Fatal(err)
 		}
 		roll(property.RolloutDone)

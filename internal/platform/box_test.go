@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 )
 
 // box is a real container outside of TMR groups.
@@ -146,7 +147,7 @@ func (b *box) state() property.ContainerState {
 
 func (l *lab) buy(item string, b *box, quantity int) {
 	l.t.Helper()
-	if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: item, Container: b.serial, Quantity: quantity}); err != nil {
+	if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: item, Container: b.serial, Quantity: quantity}); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -163,6 +164,6 @@ func (l *lab) credit() (sum int) {
 	return sum
 }
 
-func (b *box) leave(quantity int) platform.TransferRequest {
-	return platform.TransferRequest{From: b.place(), Product: product.String(), Quantity: quantity, Reason: "test"}
+func (b *box) leave(quantity int) orders.TransferRequest {
+	return orders.TransferRequest{From: b.place(), Product: product.String(), Quantity: quantity, Reason: "test"}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -250,7 +251,7 @@ func TestCertifyTimeFile(t *testing.T) {
 func TestOfflineRolloutBringsTheTime(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		c := newTimed(l)
-		if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: c.made.Item.ID, Group: c.made.Group.ID, Quantity: 20}); err != nil {
+		if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: c.made.Item.ID, Group: c.made.Group.ID, Quantity: 20}); err != nil {
 			t.Fatal(err)
 		}
 		request := c.request(nil)

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/rollout"
 )
 
@@ -178,7 +179,7 @@ func TestItemRefuses(t *testing.T) {
 		if out, err = l.UpdateItem(l.vendor(), id, out.Revision, func(s *catalog.ItemSpec) { s.TMR = true }); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: id, Group: made.Group.ID, Quantity: 1}); err != nil {
+		if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: id, Group: made.Group.ID, Quantity: 1}); err != nil {
 			t.Fatal(err)
 		}
 		_, err = l.UpdateItem(l.vendor(), id, out.Revision, noTMR)
@@ -231,7 +232,7 @@ func terms(t *testing.T, row *ent.Rollout) map[license.ProductCode]license.Optio
 
 func (l *lab) order(made platform.Provisioned, item string, quantity int) {
 	l.t.Helper()
-	if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: item, Group: made.Group.ID, Quantity: quantity}); err != nil {
+	if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: item, Group: made.Group.ID, Quantity: quantity}); err != nil {
 		l.t.Fatal(err)
 	}
 }

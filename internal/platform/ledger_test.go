@@ -19,7 +19,7 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -145,7 +145,7 @@ func (g *ledger) calm() {
 func (g *ledger) order(t *rapid.T) {
 	q := rapid.IntRange(1, 4).Draw(t, "quantity")
 	credit := rapid.Bool().Draw(t, "credit")
-	_, err := g.l.Order(g.l.vendor(), platform.OrderRequest{Item: g.item, Container: g.pick(t).serial, Quantity: q, Credit: credit})
+	_, err := g.l.Order(g.l.vendor(), orders.OrderRequest{Item: g.item, Container: g.pick(t).serial, Quantity: q, Credit: credit})
 	if g.may(err, license.CodeConflict, license.CodeContainerBlocked) && !credit {
 		g.bought += q
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	platformviews "github.com/quorate/quorate/internal/platform/views"
 )
@@ -23,7 +24,7 @@ import (
 func (l *lab) waiting() (made platform.Provisioned, rollout string) {
 	l.t.Helper()
 	made = l.provision()
-	if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
+	if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
 		l.t.Fatal(err)
 	}
 	r, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.ID}, "")
@@ -163,7 +164,7 @@ func TestOnlyTheLeaderGetsWork(t *testing.T) {
 func TestPullWakesWhenWorkComes(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
+		if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
 			t.Fatal(err)
 		}
 		r, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.VirtualSerial}, "")

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	platformorders "github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
 )
@@ -19,7 +20,7 @@ func TestOrder(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		seen := l.watch(event.TmrGroup, made.Group.ID)
-		req := platform.OrderRequest{Item: made.Item.ID, Group: made.Group.VirtualSerial, Quantity: 20, IdempotencyKey: "a"}
+		req := platformorders.OrderRequest{Item: made.Item.ID, Group: made.Group.VirtualSerial, Quantity: 20, IdempotencyKey: "a"}
 		first, err := l.Order(l.vendor(), req)
 		if err != nil {
 			t.Fatal(err)
@@ -47,21 +48,21 @@ func TestOrder(t *testing.T) {
 		}
 		for what, c := range map[string]struct {
 			code   license.Code
-			change func(*platform.OrderRequest)
+			change func(*platformorders.OrderRequest)
 		}{
-			"none":          {license.CodeInvalidInput, func(r *platform.OrderRequest) { r.Quantity = 0 }},
-			"less":          {license.CodeInvalidInput, func(r *platform.OrderRequest) { r.Quantity = -1 }},
-			"too many":      {license.CodeInvalidInput, func(r *platform.OrderRequest) { r.Quantity = platform.MostOrdered + 1 }},
-			"long key":      {license.CodeInvalidInput, func(r *platform.OrderRequest) { r.IdempotencyKey = string(make([]byte, 201)) }},
-			"unknown item":  {license.CodeNotFound, func(r *platform.OrderRequest) { r.Item = "itm_x" }},
-			"unknown group": {license.CodeNotFound, func(r *platform.OrderRequest) { r.Group = "131-1" }},
+			"none":          {license.CodeInvalidInput, func(r *platformorders.OrderRequest) { r.Quantity = 0 }},
+			"less":          {license.CodeInvalidInput, func(r *platformorders.OrderRequest) { r.Quantity = -1 }},
+			"too many":      {license.CodeInvalidInput, func(r *platformorders.OrderRequest) { r.Quantity = platformorders.MostOrdered + 1 }},
+			"long key":      {license.CodeInvalidInput, func(r *platformorders.OrderRequest) { r.IdempotencyKey = string(make([]byte, 201)) }},
+			"unknown item":  {license.CodeNotFound, func(r *platformorders.OrderRequest) { r.Item = "itm_x" }},
+			"unknown group": {license.CodeNotFound, func(r *platformorders.OrderRequest) { r.Group = "131-1" }},
 		} {
-			r := platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1}
+			r := platformorders.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1}
 			c.change(&r)
 			_, err := l.Order(l.vendor(), r)
 			wantCode(t, what, err, c.code)
 		}
-		r := platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1}
+		r := platformorders.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1}
 		_, err = l.Order(l.with(auth.Viewer), r)
 		wantCode(t, "a viewer", err, license.CodeForbidden)
 		_, err = l.Order(l.link(made), r)
@@ -87,7 +88,7 @@ func TestOrdersAtOnce(t *testing.T) {
 		for range 6 {
 			all.Go(func() {
 				for _, key := range []string{"", "same"} {
-					if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1, IdempotencyKey: key}); err != nil {
+					if _, err := l.Order(l.vendor(), platformorders.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 1, IdempotencyKey: key}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -151,7 +152,7 @@ func TestOrdersDoNotBlockViews(t *testing.T) {
 		for range 4 {
 			both.Go(func() {
 				for range 10 {
-					if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: id, Quantity: 1}); err != nil {
+					if _, err := l.Order(l.vendor(), platformorders.OrderRequest{Item: made.Item.ID, Group: id, Quantity: 1}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -197,7 +198,7 @@ func TestUseCasesTakeTurns(t *testing.T) {
 			})
 		}
 		orders := func(int) error {
-			_, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: id, Quantity: 1})
+			_, err := l.Order(l.vendor(), platformorders.OrderRequest{Item: made.Item.ID, Group: id, Quantity: 1})
 			return err
 		}
 		rollouts := func(int) error {

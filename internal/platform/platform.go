@@ -2,6 +2,7 @@ package platform
 
 import (
 	"errors"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"log/slog"
 	"time"
 
@@ -46,6 +47,7 @@ type (
 	containersService = containers.Service
 	accountsService   = accounts.Service
 	clocksService     = clocks.Service
+	ordersService     = orders.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -59,6 +61,7 @@ type Platform struct {
 	*containersService
 	*accountsService
 	*clocksService
+	*ordersService
 
 	clocks *clocks.Clocks
 	settle time.Duration
@@ -94,6 +97,7 @@ func New(c Config) (*Platform, error) {
 		containersService: containers.New(in),
 		accountsService:   accounts.New(in, c.Passwords),
 		clocksService:     clocks.New(in, known),
+		ordersService:     orders.New(in),
 
 		clocks: known,
 		settle: c.Settle,

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rollout"
 	"github.com/quorate/quorate/internal/store"
@@ -264,7 +265,7 @@ func (p *Platform) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollo
 		return nil, err
 	}
 	if s.Phase == rollout.Done {
-		if err := p.confirmTransfers(ctx, tx, saved); err != nil {
+		if err := orders.ConfirmTransfers(ctx, p.core, tx, saved); err != nil {
 			return nil, err
 		}
 	}

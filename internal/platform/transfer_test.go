@@ -10,8 +10,8 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 )
 
 func TestReturnCountsWhenItIsConfirmed(t *testing.T) {
@@ -30,7 +30,7 @@ func TestReturnCountsWhenItIsConfirmed(t *testing.T) {
 		_, err = l.ReturnLicenses(customer, b.leave(4))
 		wantCode(t, "more than is left", err, license.CodeConflict)
 		spend := func(n int) error {
-			_, err := l.Order(customer, platform.OrderRequest{Item: made.Item.ID, Container: b.serial, Quantity: n, Credit: true})
+			_, err := l.Order(customer, orders.OrderRequest{Item: made.Item.ID, Container: b.serial, Quantity: n, Credit: true})
 			return err
 		}
 		wantCode(t, "credit before the rollout", spend(1), license.CodeConflict)
@@ -52,7 +52,7 @@ func TestReturnCountsWhenItIsConfirmed(t *testing.T) {
 			t.Errorf("the credit is %d, the container %s", l.credit(), b.state())
 		}
 		wantCode(t, "more than came back", spend(3), license.CodeConflict)
-		_, err = l.Order(customer, platform.OrderRequest{Item: made.Item.ID, Container: b.serial, Quantity: 1})
+		_, err = l.Order(customer, orders.OrderRequest{Item: made.Item.ID, Container: b.serial, Quantity: 1})
 		wantCode(t, "the customer buys", err, license.CodeForbidden)
 		if err := spend(2); err != nil {
 			t.Error(err)
@@ -139,8 +139,8 @@ func TestMove(t *testing.T) {
 func TestGroupGivesLicensesBack(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		g := platform.TransferRequest{From: core.Place{Group: made.Group.ID}, Product: product.String(), Quantity: 5}
-		if _, err := l.Order(l.vendor(), platform.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
+		g := orders.TransferRequest{From: core.Place{Group: made.Group.ID}, Product: product.String(), Quantity: 5}
+		if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
 			t.Fatal(err)
 		}
 		r, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.ID}, "")
@@ -178,7 +178,7 @@ func TestLimits(t *testing.T) {
 		l.buy(made.Item.ID, a, 5)
 		a.roll()
 		one, none := 1, 0
-		set := func(r platform.TransferRules) {
+		set := func(r orders.TransferRules) {
 			t.Helper()
 			if _, err := l.SetTransferRules(l.vendor(), made.Firm.ID, r); err != nil {
 				t.Fatal(err)
@@ -186,10 +186,10 @@ func TestLimits(t *testing.T) {
 		}
 		r := a.leave(1)
 		r.To = b.serial
-		set(platform.TransferRules{Moves: &none, Days: 30})
+		set(orders.TransferRules{Moves: &none, Days: 30})
 		_, err := l.MoveLicenses(customer, r)
 		wantCode(t, "moves are forbidden", err, license.CodeLimitReached)
-		set(platform.TransferRules{Moves: &one, Rehosts: &one, Days: 30})
+		set(orders.TransferRules{Moves: &one, Rehosts: &one, Days: 30})
 		first, err := l.MoveLicenses(customer, r)
 		if err != nil {
 			t.Fatal(err)
@@ -216,13 +216,13 @@ func TestLimits(t *testing.T) {
 		if c.state() == property.ContainerBlocked {
 			t.Error("it was blocked though it was refused")
 		}
-		set(platform.TransferRules{Days: 30})
+		set(orders.TransferRules{Days: 30})
 		if _, err := l.RehostContainer(customer, c.serial, d.serial, "lost too"); err != nil {
 			t.Errorf("without a limit: %v", err)
 		}
-		_, err = l.SetTransferRules(l.vendor(), made.Firm.ID, platform.TransferRules{Days: 0})
+		_, err = l.SetTransferRules(l.vendor(), made.Firm.ID, orders.TransferRules{Days: 0})
 		wantCode(t, "no period", err, license.CodeInvalidInput)
-		_, err = l.SetTransferRules(customer, made.Firm.ID, platform.TransferRules{Days: 1})
+		_, err = l.SetTransferRules(customer, made.Firm.ID, orders.TransferRules{Days: 1})
 		wantCode(t, "by the customer", err, license.CodeForbidden)
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/tmr"
@@ -381,7 +382,7 @@ func (d *demo) key(name string) (*rpc.Key, error) {
 // firstRollout orders the first licenses and waits until they are on all three
 // backends. At later starts the keys find what was done.
 func (d *demo) firstRollout(ctx context.Context, p *openPlatform, item string) error {
-	if _, err := p.Order(ctx, platform.OrderRequest{Item: item, Group: d.secrets.Group, Quantity: demoQuantity, IdempotencyKey: "demo-first-order"}); err != nil {
+	if _, err := p.Order(ctx, orders.OrderRequest{Item: item, Group: d.secrets.Group, Quantity: demoQuantity, IdempotencyKey: "demo-first-order"}); err != nil {
 		return err
 	}
 	r, err := p.StartRollout(ctx, core.Place{Group: d.secrets.Group}, "demo-first-rollout")

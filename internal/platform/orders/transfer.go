@@ -1,4 +1,4 @@
-package platform
+package orders
 
 import (
 	"context"
@@ -36,24 +36,24 @@ type TransferRequest struct {
 // then they count nowhere else. What isn't rolled out can't be returned, and a
 // TMR group keeps at least one license. Errors: CodeNotFound, CodeForbidden,
 // CodeInvalidInput, CodeConflict for more than is there, CodeContainerBlocked.
-func (p *Platform) ReturnLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
+func (p *Service) ReturnLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
 	return p.requestTransfer(ctx, property.TransferReturn, r)
 }
 
 // MoveLicenses is a return whose confirmation orders the licenses for another
 // container of the same customer. Errors: those of ReturnLicenses;
 // CodeLimitReached.
-func (p *Platform) MoveLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
+func (p *Service) MoveLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
 	return p.requestTransfer(ctx, property.TransferMove, r)
 }
 
 // RevokeLicenses takes licenses away by the vendor's will; they are nobody's
 // then. Errors: those of ReturnLicenses.
-func (p *Platform) RevokeLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
+func (p *Service) RevokeLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
 	return p.requestTransfer(ctx, property.TransferRevoke, r)
 }
 
-func (p *Platform) requestTransfer(ctx context.Context, kind property.TransferKind, r TransferRequest) (*ent.Transfer, error) {
+func (p *Service) requestTransfer(ctx context.Context, kind property.TransferKind, r TransferRequest) (*ent.Transfer, error) {
 	by, err := auth.Require(ctx, auth.Order)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func transferFacts(t *ent.Transfer, beyond bool) map[string]any {
 
 // transferring is one request in one transaction.
 type transferring struct {
-	p       *Platform
+	p       *Service
 	tx      *store.Tx
 	by      auth.Principal
 	kind    property.TransferKind

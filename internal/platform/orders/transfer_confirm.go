@@ -1,4 +1,4 @@
-package platform
+package orders
 
 import (
 	"cmp"
@@ -17,10 +17,10 @@ import (
 	"github.com/quorate/quorate/internal/store"
 )
 
-// confirmTransfers makes of a rollout's transfers what they were meant for: the
+// ConfirmTransfers makes of a rollout's transfers what they were meant for: the
 // containers have confirmed that they hold the licenses no more. Returned ones
 // are at the customer's disposal, moved ones are ordered for where they go.
-func (p *Platform) confirmTransfers(ctx context.Context, tx *store.Tx, row *ent.Rollout) error {
+func ConfirmTransfers(ctx context.Context, p *core.Core, tx *store.Tx, row *ent.Rollout) error {
 	all, err := tx.Transfer.Query().Where(transfer.RolloutID(row.ID), transfer.StateEQ(property.TransferIssued)).
 		Order(ent.Asc(transfer.FieldID)).All(ctx)
 	if err != nil || len(all) == 0 {
@@ -43,7 +43,7 @@ func (p *Platform) confirmTransfers(ctx context.Context, tx *store.Tx, row *ent.
 				change.SetCredited(true).SetNote("the container " + to.Serial + " was blocked meanwhile: the licenses can be ordered again as a credit")
 				break
 			}
-			if _, err := p.newOrder(ctx, tx, core.LoadedPlace{Containers: []*ent.Container{to}}, orderOf{item: t.ItemID, quantity: t.Quantity, source: property.OrderMove, transfer: &t.ID}); err != nil {
+			if _, err := newOrder(ctx, p, tx, core.LoadedPlace{Containers: []*ent.Container{to}}, orderOf{item: t.ItemID, quantity: t.Quantity, source: property.OrderMove, transfer: &t.ID}); err != nil {
 				return err
 			}
 		}
@@ -93,7 +93,7 @@ type Credit struct {
 }
 
 // Credits are those that the caller may see, by customer and product.
-func (p *Platform) Credits(ctx context.Context) ([]Credit, error) {
+func (p *Service) Credits(ctx context.Context) ([]Credit, error) {
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return nil, err
@@ -154,7 +154,7 @@ type TransferRules struct {
 
 // SetTransferRules sets a firm's rules. Error: CodeNotFound, CodeForbidden,
 // CodeInvalidInput.
-func (p *Platform) SetTransferRules(ctx context.Context, firmID string, r TransferRules) (*ent.Firm, error) {
+func (p *Service) SetTransferRules(ctx context.Context, firmID string, r TransferRules) (*ent.Firm, error) {
 	by, err := auth.Require(ctx, auth.EditCatalog)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package platform
+package orders
 
 import (
 	"context"
@@ -25,7 +25,7 @@ import (
 // revoked are revoked. Repeating it gives the same transfers. Errors:
 // CodeNotFound, CodeForbidden, CodeInvalidInput, CodeConflict for one that was
 // replaced by another, CodeContainerBlocked, CodeLimitReached.
-func (p *Platform) RehostContainer(ctx context.Context, lost, replacement, reason string) ([]*ent.Transfer, error) {
+func (p *Service) RehostContainer(ctx context.Context, lost, replacement, reason string) ([]*ent.Transfer, error) {
 	by, err := auth.Require(ctx, auth.Order)
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		if left != nil {
 			w.used = append(w.used, usedFacts(core.ProductOf(product), options, left, used))
 		}
-		if _, err := w.p.newOrder(ctx, w.tx, core.LoadedPlace{Containers: []*ent.Container{w.to}}, orderOf{item: w.item.ID, quantity: t.Quantity, source: property.OrderRehost, transfer: &t.ID, carried: left}); err != nil {
+		if _, err := newOrder(ctx, w.p.core, w.tx, core.LoadedPlace{Containers: []*ent.Container{w.to}}, orderOf{item: w.item.ID, quantity: t.Quantity, source: property.OrderRehost, transfer: &t.ID, carried: left}); err != nil {
 			return nil, false, err
 		}
 		made = append(made, t)

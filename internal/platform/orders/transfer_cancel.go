@@ -1,4 +1,4 @@
-package platform
+package orders
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const cancelled = "cancelled by "
 // stay where they are. Who may ask for one of its kind may cancel it, and
 // cancelling again changes nothing. Errors: CodeNotFound, CodeForbidden,
 // CodeConflict for one that a rollout has, or that has ended.
-func (p *Platform) CancelTransfer(ctx context.Context, id string) (*ent.Transfer, error) {
+func (p *Service) CancelTransfer(ctx context.Context, id string) (*ent.Transfer, error) {
 	by, err := auth.Require(ctx, auth.Order)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package platform
+package orders
 
 import (
 	"context"
@@ -36,7 +36,7 @@ type OrderRequest struct {
 // too. Errors: CodeNotFound, CodeForbidden, CodeInvalidInput,
 // CodeContainerBlocked, CodeConflict for a key that was used for another order
 // and for more than came back.
-func (p *Platform) Order(ctx context.Context, r OrderRequest) (*ent.Order, error) {
+func (p *Service) Order(ctx context.Context, r OrderRequest) (*ent.Order, error) {
 	by, err := auth.Require(ctx, auth.Order)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func (p *Platform) Order(ctx context.Context, r OrderRequest) (*ent.Order, error
 	return made, nil
 }
 
-func (p *Platform) order(ctx context.Context, tx *store.Tx, by auth.Principal, r OrderRequest) (*ent.Order, error) {
+func (p *Service) order(ctx context.Context, tx *store.Tx, by auth.Principal, r OrderRequest) (*ent.Order, error) {
 	t, err := core.FindPlace(ctx, tx, core.Place{Group: r.Group, Container: r.Container})
 	if err != nil {
 		return nil, err
@@ -113,7 +113,7 @@ func (p *Platform) order(ctx context.Context, tx *store.Tx, by auth.Principal, r
 	if ordered+r.Quantity > 1<<31-1 {
 		return nil, license.Errorf(license.CodeInvalidInput, "order less", "%s can't have so many licenses", t.Serial())
 	}
-	made, err := p.newOrder(ctx, tx, t, orderOf{item: it.ID, quantity: r.Quantity, source: source, key: r.IdempotencyKey})
+	made, err := newOrder(ctx, p.core, tx, t, orderOf{item: it.ID, quantity: r.Quantity, source: source, key: r.IdempotencyKey})
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ type orderOf struct {
 }
 
 // newOrder writes an order. It needs the vendor's lock.
-func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t core.LoadedPlace, o orderOf) (*ent.Order, error) {
+func newOrder(ctx context.Context, p *core.Core, tx *store.Tx, t core.LoadedPlace, o orderOf) (*ent.Order, error) {
 	number := 1
 	last, err := tx.Order.Query().Where(order.VendorID(t.Vendor())).Order(ent.Desc(order.FieldNumber)).First(ctx)
 	if err == nil {
@@ -163,7 +163,7 @@ func (p *Platform) newOrder(ctx context.Context, tx *store.Tx, t core.LoadedPlac
 		return nil, err
 	}
 	if group != nil {
-		p.core.Publish(ctx, tx, event.TmrGroup, *group)
+		p.Publish(ctx, tx, event.TmrGroup, *group)
 	}
 	return made, nil
 }
