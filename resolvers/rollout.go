@@ -12,8 +12,8 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 )
 
 func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*graph.OrderPayload, error) {
@@ -97,7 +97,7 @@ func (r *queryResolver) Orders(ctx context.Context, after *entgql.Cursor[string]
 }
 
 func (r *rolloutResolver) Offline(ctx context.Context, obj *ent.Rollout) (bool, error) {
-	return platform.RolloutOffline(obj)
+	return rollouts.RolloutOffline(obj)
 }
 
 func (r *subscriptionResolver) RolloutChanged(ctx context.Context, id string) (<-chan *ent.Rollout, error) {

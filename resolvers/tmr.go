@@ -13,8 +13,8 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/views"
 )
 
@@ -23,7 +23,7 @@ func (r *backendResolver) Cell(ctx context.Context, obj *property.Backend) (stri
 }
 
 func (r *mutationResolver) ReplaceBackend(ctx context.Context, input graph.ReplaceBackendInput) (*graph.ReplaceBackendPayload, error) {
-	made, err := r.platform.ReplaceBackend(ctx, platform.ReplaceSpec{
+	made, err := r.platform.ReplaceBackend(ctx, rollouts.ReplaceSpec{
 		Backend: input.Backend, Request: input.Request, Reason: input.Reason, ByFiles: input.ByFiles,
 	})
 	if err != nil {

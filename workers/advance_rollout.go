@@ -7,20 +7,20 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/tasks"
 )
 
 // Rollouts are the use cases behind the job kind platform.AdvanceRollout.
 type Rollouts interface {
-	AdvanceRollout(ctx context.Context, id string, after platform.AfterState) error
+	AdvanceRollout(ctx context.Context, id string, after rollouts.AfterState) error
 	UnfinishedRollouts(ctx context.Context) ([]string, error)
 }
 
 // Register has q run the jobs that take rollouts forward, and look for rollouts
 // whose job died with its process. after is told of each state that a worker
 // comes to; nil outside of tests. Call it once, before Start.
-func (q *River) Register(r Rollouts, after platform.AfterState) {
+func (q *River) Register(r Rollouts, after rollouts.AfterState) {
 	w := &advanceRollout{rollouts: r, after: after}
 	river.AddWorker(q.kinds, w)
 	q.sweep = w.sweep
@@ -29,7 +29,7 @@ func (q *River) Register(r Rollouts, after platform.AfterState) {
 type advanceRollout struct {
 	river.WorkerDefaults[tasks.AdvanceRollout]
 	rollouts Rollouts
-	after    platform.AfterState
+	after    rollouts.AfterState
 }
 
 // Work takes the job's rollout as far as it goes. A rollout that is no longer

@@ -25,6 +25,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/seal"
@@ -187,7 +188,7 @@ func (l *lab) as(p auth.Principal) context.Context { return auth.With(l.t.Contex
 func (l *lab) system() context.Context { return l.as(auth.System("test")) }
 
 // work starts the workers of this process.
-func (l *lab) work(after platform.AfterState) {
+func (l *lab) work(after rollouts.AfterState) {
 	l.t.Helper()
 	l.queue.Register(l.Platform, after)
 	if err := l.queue.Start(context.Background()); err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -91,7 +91,7 @@ func (l *lab) updates(text string) string {
 	return string(b)
 }
 
-func (l *lab) startOffline(request string) platform.OfflineRollout {
+func (l *lab) startOffline(request string) rollouts.OfflineRollout {
 	l.t.Helper()
 	r, err := l.StartOfflineRollout(l.as(l.owner), core.Place{Group: l.group.VirtualSerial}, request)
 	if err != nil {
@@ -110,7 +110,7 @@ func (l *lab) finish(id, receipt string) *ent.Rollout {
 }
 
 // roll brings an order to the containers by files.
-func (l *lab) roll() platform.OfflineRollout {
+func (l *lab) roll() rollouts.OfflineRollout {
 	l.t.Helper()
 	r := l.startOffline(l.request())
 	l.finish(r.Row.ID, l.text(l.apply(r.Update, 1, 2, 3)))

@@ -7,7 +7,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 )
 
 // install applies a group's update file as the TMR server does: a container's
@@ -73,11 +73,11 @@ func TestReplacedByFiles(t *testing.T) {
 		l := newLab(t, dsn)
 		l.order(20)
 		l.roll()
-		spec := func(position int, number uint64) platform.ReplaceSpec {
+		spec := func(position int, number uint64) rollouts.ReplaceSpec {
 			old := l.containers[position-1].Serial().String()
 			c, request := l.fresh(number)
 			l.containers[position-1] = c
-			return platform.ReplaceSpec{Backend: old, Request: request, ByFiles: true}
+			return rollouts.ReplaceSpec{Backend: old, Request: request, ByFiles: true}
 		}
 		if r := l.replace(spec(2, 930)); r.Rollout != nil {
 			t.Errorf("it started the rollout %d", r.Rollout.Number)

@@ -11,9 +11,9 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/testenv"
 )
@@ -65,7 +65,7 @@ func (l *lab) inForce(what string, since int) {
 	}
 }
 
-func (l *lab) replace(spec platform.ReplaceSpec) platform.BackendReplaced {
+func (l *lab) replace(spec rollouts.ReplaceSpec) rollouts.BackendReplaced {
 	l.t.Helper()
 	r, err := l.ReplaceBackend(l.as(l.owner), spec)
 	if err != nil {
@@ -99,7 +99,7 @@ func TestLostBackendIsReplaced(t *testing.T) {
 		l.lose(2)
 		l.mu.Unlock()
 		c, request := l.fresh(900)
-		spec := platform.ReplaceSpec{Backend: "130-27845973", Request: request, Reason: "the disk broke"}
+		spec := rollouts.ReplaceSpec{Backend: "130-27845973", Request: request, Reason: "the disk broke"}
 		done := l.replace(spec)
 		if old := done.Old; old.BlockedAt == nil || old.TmrGroupID != nil || old.Position != nil || *old.ReplacedByID != done.New.ID {
 			t.Fatalf("the old one: %v %v %v", old.BlockedAt, old.TmrGroupID, old.ReplacedByID)
@@ -209,7 +209,7 @@ func TestBackendLostInARollout(t *testing.T) {
 				if number%2 == 0 {
 					l.configure(lost, c)
 				}
-				done := l.replace(platform.ReplaceSpec{Backend: serial, Request: request})
+				done := l.replace(rollouts.ReplaceSpec{Backend: serial, Request: request})
 				if number%2 == 1 {
 					l.configure(lost, c)
 				}
@@ -284,7 +284,7 @@ func TestReplacedBackendOfTwoFirms(t *testing.T) {
 		l := filled(t, dsn)
 		l.secondFirm(3)
 		since := len(l.views)
-		swap := func(position int, number uint64, configured bool) platform.BackendReplaced {
+		swap := func(position int, number uint64, configured bool) rollouts.BackendReplaced {
 			t.Helper()
 			l.mu.Lock()
 			serial := l.containers[position-1].Serial().String()
@@ -300,7 +300,7 @@ func TestReplacedBackendOfTwoFirms(t *testing.T) {
 				l.containers[position-1] = c // and dead still
 				l.mu.Unlock()
 			}
-			return l.replace(platform.ReplaceSpec{Backend: serial, Request: request, Reason: "lost"})
+			return l.replace(rollouts.ReplaceSpec{Backend: serial, Request: request, Reason: "lost"})
 		}
 		l.until(swap(1, 901, true).Rollout.ID, property.RolloutDone)
 		l.both(20, 3)
@@ -354,7 +354,7 @@ func TestRestoredThenReplaced(t *testing.T) {
 		l.mu.Unlock()
 		c, request := l.fresh(910)
 		l.configure(3, c)
-		r := l.replace(platform.ReplaceSpec{Backend: "130-3879234", Request: request}).Rollout
+		r := l.replace(rollouts.ReplaceSpec{Backend: "130-3879234", Request: request}).Rollout
 		if row := l.until(r.ID, property.RolloutHeld); *row.ErrorCode != string(license.CodeManipulation) {
 			t.Fatalf("held with %s", *row.ErrorCode)
 		}
@@ -367,7 +367,7 @@ func TestRestoredThenReplaced(t *testing.T) {
 		}
 		c, request = l.fresh(911)
 		l.configure(2, c)
-		if again := l.replace(platform.ReplaceSpec{Backend: "130-27845973", Request: request}); again.Rollout.ID != r.ID {
+		if again := l.replace(rollouts.ReplaceSpec{Backend: "130-27845973", Request: request}); again.Rollout.ID != r.ID {
 			t.Errorf("another rollout")
 		}
 		l.until(r.ID, property.RolloutDone)
@@ -446,7 +446,7 @@ func TestGivenUpAfterTheOnlyUpdatedWasReplaced(t *testing.T) {
 		l.setFail(func(w tasks.LinkWork) error { return absent(0) })
 		c, request := l.fresh(920)
 		l.configure(1, c)
-		l.replace(platform.ReplaceSpec{Backend: "130-1874829", Request: request})
+		l.replace(rollouts.ReplaceSpec{Backend: "130-1874829", Request: request})
 		l.until(r.ID, property.RolloutHeld)
 		if _, err := l.AbortRollout(l.as(l.owner), r.ID); err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
 )
@@ -78,7 +79,7 @@ func (s *single) order(quantity int) {
 	}
 }
 
-func (s *single) start() platform.OfflineRollout {
+func (s *single) start() rollouts.OfflineRollout {
 	s.l.t.Helper()
 	r, err := s.l.StartOfflineRollout(s.l.as(s.l.owner), s.place(), s.request())
 	if err != nil {

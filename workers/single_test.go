@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/testenv"
@@ -80,7 +81,7 @@ func TestOfflineUpdateAgain(t *testing.T) {
 	if l.updates(again) != l.updates(first.Update) {
 		t.Error("the file has other updates than the first one")
 	}
-	if offline, err := platform.RolloutOffline(first.Row); err != nil || !offline {
+	if offline, err := rollouts.RolloutOffline(first.Row); err != nil || !offline {
 		t.Errorf("not by files: %v, %v", offline, err)
 	}
 	l.finish(first.Row.ID, s.apply(again, 0))

@@ -3,6 +3,7 @@ package platform
 import (
 	"errors"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"log/slog"
 	"time"
 
@@ -48,6 +49,7 @@ type (
 	accountsService   = accounts.Service
 	clocksService     = clocks.Service
 	ordersService     = orders.Service
+	rolloutsService   = rollouts.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -62,9 +64,7 @@ type Platform struct {
 	*accountsService
 	*clocksService
 	*ordersService
-
-	clocks *clocks.Clocks
-	settle time.Duration
+	*rolloutsService
 }
 
 // New makes a Platform.
@@ -98,9 +98,7 @@ func New(c Config) (*Platform, error) {
 		accountsService:   accounts.New(in, c.Passwords),
 		clocksService:     clocks.New(in, known),
 		ordersService:     orders.New(in),
-
-		clocks: known,
-		settle: c.Settle,
+		rolloutsService:   rollouts.New(in, known, c.Settle),
 	}, nil
 }
 

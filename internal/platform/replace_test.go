@@ -9,9 +9,9 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -32,7 +32,7 @@ func (l *lab) newcomer(number uint64, change func(*seal.Fingerprint)) string {
 func TestReplaceBackend(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
-		spec := platform.ReplaceSpec{Backend: "130-27845973", Request: l.newcomer(500, nil), Reason: "the disk broke"}
+		spec := rollouts.ReplaceSpec{Backend: "130-27845973", Request: l.newcomer(500, nil), Reason: "the disk broke"}
 		told := l.watch("tmrGroup", made.Group.ID)
 		first, err := l.ReplaceBackend(l.vendor(), spec)
 		if err != nil {
@@ -59,7 +59,7 @@ func TestReplaceBackend(t *testing.T) {
 
 		l.order(made, made.Item.ID, 20)
 		row := l.rollOut(made)
-		going, err := l.ReplaceBackend(l.vendor(), platform.ReplaceSpec{Backend: "130-500", Request: l.newcomer(502, nil)})
+		going, err := l.ReplaceBackend(l.vendor(), rollouts.ReplaceSpec{Backend: "130-500", Request: l.newcomer(502, nil)})
 		if err != nil || going.Rollout == nil || going.Rollout.ID != row.ID || going.Rollout.State != property.RolloutCollecting {
 			t.Errorf("while a rollout runs: %+v, %v", going.Rollout, err)
 		}
@@ -79,27 +79,27 @@ func TestReplaceBackendIsRefused(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		b := l.box(77, "Shipping Company")
-		good := platform.ReplaceSpec{Backend: "130-27845973", Request: l.newcomer(500, nil)}
+		good := rollouts.ReplaceSpec{Backend: "130-27845973", Request: l.newcomer(500, nil)}
 		for name, try := range map[string]struct {
-			change func(*platform.ReplaceSpec)
+			change func(*rollouts.ReplaceSpec)
 			code   license.Code
 		}{
-			"unknown":          {func(s *platform.ReplaceSpec) { s.Backend = "130-1" }, license.CodeNotFound},
-			"in no group":      {func(s *platform.ReplaceSpec) { s.Backend = b.serial }, license.CodeInvalidInput},
-			"virtual":          {func(s *platform.ReplaceSpec) { s.Backend = "131-4837572" }, license.CodeInvalidInput},
-			"no file":          {func(s *platform.ReplaceSpec) { s.Request = "" }, license.CodeFormatUnknown},
-			"a long reason":    {func(s *platform.ReplaceSpec) { s.Reason = strings.Repeat("x", 1001) }, license.CodeInvalidInput},
-			"a registered one": {func(s *platform.ReplaceSpec) { s.Request = b.request() }, license.CodeInvalidInput},
-			"a member":         {func(s *platform.ReplaceSpec) { s.Request = l.newcomer(1874829, nil) }, license.CodeInvalidInput},
-			"itself":           {func(s *platform.ReplaceSpec) { s.Request = l.newcomer(27845973, nil) }, license.CodeInvalidInput},
-			"a serial in use":  {func(s *platform.ReplaceSpec) { s.Request = l.newcomer(77, nil) }, license.CodeConflict},
-			"another platform's": {func(s *platform.ReplaceSpec) {
+			"unknown":          {func(s *rollouts.ReplaceSpec) { s.Backend = "130-1" }, license.CodeNotFound},
+			"in no group":      {func(s *rollouts.ReplaceSpec) { s.Backend = b.serial }, license.CodeInvalidInput},
+			"virtual":          {func(s *rollouts.ReplaceSpec) { s.Backend = "131-4837572" }, license.CodeInvalidInput},
+			"no file":          {func(s *rollouts.ReplaceSpec) { s.Request = "" }, license.CodeFormatUnknown},
+			"a long reason":    {func(s *rollouts.ReplaceSpec) { s.Reason = strings.Repeat("x", 1001) }, license.CodeInvalidInput},
+			"a registered one": {func(s *rollouts.ReplaceSpec) { s.Request = b.request() }, license.CodeInvalidInput},
+			"a member":         {func(s *rollouts.ReplaceSpec) { s.Request = l.newcomer(1874829, nil) }, license.CodeInvalidInput},
+			"itself":           {func(s *rollouts.ReplaceSpec) { s.Request = l.newcomer(27845973, nil) }, license.CodeInvalidInput},
+			"a serial in use":  {func(s *rollouts.ReplaceSpec) { s.Request = l.newcomer(77, nil) }, license.CodeConflict},
+			"another platform's": {func(s *rollouts.ReplaceSpec) {
 				s.Request = l.newcomer(500, func(f *seal.Fingerprint) { f.Root = make([]byte, 32) })
 			}, license.CodeConflict},
-			"another activation id": {func(s *platform.ReplaceSpec) {
+			"another activation id": {func(s *rollouts.ReplaceSpec) {
 				s.Request = l.newcomer(500, func(f *seal.Fingerprint) { f.ActivationID = [16]byte{5} })
 			}, license.CodeInvalidInput},
-			"one with updates": {func(s *platform.ReplaceSpec) {
+			"one with updates": {func(s *rollouts.ReplaceSpec) {
 				s.Request = l.newcomer(500, func(f *seal.Fingerprint) {
 					f.Firms = []seal.FirmState{{Firm: product.Firm, Counter: 1, Digest: [32]byte{1}}}
 				})
@@ -142,7 +142,7 @@ func TestReplaceBackendAtOnce(t *testing.T) {
 		codes := make([]license.Code, len(requests))
 		for i, r := range requests {
 			all.Go(func() {
-				_, err := l.ReplaceBackend(l.vendor(), platform.ReplaceSpec{Backend: "130-27845973", Request: r})
+				_, err := l.ReplaceBackend(l.vendor(), rollouts.ReplaceSpec{Backend: "130-27845973", Request: r})
 				if err != nil {
 					codes[i] = license.CodeOf(err)
 				}

@@ -1,4 +1,4 @@
-package platform
+package rollouts
 
 import (
 	"bytes"
@@ -290,7 +290,7 @@ func (w *rolloutWorker) issue(ctx context.Context, tx *store.Tx, row *ent.Rollou
 }
 
 // sign signs a recorded update.
-func (p *Platform) sign(ctx context.Context, tx *store.Tx, f *ent.Firm, u *ent.Update) (rollout.Digest, error) {
+func (p *Service) sign(ctx context.Context, tx *store.Tx, f *ent.Firm, u *ent.Update) (rollout.Digest, error) {
 	signer, err := p.core.FirmSigner(ctx, f)
 	if err != nil {
 		return rollout.Digest{}, err

@@ -1,4 +1,4 @@
-package platform
+package rollouts
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 // of a firm as a rollout left the others with them: its first. It is signed in a
 // later transaction. One that was recorded before goes: it isn't installed, by
 // all that is known.
-func (p *Platform) recordFirst(ctx context.Context, tx *store.Tx, g core.LoadedPlace, position int, f *ent.Firm, of *ent.Rollout) error {
+func (p *Service) recordFirst(ctx context.Context, tx *store.Tx, g core.LoadedPlace, position int, f *ent.Firm, of *ent.Rollout) error {
 	c := g.Containers[position-1]
 	if _, err := tx.Update.Delete().Where(update.ContainerID(c.ID), update.FirmID(f.ID), update.Number(1)).Exec(ctx); err != nil {
 		return err
@@ -75,7 +75,7 @@ func prepareUpdate(g core.LoadedPlace, c *ent.Container, f *ent.Firm, number uin
 // signFirsts signs the first updates that are recorded for a group's new
 // containers. It says whether it has written anything: call it again, in another
 // transaction, until it hasn't.
-func (p *Platform) signFirsts(ctx context.Context, tx *store.Tx, g core.LoadedPlace) (wrote bool, err error) {
+func (p *Service) signFirsts(ctx context.Context, tx *store.Tx, g core.LoadedPlace) (wrote bool, err error) {
 	for i, c := range g.Containers {
 		all, err := tx.Update.Query().Where(update.ContainerID(c.ID), update.DigestIsNil(), update.Number(1),
 			update.HasRolloutWith(entrollout.StateEQ(property.RolloutDone))).WithFirm().WithRollout().All(ctx)
@@ -100,7 +100,7 @@ func (p *Platform) signFirsts(ctx context.Context, tx *store.Tx, g core.LoadedPl
 }
 
 // firstsSigned does so to the end, for a group.
-func (p *Platform) firstsSigned(ctx context.Context, at core.Place) error {
+func (p *Service) firstsSigned(ctx context.Context, at core.Place) error {
 	if at.Group == "" {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package platform
+package rollouts
 
 import (
 	"context"
@@ -53,7 +53,7 @@ type BackendReplaced struct {
 // serial number that is taken and a container of another platform,
 // CodeManipulation for a container that isn't new, CodeUnavailable while the
 // group's rollouts take turns, and those of armor.Parse.
-func (p *Platform) ReplaceBackend(ctx context.Context, spec ReplaceSpec) (BackendReplaced, error) {
+func (p *Service) ReplaceBackend(ctx context.Context, spec ReplaceSpec) (BackendReplaced, error) {
 	by, err := auth.Require(ctx, auth.Provision)
 	if err != nil {
 		return BackendReplaced{}, err
@@ -85,7 +85,7 @@ func (p *Platform) ReplaceBackend(ctx context.Context, spec ReplaceSpec) (Backen
 
 // replacing is one replacement in one transaction.
 type replacing struct {
-	p     *Platform
+	p     *Service
 	tx    *store.Tx
 	spec  ReplaceSpec
 	by    auth.Principal

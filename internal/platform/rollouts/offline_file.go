@@ -1,4 +1,4 @@
-package platform
+package rollouts
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 
 // offlineWork is one file's work in one transaction.
 type offlineWork struct {
-	p     *Platform
+	p     *Service
 	tx    *store.Tx
 	parts []armor.Part
 	at    core.LoadedPlace

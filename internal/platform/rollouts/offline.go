@@ -1,4 +1,4 @@
-package platform
+package rollouts
 
 import (
 	"context"
@@ -40,7 +40,7 @@ type OfflineRollout struct {
 // CodeRolloutUpToDate, CodeRolloutState while a rollout over the link is there,
 // CodeUpdateForeign for another place's request, CodeRequestStale,
 // CodeManipulation, CodeContainerBlocked, and those of armor.Parse.
-func (p *Platform) StartOfflineRollout(ctx context.Context, at core.Place, request string) (OfflineRollout, error) {
+func (p *Service) StartOfflineRollout(ctx context.Context, at core.Place, request string) (OfflineRollout, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return OfflineRollout{}, err
@@ -122,7 +122,7 @@ func (p *Platform) StartOfflineRollout(ctx context.Context, at core.Place, reque
 // CodeUpdateReplayed for receipts of an earlier update, CodeManipulation for
 // those of one that was never issued, CodeContainerBlocked, and those of
 // armor.Parse.
-func (p *Platform) FinishOfflineRollout(ctx context.Context, id, receipt string) (*ent.Rollout, error) {
+func (p *Service) FinishOfflineRollout(ctx context.Context, id, receipt string) (*ent.Rollout, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ const (
 )
 
 // issued has an offline rollout's updates issued, and gives the file.
-func (p *Platform) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {
+func (p *Service) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {
 	ctx, cancel := context.WithTimeout(core.System(ctx, "rollout"), issueTime)
 	defer cancel()
 	for row.State != property.RolloutDone {
@@ -250,7 +250,7 @@ func (p *Platform) issued(ctx context.Context, row *ent.Rollout) (OfflineRollout
 // OfflineUpdate gives the update file of a rollout by files again, while it
 // waits for receipts: without the certified time, which takes a fresh request.
 // Errors: license.CodeNotFound, CodeForbidden, CodeRolloutState.
-func (p *Platform) OfflineUpdate(ctx context.Context, id string) (string, error) {
+func (p *Service) OfflineUpdate(ctx context.Context, id string) (string, error) {
 	if _, err := auth.Require(ctx, auth.RunRollout); err != nil {
 		return "", err
 	}
@@ -278,7 +278,7 @@ func RolloutOffline(row *ent.Rollout) (bool, error) {
 
 // updateFile makes the file of the stored updates: the same each time, but for
 // what the container has confirmed meanwhile.
-func (p *Platform) updateFile(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {
+func (p *Service) updateFile(ctx context.Context, row *ent.Rollout) (OfflineRollout, error) {
 	f := armor.File{Kind: armor.Update}
 	err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		t, err := core.PlaceOf(ctx, tx, core.RolloutPlace(row))

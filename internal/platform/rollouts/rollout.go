@@ -1,4 +1,4 @@
-package platform
+package rollouts
 
 import (
 	"context"
@@ -30,7 +30,7 @@ import (
 // this one is queued. The same key gives the same rollout; an empty one is no
 // key. Errors: license.CodeNotFound, CodeForbidden, CodeInvalidInput,
 // CodeContainerBlocked, CodeRolloutUpToDate.
-func (p *Platform) StartRollout(ctx context.Context, at core.Place, key string) (*ent.Rollout, error) {
+func (p *Service) StartRollout(ctx context.Context, at core.Place, key string) (*ent.Rollout, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (p *Platform) StartRollout(ctx context.Context, at core.Place, key string) 
 // newRollout makes the place's next rollout: an offline one where the
 // fingerprints of a request file are given, which can't be queued. It needs
 // the place's lock.
-func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPlace, who auth.Principal, key string, request *[license.Backends]rollout.Found) (*ent.Rollout, error) {
+func (p *Service) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPlace, who auth.Principal, key string, request *[license.Backends]rollout.Found) (*ent.Rollout, error) {
 	if err := t.Blocked(); err != nil {
 		return nil, err
 	}
@@ -150,18 +150,18 @@ func (p *Platform) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPl
 
 // RetryRollout tries a held rollout's failed step again. Errors:
 // license.CodeNotFound, CodeForbidden, CodeRolloutState.
-func (p *Platform) RetryRollout(ctx context.Context, id string) (*ent.Rollout, error) {
+func (p *Service) RetryRollout(ctx context.Context, id string) (*ent.Rollout, error) {
 	return p.decideRollout(ctx, id, "rollout.retry", rollout.Retried{At: core.Now()})
 }
 
 // AbortRollout gives a rollout up before its first activation; its orders may
 // then be rolled out by another one. Giving up twice is no error. Errors:
 // license.CodeNotFound, CodeForbidden, CodeRolloutState.
-func (p *Platform) AbortRollout(ctx context.Context, id string) (*ent.Rollout, error) {
+func (p *Service) AbortRollout(ctx context.Context, id string) (*ent.Rollout, error) {
 	return p.decideRollout(ctx, id, "rollout.abort", rollout.GivenUp{At: core.Now()})
 }
 
-func (p *Platform) decideRollout(ctx context.Context, id, action string, e rollout.Event) (*ent.Rollout, error) {
+func (p *Service) decideRollout(ctx context.Context, id, action string, e rollout.Event) (*ent.Rollout, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return nil, err
@@ -205,7 +205,7 @@ func (p *Platform) decideRollout(ctx context.Context, id, action string, e rollo
 // withdraw takes back what a rollout that is given up has made: no container
 // has any of it in force. Its updates go, since the next rollout issues others
 // under the same numbers; the TMR-ID is not used again.
-func (p *Platform) withdraw(ctx context.Context, tx *store.Tx, row *ent.Rollout) error {
+func (p *Service) withdraw(ctx context.Context, tx *store.Tx, row *ent.Rollout) error {
 	if err := tx.Order.Update().Where(order.RolloutID(row.ID)).ClearRolloutID().Exec(ctx); err != nil {
 		return err
 	}
@@ -219,7 +219,7 @@ func (p *Platform) withdraw(ctx context.Context, tx *store.Tx, row *ent.Rollout)
 	return p.cancelWork(ctx, tx, row.ID, "the rollout was given up")
 }
 
-func (p *Platform) cancelWork(ctx context.Context, tx *store.Tx, rollout, why string) error {
+func (p *Service) cancelWork(ctx context.Context, tx *store.Tx, rollout, why string) error {
 	return tx.Work.Update().Where(work.RolloutID(rollout), work.StateEQ(property.WorkPending)).
 		SetState(property.WorkFailed).SetErrorCode(string(license.CodeRolloutState)).
 		SetErrorMessage(why).SetDoneAt(core.Now()).Exec(ctx)
@@ -228,7 +228,7 @@ func (p *Platform) cancelWork(ctx context.Context, tx *store.Tx, rollout, why st
 // saveRollout writes a rollout's state with all that is shown of it, under an
 // epoch. terms may be nil once the state has them. When the rollout ends, the
 // next one of the group gets its turn. Subscribers hear of it after the commit.
-func (p *Platform) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, epoch uint64, terms []license.License) (*ent.Rollout, error) {
+func (p *Service) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollout, s rollout.State, epoch uint64, terms []license.License) (*ent.Rollout, error) {
 	machine, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
@@ -284,7 +284,7 @@ func (p *Platform) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollo
 // nextRollout has a worker look at the place's oldest queued rollout. The lock
 // on the place keeps a start that is just looking for a running one from
 // missing this end.
-func (p *Platform) nextRollout(ctx context.Context, tx *store.Tx, ended *ent.Rollout) error {
+func (p *Service) nextRollout(ctx context.Context, tx *store.Tx, ended *ent.Rollout) error {
 	if err := core.LockPlace(ctx, tx, core.RolloutPlace(ended)); err != nil {
 		return err
 	}

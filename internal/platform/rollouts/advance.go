@@ -1,4 +1,4 @@
-package platform
+package rollouts
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type AfterState func(ctx context.Context, s rollout.State)
 // workers and again after one was killed: each step is one transaction that
 // reads the row under a lock, and a worker that another one has taken over from
 // finds a newer epoch and stops. after may be nil.
-func (p *Platform) AdvanceRollout(ctx context.Context, id string, after AfterState) error {
+func (p *Service) AdvanceRollout(ctx context.Context, id string, after AfterState) error {
 	ctx = core.System(ctx, "rollout")
 	row, err := p.core.Store.Client().Rollout.Get(ctx, id)
 	if err != nil {
@@ -64,7 +64,7 @@ func (p *Platform) AdvanceRollout(ctx context.Context, id string, after AfterSta
 }
 
 // UnfinishedRollouts are those that a worker may have something to do for.
-func (p *Platform) UnfinishedRollouts(ctx context.Context) ([]string, error) {
+func (p *Service) UnfinishedRollouts(ctx context.Context) ([]string, error) {
 	return p.core.Store.Client().Rollout.Query().
 		Where(entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted, property.RolloutHeld)).
 		Order(ent.Asc(entrollout.FieldID)).Limit(1000).IDs(core.System(ctx, "rollout"))
@@ -72,7 +72,7 @@ func (p *Platform) UnfinishedRollouts(ctx context.Context) ([]string, error) {
 
 // rolloutWorker is one worker's go at one rollout.
 type rolloutWorker struct {
-	platform *Platform
+	platform *Service
 	id       string
 	epoch    uint64 // 0 until it has written
 }
