@@ -13,8 +13,8 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
+	"github.com/quorate/quorate/internal/platform/provision"
 )
 
 func (r *allocationResolver) Removal(ctx context.Context, obj *ent.Allocation) (*graph.AllocationRemoval, error) {
@@ -72,9 +72,9 @@ func (r *containerResolver) Use(ctx context.Context, obj *ent.Container) ([]*gra
 }
 
 func (r *mutationResolver) RegisterContainer(ctx context.Context, input graph.RegisterContainerInput) (*graph.RegisterContainerPayload, error) {
-	spec := platform.RegisterSpec{Request: input.Request, Customer: value(input.Customer)}
+	spec := provision.RegisterSpec{Request: input.Request, Customer: value(input.Customer)}
 	if s := input.Server; s != nil {
-		spec.Server = &platform.ServerSpec{Name: s.Name, Address: value(s.Address)}
+		spec.Server = &provision.ServerSpec{Name: s.Name, Address: value(s.Address)}
 	}
 	made, err := r.platform.RegisterContainer(ctx, spec)
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -143,14 +144,14 @@ func newLab(t *testing.T, dsn string) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := platform.ProvisionSpec{
+	spec := provision.ProvisionSpec{
 		Customer: "Customer",
 		Firm:     catalog.FirmSpec{Code: chart.Firm, Name: "Firm"},
 		Product:  catalog.ProductSpec{Code: chart.Code, Name: "Chart Processing"},
 		Item:     catalog.ItemSpec{Name: "Chart TMR", Options: license.Options{Quantity: 20, FeatureMap: 5}},
-		Group: platform.GroupSpec{
+		Group: provision.GroupSpec{
 			Name: "Group", Virtual: license.Serial{Mask: 131, Number: 4837572}, FirstTMRID: 7, TokenKey: public,
-			Servers: []platform.ServerSpec{{Name: "a", Address: "a:1"}, {Name: "b", Address: "b:1"}},
+			Servers: []provision.ServerSpec{{Name: "a", Address: "a:1"}, {Name: "b", Address: "b:1"}},
 		},
 	}
 	for i, n := range []uint64{1874829, 27845973, 3879234} {

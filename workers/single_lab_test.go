@@ -15,10 +15,10 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/seal"
@@ -36,7 +36,7 @@ type single struct {
 }
 
 // single makes and registers a container of the lab's customer.
-func (l *lab) single(number uint64, server *platform.ServerSpec) *single {
+func (l *lab) single(number uint64, server *provision.ServerSpec) *single {
 	l.t.Helper()
 	identity, err := seal.NewIdentity()
 	if err != nil {
@@ -53,7 +53,7 @@ func (l *lab) single(number uint64, server *platform.ServerSpec) *single {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { s.Container.Close() })
-	made, err := l.RegisterContainer(l.as(l.owner), platform.RegisterSpec{Request: s.request(), Customer: "Customer", Server: server})
+	made, err := l.RegisterContainer(l.as(l.owner), provision.RegisterSpec{Request: s.request(), Customer: "Customer", Server: server})
 	if err != nil {
 		l.t.Fatal(err)
 	}

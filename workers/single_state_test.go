@@ -9,8 +9,8 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -18,20 +18,20 @@ func TestRegisterTwice(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := newLab(t, dsn)
 		s := l.single(77, nil)
-		again, err := l.RegisterContainer(l.as(l.owner), platform.RegisterSpec{Request: s.request(), Customer: "Customer", Server: &platform.ServerSpec{Name: "ls"}})
+		again, err := l.RegisterContainer(l.as(l.owner), provision.RegisterSpec{Request: s.request(), Customer: "Customer", Server: &provision.ServerSpec{Name: "ls"}})
 		if err != nil || again.Container.ID != s.row.ID || again.Token == "" {
 			t.Errorf("%+v, %v", again, err)
 		}
-		third, err := l.RegisterContainer(l.as(l.owner), platform.RegisterSpec{Request: s.request(), Customer: "Customer", Server: &platform.ServerSpec{Name: "ls"}})
+		third, err := l.RegisterContainer(l.as(l.owner), provision.RegisterSpec{Request: s.request(), Customer: "Customer", Server: &provision.ServerSpec{Name: "ls"}})
 		if err != nil || third.Token != "" || third.Server.ID != again.Server.ID {
 			t.Errorf("%+v, %v", third, err)
 		}
 		if n := l.store.Client().AuditEntry.Query().Where(auditentry.Action("container.register")).CountX(l.system()); n != 2 {
 			t.Errorf("%d audit entries", n)
 		}
-		for what, spec := range map[string]platform.RegisterSpec{
+		for what, spec := range map[string]provision.RegisterSpec{
 			"another customer": {Request: s.request(), Customer: "Other"},
-			"another server":   {Request: s.request(), Customer: "Customer", Server: &platform.ServerSpec{Name: "other"}},
+			"another server":   {Request: s.request(), Customer: "Customer", Server: &provision.ServerSpec{Name: "other"}},
 			"other keys":       {Request: l.forged(s, nil), Customer: "Customer"},
 		} {
 			_, err := l.RegisterContainer(l.as(l.owner), spec)
@@ -40,11 +40,11 @@ func TestRegisterTwice(t *testing.T) {
 		used := l.forged(&single{serial: "130-99"}, func(f *seal.Fingerprint) {
 			f.Firms = []seal.FirmState{{Firm: chart.Firm, Counter: 1, Digest: [32]byte{1}}}
 		})
-		_, err = l.RegisterContainer(l.as(l.owner), platform.RegisterSpec{Request: used})
+		_, err = l.RegisterContainer(l.as(l.owner), provision.RegisterSpec{Request: used})
 		l.wantRefused("a used one", err, license.CodeManipulation)
 		operator := l.owner
 		operator.Role = auth.Operator
-		_, err = l.RegisterContainer(l.as(operator), platform.RegisterSpec{Request: s.request()})
+		_, err = l.RegisterContainer(l.as(operator), provision.RegisterSpec{Request: s.request()})
 		l.wantRefused("an operator", err, license.CodeForbidden)
 	})
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/linkapi"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
@@ -118,11 +118,11 @@ func TestSingleAndGroupStayApart(t *testing.T) {
 			says string
 		}{
 			"register a backend": {func() error {
-				_, err := l.RegisterContainer(owner, platform.RegisterSpec{Request: l.text(armor.File{Kind: armor.Request, Messages: [][]byte{member}}), Customer: "Customer"})
+				_, err := l.RegisterContainer(owner, provision.RegisterSpec{Request: l.text(armor.File{Kind: armor.Request, Messages: [][]byte{member}}), Customer: "Customer"})
 				return err
 			}, license.CodeConflict, "TMR group"},
 			"register a group": {func() error {
-				_, err := l.RegisterContainer(owner, platform.RegisterSpec{Request: l.request()})
+				_, err := l.RegisterContainer(owner, provision.RegisterSpec{Request: l.request()})
 				return err
 			}, license.CodeInvalidInput, "TMR group"},
 			"order for a backend": {func() error {
@@ -171,7 +171,7 @@ func TestSingleAndGroupStayApart(t *testing.T) {
 		l.wantRefused("a stranger's order", err, license.CodeNotFound)
 		_, err = l.StartOfflineRollout(stranger, s.place(), s.request())
 		l.wantRefused("a stranger's rollout", err, license.CodeNotFound)
-		_, err = l.RegisterContainer(stranger, platform.RegisterSpec{Request: s.request()})
+		_, err = l.RegisterContainer(stranger, provision.RegisterSpec{Request: s.request()})
 		l.wantRefused("a stranger registers it", err, license.CodeConflict)
 		l.startOffline(l.request())
 		s.roll()
@@ -183,7 +183,7 @@ func TestSingleOnline(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := newLab(t, dsn)
 		l.work(nil)
-		s := l.single(77, &platform.ServerSpec{Name: "ls", Address: "ls:7400"})
+		s := l.single(77, &provision.ServerSpec{Name: "ls", Address: "ls:7400"})
 		lost := true // the receipt of the first activation
 		s.serve(func(w tasks.LinkWork) error {
 			if w.Kind == property.WorkActivate && lost {
@@ -232,7 +232,7 @@ func TestSingleOverTheLink(t *testing.T) {
 	databases(t, func(t *testing.T, dsn string) {
 		l := newLab(t, dsn)
 		l.work(nil)
-		s := l.single(77, &platform.ServerSpec{Name: "office", Address: "office:7400"})
+		s := l.single(77, &provision.ServerSpec{Name: "office", Address: "office:7400"})
 		mux := http.NewServeMux()
 		mux.Handle(linkapi.Handler(l.Platform, slog.New(slog.DiscardHandler)))
 		srv := httptest.NewServer(rpc.Handler(mux))

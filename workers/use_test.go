@@ -24,9 +24,9 @@ import (
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/linkapi"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/testenv"
@@ -68,7 +68,7 @@ func TestSingleShowsItsUse(t *testing.T) {
 
 func showsItsUse(t *testing.T, dsn string, processes int) {
 	l := newLab(t, dsn)
-	s := l.single(77, &platform.ServerSpec{Name: "office", Address: "office:7400"})
+	s := l.single(77, &provision.ServerSpec{Name: "office", Address: "office:7400"})
 	s.order(5)
 	s.roll()
 	mux := http.NewServeMux()

@@ -10,10 +10,10 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 )
 
 // box is a real container outside of TMR groups.
@@ -35,7 +35,7 @@ func (l *lab) box(number uint64, customer string) *box {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(func() { b.Container.Close() })
-	made, err := l.RegisterContainer(l.vendor(), platform.RegisterSpec{Request: b.request(), Customer: customer})
+	made, err := l.RegisterContainer(l.vendor(), provision.RegisterSpec{Request: b.request(), Customer: customer})
 	if err != nil {
 		l.t.Fatal(err)
 	}

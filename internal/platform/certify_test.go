@@ -10,17 +10,17 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/seal"
 )
 
 // timed is a group whose containers' keys are known.
 type timed struct {
 	*lab
-	made       platform.Provisioned
+	made       provision.Provisioned
 	identities [license.Backends]*seal.Identity
 }
 

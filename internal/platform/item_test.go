@@ -13,10 +13,10 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/rollout"
 )
 
@@ -230,14 +230,14 @@ func terms(t *testing.T, row *ent.Rollout) map[license.ProductCode]license.Optio
 	return all
 }
 
-func (l *lab) order(made platform.Provisioned, item string, quantity int) {
+func (l *lab) order(made provision.Provisioned, item string, quantity int) {
 	l.t.Helper()
 	if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: item, Group: made.Group.ID, Quantity: quantity}); err != nil {
 		l.t.Fatal(err)
 	}
 }
 
-func (l *lab) rollOut(made platform.Provisioned) *ent.Rollout {
+func (l *lab) rollOut(made provision.Provisioned) *ent.Rollout {
 	l.t.Helper()
 	row, err := l.StartRollout(l.vendor(), core.Place{Group: made.Group.ID}, "")
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
 )
@@ -24,7 +25,7 @@ import (
 // office is a container outside of groups whose license server has a link.
 type office struct {
 	*box
-	made   platform.Provisioned // a group of the same customer
+	made   provision.Provisioned // a group of the same customer
 	server auth.Principal
 }
 
@@ -32,7 +33,7 @@ func (l *lab) office(number uint64) *office {
 	l.t.Helper()
 	o := &office{made: l.provision()}
 	o.box = l.box(number, "Shipping Company")
-	made, err := l.RegisterContainer(l.vendor(), platform.RegisterSpec{Request: o.request(), Customer: "Shipping Company", Server: &platform.ServerSpec{Name: "office"}})
+	made, err := l.RegisterContainer(l.vendor(), provision.RegisterSpec{Request: o.request(), Customer: "Shipping Company", Server: &provision.ServerSpec{Name: "office"}})
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -16,12 +16,13 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	platformviews "github.com/quorate/quorate/internal/platform/views"
 )
 
 // waiting gives a group whose rollout waits for fingerprints.
-func (l *lab) waiting() (made platform.Provisioned, rollout string) {
+func (l *lab) waiting() (made provision.Provisioned, rollout string) {
 	l.t.Helper()
 	made = l.provision()
 	if _, err := l.Order(l.vendor(), orders.OrderRequest{Item: made.Item.ID, Group: made.Group.ID, Quantity: 20}); err != nil {
@@ -37,7 +38,7 @@ func (l *lab) waiting() (made platform.Provisioned, rollout string) {
 	return made, r.ID
 }
 
-func (l *lab) standby(made platform.Provisioned) context.Context {
+func (l *lab) standby(made provision.Provisioned) context.Context {
 	l.t.Helper()
 	p, err := l.AuthenticateLink(l.t.Context(), made.Servers[1].Token)
 	if err != nil {

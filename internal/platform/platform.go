@@ -3,6 +3,7 @@ package platform
 import (
 	"errors"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rollouts"
 	"log/slog"
 	"time"
@@ -50,6 +51,7 @@ type (
 	clocksService     = clocks.Service
 	ordersService     = orders.Service
 	rolloutsService   = rollouts.Service
+	provisionService  = provision.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -65,6 +67,7 @@ type Platform struct {
 	*clocksService
 	*ordersService
 	*rolloutsService
+	*provisionService
 }
 
 // New makes a Platform.
@@ -99,6 +102,7 @@ func New(c Config) (*Platform, error) {
 		clocksService:     clocks.New(in, known),
 		ordersService:     orders.New(in),
 		rolloutsService:   rollouts.New(in, known, c.Settle),
+		provisionService:  provision.New(in),
 	}, nil
 }
 

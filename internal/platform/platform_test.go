@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/store/storetest"
@@ -139,7 +140,7 @@ func (l *lab) stranger() context.Context {
 }
 
 // link is the first server of the group.
-func (l *lab) link(made platform.Provisioned) context.Context {
+func (l *lab) link(made provision.Provisioned) context.Context {
 	l.t.Helper()
 	p, err := l.AuthenticateLink(l.t.Context(), made.Servers[0].Token)
 	if err != nil {
@@ -151,17 +152,17 @@ func (l *lab) link(made platform.Provisioned) context.Context {
 var product = license.Product{Firm: 6000010, Code: 14}
 
 // spec is the group of the domain's example, with fresh containers.
-func (l *lab) spec() platform.ProvisionSpec {
+func (l *lab) spec() provision.ProvisionSpec {
 	l.t.Helper()
-	s := platform.ProvisionSpec{
+	s := provision.ProvisionSpec{
 		Customer: "Shipping Company",
 		Firm:     catalog.FirmSpec{Code: product.Firm, Name: "Nautical Charts"},
 		Product:  catalog.ProductSpec{Code: product.Code, Name: "Chart Processing"},
 		Item:     catalog.ItemSpec{Name: "Chart Processing TMR", Options: license.Options{Quantity: 20, FeatureMap: 1<<32 - 1}},
-		Group: platform.GroupSpec{
+		Group: provision.GroupSpec{
 			Name: "Bridge", Virtual: license.Serial{Mask: 131, Number: 4837572}, FirstTMRID: 7,
 			TokenKey: make(ed25519.PublicKey, ed25519.PublicKeySize),
-			Servers:  []platform.ServerSpec{{Name: "a", Address: "10.0.0.1:7070"}, {Name: "b", Address: "10.0.0.2:7070"}},
+			Servers:  []provision.ServerSpec{{Name: "a", Address: "10.0.0.1:7070"}, {Name: "b", Address: "10.0.0.2:7070"}},
 		},
 	}
 	for i, n := range []uint64{1874829, 27845973, 3879234} {
@@ -191,7 +192,7 @@ func (l *lab) fingerprint(f seal.Fingerprint) []byte {
 	return b
 }
 
-func (l *lab) provision() platform.Provisioned {
+func (l *lab) provision() provision.Provisioned {
 	l.t.Helper()
 	made, err := l.Provision(l.vendor(), l.spec())
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -60,25 +60,25 @@ func TestProvisionRefuses(t *testing.T) {
 		backend := license.Serial{Mask: 130, Number: 1874829}
 		cases := map[string]struct {
 			code   license.Code
-			change func(*platform.ProvisionSpec)
+			change func(*provision.ProvisionSpec)
 		}{
-			"old firm code":  {license.CodeInvalidInput, func(s *platform.ProvisionSpec) { s.Firm.Code = 600010 }},
-			"virtual serial": {license.CodeInvalidInput, func(s *platform.ProvisionSpec) { s.Group.Virtual.Mask = 130 }},
-			"no token key":   {license.CodeInvalidInput, func(s *platform.ProvisionSpec) { s.Group.TokenKey = nil }},
-			"no server":      {license.CodeInvalidInput, func(s *platform.ProvisionSpec) { s.Group.Servers = nil }},
-			"one twice":      {license.CodeInvalidInput, func(s *platform.ProvisionSpec) { s.Group.Fingerprints[1] = s.Group.Fingerprints[0] }},
-			"no fingerprint": {license.CodeFormatUnknown, func(s *platform.ProvisionSpec) { s.Group.Fingerprints[1] = []byte("hello") }},
-			"forged":         {license.CodeFingerprintForged, func(s *platform.ProvisionSpec) { f := s.Group.Fingerprints[1]; f[len(f)-1] ^= 1 }},
-			"foreign root": {license.CodeConflict, func(s *platform.ProvisionSpec) {
+			"old firm code":  {license.CodeInvalidInput, func(s *provision.ProvisionSpec) { s.Firm.Code = 600010 }},
+			"virtual serial": {license.CodeInvalidInput, func(s *provision.ProvisionSpec) { s.Group.Virtual.Mask = 130 }},
+			"no token key":   {license.CodeInvalidInput, func(s *provision.ProvisionSpec) { s.Group.TokenKey = nil }},
+			"no server":      {license.CodeInvalidInput, func(s *provision.ProvisionSpec) { s.Group.Servers = nil }},
+			"one twice":      {license.CodeInvalidInput, func(s *provision.ProvisionSpec) { s.Group.Fingerprints[1] = s.Group.Fingerprints[0] }},
+			"no fingerprint": {license.CodeFormatUnknown, func(s *provision.ProvisionSpec) { s.Group.Fingerprints[1] = []byte("hello") }},
+			"forged":         {license.CodeFingerprintForged, func(s *provision.ProvisionSpec) { f := s.Group.Fingerprints[1]; f[len(f)-1] ^= 1 }},
+			"foreign root": {license.CodeConflict, func(s *provision.ProvisionSpec) {
 				s.Group.Fingerprints[0] = l.fingerprint(seal.Fingerprint{Serial: backend, Root: foreignRoot})
 			}},
-			"activation id": {license.CodeInvalidInput, func(s *platform.ProvisionSpec) {
+			"activation id": {license.CodeInvalidInput, func(s *provision.ProvisionSpec) {
 				s.Group.Fingerprints[0] = l.fingerprint(seal.Fingerprint{Serial: backend, ActivationID: [16]byte{9}})
 			}},
-			"a used one": {license.CodeManipulation, func(s *platform.ProvisionSpec) {
+			"a used one": {license.CodeManipulation, func(s *provision.ProvisionSpec) {
 				s.Group.Fingerprints[0] = l.fingerprint(seal.Fingerprint{Serial: backend, Firms: []seal.FirmState{{Firm: 6000010, Counter: 1, Digest: [32]byte{1}}}})
 			}},
-			"another's for me": {license.CodeForbidden, func(s *platform.ProvisionSpec) { s.Vendor = "org_other" }},
+			"another's for me": {license.CodeForbidden, func(s *provision.ProvisionSpec) { s.Vendor = "org_other" }},
 		}
 		for what, c := range cases {
 			s := l.spec()

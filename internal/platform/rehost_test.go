@@ -10,6 +10,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/containers"
+	"github.com/quorate/quorate/internal/platform/provision"
 )
 
 func TestRehost(t *testing.T) {
@@ -78,7 +79,7 @@ func TestBlockedServerIsRefused(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		l.provision()
 		b := l.box(77, "Shipping Company")
-		made, err := l.RegisterContainer(l.vendor(), platform.RegisterSpec{Request: b.request(), Customer: "Shipping Company", Server: &platform.ServerSpec{Name: "ls"}})
+		made, err := l.RegisterContainer(l.vendor(), provision.RegisterSpec{Request: b.request(), Customer: "Shipping Company", Server: &provision.ServerSpec{Name: "ls"}})
 		if err != nil {
 			t.Fatal(err)
 		}

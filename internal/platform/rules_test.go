@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/platform/views"
 )
@@ -34,7 +35,7 @@ func ended(position uint64, of history.LeaseEvent, ago time.Duration) history.Le
 
 // used is a group with a history: Ada's of two months ago, and of last week one
 // access of Ben and two of Carl at once.
-func (l *lab) used() platform.Provisioned {
+func (l *lab) used() provision.Provisioned {
 	l.t.Helper()
 	made := l.provision()
 	if _, err := l.ApplyView(l.link(made), made.Group.ID, views.ViewPush{Epoch: 1,

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/usage"
@@ -64,7 +65,7 @@ func (l *lab) exportLog(vendor string) (usage.Verifier, []usage.Finding) {
 }
 
 // secondGroup is another group of the same firm, for another customer.
-func (l *lab) secondGroup() platform.Provisioned {
+func (l *lab) secondGroup() provision.Provisioned {
 	l.t.Helper()
 	s := l.spec()
 	s.Customer, s.Group.Name, s.Group.Virtual = "Port", "Harbour", license.Serial{Mask: 131, Number: 99}
@@ -81,7 +82,7 @@ func (l *lab) secondGroup() platform.Provisioned {
 // TestTheLogOfTwoGroups of one firm, told at once, is one chain.
 func TestTheLogOfTwoGroups(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
-		groups := []platform.Provisioned{l.provision(), l.secondGroup()}
+		groups := []provision.Provisioned{l.provision(), l.secondGroup()}
 		var all sync.WaitGroup
 		const pushes, size = 12, 5
 		for _, made := range groups {

@@ -13,8 +13,8 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/provision"
 )
 
 // TestReplaceCommand puts new containers into a group, by the commands that
@@ -32,11 +32,11 @@ func TestReplaceCommand(t *testing.T) {
 			"--activation-id", "00112233445566778899aabbccddeeff", "--fingerprint", at("print"+n))
 		l.quorate("request", "--container", at("box"+n), "-o", at("request"+n))
 	}
-	spec := platform.ProvisionSpec{
+	spec := provision.ProvisionSpec{
 		Firm: catalog.FirmSpec{Code: 6000010}, Product: catalog.ProductSpec{Code: 14}, Item: catalog.ItemSpec{Name: "Charts TMR", Options: license.Options{Quantity: 1}},
-		Group: platform.GroupSpec{
+		Group: provision.GroupSpec{
 			Name: "Bridge", Virtual: license.Serial{Mask: 131, Number: 5}, TokenKey: make(ed25519.PublicKey, ed25519.PublicKeySize),
-			Servers: []platform.ServerSpec{{Name: "a"}, {Name: "b"}},
+			Servers: []provision.ServerSpec{{Name: "a"}, {Name: "b"}},
 		},
 	}
 	for i := range 3 {

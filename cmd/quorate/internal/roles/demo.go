@@ -18,11 +18,11 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/tmr"
@@ -284,12 +284,12 @@ func (d *demo) containers(boot accounts.Bootstrapped) (held [license.Backends]*c
 // provision registers what the demo is about, and gives the item's id.
 func (d *demo) provision(ctx context.Context, p *openPlatform, held [license.Backends]*container.Container, signer seal.Signer) (item string, err error) {
 	virtual, _ := demoSerials()
-	spec := platform.ProvisionSpec{
+	spec := provision.ProvisionSpec{
 		Customer: "Acme Motors",
 		Firm:     catalog.FirmSpec{Code: demoFirm, Name: "Example Vendor"},
 		Product:  catalog.ProductSpec{Code: demoProduct, Name: "Chart Processing"},
 		Item:     catalog.ItemSpec{Name: "Chart Processing, 20 users", Options: license.Options{Quantity: demoQuantity, FeatureMap: 0b1}},
-		Group: platform.GroupSpec{
+		Group: provision.GroupSpec{
 			Name: "TMR Production", Virtual: virtual, FirstTMRID: demoFirstID, TokenKey: signer.Public(),
 		},
 	}
@@ -299,7 +299,7 @@ func (d *demo) provision(ctx context.Context, p *openPlatform, held [license.Bac
 		}
 	}
 	for _, name := range demoServers() {
-		spec.Group.Servers = append(spec.Group.Servers, platform.ServerSpec{Name: name, Address: "127.0.0.1"})
+		spec.Group.Servers = append(spec.Group.Servers, provision.ServerSpec{Name: name, Address: "127.0.0.1"})
 	}
 	made, err := p.Provision(ctx, spec)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/quorate/quorate/internal/armor"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/provision"
 )
 
 // Provision registers what a file specifies, at the platform's database.
@@ -125,7 +125,7 @@ func (c *Provision) Run(ctx context.Context, std cli.Streams, logger *slog.Logge
 	return nil
 }
 
-func (c *Provision) read(in io.Reader) (spec platform.ProvisionSpec, err error) {
+func (c *Provision) read(in io.Reader) (spec provision.ProvisionSpec, err error) {
 	dir := "."
 	if c.File != "-" {
 		f, err := os.Open(c.File)
@@ -145,11 +145,11 @@ func (c *Provision) read(in io.Reader) (spec platform.ProvisionSpec, err error) 
 	if err := d.Decode(&file); err != nil {
 		return spec, license.Errorf(license.CodeInvalidInput, "see quorate provision --help for an example", "the specification can't be read: %v", err)
 	}
-	spec = platform.ProvisionSpec{
+	spec = provision.ProvisionSpec{
 		Customer: file.Customer,
 		Firm:     catalog.FirmSpec{Code: file.Firm.Code, Name: file.Firm.Name},
 		Product:  catalog.ProductSpec{Code: file.Product.Code, Name: file.Product.Name},
-		Group:    platform.GroupSpec{Name: file.Group.Name, FirstTMRID: file.Group.FirstTMRID, TokenKey: file.Group.TokenKey},
+		Group:    provision.GroupSpec{Name: file.Group.Name, FirstTMRID: file.Group.FirstTMRID, TokenKey: file.Group.TokenKey},
 	}
 	if spec.Item, err = file.Item.spec(dir); err != nil {
 		return spec, err
@@ -163,7 +163,7 @@ func (c *Provision) read(in io.Reader) (spec platform.ProvisionSpec, err error) 
 		}
 	}
 	for _, s := range file.Group.Servers {
-		spec.Group.Servers = append(spec.Group.Servers, platform.ServerSpec{Name: s.Name, Address: s.Address})
+		spec.Group.Servers = append(spec.Group.Servers, provision.ServerSpec{Name: s.Name, Address: s.Address})
 	}
 	return spec, nil
 }

@@ -1,4 +1,4 @@
-package platform
+package provision
 
 import (
 	"bytes"
@@ -44,7 +44,7 @@ type Registered struct {
 // armor.Parse, CodeConflict for a container of a TMR group, of another
 // organization or with other keys, CodeContainerBlocked, CodeManipulation for
 // one that holds updates of which nothing is known here.
-func (p *Platform) RegisterContainer(ctx context.Context, spec RegisterSpec) (Registered, error) {
+func (p *Service) RegisterContainer(ctx context.Context, spec RegisterSpec) (Registered, error) {
 	by, err := auth.Require(ctx, auth.Provision)
 	if err != nil {
 		return Registered{}, err

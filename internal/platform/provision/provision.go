@@ -1,4 +1,4 @@
-package platform
+package provision
 
 import (
 	"bytes"
@@ -77,7 +77,7 @@ type ProvisionedServer struct {
 // it changes nothing. Errors: CodeInvalidInput, CodeFingerprintForged,
 // CodeConflict where something of the same code, serial or name is another's
 // or has other keys.
-func (p *Platform) Provision(ctx context.Context, spec ProvisionSpec) (Provisioned, error) {
+func (p *Service) Provision(ctx context.Context, spec ProvisionSpec) (Provisioned, error) {
 	by, err := auth.Require(ctx, auth.Provision)
 	if err != nil {
 		return Provisioned{}, err
@@ -156,7 +156,7 @@ func checkSpec(spec ProvisionSpec, root ed25519.PublicKey) (prints [license.Back
 
 // provisioning is one run in one transaction.
 type provisioning struct {
-	p      *Platform
+	p      *Service
 	tx     *store.Tx
 	spec   ProvisionSpec
 	root   seal.Signer
@@ -334,7 +334,7 @@ func (w *provisioning) servers(ctx context.Context, out *Provisioned) error {
 
 // RotateLinkToken gives a server a new link token; the old one ends at once.
 // Error: CodeNotFound.
-func (p *Platform) RotateLinkToken(ctx context.Context, server string) (string, error) {
+func (p *Service) RotateLinkToken(ctx context.Context, server string) (string, error) {
 	by, err := auth.Require(ctx, auth.Provision)
 	if err != nil {
 		return "", err
