@@ -24,6 +24,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rollouts"
@@ -394,7 +395,7 @@ func (l *lab) pushView() {
 	for i, c := range l.containers {
 		push.Health = append(push.Health, views.BackendHealth{Position: i + 1, Serial: c.Serial().String(), Presence: v.Backends[i]})
 	}
-	if _, err := l.Push(auth.With(context.Background(), l.server), platform.LinkPush{Leading: true, ViewPush: push}); err != nil {
+	if _, err := l.Push(auth.With(context.Background(), l.server), links.LinkPush{Leading: true, ViewPush: push}); err != nil {
 		l.t.Errorf("push: %v", err)
 	}
 }

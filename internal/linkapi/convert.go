@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -113,8 +113,8 @@ func backendBytesFrom(ms []*quoratev1.BackendBytes) ([]tasks.BackendBytes, error
 	return out, nil
 }
 
-func pushFrom(m *quoratev1.PushRequest) (platform.LinkPush, error) {
-	push := platform.LinkPush{Leading: m.GetLeading(), EventsAfter: m.GetEventsAfter()}
+func pushFrom(m *quoratev1.PushRequest) (links.LinkPush, error) {
+	push := links.LinkPush{Leading: m.GetLeading(), EventsAfter: m.GetEventsAfter()}
 	push.Epoch, push.Clients = m.GetEpoch(), int(m.GetClients())
 	if len(m.GetViews()) > views.MostViews || len(m.GetEvents()) > history.MostLeaseEvents || len(m.GetHealth()) > license.Backends {
 		return push, license.Errorf(license.CodeTooLarge, "push less at once",
@@ -165,20 +165,20 @@ func millis(ms int64) time.Duration {
 }
 
 // servedFrom gives nil only where nothing is told.
-func servedFrom(m *quoratev1.ServedLicenses) ([]platform.ServedLicense, error) {
+func servedFrom(m *quoratev1.ServedLicenses) ([]links.ServedLicense, error) {
 	if m == nil {
 		return nil, nil
 	}
-	if n := len(m.GetLicenses()); n > platform.MostServed {
+	if n := len(m.GetLicenses()); n > links.MostServed {
 		return nil, license.Errorf(license.CodeTooLarge, "push at most 512 licenses", "%d licenses are too many for one container", n)
 	}
-	all := make([]platform.ServedLicense, 0, len(m.GetLicenses()))
+	all := make([]links.ServedLicense, 0, len(m.GetLicenses()))
 	for _, l := range m.GetLicenses() {
 		p, err := rpc.ProductFrom(l.GetProduct())
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, platform.ServedLicense{Product: p, Name: l.GetName(), Quantity: l.GetQuantity(), FeatureMap: l.GetFeatureMap(), Reason: license.Code(l.GetReason())})
+		all = append(all, links.ServedLicense{Product: p, Name: l.GetName(), Quantity: l.GetQuantity(), FeatureMap: l.GetFeatureMap(), Reason: license.Code(l.GetReason())})
 	}
 	return all, nil
 }

@@ -6,8 +6,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
@@ -55,7 +55,7 @@ func FuzzMessages(f *testing.F) {
 		}
 		if m := new(quoratev1.PushRequest); proto.Unmarshal(b, m) == nil {
 			p, err := pushFrom(m)
-			if taken(err) && (len(p.Views) > views.MostViews || len(p.Events) > history.MostLeaseEvents || len(p.Health) > license.Backends || len(p.Served) > platform.MostServed || len(p.Activity) > history.MostActivity) {
+			if taken(err) && (len(p.Views) > views.MostViews || len(p.Events) > history.MostLeaseEvents || len(p.Health) > license.Backends || len(p.Served) > links.MostServed || len(p.Activity) > history.MostActivity) {
 				t.Fatalf("a push hands on %d views, %d events, %d backends and %d licenses", len(p.Views), len(p.Events), len(p.Health), len(p.Served))
 			}
 		}

@@ -11,8 +11,8 @@ import (
 
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/clocks"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -24,7 +24,7 @@ type Platform interface {
 	AuthenticateLink(ctx context.Context, token string) (auth.Principal, error)
 	Pull(ctx context.Context, leading bool, wait time.Duration) ([]tasks.LinkWork, error)
 	Report(ctx context.Context, r tasks.LinkReport) error
-	Push(ctx context.Context, push platform.LinkPush) (platform.LinkPosition, error)
+	Push(ctx context.Context, push links.LinkPush) (links.LinkPosition, error)
 	LinkRules(ctx context.Context) (version uint64, text string, err error)
 	CertifyTime(ctx context.Context, questions []clocks.TimeQuestion) ([][]byte, error)
 }

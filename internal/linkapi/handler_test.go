@@ -17,9 +17,9 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/rpc"
@@ -36,7 +36,7 @@ type fake struct {
 	leading   bool
 	wait      time.Duration
 	report    tasks.LinkReport
-	push      platform.LinkPush
+	push      links.LinkPush
 	who       auth.Principal
 	calls     int
 	questions []clocks.TimeQuestion
@@ -66,10 +66,10 @@ func (f *fake) Report(ctx context.Context, r tasks.LinkReport) error {
 	return f.err
 }
 
-func (f *fake) Push(ctx context.Context, push platform.LinkPush) (platform.LinkPosition, error) {
+func (f *fake) Push(ctx context.Context, push links.LinkPush) (links.LinkPosition, error) {
 	f.called(ctx)
 	f.push = push
-	return platform.LinkPosition{ViewVersion: 4, EventPosition: 9, RulesDigest: "digest"}, f.err
+	return links.LinkPosition{ViewVersion: 4, EventPosition: 9, RulesDigest: "digest"}, f.err
 }
 
 type bearer string
@@ -253,7 +253,7 @@ func TestPush(t *testing.T) {
 	if res.Msg.GetViewVersion() != 4 || res.Msg.GetEventPosition() != 9 {
 		t.Errorf("answer: %v", res.Msg)
 	}
-	want := platform.LinkPush{Leading: true, EventsAfter: 4, ViewPush: views.ViewPush{
+	want := links.LinkPush{Leading: true, EventsAfter: 4, ViewPush: views.ViewPush{
 		Epoch: 3, Clients: 12, Views: []views.PushedView{{View: view, At: at}},
 		Health: []views.BackendHealth{{Position: 2, Serial: "130-1", Address: "b2", Presence: license.Present}},
 	}, Events: []history.LeaseEvent{
@@ -261,7 +261,7 @@ func TestPush(t *testing.T) {
 			Reason: license.CodeNoFreeSeat, By: "Olga", Client: "ws1", User: "u", Process: 42, Application: "app", Station: "st",
 			Licenses: 4, Rule: "cap 3", Seq: 77, Borrowed: true},
 		{Position: 6, Kind: "ODD", At: time.UnixMilli(0).UTC(), Licenses: 1}, // handed on: it must not stop the stream
-	}, Served: []platform.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: license.CodeExpired}}, Activity: []history.HandleActivity{
+	}, Served: []links.ServedLicense{{Product: chart, Name: "Chart", Quantity: 20, FeatureMap: 5, Reason: license.CodeExpired}}, Activity: []history.HandleActivity{
 		{Handle: "h", Accesses: 2, LastAccess: 1500 * time.Millisecond, Idle: 90 * time.Second, Expires: 30 * time.Second},
 		{Handle: "odd", Expires: math.MaxInt64 / time.Millisecond * time.Millisecond},
 	}}
@@ -278,7 +278,7 @@ func TestPush(t *testing.T) {
 		}
 	}
 	for name, m := range map[string]*quoratev1.PushRequest{
-		"licenses": {Server: "a", Served: &quoratev1.ServedLicenses{Licenses: make([]*quoratev1.ServedLicense, platform.MostServed+1)}},
+		"licenses": {Server: "a", Served: &quoratev1.ServedLicenses{Licenses: make([]*quoratev1.ServedLicense, links.MostServed+1)}},
 		"views":    {Server: "a", Views: make([]*quoratev1.GroupView, views.MostViews+1)},
 		"events":   {Server: "a", Events: make([]*quoratev1.LeaseEvent, history.MostLeaseEvents+1)},
 		"backends": {Server: "a", Health: make([]*quoratev1.BackendHealth, 4)},

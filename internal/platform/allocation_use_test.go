@@ -13,8 +13,8 @@ import (
 	"github.com/quorate/quorate/ent/usagebucket"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 )
 
 // allocationOf gives the row of a handle.
@@ -37,10 +37,10 @@ func TestActivity(t *testing.T) {
 		office, oid := l.as(o.server), o.row.ID
 		for _, place := range []struct {
 			name, id, container string
-			push                func(platform.LinkPush) error
+			push                func(links.LinkPush) error
 		}{
-			{"container", oid, oid, func(p platform.LinkPush) error { _, err := l.Push(office, p); return err }},
-			{"group", gid, o.made.Virtual.ID, func(p platform.LinkPush) error { _, err := l.Push(group, p); return err }},
+			{"container", oid, oid, func(p links.LinkPush) error { _, err := l.Push(office, p); return err }},
+			{"group", gid, o.made.Virtual.ID, func(p links.LinkPush) error { _, err := l.Push(group, p); return err }},
 		} {
 			a, b := place.name+"-a", place.name+"-b"
 			seen := l.watch(event.Allocations, place.container)
@@ -120,7 +120,7 @@ func TestActivity(t *testing.T) {
 		wantCode(t, "too many", err, license.CodeTooLarge)
 		wantCode(t, "another's", l.ApplyActivity(office, gid, many.Activity[:1]), license.CodeForbidden)
 		wantCode(t, "a member", l.ApplyActivity(l.vendor(), oid, many.Activity[:1]), license.CodeForbidden)
-		standby := platform.LinkPush{Activity: []history.HandleActivity{{Handle: "container-b", Accesses: 5, Expires: time.Hour}}}
+		standby := links.LinkPush{Activity: []history.HandleActivity{{Handle: "container-b", Accesses: 5, Expires: time.Hour}}}
 		if _, err := l.Push(office, standby); err != nil || l.allocationOf("container-b").Accesses != 0 {
 			t.Errorf("one that does not lead: %v", err)
 		}

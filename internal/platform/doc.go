@@ -10,4 +10,9 @@
 // vendor and customer) it does under a named system principal, after it has
 // checked the caller. Private keys are in the database only as sealed by a
 // KeyWrapper (core).
+//
+// The use cases are in the packages below, each with a Service over package
+// core; Platform embeds all of them. What one service does for another, within
+// its transaction and after its check, is a function there, never a method: so
+// nobody reaches it through Platform.
 package platform

@@ -14,9 +14,9 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -43,7 +43,7 @@ func (l *lab) office(number uint64) *office {
 	return o
 }
 
-func (o *office) push(p platform.LinkPush) platform.LinkPosition {
+func (o *office) push(p links.LinkPush) links.LinkPosition {
 	o.l.t.Helper()
 	at, err := o.l.Push(o.l.as(o.server), p)
 	if err != nil {
@@ -53,8 +53,8 @@ func (o *office) push(p platform.LinkPush) platform.LinkPosition {
 }
 
 // leads is a push of the only server there is.
-func leads(clients int, events ...history.LeaseEvent) platform.LinkPush {
-	return platform.LinkPush{Leading: true, ViewPush: views.ViewPush{Epoch: 1, Clients: clients}, Events: events}
+func leads(clients int, events ...history.LeaseEvent) links.LinkPush {
+	return links.LinkPush{Leading: true, ViewPush: views.ViewPush{Epoch: 1, Clients: clients}, Events: events}
 }
 
 func (o *office) usage() history.Usage {
@@ -78,7 +78,7 @@ func TestSingleShowsItsUse(t *testing.T) {
 			leaseEvent(30, history.LeaseReleased, "a"), denied,
 		}
 		for i := range events { // in pieces, each one with what came before it
-			if at := o.push(leads(1, events[:i+1]...)); at != (platform.LinkPosition{EventPosition: events[i].Position}) {
+			if at := o.push(leads(1, events[:i+1]...)); at != (links.LinkPosition{EventPosition: events[i].Position}) {
 				t.Fatalf("%+v", at)
 			}
 		}
@@ -100,7 +100,7 @@ func TestSingleShowsItsUse(t *testing.T) {
 		}
 
 		serves := leads(1)
-		serves.Served = []platform.ServedLicense{{Product: product, Name: "Chart\x00 Processing", Quantity: 5},
+		serves.Served = []links.ServedLicense{{Product: product, Name: "Chart\x00 Processing", Quantity: 5},
 			{Product: license.Product{Firm: 7, Code: 1}, Quantity: 100, Reason: license.CodeExpired}, {Product: license.Product{Firm: 7, Code: 2}, Reason: "odd\x00"}}
 		o.push(serves)
 		wantSignal(t, "what is served", seen)
@@ -116,7 +116,7 @@ func TestSingleShowsItsUse(t *testing.T) {
 			!containers.ContainerLinked(c) || !slices.Equal(c.Served, want) {
 			t.Errorf("%+v", c)
 		}
-		serves.Served = []platform.ServedLicense{}
+		serves.Served = []links.ServedLicense{}
 		o.push(serves)
 		if u := o.usage(); u.Total != 0 || u.Free != 0 || u.Taken != 1 {
 			t.Errorf("nothing is served: %+v", u)
@@ -126,8 +126,8 @@ func TestSingleShowsItsUse(t *testing.T) {
 			t.Errorf("%+v", server)
 		}
 
-		standby := platform.LinkPush{ViewPush: views.ViewPush{Clients: 99}, Events: []history.LeaseEvent{leaseEvent(50, history.LeaseGranted, "x")},
-			Served: []platform.ServedLicense{{Product: product, Quantity: 9}}}
+		standby := links.LinkPush{ViewPush: views.ViewPush{Clients: 99}, Events: []history.LeaseEvent{leaseEvent(50, history.LeaseGranted, "x")},
+			Served: []links.ServedLicense{{Product: product, Quantity: 9}}}
 		if at := o.push(standby); at.EventPosition != 40 || o.usage().Total != 0 {
 			t.Errorf("one that does not lead: %+v", at)
 		}
@@ -142,9 +142,9 @@ func TestSingleRefusals(t *testing.T) {
 		o := l.office(77)
 		granted := leaseEvent(1, history.LeaseGranted, "a")
 		many := leads(1)
-		many.Served = make([]platform.ServedLicense, platform.MostServed+1)
+		many.Served = make([]links.ServedLicense, links.MostServed+1)
 		for name, c := range map[string]struct {
-			push platform.LinkPush
+			push links.LinkPush
 			code license.Code
 		}{
 			"not in order":      {leads(0, leaseEvent(2, history.LeaseGranted, "x"), granted), license.CodeInvalidInput},
@@ -223,14 +223,14 @@ func TestServersOverTheSameSeats(t *testing.T) {
 func TestNoGapInTheEvents(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		o := l.office(77)
-		group := func(p platform.LinkPush) platform.LinkPosition {
+		group := func(p links.LinkPush) links.LinkPosition {
 			at, err := l.Push(l.link(o.made), p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return at
 		}
-		for name, push := range map[string]func(platform.LinkPush) platform.LinkPosition{"container": o.push, "group": group} {
+		for name, push := range map[string]func(links.LinkPush) links.LinkPosition{"container": o.push, "group": group} {
 			push(leads(0, leaseEvent(5, history.LeaseGranted, name+"1")))
 			late := leads(0, leaseEvent(20, history.LeaseGranted, name+"3"))
 			late.EventsAfter = 10

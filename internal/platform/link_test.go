@@ -12,9 +12,9 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/tasks"
@@ -234,7 +234,7 @@ func TestOthersWorkIsRefused(t *testing.T) {
 			if _, err := l.Pull(ctx, true, 0); err == nil {
 				t.Errorf("%s pulls", name)
 			}
-			if _, err := l.Push(ctx, platform.LinkPush{Leading: true}); err == nil {
+			if _, err := l.Push(ctx, links.LinkPush{Leading: true}); err == nil {
 				t.Errorf("%s pushes", name)
 			}
 		}
@@ -276,11 +276,11 @@ func TestPush(t *testing.T) {
 			}
 			return all
 		}
-		leader := platform.LinkPush{Leading: true, ViewPush: platformviews.ViewPush{Epoch: 2, Views: views(1, 3), Clients: 5},
+		leader := links.LinkPush{Leading: true, ViewPush: platformviews.ViewPush{Epoch: 2, Views: views(1, 3), Clients: 5},
 			Events: []history.LeaseEvent{{Position: 7, Kind: history.LeaseGranted, At: time.Now(), Handle: "h", Product: product, Mode: license.UserLimit, Seat: 1, N: 1}}}
 		for range 2 {
 			at, err := l.Push(l.link(made), leader)
-			if err != nil || at != (platform.LinkPosition{ViewVersion: 3, EventPosition: 7}) {
+			if err != nil || at != (links.LinkPosition{ViewVersion: 3, EventPosition: 7}) {
 				t.Fatalf("%+v, %v", at, err)
 			}
 		}
@@ -289,13 +289,13 @@ func TestPush(t *testing.T) {
 			t.Errorf("%d allocations", count)
 		}
 		// One that leads under an older epoch, and one that does not lead, change nothing.
-		stale := platform.LinkPush{Leading: true, ViewPush: platformviews.ViewPush{Epoch: 1, Views: views(4, 4), Clients: 99},
+		stale := links.LinkPush{Leading: true, ViewPush: platformviews.ViewPush{Epoch: 1, Views: views(4, 4), Clients: 99},
 			Events: []history.LeaseEvent{{Position: 8, Kind: history.LeaseGranted, At: time.Now(), Handle: "i", Product: product, Mode: license.UserLimit}}}
 		standby := stale
 		standby.Leading, standby.Epoch = false, 0
-		for name, push := range map[string]platform.LinkPush{"stale": stale, "standby": standby} {
+		for name, push := range map[string]links.LinkPush{"stale": stale, "standby": standby} {
 			at, err := l.Push(l.standby(made), push)
-			if err != nil || at != (platform.LinkPosition{EventPosition: 7}) {
+			if err != nil || at != (links.LinkPosition{EventPosition: 7}) {
 				t.Errorf("%s: %+v, %v", name, at, err)
 			}
 			g := l.Store().Client().TmrGroup.GetX(l.system(), made.Group.ID)

@@ -8,9 +8,9 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 	platformorders "github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -219,12 +219,12 @@ func TestUseCasesTakeTurns(t *testing.T) {
 		}
 		do("push", func(i int) error {
 			v := push(1, i, viewOf(uint64(i+1), [3]uint32{20, 20, 20}, [3]uint32{7, 7, 7}))
-			_, err := l.Push(link, platform.LinkPush{Leading: true, ViewPush: v,
+			_, err := l.Push(link, links.LinkPush{Leading: true, ViewPush: v,
 				Events: []history.LeaseEvent{leaseEvent(uint64(i+2), history.LeaseGranted, "a")}})
 			return err
 		})
 		do("push of the other server", func(i int) error {
-			_, err := l.Push(l.as(second), platform.LinkPush{Leading: i%2 == 0, ViewPush: views.ViewPush{Epoch: 1}})
+			_, err := l.Push(l.as(second), links.LinkPush{Leading: i%2 == 0, ViewPush: views.ViewPush{Epoch: 1}})
 			return err
 		})
 		do("pull and report", func(int) error {

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"errors"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rollouts"
@@ -52,6 +53,7 @@ type (
 	ordersService     = orders.Service
 	rolloutsService   = rollouts.Service
 	provisionService  = provision.Service
+	linksService      = links.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -68,6 +70,7 @@ type Platform struct {
 	*ordersService
 	*rolloutsService
 	*provisionService
+	*linksService
 }
 
 // New makes a Platform.
@@ -90,10 +93,11 @@ func New(c Config) (*Platform, error) {
 	}
 	in := &core.Core{Store: c.Store, Bus: c.Bus, Keys: c.Keys, Jobs: c.Jobs, Log: c.Logger}
 	known := clocks.NewClocks()
+	seen, past := views.New(in), history.New(in, policy)
 	return &Platform{
 		core:              in,
-		historyService:    history.New(in, policy),
-		viewsService:      views.New(in),
+		historyService:    past,
+		viewsService:      seen,
 		catalogService:    catalog.New(in),
 		firmkeysService:   firmkeys.New(in, firmkeys.KeyFileWork),
 		rulesetsService:   rulesets.New(in, rulesets.CheckTime),
@@ -103,6 +107,7 @@ func New(c Config) (*Platform, error) {
 		ordersService:     orders.New(in),
 		rolloutsService:   rollouts.New(in, known, c.Settle),
 		provisionService:  provision.New(in),
+		linksService:      links.New(in, seen, past),
 	}, nil
 }
 

@@ -7,9 +7,9 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/containers"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/provision"
 )
 
@@ -87,7 +87,7 @@ func TestBlockedServerIsRefused(t *testing.T) {
 		if err != nil || who.Container != b.row.ID || who.Group != "" {
 			t.Fatalf("%+v, %v", who, err)
 		}
-		if at, err := l.Push(l.as(who), platform.LinkPush{Leading: true}); err != nil || at.EventPosition != 0 {
+		if at, err := l.Push(l.as(who), links.LinkPush{Leading: true}); err != nil || at.EventPosition != 0 {
 			t.Errorf("%+v, %v", at, err)
 		}
 		if c := l.Store().Client().Container.Query().Where(entcontainer.ID(b.row.ID)).OnlyX(l.system()); !containers.ContainerLinked(c) {

@@ -13,9 +13,9 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -252,7 +252,7 @@ func TestServersGetTheirRules(t *testing.T) {
 		wantCode(t, "no rules", err, license.CodeNotFound)
 		push := func(ctx context.Context, leading bool, has *rulesets.RulesStatus) string {
 			t.Helper()
-			at, err := l.Push(ctx, platform.LinkPush{Leading: leading, ViewPush: views.ViewPush{Epoch: 1}, Rules: has})
+			at, err := l.Push(ctx, links.LinkPush{Leading: leading, ViewPush: views.ViewPush{Epoch: 1}, Rules: has})
 			if err != nil {
 				t.Fatal(err)
 			}

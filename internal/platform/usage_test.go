@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/usage"
 )
@@ -147,7 +148,7 @@ func TestUsageQuestions(t *testing.T) {
 		grant.At = at.Add(30 * time.Minute)
 		view := push(1, 1, stages()[0])
 		view.Views[0].At = at.Add(15 * time.Minute)
-		if _, err := l.Push(l.link(made), platform.LinkPush{Leading: true, ViewPush: view, Events: []history.LeaseEvent{grant}}); err != nil {
+		if _, err := l.Push(l.link(made), links.LinkPush{Leading: true, ViewPush: view, Events: []history.LeaseEvent{grant}}); err != nil {
 			t.Fatal(err)
 		}
 		ask := history.UsageQuestion{Container: made.Group.VirtualSerial, Product: product.String(), Resolution: property.UsageHour, From: at.Add(-time.Hour)}
@@ -168,7 +169,7 @@ func TestUsageQuestions(t *testing.T) {
 		// The quantity comes down to what is taken.
 		small := push(1, 2, viewOf(2, [3]uint32{1, 1, 1}, [3]uint32{8, 8, 8}))
 		small.Views[0].At = at.Add(time.Hour)
-		if _, err := l.Push(l.link(made), platform.LinkPush{Leading: true, ViewPush: small}); err != nil {
+		if _, err := l.Push(l.link(made), links.LinkPush{Leading: true, ViewPush: small}); err != nil {
 			t.Fatal(err)
 		}
 		if u, err = l.Usage(customer, ask); err != nil || u.Points[1].MostQuantity != 20 || u.Points[1].Full() != time.Hour || u.Points[2].MostQuantity != 1 {
@@ -216,12 +217,12 @@ func TestLateEvents(t *testing.T) {
 		view := push(1, 1, stages()[0])
 		view.Views[0].At = at.Add(4 * time.Hour)
 		link := l.link(made)
-		if _, err := l.Push(link, platform.LinkPush{Leading: true, ViewPush: view}); err != nil {
+		if _, err := l.Push(link, links.LinkPush{Leading: true, ViewPush: view}); err != nil {
 			t.Fatal(err)
 		}
 		late := leaseEvent(1, history.LeaseGranted, "a")
 		late.At = at
-		if _, err := l.Push(link, platform.LinkPush{Leading: true, ViewPush: view, Events: []history.LeaseEvent{late}}); err != nil {
+		if _, err := l.Push(link, links.LinkPush{Leading: true, ViewPush: view, Events: []history.LeaseEvent{late}}); err != nil {
 			t.Fatal(err)
 		}
 		u, err := l.Usage(l.vendor(), history.UsageQuestion{Container: made.Group.ID, Product: product.String(), Resolution: property.UsageHour, From: at})

@@ -1,4 +1,4 @@
-package platform
+package links
 
 import (
 	"context"
@@ -32,7 +32,7 @@ type ServedLicense struct {
 
 // pushContainer takes what the license server of a container outside of groups
 // tells.
-func (p *Platform) pushContainer(ctx context.Context, who auth.Principal, push LinkPush) (at LinkPosition, err error) {
+func (p *Service) pushContainer(ctx context.Context, who auth.Principal, push LinkPush) (at LinkPosition, err error) {
 	if len(push.Served) > MostServed {
 		return at, license.Errorf(license.CodeTooLarge, "push at most 512 licenses", "%d licenses are too many for one container", len(push.Served))
 	}
@@ -50,12 +50,12 @@ func (p *Platform) pushContainer(ctx context.Context, who auth.Principal, push L
 	if at.EventPosition, err = p.pushEvents(ctx, who.Container, push); err != nil {
 		return at, err
 	}
-	return at, p.ApplyActivity(ctx, who.Container, push.Activity)
+	return at, p.history.ApplyActivity(ctx, who.Container, push.Activity)
 }
 
 // applyUse stores how many handles live in a container, and what is served of
 // it, where either is new.
-func (p *Platform) applyUse(ctx context.Context, id string, push LinkPush) error {
+func (p *Service) applyUse(ctx context.Context, id string, push LinkPush) error {
 	clients := max(push.Clients, 0)
 	served := served(push.Served)
 	same := func(c *ent.Container) bool {

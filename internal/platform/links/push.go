@@ -1,4 +1,4 @@
-package platform
+package links
 
 import (
 	"context"
@@ -46,7 +46,7 @@ type LinkPosition struct {
 // CodeInvalidInput, CodeTooLarge. The license server of a single container has
 // no views, and no epochs: whoever of several processes over the same seats
 // pushes an event, and how often, it counts once.
-func (p *Platform) Push(ctx context.Context, push LinkPush) (LinkPosition, error) {
+func (p *Service) Push(ctx context.Context, push LinkPush) (LinkPosition, error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return LinkPosition{}, err
@@ -58,7 +58,7 @@ func (p *Platform) Push(ctx context.Context, push LinkPush) (LinkPosition, error
 	return at, err
 }
 
-func (p *Platform) push(ctx context.Context, who auth.Principal, push LinkPush) (LinkPosition, error) {
+func (p *Service) push(ctx context.Context, who auth.Principal, push LinkPush) (LinkPosition, error) {
 	internal := core.System(ctx, "link")
 	if who.Container != "" {
 		return p.pushContainer(ctx, who, push)
@@ -75,21 +75,21 @@ func (p *Platform) push(ctx context.Context, who auth.Principal, push LinkPush) 
 	if !leads {
 		return at, nil
 	}
-	if at.ViewVersion, err = p.ApplyView(ctx, who.Group, push.ViewPush); err != nil {
+	if at.ViewVersion, err = p.views.ApplyView(ctx, who.Group, push.ViewPush); err != nil {
 		return LinkPosition{}, err
 	}
 	if at.EventPosition, err = p.pushEvents(ctx, who.Group, push); err != nil {
 		return at, err
 	}
-	return at, p.ApplyActivity(ctx, who.Group, push.Activity)
+	return at, p.history.ApplyActivity(ctx, who.Group, push.Activity)
 }
 
 // pushEvents applies the events of a push, unless there is a gap before them.
-func (p *Platform) pushEvents(ctx context.Context, placeID string, push LinkPush) (uint64, error) {
+func (p *Service) pushEvents(ctx context.Context, placeID string, push LinkPush) (uint64, error) {
 	if push.EventsAfter > 0 {
 		if position, err := history.EventPosition(core.System(ctx, "link"), p.core, placeID); err != nil || position < push.EventsAfter {
 			return position, err
 		}
 	}
-	return p.ApplyLeaseEvents(ctx, placeID, push.Events)
+	return p.history.ApplyLeaseEvents(ctx, placeID, push.Events)
 }

@@ -1,4 +1,4 @@
-package platform
+package links
 
 import (
 	"context"
@@ -37,7 +37,7 @@ const (
 // the leading server gets any; another one waits in vain, so that the platform
 // knows that it is there. Errors: license.CodeUnauthenticated, CodeForbidden;
 // ctx's, when it ends.
-func (p *Platform) Pull(ctx context.Context, leading bool, wait time.Duration) ([]tasks.LinkWork, error) {
+func (p *Service) Pull(ctx context.Context, leading bool, wait time.Duration) ([]tasks.LinkWork, error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func workAt(place string) predicate.Work {
 	return work.ContainerID(place)
 }
 
-func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]tasks.LinkWork, error) {
+func (p *Service) dueWork(ctx context.Context, place string, leading bool) ([]tasks.LinkWork, error) {
 	if !leading {
 		return nil, nil
 	}
@@ -101,7 +101,7 @@ func (p *Platform) dueWork(ctx context.Context, place string, leading bool) ([]t
 }
 
 // serverSeen notes that a server of the link is there, and whether it leads.
-func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading bool) error {
+func (p *Service) serverSeen(ctx context.Context, who auth.Principal, leading bool) error {
 	row, err := p.core.Store.Client().TmrServer.Get(ctx, who.ID)
 	if err != nil {
 		return core.NotFound(err, "TMR server", who.ID)
@@ -141,7 +141,7 @@ func (p *Platform) serverSeen(ctx context.Context, who auth.Principal, leading b
 // go on. The first result counts: repeating is no error and changes nothing.
 // Errors: license.CodeUnauthenticated, CodeForbidden; CodeNotFound for work of
 // another place too.
-func (p *Platform) Report(ctx context.Context, r tasks.LinkReport) error {
+func (p *Service) Report(ctx context.Context, r tasks.LinkReport) error {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
 		return err

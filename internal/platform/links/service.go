@@ -1,0 +1,21 @@
+// Package links has what the servers of the link ask for: they pull work, report
+// what came of it, and push views, lease events and what they serve.
+package links
+
+import (
+	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/views"
+)
+
+// Service has the use cases. Safe for concurrent use.
+type Service struct {
+	core    *core.Core
+	views   *views.Service
+	history *history.Service
+}
+
+// New makes a Service.
+func New(c *core.Core, seen *views.Service, past *history.Service) *Service {
+	return &Service{core: c, views: seen, history: past}
+}
