@@ -113,3 +113,30 @@ func TestCloseDuringAnAccessThatDoesNotEnd(t *testing.T) {
 		}
 	})
 }
+
+// Probe asks once, and tells a standby from one that is gone.
+func TestProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		l.start(t, "a", time.Minute)
+		l.start(t, "b", time.Minute)
+		began := time.Now()
+		for _, c := range []struct {
+			servers []string
+			want    client.Code
+		}{
+			{[]string{"a"}, ""}, {[]string{"b", "a"}, ""}, {[]string{"b"}, client.CodeNotLeader},
+			{[]string{"nobody", "b"}, client.CodeNotLeader}, {[]string{"nobody"}, client.CodeUnavailable},
+		} {
+			wantCode(t, strings.Join(c.servers, " "), l.open(t, nil, c.servers...).Probe(t.Context()), c.want)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		c := l.open(t, nil, "a")
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantCode(t, "closed", c.Probe(t.Context()), client.CodeUnavailable)
+	})
+}

@@ -90,6 +90,25 @@ type Waiter struct {
 	Since       time.Time
 }
 
+// Probe asks each server once, without trying again: nil when one of them is the
+// active one; otherwise what tells most, CodeNotLeader when all that answer are
+// standbys, CodeUnavailable when none does.
+func (c *Client) Probe(ctx context.Context) error {
+	if c.isClosed() {
+		return errClosed()
+	}
+	ctx, cancel := c.bounded(ctx, c.cfg.Wait)
+	defer cancel()
+	err := c.round(ctx, c.cfg.Attempt, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
+		_, err := api.ListLicenses(ctx, connect.NewRequest(&quoratev1.ListLicensesRequest{}))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
 // Licenses gives what the active server has.
 func (c *Client) Licenses(ctx context.Context) ([]License, error) {
 	ctx, cancel := c.bounded(ctx, c.cfg.Wait)
@@ -270,17 +289,7 @@ func (c *Client) Remove(ctx context.Context, product, id, by string) error {
 	ctx, cancel := c.bounded(ctx, c.cfg.Wait)
 	defer cancel()
 	return c.call(ctx, passing, func(ctx context.Context, api quoratev1connect.LicenseServiceClient) error {
-		_, err := api.RemoveHandle(ctx, administered(c, &quoratev1.RemoveHandleRequest{Product: rpc.ProductProto(p), Id: id, By: by}))
+		_, err := api.RemoveHandle(ctx, authorized(c, &quoratev1.RemoveHandleRequest{Product: rpc.ProductProto(p), Id: id, By: by}))
 		return err
 	})
-}
-
-// administered makes a request that carries the administrator's token, where the
-// client has one.
-func administered[T any](c *Client, m *T) *connect.Request[T] {
-	request := connect.NewRequest(m)
-	if c.cfg.AdminToken != "" {
-		request.Header().Set("Authorization", "Bearer "+c.cfg.AdminToken)
-	}
-	return request
 }

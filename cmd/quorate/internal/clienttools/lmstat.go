@@ -40,6 +40,10 @@ Examples:
 // lmVersion is what stands where lmstat has versions of features.
 const lmVersion = "v1.0"
 
+// probeEvery is how often servers are asked while none is active: one may be about
+// to take over.
+const probeEvery = 200 * time.Millisecond
+
 // Run asks every server whether it is up, and one for what it has.
 func (c *Lmstat) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
 	sdk, err := c.open(ctx, cli.Quiet(logger), c.authorize(c.AdminFlags))
@@ -75,30 +79,50 @@ type lmServer struct {
 	active     bool // it is up and decides
 }
 
-// servers asks each one by itself, all at once.
+// servers asks each one by itself, all at once, until one of them is active or
+// c.Wait is over.
 func (c *Lmstat) servers(ctx context.Context, logger *slog.Logger) []lmServer {
-	all := make([]lmServer, len(c.Server))
-	var asking sync.WaitGroup
+	ctx, cancel := context.WithTimeout(ctx, c.Wait)
+	defer cancel()
+	all, sdks := make([]lmServer, len(c.Server)), make([]*client.Client, len(c.Server))
 	for i, address := range c.Server {
-		asking.Go(func() {
-			s := &all[i]
-			s.host, s.port = address, "0"
-			if u, err := url.Parse(address); err == nil && u.Host != "" {
-				s.host, s.port = u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme], "0")
-			}
-			one := addressFlags{Server: []string{address}}
-			sdk, err := one.openFor(ctx, c.Wait, cli.Quiet(logger), nil)
-			if err != nil {
-				return
-			}
-			defer sdk.Close()
-			_, err = sdk.Licenses(ctx)
-			s.active = err == nil
-			s.up = client.CodeOf(err) != client.CodeUnavailable
-		})
+		s := &all[i]
+		s.host, s.port = address, "0"
+		if u, err := url.Parse(address); err == nil && u.Host != "" {
+			s.host, s.port = u.Hostname(), cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme], "0")
+		}
+		sdk, err := addressFlags{Server: []string{address}}.openFor(ctx, c.Wait, cli.Quiet(logger), nil)
+		if err != nil {
+			continue
+		}
+		defer sdk.Close()
+		sdks[i] = sdk
 	}
-	asking.Wait()
-	return all
+	for {
+		var asking sync.WaitGroup
+		for i, sdk := range sdks {
+			if sdk == nil {
+				continue
+			}
+			asking.Go(func() {
+				err := sdk.Probe(ctx)
+				s := &all[i]
+				s.active = err == nil
+				s.up = s.active || client.CodeOf(err) != client.CodeUnavailable || (s.up && ctx.Err() != nil)
+			})
+		}
+		asking.Wait()
+		if ctx.Err() != nil || slices.ContainsFunc(all, func(s lmServer) bool { return s.active }) {
+			return all
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(probeEvery):
+		}
+		if ctx.Err() != nil {
+			return all
+		}
+	}
 }
 
 // lmReport is what a report tells.

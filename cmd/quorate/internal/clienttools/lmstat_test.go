@@ -2,13 +2,23 @@ package clienttools
 
 import (
 	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/rpc"
+	"github.com/quorate/quorate/internal/rpc/quoratev1"
+	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 )
 
 func TestLmstatReport(t *testing.T) {
@@ -122,5 +132,37 @@ func TestLmstatForScripts(t *testing.T) {
 	out, errs, status := l.quorate("", "lmstat", "--server", "http://127.0.0.1:1", "--wait", "100ms")
 	if status != 1 || errs != "" || !strings.Contains(out, "license server DOWN") || strings.Contains(out, "Users of") {
 		t.Errorf("exit status %d\n%s%s", status, out, errs)
+	}
+}
+
+// standby is the other server of a pair.
+type standby struct {
+	quoratev1connect.UnimplementedLicenseServiceHandler
+	asked atomic.Int32
+}
+
+func (s *standby) ListLicenses(context.Context, *connect.Request[quoratev1.ListLicensesRequest]) (*connect.Response[quoratev1.ListLicensesResponse], error) {
+	s.asked.Add(1)
+	return nil, license.Errorf(license.CodeNotLeader, "ask the other one", "this server is not the active one")
+}
+
+// A healthy pair is told of at once: its standby is asked once.
+func TestLmstatOfAPair(t *testing.T) {
+	l := newProtectLab(t)
+	s, mux := new(standby), http.NewServeMux()
+	mux.Handle(quoratev1connect.NewLicenseServiceHandler(s, rpc.HandlerOptions(slog.New(slog.DiscardHandler))))
+	web := httptest.NewServer(mux)
+	defer web.Close()
+	out := l.must("", "lmstat", "--server", web.URL, "--server", l.server)
+	if !strings.Contains(out, "license server UP v1.0\n") || !strings.Contains(out, "license server UP (MASTER) v1.0\n") {
+		t.Errorf("%s", out)
+	}
+	if n := s.asked.Load(); n > 2 { // once for its state, once for the lists
+		t.Errorf("the standby was asked %d times", n)
+	}
+	// With no active one it is waited for.
+	out, _, status := l.quorate("", "lmstat", "--server", web.URL, "--wait", "500ms")
+	if status != 1 || !strings.Contains(out, "license server UP v1.0\n") || s.asked.Load() < 4 {
+		t.Errorf("exit status %d, asked %d times\n%s", status, s.asked.Load(), out)
 	}
 }
