@@ -21,8 +21,8 @@ func Example() {
 	c, err := client.Open(ctx, client.Config{
 		// Both servers of a TMR pair, or their virtual IP alone.
 		Servers: []string{
-			"https://licenses-a.example.com:7443?pin=sha256:x6uvZ3MOH4U1mQC4d9k4hQ8x1rj3fR8V0G5o6k9n1Xc",
-			"https://licenses-b.example.com:7443?pin=sha256:Qm1dJ1hQv3pXo1Qd3cYy0l2y4kq0f5y8r7Zb3sV2u9A",
+			"https://licenses-a.example.com:7400?pin=sha256:x6uvZ3MOH4U1mQC4d9k4hQ8x1rj3fR8V0G5o6k9n1Xc",
+			"https://licenses-b.example.com:7400?pin=sha256:Qm1dJ1hQv3pXo1Qd3cYy0l2y4kq0f5y8r7Zb3sV2u9A",
 		},
 		Application: "charts",
 	})

@@ -65,7 +65,7 @@ func newServers(cfg Config, now clock) (*servers, error) {
 	if len(addresses) == 0 {
 		return nil, &Error{
 			Code: CodeInvalidInput, Message: "no license server is named",
-			Fix: "set Servers, or QUORATE_SERVER, to at least one address, for example https://licenses.example.com:7443?pin=sha256:…",
+			Fix: "set Servers, or QUORATE_SERVER, to at least one address, for example https://licenses.example.com:7400?pin=sha256:…",
 		}
 	}
 	l := &servers{cfg: cfg, log: cfg.Logger, now: now, asking: make(chan struct{}, 1)}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -78,11 +77,7 @@ type pluginIdentity struct {
 }
 
 func (i *pluginIdentity) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
-	servers := i.locator.Servers
-	if len(servers) == 0 {
-		servers = strings.FieldsFunc(os.Getenv("QUORATE_SERVER"), func(r rune) bool { return r == ',' })
-	}
-	sdk, err := client.Open(i.ctx, client.Config{Servers: servers, Application: "age", Wait: pluginWait})
+	sdk, err := client.Open(i.ctx, client.Config{Servers: i.locator.Servers, Application: "age", Wait: pluginWait})
 	if err != nil {
 		return nil, told(err)
 	}
