@@ -84,7 +84,9 @@ func TestUseGoesUp(t *testing.T) {
 			t.Errorf("told %d times of what hasn't changed", n)
 		}
 		// Of those that are used or fall idle, and of no other.
-		p.change(func(all []lease.Handle) { all[2].LastAccess, all[2].Idle = time.Now().Add(-time.Second), 10*time.Minute })
+		p.change(func(all []lease.Handle) {
+			all[2].LastAccess, all[2].Idle = time.Now().Add(-time.Second), 10*time.Minute
+		})
 		eventually(t, 15*time.Second, "the change", func() bool { return len(l.platform.uses()) == 2 })
 		if told := l.platform.uses()[1].GetActivity(); len(told) != 1 || told[0].GetHandle() != "h2" || told[0].GetIdleMs() < 601_000 || told[0].GetIdleMs() > 617_000 {
 			t.Errorf("told %v", told)
