@@ -99,7 +99,7 @@ func TooYoung(handle string, age, least time.Duration) error {
 	}
 }
 
-// Borrowed refuses to remove a borrowed handle.
+// Borrowed refuses to remove a borrowed handle, or to ask its program for it.
 func Borrowed(handle string) error {
 	return license.Errorf(license.CodeBorrowed, "have it returned by who borrowed it, or wait until its time is over",
 		"the handle %s is borrowed", handle)

@@ -353,7 +353,8 @@ type Seats interface {
 	Waiting(ctx context.Context, pool Pool) ([]Waiter, error)
 
 	// Ask leaves a notice to a living handle's program, in place of an earlier
-	// one. It need not outlive a crash or a takeover. Error: CodeHandleUnknown.
+	// one. It need not outlive a crash or a takeover. Errors: CodeHandleUnknown;
+	// CodeBorrowed of a borrowed one, whose program need not renew it.
 	Ask(ctx context.Context, pool Pool, handle string, n Notice) error
 
 	// Renew starts the handle's lease anew. Errors: CodeHandleExpired (too

@@ -274,6 +274,9 @@ func (b *Book) Ask(now time.Time, pool lease.Pool, id string, n lease.Notice) er
 	if h == nil || h.product != pool.Product || !now.Before(h.deadline) {
 		return lease.Ended(lease.Released, id)
 	}
+	if h.borrowed {
+		return lease.Borrowed(id)
+	}
 	h.notice = &n
 	return nil
 }

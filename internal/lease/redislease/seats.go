@@ -175,10 +175,15 @@ func (t *seats) Ask(ctx context.Context, pool lease.Pool, id string, n lease.Not
 		return err
 	}
 	a, err := t.run(ctx, askScript, pool.Product, id, n.ID, n.Text, n.By)
-	if err == nil && a.word() != "OK" {
-		err = lease.Ended(lease.Released, id)
+	switch {
+	case err != nil:
+		return err
+	case a.word() == "BORROWED":
+		return lease.Borrowed(id)
+	case a.word() != "OK":
+		return lease.Ended(lease.Released, id)
 	}
-	return err
+	return nil
 }
 
 // exact is the largest n that Lua's numbers hold exactly; seats never get there.

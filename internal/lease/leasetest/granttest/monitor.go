@@ -133,6 +133,8 @@ func borrowed(t *testing.T, h kit.Harness) {
 	kit.Access(t, s, lent(wanting(2, share("a", 9))))
 	kit.Access(t, s, lent(wanting(1, share("a", 9))))
 	kit.Access(t, s, wanting(3, share("a", 9)))
+	// Its program may not renew it: nobody would hear a notice.
+	kit.WantCode(t, s.Ask(t.Context(), kit.Pool, tok.Handle, lease.Notice{ID: "1", Text: "close"}), license.CodeBorrowed)
 	for _, age := range []time.Duration{0, kit.Long} {
 		kit.WantCode(t, s.Remove(t.Context(), kit.Pool, lease.Removal{Handle: tok.Handle, MinAge: age}), license.CodeBorrowed)
 	}
