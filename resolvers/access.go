@@ -10,6 +10,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/resolvers/present"
 )
 
 // access lets nobody execute anything without a principal that may read; what
@@ -17,7 +18,7 @@ import (
 // and may live for days: there the principal is read anew for each operation.
 // It also tells at the end of a subscription why it ended.
 type access struct {
-	present presenter
+	present present.Presenter
 	r       *Resolver
 }
 
@@ -51,7 +52,7 @@ func (a access) InterceptOperation(ctx context.Context, next graphql.OperationHa
 }
 
 func (a access) refuse(ctx context.Context, err error) graphql.ResponseHandler {
-	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{a.present.present(ctx, err)}})
+	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{a.present.Present(ctx, err)}})
 }
 
 // introspective says whether a selection reads the schema only.
@@ -73,7 +74,7 @@ func (a access) InterceptResponse(ctx context.Context, next graphql.ResponseHand
 	}
 	if e, ok := ctx.Value(endingKey{}).(*ending); ok {
 		if err := e.take(); err != nil {
-			return &graphql.Response{Errors: gqlerror.List{a.present.present(ctx, err)}}
+			return &graphql.Response{Errors: gqlerror.List{a.present.Present(ctx, err)}}
 		}
 	}
 	return nil

@@ -17,11 +17,12 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/resolvers/limits"
 )
 
 func (r *firmResolver) Keys(ctx context.Context, obj *ent.Firm) ([]*ent.FirmKey, error) {
 	keys, _, err := r.loaders(ctx).keys.load(ctx, obj.ID)
-	return keys[:min(len(keys), mostPage)], err
+	return keys[:min(len(keys), limits.MostPage)], err
 }
 
 func (r *firmKeyResolver) PublicKey(ctx context.Context, obj *ent.FirmKey) (string, error) {

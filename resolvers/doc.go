@@ -2,9 +2,9 @@
 // platform, and encodes the answer. What may be done, and the rules by which,
 // are the platform's; a resolver decides nothing.
 //
-// A request passes the limits (limits.go) before anything is executed: depth,
+// A request passes the limits (package limits) before anything is executed: depth,
 // aliases, page sizes, and a cost that page sizes multiply. Errors become
-// GraphQL errors in one place (errors.go): those with a license.Code are shown,
+// GraphQL errors in one place (package present): those with a license.Code are shown,
 // all others are logged and shown as INTERNAL.
 //
 // Fields that need rows of their own are loaded for all entries of a page at

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/resolvers/present"
 )
 
 // newItem reads what an item shall be; options that are left out are none.
@@ -185,7 +186,7 @@ func atField(field, fix, format string, args ...any) error {
 
 // asField tells which field of an input an error is about.
 func asField(field string, err error) error {
-	e := known(err)
+	e := present.Known(err)
 	if e == nil {
 		return err
 	}

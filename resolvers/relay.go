@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
 )
 
 func (r *queryResolver) Node(ctx context.Context, id string) (ent.Noder, error) {
@@ -46,3 +47,11 @@ type (
 	queryResolver        struct{ *Resolver }
 	subscriptionResolver struct{ *Resolver }
 )
+
+// maskNotFound lets a lookup answer null for what is not there.
+func maskNotFound(err error) error {
+	if license.CodeOf(err) == license.CodeNotFound {
+		return nil
+	}
+	return err
+}

@@ -14,6 +14,8 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/resolvers/limits"
+	"github.com/quorate/quorate/resolvers/present"
 )
 
 // mostBody bounds one request or WebSocket message.
@@ -46,7 +48,7 @@ type Handler struct {
 	cfg     Config
 	exec    *executor.Executor
 	socket  transport.Websocket
-	present presenter
+	present present.Presenter
 }
 
 // NewHandler makes the API.
@@ -68,19 +70,19 @@ func NewHandler(cfg Config) *Handler {
 		log: cfg.Logger, tick: time.Second, gap: 250 * time.Millisecond,
 	}
 	h := &Handler{
-		cfg: cfg, present: presenter{cfg.Logger, cfg.RequestID},
+		cfg: cfg, present: present.Presenter{Log: cfg.Logger, RequestID: cfg.RequestID},
 		exec:   executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r})),
 		socket: newSocket(cfg),
 	}
-	h.exec.SetErrorPresenter(h.present.present)
-	h.exec.SetRecoverFunc(h.present.recovered)
-	h.exec.SetParserTokenLimit(mostTokens)
-	h.exec.SetDefaultRulesFn(validation)
-	h.exec.SetQueryCache(newQueryCache())
+	h.exec.SetErrorPresenter(h.present.Present)
+	h.exec.SetRecoverFunc(h.present.Recovered)
+	h.exec.SetParserTokenLimit(limits.MostTokens)
+	h.exec.SetDefaultRulesFn(limits.Validation)
+	h.exec.SetQueryCache(limits.NewQueryCache())
 	if cfg.Introspection {
 		h.exec.Use(extension.Introspection{})
 	}
-	h.exec.Use(limits{})
+	h.exec.Use(limits.Limits{})
 	h.exec.Use(streams{})
 	h.exec.Use(access{h.present, r})
 	h.exec.Use(loading{r})

@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/resolvers/present"
 )
 
 // The media types of answers.
@@ -163,7 +164,7 @@ func decodeJSON(r io.Reader, into any) error {
 }
 
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, as string, status int, err *license.Error) {
-	answer(w, as, status, gqlerror.List{h.present.stamp(r.Context(), final(err))})
+	answer(w, as, status, gqlerror.List{h.present.Stamp(r.Context(), present.Final(err))})
 }
 
 // answer sends errors without data: nothing was executed.

@@ -20,6 +20,7 @@ import (
 
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/resolvers/present"
 )
 
 // subprotocol is the only one spoken; the older graphql-ws is refused.
@@ -95,7 +96,7 @@ func (streams) InterceptOperation(ctx context.Context, next graphql.OperationHan
 	}
 	if open.Add(1) > mostOperations {
 		open.Add(-1)
-		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{final(license.Errorf(license.CodeThrottled,
+		return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{present.Final(license.Errorf(license.CodeThrottled,
 			"end some, or open another connection", "this connection has %d operations open already", mostOperations))}})
 	}
 	context.AfterFunc(ctx, func() { open.Add(-1) })

@@ -1,4 +1,7 @@
-package resolvers
+// Package limits refuses operations of GraphQL before anything of them is
+// executed: by their words, depth, aliases, page sizes and cost, and texts that
+// no database takes. It bounds the cache of documents, too.
+package limits
 
 import (
 	"context"
@@ -22,18 +25,21 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/resolvers/present"
 )
 
 // What one operation may ask for.
 const (
-	mostTokens = 2_000
+	// MostTokens bounds a document, in words.
+	MostTokens = 2_000
 	// mostRepeats bounds how often a document may write one name: validation
 	// compares fields of the same name with each other, every pair of them.
 	mostRepeats = 200
 	mostDepth   = 15
 	mostAliases = 50
-	mostPage    = 100
-	mostCost    = 50_000
+	// MostPage bounds a page, in entries.
+	MostPage = 100
+	mostCost = 50_000
 	// mostVisits bounds the counting itself: fragments that spread fragments
 	// make a small document large.
 	mostVisits = 20_000
@@ -44,27 +50,27 @@ const (
 	schemaAlias = 10
 )
 
-// limits refuses an operation before it is executed. Every field costs one;
+// Limits refuses an operation before it is executed. Every field costs one;
 // what is below a page costs as many times as the page is large, and what is below
 // the points of usage over time as many times as there may be.
-type limits struct{}
+type Limits struct{}
 
 var _ interface {
 	graphql.HandlerExtension
 	graphql.OperationParameterMutator
 	graphql.OperationContextMutator
-} = limits{}
+} = Limits{}
 
 // ExtensionName names the extension.
-func (limits) ExtensionName() string { return "Limits" }
+func (Limits) ExtensionName() string { return "Limits" }
 
 // Validate has nothing to check.
-func (limits) Validate(graphql.ExecutableSchema) error { return nil }
+func (Limits) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationParameters looks at the words before the document is parsed.
-func (limits) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
+func (Limits) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
 	words, times := lexer.New(&ast.Source{Input: params.Query}), map[string]int{}
-	for range mostTokens {
+	for range MostTokens {
 		word, err := words.ReadToken()
 		if err != nil || word.Kind == lexer.EOF {
 			break // the parser tells what is wrong
@@ -73,16 +79,16 @@ func (limits) MutateOperationParameters(_ context.Context, params *graphql.RawPa
 			continue
 		}
 		if times[word.Value]++; times[word.Value] > mostRepeats {
-			return final(tooLarge("the query has one name more than %d times", mostRepeats))
+			return present.Final(tooLarge("the query has one name more than %d times", mostRepeats))
 		}
 	}
 	return nil
 }
 
 // MutateOperationContext counts.
-func (limits) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+func (Limits) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
 	if !storableAll(op.Variables) {
-		return final(unstorable("a variable"))
+		return present.Final(unstorable("a variable"))
 	}
 	c := counter{vars: op.Variables}
 	cost := c.selections(op.Operation.SelectionSet, 1)
@@ -90,7 +96,7 @@ func (limits) MutateOperationContext(_ context.Context, op *graphql.OperationCon
 		c.err = tooLarge("the query costs %d of at most %d", cost, mostCost)
 	}
 	if c.err != nil {
-		return final(c.err)
+		return present.Final(c.err)
 	}
 	return nil
 }
@@ -215,7 +221,7 @@ func (c *counter) page(f *ast.Field) int {
 	last, errLast := size(args["last"])
 	switch {
 	case errFirst != nil || errLast != nil:
-		c.err = license.Errorf(license.CodeInvalidInput, fmt.Sprintf("ask for 1 to %d entries and page on by cursor", mostPage),
+		c.err = license.Errorf(license.CodeInvalidInput, fmt.Sprintf("ask for 1 to %d entries and page on by cursor", MostPage),
 			"`%s` asks for a page of a size that is not allowed", f.Name)
 		return 0
 	case (first == 0) == (last == 0):
@@ -255,7 +261,7 @@ func size(v any) (int, error) {
 	default:
 		return 0, fmt.Errorf("%T is no number", v)
 	}
-	if n < 1 || n > mostPage {
+	if n < 1 || n > MostPage {
 		return 0, strconv.ErrRange
 	}
 	return int(n), nil
@@ -306,8 +312,8 @@ func unstorable(what string) *license.Error {
 	return license.Errorf(license.CodeInvalidInput, "send text in UTF-8 without NUL characters", "%s is not plain text", what)
 }
 
-// validation are the rules of GraphQL, and one of ours.
-func validation() *rules.Rules {
+// Validation are the rules of GraphQL, and one of ours.
+func Validation() *rules.Rules {
 	r := rules.NewDefaultRules()
 	r.AddRule("PageDirection", pageDirection)
 	return r

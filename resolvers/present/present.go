@@ -1,4 +1,5 @@
-package resolvers
+// Package present turns errors into what clients of the GraphQL API see.
+package present
 
 import (
 	"context"
@@ -14,30 +15,31 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// presenter turns errors into what GraphQL clients see, once for all. It never
+// Presenter turns errors into what GraphQL clients see, once for all. It never
 // shows an error without a code: such a one is logged, with the request's context,
 // and shown as INTERNAL.
-type presenter struct {
-	log       *slog.Logger
-	requestID func(context.Context) string
+type Presenter struct {
+	Log       *slog.Logger
+	RequestID func(context.Context) string
 }
 
-func (p presenter) present(ctx context.Context, err error) *gqlerror.Error {
+// Present gives what is shown of an error.
+func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 	out := &gqlerror.Error{}
 	if ge, ok := errors.AsType[*gqlerror.Error](err); ok {
 		out.Path, out.Locations = ge.Path, ge.Locations
 		if done(ge) {
 			out.Message, out.Rule, out.Extensions = ge.Message, ge.Rule, ge.Extensions
-			return p.stamp(ctx, out)
+			return p.Stamp(ctx, out)
 		}
 	}
-	public := known(err)
+	public := Known(err)
 	if public == nil {
 		public = license.Public(err)
-		p.log.ErrorContext(ctx, "graphql", "path", out.Path.String(), "err", err)
+		p.Log.ErrorContext(ctx, "graphql", "path", out.Path.String(), "err", err)
 	}
 	fill(out, public)
-	return p.stamp(ctx, out)
+	return p.Stamp(ctx, out)
 }
 
 // done says whether an error was made for clients already: by the parser, the
@@ -50,8 +52,8 @@ func done(e *gqlerror.Error) bool {
 	return true
 }
 
-// known gives the error to show for err, or nil when it is an internal one.
-func known(err error) *license.Error {
+// Known gives the error to show for err, or nil when it is an internal one.
+func Known(err error) *license.Error {
 	if e, ok := errors.AsType[*license.Error](err); ok {
 		if e.Code == license.CodeInternal {
 			return nil
@@ -76,17 +78,9 @@ func errNotFound() *license.Error {
 	return license.Errorf(license.CodeNotFound, "check the id; you see only what belongs to your organization", "there is no such thing")
 }
 
-// maskNotFound lets a lookup answer null for what is not there.
-func maskNotFound(err error) error {
-	if license.CodeOf(err) == license.CodeNotFound {
-		return nil
-	}
-	return err
-}
-
-// final makes an error that the presenter leaves as it is. The limits need it:
+// Final makes an error that a Presenter leaves as it is. The limits need it:
 // over WebSocket their errors are sent without being presented.
-func final(e *license.Error) *gqlerror.Error {
+func Final(e *license.Error) *gqlerror.Error {
 	out := &gqlerror.Error{}
 	fill(out, e)
 	return out
@@ -103,8 +97,8 @@ func fill(out *gqlerror.Error, e *license.Error) {
 	}
 }
 
-// stamp adds the request's id, which leads from what a user sees to our log.
-func (p presenter) stamp(ctx context.Context, e *gqlerror.Error) *gqlerror.Error {
+// Stamp adds the request's id, which leads from what a user sees to our log.
+func (p Presenter) Stamp(ctx context.Context, e *gqlerror.Error) *gqlerror.Error {
 	if id := p.id(ctx); id != "" {
 		if e.Extensions == nil {
 			e.Extensions = map[string]any{}
@@ -114,19 +108,19 @@ func (p presenter) stamp(ctx context.Context, e *gqlerror.Error) *gqlerror.Error
 	return e
 }
 
-func (p presenter) id(ctx context.Context) string {
-	if p.requestID == nil {
+func (p Presenter) id(ctx context.Context) string {
+	if p.RequestID == nil {
 		return ""
 	}
-	return p.requestID(ctx)
+	return p.RequestID(ctx)
 }
 
-// recovered logs a panic of a resolver with its stack; the client gets INTERNAL.
-func (p presenter) recovered(ctx context.Context, r any) error {
+// Recovered logs a panic of a resolver with its stack; the client gets INTERNAL.
+func (p Presenter) Recovered(ctx context.Context, r any) error {
 	path := ""
 	if fc := graphql.GetFieldContext(ctx); fc != nil {
 		path = fc.Path().String()
 	}
-	p.log.ErrorContext(ctx, "graphql panic", "path", path, "panic", r, "stack", string(debug.Stack()))
+	p.Log.ErrorContext(ctx, "graphql panic", "path", path, "panic", r, "stack", string(debug.Stack()))
 	return fmt.Errorf("panic: %v", r)
 }
