@@ -3,6 +3,7 @@ package licenseserver
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"strings"
 	"sync"
 	"time"
@@ -60,12 +61,17 @@ func (s *service) AskRelease(
 	default: // what is said of oneself, and what is seen
 		by += " (" + host + ")"
 	}
+	peer, handle := "peer "+host, "handle "+p.String()+" "+id
+	question := sha256.Sum256([]byte(text + "\x00" + by))
+	if notice := s.asks.answered(handle, question); notice != "" {
+		return connect.NewResponse(&quoratev1.AskReleaseResponse{NoticeId: notice}), nil
+	}
 	if !admin {
-		if err := s.asks.allow("peer "+host, asksPerPeer, askPeriod); err != nil {
+		if err := s.asks.allow(peer, asksPerPeer, askPeriod); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.asks.allow("handle "+id, 1, askEvery); err != nil {
+	if err := s.asks.allow(handle, 1, askEvery); err != nil {
 		return nil, err
 	}
 	notice := lease.Notice{ID: rand.Text(), Text: text, By: by}
@@ -73,8 +79,15 @@ func (s *service) AskRelease(
 		return t.seats.Ask(ctx, s.pool(p), id, notice)
 	})
 	if err != nil {
+		// The handle's holder was told nothing. Who asks is free to do so again
+		// where it may succeed then.
+		s.asks.refund(handle)
+		if code := license.CodeOf(err); !admin && (passes(err) || code == license.CodeNotLeader) {
+			s.asks.refund(peer)
+		}
 		return nil, err
 	}
+	s.asks.answer(handle, question, notice.ID)
 	s.log.Info("release asked for", "product", p.String(), "handle", id, "by", by)
 	return connect.NewResponse(&quoratev1.AskReleaseResponse{NoticeId: notice.ID}), nil
 }
@@ -99,8 +112,38 @@ type limiter struct {
 }
 
 type tries struct {
-	n     int
-	until time.Time
+	n        int
+	until    time.Time
+	question [sha256.Size]byte // that notice answered
+	notice   string
+}
+
+// answered gives the notice that the same question has left in its period: its
+// answer may have been lost.
+func (l *limiter) answered(key string, question [sha256.Size]byte) (notice string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.keys[key]; t != nil && t.question == question && time.Now().Before(t.until) {
+		return t.notice
+	}
+	return ""
+}
+
+func (l *limiter) answer(key string, question [sha256.Size]byte, notice string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.keys[key]; t != nil {
+		t.question, t.notice = question, notice
+	}
+}
+
+// refund takes a try back.
+func (l *limiter) refund(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.keys[key]; t != nil && t.n > 0 {
+		t.n--
+	}
 }
 
 // allow counts a try, or refuses it with CodeThrottled.

@@ -248,6 +248,10 @@ func TestAskingForRelease(t *testing.T) {
 				t.Errorf("notice %v", n)
 			}
 		}
+		// Its answer may have been lost.
+		if again, err := ask(t, admin, h.GetId(), "We need it for the review at 3.", ""); again != first || err != nil {
+			t.Errorf("repeated: notice %q, %v, and %q before", again, err, first)
+		}
 		_, err = ask(t, admin, h.GetId(), "again", "ops")
 		wantCode(t, "at once again", err, license.CodeThrottled)
 		time.Sleep(10 * time.Second)
@@ -303,5 +307,54 @@ func TestAskingByEverybodyIsBounded(t *testing.T) {
 		if _, err := ask(t, a, access(10).GetRequestId(), "please", "bob"); err != nil {
 			t.Errorf("a minute later: %v", err)
 		}
+	})
+}
+
+// failing is a store whose seats fail some questions.
+type failing struct {
+	lease.Store
+	left *int
+}
+
+type failingSeats struct {
+	lease.Seats
+	left *int
+}
+
+func (s failing) Claim(ctx context.Context, group license.Serial, owner string) (lease.Seats, error) {
+	seats, err := s.Store.Claim(ctx, group, owner)
+	return failingSeats{seats, s.left}, err
+}
+
+func (s failingSeats) Ask(ctx context.Context, pool lease.Pool, handle string, n lease.Notice) error {
+	if *s.left--; *s.left >= 0 {
+		return license.Errorf(license.CodeNoMajority, "try again", "no majority")
+	}
+	return s.Seats.Ask(ctx, pool, handle, n)
+}
+
+// What didn't reach anybody doesn't count: programs try it again by themselves.
+func TestAskingThatFailsIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 30)
+		left := 20 // more than one may ask in a minute
+		l.start(t, "a", func(c *licenseserver.Config) {
+			c.Store, c.AskEveryone, c.Lease = failing{c.Store, &left}, true, time.Hour
+		})
+		a := l.api(t, "a")
+		h := take(t, a, access(1))
+		for left > 0 {
+			_, err := ask(t, a, h.GetId(), "please", "bob")
+			wantCode(t, "without a majority", err, license.CodeNoMajority)
+		}
+		if id, err := ask(t, a, h.GetId(), "please", "bob"); err != nil || renewIdle(t, a, h.GetToken(), 0).GetNotice().GetId() != id {
+			t.Errorf("then: %q, %v", id, err)
+		}
+		for range 9 {
+			_, err := ask(t, a, "request-7777", "please", "bob")
+			wantCode(t, "of nobody", err, license.CodeHandleUnknown)
+		}
+		_, err := ask(t, a, "request-7777", "please", "bob")
+		wantCode(t, "guesses are counted", err, license.CodeThrottled)
 	})
 }
