@@ -223,17 +223,23 @@ func (c *Client) round(ctx context.Context, most time.Duration, again func(Code)
 	list, worst := c.servers.order(ctx)
 	for _, s := range list {
 		try, cancel := context.WithTimeout(ctx, most)
+		before := s.answers.Load()
 		err := f(try, s.api)
 		late := try.Err() != nil && ctx.Err() == nil
 		cancel()
 		if err == nil {
+			s.answers.Add(1)
 			c.servers.answered(s)
 			return nil
 		}
 		e := failure(err)
-		if late {
-			// The connection may lead to a machine that is gone; what else is
-			// under way on it is tried again as well.
+		switch {
+		case e.Code != CodeUnavailable:
+			s.answers.Add(1)
+		case late && s.answers.Load() == before:
+			// The connections may lead to a machine that is gone; what else is
+			// under way on them is tried again as well. One that answers others
+			// is slow with this call alone.
 			s.http.Reset()
 		}
 		if ctx.Err() != nil || !again(e.Code) {

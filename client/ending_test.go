@@ -2,13 +2,16 @@ package client_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/quorate/quorate/client"
+	"github.com/quorate/quorate/internal/licenseserver/servertest"
 )
 
 // A deferred Release is called with a context that is over, often.
@@ -138,5 +141,49 @@ func TestProbe(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantCode(t, "closed", c.Probe(t.Context()), client.CodeUnavailable)
+	})
+}
+
+// A server that is slow with one call, and answers others, keeps its connections.
+func TestLateCallCutsNoOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 5)
+		s := l.start(t, "a", time.Hour)
+		path, handler := s.Handler()
+		var accesses atomic.Int32
+		slow := http.NewServeMux()
+		slow.Handle(path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			pause := time.Duration(0)
+			switch {
+			case strings.HasSuffix(r.URL.Path, "/OpenKey"):
+				pause = time.Hour
+				_, _ = io.Copy(io.Discard, r.Body) // so that it is seen when its caller goes
+			case strings.HasSuffix(r.URL.Path, "/Access") && accesses.Add(1) == 3:
+				pause = 2 * time.Second
+			}
+			select {
+			case <-time.After(pause):
+				handler.ServeHTTP(w, r)
+			case <-r.Context().Done():
+			}
+		}))
+		l.net.Serve(t, "slow", slow)
+		c := l.open(t, func(c *client.Config) { c.Attempt = 3 * time.Second }, "slow")
+		h := access(t, c)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		opened := make(chan error, 1)
+		go func() {
+			_, err := h.OpenKey(ctx, servertest.Wrap([]byte("k"))) // its attempt is over after 3 s
+			opened <- err
+		}()
+		time.Sleep(time.Second)
+		access(t, c)
+		time.Sleep(time.Second)
+		access(t, c) // takes from 2 s to 4 s
+		if n := accesses.Load(); n != 3 {
+			t.Errorf("%d calls for 3 accesses", n)
+		}
+		wantCode(t, "the slow call", <-opened, client.CodeUnavailable)
 	})
 }

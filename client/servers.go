@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/internal/rpc"
@@ -30,7 +31,11 @@ type servers struct {
 	log *slog.Logger
 	now clock
 
-	asking chan struct{} // holds one: who asks DNS
+	asking  chan struct{}   // holds one: who asks DNS
+	life    context.Context // of who asks it beside calls; ends with close
+	end     context.CancelFunc
+	running sync.WaitGroup
+
 	mu     sync.Mutex
 	list   []source
 	closed bool
@@ -76,6 +81,7 @@ func newServers(cfg Config, now clock) (*servers, error) {
 		}
 		l.list = append(l.list, s)
 	}
+	l.life, l.end = context.WithCancel(context.Background())
 	return l, nil
 }
 
@@ -110,8 +116,8 @@ func newSource(address string, cfg Config) (source, error) {
 	return source{zone: z}, nil
 }
 
-// order gives the servers as they are to be asked. It asks DNS where it has not
-// told, or all that it told of have failed.
+// order gives the servers as they are to be asked. It has DNS asked where it has
+// not told, or all that it told of have failed.
 func (l *servers) order(ctx context.Context) ([]*server, *Error) {
 	l.resolve(ctx)
 	l.mu.Lock()
@@ -169,13 +175,15 @@ func (l *servers) failed() {
 
 func (l *servers) close() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
 	for _, s := range l.list {
 		for _, k := range s.known {
 			k.http.Close()
 		}
 	}
+	l.mu.Unlock()
+	l.end()
+	l.running.Wait()
 }
 
 // due gives a domain that DNS is to be asked for.
@@ -190,28 +198,66 @@ func (l *servers) due() (at int, z zone, ok bool) {
 	return 0, zone{}, false
 }
 
+// resolve has DNS asked where that is due. It waits for the answer only while no
+// server is known: those that are known are asked meanwhile.
 func (l *servers) resolve(ctx context.Context) {
-	for {
-		if _, _, ok := l.due(); !ok {
-			return
-		}
+	if _, _, ok := l.due(); !ok {
+		return
+	}
+	if l.known() {
 		select {
-		case <-ctx.Done():
-			return
 		case l.asking <- struct{}{}:
+			l.spawn()
+		default: // somebody asks already
 		}
-		at, z, ok := l.due() // another call may have asked meanwhile
-		if ok {
-			ask, cancel := context.WithTimeout(ctx, l.cfg.Attempt)
-			found, err := z.lookUp(ask, l.cfg)
-			cancel()
-			l.tell(at, found, err, ctx.Err() != nil)
-		}
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case l.asking <- struct{}{}:
+	}
+	l.ask(ctx)
+}
+
+// spawn asks beside the calls, until close.
+func (l *servers) spawn() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
 		<-l.asking
+		return
+	}
+	l.running.Go(func() { l.ask(l.life) })
+}
+
+// ask asks DNS for all that is due. The caller has asking, and has it no more then.
+func (l *servers) ask(ctx context.Context) {
+	defer func() { <-l.asking }()
+	for {
+		at, z, ok := l.due() // another call may have asked meanwhile
+		if !ok {
+			return
+		}
+		ask, cancel := context.WithTimeout(ctx, l.cfg.Attempt)
+		found, err := z.lookUp(ask, l.cfg)
+		cancel()
+		l.tell(at, found, err, ctx.Err() != nil)
 		if ctx.Err() != nil {
 			return
 		}
 	}
+}
+
+func (l *servers) known() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.list {
+		if len(s.known) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // tell takes in what DNS told. When it told nothing what it told before stays.
@@ -296,6 +342,8 @@ type server struct {
 	name string // for people: scheme and host
 	http *rpc.Client
 	api  quoratev1connect.LicenseServiceClient
+	// answers counts calls that were answered, whatever with.
+	answers atomic.Uint64
 }
 
 func badServer(address, what string) error {

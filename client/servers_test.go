@@ -94,7 +94,7 @@ func (z *zoneServer) answer(question []byte) []byte {
 	name := strings.ToLower(strings.Join(labels, "."))
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.silent {
+	if z.silent && kind == typeSRV { // hosts are in a cache, say
 		return nil
 	}
 	var answers [][]byte
@@ -148,9 +148,16 @@ func (s *counted) Access(ctx context.Context, r *connect.Request[quoratev1.Acces
 	return s.scripted.Access(ctx, r)
 }
 
-func newCounted(t *testing.T) *counted {
+func newCounted(t *testing.T) *counted { return countedAt(t, "127.0.0.1:0") }
+
+// again is the server started again at its address.
+func (s *counted) again(t *testing.T) *counted {
+	return countedAt(t, net.JoinHostPort("127.0.0.1", strconv.Itoa(int(s.port))))
+}
+
+func countedAt(t *testing.T, addr string) *counted {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +174,7 @@ func newCounted(t *testing.T) *counted {
 
 func found(t *testing.T, z *zoneServer, address string) *Client {
 	t.Helper()
-	c, err := Open(t.Context(), Config{Servers: []string{address}, Resolver: z.resolver(), Wait: 5 * time.Second, Station: "s"})
+	c, err := Open(t.Context(), Config{Servers: []string{address}, Resolver: z.resolver(), Wait: 5 * time.Second, Attempt: time.Second, Station: "s"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +222,17 @@ func TestServersByDNS(t *testing.T) {
 	if CodeOf(err) != CodeUnavailable {
 		t.Errorf("nobody is there: %v", err)
 	}
+	second = second.again(t)
+	clocks.shift(time.Minute)
+	ctx, cancel = context.WithTimeout(t.Context(), c.cfg.Attempt/2) // DNS has as long as an attempt
+	if _, err := c.Access(ctx, "6000010:14"); err != nil || second.accesses.Load() == 0 {
+		t.Errorf("back where it was: %v, %d accesses", err, second.accesses.Load())
+	}
+	cancel()
+	_ = second.server.Close()
 	z.set(func() { z.silent, z.records = false, []srv{{10, 0, other.port, "c.licenses.test"}} })
+	c.servers.asking <- struct{}{} // the question that got no answer is over
+	<-c.servers.asking
 	clocks.shift(time.Minute)
 	if _, err := c.Access(t.Context(), "6000010:14"); err != nil || other.accesses.Load() == 0 {
 		t.Errorf("%v, %d accesses", err, other.accesses.Load())

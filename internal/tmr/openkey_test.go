@@ -100,7 +100,12 @@ func TestOpenKeyThatNoBackendAnswers(t *testing.T) {
 			for i := range silent {
 				l.network.Cut(addr(i))
 			}
+			const attempt = 3 * time.Second // of a program at a license server
+			began := time.Now()
 			_, err := g.OpenKey(t.Context(), product, []byte("w"), l.token())
+			if took := time.Since(began); silent == 2 && took >= attempt {
+				t.Errorf("it took %v", took)
+			}
 			if silent == license.Backends {
 				coded(t, "no backend answers", err, license.CodeUnavailable)
 				if !errors.Is(err, &license.Error{Code: license.CodeBackendAbsent}) {
