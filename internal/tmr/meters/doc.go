@@ -13,8 +13,9 @@
 //     units) of two copies has everything that was ever answered for the other.
 //   - The first use of a meter under an epoch has all backends promise it, and
 //     waits for all. At least two must; of theirs, the meter with the highest
-//     (epoch, units) is the one. It is written back to two under the own epoch before anything is
-//     answered from it: until then the next leader may not find it.
+//     (epoch, units) is the one. It is written back to two under the own epoch
+//     before anything is answered from it: until then the next leader may not
+//     find it.
 //   - A taking is answered when two have it durably. Where they don't, it stays
 //     in the chain: its units count as taken, and the same request repeated gets
 //     its answer without taking again. Who never repeats it has lost them;
