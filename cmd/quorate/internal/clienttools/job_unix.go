@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -36,12 +37,22 @@ func startJob(cmd *exec.Cmd) (*job, error) {
 	if j.leads() && controls(cmd.Stdin) && controls(cmd.Stdout) {
 		cmd.SysProcAttr.Foreground, cmd.SysProcAttr.Ctty, j.handed = true, int(j.tty.Fd()), true //nolint:gosec // a descriptor
 	}
-	if err := cmd.Start(); err != nil {
+	started := make(chan error, 1)
+	go func() {
+		// Linux takes the end of the thread that started a program for its parent's.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			j.wait()
+		}
+	}()
+	if err := <-started; err != nil {
 		j.handed = false
 		j.close()
 		return nil, err
 	}
-	go j.wait()
 	return j, nil
 }
 
