@@ -12,7 +12,6 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
-	"github.com/quorate/quorate/internal/license"
 )
 
 func (r *queryResolver) Node(ctx context.Context, id string) (ent.Noder, error) {
@@ -47,11 +46,3 @@ type (
 	queryResolver        struct{ *Resolver }
 	subscriptionResolver struct{ *Resolver }
 )
-
-// maskNotFound lets a lookup answer null for what is not there.
-func maskNotFound(err error) error {
-	if license.CodeOf(err) == license.CodeNotFound {
-		return nil
-	}
-	return err
-}

@@ -2,6 +2,7 @@ package resolvers
 
 import (
 	"context"
+	"github.com/quorate/quorate/internal/license"
 	"log/slog"
 	"time"
 
@@ -97,4 +98,12 @@ type Resolver struct {
 	log      *slog.Logger
 	tick     time.Duration // how often a stream looks for what no signal tells
 	gap      time.Duration // between coalesced messages of a stream
+}
+
+// maskNotFound lets a lookup answer null for what is not there.
+func maskNotFound(err error) error {
+	if license.CodeOf(err) == license.CodeNotFound {
+		return nil
+	}
+	return err
 }
