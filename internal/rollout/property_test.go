@@ -114,7 +114,7 @@ func (a *attempt) step(before, after rollout.State) string {
 func TestProperties(t *testing.T) {
 	reached := map[rollout.Phase]int{}
 	seen := map[string]int{}
-	rapid.Check(t, func(t *rapid.T) {
+	walk := func(t *rapid.T) {
 		start := rollout.New()
 		if rapid.Bool().Draw(t, "single") {
 			start = rollout.NewSingle()
@@ -256,16 +256,28 @@ func TestProperties(t *testing.T) {
 				}
 			},
 		})
-	})
-	for _, p := range rollout.Phases()[1:] {
-		if reached[p] == 0 {
-			t.Errorf("%s was never reached", p)
+	}
+	// One round, or as many as it takes to see what is rare.
+	unseen := func() (missing []string) {
+		for _, p := range rollout.Phases()[1:] {
+			if reached[p] == 0 {
+				missing = append(missing, string(p))
+			}
+		}
+		for _, what := range []string{"Replaced", "Delivered", "Configured", "Linked", "repaired", "done by files"} {
+			if seen[what] == 0 {
+				missing = append(missing, what)
+			}
+		}
+		return missing
+	}
+	for range 100 {
+		if rapid.Check(t, walk); t.Failed() || len(unseen()) == 0 {
+			break
 		}
 	}
-	for _, what := range []string{"Replaced", "Delivered", "Configured", "Linked", "repaired", "done by files"} {
-		if seen[what] == 0 {
-			t.Errorf("%s: never seen", what)
-		}
+	if missing := unseen(); len(missing) > 0 {
+		t.Errorf("never seen: %v", missing)
 	}
 }
 

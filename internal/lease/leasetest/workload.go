@@ -21,7 +21,7 @@ type Workload struct {
 	// and holds, and queue; see mixed.
 	Mixed   bool
 	Clients int
-	For     time.Duration // how kit.Long they go on
+	For     time.Duration // how long they go on
 	Lease   time.Duration
 	// Linger, if set, lets most released seats linger for so long; each client
 	// has two programs then.
@@ -31,6 +31,10 @@ type Workload struct {
 	// Disturb, if set, runs beside the programs until its context ends: it may
 	// kill and restart what the store consists of.
 	Disturb func(ctx context.Context)
+
+	// patient: on a slow machine what is rare takes longer to come about, so it
+	// goes on up to five times as long.
+	patient bool
 }
 
 // Seen counts what a workload met.
@@ -44,6 +48,7 @@ type Seen struct {
 // met what it is for.
 func (w Workload) Run(t *testing.T, s lease.Store) *history.History {
 	t.Helper()
+	w.patient = true
 	h, seen := w.Record(t, s)
 	for _, v := range h.Check() {
 		t.Error(v)
@@ -53,6 +58,14 @@ func (w Workload) Run(t *testing.T, s lease.Store) *history.History {
 		seen.Granted.Load(), seen.Repeated.Load(), seen.Denied.Load(), seen.Renewed.Load(), seen.Expired.Load(),
 		seen.Removed.Load(), seen.Fenced.Load(), seen.Unavailable.Load(), seen.Claims.Load(), seen.Returned.Load(),
 		seen.Queued.Load(), seen.Awaited.Load(), seen.Busy.Load(), seen.Capped.Load())
+	for _, what := range w.unseen(seen) {
+		t.Errorf("the workload never saw: %s", what)
+	}
+	return h
+}
+
+// unseen is what the workload is for and hasn't met.
+func (w Workload) unseen(seen *Seen) (missing []string) {
 	must := map[string]*atomic.Int64{
 		"granted": &seen.Granted, "repeated": &seen.Repeated, "denied": &seen.Denied,
 		"renewed": &seen.Renewed,
@@ -71,10 +84,10 @@ func (w Workload) Run(t *testing.T, s lease.Store) *history.History {
 	}
 	for what, n := range must {
 		if n.Load() == 0 {
-			t.Errorf("the workload never saw: %s", what)
+			missing = append(missing, what)
 		}
 	}
-	return h
+	return missing
 }
 
 // Record runs the workload and gives what its programs saw, unchecked.
@@ -91,9 +104,16 @@ func (w Workload) Record(t *testing.T, s lease.Store) (*history.History, *Seen) 
 	r.seats.Store(&first)
 	r.before.Store(&first)
 
-	ctx, cancel := context.WithTimeout(t.Context(), w.For)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer cancel()
+		wait(ctx, w.For)
+		for waited := w.For; w.patient && waited < 5*w.For && len(w.unseen(&r.seen)) > 0; waited += w.Lease {
+			wait(ctx, w.Lease)
+		}
+	})
 	for i := range w.Clients {
 		wg.Go(func() { r.program(ctx, i, rand.New(rand.NewPCG(uint64(i), 17))) })
 	}
