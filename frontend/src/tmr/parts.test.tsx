@@ -7,7 +7,7 @@ import { groupSample, rolloutSample } from "../test/samples";
 import { Drawing } from "./drawing";
 import { Licenses } from "./licenses";
 import { Rail } from "./rail";
-import { requestMistake } from "./replace";
+import { remaining, requestMistake } from "./replace";
 
 const show = (node: ReactNode) => render(<MantineProvider env="test">{node}</MantineProvider>);
 const idle = { mayAct: true, busy: false, onRetry: () => {}, onAbort: () => {} };
@@ -119,5 +119,30 @@ describe("the request of a new backend", () => {
     expect(requestMistake(file(["130-9"], "131-1"), group)).toMatch(/^It is of the group 131-1/);
     expect(requestMistake(file(["130-1"]), group)).toMatch(/^It has no container/);
     expect(requestMistake(file(["130-8", "130-9"]), group)).toMatch(/^It has 2 containers/);
+  });
+});
+
+describe("what carries the licenses without a backend", () => {
+  const group = groupSample();
+  const third = (state: "ABSENT" | "ACTIVATING") => ({
+    linked: true,
+    backends: group.backends.map((b) => (b.position === 3 ? { ...b, state } : b)),
+  });
+
+  it("is the other two, where both are present", () => {
+    expect(remaining(group, "130-1")).toMatch(/^The other two carry the licenses/);
+    expect(remaining(third("ABSENT"), "130-3")).toMatch(/^The other two carry the licenses/);
+  });
+
+  it("is nothing while one of them is away or installs an update", () => {
+    for (const state of ["ABSENT", "ACTIVATING"] as const) {
+      expect(remaining(third(state), "130-1")).toMatch(/^Fewer than two others answer/);
+    }
+  });
+
+  it("is not known of a group that the platform does not hear from", () => {
+    expect(remaining({ ...group, linked: false }, "130-1")).toMatch(
+      /^The platform does not hear from the group/,
+    );
   });
 });

@@ -30,6 +30,17 @@ export function requestMistake(
     : `It has ${fresh.length} containers that are not in the group: give the file of one.`;
 }
 
+/** What carries the licenses once the backend `old` is blocked, as far as the platform hears. */
+export function remaining(group: Pick<Group, "linked" | "backends">, old: string): string {
+  if (!group.linked) {
+    return "The platform does not hear from the group: make sure that the other two answer, else there is no license until the new one has them.";
+  }
+  const others = group.backends.filter((b) => b.serial !== old && b.state === "PRESENT").length;
+  return others === 2
+    ? "The other two carry the licenses meanwhile: running programs keep them."
+    : "Fewer than two others answer: there is no license until the new one has them.";
+}
+
 /** Backends that do not answer; null where all do. */
 export function LostNote({
   group,
@@ -107,7 +118,7 @@ function ReplaceForm({ group, running, backend, onDone, onReplaced }: ReplacePro
   const [, replace] = useMutation(ReplaceBackendMutation);
   const { busy, failure, run } = useAct();
   const [old, setOld] = useState(
-    backend || (group.backends.find((b) => b.state === "ABSENT")?.serial ?? ""),
+    backend || (group.linked && group.backends.find((b) => b.state === "ABSENT")?.serial) || "",
   );
   const [request, setRequest] = useState<OfflineFile | null>(null);
   const [reason, setReason] = useState("");
@@ -118,7 +129,6 @@ function ReplaceForm({ group, running, backend, onDone, onReplaced }: ReplacePro
 
   if (made) return <Done made={made.payload} position={made.position} onDone={onDone} />;
   const found = group.backends.find((b) => b.serial === old);
-  const others = group.backends.filter((b) => b.serial !== old && b.state !== "ABSENT").length;
   const mistakes = {
     old: found ? null : "Choose the backend that is lost.",
     request: requestMistake(request, group),
@@ -155,7 +165,7 @@ function ReplaceForm({ group, running, backend, onDone, onReplaced }: ReplacePro
           { value: "", label: "Choose a backend" },
           ...group.backends.map((b) => ({
             value: b.serial,
-            label: `Backend ${b.position} · ${b.serial}${b.state === "ABSENT" ? " · down" : ""}`,
+            label: `Backend ${b.position} · ${b.serial}${group.linked && b.state === "ABSENT" ? " · down" : ""}`,
           })),
         ]}
         value={old}
@@ -170,15 +180,11 @@ function ReplaceForm({ group, running, backend, onDone, onReplaced }: ReplacePro
         <ul className={styles["what"]} data-testid="what-happens">
           <li>
             <span className="mono">{found.serial}</span> is blocked at once and for good.
-            {found.state !== "ABSENT" && (
+            {group.linked && found.state !== "ABSENT" && (
               <b> It answers now: make sure that it is the right one.</b>
             )}
           </li>
-          <li>
-            {others === 2
-              ? "The other two carry the licenses meanwhile: running programs keep them."
-              : "Fewer than two others answer: there is no license until the new one has them."}
-          </li>
+          <li>{remaining(group, found.serial)}</li>
           <li>
             {running
               ? `Rollout ${running.number} goes on with the new one.`
