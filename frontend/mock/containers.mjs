@@ -111,6 +111,17 @@ export function createContainers(world, failure) {
     blockReason: c.blockReason,
     replacedBy: () => (c.replacedBy ? view(existing(c.replacedBy)) : null),
     linked: c.linked,
+    servers: c.linked
+      ? [
+          {
+            name: "lic-1",
+            role: "ACTIVE",
+            address: "10.20.9.1:4100",
+            seenAt: new Date().toISOString(),
+            rules: { digest: world.rules.newest(c.id)?.digest ?? "", ownFile: false, problem: "" },
+          },
+        ]
+      : [],
     customer: c.customer,
     createdAt: c.createdAt,
     licenses: c.licenses.map((l) => ({

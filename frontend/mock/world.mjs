@@ -182,6 +182,7 @@ export function createWorld({
       blockedAt: null,
       blockReason: "",
       linked: false,
+      servers: [],
       customer: { ...organization, id: "org_02", name: "Acme Motors" },
       licenses: [],
       use: () => useOf(group),

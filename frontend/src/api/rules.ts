@@ -60,6 +60,15 @@ export const RulesQuery = graphql(`
       ruleSet {
         ...RuleSetFields
       }
+      servers {
+        name
+        role
+        rules {
+          digest
+          ownFile
+          problem
+        }
+      }
       tmrGroup {
         id
         name
@@ -73,6 +82,7 @@ export const RulesQuery = graphql(`
         }
         servers {
           name
+          role
           rules {
             digest
             ownFile

@@ -23,6 +23,8 @@ export interface Draft {
   /** Keeps the text, as a change of the newest version. */
   rebase: () => void;
   discard: () => void;
+  /** Of what was typed, only what is newer than the text `sent`, which is this version now, stays. */
+  saved: (sent: string, version: number) => void;
 }
 
 /** What is typed, until it is saved; else the newest text, whoever saves it. */
@@ -39,7 +41,21 @@ export function useDraft(newest: RuleSet | null): Draft {
       setTyped((before) => (to === there ? null : { text: to, base: before?.base ?? version })),
     rebase: () => setTyped({ text, base: version }),
     discard: () => setTyped(null),
+    saved: (sent, as) =>
+      setTyped((before) =>
+        before && before.text !== sent ? { text: before.text, base: as } : null,
+      ),
   };
+}
+
+/** When what was saved counts. */
+function fetchedBy(servers: RulesPlace["servers"]): string {
+  if (servers.length === 0) {
+    return "No license server with a link is known: one without goes by its own file of rules (--rules).";
+  }
+  return servers.every((s) => s.role === "DOWN")
+    ? "The platform does not hear from its servers now: they go on with what they have until it does."
+    : "The servers have it within seconds; running programs keep what they have.";
 }
 
 interface Told {
@@ -113,12 +129,12 @@ export function Change({
     setAsked(null);
     setChecked(null);
     onSaved(ruleSet ?? null);
-    draft.discard();
-    setDone(
+    draft.saved(text, ruleSet?.version ?? 0);
+    const what =
       text.trim() === ""
         ? "Saved: there are no rules any more, and everybody may use the licenses."
-        : `Version ${ruleSet?.version} is saved. The servers have it within seconds; running programs keep what they have.`,
-    );
+        : `Version ${ruleSet?.version} is saved.`;
+    setDone(`${what} ${fetchedBy(place.servers)}`);
     onEnd();
   };
 

@@ -1,16 +1,14 @@
-import { Button, NativeSelect } from "@mantine/core";
+import { NativeSelect } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useQuery } from "urql";
-import { failureOf, sentence } from "../api/errors";
-import { RuleVersionQuery } from "../api/rules";
+import { sentence } from "../api/errors";
 import { NotFound } from "../shell/fallback";
 import { mayOperate, NEEDS_OPERATOR } from "../shell/roles";
 import { FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";
-import { moment } from "../ui/time";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import { Change, useDraft } from "./change";
+import { Earlier, Saved } from "./earlier";
 import type { RuleSet } from "./model";
 import { RulesTable } from "./parts";
 import styles from "./rules.module.css";
@@ -74,58 +72,6 @@ function Versions({
       }))}
       data-testid="rules-version"
     />
-  );
-}
-
-function Saved({ set }: { set: RuleSet }) {
-  return (
-    <p className="soft" data-testid="rules-saved-by">
-      Version {set.version}, saved by {set.savedBy}, {moment(set.createdAt)}
-    </p>
-  );
-}
-
-function Earlier({
-  place,
-  version,
-  onEdit,
-}: {
-  place: RulesPlace;
-  version: number;
-  onEdit: ((text: string) => void) | null;
-}) {
-  const [{ data, error }, refetch] = useQuery({
-    query: RuleVersionQuery,
-    variables: { ...place.ids, version },
-  });
-  const set = data?.ruleSet;
-  if (error) {
-    return (
-      <FailureNote
-        title="The version could not be loaded"
-        failure={failureOf(error)}
-        onRetry={() => refetch({ requestPolicy: "network-only" })}
-      />
-    );
-  }
-  if (!data) return <Wait heights={[120]} label="Loading the version" />;
-  if (!set) return <p>This version is not kept any more.</p>;
-  return (
-    <>
-      <Saved set={set} />
-      <RulesTable set={set} />
-      <details>
-        <summary>Show as text</summary>
-        <pre className={styles["text"]}>{set.text}</pre>
-      </details>
-      {onEdit && (
-        <div>
-          <Button variant="default" onClick={() => onEdit(set.text)} data-testid="edit-version">
-            Go back to this text
-          </Button>
-        </div>
-      )}
-    </>
   );
 }
 
@@ -205,6 +151,7 @@ function RulesView({ serial }: { serial: string }) {
             key={wanted}
             place={place}
             version={wanted}
+            unsaved={draft.dirty}
             onEdit={
               mayEdit
                 ? (text) => {

@@ -35,7 +35,7 @@ function placeOf(container: Result["container"]): RulesPlace | null {
         ids: { container: container.id },
         group: null,
         customer: container.customer ?? null,
-        servers: [],
+        servers: container.servers,
       };
 }
 

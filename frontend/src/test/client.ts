@@ -7,14 +7,17 @@ export interface Sent {
 }
 
 /** A client that gets these answers, one after another, and what it has asked. */
-export function stubClient(...answers: Answer[]): { client: Client; sent: Sent[] } {
+export function stubClient(...answers: (Answer | Promise<Answer>)[]): {
+  client: Client;
+  sent: Sent[];
+} {
   const sent: Sent[] = [];
-  const ask = (_url: unknown, init?: RequestInit) => {
+  const ask = async (_url: unknown, init?: RequestInit) => {
     if (typeof init?.body === "string") sent.push(JSON.parse(init.body));
-    const answer = answers.shift() ?? {};
-    if (answer === "lost") return Promise.reject(new TypeError("the network is gone"));
+    const answer = (await answers.shift()) ?? {};
+    if (answer === "lost") throw new TypeError("the network is gone");
     const headers = { "content-type": "application/json" };
-    return Promise.resolve(new Response(JSON.stringify(answer), { headers }));
+    return new Response(JSON.stringify(answer), { headers });
   };
   const client = createClient({
     url: "http://localhost/graphql",
