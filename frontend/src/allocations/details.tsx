@@ -8,18 +8,22 @@ import type { Allocation } from "./store";
 
 export function Details({
   allocation,
+  ended,
   container,
   mayRelease,
   onClose,
   onRelease,
 }: {
   allocation: Allocation | null;
+  /** Whether it is known to have ended, whatever it says itself. */
+  ended: boolean;
   container: string;
   mayRelease: boolean;
   onClose: () => void;
   onRelease: (allocation: Allocation) => void;
 }) {
   const a = useLast(allocation);
+  const over = ended || (a !== null && a.state !== "ACTIVE");
   const entries: [string, string][] = a
     ? [
         ["Product", `${a.product.name} · ${a.product.reference}`],
@@ -48,8 +52,15 @@ export function Details({
         ["First access", moment(a.firstAccess)],
         ["Last access", moment(a.lastAccessAt ?? a.lastAccess)],
         ["Accesses", a.accesses > 0 ? String(a.accesses) : "not told yet"],
-        ["Idle since", a.idleSince ? moment(a.idleSince) : "in use, or not told"],
-        ["Expires", a.expiresAt ? moment(a.expiresAt) : "not told yet"],
+        ...(over
+          ? []
+          : [
+              ["Idle since", a.idleSince ? moment(a.idleSince) : "in use, or not told"] as [
+                string,
+                string,
+              ],
+            ]),
+        ["Expires", over ? "it has ended" : a.expiresAt ? moment(a.expiresAt) : "not told yet"],
         ["Handle", a.handle],
       ]
     : [];
@@ -67,7 +78,7 @@ export function Details({
         <Button
           variant="default"
           mt={16}
-          disabled={!mayRelease || a.borrowed}
+          disabled={!mayRelease || a.borrowed || over}
           onClick={() => onRelease(a)}
         >
           Release…

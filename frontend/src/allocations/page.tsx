@@ -217,6 +217,10 @@ function AllocationsView({ container }: { container: string }) {
   const toggle = () => onSearch({ live: paused ? undefined : "0" });
   useKeys({ p: toggle });
 
+  // Beside a paused list, too, the panel tells what is so now.
+  const live = opened && stream.snapshot?.rows.find((r) => r.allocation.id === opened.id);
+  const ended = opened !== null && stream.snapshot !== null && (!live || live.gone);
+
   const missing = stream.failure?.code === "NOT_FOUND";
   if (missing && !snapshot) return <NotFound />;
   const mayRelease = mayOperate(viewer.role);
@@ -290,7 +294,8 @@ function AllocationsView({ container }: { container: string }) {
         </>
       )}
       <Details
-        allocation={opened}
+        allocation={live?.allocation ?? opened}
+        ended={ended}
         container={container}
         mayRelease={mayRelease}
         onClose={() => setOpened(null)}
