@@ -86,8 +86,16 @@ func TestAskAllocation(t *testing.T) {
 			t.Fatal(err)
 		}
 		l.Store().Client().Allocation.UpdateOneID(b).SetNoticeAt(past).ExecX(l.system())
+		gone := l.watch(event.Allocations, o.row.ID)
 		if pulled, err := l.Pull(l.as(o.server), true, 0); err != nil || len(pulled) != 0 {
 			t.Errorf("a late notice: %+v, %v", pulled, err)
+		}
+		wantSignal(t, "it is given up", gone)
+		if row := l.allocationOf("b"); row.NoticeTakenAt != nil || row.NoticeCode != "UNAVAILABLE" || row.NoticeMessage == "" {
+			t.Errorf("a late notice: %+v", row)
+		}
+		if w := l.Store().Client().Work.GetX(l.system(), late.ID); w.State != property.WorkFailed || w.DoneAt == nil || w.ErrorCode != "UNAVAILABLE" {
+			t.Errorf("its work: %+v", w)
 		}
 		if _, err := l.AskAllocation(l.vendor(), b, "for tomorrow"); err != nil {
 			t.Fatal(err)
@@ -130,5 +138,53 @@ func TestAskAllocation(t *testing.T) {
 		}
 		_, err = l.AskAllocation(l.vendor(), b, "")
 		wantCode(t, "of a blocked container", err, license.CodeContainerBlocked)
+	})
+}
+
+// TestLateNoticesNobodyFetches are given up, too, where the server never comes.
+func TestLateNoticesNobodyFetches(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		o := l.office(77)
+		o.push(leads(1, leaseEvent(1, history.LeaseGranted, "a")))
+		if _, err := l.AskAllocation(l.vendor(), l.allocationOf("a").ID, "now"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.PruneUsage(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if row := l.allocationOf("a"); row.NoticeCode != "" {
+			t.Errorf("in time: %+v", row)
+		}
+		past := time.Now().Add(-history.NoticeTime - time.Minute).UTC()
+		if _, err := l.Store().DB().ExecContext(t.Context(), "UPDATE "+work.Table+" SET created_at = $1", past); err != nil {
+			t.Fatal(err)
+		}
+		l.Store().Client().Allocation.Update().SetNoticeAt(past).ExecX(l.system())
+		if _, err := l.PruneUsage(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if row := l.allocationOf("a"); row.NoticeCode != "UNAVAILABLE" {
+			t.Errorf("late: %+v", row)
+		}
+	})
+}
+
+// TestAGrantBeginsAnew: what was asked of the holder before is over.
+func TestAGrantBeginsAnew(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		o := l.office(77)
+		o.push(leads(1, leaseEvent(1, history.LeaseGranted, "a")))
+		now := time.Now().UTC()
+		l.Store().Client().Allocation.Update().SetNoticeAt(now).SetNoticeBy("me").SetNoticeText("please").SetNoticeTakenAt(now).
+			SetNoticeCode("X").SetNoticeMessage("x").SetIdleSince(now).ExecX(l.system())
+		o.push(leads(0, leaseEvent(2, history.LeaseReleased, "a")))
+		if row := l.allocationOf("a"); row.NoticeAt == nil || row.NoticeText != "please" || row.NoticeCode != "X" {
+			t.Errorf("after its end: %+v", row)
+		}
+		o.push(leads(1, leaseEvent(3, history.LeaseGranted, "a")))
+		if row := l.allocationOf("a"); row.NoticeAt != nil || row.NoticeBy != "" || row.NoticeText != "" || row.NoticeTakenAt != nil ||
+			row.NoticeCode != "" || row.NoticeMessage != "" || row.IdleSince != nil {
+			t.Errorf("granted again: %+v", row)
+		}
 	})
 }

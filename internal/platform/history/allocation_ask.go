@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"entgo.io/ent/dialect/sql"
+
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/predicate"
@@ -98,7 +100,7 @@ func (p *Service) requestNotice(ctx context.Context, tx *store.Tx, by auth.Princ
 	if err != nil {
 		return err
 	}
-	waiting, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix), work.StateEQ(property.WorkPending), NotLate()).Exist(ctx)
+	waiting, err := tx.Work.Query().Where(work.KeyHasPrefix(prefix), work.StateEQ(property.WorkPending), work.Not(lateNotice())).Exist(ctx)
 	if err != nil {
 		return err
 	}
@@ -128,9 +130,50 @@ func (p *Service) requestNotice(ctx context.Context, tx *store.Tx, by auth.Princ
 	return core.Audit(ctx, tx, core.AuditOwner(by, a.VendorID), "allocation.ask", a.ID, map[string]any{"client": a.Client, "user": a.User}, map[string]any{"text": text})
 }
 
-// NotLate leaves notices out that were asked for too long ago.
-func NotLate() predicate.Work {
-	return work.Or(work.KindNEQ(property.WorkAsk), work.CreatedAtGT(core.Now().Add(-NoticeTime)))
+// Late says whether a work item is a notice that was asked for too long ago.
+func Late(w *ent.Work) bool {
+	return w.Kind == property.WorkAsk && !w.CreatedAt.After(lateBefore())
+}
+
+func lateBefore() time.Time { return core.Now().Add(-NoticeTime) }
+
+func lateNotice() predicate.Work {
+	return work.And(work.StateEQ(property.WorkPending), work.KindEQ(property.WorkAsk), work.CreatedAtLTE(lateBefore()))
+}
+
+// GiveUpNotice ends a late notice that nobody has taken, and tells so at its
+// allocation. For one that was reported meanwhile it does nothing.
+func GiveUpNotice(ctx context.Context, p *core.Core, id string) error {
+	return p.Store.WithTx(ctx, func(tx *store.Tx) error {
+		w, err := tx.Work.Query().Where(work.ID(id), lateNotice(), func(s *sql.Selector) { store.Locked(s) }).Only(ctx)
+		if ent.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		late := license.Errorf(license.CodeUnavailable, "ask again when it is", "its license server was not there in time")
+		if err := tx.Work.UpdateOne(w).SetDoneAt(core.Now()).SetState(property.WorkFailed).
+			SetErrorCode(string(late.Code)).SetErrorMessage(core.ClipNote(late.Error())).Exec(ctx); err != nil {
+			return err
+		}
+		return NoticeDone(ctx, p, tx, w, late)
+	})
+}
+
+// giveUpNotices does so for some of the late ones of all places, and says how
+// many they were.
+func giveUpNotices(ctx context.Context, p *core.Core) (int, error) {
+	ids, err := p.Store.Client().Work.Query().Where(lateNotice()).Order(ent.Asc(work.FieldID)).Limit(atOnce).IDs(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		if err := GiveUpNotice(ctx, p, id); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
 }
 
 // NoticeDone notes at the allocation what its license server said to a notice,

@@ -40,6 +40,7 @@ type history struct {
 	pools    map[string]*usage.Pool     // by product
 	rows     map[string]*ent.Allocation // by handle; without an id: new
 	touched  map[string]bool            // handles whose row has changed
+	granted  map[string]bool            // of these, those that were granted: what was asked of them before is over
 	denials  []*ent.DenialCreate
 	tracks   *tracks
 }
@@ -49,7 +50,7 @@ func (p *Service) openHistory(ctx context.Context, tx *store.Tx, placeID string)
 	h := &history{
 		p: p, tx: tx, place: placeID, container: placeID, now: core.Now(),
 		products: map[license.Product]string{}, pools: map[string]*usage.Pool{}, rows: map[string]*ent.Allocation{},
-		touched: map[string]bool{},
+		touched: map[string]bool{}, granted: map[string]bool{},
 	}
 	if core.IsGroup(placeID) {
 		g, err := tx.TmrGroup.Query().Where(tmrgroup.ID(placeID), store.Locked).Only(ctx)
@@ -307,7 +308,7 @@ func (h *history) apply(ctx context.Context, e LeaseEvent) {
 		})
 		row.State, row.Seat, row.N, row.LastAccess, row.EndedAt, row.EndedBy = property.AllocationActive, int(e.Seat), e.N, e.At, nil, ""
 		row.Asked, row.Borrowed = licensesOf(e), e.Borrowed
-		h.touched[e.Handle] = true
+		h.touched[e.Handle], h.granted[e.Handle] = true, true
 		row.RemovalAt, row.RemovalBy, row.RemovalCode, row.RemovalMessage = nil, "", "", ""
 	}
 	t.Event(counted)
@@ -421,6 +422,9 @@ func (h *history) update(row *ent.Allocation) *ent.AllocationUpdateOne {
 	}
 	if row.RemovalAt == nil { // else what its server said to it is noted meanwhile
 		u.SetBorrowed(row.Borrowed).ClearRemovalAt().SetRemovalBy("").SetRemovalCode("").SetRemovalMessage("")
+	}
+	if h.granted[row.Handle] {
+		u.ClearIdleSince().ClearNoticeAt().SetNoticeBy("").SetNoticeText("").ClearNoticeTakenAt().SetNoticeCode("").SetNoticeMessage("")
 	}
 	return u
 }

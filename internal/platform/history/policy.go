@@ -69,11 +69,17 @@ type PruneUsage struct{}
 // Kind names the job.
 func (PruneUsage) Kind() string { return "prune_usage" }
 
-// PruneUsage removes what the policy doesn't keep any more, in small
-// transactions; it can be ended and begun again at any time. It returns how many
+// PruneUsage removes what the policy doesn't keep any more, and gives up notices
+// that no license server has fetched in time, in small transactions; it can be ended and begun again at any time. It returns how many
 // rows went. Only the platform itself calls it.
 func (p *Service) PruneUsage(ctx context.Context) (int, error) {
 	ctx = core.System(ctx, "usage")
+	for n := atOnce; n >= atOnce; {
+		var err error
+		if n, err = giveUpNotices(ctx, p.core); err != nil {
+			return 0, err
+		}
+	}
 	at, total := core.Now(), 0
 	again := func(f func(tx *store.Tx) (int, error)) error {
 		for n := atOnce; n >= atOnce; {

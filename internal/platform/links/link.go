@@ -85,17 +85,31 @@ func (p *Service) dueWork(ctx context.Context, place string, leading bool) ([]ta
 	if !leading {
 		return nil, nil
 	}
-	rows, err := p.core.Store.Client().Work.Query().
-		Where(workAt(place), work.StateEQ(property.WorkPending), history.NotLate()).
-		Order(ent.Asc(work.FieldID)).Limit(mostWork).All(ctx)
-	if err != nil {
-		return nil, err
+	var rows []*ent.Work
+	for late := true; late; {
+		var err error
+		if rows, err = p.core.Store.Client().Work.Query().Where(workAt(place), work.StateEQ(property.WorkPending)).
+			Order(ent.Asc(work.FieldID)).Limit(mostWork).All(ctx); err != nil {
+			return nil, err
+		}
+		late = false
+		for _, row := range rows {
+			if !history.Late(row) {
+				continue
+			}
+			late = true
+			if err := history.GiveUpNotice(ctx, p.core, row.ID); err != nil {
+				return nil, err
+			}
+		}
 	}
 	due := make([]tasks.LinkWork, len(rows))
 	for i, row := range rows {
-		if due[i], err = tasks.WorkOf(row); err != nil {
+		w, err := tasks.WorkOf(row)
+		if err != nil {
 			return nil, err
 		}
+		due[i] = w
 	}
 	return due, nil
 }
