@@ -21,11 +21,36 @@ const (
 // crowd counts what each computer has of what no quantity bounds: places in
 // queues, and handles of the modes in which they cost nothing. It knows what this
 // server gave, or renewed since its start; what is not heard of again is forgotten.
+// What is counted stays with the computer it was first counted for.
 type crowd struct {
 	mu    sync.Mutex
-	by    map[string]map[string]time.Time // by computer and id: until when
+	all   map[member]*counted
+	by    map[string]map[member]*counted // the same, by computer
 	swept time.Time
 }
+
+// member is a request or a handle: another product's may have the same id.
+type member struct {
+	product license.Product
+	id      string
+}
+
+type counted struct {
+	of    string
+	asked int // calls under way that may make it
+	until time.Time
+}
+
+func (m *counted) over(now time.Time) bool { return m.asked == 0 && !now.Before(m.until) }
+
+// outcome is what became of what was reserved.
+type outcome int
+
+const (
+	refused outcome = iota // this call made nothing; what was there before stays
+	there                  // it is there, or may be
+	gone
+)
 
 // computer is who a call came from: an address, of those with many a network.
 func computer(peer connect.Peer) string {
@@ -42,55 +67,131 @@ func computer(peer connect.Peer) string {
 	return a.String()
 }
 
-// room says whether an id is counted, or may be.
-func (c *crowd) room(of, id string, most int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	ids := c.by[of]
-	if _, counted := ids[id]; counted || len(ids) < most {
-		return true
-	}
-	forget(ids, time.Now())
-	return len(ids) < most
-}
-
-// count counts an id for a time.
-func (c *crowd) count(of, id string, d time.Duration) {
+// reserve counts k before the call that may make it, where the computer may have
+// one more or k is counted already. Whoever reserved must settle.
+func (c *crowd) reserve(of string, k member, most int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	if now.Sub(c.swept) > time.Minute {
-		c.swept = now
-		for of, ids := range c.by {
-			if forget(ids, now); len(ids) == 0 {
-				delete(c.by, of)
-			}
+	if m := c.all[k]; m != nil && !m.over(now) {
+		m.asked++
+		return true
+	}
+	if len(c.by[of]) >= most {
+		if c.forget(of, now); len(c.by[of]) >= most {
+			return false
 		}
 	}
-	if c.by == nil {
-		c.by = make(map[string]map[string]time.Time)
-	}
-	if c.by[of] == nil {
-		c.by[of] = make(map[string]time.Time)
-	}
-	c.by[of][id] = now.Add(d)
+	c.add(of, k, now).asked = 1
+	return true
 }
 
-// leave counts an id no longer.
-func (c *crowd) leave(of, id string) {
+// settle says what became of what was reserved; where it is there, for how long.
+func (c *crowd) settle(k member, o outcome, d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if delete(c.by[of], id); len(c.by[of]) == 0 {
-		delete(c.by, of)
+	now := time.Now()
+	m := c.all[k]
+	if m == nil {
+		return
+	}
+	m.asked--
+	switch o {
+	case there:
+		m.until = now.Add(d)
+	case gone:
+		m.until = now
+	}
+	if m.over(now) {
+		c.drop(k)
 	}
 }
 
-func forget(ids map[string]time.Time, now time.Time) {
-	for id, until := range ids {
-		if !now.Before(until) {
-			delete(ids, id)
+// count counts k for a time, whatever the bound: it is there.
+func (c *crowd) count(of string, k member, d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := time.Now()
+	m := c.all[k]
+	if m == nil || m.over(now) {
+		m = c.add(of, k, now)
+	}
+	m.until = now.Add(d)
+}
+
+// leave counts k no longer, but for calls that may make it anew.
+func (c *crowd) leave(k member) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.all[k]
+	if m == nil {
+		return
+	}
+	m.until = time.Time{}
+	if m.asked == 0 {
+		c.drop(k)
+	}
+}
+
+// add makes a new entry; from time to time it forgets the old ones.
+func (c *crowd) add(of string, k member, now time.Time) *counted {
+	c.drop(k)
+	if now.Sub(c.swept) > time.Minute {
+		c.swept = now
+		for of := range c.by {
+			c.forget(of, now)
 		}
 	}
+	if c.all == nil {
+		c.all, c.by = make(map[member]*counted), make(map[string]map[member]*counted)
+	}
+	if c.by[of] == nil {
+		c.by[of] = make(map[member]*counted)
+	}
+	m := &counted{of: of}
+	c.all[k], c.by[of][k] = m, m
+	return m
+}
+
+func (c *crowd) drop(k member) {
+	m := c.all[k]
+	if m == nil {
+		return
+	}
+	delete(c.all, k)
+	if delete(c.by[m.of], k); len(c.by[m.of]) == 0 {
+		delete(c.by, m.of)
+	}
+}
+
+func (c *crowd) forget(of string, now time.Time) {
+	for k, m := range c.by[of] {
+		if m.over(now) {
+			c.drop(k)
+		}
+	}
+}
+
+// inDoubt says whether the store may have done what it answers with an error: it
+// didn't say, or its answer was lost.
+func inDoubt(err error) bool {
+	switch license.CodeOf(err) {
+	case license.CodeUnavailable, license.CodeNoMajority, license.CodeNotLeader, license.CodeFenced, license.CodeInternal:
+		return true
+	}
+	return false
+}
+
+// placeAfter is what the store's answer makes of a place in a queue. A refusal for
+// another reason than its time doesn't tell of the place.
+func placeAfter(before outcome, err error) outcome {
+	switch code := license.CodeOf(err); {
+	case code == license.CodeQueued || err != nil && inDoubt(err):
+		return there
+	case err == nil || code == license.CodeNoFreeSeat:
+		return gone
+	}
+	return before
 }
 
 // costsNothing: as many handles as a computer likes take no more than one.

@@ -1,12 +1,15 @@
 package licenseserver_test
 
 import (
+	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"connectrpc.com/connect"
 
+	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/rpc"
@@ -108,5 +111,138 @@ func TestOneComputerHasNoHandlesWithoutEnd(t *testing.T) {
 		take(t, a, of(10, license.NoUserLimit))
 		_, err = a.Access(t.Context(), connect.NewRequest(of(11, license.NoUserLimit)))
 		wantCode(t, "a fourth again", err, license.CodeThrottled)
+	})
+}
+
+// cut is a store whose answers don't come through while lost is set, and which
+// takes a second for each.
+type cut struct {
+	lease.Store
+	lost *bool
+}
+
+type cutSeats struct {
+	lease.Seats
+	lost *bool
+}
+
+func (s cut) Claim(ctx context.Context, group license.Serial, owner string) (lease.Seats, error) {
+	seats, err := s.Store.Claim(ctx, group, owner)
+	return cutSeats{seats, s.lost}, err
+}
+
+func (s cutSeats) Access(ctx context.Context, r lease.Request) (lease.Grant, error) {
+	g, err := s.Seats.Access(ctx, r)
+	time.Sleep(time.Second)
+	if *s.lost {
+		return lease.Grant{}, license.Errorf(license.CodeUnavailable, "try again", "the answer is lost")
+	}
+	return g, err
+}
+
+func without(id int, mode license.AccessMode) *quoratev1.AccessRequest {
+	r := access(id)
+	r.Mode = rpc.ModeProto(mode)
+	return r
+}
+
+// What a computer may have is bounded whatever comes of its calls.
+func TestLostAnswersCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		lost := false
+		l.start(t, "a", func(c *licenseserver.Config) {
+			c.Store, c.Lease, c.MostWaiting, c.MostHandles = cut{c.Store, &lost}, time.Minute, 2, 2
+		})
+		a := l.api(t, "a")
+		ask := func(what string, r *quoratev1.AccessRequest, want license.Code) {
+			t.Helper()
+			_, err := a.Access(t.Context(), connect.NewRequest(r))
+			wantCode(t, what, err, want)
+		}
+		take(t, a, access(1))
+		lost = true
+		ask("a first", waits(2, time.Hour), license.CodeUnavailable)
+		ask("a second", waits(3, time.Hour), license.CodeUnavailable)
+		ask("a handle", without(4, license.NoUserLimit), license.CodeUnavailable)
+		ask("a second handle", without(5, license.NoUserLimit), license.CodeUnavailable)
+		lost = false
+		ask("a third that waits", waits(6, time.Hour), license.CodeThrottled)
+		ask("a third handle", without(7, license.NoUserLimit), license.CodeThrottled)
+		// Of another product, an id names nothing here.
+		other := rpc.ProductProto(license.Product{Firm: 6000010, Code: 99})
+		if _, err := a.LeaveQueue(t.Context(), connect.NewRequest(&quoratev1.LeaveQueueRequest{
+			Product: other, RequestId: access(2).GetRequestId(),
+		})); err != nil {
+			t.Fatal(err)
+		}
+		ask("still a third", waits(6, time.Hour), license.CodeThrottled)
+		// A repeat finds what is there, and a refused one takes nothing back.
+		ask("the first again", waits(2, time.Hour), license.CodeQueued)
+		twisted := without(4, license.StationShare)
+		if _, err := a.Access(t.Context(), connect.NewRequest(twisted)); err == nil {
+			t.Error("one id, two requests")
+		}
+		take(t, a, without(4, license.NoUserLimit))
+		ask("still a third handle", without(7, license.NoUserLimit), license.CodeThrottled)
+		time.Sleep(time.Minute)
+		take(t, a, without(8, license.NoUserLimit))
+	})
+}
+
+// Calls at once have no more room than one after the other.
+func TestCallsAtOnceShareTheRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		lost := false
+		l.start(t, "a", func(c *licenseserver.Config) {
+			c.Store, c.Lease, c.MostWaiting, c.MostHandles = cut{c.Store, &lost}, time.Hour, 2, 2
+		})
+		a := l.api(t, "a")
+		take(t, a, access(1))
+		atOnce := func(from int, r func(id int) *quoratev1.AccessRequest) (codes []license.Code) {
+			all := make(chan license.Code)
+			for i := range 5 {
+				go func() {
+					_, err := a.Access(t.Context(), connect.NewRequest(r(from+i)))
+					all <- license.CodeOf(err)
+				}()
+			}
+			for range 5 {
+				codes = append(codes, <-all)
+			}
+			slices.Sort(codes)
+			return codes
+		}
+		throttled := license.CodeThrottled
+		got := atOnce(10, func(id int) *quoratev1.AccessRequest { return without(id, license.NoUserLimit) })
+		if want := []license.Code{"", "", throttled, throttled, throttled}; !slices.Equal(got, want) {
+			t.Errorf("handles: %v", got)
+		}
+		got = atOnce(20, func(id int) *quoratev1.AccessRequest { return waits(id, time.Hour) })
+		if want := []license.Code{license.CodeQueued, license.CodeQueued, throttled, throttled, throttled}; !slices.Equal(got, want) {
+			t.Errorf("waiting: %v", got)
+		}
+	})
+}
+
+// A handle that ends counts no more, whoever ends it and from wherever.
+func TestEndedHandlesDontCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 1)
+		l.net.From = "127.0.0.1:40000" // who may remove
+		l.start(t, "a", func(c *licenseserver.Config) { c.Lease, c.MostHandles = time.Hour, 1 })
+		a := l.api(t, "a")
+		take(t, a, without(1, license.NoUserLimit))
+		if err := remove(t, a, access(1).GetRequestId()); err != nil {
+			t.Fatal(err)
+		}
+		h := take(t, a, without(2, license.NoUserLimit))
+		l.net.From = "192.0.2.7:40000"
+		if err := release(t.Context(), l.api(t, "a"), h.GetToken()); err != nil {
+			t.Fatal(err)
+		}
+		l.net.From = "127.0.0.1:40000"
+		take(t, l.api(t, "a"), without(3, license.NoUserLimit))
 	})
 }

@@ -125,7 +125,7 @@ func (s *service) LeaveQueue(
 	if err != nil {
 		return nil, err
 	}
-	s.waiting.leave(computer(req.Peer()), req.Msg.GetRequestId())
+	s.waiting.leave(member{p, req.Msg.GetRequestId()})
 	s.bells.ring(p) // who stood behind may be served now
 	return connect.NewResponse(&quoratev1.LeaveQueueResponse{}), nil
 }

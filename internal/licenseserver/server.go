@@ -202,6 +202,7 @@ func (s *Server) Remove(ctx context.Context, p license.Product, handle, by strin
 		return t.seats.Remove(ctx, s.pool(p), lease.Removal{Handle: handle, By: by, MinAge: s.cfg.MinRemoveAge})
 	})
 	if err == nil {
+		s.many.leave(member{p, handle})
 		s.bells.ring(p)
 	}
 	return err

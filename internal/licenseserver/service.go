@@ -32,24 +32,24 @@ func (s *service) Access(
 	if r.Wait, err = waitFrom(req.Msg.GetWaitMs()); err != nil {
 		return nil, err
 	}
-	of := computer(req.Peer())
-	crowded := r.Wait != nil && !s.waiting.room(of, r.ID, s.cfg.MostWaiting)
-	if crowded {
-		r.Wait = nil
+	of, crowded := computer(req.Peer()), false
+	place := refused
+	if k := (member{q.product, r.ID}); r.Wait != nil {
+		if crowded = !s.waiting.reserve(of, k, s.cfg.MostWaiting); crowded {
+			r.Wait = nil
+		} else {
+			defer func() { s.waiting.settle(k, place, queuePlace) }()
+		}
 	}
 	var handle *quoratev1.Handle
 	err = s.queued(ctx, q.product, func() error {
 		return s.under(ctx, func(ctx context.Context, t *term) (err error) {
-			handle, err = s.take(ctx, t, q, r, of)
+			handle, err = s.take(ctx, t, q, r, of, &place)
 			return err
 		})
 	})
-	switch code := license.CodeOf(err); {
-	case code == license.CodeQueued:
-	case crowded && code == license.CodeNoFreeSeat:
+	if crowded && license.CodeOf(err) == license.CodeNoFreeSeat {
 		return nil, tooManyWait(s.cfg.MostWaiting)
-	case r.Wait != nil:
-		s.waiting.leave(of, r.ID)
 	}
 	if err != nil {
 		return nil, s.explained(ctx, s.teller(req.Header(), req.Peer()), r, err)
@@ -57,8 +57,11 @@ func (s *service) Access(
 	return connect.NewResponse(&quoratev1.AccessResponse{Handle: handle}), nil
 }
 
-// take asks once, for a computer.
-func (s *service) take(ctx context.Context, t *term, q question, r lease.Request, of string) (*quoratev1.Handle, error) {
+// take asks once, for a computer. It notes what became of the place in the queue,
+// where the store was asked.
+func (s *service) take(
+	ctx context.Context, t *term, q question, r lease.Request, of string, place *outcome,
+) (*quoratev1.Handle, error) {
 	f, use, err := s.found(ctx, t, q.product)
 	if err != nil {
 		return nil, err
@@ -70,16 +73,8 @@ func (s *service) take(ctx context.Context, t *term, q question, r lease.Request
 	if r, err = s.completed(r, q, f, v); err != nil {
 		return nil, s.recorded(ctx, t, r, err)
 	}
-	if costsNothing(r.Mode) && !s.many.room(of, r.ID, s.cfg.MostHandles) {
-		return nil, tooManyHandles(s.cfg.MostHandles)
-	}
-	grant, err := t.seats.Access(ctx, r)
-	switch {
-	case license.CodeOf(err) == license.CodeQueued:
-		s.waiting.count(of, r.ID, r.Wait.Place)
-	case err == nil && costsNothing(r.Mode):
-		s.many.count(of, r.ID, grant.Lease)
-	}
+	grant, err := s.access(ctx, t, r, of)
+	*place = placeAfter(*place, err)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +85,27 @@ func (s *service) take(ctx context.Context, t *term, q question, r lease.Request
 		return nil, err
 	}
 	return s.handle(grant, ref(grant, r), f, use)
+}
+
+// access asks the store; a handle that costs nothing is counted before.
+func (s *service) access(ctx context.Context, t *term, r lease.Request, of string) (lease.Grant, error) {
+	if !costsNothing(r.Mode) {
+		return t.seats.Access(ctx, r)
+	}
+	k := member{r.Pool.Product, r.ID}
+	if !s.many.reserve(of, k, s.cfg.MostHandles) {
+		return lease.Grant{}, tooManyHandles(s.cfg.MostHandles)
+	}
+	became, life := there, r.Lease
+	defer func() { s.many.settle(k, became, life) }()
+	grant, err := t.seats.Access(ctx, r)
+	switch {
+	case err == nil:
+		life = grant.Lease
+	case !inDoubt(err):
+		became = refused
+	}
+	return grant, err
 }
 
 // completed adds what the license and the server's rules say of a request.
@@ -152,6 +168,7 @@ func (s *service) begin(ctx context.Context, t *term, f Found, use license.Use, 
 func (s *service) giveBack(ctx context.Context, t *term, given lease.Ref) error {
 	err := t.seats.Release(ctx, given)
 	if err == nil {
+		s.many.leave(member{given.Pool.Product, given.Handle})
 		s.bells.ring(given.Pool.Product)
 	}
 	return err
@@ -303,7 +320,7 @@ func (s *service) Renew(
 			return err
 		}
 		if costsNothing(ref.Mode) {
-			s.many.count(computer(req.Peer()), ref.Handle, grant.Lease)
+			s.many.count(computer(req.Peer()), member{ref.Pool.Product, ref.Handle}, grant.Lease)
 		}
 		// An update may have brought a usage period, or another issue, meanwhile.
 		if use, err = s.begun(ctx, t, f, use); err != nil {
@@ -332,11 +349,7 @@ func (s *service) Release(
 		if f, err := s.cfg.Source.Find(ref.Pool.Product); err == nil {
 			ref.Linger = f.Options.Linger
 		}
-		err := s.giveBack(ctx, t, ref)
-		if err == nil && costsNothing(ref.Mode) {
-			s.many.leave(computer(req.Peer()), ref.Handle)
-		}
-		return err
+		return s.giveBack(ctx, t, ref)
 	})
 	if err != nil {
 		return nil, err
