@@ -195,6 +195,12 @@ function resolvers(world) {
       if (!allocation) throw failure("CONFLICT", "the allocation has ended");
       return { allocation };
     },
+    askAllocation: ({ input }, { viewer }) => {
+      operator(viewer);
+      const allocation = world.ask(input.allocation, input.text, viewer.name);
+      if (!allocation) throw failure("CONFLICT", "the allocation has ended");
+      return { allocation };
+    },
     ruleSet: (input) => rules.at(ruled(input), input.version),
     checkRules: acting((input) => {
       ruled(input);

@@ -449,6 +449,7 @@ export function createWorld({
       borrowed: false,
       station: CLIENTS[serial % CLIENTS.length],
       removal: null,
+      notice: null,
       seat: mode === "NO_USER_LIMIT" ? 0 : serial,
       client: CLIENTS[serial % CLIENTS.length],
       user: USERS[(serial * 3) % USERS.length],
@@ -663,6 +664,20 @@ export function createWorld({
         topics.publish("allocations", change([], [id]));
       }, 400);
       return allocation;
+    },
+    ask(id, text, by) {
+      const allocation = allocations.get(id);
+      if (!allocation) return null;
+      const tell = (notice) => {
+        allocations.set(id, { ...allocations.get(id), notice });
+        topics.publish("allocations", change([allocations.get(id)], []));
+      };
+      const notice = { askedAt: ago(0), by, text, takenAt: null, code: "", message: "" };
+      tell(notice);
+      setTimeout(() => {
+        if (allocations.has(id)) tell({ ...notice, takenAt: ago(0) });
+      }, 400);
+      return allocations.get(id);
     },
     /** Knobs for tests and screenshots. */
     control(knobs) {

@@ -14,6 +14,7 @@ function show(change: Partial<Allocation>, ended: boolean) {
         container="130-1"
         mayRelease
         onClose={() => {}}
+        onAsk={() => {}}
         onRelease={() => {}}
       />
     </MantineProvider>,

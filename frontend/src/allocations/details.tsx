@@ -1,7 +1,8 @@
-import { Button } from "@mantine/core";
+import { Button, Group as Row } from "@mantine/core";
 import { SidePanel } from "../ui/dialog";
 import { useLast } from "../ui/last";
 import { moment } from "../ui/time";
+import { noticeState } from "./ask";
 import styles from "./page.module.css";
 import { MODES } from "./search";
 import type { Allocation } from "./store";
@@ -12,6 +13,7 @@ export function Details({
   container,
   mayRelease,
   onClose,
+  onAsk,
   onRelease,
 }: {
   allocation: Allocation | null;
@@ -20,6 +22,7 @@ export function Details({
   container: string;
   mayRelease: boolean;
   onClose: () => void;
+  onAsk: (allocation: Allocation) => void;
   onRelease: (allocation: Allocation) => void;
 }) {
   const a = useLast(allocation);
@@ -45,6 +48,14 @@ export function Details({
                 a.removal.refused
                   ? `refused: ${a.removal.message || a.removal.code}`
                   : `asked for by ${a.removal.by}, ${moment(a.removal.askedAt)}`,
+              ] as [string, string],
+            ]
+          : []),
+        ...(a.notice
+          ? [
+              [
+                "Asked to release",
+                `by ${a.notice.by}, ${moment(a.notice.askedAt)}. ${noticeState(a.notice)}`,
               ] as [string, string],
             ]
           : []),
@@ -75,14 +86,22 @@ export function Details({
         ))}
       </dl>
       {a && (
-        <Button
-          variant="default"
-          mt={16}
-          disabled={!mayRelease || a.borrowed || over}
-          onClick={() => onRelease(a)}
-        >
-          Release…
-        </Button>
+        <Row mt={16} gap={8}>
+          <Button
+            variant="default"
+            disabled={!mayRelease || a.borrowed || over}
+            onClick={() => onAsk(a)}
+          >
+            Ask…
+          </Button>
+          <Button
+            variant="default"
+            disabled={!mayRelease || a.borrowed || over}
+            onClick={() => onRelease(a)}
+          >
+            Release…
+          </Button>
+        </Row>
       )}
     </SidePanel>
   );

@@ -12,6 +12,7 @@ import { useNow } from "../ui/now";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import { frozen, matches, sorted } from "./arrange";
+import { AskDialog } from "./ask";
 import { Details } from "./details";
 import styles from "./page.module.css";
 import { ReleaseDialog } from "./release";
@@ -191,6 +192,7 @@ function AllocationsView({ container }: { container: string }) {
   const stream = useAllocations(container);
   const [opened, setOpened] = useState<Allocation | null>(null);
   const [asked, setAsked] = useState<Allocation | null>(null);
+  const [holder, setHolder] = useState<Allocation | null>(null);
   const [releasing, setReleasing] = useState<ReadonlySet<string>>(new Set());
   const [inside, setInside] = useState({ pointer: false, focus: false });
 
@@ -205,7 +207,8 @@ function AllocationsView({ container }: { container: string }) {
       ),
     [snapshot, search, sort],
   );
-  const still = inside.pointer || inside.focus || opened !== null || asked !== null;
+  const still =
+    inside.pointer || inside.focus || opened !== null || asked !== null || holder !== null;
   const subject = `${search.q ?? ""} ${search.mode ?? ""} ${search.taking ?? ""} ${formatSort(sort)}`;
   const { rows, changes, apply } = useStill(wanted, still, subject);
 
@@ -217,9 +220,12 @@ function AllocationsView({ container }: { container: string }) {
   const toggle = () => onSearch({ live: paused ? undefined : "0" });
   useKeys({ p: toggle });
 
-  // Beside a paused list, too, the panel tells what is so now.
-  const live = opened && stream.snapshot?.rows.find((r) => r.allocation.id === opened.id);
-  const ended = opened !== null && stream.snapshot !== null && (!live || live.gone);
+  // Beside a paused list, too, panel and dialog tell what is so now.
+  const present = (a: Allocation | null) => {
+    const live = a && stream.snapshot?.rows.find((r) => r.allocation.id === a.id);
+    const ended = a !== null && stream.snapshot !== null && (!live || live.gone);
+    return { allocation: live?.allocation ?? a, ended };
+  };
 
   const missing = stream.failure?.code === "NOT_FOUND";
   if (missing && !snapshot) return <NotFound />;
@@ -287,6 +293,7 @@ function AllocationsView({ container }: { container: string }) {
               releasing={releasing}
               mayRelease={mayRelease}
               onOpen={setOpened}
+              onAsk={setHolder}
               onRelease={setAsked}
               onInside={(by, now) => setInside((before) => ({ ...before, [by]: now }))}
             />
@@ -294,16 +301,20 @@ function AllocationsView({ container }: { container: string }) {
         </>
       )}
       <Details
-        allocation={live?.allocation ?? opened}
-        ended={ended}
+        {...present(opened)}
         container={container}
         mayRelease={mayRelease}
         onClose={() => setOpened(null)}
+        onAsk={(allocation) => {
+          setOpened(null);
+          setHolder(allocation);
+        }}
         onRelease={(allocation) => {
           setOpened(null);
           setAsked(allocation);
         }}
       />
+      <AskDialog {...present(holder)} onClose={() => setHolder(null)} />
       <ReleaseDialog
         allocation={asked}
         onClose={() => setAsked(null)}

@@ -1,6 +1,7 @@
 import type { AllocationFieldsFragment, AllocationsChangedSubscription } from "../gql/graphql";
 
 export type Allocation = AllocationFieldsFragment;
+export type Notice = NonNullable<Allocation["notice"]>;
 export type Change = AllocationsChangedSubscription["allocationsChanged"];
 
 /** How long a row that came or went is marked. */

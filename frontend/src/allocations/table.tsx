@@ -2,7 +2,7 @@ import { useMediaQuery } from "@mantine/hooks";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type FocusEvent, useCallback, useRef } from "react";
 import { useKeys } from "../shell/keys";
-import { ReleaseIcon, SortIcon } from "../ui/icons";
+import { AskIcon, ReleaseIcon, SortIcon } from "../ui/icons";
 import { useNow } from "../ui/now";
 import { clock, duration, moment } from "../ui/time";
 import { type Column, MODES, type Sort } from "./search";
@@ -41,12 +41,13 @@ export interface TableProps {
   releasing: ReadonlySet<string>;
   mayRelease: boolean;
   onOpen: (allocation: Allocation) => void;
+  onAsk: (allocation: Allocation) => void;
   onRelease: (allocation: Allocation) => void;
   /** The pointer or the focus came into the rows, or left them. */
   onInside: (by: "pointer" | "focus", inside: boolean) => void;
 }
 
-type RowProps = Pick<TableProps, "container" | "mayRelease" | "onOpen" | "onRelease"> & {
+type RowProps = Pick<TableProps, "container" | "mayRelease" | "onOpen" | "onAsk" | "onRelease"> & {
   row: Row;
   index: number;
   releasing: boolean;
@@ -66,29 +67,47 @@ function Name({ row, onOpen }: Pick<RowProps, "row" | "onOpen">) {
   );
 }
 
-function ReleaseCell({ row, releasing, mayRelease, onRelease }: RowProps) {
+function ActCell({ row, releasing, mayRelease, onAsk, onRelease }: RowProps) {
   const a = row.allocation;
   return (
     <td className={styles["pinned"]}>
       {row.gone ? null : releasing ? (
         <span className="meta soft">Releasing</span>
       ) : (
-        <button
-          type="button"
-          className={styles["release"]}
-          disabled={!mayRelease || a.borrowed}
-          aria-label={`Release ${a.product.name} from ${a.user}, ${a.application} ${a.processId}`}
-          title={
-            a.borrowed
-              ? "It is borrowed: it can't be removed before it is returned"
-              : mayRelease
-                ? "Release"
-                : "This needs the role operator"
-          }
-          onClick={() => onRelease(a)}
-        >
-          <ReleaseIcon />
-        </button>
+        <span className={styles["acts"]}>
+          <button
+            type="button"
+            className={styles["ask"]}
+            disabled={!mayRelease || a.borrowed}
+            aria-label={`Ask ${a.user} to release ${a.product.name}, ${a.application} ${a.processId}`}
+            title={
+              a.borrowed
+                ? "It is borrowed: its program can't be asked"
+                : mayRelease
+                  ? "Ask the holder to release it"
+                  : "This needs the role operator"
+            }
+            onClick={() => onAsk(a)}
+          >
+            <AskIcon />
+          </button>
+          <button
+            type="button"
+            className={styles["release"]}
+            disabled={!mayRelease || a.borrowed}
+            aria-label={`Release ${a.product.name} from ${a.user}, ${a.application} ${a.processId}`}
+            title={
+              a.borrowed
+                ? "It is borrowed: it can't be removed before it is returned"
+                : mayRelease
+                  ? "Release"
+                  : "This needs the role operator"
+            }
+            onClick={() => onRelease(a)}
+          >
+            <ReleaseIcon />
+          </button>
+        </span>
       )}
     </td>
   );
@@ -148,7 +167,7 @@ function OneLine(props: RowProps) {
       <td data-priority={5} className="mono">
         {props.container}
       </td>
-      <ReleaseCell {...props} />
+      <ActCell {...props} />
     </tr>
   );
 }
@@ -165,7 +184,7 @@ function TwoLines(props: RowProps) {
           </span>
         </div>
       </td>
-      <ReleaseCell {...props} />
+      <ActCell {...props} />
     </tr>
   );
 }
@@ -264,7 +283,7 @@ export function AllocationsTable(props: TableProps) {
               </th>
             )}
             <th scope="col" className={styles["pinned"]}>
-              <span className="hidden">Release</span>
+              <span className="hidden">Ask or release</span>
             </th>
           </tr>
         </thead>

@@ -35,6 +35,7 @@ export function newClient(onSignedOut: OnSignedOut): Client {
           UsageOverTime: () => null,
           UsagePoint: () => null,
           AllocationRemoval: () => null,
+          AllocationNotice: () => null,
           Rule: () => null,
           RulesReport: () => null,
           RefusedGrant: () => null,

@@ -269,6 +269,14 @@ export const AllocationFields = graphql(`
       code
       message
     }
+    notice {
+      askedAt
+      by
+      text
+      takenAt
+      code
+      message
+    }
     product {
       id
       reference
@@ -374,6 +382,24 @@ export const ReleaseAllocationMutation = graphql(`
       allocation {
         id
         state
+      }
+    }
+  }
+`);
+
+export const AskAllocationMutation = graphql(`
+  mutation AskAllocation($input: AskAllocationInput!) {
+    askAllocation(input: $input) {
+      allocation {
+        id
+        notice {
+          askedAt
+          by
+          text
+          takenAt
+          code
+          message
+        }
       }
     }
   }

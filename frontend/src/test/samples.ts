@@ -73,6 +73,7 @@ export function allocationSample(id: string, change: Partial<Allocation> = {}): 
     borrowed: false,
     station: "ws-0142",
     removal: null,
+    notice: null,
     seat: 1,
     client: "ws-0077",
     user: "a.meier",

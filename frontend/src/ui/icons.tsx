@@ -97,6 +97,12 @@ export const ReleaseIcon = () => (
   </Icon>
 );
 
+export const AskIcon = () => (
+  <Icon>
+    <path d="M2.5 3h11v7.5H8L5 13.2v-2.7H2.5Z" {...stroke} strokeWidth={1.5} />
+  </Icon>
+);
+
 export const SortIcon = ({ down }: { down: boolean }) => (
   <Icon>
     <path d={down ? "M8 3v10m-4-4 4 4 4-4" : "M8 13V3M4 7l4-4 4 4"} {...stroke} />
