@@ -171,7 +171,7 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 			return nil, err
 		}
 		match = a.match()
-		if h := c.reopen(dir, match, product); h != nil {
+		if h := c.reopen(ctx, dir, match, product); h != nil {
 			return c.begun(ctx, h)
 		}
 	}

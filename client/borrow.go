@@ -24,6 +24,14 @@ const (
 	mostKept     = 64 << 10
 	mostBorrowed = 1000
 	keptEnd      = ".borrowed"
+	// keptOn is how long the file of a license that seems to be over is kept to be
+	// returned, for the clock may have been wrong; fewKept is among how many files.
+	keptOn  = 30 * 24 * time.Hour
+	fewKept = 100
+	// Who looks into a file has it locked for an instant: a lock that fails is tried
+	// again, so often and after so long.
+	lockTries = 5
+	lockPause = 10 * time.Millisecond
 )
 
 // Borrowed is a license that was borrowed by a program of this user on this
@@ -98,7 +106,8 @@ func sharable(m *quoratev1.Handle) bool {
 }
 
 // keepBorrowed writes a handle down under the id that it was asked for by, for
-// programs of later.
+// programs of later. Where there are no locks it keeps nothing, and gives nil: the
+// handle is its program's alone.
 func (c *Client) keepBorrowed(dir, id, match string, m *quoratev1.Handle, product string, asked instant) (*kept, error) {
 	raw, err := proto.Marshal(m)
 	if err != nil {
@@ -119,9 +128,10 @@ func (c *Client) keepBorrowed(dir, id, match string, m *quoratev1.Handle, produc
 	if err == nil {
 		err = os.Chtimes(f.Name(), asked.wall, asked.wall)
 	}
-	if !lockFile(f, sharable(m)) { // nobody else knows it yet: this system has no locks
+	if err == nil && !c.lock(f, sharable(m)) { // nobody else knows it yet: there are no locks
 		_ = f.Close()
-		k.file = nil
+		_ = os.Remove(f.Name())
+		return nil, nil //nolint:nilnil // no file is no failure
 	}
 	if err == nil {
 		err = os.Rename(f.Name(), k.path)
@@ -142,7 +152,7 @@ func (k *kept) close(at time.Time) {
 	if i, err := os.Stat(k.path); err == nil && i.ModTime().Before(at) {
 		_ = os.Chtimes(k.path, at, at)
 	}
-	_ = k.file.Close() // nil where there are no locks
+	_ = k.file.Close()
 }
 
 // remove deletes it: the handle is over.
@@ -153,18 +163,41 @@ func (k *kept) remove() {
 	}
 }
 
+// there says whether the file is still where it was.
+func (k *kept) there() bool {
+	ours, err := k.file.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(k.path)
+	return err == nil && os.SameFile(ours, now)
+}
+
+// lockSoon locks a file that others may look into just now.
+func (c *Client) lockSoon(ctx context.Context, f *os.File, shared bool) bool {
+	for range lockTries {
+		if c.lock(f, shared) {
+			return true
+		}
+		if wait(ctx, lockPause) != nil {
+			return false
+		}
+	}
+	return c.lock(f, shared)
+}
+
 // lending is a file of a borrowed license as it was read.
 type lending struct {
 	kept
 	keptFile
 	handle *quoratev1.Handle
-	free   bool          // it is locked for us now
-	ago    time.Duration // since it was asked for; no less than when it was last used
+	wall   time.Duration // since it was asked for, by the wall clock
+	ago    time.Duration // the same; no less than when it was last used
 }
 
-// read opens a file of a borrowed license, and locks it where nobody uses it; nil
-// where it isn't one.
-func (c *Client) read(path string, alone bool) *lending {
+// read opens a file of a borrowed license without locking it; nil where it isn't
+// one.
+func (c *Client) read(path string) *lending {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil
@@ -181,24 +214,37 @@ func (c *Client) read(path string, alone bool) *lending {
 		_ = file.Close()
 		return nil
 	}
-	f.free = lockFile(file, !alone && sharable(f.handle))
-	f.ago = max(c.now().wall.Sub(f.Asked), i.ModTime().Sub(f.Asked), 0)
-	if now, err := os.Stat(path); err != nil || !os.SameFile(i, now) { // it was returned meanwhile
-		_ = file.Close()
-		return nil
-	}
-	if f.free && f.over() {
-		f.remove()
-		return nil
-	}
+	f.timed(c.now().wall)
 	return f
+}
+
+// timed notes how old it is. Once it is locked nobody changes its time any more.
+func (f *lending) timed(now time.Time) {
+	f.wall = now.Sub(f.Asked)
+	if i, err := f.file.Stat(); err == nil {
+		f.ago = max(f.wall, i.ModTime().Sub(f.Asked), 0)
+	}
 }
 
 func (f *lending) life() time.Duration {
 	return time.Duration(f.handle.GetLeaseMs()) * time.Millisecond
 }
 
+// over says whether nobody may use it any more, even if the clock was set back.
 func (f *lending) over() bool { return f.ago >= f.life() }
+
+// sweep deletes it where it has been over for long, or where too many are kept.
+func (c *Client) sweep(f *lending, kept int) bool {
+	on := keptOn
+	if kept > fewKept {
+		on = 0
+	}
+	if f.wall < f.life()+on || !c.lock(f.file, false) {
+		return false
+	}
+	f.remove()
+	return true
+}
 
 func keptFiles(dir string) []string {
 	entries, err := os.ReadDir(dir)
@@ -216,25 +262,49 @@ func keptFiles(dir string) []string {
 
 // reopen gives a borrowed handle of before that nobody uses, or nil. No server is
 // asked: that is what it was borrowed for.
-func (c *Client) reopen(dir, match, product string) *Handle {
-	for _, path := range keptFiles(dir) {
-		f := c.read(path, false)
-		if f == nil {
-			continue
-		}
-		if f.free && f.Match == match {
-			asked := c.now()
-			asked.mono, asked.wall = asked.mono-f.ago, asked.wall.Add(-f.ago)
-			h := newHandle(c, product, true)
-			if h.adopt(f.handle, asked) {
-				h.lent = &f.kept
+func (c *Client) reopen(ctx context.Context, dir, match, product string) *Handle {
+	paths := keptFiles(dir)
+	all := len(paths)
+	for try := 0; ; try++ {
+		var busy []string
+		for _, path := range paths {
+			f := c.read(path)
+			if f == nil || c.sweep(f, all) {
+				continue
+			}
+			if f.Match != match || f.over() {
+				_ = f.file.Close()
+				continue
+			}
+			if !c.lock(f.file, sharable(f.handle)) {
+				busy = append(busy, path)
+			} else if h := c.resume(f, product); h != nil {
 				return h
 			}
-			h.cancel()
+			_ = f.file.Close()
 		}
-		_ = f.file.Close()
+		if paths = busy; len(busy) == 0 || try == lockTries || wait(ctx, lockPause) != nil {
+			return nil
+		}
 	}
-	return nil
+}
+
+// resume gives the handle of a file that is locked; nil where its time is over, or
+// it was returned meanwhile.
+func (c *Client) resume(f *lending, product string) *Handle {
+	asked := c.now()
+	f.timed(asked.wall)
+	if !f.there() || f.over() {
+		return nil
+	}
+	asked.mono, asked.wall = asked.mono-f.ago, asked.wall.Add(-f.ago)
+	h := newHandle(c, product, true)
+	if !h.adopt(f.handle, asked) {
+		h.cancel()
+		return nil
+	}
+	h.lent = &f.kept
+	return h
 }
 
 // Borrowed gives the licenses that programs of this user have borrowed on this
@@ -245,16 +315,22 @@ func (c *Client) Borrowed() ([]Borrowed, error) {
 		return nil, err
 	}
 	var all []Borrowed
-	for _, path := range keptFiles(dir) {
-		f := c.read(path, true)
-		if f == nil {
+	paths := keptFiles(dir)
+	for _, path := range paths {
+		f := c.read(path)
+		if f == nil || c.sweep(f, len(paths)) {
 			continue
 		}
+		free := c.lock(f.file, false)
+		gone := f.wall >= f.life() || !f.there()
 		_ = f.file.Close()
+		if gone {
+			continue
+		}
 		mode, _ := rpc.ModeFrom(f.handle.GetMode())
 		all = append(all, Borrowed{
 			ID: strings.TrimSuffix(filepath.Base(path), keptEnd), Product: f.Product, Mode: Mode(mode), Licenses: max(1, f.handle.GetLicenses()),
-			Until: c.now().wall.Add(max(0, f.life()-f.ago)), InUse: !f.free,
+			Until: c.now().wall.Add(max(0, f.life()-f.ago)), InUse: !free,
 		})
 	}
 	slices.SortFunc(all, func(a, b Borrowed) int { return a.Until.Compare(b.Until) })
@@ -272,13 +348,13 @@ func (c *Client) Return(ctx context.Context, id string) error {
 	var f *lending
 	for _, path := range keptFiles(dir) {
 		if filepath.Base(path) == id+keptEnd {
-			f = c.read(path, true)
+			f = c.read(path)
 		}
 	}
 	switch {
 	case f == nil:
 		return &Error{Code: CodeHandleUnknown, Message: "no license with the id " + id + " is borrowed here", Fix: "quorate return shows which are"}
-	case !f.free:
+	case !c.lockSoon(ctx, f.file, false):
 		_ = f.file.Close()
 		return &Error{Code: CodeBorrowed, Message: "a program uses the borrowed license for " + f.Product, Fix: "end the program, then return it"}
 	}
@@ -301,7 +377,17 @@ func (h *Handle) park() {
 	}
 }
 
-// lose ends a handle that is over for everybody.
+// expire ends a handle whose time is over by the clocks here. They may be wrong:
+// what was borrowed can still be returned.
+func (h *Handle) expire(last *Error) bool {
+	first := h.end(h.expired(last))
+	if first {
+		h.lent.close(h.client.now().wall)
+	}
+	return first
+}
+
+// lose ends a handle that is over for everybody, as a server says.
 func (h *Handle) lose(reason error) bool {
 	first := h.end(reason)
 	if first {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ type Client struct {
 	cfg     Config
 	log     *slog.Logger
 	now     clock
+	lock    func(f *os.File, shared bool) bool // lockFile; a test puts its own in
 	servers *servers
 
 	mu      sync.Mutex
@@ -43,7 +45,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failure(err)
 	}
-	c := &Client{cfg: cfg.withDefaults(), now: systemClock(), handles: make(map[*Handle]struct{})}
+	c := &Client{cfg: cfg.withDefaults(), now: systemClock(), lock: lockFile, handles: make(map[*Handle]struct{})}
 	c.log = c.cfg.Logger
 	var err error
 	// A test may change the clock.
@@ -55,7 +57,8 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Close releases all handles but borrowed ones, and ends the client. Accesses
+// Close releases all handles but borrowed ones that are kept for later (where the
+// system has file locks), and ends the client. Accesses
 // under way end, and what they get is given back. Closing twice is safe.
 func (c *Client) Close() error {
 	c.mu.Lock()

@@ -131,7 +131,7 @@ func (h *Handle) remaining() time.Duration {
 		return 0
 	}
 	if left <= 0 {
-		h.lose(h.expired(nil))
+		h.expire(nil)
 	}
 	return left
 }
@@ -184,7 +184,7 @@ func (h *Handle) keep() {
 		case h.ctx.Err() != nil:
 			return
 		case left <= 0:
-			if h.lose(h.expired(last)) {
+			if h.expire(last) {
 				h.client.log.Warn("license lost", "product", h.product, "error", h.Err())
 			}
 			return
@@ -304,7 +304,8 @@ func (h *Handle) use(ctx context.Context, f attempt) error {
 // linger time has passed, in which the same user gets it again. A handle that is dead
 // already is left as it is, without an error. If no server can be reached the
 // seat is free when the lease has run out; a borrowed license can be returned
-// later then (Client.Return). Without a deadline in ctx, and where ctx is over
+// later then (Client.Return), and one that others still use (with StationShare and
+// NoUserLimit) is given back by the last of them. Without a deadline in ctx, and where ctx is over
 // already, it tries for some seconds.
 func (h *Handle) Release(ctx context.Context) error {
 	first := h.end(&Error{
@@ -320,6 +321,11 @@ func (h *Handle) Release(ctx context.Context) error {
 	}
 	ctx, cancel := h.client.bounded(ctx, farewell)
 	defer cancel()
+	// Only who has the file of a borrowed handle alone gives it back.
+	if h.lent != nil && (!h.client.lockSoon(ctx, h.lent.file, false) || !h.lent.there()) {
+		h.lent.close(h.client.now().wall)
+		return nil
+	}
 	err := h.client.releaseToken(ctx, h.currentToken())
 	if err == nil || fatal(CodeOf(err)) {
 		h.lent.remove()

@@ -4,6 +4,6 @@ package client
 
 import "os"
 
-// lockFile can't lock here: who borrowed a license in one program doesn't find it
-// in another.
+// lockFile can't lock here: a license that one program borrowed isn't kept for
+// another.
 func lockFile(*os.File, bool) bool { return false }
