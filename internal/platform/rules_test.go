@@ -232,8 +232,13 @@ func TestRulesSavedAtOnce(t *testing.T) {
 		results := make(chan license.Code)
 		for i := range 2 {
 			go func() {
-				_, err := l.SaveRules(ctx, rulesets.RulesChange{At: core.Place{Group: made.Group.ID}, Text: fmt.Sprintf("deny user:u%d", i)})
-				results <- license.CodeOf(err)
+				for { // while the other one's are checked, it is to come again
+					_, err := l.SaveRules(ctx, rulesets.RulesChange{At: core.Place{Group: made.Group.ID}, Text: fmt.Sprintf("deny user:u%d", i)})
+					if code := license.CodeOf(err); code != license.CodeThrottled {
+						results <- code
+						return
+					}
+				}
 			}()
 		}
 		codes := []license.Code{<-results, <-results}
@@ -301,6 +306,29 @@ func TestServersGetTheirRules(t *testing.T) {
 		push(l.as(o.server), true, &rulesets.RulesStatus{Digest: strings.Repeat("x", 5000)})
 		if row := l.Store().Client().TmrServer.GetX(l.system(), o.server.ID); row.RulesDigest != "" || row.RulesOwn || row.RulesProblem != "" {
 			t.Errorf("noted: %+v", row)
+		}
+	})
+}
+
+// What needs no check isn't refused because none can be made.
+func TestRulesThatNeedNoCheck(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.used()
+		ctx, at := l.customer(made.Group), core.Place{Group: made.Group.ID}
+		if got, err := l.SaveRules(ctx, rulesets.RulesChange{At: at, Text: "deny host:*x"}); err != nil || !got.Saved {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		l.QuickChecks()
+		if got, err := l.SaveRules(ctx, rulesets.RulesChange{At: at, Text: "deny host:*x"}); err != nil || !got.Saved || got.Set.Version != 1 || got.Report.Checked != 0 || got.Report.Complete {
+			t.Errorf("the same again: %+v, %v", got, err)
+		}
+		_, err := l.SaveRules(ctx, rulesets.RulesChange{At: at, Text: "deny host:*y"})
+		wantCode(t, "an old version", err, license.CodeConflict)
+		if r, err := l.CheckRules(ctx, at, "# none\n"); err != nil || r.Checked != 3 || !r.Complete || r.RefusedCount != 0 {
+			t.Errorf("no rules: %+v, %v", r, err)
+		}
+		if got, err := l.SaveRules(ctx, rulesets.RulesChange{At: at, Text: "", Expected: 1}); err != nil || !got.Saved || got.Set.Version != 2 {
+			t.Errorf("no rules: %+v, %v", got, err)
 		}
 	})
 }

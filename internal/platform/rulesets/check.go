@@ -21,17 +21,20 @@ const (
 	mostPast = 50_000
 	// mostRefused is how many a report names.
 	mostRefused = 100
-	// mostChecks is how many checks run at once: each holds its grants in memory.
+	// mostChecks is how many checks run at once, each of another organization's:
+	// each holds its grants in memory.
 	mostChecks = 2
-	// checkTime bounds how long one may compute.
+	// CheckTime bounds how long one may compute.
 	CheckTime = 20 * time.Second
 )
 
 // CheckRules tells which grants of the last 30 days rules would have refused at a
 // TMR group or a container, without saving anything. Errors: as SaveRules;
-// CodeTooLarge for rules whose check takes too long.
+// CodeTooLarge for rules whose check takes too long; CodeThrottled while other
+// rules of the organization, or of many, are checked.
 func (p *Service) CheckRules(ctx context.Context, named core.Place, text string) (RulesReport, error) {
-	if _, err := auth.Require(ctx, auth.EditRules); err != nil {
+	by, err := auth.Require(ctx, auth.EditRules)
+	if err != nil {
 		return RulesReport{}, err
 	}
 	set, err := rules.Parse(text)
@@ -42,15 +45,17 @@ func (p *Service) CheckRules(ctx context.Context, named core.Place, text string)
 	if err != nil {
 		return RulesReport{}, err
 	}
-	return p.checkRules(ctx, at, set)
+	return p.checkRules(ctx, by, at, set)
 }
 
-func (p *Service) checkRules(ctx context.Context, at core.LoadedPlace, set *rules.Set) (RulesReport, error) {
-	if n := p.checks.Add(1); n > mostChecks {
-		p.checks.Add(-1)
+func (p *Service) checkRules(ctx context.Context, by auth.Principal, at core.LoadedPlace, set *rules.Set) (RulesReport, error) {
+	if set.Empty() { // everybody may
+		return p.uncheckedRules(ctx, at)
+	}
+	if !p.checks.begin(by.Organization) {
 		return RulesReport{}, license.Errorf(license.CodeThrottled, "try again in a moment", "other rules are being checked")
 	}
-	defer p.checks.Add(-1)
+	defer p.checks.end(by.Organization)
 	since := core.Now().Add(-rulesPast)
 	rows, err := p.pastGrants(ctx, at, since)
 	if err != nil {
@@ -96,9 +101,31 @@ func (p *Service) checkRules(ctx context.Context, at core.LoadedPlace, set *rule
 	return out, nil
 }
 
+// uncheckedRules is the report of rules that refuse nothing.
+func (p *Service) uncheckedRules(ctx context.Context, at core.LoadedPlace) (RulesReport, error) {
+	since := core.Now().Add(-rulesPast)
+	q, err := p.pastQuery(ctx, at, since)
+	if err != nil {
+		return RulesReport{}, err
+	}
+	n, err := q.Count(ctx)
+	return RulesReport{Since: since, Checked: min(n, mostPast), Complete: n <= mostPast}, err
+}
+
 // pastGrants gives the newest allocations of a place that lived after a time: at
 // most one more than a check replays, and of each what it needs.
 func (p *Service) pastGrants(ctx context.Context, at core.LoadedPlace, since time.Time) ([]*ent.Allocation, error) {
+	q, err := p.pastQuery(ctx, at, since)
+	if err != nil {
+		return nil, err
+	}
+	q.Order(ent.Desc(allocation.FieldID)).Limit(mostPast + 1).WithProduct(func(q *ent.ProductQuery) { q.WithFirm() })
+	q.Select(allocation.FieldID, allocation.FieldProductID, allocation.FieldMode, allocation.FieldAsked, allocation.FieldClient,
+		allocation.FieldUser, allocation.FieldStation, allocation.FieldApplication, allocation.FieldFirstAccess, allocation.FieldEndedAt)
+	return q.All(ctx)
+}
+
+func (p *Service) pastQuery(ctx context.Context, at core.LoadedPlace, since time.Time) (*ent.AllocationQuery, error) {
 	c := p.core.Store.Client()
 	id := at.ID()
 	if !at.Single() { // its handles are of the virtual container
@@ -107,13 +134,8 @@ func (p *Service) pastGrants(ctx context.Context, at core.LoadedPlace, since tim
 			return nil, err
 		}
 	}
-	q := c.Allocation.Query().
-		Where(allocation.ContainerID(id), allocation.Or(allocation.EndedAtIsNil(), allocation.EndedAtGTE(since))).
-		Order(ent.Desc(allocation.FieldID)).Limit(mostPast + 1).
-		WithProduct(func(q *ent.ProductQuery) { q.WithFirm() })
-	q.Select(allocation.FieldID, allocation.FieldProductID, allocation.FieldMode, allocation.FieldAsked, allocation.FieldClient,
-		allocation.FieldUser, allocation.FieldStation, allocation.FieldApplication, allocation.FieldFirstAccess, allocation.FieldEndedAt)
-	return q.All(ctx)
+	return c.Allocation.Query().
+		Where(allocation.ContainerID(id), allocation.Or(allocation.EndedAtIsNil(), allocation.EndedAtGTE(since))), nil
 }
 
 func pastGrant(a *ent.Allocation) rules.Past {

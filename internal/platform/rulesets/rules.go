@@ -42,7 +42,8 @@ type SavedRules struct {
 
 // SaveRules makes new rules of who may use the licenses of a TMR group or a
 // container, after they were checked against past grants. Its servers fetch them
-// over the link. The text that is there already is saved again without effect.
+// over the link. The text that is there already is saved again without effect,
+// and without a check.
 // Errors: CodeForbidden, for the vendor of a place whose customer has people of
 // his own, too; CodeNotFound,
 // CodeInvalidInput with line and column, CodeConflict when somebody else saved
@@ -63,18 +64,29 @@ func (p *Service) SaveRules(ctx context.Context, change RulesChange) (SavedRules
 	if err := p.mayRule(ctx, by, at); err != nil {
 		return SavedRules{}, err
 	}
-	var out SavedRules
-	if out.Report, err = p.checkRules(ctx, at, set); err != nil {
-		return SavedRules{}, err
-	}
 	caller := ctx
 	ctx = core.System(ctx, "rules")
+	// What needs no check is answered before one; the transaction looks again.
+	newest, err := newestRules(ctx, p.core.Store.Client().RuleSet.Query(), at)
+	if err != nil {
+		return SavedRules{}, err
+	}
+	if newest != nil && newest.Digest == set.Digest() {
+		return SavedRules{Saved: true, Set: newest, Report: RulesReport{Since: core.Now().Add(-rulesPast)}}, nil
+	}
+	if err := change.madeFrom(newest); err != nil {
+		return SavedRules{}, err
+	}
+	var out SavedRules
+	if out.Report, err = p.checkRules(caller, by, at, set); err != nil {
+		return SavedRules{}, err
+	}
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		if err := core.LockPlace(ctx, tx, at.ID()); err != nil {
 			return err
 		}
-		newest, err := tx.RuleSet.Query().Where(ruleSetsAt(at.ID())).Order(ent.Desc(ruleset.FieldVersion)).First(ctx)
-		if err != nil && !ent.IsNotFound(err) {
+		newest, err := newestRules(ctx, tx.RuleSet.Query(), at)
+		if err != nil {
 			return err
 		}
 		version, before := 0, map[string]any(nil)
@@ -85,9 +97,8 @@ func (p *Service) SaveRules(ctx context.Context, change RulesChange) (SavedRules
 				return nil
 			}
 		}
-		if version != change.Expected {
-			return license.Errorf(license.CodeConflict, "look at what is there now, then change that",
-				"the rules were changed meanwhile: they have version %d, not %d", version, change.Expected)
+		if err := change.madeFrom(newest); err != nil {
+			return err
 		}
 		if out.Report.RefusedCount > 0 && !change.Confirm {
 			return nil
@@ -114,6 +125,28 @@ func (p *Service) SaveRules(ctx context.Context, change RulesChange) (SavedRules
 		return SavedRules{}, err
 	}
 	return out, nil
+}
+
+// newestRules gives a place's rules; nil: there are none.
+func newestRules(ctx context.Context, q *ent.RuleSetQuery, at core.LoadedPlace) (*ent.RuleSet, error) {
+	row, err := q.Where(ruleSetsAt(at.ID())).Order(ent.Desc(ruleset.FieldVersion)).First(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	return row, err
+}
+
+// madeFrom refuses a change of other rules than the newest; nil: there are none.
+func (c RulesChange) madeFrom(newest *ent.RuleSet) error {
+	version := 0
+	if newest != nil {
+		version = newest.Version
+	}
+	if version == c.Expected {
+		return nil
+	}
+	return license.Errorf(license.CodeConflict, "look at what is there now, then change that",
+		"the rules were changed meanwhile: they have version %d, not %d", version, c.Expected)
 }
 
 // mayRule: a customer decides himself which of his people use what he bought. The
