@@ -272,20 +272,24 @@ func onlyNew(f seal.Fingerprint) error {
 // left it with is what the new one gets. That of a running rollout comes with
 // the rollout.
 func (w *replacing) firsts(ctx context.Context) ([]*ent.Update, error) {
-	query := w.tx.Update.Query().Where(update.ContainerID(w.old.ID)).Order(ent.Desc(update.FieldNumber)).WithFirm().WithRollout()
-	if w.running != nil {
-		query.Where(update.RolloutIDNEQ(w.running.ID))
+	recorded := func() *ent.UpdateQuery {
+		query := w.tx.Update.Query().Where(update.ContainerID(w.old.ID))
+		if w.running != nil {
+			query.Where(update.RolloutIDNEQ(w.running.ID))
+		}
+		return query
 	}
-	all, err := query.All(ctx)
+	firms, err := recorded().GroupBy(update.FieldFirmID).Strings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
-	newest := slices.DeleteFunc(all, func(u *ent.Update) bool {
-		had := seen[u.FirmID]
-		seen[u.FirmID] = true
-		return had
-	})
+	newest := make([]*ent.Update, len(firms))
+	for i, firm := range firms { // one row each: there may be many, and they are long
+		if newest[i], err = recorded().Where(update.FirmID(firm)).Order(ent.Desc(update.FieldNumber)).
+			WithFirm().WithRollout().First(ctx); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortFunc(newest, func(a, b *ent.Update) int { return a.Edges.Firm.Code - b.Edges.Firm.Code })
 	return newest, nil
 }
