@@ -356,3 +356,41 @@ func TestClaimsInARow(t *testing.T) {
 		}
 	}
 }
+
+// TestDenialsAreBounded: what is remembered to leave out denials like others has
+// a bound, and goes when nothing is denied any more.
+func TestDenialsAreBounded(t *testing.T) {
+	server := testenv.Redis(t)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr})
+	defer client.Close()
+	s := redislease.New(client, redislease.Options{})
+	seats := claim(t, s)
+	deny := func(user string) {
+		t.Helper()
+		if err := seats.(lease.Denier).Deny(t.Context(), by(user, request(1)), license.CodeNotAllowed, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deny("old")
+	key := "quorate:lease:{" + group.String() + "}:denials"
+	recent := float64(time.Now().UnixMicro()) // after the old one, before the new one
+	others := make([]redis.Z, 5000)
+	for i := range others {
+		others[i] = redis.Z{Score: recent, Member: fmt.Sprint("other ", i)}
+	}
+	if err := client.ZAdd(t.Context(), key, others...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	deny("new")
+	if n := client.ZCard(t.Context(), key).Val(); n != 4096 {
+		t.Errorf("%d denials are remembered, want 4096", n)
+	}
+	if left := client.PTTL(t.Context(), key).Val(); left <= 0 || left > time.Minute {
+		t.Errorf("they are kept for %v", left)
+	}
+	deny("new") // is remembered
+	deny("old") // isn't any more
+	if all, err := s.Events(t.Context(), group, 0, 10); err != nil || len(all) != 3 {
+		t.Errorf("%d denials are on record, %v; want 3", len(all), err)
+	}
+}

@@ -49,7 +49,8 @@ local function tagsKey(p) return PREFIX .. 'tags:' .. p end
 
 local position = tonumber(head[2] or '0')
 
--- alike says whether a denial like this one is on record, and notes it else.
+-- alike says whether a denial like this one is on record, and notes it else; of
+-- more than 4,096 it forgets the oldest.
 local DENIALS, denialPause = PREFIX .. 'denials', 60e6
 
 local function alike(h, reason, rule)
@@ -59,7 +60,10 @@ local function alike(h, reason, rule)
 		who[7], who[8], who[9] = c.address or '', c.user or '', c.application or ''
 	end
 	call('ZREMRANGEBYSCORE', DENIALS, '-inf', text(now - denialPause))
-	return call('ZADD', DENIALS, 'NX', text(now), redis.sha1hex(table.concat(who, '\n'))) == 0
+	if call('ZADD', DENIALS, 'NX', text(now), redis.sha1hex(table.concat(who, '\n'))) == 0 then return true end
+	call('ZREMRANGEBYRANK', DENIALS, 0, -4097)
+	call('PEXPIRE', DENIALS, text(denialPause / 1000))
+	return false
 end
 
 local function event(kind, h, reason, by, rule)
