@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -82,4 +84,53 @@ type deadlines struct {
 func (d *deadlines) SetWriteDeadline(at time.Time) error {
 	d.until = append(d.until, at)
 	return nil
+}
+
+// TestExportsOfAnOrganization: two at a time, whoever of it asks; scrapes have
+// a count of their own, and so has another organization.
+func TestExportsOfAnOrganization(t *testing.T) {
+	started, end := make(chan struct{}), make(chan struct{})
+	wait := func(w http.ResponseWriter, r *http.Request) error {
+		if r.URL.Query().Has("wait") {
+			started <- struct{}{}
+			<-end
+		}
+		_, err := io.WriteString(w, "whole")
+		return err
+	}
+	s := newServer(t, httpd.Config{Exports: map[string]func(http.ResponseWriter, *http.Request) error{
+		"usage": wait, "log": wait, "metrics": wait,
+	}})
+	ask := func(member, organization, target string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", target, nil)
+		p := auth.Principal{Kind: auth.KindMember, ID: member, Organization: organization, Role: auth.Viewer}
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r.WithContext(auth.With(r.Context(), p)))
+		return w
+	}
+	var running sync.WaitGroup
+	for _, target := range []string{"/export/usage?wait", "/export/log?wait"} {
+		running.Go(func() {
+			if w := ask("a", "one", target); w.Code != 200 {
+				t.Errorf("%s: %d %q", target, w.Code, w.Body)
+			}
+		})
+		<-started
+	}
+	if w := ask("b", "one", "/export/usage"); w.Code != 429 || !strings.Contains(w.Body.String(), `"THROTTLED"`) {
+		t.Errorf("a third one: %d %q", w.Code, w.Body)
+	}
+	if w := ask("b", "one", "/export/metrics"); w.Code != 200 {
+		t.Errorf("a scrape: %d %q", w.Code, w.Body)
+	}
+	if w := ask("c", "two", "/export/usage"); w.Code != 200 {
+		t.Errorf("another organization's: %d %q", w.Code, w.Body)
+	}
+	close(end)
+	running.Wait()
+	for range 3 {
+		if w := ask("a", "one", "/export/log"); w.Code != 200 {
+			t.Errorf("after their end: %d %q", w.Code, w.Body)
+		}
+	}
 }

@@ -34,7 +34,7 @@ type Config struct {
 	// authenticate by themselves, and neither cookies nor body limits apply.
 	RPC map[string]http.Handler
 	// Exports are files by name, which GET /export/NAME gives to who is signed in
-	// or has a token. One returns an error before it writes, or to have the
+	// or has a token, two at a time of an organization. One returns an error before it writes, or to have the
 	// answer broken off.
 	Exports map[string]func(http.ResponseWriter, *http.Request) error
 	// Sessions signs people in; nil: there are no /auth endpoints.
@@ -126,40 +126,13 @@ func (s *Server) routes(dashboard http.Handler) http.Handler {
 	for path, h := range s.cfg.RPC {
 		mux.Handle(path, s.long(h))
 	}
+	running := &exports{running: map[exportsOf]int{}}
 	for name, f := range s.cfg.Exports {
-		mux.Handle("GET /export/"+name, s.long(noStore(sessions(export(f)))))
+		mux.Handle("GET /export/"+name, s.long(noStore(sessions(running.limit(name, export(f))))))
 	}
 	mux.HandleFunc("/export/", notFound)
 	mux.Handle("/", dashboard)
 	return mux
-}
-
-// export tells an error that came before the first byte; one that came later is
-// told by breaking the answer off, so that nobody takes it for whole.
-func export(f func(http.ResponseWriter, *http.Request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		out := &recorder{ResponseWriter: patient{w}}
-		err := f(out, r)
-		switch {
-		case err == nil:
-		case out.code != 0:
-			panic(http.ErrAbortHandler)
-		default:
-			w.Header().Del("Content-Disposition")
-			writeError(w, err)
-		}
-	})
-}
-
-// patient is for an answer of any length: a reader who takes too long for a piece
-// of it is gone.
-type patient struct{ http.ResponseWriter }
-
-func (p patient) Unwrap() http.ResponseWriter { return p.ResponseWriter }
-
-func (p patient) Write(b []byte) (int, error) {
-	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(answerTimeout))
-	return p.ResponseWriter.Write(b)
 }
 
 // Serve accepts connections until ctx ends or the listener fails. It returns
