@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorate/quorate/internal/rpc"
@@ -28,6 +29,9 @@ const (
 	// returned, for the clock may have been wrong; fewKept is among how many files.
 	keptOn  = 30 * 24 * time.Hour
 	fewKept = 100
+	// Nobody writes on a new file for longer than newFor.
+	newStart = ".new-"
+	newFor   = time.Minute
 	// Who looks into a file has it locked for an instant: a lock that fails is tried
 	// again, so often and after so long.
 	lockTries = 5
@@ -117,7 +121,7 @@ func (c *Client) keepBorrowed(dir, id, match string, m *quoratev1.Handle, produc
 	if err != nil {
 		return nil, cannotKeep(err)
 	}
-	f, err := os.CreateTemp(dir, ".new-*") // 0600
+	f, err := os.CreateTemp(dir, newStart+"*") // 0600
 	if err != nil {
 		return nil, cannotKeep(err)
 	}
@@ -246,7 +250,7 @@ func (c *Client) sweep(f *lending, kept int) bool {
 	return true
 }
 
-func keptFiles(dir string) []string {
+func (c *Client) keptFiles(dir string) []string {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil
@@ -255,15 +259,38 @@ func keptFiles(dir string) []string {
 	for _, e := range entries {
 		if strings.HasSuffix(e.Name(), keptEnd) && len(all) < mostBorrowed {
 			all = append(all, filepath.Join(dir, e.Name()))
+		} else if strings.HasPrefix(e.Name(), newStart) {
+			if path := c.mend(dir, e.Name()); path != "" {
+				all = append(all, path)
+			}
 		}
 	}
 	return all
 }
 
+// mend takes up the file that a program was writing when it was killed: a whole one
+// gets its name, another one is deleted.
+func (c *Client) mend(dir, name string) string {
+	from, to := filepath.Join(dir, name), filepath.Join(dir, uuid.NewString()+keptEnd)
+	if i, err := os.Stat(from); err != nil || c.now().wall.Sub(i.ModTime()) < newFor {
+		return ""
+	}
+	f := c.read(from)
+	if f == nil {
+		_ = os.Remove(from)
+		return ""
+	}
+	defer f.file.Close()
+	if !c.lock(f.file, false) || !f.there() || os.Rename(from, to) != nil {
+		return ""
+	}
+	return to
+}
+
 // reopen gives a borrowed handle of before that nobody uses, or nil. No server is
 // asked: that is what it was borrowed for.
 func (c *Client) reopen(ctx context.Context, dir, match, product string) *Handle {
-	paths := keptFiles(dir)
+	paths := c.keptFiles(dir)
 	all := len(paths)
 	for try := 0; ; try++ {
 		var busy []string
@@ -315,7 +342,7 @@ func (c *Client) Borrowed() ([]Borrowed, error) {
 		return nil, err
 	}
 	var all []Borrowed
-	paths := keptFiles(dir)
+	paths := c.keptFiles(dir)
 	for _, path := range paths {
 		f := c.read(path)
 		if f == nil || c.sweep(f, len(paths)) {
@@ -346,7 +373,7 @@ func (c *Client) Return(ctx context.Context, id string) error {
 		return err
 	}
 	var f *lending
-	for _, path := range keptFiles(dir) {
+	for _, path := range c.keptFiles(dir) {
 		if filepath.Base(path) == id+keptEnd {
 			f = c.read(path)
 		}

@@ -28,8 +28,7 @@ func keptOnes(t *testing.T, want int) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hidden, _ := filepath.Glob(filepath.Join(os.Getenv("QUORATE_BORROWED"), ".*"))
-	if all = append(all, hidden...); len(all) != want {
+	if len(all) != want {
 		t.Fatalf("kept: %v; want %d", all, want)
 	}
 	return all
@@ -207,5 +206,40 @@ func TestFewFilesOfLicensesThatAreOverAreKept(t *testing.T) {
 			t.Error(err)
 		}
 		keptOnes(t, 0)
+	})
+}
+
+func TestBorrowedLicenseOfAProgramKilledMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := openCounter(t)
+		borrowing(t, c)
+		_ = c.Close()
+		dir := os.Getenv("QUORATE_BORROWED")
+		if err := os.Rename(keptOnes(t, 1)[0], filepath.Join(dir, ".new-whole")); err != nil {
+			t.Fatal(err)
+		}
+		half := filepath.Join(dir, ".new-half")
+		if err := os.WriteFile(half, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(half, time.Now(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		d := another(t, s)
+		look := func(want, files int) {
+			t.Helper()
+			all, err := d.Borrowed()
+			if err != nil || len(all) != want {
+				t.Errorf("%+v, %v; want %d", all, err, want)
+			}
+			keptOnes(t, files)
+		}
+		look(0, 2) // it may be written just now
+		time.Sleep(time.Minute)
+		look(1, 1)
+		borrowing(t, d)
+		if len(s.accesses) != 1 {
+			t.Errorf("%d accesses", len(s.accesses))
+		}
 	})
 }
