@@ -2,6 +2,7 @@ package licenseserver_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
+	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
 
@@ -76,6 +78,38 @@ func TestLivingHandlesForTheLink(t *testing.T) {
 		s.Stop()
 		if all := living(); len(all) != 0 {
 			t.Errorf("one that leads no more lists %+v", all)
+		}
+	})
+}
+
+// Of products that have too many handles together, each is listed in its turn.
+func TestProductsTakeTurnsOnTheLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, 9)
+		many, lists := 8_000, 0
+		s := l.start(t, "a", func(c *licenseserver.Config) { c.Store, c.Lease = crowded{c.Store, &many, &lists}, time.Hour })
+		for i := range license.ProductCode(5) {
+			p := license.Product{Firm: 6000010, Code: 14 + i}
+			if i > 0 {
+				l.source.Add(license.License{Product: p, Options: license.Options{Quantity: 9, TMRID: 7, FeatureMap: 1}})
+			}
+			r := access(int(i))
+			r.Product = rpc.ProductProto(p)
+			take(t, l.api(t, "a"), r)
+		}
+		for _, want := range [][]license.ProductCode{{14, 15}, {16, 17}, {18, 14}, {15, 16}} {
+			all, err := s.Living(t.Context())
+			var got []license.ProductCode
+			for _, h := range all {
+				got = append(got, h.Pool.Product.Code)
+			}
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("%v, %v; want %v", got, err, want)
+			}
+		}
+		many = 1
+		if all, err := s.Living(t.Context()); err != nil || len(all) != 5 {
+			t.Errorf("%d, %v; want all", len(all), err)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -98,6 +99,7 @@ type Server struct {
 	asks    limiter
 	waiting crowd
 	many    crowd
+	turn    atomic.Pointer[license.Product] // the product Living begins with; nil: the first
 
 	mu          sync.Mutex
 	wanted      bool          // the arbiter's last word

@@ -58,6 +58,13 @@ func (s *Source) Change(f func(*license.Options)) {
 	f(&s.licenses[0].Options)
 }
 
+// Add adds a license.
+func (s *Source) Add(l license.License) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.licenses = append(s.licenses, l)
+}
+
 // SetBack makes the clock one that was set back, or one that is right again.
 func (s *Source) SetBack(back bool) {
 	s.mu.Lock()
