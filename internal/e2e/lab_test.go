@@ -32,6 +32,7 @@ type labConfig struct {
 	redis    string    // for the platform's news, when there is a database
 	offline  bool      // the TMR servers know no platform; nothing is rolled out yet
 	journals [3]string // where backends keep their seats; empty: a file each
+	lease    string    // of handles; empty: labLease
 }
 
 const (
@@ -102,7 +103,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 	for i, s := range made.Servers {
 		l.write(s.Name+".token", []byte(s.LinkToken))
 		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--activation-id", "00112233445566778899aabbccddeeff", "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
-			"--listen", freeAddr(t), "--plain", "--lease", labLease, "--new-group", "--term", "1s", "--patience", patience, "--json"}
+			"--listen", freeAddr(t), "--plain", "--lease", cmp.Or(c.lease, labLease), "--new-group", "--term", "1s", "--patience", patience, "--json"}
 		if !c.offline {
 			args = append(args, "--platform", l.api.url, "--link-token", l.path(s.Name+".token"))
 		}

@@ -33,7 +33,7 @@ func TestJobOnPostgresAndRedis(t *testing.T) {
 
 // The availability table, row by row: what is down was killed.
 func TestAvailability(t *testing.T) {
-	l := newLab(t, labConfig{})
+	l := newLab(t, labConfig{lease: "1m"}) // a standby believes no token of less than half of that
 	const (
 		active  = "active"
 		standby = "standby"

@@ -30,7 +30,7 @@ func ref(g lease.Grant, r lease.Request) lease.Ref {
 // TokenSkew is how far apart the clocks of a group's servers may be. Two things
 // depend on them: the token of a handle whose record the store lost brings it back
 // until so long after its lease, and a server that doesn't lead believes a token
-// until so long before its end, or for half of its lifetime where that is longer.
+// until so long before its end. Of shorter leases it believes none.
 const TokenSkew = 30 * time.Second
 
 // open gives what a token names, or CodeTokenInvalid. Whether the handle lives
@@ -57,5 +57,5 @@ func (s *Server) open(b []byte) (_ lease.Ref, alive bool, _ error) {
 		Client: lease.Client{
 			Address: t.ClientAddress, User: t.ClientUser, Process: t.ClientProcess, Application: t.ClientApplication,
 		},
-	}, age > -TokenSkew && age+min(TokenSkew, t.Lease/2) < t.Lease, nil
+	}, age > -TokenSkew && age+TokenSkew < t.Lease, nil
 }

@@ -61,6 +61,34 @@ func TestStandbyOpensKeysForTokensThatAreVouchedFor(t *testing.T) {
 	})
 }
 
+// A lease that is no longer than clocks may be apart only the leader can judge.
+func TestStandbyBelievesNoShortLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			life, age time.Duration
+			want      license.Code
+		}{
+			{licenseserver.TokenSkew, 0, license.CodeNotLeader},
+			{10 * time.Second, 0, license.CodeNotLeader},
+			{45 * time.Second, 14 * time.Second, ""},
+			{45 * time.Second, 15 * time.Second, license.CodeNotLeader},
+		} {
+			l := newLab(t, 1)
+			lead := newRole()
+			l.start(t, "a", func(conf *licenseserver.Config) { conf.Arbiter, conf.Lease = lead, c.life })
+			l.start(t, "b", func(conf *licenseserver.Config) {
+				conf.Arbiter, conf.Lease = newRole(), c.life
+				conf.Vouch = func(context.Context, lease.Ref) error { return nil }
+			})
+			lead.say(true)
+			h := take(t, l.api(t, "a"), access(1))
+			time.Sleep(c.age)
+			_, err := openKey(t.Context(), l.api(t, "b"), h.GetToken(), servertest.Wrap([]byte("key")))
+			wantCode(t, "OpenKey", err, c.want)
+		}
+	})
+}
+
 // Two TMR servers over the same three journals: the one that doesn't lead opens
 // keys for handles that the other one gave, until they are given up.
 func TestStandbyAsksTheJournals(t *testing.T) {
@@ -80,7 +108,7 @@ func TestStandbyAsksTheJournals(t *testing.T) {
 			})
 			t.Cleanup(func() { _ = store.Close() })
 			l.start(t, name, func(c *licenseserver.Config) {
-				c.Store, c.Arbiter, c.Lease, c.Vouch = store, r, 10*time.Second, store.Vouch
+				c.Store, c.Arbiter, c.Lease, c.Vouch = store, r, time.Minute, store.Vouch
 			})
 		}
 		server("a", lead)
