@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/internal/lease/redislease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/source"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform/containers"
@@ -84,7 +85,7 @@ func showsItsUse(t *testing.T, dsn string, processes int) {
 		store = open()
 		seats := store // of this process
 		server, err := licenseserver.New(licenseserver.Config{
-			Name: "office", Source: licenseserver.NewContainerSource(s.Container), Store: seats, Arbiter: licenseserver.Always{},
+			Name: "office", Source: source.NewSingle(s.Container), Store: seats, Arbiter: licenseserver.Always{},
 			Shared: processes > 1, Signer: seal.NewSigner([]byte(strings.Repeat("s", 32))),
 			Lease: 3 * time.Second,
 		})

@@ -50,7 +50,7 @@ var rules = map[string]rule{
 	"internal/link":                  {may: []string{"internal/license", "internal/seal", "internal/container", "internal/lease", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "the customer's side of the link knows nothing of the platform"},
 	"internal/offline":               {may: []string{"internal/license", "internal/seal", "internal/armor", "internal/container", "internal/rollout", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "drives a group, or a container, by files"},
 	"internal/licenseserver/arbiter": {may: []string{"internal/license", "internal/lease"}, why: "says who is to lead, whatever that one serves"},
-	"internal/licenseserver":         {may: []string{"internal/license", "internal/durable", "internal/seal", "internal/lease", "internal/rules", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "works over any source and any lease store"},
+	"internal/licenseserver":         {may: []string{"internal/license", "internal/seal", "internal/lease", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "works over any source and any lease store"},
 	"internal/protect":               {may: []string{"internal/license", "internal/seal", "filippo.io/age"}, why: "files and keys: who is asked to open them is a callback"},
 	"client":                         {may: []string{"internal/license", "internal/rpc", "internal/protect", "internal/station", "golang.org/x/sys", "connectrpc.com/connect", "google.golang.org/protobuf", "github.com/google/uuid"}, why: "customers link it into their programs; protected files it opens for them"},
 	"internal/rollout":               {may: []string{"internal/license"}, why: "a pure state machine"},
@@ -85,6 +85,9 @@ var rules = map[string]rule{
 	"resolvers/present":              {may: []string{"ent", "internal/license", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}, why: "errors need no use case"},
 	"ent/schema":                     {may: []string{"internal/license", "entgo.io/ent", "entgo.io/contrib/entgql", "github.com/google/uuid"}, why: "the schema must not need what is generated from it"},
 	"frontend":                       {why: "files only"},
+
+	"internal/licenseserver/source":   {may: []string{"internal/license", "internal/licenseserver"}, why: "what a container or a group is to it, its interfaces say"},
+	"internal/licenseserver/rulebook": {may: []string{"internal/license", "internal/durable", "internal/lease", "internal/rules"}, why: "which rules count; who asks for them is not its matter"},
 
 	"internal/boltfile":             {may: []string{"go.etcd.io/bbolt"}, why: "files, whatever they hold"},
 	"internal/journal/boltjournal":  {may: []string{"internal/license", "internal/journal", "internal/boltfile", "go.etcd.io/bbolt"}, why: "one file beside the container"},

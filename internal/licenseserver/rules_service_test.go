@@ -10,6 +10,7 @@ import (
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/rulebook"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -20,7 +21,7 @@ import (
 func TestRulesAtTheService(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 3)
-		book, err := licenseserver.NewRulebook(licenseserver.RulesConfig{})
+		book, err := rulebook.New(rulebook.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +106,7 @@ func TestRulesAtTheService(t *testing.T) {
 func TestEachUserApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 9)
-		book, err := licenseserver.NewRulebook(licenseserver.RulesConfig{})
+		book, err := rulebook.New(rulebook.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +142,7 @@ func TestEachUserApart(t *testing.T) {
 func TestRulesLookAtTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLab(t, 3)
-		book, err := licenseserver.NewRulebook(licenseserver.RulesConfig{})
+		book, err := rulebook.New(rulebook.Config{})
 		if err != nil {
 			t.Fatal(err)
 		}

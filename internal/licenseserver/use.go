@@ -95,7 +95,7 @@ func (s *service) ConsumeUnits(
 	out := &quoratev1.ConsumeUnitsResponse{}
 	err := s.using(ctx, req.Msg.GetToken(), func(ctx context.Context, t *term, f Found) (err error) {
 		if f.Options.Units == nil {
-			return noCounter(f.Product)
+			return NoCounter(f.Product)
 		}
 		out.UnitsLeft, err = s.cfg.Source.TakeUnits(ctx, t.seats.Epoch(), f.Product, id, n)
 		return err
@@ -106,9 +106,9 @@ func (s *service) ConsumeUnits(
 	return connect.NewResponse(out), nil
 }
 
-// noCounter refuses to count where nothing limits: a program that must be paid
+// NoCounter refuses to count where nothing limits: a program that must be paid
 // by units doesn't run free on another license.
-func noCounter(p license.Product) error {
+func NoCounter(p license.Product) error {
 	return license.Errorf(license.CodeNoUnits, "order units from the vendor, or don't take any",
 		"the license for %s has no unit counter", p)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/licenseserver/servertest"
+	"github.com/quorate/quorate/internal/licenseserver/source"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/memnet"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -164,9 +165,9 @@ func (l *lab) start() {
 	}
 	if l.tmr {
 		l.startGroup()
-		cfg.Source = licenseserver.NewGroupSource(virtual, l.group)
+		cfg.Source = source.NewVirtual(virtual, l.group)
 	} else {
-		cfg.Source, cfg.LocalPrograms = licenseserver.NewContainerSource(l.containers[0]), true
+		cfg.Source, cfg.LocalPrograms = source.NewSingle(l.containers[0]), true
 	}
 	l.lead(cfg)
 }

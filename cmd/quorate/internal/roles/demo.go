@@ -17,7 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/rulebook"
 	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/internal/platform/core"
@@ -354,7 +354,7 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 	}
 	virtual, _ := demoSerials()
 	for i, name := range names {
-		book, err := newRuleBook(licenseserver.RulesConfig{Copy: d.path(name, "rules.copy"), Serial: virtual, Logger: d.log})
+		book, err := newRuleBook(rulebook.Config{Copy: d.path(name, "rules.copy"), Serial: virtual, Logger: d.log})
 		if err != nil {
 			return nil, err
 		}

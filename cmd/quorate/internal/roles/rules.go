@@ -9,7 +9,7 @@ import (
 	"connectrpc.com/connect"
 
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/rulebook"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/rpc"
 )
@@ -22,7 +22,7 @@ type ruleFlags struct {
 
 // book reads the rules; those of the platform only where there is one.
 func (f ruleFlags) book(of license.Serial, platform string, logger *slog.Logger) (*ruleBook, error) {
-	c := licenseserver.RulesConfig{File: f.Rules, Serial: of, Logger: logger}
+	c := rulebook.Config{File: f.Rules, Serial: of, Logger: logger}
 	if platform != "" {
 		c.Copy = f.RulesCopy
 	}
@@ -31,11 +31,11 @@ func (f ruleFlags) book(of license.Serial, platform string, logger *slog.Logger)
 
 // ruleBook is a server's rules, as the link and the server's health want them.
 type ruleBook struct {
-	*licenseserver.Rulebook
+	*rulebook.Book
 }
 
-func newRuleBook(c licenseserver.RulesConfig) (*ruleBook, error) {
-	b, err := licenseserver.NewRulebook(c)
+func newRuleBook(c rulebook.Config) (*ruleBook, error) {
+	b, err := rulebook.New(c)
 	if err != nil {
 		return nil, err
 	}

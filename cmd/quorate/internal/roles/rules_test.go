@@ -15,7 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/rulebook"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -51,7 +51,7 @@ func TestRulesOnAPlainServer(t *testing.T) {
 
 	file := filepath.Join(dir, "rules")
 	fine(os.WriteFile(file, []byte("deny user:anna host:pc-1\ndeny subnet:10.0.0.0/8\nallow subnet:127.0.0.0/8"), 0o600))
-	book, err := newRuleBook(licenseserver.RulesConfig{File: file, Every: 10 * time.Millisecond})
+	book, err := newRuleBook(rulebook.Config{File: file, Every: 10 * time.Millisecond})
 	fine(err)
 	s, err := startServer(serverConfig{
 		Name: "a", Container: held, Store: store, Token: signer("t"), Listen: "127.0.0.1:0", Plain: true, Logger: slog.New(slog.DiscardHandler),
@@ -115,7 +115,7 @@ func TestHealthTellsAdministratorsWhy(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	book, err := newRuleBook(licenseserver.RulesConfig{File: file, Every: time.Millisecond})
+	book, err := newRuleBook(rulebook.Config{File: file, Every: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ import (
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
+	"github.com/quorate/quorate/internal/licenseserver/rulebook"
+	"github.com/quorate/quorate/internal/licenseserver/source"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
@@ -174,12 +176,12 @@ func startServer(c serverConfig) (*plainServer, error) {
 	log := c.Logger.With("container", c.Container.Serial().String())
 	if c.Rules == nil {
 		var err error
-		if c.Rules, err = newRuleBook(licenseserver.RulesConfig{Logger: log}); err != nil {
+		if c.Rules, err = newRuleBook(rulebook.Config{Logger: log}); err != nil {
 			return nil, err
 		}
 	}
 	server, err := licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: licenseserver.NewContainerSource(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true, Limits: c.Rules.Limits,
+		Name: c.Name, Source: source.NewSingle(c.Container), Store: c.Store, Arbiter: licenseserver.Always{}, LocalPrograms: true, Limits: c.Rules.Limits,
 		Signer: c.Token, Shared: c.Shared, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge, MostWaiting: c.Policy.MostWaiting, MostHandles: c.Policy.MostHandles, BorrowMost: c.Policy.BorrowMost,
 	})

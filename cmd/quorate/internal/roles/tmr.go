@@ -25,6 +25,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
 	"github.com/quorate/quorate/internal/licenseserver/arbiter"
+	"github.com/quorate/quorate/internal/licenseserver/source"
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/offline"
 	"github.com/quorate/quorate/internal/rpc"
@@ -225,7 +226,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		decides = arbiter.RoleFile{Path: c.RoleFile, Logger: log}
 	}
 	s.server, err = licenseserver.New(licenseserver.Config{
-		Name: c.Name, Source: licenseserver.NewGroupSource(c.Virtual, s.group), Store: s.store, Arbiter: decides, Limits: c.Rules.Limits, Blocked: s.blocked, Vouch: s.store.Vouch,
+		Name: c.Name, Source: source.NewVirtual(c.Virtual, s.group), Store: s.store, Arbiter: decides, Limits: c.Rules.Limits, Blocked: s.blocked, Vouch: s.store.Vouch,
 		Signer: c.Token, Lease: c.Lease, AdminToken: c.AdminToken, Logger: log,
 		Disclose: c.Policy.Disclose, AskEveryone: c.Policy.AskEveryone, MinRemoveAge: c.Policy.MinRemoveAge, MostWaiting: c.Policy.MostWaiting, MostHandles: c.Policy.MostHandles,
 	})

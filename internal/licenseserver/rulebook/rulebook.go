@@ -1,4 +1,6 @@
-package licenseserver
+// Package rulebook keeps the rules of who may use which license that count at a
+// server: those of a file there, or else those that the platform sent.
+package rulebook
 
 import (
 	"context"
@@ -20,8 +22,8 @@ import (
 	"github.com/quorate/quorate/internal/rules"
 )
 
-// RulesConfig says where rules come from.
-type RulesConfig struct {
+// Config says where rules come from.
+type Config struct {
 	// File is the administrator's own file. It is watched, and where there is one,
 	// it decides: rules that the platform sends are kept, but don't count.
 	File string
@@ -38,8 +40,8 @@ type RulesConfig struct {
 	Logger *slog.Logger // nil: none
 }
 
-// RulesState tells which rules count.
-type RulesState struct {
+// State tells which rules count.
+type State struct {
 	Set *rules.Set // nil: none, so everybody may
 	// Own: they are those of the administrator's own file.
 	Own bool
@@ -50,26 +52,29 @@ type RulesState struct {
 	Digest  string
 }
 
-// Rulebook keeps the rules that count. A newer set that is bad changes nothing:
+// Book keeps the rules that count. A newer set that is bad changes nothing:
 // the last good one stays. Safe for concurrent use.
-type Rulebook struct {
-	conf  RulesConfig
+type Book struct {
+	conf  Config
 	log   *slog.Logger
-	state atomic.Pointer[RulesState]
+	state atomic.Pointer[State]
 
 	mu     sync.Mutex // of changes
 	inside string     // what the file had when it was last taken or refused
 	looked string     // what it had at the last look
 }
 
-// NewRulebook reads the file, or else the copy. A server doesn't start with bad
+// New reads the file, or else the copy. A server doesn't start with bad
 // rules: CodeInvalidInput, CodeNotFound.
-func NewRulebook(c RulesConfig) (*Rulebook, error) {
+func New(c Config) (*Book, error) {
 	if c.Every == 0 {
 		c.Every = 2 * time.Second
 	}
-	b := &Rulebook{conf: c, log: orDiscard(c.Logger)}
-	state := RulesState{}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	b := &Book{conf: c, log: c.Logger}
+	state := State{}
 	if c.Copy != "" {
 		if err := state.readCopy(c.Copy, c.Serial); err != nil {
 			return nil, err
@@ -91,10 +96,10 @@ func NewRulebook(c RulesConfig) (*Rulebook, error) {
 }
 
 // State tells which rules count now.
-func (b *Rulebook) State() RulesState { return *b.state.Load() }
+func (b *Book) State() State { return *b.state.Load() }
 
-// Limits is for Config.Limits: what the rules that count say of an access.
-func (b *Rulebook) Limits(p license.Product, a license.Ask) (lease.Limits, int32, error) {
+// Limits is for the Config.Limits of a license server: what the rules that count say of an access.
+func (b *Book) Limits(p license.Product, a license.Ask) (lease.Limits, int32, error) {
 	out := b.state.Load().Set.Evaluate(p, a)
 	limits := lease.Limits{Tags: out.Tags()}
 	for _, q := range out.Caps() {
@@ -107,7 +112,7 @@ func (b *Rulebook) Limits(p license.Product, a license.Ask) (lease.Limits, int32
 }
 
 // Watch follows the file until ctx ends.
-func (b *Rulebook) Watch(ctx context.Context) {
+func (b *Book) Watch(ctx context.Context) {
 	if b.conf.File == "" {
 		<-ctx.Done()
 		return
@@ -124,7 +129,7 @@ func (b *Rulebook) Watch(ctx context.Context) {
 	}
 }
 
-func (b *Rulebook) look() {
+func (b *Book) look() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	text, err := readRules(b.conf.File)
@@ -154,7 +159,7 @@ func (b *Rulebook) look() {
 const unread = "\x00"
 
 // problem notes why newer rules don't count, and logs it once.
-func (b *Rulebook) problem(err error) {
+func (b *Book) problem(err error) {
 	state := b.State()
 	if state.Problem == err.Error() {
 		return
@@ -168,7 +173,7 @@ func (b *Rulebook) problem(err error) {
 // server has a file of its own, that one still decides. A text without any rule
 // lets everybody in again. Errors: CodeInvalidInput, and CodeUnavailable where it
 // can't be kept; the ones before count then.
-func (b *Rulebook) Take(version uint64, text string) error {
+func (b *Book) Take(version uint64, text string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	set, err := rules.Parse(text)
@@ -247,7 +252,7 @@ func keep(path string, of license.Serial, version uint64, set *rules.Set) error 
 
 // readCopy takes what keep has written. A damaged copy is refused: to go on
 // without it could let in whom it keeps out.
-func (s *RulesState) readCopy(path string, of license.Serial) error {
+func (s *State) readCopy(path string, of license.Serial) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

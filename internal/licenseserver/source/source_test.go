@@ -1,4 +1,4 @@
-package licenseserver
+package source
 
 import (
 	"context"
@@ -45,9 +45,9 @@ func (fakeContainer) UseSecret(_ license.Product, n license.DataName, context []
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) //nolint:gochecknoglobals // a constant
 
-func TestContainerSource(t *testing.T) {
+func TestSingle(t *testing.T) {
 	data := license.Options{Quantity: 5, Protected: license.DataName{7}, Secret: license.DataName{8}}
-	s := NewContainerSource(fakeContainer{
+	s := NewSingle(fakeContainer{
 		held(20, data),
 		held(14, license.Options{Quantity: 20, TMRID: 7}),
 		held(15, license.Options{Quantity: 5, Expiration: noon.Add(-time.Hour)}),
@@ -164,7 +164,7 @@ func (g *fakeGroup) UseSecret(_ context.Context, _ license.Product, n license.Da
 }
 
 // What the group is asked is of the issue and the data in force.
-func TestGroupSourceAsksForWhatIsInForce(t *testing.T) {
+func TestVirtualAsksForWhatIsInForce(t *testing.T) {
 	o := license.Options{Quantity: 20, TMRID: 7, Units: new(uint64(1000)), Issue: 3, Protected: license.DataName{7}, Secret: license.DataName{8}}
 	old, next := o, o
 	old.TMRID, old.Issue, old.Secret = 6, 2, license.DataName{9}
@@ -173,7 +173,7 @@ func TestGroupSourceAsksForWhatIsInForce(t *testing.T) {
 		return license.Observation{Presence: license.Present, Licenses: []license.Held{held(14, o)}}
 	}
 	g := &fakeGroup{view: license.Merge(license.View{}, [3]license.Observation{has(old), has(o), has(next)})}
-	s, ctx, p := NewGroupSource(license.Serial{Mask: 131, Number: 1}, g), t.Context(), product()
+	s, ctx, p := NewVirtual(license.Serial{Mask: 131, Number: 1}, g), t.Context(), product()
 	f, err := s.Find(p)
 	if err != nil || !f.Options.Equal(o) || !f.Moment.At.Equal(noon) || f.Status != "1:(#6) 2:#7 3:(#8)" {
 		t.Fatalf("Find = %+v, %v", f, err)
@@ -200,7 +200,7 @@ func TestGroupSourceAsksForWhatIsInForce(t *testing.T) {
 	}
 }
 
-func TestGroupSource(t *testing.T) {
+func TestVirtual(t *testing.T) {
 	seven := license.Options{Quantity: 20, TMRID: 7}
 	other := license.Options{Quantity: 21, TMRID: 7}
 	third := license.Options{Quantity: 22, TMRID: 7}
@@ -225,7 +225,7 @@ func TestGroupSource(t *testing.T) {
 		"expired":               {[3]license.Observation{has(old), has(old), has(old)}, ""}, // the time is not asked here
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := NewGroupSource(license.Serial{Mask: 131, Number: 1}, &fakeGroup{view: license.Merge(license.View{}, tt.obs)})
+			s := NewVirtual(license.Serial{Mask: 131, Number: 1}, &fakeGroup{view: license.Merge(license.View{}, tt.obs)})
 			l, err := s.Find(product())
 			if license.CodeOf(err) != tt.want {
 				t.Errorf("Find: %v, want %q", err, tt.want)

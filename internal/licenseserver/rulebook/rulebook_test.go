@@ -1,4 +1,4 @@
-package licenseserver
+package rulebook
 
 import (
 	"context"
@@ -23,7 +23,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-func refusedBy(b *Rulebook, user string) string {
+func refusedBy(b *Book, user string) string {
 	_, _, err := b.Limits(ruled, license.Ask{User: user, Address: netip.MustParseAddr("10.1.2.3")})
 	if err == nil {
 		return ""
@@ -31,20 +31,20 @@ func refusedBy(b *Rulebook, user string) string {
 	return err.(*license.Error).Details["rule"].(string)
 }
 
-func rulebook(t *testing.T, c RulesConfig) *Rulebook {
+func rulebook(t *testing.T, c Config) *Book {
 	t.Helper()
-	b, err := NewRulebook(c)
+	b, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-func TestRulebookFollowsItsFile(t *testing.T) {
+func TestBookFollowsItsFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "rules")
 		write(t, path, "deny user:anna\n")
-		b := rulebook(t, RulesConfig{File: path, Every: time.Second})
+		b := rulebook(t, Config{File: path, Every: time.Second})
 		ctx, cancel := context.WithCancel(t.Context())
 		var watching sync.WaitGroup
 		watching.Go(func() { b.Watch(ctx) })
@@ -120,29 +120,29 @@ func TestRulebookFollowsItsFile(t *testing.T) {
 	})
 }
 
-func TestRulebookRefusesABadFileAtTheStart(t *testing.T) {
+func TestBookRefusesABadFileAtTheStart(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "rules")
-	if _, err := NewRulebook(RulesConfig{File: path}); license.CodeOf(err) != license.CodeNotFound {
+	if _, err := New(Config{File: path}); license.CodeOf(err) != license.CodeNotFound {
 		t.Errorf("no file: %v", err)
 	}
 	write(t, path, "permit user:anna\n")
-	if _, err := NewRulebook(RulesConfig{File: path}); license.CodeOf(err) != license.CodeInvalidInput || !strings.Contains(err.Error(), path+": line 1") {
+	if _, err := New(Config{File: path}); license.CodeOf(err) != license.CodeInvalidInput || !strings.Contains(err.Error(), path+": line 1") {
 		t.Errorf("a bad file: %v", err)
 	}
-	if _, err := NewRulebook(RulesConfig{File: dir}); license.CodeOf(err) != license.CodeUnavailable {
+	if _, err := New(Config{File: dir}); license.CodeOf(err) != license.CodeUnavailable {
 		t.Errorf("a folder: %v", err)
 	}
 	write(t, path, strings.Repeat("#", 300<<10))
-	if _, err := NewRulebook(RulesConfig{File: path}); license.CodeOf(err) != license.CodeInvalidInput {
+	if _, err := New(Config{File: path}); license.CodeOf(err) != license.CodeInvalidInput {
 		t.Errorf("too large: %v", err)
 	}
 }
 
-func TestRulebookKeepsWhatThePlatformSends(t *testing.T) {
+func TestBookKeepsWhatThePlatformSends(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "copy")
 	office := license.Serial{Mask: 130, Number: 7}
-	b := rulebook(t, RulesConfig{Copy: kept, Serial: office})
+	b := rulebook(t, Config{Copy: kept, Serial: office})
 	if by := refusedBy(b, "anna"); by != "" || b.State().Set != nil {
 		t.Errorf("without rules: %q", by)
 	}
@@ -152,7 +152,7 @@ func TestRulebookKeepsWhatThePlatformSends(t *testing.T) {
 	if err := b.Take(4, "nonsense"); license.CodeOf(err) != license.CodeInvalidInput {
 		t.Errorf("bad rules: %v", err)
 	}
-	for _, b := range []*Rulebook{b, rulebook(t, RulesConfig{Copy: kept, Serial: office})} { // after a restart, too
+	for _, b := range []*Book{b, rulebook(t, Config{Copy: kept, Serial: office})} { // after a restart, too
 		if by := refusedBy(b, "anna"); by != "deny user:anna" || b.State().Version != 3 || b.State().Digest == "" {
 			t.Errorf("refused by %q: %+v", by, b.State())
 		}
@@ -167,7 +167,7 @@ func TestRulebookKeepsWhatThePlatformSends(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if _, err := NewRulebook(RulesConfig{Copy: kept, Serial: license.Serial{Mask: 130, Number: 8}}); license.CodeOf(err) != license.CodeInvalidInput ||
+	if _, err := New(Config{Copy: kept, Serial: license.Serial{Mask: 130, Number: 8}}); license.CodeOf(err) != license.CodeInvalidInput ||
 		!strings.Contains(err.Error(), "130-7") {
 		t.Errorf("another container's: %v", err)
 	}
@@ -181,13 +181,13 @@ func TestRulebookKeepsWhatThePlatformSends(t *testing.T) {
 		bad := append([]byte(nil), text...)
 		bad[i] ^= 4
 		write(t, kept, string(bad))
-		if b, err := NewRulebook(RulesConfig{Copy: kept, Serial: office}); err == nil && b.State().Version == 6 || err != nil && license.CodeOf(err) != license.CodeInvalidInput {
+		if b, err := New(Config{Copy: kept, Serial: office}); err == nil && b.State().Version == 6 || err != nil && license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("byte %d: %v", i, err)
 		}
 	}
 	for i := range text {
 		write(t, kept, string(text[:i]))
-		if _, err := NewRulebook(RulesConfig{Copy: kept, Serial: office}); license.CodeOf(err) != license.CodeInvalidInput {
+		if _, err := New(Config{Copy: kept, Serial: office}); license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("cut off at %d: %v", i, err)
 		}
 	}
@@ -197,7 +197,7 @@ func TestOwnFileDecides(t *testing.T) {
 	dir := t.TempDir()
 	file, kept := filepath.Join(dir, "rules"), filepath.Join(dir, "copy")
 	write(t, file, "deny user:anna")
-	b := rulebook(t, RulesConfig{File: file, Copy: kept})
+	b := rulebook(t, Config{File: file, Copy: kept})
 	if err := b.Take(1, "deny user:ben"); err != nil {
 		t.Fatal(err)
 	}
@@ -205,13 +205,13 @@ func TestOwnFileDecides(t *testing.T) {
 		t.Errorf("the platform's rules count: %+v", b.State())
 	}
 	// Without the file, those that were kept do.
-	if b := rulebook(t, RulesConfig{Copy: kept}); refusedBy(b, "ben") == "" {
+	if b := rulebook(t, Config{Copy: kept}); refusedBy(b, "ben") == "" {
 		t.Error("the platform's rules were not kept")
 	}
 }
 
 func TestTakeFailsWhereItCannotKeep(t *testing.T) {
-	b := rulebook(t, RulesConfig{Copy: filepath.Join(t.TempDir(), "none", "copy")})
+	b := rulebook(t, Config{Copy: filepath.Join(t.TempDir(), "none", "copy")})
 	if err := b.Take(1, "deny user:anna"); license.CodeOf(err) != license.CodeUnavailable {
 		t.Errorf("error: %v", err)
 	}
@@ -220,8 +220,8 @@ func TestTakeFailsWhereItCannotKeep(t *testing.T) {
 	}
 }
 
-func TestRulebookLimits(t *testing.T) {
-	b := rulebook(t, RulesConfig{})
+func TestBookLimits(t *testing.T) {
+	b := rulebook(t, Config{})
 	if err := b.Take(1, "cap 3 everybody\nreserve 2 user:anna\nreserve 0 user:carl\nreserve 4 user:ben\npriority 7 user:ben\ndeny user:ben\n"); err != nil {
 		t.Fatal(err)
 	}

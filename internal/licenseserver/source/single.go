@@ -1,13 +1,14 @@
-package licenseserver
+package source
 
 import (
 	"context"
 	"slices"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/licenseserver"
 )
 
-// Container is what ContainerSource needs of a container.
+// Container is what Single needs of a container.
 type Container interface {
 	Serial() license.Serial
 	Licenses() (version uint64, held []license.Held)
@@ -23,28 +24,28 @@ type Container interface {
 	UseSecret(p license.Product, name license.DataName, context []byte) ([]byte, error)
 }
 
-// ContainerSource offers the licenses of one container, for a plain license
+// Single offers the licenses of one container, for a plain license
 // server. Licenses with a TMR-ID are refused with CodeTMROnly: one container of
 // a group alone gives nothing.
-type ContainerSource struct{ container Container }
+type Single struct{ container Container }
 
-// NewContainerSource makes the source of a container.
-func NewContainerSource(c Container) *ContainerSource { return &ContainerSource{c} }
+// NewSingle makes the source of a container.
+func NewSingle(c Container) *Single { return &Single{c} }
 
 // Serial is the container's.
-func (s *ContainerSource) Serial() license.Serial { return s.container.Serial() }
+func (s *Single) Serial() license.Serial { return s.container.Serial() }
 
-// Find implements Source.
-func (s *ContainerSource) Find(p license.Product) (Found, error) {
+// Find implements licenseserver.Source.
+func (s *Single) Find(p license.Product) (licenseserver.Found, error) {
 	h, ok := s.container.License(p)
 	now := s.container.Moment()
 	if !ok {
-		return Found{Moment: now}, noLicense(p, s.Serial())
+		return licenseserver.Found{Moment: now}, noLicense(p, s.Serial())
 	}
-	return Found{License: h.License, Moment: now}, s.refusal(h.License)
+	return licenseserver.Found{License: h.License, Moment: now}, s.refusal(h.License)
 }
 
-func (s *ContainerSource) refusal(l license.License) error {
+func (s *Single) refusal(l license.License) error {
 	if l.Options.TMRID == 0 {
 		return nil
 	}
@@ -53,49 +54,49 @@ func (s *ContainerSource) refusal(l license.License) error {
 		"the license for %s belongs to a TMR group, and this is a single license server", l.Product)
 }
 
-// Licenses implements Source.
-func (s *ContainerSource) Licenses() []Offer {
+// Licenses implements licenseserver.Source.
+func (s *Single) Licenses() []licenseserver.Offer {
 	_, held := s.container.Licenses()
 	now := s.container.Moment()
-	offers := make([]Offer, len(held))
+	offers := make([]licenseserver.Offer, len(held))
 	for i, h := range held {
-		offers[i] = Offer{Found: Found{License: h.License, Moment: now}, Refusal: s.refusal(h.License)}
+		offers[i] = licenseserver.Offer{Found: licenseserver.Found{License: h.License, Moment: now}, Refusal: s.refusal(h.License)}
 	}
-	slices.SortFunc(offers, func(a, b Offer) int { return a.Product.Compare(b.Product) })
+	slices.SortFunc(offers, func(a, b licenseserver.Offer) int { return a.Product.Compare(b.Product) })
 	return offers
 }
 
-// Use implements Source.
-func (s *ContainerSource) Use(_ context.Context, _ uint64, l license.License) (license.Use, error) {
+// Use implements licenseserver.Source.
+func (s *Single) Use(_ context.Context, _ uint64, l license.License) (license.Use, error) {
 	return s.container.Use(l.Product), nil
 }
 
-// Begin implements Source.
-func (s *ContainerSource) Begin(ctx context.Context, _ uint64, p license.Product) error {
+// Begin implements licenseserver.Source.
+func (s *Single) Begin(ctx context.Context, _ uint64, p license.Product) error {
 	if err := s.ready(ctx, p); err != nil {
 		return err
 	}
 	return s.container.Started(p)
 }
 
-// TakeUnits implements Source.
-func (s *ContainerSource) TakeUnits(ctx context.Context, _ uint64, p license.Product, request string, n uint64) (uint64, error) {
+// TakeUnits implements licenseserver.Source.
+func (s *Single) TakeUnits(ctx context.Context, _ uint64, p license.Product, request string, n uint64) (uint64, error) {
 	if err := s.ready(ctx, p); err != nil {
 		return 0, err
 	}
 	return s.container.TakeUnits(p, request, n)
 }
 
-// OpenKey implements Source.
-func (s *ContainerSource) OpenKey(ctx context.Context, p license.Product, wrapped, _ []byte) ([]byte, error) {
+// OpenKey implements licenseserver.Source.
+func (s *Single) OpenKey(ctx context.Context, p license.Product, wrapped, _ []byte) ([]byte, error) {
 	if err := s.ready(ctx, p); err != nil {
 		return nil, err
 	}
 	return s.container.OpenKey(p, wrapped)
 }
 
-// ReadData implements Source.
-func (s *ContainerSource) ReadData(ctx context.Context, p license.Product, _ []byte) ([]byte, error) {
+// ReadData implements licenseserver.Source.
+func (s *Single) ReadData(ctx context.Context, p license.Product, _ []byte) ([]byte, error) {
 	if err := s.ready(ctx, p); err != nil {
 		return nil, err
 	}
@@ -104,8 +105,8 @@ func (s *ContainerSource) ReadData(ctx context.Context, p license.Product, _ []b
 	})
 }
 
-// UseSecret implements Source.
-func (s *ContainerSource) UseSecret(ctx context.Context, p license.Product, use, _ []byte) ([]byte, error) {
+// UseSecret implements licenseserver.Source.
+func (s *Single) UseSecret(ctx context.Context, p license.Product, use, _ []byte) ([]byte, error) {
 	if err := s.ready(ctx, p); err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func (s *ContainerSource) UseSecret(ctx context.Context, p license.Product, use,
 
 // ready keeps the container from work that nobody waits for, and from licenses
 // that are not to be used here.
-func (s *ContainerSource) ready(ctx context.Context, p license.Product) error {
+func (s *Single) ready(ctx context.Context, p license.Product) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
