@@ -54,7 +54,7 @@ type Allocation struct {
 	Process     uint32
 	Application string
 	Station     string
-	Accesses    uint32
+	Accesses    uint32 // that use what it Takes: of those that share on a station all, where Takes shows it
 	FirstAccess time.Time
 	LastAccess  time.Time
 	Remaining   time.Duration // until it ends without a renewal

@@ -218,8 +218,10 @@ type Waiter struct {
 // Handle is a living handle as monitoring shows it.
 type Handle struct {
 	Grant
-	Station     string
-	Client      Client
+	Station string
+	Client  Client
+	// Accesses is how many use what it Takes: where that shows what a station's share
+	// handles take, all of them; else 1, the handle's own.
 	Accesses    uint32
 	FirstAccess time.Time
 	LastAccess  time.Time     // last access or renewal

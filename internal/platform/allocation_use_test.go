@@ -88,8 +88,11 @@ func TestActivity(t *testing.T) {
 			tell(history.HandleActivity{Handle: a, Accesses: 2, LastAccess: time.Second, Idle: 50 * time.Minute, Expires: time.Minute})
 			// A server that has just taken over knows the first access alone, but the lease.
 			if row := tell(history.HandleActivity{Handle: a, Accesses: 1, LastAccess: 3 * time.Hour, Expires: 9 * time.Minute}); !isAgo(row.LastAccessAt, 0) ||
-				!isAgo(row.IdleSince, 50*time.Minute) || row.Accesses != 2 || !isAgo(row.ExpiresAt, -9*time.Minute) {
+				!isAgo(row.IdleSince, 50*time.Minute) || row.Accesses != 1 || !isAgo(row.ExpiresAt, -9*time.Minute) {
 				t.Errorf("%s: after a takeover: %+v", place.name, row)
+			}
+			if row := tell(history.HandleActivity{Handle: a, Expires: 9 * time.Minute}); row.Accesses != 1 {
+				t.Errorf("%s: not told, and %d accesses", place.name, row.Accesses)
 			}
 			hostile := tell(history.HandleActivity{Handle: a, Accesses: math.MaxUint32, LastAccess: -time.Hour, Idle: math.MaxInt64, Expires: math.MaxInt64})
 			if hostile.LastAccessAt.After(time.Now()) || hostile.IdleSince.Year() < 2000 || hostile.ExpiresAt.Year() > 2100 || hostile.Accesses > math.MaxInt32 {

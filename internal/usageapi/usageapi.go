@@ -45,7 +45,8 @@ var (
 	usageColumns = []string{"container", "group", "product", "productName", "resolution", "start", "end", "complete", "peak", "average",
 		"quantity", "fullSeconds", "users", "stations", "granted", "released", "expired", "removed", "denied"}
 	allocationColumns = []string{"id", "container", "product", "productName", "handle", "mode", "licenses", "asked", "borrowed", "state", "client",
-		"user", "station", "processId", "application", "firstAccess", "lastAccess", "endedAt", "endedBy"}
+		"user", "station", "processId", "application", "firstAccess", "lastAccess", "endedAt", "endedBy",
+		"accesses", "lastAccessAt", "idleSince", "expiresAt"}
 	denialColumns = []string{"id", "container", "product", "productName", "at", "reason", "rule", "mode", "licenses", "client", "user", "station", "application"}
 )
 
@@ -136,14 +137,18 @@ func (e exports) allocations(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return a.end(e.use.EachAllocation(r.Context(), q, func(row *ent.Allocation) error {
-		ended := time.Time{}
-		if row.EndedAt != nil {
-			ended = *row.EndedAt
-		}
 		return a.row(row.ID, row.Edges.Container.Serial, reference(row.Edges.Product), row.Edges.Product.Name, row.Handle, string(row.Mode),
 			row.Licenses, row.Asked, row.Borrowed, string(row.State), row.Client, row.User, row.Station, row.ProcessID, row.Application,
-			row.FirstAccess, row.LastAccess, ended, row.EndedBy)
+			row.FirstAccess, row.LastAccess, when(row.EndedAt), row.EndedBy, row.Accesses, when(row.LastAccessAt), when(row.IdleSince), when(row.ExpiresAt))
 	}))
+}
+
+// when gives a time; the zero one, which a table leaves empty, where there is none.
+func when(at *time.Time) time.Time {
+	if at == nil {
+		return time.Time{}
+	}
+	return *at
 }
 
 func (e exports) denials(w http.ResponseWriter, r *http.Request) error {

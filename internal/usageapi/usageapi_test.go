@@ -74,7 +74,11 @@ func (f *fake) EachSeries(_ context.Context, q history.UsageQuestion, each func(
 func (f *fake) EachAllocation(_ context.Context, q history.ListQuestion, each func(*ent.Allocation) error) error {
 	f.list = q
 	for range f.rows {
-		a := &ent.Allocation{ID: "alc_1", Handle: "h", Mode: license.Exclusive, User: "=ada()", FirstAccess: noon, LastAccess: noon, State: property.AllocationActive}
+		used, ends := noon.Add(time.Minute), noon.Add(time.Hour)
+		a := &ent.Allocation{
+			ID: "alc_1", Handle: "h", Mode: license.Exclusive, User: "=ada()", FirstAccess: noon, LastAccess: noon, State: property.AllocationActive,
+			Accesses: 3, LastAccessAt: &used, ExpiresAt: &ends,
+		}
 		a.Edges.Container, a.Edges.Product = edges()
 		if err := each(a); err != nil {
 			return err
@@ -127,7 +131,7 @@ func TestTables(t *testing.T) {
 	f := &fake{rows: 3}
 	for name, want := range map[string]string{
 		"usage":       "131-0,Bridge,6000010:14,\"'=Chart \"\"Pro\"\"\",DAY,2026-11-22T12:00:00Z,2026-11-22T13:00:00Z,true,7,2.5,20,1.5,0,0,0,0,0,0,0",
-		"allocations": "alc_1,131-1,6000010:14,\"'=Chart \"\"Pro\"\"\",h,EXCLUSIVE,0,0,false,ACTIVE,,'=ada(),,0,,2026-11-22T12:00:00Z,2026-11-22T12:00:00Z,,",
+		"allocations": "alc_1,131-1,6000010:14,\"'=Chart \"\"Pro\"\"\",h,EXCLUSIVE,0,0,false,ACTIVE,,'=ada(),,0,,2026-11-22T12:00:00Z,2026-11-22T12:00:00Z,,,3,2026-11-22T12:01:00Z,,2026-11-22T13:00:00Z",
 		"denials":     "den_1,131-1,6000010:14,\"'=Chart \"\"Pro\"\"\",2026-11-22T12:00:00Z,LIMIT_REACHED,'-cap,USER_LIMIT,0,,,,",
 	} {
 		w, err := get(t, f, name+"?container=131-1&product=6000010:14&from=2026-11-01T00:00:00Z&to=2026-11-02T00:00:00Z")

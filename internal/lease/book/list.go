@@ -41,21 +41,23 @@ func (b *Book) List(now time.Time, pool lease.Pool) ([]lease.Handle, error) {
 	return all, nil
 }
 
-// Arrange puts what List collected in order. What a station's share handles take
-// is shown by the first of them.
+// Arrange puts what List collected in order. What a station's share handles take,
+// and how many they are, is shown by the first of them.
 func Arrange(all []lease.Handle) {
 	slices.SortFunc(all, func(a, b lease.Handle) int {
 		return cmp.Or(a.FirstAccess.Compare(b.FirstAccess), cmp.Compare(a.Handle, b.Handle))
 	})
-	shown := map[string]bool{}
+	first := map[string]*lease.Handle{}
 	for i := range all {
 		h := &all[i]
 		h.Tags = slices.Clone(h.Tags)
 		if h.Mode == license.StationShare {
-			if shown[h.Station] {
+			if f := first[h.Station]; f != nil {
 				h.Takes = 0
+				f.Accesses++
+			} else {
+				first[h.Station] = h
 			}
-			shown[h.Station] = true
 		}
 	}
 }

@@ -384,16 +384,19 @@ func (m *machine) agree(rt *rapid.T) {
 			rt.Fatalf("usage %+v, the model has %d with %s", u, together(withTag(all, tag)), tag)
 		}
 	}
-	var sum uint32
+	var sum, accesses uint32
 	for _, h := range list {
 		l := m.lives[h.Handle]
 		if l == nil || l.end != "" || l.ref.Seat != h.Seat || l.ref.N != h.N || !slices.Equal(h.Tags, l.request.Limits.Tags) {
 			rt.Fatalf("listed %+v, the model has %+v", h, l)
 		}
 		sum += h.Takes
+		if h.Takes > 0 || h.Mode == license.NoUserLimit {
+			accesses += h.Accesses
+		}
 	}
-	if sum != lives {
-		rt.Fatalf("the handles listed take %d, the model has %d", sum, lives)
+	if sum != lives || int(accesses) != len(living) {
+		rt.Fatalf("the handles listed take %d for %d accesses, the model has %d and %d", sum, accesses, lives, len(living))
 	}
 	for i, w := range m.queue {
 		if i >= len(queue) || queue[i].ID != w.request.ID || queue[i].Priority != w.priority {

@@ -184,6 +184,7 @@ func mutants() map[string]mutant {
 		"lost, not borrowed":    {sentence: found, ref: func(r *lease.Ref) { r.Borrowed = false }},
 		"restart forgets":       {sentence: "after a restart everything is as it was", forgets: true},
 		"each shows its share":  {sentence: adds, handle: func(h *lease.Handle) { h.Takes = h.Licenses }},
+		"each counts itself":    {sentence: adds, handle: func(h *lease.Handle) { h.Accesses = 1 }},
 		"usage of no tags":      {sentence: adds, usage: func(u *lease.Usage) { u.ByTag = nil }},
 		"borrowed, not content": {
 			sentence: "a handle's licenses, mode and being borrowed are its content alone",

@@ -45,8 +45,8 @@ func (t *seats) List(ctx context.Context, pool lease.Pool) ([]lease.Handle, erro
 	return all, nil
 }
 
-// take says what each handle takes; they are in the order in which they are
-// shown.
+// take says what each handle takes, and for how many; they are in the order in
+// which they are shown.
 func take(all []lease.Handle) {
 	first := map[string]*lease.Handle{}
 	for i := range all {
@@ -54,10 +54,14 @@ func take(all []lease.Handle) {
 		switch h.Mode {
 		case license.NoUserLimit:
 		case license.StationShare:
-			if first[h.Station] == nil {
+			f := first[h.Station]
+			if f == nil {
+				f = h
 				first[h.Station] = h
+			} else {
+				f.Accesses++
 			}
-			first[h.Station].Takes = max(first[h.Station].Takes, h.Licenses)
+			f.Takes = max(f.Takes, h.Licenses)
 		default:
 			h.Takes = h.Licenses
 		}

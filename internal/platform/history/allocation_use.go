@@ -35,7 +35,7 @@ const (
 // license server's clock isn't compared with the platform's.
 type HandleActivity struct {
 	Handle     string
-	Accesses   uint32
+	Accesses   uint32        // that use what it takes; 0: not told
 	LastAccess time.Duration // since the last access or renewal
 	Idle       time.Duration // since its program used it; 0: in use, or not told
 	Expires    time.Duration // until it ends without a renewal
@@ -104,15 +104,15 @@ func used(row *ent.Allocation, told HandleActivity, now time.Time) bool {
 		}
 	}
 	set(&row.ExpiresAt, now.Add(within(told.Expires)))
+	if n := int(min(told.Accesses, usage.MostAsked)); n > 0 && n != row.Accesses {
+		row.Accesses, news = n, true
+	}
 	last := now.Add(-within(told.LastAccess))
 	if row.LastAccessAt != nil && row.LastAccessAt.Sub(last) >= forgotten {
 		return news
 	}
 	if row.LastAccessAt == nil || last.After(*row.LastAccessAt) {
 		set(&row.LastAccessAt, last)
-	}
-	if n := int(min(told.Accesses, usage.MostAsked)); n > row.Accesses {
-		row.Accesses, news = n, true
 	}
 	switch {
 	case told.Idle > 0:

@@ -1565,7 +1565,7 @@ type HandleInfo struct {
 	Mode          AccessMode             `protobuf:"varint,4,opt,name=mode,proto3,enum=quorate.v1.AccessMode" json:"mode,omitempty"`
 	Seat          uint32                 `protobuf:"varint,5,opt,name=seat,proto3" json:"seat,omitempty"`
 	Client        *Client                `protobuf:"bytes,6,opt,name=client,proto3" json:"client,omitempty"`
-	Accesses      uint32                 `protobuf:"varint,7,opt,name=accesses,proto3" json:"accesses,omitempty"`
+	Accesses      uint32                 `protobuf:"varint,7,opt,name=accesses,proto3" json:"accesses,omitempty"`                                  // that use what it takes: of those that share on a station all, where takes shows it
 	FirstAccessMs int64                  `protobuf:"varint,8,opt,name=first_access_ms,json=firstAccessMs,proto3" json:"first_access_ms,omitempty"` // Unix milliseconds
 	LastAccessMs  int64                  `protobuf:"varint,9,opt,name=last_access_ms,json=lastAccessMs,proto3" json:"last_access_ms,omitempty"`
 	RemainingMs   int64                  `protobuf:"varint,10,opt,name=remaining_ms,json=remainingMs,proto3" json:"remaining_ms,omitempty"`

@@ -1095,7 +1095,7 @@ func (x *PushRequest) GetActivity() []*HandleActivity {
 type HandleActivity struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Handle        string                 `protobuf:"bytes,1,opt,name=handle,proto3" json:"handle,omitempty"`
-	Accesses      uint32                 `protobuf:"varint,2,opt,name=accesses,proto3" json:"accesses,omitempty"`
+	Accesses      uint32                 `protobuf:"varint,2,opt,name=accesses,proto3" json:"accesses,omitempty"`                               // that use what it takes; zero: not told
 	LastAccessMs  int64                  `protobuf:"varint,3,opt,name=last_access_ms,json=lastAccessMs,proto3" json:"last_access_ms,omitempty"` // since its last access or renewal
 	IdleMs        int64                  `protobuf:"varint,4,opt,name=idle_ms,json=idleMs,proto3" json:"idle_ms,omitempty"`                     // since its program used it; zero: in use, or not told
 	ExpiresMs     int64                  `protobuf:"varint,5,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"`            // until it ends without a renewal

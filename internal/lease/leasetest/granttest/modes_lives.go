@@ -239,12 +239,12 @@ func takes(t *testing.T, h kit.Harness) {
 	}
 	list, err := s.List(t.Context(), kit.Pool)
 	kit.OK(t, "List", err)
-	wantTakes := []uint32{2, 2, 0, 1, 0, 1}
+	wantTakes, wantAccesses := []uint32{2, 2, 0, 1, 0, 1}, []uint32{1, 2, 1, 1, 1, 1}
 	for i, got := range list {
 		r := all[i]
-		if got.Handle != r.ID || got.Takes != wantTakes[i] || got.Licenses != max(r.Licenses, 1) || got.Mode != r.Mode ||
+		if got.Handle != r.ID || got.Takes != wantTakes[i] || got.Accesses != wantAccesses[i] || got.Licenses != max(r.Licenses, 1) || got.Mode != r.Mode ||
 			got.Borrowed != r.Borrowed || !slices.Equal(got.Tags, r.Limits.Tags) || got.Station != r.Station {
-			t.Errorf("handle %d is %+v, want it to take %d", i, got, wantTakes[i])
+			t.Errorf("handle %d is %+v, want it to take %d for %d accesses", i, got, wantTakes[i], wantAccesses[i])
 		}
 	}
 	u, err := s.Usage(t.Context(), kit.Pool)
