@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/quorate/quorate/internal/license"
 )
 
 // Calls of a group that come while others are under way are sent together: Redis
@@ -143,8 +145,18 @@ func (s *Store) exec(ctx context.Context, batch []*call, how evaluate) {
 	}
 	for _, c := range batch {
 		if c.err == nil {
-			c.err = fmt.Errorf("redislease: %d replicas have the change, want %d", n, s.opt.Replicas)
+			c.err = uncopied(n, s.opt.Replicas, err)
 		}
+	}
+}
+
+// uncopied: the change is in Redis, and on too few replicas. cause may be nil.
+func uncopied(have int64, want int, cause error) error {
+	return &license.Error{
+		Code:    license.CodeUnavailable,
+		Message: fmt.Sprintf("%d of the %d replicas of Redis that must have the seats answered", have, want),
+		Fix:     "try again; have the operator bring the replicas of Redis back, or lower --redis-replicas",
+		Err:     cause,
 	}
 }
 

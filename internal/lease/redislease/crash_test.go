@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -428,46 +427,6 @@ func TestCluster(t *testing.T) {
 	if _, err := s.Join(t.Context(), group, "b"); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestReplicas: an answer waits for the replicas that are asked for.
-func TestReplicas(t *testing.T) {
-	primary := testenv.Redis(t, "--repl-diskless-sync-delay", "0")
-	hasty := connect(t, primary.Addr, redislease.Options{Replicas: 1, ReplicaWait: 200 * time.Millisecond})
-	_, err := hasty.Claim(t.Context(), group, "a")
-	wantCode(t, err, license.CodeUnavailable)
-	s := connect(t, primary.Addr, redislease.Options{Replicas: 1, ReplicaWait: 5 * time.Second})
-	host, port, err := net.SplitHostPort(primary.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	replica := testenv.Redis(t, "--replicaof", host+" "+port)
-	testenv.Eventually(t, 20*time.Second, func() error {
-		_, err := hasty.Claim(t.Context(), group, "a")
-		return err
-	})
-	seats, err := s.Claim(t.Context(), group, "a")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := request(1)
-	g, err := seats.Access(t.Context(), r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := redis.NewClient(&redis.Options{Addr: replica.Addr})
-	defer client.Close()
-	there, err := client.HExists(t.Context(), "quorate:lease:{"+group.String()+"}:handles", g.Handle).Result()
-	if err != nil || !there {
-		t.Fatalf("on the replica: %v, %v", there, err)
-	}
-	impatient, err := hasty.Join(t.Context(), group, "b")
-	if err != nil {
-		t.Fatal(err)
-	}
-	replica.Kill()
-	_, err = impatient.Access(t.Context(), request(5))
-	wantCode(t, err, license.CodeUnavailable)
 }
 
 func BenchmarkAccessRelease(b *testing.B) {

@@ -59,7 +59,10 @@
 // their programs' tokens bring them back as long as nobody else got the seat:
 // over-use is possible then. Keys must not be evicted ("maxmemory-policy
 // noeviction"). With Options.Replicas an answer waits until so many replicas
-// have the change; that makes a loss at a failover rarer, not impossible.
+// have the change; that makes a loss at a failover rarer, not impossible. Where
+// too few have it in time nothing is answered but CodeUnavailable, renewals too. The
+// change is not undone, which would need the same replicas: whoever repeats a call
+// finds what it made, and a handle that nobody heard of ends with its lease.
 //
 // No claim is made about a split network: when a failover makes a new primary
 // while the old one still answers, both may give out seats. TMR groups use a
@@ -67,5 +70,6 @@
 // forward it ends leases early, back it makes them last longer.
 //
 // Ended handles are remembered for Options.EndedFor, at most Options.MostEnded
-// of a group, and as long as their seats linger; events are kept to about Options.MostEvents.
+// of a group, and as long as their seats linger; events are kept to about
+// Options.MostEvents, of at most 6 KiB each, since all that they hold is bounded.
 package redislease

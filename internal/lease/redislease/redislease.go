@@ -22,8 +22,9 @@ type Options struct {
 	// (50,000), and EndedFor for how long at most (an hour).
 	MostEnded int
 	EndedFor  time.Duration
-	// Replicas is how many replicas must have a change before it is answered,
-	// within ReplicaWait (1 s).
+	// Replicas is how many replicas must have a change before it is answered. Where
+	// they don't within ReplicaWait (1 s), the answer is CodeUnavailable, and the
+	// change stands: repeating the call finds it, and is answered once they have it.
 	Replicas    int
 	ReplicaWait time.Duration
 }
@@ -173,6 +174,10 @@ func (s *Store) call(ctx context.Context, script *redis.Script, group license.Se
 
 // failure tells a fault of ours, which repeating can't help, from all others.
 func failure(err error) error {
+	var told *license.Error
+	if errors.As(err, &told) {
+		return told
+	}
 	ours := redis.HasErrorPrefix(err, "WRONGTYPE") ||
 		redis.HasErrorPrefix(err, "ERR") && strings.Contains(err.Error(), "script")
 	if ours {

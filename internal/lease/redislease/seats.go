@@ -3,6 +3,7 @@ package redislease
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -31,12 +32,15 @@ func pack(c lease.Client) string {
 	return marshal(holder{"", c.Address, c.User, c.Process, c.Application})
 }
 
+// marshal leaves <, > and & as they are: escaped, they would be six times as long.
 func marshal(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
 		panic(err) // texts and numbers can always be marshalled
 	}
-	return string(b)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // unpack gives the station too where an earlier version wrote it.

@@ -20,19 +20,26 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
-// openLeases opens the lease store that a flag names.
-func openLeases(ctx context.Context, where string, logger *slog.Logger) (lease.Store, error) {
+// openLeases opens the lease store that a flag names. replicas is how many of a
+// Redis must have a change before it is answered.
+func openLeases(ctx context.Context, where string, replicas int, logger *slog.Logger) (lease.Store, error) {
 	if where == "" { // memory alone: a restart would forget who holds which seat
 		return nil, license.Errorf(license.CodeInvalidInput, "name a file with --leases, or redis://HOST:PORT/N", "no place is named to keep seats in")
 	}
+	if replicas < 0 {
+		return nil, license.Errorf(license.CodeInvalidInput, "give --redis-replicas as 0 or more", "%d replicas can't have the seats", replicas)
+	}
 	if !isRedis(where) {
+		if replicas > 0 {
+			return nil, license.Errorf(license.CodeInvalidInput, "leave --redis-replicas out, or name a Redis with --leases", "a file has no replicas")
+		}
 		return memlease.Open(where, memlease.Options{Logger: logger})
 	}
 	rdb, err := openRedis(where)
 	if err != nil {
 		return nil, err
 	}
-	store := redislease.New(rdb, redislease.Options{})
+	store := redislease.New(rdb, redislease.Options{Replicas: replicas})
 	ctx, cancel := context.WithTimeout(ctx, redisTime)
 	defer cancel()
 	switch durable, err := store.Durable(ctx); {

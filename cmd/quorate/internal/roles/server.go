@@ -36,6 +36,7 @@ type Server struct {
 	Pin       []string `help:"With --tmr: the pins of the group's TMR servers." env:"QUORATE_PINS"`
 	Journal   string   `help:"With --tmr: where this backend keeps the group's journal of seats: a file, or a Redis of its own as unix:///PATH or redis://HOST:PORT/N." default:"journal.db" env:"QUORATE_JOURNAL"`
 	Leases    string   `help:"Where seats are kept: a file, or redis://HOST:PORT/N; not with --tmr." default:"leases.db" env:"QUORATE_LEASES"`
+	Replicas  int      `help:"With --leases redis://…: how many replicas of Redis must have a change before it is answered. While they don't, licenses are neither given nor renewed." name:"redis-replicas" default:"0" env:"QUORATE_REDIS_REPLICAS"`
 	TokenKey  string   `help:"The key that handle tokens are signed with; created when it is not there." default:"token.key" env:"QUORATE_TOKEN_KEY"`
 	BorrowMax string   `help:"How long licenses may be borrowed, to be used without this server, for example 14d; 0s: not at all." default:"0s" env:"QUORATE_BORROW_MAX"`
 }
@@ -46,6 +47,7 @@ func (Server) Help() string {
   quorate server --container container.qrc --listen 0.0.0.0:7400 --leases leases.db
   quorate server --container container.qrc --rules rules.txt     # who may use which license
   quorate server --leases leases.db --borrow-max 14d --min-remove-age 10m --disclose users --ask everyone
+  quorate server --leases redis://10.0.0.5:6379/0 --redis-replicas 1
   quorate server --tmr --container container.qrc --journal journal.db --listen 10.0.0.21:7500 \
       --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)
   quorate server --container container.qrc --leases leases.db --name office \
@@ -70,6 +72,9 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	}
 	if c.TMR && policy.BorrowMost != 0 {
 		return license.Errorf(license.CodeInvalidInput, "leave --borrow-max out", "the licenses of a TMR group can't be borrowed")
+	}
+	if c.TMR && c.Replicas != 0 {
+		return license.Errorf(license.CodeInvalidInput, "leave --redis-replicas out: the journals of the three backends are each other's copies", "a backend's journal of seats has no replicas")
 	}
 	key, err := rpc.LoadOrCreateKey(c.Key)
 	if err != nil {
@@ -108,7 +113,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	if err != nil {
 		return err
 	}
-	store, err := openLeases(ctx, c.Leases, logger)
+	store, err := openLeases(ctx, c.Leases, c.Replicas, logger)
 	if err != nil {
 		return err
 	}
