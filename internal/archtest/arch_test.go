@@ -58,6 +58,7 @@ var rules = map[string]rule{
 	"internal/auth":                  {may: []string{"internal/license", "golang.org/x/crypto"}, why: "who asks, and what he may"},
 	"internal/event":                 {may: []string{"internal/license"}, why: "ids and figures only"},
 	"internal/event/redisevent":      {may: []string{"internal/license", "internal/event", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
+	"internal/ratelimit":             {may: []string{"internal/license", "github.com/redis/go-redis/v9"}, why: "counts by keys; whose they are is its callers' matter"},
 	"internal/store":                 {may: []string{"internal/license", "internal/auth", "ent", "entgo.io/ent", "ariga.io/atlas", "github.com/lib/pq", "modernc.org/sqlite"}, why: "opens the database"},
 	"internal/platform":              {may: []string{"internal/license", "internal/auth", "internal/store", "internal/event", "ent"}, why: "puts the services together"},
 	"internal/platform/core":         {may: []string{"internal/armor", "internal/auth", "internal/durable", "internal/event", "internal/license", "internal/seal", "internal/store", "ent", "ent/schema/property"}, why: "what services share: no use case, and no service"},
