@@ -54,9 +54,71 @@ func (_c *ApiTokenCreate) SetRole(v property.Role) *ApiTokenCreate {
 	return _c
 }
 
+// SetScopes sets the "scopes" field.
+func (_c *ApiTokenCreate) SetScopes(v []string) *ApiTokenCreate {
+	_c.mutation.SetScopes(v)
+	return _c
+}
+
 // SetHash sets the "hash" field.
 func (_c *ApiTokenCreate) SetHash(v []byte) *ApiTokenCreate {
 	_c.mutation.SetHash(v)
+	return _c
+}
+
+// SetHint sets the "hint" field.
+func (_c *ApiTokenCreate) SetHint(v string) *ApiTokenCreate {
+	_c.mutation.SetHint(v)
+	return _c
+}
+
+// SetNillableHint sets the "hint" field if the given value is not nil.
+func (_c *ApiTokenCreate) SetNillableHint(v *string) *ApiTokenCreate {
+	if v != nil {
+		_c.SetHint(*v)
+	}
+	return _c
+}
+
+// SetCreatedBy sets the "created_by" field.
+func (_c *ApiTokenCreate) SetCreatedBy(v string) *ApiTokenCreate {
+	_c.mutation.SetCreatedBy(v)
+	return _c
+}
+
+// SetNillableCreatedBy sets the "created_by" field if the given value is not nil.
+func (_c *ApiTokenCreate) SetNillableCreatedBy(v *string) *ApiTokenCreate {
+	if v != nil {
+		_c.SetCreatedBy(*v)
+	}
+	return _c
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (_c *ApiTokenCreate) SetExpiresAt(v time.Time) *ApiTokenCreate {
+	_c.mutation.SetExpiresAt(v)
+	return _c
+}
+
+// SetNillableExpiresAt sets the "expires_at" field if the given value is not nil.
+func (_c *ApiTokenCreate) SetNillableExpiresAt(v *time.Time) *ApiTokenCreate {
+	if v != nil {
+		_c.SetExpiresAt(*v)
+	}
+	return _c
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (_c *ApiTokenCreate) SetRevokedAt(v time.Time) *ApiTokenCreate {
+	_c.mutation.SetRevokedAt(v)
+	return _c
+}
+
+// SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
+func (_c *ApiTokenCreate) SetNillableRevokedAt(v *time.Time) *ApiTokenCreate {
+	if v != nil {
+		_c.SetRevokedAt(*v)
+	}
 	return _c
 }
 
@@ -132,6 +194,14 @@ func (_c *ApiTokenCreate) defaults() {
 		v := apitoken.DefaultCreatedAt()
 		_c.mutation.SetCreatedAt(v)
 	}
+	if _, ok := _c.mutation.Hint(); !ok {
+		v := apitoken.DefaultHint
+		_c.mutation.SetHint(v)
+	}
+	if _, ok := _c.mutation.CreatedBy(); !ok {
+		v := apitoken.DefaultCreatedBy
+		_c.mutation.SetCreatedBy(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := apitoken.DefaultID()
 		_c.mutation.SetID(v)
@@ -173,6 +243,22 @@ func (_c *ApiTokenCreate) check() error {
 	if v, ok := _c.mutation.Hash(); ok {
 		if err := apitoken.HashValidator(v); err != nil {
 			return &ValidationError{Name: "hash", err: fmt.Errorf(`ent: validator failed for field "ApiToken.hash": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Hint(); !ok {
+		return &ValidationError{Name: "hint", err: errors.New(`ent: missing required field "ApiToken.hint"`)}
+	}
+	if v, ok := _c.mutation.Hint(); ok {
+		if err := apitoken.HintValidator(v); err != nil {
+			return &ValidationError{Name: "hint", err: fmt.Errorf(`ent: validator failed for field "ApiToken.hint": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.CreatedBy(); !ok {
+		return &ValidationError{Name: "created_by", err: errors.New(`ent: missing required field "ApiToken.created_by"`)}
+	}
+	if v, ok := _c.mutation.CreatedBy(); ok {
+		if err := apitoken.CreatedByValidator(v); err != nil {
+			return &ValidationError{Name: "created_by", err: fmt.Errorf(`ent: validator failed for field "ApiToken.created_by": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
@@ -230,9 +316,29 @@ func (_c *ApiTokenCreate) createSpec() (*ApiToken, *sqlgraph.CreateSpec) {
 		_spec.SetField(apitoken.FieldRole, field.TypeEnum, value)
 		_node.Role = value
 	}
+	if value, ok := _c.mutation.Scopes(); ok {
+		_spec.SetField(apitoken.FieldScopes, field.TypeJSON, value)
+		_node.Scopes = value
+	}
 	if value, ok := _c.mutation.Hash(); ok {
 		_spec.SetField(apitoken.FieldHash, field.TypeBytes, value)
 		_node.Hash = value
+	}
+	if value, ok := _c.mutation.Hint(); ok {
+		_spec.SetField(apitoken.FieldHint, field.TypeString, value)
+		_node.Hint = value
+	}
+	if value, ok := _c.mutation.CreatedBy(); ok {
+		_spec.SetField(apitoken.FieldCreatedBy, field.TypeString, value)
+		_node.CreatedBy = value
+	}
+	if value, ok := _c.mutation.ExpiresAt(); ok {
+		_spec.SetField(apitoken.FieldExpiresAt, field.TypeTime, value)
+		_node.ExpiresAt = &value
+	}
+	if value, ok := _c.mutation.RevokedAt(); ok {
+		_spec.SetField(apitoken.FieldRevokedAt, field.TypeTime, value)
+		_node.RevokedAt = &value
 	}
 	if value, ok := _c.mutation.LastUsedAt(); ok {
 		_spec.SetField(apitoken.FieldLastUsedAt, field.TypeTime, value)

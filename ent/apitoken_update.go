@@ -57,6 +57,26 @@ func (_u *ApiTokenUpdate) SetNillableRole(v *property.Role) *ApiTokenUpdate {
 	return _u
 }
 
+// SetRevokedAt sets the "revoked_at" field.
+func (_u *ApiTokenUpdate) SetRevokedAt(v time.Time) *ApiTokenUpdate {
+	_u.mutation.SetRevokedAt(v)
+	return _u
+}
+
+// SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
+func (_u *ApiTokenUpdate) SetNillableRevokedAt(v *time.Time) *ApiTokenUpdate {
+	if v != nil {
+		_u.SetRevokedAt(*v)
+	}
+	return _u
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (_u *ApiTokenUpdate) ClearRevokedAt() *ApiTokenUpdate {
+	_u.mutation.ClearRevokedAt()
+	return _u
+}
+
 // SetLastUsedAt sets the "last_used_at" field.
 func (_u *ApiTokenUpdate) SetLastUsedAt(v time.Time) *ApiTokenUpdate {
 	_u.mutation.SetLastUsedAt(v)
@@ -145,6 +165,18 @@ func (_u *ApiTokenUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Role(); ok {
 		_spec.SetField(apitoken.FieldRole, field.TypeEnum, value)
 	}
+	if _u.mutation.ScopesCleared() {
+		_spec.ClearField(apitoken.FieldScopes, field.TypeJSON)
+	}
+	if _u.mutation.ExpiresAtCleared() {
+		_spec.ClearField(apitoken.FieldExpiresAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RevokedAt(); ok {
+		_spec.SetField(apitoken.FieldRevokedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RevokedAtCleared() {
+		_spec.ClearField(apitoken.FieldRevokedAt, field.TypeTime)
+	}
 	if value, ok := _u.mutation.LastUsedAt(); ok {
 		_spec.SetField(apitoken.FieldLastUsedAt, field.TypeTime, value)
 	}
@@ -196,6 +228,26 @@ func (_u *ApiTokenUpdateOne) SetNillableRole(v *property.Role) *ApiTokenUpdateOn
 	if v != nil {
 		_u.SetRole(*v)
 	}
+	return _u
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (_u *ApiTokenUpdateOne) SetRevokedAt(v time.Time) *ApiTokenUpdateOne {
+	_u.mutation.SetRevokedAt(v)
+	return _u
+}
+
+// SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
+func (_u *ApiTokenUpdateOne) SetNillableRevokedAt(v *time.Time) *ApiTokenUpdateOne {
+	if v != nil {
+		_u.SetRevokedAt(*v)
+	}
+	return _u
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (_u *ApiTokenUpdateOne) ClearRevokedAt() *ApiTokenUpdateOne {
+	_u.mutation.ClearRevokedAt()
 	return _u
 }
 
@@ -316,6 +368,18 @@ func (_u *ApiTokenUpdateOne) sqlSave(ctx context.Context) (_node *ApiToken, err 
 	}
 	if value, ok := _u.mutation.Role(); ok {
 		_spec.SetField(apitoken.FieldRole, field.TypeEnum, value)
+	}
+	if _u.mutation.ScopesCleared() {
+		_spec.ClearField(apitoken.FieldScopes, field.TypeJSON)
+	}
+	if _u.mutation.ExpiresAtCleared() {
+		_spec.ClearField(apitoken.FieldExpiresAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.RevokedAt(); ok {
+		_spec.SetField(apitoken.FieldRevokedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RevokedAtCleared() {
+		_spec.ClearField(apitoken.FieldRevokedAt, field.TypeTime)
 	}
 	if value, ok := _u.mutation.LastUsedAt(); ok {
 		_spec.SetField(apitoken.FieldLastUsedAt, field.TypeTime, value)

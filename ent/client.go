@@ -20,18 +20,30 @@ import (
 	"github.com/quorate/quorate/ent/auditentry"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/denial"
+	"github.com/quorate/quorate/ent/enrollment"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
 	"github.com/quorate/quorate/ent/firmkey"
+	"github.com/quorate/quorate/ent/idempotencykey"
+	"github.com/quorate/quorate/ent/identityprovider"
+	"github.com/quorate/quorate/ent/invitation"
 	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/itemversion"
 	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroup"
+	"github.com/quorate/quorate/ent/membergroupentry"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/session"
+	"github.com/quorate/quorate/ent/ticket"
+	"github.com/quorate/quorate/ent/ticketactivation"
+	"github.com/quorate/quorate/ent/ticketline"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
@@ -42,6 +54,11 @@ import (
 	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/ent/usageseries"
+	"github.com/quorate/quorate/ent/user"
+	"github.com/quorate/quorate/ent/useridentity"
+	"github.com/quorate/quorate/ent/webhookdelivery"
+	"github.com/quorate/quorate/ent/webhookendpoint"
+	"github.com/quorate/quorate/ent/webhookevent"
 	"github.com/quorate/quorate/ent/work"
 )
 
@@ -60,16 +77,30 @@ type Client struct {
 	Container *ContainerClient
 	// Denial is the client for interacting with the Denial builders.
 	Denial *DenialClient
+	// Enrollment is the client for interacting with the Enrollment builders.
+	Enrollment *EnrollmentClient
 	// Firm is the client for interacting with the Firm builders.
 	Firm *FirmClient
 	// FirmCounter is the client for interacting with the FirmCounter builders.
 	FirmCounter *FirmCounterClient
 	// FirmKey is the client for interacting with the FirmKey builders.
 	FirmKey *FirmKeyClient
+	// IdempotencyKey is the client for interacting with the IdempotencyKey builders.
+	IdempotencyKey *IdempotencyKeyClient
+	// IdentityProvider is the client for interacting with the IdentityProvider builders.
+	IdentityProvider *IdentityProviderClient
+	// Invitation is the client for interacting with the Invitation builders.
+	Invitation *InvitationClient
 	// Item is the client for interacting with the Item builders.
 	Item *ItemClient
+	// ItemVersion is the client for interacting with the ItemVersion builders.
+	ItemVersion *ItemVersionClient
 	// Member is the client for interacting with the Member builders.
 	Member *MemberClient
+	// MemberGroup is the client for interacting with the MemberGroup builders.
+	MemberGroup *MemberGroupClient
+	// MemberGroupEntry is the client for interacting with the MemberGroupEntry builders.
+	MemberGroupEntry *MemberGroupEntryClient
 	// Order is the client for interacting with the Order builders.
 	Order *OrderClient
 	// Organization is the client for interacting with the Organization builders.
@@ -80,10 +111,20 @@ type Client struct {
 	Product *ProductClient
 	// Rollout is the client for interacting with the Rollout builders.
 	Rollout *RolloutClient
+	// RolloutPlan is the client for interacting with the RolloutPlan builders.
+	RolloutPlan *RolloutPlanClient
+	// RolloutPlanEntry is the client for interacting with the RolloutPlanEntry builders.
+	RolloutPlanEntry *RolloutPlanEntryClient
 	// RuleSet is the client for interacting with the RuleSet builders.
 	RuleSet *RuleSetClient
 	// Session is the client for interacting with the Session builders.
 	Session *SessionClient
+	// Ticket is the client for interacting with the Ticket builders.
+	Ticket *TicketClient
+	// TicketActivation is the client for interacting with the TicketActivation builders.
+	TicketActivation *TicketActivationClient
+	// TicketLine is the client for interacting with the TicketLine builders.
+	TicketLine *TicketLineClient
 	// TmrGroup is the client for interacting with the TmrGroup builders.
 	TmrGroup *TmrGroupClient
 	// TmrServer is the client for interacting with the TmrServer builders.
@@ -104,6 +145,16 @@ type Client struct {
 	UsageLog *UsageLogClient
 	// UsageSeries is the client for interacting with the UsageSeries builders.
 	UsageSeries *UsageSeriesClient
+	// User is the client for interacting with the User builders.
+	User *UserClient
+	// UserIdentity is the client for interacting with the UserIdentity builders.
+	UserIdentity *UserIdentityClient
+	// WebhookDelivery is the client for interacting with the WebhookDelivery builders.
+	WebhookDelivery *WebhookDeliveryClient
+	// WebhookEndpoint is the client for interacting with the WebhookEndpoint builders.
+	WebhookEndpoint *WebhookEndpointClient
+	// WebhookEvent is the client for interacting with the WebhookEvent builders.
+	WebhookEvent *WebhookEventClient
 	// Work is the client for interacting with the Work builders.
 	Work *WorkClient
 }
@@ -122,18 +173,30 @@ func (c *Client) init() {
 	c.AuditEntry = NewAuditEntryClient(c.config)
 	c.Container = NewContainerClient(c.config)
 	c.Denial = NewDenialClient(c.config)
+	c.Enrollment = NewEnrollmentClient(c.config)
 	c.Firm = NewFirmClient(c.config)
 	c.FirmCounter = NewFirmCounterClient(c.config)
 	c.FirmKey = NewFirmKeyClient(c.config)
+	c.IdempotencyKey = NewIdempotencyKeyClient(c.config)
+	c.IdentityProvider = NewIdentityProviderClient(c.config)
+	c.Invitation = NewInvitationClient(c.config)
 	c.Item = NewItemClient(c.config)
+	c.ItemVersion = NewItemVersionClient(c.config)
 	c.Member = NewMemberClient(c.config)
+	c.MemberGroup = NewMemberGroupClient(c.config)
+	c.MemberGroupEntry = NewMemberGroupEntryClient(c.config)
 	c.Order = NewOrderClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
 	c.PlatformKey = NewPlatformKeyClient(c.config)
 	c.Product = NewProductClient(c.config)
 	c.Rollout = NewRolloutClient(c.config)
+	c.RolloutPlan = NewRolloutPlanClient(c.config)
+	c.RolloutPlanEntry = NewRolloutPlanEntryClient(c.config)
 	c.RuleSet = NewRuleSetClient(c.config)
 	c.Session = NewSessionClient(c.config)
+	c.Ticket = NewTicketClient(c.config)
+	c.TicketActivation = NewTicketActivationClient(c.config)
+	c.TicketLine = NewTicketLineClient(c.config)
 	c.TmrGroup = NewTmrGroupClient(c.config)
 	c.TmrServer = NewTmrServerClient(c.config)
 	c.TmrView = NewTmrViewClient(c.config)
@@ -144,6 +207,11 @@ func (c *Client) init() {
 	c.UsageKept = NewUsageKeptClient(c.config)
 	c.UsageLog = NewUsageLogClient(c.config)
 	c.UsageSeries = NewUsageSeriesClient(c.config)
+	c.User = NewUserClient(c.config)
+	c.UserIdentity = NewUserIdentityClient(c.config)
+	c.WebhookDelivery = NewWebhookDeliveryClient(c.config)
+	c.WebhookEndpoint = NewWebhookEndpointClient(c.config)
+	c.WebhookEvent = NewWebhookEventClient(c.config)
 	c.Work = NewWorkClient(c.config)
 }
 
@@ -235,36 +303,53 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:          ctx,
-		config:       cfg,
-		Allocation:   NewAllocationClient(cfg),
-		ApiToken:     NewApiTokenClient(cfg),
-		AuditEntry:   NewAuditEntryClient(cfg),
-		Container:    NewContainerClient(cfg),
-		Denial:       NewDenialClient(cfg),
-		Firm:         NewFirmClient(cfg),
-		FirmCounter:  NewFirmCounterClient(cfg),
-		FirmKey:      NewFirmKeyClient(cfg),
-		Item:         NewItemClient(cfg),
-		Member:       NewMemberClient(cfg),
-		Order:        NewOrderClient(cfg),
-		Organization: NewOrganizationClient(cfg),
-		PlatformKey:  NewPlatformKeyClient(cfg),
-		Product:      NewProductClient(cfg),
-		Rollout:      NewRolloutClient(cfg),
-		RuleSet:      NewRuleSetClient(cfg),
-		Session:      NewSessionClient(cfg),
-		TmrGroup:     NewTmrGroupClient(cfg),
-		TmrServer:    NewTmrServerClient(cfg),
-		TmrView:      NewTmrViewClient(cfg),
-		Transfer:     NewTransferClient(cfg),
-		Update:       NewUpdateClient(cfg),
-		UsageBucket:  NewUsageBucketClient(cfg),
-		UsageEntry:   NewUsageEntryClient(cfg),
-		UsageKept:    NewUsageKeptClient(cfg),
-		UsageLog:     NewUsageLogClient(cfg),
-		UsageSeries:  NewUsageSeriesClient(cfg),
-		Work:         NewWorkClient(cfg),
+		ctx:              ctx,
+		config:           cfg,
+		Allocation:       NewAllocationClient(cfg),
+		ApiToken:         NewApiTokenClient(cfg),
+		AuditEntry:       NewAuditEntryClient(cfg),
+		Container:        NewContainerClient(cfg),
+		Denial:           NewDenialClient(cfg),
+		Enrollment:       NewEnrollmentClient(cfg),
+		Firm:             NewFirmClient(cfg),
+		FirmCounter:      NewFirmCounterClient(cfg),
+		FirmKey:          NewFirmKeyClient(cfg),
+		IdempotencyKey:   NewIdempotencyKeyClient(cfg),
+		IdentityProvider: NewIdentityProviderClient(cfg),
+		Invitation:       NewInvitationClient(cfg),
+		Item:             NewItemClient(cfg),
+		ItemVersion:      NewItemVersionClient(cfg),
+		Member:           NewMemberClient(cfg),
+		MemberGroup:      NewMemberGroupClient(cfg),
+		MemberGroupEntry: NewMemberGroupEntryClient(cfg),
+		Order:            NewOrderClient(cfg),
+		Organization:     NewOrganizationClient(cfg),
+		PlatformKey:      NewPlatformKeyClient(cfg),
+		Product:          NewProductClient(cfg),
+		Rollout:          NewRolloutClient(cfg),
+		RolloutPlan:      NewRolloutPlanClient(cfg),
+		RolloutPlanEntry: NewRolloutPlanEntryClient(cfg),
+		RuleSet:          NewRuleSetClient(cfg),
+		Session:          NewSessionClient(cfg),
+		Ticket:           NewTicketClient(cfg),
+		TicketActivation: NewTicketActivationClient(cfg),
+		TicketLine:       NewTicketLineClient(cfg),
+		TmrGroup:         NewTmrGroupClient(cfg),
+		TmrServer:        NewTmrServerClient(cfg),
+		TmrView:          NewTmrViewClient(cfg),
+		Transfer:         NewTransferClient(cfg),
+		Update:           NewUpdateClient(cfg),
+		UsageBucket:      NewUsageBucketClient(cfg),
+		UsageEntry:       NewUsageEntryClient(cfg),
+		UsageKept:        NewUsageKeptClient(cfg),
+		UsageLog:         NewUsageLogClient(cfg),
+		UsageSeries:      NewUsageSeriesClient(cfg),
+		User:             NewUserClient(cfg),
+		UserIdentity:     NewUserIdentityClient(cfg),
+		WebhookDelivery:  NewWebhookDeliveryClient(cfg),
+		WebhookEndpoint:  NewWebhookEndpointClient(cfg),
+		WebhookEvent:     NewWebhookEventClient(cfg),
+		Work:             NewWorkClient(cfg),
 	}, nil
 }
 
@@ -282,36 +367,53 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:          ctx,
-		config:       cfg,
-		Allocation:   NewAllocationClient(cfg),
-		ApiToken:     NewApiTokenClient(cfg),
-		AuditEntry:   NewAuditEntryClient(cfg),
-		Container:    NewContainerClient(cfg),
-		Denial:       NewDenialClient(cfg),
-		Firm:         NewFirmClient(cfg),
-		FirmCounter:  NewFirmCounterClient(cfg),
-		FirmKey:      NewFirmKeyClient(cfg),
-		Item:         NewItemClient(cfg),
-		Member:       NewMemberClient(cfg),
-		Order:        NewOrderClient(cfg),
-		Organization: NewOrganizationClient(cfg),
-		PlatformKey:  NewPlatformKeyClient(cfg),
-		Product:      NewProductClient(cfg),
-		Rollout:      NewRolloutClient(cfg),
-		RuleSet:      NewRuleSetClient(cfg),
-		Session:      NewSessionClient(cfg),
-		TmrGroup:     NewTmrGroupClient(cfg),
-		TmrServer:    NewTmrServerClient(cfg),
-		TmrView:      NewTmrViewClient(cfg),
-		Transfer:     NewTransferClient(cfg),
-		Update:       NewUpdateClient(cfg),
-		UsageBucket:  NewUsageBucketClient(cfg),
-		UsageEntry:   NewUsageEntryClient(cfg),
-		UsageKept:    NewUsageKeptClient(cfg),
-		UsageLog:     NewUsageLogClient(cfg),
-		UsageSeries:  NewUsageSeriesClient(cfg),
-		Work:         NewWorkClient(cfg),
+		ctx:              ctx,
+		config:           cfg,
+		Allocation:       NewAllocationClient(cfg),
+		ApiToken:         NewApiTokenClient(cfg),
+		AuditEntry:       NewAuditEntryClient(cfg),
+		Container:        NewContainerClient(cfg),
+		Denial:           NewDenialClient(cfg),
+		Enrollment:       NewEnrollmentClient(cfg),
+		Firm:             NewFirmClient(cfg),
+		FirmCounter:      NewFirmCounterClient(cfg),
+		FirmKey:          NewFirmKeyClient(cfg),
+		IdempotencyKey:   NewIdempotencyKeyClient(cfg),
+		IdentityProvider: NewIdentityProviderClient(cfg),
+		Invitation:       NewInvitationClient(cfg),
+		Item:             NewItemClient(cfg),
+		ItemVersion:      NewItemVersionClient(cfg),
+		Member:           NewMemberClient(cfg),
+		MemberGroup:      NewMemberGroupClient(cfg),
+		MemberGroupEntry: NewMemberGroupEntryClient(cfg),
+		Order:            NewOrderClient(cfg),
+		Organization:     NewOrganizationClient(cfg),
+		PlatformKey:      NewPlatformKeyClient(cfg),
+		Product:          NewProductClient(cfg),
+		Rollout:          NewRolloutClient(cfg),
+		RolloutPlan:      NewRolloutPlanClient(cfg),
+		RolloutPlanEntry: NewRolloutPlanEntryClient(cfg),
+		RuleSet:          NewRuleSetClient(cfg),
+		Session:          NewSessionClient(cfg),
+		Ticket:           NewTicketClient(cfg),
+		TicketActivation: NewTicketActivationClient(cfg),
+		TicketLine:       NewTicketLineClient(cfg),
+		TmrGroup:         NewTmrGroupClient(cfg),
+		TmrServer:        NewTmrServerClient(cfg),
+		TmrView:          NewTmrViewClient(cfg),
+		Transfer:         NewTransferClient(cfg),
+		Update:           NewUpdateClient(cfg),
+		UsageBucket:      NewUsageBucketClient(cfg),
+		UsageEntry:       NewUsageEntryClient(cfg),
+		UsageKept:        NewUsageKeptClient(cfg),
+		UsageLog:         NewUsageLogClient(cfg),
+		UsageSeries:      NewUsageSeriesClient(cfg),
+		User:             NewUserClient(cfg),
+		UserIdentity:     NewUserIdentityClient(cfg),
+		WebhookDelivery:  NewWebhookDeliveryClient(cfg),
+		WebhookEndpoint:  NewWebhookEndpointClient(cfg),
+		WebhookEvent:     NewWebhookEventClient(cfg),
+		Work:             NewWorkClient(cfg),
 	}, nil
 }
 
@@ -341,11 +443,15 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
-		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
-		c.PlatformKey, c.Product, c.Rollout, c.RuleSet, c.Session, c.TmrGroup,
-		c.TmrServer, c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry,
-		c.UsageKept, c.UsageLog, c.UsageSeries, c.Work,
+		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Enrollment,
+		c.Firm, c.FirmCounter, c.FirmKey, c.IdempotencyKey, c.IdentityProvider,
+		c.Invitation, c.Item, c.ItemVersion, c.Member, c.MemberGroup,
+		c.MemberGroupEntry, c.Order, c.Organization, c.PlatformKey, c.Product,
+		c.Rollout, c.RolloutPlan, c.RolloutPlanEntry, c.RuleSet, c.Session, c.Ticket,
+		c.TicketActivation, c.TicketLine, c.TmrGroup, c.TmrServer, c.TmrView,
+		c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageKept, c.UsageLog,
+		c.UsageSeries, c.User, c.UserIdentity, c.WebhookDelivery, c.WebhookEndpoint,
+		c.WebhookEvent, c.Work,
 	} {
 		n.Use(hooks...)
 	}
@@ -355,11 +461,15 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Firm,
-		c.FirmCounter, c.FirmKey, c.Item, c.Member, c.Order, c.Organization,
-		c.PlatformKey, c.Product, c.Rollout, c.RuleSet, c.Session, c.TmrGroup,
-		c.TmrServer, c.TmrView, c.Transfer, c.Update, c.UsageBucket, c.UsageEntry,
-		c.UsageKept, c.UsageLog, c.UsageSeries, c.Work,
+		c.Allocation, c.ApiToken, c.AuditEntry, c.Container, c.Denial, c.Enrollment,
+		c.Firm, c.FirmCounter, c.FirmKey, c.IdempotencyKey, c.IdentityProvider,
+		c.Invitation, c.Item, c.ItemVersion, c.Member, c.MemberGroup,
+		c.MemberGroupEntry, c.Order, c.Organization, c.PlatformKey, c.Product,
+		c.Rollout, c.RolloutPlan, c.RolloutPlanEntry, c.RuleSet, c.Session, c.Ticket,
+		c.TicketActivation, c.TicketLine, c.TmrGroup, c.TmrServer, c.TmrView,
+		c.Transfer, c.Update, c.UsageBucket, c.UsageEntry, c.UsageKept, c.UsageLog,
+		c.UsageSeries, c.User, c.UserIdentity, c.WebhookDelivery, c.WebhookEndpoint,
+		c.WebhookEvent, c.Work,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -378,16 +488,30 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Container.mutate(ctx, m)
 	case *DenialMutation:
 		return c.Denial.mutate(ctx, m)
+	case *EnrollmentMutation:
+		return c.Enrollment.mutate(ctx, m)
 	case *FirmMutation:
 		return c.Firm.mutate(ctx, m)
 	case *FirmCounterMutation:
 		return c.FirmCounter.mutate(ctx, m)
 	case *FirmKeyMutation:
 		return c.FirmKey.mutate(ctx, m)
+	case *IdempotencyKeyMutation:
+		return c.IdempotencyKey.mutate(ctx, m)
+	case *IdentityProviderMutation:
+		return c.IdentityProvider.mutate(ctx, m)
+	case *InvitationMutation:
+		return c.Invitation.mutate(ctx, m)
 	case *ItemMutation:
 		return c.Item.mutate(ctx, m)
+	case *ItemVersionMutation:
+		return c.ItemVersion.mutate(ctx, m)
 	case *MemberMutation:
 		return c.Member.mutate(ctx, m)
+	case *MemberGroupMutation:
+		return c.MemberGroup.mutate(ctx, m)
+	case *MemberGroupEntryMutation:
+		return c.MemberGroupEntry.mutate(ctx, m)
 	case *OrderMutation:
 		return c.Order.mutate(ctx, m)
 	case *OrganizationMutation:
@@ -398,10 +522,20 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Product.mutate(ctx, m)
 	case *RolloutMutation:
 		return c.Rollout.mutate(ctx, m)
+	case *RolloutPlanMutation:
+		return c.RolloutPlan.mutate(ctx, m)
+	case *RolloutPlanEntryMutation:
+		return c.RolloutPlanEntry.mutate(ctx, m)
 	case *RuleSetMutation:
 		return c.RuleSet.mutate(ctx, m)
 	case *SessionMutation:
 		return c.Session.mutate(ctx, m)
+	case *TicketMutation:
+		return c.Ticket.mutate(ctx, m)
+	case *TicketActivationMutation:
+		return c.TicketActivation.mutate(ctx, m)
+	case *TicketLineMutation:
+		return c.TicketLine.mutate(ctx, m)
 	case *TmrGroupMutation:
 		return c.TmrGroup.mutate(ctx, m)
 	case *TmrServerMutation:
@@ -422,6 +556,16 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.UsageLog.mutate(ctx, m)
 	case *UsageSeriesMutation:
 		return c.UsageSeries.mutate(ctx, m)
+	case *UserMutation:
+		return c.User.mutate(ctx, m)
+	case *UserIdentityMutation:
+		return c.UserIdentity.mutate(ctx, m)
+	case *WebhookDeliveryMutation:
+		return c.WebhookDelivery.mutate(ctx, m)
+	case *WebhookEndpointMutation:
+		return c.WebhookEndpoint.mutate(ctx, m)
+	case *WebhookEventMutation:
+		return c.WebhookEvent.mutate(ctx, m)
 	case *WorkMutation:
 		return c.Work.mutate(ctx, m)
 	default:
@@ -1494,6 +1638,219 @@ func (c *DenialClient) mutate(ctx context.Context, m *DenialMutation) (Value, er
 	}
 }
 
+// EnrollmentClient is a client for the Enrollment schema.
+type EnrollmentClient struct {
+	config
+}
+
+// NewEnrollmentClient returns a client for the Enrollment from the given config.
+func NewEnrollmentClient(c config) *EnrollmentClient {
+	return &EnrollmentClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `enrollment.Hooks(f(g(h())))`.
+func (c *EnrollmentClient) Use(hooks ...Hook) {
+	c.hooks.Enrollment = append(c.hooks.Enrollment, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `enrollment.Intercept(f(g(h())))`.
+func (c *EnrollmentClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Enrollment = append(c.inters.Enrollment, interceptors...)
+}
+
+// Create returns a builder for creating a Enrollment entity.
+func (c *EnrollmentClient) Create() *EnrollmentCreate {
+	mutation := newEnrollmentMutation(c.config, OpCreate)
+	return &EnrollmentCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Enrollment entities.
+func (c *EnrollmentClient) CreateBulk(builders ...*EnrollmentCreate) *EnrollmentCreateBulk {
+	return &EnrollmentCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *EnrollmentClient) MapCreateBulk(slice any, setFunc func(*EnrollmentCreate, int)) *EnrollmentCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &EnrollmentCreateBulk{err: fmt.Errorf("calling to EnrollmentClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*EnrollmentCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &EnrollmentCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Enrollment.
+func (c *EnrollmentClient) Update() *EnrollmentUpdate {
+	mutation := newEnrollmentMutation(c.config, OpUpdate)
+	return &EnrollmentUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *EnrollmentClient) UpdateOne(_m *Enrollment) *EnrollmentUpdateOne {
+	mutation := newEnrollmentMutation(c.config, OpUpdateOne, withEnrollment(_m))
+	return &EnrollmentUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *EnrollmentClient) UpdateOneID(id string) *EnrollmentUpdateOne {
+	mutation := newEnrollmentMutation(c.config, OpUpdateOne, withEnrollmentID(id))
+	return &EnrollmentUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Enrollment.
+func (c *EnrollmentClient) Delete() *EnrollmentDelete {
+	mutation := newEnrollmentMutation(c.config, OpDelete)
+	return &EnrollmentDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *EnrollmentClient) DeleteOne(_m *Enrollment) *EnrollmentDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *EnrollmentClient) DeleteOneID(id string) *EnrollmentDeleteOne {
+	builder := c.Delete().Where(enrollment.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &EnrollmentDeleteOne{builder}
+}
+
+// Query returns a query builder for Enrollment.
+func (c *EnrollmentClient) Query() *EnrollmentQuery {
+	return &EnrollmentQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeEnrollment},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Enrollment entity by its id.
+func (c *EnrollmentClient) Get(ctx context.Context, id string) (*Enrollment, error) {
+	return c.Query().Where(enrollment.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *EnrollmentClient) GetX(ctx context.Context, id string) *Enrollment {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a Enrollment.
+func (c *EnrollmentClient) QueryVendor(_m *Enrollment) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(enrollment.Table, enrollment.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, enrollment.VendorTable, enrollment.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a Enrollment.
+func (c *EnrollmentClient) QueryCustomer(_m *Enrollment) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(enrollment.Table, enrollment.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, enrollment.CustomerTable, enrollment.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTmrGroup queries the tmr_group edge of a Enrollment.
+func (c *EnrollmentClient) QueryTmrGroup(_m *Enrollment) *TmrGroupQuery {
+	query := (&TmrGroupClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(enrollment.Table, enrollment.FieldID, id),
+			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, enrollment.TmrGroupTable, enrollment.TmrGroupColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryContainer queries the container edge of a Enrollment.
+func (c *EnrollmentClient) QueryContainer(_m *Enrollment) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(enrollment.Table, enrollment.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, enrollment.ContainerTable, enrollment.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTmrServer queries the tmr_server edge of a Enrollment.
+func (c *EnrollmentClient) QueryTmrServer(_m *Enrollment) *TmrServerQuery {
+	query := (&TmrServerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(enrollment.Table, enrollment.FieldID, id),
+			sqlgraph.To(tmrserver.Table, tmrserver.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, enrollment.TmrServerTable, enrollment.TmrServerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *EnrollmentClient) Hooks() []Hook {
+	return c.hooks.Enrollment
+}
+
+// Interceptors returns the client interceptors.
+func (c *EnrollmentClient) Interceptors() []Interceptor {
+	return c.inters.Enrollment
+}
+
+func (c *EnrollmentClient) mutate(ctx context.Context, m *EnrollmentMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&EnrollmentCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&EnrollmentUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&EnrollmentUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&EnrollmentDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Enrollment mutation op: %q", m.Op())
+	}
+}
+
 // FirmClient is a client for the Firm schema.
 type FirmClient struct {
 	config
@@ -2069,6 +2426,469 @@ func (c *FirmKeyClient) mutate(ctx context.Context, m *FirmKeyMutation) (Value, 
 	}
 }
 
+// IdempotencyKeyClient is a client for the IdempotencyKey schema.
+type IdempotencyKeyClient struct {
+	config
+}
+
+// NewIdempotencyKeyClient returns a client for the IdempotencyKey from the given config.
+func NewIdempotencyKeyClient(c config) *IdempotencyKeyClient {
+	return &IdempotencyKeyClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `idempotencykey.Hooks(f(g(h())))`.
+func (c *IdempotencyKeyClient) Use(hooks ...Hook) {
+	c.hooks.IdempotencyKey = append(c.hooks.IdempotencyKey, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `idempotencykey.Intercept(f(g(h())))`.
+func (c *IdempotencyKeyClient) Intercept(interceptors ...Interceptor) {
+	c.inters.IdempotencyKey = append(c.inters.IdempotencyKey, interceptors...)
+}
+
+// Create returns a builder for creating a IdempotencyKey entity.
+func (c *IdempotencyKeyClient) Create() *IdempotencyKeyCreate {
+	mutation := newIdempotencyKeyMutation(c.config, OpCreate)
+	return &IdempotencyKeyCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of IdempotencyKey entities.
+func (c *IdempotencyKeyClient) CreateBulk(builders ...*IdempotencyKeyCreate) *IdempotencyKeyCreateBulk {
+	return &IdempotencyKeyCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *IdempotencyKeyClient) MapCreateBulk(slice any, setFunc func(*IdempotencyKeyCreate, int)) *IdempotencyKeyCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &IdempotencyKeyCreateBulk{err: fmt.Errorf("calling to IdempotencyKeyClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*IdempotencyKeyCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &IdempotencyKeyCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for IdempotencyKey.
+func (c *IdempotencyKeyClient) Update() *IdempotencyKeyUpdate {
+	mutation := newIdempotencyKeyMutation(c.config, OpUpdate)
+	return &IdempotencyKeyUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *IdempotencyKeyClient) UpdateOne(_m *IdempotencyKey) *IdempotencyKeyUpdateOne {
+	mutation := newIdempotencyKeyMutation(c.config, OpUpdateOne, withIdempotencyKey(_m))
+	return &IdempotencyKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *IdempotencyKeyClient) UpdateOneID(id string) *IdempotencyKeyUpdateOne {
+	mutation := newIdempotencyKeyMutation(c.config, OpUpdateOne, withIdempotencyKeyID(id))
+	return &IdempotencyKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for IdempotencyKey.
+func (c *IdempotencyKeyClient) Delete() *IdempotencyKeyDelete {
+	mutation := newIdempotencyKeyMutation(c.config, OpDelete)
+	return &IdempotencyKeyDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *IdempotencyKeyClient) DeleteOne(_m *IdempotencyKey) *IdempotencyKeyDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *IdempotencyKeyClient) DeleteOneID(id string) *IdempotencyKeyDeleteOne {
+	builder := c.Delete().Where(idempotencykey.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &IdempotencyKeyDeleteOne{builder}
+}
+
+// Query returns a query builder for IdempotencyKey.
+func (c *IdempotencyKeyClient) Query() *IdempotencyKeyQuery {
+	return &IdempotencyKeyQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeIdempotencyKey},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a IdempotencyKey entity by its id.
+func (c *IdempotencyKeyClient) Get(ctx context.Context, id string) (*IdempotencyKey, error) {
+	return c.Query().Where(idempotencykey.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *IdempotencyKeyClient) GetX(ctx context.Context, id string) *IdempotencyKey {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOrganization queries the organization edge of a IdempotencyKey.
+func (c *IdempotencyKeyClient) QueryOrganization(_m *IdempotencyKey) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(idempotencykey.Table, idempotencykey.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, idempotencykey.OrganizationTable, idempotencykey.OrganizationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *IdempotencyKeyClient) Hooks() []Hook {
+	return c.hooks.IdempotencyKey
+}
+
+// Interceptors returns the client interceptors.
+func (c *IdempotencyKeyClient) Interceptors() []Interceptor {
+	return c.inters.IdempotencyKey
+}
+
+func (c *IdempotencyKeyClient) mutate(ctx context.Context, m *IdempotencyKeyMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&IdempotencyKeyCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&IdempotencyKeyUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&IdempotencyKeyUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&IdempotencyKeyDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown IdempotencyKey mutation op: %q", m.Op())
+	}
+}
+
+// IdentityProviderClient is a client for the IdentityProvider schema.
+type IdentityProviderClient struct {
+	config
+}
+
+// NewIdentityProviderClient returns a client for the IdentityProvider from the given config.
+func NewIdentityProviderClient(c config) *IdentityProviderClient {
+	return &IdentityProviderClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `identityprovider.Hooks(f(g(h())))`.
+func (c *IdentityProviderClient) Use(hooks ...Hook) {
+	c.hooks.IdentityProvider = append(c.hooks.IdentityProvider, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `identityprovider.Intercept(f(g(h())))`.
+func (c *IdentityProviderClient) Intercept(interceptors ...Interceptor) {
+	c.inters.IdentityProvider = append(c.inters.IdentityProvider, interceptors...)
+}
+
+// Create returns a builder for creating a IdentityProvider entity.
+func (c *IdentityProviderClient) Create() *IdentityProviderCreate {
+	mutation := newIdentityProviderMutation(c.config, OpCreate)
+	return &IdentityProviderCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of IdentityProvider entities.
+func (c *IdentityProviderClient) CreateBulk(builders ...*IdentityProviderCreate) *IdentityProviderCreateBulk {
+	return &IdentityProviderCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *IdentityProviderClient) MapCreateBulk(slice any, setFunc func(*IdentityProviderCreate, int)) *IdentityProviderCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &IdentityProviderCreateBulk{err: fmt.Errorf("calling to IdentityProviderClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*IdentityProviderCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &IdentityProviderCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for IdentityProvider.
+func (c *IdentityProviderClient) Update() *IdentityProviderUpdate {
+	mutation := newIdentityProviderMutation(c.config, OpUpdate)
+	return &IdentityProviderUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *IdentityProviderClient) UpdateOne(_m *IdentityProvider) *IdentityProviderUpdateOne {
+	mutation := newIdentityProviderMutation(c.config, OpUpdateOne, withIdentityProvider(_m))
+	return &IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *IdentityProviderClient) UpdateOneID(id string) *IdentityProviderUpdateOne {
+	mutation := newIdentityProviderMutation(c.config, OpUpdateOne, withIdentityProviderID(id))
+	return &IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for IdentityProvider.
+func (c *IdentityProviderClient) Delete() *IdentityProviderDelete {
+	mutation := newIdentityProviderMutation(c.config, OpDelete)
+	return &IdentityProviderDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *IdentityProviderClient) DeleteOne(_m *IdentityProvider) *IdentityProviderDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *IdentityProviderClient) DeleteOneID(id string) *IdentityProviderDeleteOne {
+	builder := c.Delete().Where(identityprovider.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &IdentityProviderDeleteOne{builder}
+}
+
+// Query returns a query builder for IdentityProvider.
+func (c *IdentityProviderClient) Query() *IdentityProviderQuery {
+	return &IdentityProviderQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeIdentityProvider},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a IdentityProvider entity by its id.
+func (c *IdentityProviderClient) Get(ctx context.Context, id string) (*IdentityProvider, error) {
+	return c.Query().Where(identityprovider.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *IdentityProviderClient) GetX(ctx context.Context, id string) *IdentityProvider {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOrganization queries the organization edge of a IdentityProvider.
+func (c *IdentityProviderClient) QueryOrganization(_m *IdentityProvider) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(identityprovider.Table, identityprovider.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, identityprovider.OrganizationTable, identityprovider.OrganizationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryIdentities queries the identities edge of a IdentityProvider.
+func (c *IdentityProviderClient) QueryIdentities(_m *IdentityProvider) *UserIdentityQuery {
+	query := (&UserIdentityClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(identityprovider.Table, identityprovider.FieldID, id),
+			sqlgraph.To(useridentity.Table, useridentity.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, identityprovider.IdentitiesTable, identityprovider.IdentitiesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *IdentityProviderClient) Hooks() []Hook {
+	return c.hooks.IdentityProvider
+}
+
+// Interceptors returns the client interceptors.
+func (c *IdentityProviderClient) Interceptors() []Interceptor {
+	return c.inters.IdentityProvider
+}
+
+func (c *IdentityProviderClient) mutate(ctx context.Context, m *IdentityProviderMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&IdentityProviderCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&IdentityProviderUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&IdentityProviderDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown IdentityProvider mutation op: %q", m.Op())
+	}
+}
+
+// InvitationClient is a client for the Invitation schema.
+type InvitationClient struct {
+	config
+}
+
+// NewInvitationClient returns a client for the Invitation from the given config.
+func NewInvitationClient(c config) *InvitationClient {
+	return &InvitationClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `invitation.Hooks(f(g(h())))`.
+func (c *InvitationClient) Use(hooks ...Hook) {
+	c.hooks.Invitation = append(c.hooks.Invitation, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `invitation.Intercept(f(g(h())))`.
+func (c *InvitationClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Invitation = append(c.inters.Invitation, interceptors...)
+}
+
+// Create returns a builder for creating a Invitation entity.
+func (c *InvitationClient) Create() *InvitationCreate {
+	mutation := newInvitationMutation(c.config, OpCreate)
+	return &InvitationCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Invitation entities.
+func (c *InvitationClient) CreateBulk(builders ...*InvitationCreate) *InvitationCreateBulk {
+	return &InvitationCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *InvitationClient) MapCreateBulk(slice any, setFunc func(*InvitationCreate, int)) *InvitationCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &InvitationCreateBulk{err: fmt.Errorf("calling to InvitationClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*InvitationCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &InvitationCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Invitation.
+func (c *InvitationClient) Update() *InvitationUpdate {
+	mutation := newInvitationMutation(c.config, OpUpdate)
+	return &InvitationUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *InvitationClient) UpdateOne(_m *Invitation) *InvitationUpdateOne {
+	mutation := newInvitationMutation(c.config, OpUpdateOne, withInvitation(_m))
+	return &InvitationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *InvitationClient) UpdateOneID(id string) *InvitationUpdateOne {
+	mutation := newInvitationMutation(c.config, OpUpdateOne, withInvitationID(id))
+	return &InvitationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Invitation.
+func (c *InvitationClient) Delete() *InvitationDelete {
+	mutation := newInvitationMutation(c.config, OpDelete)
+	return &InvitationDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *InvitationClient) DeleteOne(_m *Invitation) *InvitationDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *InvitationClient) DeleteOneID(id string) *InvitationDeleteOne {
+	builder := c.Delete().Where(invitation.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &InvitationDeleteOne{builder}
+}
+
+// Query returns a query builder for Invitation.
+func (c *InvitationClient) Query() *InvitationQuery {
+	return &InvitationQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeInvitation},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Invitation entity by its id.
+func (c *InvitationClient) Get(ctx context.Context, id string) (*Invitation, error) {
+	return c.Query().Where(invitation.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *InvitationClient) GetX(ctx context.Context, id string) *Invitation {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOrganization queries the organization edge of a Invitation.
+func (c *InvitationClient) QueryOrganization(_m *Invitation) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(invitation.Table, invitation.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, invitation.OrganizationTable, invitation.OrganizationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *InvitationClient) Hooks() []Hook {
+	return c.hooks.Invitation
+}
+
+// Interceptors returns the client interceptors.
+func (c *InvitationClient) Interceptors() []Interceptor {
+	return c.inters.Invitation
+}
+
+func (c *InvitationClient) mutate(ctx context.Context, m *InvitationMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&InvitationCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&InvitationUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&InvitationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&InvitationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Invitation mutation op: %q", m.Op())
+	}
+}
+
 // ItemClient is a client for the Item schema.
 type ItemClient struct {
 	config
@@ -2225,6 +3045,22 @@ func (c *ItemClient) QueryProduct(_m *Item) *ProductQuery {
 	return query
 }
 
+// QueryVersions queries the versions edge of a Item.
+func (c *ItemClient) QueryVersions(_m *Item) *ItemVersionQuery {
+	query := (&ItemVersionClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(item.Table, item.FieldID, id),
+			sqlgraph.To(itemversion.Table, itemversion.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, item.VersionsTable, item.VersionsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // Hooks returns the client hooks.
 func (c *ItemClient) Hooks() []Hook {
 	return c.hooks.Item
@@ -2247,6 +3083,187 @@ func (c *ItemClient) mutate(ctx context.Context, m *ItemMutation) (Value, error)
 		return (&ItemDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Item mutation op: %q", m.Op())
+	}
+}
+
+// ItemVersionClient is a client for the ItemVersion schema.
+type ItemVersionClient struct {
+	config
+}
+
+// NewItemVersionClient returns a client for the ItemVersion from the given config.
+func NewItemVersionClient(c config) *ItemVersionClient {
+	return &ItemVersionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `itemversion.Hooks(f(g(h())))`.
+func (c *ItemVersionClient) Use(hooks ...Hook) {
+	c.hooks.ItemVersion = append(c.hooks.ItemVersion, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `itemversion.Intercept(f(g(h())))`.
+func (c *ItemVersionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.ItemVersion = append(c.inters.ItemVersion, interceptors...)
+}
+
+// Create returns a builder for creating a ItemVersion entity.
+func (c *ItemVersionClient) Create() *ItemVersionCreate {
+	mutation := newItemVersionMutation(c.config, OpCreate)
+	return &ItemVersionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of ItemVersion entities.
+func (c *ItemVersionClient) CreateBulk(builders ...*ItemVersionCreate) *ItemVersionCreateBulk {
+	return &ItemVersionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *ItemVersionClient) MapCreateBulk(slice any, setFunc func(*ItemVersionCreate, int)) *ItemVersionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &ItemVersionCreateBulk{err: fmt.Errorf("calling to ItemVersionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*ItemVersionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &ItemVersionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for ItemVersion.
+func (c *ItemVersionClient) Update() *ItemVersionUpdate {
+	mutation := newItemVersionMutation(c.config, OpUpdate)
+	return &ItemVersionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *ItemVersionClient) UpdateOne(_m *ItemVersion) *ItemVersionUpdateOne {
+	mutation := newItemVersionMutation(c.config, OpUpdateOne, withItemVersion(_m))
+	return &ItemVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *ItemVersionClient) UpdateOneID(id string) *ItemVersionUpdateOne {
+	mutation := newItemVersionMutation(c.config, OpUpdateOne, withItemVersionID(id))
+	return &ItemVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for ItemVersion.
+func (c *ItemVersionClient) Delete() *ItemVersionDelete {
+	mutation := newItemVersionMutation(c.config, OpDelete)
+	return &ItemVersionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *ItemVersionClient) DeleteOne(_m *ItemVersion) *ItemVersionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *ItemVersionClient) DeleteOneID(id string) *ItemVersionDeleteOne {
+	builder := c.Delete().Where(itemversion.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &ItemVersionDeleteOne{builder}
+}
+
+// Query returns a query builder for ItemVersion.
+func (c *ItemVersionClient) Query() *ItemVersionQuery {
+	return &ItemVersionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeItemVersion},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a ItemVersion entity by its id.
+func (c *ItemVersionClient) Get(ctx context.Context, id string) (*ItemVersion, error) {
+	return c.Query().Where(itemversion.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *ItemVersionClient) GetX(ctx context.Context, id string) *ItemVersion {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a ItemVersion.
+func (c *ItemVersionClient) QueryVendor(_m *ItemVersion) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(itemversion.Table, itemversion.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, itemversion.VendorTable, itemversion.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a ItemVersion.
+func (c *ItemVersionClient) QueryCustomer(_m *ItemVersion) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(itemversion.Table, itemversion.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, itemversion.CustomerTable, itemversion.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryItem queries the item edge of a ItemVersion.
+func (c *ItemVersionClient) QueryItem(_m *ItemVersion) *ItemQuery {
+	query := (&ItemClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(itemversion.Table, itemversion.FieldID, id),
+			sqlgraph.To(item.Table, item.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, itemversion.ItemTable, itemversion.ItemColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *ItemVersionClient) Hooks() []Hook {
+	return c.hooks.ItemVersion
+}
+
+// Interceptors returns the client interceptors.
+func (c *ItemVersionClient) Interceptors() []Interceptor {
+	return c.inters.ItemVersion
+}
+
+func (c *ItemVersionClient) mutate(ctx context.Context, m *ItemVersionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&ItemVersionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&ItemVersionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&ItemVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&ItemVersionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown ItemVersion mutation op: %q", m.Op())
 	}
 }
 
@@ -2374,6 +3391,38 @@ func (c *MemberClient) QueryOrganization(_m *Member) *OrganizationQuery {
 	return query
 }
 
+// QueryUser queries the user edge of a Member.
+func (c *MemberClient) QueryUser(_m *Member) *UserQuery {
+	query := (&UserClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(member.Table, member.FieldID, id),
+			sqlgraph.To(user.Table, user.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, member.UserTable, member.UserColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryMemberships queries the memberships edge of a Member.
+func (c *MemberClient) QueryMemberships(_m *Member) *MemberGroupEntryQuery {
+	query := (&MemberGroupEntryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(member.Table, member.FieldID, id),
+			sqlgraph.To(membergroupentry.Table, membergroupentry.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, member.MembershipsTable, member.MembershipsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
 // Hooks returns the client hooks.
 func (c *MemberClient) Hooks() []Hook {
 	return c.hooks.Member
@@ -2396,6 +3445,352 @@ func (c *MemberClient) mutate(ctx context.Context, m *MemberMutation) (Value, er
 		return (&MemberDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Member mutation op: %q", m.Op())
+	}
+}
+
+// MemberGroupClient is a client for the MemberGroup schema.
+type MemberGroupClient struct {
+	config
+}
+
+// NewMemberGroupClient returns a client for the MemberGroup from the given config.
+func NewMemberGroupClient(c config) *MemberGroupClient {
+	return &MemberGroupClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `membergroup.Hooks(f(g(h())))`.
+func (c *MemberGroupClient) Use(hooks ...Hook) {
+	c.hooks.MemberGroup = append(c.hooks.MemberGroup, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `membergroup.Intercept(f(g(h())))`.
+func (c *MemberGroupClient) Intercept(interceptors ...Interceptor) {
+	c.inters.MemberGroup = append(c.inters.MemberGroup, interceptors...)
+}
+
+// Create returns a builder for creating a MemberGroup entity.
+func (c *MemberGroupClient) Create() *MemberGroupCreate {
+	mutation := newMemberGroupMutation(c.config, OpCreate)
+	return &MemberGroupCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of MemberGroup entities.
+func (c *MemberGroupClient) CreateBulk(builders ...*MemberGroupCreate) *MemberGroupCreateBulk {
+	return &MemberGroupCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *MemberGroupClient) MapCreateBulk(slice any, setFunc func(*MemberGroupCreate, int)) *MemberGroupCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &MemberGroupCreateBulk{err: fmt.Errorf("calling to MemberGroupClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*MemberGroupCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &MemberGroupCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for MemberGroup.
+func (c *MemberGroupClient) Update() *MemberGroupUpdate {
+	mutation := newMemberGroupMutation(c.config, OpUpdate)
+	return &MemberGroupUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *MemberGroupClient) UpdateOne(_m *MemberGroup) *MemberGroupUpdateOne {
+	mutation := newMemberGroupMutation(c.config, OpUpdateOne, withMemberGroup(_m))
+	return &MemberGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *MemberGroupClient) UpdateOneID(id string) *MemberGroupUpdateOne {
+	mutation := newMemberGroupMutation(c.config, OpUpdateOne, withMemberGroupID(id))
+	return &MemberGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for MemberGroup.
+func (c *MemberGroupClient) Delete() *MemberGroupDelete {
+	mutation := newMemberGroupMutation(c.config, OpDelete)
+	return &MemberGroupDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *MemberGroupClient) DeleteOne(_m *MemberGroup) *MemberGroupDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *MemberGroupClient) DeleteOneID(id string) *MemberGroupDeleteOne {
+	builder := c.Delete().Where(membergroup.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &MemberGroupDeleteOne{builder}
+}
+
+// Query returns a query builder for MemberGroup.
+func (c *MemberGroupClient) Query() *MemberGroupQuery {
+	return &MemberGroupQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeMemberGroup},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a MemberGroup entity by its id.
+func (c *MemberGroupClient) Get(ctx context.Context, id string) (*MemberGroup, error) {
+	return c.Query().Where(membergroup.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *MemberGroupClient) GetX(ctx context.Context, id string) *MemberGroup {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOrganization queries the organization edge of a MemberGroup.
+func (c *MemberGroupClient) QueryOrganization(_m *MemberGroup) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(membergroup.Table, membergroup.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, membergroup.OrganizationTable, membergroup.OrganizationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryEntries queries the entries edge of a MemberGroup.
+func (c *MemberGroupClient) QueryEntries(_m *MemberGroup) *MemberGroupEntryQuery {
+	query := (&MemberGroupEntryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(membergroup.Table, membergroup.FieldID, id),
+			sqlgraph.To(membergroupentry.Table, membergroupentry.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, membergroup.EntriesTable, membergroup.EntriesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *MemberGroupClient) Hooks() []Hook {
+	return c.hooks.MemberGroup
+}
+
+// Interceptors returns the client interceptors.
+func (c *MemberGroupClient) Interceptors() []Interceptor {
+	return c.inters.MemberGroup
+}
+
+func (c *MemberGroupClient) mutate(ctx context.Context, m *MemberGroupMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&MemberGroupCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&MemberGroupUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&MemberGroupUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&MemberGroupDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown MemberGroup mutation op: %q", m.Op())
+	}
+}
+
+// MemberGroupEntryClient is a client for the MemberGroupEntry schema.
+type MemberGroupEntryClient struct {
+	config
+}
+
+// NewMemberGroupEntryClient returns a client for the MemberGroupEntry from the given config.
+func NewMemberGroupEntryClient(c config) *MemberGroupEntryClient {
+	return &MemberGroupEntryClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `membergroupentry.Hooks(f(g(h())))`.
+func (c *MemberGroupEntryClient) Use(hooks ...Hook) {
+	c.hooks.MemberGroupEntry = append(c.hooks.MemberGroupEntry, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `membergroupentry.Intercept(f(g(h())))`.
+func (c *MemberGroupEntryClient) Intercept(interceptors ...Interceptor) {
+	c.inters.MemberGroupEntry = append(c.inters.MemberGroupEntry, interceptors...)
+}
+
+// Create returns a builder for creating a MemberGroupEntry entity.
+func (c *MemberGroupEntryClient) Create() *MemberGroupEntryCreate {
+	mutation := newMemberGroupEntryMutation(c.config, OpCreate)
+	return &MemberGroupEntryCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of MemberGroupEntry entities.
+func (c *MemberGroupEntryClient) CreateBulk(builders ...*MemberGroupEntryCreate) *MemberGroupEntryCreateBulk {
+	return &MemberGroupEntryCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *MemberGroupEntryClient) MapCreateBulk(slice any, setFunc func(*MemberGroupEntryCreate, int)) *MemberGroupEntryCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &MemberGroupEntryCreateBulk{err: fmt.Errorf("calling to MemberGroupEntryClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*MemberGroupEntryCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &MemberGroupEntryCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for MemberGroupEntry.
+func (c *MemberGroupEntryClient) Update() *MemberGroupEntryUpdate {
+	mutation := newMemberGroupEntryMutation(c.config, OpUpdate)
+	return &MemberGroupEntryUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *MemberGroupEntryClient) UpdateOne(_m *MemberGroupEntry) *MemberGroupEntryUpdateOne {
+	mutation := newMemberGroupEntryMutation(c.config, OpUpdateOne, withMemberGroupEntry(_m))
+	return &MemberGroupEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *MemberGroupEntryClient) UpdateOneID(id string) *MemberGroupEntryUpdateOne {
+	mutation := newMemberGroupEntryMutation(c.config, OpUpdateOne, withMemberGroupEntryID(id))
+	return &MemberGroupEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for MemberGroupEntry.
+func (c *MemberGroupEntryClient) Delete() *MemberGroupEntryDelete {
+	mutation := newMemberGroupEntryMutation(c.config, OpDelete)
+	return &MemberGroupEntryDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *MemberGroupEntryClient) DeleteOne(_m *MemberGroupEntry) *MemberGroupEntryDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *MemberGroupEntryClient) DeleteOneID(id string) *MemberGroupEntryDeleteOne {
+	builder := c.Delete().Where(membergroupentry.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &MemberGroupEntryDeleteOne{builder}
+}
+
+// Query returns a query builder for MemberGroupEntry.
+func (c *MemberGroupEntryClient) Query() *MemberGroupEntryQuery {
+	return &MemberGroupEntryQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeMemberGroupEntry},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a MemberGroupEntry entity by its id.
+func (c *MemberGroupEntryClient) Get(ctx context.Context, id string) (*MemberGroupEntry, error) {
+	return c.Query().Where(membergroupentry.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *MemberGroupEntryClient) GetX(ctx context.Context, id string) *MemberGroupEntry {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOrganization queries the organization edge of a MemberGroupEntry.
+func (c *MemberGroupEntryClient) QueryOrganization(_m *MemberGroupEntry) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(membergroupentry.Table, membergroupentry.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, membergroupentry.OrganizationTable, membergroupentry.OrganizationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryMemberGroup queries the member_group edge of a MemberGroupEntry.
+func (c *MemberGroupEntryClient) QueryMemberGroup(_m *MemberGroupEntry) *MemberGroupQuery {
+	query := (&MemberGroupClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(membergroupentry.Table, membergroupentry.FieldID, id),
+			sqlgraph.To(membergroup.Table, membergroup.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, membergroupentry.MemberGroupTable, membergroupentry.MemberGroupColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryMember queries the member edge of a MemberGroupEntry.
+func (c *MemberGroupEntryClient) QueryMember(_m *MemberGroupEntry) *MemberQuery {
+	query := (&MemberClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(membergroupentry.Table, membergroupentry.FieldID, id),
+			sqlgraph.To(member.Table, member.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, membergroupentry.MemberTable, membergroupentry.MemberColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *MemberGroupEntryClient) Hooks() []Hook {
+	return c.hooks.MemberGroupEntry
+}
+
+// Interceptors returns the client interceptors.
+func (c *MemberGroupEntryClient) Interceptors() []Interceptor {
+	return c.inters.MemberGroupEntry
+}
+
+func (c *MemberGroupEntryClient) mutate(ctx context.Context, m *MemberGroupEntryMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&MemberGroupEntryCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&MemberGroupEntryUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&MemberGroupEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&MemberGroupEntryDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown MemberGroupEntry mutation op: %q", m.Op())
 	}
 }
 
@@ -2777,6 +4172,38 @@ func (c *OrganizationClient) QueryCustomers(_m *Organization) *OrganizationQuery
 			sqlgraph.From(organization.Table, organization.FieldID, id),
 			sqlgraph.To(organization.Table, organization.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, organization.CustomersTable, organization.CustomersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryLive queries the live edge of a Organization.
+func (c *OrganizationClient) QueryLive(_m *Organization) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(organization.Table, organization.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, true, organization.LiveTable, organization.LiveColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTest queries the test edge of a Organization.
+func (c *OrganizationClient) QueryTest(_m *Organization) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(organization.Table, organization.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, organization.TestTable, organization.TestColumn),
 		)
 		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
 		return fromV, nil
@@ -3400,6 +4827,416 @@ func (c *RolloutClient) mutate(ctx context.Context, m *RolloutMutation) (Value, 
 	}
 }
 
+// RolloutPlanClient is a client for the RolloutPlan schema.
+type RolloutPlanClient struct {
+	config
+}
+
+// NewRolloutPlanClient returns a client for the RolloutPlan from the given config.
+func NewRolloutPlanClient(c config) *RolloutPlanClient {
+	return &RolloutPlanClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `rolloutplan.Hooks(f(g(h())))`.
+func (c *RolloutPlanClient) Use(hooks ...Hook) {
+	c.hooks.RolloutPlan = append(c.hooks.RolloutPlan, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `rolloutplan.Intercept(f(g(h())))`.
+func (c *RolloutPlanClient) Intercept(interceptors ...Interceptor) {
+	c.inters.RolloutPlan = append(c.inters.RolloutPlan, interceptors...)
+}
+
+// Create returns a builder for creating a RolloutPlan entity.
+func (c *RolloutPlanClient) Create() *RolloutPlanCreate {
+	mutation := newRolloutPlanMutation(c.config, OpCreate)
+	return &RolloutPlanCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of RolloutPlan entities.
+func (c *RolloutPlanClient) CreateBulk(builders ...*RolloutPlanCreate) *RolloutPlanCreateBulk {
+	return &RolloutPlanCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *RolloutPlanClient) MapCreateBulk(slice any, setFunc func(*RolloutPlanCreate, int)) *RolloutPlanCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &RolloutPlanCreateBulk{err: fmt.Errorf("calling to RolloutPlanClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*RolloutPlanCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &RolloutPlanCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for RolloutPlan.
+func (c *RolloutPlanClient) Update() *RolloutPlanUpdate {
+	mutation := newRolloutPlanMutation(c.config, OpUpdate)
+	return &RolloutPlanUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *RolloutPlanClient) UpdateOne(_m *RolloutPlan) *RolloutPlanUpdateOne {
+	mutation := newRolloutPlanMutation(c.config, OpUpdateOne, withRolloutPlan(_m))
+	return &RolloutPlanUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *RolloutPlanClient) UpdateOneID(id string) *RolloutPlanUpdateOne {
+	mutation := newRolloutPlanMutation(c.config, OpUpdateOne, withRolloutPlanID(id))
+	return &RolloutPlanUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for RolloutPlan.
+func (c *RolloutPlanClient) Delete() *RolloutPlanDelete {
+	mutation := newRolloutPlanMutation(c.config, OpDelete)
+	return &RolloutPlanDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *RolloutPlanClient) DeleteOne(_m *RolloutPlan) *RolloutPlanDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *RolloutPlanClient) DeleteOneID(id string) *RolloutPlanDeleteOne {
+	builder := c.Delete().Where(rolloutplan.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &RolloutPlanDeleteOne{builder}
+}
+
+// Query returns a query builder for RolloutPlan.
+func (c *RolloutPlanClient) Query() *RolloutPlanQuery {
+	return &RolloutPlanQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeRolloutPlan},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a RolloutPlan entity by its id.
+func (c *RolloutPlanClient) Get(ctx context.Context, id string) (*RolloutPlan, error) {
+	return c.Query().Where(rolloutplan.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *RolloutPlanClient) GetX(ctx context.Context, id string) *RolloutPlan {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a RolloutPlan.
+func (c *RolloutPlanClient) QueryVendor(_m *RolloutPlan) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplan.Table, rolloutplan.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rolloutplan.VendorTable, rolloutplan.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a RolloutPlan.
+func (c *RolloutPlanClient) QueryCustomer(_m *RolloutPlan) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplan.Table, rolloutplan.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rolloutplan.CustomerTable, rolloutplan.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryEntries queries the entries edge of a RolloutPlan.
+func (c *RolloutPlanClient) QueryEntries(_m *RolloutPlan) *RolloutPlanEntryQuery {
+	query := (&RolloutPlanEntryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplan.Table, rolloutplan.FieldID, id),
+			sqlgraph.To(rolloutplanentry.Table, rolloutplanentry.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, rolloutplan.EntriesTable, rolloutplan.EntriesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *RolloutPlanClient) Hooks() []Hook {
+	return c.hooks.RolloutPlan
+}
+
+// Interceptors returns the client interceptors.
+func (c *RolloutPlanClient) Interceptors() []Interceptor {
+	return c.inters.RolloutPlan
+}
+
+func (c *RolloutPlanClient) mutate(ctx context.Context, m *RolloutPlanMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&RolloutPlanCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&RolloutPlanUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&RolloutPlanUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&RolloutPlanDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown RolloutPlan mutation op: %q", m.Op())
+	}
+}
+
+// RolloutPlanEntryClient is a client for the RolloutPlanEntry schema.
+type RolloutPlanEntryClient struct {
+	config
+}
+
+// NewRolloutPlanEntryClient returns a client for the RolloutPlanEntry from the given config.
+func NewRolloutPlanEntryClient(c config) *RolloutPlanEntryClient {
+	return &RolloutPlanEntryClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `rolloutplanentry.Hooks(f(g(h())))`.
+func (c *RolloutPlanEntryClient) Use(hooks ...Hook) {
+	c.hooks.RolloutPlanEntry = append(c.hooks.RolloutPlanEntry, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `rolloutplanentry.Intercept(f(g(h())))`.
+func (c *RolloutPlanEntryClient) Intercept(interceptors ...Interceptor) {
+	c.inters.RolloutPlanEntry = append(c.inters.RolloutPlanEntry, interceptors...)
+}
+
+// Create returns a builder for creating a RolloutPlanEntry entity.
+func (c *RolloutPlanEntryClient) Create() *RolloutPlanEntryCreate {
+	mutation := newRolloutPlanEntryMutation(c.config, OpCreate)
+	return &RolloutPlanEntryCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of RolloutPlanEntry entities.
+func (c *RolloutPlanEntryClient) CreateBulk(builders ...*RolloutPlanEntryCreate) *RolloutPlanEntryCreateBulk {
+	return &RolloutPlanEntryCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *RolloutPlanEntryClient) MapCreateBulk(slice any, setFunc func(*RolloutPlanEntryCreate, int)) *RolloutPlanEntryCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &RolloutPlanEntryCreateBulk{err: fmt.Errorf("calling to RolloutPlanEntryClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*RolloutPlanEntryCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &RolloutPlanEntryCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) Update() *RolloutPlanEntryUpdate {
+	mutation := newRolloutPlanEntryMutation(c.config, OpUpdate)
+	return &RolloutPlanEntryUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *RolloutPlanEntryClient) UpdateOne(_m *RolloutPlanEntry) *RolloutPlanEntryUpdateOne {
+	mutation := newRolloutPlanEntryMutation(c.config, OpUpdateOne, withRolloutPlanEntry(_m))
+	return &RolloutPlanEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *RolloutPlanEntryClient) UpdateOneID(id string) *RolloutPlanEntryUpdateOne {
+	mutation := newRolloutPlanEntryMutation(c.config, OpUpdateOne, withRolloutPlanEntryID(id))
+	return &RolloutPlanEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) Delete() *RolloutPlanEntryDelete {
+	mutation := newRolloutPlanEntryMutation(c.config, OpDelete)
+	return &RolloutPlanEntryDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *RolloutPlanEntryClient) DeleteOne(_m *RolloutPlanEntry) *RolloutPlanEntryDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *RolloutPlanEntryClient) DeleteOneID(id string) *RolloutPlanEntryDeleteOne {
+	builder := c.Delete().Where(rolloutplanentry.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &RolloutPlanEntryDeleteOne{builder}
+}
+
+// Query returns a query builder for RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) Query() *RolloutPlanEntryQuery {
+	return &RolloutPlanEntryQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeRolloutPlanEntry},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a RolloutPlanEntry entity by its id.
+func (c *RolloutPlanEntryClient) Get(ctx context.Context, id string) (*RolloutPlanEntry, error) {
+	return c.Query().Where(rolloutplanentry.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *RolloutPlanEntryClient) GetX(ctx context.Context, id string) *RolloutPlanEntry {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) QueryVendor(_m *RolloutPlanEntry) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplanentry.Table, rolloutplanentry.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rolloutplanentry.VendorTable, rolloutplanentry.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) QueryCustomer(_m *RolloutPlanEntry) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplanentry.Table, rolloutplanentry.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rolloutplanentry.CustomerTable, rolloutplanentry.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryRolloutPlan queries the rollout_plan edge of a RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) QueryRolloutPlan(_m *RolloutPlanEntry) *RolloutPlanQuery {
+	query := (&RolloutPlanClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplanentry.Table, rolloutplanentry.FieldID, id),
+			sqlgraph.To(rolloutplan.Table, rolloutplan.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, rolloutplanentry.RolloutPlanTable, rolloutplanentry.RolloutPlanColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTmrGroup queries the tmr_group edge of a RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) QueryTmrGroup(_m *RolloutPlanEntry) *TmrGroupQuery {
+	query := (&TmrGroupClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplanentry.Table, rolloutplanentry.FieldID, id),
+			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rolloutplanentry.TmrGroupTable, rolloutplanentry.TmrGroupColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryContainer queries the container edge of a RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) QueryContainer(_m *RolloutPlanEntry) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplanentry.Table, rolloutplanentry.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rolloutplanentry.ContainerTable, rolloutplanentry.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryRollout queries the rollout edge of a RolloutPlanEntry.
+func (c *RolloutPlanEntryClient) QueryRollout(_m *RolloutPlanEntry) *RolloutQuery {
+	query := (&RolloutClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(rolloutplanentry.Table, rolloutplanentry.FieldID, id),
+			sqlgraph.To(rollout.Table, rollout.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, rolloutplanentry.RolloutTable, rolloutplanentry.RolloutColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *RolloutPlanEntryClient) Hooks() []Hook {
+	return c.hooks.RolloutPlanEntry
+}
+
+// Interceptors returns the client interceptors.
+func (c *RolloutPlanEntryClient) Interceptors() []Interceptor {
+	return c.inters.RolloutPlanEntry
+}
+
+func (c *RolloutPlanEntryClient) mutate(ctx context.Context, m *RolloutPlanEntryMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&RolloutPlanEntryCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&RolloutPlanEntryUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&RolloutPlanEntryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&RolloutPlanEntryDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown RolloutPlanEntry mutation op: %q", m.Op())
+	}
+}
+
 // RuleSetClient is a client for the RuleSet schema.
 type RuleSetClient struct {
 	config
@@ -3727,6 +5564,677 @@ func (c *SessionClient) mutate(ctx context.Context, m *SessionMutation) (Value, 
 		return (&SessionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Session mutation op: %q", m.Op())
+	}
+}
+
+// TicketClient is a client for the Ticket schema.
+type TicketClient struct {
+	config
+}
+
+// NewTicketClient returns a client for the Ticket from the given config.
+func NewTicketClient(c config) *TicketClient {
+	return &TicketClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `ticket.Hooks(f(g(h())))`.
+func (c *TicketClient) Use(hooks ...Hook) {
+	c.hooks.Ticket = append(c.hooks.Ticket, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `ticket.Intercept(f(g(h())))`.
+func (c *TicketClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Ticket = append(c.inters.Ticket, interceptors...)
+}
+
+// Create returns a builder for creating a Ticket entity.
+func (c *TicketClient) Create() *TicketCreate {
+	mutation := newTicketMutation(c.config, OpCreate)
+	return &TicketCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Ticket entities.
+func (c *TicketClient) CreateBulk(builders ...*TicketCreate) *TicketCreateBulk {
+	return &TicketCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TicketClient) MapCreateBulk(slice any, setFunc func(*TicketCreate, int)) *TicketCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TicketCreateBulk{err: fmt.Errorf("calling to TicketClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TicketCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TicketCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Ticket.
+func (c *TicketClient) Update() *TicketUpdate {
+	mutation := newTicketMutation(c.config, OpUpdate)
+	return &TicketUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TicketClient) UpdateOne(_m *Ticket) *TicketUpdateOne {
+	mutation := newTicketMutation(c.config, OpUpdateOne, withTicket(_m))
+	return &TicketUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TicketClient) UpdateOneID(id string) *TicketUpdateOne {
+	mutation := newTicketMutation(c.config, OpUpdateOne, withTicketID(id))
+	return &TicketUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Ticket.
+func (c *TicketClient) Delete() *TicketDelete {
+	mutation := newTicketMutation(c.config, OpDelete)
+	return &TicketDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TicketClient) DeleteOne(_m *Ticket) *TicketDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TicketClient) DeleteOneID(id string) *TicketDeleteOne {
+	builder := c.Delete().Where(ticket.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TicketDeleteOne{builder}
+}
+
+// Query returns a query builder for Ticket.
+func (c *TicketClient) Query() *TicketQuery {
+	return &TicketQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTicket},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Ticket entity by its id.
+func (c *TicketClient) Get(ctx context.Context, id string) (*Ticket, error) {
+	return c.Query().Where(ticket.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TicketClient) GetX(ctx context.Context, id string) *Ticket {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a Ticket.
+func (c *TicketClient) QueryVendor(_m *Ticket) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticket.Table, ticket.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticket.VendorTable, ticket.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a Ticket.
+func (c *TicketClient) QueryCustomer(_m *Ticket) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticket.Table, ticket.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticket.CustomerTable, ticket.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryLines queries the lines edge of a Ticket.
+func (c *TicketClient) QueryLines(_m *Ticket) *TicketLineQuery {
+	query := (&TicketLineClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticket.Table, ticket.FieldID, id),
+			sqlgraph.To(ticketline.Table, ticketline.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, ticket.LinesTable, ticket.LinesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryActivations queries the activations edge of a Ticket.
+func (c *TicketClient) QueryActivations(_m *Ticket) *TicketActivationQuery {
+	query := (&TicketActivationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticket.Table, ticket.FieldID, id),
+			sqlgraph.To(ticketactivation.Table, ticketactivation.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, ticket.ActivationsTable, ticket.ActivationsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *TicketClient) Hooks() []Hook {
+	return c.hooks.Ticket
+}
+
+// Interceptors returns the client interceptors.
+func (c *TicketClient) Interceptors() []Interceptor {
+	return c.inters.Ticket
+}
+
+func (c *TicketClient) mutate(ctx context.Context, m *TicketMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TicketCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TicketUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TicketUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TicketDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Ticket mutation op: %q", m.Op())
+	}
+}
+
+// TicketActivationClient is a client for the TicketActivation schema.
+type TicketActivationClient struct {
+	config
+}
+
+// NewTicketActivationClient returns a client for the TicketActivation from the given config.
+func NewTicketActivationClient(c config) *TicketActivationClient {
+	return &TicketActivationClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `ticketactivation.Hooks(f(g(h())))`.
+func (c *TicketActivationClient) Use(hooks ...Hook) {
+	c.hooks.TicketActivation = append(c.hooks.TicketActivation, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `ticketactivation.Intercept(f(g(h())))`.
+func (c *TicketActivationClient) Intercept(interceptors ...Interceptor) {
+	c.inters.TicketActivation = append(c.inters.TicketActivation, interceptors...)
+}
+
+// Create returns a builder for creating a TicketActivation entity.
+func (c *TicketActivationClient) Create() *TicketActivationCreate {
+	mutation := newTicketActivationMutation(c.config, OpCreate)
+	return &TicketActivationCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of TicketActivation entities.
+func (c *TicketActivationClient) CreateBulk(builders ...*TicketActivationCreate) *TicketActivationCreateBulk {
+	return &TicketActivationCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TicketActivationClient) MapCreateBulk(slice any, setFunc func(*TicketActivationCreate, int)) *TicketActivationCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TicketActivationCreateBulk{err: fmt.Errorf("calling to TicketActivationClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TicketActivationCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TicketActivationCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for TicketActivation.
+func (c *TicketActivationClient) Update() *TicketActivationUpdate {
+	mutation := newTicketActivationMutation(c.config, OpUpdate)
+	return &TicketActivationUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TicketActivationClient) UpdateOne(_m *TicketActivation) *TicketActivationUpdateOne {
+	mutation := newTicketActivationMutation(c.config, OpUpdateOne, withTicketActivation(_m))
+	return &TicketActivationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TicketActivationClient) UpdateOneID(id string) *TicketActivationUpdateOne {
+	mutation := newTicketActivationMutation(c.config, OpUpdateOne, withTicketActivationID(id))
+	return &TicketActivationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for TicketActivation.
+func (c *TicketActivationClient) Delete() *TicketActivationDelete {
+	mutation := newTicketActivationMutation(c.config, OpDelete)
+	return &TicketActivationDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TicketActivationClient) DeleteOne(_m *TicketActivation) *TicketActivationDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TicketActivationClient) DeleteOneID(id string) *TicketActivationDeleteOne {
+	builder := c.Delete().Where(ticketactivation.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TicketActivationDeleteOne{builder}
+}
+
+// Query returns a query builder for TicketActivation.
+func (c *TicketActivationClient) Query() *TicketActivationQuery {
+	return &TicketActivationQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTicketActivation},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a TicketActivation entity by its id.
+func (c *TicketActivationClient) Get(ctx context.Context, id string) (*TicketActivation, error) {
+	return c.Query().Where(ticketactivation.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TicketActivationClient) GetX(ctx context.Context, id string) *TicketActivation {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a TicketActivation.
+func (c *TicketActivationClient) QueryVendor(_m *TicketActivation) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketactivation.Table, ticketactivation.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticketactivation.VendorTable, ticketactivation.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a TicketActivation.
+func (c *TicketActivationClient) QueryCustomer(_m *TicketActivation) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketactivation.Table, ticketactivation.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticketactivation.CustomerTable, ticketactivation.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTicket queries the ticket edge of a TicketActivation.
+func (c *TicketActivationClient) QueryTicket(_m *TicketActivation) *TicketQuery {
+	query := (&TicketClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketactivation.Table, ticketactivation.FieldID, id),
+			sqlgraph.To(ticket.Table, ticket.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ticketactivation.TicketTable, ticketactivation.TicketColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTicketLine queries the ticket_line edge of a TicketActivation.
+func (c *TicketActivationClient) QueryTicketLine(_m *TicketActivation) *TicketLineQuery {
+	query := (&TicketLineClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketactivation.Table, ticketactivation.FieldID, id),
+			sqlgraph.To(ticketline.Table, ticketline.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ticketactivation.TicketLineTable, ticketactivation.TicketLineColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTmrGroup queries the tmr_group edge of a TicketActivation.
+func (c *TicketActivationClient) QueryTmrGroup(_m *TicketActivation) *TmrGroupQuery {
+	query := (&TmrGroupClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketactivation.Table, ticketactivation.FieldID, id),
+			sqlgraph.To(tmrgroup.Table, tmrgroup.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticketactivation.TmrGroupTable, ticketactivation.TmrGroupColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryContainer queries the container edge of a TicketActivation.
+func (c *TicketActivationClient) QueryContainer(_m *TicketActivation) *ContainerQuery {
+	query := (&ContainerClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketactivation.Table, ticketactivation.FieldID, id),
+			sqlgraph.To(container.Table, container.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticketactivation.ContainerTable, ticketactivation.ContainerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryOrder queries the order edge of a TicketActivation.
+func (c *TicketActivationClient) QueryOrder(_m *TicketActivation) *OrderQuery {
+	query := (&OrderClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketactivation.Table, ticketactivation.FieldID, id),
+			sqlgraph.To(order.Table, order.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticketactivation.OrderTable, ticketactivation.OrderColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTransfers queries the transfers edge of a TicketActivation.
+func (c *TicketActivationClient) QueryTransfers(_m *TicketActivation) *TransferQuery {
+	query := (&TransferClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketactivation.Table, ticketactivation.FieldID, id),
+			sqlgraph.To(transfer.Table, transfer.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, ticketactivation.TransfersTable, ticketactivation.TransfersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *TicketActivationClient) Hooks() []Hook {
+	return c.hooks.TicketActivation
+}
+
+// Interceptors returns the client interceptors.
+func (c *TicketActivationClient) Interceptors() []Interceptor {
+	return c.inters.TicketActivation
+}
+
+func (c *TicketActivationClient) mutate(ctx context.Context, m *TicketActivationMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TicketActivationCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TicketActivationUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TicketActivationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TicketActivationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown TicketActivation mutation op: %q", m.Op())
+	}
+}
+
+// TicketLineClient is a client for the TicketLine schema.
+type TicketLineClient struct {
+	config
+}
+
+// NewTicketLineClient returns a client for the TicketLine from the given config.
+func NewTicketLineClient(c config) *TicketLineClient {
+	return &TicketLineClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `ticketline.Hooks(f(g(h())))`.
+func (c *TicketLineClient) Use(hooks ...Hook) {
+	c.hooks.TicketLine = append(c.hooks.TicketLine, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `ticketline.Intercept(f(g(h())))`.
+func (c *TicketLineClient) Intercept(interceptors ...Interceptor) {
+	c.inters.TicketLine = append(c.inters.TicketLine, interceptors...)
+}
+
+// Create returns a builder for creating a TicketLine entity.
+func (c *TicketLineClient) Create() *TicketLineCreate {
+	mutation := newTicketLineMutation(c.config, OpCreate)
+	return &TicketLineCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of TicketLine entities.
+func (c *TicketLineClient) CreateBulk(builders ...*TicketLineCreate) *TicketLineCreateBulk {
+	return &TicketLineCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TicketLineClient) MapCreateBulk(slice any, setFunc func(*TicketLineCreate, int)) *TicketLineCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TicketLineCreateBulk{err: fmt.Errorf("calling to TicketLineClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TicketLineCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TicketLineCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for TicketLine.
+func (c *TicketLineClient) Update() *TicketLineUpdate {
+	mutation := newTicketLineMutation(c.config, OpUpdate)
+	return &TicketLineUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TicketLineClient) UpdateOne(_m *TicketLine) *TicketLineUpdateOne {
+	mutation := newTicketLineMutation(c.config, OpUpdateOne, withTicketLine(_m))
+	return &TicketLineUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TicketLineClient) UpdateOneID(id string) *TicketLineUpdateOne {
+	mutation := newTicketLineMutation(c.config, OpUpdateOne, withTicketLineID(id))
+	return &TicketLineUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for TicketLine.
+func (c *TicketLineClient) Delete() *TicketLineDelete {
+	mutation := newTicketLineMutation(c.config, OpDelete)
+	return &TicketLineDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TicketLineClient) DeleteOne(_m *TicketLine) *TicketLineDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TicketLineClient) DeleteOneID(id string) *TicketLineDeleteOne {
+	builder := c.Delete().Where(ticketline.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TicketLineDeleteOne{builder}
+}
+
+// Query returns a query builder for TicketLine.
+func (c *TicketLineClient) Query() *TicketLineQuery {
+	return &TicketLineQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTicketLine},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a TicketLine entity by its id.
+func (c *TicketLineClient) Get(ctx context.Context, id string) (*TicketLine, error) {
+	return c.Query().Where(ticketline.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TicketLineClient) GetX(ctx context.Context, id string) *TicketLine {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryVendor queries the vendor edge of a TicketLine.
+func (c *TicketLineClient) QueryVendor(_m *TicketLine) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketline.Table, ticketline.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticketline.VendorTable, ticketline.VendorColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryCustomer queries the customer edge of a TicketLine.
+func (c *TicketLineClient) QueryCustomer(_m *TicketLine) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketline.Table, ticketline.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticketline.CustomerTable, ticketline.CustomerColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTicket queries the ticket edge of a TicketLine.
+func (c *TicketLineClient) QueryTicket(_m *TicketLine) *TicketQuery {
+	query := (&TicketClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketline.Table, ticketline.FieldID, id),
+			sqlgraph.To(ticket.Table, ticket.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, ticketline.TicketTable, ticketline.TicketColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryItem queries the item edge of a TicketLine.
+func (c *TicketLineClient) QueryItem(_m *TicketLine) *ItemQuery {
+	query := (&ItemClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketline.Table, ticketline.FieldID, id),
+			sqlgraph.To(item.Table, item.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, ticketline.ItemTable, ticketline.ItemColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryActivations queries the activations edge of a TicketLine.
+func (c *TicketLineClient) QueryActivations(_m *TicketLine) *TicketActivationQuery {
+	query := (&TicketActivationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(ticketline.Table, ticketline.FieldID, id),
+			sqlgraph.To(ticketactivation.Table, ticketactivation.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, ticketline.ActivationsTable, ticketline.ActivationsColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *TicketLineClient) Hooks() []Hook {
+	return c.hooks.TicketLine
+}
+
+// Interceptors returns the client interceptors.
+func (c *TicketLineClient) Interceptors() []Interceptor {
+	return c.inters.TicketLine
+}
+
+func (c *TicketLineClient) mutate(ctx context.Context, m *TicketLineMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TicketLineCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TicketLineUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TicketLineUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TicketLineDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown TicketLine mutation op: %q", m.Op())
 	}
 }
 
@@ -4630,6 +7138,22 @@ func (c *TransferClient) QueryRollout(_m *Transfer) *RolloutQuery {
 			sqlgraph.From(transfer.Table, transfer.FieldID, id),
 			sqlgraph.To(rollout.Table, rollout.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, true, transfer.RolloutTable, transfer.RolloutColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryTicketActivation queries the ticket_activation edge of a Transfer.
+func (c *TransferClient) QueryTicketActivation(_m *Transfer) *TicketActivationQuery {
+	query := (&TicketActivationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, id),
+			sqlgraph.To(ticketactivation.Table, ticketactivation.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, transfer.TicketActivationTable, transfer.TicketActivationColumn),
 		)
 		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
 		return fromV, nil
@@ -5796,6 +8320,847 @@ func (c *UsageSeriesClient) mutate(ctx context.Context, m *UsageSeriesMutation) 
 	}
 }
 
+// UserClient is a client for the User schema.
+type UserClient struct {
+	config
+}
+
+// NewUserClient returns a client for the User from the given config.
+func NewUserClient(c config) *UserClient {
+	return &UserClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `user.Hooks(f(g(h())))`.
+func (c *UserClient) Use(hooks ...Hook) {
+	c.hooks.User = append(c.hooks.User, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `user.Intercept(f(g(h())))`.
+func (c *UserClient) Intercept(interceptors ...Interceptor) {
+	c.inters.User = append(c.inters.User, interceptors...)
+}
+
+// Create returns a builder for creating a User entity.
+func (c *UserClient) Create() *UserCreate {
+	mutation := newUserMutation(c.config, OpCreate)
+	return &UserCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of User entities.
+func (c *UserClient) CreateBulk(builders ...*UserCreate) *UserCreateBulk {
+	return &UserCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UserClient) MapCreateBulk(slice any, setFunc func(*UserCreate, int)) *UserCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UserCreateBulk{err: fmt.Errorf("calling to UserClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UserCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UserCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for User.
+func (c *UserClient) Update() *UserUpdate {
+	mutation := newUserMutation(c.config, OpUpdate)
+	return &UserUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UserClient) UpdateOne(_m *User) *UserUpdateOne {
+	mutation := newUserMutation(c.config, OpUpdateOne, withUser(_m))
+	return &UserUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UserClient) UpdateOneID(id string) *UserUpdateOne {
+	mutation := newUserMutation(c.config, OpUpdateOne, withUserID(id))
+	return &UserUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for User.
+func (c *UserClient) Delete() *UserDelete {
+	mutation := newUserMutation(c.config, OpDelete)
+	return &UserDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UserClient) DeleteOne(_m *User) *UserDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UserClient) DeleteOneID(id string) *UserDeleteOne {
+	builder := c.Delete().Where(user.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UserDeleteOne{builder}
+}
+
+// Query returns a query builder for User.
+func (c *UserClient) Query() *UserQuery {
+	return &UserQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUser},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a User entity by its id.
+func (c *UserClient) Get(ctx context.Context, id string) (*User, error) {
+	return c.Query().Where(user.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UserClient) GetX(ctx context.Context, id string) *User {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryMembers queries the members edge of a User.
+func (c *UserClient) QueryMembers(_m *User) *MemberQuery {
+	query := (&MemberClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(user.Table, user.FieldID, id),
+			sqlgraph.To(member.Table, member.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, user.MembersTable, user.MembersColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryIdentities queries the identities edge of a User.
+func (c *UserClient) QueryIdentities(_m *User) *UserIdentityQuery {
+	query := (&UserIdentityClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(user.Table, user.FieldID, id),
+			sqlgraph.To(useridentity.Table, useridentity.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, user.IdentitiesTable, user.IdentitiesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *UserClient) Hooks() []Hook {
+	return c.hooks.User
+}
+
+// Interceptors returns the client interceptors.
+func (c *UserClient) Interceptors() []Interceptor {
+	return c.inters.User
+}
+
+func (c *UserClient) mutate(ctx context.Context, m *UserMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UserCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UserUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UserUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UserDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown User mutation op: %q", m.Op())
+	}
+}
+
+// UserIdentityClient is a client for the UserIdentity schema.
+type UserIdentityClient struct {
+	config
+}
+
+// NewUserIdentityClient returns a client for the UserIdentity from the given config.
+func NewUserIdentityClient(c config) *UserIdentityClient {
+	return &UserIdentityClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `useridentity.Hooks(f(g(h())))`.
+func (c *UserIdentityClient) Use(hooks ...Hook) {
+	c.hooks.UserIdentity = append(c.hooks.UserIdentity, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `useridentity.Intercept(f(g(h())))`.
+func (c *UserIdentityClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UserIdentity = append(c.inters.UserIdentity, interceptors...)
+}
+
+// Create returns a builder for creating a UserIdentity entity.
+func (c *UserIdentityClient) Create() *UserIdentityCreate {
+	mutation := newUserIdentityMutation(c.config, OpCreate)
+	return &UserIdentityCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UserIdentity entities.
+func (c *UserIdentityClient) CreateBulk(builders ...*UserIdentityCreate) *UserIdentityCreateBulk {
+	return &UserIdentityCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UserIdentityClient) MapCreateBulk(slice any, setFunc func(*UserIdentityCreate, int)) *UserIdentityCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UserIdentityCreateBulk{err: fmt.Errorf("calling to UserIdentityClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UserIdentityCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UserIdentityCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UserIdentity.
+func (c *UserIdentityClient) Update() *UserIdentityUpdate {
+	mutation := newUserIdentityMutation(c.config, OpUpdate)
+	return &UserIdentityUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UserIdentityClient) UpdateOne(_m *UserIdentity) *UserIdentityUpdateOne {
+	mutation := newUserIdentityMutation(c.config, OpUpdateOne, withUserIdentity(_m))
+	return &UserIdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UserIdentityClient) UpdateOneID(id string) *UserIdentityUpdateOne {
+	mutation := newUserIdentityMutation(c.config, OpUpdateOne, withUserIdentityID(id))
+	return &UserIdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UserIdentity.
+func (c *UserIdentityClient) Delete() *UserIdentityDelete {
+	mutation := newUserIdentityMutation(c.config, OpDelete)
+	return &UserIdentityDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UserIdentityClient) DeleteOne(_m *UserIdentity) *UserIdentityDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UserIdentityClient) DeleteOneID(id string) *UserIdentityDeleteOne {
+	builder := c.Delete().Where(useridentity.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UserIdentityDeleteOne{builder}
+}
+
+// Query returns a query builder for UserIdentity.
+func (c *UserIdentityClient) Query() *UserIdentityQuery {
+	return &UserIdentityQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUserIdentity},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UserIdentity entity by its id.
+func (c *UserIdentityClient) Get(ctx context.Context, id string) (*UserIdentity, error) {
+	return c.Query().Where(useridentity.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UserIdentityClient) GetX(ctx context.Context, id string) *UserIdentity {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryUser queries the user edge of a UserIdentity.
+func (c *UserIdentityClient) QueryUser(_m *UserIdentity) *UserQuery {
+	query := (&UserClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(useridentity.Table, useridentity.FieldID, id),
+			sqlgraph.To(user.Table, user.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, useridentity.UserTable, useridentity.UserColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryProvider queries the provider edge of a UserIdentity.
+func (c *UserIdentityClient) QueryProvider(_m *UserIdentity) *IdentityProviderQuery {
+	query := (&IdentityProviderClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(useridentity.Table, useridentity.FieldID, id),
+			sqlgraph.To(identityprovider.Table, identityprovider.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, useridentity.ProviderTable, useridentity.ProviderColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *UserIdentityClient) Hooks() []Hook {
+	return c.hooks.UserIdentity
+}
+
+// Interceptors returns the client interceptors.
+func (c *UserIdentityClient) Interceptors() []Interceptor {
+	return c.inters.UserIdentity
+}
+
+func (c *UserIdentityClient) mutate(ctx context.Context, m *UserIdentityMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UserIdentityCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UserIdentityUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UserIdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UserIdentityDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UserIdentity mutation op: %q", m.Op())
+	}
+}
+
+// WebhookDeliveryClient is a client for the WebhookDelivery schema.
+type WebhookDeliveryClient struct {
+	config
+}
+
+// NewWebhookDeliveryClient returns a client for the WebhookDelivery from the given config.
+func NewWebhookDeliveryClient(c config) *WebhookDeliveryClient {
+	return &WebhookDeliveryClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `webhookdelivery.Hooks(f(g(h())))`.
+func (c *WebhookDeliveryClient) Use(hooks ...Hook) {
+	c.hooks.WebhookDelivery = append(c.hooks.WebhookDelivery, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `webhookdelivery.Intercept(f(g(h())))`.
+func (c *WebhookDeliveryClient) Intercept(interceptors ...Interceptor) {
+	c.inters.WebhookDelivery = append(c.inters.WebhookDelivery, interceptors...)
+}
+
+// Create returns a builder for creating a WebhookDelivery entity.
+func (c *WebhookDeliveryClient) Create() *WebhookDeliveryCreate {
+	mutation := newWebhookDeliveryMutation(c.config, OpCreate)
+	return &WebhookDeliveryCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of WebhookDelivery entities.
+func (c *WebhookDeliveryClient) CreateBulk(builders ...*WebhookDeliveryCreate) *WebhookDeliveryCreateBulk {
+	return &WebhookDeliveryCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *WebhookDeliveryClient) MapCreateBulk(slice any, setFunc func(*WebhookDeliveryCreate, int)) *WebhookDeliveryCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &WebhookDeliveryCreateBulk{err: fmt.Errorf("calling to WebhookDeliveryClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*WebhookDeliveryCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &WebhookDeliveryCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for WebhookDelivery.
+func (c *WebhookDeliveryClient) Update() *WebhookDeliveryUpdate {
+	mutation := newWebhookDeliveryMutation(c.config, OpUpdate)
+	return &WebhookDeliveryUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *WebhookDeliveryClient) UpdateOne(_m *WebhookDelivery) *WebhookDeliveryUpdateOne {
+	mutation := newWebhookDeliveryMutation(c.config, OpUpdateOne, withWebhookDelivery(_m))
+	return &WebhookDeliveryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *WebhookDeliveryClient) UpdateOneID(id string) *WebhookDeliveryUpdateOne {
+	mutation := newWebhookDeliveryMutation(c.config, OpUpdateOne, withWebhookDeliveryID(id))
+	return &WebhookDeliveryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for WebhookDelivery.
+func (c *WebhookDeliveryClient) Delete() *WebhookDeliveryDelete {
+	mutation := newWebhookDeliveryMutation(c.config, OpDelete)
+	return &WebhookDeliveryDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *WebhookDeliveryClient) DeleteOne(_m *WebhookDelivery) *WebhookDeliveryDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *WebhookDeliveryClient) DeleteOneID(id string) *WebhookDeliveryDeleteOne {
+	builder := c.Delete().Where(webhookdelivery.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &WebhookDeliveryDeleteOne{builder}
+}
+
+// Query returns a query builder for WebhookDelivery.
+func (c *WebhookDeliveryClient) Query() *WebhookDeliveryQuery {
+	return &WebhookDeliveryQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeWebhookDelivery},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a WebhookDelivery entity by its id.
+func (c *WebhookDeliveryClient) Get(ctx context.Context, id string) (*WebhookDelivery, error) {
+	return c.Query().Where(webhookdelivery.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *WebhookDeliveryClient) GetX(ctx context.Context, id string) *WebhookDelivery {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOrganization queries the organization edge of a WebhookDelivery.
+func (c *WebhookDeliveryClient) QueryOrganization(_m *WebhookDelivery) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(webhookdelivery.Table, webhookdelivery.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, webhookdelivery.OrganizationTable, webhookdelivery.OrganizationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryWebhookEndpoint queries the webhook_endpoint edge of a WebhookDelivery.
+func (c *WebhookDeliveryClient) QueryWebhookEndpoint(_m *WebhookDelivery) *WebhookEndpointQuery {
+	query := (&WebhookEndpointClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(webhookdelivery.Table, webhookdelivery.FieldID, id),
+			sqlgraph.To(webhookendpoint.Table, webhookendpoint.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, webhookdelivery.WebhookEndpointTable, webhookdelivery.WebhookEndpointColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryWebhookEvent queries the webhook_event edge of a WebhookDelivery.
+func (c *WebhookDeliveryClient) QueryWebhookEvent(_m *WebhookDelivery) *WebhookEventQuery {
+	query := (&WebhookEventClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(webhookdelivery.Table, webhookdelivery.FieldID, id),
+			sqlgraph.To(webhookevent.Table, webhookevent.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, webhookdelivery.WebhookEventTable, webhookdelivery.WebhookEventColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *WebhookDeliveryClient) Hooks() []Hook {
+	return c.hooks.WebhookDelivery
+}
+
+// Interceptors returns the client interceptors.
+func (c *WebhookDeliveryClient) Interceptors() []Interceptor {
+	return c.inters.WebhookDelivery
+}
+
+func (c *WebhookDeliveryClient) mutate(ctx context.Context, m *WebhookDeliveryMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&WebhookDeliveryCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&WebhookDeliveryUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&WebhookDeliveryUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&WebhookDeliveryDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown WebhookDelivery mutation op: %q", m.Op())
+	}
+}
+
+// WebhookEndpointClient is a client for the WebhookEndpoint schema.
+type WebhookEndpointClient struct {
+	config
+}
+
+// NewWebhookEndpointClient returns a client for the WebhookEndpoint from the given config.
+func NewWebhookEndpointClient(c config) *WebhookEndpointClient {
+	return &WebhookEndpointClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `webhookendpoint.Hooks(f(g(h())))`.
+func (c *WebhookEndpointClient) Use(hooks ...Hook) {
+	c.hooks.WebhookEndpoint = append(c.hooks.WebhookEndpoint, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `webhookendpoint.Intercept(f(g(h())))`.
+func (c *WebhookEndpointClient) Intercept(interceptors ...Interceptor) {
+	c.inters.WebhookEndpoint = append(c.inters.WebhookEndpoint, interceptors...)
+}
+
+// Create returns a builder for creating a WebhookEndpoint entity.
+func (c *WebhookEndpointClient) Create() *WebhookEndpointCreate {
+	mutation := newWebhookEndpointMutation(c.config, OpCreate)
+	return &WebhookEndpointCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of WebhookEndpoint entities.
+func (c *WebhookEndpointClient) CreateBulk(builders ...*WebhookEndpointCreate) *WebhookEndpointCreateBulk {
+	return &WebhookEndpointCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *WebhookEndpointClient) MapCreateBulk(slice any, setFunc func(*WebhookEndpointCreate, int)) *WebhookEndpointCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &WebhookEndpointCreateBulk{err: fmt.Errorf("calling to WebhookEndpointClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*WebhookEndpointCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &WebhookEndpointCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for WebhookEndpoint.
+func (c *WebhookEndpointClient) Update() *WebhookEndpointUpdate {
+	mutation := newWebhookEndpointMutation(c.config, OpUpdate)
+	return &WebhookEndpointUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *WebhookEndpointClient) UpdateOne(_m *WebhookEndpoint) *WebhookEndpointUpdateOne {
+	mutation := newWebhookEndpointMutation(c.config, OpUpdateOne, withWebhookEndpoint(_m))
+	return &WebhookEndpointUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *WebhookEndpointClient) UpdateOneID(id string) *WebhookEndpointUpdateOne {
+	mutation := newWebhookEndpointMutation(c.config, OpUpdateOne, withWebhookEndpointID(id))
+	return &WebhookEndpointUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for WebhookEndpoint.
+func (c *WebhookEndpointClient) Delete() *WebhookEndpointDelete {
+	mutation := newWebhookEndpointMutation(c.config, OpDelete)
+	return &WebhookEndpointDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *WebhookEndpointClient) DeleteOne(_m *WebhookEndpoint) *WebhookEndpointDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *WebhookEndpointClient) DeleteOneID(id string) *WebhookEndpointDeleteOne {
+	builder := c.Delete().Where(webhookendpoint.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &WebhookEndpointDeleteOne{builder}
+}
+
+// Query returns a query builder for WebhookEndpoint.
+func (c *WebhookEndpointClient) Query() *WebhookEndpointQuery {
+	return &WebhookEndpointQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeWebhookEndpoint},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a WebhookEndpoint entity by its id.
+func (c *WebhookEndpointClient) Get(ctx context.Context, id string) (*WebhookEndpoint, error) {
+	return c.Query().Where(webhookendpoint.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *WebhookEndpointClient) GetX(ctx context.Context, id string) *WebhookEndpoint {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOrganization queries the organization edge of a WebhookEndpoint.
+func (c *WebhookEndpointClient) QueryOrganization(_m *WebhookEndpoint) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(webhookendpoint.Table, webhookendpoint.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, webhookendpoint.OrganizationTable, webhookendpoint.OrganizationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryDeliveries queries the deliveries edge of a WebhookEndpoint.
+func (c *WebhookEndpointClient) QueryDeliveries(_m *WebhookEndpoint) *WebhookDeliveryQuery {
+	query := (&WebhookDeliveryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(webhookendpoint.Table, webhookendpoint.FieldID, id),
+			sqlgraph.To(webhookdelivery.Table, webhookdelivery.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, webhookendpoint.DeliveriesTable, webhookendpoint.DeliveriesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *WebhookEndpointClient) Hooks() []Hook {
+	return c.hooks.WebhookEndpoint
+}
+
+// Interceptors returns the client interceptors.
+func (c *WebhookEndpointClient) Interceptors() []Interceptor {
+	return c.inters.WebhookEndpoint
+}
+
+func (c *WebhookEndpointClient) mutate(ctx context.Context, m *WebhookEndpointMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&WebhookEndpointCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&WebhookEndpointUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&WebhookEndpointUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&WebhookEndpointDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown WebhookEndpoint mutation op: %q", m.Op())
+	}
+}
+
+// WebhookEventClient is a client for the WebhookEvent schema.
+type WebhookEventClient struct {
+	config
+}
+
+// NewWebhookEventClient returns a client for the WebhookEvent from the given config.
+func NewWebhookEventClient(c config) *WebhookEventClient {
+	return &WebhookEventClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `webhookevent.Hooks(f(g(h())))`.
+func (c *WebhookEventClient) Use(hooks ...Hook) {
+	c.hooks.WebhookEvent = append(c.hooks.WebhookEvent, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `webhookevent.Intercept(f(g(h())))`.
+func (c *WebhookEventClient) Intercept(interceptors ...Interceptor) {
+	c.inters.WebhookEvent = append(c.inters.WebhookEvent, interceptors...)
+}
+
+// Create returns a builder for creating a WebhookEvent entity.
+func (c *WebhookEventClient) Create() *WebhookEventCreate {
+	mutation := newWebhookEventMutation(c.config, OpCreate)
+	return &WebhookEventCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of WebhookEvent entities.
+func (c *WebhookEventClient) CreateBulk(builders ...*WebhookEventCreate) *WebhookEventCreateBulk {
+	return &WebhookEventCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *WebhookEventClient) MapCreateBulk(slice any, setFunc func(*WebhookEventCreate, int)) *WebhookEventCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &WebhookEventCreateBulk{err: fmt.Errorf("calling to WebhookEventClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*WebhookEventCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &WebhookEventCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for WebhookEvent.
+func (c *WebhookEventClient) Update() *WebhookEventUpdate {
+	mutation := newWebhookEventMutation(c.config, OpUpdate)
+	return &WebhookEventUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *WebhookEventClient) UpdateOne(_m *WebhookEvent) *WebhookEventUpdateOne {
+	mutation := newWebhookEventMutation(c.config, OpUpdateOne, withWebhookEvent(_m))
+	return &WebhookEventUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *WebhookEventClient) UpdateOneID(id string) *WebhookEventUpdateOne {
+	mutation := newWebhookEventMutation(c.config, OpUpdateOne, withWebhookEventID(id))
+	return &WebhookEventUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for WebhookEvent.
+func (c *WebhookEventClient) Delete() *WebhookEventDelete {
+	mutation := newWebhookEventMutation(c.config, OpDelete)
+	return &WebhookEventDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *WebhookEventClient) DeleteOne(_m *WebhookEvent) *WebhookEventDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *WebhookEventClient) DeleteOneID(id string) *WebhookEventDeleteOne {
+	builder := c.Delete().Where(webhookevent.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &WebhookEventDeleteOne{builder}
+}
+
+// Query returns a query builder for WebhookEvent.
+func (c *WebhookEventClient) Query() *WebhookEventQuery {
+	return &WebhookEventQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeWebhookEvent},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a WebhookEvent entity by its id.
+func (c *WebhookEventClient) Get(ctx context.Context, id string) (*WebhookEvent, error) {
+	return c.Query().Where(webhookevent.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *WebhookEventClient) GetX(ctx context.Context, id string) *WebhookEvent {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// QueryOrganization queries the organization edge of a WebhookEvent.
+func (c *WebhookEventClient) QueryOrganization(_m *WebhookEvent) *OrganizationQuery {
+	query := (&OrganizationClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(webhookevent.Table, webhookevent.FieldID, id),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, false, webhookevent.OrganizationTable, webhookevent.OrganizationColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// QueryDeliveries queries the deliveries edge of a WebhookEvent.
+func (c *WebhookEventClient) QueryDeliveries(_m *WebhookEvent) *WebhookDeliveryQuery {
+	query := (&WebhookDeliveryClient{config: c.config}).Query()
+	query.path = func(context.Context) (fromV *sql.Selector, _ error) {
+		id := _m.ID
+		step := sqlgraph.NewStep(
+			sqlgraph.From(webhookevent.Table, webhookevent.FieldID, id),
+			sqlgraph.To(webhookdelivery.Table, webhookdelivery.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, webhookevent.DeliveriesTable, webhookevent.DeliveriesColumn),
+		)
+		fromV = sqlgraph.Neighbors(_m.driver.Dialect(), step)
+		return fromV, nil
+	}
+	return query
+}
+
+// Hooks returns the client hooks.
+func (c *WebhookEventClient) Hooks() []Hook {
+	return c.hooks.WebhookEvent
+}
+
+// Interceptors returns the client interceptors.
+func (c *WebhookEventClient) Interceptors() []Interceptor {
+	return c.inters.WebhookEvent
+}
+
+func (c *WebhookEventClient) mutate(ctx context.Context, m *WebhookEventMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&WebhookEventCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&WebhookEventUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&WebhookEventUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&WebhookEventDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown WebhookEvent mutation op: %q", m.Op())
+	}
+}
+
 // WorkClient is a client for the Work schema.
 type WorkClient struct {
 	config
@@ -6012,15 +9377,22 @@ func (c *WorkClient) mutate(ctx context.Context, m *WorkMutation) (Value, error)
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
-		Item, Member, Order, Organization, PlatformKey, Product, Rollout, RuleSet,
-		Session, TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket,
-		UsageEntry, UsageKept, UsageLog, UsageSeries, Work []ent.Hook
+		Allocation, ApiToken, AuditEntry, Container, Denial, Enrollment, Firm,
+		FirmCounter, FirmKey, IdempotencyKey, IdentityProvider, Invitation, Item,
+		ItemVersion, Member, MemberGroup, MemberGroupEntry, Order, Organization,
+		PlatformKey, Product, Rollout, RolloutPlan, RolloutPlanEntry, RuleSet, Session,
+		Ticket, TicketActivation, TicketLine, TmrGroup, TmrServer, TmrView, Transfer,
+		Update, UsageBucket, UsageEntry, UsageKept, UsageLog, UsageSeries, User,
+		UserIdentity, WebhookDelivery, WebhookEndpoint, WebhookEvent, Work []ent.Hook
 	}
 	inters struct {
-		Allocation, ApiToken, AuditEntry, Container, Denial, Firm, FirmCounter, FirmKey,
-		Item, Member, Order, Organization, PlatformKey, Product, Rollout, RuleSet,
-		Session, TmrGroup, TmrServer, TmrView, Transfer, Update, UsageBucket,
-		UsageEntry, UsageKept, UsageLog, UsageSeries, Work []ent.Interceptor
+		Allocation, ApiToken, AuditEntry, Container, Denial, Enrollment, Firm,
+		FirmCounter, FirmKey, IdempotencyKey, IdentityProvider, Invitation, Item,
+		ItemVersion, Member, MemberGroup, MemberGroupEntry, Order, Organization,
+		PlatformKey, Product, Rollout, RolloutPlan, RolloutPlanEntry, RuleSet, Session,
+		Ticket, TicketActivation, TicketLine, TmrGroup, TmrServer, TmrView, Transfer,
+		Update, UsageBucket, UsageEntry, UsageKept, UsageLog, UsageSeries, User,
+		UserIdentity, WebhookDelivery, WebhookEndpoint, WebhookEvent,
+		Work []ent.Interceptor
 	}
 )

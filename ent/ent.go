@@ -17,18 +17,30 @@ import (
 	"github.com/quorate/quorate/ent/auditentry"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/denial"
+	"github.com/quorate/quorate/ent/enrollment"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
 	"github.com/quorate/quorate/ent/firmkey"
+	"github.com/quorate/quorate/ent/idempotencykey"
+	"github.com/quorate/quorate/ent/identityprovider"
+	"github.com/quorate/quorate/ent/invitation"
 	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/itemversion"
 	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroup"
+	"github.com/quorate/quorate/ent/membergroupentry"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/session"
+	"github.com/quorate/quorate/ent/ticket"
+	"github.com/quorate/quorate/ent/ticketactivation"
+	"github.com/quorate/quorate/ent/ticketline"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
@@ -39,6 +51,11 @@ import (
 	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/ent/usageseries"
+	"github.com/quorate/quorate/ent/user"
+	"github.com/quorate/quorate/ent/useridentity"
+	"github.com/quorate/quorate/ent/webhookdelivery"
+	"github.com/quorate/quorate/ent/webhookendpoint"
+	"github.com/quorate/quorate/ent/webhookevent"
 	"github.com/quorate/quorate/ent/work"
 )
 
@@ -100,34 +117,51 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			allocation.Table:   allocation.ValidColumn,
-			apitoken.Table:     apitoken.ValidColumn,
-			auditentry.Table:   auditentry.ValidColumn,
-			container.Table:    container.ValidColumn,
-			denial.Table:       denial.ValidColumn,
-			firm.Table:         firm.ValidColumn,
-			firmcounter.Table:  firmcounter.ValidColumn,
-			firmkey.Table:      firmkey.ValidColumn,
-			item.Table:         item.ValidColumn,
-			member.Table:       member.ValidColumn,
-			order.Table:        order.ValidColumn,
-			organization.Table: organization.ValidColumn,
-			platformkey.Table:  platformkey.ValidColumn,
-			product.Table:      product.ValidColumn,
-			rollout.Table:      rollout.ValidColumn,
-			ruleset.Table:      ruleset.ValidColumn,
-			session.Table:      session.ValidColumn,
-			tmrgroup.Table:     tmrgroup.ValidColumn,
-			tmrserver.Table:    tmrserver.ValidColumn,
-			tmrview.Table:      tmrview.ValidColumn,
-			transfer.Table:     transfer.ValidColumn,
-			update.Table:       update.ValidColumn,
-			usagebucket.Table:  usagebucket.ValidColumn,
-			usageentry.Table:   usageentry.ValidColumn,
-			usagekept.Table:    usagekept.ValidColumn,
-			usagelog.Table:     usagelog.ValidColumn,
-			usageseries.Table:  usageseries.ValidColumn,
-			work.Table:         work.ValidColumn,
+			allocation.Table:       allocation.ValidColumn,
+			apitoken.Table:         apitoken.ValidColumn,
+			auditentry.Table:       auditentry.ValidColumn,
+			container.Table:        container.ValidColumn,
+			denial.Table:           denial.ValidColumn,
+			enrollment.Table:       enrollment.ValidColumn,
+			firm.Table:             firm.ValidColumn,
+			firmcounter.Table:      firmcounter.ValidColumn,
+			firmkey.Table:          firmkey.ValidColumn,
+			idempotencykey.Table:   idempotencykey.ValidColumn,
+			identityprovider.Table: identityprovider.ValidColumn,
+			invitation.Table:       invitation.ValidColumn,
+			item.Table:             item.ValidColumn,
+			itemversion.Table:      itemversion.ValidColumn,
+			member.Table:           member.ValidColumn,
+			membergroup.Table:      membergroup.ValidColumn,
+			membergroupentry.Table: membergroupentry.ValidColumn,
+			order.Table:            order.ValidColumn,
+			organization.Table:     organization.ValidColumn,
+			platformkey.Table:      platformkey.ValidColumn,
+			product.Table:          product.ValidColumn,
+			rollout.Table:          rollout.ValidColumn,
+			rolloutplan.Table:      rolloutplan.ValidColumn,
+			rolloutplanentry.Table: rolloutplanentry.ValidColumn,
+			ruleset.Table:          ruleset.ValidColumn,
+			session.Table:          session.ValidColumn,
+			ticket.Table:           ticket.ValidColumn,
+			ticketactivation.Table: ticketactivation.ValidColumn,
+			ticketline.Table:       ticketline.ValidColumn,
+			tmrgroup.Table:         tmrgroup.ValidColumn,
+			tmrserver.Table:        tmrserver.ValidColumn,
+			tmrview.Table:          tmrview.ValidColumn,
+			transfer.Table:         transfer.ValidColumn,
+			update.Table:           update.ValidColumn,
+			usagebucket.Table:      usagebucket.ValidColumn,
+			usageentry.Table:       usageentry.ValidColumn,
+			usagekept.Table:        usagekept.ValidColumn,
+			usagelog.Table:         usagelog.ValidColumn,
+			usageseries.Table:      usageseries.ValidColumn,
+			user.Table:             user.ValidColumn,
+			useridentity.Table:     useridentity.ValidColumn,
+			webhookdelivery.Table:  webhookdelivery.ValidColumn,
+			webhookendpoint.Table:  webhookendpoint.ValidColumn,
+			webhookevent.Table:     webhookevent.ValidColumn,
+			work.Table:             work.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

@@ -40,6 +40,8 @@ type Firm struct {
 	MoveLimit *int `json:"move_limit,omitempty"`
 	// LimitDays holds the value of the "limit_days" field.
 	LimitDays int `json:"limit_days,omitempty"`
+	// Revision holds the value of the "revision" field.
+	Revision int `json:"revision,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the FirmQuery when eager-loading is set.
 	Edges        FirmEdges `json:"edges"`
@@ -113,7 +115,7 @@ func (*Firm) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case firm.FieldSealedKey, firm.FieldPublicKey, firm.FieldCert:
 			values[i] = new([]byte)
-		case firm.FieldCode, firm.FieldRehostLimit, firm.FieldMoveLimit, firm.FieldLimitDays:
+		case firm.FieldCode, firm.FieldRehostLimit, firm.FieldMoveLimit, firm.FieldLimitDays, firm.FieldRevision:
 			values[i] = new(sql.NullInt64)
 		case firm.FieldID, firm.FieldVendorID, firm.FieldCustomerID, firm.FieldName:
 			values[i] = new(sql.NullString)
@@ -209,6 +211,12 @@ func (_m *Firm) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.LimitDays = int(value.Int64)
 			}
+		case firm.FieldRevision:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field revision", values[i])
+			} else if value.Valid {
+				_m.Revision = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -302,6 +310,9 @@ func (_m *Firm) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("limit_days=")
 	builder.WriteString(fmt.Sprintf("%v", _m.LimitDays))
+	builder.WriteString(", ")
+	builder.WriteString("revision=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Revision))
 	builder.WriteByte(')')
 	return builder.String()
 }

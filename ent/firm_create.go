@@ -129,6 +129,20 @@ func (_c *FirmCreate) SetNillableLimitDays(v *int) *FirmCreate {
 	return _c
 }
 
+// SetRevision sets the "revision" field.
+func (_c *FirmCreate) SetRevision(v int) *FirmCreate {
+	_c.mutation.SetRevision(v)
+	return _c
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_c *FirmCreate) SetNillableRevision(v *int) *FirmCreate {
+	if v != nil {
+		_c.SetRevision(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *FirmCreate) SetID(v string) *FirmCreate {
 	_c.mutation.SetID(v)
@@ -226,6 +240,10 @@ func (_c *FirmCreate) defaults() {
 		v := firm.DefaultLimitDays
 		_c.mutation.SetLimitDays(v)
 	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		v := firm.DefaultRevision
+		_c.mutation.SetRevision(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := firm.DefaultID()
 		_c.mutation.SetID(v)
@@ -308,6 +326,14 @@ func (_c *FirmCreate) check() error {
 			return &ValidationError{Name: "limit_days", err: fmt.Errorf(`ent: validator failed for field "Firm.limit_days": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		return &ValidationError{Name: "revision", err: errors.New(`ent: missing required field "Firm.revision"`)}
+	}
+	if v, ok := _c.mutation.Revision(); ok {
+		if err := firm.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Firm.revision": %w`, err)}
+		}
+	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := firm.IDValidator(v); err != nil {
 			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "Firm.id": %w`, err)}
@@ -386,6 +412,10 @@ func (_c *FirmCreate) createSpec() (*Firm, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.LimitDays(); ok {
 		_spec.SetField(firm.FieldLimitDays, field.TypeInt, value)
 		_node.LimitDays = value
+	}
+	if value, ok := _c.mutation.Revision(); ok {
+		_spec.SetField(firm.FieldRevision, field.TypeInt, value)
+		_node.Revision = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

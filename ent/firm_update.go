@@ -136,6 +136,27 @@ func (_u *FirmUpdate) AddLimitDays(v int) *FirmUpdate {
 	return _u
 }
 
+// SetRevision sets the "revision" field.
+func (_u *FirmUpdate) SetRevision(v int) *FirmUpdate {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *FirmUpdate) SetNillableRevision(v *int) *FirmUpdate {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *FirmUpdate) AddRevision(v int) *FirmUpdate {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // AddKeyIDs adds the "keys" edge to the FirmKey entity by IDs.
 func (_u *FirmUpdate) AddKeyIDs(ids ...string) *FirmUpdate {
 	_u.mutation.AddKeyIDs(ids...)
@@ -277,6 +298,11 @@ func (_u *FirmUpdate) check() error {
 			return &ValidationError{Name: "limit_days", err: fmt.Errorf(`ent: validator failed for field "Firm.limit_days": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := firm.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Firm.revision": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Firm.vendor"`)
 	}
@@ -330,6 +356,12 @@ func (_u *FirmUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedLimitDays(); ok {
 		_spec.AddField(firm.FieldLimitDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(firm.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(firm.FieldRevision, field.TypeInt, value)
 	}
 	if _u.mutation.KeysCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -548,6 +580,27 @@ func (_u *FirmUpdateOne) AddLimitDays(v int) *FirmUpdateOne {
 	return _u
 }
 
+// SetRevision sets the "revision" field.
+func (_u *FirmUpdateOne) SetRevision(v int) *FirmUpdateOne {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *FirmUpdateOne) SetNillableRevision(v *int) *FirmUpdateOne {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *FirmUpdateOne) AddRevision(v int) *FirmUpdateOne {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // AddKeyIDs adds the "keys" edge to the FirmKey entity by IDs.
 func (_u *FirmUpdateOne) AddKeyIDs(ids ...string) *FirmUpdateOne {
 	_u.mutation.AddKeyIDs(ids...)
@@ -702,6 +755,11 @@ func (_u *FirmUpdateOne) check() error {
 			return &ValidationError{Name: "limit_days", err: fmt.Errorf(`ent: validator failed for field "Firm.limit_days": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := firm.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Firm.revision": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Firm.vendor"`)
 	}
@@ -772,6 +830,12 @@ func (_u *FirmUpdateOne) sqlSave(ctx context.Context) (_node *Firm, err error) {
 	}
 	if value, ok := _u.mutation.AddedLimitDays(); ok {
 		_spec.AddField(firm.FieldLimitDays, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(firm.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(firm.FieldRevision, field.TypeInt, value)
 	}
 	if _u.mutation.KeysCleared() {
 		edge := &sqlgraph.EdgeSpec{

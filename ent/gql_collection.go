@@ -14,15 +14,26 @@ import (
 	"github.com/quorate/quorate/ent/apitoken"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/denial"
+	"github.com/quorate/quorate/ent/enrollment"
 	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/identityprovider"
+	"github.com/quorate/quorate/ent/invitation"
 	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/itemversion"
 	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroup"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/ticket"
+	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/transfer"
+	"github.com/quorate/quorate/ent/webhookdelivery"
+	"github.com/quorate/quorate/ent/webhookendpoint"
+	"github.com/quorate/quorate/ent/webhookevent"
 )
 
 // CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
@@ -379,6 +390,31 @@ func (_q *ApiTokenQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 			if _, ok := fieldSeen[apitoken.FieldRole]; !ok {
 				selectedFields = append(selectedFields, apitoken.FieldRole)
 				fieldSeen[apitoken.FieldRole] = struct{}{}
+			}
+		case "scopes":
+			if _, ok := fieldSeen[apitoken.FieldScopes]; !ok {
+				selectedFields = append(selectedFields, apitoken.FieldScopes)
+				fieldSeen[apitoken.FieldScopes] = struct{}{}
+			}
+		case "hint":
+			if _, ok := fieldSeen[apitoken.FieldHint]; !ok {
+				selectedFields = append(selectedFields, apitoken.FieldHint)
+				fieldSeen[apitoken.FieldHint] = struct{}{}
+			}
+		case "createdBy":
+			if _, ok := fieldSeen[apitoken.FieldCreatedBy]; !ok {
+				selectedFields = append(selectedFields, apitoken.FieldCreatedBy)
+				fieldSeen[apitoken.FieldCreatedBy] = struct{}{}
+			}
+		case "expiresAt":
+			if _, ok := fieldSeen[apitoken.FieldExpiresAt]; !ok {
+				selectedFields = append(selectedFields, apitoken.FieldExpiresAt)
+				fieldSeen[apitoken.FieldExpiresAt] = struct{}{}
+			}
+		case "revokedAt":
+			if _, ok := fieldSeen[apitoken.FieldRevokedAt]; !ok {
+				selectedFields = append(selectedFields, apitoken.FieldRevokedAt)
+				fieldSeen[apitoken.FieldRevokedAt] = struct{}{}
 			}
 		case "lastUsedAt":
 			if _, ok := fieldSeen[apitoken.FieldLastUsedAt]; !ok {
@@ -1158,6 +1194,180 @@ func newDenialPaginateArgs(rv map[string]any) *denialPaginateArgs {
 }
 
 // CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *EnrollmentQuery) CollectFields(ctx context.Context, satisfies ...string) (*EnrollmentQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *EnrollmentQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(enrollment.Columns))
+		selectedFields = []string{enrollment.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[enrollment.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldVendorID)
+				fieldSeen[enrollment.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[enrollment.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldCustomerID)
+				fieldSeen[enrollment.FieldCustomerID] = struct{}{}
+			}
+
+		case "tmrGroup":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TmrGroupClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+				return err
+			}
+			_q.withTmrGroup = query
+			if _, ok := fieldSeen[enrollment.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldTmrGroupID)
+				fieldSeen[enrollment.FieldTmrGroupID] = struct{}{}
+			}
+
+		case "container":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withContainer = query
+			if _, ok := fieldSeen[enrollment.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldContainerID)
+				fieldSeen[enrollment.FieldContainerID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[enrollment.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldCreatedAt)
+				fieldSeen[enrollment.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[enrollment.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldVendorID)
+				fieldSeen[enrollment.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[enrollment.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldCustomerID)
+				fieldSeen[enrollment.FieldCustomerID] = struct{}{}
+			}
+		case "tmrGroupID":
+			if _, ok := fieldSeen[enrollment.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldTmrGroupID)
+				fieldSeen[enrollment.FieldTmrGroupID] = struct{}{}
+			}
+		case "containerID":
+			if _, ok := fieldSeen[enrollment.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldContainerID)
+				fieldSeen[enrollment.FieldContainerID] = struct{}{}
+			}
+		case "name":
+			if _, ok := fieldSeen[enrollment.FieldName]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldName)
+				fieldSeen[enrollment.FieldName] = struct{}{}
+			}
+		case "createdBy":
+			if _, ok := fieldSeen[enrollment.FieldCreatedBy]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldCreatedBy)
+				fieldSeen[enrollment.FieldCreatedBy] = struct{}{}
+			}
+		case "expiresAt":
+			if _, ok := fieldSeen[enrollment.FieldExpiresAt]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldExpiresAt)
+				fieldSeen[enrollment.FieldExpiresAt] = struct{}{}
+			}
+		case "usedAt":
+			if _, ok := fieldSeen[enrollment.FieldUsedAt]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldUsedAt)
+				fieldSeen[enrollment.FieldUsedAt] = struct{}{}
+			}
+		case "revokedAt":
+			if _, ok := fieldSeen[enrollment.FieldRevokedAt]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldRevokedAt)
+				fieldSeen[enrollment.FieldRevokedAt] = struct{}{}
+			}
+		case "tmrServerID":
+			if _, ok := fieldSeen[enrollment.FieldTmrServerID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldTmrServerID)
+				fieldSeen[enrollment.FieldTmrServerID] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type enrollmentPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []EnrollmentPaginateOption
+}
+
+func newEnrollmentPaginateArgs(rv map[string]any) *enrollmentPaginateArgs {
+	args := &enrollmentPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
 func (_q *FirmQuery) CollectFields(ctx context.Context, satisfies ...string) (*FirmQuery, error) {
 	fc := graphql.GetFieldContext(ctx)
 	if fc == nil {
@@ -1347,6 +1557,11 @@ func (_q *FirmQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 				selectedFields = append(selectedFields, firm.FieldLimitDays)
 				fieldSeen[firm.FieldLimitDays] = struct{}{}
 			}
+		case "revision":
+			if _, ok := fieldSeen[firm.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, firm.FieldRevision)
+				fieldSeen[firm.FieldRevision] = struct{}{}
+			}
 		case "id":
 		case "__typename":
 		default:
@@ -1367,6 +1582,249 @@ type firmPaginateArgs struct {
 
 func newFirmPaginateArgs(rv map[string]any) *firmPaginateArgs {
 	args := &firmPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *IdentityProviderQuery) CollectFields(ctx context.Context, satisfies ...string) (*IdentityProviderQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *IdentityProviderQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(identityprovider.Columns))
+		selectedFields = []string{identityprovider.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "organization":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withOrganization = query
+			if _, ok := fieldSeen[identityprovider.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldOrganizationID)
+				fieldSeen[identityprovider.FieldOrganizationID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[identityprovider.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldCreatedAt)
+				fieldSeen[identityprovider.FieldCreatedAt] = struct{}{}
+			}
+		case "organizationID":
+			if _, ok := fieldSeen[identityprovider.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldOrganizationID)
+				fieldSeen[identityprovider.FieldOrganizationID] = struct{}{}
+			}
+		case "name":
+			if _, ok := fieldSeen[identityprovider.FieldName]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldName)
+				fieldSeen[identityprovider.FieldName] = struct{}{}
+			}
+		case "issuer":
+			if _, ok := fieldSeen[identityprovider.FieldIssuer]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldIssuer)
+				fieldSeen[identityprovider.FieldIssuer] = struct{}{}
+			}
+		case "clientID":
+			if _, ok := fieldSeen[identityprovider.FieldClientID]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldClientID)
+				fieldSeen[identityprovider.FieldClientID] = struct{}{}
+			}
+		case "domains":
+			if _, ok := fieldSeen[identityprovider.FieldDomains]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldDomains)
+				fieldSeen[identityprovider.FieldDomains] = struct{}{}
+			}
+		case "joinRole":
+			if _, ok := fieldSeen[identityprovider.FieldJoinRole]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldJoinRole)
+				fieldSeen[identityprovider.FieldJoinRole] = struct{}{}
+			}
+		case "enforced":
+			if _, ok := fieldSeen[identityprovider.FieldEnforced]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldEnforced)
+				fieldSeen[identityprovider.FieldEnforced] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[identityprovider.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, identityprovider.FieldRevision)
+				fieldSeen[identityprovider.FieldRevision] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type identityproviderPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []IdentityProviderPaginateOption
+}
+
+func newIdentityProviderPaginateArgs(rv map[string]any) *identityproviderPaginateArgs {
+	args := &identityproviderPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *InvitationQuery) CollectFields(ctx context.Context, satisfies ...string) (*InvitationQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *InvitationQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(invitation.Columns))
+		selectedFields = []string{invitation.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "organization":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withOrganization = query
+			if _, ok := fieldSeen[invitation.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldOrganizationID)
+				fieldSeen[invitation.FieldOrganizationID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[invitation.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldCreatedAt)
+				fieldSeen[invitation.FieldCreatedAt] = struct{}{}
+			}
+		case "organizationID":
+			if _, ok := fieldSeen[invitation.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldOrganizationID)
+				fieldSeen[invitation.FieldOrganizationID] = struct{}{}
+			}
+		case "email":
+			if _, ok := fieldSeen[invitation.FieldEmail]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldEmail)
+				fieldSeen[invitation.FieldEmail] = struct{}{}
+			}
+		case "name":
+			if _, ok := fieldSeen[invitation.FieldName]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldName)
+				fieldSeen[invitation.FieldName] = struct{}{}
+			}
+		case "role":
+			if _, ok := fieldSeen[invitation.FieldRole]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldRole)
+				fieldSeen[invitation.FieldRole] = struct{}{}
+			}
+		case "groups":
+			if _, ok := fieldSeen[invitation.FieldGroups]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldGroups)
+				fieldSeen[invitation.FieldGroups] = struct{}{}
+			}
+		case "invitedBy":
+			if _, ok := fieldSeen[invitation.FieldInvitedBy]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldInvitedBy)
+				fieldSeen[invitation.FieldInvitedBy] = struct{}{}
+			}
+		case "expiresAt":
+			if _, ok := fieldSeen[invitation.FieldExpiresAt]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldExpiresAt)
+				fieldSeen[invitation.FieldExpiresAt] = struct{}{}
+			}
+		case "acceptedAt":
+			if _, ok := fieldSeen[invitation.FieldAcceptedAt]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldAcceptedAt)
+				fieldSeen[invitation.FieldAcceptedAt] = struct{}{}
+			}
+		case "revokedAt":
+			if _, ok := fieldSeen[invitation.FieldRevokedAt]; !ok {
+				selectedFields = append(selectedFields, invitation.FieldRevokedAt)
+				fieldSeen[invitation.FieldRevokedAt] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type invitationPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []InvitationPaginateOption
+}
+
+func newInvitationPaginateArgs(rv map[string]any) *invitationPaginateArgs {
+	args := &invitationPaginateArgs{}
 	if rv == nil {
 		return args
 	}
@@ -1451,6 +1909,95 @@ func (_q *ItemQuery) collectField(ctx context.Context, oneNode bool, opCtx *grap
 				selectedFields = append(selectedFields, item.FieldProductID)
 				fieldSeen[item.FieldProductID] = struct{}{}
 			}
+
+		case "versions":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ItemVersionClient{config: _q.config}).Query()
+			)
+			args := newItemVersionPaginateArgs(fieldArgs(ctx, nil, path...))
+			if err := validateFirstLast(args.first, args.last); err != nil {
+				return fmt.Errorf("validate first and last in path %q: %w", path, err)
+			}
+			pager, err := newItemVersionPager(args.opts, args.last != nil)
+			if err != nil {
+				return fmt.Errorf("create new pager in path %q: %w", path, err)
+			}
+			if query, err = pager.applyFilter(query); err != nil {
+				return err
+			}
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
+				if hasPagination || ignoredEdges {
+					query := query.Clone()
+					_q.loadTotal = append(_q.loadTotal, func(ctx context.Context, nodes []*Item) error {
+						ids := make([]driver.Value, len(nodes))
+						for i := range nodes {
+							ids[i] = nodes[i].ID
+						}
+						var v []struct {
+							NodeID string `sql:"item_id"`
+							Count  int    `sql:"count"`
+						}
+						query.Where(func(s *sql.Selector) {
+							s.Where(sql.InValues(s.C(item.VersionsColumn), ids...))
+						})
+						if err := query.GroupBy(item.VersionsColumn).Aggregate(Count()).Scan(ctx, &v); err != nil {
+							return err
+						}
+						m := make(map[string]int, len(v))
+						for i := range v {
+							m[v[i].NodeID] = v[i].Count
+						}
+						for i := range nodes {
+							n := m[nodes[i].ID]
+							if nodes[i].Edges.totalCount[3] == nil {
+								nodes[i].Edges.totalCount[3] = make(map[string]int)
+							}
+							nodes[i].Edges.totalCount[3][alias] = n
+						}
+						return nil
+					})
+				} else {
+					_q.loadTotal = append(_q.loadTotal, func(_ context.Context, nodes []*Item) error {
+						for i := range nodes {
+							n := len(nodes[i].Edges.Versions)
+							if nodes[i].Edges.totalCount[3] == nil {
+								nodes[i].Edges.totalCount[3] = make(map[string]int)
+							}
+							nodes[i].Edges.totalCount[3][alias] = n
+						}
+						return nil
+					})
+				}
+			}
+			if ignoredEdges || (args.first != nil && *args.first == 0) || (args.last != nil && *args.last == 0) {
+				continue
+			}
+			if query, err = pager.applyCursors(query, args.after, args.before); err != nil {
+				return err
+			}
+			path = append(path, edgesField, nodeField)
+			if field := collectedField(ctx, path...); field != nil {
+				if err := query.collectField(ctx, false, opCtx, *field, path, mayAddCondition(satisfies, itemversionImplementors)...); err != nil {
+					return err
+				}
+			}
+			if limit := paginateLimit(args.first, args.last); limit > 0 {
+				if oneNode {
+					pager.applyOrder(query.Limit(limit))
+				} else {
+					modify := entgql.LimitPerRow(item.VersionsColumn, limit, pager.orderExpr(query))
+					query.modifiers = append(query.modifiers, modify)
+				}
+			} else {
+				query = pager.applyOrder(query)
+			}
+			_q.WithNamedVersions(alias, func(wq *ItemVersionQuery) {
+				*wq = *query
+			})
 		case "createdAt":
 			if _, ok := fieldSeen[item.FieldCreatedAt]; !ok {
 				selectedFields = append(selectedFields, item.FieldCreatedAt)
@@ -1600,6 +2147,145 @@ func newItemPaginateArgs(rv map[string]any) *itemPaginateArgs {
 }
 
 // CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *ItemVersionQuery) CollectFields(ctx context.Context, satisfies ...string) (*ItemVersionQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *ItemVersionQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(itemversion.Columns))
+		selectedFields = []string{itemversion.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[itemversion.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldVendorID)
+				fieldSeen[itemversion.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[itemversion.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldCustomerID)
+				fieldSeen[itemversion.FieldCustomerID] = struct{}{}
+			}
+
+		case "item":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ItemClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, itemImplementors)...); err != nil {
+				return err
+			}
+			_q.withItem = query
+			if _, ok := fieldSeen[itemversion.FieldItemID]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldItemID)
+				fieldSeen[itemversion.FieldItemID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[itemversion.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldCreatedAt)
+				fieldSeen[itemversion.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[itemversion.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldVendorID)
+				fieldSeen[itemversion.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[itemversion.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldCustomerID)
+				fieldSeen[itemversion.FieldCustomerID] = struct{}{}
+			}
+		case "itemID":
+			if _, ok := fieldSeen[itemversion.FieldItemID]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldItemID)
+				fieldSeen[itemversion.FieldItemID] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[itemversion.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldRevision)
+				fieldSeen[itemversion.FieldRevision] = struct{}{}
+			}
+		case "terms":
+			if _, ok := fieldSeen[itemversion.FieldTerms]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldTerms)
+				fieldSeen[itemversion.FieldTerms] = struct{}{}
+			}
+		case "changedBy":
+			if _, ok := fieldSeen[itemversion.FieldChangedBy]; !ok {
+				selectedFields = append(selectedFields, itemversion.FieldChangedBy)
+				fieldSeen[itemversion.FieldChangedBy] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type itemversionPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []ItemVersionPaginateOption
+}
+
+func newItemVersionPaginateArgs(rv map[string]any) *itemversionPaginateArgs {
+	args := &itemversionPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
 func (_q *MemberQuery) CollectFields(ctx context.Context, satisfies ...string) (*MemberQuery, error) {
 	fc := graphql.GetFieldContext(ctx)
 	if fc == nil {
@@ -1645,6 +2331,11 @@ func (_q *MemberQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 				selectedFields = append(selectedFields, member.FieldOrganizationID)
 				fieldSeen[member.FieldOrganizationID] = struct{}{}
 			}
+		case "userID":
+			if _, ok := fieldSeen[member.FieldUserID]; !ok {
+				selectedFields = append(selectedFields, member.FieldUserID)
+				fieldSeen[member.FieldUserID] = struct{}{}
+			}
 		case "email":
 			if _, ok := fieldSeen[member.FieldEmail]; !ok {
 				selectedFields = append(selectedFields, member.FieldEmail)
@@ -1659,6 +2350,11 @@ func (_q *MemberQuery) collectField(ctx context.Context, oneNode bool, opCtx *gr
 			if _, ok := fieldSeen[member.FieldRole]; !ok {
 				selectedFields = append(selectedFields, member.FieldRole)
 				fieldSeen[member.FieldRole] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[member.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, member.FieldRevision)
+				fieldSeen[member.FieldRevision] = struct{}{}
 			}
 		case "id":
 		case "__typename":
@@ -1680,6 +2376,105 @@ type memberPaginateArgs struct {
 
 func newMemberPaginateArgs(rv map[string]any) *memberPaginateArgs {
 	args := &memberPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *MemberGroupQuery) CollectFields(ctx context.Context, satisfies ...string) (*MemberGroupQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *MemberGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(membergroup.Columns))
+		selectedFields = []string{membergroup.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "organization":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withOrganization = query
+			if _, ok := fieldSeen[membergroup.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, membergroup.FieldOrganizationID)
+				fieldSeen[membergroup.FieldOrganizationID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[membergroup.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, membergroup.FieldCreatedAt)
+				fieldSeen[membergroup.FieldCreatedAt] = struct{}{}
+			}
+		case "organizationID":
+			if _, ok := fieldSeen[membergroup.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, membergroup.FieldOrganizationID)
+				fieldSeen[membergroup.FieldOrganizationID] = struct{}{}
+			}
+		case "name":
+			if _, ok := fieldSeen[membergroup.FieldName]; !ok {
+				selectedFields = append(selectedFields, membergroup.FieldName)
+				fieldSeen[membergroup.FieldName] = struct{}{}
+			}
+		case "role":
+			if _, ok := fieldSeen[membergroup.FieldRole]; !ok {
+				selectedFields = append(selectedFields, membergroup.FieldRole)
+				fieldSeen[membergroup.FieldRole] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[membergroup.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, membergroup.FieldRevision)
+				fieldSeen[membergroup.FieldRevision] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type membergroupPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []MemberGroupPaginateOption
+}
+
+func newMemberGroupPaginateArgs(rv map[string]any) *membergroupPaginateArgs {
+	args := &membergroupPaginateArgs{}
 	if rv == nil {
 		return args
 	}
@@ -1976,6 +2771,32 @@ func (_q *OrganizationQuery) collectField(ctx context.Context, oneNode bool, opC
 			_q.WithNamedCustomers(alias, func(wq *OrganizationQuery) {
 				*wq = *query
 			})
+
+		case "live":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withLive = query
+			if _, ok := fieldSeen[organization.FieldLiveID]; !ok {
+				selectedFields = append(selectedFields, organization.FieldLiveID)
+				fieldSeen[organization.FieldLiveID] = struct{}{}
+			}
+
+		case "test":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withTest = query
 		case "createdAt":
 			if _, ok := fieldSeen[organization.FieldCreatedAt]; !ok {
 				selectedFields = append(selectedFields, organization.FieldCreatedAt)
@@ -2000,6 +2821,26 @@ func (_q *OrganizationQuery) collectField(ctx context.Context, oneNode bool, opC
 			if _, ok := fieldSeen[organization.FieldProviderID]; !ok {
 				selectedFields = append(selectedFields, organization.FieldProviderID)
 				fieldSeen[organization.FieldProviderID] = struct{}{}
+			}
+		case "environment":
+			if _, ok := fieldSeen[organization.FieldEnvironment]; !ok {
+				selectedFields = append(selectedFields, organization.FieldEnvironment)
+				fieldSeen[organization.FieldEnvironment] = struct{}{}
+			}
+		case "liveID":
+			if _, ok := fieldSeen[organization.FieldLiveID]; !ok {
+				selectedFields = append(selectedFields, organization.FieldLiveID)
+				fieldSeen[organization.FieldLiveID] = struct{}{}
+			}
+		case "userVisibility":
+			if _, ok := fieldSeen[organization.FieldUserVisibility]; !ok {
+				selectedFields = append(selectedFields, organization.FieldUserVisibility)
+				fieldSeen[organization.FieldUserVisibility] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[organization.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, organization.FieldRevision)
+				fieldSeen[organization.FieldRevision] = struct{}{}
 			}
 		case "id":
 		case "__typename":
@@ -2228,6 +3069,11 @@ func (_q *ProductQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 			if _, ok := fieldSeen[product.FieldPublicKey]; !ok {
 				selectedFields = append(selectedFields, product.FieldPublicKey)
 				fieldSeen[product.FieldPublicKey] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[product.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, product.FieldRevision)
+				fieldSeen[product.FieldRevision] = struct{}{}
 			}
 		case "id":
 		case "__typename":
@@ -2479,6 +3325,26 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 				selectedFields = append(selectedFields, rollout.FieldFinishedAt)
 				fieldSeen[rollout.FieldFinishedAt] = struct{}{}
 			}
+		case "pausedAt":
+			if _, ok := fieldSeen[rollout.FieldPausedAt]; !ok {
+				selectedFields = append(selectedFields, rollout.FieldPausedAt)
+				fieldSeen[rollout.FieldPausedAt] = struct{}{}
+			}
+		case "pausedBy":
+			if _, ok := fieldSeen[rollout.FieldPausedBy]; !ok {
+				selectedFields = append(selectedFields, rollout.FieldPausedBy)
+				fieldSeen[rollout.FieldPausedBy] = struct{}{}
+			}
+		case "notBefore":
+			if _, ok := fieldSeen[rollout.FieldNotBefore]; !ok {
+				selectedFields = append(selectedFields, rollout.FieldNotBefore)
+				fieldSeen[rollout.FieldNotBefore] = struct{}{}
+			}
+		case "notAfter":
+			if _, ok := fieldSeen[rollout.FieldNotAfter]; !ok {
+				selectedFields = append(selectedFields, rollout.FieldNotAfter)
+				fieldSeen[rollout.FieldNotAfter] = struct{}{}
+			}
 		case "idempotencyKey":
 			if _, ok := fieldSeen[rollout.FieldIdempotencyKey]; !ok {
 				selectedFields = append(selectedFields, rollout.FieldIdempotencyKey)
@@ -2504,6 +3370,554 @@ type rolloutPaginateArgs struct {
 
 func newRolloutPaginateArgs(rv map[string]any) *rolloutPaginateArgs {
 	args := &rolloutPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *RolloutPlanQuery) CollectFields(ctx context.Context, satisfies ...string) (*RolloutPlanQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *RolloutPlanQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(rolloutplan.Columns))
+		selectedFields = []string{rolloutplan.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[rolloutplan.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldVendorID)
+				fieldSeen[rolloutplan.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[rolloutplan.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldCustomerID)
+				fieldSeen[rolloutplan.FieldCustomerID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[rolloutplan.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldCreatedAt)
+				fieldSeen[rolloutplan.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[rolloutplan.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldVendorID)
+				fieldSeen[rolloutplan.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[rolloutplan.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldCustomerID)
+				fieldSeen[rolloutplan.FieldCustomerID] = struct{}{}
+			}
+		case "name":
+			if _, ok := fieldSeen[rolloutplan.FieldName]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldName)
+				fieldSeen[rolloutplan.FieldName] = struct{}{}
+			}
+		case "state":
+			if _, ok := fieldSeen[rolloutplan.FieldState]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldState)
+				fieldSeen[rolloutplan.FieldState] = struct{}{}
+			}
+		case "notBefore":
+			if _, ok := fieldSeen[rolloutplan.FieldNotBefore]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldNotBefore)
+				fieldSeen[rolloutplan.FieldNotBefore] = struct{}{}
+			}
+		case "window":
+			if _, ok := fieldSeen[rolloutplan.FieldWindow]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldWindow)
+				fieldSeen[rolloutplan.FieldWindow] = struct{}{}
+			}
+		case "atOnce":
+			if _, ok := fieldSeen[rolloutplan.FieldAtOnce]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldAtOnce)
+				fieldSeen[rolloutplan.FieldAtOnce] = struct{}{}
+			}
+		case "stopAfter":
+			if _, ok := fieldSeen[rolloutplan.FieldStopAfter]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldStopAfter)
+				fieldSeen[rolloutplan.FieldStopAfter] = struct{}{}
+			}
+		case "stopReason":
+			if _, ok := fieldSeen[rolloutplan.FieldStopReason]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldStopReason)
+				fieldSeen[rolloutplan.FieldStopReason] = struct{}{}
+			}
+		case "startedBy":
+			if _, ok := fieldSeen[rolloutplan.FieldStartedBy]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldStartedBy)
+				fieldSeen[rolloutplan.FieldStartedBy] = struct{}{}
+			}
+		case "finishedAt":
+			if _, ok := fieldSeen[rolloutplan.FieldFinishedAt]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldFinishedAt)
+				fieldSeen[rolloutplan.FieldFinishedAt] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[rolloutplan.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldRevision)
+				fieldSeen[rolloutplan.FieldRevision] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type rolloutplanPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []RolloutPlanPaginateOption
+}
+
+func newRolloutPlanPaginateArgs(rv map[string]any) *rolloutplanPaginateArgs {
+	args := &rolloutplanPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *TicketQuery) CollectFields(ctx context.Context, satisfies ...string) (*TicketQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *TicketQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(ticket.Columns))
+		selectedFields = []string{ticket.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[ticket.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldVendorID)
+				fieldSeen[ticket.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[ticket.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldCustomerID)
+				fieldSeen[ticket.FieldCustomerID] = struct{}{}
+			}
+
+		case "activations":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TicketActivationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, ticketactivationImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedActivations(alias, func(wq *TicketActivationQuery) {
+				*wq = *query
+			})
+		case "createdAt":
+			if _, ok := fieldSeen[ticket.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldCreatedAt)
+				fieldSeen[ticket.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[ticket.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldVendorID)
+				fieldSeen[ticket.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[ticket.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldCustomerID)
+				fieldSeen[ticket.FieldCustomerID] = struct{}{}
+			}
+		case "hint":
+			if _, ok := fieldSeen[ticket.FieldHint]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldHint)
+				fieldSeen[ticket.FieldHint] = struct{}{}
+			}
+		case "reference":
+			if _, ok := fieldSeen[ticket.FieldReference]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldReference)
+				fieldSeen[ticket.FieldReference] = struct{}{}
+			}
+		case "note":
+			if _, ok := fieldSeen[ticket.FieldNote]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldNote)
+				fieldSeen[ticket.FieldNote] = struct{}{}
+			}
+		case "partial":
+			if _, ok := fieldSeen[ticket.FieldPartial]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldPartial)
+				fieldSeen[ticket.FieldPartial] = struct{}{}
+			}
+		case "returnLimit":
+			if _, ok := fieldSeen[ticket.FieldReturnLimit]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldReturnLimit)
+				fieldSeen[ticket.FieldReturnLimit] = struct{}{}
+			}
+		case "returns":
+			if _, ok := fieldSeen[ticket.FieldReturns]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldReturns)
+				fieldSeen[ticket.FieldReturns] = struct{}{}
+			}
+		case "expiresAt":
+			if _, ok := fieldSeen[ticket.FieldExpiresAt]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldExpiresAt)
+				fieldSeen[ticket.FieldExpiresAt] = struct{}{}
+			}
+		case "revokedAt":
+			if _, ok := fieldSeen[ticket.FieldRevokedAt]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldRevokedAt)
+				fieldSeen[ticket.FieldRevokedAt] = struct{}{}
+			}
+		case "revokeReason":
+			if _, ok := fieldSeen[ticket.FieldRevokeReason]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldRevokeReason)
+				fieldSeen[ticket.FieldRevokeReason] = struct{}{}
+			}
+		case "createdBy":
+			if _, ok := fieldSeen[ticket.FieldCreatedBy]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldCreatedBy)
+				fieldSeen[ticket.FieldCreatedBy] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[ticket.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, ticket.FieldRevision)
+				fieldSeen[ticket.FieldRevision] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type ticketPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []TicketPaginateOption
+}
+
+func newTicketPaginateArgs(rv map[string]any) *ticketPaginateArgs {
+	args := &ticketPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *TicketActivationQuery) CollectFields(ctx context.Context, satisfies ...string) (*TicketActivationQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *TicketActivationQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(ticketactivation.Columns))
+		selectedFields = []string{ticketactivation.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[ticketactivation.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldVendorID)
+				fieldSeen[ticketactivation.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[ticketactivation.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldCustomerID)
+				fieldSeen[ticketactivation.FieldCustomerID] = struct{}{}
+			}
+
+		case "ticket":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TicketClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, ticketImplementors)...); err != nil {
+				return err
+			}
+			_q.withTicket = query
+			if _, ok := fieldSeen[ticketactivation.FieldTicketID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldTicketID)
+				fieldSeen[ticketactivation.FieldTicketID] = struct{}{}
+			}
+
+		case "tmrGroup":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TmrGroupClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+				return err
+			}
+			_q.withTmrGroup = query
+			if _, ok := fieldSeen[ticketactivation.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldTmrGroupID)
+				fieldSeen[ticketactivation.FieldTmrGroupID] = struct{}{}
+			}
+
+		case "container":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withContainer = query
+			if _, ok := fieldSeen[ticketactivation.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldContainerID)
+				fieldSeen[ticketactivation.FieldContainerID] = struct{}{}
+			}
+
+		case "order":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrderClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, orderImplementors)...); err != nil {
+				return err
+			}
+			_q.withOrder = query
+			if _, ok := fieldSeen[ticketactivation.FieldOrderID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldOrderID)
+				fieldSeen[ticketactivation.FieldOrderID] = struct{}{}
+			}
+
+		case "transfers":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TransferClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, transferImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedTransfers(alias, func(wq *TransferQuery) {
+				*wq = *query
+			})
+		case "createdAt":
+			if _, ok := fieldSeen[ticketactivation.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldCreatedAt)
+				fieldSeen[ticketactivation.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[ticketactivation.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldVendorID)
+				fieldSeen[ticketactivation.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[ticketactivation.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldCustomerID)
+				fieldSeen[ticketactivation.FieldCustomerID] = struct{}{}
+			}
+		case "ticketID":
+			if _, ok := fieldSeen[ticketactivation.FieldTicketID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldTicketID)
+				fieldSeen[ticketactivation.FieldTicketID] = struct{}{}
+			}
+		case "ticketLineID":
+			if _, ok := fieldSeen[ticketactivation.FieldTicketLineID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldTicketLineID)
+				fieldSeen[ticketactivation.FieldTicketLineID] = struct{}{}
+			}
+		case "tmrGroupID":
+			if _, ok := fieldSeen[ticketactivation.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldTmrGroupID)
+				fieldSeen[ticketactivation.FieldTmrGroupID] = struct{}{}
+			}
+		case "containerID":
+			if _, ok := fieldSeen[ticketactivation.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldContainerID)
+				fieldSeen[ticketactivation.FieldContainerID] = struct{}{}
+			}
+		case "orderID":
+			if _, ok := fieldSeen[ticketactivation.FieldOrderID]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldOrderID)
+				fieldSeen[ticketactivation.FieldOrderID] = struct{}{}
+			}
+		case "quantity":
+			if _, ok := fieldSeen[ticketactivation.FieldQuantity]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldQuantity)
+				fieldSeen[ticketactivation.FieldQuantity] = struct{}{}
+			}
+		case "returned":
+			if _, ok := fieldSeen[ticketactivation.FieldReturned]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldReturned)
+				fieldSeen[ticketactivation.FieldReturned] = struct{}{}
+			}
+		case "offline":
+			if _, ok := fieldSeen[ticketactivation.FieldOffline]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldOffline)
+				fieldSeen[ticketactivation.FieldOffline] = struct{}{}
+			}
+		case "activatedBy":
+			if _, ok := fieldSeen[ticketactivation.FieldActivatedBy]; !ok {
+				selectedFields = append(selectedFields, ticketactivation.FieldActivatedBy)
+				fieldSeen[ticketactivation.FieldActivatedBy] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type ticketactivationPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []TicketActivationPaginateOption
+}
+
+func newTicketActivationPaginateArgs(rv map[string]any) *ticketactivationPaginateArgs {
+	args := &ticketactivationPaginateArgs{}
 	if rv == nil {
 		return args
 	}
@@ -2981,6 +4395,21 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 				fieldSeen[transfer.FieldRolloutID] = struct{}{}
 			}
 
+		case "ticketActivation":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TicketActivationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, ticketactivationImplementors)...); err != nil {
+				return err
+			}
+			_q.withTicketActivation = query
+			if _, ok := fieldSeen[transfer.FieldTicketActivationID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldTicketActivationID)
+				fieldSeen[transfer.FieldTicketActivationID] = struct{}{}
+			}
+
 		case "orders":
 			var (
 				alias = field.Alias
@@ -3053,6 +4482,11 @@ func (_q *TransferQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 				selectedFields = append(selectedFields, transfer.FieldRolloutID)
 				fieldSeen[transfer.FieldRolloutID] = struct{}{}
 			}
+		case "ticketActivationID":
+			if _, ok := fieldSeen[transfer.FieldTicketActivationID]; !ok {
+				selectedFields = append(selectedFields, transfer.FieldTicketActivationID)
+				fieldSeen[transfer.FieldTicketActivationID] = struct{}{}
+			}
 		case "credited":
 			if _, ok := fieldSeen[transfer.FieldCredited]; !ok {
 				selectedFields = append(selectedFields, transfer.FieldCredited)
@@ -3098,6 +4532,399 @@ type transferPaginateArgs struct {
 
 func newTransferPaginateArgs(rv map[string]any) *transferPaginateArgs {
 	args := &transferPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *WebhookDeliveryQuery) CollectFields(ctx context.Context, satisfies ...string) (*WebhookDeliveryQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *WebhookDeliveryQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(webhookdelivery.Columns))
+		selectedFields = []string{webhookdelivery.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "organization":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withOrganization = query
+			if _, ok := fieldSeen[webhookdelivery.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldOrganizationID)
+				fieldSeen[webhookdelivery.FieldOrganizationID] = struct{}{}
+			}
+
+		case "webhookEndpoint":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&WebhookEndpointClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, webhookendpointImplementors)...); err != nil {
+				return err
+			}
+			_q.withWebhookEndpoint = query
+			if _, ok := fieldSeen[webhookdelivery.FieldWebhookEndpointID]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldWebhookEndpointID)
+				fieldSeen[webhookdelivery.FieldWebhookEndpointID] = struct{}{}
+			}
+
+		case "webhookEvent":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&WebhookEventClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, webhookeventImplementors)...); err != nil {
+				return err
+			}
+			_q.withWebhookEvent = query
+			if _, ok := fieldSeen[webhookdelivery.FieldWebhookEventID]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldWebhookEventID)
+				fieldSeen[webhookdelivery.FieldWebhookEventID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[webhookdelivery.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldCreatedAt)
+				fieldSeen[webhookdelivery.FieldCreatedAt] = struct{}{}
+			}
+		case "organizationID":
+			if _, ok := fieldSeen[webhookdelivery.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldOrganizationID)
+				fieldSeen[webhookdelivery.FieldOrganizationID] = struct{}{}
+			}
+		case "webhookEndpointID":
+			if _, ok := fieldSeen[webhookdelivery.FieldWebhookEndpointID]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldWebhookEndpointID)
+				fieldSeen[webhookdelivery.FieldWebhookEndpointID] = struct{}{}
+			}
+		case "webhookEventID":
+			if _, ok := fieldSeen[webhookdelivery.FieldWebhookEventID]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldWebhookEventID)
+				fieldSeen[webhookdelivery.FieldWebhookEventID] = struct{}{}
+			}
+		case "state":
+			if _, ok := fieldSeen[webhookdelivery.FieldState]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldState)
+				fieldSeen[webhookdelivery.FieldState] = struct{}{}
+			}
+		case "attempt":
+			if _, ok := fieldSeen[webhookdelivery.FieldAttempt]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldAttempt)
+				fieldSeen[webhookdelivery.FieldAttempt] = struct{}{}
+			}
+		case "dueAt":
+			if _, ok := fieldSeen[webhookdelivery.FieldDueAt]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldDueAt)
+				fieldSeen[webhookdelivery.FieldDueAt] = struct{}{}
+			}
+		case "attempts":
+			if _, ok := fieldSeen[webhookdelivery.FieldAttempts]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldAttempts)
+				fieldSeen[webhookdelivery.FieldAttempts] = struct{}{}
+			}
+		case "replay":
+			if _, ok := fieldSeen[webhookdelivery.FieldReplay]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldReplay)
+				fieldSeen[webhookdelivery.FieldReplay] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type webhookdeliveryPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []WebhookDeliveryPaginateOption
+}
+
+func newWebhookDeliveryPaginateArgs(rv map[string]any) *webhookdeliveryPaginateArgs {
+	args := &webhookdeliveryPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *WebhookEndpointQuery) CollectFields(ctx context.Context, satisfies ...string) (*WebhookEndpointQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *WebhookEndpointQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(webhookendpoint.Columns))
+		selectedFields = []string{webhookendpoint.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "organization":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withOrganization = query
+			if _, ok := fieldSeen[webhookendpoint.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldOrganizationID)
+				fieldSeen[webhookendpoint.FieldOrganizationID] = struct{}{}
+			}
+
+		case "deliveries":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&WebhookDeliveryClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, webhookdeliveryImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedDeliveries(alias, func(wq *WebhookDeliveryQuery) {
+				*wq = *query
+			})
+		case "createdAt":
+			if _, ok := fieldSeen[webhookendpoint.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldCreatedAt)
+				fieldSeen[webhookendpoint.FieldCreatedAt] = struct{}{}
+			}
+		case "organizationID":
+			if _, ok := fieldSeen[webhookendpoint.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldOrganizationID)
+				fieldSeen[webhookendpoint.FieldOrganizationID] = struct{}{}
+			}
+		case "url":
+			if _, ok := fieldSeen[webhookendpoint.FieldURL]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldURL)
+				fieldSeen[webhookendpoint.FieldURL] = struct{}{}
+			}
+		case "description":
+			if _, ok := fieldSeen[webhookendpoint.FieldDescription]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldDescription)
+				fieldSeen[webhookendpoint.FieldDescription] = struct{}{}
+			}
+		case "events":
+			if _, ok := fieldSeen[webhookendpoint.FieldEvents]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldEvents)
+				fieldSeen[webhookendpoint.FieldEvents] = struct{}{}
+			}
+		case "previousUntil":
+			if _, ok := fieldSeen[webhookendpoint.FieldPreviousUntil]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldPreviousUntil)
+				fieldSeen[webhookendpoint.FieldPreviousUntil] = struct{}{}
+			}
+		case "disabledAt":
+			if _, ok := fieldSeen[webhookendpoint.FieldDisabledAt]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldDisabledAt)
+				fieldSeen[webhookendpoint.FieldDisabledAt] = struct{}{}
+			}
+		case "disabledReason":
+			if _, ok := fieldSeen[webhookendpoint.FieldDisabledReason]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldDisabledReason)
+				fieldSeen[webhookendpoint.FieldDisabledReason] = struct{}{}
+			}
+		case "failingSince":
+			if _, ok := fieldSeen[webhookendpoint.FieldFailingSince]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldFailingSince)
+				fieldSeen[webhookendpoint.FieldFailingSince] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[webhookendpoint.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, webhookendpoint.FieldRevision)
+				fieldSeen[webhookendpoint.FieldRevision] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type webhookendpointPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []WebhookEndpointPaginateOption
+}
+
+func newWebhookEndpointPaginateArgs(rv map[string]any) *webhookendpointPaginateArgs {
+	args := &webhookendpointPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *WebhookEventQuery) CollectFields(ctx context.Context, satisfies ...string) (*WebhookEventQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *WebhookEventQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(webhookevent.Columns))
+		selectedFields = []string{webhookevent.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "organization":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withOrganization = query
+			if _, ok := fieldSeen[webhookevent.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, webhookevent.FieldOrganizationID)
+				fieldSeen[webhookevent.FieldOrganizationID] = struct{}{}
+			}
+
+		case "deliveries":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&WebhookDeliveryClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, webhookdeliveryImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedDeliveries(alias, func(wq *WebhookDeliveryQuery) {
+				*wq = *query
+			})
+		case "createdAt":
+			if _, ok := fieldSeen[webhookevent.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, webhookevent.FieldCreatedAt)
+				fieldSeen[webhookevent.FieldCreatedAt] = struct{}{}
+			}
+		case "organizationID":
+			if _, ok := fieldSeen[webhookevent.FieldOrganizationID]; !ok {
+				selectedFields = append(selectedFields, webhookevent.FieldOrganizationID)
+				fieldSeen[webhookevent.FieldOrganizationID] = struct{}{}
+			}
+		case "kind":
+			if _, ok := fieldSeen[webhookevent.FieldKind]; !ok {
+				selectedFields = append(selectedFields, webhookevent.FieldKind)
+				fieldSeen[webhookevent.FieldKind] = struct{}{}
+			}
+		case "payload":
+			if _, ok := fieldSeen[webhookevent.FieldPayload]; !ok {
+				selectedFields = append(selectedFields, webhookevent.FieldPayload)
+				fieldSeen[webhookevent.FieldPayload] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type webhookeventPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []WebhookEventPaginateOption
+}
+
+func newWebhookEventPaginateArgs(rv map[string]any) *webhookeventPaginateArgs {
+	args := &webhookeventPaginateArgs{}
 	if rv == nil {
 		return args
 	}

@@ -202,6 +202,38 @@ func (_m *Denial) Product(ctx context.Context) (*Product, error) {
 	return result, err
 }
 
+func (_m *Enrollment) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *Enrollment) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Enrollment) TmrGroup(ctx context.Context) (*TmrGroup, error) {
+	result, err := _m.Edges.TmrGroupOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTmrGroup().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Enrollment) Container(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
 func (_m *Firm) Vendor(ctx context.Context) (*Organization, error) {
 	result, err := _m.Edges.VendorOrErr()
 	if IsNotLoaded(err) {
@@ -236,6 +268,22 @@ func (_m *Firm) Products(
 	return _m.QueryProducts().Paginate(ctx, after, first, before, last, opts...)
 }
 
+func (_m *IdentityProvider) Organization(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.OrganizationOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrganization().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *Invitation) Organization(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.OrganizationOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrganization().Only(ctx)
+	}
+	return result, err
+}
+
 func (_m *Item) Vendor(ctx context.Context) (*Organization, error) {
 	result, err := _m.Edges.VendorOrErr()
 	if IsNotLoaded(err) {
@@ -260,7 +308,57 @@ func (_m *Item) Product(ctx context.Context) (*Product, error) {
 	return result, err
 }
 
+func (_m *Item) Versions(
+	ctx context.Context, after *Cursor, first *int, before *Cursor, last *int,
+) (*ItemVersionConnection, error) {
+	opts := []ItemVersionPaginateOption{}
+	alias := graphql.GetFieldContext(ctx).Field.Alias
+	totalCount, hasTotalCount := _m.Edges.totalCount[3][alias]
+	if nodes, err := _m.NamedVersions(alias); err == nil || hasTotalCount {
+		pager, err := newItemVersionPager(opts, last != nil)
+		if err != nil {
+			return nil, err
+		}
+		conn := &ItemVersionConnection{Edges: []*ItemVersionEdge{}, TotalCount: totalCount}
+		conn.build(nodes, pager, after, first, before, last)
+		return conn, nil
+	}
+	return _m.QueryVersions().Paginate(ctx, after, first, before, last, opts...)
+}
+
+func (_m *ItemVersion) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *ItemVersion) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *ItemVersion) Item(ctx context.Context) (*Item, error) {
+	result, err := _m.Edges.ItemOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryItem().Only(ctx)
+	}
+	return result, err
+}
+
 func (_m *Member) Organization(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.OrganizationOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrganization().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *MemberGroup) Organization(ctx context.Context) (*Organization, error) {
 	result, err := _m.Edges.OrganizationOrErr()
 	if IsNotLoaded(err) {
 		result, err = _m.QueryOrganization().Only(ctx)
@@ -342,6 +440,22 @@ func (_m *Organization) Customers(ctx context.Context) (result []*Organization, 
 		result, err = _m.QueryCustomers().All(ctx)
 	}
 	return result, err
+}
+
+func (_m *Organization) Live(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.LiveOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryLive().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Organization) Test(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.TestOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTest().Only(ctx)
+	}
+	return result, MaskNotFound(err)
 }
 
 func (_m *Product) Vendor(ctx context.Context) (*Organization, error) {
@@ -438,6 +552,110 @@ func (_m *Rollout) Orders(ctx context.Context) (result []*Order, err error) {
 	}
 	if IsNotLoaded(err) {
 		result, err = _m.QueryOrders().All(ctx)
+	}
+	return result, err
+}
+
+func (_m *RolloutPlan) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *RolloutPlan) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Ticket) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *Ticket) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Ticket) Activations(ctx context.Context) (result []*TicketActivation, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedActivations(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.ActivationsOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryActivations().All(ctx)
+	}
+	return result, err
+}
+
+func (_m *TicketActivation) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *TicketActivation) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *TicketActivation) Ticket(ctx context.Context) (*Ticket, error) {
+	result, err := _m.Edges.TicketOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTicket().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *TicketActivation) TmrGroup(ctx context.Context) (*TmrGroup, error) {
+	result, err := _m.Edges.TmrGroupOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTmrGroup().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *TicketActivation) Container(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *TicketActivation) Order(ctx context.Context) (*Order, error) {
+	result, err := _m.Edges.OrderOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrder().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *TicketActivation) Transfers(ctx context.Context) (result []*Transfer, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedTransfers(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.TransfersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTransfers().All(ctx)
 	}
 	return result, err
 }
@@ -576,6 +794,14 @@ func (_m *Transfer) Rollout(ctx context.Context) (*Rollout, error) {
 	return result, MaskNotFound(err)
 }
 
+func (_m *Transfer) TicketActivation(ctx context.Context) (*TicketActivation, error) {
+	result, err := _m.Edges.TicketActivationOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTicketActivation().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
 func (_m *Transfer) Orders(ctx context.Context) (result []*Order, err error) {
 	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
 		result, err = _m.NamedOrders(graphql.GetFieldContext(ctx).Field.Alias)
@@ -584,6 +810,70 @@ func (_m *Transfer) Orders(ctx context.Context) (result []*Order, err error) {
 	}
 	if IsNotLoaded(err) {
 		result, err = _m.QueryOrders().All(ctx)
+	}
+	return result, err
+}
+
+func (_m *WebhookDelivery) Organization(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.OrganizationOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrganization().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *WebhookDelivery) WebhookEndpoint(ctx context.Context) (*WebhookEndpoint, error) {
+	result, err := _m.Edges.WebhookEndpointOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryWebhookEndpoint().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *WebhookDelivery) WebhookEvent(ctx context.Context) (*WebhookEvent, error) {
+	result, err := _m.Edges.WebhookEventOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryWebhookEvent().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *WebhookEndpoint) Organization(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.OrganizationOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrganization().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *WebhookEndpoint) Deliveries(ctx context.Context) (result []*WebhookDelivery, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedDeliveries(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.DeliveriesOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryDeliveries().All(ctx)
+	}
+	return result, err
+}
+
+func (_m *WebhookEvent) Organization(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.OrganizationOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrganization().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *WebhookEvent) Deliveries(ctx context.Context) (result []*WebhookDelivery, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedDeliveries(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.DeliveriesOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryDeliveries().All(ctx)
 	}
 	return result, err
 }

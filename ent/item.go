@@ -82,11 +82,15 @@ type ItemEdges struct {
 	Customer *Organization `json:"customer,omitempty"`
 	// Product holds the value of the product edge.
 	Product *Product `json:"product,omitempty"`
+	// Versions holds the value of the versions edge.
+	Versions []*ItemVersion `json:"versions,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [3]bool
+	loadedTypes [4]bool
 	// totalCount holds the count of the edges above.
-	totalCount [3]map[string]int
+	totalCount [4]map[string]int
+
+	namedVersions map[string][]*ItemVersion
 }
 
 // VendorOrErr returns the Vendor value or an error if the edge
@@ -120,6 +124,15 @@ func (e ItemEdges) ProductOrErr() (*Product, error) {
 		return nil, &NotFoundError{label: product.Label}
 	}
 	return nil, &NotLoadedError{edge: "product"}
+}
+
+// VersionsOrErr returns the Versions value or an error if the edge
+// was not loaded in eager-loading.
+func (e ItemEdges) VersionsOrErr() ([]*ItemVersion, error) {
+	if e.loadedTypes[3] {
+		return e.Versions, nil
+	}
+	return nil, &NotLoadedError{edge: "versions"}
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -342,6 +355,11 @@ func (_m *Item) QueryProduct() *ProductQuery {
 	return NewItemClient(_m.config).QueryProduct(_m)
 }
 
+// QueryVersions queries the "versions" edge of the Item entity.
+func (_m *Item) QueryVersions() *ItemVersionQuery {
+	return NewItemClient(_m.config).QueryVersions(_m)
+}
+
 // Update returns a builder for updating this Item.
 // Note that you need to call Item.Unwrap() before calling this method if this Item
 // was returned from a transaction, and the transaction was committed or rolled back.
@@ -456,6 +474,30 @@ func (_m *Item) String() string {
 	builder.WriteString(fmt.Sprintf("%v", _m.Tmr))
 	builder.WriteByte(')')
 	return builder.String()
+}
+
+// NamedVersions returns the Versions named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Item) NamedVersions(name string) ([]*ItemVersion, error) {
+	if _m.Edges.namedVersions == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedVersions[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Item) appendNamedVersions(name string, edges ...*ItemVersion) {
+	if _m.Edges.namedVersions == nil {
+		_m.Edges.namedVersions = make(map[string][]*ItemVersion)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedVersions[name] = []*ItemVersion{}
+	} else {
+		_m.Edges.namedVersions[name] = append(_m.Edges.namedVersions[name], edges...)
+	}
 }
 
 // Items is a parsable slice of Item.

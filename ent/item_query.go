@@ -4,6 +4,7 @@ package ent
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"math"
 
@@ -12,6 +13,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/itemversion"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/product"
@@ -20,15 +22,17 @@ import (
 // ItemQuery is the builder for querying Item entities.
 type ItemQuery struct {
 	config
-	ctx          *QueryContext
-	order        []item.OrderOption
-	inters       []Interceptor
-	predicates   []predicate.Item
-	withVendor   *OrganizationQuery
-	withCustomer *OrganizationQuery
-	withProduct  *ProductQuery
-	modifiers    []func(*sql.Selector)
-	loadTotal    []func(context.Context, []*Item) error
+	ctx               *QueryContext
+	order             []item.OrderOption
+	inters            []Interceptor
+	predicates        []predicate.Item
+	withVendor        *OrganizationQuery
+	withCustomer      *OrganizationQuery
+	withProduct       *ProductQuery
+	withVersions      *ItemVersionQuery
+	modifiers         []func(*sql.Selector)
+	loadTotal         []func(context.Context, []*Item) error
+	withNamedVersions map[string]*ItemVersionQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -124,6 +128,28 @@ func (_q *ItemQuery) QueryProduct() *ProductQuery {
 			sqlgraph.From(item.Table, item.FieldID, selector),
 			sqlgraph.To(product.Table, product.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, true, item.ProductTable, item.ProductColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryVersions chains the current query on the "versions" edge.
+func (_q *ItemQuery) QueryVersions() *ItemVersionQuery {
+	query := (&ItemVersionClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(item.Table, item.FieldID, selector),
+			sqlgraph.To(itemversion.Table, itemversion.FieldID),
+			sqlgraph.Edge(sqlgraph.O2M, false, item.VersionsTable, item.VersionsColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -326,6 +352,7 @@ func (_q *ItemQuery) Clone() *ItemQuery {
 		withVendor:   _q.withVendor.Clone(),
 		withCustomer: _q.withCustomer.Clone(),
 		withProduct:  _q.withProduct.Clone(),
+		withVersions: _q.withVersions.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -362,6 +389,17 @@ func (_q *ItemQuery) WithProduct(opts ...func(*ProductQuery)) *ItemQuery {
 		opt(query)
 	}
 	_q.withProduct = query
+	return _q
+}
+
+// WithVersions tells the query-builder to eager-load the nodes that are connected to
+// the "versions" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *ItemQuery) WithVersions(opts ...func(*ItemVersionQuery)) *ItemQuery {
+	query := (&ItemVersionClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withVersions = query
 	return _q
 }
 
@@ -443,10 +481,11 @@ func (_q *ItemQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Item, e
 	var (
 		nodes       = []*Item{}
 		_spec       = _q.querySpec()
-		loadedTypes = [3]bool{
+		loadedTypes = [4]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withProduct != nil,
+			_q.withVersions != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -485,6 +524,20 @@ func (_q *ItemQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Item, e
 	if query := _q.withProduct; query != nil {
 		if err := _q.loadProduct(ctx, query, nodes, nil,
 			func(n *Item, e *Product) { n.Edges.Product = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withVersions; query != nil {
+		if err := _q.loadVersions(ctx, query, nodes,
+			func(n *Item) { n.Edges.Versions = []*ItemVersion{} },
+			func(n *Item, e *ItemVersion) { n.Edges.Versions = append(n.Edges.Versions, e) }); err != nil {
+			return nil, err
+		}
+	}
+	for name, query := range _q.withNamedVersions {
+		if err := _q.loadVersions(ctx, query, nodes,
+			func(n *Item) { n.appendNamedVersions(name) },
+			func(n *Item, e *ItemVersion) { n.appendNamedVersions(name, e) }); err != nil {
 			return nil, err
 		}
 	}
@@ -586,6 +639,36 @@ func (_q *ItemQuery) loadProduct(ctx context.Context, query *ProductQuery, nodes
 	}
 	return nil
 }
+func (_q *ItemQuery) loadVersions(ctx context.Context, query *ItemVersionQuery, nodes []*Item, init func(*Item), assign func(*Item, *ItemVersion)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Item)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+		if init != nil {
+			init(nodes[i])
+		}
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(itemversion.FieldItemID)
+	}
+	query.Where(predicate.ItemVersion(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(item.VersionsColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.ItemID
+		node, ok := nodeids[fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "item_id" returned %v for node %v`, fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
 
 func (_q *ItemQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
@@ -678,6 +761,20 @@ func (_q *ItemQuery) sqlQuery(ctx context.Context) *sql.Selector {
 		selector.Limit(*limit)
 	}
 	return selector
+}
+
+// WithNamedVersions tells the query-builder to eager-load the nodes that are connected to the "versions"
+// edge with the given name. The optional arguments are used to configure the query builder of the edge.
+func (_q *ItemQuery) WithNamedVersions(name string, opts ...func(*ItemVersionQuery)) *ItemQuery {
+	query := (&ItemVersionClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	if _q.withNamedVersions == nil {
+		_q.withNamedVersions = make(map[string]*ItemVersionQuery)
+	}
+	_q.withNamedVersions[name] = query
+	return _q
 }
 
 // ItemGroupBy is the group-by builder for Item entities.

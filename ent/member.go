@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/user"
 )
 
 // Member is the model entity for the Member schema.
@@ -23,14 +24,16 @@ type Member struct {
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// OrganizationID holds the value of the "organization_id" field.
 	OrganizationID string `json:"organization_id,omitempty"`
-	// In lower case.
+	// Null: nobody signs in as this member.
+	UserID *string `json:"user_id,omitempty"`
+	// The user's, in lower case.
 	Email string `json:"email,omitempty"`
-	// Name holds the value of the "name" field.
+	// The user's.
 	Name string `json:"name,omitempty"`
 	// Role holds the value of the "role" field.
 	Role property.Role `json:"role,omitempty"`
-	// PasswordHash holds the value of the "password_hash" field.
-	PasswordHash string `json:"-"`
+	// Revision holds the value of the "revision" field.
+	Revision int `json:"revision,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the MemberQuery when eager-loading is set.
 	Edges        MemberEdges `json:"edges"`
@@ -41,11 +44,17 @@ type Member struct {
 type MemberEdges struct {
 	// Organization holds the value of the organization edge.
 	Organization *Organization `json:"organization,omitempty"`
+	// User holds the value of the user edge.
+	User *User `json:"user,omitempty"`
+	// Memberships holds the value of the memberships edge.
+	Memberships []*MemberGroupEntry `json:"memberships,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [1]bool
+	loadedTypes [3]bool
 	// totalCount holds the count of the edges above.
 	totalCount [1]map[string]int
+
+	namedMemberships map[string][]*MemberGroupEntry
 }
 
 // OrganizationOrErr returns the Organization value or an error if the edge
@@ -59,12 +68,34 @@ func (e MemberEdges) OrganizationOrErr() (*Organization, error) {
 	return nil, &NotLoadedError{edge: "organization"}
 }
 
+// UserOrErr returns the User value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e MemberEdges) UserOrErr() (*User, error) {
+	if e.User != nil {
+		return e.User, nil
+	} else if e.loadedTypes[1] {
+		return nil, &NotFoundError{label: user.Label}
+	}
+	return nil, &NotLoadedError{edge: "user"}
+}
+
+// MembershipsOrErr returns the Memberships value or an error if the edge
+// was not loaded in eager-loading.
+func (e MemberEdges) MembershipsOrErr() ([]*MemberGroupEntry, error) {
+	if e.loadedTypes[2] {
+		return e.Memberships, nil
+	}
+	return nil, &NotLoadedError{edge: "memberships"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*Member) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case member.FieldID, member.FieldOrganizationID, member.FieldEmail, member.FieldName, member.FieldRole, member.FieldPasswordHash:
+		case member.FieldRevision:
+			values[i] = new(sql.NullInt64)
+		case member.FieldID, member.FieldOrganizationID, member.FieldUserID, member.FieldEmail, member.FieldName, member.FieldRole:
 			values[i] = new(sql.NullString)
 		case member.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -101,6 +132,13 @@ func (_m *Member) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.OrganizationID = value.String
 			}
+		case member.FieldUserID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field user_id", values[i])
+			} else if value.Valid {
+				_m.UserID = new(string)
+				*_m.UserID = value.String
+			}
 		case member.FieldEmail:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field email", values[i])
@@ -119,11 +157,11 @@ func (_m *Member) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Role = property.Role(value.String)
 			}
-		case member.FieldPasswordHash:
-			if value, ok := values[i].(*sql.NullString); !ok {
-				return fmt.Errorf("unexpected type %T for field password_hash", values[i])
+		case member.FieldRevision:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field revision", values[i])
 			} else if value.Valid {
-				_m.PasswordHash = value.String
+				_m.Revision = int(value.Int64)
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -141,6 +179,16 @@ func (_m *Member) Value(name string) (ent.Value, error) {
 // QueryOrganization queries the "organization" edge of the Member entity.
 func (_m *Member) QueryOrganization() *OrganizationQuery {
 	return NewMemberClient(_m.config).QueryOrganization(_m)
+}
+
+// QueryUser queries the "user" edge of the Member entity.
+func (_m *Member) QueryUser() *UserQuery {
+	return NewMemberClient(_m.config).QueryUser(_m)
+}
+
+// QueryMemberships queries the "memberships" edge of the Member entity.
+func (_m *Member) QueryMemberships() *MemberGroupEntryQuery {
+	return NewMemberClient(_m.config).QueryMemberships(_m)
 }
 
 // Update returns a builder for updating this Member.
@@ -172,6 +220,11 @@ func (_m *Member) String() string {
 	builder.WriteString("organization_id=")
 	builder.WriteString(_m.OrganizationID)
 	builder.WriteString(", ")
+	if v := _m.UserID; v != nil {
+		builder.WriteString("user_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
 	builder.WriteString("email=")
 	builder.WriteString(_m.Email)
 	builder.WriteString(", ")
@@ -181,9 +234,34 @@ func (_m *Member) String() string {
 	builder.WriteString("role=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Role))
 	builder.WriteString(", ")
-	builder.WriteString("password_hash=<sensitive>")
+	builder.WriteString("revision=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Revision))
 	builder.WriteByte(')')
 	return builder.String()
+}
+
+// NamedMemberships returns the Memberships named value or an error if the edge was not
+// loaded in eager-loading with this name.
+func (_m *Member) NamedMemberships(name string) ([]*MemberGroupEntry, error) {
+	if _m.Edges.namedMemberships == nil {
+		return nil, &NotLoadedError{edge: name}
+	}
+	nodes, ok := _m.Edges.namedMemberships[name]
+	if !ok {
+		return nil, &NotLoadedError{edge: name}
+	}
+	return nodes, nil
+}
+
+func (_m *Member) appendNamedMemberships(name string, edges ...*MemberGroupEntry) {
+	if _m.Edges.namedMemberships == nil {
+		_m.Edges.namedMemberships = make(map[string][]*MemberGroupEntry)
+	}
+	if len(edges) == 0 {
+		_m.Edges.namedMemberships[name] = []*MemberGroupEntry{}
+	} else {
+		_m.Edges.namedMemberships[name] = append(_m.Edges.namedMemberships[name], edges...)
+	}
 }
 
 // Members is a parsable slice of Member.

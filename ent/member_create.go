@@ -11,8 +11,10 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroupentry"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/user"
 )
 
 // MemberCreate is the builder for creating a Member entity.
@@ -42,6 +44,20 @@ func (_c *MemberCreate) SetOrganizationID(v string) *MemberCreate {
 	return _c
 }
 
+// SetUserID sets the "user_id" field.
+func (_c *MemberCreate) SetUserID(v string) *MemberCreate {
+	_c.mutation.SetUserID(v)
+	return _c
+}
+
+// SetNillableUserID sets the "user_id" field if the given value is not nil.
+func (_c *MemberCreate) SetNillableUserID(v *string) *MemberCreate {
+	if v != nil {
+		_c.SetUserID(*v)
+	}
+	return _c
+}
+
 // SetEmail sets the "email" field.
 func (_c *MemberCreate) SetEmail(v string) *MemberCreate {
 	_c.mutation.SetEmail(v)
@@ -60,9 +76,17 @@ func (_c *MemberCreate) SetRole(v property.Role) *MemberCreate {
 	return _c
 }
 
-// SetPasswordHash sets the "password_hash" field.
-func (_c *MemberCreate) SetPasswordHash(v string) *MemberCreate {
-	_c.mutation.SetPasswordHash(v)
+// SetRevision sets the "revision" field.
+func (_c *MemberCreate) SetRevision(v int) *MemberCreate {
+	_c.mutation.SetRevision(v)
+	return _c
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_c *MemberCreate) SetNillableRevision(v *int) *MemberCreate {
+	if v != nil {
+		_c.SetRevision(*v)
+	}
 	return _c
 }
 
@@ -83,6 +107,26 @@ func (_c *MemberCreate) SetNillableID(v *string) *MemberCreate {
 // SetOrganization sets the "organization" edge to the Organization entity.
 func (_c *MemberCreate) SetOrganization(v *Organization) *MemberCreate {
 	return _c.SetOrganizationID(v.ID)
+}
+
+// SetUser sets the "user" edge to the User entity.
+func (_c *MemberCreate) SetUser(v *User) *MemberCreate {
+	return _c.SetUserID(v.ID)
+}
+
+// AddMembershipIDs adds the "memberships" edge to the MemberGroupEntry entity by IDs.
+func (_c *MemberCreate) AddMembershipIDs(ids ...string) *MemberCreate {
+	_c.mutation.AddMembershipIDs(ids...)
+	return _c
+}
+
+// AddMemberships adds the "memberships" edges to the MemberGroupEntry entity.
+func (_c *MemberCreate) AddMemberships(v ...*MemberGroupEntry) *MemberCreate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _c.AddMembershipIDs(ids...)
 }
 
 // Mutation returns the MemberMutation object of the builder.
@@ -124,6 +168,10 @@ func (_c *MemberCreate) defaults() {
 		v := member.DefaultCreatedAt()
 		_c.mutation.SetCreatedAt(v)
 	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		v := member.DefaultRevision
+		_c.mutation.SetRevision(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := member.DefaultID()
 		_c.mutation.SetID(v)
@@ -141,6 +189,11 @@ func (_c *MemberCreate) check() error {
 	if v, ok := _c.mutation.OrganizationID(); ok {
 		if err := member.OrganizationIDValidator(v); err != nil {
 			return &ValidationError{Name: "organization_id", err: fmt.Errorf(`ent: validator failed for field "Member.organization_id": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.UserID(); ok {
+		if err := member.UserIDValidator(v); err != nil {
+			return &ValidationError{Name: "user_id", err: fmt.Errorf(`ent: validator failed for field "Member.user_id": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.Email(); !ok {
@@ -167,12 +220,12 @@ func (_c *MemberCreate) check() error {
 			return &ValidationError{Name: "role", err: fmt.Errorf(`ent: validator failed for field "Member.role": %w`, err)}
 		}
 	}
-	if _, ok := _c.mutation.PasswordHash(); !ok {
-		return &ValidationError{Name: "password_hash", err: errors.New(`ent: missing required field "Member.password_hash"`)}
+	if _, ok := _c.mutation.Revision(); !ok {
+		return &ValidationError{Name: "revision", err: errors.New(`ent: missing required field "Member.revision"`)}
 	}
-	if v, ok := _c.mutation.PasswordHash(); ok {
-		if err := member.PasswordHashValidator(v); err != nil {
-			return &ValidationError{Name: "password_hash", err: fmt.Errorf(`ent: validator failed for field "Member.password_hash": %w`, err)}
+	if v, ok := _c.mutation.Revision(); ok {
+		if err := member.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Member.revision": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
@@ -234,9 +287,9 @@ func (_c *MemberCreate) createSpec() (*Member, *sqlgraph.CreateSpec) {
 		_spec.SetField(member.FieldRole, field.TypeEnum, value)
 		_node.Role = value
 	}
-	if value, ok := _c.mutation.PasswordHash(); ok {
-		_spec.SetField(member.FieldPasswordHash, field.TypeString, value)
-		_node.PasswordHash = value
+	if value, ok := _c.mutation.Revision(); ok {
+		_spec.SetField(member.FieldRevision, field.TypeInt, value)
+		_node.Revision = value
 	}
 	if nodes := _c.mutation.OrganizationIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
@@ -253,6 +306,39 @@ func (_c *MemberCreate) createSpec() (*Member, *sqlgraph.CreateSpec) {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
 		_node.OrganizationID = nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.UserIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   member.UserTable,
+			Columns: []string{member.UserColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(user.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.UserID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.MembershipsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   member.MembershipsTable,
+			Columns: []string{member.MembershipsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(membergroupentry.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	return _node, _spec

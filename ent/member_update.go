@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroupentry"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/schema/property"
 )
@@ -70,23 +71,66 @@ func (_u *MemberUpdate) SetNillableRole(v *property.Role) *MemberUpdate {
 	return _u
 }
 
-// SetPasswordHash sets the "password_hash" field.
-func (_u *MemberUpdate) SetPasswordHash(v string) *MemberUpdate {
-	_u.mutation.SetPasswordHash(v)
+// SetRevision sets the "revision" field.
+func (_u *MemberUpdate) SetRevision(v int) *MemberUpdate {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
 	return _u
 }
 
-// SetNillablePasswordHash sets the "password_hash" field if the given value is not nil.
-func (_u *MemberUpdate) SetNillablePasswordHash(v *string) *MemberUpdate {
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *MemberUpdate) SetNillableRevision(v *int) *MemberUpdate {
 	if v != nil {
-		_u.SetPasswordHash(*v)
+		_u.SetRevision(*v)
 	}
 	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *MemberUpdate) AddRevision(v int) *MemberUpdate {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
+// AddMembershipIDs adds the "memberships" edge to the MemberGroupEntry entity by IDs.
+func (_u *MemberUpdate) AddMembershipIDs(ids ...string) *MemberUpdate {
+	_u.mutation.AddMembershipIDs(ids...)
+	return _u
+}
+
+// AddMemberships adds the "memberships" edges to the MemberGroupEntry entity.
+func (_u *MemberUpdate) AddMemberships(v ...*MemberGroupEntry) *MemberUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddMembershipIDs(ids...)
 }
 
 // Mutation returns the MemberMutation object of the builder.
 func (_u *MemberUpdate) Mutation() *MemberMutation {
 	return _u.mutation
+}
+
+// ClearMemberships clears all "memberships" edges to the MemberGroupEntry entity.
+func (_u *MemberUpdate) ClearMemberships() *MemberUpdate {
+	_u.mutation.ClearMemberships()
+	return _u
+}
+
+// RemoveMembershipIDs removes the "memberships" edge to MemberGroupEntry entities by IDs.
+func (_u *MemberUpdate) RemoveMembershipIDs(ids ...string) *MemberUpdate {
+	_u.mutation.RemoveMembershipIDs(ids...)
+	return _u
+}
+
+// RemoveMemberships removes "memberships" edges to MemberGroupEntry entities.
+func (_u *MemberUpdate) RemoveMemberships(v ...*MemberGroupEntry) *MemberUpdate {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveMembershipIDs(ids...)
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -133,9 +177,9 @@ func (_u *MemberUpdate) check() error {
 			return &ValidationError{Name: "role", err: fmt.Errorf(`ent: validator failed for field "Member.role": %w`, err)}
 		}
 	}
-	if v, ok := _u.mutation.PasswordHash(); ok {
-		if err := member.PasswordHashValidator(v); err != nil {
-			return &ValidationError{Name: "password_hash", err: fmt.Errorf(`ent: validator failed for field "Member.password_hash": %w`, err)}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := member.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Member.revision": %w`, err)}
 		}
 	}
 	if _u.mutation.OrganizationCleared() && len(_u.mutation.OrganizationIDs()) > 0 {
@@ -165,8 +209,56 @@ func (_u *MemberUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if value, ok := _u.mutation.Role(); ok {
 		_spec.SetField(member.FieldRole, field.TypeEnum, value)
 	}
-	if value, ok := _u.mutation.PasswordHash(); ok {
-		_spec.SetField(member.FieldPasswordHash, field.TypeString, value)
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(member.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(member.FieldRevision, field.TypeInt, value)
+	}
+	if _u.mutation.MembershipsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   member.MembershipsTable,
+			Columns: []string{member.MembershipsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(membergroupentry.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedMembershipsIDs(); len(nodes) > 0 && !_u.mutation.MembershipsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   member.MembershipsTable,
+			Columns: []string{member.MembershipsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(membergroupentry.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.MembershipsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   member.MembershipsTable,
+			Columns: []string{member.MembershipsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(membergroupentry.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -230,23 +322,66 @@ func (_u *MemberUpdateOne) SetNillableRole(v *property.Role) *MemberUpdateOne {
 	return _u
 }
 
-// SetPasswordHash sets the "password_hash" field.
-func (_u *MemberUpdateOne) SetPasswordHash(v string) *MemberUpdateOne {
-	_u.mutation.SetPasswordHash(v)
+// SetRevision sets the "revision" field.
+func (_u *MemberUpdateOne) SetRevision(v int) *MemberUpdateOne {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
 	return _u
 }
 
-// SetNillablePasswordHash sets the "password_hash" field if the given value is not nil.
-func (_u *MemberUpdateOne) SetNillablePasswordHash(v *string) *MemberUpdateOne {
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *MemberUpdateOne) SetNillableRevision(v *int) *MemberUpdateOne {
 	if v != nil {
-		_u.SetPasswordHash(*v)
+		_u.SetRevision(*v)
 	}
 	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *MemberUpdateOne) AddRevision(v int) *MemberUpdateOne {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
+// AddMembershipIDs adds the "memberships" edge to the MemberGroupEntry entity by IDs.
+func (_u *MemberUpdateOne) AddMembershipIDs(ids ...string) *MemberUpdateOne {
+	_u.mutation.AddMembershipIDs(ids...)
+	return _u
+}
+
+// AddMemberships adds the "memberships" edges to the MemberGroupEntry entity.
+func (_u *MemberUpdateOne) AddMemberships(v ...*MemberGroupEntry) *MemberUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.AddMembershipIDs(ids...)
 }
 
 // Mutation returns the MemberMutation object of the builder.
 func (_u *MemberUpdateOne) Mutation() *MemberMutation {
 	return _u.mutation
+}
+
+// ClearMemberships clears all "memberships" edges to the MemberGroupEntry entity.
+func (_u *MemberUpdateOne) ClearMemberships() *MemberUpdateOne {
+	_u.mutation.ClearMemberships()
+	return _u
+}
+
+// RemoveMembershipIDs removes the "memberships" edge to MemberGroupEntry entities by IDs.
+func (_u *MemberUpdateOne) RemoveMembershipIDs(ids ...string) *MemberUpdateOne {
+	_u.mutation.RemoveMembershipIDs(ids...)
+	return _u
+}
+
+// RemoveMemberships removes "memberships" edges to MemberGroupEntry entities.
+func (_u *MemberUpdateOne) RemoveMemberships(v ...*MemberGroupEntry) *MemberUpdateOne {
+	ids := make([]string, len(v))
+	for i := range v {
+		ids[i] = v[i].ID
+	}
+	return _u.RemoveMembershipIDs(ids...)
 }
 
 // Where appends a list predicates to the MemberUpdate builder.
@@ -306,9 +441,9 @@ func (_u *MemberUpdateOne) check() error {
 			return &ValidationError{Name: "role", err: fmt.Errorf(`ent: validator failed for field "Member.role": %w`, err)}
 		}
 	}
-	if v, ok := _u.mutation.PasswordHash(); ok {
-		if err := member.PasswordHashValidator(v); err != nil {
-			return &ValidationError{Name: "password_hash", err: fmt.Errorf(`ent: validator failed for field "Member.password_hash": %w`, err)}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := member.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Member.revision": %w`, err)}
 		}
 	}
 	if _u.mutation.OrganizationCleared() && len(_u.mutation.OrganizationIDs()) > 0 {
@@ -355,8 +490,56 @@ func (_u *MemberUpdateOne) sqlSave(ctx context.Context) (_node *Member, err erro
 	if value, ok := _u.mutation.Role(); ok {
 		_spec.SetField(member.FieldRole, field.TypeEnum, value)
 	}
-	if value, ok := _u.mutation.PasswordHash(); ok {
-		_spec.SetField(member.FieldPasswordHash, field.TypeString, value)
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(member.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(member.FieldRevision, field.TypeInt, value)
+	}
+	if _u.mutation.MembershipsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   member.MembershipsTable,
+			Columns: []string{member.MembershipsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(membergroupentry.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.RemovedMembershipsIDs(); len(nodes) > 0 && !_u.mutation.MembershipsCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   member.MembershipsTable,
+			Columns: []string{member.MembershipsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(membergroupentry.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.MembershipsIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2M,
+			Inverse: false,
+			Table:   member.MembershipsTable,
+			Columns: []string{member.MembershipsColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(membergroupentry.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	_node = &Member{config: _u.config}
 	_spec.Assign = _node.assignValues

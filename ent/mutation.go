@@ -16,20 +16,32 @@ import (
 	"github.com/quorate/quorate/ent/auditentry"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/denial"
+	"github.com/quorate/quorate/ent/enrollment"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
 	"github.com/quorate/quorate/ent/firmkey"
+	"github.com/quorate/quorate/ent/idempotencykey"
+	"github.com/quorate/quorate/ent/identityprovider"
+	"github.com/quorate/quorate/ent/invitation"
 	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/itemversion"
 	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroup"
+	"github.com/quorate/quorate/ent/membergroupentry"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/session"
+	"github.com/quorate/quorate/ent/ticket"
+	"github.com/quorate/quorate/ent/ticketactivation"
+	"github.com/quorate/quorate/ent/ticketline"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
@@ -40,6 +52,11 @@ import (
 	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/ent/usageseries"
+	"github.com/quorate/quorate/ent/user"
+	"github.com/quorate/quorate/ent/useridentity"
+	"github.com/quorate/quorate/ent/webhookdelivery"
+	"github.com/quorate/quorate/ent/webhookendpoint"
+	"github.com/quorate/quorate/ent/webhookevent"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -53,34 +70,51 @@ const (
 	OpUpdateOne = ent.OpUpdateOne
 
 	// Node types.
-	TypeAllocation   = "Allocation"
-	TypeApiToken     = "ApiToken"
-	TypeAuditEntry   = "AuditEntry"
-	TypeContainer    = "Container"
-	TypeDenial       = "Denial"
-	TypeFirm         = "Firm"
-	TypeFirmCounter  = "FirmCounter"
-	TypeFirmKey      = "FirmKey"
-	TypeItem         = "Item"
-	TypeMember       = "Member"
-	TypeOrder        = "Order"
-	TypeOrganization = "Organization"
-	TypePlatformKey  = "PlatformKey"
-	TypeProduct      = "Product"
-	TypeRollout      = "Rollout"
-	TypeRuleSet      = "RuleSet"
-	TypeSession      = "Session"
-	TypeTmrGroup     = "TmrGroup"
-	TypeTmrServer    = "TmrServer"
-	TypeTmrView      = "TmrView"
-	TypeTransfer     = "Transfer"
-	TypeUpdate       = "Update"
-	TypeUsageBucket  = "UsageBucket"
-	TypeUsageEntry   = "UsageEntry"
-	TypeUsageKept    = "UsageKept"
-	TypeUsageLog     = "UsageLog"
-	TypeUsageSeries  = "UsageSeries"
-	TypeWork         = "Work"
+	TypeAllocation       = "Allocation"
+	TypeApiToken         = "ApiToken"
+	TypeAuditEntry       = "AuditEntry"
+	TypeContainer        = "Container"
+	TypeDenial           = "Denial"
+	TypeEnrollment       = "Enrollment"
+	TypeFirm             = "Firm"
+	TypeFirmCounter      = "FirmCounter"
+	TypeFirmKey          = "FirmKey"
+	TypeIdempotencyKey   = "IdempotencyKey"
+	TypeIdentityProvider = "IdentityProvider"
+	TypeInvitation       = "Invitation"
+	TypeItem             = "Item"
+	TypeItemVersion      = "ItemVersion"
+	TypeMember           = "Member"
+	TypeMemberGroup      = "MemberGroup"
+	TypeMemberGroupEntry = "MemberGroupEntry"
+	TypeOrder            = "Order"
+	TypeOrganization     = "Organization"
+	TypePlatformKey      = "PlatformKey"
+	TypeProduct          = "Product"
+	TypeRollout          = "Rollout"
+	TypeRolloutPlan      = "RolloutPlan"
+	TypeRolloutPlanEntry = "RolloutPlanEntry"
+	TypeRuleSet          = "RuleSet"
+	TypeSession          = "Session"
+	TypeTicket           = "Ticket"
+	TypeTicketActivation = "TicketActivation"
+	TypeTicketLine       = "TicketLine"
+	TypeTmrGroup         = "TmrGroup"
+	TypeTmrServer        = "TmrServer"
+	TypeTmrView          = "TmrView"
+	TypeTransfer         = "Transfer"
+	TypeUpdate           = "Update"
+	TypeUsageBucket      = "UsageBucket"
+	TypeUsageEntry       = "UsageEntry"
+	TypeUsageKept        = "UsageKept"
+	TypeUsageLog         = "UsageLog"
+	TypeUsageSeries      = "UsageSeries"
+	TypeUser             = "User"
+	TypeUserIdentity     = "UserIdentity"
+	TypeWebhookDelivery  = "WebhookDelivery"
+	TypeWebhookEndpoint  = "WebhookEndpoint"
+	TypeWebhookEvent     = "WebhookEvent"
+	TypeWork             = "Work"
 )
 
 // AllocationMutation represents an operation that mutates the Allocation nodes in the graph.
@@ -3014,7 +3048,13 @@ type ApiTokenMutation struct {
 	created_at          *time.Time
 	name                *string
 	role                *property.Role
+	scopes              *[]string
+	appendscopes        []string
 	hash                *[]byte
+	hint                *string
+	created_by          *string
+	expires_at          *time.Time
+	revoked_at          *time.Time
 	last_used_at        *time.Time
 	clearedFields       map[string]struct{}
 	organization        *string
@@ -3272,6 +3312,71 @@ func (m *ApiTokenMutation) ResetRole() {
 	m.role = nil
 }
 
+// SetScopes sets the "scopes" field.
+func (m *ApiTokenMutation) SetScopes(s []string) {
+	m.scopes = &s
+	m.appendscopes = nil
+}
+
+// Scopes returns the value of the "scopes" field in the mutation.
+func (m *ApiTokenMutation) Scopes() (r []string, exists bool) {
+	v := m.scopes
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldScopes returns the old "scopes" field's value of the ApiToken entity.
+// If the ApiToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ApiTokenMutation) OldScopes(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldScopes is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldScopes requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldScopes: %w", err)
+	}
+	return oldValue.Scopes, nil
+}
+
+// AppendScopes adds s to the "scopes" field.
+func (m *ApiTokenMutation) AppendScopes(s []string) {
+	m.appendscopes = append(m.appendscopes, s...)
+}
+
+// AppendedScopes returns the list of values that were appended to the "scopes" field in this mutation.
+func (m *ApiTokenMutation) AppendedScopes() ([]string, bool) {
+	if len(m.appendscopes) == 0 {
+		return nil, false
+	}
+	return m.appendscopes, true
+}
+
+// ClearScopes clears the value of the "scopes" field.
+func (m *ApiTokenMutation) ClearScopes() {
+	m.scopes = nil
+	m.appendscopes = nil
+	m.clearedFields[apitoken.FieldScopes] = struct{}{}
+}
+
+// ScopesCleared returns if the "scopes" field was cleared in this mutation.
+func (m *ApiTokenMutation) ScopesCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldScopes]
+	return ok
+}
+
+// ResetScopes resets all changes to the "scopes" field.
+func (m *ApiTokenMutation) ResetScopes() {
+	m.scopes = nil
+	m.appendscopes = nil
+	delete(m.clearedFields, apitoken.FieldScopes)
+}
+
 // SetHash sets the "hash" field.
 func (m *ApiTokenMutation) SetHash(b []byte) {
 	m.hash = &b
@@ -3306,6 +3411,176 @@ func (m *ApiTokenMutation) OldHash(ctx context.Context) (v []byte, err error) {
 // ResetHash resets all changes to the "hash" field.
 func (m *ApiTokenMutation) ResetHash() {
 	m.hash = nil
+}
+
+// SetHint sets the "hint" field.
+func (m *ApiTokenMutation) SetHint(s string) {
+	m.hint = &s
+}
+
+// Hint returns the value of the "hint" field in the mutation.
+func (m *ApiTokenMutation) Hint() (r string, exists bool) {
+	v := m.hint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHint returns the old "hint" field's value of the ApiToken entity.
+// If the ApiToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ApiTokenMutation) OldHint(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHint is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHint requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHint: %w", err)
+	}
+	return oldValue.Hint, nil
+}
+
+// ResetHint resets all changes to the "hint" field.
+func (m *ApiTokenMutation) ResetHint() {
+	m.hint = nil
+}
+
+// SetCreatedBy sets the "created_by" field.
+func (m *ApiTokenMutation) SetCreatedBy(s string) {
+	m.created_by = &s
+}
+
+// CreatedBy returns the value of the "created_by" field in the mutation.
+func (m *ApiTokenMutation) CreatedBy() (r string, exists bool) {
+	v := m.created_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedBy returns the old "created_by" field's value of the ApiToken entity.
+// If the ApiToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ApiTokenMutation) OldCreatedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedBy: %w", err)
+	}
+	return oldValue.CreatedBy, nil
+}
+
+// ResetCreatedBy resets all changes to the "created_by" field.
+func (m *ApiTokenMutation) ResetCreatedBy() {
+	m.created_by = nil
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (m *ApiTokenMutation) SetExpiresAt(t time.Time) {
+	m.expires_at = &t
+}
+
+// ExpiresAt returns the value of the "expires_at" field in the mutation.
+func (m *ApiTokenMutation) ExpiresAt() (r time.Time, exists bool) {
+	v := m.expires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpiresAt returns the old "expires_at" field's value of the ApiToken entity.
+// If the ApiToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ApiTokenMutation) OldExpiresAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
+	}
+	return oldValue.ExpiresAt, nil
+}
+
+// ClearExpiresAt clears the value of the "expires_at" field.
+func (m *ApiTokenMutation) ClearExpiresAt() {
+	m.expires_at = nil
+	m.clearedFields[apitoken.FieldExpiresAt] = struct{}{}
+}
+
+// ExpiresAtCleared returns if the "expires_at" field was cleared in this mutation.
+func (m *ApiTokenMutation) ExpiresAtCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldExpiresAt]
+	return ok
+}
+
+// ResetExpiresAt resets all changes to the "expires_at" field.
+func (m *ApiTokenMutation) ResetExpiresAt() {
+	m.expires_at = nil
+	delete(m.clearedFields, apitoken.FieldExpiresAt)
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (m *ApiTokenMutation) SetRevokedAt(t time.Time) {
+	m.revoked_at = &t
+}
+
+// RevokedAt returns the value of the "revoked_at" field in the mutation.
+func (m *ApiTokenMutation) RevokedAt() (r time.Time, exists bool) {
+	v := m.revoked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevokedAt returns the old "revoked_at" field's value of the ApiToken entity.
+// If the ApiToken object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ApiTokenMutation) OldRevokedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevokedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevokedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevokedAt: %w", err)
+	}
+	return oldValue.RevokedAt, nil
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (m *ApiTokenMutation) ClearRevokedAt() {
+	m.revoked_at = nil
+	m.clearedFields[apitoken.FieldRevokedAt] = struct{}{}
+}
+
+// RevokedAtCleared returns if the "revoked_at" field was cleared in this mutation.
+func (m *ApiTokenMutation) RevokedAtCleared() bool {
+	_, ok := m.clearedFields[apitoken.FieldRevokedAt]
+	return ok
+}
+
+// ResetRevokedAt resets all changes to the "revoked_at" field.
+func (m *ApiTokenMutation) ResetRevokedAt() {
+	m.revoked_at = nil
+	delete(m.clearedFields, apitoken.FieldRevokedAt)
 }
 
 // SetLastUsedAt sets the "last_used_at" field.
@@ -3418,7 +3693,7 @@ func (m *ApiTokenMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ApiTokenMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 11)
 	if m.created_at != nil {
 		fields = append(fields, apitoken.FieldCreatedAt)
 	}
@@ -3431,8 +3706,23 @@ func (m *ApiTokenMutation) Fields() []string {
 	if m.role != nil {
 		fields = append(fields, apitoken.FieldRole)
 	}
+	if m.scopes != nil {
+		fields = append(fields, apitoken.FieldScopes)
+	}
 	if m.hash != nil {
 		fields = append(fields, apitoken.FieldHash)
+	}
+	if m.hint != nil {
+		fields = append(fields, apitoken.FieldHint)
+	}
+	if m.created_by != nil {
+		fields = append(fields, apitoken.FieldCreatedBy)
+	}
+	if m.expires_at != nil {
+		fields = append(fields, apitoken.FieldExpiresAt)
+	}
+	if m.revoked_at != nil {
+		fields = append(fields, apitoken.FieldRevokedAt)
 	}
 	if m.last_used_at != nil {
 		fields = append(fields, apitoken.FieldLastUsedAt)
@@ -3453,8 +3743,18 @@ func (m *ApiTokenMutation) Field(name string) (ent.Value, bool) {
 		return m.Name()
 	case apitoken.FieldRole:
 		return m.Role()
+	case apitoken.FieldScopes:
+		return m.Scopes()
 	case apitoken.FieldHash:
 		return m.Hash()
+	case apitoken.FieldHint:
+		return m.Hint()
+	case apitoken.FieldCreatedBy:
+		return m.CreatedBy()
+	case apitoken.FieldExpiresAt:
+		return m.ExpiresAt()
+	case apitoken.FieldRevokedAt:
+		return m.RevokedAt()
 	case apitoken.FieldLastUsedAt:
 		return m.LastUsedAt()
 	}
@@ -3474,8 +3774,18 @@ func (m *ApiTokenMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldName(ctx)
 	case apitoken.FieldRole:
 		return m.OldRole(ctx)
+	case apitoken.FieldScopes:
+		return m.OldScopes(ctx)
 	case apitoken.FieldHash:
 		return m.OldHash(ctx)
+	case apitoken.FieldHint:
+		return m.OldHint(ctx)
+	case apitoken.FieldCreatedBy:
+		return m.OldCreatedBy(ctx)
+	case apitoken.FieldExpiresAt:
+		return m.OldExpiresAt(ctx)
+	case apitoken.FieldRevokedAt:
+		return m.OldRevokedAt(ctx)
 	case apitoken.FieldLastUsedAt:
 		return m.OldLastUsedAt(ctx)
 	}
@@ -3515,12 +3825,47 @@ func (m *ApiTokenMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRole(v)
 		return nil
+	case apitoken.FieldScopes:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetScopes(v)
+		return nil
 	case apitoken.FieldHash:
 		v, ok := value.([]byte)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetHash(v)
+		return nil
+	case apitoken.FieldHint:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHint(v)
+		return nil
+	case apitoken.FieldCreatedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedBy(v)
+		return nil
+	case apitoken.FieldExpiresAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpiresAt(v)
+		return nil
+	case apitoken.FieldRevokedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevokedAt(v)
 		return nil
 	case apitoken.FieldLastUsedAt:
 		v, ok := value.(time.Time)
@@ -3559,6 +3904,15 @@ func (m *ApiTokenMutation) AddField(name string, value ent.Value) error {
 // mutation.
 func (m *ApiTokenMutation) ClearedFields() []string {
 	var fields []string
+	if m.FieldCleared(apitoken.FieldScopes) {
+		fields = append(fields, apitoken.FieldScopes)
+	}
+	if m.FieldCleared(apitoken.FieldExpiresAt) {
+		fields = append(fields, apitoken.FieldExpiresAt)
+	}
+	if m.FieldCleared(apitoken.FieldRevokedAt) {
+		fields = append(fields, apitoken.FieldRevokedAt)
+	}
 	if m.FieldCleared(apitoken.FieldLastUsedAt) {
 		fields = append(fields, apitoken.FieldLastUsedAt)
 	}
@@ -3576,6 +3930,15 @@ func (m *ApiTokenMutation) FieldCleared(name string) bool {
 // error if the field is not defined in the schema.
 func (m *ApiTokenMutation) ClearField(name string) error {
 	switch name {
+	case apitoken.FieldScopes:
+		m.ClearScopes()
+		return nil
+	case apitoken.FieldExpiresAt:
+		m.ClearExpiresAt()
+		return nil
+	case apitoken.FieldRevokedAt:
+		m.ClearRevokedAt()
+		return nil
 	case apitoken.FieldLastUsedAt:
 		m.ClearLastUsedAt()
 		return nil
@@ -3599,8 +3962,23 @@ func (m *ApiTokenMutation) ResetField(name string) error {
 	case apitoken.FieldRole:
 		m.ResetRole()
 		return nil
+	case apitoken.FieldScopes:
+		m.ResetScopes()
+		return nil
 	case apitoken.FieldHash:
 		m.ResetHash()
+		return nil
+	case apitoken.FieldHint:
+		m.ResetHint()
+		return nil
+	case apitoken.FieldCreatedBy:
+		m.ResetCreatedBy()
+		return nil
+	case apitoken.FieldExpiresAt:
+		m.ResetExpiresAt()
+		return nil
+	case apitoken.FieldRevokedAt:
+		m.ResetRevokedAt()
 		return nil
 	case apitoken.FieldLastUsedAt:
 		m.ResetLastUsedAt()
@@ -8890,6 +9268,1287 @@ func (m *DenialMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Denial edge %s", name)
 }
 
+// EnrollmentMutation represents an operation that mutates the Enrollment nodes in the graph.
+type EnrollmentMutation struct {
+	config
+	op                Op
+	typ               string
+	id                *string
+	created_at        *time.Time
+	name              *string
+	code_digest       *[]byte
+	created_by        *string
+	expires_at        *time.Time
+	used_at           *time.Time
+	revoked_at        *time.Time
+	clearedFields     map[string]struct{}
+	vendor            *string
+	clearedvendor     bool
+	customer          *string
+	clearedcustomer   bool
+	tmr_group         *string
+	clearedtmr_group  bool
+	container         *string
+	clearedcontainer  bool
+	tmr_server        *string
+	clearedtmr_server bool
+	done              bool
+	oldValue          func(context.Context) (*Enrollment, error)
+	predicates        []predicate.Enrollment
+}
+
+var _ ent.Mutation = (*EnrollmentMutation)(nil)
+
+// enrollmentOption allows management of the mutation configuration using functional options.
+type enrollmentOption func(*EnrollmentMutation)
+
+// newEnrollmentMutation creates new mutation for the Enrollment entity.
+func newEnrollmentMutation(c config, op Op, opts ...enrollmentOption) *EnrollmentMutation {
+	m := &EnrollmentMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeEnrollment,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withEnrollmentID sets the ID field of the mutation.
+func withEnrollmentID(id string) enrollmentOption {
+	return func(m *EnrollmentMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Enrollment
+		)
+		m.oldValue = func(ctx context.Context) (*Enrollment, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Enrollment.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withEnrollment sets the old Enrollment of the mutation.
+func withEnrollment(node *Enrollment) enrollmentOption {
+	return func(m *EnrollmentMutation) {
+		m.oldValue = func(context.Context) (*Enrollment, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m EnrollmentMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m EnrollmentMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Enrollment entities.
+func (m *EnrollmentMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *EnrollmentMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *EnrollmentMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Enrollment.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *EnrollmentMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *EnrollmentMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *EnrollmentMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *EnrollmentMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *EnrollmentMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *EnrollmentMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *EnrollmentMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *EnrollmentMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *EnrollmentMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[enrollment.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *EnrollmentMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[enrollment.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *EnrollmentMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, enrollment.FieldCustomerID)
+}
+
+// SetTmrGroupID sets the "tmr_group_id" field.
+func (m *EnrollmentMutation) SetTmrGroupID(s string) {
+	m.tmr_group = &s
+}
+
+// TmrGroupID returns the value of the "tmr_group_id" field in the mutation.
+func (m *EnrollmentMutation) TmrGroupID() (r string, exists bool) {
+	v := m.tmr_group
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTmrGroupID returns the old "tmr_group_id" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTmrGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTmrGroupID: %w", err)
+	}
+	return oldValue.TmrGroupID, nil
+}
+
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *EnrollmentMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[enrollment.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *EnrollmentMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[enrollment.FieldTmrGroupID]
+	return ok
+}
+
+// ResetTmrGroupID resets all changes to the "tmr_group_id" field.
+func (m *EnrollmentMutation) ResetTmrGroupID() {
+	m.tmr_group = nil
+	delete(m.clearedFields, enrollment.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *EnrollmentMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *EnrollmentMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *EnrollmentMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[enrollment.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *EnrollmentMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[enrollment.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *EnrollmentMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, enrollment.FieldContainerID)
+}
+
+// SetName sets the "name" field.
+func (m *EnrollmentMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *EnrollmentMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *EnrollmentMutation) ResetName() {
+	m.name = nil
+}
+
+// SetCodeDigest sets the "code_digest" field.
+func (m *EnrollmentMutation) SetCodeDigest(b []byte) {
+	m.code_digest = &b
+}
+
+// CodeDigest returns the value of the "code_digest" field in the mutation.
+func (m *EnrollmentMutation) CodeDigest() (r []byte, exists bool) {
+	v := m.code_digest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCodeDigest returns the old "code_digest" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldCodeDigest(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCodeDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCodeDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCodeDigest: %w", err)
+	}
+	return oldValue.CodeDigest, nil
+}
+
+// ResetCodeDigest resets all changes to the "code_digest" field.
+func (m *EnrollmentMutation) ResetCodeDigest() {
+	m.code_digest = nil
+}
+
+// SetCreatedBy sets the "created_by" field.
+func (m *EnrollmentMutation) SetCreatedBy(s string) {
+	m.created_by = &s
+}
+
+// CreatedBy returns the value of the "created_by" field in the mutation.
+func (m *EnrollmentMutation) CreatedBy() (r string, exists bool) {
+	v := m.created_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedBy returns the old "created_by" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldCreatedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedBy: %w", err)
+	}
+	return oldValue.CreatedBy, nil
+}
+
+// ResetCreatedBy resets all changes to the "created_by" field.
+func (m *EnrollmentMutation) ResetCreatedBy() {
+	m.created_by = nil
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (m *EnrollmentMutation) SetExpiresAt(t time.Time) {
+	m.expires_at = &t
+}
+
+// ExpiresAt returns the value of the "expires_at" field in the mutation.
+func (m *EnrollmentMutation) ExpiresAt() (r time.Time, exists bool) {
+	v := m.expires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpiresAt returns the old "expires_at" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldExpiresAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
+	}
+	return oldValue.ExpiresAt, nil
+}
+
+// ResetExpiresAt resets all changes to the "expires_at" field.
+func (m *EnrollmentMutation) ResetExpiresAt() {
+	m.expires_at = nil
+}
+
+// SetUsedAt sets the "used_at" field.
+func (m *EnrollmentMutation) SetUsedAt(t time.Time) {
+	m.used_at = &t
+}
+
+// UsedAt returns the value of the "used_at" field in the mutation.
+func (m *EnrollmentMutation) UsedAt() (r time.Time, exists bool) {
+	v := m.used_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUsedAt returns the old "used_at" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldUsedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUsedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUsedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUsedAt: %w", err)
+	}
+	return oldValue.UsedAt, nil
+}
+
+// ClearUsedAt clears the value of the "used_at" field.
+func (m *EnrollmentMutation) ClearUsedAt() {
+	m.used_at = nil
+	m.clearedFields[enrollment.FieldUsedAt] = struct{}{}
+}
+
+// UsedAtCleared returns if the "used_at" field was cleared in this mutation.
+func (m *EnrollmentMutation) UsedAtCleared() bool {
+	_, ok := m.clearedFields[enrollment.FieldUsedAt]
+	return ok
+}
+
+// ResetUsedAt resets all changes to the "used_at" field.
+func (m *EnrollmentMutation) ResetUsedAt() {
+	m.used_at = nil
+	delete(m.clearedFields, enrollment.FieldUsedAt)
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (m *EnrollmentMutation) SetRevokedAt(t time.Time) {
+	m.revoked_at = &t
+}
+
+// RevokedAt returns the value of the "revoked_at" field in the mutation.
+func (m *EnrollmentMutation) RevokedAt() (r time.Time, exists bool) {
+	v := m.revoked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevokedAt returns the old "revoked_at" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldRevokedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevokedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevokedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevokedAt: %w", err)
+	}
+	return oldValue.RevokedAt, nil
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (m *EnrollmentMutation) ClearRevokedAt() {
+	m.revoked_at = nil
+	m.clearedFields[enrollment.FieldRevokedAt] = struct{}{}
+}
+
+// RevokedAtCleared returns if the "revoked_at" field was cleared in this mutation.
+func (m *EnrollmentMutation) RevokedAtCleared() bool {
+	_, ok := m.clearedFields[enrollment.FieldRevokedAt]
+	return ok
+}
+
+// ResetRevokedAt resets all changes to the "revoked_at" field.
+func (m *EnrollmentMutation) ResetRevokedAt() {
+	m.revoked_at = nil
+	delete(m.clearedFields, enrollment.FieldRevokedAt)
+}
+
+// SetTmrServerID sets the "tmr_server_id" field.
+func (m *EnrollmentMutation) SetTmrServerID(s string) {
+	m.tmr_server = &s
+}
+
+// TmrServerID returns the value of the "tmr_server_id" field in the mutation.
+func (m *EnrollmentMutation) TmrServerID() (r string, exists bool) {
+	v := m.tmr_server
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTmrServerID returns the old "tmr_server_id" field's value of the Enrollment entity.
+// If the Enrollment object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *EnrollmentMutation) OldTmrServerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTmrServerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTmrServerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTmrServerID: %w", err)
+	}
+	return oldValue.TmrServerID, nil
+}
+
+// ClearTmrServerID clears the value of the "tmr_server_id" field.
+func (m *EnrollmentMutation) ClearTmrServerID() {
+	m.tmr_server = nil
+	m.clearedFields[enrollment.FieldTmrServerID] = struct{}{}
+}
+
+// TmrServerIDCleared returns if the "tmr_server_id" field was cleared in this mutation.
+func (m *EnrollmentMutation) TmrServerIDCleared() bool {
+	_, ok := m.clearedFields[enrollment.FieldTmrServerID]
+	return ok
+}
+
+// ResetTmrServerID resets all changes to the "tmr_server_id" field.
+func (m *EnrollmentMutation) ResetTmrServerID() {
+	m.tmr_server = nil
+	delete(m.clearedFields, enrollment.FieldTmrServerID)
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *EnrollmentMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[enrollment.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *EnrollmentMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *EnrollmentMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *EnrollmentMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *EnrollmentMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[enrollment.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *EnrollmentMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *EnrollmentMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *EnrollmentMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearTmrGroup clears the "tmr_group" edge to the TmrGroup entity.
+func (m *EnrollmentMutation) ClearTmrGroup() {
+	m.clearedtmr_group = true
+	m.clearedFields[enrollment.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
+func (m *EnrollmentMutation) TmrGroupCleared() bool {
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
+}
+
+// TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TmrGroupID instead. It exists only for internal usage by the builders.
+func (m *EnrollmentMutation) TmrGroupIDs() (ids []string) {
+	if id := m.tmr_group; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTmrGroup resets all changes to the "tmr_group" edge.
+func (m *EnrollmentMutation) ResetTmrGroup() {
+	m.tmr_group = nil
+	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *EnrollmentMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[enrollment.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *EnrollmentMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *EnrollmentMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *EnrollmentMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
+}
+
+// ClearTmrServer clears the "tmr_server" edge to the TmrServer entity.
+func (m *EnrollmentMutation) ClearTmrServer() {
+	m.clearedtmr_server = true
+	m.clearedFields[enrollment.FieldTmrServerID] = struct{}{}
+}
+
+// TmrServerCleared reports if the "tmr_server" edge to the TmrServer entity was cleared.
+func (m *EnrollmentMutation) TmrServerCleared() bool {
+	return m.TmrServerIDCleared() || m.clearedtmr_server
+}
+
+// TmrServerIDs returns the "tmr_server" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TmrServerID instead. It exists only for internal usage by the builders.
+func (m *EnrollmentMutation) TmrServerIDs() (ids []string) {
+	if id := m.tmr_server; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTmrServer resets all changes to the "tmr_server" edge.
+func (m *EnrollmentMutation) ResetTmrServer() {
+	m.tmr_server = nil
+	m.clearedtmr_server = false
+}
+
+// Where appends a list predicates to the EnrollmentMutation builder.
+func (m *EnrollmentMutation) Where(ps ...predicate.Enrollment) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the EnrollmentMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *EnrollmentMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Enrollment, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *EnrollmentMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *EnrollmentMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Enrollment).
+func (m *EnrollmentMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *EnrollmentMutation) Fields() []string {
+	fields := make([]string, 0, 12)
+	if m.created_at != nil {
+		fields = append(fields, enrollment.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, enrollment.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, enrollment.FieldCustomerID)
+	}
+	if m.tmr_group != nil {
+		fields = append(fields, enrollment.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, enrollment.FieldContainerID)
+	}
+	if m.name != nil {
+		fields = append(fields, enrollment.FieldName)
+	}
+	if m.code_digest != nil {
+		fields = append(fields, enrollment.FieldCodeDigest)
+	}
+	if m.created_by != nil {
+		fields = append(fields, enrollment.FieldCreatedBy)
+	}
+	if m.expires_at != nil {
+		fields = append(fields, enrollment.FieldExpiresAt)
+	}
+	if m.used_at != nil {
+		fields = append(fields, enrollment.FieldUsedAt)
+	}
+	if m.revoked_at != nil {
+		fields = append(fields, enrollment.FieldRevokedAt)
+	}
+	if m.tmr_server != nil {
+		fields = append(fields, enrollment.FieldTmrServerID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *EnrollmentMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case enrollment.FieldCreatedAt:
+		return m.CreatedAt()
+	case enrollment.FieldVendorID:
+		return m.VendorID()
+	case enrollment.FieldCustomerID:
+		return m.CustomerID()
+	case enrollment.FieldTmrGroupID:
+		return m.TmrGroupID()
+	case enrollment.FieldContainerID:
+		return m.ContainerID()
+	case enrollment.FieldName:
+		return m.Name()
+	case enrollment.FieldCodeDigest:
+		return m.CodeDigest()
+	case enrollment.FieldCreatedBy:
+		return m.CreatedBy()
+	case enrollment.FieldExpiresAt:
+		return m.ExpiresAt()
+	case enrollment.FieldUsedAt:
+		return m.UsedAt()
+	case enrollment.FieldRevokedAt:
+		return m.RevokedAt()
+	case enrollment.FieldTmrServerID:
+		return m.TmrServerID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *EnrollmentMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case enrollment.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case enrollment.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case enrollment.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case enrollment.FieldTmrGroupID:
+		return m.OldTmrGroupID(ctx)
+	case enrollment.FieldContainerID:
+		return m.OldContainerID(ctx)
+	case enrollment.FieldName:
+		return m.OldName(ctx)
+	case enrollment.FieldCodeDigest:
+		return m.OldCodeDigest(ctx)
+	case enrollment.FieldCreatedBy:
+		return m.OldCreatedBy(ctx)
+	case enrollment.FieldExpiresAt:
+		return m.OldExpiresAt(ctx)
+	case enrollment.FieldUsedAt:
+		return m.OldUsedAt(ctx)
+	case enrollment.FieldRevokedAt:
+		return m.OldRevokedAt(ctx)
+	case enrollment.FieldTmrServerID:
+		return m.OldTmrServerID(ctx)
+	}
+	return nil, fmt.Errorf("unknown Enrollment field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *EnrollmentMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case enrollment.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case enrollment.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case enrollment.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case enrollment.FieldTmrGroupID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTmrGroupID(v)
+		return nil
+	case enrollment.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
+		return nil
+	case enrollment.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case enrollment.FieldCodeDigest:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCodeDigest(v)
+		return nil
+	case enrollment.FieldCreatedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedBy(v)
+		return nil
+	case enrollment.FieldExpiresAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpiresAt(v)
+		return nil
+	case enrollment.FieldUsedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUsedAt(v)
+		return nil
+	case enrollment.FieldRevokedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevokedAt(v)
+		return nil
+	case enrollment.FieldTmrServerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTmrServerID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Enrollment field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *EnrollmentMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *EnrollmentMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *EnrollmentMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Enrollment numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *EnrollmentMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(enrollment.FieldCustomerID) {
+		fields = append(fields, enrollment.FieldCustomerID)
+	}
+	if m.FieldCleared(enrollment.FieldTmrGroupID) {
+		fields = append(fields, enrollment.FieldTmrGroupID)
+	}
+	if m.FieldCleared(enrollment.FieldContainerID) {
+		fields = append(fields, enrollment.FieldContainerID)
+	}
+	if m.FieldCleared(enrollment.FieldUsedAt) {
+		fields = append(fields, enrollment.FieldUsedAt)
+	}
+	if m.FieldCleared(enrollment.FieldRevokedAt) {
+		fields = append(fields, enrollment.FieldRevokedAt)
+	}
+	if m.FieldCleared(enrollment.FieldTmrServerID) {
+		fields = append(fields, enrollment.FieldTmrServerID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *EnrollmentMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *EnrollmentMutation) ClearField(name string) error {
+	switch name {
+	case enrollment.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case enrollment.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case enrollment.FieldContainerID:
+		m.ClearContainerID()
+		return nil
+	case enrollment.FieldUsedAt:
+		m.ClearUsedAt()
+		return nil
+	case enrollment.FieldRevokedAt:
+		m.ClearRevokedAt()
+		return nil
+	case enrollment.FieldTmrServerID:
+		m.ClearTmrServerID()
+		return nil
+	}
+	return fmt.Errorf("unknown Enrollment nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *EnrollmentMutation) ResetField(name string) error {
+	switch name {
+	case enrollment.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case enrollment.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case enrollment.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case enrollment.FieldTmrGroupID:
+		m.ResetTmrGroupID()
+		return nil
+	case enrollment.FieldContainerID:
+		m.ResetContainerID()
+		return nil
+	case enrollment.FieldName:
+		m.ResetName()
+		return nil
+	case enrollment.FieldCodeDigest:
+		m.ResetCodeDigest()
+		return nil
+	case enrollment.FieldCreatedBy:
+		m.ResetCreatedBy()
+		return nil
+	case enrollment.FieldExpiresAt:
+		m.ResetExpiresAt()
+		return nil
+	case enrollment.FieldUsedAt:
+		m.ResetUsedAt()
+		return nil
+	case enrollment.FieldRevokedAt:
+		m.ResetRevokedAt()
+		return nil
+	case enrollment.FieldTmrServerID:
+		m.ResetTmrServerID()
+		return nil
+	}
+	return fmt.Errorf("unknown Enrollment field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *EnrollmentMutation) AddedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.vendor != nil {
+		edges = append(edges, enrollment.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, enrollment.EdgeCustomer)
+	}
+	if m.tmr_group != nil {
+		edges = append(edges, enrollment.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, enrollment.EdgeContainer)
+	}
+	if m.tmr_server != nil {
+		edges = append(edges, enrollment.EdgeTmrServer)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *EnrollmentMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case enrollment.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case enrollment.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case enrollment.EdgeTmrGroup:
+		if id := m.tmr_group; id != nil {
+			return []ent.Value{*id}
+		}
+	case enrollment.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
+	case enrollment.EdgeTmrServer:
+		if id := m.tmr_server; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *EnrollmentMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 5)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *EnrollmentMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *EnrollmentMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.clearedvendor {
+		edges = append(edges, enrollment.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, enrollment.EdgeCustomer)
+	}
+	if m.clearedtmr_group {
+		edges = append(edges, enrollment.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, enrollment.EdgeContainer)
+	}
+	if m.clearedtmr_server {
+		edges = append(edges, enrollment.EdgeTmrServer)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *EnrollmentMutation) EdgeCleared(name string) bool {
+	switch name {
+	case enrollment.EdgeVendor:
+		return m.clearedvendor
+	case enrollment.EdgeCustomer:
+		return m.clearedcustomer
+	case enrollment.EdgeTmrGroup:
+		return m.clearedtmr_group
+	case enrollment.EdgeContainer:
+		return m.clearedcontainer
+	case enrollment.EdgeTmrServer:
+		return m.clearedtmr_server
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *EnrollmentMutation) ClearEdge(name string) error {
+	switch name {
+	case enrollment.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case enrollment.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case enrollment.EdgeTmrGroup:
+		m.ClearTmrGroup()
+		return nil
+	case enrollment.EdgeContainer:
+		m.ClearContainer()
+		return nil
+	case enrollment.EdgeTmrServer:
+		m.ClearTmrServer()
+		return nil
+	}
+	return fmt.Errorf("unknown Enrollment unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *EnrollmentMutation) ResetEdge(name string) error {
+	switch name {
+	case enrollment.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case enrollment.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case enrollment.EdgeTmrGroup:
+		m.ResetTmrGroup()
+		return nil
+	case enrollment.EdgeContainer:
+		m.ResetContainer()
+		return nil
+	case enrollment.EdgeTmrServer:
+		m.ResetTmrServer()
+		return nil
+	}
+	return fmt.Errorf("unknown Enrollment edge %s", name)
+}
+
 // FirmMutation represents an operation that mutates the Firm nodes in the graph.
 type FirmMutation struct {
 	config
@@ -8909,6 +10568,8 @@ type FirmMutation struct {
 	addmove_limit   *int
 	limit_days      *int
 	addlimit_days   *int
+	revision        *int
+	addrevision     *int
 	clearedFields   map[string]struct{}
 	vendor          *string
 	clearedvendor   bool
@@ -9546,6 +11207,62 @@ func (m *FirmMutation) ResetLimitDays() {
 	m.addlimit_days = nil
 }
 
+// SetRevision sets the "revision" field.
+func (m *FirmMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *FirmMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the Firm entity.
+// If the Firm object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *FirmMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *FirmMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *FirmMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *FirmMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *FirmMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -9742,7 +11459,7 @@ func (m *FirmMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *FirmMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 12)
 	if m.created_at != nil {
 		fields = append(fields, firm.FieldCreatedAt)
 	}
@@ -9776,6 +11493,9 @@ func (m *FirmMutation) Fields() []string {
 	if m.limit_days != nil {
 		fields = append(fields, firm.FieldLimitDays)
 	}
+	if m.revision != nil {
+		fields = append(fields, firm.FieldRevision)
+	}
 	return fields
 }
 
@@ -9806,6 +11526,8 @@ func (m *FirmMutation) Field(name string) (ent.Value, bool) {
 		return m.MoveLimit()
 	case firm.FieldLimitDays:
 		return m.LimitDays()
+	case firm.FieldRevision:
+		return m.Revision()
 	}
 	return nil, false
 }
@@ -9837,6 +11559,8 @@ func (m *FirmMutation) OldField(ctx context.Context, name string) (ent.Value, er
 		return m.OldMoveLimit(ctx)
 	case firm.FieldLimitDays:
 		return m.OldLimitDays(ctx)
+	case firm.FieldRevision:
+		return m.OldRevision(ctx)
 	}
 	return nil, fmt.Errorf("unknown Firm field %s", name)
 }
@@ -9923,6 +11647,13 @@ func (m *FirmMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetLimitDays(v)
 		return nil
+	case firm.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Firm field %s", name)
 }
@@ -9943,6 +11674,9 @@ func (m *FirmMutation) AddedFields() []string {
 	if m.addlimit_days != nil {
 		fields = append(fields, firm.FieldLimitDays)
 	}
+	if m.addrevision != nil {
+		fields = append(fields, firm.FieldRevision)
+	}
 	return fields
 }
 
@@ -9959,6 +11693,8 @@ func (m *FirmMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedMoveLimit()
 	case firm.FieldLimitDays:
 		return m.AddedLimitDays()
+	case firm.FieldRevision:
+		return m.AddedRevision()
 	}
 	return nil, false
 }
@@ -9995,6 +11731,13 @@ func (m *FirmMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddLimitDays(v)
+		return nil
+	case firm.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Firm numeric field %s", name)
@@ -10076,6 +11819,9 @@ func (m *FirmMutation) ResetField(name string) error {
 		return nil
 	case firm.FieldLimitDays:
 		m.ResetLimitDays()
+		return nil
+	case firm.FieldRevision:
+		m.ResetRevision()
 		return nil
 	}
 	return fmt.Errorf("unknown Firm field %s", name)
@@ -12085,6 +13831,2735 @@ func (m *FirmKeyMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown FirmKey edge %s", name)
 }
 
+// IdempotencyKeyMutation represents an operation that mutates the IdempotencyKey nodes in the graph.
+type IdempotencyKeyMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	operation           *string
+	key                 *string
+	digest              *[]byte
+	result              *string
+	clearedFields       map[string]struct{}
+	organization        *string
+	clearedorganization bool
+	done                bool
+	oldValue            func(context.Context) (*IdempotencyKey, error)
+	predicates          []predicate.IdempotencyKey
+}
+
+var _ ent.Mutation = (*IdempotencyKeyMutation)(nil)
+
+// idempotencykeyOption allows management of the mutation configuration using functional options.
+type idempotencykeyOption func(*IdempotencyKeyMutation)
+
+// newIdempotencyKeyMutation creates new mutation for the IdempotencyKey entity.
+func newIdempotencyKeyMutation(c config, op Op, opts ...idempotencykeyOption) *IdempotencyKeyMutation {
+	m := &IdempotencyKeyMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeIdempotencyKey,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withIdempotencyKeyID sets the ID field of the mutation.
+func withIdempotencyKeyID(id string) idempotencykeyOption {
+	return func(m *IdempotencyKeyMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *IdempotencyKey
+		)
+		m.oldValue = func(ctx context.Context) (*IdempotencyKey, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().IdempotencyKey.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withIdempotencyKey sets the old IdempotencyKey of the mutation.
+func withIdempotencyKey(node *IdempotencyKey) idempotencykeyOption {
+	return func(m *IdempotencyKeyMutation) {
+		m.oldValue = func(context.Context) (*IdempotencyKey, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m IdempotencyKeyMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m IdempotencyKeyMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of IdempotencyKey entities.
+func (m *IdempotencyKeyMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *IdempotencyKeyMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *IdempotencyKeyMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().IdempotencyKey.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *IdempotencyKeyMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *IdempotencyKeyMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the IdempotencyKey entity.
+// If the IdempotencyKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdempotencyKeyMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *IdempotencyKeyMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *IdempotencyKeyMutation) SetOrganizationID(s string) {
+	m.organization = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *IdempotencyKeyMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the IdempotencyKey entity.
+// If the IdempotencyKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdempotencyKeyMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *IdempotencyKeyMutation) ResetOrganizationID() {
+	m.organization = nil
+}
+
+// SetOperation sets the "operation" field.
+func (m *IdempotencyKeyMutation) SetOperation(s string) {
+	m.operation = &s
+}
+
+// Operation returns the value of the "operation" field in the mutation.
+func (m *IdempotencyKeyMutation) Operation() (r string, exists bool) {
+	v := m.operation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOperation returns the old "operation" field's value of the IdempotencyKey entity.
+// If the IdempotencyKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdempotencyKeyMutation) OldOperation(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOperation is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOperation requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOperation: %w", err)
+	}
+	return oldValue.Operation, nil
+}
+
+// ResetOperation resets all changes to the "operation" field.
+func (m *IdempotencyKeyMutation) ResetOperation() {
+	m.operation = nil
+}
+
+// SetKey sets the "key" field.
+func (m *IdempotencyKeyMutation) SetKey(s string) {
+	m.key = &s
+}
+
+// Key returns the value of the "key" field in the mutation.
+func (m *IdempotencyKeyMutation) Key() (r string, exists bool) {
+	v := m.key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKey returns the old "key" field's value of the IdempotencyKey entity.
+// If the IdempotencyKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdempotencyKeyMutation) OldKey(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKey: %w", err)
+	}
+	return oldValue.Key, nil
+}
+
+// ResetKey resets all changes to the "key" field.
+func (m *IdempotencyKeyMutation) ResetKey() {
+	m.key = nil
+}
+
+// SetDigest sets the "digest" field.
+func (m *IdempotencyKeyMutation) SetDigest(b []byte) {
+	m.digest = &b
+}
+
+// Digest returns the value of the "digest" field in the mutation.
+func (m *IdempotencyKeyMutation) Digest() (r []byte, exists bool) {
+	v := m.digest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDigest returns the old "digest" field's value of the IdempotencyKey entity.
+// If the IdempotencyKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdempotencyKeyMutation) OldDigest(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDigest: %w", err)
+	}
+	return oldValue.Digest, nil
+}
+
+// ResetDigest resets all changes to the "digest" field.
+func (m *IdempotencyKeyMutation) ResetDigest() {
+	m.digest = nil
+}
+
+// SetResult sets the "result" field.
+func (m *IdempotencyKeyMutation) SetResult(s string) {
+	m.result = &s
+}
+
+// Result returns the value of the "result" field in the mutation.
+func (m *IdempotencyKeyMutation) Result() (r string, exists bool) {
+	v := m.result
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldResult returns the old "result" field's value of the IdempotencyKey entity.
+// If the IdempotencyKey object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdempotencyKeyMutation) OldResult(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldResult is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldResult requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldResult: %w", err)
+	}
+	return oldValue.Result, nil
+}
+
+// ResetResult resets all changes to the "result" field.
+func (m *IdempotencyKeyMutation) ResetResult() {
+	m.result = nil
+}
+
+// ClearOrganization clears the "organization" edge to the Organization entity.
+func (m *IdempotencyKeyMutation) ClearOrganization() {
+	m.clearedorganization = true
+	m.clearedFields[idempotencykey.FieldOrganizationID] = struct{}{}
+}
+
+// OrganizationCleared reports if the "organization" edge to the Organization entity was cleared.
+func (m *IdempotencyKeyMutation) OrganizationCleared() bool {
+	return m.clearedorganization
+}
+
+// OrganizationIDs returns the "organization" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrganizationID instead. It exists only for internal usage by the builders.
+func (m *IdempotencyKeyMutation) OrganizationIDs() (ids []string) {
+	if id := m.organization; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrganization resets all changes to the "organization" edge.
+func (m *IdempotencyKeyMutation) ResetOrganization() {
+	m.organization = nil
+	m.clearedorganization = false
+}
+
+// Where appends a list predicates to the IdempotencyKeyMutation builder.
+func (m *IdempotencyKeyMutation) Where(ps ...predicate.IdempotencyKey) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the IdempotencyKeyMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *IdempotencyKeyMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.IdempotencyKey, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *IdempotencyKeyMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *IdempotencyKeyMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (IdempotencyKey).
+func (m *IdempotencyKeyMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *IdempotencyKeyMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.created_at != nil {
+		fields = append(fields, idempotencykey.FieldCreatedAt)
+	}
+	if m.organization != nil {
+		fields = append(fields, idempotencykey.FieldOrganizationID)
+	}
+	if m.operation != nil {
+		fields = append(fields, idempotencykey.FieldOperation)
+	}
+	if m.key != nil {
+		fields = append(fields, idempotencykey.FieldKey)
+	}
+	if m.digest != nil {
+		fields = append(fields, idempotencykey.FieldDigest)
+	}
+	if m.result != nil {
+		fields = append(fields, idempotencykey.FieldResult)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *IdempotencyKeyMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case idempotencykey.FieldCreatedAt:
+		return m.CreatedAt()
+	case idempotencykey.FieldOrganizationID:
+		return m.OrganizationID()
+	case idempotencykey.FieldOperation:
+		return m.Operation()
+	case idempotencykey.FieldKey:
+		return m.Key()
+	case idempotencykey.FieldDigest:
+		return m.Digest()
+	case idempotencykey.FieldResult:
+		return m.Result()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *IdempotencyKeyMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case idempotencykey.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case idempotencykey.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case idempotencykey.FieldOperation:
+		return m.OldOperation(ctx)
+	case idempotencykey.FieldKey:
+		return m.OldKey(ctx)
+	case idempotencykey.FieldDigest:
+		return m.OldDigest(ctx)
+	case idempotencykey.FieldResult:
+		return m.OldResult(ctx)
+	}
+	return nil, fmt.Errorf("unknown IdempotencyKey field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *IdempotencyKeyMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case idempotencykey.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case idempotencykey.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case idempotencykey.FieldOperation:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOperation(v)
+		return nil
+	case idempotencykey.FieldKey:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKey(v)
+		return nil
+	case idempotencykey.FieldDigest:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDigest(v)
+		return nil
+	case idempotencykey.FieldResult:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetResult(v)
+		return nil
+	}
+	return fmt.Errorf("unknown IdempotencyKey field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *IdempotencyKeyMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *IdempotencyKeyMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *IdempotencyKeyMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown IdempotencyKey numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *IdempotencyKeyMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *IdempotencyKeyMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *IdempotencyKeyMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown IdempotencyKey nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *IdempotencyKeyMutation) ResetField(name string) error {
+	switch name {
+	case idempotencykey.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case idempotencykey.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case idempotencykey.FieldOperation:
+		m.ResetOperation()
+		return nil
+	case idempotencykey.FieldKey:
+		m.ResetKey()
+		return nil
+	case idempotencykey.FieldDigest:
+		m.ResetDigest()
+		return nil
+	case idempotencykey.FieldResult:
+		m.ResetResult()
+		return nil
+	}
+	return fmt.Errorf("unknown IdempotencyKey field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *IdempotencyKeyMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.organization != nil {
+		edges = append(edges, idempotencykey.EdgeOrganization)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *IdempotencyKeyMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case idempotencykey.EdgeOrganization:
+		if id := m.organization; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *IdempotencyKeyMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *IdempotencyKeyMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *IdempotencyKeyMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedorganization {
+		edges = append(edges, idempotencykey.EdgeOrganization)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *IdempotencyKeyMutation) EdgeCleared(name string) bool {
+	switch name {
+	case idempotencykey.EdgeOrganization:
+		return m.clearedorganization
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *IdempotencyKeyMutation) ClearEdge(name string) error {
+	switch name {
+	case idempotencykey.EdgeOrganization:
+		m.ClearOrganization()
+		return nil
+	}
+	return fmt.Errorf("unknown IdempotencyKey unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *IdempotencyKeyMutation) ResetEdge(name string) error {
+	switch name {
+	case idempotencykey.EdgeOrganization:
+		m.ResetOrganization()
+		return nil
+	}
+	return fmt.Errorf("unknown IdempotencyKey edge %s", name)
+}
+
+// IdentityProviderMutation represents an operation that mutates the IdentityProvider nodes in the graph.
+type IdentityProviderMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	name                *string
+	issuer              *string
+	client_id           *string
+	sealed_secret       *[]byte
+	domains             *[]string
+	appenddomains       []string
+	join_role           *property.Role
+	enforced            *bool
+	revision            *int
+	addrevision         *int
+	clearedFields       map[string]struct{}
+	organization        *string
+	clearedorganization bool
+	identities          map[string]struct{}
+	removedidentities   map[string]struct{}
+	clearedidentities   bool
+	done                bool
+	oldValue            func(context.Context) (*IdentityProvider, error)
+	predicates          []predicate.IdentityProvider
+}
+
+var _ ent.Mutation = (*IdentityProviderMutation)(nil)
+
+// identityproviderOption allows management of the mutation configuration using functional options.
+type identityproviderOption func(*IdentityProviderMutation)
+
+// newIdentityProviderMutation creates new mutation for the IdentityProvider entity.
+func newIdentityProviderMutation(c config, op Op, opts ...identityproviderOption) *IdentityProviderMutation {
+	m := &IdentityProviderMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeIdentityProvider,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withIdentityProviderID sets the ID field of the mutation.
+func withIdentityProviderID(id string) identityproviderOption {
+	return func(m *IdentityProviderMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *IdentityProvider
+		)
+		m.oldValue = func(ctx context.Context) (*IdentityProvider, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().IdentityProvider.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withIdentityProvider sets the old IdentityProvider of the mutation.
+func withIdentityProvider(node *IdentityProvider) identityproviderOption {
+	return func(m *IdentityProviderMutation) {
+		m.oldValue = func(context.Context) (*IdentityProvider, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m IdentityProviderMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m IdentityProviderMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of IdentityProvider entities.
+func (m *IdentityProviderMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *IdentityProviderMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *IdentityProviderMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().IdentityProvider.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *IdentityProviderMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *IdentityProviderMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *IdentityProviderMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *IdentityProviderMutation) SetOrganizationID(s string) {
+	m.organization = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *IdentityProviderMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *IdentityProviderMutation) ResetOrganizationID() {
+	m.organization = nil
+}
+
+// SetName sets the "name" field.
+func (m *IdentityProviderMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *IdentityProviderMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *IdentityProviderMutation) ResetName() {
+	m.name = nil
+}
+
+// SetIssuer sets the "issuer" field.
+func (m *IdentityProviderMutation) SetIssuer(s string) {
+	m.issuer = &s
+}
+
+// Issuer returns the value of the "issuer" field in the mutation.
+func (m *IdentityProviderMutation) Issuer() (r string, exists bool) {
+	v := m.issuer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIssuer returns the old "issuer" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldIssuer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIssuer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIssuer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIssuer: %w", err)
+	}
+	return oldValue.Issuer, nil
+}
+
+// ResetIssuer resets all changes to the "issuer" field.
+func (m *IdentityProviderMutation) ResetIssuer() {
+	m.issuer = nil
+}
+
+// SetClientID sets the "client_id" field.
+func (m *IdentityProviderMutation) SetClientID(s string) {
+	m.client_id = &s
+}
+
+// ClientID returns the value of the "client_id" field in the mutation.
+func (m *IdentityProviderMutation) ClientID() (r string, exists bool) {
+	v := m.client_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClientID returns the old "client_id" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldClientID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClientID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClientID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClientID: %w", err)
+	}
+	return oldValue.ClientID, nil
+}
+
+// ResetClientID resets all changes to the "client_id" field.
+func (m *IdentityProviderMutation) ResetClientID() {
+	m.client_id = nil
+}
+
+// SetSealedSecret sets the "sealed_secret" field.
+func (m *IdentityProviderMutation) SetSealedSecret(b []byte) {
+	m.sealed_secret = &b
+}
+
+// SealedSecret returns the value of the "sealed_secret" field in the mutation.
+func (m *IdentityProviderMutation) SealedSecret() (r []byte, exists bool) {
+	v := m.sealed_secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealedSecret returns the old "sealed_secret" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldSealedSecret(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealedSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealedSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealedSecret: %w", err)
+	}
+	return oldValue.SealedSecret, nil
+}
+
+// ClearSealedSecret clears the value of the "sealed_secret" field.
+func (m *IdentityProviderMutation) ClearSealedSecret() {
+	m.sealed_secret = nil
+	m.clearedFields[identityprovider.FieldSealedSecret] = struct{}{}
+}
+
+// SealedSecretCleared returns if the "sealed_secret" field was cleared in this mutation.
+func (m *IdentityProviderMutation) SealedSecretCleared() bool {
+	_, ok := m.clearedFields[identityprovider.FieldSealedSecret]
+	return ok
+}
+
+// ResetSealedSecret resets all changes to the "sealed_secret" field.
+func (m *IdentityProviderMutation) ResetSealedSecret() {
+	m.sealed_secret = nil
+	delete(m.clearedFields, identityprovider.FieldSealedSecret)
+}
+
+// SetDomains sets the "domains" field.
+func (m *IdentityProviderMutation) SetDomains(s []string) {
+	m.domains = &s
+	m.appenddomains = nil
+}
+
+// Domains returns the value of the "domains" field in the mutation.
+func (m *IdentityProviderMutation) Domains() (r []string, exists bool) {
+	v := m.domains
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDomains returns the old "domains" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldDomains(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDomains is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDomains requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDomains: %w", err)
+	}
+	return oldValue.Domains, nil
+}
+
+// AppendDomains adds s to the "domains" field.
+func (m *IdentityProviderMutation) AppendDomains(s []string) {
+	m.appenddomains = append(m.appenddomains, s...)
+}
+
+// AppendedDomains returns the list of values that were appended to the "domains" field in this mutation.
+func (m *IdentityProviderMutation) AppendedDomains() ([]string, bool) {
+	if len(m.appenddomains) == 0 {
+		return nil, false
+	}
+	return m.appenddomains, true
+}
+
+// ClearDomains clears the value of the "domains" field.
+func (m *IdentityProviderMutation) ClearDomains() {
+	m.domains = nil
+	m.appenddomains = nil
+	m.clearedFields[identityprovider.FieldDomains] = struct{}{}
+}
+
+// DomainsCleared returns if the "domains" field was cleared in this mutation.
+func (m *IdentityProviderMutation) DomainsCleared() bool {
+	_, ok := m.clearedFields[identityprovider.FieldDomains]
+	return ok
+}
+
+// ResetDomains resets all changes to the "domains" field.
+func (m *IdentityProviderMutation) ResetDomains() {
+	m.domains = nil
+	m.appenddomains = nil
+	delete(m.clearedFields, identityprovider.FieldDomains)
+}
+
+// SetJoinRole sets the "join_role" field.
+func (m *IdentityProviderMutation) SetJoinRole(pr property.Role) {
+	m.join_role = &pr
+}
+
+// JoinRole returns the value of the "join_role" field in the mutation.
+func (m *IdentityProviderMutation) JoinRole() (r property.Role, exists bool) {
+	v := m.join_role
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldJoinRole returns the old "join_role" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldJoinRole(ctx context.Context) (v *property.Role, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldJoinRole is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldJoinRole requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldJoinRole: %w", err)
+	}
+	return oldValue.JoinRole, nil
+}
+
+// ClearJoinRole clears the value of the "join_role" field.
+func (m *IdentityProviderMutation) ClearJoinRole() {
+	m.join_role = nil
+	m.clearedFields[identityprovider.FieldJoinRole] = struct{}{}
+}
+
+// JoinRoleCleared returns if the "join_role" field was cleared in this mutation.
+func (m *IdentityProviderMutation) JoinRoleCleared() bool {
+	_, ok := m.clearedFields[identityprovider.FieldJoinRole]
+	return ok
+}
+
+// ResetJoinRole resets all changes to the "join_role" field.
+func (m *IdentityProviderMutation) ResetJoinRole() {
+	m.join_role = nil
+	delete(m.clearedFields, identityprovider.FieldJoinRole)
+}
+
+// SetEnforced sets the "enforced" field.
+func (m *IdentityProviderMutation) SetEnforced(b bool) {
+	m.enforced = &b
+}
+
+// Enforced returns the value of the "enforced" field in the mutation.
+func (m *IdentityProviderMutation) Enforced() (r bool, exists bool) {
+	v := m.enforced
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEnforced returns the old "enforced" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldEnforced(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEnforced is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEnforced requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEnforced: %w", err)
+	}
+	return oldValue.Enforced, nil
+}
+
+// ResetEnforced resets all changes to the "enforced" field.
+func (m *IdentityProviderMutation) ResetEnforced() {
+	m.enforced = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *IdentityProviderMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *IdentityProviderMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the IdentityProvider entity.
+// If the IdentityProvider object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *IdentityProviderMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *IdentityProviderMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *IdentityProviderMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *IdentityProviderMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// ClearOrganization clears the "organization" edge to the Organization entity.
+func (m *IdentityProviderMutation) ClearOrganization() {
+	m.clearedorganization = true
+	m.clearedFields[identityprovider.FieldOrganizationID] = struct{}{}
+}
+
+// OrganizationCleared reports if the "organization" edge to the Organization entity was cleared.
+func (m *IdentityProviderMutation) OrganizationCleared() bool {
+	return m.clearedorganization
+}
+
+// OrganizationIDs returns the "organization" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrganizationID instead. It exists only for internal usage by the builders.
+func (m *IdentityProviderMutation) OrganizationIDs() (ids []string) {
+	if id := m.organization; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrganization resets all changes to the "organization" edge.
+func (m *IdentityProviderMutation) ResetOrganization() {
+	m.organization = nil
+	m.clearedorganization = false
+}
+
+// AddIdentityIDs adds the "identities" edge to the UserIdentity entity by ids.
+func (m *IdentityProviderMutation) AddIdentityIDs(ids ...string) {
+	if m.identities == nil {
+		m.identities = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.identities[ids[i]] = struct{}{}
+	}
+}
+
+// ClearIdentities clears the "identities" edge to the UserIdentity entity.
+func (m *IdentityProviderMutation) ClearIdentities() {
+	m.clearedidentities = true
+}
+
+// IdentitiesCleared reports if the "identities" edge to the UserIdentity entity was cleared.
+func (m *IdentityProviderMutation) IdentitiesCleared() bool {
+	return m.clearedidentities
+}
+
+// RemoveIdentityIDs removes the "identities" edge to the UserIdentity entity by IDs.
+func (m *IdentityProviderMutation) RemoveIdentityIDs(ids ...string) {
+	if m.removedidentities == nil {
+		m.removedidentities = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.identities, ids[i])
+		m.removedidentities[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedIdentities returns the removed IDs of the "identities" edge to the UserIdentity entity.
+func (m *IdentityProviderMutation) RemovedIdentitiesIDs() (ids []string) {
+	for id := range m.removedidentities {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// IdentitiesIDs returns the "identities" edge IDs in the mutation.
+func (m *IdentityProviderMutation) IdentitiesIDs() (ids []string) {
+	for id := range m.identities {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetIdentities resets all changes to the "identities" edge.
+func (m *IdentityProviderMutation) ResetIdentities() {
+	m.identities = nil
+	m.clearedidentities = false
+	m.removedidentities = nil
+}
+
+// Where appends a list predicates to the IdentityProviderMutation builder.
+func (m *IdentityProviderMutation) Where(ps ...predicate.IdentityProvider) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the IdentityProviderMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *IdentityProviderMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.IdentityProvider, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *IdentityProviderMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *IdentityProviderMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (IdentityProvider).
+func (m *IdentityProviderMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *IdentityProviderMutation) Fields() []string {
+	fields := make([]string, 0, 10)
+	if m.created_at != nil {
+		fields = append(fields, identityprovider.FieldCreatedAt)
+	}
+	if m.organization != nil {
+		fields = append(fields, identityprovider.FieldOrganizationID)
+	}
+	if m.name != nil {
+		fields = append(fields, identityprovider.FieldName)
+	}
+	if m.issuer != nil {
+		fields = append(fields, identityprovider.FieldIssuer)
+	}
+	if m.client_id != nil {
+		fields = append(fields, identityprovider.FieldClientID)
+	}
+	if m.sealed_secret != nil {
+		fields = append(fields, identityprovider.FieldSealedSecret)
+	}
+	if m.domains != nil {
+		fields = append(fields, identityprovider.FieldDomains)
+	}
+	if m.join_role != nil {
+		fields = append(fields, identityprovider.FieldJoinRole)
+	}
+	if m.enforced != nil {
+		fields = append(fields, identityprovider.FieldEnforced)
+	}
+	if m.revision != nil {
+		fields = append(fields, identityprovider.FieldRevision)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *IdentityProviderMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case identityprovider.FieldCreatedAt:
+		return m.CreatedAt()
+	case identityprovider.FieldOrganizationID:
+		return m.OrganizationID()
+	case identityprovider.FieldName:
+		return m.Name()
+	case identityprovider.FieldIssuer:
+		return m.Issuer()
+	case identityprovider.FieldClientID:
+		return m.ClientID()
+	case identityprovider.FieldSealedSecret:
+		return m.SealedSecret()
+	case identityprovider.FieldDomains:
+		return m.Domains()
+	case identityprovider.FieldJoinRole:
+		return m.JoinRole()
+	case identityprovider.FieldEnforced:
+		return m.Enforced()
+	case identityprovider.FieldRevision:
+		return m.Revision()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *IdentityProviderMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case identityprovider.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case identityprovider.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case identityprovider.FieldName:
+		return m.OldName(ctx)
+	case identityprovider.FieldIssuer:
+		return m.OldIssuer(ctx)
+	case identityprovider.FieldClientID:
+		return m.OldClientID(ctx)
+	case identityprovider.FieldSealedSecret:
+		return m.OldSealedSecret(ctx)
+	case identityprovider.FieldDomains:
+		return m.OldDomains(ctx)
+	case identityprovider.FieldJoinRole:
+		return m.OldJoinRole(ctx)
+	case identityprovider.FieldEnforced:
+		return m.OldEnforced(ctx)
+	case identityprovider.FieldRevision:
+		return m.OldRevision(ctx)
+	}
+	return nil, fmt.Errorf("unknown IdentityProvider field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *IdentityProviderMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case identityprovider.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case identityprovider.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case identityprovider.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case identityprovider.FieldIssuer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIssuer(v)
+		return nil
+	case identityprovider.FieldClientID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClientID(v)
+		return nil
+	case identityprovider.FieldSealedSecret:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealedSecret(v)
+		return nil
+	case identityprovider.FieldDomains:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDomains(v)
+		return nil
+	case identityprovider.FieldJoinRole:
+		v, ok := value.(property.Role)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetJoinRole(v)
+		return nil
+	case identityprovider.FieldEnforced:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEnforced(v)
+		return nil
+	case identityprovider.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown IdentityProvider field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *IdentityProviderMutation) AddedFields() []string {
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, identityprovider.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *IdentityProviderMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case identityprovider.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *IdentityProviderMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case identityprovider.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown IdentityProvider numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *IdentityProviderMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(identityprovider.FieldSealedSecret) {
+		fields = append(fields, identityprovider.FieldSealedSecret)
+	}
+	if m.FieldCleared(identityprovider.FieldDomains) {
+		fields = append(fields, identityprovider.FieldDomains)
+	}
+	if m.FieldCleared(identityprovider.FieldJoinRole) {
+		fields = append(fields, identityprovider.FieldJoinRole)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *IdentityProviderMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *IdentityProviderMutation) ClearField(name string) error {
+	switch name {
+	case identityprovider.FieldSealedSecret:
+		m.ClearSealedSecret()
+		return nil
+	case identityprovider.FieldDomains:
+		m.ClearDomains()
+		return nil
+	case identityprovider.FieldJoinRole:
+		m.ClearJoinRole()
+		return nil
+	}
+	return fmt.Errorf("unknown IdentityProvider nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *IdentityProviderMutation) ResetField(name string) error {
+	switch name {
+	case identityprovider.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case identityprovider.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case identityprovider.FieldName:
+		m.ResetName()
+		return nil
+	case identityprovider.FieldIssuer:
+		m.ResetIssuer()
+		return nil
+	case identityprovider.FieldClientID:
+		m.ResetClientID()
+		return nil
+	case identityprovider.FieldSealedSecret:
+		m.ResetSealedSecret()
+		return nil
+	case identityprovider.FieldDomains:
+		m.ResetDomains()
+		return nil
+	case identityprovider.FieldJoinRole:
+		m.ResetJoinRole()
+		return nil
+	case identityprovider.FieldEnforced:
+		m.ResetEnforced()
+		return nil
+	case identityprovider.FieldRevision:
+		m.ResetRevision()
+		return nil
+	}
+	return fmt.Errorf("unknown IdentityProvider field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *IdentityProviderMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.organization != nil {
+		edges = append(edges, identityprovider.EdgeOrganization)
+	}
+	if m.identities != nil {
+		edges = append(edges, identityprovider.EdgeIdentities)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *IdentityProviderMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case identityprovider.EdgeOrganization:
+		if id := m.organization; id != nil {
+			return []ent.Value{*id}
+		}
+	case identityprovider.EdgeIdentities:
+		ids := make([]ent.Value, 0, len(m.identities))
+		for id := range m.identities {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *IdentityProviderMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.removedidentities != nil {
+		edges = append(edges, identityprovider.EdgeIdentities)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *IdentityProviderMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case identityprovider.EdgeIdentities:
+		ids := make([]ent.Value, 0, len(m.removedidentities))
+		for id := range m.removedidentities {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *IdentityProviderMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.clearedorganization {
+		edges = append(edges, identityprovider.EdgeOrganization)
+	}
+	if m.clearedidentities {
+		edges = append(edges, identityprovider.EdgeIdentities)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *IdentityProviderMutation) EdgeCleared(name string) bool {
+	switch name {
+	case identityprovider.EdgeOrganization:
+		return m.clearedorganization
+	case identityprovider.EdgeIdentities:
+		return m.clearedidentities
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *IdentityProviderMutation) ClearEdge(name string) error {
+	switch name {
+	case identityprovider.EdgeOrganization:
+		m.ClearOrganization()
+		return nil
+	}
+	return fmt.Errorf("unknown IdentityProvider unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *IdentityProviderMutation) ResetEdge(name string) error {
+	switch name {
+	case identityprovider.EdgeOrganization:
+		m.ResetOrganization()
+		return nil
+	case identityprovider.EdgeIdentities:
+		m.ResetIdentities()
+		return nil
+	}
+	return fmt.Errorf("unknown IdentityProvider edge %s", name)
+}
+
+// InvitationMutation represents an operation that mutates the Invitation nodes in the graph.
+type InvitationMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	email               *string
+	name                *string
+	role                *property.Role
+	groups              *[]string
+	appendgroups        []string
+	token_digest        *[]byte
+	invited_by          *string
+	expires_at          *time.Time
+	accepted_at         *time.Time
+	revoked_at          *time.Time
+	clearedFields       map[string]struct{}
+	organization        *string
+	clearedorganization bool
+	done                bool
+	oldValue            func(context.Context) (*Invitation, error)
+	predicates          []predicate.Invitation
+}
+
+var _ ent.Mutation = (*InvitationMutation)(nil)
+
+// invitationOption allows management of the mutation configuration using functional options.
+type invitationOption func(*InvitationMutation)
+
+// newInvitationMutation creates new mutation for the Invitation entity.
+func newInvitationMutation(c config, op Op, opts ...invitationOption) *InvitationMutation {
+	m := &InvitationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeInvitation,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withInvitationID sets the ID field of the mutation.
+func withInvitationID(id string) invitationOption {
+	return func(m *InvitationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Invitation
+		)
+		m.oldValue = func(ctx context.Context) (*Invitation, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Invitation.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withInvitation sets the old Invitation of the mutation.
+func withInvitation(node *Invitation) invitationOption {
+	return func(m *InvitationMutation) {
+		m.oldValue = func(context.Context) (*Invitation, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m InvitationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m InvitationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Invitation entities.
+func (m *InvitationMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *InvitationMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *InvitationMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Invitation.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *InvitationMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *InvitationMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *InvitationMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *InvitationMutation) SetOrganizationID(s string) {
+	m.organization = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *InvitationMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *InvitationMutation) ResetOrganizationID() {
+	m.organization = nil
+}
+
+// SetEmail sets the "email" field.
+func (m *InvitationMutation) SetEmail(s string) {
+	m.email = &s
+}
+
+// Email returns the value of the "email" field in the mutation.
+func (m *InvitationMutation) Email() (r string, exists bool) {
+	v := m.email
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEmail returns the old "email" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldEmail(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEmail is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEmail requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEmail: %w", err)
+	}
+	return oldValue.Email, nil
+}
+
+// ResetEmail resets all changes to the "email" field.
+func (m *InvitationMutation) ResetEmail() {
+	m.email = nil
+}
+
+// SetName sets the "name" field.
+func (m *InvitationMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *InvitationMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *InvitationMutation) ResetName() {
+	m.name = nil
+}
+
+// SetRole sets the "role" field.
+func (m *InvitationMutation) SetRole(pr property.Role) {
+	m.role = &pr
+}
+
+// Role returns the value of the "role" field in the mutation.
+func (m *InvitationMutation) Role() (r property.Role, exists bool) {
+	v := m.role
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRole returns the old "role" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldRole(ctx context.Context) (v property.Role, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRole is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRole requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRole: %w", err)
+	}
+	return oldValue.Role, nil
+}
+
+// ResetRole resets all changes to the "role" field.
+func (m *InvitationMutation) ResetRole() {
+	m.role = nil
+}
+
+// SetGroups sets the "groups" field.
+func (m *InvitationMutation) SetGroups(s []string) {
+	m.groups = &s
+	m.appendgroups = nil
+}
+
+// Groups returns the value of the "groups" field in the mutation.
+func (m *InvitationMutation) Groups() (r []string, exists bool) {
+	v := m.groups
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldGroups returns the old "groups" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldGroups(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldGroups is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldGroups requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldGroups: %w", err)
+	}
+	return oldValue.Groups, nil
+}
+
+// AppendGroups adds s to the "groups" field.
+func (m *InvitationMutation) AppendGroups(s []string) {
+	m.appendgroups = append(m.appendgroups, s...)
+}
+
+// AppendedGroups returns the list of values that were appended to the "groups" field in this mutation.
+func (m *InvitationMutation) AppendedGroups() ([]string, bool) {
+	if len(m.appendgroups) == 0 {
+		return nil, false
+	}
+	return m.appendgroups, true
+}
+
+// ClearGroups clears the value of the "groups" field.
+func (m *InvitationMutation) ClearGroups() {
+	m.groups = nil
+	m.appendgroups = nil
+	m.clearedFields[invitation.FieldGroups] = struct{}{}
+}
+
+// GroupsCleared returns if the "groups" field was cleared in this mutation.
+func (m *InvitationMutation) GroupsCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldGroups]
+	return ok
+}
+
+// ResetGroups resets all changes to the "groups" field.
+func (m *InvitationMutation) ResetGroups() {
+	m.groups = nil
+	m.appendgroups = nil
+	delete(m.clearedFields, invitation.FieldGroups)
+}
+
+// SetTokenDigest sets the "token_digest" field.
+func (m *InvitationMutation) SetTokenDigest(b []byte) {
+	m.token_digest = &b
+}
+
+// TokenDigest returns the value of the "token_digest" field in the mutation.
+func (m *InvitationMutation) TokenDigest() (r []byte, exists bool) {
+	v := m.token_digest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTokenDigest returns the old "token_digest" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldTokenDigest(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTokenDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTokenDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTokenDigest: %w", err)
+	}
+	return oldValue.TokenDigest, nil
+}
+
+// ResetTokenDigest resets all changes to the "token_digest" field.
+func (m *InvitationMutation) ResetTokenDigest() {
+	m.token_digest = nil
+}
+
+// SetInvitedBy sets the "invited_by" field.
+func (m *InvitationMutation) SetInvitedBy(s string) {
+	m.invited_by = &s
+}
+
+// InvitedBy returns the value of the "invited_by" field in the mutation.
+func (m *InvitationMutation) InvitedBy() (r string, exists bool) {
+	v := m.invited_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldInvitedBy returns the old "invited_by" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldInvitedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldInvitedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldInvitedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldInvitedBy: %w", err)
+	}
+	return oldValue.InvitedBy, nil
+}
+
+// ResetInvitedBy resets all changes to the "invited_by" field.
+func (m *InvitationMutation) ResetInvitedBy() {
+	m.invited_by = nil
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (m *InvitationMutation) SetExpiresAt(t time.Time) {
+	m.expires_at = &t
+}
+
+// ExpiresAt returns the value of the "expires_at" field in the mutation.
+func (m *InvitationMutation) ExpiresAt() (r time.Time, exists bool) {
+	v := m.expires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpiresAt returns the old "expires_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldExpiresAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
+	}
+	return oldValue.ExpiresAt, nil
+}
+
+// ResetExpiresAt resets all changes to the "expires_at" field.
+func (m *InvitationMutation) ResetExpiresAt() {
+	m.expires_at = nil
+}
+
+// SetAcceptedAt sets the "accepted_at" field.
+func (m *InvitationMutation) SetAcceptedAt(t time.Time) {
+	m.accepted_at = &t
+}
+
+// AcceptedAt returns the value of the "accepted_at" field in the mutation.
+func (m *InvitationMutation) AcceptedAt() (r time.Time, exists bool) {
+	v := m.accepted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAcceptedAt returns the old "accepted_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldAcceptedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAcceptedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAcceptedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAcceptedAt: %w", err)
+	}
+	return oldValue.AcceptedAt, nil
+}
+
+// ClearAcceptedAt clears the value of the "accepted_at" field.
+func (m *InvitationMutation) ClearAcceptedAt() {
+	m.accepted_at = nil
+	m.clearedFields[invitation.FieldAcceptedAt] = struct{}{}
+}
+
+// AcceptedAtCleared returns if the "accepted_at" field was cleared in this mutation.
+func (m *InvitationMutation) AcceptedAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldAcceptedAt]
+	return ok
+}
+
+// ResetAcceptedAt resets all changes to the "accepted_at" field.
+func (m *InvitationMutation) ResetAcceptedAt() {
+	m.accepted_at = nil
+	delete(m.clearedFields, invitation.FieldAcceptedAt)
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (m *InvitationMutation) SetRevokedAt(t time.Time) {
+	m.revoked_at = &t
+}
+
+// RevokedAt returns the value of the "revoked_at" field in the mutation.
+func (m *InvitationMutation) RevokedAt() (r time.Time, exists bool) {
+	v := m.revoked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevokedAt returns the old "revoked_at" field's value of the Invitation entity.
+// If the Invitation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *InvitationMutation) OldRevokedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevokedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevokedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevokedAt: %w", err)
+	}
+	return oldValue.RevokedAt, nil
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (m *InvitationMutation) ClearRevokedAt() {
+	m.revoked_at = nil
+	m.clearedFields[invitation.FieldRevokedAt] = struct{}{}
+}
+
+// RevokedAtCleared returns if the "revoked_at" field was cleared in this mutation.
+func (m *InvitationMutation) RevokedAtCleared() bool {
+	_, ok := m.clearedFields[invitation.FieldRevokedAt]
+	return ok
+}
+
+// ResetRevokedAt resets all changes to the "revoked_at" field.
+func (m *InvitationMutation) ResetRevokedAt() {
+	m.revoked_at = nil
+	delete(m.clearedFields, invitation.FieldRevokedAt)
+}
+
+// ClearOrganization clears the "organization" edge to the Organization entity.
+func (m *InvitationMutation) ClearOrganization() {
+	m.clearedorganization = true
+	m.clearedFields[invitation.FieldOrganizationID] = struct{}{}
+}
+
+// OrganizationCleared reports if the "organization" edge to the Organization entity was cleared.
+func (m *InvitationMutation) OrganizationCleared() bool {
+	return m.clearedorganization
+}
+
+// OrganizationIDs returns the "organization" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrganizationID instead. It exists only for internal usage by the builders.
+func (m *InvitationMutation) OrganizationIDs() (ids []string) {
+	if id := m.organization; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrganization resets all changes to the "organization" edge.
+func (m *InvitationMutation) ResetOrganization() {
+	m.organization = nil
+	m.clearedorganization = false
+}
+
+// Where appends a list predicates to the InvitationMutation builder.
+func (m *InvitationMutation) Where(ps ...predicate.Invitation) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the InvitationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *InvitationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Invitation, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *InvitationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *InvitationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Invitation).
+func (m *InvitationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *InvitationMutation) Fields() []string {
+	fields := make([]string, 0, 11)
+	if m.created_at != nil {
+		fields = append(fields, invitation.FieldCreatedAt)
+	}
+	if m.organization != nil {
+		fields = append(fields, invitation.FieldOrganizationID)
+	}
+	if m.email != nil {
+		fields = append(fields, invitation.FieldEmail)
+	}
+	if m.name != nil {
+		fields = append(fields, invitation.FieldName)
+	}
+	if m.role != nil {
+		fields = append(fields, invitation.FieldRole)
+	}
+	if m.groups != nil {
+		fields = append(fields, invitation.FieldGroups)
+	}
+	if m.token_digest != nil {
+		fields = append(fields, invitation.FieldTokenDigest)
+	}
+	if m.invited_by != nil {
+		fields = append(fields, invitation.FieldInvitedBy)
+	}
+	if m.expires_at != nil {
+		fields = append(fields, invitation.FieldExpiresAt)
+	}
+	if m.accepted_at != nil {
+		fields = append(fields, invitation.FieldAcceptedAt)
+	}
+	if m.revoked_at != nil {
+		fields = append(fields, invitation.FieldRevokedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *InvitationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case invitation.FieldCreatedAt:
+		return m.CreatedAt()
+	case invitation.FieldOrganizationID:
+		return m.OrganizationID()
+	case invitation.FieldEmail:
+		return m.Email()
+	case invitation.FieldName:
+		return m.Name()
+	case invitation.FieldRole:
+		return m.Role()
+	case invitation.FieldGroups:
+		return m.Groups()
+	case invitation.FieldTokenDigest:
+		return m.TokenDigest()
+	case invitation.FieldInvitedBy:
+		return m.InvitedBy()
+	case invitation.FieldExpiresAt:
+		return m.ExpiresAt()
+	case invitation.FieldAcceptedAt:
+		return m.AcceptedAt()
+	case invitation.FieldRevokedAt:
+		return m.RevokedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *InvitationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case invitation.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case invitation.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case invitation.FieldEmail:
+		return m.OldEmail(ctx)
+	case invitation.FieldName:
+		return m.OldName(ctx)
+	case invitation.FieldRole:
+		return m.OldRole(ctx)
+	case invitation.FieldGroups:
+		return m.OldGroups(ctx)
+	case invitation.FieldTokenDigest:
+		return m.OldTokenDigest(ctx)
+	case invitation.FieldInvitedBy:
+		return m.OldInvitedBy(ctx)
+	case invitation.FieldExpiresAt:
+		return m.OldExpiresAt(ctx)
+	case invitation.FieldAcceptedAt:
+		return m.OldAcceptedAt(ctx)
+	case invitation.FieldRevokedAt:
+		return m.OldRevokedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Invitation field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *InvitationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case invitation.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case invitation.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case invitation.FieldEmail:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEmail(v)
+		return nil
+	case invitation.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case invitation.FieldRole:
+		v, ok := value.(property.Role)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRole(v)
+		return nil
+	case invitation.FieldGroups:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetGroups(v)
+		return nil
+	case invitation.FieldTokenDigest:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTokenDigest(v)
+		return nil
+	case invitation.FieldInvitedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetInvitedBy(v)
+		return nil
+	case invitation.FieldExpiresAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpiresAt(v)
+		return nil
+	case invitation.FieldAcceptedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAcceptedAt(v)
+		return nil
+	case invitation.FieldRevokedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevokedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Invitation field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *InvitationMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *InvitationMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *InvitationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Invitation numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *InvitationMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(invitation.FieldGroups) {
+		fields = append(fields, invitation.FieldGroups)
+	}
+	if m.FieldCleared(invitation.FieldAcceptedAt) {
+		fields = append(fields, invitation.FieldAcceptedAt)
+	}
+	if m.FieldCleared(invitation.FieldRevokedAt) {
+		fields = append(fields, invitation.FieldRevokedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *InvitationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *InvitationMutation) ClearField(name string) error {
+	switch name {
+	case invitation.FieldGroups:
+		m.ClearGroups()
+		return nil
+	case invitation.FieldAcceptedAt:
+		m.ClearAcceptedAt()
+		return nil
+	case invitation.FieldRevokedAt:
+		m.ClearRevokedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Invitation nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *InvitationMutation) ResetField(name string) error {
+	switch name {
+	case invitation.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case invitation.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case invitation.FieldEmail:
+		m.ResetEmail()
+		return nil
+	case invitation.FieldName:
+		m.ResetName()
+		return nil
+	case invitation.FieldRole:
+		m.ResetRole()
+		return nil
+	case invitation.FieldGroups:
+		m.ResetGroups()
+		return nil
+	case invitation.FieldTokenDigest:
+		m.ResetTokenDigest()
+		return nil
+	case invitation.FieldInvitedBy:
+		m.ResetInvitedBy()
+		return nil
+	case invitation.FieldExpiresAt:
+		m.ResetExpiresAt()
+		return nil
+	case invitation.FieldAcceptedAt:
+		m.ResetAcceptedAt()
+		return nil
+	case invitation.FieldRevokedAt:
+		m.ResetRevokedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Invitation field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *InvitationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.organization != nil {
+		edges = append(edges, invitation.EdgeOrganization)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *InvitationMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case invitation.EdgeOrganization:
+		if id := m.organization; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *InvitationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 1)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *InvitationMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *InvitationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 1)
+	if m.clearedorganization {
+		edges = append(edges, invitation.EdgeOrganization)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *InvitationMutation) EdgeCleared(name string) bool {
+	switch name {
+	case invitation.EdgeOrganization:
+		return m.clearedorganization
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *InvitationMutation) ClearEdge(name string) error {
+	switch name {
+	case invitation.EdgeOrganization:
+		m.ClearOrganization()
+		return nil
+	}
+	return fmt.Errorf("unknown Invitation unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *InvitationMutation) ResetEdge(name string) error {
+	switch name {
+	case invitation.EdgeOrganization:
+		m.ResetOrganization()
+		return nil
+	}
+	return fmt.Errorf("unknown Invitation edge %s", name)
+}
+
 // ItemMutation represents an operation that mutates the Item nodes in the graph.
 type ItemMutation struct {
 	config
@@ -12127,6 +16602,9 @@ type ItemMutation struct {
 	clearedcustomer   bool
 	product           *string
 	clearedproduct    bool
+	versions          map[string]struct{}
+	removedversions   map[string]struct{}
+	clearedversions   bool
 	done              bool
 	oldValue          func(context.Context) (*Item, error)
 	predicates        []predicate.Item
@@ -13535,6 +18013,60 @@ func (m *ItemMutation) ResetProduct() {
 	m.clearedproduct = false
 }
 
+// AddVersionIDs adds the "versions" edge to the ItemVersion entity by ids.
+func (m *ItemMutation) AddVersionIDs(ids ...string) {
+	if m.versions == nil {
+		m.versions = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.versions[ids[i]] = struct{}{}
+	}
+}
+
+// ClearVersions clears the "versions" edge to the ItemVersion entity.
+func (m *ItemMutation) ClearVersions() {
+	m.clearedversions = true
+}
+
+// VersionsCleared reports if the "versions" edge to the ItemVersion entity was cleared.
+func (m *ItemMutation) VersionsCleared() bool {
+	return m.clearedversions
+}
+
+// RemoveVersionIDs removes the "versions" edge to the ItemVersion entity by IDs.
+func (m *ItemMutation) RemoveVersionIDs(ids ...string) {
+	if m.removedversions == nil {
+		m.removedversions = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.versions, ids[i])
+		m.removedversions[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedVersions returns the removed IDs of the "versions" edge to the ItemVersion entity.
+func (m *ItemMutation) RemovedVersionsIDs() (ids []string) {
+	for id := range m.removedversions {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// VersionsIDs returns the "versions" edge IDs in the mutation.
+func (m *ItemMutation) VersionsIDs() (ids []string) {
+	for id := range m.versions {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetVersions resets all changes to the "versions" edge.
+func (m *ItemMutation) ResetVersions() {
+	m.versions = nil
+	m.clearedversions = false
+	m.removedversions = nil
+}
+
 // Where appends a list predicates to the ItemMutation builder.
 func (m *ItemMutation) Where(ps ...predicate.Item) {
 	m.predicates = append(m.predicates, ps...)
@@ -14239,7 +18771,7 @@ func (m *ItemMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *ItemMutation) AddedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.vendor != nil {
 		edges = append(edges, item.EdgeVendor)
 	}
@@ -14248,6 +18780,9 @@ func (m *ItemMutation) AddedEdges() []string {
 	}
 	if m.product != nil {
 		edges = append(edges, item.EdgeProduct)
+	}
+	if m.versions != nil {
+		edges = append(edges, item.EdgeVersions)
 	}
 	return edges
 }
@@ -14268,25 +18803,42 @@ func (m *ItemMutation) AddedIDs(name string) []ent.Value {
 		if id := m.product; id != nil {
 			return []ent.Value{*id}
 		}
+	case item.EdgeVersions:
+		ids := make([]ent.Value, 0, len(m.versions))
+		for id := range m.versions {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *ItemMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
+	if m.removedversions != nil {
+		edges = append(edges, item.EdgeVersions)
+	}
 	return edges
 }
 
 // RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
 // the given name in this mutation.
 func (m *ItemMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case item.EdgeVersions:
+		ids := make([]ent.Value, 0, len(m.removedversions))
+		for id := range m.removedversions {
+			ids = append(ids, id)
+		}
+		return ids
+	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *ItemMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 3)
+	edges := make([]string, 0, 4)
 	if m.clearedvendor {
 		edges = append(edges, item.EdgeVendor)
 	}
@@ -14295,6 +18847,9 @@ func (m *ItemMutation) ClearedEdges() []string {
 	}
 	if m.clearedproduct {
 		edges = append(edges, item.EdgeProduct)
+	}
+	if m.clearedversions {
+		edges = append(edges, item.EdgeVersions)
 	}
 	return edges
 }
@@ -14309,6 +18864,8 @@ func (m *ItemMutation) EdgeCleared(name string) bool {
 		return m.clearedcustomer
 	case item.EdgeProduct:
 		return m.clearedproduct
+	case item.EdgeVersions:
+		return m.clearedversions
 	}
 	return false
 }
@@ -14343,8 +18900,887 @@ func (m *ItemMutation) ResetEdge(name string) error {
 	case item.EdgeProduct:
 		m.ResetProduct()
 		return nil
+	case item.EdgeVersions:
+		m.ResetVersions()
+		return nil
 	}
 	return fmt.Errorf("unknown Item edge %s", name)
+}
+
+// ItemVersionMutation represents an operation that mutates the ItemVersion nodes in the graph.
+type ItemVersionMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	created_at      *time.Time
+	revision        *int
+	addrevision     *int
+	terms           *[]property.Term
+	appendterms     []property.Term
+	changed_by      *string
+	clearedFields   map[string]struct{}
+	vendor          *string
+	clearedvendor   bool
+	customer        *string
+	clearedcustomer bool
+	item            *string
+	cleareditem     bool
+	done            bool
+	oldValue        func(context.Context) (*ItemVersion, error)
+	predicates      []predicate.ItemVersion
+}
+
+var _ ent.Mutation = (*ItemVersionMutation)(nil)
+
+// itemversionOption allows management of the mutation configuration using functional options.
+type itemversionOption func(*ItemVersionMutation)
+
+// newItemVersionMutation creates new mutation for the ItemVersion entity.
+func newItemVersionMutation(c config, op Op, opts ...itemversionOption) *ItemVersionMutation {
+	m := &ItemVersionMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeItemVersion,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withItemVersionID sets the ID field of the mutation.
+func withItemVersionID(id string) itemversionOption {
+	return func(m *ItemVersionMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *ItemVersion
+		)
+		m.oldValue = func(ctx context.Context) (*ItemVersion, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().ItemVersion.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withItemVersion sets the old ItemVersion of the mutation.
+func withItemVersion(node *ItemVersion) itemversionOption {
+	return func(m *ItemVersionMutation) {
+		m.oldValue = func(context.Context) (*ItemVersion, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m ItemVersionMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m ItemVersionMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of ItemVersion entities.
+func (m *ItemVersionMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *ItemVersionMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *ItemVersionMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().ItemVersion.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *ItemVersionMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *ItemVersionMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the ItemVersion entity.
+// If the ItemVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemVersionMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *ItemVersionMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *ItemVersionMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *ItemVersionMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the ItemVersion entity.
+// If the ItemVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemVersionMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *ItemVersionMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *ItemVersionMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *ItemVersionMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the ItemVersion entity.
+// If the ItemVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemVersionMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *ItemVersionMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[itemversion.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *ItemVersionMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[itemversion.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *ItemVersionMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, itemversion.FieldCustomerID)
+}
+
+// SetItemID sets the "item_id" field.
+func (m *ItemVersionMutation) SetItemID(s string) {
+	m.item = &s
+}
+
+// ItemID returns the value of the "item_id" field in the mutation.
+func (m *ItemVersionMutation) ItemID() (r string, exists bool) {
+	v := m.item
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldItemID returns the old "item_id" field's value of the ItemVersion entity.
+// If the ItemVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemVersionMutation) OldItemID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldItemID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldItemID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldItemID: %w", err)
+	}
+	return oldValue.ItemID, nil
+}
+
+// ResetItemID resets all changes to the "item_id" field.
+func (m *ItemVersionMutation) ResetItemID() {
+	m.item = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *ItemVersionMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *ItemVersionMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the ItemVersion entity.
+// If the ItemVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemVersionMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *ItemVersionMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *ItemVersionMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *ItemVersionMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// SetTerms sets the "terms" field.
+func (m *ItemVersionMutation) SetTerms(pr []property.Term) {
+	m.terms = &pr
+	m.appendterms = nil
+}
+
+// Terms returns the value of the "terms" field in the mutation.
+func (m *ItemVersionMutation) Terms() (r []property.Term, exists bool) {
+	v := m.terms
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTerms returns the old "terms" field's value of the ItemVersion entity.
+// If the ItemVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemVersionMutation) OldTerms(ctx context.Context) (v []property.Term, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTerms is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTerms requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTerms: %w", err)
+	}
+	return oldValue.Terms, nil
+}
+
+// AppendTerms adds pr to the "terms" field.
+func (m *ItemVersionMutation) AppendTerms(pr []property.Term) {
+	m.appendterms = append(m.appendterms, pr...)
+}
+
+// AppendedTerms returns the list of values that were appended to the "terms" field in this mutation.
+func (m *ItemVersionMutation) AppendedTerms() ([]property.Term, bool) {
+	if len(m.appendterms) == 0 {
+		return nil, false
+	}
+	return m.appendterms, true
+}
+
+// ResetTerms resets all changes to the "terms" field.
+func (m *ItemVersionMutation) ResetTerms() {
+	m.terms = nil
+	m.appendterms = nil
+}
+
+// SetChangedBy sets the "changed_by" field.
+func (m *ItemVersionMutation) SetChangedBy(s string) {
+	m.changed_by = &s
+}
+
+// ChangedBy returns the value of the "changed_by" field in the mutation.
+func (m *ItemVersionMutation) ChangedBy() (r string, exists bool) {
+	v := m.changed_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldChangedBy returns the old "changed_by" field's value of the ItemVersion entity.
+// If the ItemVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ItemVersionMutation) OldChangedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldChangedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldChangedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldChangedBy: %w", err)
+	}
+	return oldValue.ChangedBy, nil
+}
+
+// ResetChangedBy resets all changes to the "changed_by" field.
+func (m *ItemVersionMutation) ResetChangedBy() {
+	m.changed_by = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *ItemVersionMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[itemversion.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *ItemVersionMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *ItemVersionMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *ItemVersionMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *ItemVersionMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[itemversion.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *ItemVersionMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *ItemVersionMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *ItemVersionMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearItem clears the "item" edge to the Item entity.
+func (m *ItemVersionMutation) ClearItem() {
+	m.cleareditem = true
+	m.clearedFields[itemversion.FieldItemID] = struct{}{}
+}
+
+// ItemCleared reports if the "item" edge to the Item entity was cleared.
+func (m *ItemVersionMutation) ItemCleared() bool {
+	return m.cleareditem
+}
+
+// ItemIDs returns the "item" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ItemID instead. It exists only for internal usage by the builders.
+func (m *ItemVersionMutation) ItemIDs() (ids []string) {
+	if id := m.item; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetItem resets all changes to the "item" edge.
+func (m *ItemVersionMutation) ResetItem() {
+	m.item = nil
+	m.cleareditem = false
+}
+
+// Where appends a list predicates to the ItemVersionMutation builder.
+func (m *ItemVersionMutation) Where(ps ...predicate.ItemVersion) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the ItemVersionMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *ItemVersionMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.ItemVersion, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *ItemVersionMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *ItemVersionMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (ItemVersion).
+func (m *ItemVersionMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *ItemVersionMutation) Fields() []string {
+	fields := make([]string, 0, 7)
+	if m.created_at != nil {
+		fields = append(fields, itemversion.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, itemversion.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, itemversion.FieldCustomerID)
+	}
+	if m.item != nil {
+		fields = append(fields, itemversion.FieldItemID)
+	}
+	if m.revision != nil {
+		fields = append(fields, itemversion.FieldRevision)
+	}
+	if m.terms != nil {
+		fields = append(fields, itemversion.FieldTerms)
+	}
+	if m.changed_by != nil {
+		fields = append(fields, itemversion.FieldChangedBy)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *ItemVersionMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case itemversion.FieldCreatedAt:
+		return m.CreatedAt()
+	case itemversion.FieldVendorID:
+		return m.VendorID()
+	case itemversion.FieldCustomerID:
+		return m.CustomerID()
+	case itemversion.FieldItemID:
+		return m.ItemID()
+	case itemversion.FieldRevision:
+		return m.Revision()
+	case itemversion.FieldTerms:
+		return m.Terms()
+	case itemversion.FieldChangedBy:
+		return m.ChangedBy()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *ItemVersionMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case itemversion.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case itemversion.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case itemversion.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case itemversion.FieldItemID:
+		return m.OldItemID(ctx)
+	case itemversion.FieldRevision:
+		return m.OldRevision(ctx)
+	case itemversion.FieldTerms:
+		return m.OldTerms(ctx)
+	case itemversion.FieldChangedBy:
+		return m.OldChangedBy(ctx)
+	}
+	return nil, fmt.Errorf("unknown ItemVersion field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ItemVersionMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case itemversion.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case itemversion.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case itemversion.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case itemversion.FieldItemID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetItemID(v)
+		return nil
+	case itemversion.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	case itemversion.FieldTerms:
+		v, ok := value.([]property.Term)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTerms(v)
+		return nil
+	case itemversion.FieldChangedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetChangedBy(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ItemVersion field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *ItemVersionMutation) AddedFields() []string {
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, itemversion.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *ItemVersionMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case itemversion.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *ItemVersionMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case itemversion.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown ItemVersion numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *ItemVersionMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(itemversion.FieldCustomerID) {
+		fields = append(fields, itemversion.FieldCustomerID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *ItemVersionMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *ItemVersionMutation) ClearField(name string) error {
+	switch name {
+	case itemversion.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	}
+	return fmt.Errorf("unknown ItemVersion nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *ItemVersionMutation) ResetField(name string) error {
+	switch name {
+	case itemversion.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case itemversion.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case itemversion.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case itemversion.FieldItemID:
+		m.ResetItemID()
+		return nil
+	case itemversion.FieldRevision:
+		m.ResetRevision()
+		return nil
+	case itemversion.FieldTerms:
+		m.ResetTerms()
+		return nil
+	case itemversion.FieldChangedBy:
+		m.ResetChangedBy()
+		return nil
+	}
+	return fmt.Errorf("unknown ItemVersion field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *ItemVersionMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.vendor != nil {
+		edges = append(edges, itemversion.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, itemversion.EdgeCustomer)
+	}
+	if m.item != nil {
+		edges = append(edges, itemversion.EdgeItem)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *ItemVersionMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case itemversion.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case itemversion.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case itemversion.EdgeItem:
+		if id := m.item; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *ItemVersionMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *ItemVersionMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *ItemVersionMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedvendor {
+		edges = append(edges, itemversion.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, itemversion.EdgeCustomer)
+	}
+	if m.cleareditem {
+		edges = append(edges, itemversion.EdgeItem)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *ItemVersionMutation) EdgeCleared(name string) bool {
+	switch name {
+	case itemversion.EdgeVendor:
+		return m.clearedvendor
+	case itemversion.EdgeCustomer:
+		return m.clearedcustomer
+	case itemversion.EdgeItem:
+		return m.cleareditem
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *ItemVersionMutation) ClearEdge(name string) error {
+	switch name {
+	case itemversion.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case itemversion.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case itemversion.EdgeItem:
+		m.ClearItem()
+		return nil
+	}
+	return fmt.Errorf("unknown ItemVersion unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *ItemVersionMutation) ResetEdge(name string) error {
+	switch name {
+	case itemversion.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case itemversion.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case itemversion.EdgeItem:
+		m.ResetItem()
+		return nil
+	}
+	return fmt.Errorf("unknown ItemVersion edge %s", name)
 }
 
 // MemberMutation represents an operation that mutates the Member nodes in the graph.
@@ -14357,10 +19793,16 @@ type MemberMutation struct {
 	email               *string
 	name                *string
 	role                *property.Role
-	password_hash       *string
+	revision            *int
+	addrevision         *int
 	clearedFields       map[string]struct{}
 	organization        *string
 	clearedorganization bool
+	user                *string
+	cleareduser         bool
+	memberships         map[string]struct{}
+	removedmemberships  map[string]struct{}
+	clearedmemberships  bool
 	done                bool
 	oldValue            func(context.Context) (*Member, error)
 	predicates          []predicate.Member
@@ -14542,6 +19984,55 @@ func (m *MemberMutation) ResetOrganizationID() {
 	m.organization = nil
 }
 
+// SetUserID sets the "user_id" field.
+func (m *MemberMutation) SetUserID(s string) {
+	m.user = &s
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *MemberMutation) UserID() (r string, exists bool) {
+	v := m.user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the Member entity.
+// If the Member object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberMutation) OldUserID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ClearUserID clears the value of the "user_id" field.
+func (m *MemberMutation) ClearUserID() {
+	m.user = nil
+	m.clearedFields[member.FieldUserID] = struct{}{}
+}
+
+// UserIDCleared returns if the "user_id" field was cleared in this mutation.
+func (m *MemberMutation) UserIDCleared() bool {
+	_, ok := m.clearedFields[member.FieldUserID]
+	return ok
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *MemberMutation) ResetUserID() {
+	m.user = nil
+	delete(m.clearedFields, member.FieldUserID)
+}
+
 // SetEmail sets the "email" field.
 func (m *MemberMutation) SetEmail(s string) {
 	m.email = &s
@@ -14650,40 +20141,60 @@ func (m *MemberMutation) ResetRole() {
 	m.role = nil
 }
 
-// SetPasswordHash sets the "password_hash" field.
-func (m *MemberMutation) SetPasswordHash(s string) {
-	m.password_hash = &s
+// SetRevision sets the "revision" field.
+func (m *MemberMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
 }
 
-// PasswordHash returns the value of the "password_hash" field in the mutation.
-func (m *MemberMutation) PasswordHash() (r string, exists bool) {
-	v := m.password_hash
+// Revision returns the value of the "revision" field in the mutation.
+func (m *MemberMutation) Revision() (r int, exists bool) {
+	v := m.revision
 	if v == nil {
 		return
 	}
 	return *v, true
 }
 
-// OldPasswordHash returns the old "password_hash" field's value of the Member entity.
+// OldRevision returns the old "revision" field's value of the Member entity.
 // If the Member object wasn't provided to the builder, the object is fetched from the database.
 // An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *MemberMutation) OldPasswordHash(ctx context.Context) (v string, err error) {
+func (m *MemberMutation) OldRevision(ctx context.Context) (v int, err error) {
 	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldPasswordHash is only allowed on UpdateOne operations")
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
 	}
 	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldPasswordHash requires an ID field in the mutation")
+		return v, errors.New("OldRevision requires an ID field in the mutation")
 	}
 	oldValue, err := m.oldValue(ctx)
 	if err != nil {
-		return v, fmt.Errorf("querying old value for OldPasswordHash: %w", err)
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
 	}
-	return oldValue.PasswordHash, nil
+	return oldValue.Revision, nil
 }
 
-// ResetPasswordHash resets all changes to the "password_hash" field.
-func (m *MemberMutation) ResetPasswordHash() {
-	m.password_hash = nil
+// AddRevision adds i to the "revision" field.
+func (m *MemberMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *MemberMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *MemberMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
 }
 
 // ClearOrganization clears the "organization" edge to the Organization entity.
@@ -14711,6 +20222,87 @@ func (m *MemberMutation) OrganizationIDs() (ids []string) {
 func (m *MemberMutation) ResetOrganization() {
 	m.organization = nil
 	m.clearedorganization = false
+}
+
+// ClearUser clears the "user" edge to the User entity.
+func (m *MemberMutation) ClearUser() {
+	m.cleareduser = true
+	m.clearedFields[member.FieldUserID] = struct{}{}
+}
+
+// UserCleared reports if the "user" edge to the User entity was cleared.
+func (m *MemberMutation) UserCleared() bool {
+	return m.UserIDCleared() || m.cleareduser
+}
+
+// UserIDs returns the "user" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// UserID instead. It exists only for internal usage by the builders.
+func (m *MemberMutation) UserIDs() (ids []string) {
+	if id := m.user; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetUser resets all changes to the "user" edge.
+func (m *MemberMutation) ResetUser() {
+	m.user = nil
+	m.cleareduser = false
+}
+
+// AddMembershipIDs adds the "memberships" edge to the MemberGroupEntry entity by ids.
+func (m *MemberMutation) AddMembershipIDs(ids ...string) {
+	if m.memberships == nil {
+		m.memberships = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.memberships[ids[i]] = struct{}{}
+	}
+}
+
+// ClearMemberships clears the "memberships" edge to the MemberGroupEntry entity.
+func (m *MemberMutation) ClearMemberships() {
+	m.clearedmemberships = true
+}
+
+// MembershipsCleared reports if the "memberships" edge to the MemberGroupEntry entity was cleared.
+func (m *MemberMutation) MembershipsCleared() bool {
+	return m.clearedmemberships
+}
+
+// RemoveMembershipIDs removes the "memberships" edge to the MemberGroupEntry entity by IDs.
+func (m *MemberMutation) RemoveMembershipIDs(ids ...string) {
+	if m.removedmemberships == nil {
+		m.removedmemberships = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.memberships, ids[i])
+		m.removedmemberships[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedMemberships returns the removed IDs of the "memberships" edge to the MemberGroupEntry entity.
+func (m *MemberMutation) RemovedMembershipsIDs() (ids []string) {
+	for id := range m.removedmemberships {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// MembershipsIDs returns the "memberships" edge IDs in the mutation.
+func (m *MemberMutation) MembershipsIDs() (ids []string) {
+	for id := range m.memberships {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetMemberships resets all changes to the "memberships" edge.
+func (m *MemberMutation) ResetMemberships() {
+	m.memberships = nil
+	m.clearedmemberships = false
+	m.removedmemberships = nil
 }
 
 // Where appends a list predicates to the MemberMutation builder.
@@ -14747,12 +20339,15 @@ func (m *MemberMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *MemberMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 7)
 	if m.created_at != nil {
 		fields = append(fields, member.FieldCreatedAt)
 	}
 	if m.organization != nil {
 		fields = append(fields, member.FieldOrganizationID)
+	}
+	if m.user != nil {
+		fields = append(fields, member.FieldUserID)
 	}
 	if m.email != nil {
 		fields = append(fields, member.FieldEmail)
@@ -14763,8 +20358,8 @@ func (m *MemberMutation) Fields() []string {
 	if m.role != nil {
 		fields = append(fields, member.FieldRole)
 	}
-	if m.password_hash != nil {
-		fields = append(fields, member.FieldPasswordHash)
+	if m.revision != nil {
+		fields = append(fields, member.FieldRevision)
 	}
 	return fields
 }
@@ -14778,14 +20373,16 @@ func (m *MemberMutation) Field(name string) (ent.Value, bool) {
 		return m.CreatedAt()
 	case member.FieldOrganizationID:
 		return m.OrganizationID()
+	case member.FieldUserID:
+		return m.UserID()
 	case member.FieldEmail:
 		return m.Email()
 	case member.FieldName:
 		return m.Name()
 	case member.FieldRole:
 		return m.Role()
-	case member.FieldPasswordHash:
-		return m.PasswordHash()
+	case member.FieldRevision:
+		return m.Revision()
 	}
 	return nil, false
 }
@@ -14799,14 +20396,16 @@ func (m *MemberMutation) OldField(ctx context.Context, name string) (ent.Value, 
 		return m.OldCreatedAt(ctx)
 	case member.FieldOrganizationID:
 		return m.OldOrganizationID(ctx)
+	case member.FieldUserID:
+		return m.OldUserID(ctx)
 	case member.FieldEmail:
 		return m.OldEmail(ctx)
 	case member.FieldName:
 		return m.OldName(ctx)
 	case member.FieldRole:
 		return m.OldRole(ctx)
-	case member.FieldPasswordHash:
-		return m.OldPasswordHash(ctx)
+	case member.FieldRevision:
+		return m.OldRevision(ctx)
 	}
 	return nil, fmt.Errorf("unknown Member field %s", name)
 }
@@ -14830,6 +20429,13 @@ func (m *MemberMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetOrganizationID(v)
 		return nil
+	case member.FieldUserID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
 	case member.FieldEmail:
 		v, ok := value.(string)
 		if !ok {
@@ -14851,12 +20457,12 @@ func (m *MemberMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRole(v)
 		return nil
-	case member.FieldPasswordHash:
-		v, ok := value.(string)
+	case member.FieldRevision:
+		v, ok := value.(int)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
-		m.SetPasswordHash(v)
+		m.SetRevision(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Member field %s", name)
@@ -14865,13 +20471,21 @@ func (m *MemberMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *MemberMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, member.FieldRevision)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *MemberMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case member.FieldRevision:
+		return m.AddedRevision()
+	}
 	return nil, false
 }
 
@@ -14880,6 +20494,13 @@ func (m *MemberMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *MemberMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case member.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Member numeric field %s", name)
 }
@@ -14887,7 +20508,11 @@ func (m *MemberMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *MemberMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(member.FieldUserID) {
+		fields = append(fields, member.FieldUserID)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -14900,6 +20525,11 @@ func (m *MemberMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *MemberMutation) ClearField(name string) error {
+	switch name {
+	case member.FieldUserID:
+		m.ClearUserID()
+		return nil
+	}
 	return fmt.Errorf("unknown Member nullable field %s", name)
 }
 
@@ -14913,6 +20543,9 @@ func (m *MemberMutation) ResetField(name string) error {
 	case member.FieldOrganizationID:
 		m.ResetOrganizationID()
 		return nil
+	case member.FieldUserID:
+		m.ResetUserID()
+		return nil
 	case member.FieldEmail:
 		m.ResetEmail()
 		return nil
@@ -14922,8 +20555,8 @@ func (m *MemberMutation) ResetField(name string) error {
 	case member.FieldRole:
 		m.ResetRole()
 		return nil
-	case member.FieldPasswordHash:
-		m.ResetPasswordHash()
+	case member.FieldRevision:
+		m.ResetRevision()
 		return nil
 	}
 	return fmt.Errorf("unknown Member field %s", name)
@@ -14931,9 +20564,15 @@ func (m *MemberMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *MemberMutation) AddedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 3)
 	if m.organization != nil {
 		edges = append(edges, member.EdgeOrganization)
+	}
+	if m.user != nil {
+		edges = append(edges, member.EdgeUser)
+	}
+	if m.memberships != nil {
+		edges = append(edges, member.EdgeMemberships)
 	}
 	return edges
 }
@@ -14946,27 +20585,54 @@ func (m *MemberMutation) AddedIDs(name string) []ent.Value {
 		if id := m.organization; id != nil {
 			return []ent.Value{*id}
 		}
+	case member.EdgeUser:
+		if id := m.user; id != nil {
+			return []ent.Value{*id}
+		}
+	case member.EdgeMemberships:
+		ids := make([]ent.Value, 0, len(m.memberships))
+		for id := range m.memberships {
+			ids = append(ids, id)
+		}
+		return ids
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *MemberMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 3)
+	if m.removedmemberships != nil {
+		edges = append(edges, member.EdgeMemberships)
+	}
 	return edges
 }
 
 // RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
 // the given name in this mutation.
 func (m *MemberMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case member.EdgeMemberships:
+		ids := make([]ent.Value, 0, len(m.removedmemberships))
+		for id := range m.removedmemberships {
+			ids = append(ids, id)
+		}
+		return ids
+	}
 	return nil
 }
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *MemberMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 1)
+	edges := make([]string, 0, 3)
 	if m.clearedorganization {
 		edges = append(edges, member.EdgeOrganization)
+	}
+	if m.cleareduser {
+		edges = append(edges, member.EdgeUser)
+	}
+	if m.clearedmemberships {
+		edges = append(edges, member.EdgeMemberships)
 	}
 	return edges
 }
@@ -14977,6 +20643,10 @@ func (m *MemberMutation) EdgeCleared(name string) bool {
 	switch name {
 	case member.EdgeOrganization:
 		return m.clearedorganization
+	case member.EdgeUser:
+		return m.cleareduser
+	case member.EdgeMemberships:
+		return m.clearedmemberships
 	}
 	return false
 }
@@ -14987,6 +20657,9 @@ func (m *MemberMutation) ClearEdge(name string) error {
 	switch name {
 	case member.EdgeOrganization:
 		m.ClearOrganization()
+		return nil
+	case member.EdgeUser:
+		m.ClearUser()
 		return nil
 	}
 	return fmt.Errorf("unknown Member unique edge %s", name)
@@ -14999,8 +20672,1377 @@ func (m *MemberMutation) ResetEdge(name string) error {
 	case member.EdgeOrganization:
 		m.ResetOrganization()
 		return nil
+	case member.EdgeUser:
+		m.ResetUser()
+		return nil
+	case member.EdgeMemberships:
+		m.ResetMemberships()
+		return nil
 	}
 	return fmt.Errorf("unknown Member edge %s", name)
+}
+
+// MemberGroupMutation represents an operation that mutates the MemberGroup nodes in the graph.
+type MemberGroupMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	name                *string
+	role                *property.Role
+	revision            *int
+	addrevision         *int
+	clearedFields       map[string]struct{}
+	organization        *string
+	clearedorganization bool
+	entries             map[string]struct{}
+	removedentries      map[string]struct{}
+	clearedentries      bool
+	done                bool
+	oldValue            func(context.Context) (*MemberGroup, error)
+	predicates          []predicate.MemberGroup
+}
+
+var _ ent.Mutation = (*MemberGroupMutation)(nil)
+
+// membergroupOption allows management of the mutation configuration using functional options.
+type membergroupOption func(*MemberGroupMutation)
+
+// newMemberGroupMutation creates new mutation for the MemberGroup entity.
+func newMemberGroupMutation(c config, op Op, opts ...membergroupOption) *MemberGroupMutation {
+	m := &MemberGroupMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeMemberGroup,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withMemberGroupID sets the ID field of the mutation.
+func withMemberGroupID(id string) membergroupOption {
+	return func(m *MemberGroupMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *MemberGroup
+		)
+		m.oldValue = func(ctx context.Context) (*MemberGroup, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().MemberGroup.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withMemberGroup sets the old MemberGroup of the mutation.
+func withMemberGroup(node *MemberGroup) membergroupOption {
+	return func(m *MemberGroupMutation) {
+		m.oldValue = func(context.Context) (*MemberGroup, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m MemberGroupMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m MemberGroupMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of MemberGroup entities.
+func (m *MemberGroupMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *MemberGroupMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *MemberGroupMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().MemberGroup.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *MemberGroupMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *MemberGroupMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the MemberGroup entity.
+// If the MemberGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *MemberGroupMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *MemberGroupMutation) SetOrganizationID(s string) {
+	m.organization = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *MemberGroupMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the MemberGroup entity.
+// If the MemberGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *MemberGroupMutation) ResetOrganizationID() {
+	m.organization = nil
+}
+
+// SetName sets the "name" field.
+func (m *MemberGroupMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *MemberGroupMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the MemberGroup entity.
+// If the MemberGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *MemberGroupMutation) ResetName() {
+	m.name = nil
+}
+
+// SetRole sets the "role" field.
+func (m *MemberGroupMutation) SetRole(pr property.Role) {
+	m.role = &pr
+}
+
+// Role returns the value of the "role" field in the mutation.
+func (m *MemberGroupMutation) Role() (r property.Role, exists bool) {
+	v := m.role
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRole returns the old "role" field's value of the MemberGroup entity.
+// If the MemberGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupMutation) OldRole(ctx context.Context) (v property.Role, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRole is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRole requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRole: %w", err)
+	}
+	return oldValue.Role, nil
+}
+
+// ResetRole resets all changes to the "role" field.
+func (m *MemberGroupMutation) ResetRole() {
+	m.role = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *MemberGroupMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *MemberGroupMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the MemberGroup entity.
+// If the MemberGroup object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *MemberGroupMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *MemberGroupMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *MemberGroupMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// ClearOrganization clears the "organization" edge to the Organization entity.
+func (m *MemberGroupMutation) ClearOrganization() {
+	m.clearedorganization = true
+	m.clearedFields[membergroup.FieldOrganizationID] = struct{}{}
+}
+
+// OrganizationCleared reports if the "organization" edge to the Organization entity was cleared.
+func (m *MemberGroupMutation) OrganizationCleared() bool {
+	return m.clearedorganization
+}
+
+// OrganizationIDs returns the "organization" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrganizationID instead. It exists only for internal usage by the builders.
+func (m *MemberGroupMutation) OrganizationIDs() (ids []string) {
+	if id := m.organization; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrganization resets all changes to the "organization" edge.
+func (m *MemberGroupMutation) ResetOrganization() {
+	m.organization = nil
+	m.clearedorganization = false
+}
+
+// AddEntryIDs adds the "entries" edge to the MemberGroupEntry entity by ids.
+func (m *MemberGroupMutation) AddEntryIDs(ids ...string) {
+	if m.entries == nil {
+		m.entries = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.entries[ids[i]] = struct{}{}
+	}
+}
+
+// ClearEntries clears the "entries" edge to the MemberGroupEntry entity.
+func (m *MemberGroupMutation) ClearEntries() {
+	m.clearedentries = true
+}
+
+// EntriesCleared reports if the "entries" edge to the MemberGroupEntry entity was cleared.
+func (m *MemberGroupMutation) EntriesCleared() bool {
+	return m.clearedentries
+}
+
+// RemoveEntryIDs removes the "entries" edge to the MemberGroupEntry entity by IDs.
+func (m *MemberGroupMutation) RemoveEntryIDs(ids ...string) {
+	if m.removedentries == nil {
+		m.removedentries = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.entries, ids[i])
+		m.removedentries[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedEntries returns the removed IDs of the "entries" edge to the MemberGroupEntry entity.
+func (m *MemberGroupMutation) RemovedEntriesIDs() (ids []string) {
+	for id := range m.removedentries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// EntriesIDs returns the "entries" edge IDs in the mutation.
+func (m *MemberGroupMutation) EntriesIDs() (ids []string) {
+	for id := range m.entries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetEntries resets all changes to the "entries" edge.
+func (m *MemberGroupMutation) ResetEntries() {
+	m.entries = nil
+	m.clearedentries = false
+	m.removedentries = nil
+}
+
+// Where appends a list predicates to the MemberGroupMutation builder.
+func (m *MemberGroupMutation) Where(ps ...predicate.MemberGroup) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the MemberGroupMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *MemberGroupMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.MemberGroup, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *MemberGroupMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *MemberGroupMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (MemberGroup).
+func (m *MemberGroupMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *MemberGroupMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.created_at != nil {
+		fields = append(fields, membergroup.FieldCreatedAt)
+	}
+	if m.organization != nil {
+		fields = append(fields, membergroup.FieldOrganizationID)
+	}
+	if m.name != nil {
+		fields = append(fields, membergroup.FieldName)
+	}
+	if m.role != nil {
+		fields = append(fields, membergroup.FieldRole)
+	}
+	if m.revision != nil {
+		fields = append(fields, membergroup.FieldRevision)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *MemberGroupMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case membergroup.FieldCreatedAt:
+		return m.CreatedAt()
+	case membergroup.FieldOrganizationID:
+		return m.OrganizationID()
+	case membergroup.FieldName:
+		return m.Name()
+	case membergroup.FieldRole:
+		return m.Role()
+	case membergroup.FieldRevision:
+		return m.Revision()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *MemberGroupMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case membergroup.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case membergroup.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case membergroup.FieldName:
+		return m.OldName(ctx)
+	case membergroup.FieldRole:
+		return m.OldRole(ctx)
+	case membergroup.FieldRevision:
+		return m.OldRevision(ctx)
+	}
+	return nil, fmt.Errorf("unknown MemberGroup field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *MemberGroupMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case membergroup.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case membergroup.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case membergroup.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case membergroup.FieldRole:
+		v, ok := value.(property.Role)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRole(v)
+		return nil
+	case membergroup.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroup field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *MemberGroupMutation) AddedFields() []string {
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, membergroup.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *MemberGroupMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case membergroup.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *MemberGroupMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case membergroup.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroup numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *MemberGroupMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *MemberGroupMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *MemberGroupMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown MemberGroup nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *MemberGroupMutation) ResetField(name string) error {
+	switch name {
+	case membergroup.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case membergroup.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case membergroup.FieldName:
+		m.ResetName()
+		return nil
+	case membergroup.FieldRole:
+		m.ResetRole()
+		return nil
+	case membergroup.FieldRevision:
+		m.ResetRevision()
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroup field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *MemberGroupMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.organization != nil {
+		edges = append(edges, membergroup.EdgeOrganization)
+	}
+	if m.entries != nil {
+		edges = append(edges, membergroup.EdgeEntries)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *MemberGroupMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case membergroup.EdgeOrganization:
+		if id := m.organization; id != nil {
+			return []ent.Value{*id}
+		}
+	case membergroup.EdgeEntries:
+		ids := make([]ent.Value, 0, len(m.entries))
+		for id := range m.entries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *MemberGroupMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.removedentries != nil {
+		edges = append(edges, membergroup.EdgeEntries)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *MemberGroupMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case membergroup.EdgeEntries:
+		ids := make([]ent.Value, 0, len(m.removedentries))
+		for id := range m.removedentries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *MemberGroupMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.clearedorganization {
+		edges = append(edges, membergroup.EdgeOrganization)
+	}
+	if m.clearedentries {
+		edges = append(edges, membergroup.EdgeEntries)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *MemberGroupMutation) EdgeCleared(name string) bool {
+	switch name {
+	case membergroup.EdgeOrganization:
+		return m.clearedorganization
+	case membergroup.EdgeEntries:
+		return m.clearedentries
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *MemberGroupMutation) ClearEdge(name string) error {
+	switch name {
+	case membergroup.EdgeOrganization:
+		m.ClearOrganization()
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroup unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *MemberGroupMutation) ResetEdge(name string) error {
+	switch name {
+	case membergroup.EdgeOrganization:
+		m.ResetOrganization()
+		return nil
+	case membergroup.EdgeEntries:
+		m.ResetEntries()
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroup edge %s", name)
+}
+
+// MemberGroupEntryMutation represents an operation that mutates the MemberGroupEntry nodes in the graph.
+type MemberGroupEntryMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	clearedFields       map[string]struct{}
+	organization        *string
+	clearedorganization bool
+	member_group        *string
+	clearedmember_group bool
+	member              *string
+	clearedmember       bool
+	done                bool
+	oldValue            func(context.Context) (*MemberGroupEntry, error)
+	predicates          []predicate.MemberGroupEntry
+}
+
+var _ ent.Mutation = (*MemberGroupEntryMutation)(nil)
+
+// membergroupentryOption allows management of the mutation configuration using functional options.
+type membergroupentryOption func(*MemberGroupEntryMutation)
+
+// newMemberGroupEntryMutation creates new mutation for the MemberGroupEntry entity.
+func newMemberGroupEntryMutation(c config, op Op, opts ...membergroupentryOption) *MemberGroupEntryMutation {
+	m := &MemberGroupEntryMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeMemberGroupEntry,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withMemberGroupEntryID sets the ID field of the mutation.
+func withMemberGroupEntryID(id string) membergroupentryOption {
+	return func(m *MemberGroupEntryMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *MemberGroupEntry
+		)
+		m.oldValue = func(ctx context.Context) (*MemberGroupEntry, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().MemberGroupEntry.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withMemberGroupEntry sets the old MemberGroupEntry of the mutation.
+func withMemberGroupEntry(node *MemberGroupEntry) membergroupentryOption {
+	return func(m *MemberGroupEntryMutation) {
+		m.oldValue = func(context.Context) (*MemberGroupEntry, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m MemberGroupEntryMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m MemberGroupEntryMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of MemberGroupEntry entities.
+func (m *MemberGroupEntryMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *MemberGroupEntryMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *MemberGroupEntryMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().MemberGroupEntry.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *MemberGroupEntryMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *MemberGroupEntryMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the MemberGroupEntry entity.
+// If the MemberGroupEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupEntryMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *MemberGroupEntryMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *MemberGroupEntryMutation) SetOrganizationID(s string) {
+	m.organization = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *MemberGroupEntryMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the MemberGroupEntry entity.
+// If the MemberGroupEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupEntryMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *MemberGroupEntryMutation) ResetOrganizationID() {
+	m.organization = nil
+}
+
+// SetMemberGroupID sets the "member_group_id" field.
+func (m *MemberGroupEntryMutation) SetMemberGroupID(s string) {
+	m.member_group = &s
+}
+
+// MemberGroupID returns the value of the "member_group_id" field in the mutation.
+func (m *MemberGroupEntryMutation) MemberGroupID() (r string, exists bool) {
+	v := m.member_group
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMemberGroupID returns the old "member_group_id" field's value of the MemberGroupEntry entity.
+// If the MemberGroupEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupEntryMutation) OldMemberGroupID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMemberGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMemberGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMemberGroupID: %w", err)
+	}
+	return oldValue.MemberGroupID, nil
+}
+
+// ResetMemberGroupID resets all changes to the "member_group_id" field.
+func (m *MemberGroupEntryMutation) ResetMemberGroupID() {
+	m.member_group = nil
+}
+
+// SetMemberID sets the "member_id" field.
+func (m *MemberGroupEntryMutation) SetMemberID(s string) {
+	m.member = &s
+}
+
+// MemberID returns the value of the "member_id" field in the mutation.
+func (m *MemberGroupEntryMutation) MemberID() (r string, exists bool) {
+	v := m.member
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMemberID returns the old "member_id" field's value of the MemberGroupEntry entity.
+// If the MemberGroupEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *MemberGroupEntryMutation) OldMemberID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMemberID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMemberID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMemberID: %w", err)
+	}
+	return oldValue.MemberID, nil
+}
+
+// ResetMemberID resets all changes to the "member_id" field.
+func (m *MemberGroupEntryMutation) ResetMemberID() {
+	m.member = nil
+}
+
+// ClearOrganization clears the "organization" edge to the Organization entity.
+func (m *MemberGroupEntryMutation) ClearOrganization() {
+	m.clearedorganization = true
+	m.clearedFields[membergroupentry.FieldOrganizationID] = struct{}{}
+}
+
+// OrganizationCleared reports if the "organization" edge to the Organization entity was cleared.
+func (m *MemberGroupEntryMutation) OrganizationCleared() bool {
+	return m.clearedorganization
+}
+
+// OrganizationIDs returns the "organization" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrganizationID instead. It exists only for internal usage by the builders.
+func (m *MemberGroupEntryMutation) OrganizationIDs() (ids []string) {
+	if id := m.organization; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrganization resets all changes to the "organization" edge.
+func (m *MemberGroupEntryMutation) ResetOrganization() {
+	m.organization = nil
+	m.clearedorganization = false
+}
+
+// ClearMemberGroup clears the "member_group" edge to the MemberGroup entity.
+func (m *MemberGroupEntryMutation) ClearMemberGroup() {
+	m.clearedmember_group = true
+	m.clearedFields[membergroupentry.FieldMemberGroupID] = struct{}{}
+}
+
+// MemberGroupCleared reports if the "member_group" edge to the MemberGroup entity was cleared.
+func (m *MemberGroupEntryMutation) MemberGroupCleared() bool {
+	return m.clearedmember_group
+}
+
+// MemberGroupIDs returns the "member_group" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// MemberGroupID instead. It exists only for internal usage by the builders.
+func (m *MemberGroupEntryMutation) MemberGroupIDs() (ids []string) {
+	if id := m.member_group; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetMemberGroup resets all changes to the "member_group" edge.
+func (m *MemberGroupEntryMutation) ResetMemberGroup() {
+	m.member_group = nil
+	m.clearedmember_group = false
+}
+
+// ClearMember clears the "member" edge to the Member entity.
+func (m *MemberGroupEntryMutation) ClearMember() {
+	m.clearedmember = true
+	m.clearedFields[membergroupentry.FieldMemberID] = struct{}{}
+}
+
+// MemberCleared reports if the "member" edge to the Member entity was cleared.
+func (m *MemberGroupEntryMutation) MemberCleared() bool {
+	return m.clearedmember
+}
+
+// MemberIDs returns the "member" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// MemberID instead. It exists only for internal usage by the builders.
+func (m *MemberGroupEntryMutation) MemberIDs() (ids []string) {
+	if id := m.member; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetMember resets all changes to the "member" edge.
+func (m *MemberGroupEntryMutation) ResetMember() {
+	m.member = nil
+	m.clearedmember = false
+}
+
+// Where appends a list predicates to the MemberGroupEntryMutation builder.
+func (m *MemberGroupEntryMutation) Where(ps ...predicate.MemberGroupEntry) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the MemberGroupEntryMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *MemberGroupEntryMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.MemberGroupEntry, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *MemberGroupEntryMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *MemberGroupEntryMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (MemberGroupEntry).
+func (m *MemberGroupEntryMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *MemberGroupEntryMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.created_at != nil {
+		fields = append(fields, membergroupentry.FieldCreatedAt)
+	}
+	if m.organization != nil {
+		fields = append(fields, membergroupentry.FieldOrganizationID)
+	}
+	if m.member_group != nil {
+		fields = append(fields, membergroupentry.FieldMemberGroupID)
+	}
+	if m.member != nil {
+		fields = append(fields, membergroupentry.FieldMemberID)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *MemberGroupEntryMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case membergroupentry.FieldCreatedAt:
+		return m.CreatedAt()
+	case membergroupentry.FieldOrganizationID:
+		return m.OrganizationID()
+	case membergroupentry.FieldMemberGroupID:
+		return m.MemberGroupID()
+	case membergroupentry.FieldMemberID:
+		return m.MemberID()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *MemberGroupEntryMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case membergroupentry.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case membergroupentry.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case membergroupentry.FieldMemberGroupID:
+		return m.OldMemberGroupID(ctx)
+	case membergroupentry.FieldMemberID:
+		return m.OldMemberID(ctx)
+	}
+	return nil, fmt.Errorf("unknown MemberGroupEntry field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *MemberGroupEntryMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case membergroupentry.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case membergroupentry.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case membergroupentry.FieldMemberGroupID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMemberGroupID(v)
+		return nil
+	case membergroupentry.FieldMemberID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMemberID(v)
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroupEntry field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *MemberGroupEntryMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *MemberGroupEntryMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *MemberGroupEntryMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown MemberGroupEntry numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *MemberGroupEntryMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *MemberGroupEntryMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *MemberGroupEntryMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown MemberGroupEntry nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *MemberGroupEntryMutation) ResetField(name string) error {
+	switch name {
+	case membergroupentry.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case membergroupentry.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case membergroupentry.FieldMemberGroupID:
+		m.ResetMemberGroupID()
+		return nil
+	case membergroupentry.FieldMemberID:
+		m.ResetMemberID()
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroupEntry field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *MemberGroupEntryMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.organization != nil {
+		edges = append(edges, membergroupentry.EdgeOrganization)
+	}
+	if m.member_group != nil {
+		edges = append(edges, membergroupentry.EdgeMemberGroup)
+	}
+	if m.member != nil {
+		edges = append(edges, membergroupentry.EdgeMember)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *MemberGroupEntryMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case membergroupentry.EdgeOrganization:
+		if id := m.organization; id != nil {
+			return []ent.Value{*id}
+		}
+	case membergroupentry.EdgeMemberGroup:
+		if id := m.member_group; id != nil {
+			return []ent.Value{*id}
+		}
+	case membergroupentry.EdgeMember:
+		if id := m.member; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *MemberGroupEntryMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *MemberGroupEntryMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *MemberGroupEntryMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedorganization {
+		edges = append(edges, membergroupentry.EdgeOrganization)
+	}
+	if m.clearedmember_group {
+		edges = append(edges, membergroupentry.EdgeMemberGroup)
+	}
+	if m.clearedmember {
+		edges = append(edges, membergroupentry.EdgeMember)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *MemberGroupEntryMutation) EdgeCleared(name string) bool {
+	switch name {
+	case membergroupentry.EdgeOrganization:
+		return m.clearedorganization
+	case membergroupentry.EdgeMemberGroup:
+		return m.clearedmember_group
+	case membergroupentry.EdgeMember:
+		return m.clearedmember
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *MemberGroupEntryMutation) ClearEdge(name string) error {
+	switch name {
+	case membergroupentry.EdgeOrganization:
+		m.ClearOrganization()
+		return nil
+	case membergroupentry.EdgeMemberGroup:
+		m.ClearMemberGroup()
+		return nil
+	case membergroupentry.EdgeMember:
+		m.ClearMember()
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroupEntry unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *MemberGroupEntryMutation) ResetEdge(name string) error {
+	switch name {
+	case membergroupentry.EdgeOrganization:
+		m.ResetOrganization()
+		return nil
+	case membergroupentry.EdgeMemberGroup:
+		m.ResetMemberGroup()
+		return nil
+	case membergroupentry.EdgeMember:
+		m.ResetMember()
+		return nil
+	}
+	return fmt.Errorf("unknown MemberGroupEntry edge %s", name)
 }
 
 // OrderMutation represents an operation that mutates the Order nodes in the graph.
@@ -16528,12 +23570,21 @@ type OrganizationMutation struct {
 	name             *string
 	vendor           *bool
 	customer         *bool
+	environment      *property.Environment
+	user_visibility  *property.UserVisibility
+	pseudonym_key    *[]byte
+	revision         *int
+	addrevision      *int
 	clearedFields    map[string]struct{}
 	provider         *string
 	clearedprovider  bool
 	customers        map[string]struct{}
 	removedcustomers map[string]struct{}
 	clearedcustomers bool
+	live             *string
+	clearedlive      bool
+	test             *string
+	clearedtest      bool
 	done             bool
 	oldValue         func(context.Context) (*Organization, error)
 	predicates       []predicate.Organization
@@ -16836,6 +23887,232 @@ func (m *OrganizationMutation) ResetProviderID() {
 	delete(m.clearedFields, organization.FieldProviderID)
 }
 
+// SetEnvironment sets the "environment" field.
+func (m *OrganizationMutation) SetEnvironment(pr property.Environment) {
+	m.environment = &pr
+}
+
+// Environment returns the value of the "environment" field in the mutation.
+func (m *OrganizationMutation) Environment() (r property.Environment, exists bool) {
+	v := m.environment
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEnvironment returns the old "environment" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldEnvironment(ctx context.Context) (v property.Environment, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEnvironment is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEnvironment requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEnvironment: %w", err)
+	}
+	return oldValue.Environment, nil
+}
+
+// ResetEnvironment resets all changes to the "environment" field.
+func (m *OrganizationMutation) ResetEnvironment() {
+	m.environment = nil
+}
+
+// SetLiveID sets the "live_id" field.
+func (m *OrganizationMutation) SetLiveID(s string) {
+	m.live = &s
+}
+
+// LiveID returns the value of the "live_id" field in the mutation.
+func (m *OrganizationMutation) LiveID() (r string, exists bool) {
+	v := m.live
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLiveID returns the old "live_id" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldLiveID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLiveID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLiveID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLiveID: %w", err)
+	}
+	return oldValue.LiveID, nil
+}
+
+// ClearLiveID clears the value of the "live_id" field.
+func (m *OrganizationMutation) ClearLiveID() {
+	m.live = nil
+	m.clearedFields[organization.FieldLiveID] = struct{}{}
+}
+
+// LiveIDCleared returns if the "live_id" field was cleared in this mutation.
+func (m *OrganizationMutation) LiveIDCleared() bool {
+	_, ok := m.clearedFields[organization.FieldLiveID]
+	return ok
+}
+
+// ResetLiveID resets all changes to the "live_id" field.
+func (m *OrganizationMutation) ResetLiveID() {
+	m.live = nil
+	delete(m.clearedFields, organization.FieldLiveID)
+}
+
+// SetUserVisibility sets the "user_visibility" field.
+func (m *OrganizationMutation) SetUserVisibility(pv property.UserVisibility) {
+	m.user_visibility = &pv
+}
+
+// UserVisibility returns the value of the "user_visibility" field in the mutation.
+func (m *OrganizationMutation) UserVisibility() (r property.UserVisibility, exists bool) {
+	v := m.user_visibility
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserVisibility returns the old "user_visibility" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldUserVisibility(ctx context.Context) (v property.UserVisibility, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserVisibility is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserVisibility requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserVisibility: %w", err)
+	}
+	return oldValue.UserVisibility, nil
+}
+
+// ResetUserVisibility resets all changes to the "user_visibility" field.
+func (m *OrganizationMutation) ResetUserVisibility() {
+	m.user_visibility = nil
+}
+
+// SetPseudonymKey sets the "pseudonym_key" field.
+func (m *OrganizationMutation) SetPseudonymKey(b []byte) {
+	m.pseudonym_key = &b
+}
+
+// PseudonymKey returns the value of the "pseudonym_key" field in the mutation.
+func (m *OrganizationMutation) PseudonymKey() (r []byte, exists bool) {
+	v := m.pseudonym_key
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPseudonymKey returns the old "pseudonym_key" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldPseudonymKey(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPseudonymKey is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPseudonymKey requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPseudonymKey: %w", err)
+	}
+	return oldValue.PseudonymKey, nil
+}
+
+// ClearPseudonymKey clears the value of the "pseudonym_key" field.
+func (m *OrganizationMutation) ClearPseudonymKey() {
+	m.pseudonym_key = nil
+	m.clearedFields[organization.FieldPseudonymKey] = struct{}{}
+}
+
+// PseudonymKeyCleared returns if the "pseudonym_key" field was cleared in this mutation.
+func (m *OrganizationMutation) PseudonymKeyCleared() bool {
+	_, ok := m.clearedFields[organization.FieldPseudonymKey]
+	return ok
+}
+
+// ResetPseudonymKey resets all changes to the "pseudonym_key" field.
+func (m *OrganizationMutation) ResetPseudonymKey() {
+	m.pseudonym_key = nil
+	delete(m.clearedFields, organization.FieldPseudonymKey)
+}
+
+// SetRevision sets the "revision" field.
+func (m *OrganizationMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *OrganizationMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the Organization entity.
+// If the Organization object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OrganizationMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *OrganizationMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *OrganizationMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *OrganizationMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
 // ClearProvider clears the "provider" edge to the Organization entity.
 func (m *OrganizationMutation) ClearProvider() {
 	m.clearedprovider = true
@@ -16917,6 +24194,72 @@ func (m *OrganizationMutation) ResetCustomers() {
 	m.removedcustomers = nil
 }
 
+// ClearLive clears the "live" edge to the Organization entity.
+func (m *OrganizationMutation) ClearLive() {
+	m.clearedlive = true
+	m.clearedFields[organization.FieldLiveID] = struct{}{}
+}
+
+// LiveCleared reports if the "live" edge to the Organization entity was cleared.
+func (m *OrganizationMutation) LiveCleared() bool {
+	return m.LiveIDCleared() || m.clearedlive
+}
+
+// LiveIDs returns the "live" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// LiveID instead. It exists only for internal usage by the builders.
+func (m *OrganizationMutation) LiveIDs() (ids []string) {
+	if id := m.live; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetLive resets all changes to the "live" edge.
+func (m *OrganizationMutation) ResetLive() {
+	m.live = nil
+	m.clearedlive = false
+}
+
+// SetTestID sets the "test" edge to the Organization entity by id.
+func (m *OrganizationMutation) SetTestID(id string) {
+	m.test = &id
+}
+
+// ClearTest clears the "test" edge to the Organization entity.
+func (m *OrganizationMutation) ClearTest() {
+	m.clearedtest = true
+}
+
+// TestCleared reports if the "test" edge to the Organization entity was cleared.
+func (m *OrganizationMutation) TestCleared() bool {
+	return m.clearedtest
+}
+
+// TestID returns the "test" edge ID in the mutation.
+func (m *OrganizationMutation) TestID() (id string, exists bool) {
+	if m.test != nil {
+		return *m.test, true
+	}
+	return
+}
+
+// TestIDs returns the "test" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TestID instead. It exists only for internal usage by the builders.
+func (m *OrganizationMutation) TestIDs() (ids []string) {
+	if id := m.test; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTest resets all changes to the "test" edge.
+func (m *OrganizationMutation) ResetTest() {
+	m.test = nil
+	m.clearedtest = false
+}
+
 // Where appends a list predicates to the OrganizationMutation builder.
 func (m *OrganizationMutation) Where(ps ...predicate.Organization) {
 	m.predicates = append(m.predicates, ps...)
@@ -16951,7 +24294,7 @@ func (m *OrganizationMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *OrganizationMutation) Fields() []string {
-	fields := make([]string, 0, 5)
+	fields := make([]string, 0, 10)
 	if m.created_at != nil {
 		fields = append(fields, organization.FieldCreatedAt)
 	}
@@ -16966,6 +24309,21 @@ func (m *OrganizationMutation) Fields() []string {
 	}
 	if m.provider != nil {
 		fields = append(fields, organization.FieldProviderID)
+	}
+	if m.environment != nil {
+		fields = append(fields, organization.FieldEnvironment)
+	}
+	if m.live != nil {
+		fields = append(fields, organization.FieldLiveID)
+	}
+	if m.user_visibility != nil {
+		fields = append(fields, organization.FieldUserVisibility)
+	}
+	if m.pseudonym_key != nil {
+		fields = append(fields, organization.FieldPseudonymKey)
+	}
+	if m.revision != nil {
+		fields = append(fields, organization.FieldRevision)
 	}
 	return fields
 }
@@ -16985,6 +24343,16 @@ func (m *OrganizationMutation) Field(name string) (ent.Value, bool) {
 		return m.Customer()
 	case organization.FieldProviderID:
 		return m.ProviderID()
+	case organization.FieldEnvironment:
+		return m.Environment()
+	case organization.FieldLiveID:
+		return m.LiveID()
+	case organization.FieldUserVisibility:
+		return m.UserVisibility()
+	case organization.FieldPseudonymKey:
+		return m.PseudonymKey()
+	case organization.FieldRevision:
+		return m.Revision()
 	}
 	return nil, false
 }
@@ -17004,6 +24372,16 @@ func (m *OrganizationMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldCustomer(ctx)
 	case organization.FieldProviderID:
 		return m.OldProviderID(ctx)
+	case organization.FieldEnvironment:
+		return m.OldEnvironment(ctx)
+	case organization.FieldLiveID:
+		return m.OldLiveID(ctx)
+	case organization.FieldUserVisibility:
+		return m.OldUserVisibility(ctx)
+	case organization.FieldPseudonymKey:
+		return m.OldPseudonymKey(ctx)
+	case organization.FieldRevision:
+		return m.OldRevision(ctx)
 	}
 	return nil, fmt.Errorf("unknown Organization field %s", name)
 }
@@ -17048,6 +24426,41 @@ func (m *OrganizationMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetProviderID(v)
 		return nil
+	case organization.FieldEnvironment:
+		v, ok := value.(property.Environment)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEnvironment(v)
+		return nil
+	case organization.FieldLiveID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLiveID(v)
+		return nil
+	case organization.FieldUserVisibility:
+		v, ok := value.(property.UserVisibility)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserVisibility(v)
+		return nil
+	case organization.FieldPseudonymKey:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPseudonymKey(v)
+		return nil
+	case organization.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Organization field %s", name)
 }
@@ -17055,13 +24468,21 @@ func (m *OrganizationMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *OrganizationMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, organization.FieldRevision)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *OrganizationMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case organization.FieldRevision:
+		return m.AddedRevision()
+	}
 	return nil, false
 }
 
@@ -17070,6 +24491,13 @@ func (m *OrganizationMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *OrganizationMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case organization.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Organization numeric field %s", name)
 }
@@ -17080,6 +24508,12 @@ func (m *OrganizationMutation) ClearedFields() []string {
 	var fields []string
 	if m.FieldCleared(organization.FieldProviderID) {
 		fields = append(fields, organization.FieldProviderID)
+	}
+	if m.FieldCleared(organization.FieldLiveID) {
+		fields = append(fields, organization.FieldLiveID)
+	}
+	if m.FieldCleared(organization.FieldPseudonymKey) {
+		fields = append(fields, organization.FieldPseudonymKey)
 	}
 	return fields
 }
@@ -17097,6 +24531,12 @@ func (m *OrganizationMutation) ClearField(name string) error {
 	switch name {
 	case organization.FieldProviderID:
 		m.ClearProviderID()
+		return nil
+	case organization.FieldLiveID:
+		m.ClearLiveID()
+		return nil
+	case organization.FieldPseudonymKey:
+		m.ClearPseudonymKey()
 		return nil
 	}
 	return fmt.Errorf("unknown Organization nullable field %s", name)
@@ -17121,18 +24561,39 @@ func (m *OrganizationMutation) ResetField(name string) error {
 	case organization.FieldProviderID:
 		m.ResetProviderID()
 		return nil
+	case organization.FieldEnvironment:
+		m.ResetEnvironment()
+		return nil
+	case organization.FieldLiveID:
+		m.ResetLiveID()
+		return nil
+	case organization.FieldUserVisibility:
+		m.ResetUserVisibility()
+		return nil
+	case organization.FieldPseudonymKey:
+		m.ResetPseudonymKey()
+		return nil
+	case organization.FieldRevision:
+		m.ResetRevision()
+		return nil
 	}
 	return fmt.Errorf("unknown Organization field %s", name)
 }
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *OrganizationMutation) AddedEdges() []string {
-	edges := make([]string, 0, 2)
+	edges := make([]string, 0, 4)
 	if m.provider != nil {
 		edges = append(edges, organization.EdgeProvider)
 	}
 	if m.customers != nil {
 		edges = append(edges, organization.EdgeCustomers)
+	}
+	if m.live != nil {
+		edges = append(edges, organization.EdgeLive)
+	}
+	if m.test != nil {
+		edges = append(edges, organization.EdgeTest)
 	}
 	return edges
 }
@@ -17151,13 +24612,21 @@ func (m *OrganizationMutation) AddedIDs(name string) []ent.Value {
 			ids = append(ids, id)
 		}
 		return ids
+	case organization.EdgeLive:
+		if id := m.live; id != nil {
+			return []ent.Value{*id}
+		}
+	case organization.EdgeTest:
+		if id := m.test; id != nil {
+			return []ent.Value{*id}
+		}
 	}
 	return nil
 }
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *OrganizationMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 2)
+	edges := make([]string, 0, 4)
 	if m.removedcustomers != nil {
 		edges = append(edges, organization.EdgeCustomers)
 	}
@@ -17180,12 +24649,18 @@ func (m *OrganizationMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *OrganizationMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 2)
+	edges := make([]string, 0, 4)
 	if m.clearedprovider {
 		edges = append(edges, organization.EdgeProvider)
 	}
 	if m.clearedcustomers {
 		edges = append(edges, organization.EdgeCustomers)
+	}
+	if m.clearedlive {
+		edges = append(edges, organization.EdgeLive)
+	}
+	if m.clearedtest {
+		edges = append(edges, organization.EdgeTest)
 	}
 	return edges
 }
@@ -17198,6 +24673,10 @@ func (m *OrganizationMutation) EdgeCleared(name string) bool {
 		return m.clearedprovider
 	case organization.EdgeCustomers:
 		return m.clearedcustomers
+	case organization.EdgeLive:
+		return m.clearedlive
+	case organization.EdgeTest:
+		return m.clearedtest
 	}
 	return false
 }
@@ -17208,6 +24687,12 @@ func (m *OrganizationMutation) ClearEdge(name string) error {
 	switch name {
 	case organization.EdgeProvider:
 		m.ClearProvider()
+		return nil
+	case organization.EdgeLive:
+		m.ClearLive()
+		return nil
+	case organization.EdgeTest:
+		m.ClearTest()
 		return nil
 	}
 	return fmt.Errorf("unknown Organization unique edge %s", name)
@@ -17222,6 +24707,12 @@ func (m *OrganizationMutation) ResetEdge(name string) error {
 		return nil
 	case organization.EdgeCustomers:
 		m.ResetCustomers()
+		return nil
+	case organization.EdgeLive:
+		m.ResetLive()
+		return nil
+	case organization.EdgeTest:
+		m.ResetTest()
 		return nil
 	}
 	return fmt.Errorf("unknown Organization edge %s", name)
@@ -17679,6 +25170,8 @@ type ProductMutation struct {
 	name            *string
 	sealed_key      *[]byte
 	public_key      *[]byte
+	revision        *int
+	addrevision     *int
 	clearedFields   map[string]struct{}
 	vendor          *string
 	clearedvendor   bool
@@ -18119,6 +25612,62 @@ func (m *ProductMutation) ResetPublicKey() {
 	m.public_key = nil
 }
 
+// SetRevision sets the "revision" field.
+func (m *ProductMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *ProductMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the Product entity.
+// If the Product object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *ProductMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *ProductMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *ProductMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *ProductMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *ProductMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -18288,7 +25837,7 @@ func (m *ProductMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *ProductMutation) Fields() []string {
-	fields := make([]string, 0, 8)
+	fields := make([]string, 0, 9)
 	if m.created_at != nil {
 		fields = append(fields, product.FieldCreatedAt)
 	}
@@ -18312,6 +25861,9 @@ func (m *ProductMutation) Fields() []string {
 	}
 	if m.public_key != nil {
 		fields = append(fields, product.FieldPublicKey)
+	}
+	if m.revision != nil {
+		fields = append(fields, product.FieldRevision)
 	}
 	return fields
 }
@@ -18337,6 +25889,8 @@ func (m *ProductMutation) Field(name string) (ent.Value, bool) {
 		return m.SealedKey()
 	case product.FieldPublicKey:
 		return m.PublicKey()
+	case product.FieldRevision:
+		return m.Revision()
 	}
 	return nil, false
 }
@@ -18362,6 +25916,8 @@ func (m *ProductMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldSealedKey(ctx)
 	case product.FieldPublicKey:
 		return m.OldPublicKey(ctx)
+	case product.FieldRevision:
+		return m.OldRevision(ctx)
 	}
 	return nil, fmt.Errorf("unknown Product field %s", name)
 }
@@ -18427,6 +25983,13 @@ func (m *ProductMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetPublicKey(v)
 		return nil
+	case product.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
 	}
 	return fmt.Errorf("unknown Product field %s", name)
 }
@@ -18438,6 +26001,9 @@ func (m *ProductMutation) AddedFields() []string {
 	if m.addcode != nil {
 		fields = append(fields, product.FieldCode)
 	}
+	if m.addrevision != nil {
+		fields = append(fields, product.FieldRevision)
+	}
 	return fields
 }
 
@@ -18448,6 +26014,8 @@ func (m *ProductMutation) AddedField(name string) (ent.Value, bool) {
 	switch name {
 	case product.FieldCode:
 		return m.AddedCode()
+	case product.FieldRevision:
+		return m.AddedRevision()
 	}
 	return nil, false
 }
@@ -18463,6 +26031,13 @@ func (m *ProductMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddCode(v)
+		return nil
+	case product.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Product numeric field %s", name)
@@ -18523,6 +26098,9 @@ func (m *ProductMutation) ResetField(name string) error {
 		return nil
 	case product.FieldPublicKey:
 		m.ResetPublicKey()
+		return nil
+	case product.FieldRevision:
+		m.ResetRevision()
 		return nil
 	}
 	return fmt.Errorf("unknown Product field %s", name)
@@ -18697,6 +26275,10 @@ type RolloutMutation struct {
 	error_message    *string
 	started_by       *string
 	finished_at      *time.Time
+	paused_at        *time.Time
+	paused_by        *string
+	not_before       *time.Time
+	not_after        *time.Time
 	idempotency_key  *string
 	clearedFields    map[string]struct{}
 	vendor           *string
@@ -19852,6 +27434,189 @@ func (m *RolloutMutation) ResetFinishedAt() {
 	delete(m.clearedFields, rollout.FieldFinishedAt)
 }
 
+// SetPausedAt sets the "paused_at" field.
+func (m *RolloutMutation) SetPausedAt(t time.Time) {
+	m.paused_at = &t
+}
+
+// PausedAt returns the value of the "paused_at" field in the mutation.
+func (m *RolloutMutation) PausedAt() (r time.Time, exists bool) {
+	v := m.paused_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPausedAt returns the old "paused_at" field's value of the Rollout entity.
+// If the Rollout object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutMutation) OldPausedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPausedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPausedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPausedAt: %w", err)
+	}
+	return oldValue.PausedAt, nil
+}
+
+// ClearPausedAt clears the value of the "paused_at" field.
+func (m *RolloutMutation) ClearPausedAt() {
+	m.paused_at = nil
+	m.clearedFields[rollout.FieldPausedAt] = struct{}{}
+}
+
+// PausedAtCleared returns if the "paused_at" field was cleared in this mutation.
+func (m *RolloutMutation) PausedAtCleared() bool {
+	_, ok := m.clearedFields[rollout.FieldPausedAt]
+	return ok
+}
+
+// ResetPausedAt resets all changes to the "paused_at" field.
+func (m *RolloutMutation) ResetPausedAt() {
+	m.paused_at = nil
+	delete(m.clearedFields, rollout.FieldPausedAt)
+}
+
+// SetPausedBy sets the "paused_by" field.
+func (m *RolloutMutation) SetPausedBy(s string) {
+	m.paused_by = &s
+}
+
+// PausedBy returns the value of the "paused_by" field in the mutation.
+func (m *RolloutMutation) PausedBy() (r string, exists bool) {
+	v := m.paused_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPausedBy returns the old "paused_by" field's value of the Rollout entity.
+// If the Rollout object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutMutation) OldPausedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPausedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPausedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPausedBy: %w", err)
+	}
+	return oldValue.PausedBy, nil
+}
+
+// ResetPausedBy resets all changes to the "paused_by" field.
+func (m *RolloutMutation) ResetPausedBy() {
+	m.paused_by = nil
+}
+
+// SetNotBefore sets the "not_before" field.
+func (m *RolloutMutation) SetNotBefore(t time.Time) {
+	m.not_before = &t
+}
+
+// NotBefore returns the value of the "not_before" field in the mutation.
+func (m *RolloutMutation) NotBefore() (r time.Time, exists bool) {
+	v := m.not_before
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotBefore returns the old "not_before" field's value of the Rollout entity.
+// If the Rollout object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutMutation) OldNotBefore(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotBefore is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotBefore requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotBefore: %w", err)
+	}
+	return oldValue.NotBefore, nil
+}
+
+// ClearNotBefore clears the value of the "not_before" field.
+func (m *RolloutMutation) ClearNotBefore() {
+	m.not_before = nil
+	m.clearedFields[rollout.FieldNotBefore] = struct{}{}
+}
+
+// NotBeforeCleared returns if the "not_before" field was cleared in this mutation.
+func (m *RolloutMutation) NotBeforeCleared() bool {
+	_, ok := m.clearedFields[rollout.FieldNotBefore]
+	return ok
+}
+
+// ResetNotBefore resets all changes to the "not_before" field.
+func (m *RolloutMutation) ResetNotBefore() {
+	m.not_before = nil
+	delete(m.clearedFields, rollout.FieldNotBefore)
+}
+
+// SetNotAfter sets the "not_after" field.
+func (m *RolloutMutation) SetNotAfter(t time.Time) {
+	m.not_after = &t
+}
+
+// NotAfter returns the value of the "not_after" field in the mutation.
+func (m *RolloutMutation) NotAfter() (r time.Time, exists bool) {
+	v := m.not_after
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotAfter returns the old "not_after" field's value of the Rollout entity.
+// If the Rollout object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutMutation) OldNotAfter(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotAfter is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotAfter requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotAfter: %w", err)
+	}
+	return oldValue.NotAfter, nil
+}
+
+// ClearNotAfter clears the value of the "not_after" field.
+func (m *RolloutMutation) ClearNotAfter() {
+	m.not_after = nil
+	m.clearedFields[rollout.FieldNotAfter] = struct{}{}
+}
+
+// NotAfterCleared returns if the "not_after" field was cleared in this mutation.
+func (m *RolloutMutation) NotAfterCleared() bool {
+	_, ok := m.clearedFields[rollout.FieldNotAfter]
+	return ok
+}
+
+// ResetNotAfter resets all changes to the "not_after" field.
+func (m *RolloutMutation) ResetNotAfter() {
+	m.not_after = nil
+	delete(m.clearedFields, rollout.FieldNotAfter)
+}
+
 // SetIdempotencyKey sets the "idempotency_key" field.
 func (m *RolloutMutation) SetIdempotencyKey(s string) {
 	m.idempotency_key = &s
@@ -20259,7 +28024,7 @@ func (m *RolloutMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RolloutMutation) Fields() []string {
-	fields := make([]string, 0, 22)
+	fields := make([]string, 0, 26)
 	if m.created_at != nil {
 		fields = append(fields, rollout.FieldCreatedAt)
 	}
@@ -20323,6 +28088,18 @@ func (m *RolloutMutation) Fields() []string {
 	if m.finished_at != nil {
 		fields = append(fields, rollout.FieldFinishedAt)
 	}
+	if m.paused_at != nil {
+		fields = append(fields, rollout.FieldPausedAt)
+	}
+	if m.paused_by != nil {
+		fields = append(fields, rollout.FieldPausedBy)
+	}
+	if m.not_before != nil {
+		fields = append(fields, rollout.FieldNotBefore)
+	}
+	if m.not_after != nil {
+		fields = append(fields, rollout.FieldNotAfter)
+	}
 	if m.idempotency_key != nil {
 		fields = append(fields, rollout.FieldIdempotencyKey)
 	}
@@ -20376,6 +28153,14 @@ func (m *RolloutMutation) Field(name string) (ent.Value, bool) {
 		return m.StartedBy()
 	case rollout.FieldFinishedAt:
 		return m.FinishedAt()
+	case rollout.FieldPausedAt:
+		return m.PausedAt()
+	case rollout.FieldPausedBy:
+		return m.PausedBy()
+	case rollout.FieldNotBefore:
+		return m.NotBefore()
+	case rollout.FieldNotAfter:
+		return m.NotAfter()
 	case rollout.FieldIdempotencyKey:
 		return m.IdempotencyKey()
 	}
@@ -20429,6 +28214,14 @@ func (m *RolloutMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldStartedBy(ctx)
 	case rollout.FieldFinishedAt:
 		return m.OldFinishedAt(ctx)
+	case rollout.FieldPausedAt:
+		return m.OldPausedAt(ctx)
+	case rollout.FieldPausedBy:
+		return m.OldPausedBy(ctx)
+	case rollout.FieldNotBefore:
+		return m.OldNotBefore(ctx)
+	case rollout.FieldNotAfter:
+		return m.OldNotAfter(ctx)
 	case rollout.FieldIdempotencyKey:
 		return m.OldIdempotencyKey(ctx)
 	}
@@ -20587,6 +28380,34 @@ func (m *RolloutMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetFinishedAt(v)
 		return nil
+	case rollout.FieldPausedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPausedAt(v)
+		return nil
+	case rollout.FieldPausedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPausedBy(v)
+		return nil
+	case rollout.FieldNotBefore:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotBefore(v)
+		return nil
+	case rollout.FieldNotAfter:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotAfter(v)
+		return nil
 	case rollout.FieldIdempotencyKey:
 		v, ok := value.(string)
 		if !ok {
@@ -20726,6 +28547,15 @@ func (m *RolloutMutation) ClearedFields() []string {
 	if m.FieldCleared(rollout.FieldFinishedAt) {
 		fields = append(fields, rollout.FieldFinishedAt)
 	}
+	if m.FieldCleared(rollout.FieldPausedAt) {
+		fields = append(fields, rollout.FieldPausedAt)
+	}
+	if m.FieldCleared(rollout.FieldNotBefore) {
+		fields = append(fields, rollout.FieldNotBefore)
+	}
+	if m.FieldCleared(rollout.FieldNotAfter) {
+		fields = append(fields, rollout.FieldNotAfter)
+	}
 	if m.FieldCleared(rollout.FieldIdempotencyKey) {
 		fields = append(fields, rollout.FieldIdempotencyKey)
 	}
@@ -20769,6 +28599,15 @@ func (m *RolloutMutation) ClearField(name string) error {
 		return nil
 	case rollout.FieldFinishedAt:
 		m.ClearFinishedAt()
+		return nil
+	case rollout.FieldPausedAt:
+		m.ClearPausedAt()
+		return nil
+	case rollout.FieldNotBefore:
+		m.ClearNotBefore()
+		return nil
+	case rollout.FieldNotAfter:
+		m.ClearNotAfter()
 		return nil
 	case rollout.FieldIdempotencyKey:
 		m.ClearIdempotencyKey()
@@ -20843,6 +28682,18 @@ func (m *RolloutMutation) ResetField(name string) error {
 		return nil
 	case rollout.FieldFinishedAt:
 		m.ResetFinishedAt()
+		return nil
+	case rollout.FieldPausedAt:
+		m.ResetPausedAt()
+		return nil
+	case rollout.FieldPausedBy:
+		m.ResetPausedBy()
+		return nil
+	case rollout.FieldNotBefore:
+		m.ResetNotBefore()
+		return nil
+	case rollout.FieldNotAfter:
+		m.ResetNotAfter()
 		return nil
 	case rollout.FieldIdempotencyKey:
 		m.ResetIdempotencyKey()
@@ -21083,6 +28934,2569 @@ func (m *RolloutMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Rollout edge %s", name)
+}
+
+// RolloutPlanMutation represents an operation that mutates the RolloutPlan nodes in the graph.
+type RolloutPlanMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	created_at      *time.Time
+	name            *string
+	state           *property.PlanState
+	not_before      *time.Time
+	window          **property.Window
+	at_once         *int
+	addat_once      *int
+	stop_after      *int
+	addstop_after   *int
+	stop_reason     *string
+	started_by      *string
+	finished_at     *time.Time
+	revision        *int
+	addrevision     *int
+	clearedFields   map[string]struct{}
+	vendor          *string
+	clearedvendor   bool
+	customer        *string
+	clearedcustomer bool
+	entries         map[string]struct{}
+	removedentries  map[string]struct{}
+	clearedentries  bool
+	done            bool
+	oldValue        func(context.Context) (*RolloutPlan, error)
+	predicates      []predicate.RolloutPlan
+}
+
+var _ ent.Mutation = (*RolloutPlanMutation)(nil)
+
+// rolloutplanOption allows management of the mutation configuration using functional options.
+type rolloutplanOption func(*RolloutPlanMutation)
+
+// newRolloutPlanMutation creates new mutation for the RolloutPlan entity.
+func newRolloutPlanMutation(c config, op Op, opts ...rolloutplanOption) *RolloutPlanMutation {
+	m := &RolloutPlanMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeRolloutPlan,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withRolloutPlanID sets the ID field of the mutation.
+func withRolloutPlanID(id string) rolloutplanOption {
+	return func(m *RolloutPlanMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *RolloutPlan
+		)
+		m.oldValue = func(ctx context.Context) (*RolloutPlan, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().RolloutPlan.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withRolloutPlan sets the old RolloutPlan of the mutation.
+func withRolloutPlan(node *RolloutPlan) rolloutplanOption {
+	return func(m *RolloutPlanMutation) {
+		m.oldValue = func(context.Context) (*RolloutPlan, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m RolloutPlanMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m RolloutPlanMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of RolloutPlan entities.
+func (m *RolloutPlanMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *RolloutPlanMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *RolloutPlanMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().RolloutPlan.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *RolloutPlanMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *RolloutPlanMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *RolloutPlanMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *RolloutPlanMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *RolloutPlanMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *RolloutPlanMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *RolloutPlanMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *RolloutPlanMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *RolloutPlanMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[rolloutplan.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *RolloutPlanMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[rolloutplan.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *RolloutPlanMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, rolloutplan.FieldCustomerID)
+}
+
+// SetName sets the "name" field.
+func (m *RolloutPlanMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *RolloutPlanMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *RolloutPlanMutation) ResetName() {
+	m.name = nil
+}
+
+// SetState sets the "state" field.
+func (m *RolloutPlanMutation) SetState(ps property.PlanState) {
+	m.state = &ps
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *RolloutPlanMutation) State() (r property.PlanState, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldState(ctx context.Context) (v property.PlanState, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *RolloutPlanMutation) ResetState() {
+	m.state = nil
+}
+
+// SetNotBefore sets the "not_before" field.
+func (m *RolloutPlanMutation) SetNotBefore(t time.Time) {
+	m.not_before = &t
+}
+
+// NotBefore returns the value of the "not_before" field in the mutation.
+func (m *RolloutPlanMutation) NotBefore() (r time.Time, exists bool) {
+	v := m.not_before
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNotBefore returns the old "not_before" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldNotBefore(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNotBefore is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNotBefore requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNotBefore: %w", err)
+	}
+	return oldValue.NotBefore, nil
+}
+
+// ClearNotBefore clears the value of the "not_before" field.
+func (m *RolloutPlanMutation) ClearNotBefore() {
+	m.not_before = nil
+	m.clearedFields[rolloutplan.FieldNotBefore] = struct{}{}
+}
+
+// NotBeforeCleared returns if the "not_before" field was cleared in this mutation.
+func (m *RolloutPlanMutation) NotBeforeCleared() bool {
+	_, ok := m.clearedFields[rolloutplan.FieldNotBefore]
+	return ok
+}
+
+// ResetNotBefore resets all changes to the "not_before" field.
+func (m *RolloutPlanMutation) ResetNotBefore() {
+	m.not_before = nil
+	delete(m.clearedFields, rolloutplan.FieldNotBefore)
+}
+
+// SetWindow sets the "window" field.
+func (m *RolloutPlanMutation) SetWindow(pr *property.Window) {
+	m.window = &pr
+}
+
+// Window returns the value of the "window" field in the mutation.
+func (m *RolloutPlanMutation) Window() (r *property.Window, exists bool) {
+	v := m.window
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWindow returns the old "window" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldWindow(ctx context.Context) (v *property.Window, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWindow is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWindow requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWindow: %w", err)
+	}
+	return oldValue.Window, nil
+}
+
+// ClearWindow clears the value of the "window" field.
+func (m *RolloutPlanMutation) ClearWindow() {
+	m.window = nil
+	m.clearedFields[rolloutplan.FieldWindow] = struct{}{}
+}
+
+// WindowCleared returns if the "window" field was cleared in this mutation.
+func (m *RolloutPlanMutation) WindowCleared() bool {
+	_, ok := m.clearedFields[rolloutplan.FieldWindow]
+	return ok
+}
+
+// ResetWindow resets all changes to the "window" field.
+func (m *RolloutPlanMutation) ResetWindow() {
+	m.window = nil
+	delete(m.clearedFields, rolloutplan.FieldWindow)
+}
+
+// SetAtOnce sets the "at_once" field.
+func (m *RolloutPlanMutation) SetAtOnce(i int) {
+	m.at_once = &i
+	m.addat_once = nil
+}
+
+// AtOnce returns the value of the "at_once" field in the mutation.
+func (m *RolloutPlanMutation) AtOnce() (r int, exists bool) {
+	v := m.at_once
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAtOnce returns the old "at_once" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldAtOnce(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAtOnce is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAtOnce requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAtOnce: %w", err)
+	}
+	return oldValue.AtOnce, nil
+}
+
+// AddAtOnce adds i to the "at_once" field.
+func (m *RolloutPlanMutation) AddAtOnce(i int) {
+	if m.addat_once != nil {
+		*m.addat_once += i
+	} else {
+		m.addat_once = &i
+	}
+}
+
+// AddedAtOnce returns the value that was added to the "at_once" field in this mutation.
+func (m *RolloutPlanMutation) AddedAtOnce() (r int, exists bool) {
+	v := m.addat_once
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAtOnce resets all changes to the "at_once" field.
+func (m *RolloutPlanMutation) ResetAtOnce() {
+	m.at_once = nil
+	m.addat_once = nil
+}
+
+// SetStopAfter sets the "stop_after" field.
+func (m *RolloutPlanMutation) SetStopAfter(i int) {
+	m.stop_after = &i
+	m.addstop_after = nil
+}
+
+// StopAfter returns the value of the "stop_after" field in the mutation.
+func (m *RolloutPlanMutation) StopAfter() (r int, exists bool) {
+	v := m.stop_after
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStopAfter returns the old "stop_after" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldStopAfter(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStopAfter is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStopAfter requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStopAfter: %w", err)
+	}
+	return oldValue.StopAfter, nil
+}
+
+// AddStopAfter adds i to the "stop_after" field.
+func (m *RolloutPlanMutation) AddStopAfter(i int) {
+	if m.addstop_after != nil {
+		*m.addstop_after += i
+	} else {
+		m.addstop_after = &i
+	}
+}
+
+// AddedStopAfter returns the value that was added to the "stop_after" field in this mutation.
+func (m *RolloutPlanMutation) AddedStopAfter() (r int, exists bool) {
+	v := m.addstop_after
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetStopAfter resets all changes to the "stop_after" field.
+func (m *RolloutPlanMutation) ResetStopAfter() {
+	m.stop_after = nil
+	m.addstop_after = nil
+}
+
+// SetStopReason sets the "stop_reason" field.
+func (m *RolloutPlanMutation) SetStopReason(s string) {
+	m.stop_reason = &s
+}
+
+// StopReason returns the value of the "stop_reason" field in the mutation.
+func (m *RolloutPlanMutation) StopReason() (r string, exists bool) {
+	v := m.stop_reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStopReason returns the old "stop_reason" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldStopReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStopReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStopReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStopReason: %w", err)
+	}
+	return oldValue.StopReason, nil
+}
+
+// ResetStopReason resets all changes to the "stop_reason" field.
+func (m *RolloutPlanMutation) ResetStopReason() {
+	m.stop_reason = nil
+}
+
+// SetStartedBy sets the "started_by" field.
+func (m *RolloutPlanMutation) SetStartedBy(s string) {
+	m.started_by = &s
+}
+
+// StartedBy returns the value of the "started_by" field in the mutation.
+func (m *RolloutPlanMutation) StartedBy() (r string, exists bool) {
+	v := m.started_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartedBy returns the old "started_by" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldStartedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartedBy: %w", err)
+	}
+	return oldValue.StartedBy, nil
+}
+
+// ResetStartedBy resets all changes to the "started_by" field.
+func (m *RolloutPlanMutation) ResetStartedBy() {
+	m.started_by = nil
+}
+
+// SetFinishedAt sets the "finished_at" field.
+func (m *RolloutPlanMutation) SetFinishedAt(t time.Time) {
+	m.finished_at = &t
+}
+
+// FinishedAt returns the value of the "finished_at" field in the mutation.
+func (m *RolloutPlanMutation) FinishedAt() (r time.Time, exists bool) {
+	v := m.finished_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFinishedAt returns the old "finished_at" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldFinishedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFinishedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFinishedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFinishedAt: %w", err)
+	}
+	return oldValue.FinishedAt, nil
+}
+
+// ClearFinishedAt clears the value of the "finished_at" field.
+func (m *RolloutPlanMutation) ClearFinishedAt() {
+	m.finished_at = nil
+	m.clearedFields[rolloutplan.FieldFinishedAt] = struct{}{}
+}
+
+// FinishedAtCleared returns if the "finished_at" field was cleared in this mutation.
+func (m *RolloutPlanMutation) FinishedAtCleared() bool {
+	_, ok := m.clearedFields[rolloutplan.FieldFinishedAt]
+	return ok
+}
+
+// ResetFinishedAt resets all changes to the "finished_at" field.
+func (m *RolloutPlanMutation) ResetFinishedAt() {
+	m.finished_at = nil
+	delete(m.clearedFields, rolloutplan.FieldFinishedAt)
+}
+
+// SetRevision sets the "revision" field.
+func (m *RolloutPlanMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *RolloutPlanMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *RolloutPlanMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *RolloutPlanMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *RolloutPlanMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *RolloutPlanMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[rolloutplan.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *RolloutPlanMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *RolloutPlanMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *RolloutPlanMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *RolloutPlanMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[rolloutplan.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *RolloutPlanMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *RolloutPlanMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *RolloutPlanMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// AddEntryIDs adds the "entries" edge to the RolloutPlanEntry entity by ids.
+func (m *RolloutPlanMutation) AddEntryIDs(ids ...string) {
+	if m.entries == nil {
+		m.entries = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.entries[ids[i]] = struct{}{}
+	}
+}
+
+// ClearEntries clears the "entries" edge to the RolloutPlanEntry entity.
+func (m *RolloutPlanMutation) ClearEntries() {
+	m.clearedentries = true
+}
+
+// EntriesCleared reports if the "entries" edge to the RolloutPlanEntry entity was cleared.
+func (m *RolloutPlanMutation) EntriesCleared() bool {
+	return m.clearedentries
+}
+
+// RemoveEntryIDs removes the "entries" edge to the RolloutPlanEntry entity by IDs.
+func (m *RolloutPlanMutation) RemoveEntryIDs(ids ...string) {
+	if m.removedentries == nil {
+		m.removedentries = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.entries, ids[i])
+		m.removedentries[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedEntries returns the removed IDs of the "entries" edge to the RolloutPlanEntry entity.
+func (m *RolloutPlanMutation) RemovedEntriesIDs() (ids []string) {
+	for id := range m.removedentries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// EntriesIDs returns the "entries" edge IDs in the mutation.
+func (m *RolloutPlanMutation) EntriesIDs() (ids []string) {
+	for id := range m.entries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetEntries resets all changes to the "entries" edge.
+func (m *RolloutPlanMutation) ResetEntries() {
+	m.entries = nil
+	m.clearedentries = false
+	m.removedentries = nil
+}
+
+// Where appends a list predicates to the RolloutPlanMutation builder.
+func (m *RolloutPlanMutation) Where(ps ...predicate.RolloutPlan) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the RolloutPlanMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *RolloutPlanMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.RolloutPlan, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *RolloutPlanMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *RolloutPlanMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (RolloutPlan).
+func (m *RolloutPlanMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *RolloutPlanMutation) Fields() []string {
+	fields := make([]string, 0, 13)
+	if m.created_at != nil {
+		fields = append(fields, rolloutplan.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, rolloutplan.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, rolloutplan.FieldCustomerID)
+	}
+	if m.name != nil {
+		fields = append(fields, rolloutplan.FieldName)
+	}
+	if m.state != nil {
+		fields = append(fields, rolloutplan.FieldState)
+	}
+	if m.not_before != nil {
+		fields = append(fields, rolloutplan.FieldNotBefore)
+	}
+	if m.window != nil {
+		fields = append(fields, rolloutplan.FieldWindow)
+	}
+	if m.at_once != nil {
+		fields = append(fields, rolloutplan.FieldAtOnce)
+	}
+	if m.stop_after != nil {
+		fields = append(fields, rolloutplan.FieldStopAfter)
+	}
+	if m.stop_reason != nil {
+		fields = append(fields, rolloutplan.FieldStopReason)
+	}
+	if m.started_by != nil {
+		fields = append(fields, rolloutplan.FieldStartedBy)
+	}
+	if m.finished_at != nil {
+		fields = append(fields, rolloutplan.FieldFinishedAt)
+	}
+	if m.revision != nil {
+		fields = append(fields, rolloutplan.FieldRevision)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *RolloutPlanMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case rolloutplan.FieldCreatedAt:
+		return m.CreatedAt()
+	case rolloutplan.FieldVendorID:
+		return m.VendorID()
+	case rolloutplan.FieldCustomerID:
+		return m.CustomerID()
+	case rolloutplan.FieldName:
+		return m.Name()
+	case rolloutplan.FieldState:
+		return m.State()
+	case rolloutplan.FieldNotBefore:
+		return m.NotBefore()
+	case rolloutplan.FieldWindow:
+		return m.Window()
+	case rolloutplan.FieldAtOnce:
+		return m.AtOnce()
+	case rolloutplan.FieldStopAfter:
+		return m.StopAfter()
+	case rolloutplan.FieldStopReason:
+		return m.StopReason()
+	case rolloutplan.FieldStartedBy:
+		return m.StartedBy()
+	case rolloutplan.FieldFinishedAt:
+		return m.FinishedAt()
+	case rolloutplan.FieldRevision:
+		return m.Revision()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *RolloutPlanMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case rolloutplan.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case rolloutplan.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case rolloutplan.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case rolloutplan.FieldName:
+		return m.OldName(ctx)
+	case rolloutplan.FieldState:
+		return m.OldState(ctx)
+	case rolloutplan.FieldNotBefore:
+		return m.OldNotBefore(ctx)
+	case rolloutplan.FieldWindow:
+		return m.OldWindow(ctx)
+	case rolloutplan.FieldAtOnce:
+		return m.OldAtOnce(ctx)
+	case rolloutplan.FieldStopAfter:
+		return m.OldStopAfter(ctx)
+	case rolloutplan.FieldStopReason:
+		return m.OldStopReason(ctx)
+	case rolloutplan.FieldStartedBy:
+		return m.OldStartedBy(ctx)
+	case rolloutplan.FieldFinishedAt:
+		return m.OldFinishedAt(ctx)
+	case rolloutplan.FieldRevision:
+		return m.OldRevision(ctx)
+	}
+	return nil, fmt.Errorf("unknown RolloutPlan field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RolloutPlanMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case rolloutplan.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case rolloutplan.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case rolloutplan.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case rolloutplan.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case rolloutplan.FieldState:
+		v, ok := value.(property.PlanState)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case rolloutplan.FieldNotBefore:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNotBefore(v)
+		return nil
+	case rolloutplan.FieldWindow:
+		v, ok := value.(*property.Window)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWindow(v)
+		return nil
+	case rolloutplan.FieldAtOnce:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAtOnce(v)
+		return nil
+	case rolloutplan.FieldStopAfter:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStopAfter(v)
+		return nil
+	case rolloutplan.FieldStopReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStopReason(v)
+		return nil
+	case rolloutplan.FieldStartedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartedBy(v)
+		return nil
+	case rolloutplan.FieldFinishedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFinishedAt(v)
+		return nil
+	case rolloutplan.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlan field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *RolloutPlanMutation) AddedFields() []string {
+	var fields []string
+	if m.addat_once != nil {
+		fields = append(fields, rolloutplan.FieldAtOnce)
+	}
+	if m.addstop_after != nil {
+		fields = append(fields, rolloutplan.FieldStopAfter)
+	}
+	if m.addrevision != nil {
+		fields = append(fields, rolloutplan.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *RolloutPlanMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case rolloutplan.FieldAtOnce:
+		return m.AddedAtOnce()
+	case rolloutplan.FieldStopAfter:
+		return m.AddedStopAfter()
+	case rolloutplan.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RolloutPlanMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case rolloutplan.FieldAtOnce:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAtOnce(v)
+		return nil
+	case rolloutplan.FieldStopAfter:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddStopAfter(v)
+		return nil
+	case rolloutplan.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlan numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *RolloutPlanMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(rolloutplan.FieldCustomerID) {
+		fields = append(fields, rolloutplan.FieldCustomerID)
+	}
+	if m.FieldCleared(rolloutplan.FieldNotBefore) {
+		fields = append(fields, rolloutplan.FieldNotBefore)
+	}
+	if m.FieldCleared(rolloutplan.FieldWindow) {
+		fields = append(fields, rolloutplan.FieldWindow)
+	}
+	if m.FieldCleared(rolloutplan.FieldFinishedAt) {
+		fields = append(fields, rolloutplan.FieldFinishedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *RolloutPlanMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *RolloutPlanMutation) ClearField(name string) error {
+	switch name {
+	case rolloutplan.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case rolloutplan.FieldNotBefore:
+		m.ClearNotBefore()
+		return nil
+	case rolloutplan.FieldWindow:
+		m.ClearWindow()
+		return nil
+	case rolloutplan.FieldFinishedAt:
+		m.ClearFinishedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlan nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *RolloutPlanMutation) ResetField(name string) error {
+	switch name {
+	case rolloutplan.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case rolloutplan.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case rolloutplan.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case rolloutplan.FieldName:
+		m.ResetName()
+		return nil
+	case rolloutplan.FieldState:
+		m.ResetState()
+		return nil
+	case rolloutplan.FieldNotBefore:
+		m.ResetNotBefore()
+		return nil
+	case rolloutplan.FieldWindow:
+		m.ResetWindow()
+		return nil
+	case rolloutplan.FieldAtOnce:
+		m.ResetAtOnce()
+		return nil
+	case rolloutplan.FieldStopAfter:
+		m.ResetStopAfter()
+		return nil
+	case rolloutplan.FieldStopReason:
+		m.ResetStopReason()
+		return nil
+	case rolloutplan.FieldStartedBy:
+		m.ResetStartedBy()
+		return nil
+	case rolloutplan.FieldFinishedAt:
+		m.ResetFinishedAt()
+		return nil
+	case rolloutplan.FieldRevision:
+		m.ResetRevision()
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlan field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *RolloutPlanMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.vendor != nil {
+		edges = append(edges, rolloutplan.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, rolloutplan.EdgeCustomer)
+	}
+	if m.entries != nil {
+		edges = append(edges, rolloutplan.EdgeEntries)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *RolloutPlanMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case rolloutplan.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case rolloutplan.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case rolloutplan.EdgeEntries:
+		ids := make([]ent.Value, 0, len(m.entries))
+		for id := range m.entries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *RolloutPlanMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.removedentries != nil {
+		edges = append(edges, rolloutplan.EdgeEntries)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *RolloutPlanMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case rolloutplan.EdgeEntries:
+		ids := make([]ent.Value, 0, len(m.removedentries))
+		for id := range m.removedentries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *RolloutPlanMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedvendor {
+		edges = append(edges, rolloutplan.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, rolloutplan.EdgeCustomer)
+	}
+	if m.clearedentries {
+		edges = append(edges, rolloutplan.EdgeEntries)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *RolloutPlanMutation) EdgeCleared(name string) bool {
+	switch name {
+	case rolloutplan.EdgeVendor:
+		return m.clearedvendor
+	case rolloutplan.EdgeCustomer:
+		return m.clearedcustomer
+	case rolloutplan.EdgeEntries:
+		return m.clearedentries
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *RolloutPlanMutation) ClearEdge(name string) error {
+	switch name {
+	case rolloutplan.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case rolloutplan.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlan unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *RolloutPlanMutation) ResetEdge(name string) error {
+	switch name {
+	case rolloutplan.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case rolloutplan.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case rolloutplan.EdgeEntries:
+		m.ResetEntries()
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlan edge %s", name)
+}
+
+// RolloutPlanEntryMutation represents an operation that mutates the RolloutPlanEntry nodes in the graph.
+type RolloutPlanEntryMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	wave                *int
+	addwave             *int
+	state               *property.PlanEntryState
+	note                *string
+	clearedFields       map[string]struct{}
+	vendor              *string
+	clearedvendor       bool
+	customer            *string
+	clearedcustomer     bool
+	rollout_plan        *string
+	clearedrollout_plan bool
+	tmr_group           *string
+	clearedtmr_group    bool
+	container           *string
+	clearedcontainer    bool
+	rollout             *string
+	clearedrollout      bool
+	done                bool
+	oldValue            func(context.Context) (*RolloutPlanEntry, error)
+	predicates          []predicate.RolloutPlanEntry
+}
+
+var _ ent.Mutation = (*RolloutPlanEntryMutation)(nil)
+
+// rolloutplanentryOption allows management of the mutation configuration using functional options.
+type rolloutplanentryOption func(*RolloutPlanEntryMutation)
+
+// newRolloutPlanEntryMutation creates new mutation for the RolloutPlanEntry entity.
+func newRolloutPlanEntryMutation(c config, op Op, opts ...rolloutplanentryOption) *RolloutPlanEntryMutation {
+	m := &RolloutPlanEntryMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeRolloutPlanEntry,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withRolloutPlanEntryID sets the ID field of the mutation.
+func withRolloutPlanEntryID(id string) rolloutplanentryOption {
+	return func(m *RolloutPlanEntryMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *RolloutPlanEntry
+		)
+		m.oldValue = func(ctx context.Context) (*RolloutPlanEntry, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().RolloutPlanEntry.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withRolloutPlanEntry sets the old RolloutPlanEntry of the mutation.
+func withRolloutPlanEntry(node *RolloutPlanEntry) rolloutplanentryOption {
+	return func(m *RolloutPlanEntryMutation) {
+		m.oldValue = func(context.Context) (*RolloutPlanEntry, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m RolloutPlanEntryMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m RolloutPlanEntryMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of RolloutPlanEntry entities.
+func (m *RolloutPlanEntryMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *RolloutPlanEntryMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *RolloutPlanEntryMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().RolloutPlanEntry.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *RolloutPlanEntryMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *RolloutPlanEntryMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *RolloutPlanEntryMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *RolloutPlanEntryMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *RolloutPlanEntryMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *RolloutPlanEntryMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *RolloutPlanEntryMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *RolloutPlanEntryMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *RolloutPlanEntryMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[rolloutplanentry.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *RolloutPlanEntryMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[rolloutplanentry.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *RolloutPlanEntryMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, rolloutplanentry.FieldCustomerID)
+}
+
+// SetRolloutPlanID sets the "rollout_plan_id" field.
+func (m *RolloutPlanEntryMutation) SetRolloutPlanID(s string) {
+	m.rollout_plan = &s
+}
+
+// RolloutPlanID returns the value of the "rollout_plan_id" field in the mutation.
+func (m *RolloutPlanEntryMutation) RolloutPlanID() (r string, exists bool) {
+	v := m.rollout_plan
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRolloutPlanID returns the old "rollout_plan_id" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldRolloutPlanID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRolloutPlanID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRolloutPlanID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRolloutPlanID: %w", err)
+	}
+	return oldValue.RolloutPlanID, nil
+}
+
+// ResetRolloutPlanID resets all changes to the "rollout_plan_id" field.
+func (m *RolloutPlanEntryMutation) ResetRolloutPlanID() {
+	m.rollout_plan = nil
+}
+
+// SetWave sets the "wave" field.
+func (m *RolloutPlanEntryMutation) SetWave(i int) {
+	m.wave = &i
+	m.addwave = nil
+}
+
+// Wave returns the value of the "wave" field in the mutation.
+func (m *RolloutPlanEntryMutation) Wave() (r int, exists bool) {
+	v := m.wave
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWave returns the old "wave" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldWave(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWave is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWave requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWave: %w", err)
+	}
+	return oldValue.Wave, nil
+}
+
+// AddWave adds i to the "wave" field.
+func (m *RolloutPlanEntryMutation) AddWave(i int) {
+	if m.addwave != nil {
+		*m.addwave += i
+	} else {
+		m.addwave = &i
+	}
+}
+
+// AddedWave returns the value that was added to the "wave" field in this mutation.
+func (m *RolloutPlanEntryMutation) AddedWave() (r int, exists bool) {
+	v := m.addwave
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetWave resets all changes to the "wave" field.
+func (m *RolloutPlanEntryMutation) ResetWave() {
+	m.wave = nil
+	m.addwave = nil
+}
+
+// SetTmrGroupID sets the "tmr_group_id" field.
+func (m *RolloutPlanEntryMutation) SetTmrGroupID(s string) {
+	m.tmr_group = &s
+}
+
+// TmrGroupID returns the value of the "tmr_group_id" field in the mutation.
+func (m *RolloutPlanEntryMutation) TmrGroupID() (r string, exists bool) {
+	v := m.tmr_group
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTmrGroupID returns the old "tmr_group_id" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTmrGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTmrGroupID: %w", err)
+	}
+	return oldValue.TmrGroupID, nil
+}
+
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *RolloutPlanEntryMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[rolloutplanentry.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *RolloutPlanEntryMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[rolloutplanentry.FieldTmrGroupID]
+	return ok
+}
+
+// ResetTmrGroupID resets all changes to the "tmr_group_id" field.
+func (m *RolloutPlanEntryMutation) ResetTmrGroupID() {
+	m.tmr_group = nil
+	delete(m.clearedFields, rolloutplanentry.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *RolloutPlanEntryMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *RolloutPlanEntryMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *RolloutPlanEntryMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[rolloutplanentry.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *RolloutPlanEntryMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[rolloutplanentry.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *RolloutPlanEntryMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, rolloutplanentry.FieldContainerID)
+}
+
+// SetRolloutID sets the "rollout_id" field.
+func (m *RolloutPlanEntryMutation) SetRolloutID(s string) {
+	m.rollout = &s
+}
+
+// RolloutID returns the value of the "rollout_id" field in the mutation.
+func (m *RolloutPlanEntryMutation) RolloutID() (r string, exists bool) {
+	v := m.rollout
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRolloutID returns the old "rollout_id" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldRolloutID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRolloutID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRolloutID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRolloutID: %w", err)
+	}
+	return oldValue.RolloutID, nil
+}
+
+// ClearRolloutID clears the value of the "rollout_id" field.
+func (m *RolloutPlanEntryMutation) ClearRolloutID() {
+	m.rollout = nil
+	m.clearedFields[rolloutplanentry.FieldRolloutID] = struct{}{}
+}
+
+// RolloutIDCleared returns if the "rollout_id" field was cleared in this mutation.
+func (m *RolloutPlanEntryMutation) RolloutIDCleared() bool {
+	_, ok := m.clearedFields[rolloutplanentry.FieldRolloutID]
+	return ok
+}
+
+// ResetRolloutID resets all changes to the "rollout_id" field.
+func (m *RolloutPlanEntryMutation) ResetRolloutID() {
+	m.rollout = nil
+	delete(m.clearedFields, rolloutplanentry.FieldRolloutID)
+}
+
+// SetState sets the "state" field.
+func (m *RolloutPlanEntryMutation) SetState(pes property.PlanEntryState) {
+	m.state = &pes
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *RolloutPlanEntryMutation) State() (r property.PlanEntryState, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldState(ctx context.Context) (v property.PlanEntryState, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *RolloutPlanEntryMutation) ResetState() {
+	m.state = nil
+}
+
+// SetNote sets the "note" field.
+func (m *RolloutPlanEntryMutation) SetNote(s string) {
+	m.note = &s
+}
+
+// Note returns the value of the "note" field in the mutation.
+func (m *RolloutPlanEntryMutation) Note() (r string, exists bool) {
+	v := m.note
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNote returns the old "note" field's value of the RolloutPlanEntry entity.
+// If the RolloutPlanEntry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanEntryMutation) OldNote(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNote is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNote requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNote: %w", err)
+	}
+	return oldValue.Note, nil
+}
+
+// ResetNote resets all changes to the "note" field.
+func (m *RolloutPlanEntryMutation) ResetNote() {
+	m.note = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *RolloutPlanEntryMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[rolloutplanentry.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *RolloutPlanEntryMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *RolloutPlanEntryMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *RolloutPlanEntryMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *RolloutPlanEntryMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[rolloutplanentry.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *RolloutPlanEntryMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *RolloutPlanEntryMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *RolloutPlanEntryMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearRolloutPlan clears the "rollout_plan" edge to the RolloutPlan entity.
+func (m *RolloutPlanEntryMutation) ClearRolloutPlan() {
+	m.clearedrollout_plan = true
+	m.clearedFields[rolloutplanentry.FieldRolloutPlanID] = struct{}{}
+}
+
+// RolloutPlanCleared reports if the "rollout_plan" edge to the RolloutPlan entity was cleared.
+func (m *RolloutPlanEntryMutation) RolloutPlanCleared() bool {
+	return m.clearedrollout_plan
+}
+
+// RolloutPlanIDs returns the "rollout_plan" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// RolloutPlanID instead. It exists only for internal usage by the builders.
+func (m *RolloutPlanEntryMutation) RolloutPlanIDs() (ids []string) {
+	if id := m.rollout_plan; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetRolloutPlan resets all changes to the "rollout_plan" edge.
+func (m *RolloutPlanEntryMutation) ResetRolloutPlan() {
+	m.rollout_plan = nil
+	m.clearedrollout_plan = false
+}
+
+// ClearTmrGroup clears the "tmr_group" edge to the TmrGroup entity.
+func (m *RolloutPlanEntryMutation) ClearTmrGroup() {
+	m.clearedtmr_group = true
+	m.clearedFields[rolloutplanentry.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
+func (m *RolloutPlanEntryMutation) TmrGroupCleared() bool {
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
+}
+
+// TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TmrGroupID instead. It exists only for internal usage by the builders.
+func (m *RolloutPlanEntryMutation) TmrGroupIDs() (ids []string) {
+	if id := m.tmr_group; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTmrGroup resets all changes to the "tmr_group" edge.
+func (m *RolloutPlanEntryMutation) ResetTmrGroup() {
+	m.tmr_group = nil
+	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *RolloutPlanEntryMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[rolloutplanentry.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *RolloutPlanEntryMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *RolloutPlanEntryMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *RolloutPlanEntryMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
+}
+
+// ClearRollout clears the "rollout" edge to the Rollout entity.
+func (m *RolloutPlanEntryMutation) ClearRollout() {
+	m.clearedrollout = true
+	m.clearedFields[rolloutplanentry.FieldRolloutID] = struct{}{}
+}
+
+// RolloutCleared reports if the "rollout" edge to the Rollout entity was cleared.
+func (m *RolloutPlanEntryMutation) RolloutCleared() bool {
+	return m.RolloutIDCleared() || m.clearedrollout
+}
+
+// RolloutIDs returns the "rollout" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// RolloutID instead. It exists only for internal usage by the builders.
+func (m *RolloutPlanEntryMutation) RolloutIDs() (ids []string) {
+	if id := m.rollout; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetRollout resets all changes to the "rollout" edge.
+func (m *RolloutPlanEntryMutation) ResetRollout() {
+	m.rollout = nil
+	m.clearedrollout = false
+}
+
+// Where appends a list predicates to the RolloutPlanEntryMutation builder.
+func (m *RolloutPlanEntryMutation) Where(ps ...predicate.RolloutPlanEntry) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the RolloutPlanEntryMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *RolloutPlanEntryMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.RolloutPlanEntry, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *RolloutPlanEntryMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *RolloutPlanEntryMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (RolloutPlanEntry).
+func (m *RolloutPlanEntryMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *RolloutPlanEntryMutation) Fields() []string {
+	fields := make([]string, 0, 10)
+	if m.created_at != nil {
+		fields = append(fields, rolloutplanentry.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, rolloutplanentry.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, rolloutplanentry.FieldCustomerID)
+	}
+	if m.rollout_plan != nil {
+		fields = append(fields, rolloutplanentry.FieldRolloutPlanID)
+	}
+	if m.wave != nil {
+		fields = append(fields, rolloutplanentry.FieldWave)
+	}
+	if m.tmr_group != nil {
+		fields = append(fields, rolloutplanentry.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, rolloutplanentry.FieldContainerID)
+	}
+	if m.rollout != nil {
+		fields = append(fields, rolloutplanentry.FieldRolloutID)
+	}
+	if m.state != nil {
+		fields = append(fields, rolloutplanentry.FieldState)
+	}
+	if m.note != nil {
+		fields = append(fields, rolloutplanentry.FieldNote)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *RolloutPlanEntryMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case rolloutplanentry.FieldCreatedAt:
+		return m.CreatedAt()
+	case rolloutplanentry.FieldVendorID:
+		return m.VendorID()
+	case rolloutplanentry.FieldCustomerID:
+		return m.CustomerID()
+	case rolloutplanentry.FieldRolloutPlanID:
+		return m.RolloutPlanID()
+	case rolloutplanentry.FieldWave:
+		return m.Wave()
+	case rolloutplanentry.FieldTmrGroupID:
+		return m.TmrGroupID()
+	case rolloutplanentry.FieldContainerID:
+		return m.ContainerID()
+	case rolloutplanentry.FieldRolloutID:
+		return m.RolloutID()
+	case rolloutplanentry.FieldState:
+		return m.State()
+	case rolloutplanentry.FieldNote:
+		return m.Note()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *RolloutPlanEntryMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case rolloutplanentry.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case rolloutplanentry.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case rolloutplanentry.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case rolloutplanentry.FieldRolloutPlanID:
+		return m.OldRolloutPlanID(ctx)
+	case rolloutplanentry.FieldWave:
+		return m.OldWave(ctx)
+	case rolloutplanentry.FieldTmrGroupID:
+		return m.OldTmrGroupID(ctx)
+	case rolloutplanentry.FieldContainerID:
+		return m.OldContainerID(ctx)
+	case rolloutplanentry.FieldRolloutID:
+		return m.OldRolloutID(ctx)
+	case rolloutplanentry.FieldState:
+		return m.OldState(ctx)
+	case rolloutplanentry.FieldNote:
+		return m.OldNote(ctx)
+	}
+	return nil, fmt.Errorf("unknown RolloutPlanEntry field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RolloutPlanEntryMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case rolloutplanentry.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case rolloutplanentry.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case rolloutplanentry.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case rolloutplanentry.FieldRolloutPlanID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRolloutPlanID(v)
+		return nil
+	case rolloutplanentry.FieldWave:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWave(v)
+		return nil
+	case rolloutplanentry.FieldTmrGroupID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTmrGroupID(v)
+		return nil
+	case rolloutplanentry.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
+		return nil
+	case rolloutplanentry.FieldRolloutID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRolloutID(v)
+		return nil
+	case rolloutplanentry.FieldState:
+		v, ok := value.(property.PlanEntryState)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case rolloutplanentry.FieldNote:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNote(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlanEntry field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *RolloutPlanEntryMutation) AddedFields() []string {
+	var fields []string
+	if m.addwave != nil {
+		fields = append(fields, rolloutplanentry.FieldWave)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *RolloutPlanEntryMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case rolloutplanentry.FieldWave:
+		return m.AddedWave()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *RolloutPlanEntryMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case rolloutplanentry.FieldWave:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddWave(v)
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlanEntry numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *RolloutPlanEntryMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(rolloutplanentry.FieldCustomerID) {
+		fields = append(fields, rolloutplanentry.FieldCustomerID)
+	}
+	if m.FieldCleared(rolloutplanentry.FieldTmrGroupID) {
+		fields = append(fields, rolloutplanentry.FieldTmrGroupID)
+	}
+	if m.FieldCleared(rolloutplanentry.FieldContainerID) {
+		fields = append(fields, rolloutplanentry.FieldContainerID)
+	}
+	if m.FieldCleared(rolloutplanentry.FieldRolloutID) {
+		fields = append(fields, rolloutplanentry.FieldRolloutID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *RolloutPlanEntryMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *RolloutPlanEntryMutation) ClearField(name string) error {
+	switch name {
+	case rolloutplanentry.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case rolloutplanentry.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case rolloutplanentry.FieldContainerID:
+		m.ClearContainerID()
+		return nil
+	case rolloutplanentry.FieldRolloutID:
+		m.ClearRolloutID()
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlanEntry nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *RolloutPlanEntryMutation) ResetField(name string) error {
+	switch name {
+	case rolloutplanentry.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case rolloutplanentry.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case rolloutplanentry.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case rolloutplanentry.FieldRolloutPlanID:
+		m.ResetRolloutPlanID()
+		return nil
+	case rolloutplanentry.FieldWave:
+		m.ResetWave()
+		return nil
+	case rolloutplanentry.FieldTmrGroupID:
+		m.ResetTmrGroupID()
+		return nil
+	case rolloutplanentry.FieldContainerID:
+		m.ResetContainerID()
+		return nil
+	case rolloutplanentry.FieldRolloutID:
+		m.ResetRolloutID()
+		return nil
+	case rolloutplanentry.FieldState:
+		m.ResetState()
+		return nil
+	case rolloutplanentry.FieldNote:
+		m.ResetNote()
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlanEntry field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *RolloutPlanEntryMutation) AddedEdges() []string {
+	edges := make([]string, 0, 6)
+	if m.vendor != nil {
+		edges = append(edges, rolloutplanentry.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, rolloutplanentry.EdgeCustomer)
+	}
+	if m.rollout_plan != nil {
+		edges = append(edges, rolloutplanentry.EdgeRolloutPlan)
+	}
+	if m.tmr_group != nil {
+		edges = append(edges, rolloutplanentry.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, rolloutplanentry.EdgeContainer)
+	}
+	if m.rollout != nil {
+		edges = append(edges, rolloutplanentry.EdgeRollout)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *RolloutPlanEntryMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case rolloutplanentry.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case rolloutplanentry.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case rolloutplanentry.EdgeRolloutPlan:
+		if id := m.rollout_plan; id != nil {
+			return []ent.Value{*id}
+		}
+	case rolloutplanentry.EdgeTmrGroup:
+		if id := m.tmr_group; id != nil {
+			return []ent.Value{*id}
+		}
+	case rolloutplanentry.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
+	case rolloutplanentry.EdgeRollout:
+		if id := m.rollout; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *RolloutPlanEntryMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 6)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *RolloutPlanEntryMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *RolloutPlanEntryMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 6)
+	if m.clearedvendor {
+		edges = append(edges, rolloutplanentry.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, rolloutplanentry.EdgeCustomer)
+	}
+	if m.clearedrollout_plan {
+		edges = append(edges, rolloutplanentry.EdgeRolloutPlan)
+	}
+	if m.clearedtmr_group {
+		edges = append(edges, rolloutplanentry.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, rolloutplanentry.EdgeContainer)
+	}
+	if m.clearedrollout {
+		edges = append(edges, rolloutplanentry.EdgeRollout)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *RolloutPlanEntryMutation) EdgeCleared(name string) bool {
+	switch name {
+	case rolloutplanentry.EdgeVendor:
+		return m.clearedvendor
+	case rolloutplanentry.EdgeCustomer:
+		return m.clearedcustomer
+	case rolloutplanentry.EdgeRolloutPlan:
+		return m.clearedrollout_plan
+	case rolloutplanentry.EdgeTmrGroup:
+		return m.clearedtmr_group
+	case rolloutplanentry.EdgeContainer:
+		return m.clearedcontainer
+	case rolloutplanentry.EdgeRollout:
+		return m.clearedrollout
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *RolloutPlanEntryMutation) ClearEdge(name string) error {
+	switch name {
+	case rolloutplanentry.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case rolloutplanentry.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case rolloutplanentry.EdgeRolloutPlan:
+		m.ClearRolloutPlan()
+		return nil
+	case rolloutplanentry.EdgeTmrGroup:
+		m.ClearTmrGroup()
+		return nil
+	case rolloutplanentry.EdgeContainer:
+		m.ClearContainer()
+		return nil
+	case rolloutplanentry.EdgeRollout:
+		m.ClearRollout()
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlanEntry unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *RolloutPlanEntryMutation) ResetEdge(name string) error {
+	switch name {
+	case rolloutplanentry.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case rolloutplanentry.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case rolloutplanentry.EdgeRolloutPlan:
+		m.ResetRolloutPlan()
+		return nil
+	case rolloutplanentry.EdgeTmrGroup:
+		m.ResetTmrGroup()
+		return nil
+	case rolloutplanentry.EdgeContainer:
+		m.ResetContainer()
+		return nil
+	case rolloutplanentry.EdgeRollout:
+		m.ResetRollout()
+		return nil
+	}
+	return fmt.Errorf("unknown RolloutPlanEntry edge %s", name)
 }
 
 // RuleSetMutation represents an operation that mutates the RuleSet nodes in the graph.
@@ -22145,6 +32559,11 @@ type SessionMutation struct {
 	id            *string
 	data          *[]byte
 	expires_at    *time.Time
+	user_id       *string
+	created_at    *time.Time
+	seen_at       *time.Time
+	agent         *string
+	address       *string
 	clearedFields map[string]struct{}
 	done          bool
 	oldValue      func(context.Context) (*Session, error)
@@ -22327,6 +32746,225 @@ func (m *SessionMutation) ResetExpiresAt() {
 	m.expires_at = nil
 }
 
+// SetUserID sets the "user_id" field.
+func (m *SessionMutation) SetUserID(s string) {
+	m.user_id = &s
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *SessionMutation) UserID() (r string, exists bool) {
+	v := m.user_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the Session entity.
+// If the Session object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SessionMutation) OldUserID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ClearUserID clears the value of the "user_id" field.
+func (m *SessionMutation) ClearUserID() {
+	m.user_id = nil
+	m.clearedFields[session.FieldUserID] = struct{}{}
+}
+
+// UserIDCleared returns if the "user_id" field was cleared in this mutation.
+func (m *SessionMutation) UserIDCleared() bool {
+	_, ok := m.clearedFields[session.FieldUserID]
+	return ok
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *SessionMutation) ResetUserID() {
+	m.user_id = nil
+	delete(m.clearedFields, session.FieldUserID)
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *SessionMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *SessionMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Session entity.
+// If the Session object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SessionMutation) OldCreatedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ClearCreatedAt clears the value of the "created_at" field.
+func (m *SessionMutation) ClearCreatedAt() {
+	m.created_at = nil
+	m.clearedFields[session.FieldCreatedAt] = struct{}{}
+}
+
+// CreatedAtCleared returns if the "created_at" field was cleared in this mutation.
+func (m *SessionMutation) CreatedAtCleared() bool {
+	_, ok := m.clearedFields[session.FieldCreatedAt]
+	return ok
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *SessionMutation) ResetCreatedAt() {
+	m.created_at = nil
+	delete(m.clearedFields, session.FieldCreatedAt)
+}
+
+// SetSeenAt sets the "seen_at" field.
+func (m *SessionMutation) SetSeenAt(t time.Time) {
+	m.seen_at = &t
+}
+
+// SeenAt returns the value of the "seen_at" field in the mutation.
+func (m *SessionMutation) SeenAt() (r time.Time, exists bool) {
+	v := m.seen_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSeenAt returns the old "seen_at" field's value of the Session entity.
+// If the Session object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SessionMutation) OldSeenAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSeenAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSeenAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSeenAt: %w", err)
+	}
+	return oldValue.SeenAt, nil
+}
+
+// ClearSeenAt clears the value of the "seen_at" field.
+func (m *SessionMutation) ClearSeenAt() {
+	m.seen_at = nil
+	m.clearedFields[session.FieldSeenAt] = struct{}{}
+}
+
+// SeenAtCleared returns if the "seen_at" field was cleared in this mutation.
+func (m *SessionMutation) SeenAtCleared() bool {
+	_, ok := m.clearedFields[session.FieldSeenAt]
+	return ok
+}
+
+// ResetSeenAt resets all changes to the "seen_at" field.
+func (m *SessionMutation) ResetSeenAt() {
+	m.seen_at = nil
+	delete(m.clearedFields, session.FieldSeenAt)
+}
+
+// SetAgent sets the "agent" field.
+func (m *SessionMutation) SetAgent(s string) {
+	m.agent = &s
+}
+
+// Agent returns the value of the "agent" field in the mutation.
+func (m *SessionMutation) Agent() (r string, exists bool) {
+	v := m.agent
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAgent returns the old "agent" field's value of the Session entity.
+// If the Session object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SessionMutation) OldAgent(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAgent is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAgent requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAgent: %w", err)
+	}
+	return oldValue.Agent, nil
+}
+
+// ResetAgent resets all changes to the "agent" field.
+func (m *SessionMutation) ResetAgent() {
+	m.agent = nil
+}
+
+// SetAddress sets the "address" field.
+func (m *SessionMutation) SetAddress(s string) {
+	m.address = &s
+}
+
+// Address returns the value of the "address" field in the mutation.
+func (m *SessionMutation) Address() (r string, exists bool) {
+	v := m.address
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAddress returns the old "address" field's value of the Session entity.
+// If the Session object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SessionMutation) OldAddress(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAddress is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAddress requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAddress: %w", err)
+	}
+	return oldValue.Address, nil
+}
+
+// ResetAddress resets all changes to the "address" field.
+func (m *SessionMutation) ResetAddress() {
+	m.address = nil
+}
+
 // Where appends a list predicates to the SessionMutation builder.
 func (m *SessionMutation) Where(ps ...predicate.Session) {
 	m.predicates = append(m.predicates, ps...)
@@ -22361,12 +32999,27 @@ func (m *SessionMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *SessionMutation) Fields() []string {
-	fields := make([]string, 0, 2)
+	fields := make([]string, 0, 7)
 	if m.data != nil {
 		fields = append(fields, session.FieldData)
 	}
 	if m.expires_at != nil {
 		fields = append(fields, session.FieldExpiresAt)
+	}
+	if m.user_id != nil {
+		fields = append(fields, session.FieldUserID)
+	}
+	if m.created_at != nil {
+		fields = append(fields, session.FieldCreatedAt)
+	}
+	if m.seen_at != nil {
+		fields = append(fields, session.FieldSeenAt)
+	}
+	if m.agent != nil {
+		fields = append(fields, session.FieldAgent)
+	}
+	if m.address != nil {
+		fields = append(fields, session.FieldAddress)
 	}
 	return fields
 }
@@ -22380,6 +33033,16 @@ func (m *SessionMutation) Field(name string) (ent.Value, bool) {
 		return m.Data()
 	case session.FieldExpiresAt:
 		return m.ExpiresAt()
+	case session.FieldUserID:
+		return m.UserID()
+	case session.FieldCreatedAt:
+		return m.CreatedAt()
+	case session.FieldSeenAt:
+		return m.SeenAt()
+	case session.FieldAgent:
+		return m.Agent()
+	case session.FieldAddress:
+		return m.Address()
 	}
 	return nil, false
 }
@@ -22393,6 +33056,16 @@ func (m *SessionMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldData(ctx)
 	case session.FieldExpiresAt:
 		return m.OldExpiresAt(ctx)
+	case session.FieldUserID:
+		return m.OldUserID(ctx)
+	case session.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case session.FieldSeenAt:
+		return m.OldSeenAt(ctx)
+	case session.FieldAgent:
+		return m.OldAgent(ctx)
+	case session.FieldAddress:
+		return m.OldAddress(ctx)
 	}
 	return nil, fmt.Errorf("unknown Session field %s", name)
 }
@@ -22415,6 +33088,41 @@ func (m *SessionMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetExpiresAt(v)
+		return nil
+	case session.FieldUserID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case session.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case session.FieldSeenAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSeenAt(v)
+		return nil
+	case session.FieldAgent:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAgent(v)
+		return nil
+	case session.FieldAddress:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAddress(v)
 		return nil
 	}
 	return fmt.Errorf("unknown Session field %s", name)
@@ -22445,7 +33153,17 @@ func (m *SessionMutation) AddField(name string, value ent.Value) error {
 // ClearedFields returns all nullable fields that were cleared during this
 // mutation.
 func (m *SessionMutation) ClearedFields() []string {
-	return nil
+	var fields []string
+	if m.FieldCleared(session.FieldUserID) {
+		fields = append(fields, session.FieldUserID)
+	}
+	if m.FieldCleared(session.FieldCreatedAt) {
+		fields = append(fields, session.FieldCreatedAt)
+	}
+	if m.FieldCleared(session.FieldSeenAt) {
+		fields = append(fields, session.FieldSeenAt)
+	}
+	return fields
 }
 
 // FieldCleared returns a boolean indicating if a field with the given name was
@@ -22458,6 +33176,17 @@ func (m *SessionMutation) FieldCleared(name string) bool {
 // ClearField clears the value of the field with the given name. It returns an
 // error if the field is not defined in the schema.
 func (m *SessionMutation) ClearField(name string) error {
+	switch name {
+	case session.FieldUserID:
+		m.ClearUserID()
+		return nil
+	case session.FieldCreatedAt:
+		m.ClearCreatedAt()
+		return nil
+	case session.FieldSeenAt:
+		m.ClearSeenAt()
+		return nil
+	}
 	return fmt.Errorf("unknown Session nullable field %s", name)
 }
 
@@ -22470,6 +33199,21 @@ func (m *SessionMutation) ResetField(name string) error {
 		return nil
 	case session.FieldExpiresAt:
 		m.ResetExpiresAt()
+		return nil
+	case session.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case session.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case session.FieldSeenAt:
+		m.ResetSeenAt()
+		return nil
+	case session.FieldAgent:
+		m.ResetAgent()
+		return nil
+	case session.FieldAddress:
+		m.ResetAddress()
 		return nil
 	}
 	return fmt.Errorf("unknown Session field %s", name)
@@ -22521,6 +33265,4179 @@ func (m *SessionMutation) ClearEdge(name string) error {
 // It returns an error if the edge is not defined in the schema.
 func (m *SessionMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Session edge %s", name)
+}
+
+// TicketMutation represents an operation that mutates the Ticket nodes in the graph.
+type TicketMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *string
+	created_at         *time.Time
+	code_digest        *[]byte
+	sealed_code        *[]byte
+	hint               *string
+	reference          *string
+	note               *string
+	partial            *bool
+	return_limit       *int
+	addreturn_limit    *int
+	returns            *int
+	addreturns         *int
+	expires_at         *time.Time
+	revoked_at         *time.Time
+	revoke_reason      *string
+	created_by         *string
+	revision           *int
+	addrevision        *int
+	clearedFields      map[string]struct{}
+	vendor             *string
+	clearedvendor      bool
+	customer           *string
+	clearedcustomer    bool
+	lines              map[string]struct{}
+	removedlines       map[string]struct{}
+	clearedlines       bool
+	activations        map[string]struct{}
+	removedactivations map[string]struct{}
+	clearedactivations bool
+	done               bool
+	oldValue           func(context.Context) (*Ticket, error)
+	predicates         []predicate.Ticket
+}
+
+var _ ent.Mutation = (*TicketMutation)(nil)
+
+// ticketOption allows management of the mutation configuration using functional options.
+type ticketOption func(*TicketMutation)
+
+// newTicketMutation creates new mutation for the Ticket entity.
+func newTicketMutation(c config, op Op, opts ...ticketOption) *TicketMutation {
+	m := &TicketMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeTicket,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withTicketID sets the ID field of the mutation.
+func withTicketID(id string) ticketOption {
+	return func(m *TicketMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Ticket
+		)
+		m.oldValue = func(ctx context.Context) (*Ticket, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Ticket.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withTicket sets the old Ticket of the mutation.
+func withTicket(node *Ticket) ticketOption {
+	return func(m *TicketMutation) {
+		m.oldValue = func(context.Context) (*Ticket, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m TicketMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m TicketMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Ticket entities.
+func (m *TicketMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *TicketMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *TicketMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Ticket.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *TicketMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *TicketMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *TicketMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *TicketMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *TicketMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *TicketMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *TicketMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *TicketMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *TicketMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[ticket.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *TicketMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[ticket.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *TicketMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, ticket.FieldCustomerID)
+}
+
+// SetCodeDigest sets the "code_digest" field.
+func (m *TicketMutation) SetCodeDigest(b []byte) {
+	m.code_digest = &b
+}
+
+// CodeDigest returns the value of the "code_digest" field in the mutation.
+func (m *TicketMutation) CodeDigest() (r []byte, exists bool) {
+	v := m.code_digest
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCodeDigest returns the old "code_digest" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldCodeDigest(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCodeDigest is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCodeDigest requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCodeDigest: %w", err)
+	}
+	return oldValue.CodeDigest, nil
+}
+
+// ResetCodeDigest resets all changes to the "code_digest" field.
+func (m *TicketMutation) ResetCodeDigest() {
+	m.code_digest = nil
+}
+
+// SetSealedCode sets the "sealed_code" field.
+func (m *TicketMutation) SetSealedCode(b []byte) {
+	m.sealed_code = &b
+}
+
+// SealedCode returns the value of the "sealed_code" field in the mutation.
+func (m *TicketMutation) SealedCode() (r []byte, exists bool) {
+	v := m.sealed_code
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealedCode returns the old "sealed_code" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldSealedCode(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealedCode is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealedCode requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealedCode: %w", err)
+	}
+	return oldValue.SealedCode, nil
+}
+
+// ResetSealedCode resets all changes to the "sealed_code" field.
+func (m *TicketMutation) ResetSealedCode() {
+	m.sealed_code = nil
+}
+
+// SetHint sets the "hint" field.
+func (m *TicketMutation) SetHint(s string) {
+	m.hint = &s
+}
+
+// Hint returns the value of the "hint" field in the mutation.
+func (m *TicketMutation) Hint() (r string, exists bool) {
+	v := m.hint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHint returns the old "hint" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldHint(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHint is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHint requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHint: %w", err)
+	}
+	return oldValue.Hint, nil
+}
+
+// ResetHint resets all changes to the "hint" field.
+func (m *TicketMutation) ResetHint() {
+	m.hint = nil
+}
+
+// SetReference sets the "reference" field.
+func (m *TicketMutation) SetReference(s string) {
+	m.reference = &s
+}
+
+// Reference returns the value of the "reference" field in the mutation.
+func (m *TicketMutation) Reference() (r string, exists bool) {
+	v := m.reference
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReference returns the old "reference" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldReference(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReference is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReference requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReference: %w", err)
+	}
+	return oldValue.Reference, nil
+}
+
+// ResetReference resets all changes to the "reference" field.
+func (m *TicketMutation) ResetReference() {
+	m.reference = nil
+}
+
+// SetNote sets the "note" field.
+func (m *TicketMutation) SetNote(s string) {
+	m.note = &s
+}
+
+// Note returns the value of the "note" field in the mutation.
+func (m *TicketMutation) Note() (r string, exists bool) {
+	v := m.note
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldNote returns the old "note" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldNote(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldNote is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldNote requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldNote: %w", err)
+	}
+	return oldValue.Note, nil
+}
+
+// ResetNote resets all changes to the "note" field.
+func (m *TicketMutation) ResetNote() {
+	m.note = nil
+}
+
+// SetPartial sets the "partial" field.
+func (m *TicketMutation) SetPartial(b bool) {
+	m.partial = &b
+}
+
+// Partial returns the value of the "partial" field in the mutation.
+func (m *TicketMutation) Partial() (r bool, exists bool) {
+	v := m.partial
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPartial returns the old "partial" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldPartial(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPartial is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPartial requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPartial: %w", err)
+	}
+	return oldValue.Partial, nil
+}
+
+// ResetPartial resets all changes to the "partial" field.
+func (m *TicketMutation) ResetPartial() {
+	m.partial = nil
+}
+
+// SetReturnLimit sets the "return_limit" field.
+func (m *TicketMutation) SetReturnLimit(i int) {
+	m.return_limit = &i
+	m.addreturn_limit = nil
+}
+
+// ReturnLimit returns the value of the "return_limit" field in the mutation.
+func (m *TicketMutation) ReturnLimit() (r int, exists bool) {
+	v := m.return_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReturnLimit returns the old "return_limit" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldReturnLimit(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReturnLimit is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReturnLimit requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReturnLimit: %w", err)
+	}
+	return oldValue.ReturnLimit, nil
+}
+
+// AddReturnLimit adds i to the "return_limit" field.
+func (m *TicketMutation) AddReturnLimit(i int) {
+	if m.addreturn_limit != nil {
+		*m.addreturn_limit += i
+	} else {
+		m.addreturn_limit = &i
+	}
+}
+
+// AddedReturnLimit returns the value that was added to the "return_limit" field in this mutation.
+func (m *TicketMutation) AddedReturnLimit() (r int, exists bool) {
+	v := m.addreturn_limit
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearReturnLimit clears the value of the "return_limit" field.
+func (m *TicketMutation) ClearReturnLimit() {
+	m.return_limit = nil
+	m.addreturn_limit = nil
+	m.clearedFields[ticket.FieldReturnLimit] = struct{}{}
+}
+
+// ReturnLimitCleared returns if the "return_limit" field was cleared in this mutation.
+func (m *TicketMutation) ReturnLimitCleared() bool {
+	_, ok := m.clearedFields[ticket.FieldReturnLimit]
+	return ok
+}
+
+// ResetReturnLimit resets all changes to the "return_limit" field.
+func (m *TicketMutation) ResetReturnLimit() {
+	m.return_limit = nil
+	m.addreturn_limit = nil
+	delete(m.clearedFields, ticket.FieldReturnLimit)
+}
+
+// SetReturns sets the "returns" field.
+func (m *TicketMutation) SetReturns(i int) {
+	m.returns = &i
+	m.addreturns = nil
+}
+
+// Returns returns the value of the "returns" field in the mutation.
+func (m *TicketMutation) Returns() (r int, exists bool) {
+	v := m.returns
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReturns returns the old "returns" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldReturns(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReturns is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReturns requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReturns: %w", err)
+	}
+	return oldValue.Returns, nil
+}
+
+// AddReturns adds i to the "returns" field.
+func (m *TicketMutation) AddReturns(i int) {
+	if m.addreturns != nil {
+		*m.addreturns += i
+	} else {
+		m.addreturns = &i
+	}
+}
+
+// AddedReturns returns the value that was added to the "returns" field in this mutation.
+func (m *TicketMutation) AddedReturns() (r int, exists bool) {
+	v := m.addreturns
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetReturns resets all changes to the "returns" field.
+func (m *TicketMutation) ResetReturns() {
+	m.returns = nil
+	m.addreturns = nil
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (m *TicketMutation) SetExpiresAt(t time.Time) {
+	m.expires_at = &t
+}
+
+// ExpiresAt returns the value of the "expires_at" field in the mutation.
+func (m *TicketMutation) ExpiresAt() (r time.Time, exists bool) {
+	v := m.expires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpiresAt returns the old "expires_at" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldExpiresAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
+	}
+	return oldValue.ExpiresAt, nil
+}
+
+// ClearExpiresAt clears the value of the "expires_at" field.
+func (m *TicketMutation) ClearExpiresAt() {
+	m.expires_at = nil
+	m.clearedFields[ticket.FieldExpiresAt] = struct{}{}
+}
+
+// ExpiresAtCleared returns if the "expires_at" field was cleared in this mutation.
+func (m *TicketMutation) ExpiresAtCleared() bool {
+	_, ok := m.clearedFields[ticket.FieldExpiresAt]
+	return ok
+}
+
+// ResetExpiresAt resets all changes to the "expires_at" field.
+func (m *TicketMutation) ResetExpiresAt() {
+	m.expires_at = nil
+	delete(m.clearedFields, ticket.FieldExpiresAt)
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (m *TicketMutation) SetRevokedAt(t time.Time) {
+	m.revoked_at = &t
+}
+
+// RevokedAt returns the value of the "revoked_at" field in the mutation.
+func (m *TicketMutation) RevokedAt() (r time.Time, exists bool) {
+	v := m.revoked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevokedAt returns the old "revoked_at" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldRevokedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevokedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevokedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevokedAt: %w", err)
+	}
+	return oldValue.RevokedAt, nil
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (m *TicketMutation) ClearRevokedAt() {
+	m.revoked_at = nil
+	m.clearedFields[ticket.FieldRevokedAt] = struct{}{}
+}
+
+// RevokedAtCleared returns if the "revoked_at" field was cleared in this mutation.
+func (m *TicketMutation) RevokedAtCleared() bool {
+	_, ok := m.clearedFields[ticket.FieldRevokedAt]
+	return ok
+}
+
+// ResetRevokedAt resets all changes to the "revoked_at" field.
+func (m *TicketMutation) ResetRevokedAt() {
+	m.revoked_at = nil
+	delete(m.clearedFields, ticket.FieldRevokedAt)
+}
+
+// SetRevokeReason sets the "revoke_reason" field.
+func (m *TicketMutation) SetRevokeReason(s string) {
+	m.revoke_reason = &s
+}
+
+// RevokeReason returns the value of the "revoke_reason" field in the mutation.
+func (m *TicketMutation) RevokeReason() (r string, exists bool) {
+	v := m.revoke_reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevokeReason returns the old "revoke_reason" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldRevokeReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevokeReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevokeReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevokeReason: %w", err)
+	}
+	return oldValue.RevokeReason, nil
+}
+
+// ResetRevokeReason resets all changes to the "revoke_reason" field.
+func (m *TicketMutation) ResetRevokeReason() {
+	m.revoke_reason = nil
+}
+
+// SetCreatedBy sets the "created_by" field.
+func (m *TicketMutation) SetCreatedBy(s string) {
+	m.created_by = &s
+}
+
+// CreatedBy returns the value of the "created_by" field in the mutation.
+func (m *TicketMutation) CreatedBy() (r string, exists bool) {
+	v := m.created_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedBy returns the old "created_by" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldCreatedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedBy: %w", err)
+	}
+	return oldValue.CreatedBy, nil
+}
+
+// ResetCreatedBy resets all changes to the "created_by" field.
+func (m *TicketMutation) ResetCreatedBy() {
+	m.created_by = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *TicketMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *TicketMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the Ticket entity.
+// If the Ticket object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *TicketMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *TicketMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *TicketMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *TicketMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[ticket.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *TicketMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *TicketMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *TicketMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *TicketMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[ticket.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *TicketMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *TicketMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *TicketMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// AddLineIDs adds the "lines" edge to the TicketLine entity by ids.
+func (m *TicketMutation) AddLineIDs(ids ...string) {
+	if m.lines == nil {
+		m.lines = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.lines[ids[i]] = struct{}{}
+	}
+}
+
+// ClearLines clears the "lines" edge to the TicketLine entity.
+func (m *TicketMutation) ClearLines() {
+	m.clearedlines = true
+}
+
+// LinesCleared reports if the "lines" edge to the TicketLine entity was cleared.
+func (m *TicketMutation) LinesCleared() bool {
+	return m.clearedlines
+}
+
+// RemoveLineIDs removes the "lines" edge to the TicketLine entity by IDs.
+func (m *TicketMutation) RemoveLineIDs(ids ...string) {
+	if m.removedlines == nil {
+		m.removedlines = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.lines, ids[i])
+		m.removedlines[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedLines returns the removed IDs of the "lines" edge to the TicketLine entity.
+func (m *TicketMutation) RemovedLinesIDs() (ids []string) {
+	for id := range m.removedlines {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// LinesIDs returns the "lines" edge IDs in the mutation.
+func (m *TicketMutation) LinesIDs() (ids []string) {
+	for id := range m.lines {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetLines resets all changes to the "lines" edge.
+func (m *TicketMutation) ResetLines() {
+	m.lines = nil
+	m.clearedlines = false
+	m.removedlines = nil
+}
+
+// AddActivationIDs adds the "activations" edge to the TicketActivation entity by ids.
+func (m *TicketMutation) AddActivationIDs(ids ...string) {
+	if m.activations == nil {
+		m.activations = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.activations[ids[i]] = struct{}{}
+	}
+}
+
+// ClearActivations clears the "activations" edge to the TicketActivation entity.
+func (m *TicketMutation) ClearActivations() {
+	m.clearedactivations = true
+}
+
+// ActivationsCleared reports if the "activations" edge to the TicketActivation entity was cleared.
+func (m *TicketMutation) ActivationsCleared() bool {
+	return m.clearedactivations
+}
+
+// RemoveActivationIDs removes the "activations" edge to the TicketActivation entity by IDs.
+func (m *TicketMutation) RemoveActivationIDs(ids ...string) {
+	if m.removedactivations == nil {
+		m.removedactivations = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.activations, ids[i])
+		m.removedactivations[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedActivations returns the removed IDs of the "activations" edge to the TicketActivation entity.
+func (m *TicketMutation) RemovedActivationsIDs() (ids []string) {
+	for id := range m.removedactivations {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ActivationsIDs returns the "activations" edge IDs in the mutation.
+func (m *TicketMutation) ActivationsIDs() (ids []string) {
+	for id := range m.activations {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetActivations resets all changes to the "activations" edge.
+func (m *TicketMutation) ResetActivations() {
+	m.activations = nil
+	m.clearedactivations = false
+	m.removedactivations = nil
+}
+
+// Where appends a list predicates to the TicketMutation builder.
+func (m *TicketMutation) Where(ps ...predicate.Ticket) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the TicketMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *TicketMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Ticket, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *TicketMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *TicketMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Ticket).
+func (m *TicketMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *TicketMutation) Fields() []string {
+	fields := make([]string, 0, 16)
+	if m.created_at != nil {
+		fields = append(fields, ticket.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, ticket.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, ticket.FieldCustomerID)
+	}
+	if m.code_digest != nil {
+		fields = append(fields, ticket.FieldCodeDigest)
+	}
+	if m.sealed_code != nil {
+		fields = append(fields, ticket.FieldSealedCode)
+	}
+	if m.hint != nil {
+		fields = append(fields, ticket.FieldHint)
+	}
+	if m.reference != nil {
+		fields = append(fields, ticket.FieldReference)
+	}
+	if m.note != nil {
+		fields = append(fields, ticket.FieldNote)
+	}
+	if m.partial != nil {
+		fields = append(fields, ticket.FieldPartial)
+	}
+	if m.return_limit != nil {
+		fields = append(fields, ticket.FieldReturnLimit)
+	}
+	if m.returns != nil {
+		fields = append(fields, ticket.FieldReturns)
+	}
+	if m.expires_at != nil {
+		fields = append(fields, ticket.FieldExpiresAt)
+	}
+	if m.revoked_at != nil {
+		fields = append(fields, ticket.FieldRevokedAt)
+	}
+	if m.revoke_reason != nil {
+		fields = append(fields, ticket.FieldRevokeReason)
+	}
+	if m.created_by != nil {
+		fields = append(fields, ticket.FieldCreatedBy)
+	}
+	if m.revision != nil {
+		fields = append(fields, ticket.FieldRevision)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *TicketMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case ticket.FieldCreatedAt:
+		return m.CreatedAt()
+	case ticket.FieldVendorID:
+		return m.VendorID()
+	case ticket.FieldCustomerID:
+		return m.CustomerID()
+	case ticket.FieldCodeDigest:
+		return m.CodeDigest()
+	case ticket.FieldSealedCode:
+		return m.SealedCode()
+	case ticket.FieldHint:
+		return m.Hint()
+	case ticket.FieldReference:
+		return m.Reference()
+	case ticket.FieldNote:
+		return m.Note()
+	case ticket.FieldPartial:
+		return m.Partial()
+	case ticket.FieldReturnLimit:
+		return m.ReturnLimit()
+	case ticket.FieldReturns:
+		return m.Returns()
+	case ticket.FieldExpiresAt:
+		return m.ExpiresAt()
+	case ticket.FieldRevokedAt:
+		return m.RevokedAt()
+	case ticket.FieldRevokeReason:
+		return m.RevokeReason()
+	case ticket.FieldCreatedBy:
+		return m.CreatedBy()
+	case ticket.FieldRevision:
+		return m.Revision()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *TicketMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case ticket.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case ticket.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case ticket.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case ticket.FieldCodeDigest:
+		return m.OldCodeDigest(ctx)
+	case ticket.FieldSealedCode:
+		return m.OldSealedCode(ctx)
+	case ticket.FieldHint:
+		return m.OldHint(ctx)
+	case ticket.FieldReference:
+		return m.OldReference(ctx)
+	case ticket.FieldNote:
+		return m.OldNote(ctx)
+	case ticket.FieldPartial:
+		return m.OldPartial(ctx)
+	case ticket.FieldReturnLimit:
+		return m.OldReturnLimit(ctx)
+	case ticket.FieldReturns:
+		return m.OldReturns(ctx)
+	case ticket.FieldExpiresAt:
+		return m.OldExpiresAt(ctx)
+	case ticket.FieldRevokedAt:
+		return m.OldRevokedAt(ctx)
+	case ticket.FieldRevokeReason:
+		return m.OldRevokeReason(ctx)
+	case ticket.FieldCreatedBy:
+		return m.OldCreatedBy(ctx)
+	case ticket.FieldRevision:
+		return m.OldRevision(ctx)
+	}
+	return nil, fmt.Errorf("unknown Ticket field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TicketMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case ticket.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case ticket.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case ticket.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case ticket.FieldCodeDigest:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCodeDigest(v)
+		return nil
+	case ticket.FieldSealedCode:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealedCode(v)
+		return nil
+	case ticket.FieldHint:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHint(v)
+		return nil
+	case ticket.FieldReference:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReference(v)
+		return nil
+	case ticket.FieldNote:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetNote(v)
+		return nil
+	case ticket.FieldPartial:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPartial(v)
+		return nil
+	case ticket.FieldReturnLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReturnLimit(v)
+		return nil
+	case ticket.FieldReturns:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReturns(v)
+		return nil
+	case ticket.FieldExpiresAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpiresAt(v)
+		return nil
+	case ticket.FieldRevokedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevokedAt(v)
+		return nil
+	case ticket.FieldRevokeReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevokeReason(v)
+		return nil
+	case ticket.FieldCreatedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedBy(v)
+		return nil
+	case ticket.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Ticket field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *TicketMutation) AddedFields() []string {
+	var fields []string
+	if m.addreturn_limit != nil {
+		fields = append(fields, ticket.FieldReturnLimit)
+	}
+	if m.addreturns != nil {
+		fields = append(fields, ticket.FieldReturns)
+	}
+	if m.addrevision != nil {
+		fields = append(fields, ticket.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *TicketMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case ticket.FieldReturnLimit:
+		return m.AddedReturnLimit()
+	case ticket.FieldReturns:
+		return m.AddedReturns()
+	case ticket.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TicketMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case ticket.FieldReturnLimit:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReturnLimit(v)
+		return nil
+	case ticket.FieldReturns:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReturns(v)
+		return nil
+	case ticket.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Ticket numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *TicketMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(ticket.FieldCustomerID) {
+		fields = append(fields, ticket.FieldCustomerID)
+	}
+	if m.FieldCleared(ticket.FieldReturnLimit) {
+		fields = append(fields, ticket.FieldReturnLimit)
+	}
+	if m.FieldCleared(ticket.FieldExpiresAt) {
+		fields = append(fields, ticket.FieldExpiresAt)
+	}
+	if m.FieldCleared(ticket.FieldRevokedAt) {
+		fields = append(fields, ticket.FieldRevokedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *TicketMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *TicketMutation) ClearField(name string) error {
+	switch name {
+	case ticket.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case ticket.FieldReturnLimit:
+		m.ClearReturnLimit()
+		return nil
+	case ticket.FieldExpiresAt:
+		m.ClearExpiresAt()
+		return nil
+	case ticket.FieldRevokedAt:
+		m.ClearRevokedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Ticket nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *TicketMutation) ResetField(name string) error {
+	switch name {
+	case ticket.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case ticket.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case ticket.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case ticket.FieldCodeDigest:
+		m.ResetCodeDigest()
+		return nil
+	case ticket.FieldSealedCode:
+		m.ResetSealedCode()
+		return nil
+	case ticket.FieldHint:
+		m.ResetHint()
+		return nil
+	case ticket.FieldReference:
+		m.ResetReference()
+		return nil
+	case ticket.FieldNote:
+		m.ResetNote()
+		return nil
+	case ticket.FieldPartial:
+		m.ResetPartial()
+		return nil
+	case ticket.FieldReturnLimit:
+		m.ResetReturnLimit()
+		return nil
+	case ticket.FieldReturns:
+		m.ResetReturns()
+		return nil
+	case ticket.FieldExpiresAt:
+		m.ResetExpiresAt()
+		return nil
+	case ticket.FieldRevokedAt:
+		m.ResetRevokedAt()
+		return nil
+	case ticket.FieldRevokeReason:
+		m.ResetRevokeReason()
+		return nil
+	case ticket.FieldCreatedBy:
+		m.ResetCreatedBy()
+		return nil
+	case ticket.FieldRevision:
+		m.ResetRevision()
+		return nil
+	}
+	return fmt.Errorf("unknown Ticket field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *TicketMutation) AddedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.vendor != nil {
+		edges = append(edges, ticket.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, ticket.EdgeCustomer)
+	}
+	if m.lines != nil {
+		edges = append(edges, ticket.EdgeLines)
+	}
+	if m.activations != nil {
+		edges = append(edges, ticket.EdgeActivations)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *TicketMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case ticket.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticket.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticket.EdgeLines:
+		ids := make([]ent.Value, 0, len(m.lines))
+		for id := range m.lines {
+			ids = append(ids, id)
+		}
+		return ids
+	case ticket.EdgeActivations:
+		ids := make([]ent.Value, 0, len(m.activations))
+		for id := range m.activations {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *TicketMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.removedlines != nil {
+		edges = append(edges, ticket.EdgeLines)
+	}
+	if m.removedactivations != nil {
+		edges = append(edges, ticket.EdgeActivations)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *TicketMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case ticket.EdgeLines:
+		ids := make([]ent.Value, 0, len(m.removedlines))
+		for id := range m.removedlines {
+			ids = append(ids, id)
+		}
+		return ids
+	case ticket.EdgeActivations:
+		ids := make([]ent.Value, 0, len(m.removedactivations))
+		for id := range m.removedactivations {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *TicketMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 4)
+	if m.clearedvendor {
+		edges = append(edges, ticket.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, ticket.EdgeCustomer)
+	}
+	if m.clearedlines {
+		edges = append(edges, ticket.EdgeLines)
+	}
+	if m.clearedactivations {
+		edges = append(edges, ticket.EdgeActivations)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *TicketMutation) EdgeCleared(name string) bool {
+	switch name {
+	case ticket.EdgeVendor:
+		return m.clearedvendor
+	case ticket.EdgeCustomer:
+		return m.clearedcustomer
+	case ticket.EdgeLines:
+		return m.clearedlines
+	case ticket.EdgeActivations:
+		return m.clearedactivations
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *TicketMutation) ClearEdge(name string) error {
+	switch name {
+	case ticket.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case ticket.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	}
+	return fmt.Errorf("unknown Ticket unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *TicketMutation) ResetEdge(name string) error {
+	switch name {
+	case ticket.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case ticket.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case ticket.EdgeLines:
+		m.ResetLines()
+		return nil
+	case ticket.EdgeActivations:
+		m.ResetActivations()
+		return nil
+	}
+	return fmt.Errorf("unknown Ticket edge %s", name)
+}
+
+// TicketActivationMutation represents an operation that mutates the TicketActivation nodes in the graph.
+type TicketActivationMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *string
+	created_at         *time.Time
+	quantity           *int
+	addquantity        *int
+	returned           *int
+	addreturned        *int
+	offline            *bool
+	activated_by       *string
+	clearedFields      map[string]struct{}
+	vendor             *string
+	clearedvendor      bool
+	customer           *string
+	clearedcustomer    bool
+	ticket             *string
+	clearedticket      bool
+	ticket_line        *string
+	clearedticket_line bool
+	tmr_group          *string
+	clearedtmr_group   bool
+	container          *string
+	clearedcontainer   bool
+	_order             *string
+	cleared_order      bool
+	transfers          map[string]struct{}
+	removedtransfers   map[string]struct{}
+	clearedtransfers   bool
+	done               bool
+	oldValue           func(context.Context) (*TicketActivation, error)
+	predicates         []predicate.TicketActivation
+}
+
+var _ ent.Mutation = (*TicketActivationMutation)(nil)
+
+// ticketactivationOption allows management of the mutation configuration using functional options.
+type ticketactivationOption func(*TicketActivationMutation)
+
+// newTicketActivationMutation creates new mutation for the TicketActivation entity.
+func newTicketActivationMutation(c config, op Op, opts ...ticketactivationOption) *TicketActivationMutation {
+	m := &TicketActivationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeTicketActivation,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withTicketActivationID sets the ID field of the mutation.
+func withTicketActivationID(id string) ticketactivationOption {
+	return func(m *TicketActivationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *TicketActivation
+		)
+		m.oldValue = func(ctx context.Context) (*TicketActivation, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().TicketActivation.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withTicketActivation sets the old TicketActivation of the mutation.
+func withTicketActivation(node *TicketActivation) ticketactivationOption {
+	return func(m *TicketActivationMutation) {
+		m.oldValue = func(context.Context) (*TicketActivation, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m TicketActivationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m TicketActivationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of TicketActivation entities.
+func (m *TicketActivationMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *TicketActivationMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *TicketActivationMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().TicketActivation.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *TicketActivationMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *TicketActivationMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *TicketActivationMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *TicketActivationMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *TicketActivationMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *TicketActivationMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *TicketActivationMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *TicketActivationMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *TicketActivationMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[ticketactivation.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *TicketActivationMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[ticketactivation.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *TicketActivationMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, ticketactivation.FieldCustomerID)
+}
+
+// SetTicketID sets the "ticket_id" field.
+func (m *TicketActivationMutation) SetTicketID(s string) {
+	m.ticket = &s
+}
+
+// TicketID returns the value of the "ticket_id" field in the mutation.
+func (m *TicketActivationMutation) TicketID() (r string, exists bool) {
+	v := m.ticket
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTicketID returns the old "ticket_id" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldTicketID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTicketID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTicketID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTicketID: %w", err)
+	}
+	return oldValue.TicketID, nil
+}
+
+// ResetTicketID resets all changes to the "ticket_id" field.
+func (m *TicketActivationMutation) ResetTicketID() {
+	m.ticket = nil
+}
+
+// SetTicketLineID sets the "ticket_line_id" field.
+func (m *TicketActivationMutation) SetTicketLineID(s string) {
+	m.ticket_line = &s
+}
+
+// TicketLineID returns the value of the "ticket_line_id" field in the mutation.
+func (m *TicketActivationMutation) TicketLineID() (r string, exists bool) {
+	v := m.ticket_line
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTicketLineID returns the old "ticket_line_id" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldTicketLineID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTicketLineID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTicketLineID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTicketLineID: %w", err)
+	}
+	return oldValue.TicketLineID, nil
+}
+
+// ResetTicketLineID resets all changes to the "ticket_line_id" field.
+func (m *TicketActivationMutation) ResetTicketLineID() {
+	m.ticket_line = nil
+}
+
+// SetTmrGroupID sets the "tmr_group_id" field.
+func (m *TicketActivationMutation) SetTmrGroupID(s string) {
+	m.tmr_group = &s
+}
+
+// TmrGroupID returns the value of the "tmr_group_id" field in the mutation.
+func (m *TicketActivationMutation) TmrGroupID() (r string, exists bool) {
+	v := m.tmr_group
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTmrGroupID returns the old "tmr_group_id" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldTmrGroupID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTmrGroupID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTmrGroupID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTmrGroupID: %w", err)
+	}
+	return oldValue.TmrGroupID, nil
+}
+
+// ClearTmrGroupID clears the value of the "tmr_group_id" field.
+func (m *TicketActivationMutation) ClearTmrGroupID() {
+	m.tmr_group = nil
+	m.clearedFields[ticketactivation.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupIDCleared returns if the "tmr_group_id" field was cleared in this mutation.
+func (m *TicketActivationMutation) TmrGroupIDCleared() bool {
+	_, ok := m.clearedFields[ticketactivation.FieldTmrGroupID]
+	return ok
+}
+
+// ResetTmrGroupID resets all changes to the "tmr_group_id" field.
+func (m *TicketActivationMutation) ResetTmrGroupID() {
+	m.tmr_group = nil
+	delete(m.clearedFields, ticketactivation.FieldTmrGroupID)
+}
+
+// SetContainerID sets the "container_id" field.
+func (m *TicketActivationMutation) SetContainerID(s string) {
+	m.container = &s
+}
+
+// ContainerID returns the value of the "container_id" field in the mutation.
+func (m *TicketActivationMutation) ContainerID() (r string, exists bool) {
+	v := m.container
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldContainerID returns the old "container_id" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldContainerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldContainerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldContainerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldContainerID: %w", err)
+	}
+	return oldValue.ContainerID, nil
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (m *TicketActivationMutation) ClearContainerID() {
+	m.container = nil
+	m.clearedFields[ticketactivation.FieldContainerID] = struct{}{}
+}
+
+// ContainerIDCleared returns if the "container_id" field was cleared in this mutation.
+func (m *TicketActivationMutation) ContainerIDCleared() bool {
+	_, ok := m.clearedFields[ticketactivation.FieldContainerID]
+	return ok
+}
+
+// ResetContainerID resets all changes to the "container_id" field.
+func (m *TicketActivationMutation) ResetContainerID() {
+	m.container = nil
+	delete(m.clearedFields, ticketactivation.FieldContainerID)
+}
+
+// SetOrderID sets the "order_id" field.
+func (m *TicketActivationMutation) SetOrderID(s string) {
+	m._order = &s
+}
+
+// OrderID returns the value of the "order_id" field in the mutation.
+func (m *TicketActivationMutation) OrderID() (r string, exists bool) {
+	v := m._order
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrderID returns the old "order_id" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldOrderID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrderID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrderID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrderID: %w", err)
+	}
+	return oldValue.OrderID, nil
+}
+
+// ResetOrderID resets all changes to the "order_id" field.
+func (m *TicketActivationMutation) ResetOrderID() {
+	m._order = nil
+}
+
+// SetQuantity sets the "quantity" field.
+func (m *TicketActivationMutation) SetQuantity(i int) {
+	m.quantity = &i
+	m.addquantity = nil
+}
+
+// Quantity returns the value of the "quantity" field in the mutation.
+func (m *TicketActivationMutation) Quantity() (r int, exists bool) {
+	v := m.quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuantity returns the old "quantity" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldQuantity(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuantity is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuantity requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuantity: %w", err)
+	}
+	return oldValue.Quantity, nil
+}
+
+// AddQuantity adds i to the "quantity" field.
+func (m *TicketActivationMutation) AddQuantity(i int) {
+	if m.addquantity != nil {
+		*m.addquantity += i
+	} else {
+		m.addquantity = &i
+	}
+}
+
+// AddedQuantity returns the value that was added to the "quantity" field in this mutation.
+func (m *TicketActivationMutation) AddedQuantity() (r int, exists bool) {
+	v := m.addquantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuantity resets all changes to the "quantity" field.
+func (m *TicketActivationMutation) ResetQuantity() {
+	m.quantity = nil
+	m.addquantity = nil
+}
+
+// SetReturned sets the "returned" field.
+func (m *TicketActivationMutation) SetReturned(i int) {
+	m.returned = &i
+	m.addreturned = nil
+}
+
+// Returned returns the value of the "returned" field in the mutation.
+func (m *TicketActivationMutation) Returned() (r int, exists bool) {
+	v := m.returned
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReturned returns the old "returned" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldReturned(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReturned is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReturned requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReturned: %w", err)
+	}
+	return oldValue.Returned, nil
+}
+
+// AddReturned adds i to the "returned" field.
+func (m *TicketActivationMutation) AddReturned(i int) {
+	if m.addreturned != nil {
+		*m.addreturned += i
+	} else {
+		m.addreturned = &i
+	}
+}
+
+// AddedReturned returns the value that was added to the "returned" field in this mutation.
+func (m *TicketActivationMutation) AddedReturned() (r int, exists bool) {
+	v := m.addreturned
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetReturned resets all changes to the "returned" field.
+func (m *TicketActivationMutation) ResetReturned() {
+	m.returned = nil
+	m.addreturned = nil
+}
+
+// SetOffline sets the "offline" field.
+func (m *TicketActivationMutation) SetOffline(b bool) {
+	m.offline = &b
+}
+
+// Offline returns the value of the "offline" field in the mutation.
+func (m *TicketActivationMutation) Offline() (r bool, exists bool) {
+	v := m.offline
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOffline returns the old "offline" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldOffline(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOffline is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOffline requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOffline: %w", err)
+	}
+	return oldValue.Offline, nil
+}
+
+// ResetOffline resets all changes to the "offline" field.
+func (m *TicketActivationMutation) ResetOffline() {
+	m.offline = nil
+}
+
+// SetActivatedBy sets the "activated_by" field.
+func (m *TicketActivationMutation) SetActivatedBy(s string) {
+	m.activated_by = &s
+}
+
+// ActivatedBy returns the value of the "activated_by" field in the mutation.
+func (m *TicketActivationMutation) ActivatedBy() (r string, exists bool) {
+	v := m.activated_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActivatedBy returns the old "activated_by" field's value of the TicketActivation entity.
+// If the TicketActivation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketActivationMutation) OldActivatedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActivatedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActivatedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActivatedBy: %w", err)
+	}
+	return oldValue.ActivatedBy, nil
+}
+
+// ResetActivatedBy resets all changes to the "activated_by" field.
+func (m *TicketActivationMutation) ResetActivatedBy() {
+	m.activated_by = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *TicketActivationMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[ticketactivation.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *TicketActivationMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *TicketActivationMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *TicketActivationMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *TicketActivationMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[ticketactivation.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *TicketActivationMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *TicketActivationMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *TicketActivationMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearTicket clears the "ticket" edge to the Ticket entity.
+func (m *TicketActivationMutation) ClearTicket() {
+	m.clearedticket = true
+	m.clearedFields[ticketactivation.FieldTicketID] = struct{}{}
+}
+
+// TicketCleared reports if the "ticket" edge to the Ticket entity was cleared.
+func (m *TicketActivationMutation) TicketCleared() bool {
+	return m.clearedticket
+}
+
+// TicketIDs returns the "ticket" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TicketID instead. It exists only for internal usage by the builders.
+func (m *TicketActivationMutation) TicketIDs() (ids []string) {
+	if id := m.ticket; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTicket resets all changes to the "ticket" edge.
+func (m *TicketActivationMutation) ResetTicket() {
+	m.ticket = nil
+	m.clearedticket = false
+}
+
+// ClearTicketLine clears the "ticket_line" edge to the TicketLine entity.
+func (m *TicketActivationMutation) ClearTicketLine() {
+	m.clearedticket_line = true
+	m.clearedFields[ticketactivation.FieldTicketLineID] = struct{}{}
+}
+
+// TicketLineCleared reports if the "ticket_line" edge to the TicketLine entity was cleared.
+func (m *TicketActivationMutation) TicketLineCleared() bool {
+	return m.clearedticket_line
+}
+
+// TicketLineIDs returns the "ticket_line" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TicketLineID instead. It exists only for internal usage by the builders.
+func (m *TicketActivationMutation) TicketLineIDs() (ids []string) {
+	if id := m.ticket_line; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTicketLine resets all changes to the "ticket_line" edge.
+func (m *TicketActivationMutation) ResetTicketLine() {
+	m.ticket_line = nil
+	m.clearedticket_line = false
+}
+
+// ClearTmrGroup clears the "tmr_group" edge to the TmrGroup entity.
+func (m *TicketActivationMutation) ClearTmrGroup() {
+	m.clearedtmr_group = true
+	m.clearedFields[ticketactivation.FieldTmrGroupID] = struct{}{}
+}
+
+// TmrGroupCleared reports if the "tmr_group" edge to the TmrGroup entity was cleared.
+func (m *TicketActivationMutation) TmrGroupCleared() bool {
+	return m.TmrGroupIDCleared() || m.clearedtmr_group
+}
+
+// TmrGroupIDs returns the "tmr_group" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TmrGroupID instead. It exists only for internal usage by the builders.
+func (m *TicketActivationMutation) TmrGroupIDs() (ids []string) {
+	if id := m.tmr_group; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTmrGroup resets all changes to the "tmr_group" edge.
+func (m *TicketActivationMutation) ResetTmrGroup() {
+	m.tmr_group = nil
+	m.clearedtmr_group = false
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (m *TicketActivationMutation) ClearContainer() {
+	m.clearedcontainer = true
+	m.clearedFields[ticketactivation.FieldContainerID] = struct{}{}
+}
+
+// ContainerCleared reports if the "container" edge to the Container entity was cleared.
+func (m *TicketActivationMutation) ContainerCleared() bool {
+	return m.ContainerIDCleared() || m.clearedcontainer
+}
+
+// ContainerIDs returns the "container" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ContainerID instead. It exists only for internal usage by the builders.
+func (m *TicketActivationMutation) ContainerIDs() (ids []string) {
+	if id := m.container; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetContainer resets all changes to the "container" edge.
+func (m *TicketActivationMutation) ResetContainer() {
+	m.container = nil
+	m.clearedcontainer = false
+}
+
+// ClearOrder clears the "order" edge to the Order entity.
+func (m *TicketActivationMutation) ClearOrder() {
+	m.cleared_order = true
+	m.clearedFields[ticketactivation.FieldOrderID] = struct{}{}
+}
+
+// OrderCleared reports if the "order" edge to the Order entity was cleared.
+func (m *TicketActivationMutation) OrderCleared() bool {
+	return m.cleared_order
+}
+
+// OrderIDs returns the "order" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrderID instead. It exists only for internal usage by the builders.
+func (m *TicketActivationMutation) OrderIDs() (ids []string) {
+	if id := m._order; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrder resets all changes to the "order" edge.
+func (m *TicketActivationMutation) ResetOrder() {
+	m._order = nil
+	m.cleared_order = false
+}
+
+// AddTransferIDs adds the "transfers" edge to the Transfer entity by ids.
+func (m *TicketActivationMutation) AddTransferIDs(ids ...string) {
+	if m.transfers == nil {
+		m.transfers = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.transfers[ids[i]] = struct{}{}
+	}
+}
+
+// ClearTransfers clears the "transfers" edge to the Transfer entity.
+func (m *TicketActivationMutation) ClearTransfers() {
+	m.clearedtransfers = true
+}
+
+// TransfersCleared reports if the "transfers" edge to the Transfer entity was cleared.
+func (m *TicketActivationMutation) TransfersCleared() bool {
+	return m.clearedtransfers
+}
+
+// RemoveTransferIDs removes the "transfers" edge to the Transfer entity by IDs.
+func (m *TicketActivationMutation) RemoveTransferIDs(ids ...string) {
+	if m.removedtransfers == nil {
+		m.removedtransfers = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.transfers, ids[i])
+		m.removedtransfers[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedTransfers returns the removed IDs of the "transfers" edge to the Transfer entity.
+func (m *TicketActivationMutation) RemovedTransfersIDs() (ids []string) {
+	for id := range m.removedtransfers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// TransfersIDs returns the "transfers" edge IDs in the mutation.
+func (m *TicketActivationMutation) TransfersIDs() (ids []string) {
+	for id := range m.transfers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetTransfers resets all changes to the "transfers" edge.
+func (m *TicketActivationMutation) ResetTransfers() {
+	m.transfers = nil
+	m.clearedtransfers = false
+	m.removedtransfers = nil
+}
+
+// Where appends a list predicates to the TicketActivationMutation builder.
+func (m *TicketActivationMutation) Where(ps ...predicate.TicketActivation) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the TicketActivationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *TicketActivationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.TicketActivation, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *TicketActivationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *TicketActivationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (TicketActivation).
+func (m *TicketActivationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *TicketActivationMutation) Fields() []string {
+	fields := make([]string, 0, 12)
+	if m.created_at != nil {
+		fields = append(fields, ticketactivation.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, ticketactivation.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, ticketactivation.FieldCustomerID)
+	}
+	if m.ticket != nil {
+		fields = append(fields, ticketactivation.FieldTicketID)
+	}
+	if m.ticket_line != nil {
+		fields = append(fields, ticketactivation.FieldTicketLineID)
+	}
+	if m.tmr_group != nil {
+		fields = append(fields, ticketactivation.FieldTmrGroupID)
+	}
+	if m.container != nil {
+		fields = append(fields, ticketactivation.FieldContainerID)
+	}
+	if m._order != nil {
+		fields = append(fields, ticketactivation.FieldOrderID)
+	}
+	if m.quantity != nil {
+		fields = append(fields, ticketactivation.FieldQuantity)
+	}
+	if m.returned != nil {
+		fields = append(fields, ticketactivation.FieldReturned)
+	}
+	if m.offline != nil {
+		fields = append(fields, ticketactivation.FieldOffline)
+	}
+	if m.activated_by != nil {
+		fields = append(fields, ticketactivation.FieldActivatedBy)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *TicketActivationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case ticketactivation.FieldCreatedAt:
+		return m.CreatedAt()
+	case ticketactivation.FieldVendorID:
+		return m.VendorID()
+	case ticketactivation.FieldCustomerID:
+		return m.CustomerID()
+	case ticketactivation.FieldTicketID:
+		return m.TicketID()
+	case ticketactivation.FieldTicketLineID:
+		return m.TicketLineID()
+	case ticketactivation.FieldTmrGroupID:
+		return m.TmrGroupID()
+	case ticketactivation.FieldContainerID:
+		return m.ContainerID()
+	case ticketactivation.FieldOrderID:
+		return m.OrderID()
+	case ticketactivation.FieldQuantity:
+		return m.Quantity()
+	case ticketactivation.FieldReturned:
+		return m.Returned()
+	case ticketactivation.FieldOffline:
+		return m.Offline()
+	case ticketactivation.FieldActivatedBy:
+		return m.ActivatedBy()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *TicketActivationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case ticketactivation.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case ticketactivation.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case ticketactivation.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case ticketactivation.FieldTicketID:
+		return m.OldTicketID(ctx)
+	case ticketactivation.FieldTicketLineID:
+		return m.OldTicketLineID(ctx)
+	case ticketactivation.FieldTmrGroupID:
+		return m.OldTmrGroupID(ctx)
+	case ticketactivation.FieldContainerID:
+		return m.OldContainerID(ctx)
+	case ticketactivation.FieldOrderID:
+		return m.OldOrderID(ctx)
+	case ticketactivation.FieldQuantity:
+		return m.OldQuantity(ctx)
+	case ticketactivation.FieldReturned:
+		return m.OldReturned(ctx)
+	case ticketactivation.FieldOffline:
+		return m.OldOffline(ctx)
+	case ticketactivation.FieldActivatedBy:
+		return m.OldActivatedBy(ctx)
+	}
+	return nil, fmt.Errorf("unknown TicketActivation field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TicketActivationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case ticketactivation.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case ticketactivation.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case ticketactivation.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case ticketactivation.FieldTicketID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTicketID(v)
+		return nil
+	case ticketactivation.FieldTicketLineID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTicketLineID(v)
+		return nil
+	case ticketactivation.FieldTmrGroupID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTmrGroupID(v)
+		return nil
+	case ticketactivation.FieldContainerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetContainerID(v)
+		return nil
+	case ticketactivation.FieldOrderID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrderID(v)
+		return nil
+	case ticketactivation.FieldQuantity:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuantity(v)
+		return nil
+	case ticketactivation.FieldReturned:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReturned(v)
+		return nil
+	case ticketactivation.FieldOffline:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOffline(v)
+		return nil
+	case ticketactivation.FieldActivatedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActivatedBy(v)
+		return nil
+	}
+	return fmt.Errorf("unknown TicketActivation field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *TicketActivationMutation) AddedFields() []string {
+	var fields []string
+	if m.addquantity != nil {
+		fields = append(fields, ticketactivation.FieldQuantity)
+	}
+	if m.addreturned != nil {
+		fields = append(fields, ticketactivation.FieldReturned)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *TicketActivationMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case ticketactivation.FieldQuantity:
+		return m.AddedQuantity()
+	case ticketactivation.FieldReturned:
+		return m.AddedReturned()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TicketActivationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case ticketactivation.FieldQuantity:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuantity(v)
+		return nil
+	case ticketactivation.FieldReturned:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReturned(v)
+		return nil
+	}
+	return fmt.Errorf("unknown TicketActivation numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *TicketActivationMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(ticketactivation.FieldCustomerID) {
+		fields = append(fields, ticketactivation.FieldCustomerID)
+	}
+	if m.FieldCleared(ticketactivation.FieldTmrGroupID) {
+		fields = append(fields, ticketactivation.FieldTmrGroupID)
+	}
+	if m.FieldCleared(ticketactivation.FieldContainerID) {
+		fields = append(fields, ticketactivation.FieldContainerID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *TicketActivationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *TicketActivationMutation) ClearField(name string) error {
+	switch name {
+	case ticketactivation.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	case ticketactivation.FieldTmrGroupID:
+		m.ClearTmrGroupID()
+		return nil
+	case ticketactivation.FieldContainerID:
+		m.ClearContainerID()
+		return nil
+	}
+	return fmt.Errorf("unknown TicketActivation nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *TicketActivationMutation) ResetField(name string) error {
+	switch name {
+	case ticketactivation.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case ticketactivation.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case ticketactivation.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case ticketactivation.FieldTicketID:
+		m.ResetTicketID()
+		return nil
+	case ticketactivation.FieldTicketLineID:
+		m.ResetTicketLineID()
+		return nil
+	case ticketactivation.FieldTmrGroupID:
+		m.ResetTmrGroupID()
+		return nil
+	case ticketactivation.FieldContainerID:
+		m.ResetContainerID()
+		return nil
+	case ticketactivation.FieldOrderID:
+		m.ResetOrderID()
+		return nil
+	case ticketactivation.FieldQuantity:
+		m.ResetQuantity()
+		return nil
+	case ticketactivation.FieldReturned:
+		m.ResetReturned()
+		return nil
+	case ticketactivation.FieldOffline:
+		m.ResetOffline()
+		return nil
+	case ticketactivation.FieldActivatedBy:
+		m.ResetActivatedBy()
+		return nil
+	}
+	return fmt.Errorf("unknown TicketActivation field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *TicketActivationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 8)
+	if m.vendor != nil {
+		edges = append(edges, ticketactivation.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, ticketactivation.EdgeCustomer)
+	}
+	if m.ticket != nil {
+		edges = append(edges, ticketactivation.EdgeTicket)
+	}
+	if m.ticket_line != nil {
+		edges = append(edges, ticketactivation.EdgeTicketLine)
+	}
+	if m.tmr_group != nil {
+		edges = append(edges, ticketactivation.EdgeTmrGroup)
+	}
+	if m.container != nil {
+		edges = append(edges, ticketactivation.EdgeContainer)
+	}
+	if m._order != nil {
+		edges = append(edges, ticketactivation.EdgeOrder)
+	}
+	if m.transfers != nil {
+		edges = append(edges, ticketactivation.EdgeTransfers)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *TicketActivationMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case ticketactivation.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketactivation.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketactivation.EdgeTicket:
+		if id := m.ticket; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketactivation.EdgeTicketLine:
+		if id := m.ticket_line; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketactivation.EdgeTmrGroup:
+		if id := m.tmr_group; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketactivation.EdgeContainer:
+		if id := m.container; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketactivation.EdgeOrder:
+		if id := m._order; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketactivation.EdgeTransfers:
+		ids := make([]ent.Value, 0, len(m.transfers))
+		for id := range m.transfers {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *TicketActivationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 8)
+	if m.removedtransfers != nil {
+		edges = append(edges, ticketactivation.EdgeTransfers)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *TicketActivationMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case ticketactivation.EdgeTransfers:
+		ids := make([]ent.Value, 0, len(m.removedtransfers))
+		for id := range m.removedtransfers {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *TicketActivationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 8)
+	if m.clearedvendor {
+		edges = append(edges, ticketactivation.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, ticketactivation.EdgeCustomer)
+	}
+	if m.clearedticket {
+		edges = append(edges, ticketactivation.EdgeTicket)
+	}
+	if m.clearedticket_line {
+		edges = append(edges, ticketactivation.EdgeTicketLine)
+	}
+	if m.clearedtmr_group {
+		edges = append(edges, ticketactivation.EdgeTmrGroup)
+	}
+	if m.clearedcontainer {
+		edges = append(edges, ticketactivation.EdgeContainer)
+	}
+	if m.cleared_order {
+		edges = append(edges, ticketactivation.EdgeOrder)
+	}
+	if m.clearedtransfers {
+		edges = append(edges, ticketactivation.EdgeTransfers)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *TicketActivationMutation) EdgeCleared(name string) bool {
+	switch name {
+	case ticketactivation.EdgeVendor:
+		return m.clearedvendor
+	case ticketactivation.EdgeCustomer:
+		return m.clearedcustomer
+	case ticketactivation.EdgeTicket:
+		return m.clearedticket
+	case ticketactivation.EdgeTicketLine:
+		return m.clearedticket_line
+	case ticketactivation.EdgeTmrGroup:
+		return m.clearedtmr_group
+	case ticketactivation.EdgeContainer:
+		return m.clearedcontainer
+	case ticketactivation.EdgeOrder:
+		return m.cleared_order
+	case ticketactivation.EdgeTransfers:
+		return m.clearedtransfers
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *TicketActivationMutation) ClearEdge(name string) error {
+	switch name {
+	case ticketactivation.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case ticketactivation.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case ticketactivation.EdgeTicket:
+		m.ClearTicket()
+		return nil
+	case ticketactivation.EdgeTicketLine:
+		m.ClearTicketLine()
+		return nil
+	case ticketactivation.EdgeTmrGroup:
+		m.ClearTmrGroup()
+		return nil
+	case ticketactivation.EdgeContainer:
+		m.ClearContainer()
+		return nil
+	case ticketactivation.EdgeOrder:
+		m.ClearOrder()
+		return nil
+	}
+	return fmt.Errorf("unknown TicketActivation unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *TicketActivationMutation) ResetEdge(name string) error {
+	switch name {
+	case ticketactivation.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case ticketactivation.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case ticketactivation.EdgeTicket:
+		m.ResetTicket()
+		return nil
+	case ticketactivation.EdgeTicketLine:
+		m.ResetTicketLine()
+		return nil
+	case ticketactivation.EdgeTmrGroup:
+		m.ResetTmrGroup()
+		return nil
+	case ticketactivation.EdgeContainer:
+		m.ResetContainer()
+		return nil
+	case ticketactivation.EdgeOrder:
+		m.ResetOrder()
+		return nil
+	case ticketactivation.EdgeTransfers:
+		m.ResetTransfers()
+		return nil
+	}
+	return fmt.Errorf("unknown TicketActivation edge %s", name)
+}
+
+// TicketLineMutation represents an operation that mutates the TicketLine nodes in the graph.
+type TicketLineMutation struct {
+	config
+	op                 Op
+	typ                string
+	id                 *string
+	created_at         *time.Time
+	position           *int
+	addposition        *int
+	quantity           *int
+	addquantity        *int
+	activated          *int
+	addactivated       *int
+	clearedFields      map[string]struct{}
+	vendor             *string
+	clearedvendor      bool
+	customer           *string
+	clearedcustomer    bool
+	ticket             *string
+	clearedticket      bool
+	item               *string
+	cleareditem        bool
+	activations        map[string]struct{}
+	removedactivations map[string]struct{}
+	clearedactivations bool
+	done               bool
+	oldValue           func(context.Context) (*TicketLine, error)
+	predicates         []predicate.TicketLine
+}
+
+var _ ent.Mutation = (*TicketLineMutation)(nil)
+
+// ticketlineOption allows management of the mutation configuration using functional options.
+type ticketlineOption func(*TicketLineMutation)
+
+// newTicketLineMutation creates new mutation for the TicketLine entity.
+func newTicketLineMutation(c config, op Op, opts ...ticketlineOption) *TicketLineMutation {
+	m := &TicketLineMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeTicketLine,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withTicketLineID sets the ID field of the mutation.
+func withTicketLineID(id string) ticketlineOption {
+	return func(m *TicketLineMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *TicketLine
+		)
+		m.oldValue = func(ctx context.Context) (*TicketLine, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().TicketLine.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withTicketLine sets the old TicketLine of the mutation.
+func withTicketLine(node *TicketLine) ticketlineOption {
+	return func(m *TicketLineMutation) {
+		m.oldValue = func(context.Context) (*TicketLine, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m TicketLineMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m TicketLineMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of TicketLine entities.
+func (m *TicketLineMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *TicketLineMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *TicketLineMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().TicketLine.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *TicketLineMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *TicketLineMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the TicketLine entity.
+// If the TicketLine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketLineMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *TicketLineMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetVendorID sets the "vendor_id" field.
+func (m *TicketLineMutation) SetVendorID(s string) {
+	m.vendor = &s
+}
+
+// VendorID returns the value of the "vendor_id" field in the mutation.
+func (m *TicketLineMutation) VendorID() (r string, exists bool) {
+	v := m.vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVendorID returns the old "vendor_id" field's value of the TicketLine entity.
+// If the TicketLine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketLineMutation) OldVendorID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVendorID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVendorID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVendorID: %w", err)
+	}
+	return oldValue.VendorID, nil
+}
+
+// ResetVendorID resets all changes to the "vendor_id" field.
+func (m *TicketLineMutation) ResetVendorID() {
+	m.vendor = nil
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (m *TicketLineMutation) SetCustomerID(s string) {
+	m.customer = &s
+}
+
+// CustomerID returns the value of the "customer_id" field in the mutation.
+func (m *TicketLineMutation) CustomerID() (r string, exists bool) {
+	v := m.customer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCustomerID returns the old "customer_id" field's value of the TicketLine entity.
+// If the TicketLine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketLineMutation) OldCustomerID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCustomerID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCustomerID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCustomerID: %w", err)
+	}
+	return oldValue.CustomerID, nil
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (m *TicketLineMutation) ClearCustomerID() {
+	m.customer = nil
+	m.clearedFields[ticketline.FieldCustomerID] = struct{}{}
+}
+
+// CustomerIDCleared returns if the "customer_id" field was cleared in this mutation.
+func (m *TicketLineMutation) CustomerIDCleared() bool {
+	_, ok := m.clearedFields[ticketline.FieldCustomerID]
+	return ok
+}
+
+// ResetCustomerID resets all changes to the "customer_id" field.
+func (m *TicketLineMutation) ResetCustomerID() {
+	m.customer = nil
+	delete(m.clearedFields, ticketline.FieldCustomerID)
+}
+
+// SetTicketID sets the "ticket_id" field.
+func (m *TicketLineMutation) SetTicketID(s string) {
+	m.ticket = &s
+}
+
+// TicketID returns the value of the "ticket_id" field in the mutation.
+func (m *TicketLineMutation) TicketID() (r string, exists bool) {
+	v := m.ticket
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTicketID returns the old "ticket_id" field's value of the TicketLine entity.
+// If the TicketLine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketLineMutation) OldTicketID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTicketID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTicketID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTicketID: %w", err)
+	}
+	return oldValue.TicketID, nil
+}
+
+// ResetTicketID resets all changes to the "ticket_id" field.
+func (m *TicketLineMutation) ResetTicketID() {
+	m.ticket = nil
+}
+
+// SetItemID sets the "item_id" field.
+func (m *TicketLineMutation) SetItemID(s string) {
+	m.item = &s
+}
+
+// ItemID returns the value of the "item_id" field in the mutation.
+func (m *TicketLineMutation) ItemID() (r string, exists bool) {
+	v := m.item
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldItemID returns the old "item_id" field's value of the TicketLine entity.
+// If the TicketLine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketLineMutation) OldItemID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldItemID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldItemID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldItemID: %w", err)
+	}
+	return oldValue.ItemID, nil
+}
+
+// ResetItemID resets all changes to the "item_id" field.
+func (m *TicketLineMutation) ResetItemID() {
+	m.item = nil
+}
+
+// SetPosition sets the "position" field.
+func (m *TicketLineMutation) SetPosition(i int) {
+	m.position = &i
+	m.addposition = nil
+}
+
+// Position returns the value of the "position" field in the mutation.
+func (m *TicketLineMutation) Position() (r int, exists bool) {
+	v := m.position
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPosition returns the old "position" field's value of the TicketLine entity.
+// If the TicketLine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketLineMutation) OldPosition(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPosition is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPosition requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPosition: %w", err)
+	}
+	return oldValue.Position, nil
+}
+
+// AddPosition adds i to the "position" field.
+func (m *TicketLineMutation) AddPosition(i int) {
+	if m.addposition != nil {
+		*m.addposition += i
+	} else {
+		m.addposition = &i
+	}
+}
+
+// AddedPosition returns the value that was added to the "position" field in this mutation.
+func (m *TicketLineMutation) AddedPosition() (r int, exists bool) {
+	v := m.addposition
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetPosition resets all changes to the "position" field.
+func (m *TicketLineMutation) ResetPosition() {
+	m.position = nil
+	m.addposition = nil
+}
+
+// SetQuantity sets the "quantity" field.
+func (m *TicketLineMutation) SetQuantity(i int) {
+	m.quantity = &i
+	m.addquantity = nil
+}
+
+// Quantity returns the value of the "quantity" field in the mutation.
+func (m *TicketLineMutation) Quantity() (r int, exists bool) {
+	v := m.quantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldQuantity returns the old "quantity" field's value of the TicketLine entity.
+// If the TicketLine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketLineMutation) OldQuantity(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldQuantity is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldQuantity requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldQuantity: %w", err)
+	}
+	return oldValue.Quantity, nil
+}
+
+// AddQuantity adds i to the "quantity" field.
+func (m *TicketLineMutation) AddQuantity(i int) {
+	if m.addquantity != nil {
+		*m.addquantity += i
+	} else {
+		m.addquantity = &i
+	}
+}
+
+// AddedQuantity returns the value that was added to the "quantity" field in this mutation.
+func (m *TicketLineMutation) AddedQuantity() (r int, exists bool) {
+	v := m.addquantity
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetQuantity resets all changes to the "quantity" field.
+func (m *TicketLineMutation) ResetQuantity() {
+	m.quantity = nil
+	m.addquantity = nil
+}
+
+// SetActivated sets the "activated" field.
+func (m *TicketLineMutation) SetActivated(i int) {
+	m.activated = &i
+	m.addactivated = nil
+}
+
+// Activated returns the value of the "activated" field in the mutation.
+func (m *TicketLineMutation) Activated() (r int, exists bool) {
+	v := m.activated
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldActivated returns the old "activated" field's value of the TicketLine entity.
+// If the TicketLine object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TicketLineMutation) OldActivated(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldActivated is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldActivated requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldActivated: %w", err)
+	}
+	return oldValue.Activated, nil
+}
+
+// AddActivated adds i to the "activated" field.
+func (m *TicketLineMutation) AddActivated(i int) {
+	if m.addactivated != nil {
+		*m.addactivated += i
+	} else {
+		m.addactivated = &i
+	}
+}
+
+// AddedActivated returns the value that was added to the "activated" field in this mutation.
+func (m *TicketLineMutation) AddedActivated() (r int, exists bool) {
+	v := m.addactivated
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetActivated resets all changes to the "activated" field.
+func (m *TicketLineMutation) ResetActivated() {
+	m.activated = nil
+	m.addactivated = nil
+}
+
+// ClearVendor clears the "vendor" edge to the Organization entity.
+func (m *TicketLineMutation) ClearVendor() {
+	m.clearedvendor = true
+	m.clearedFields[ticketline.FieldVendorID] = struct{}{}
+}
+
+// VendorCleared reports if the "vendor" edge to the Organization entity was cleared.
+func (m *TicketLineMutation) VendorCleared() bool {
+	return m.clearedvendor
+}
+
+// VendorIDs returns the "vendor" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// VendorID instead. It exists only for internal usage by the builders.
+func (m *TicketLineMutation) VendorIDs() (ids []string) {
+	if id := m.vendor; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetVendor resets all changes to the "vendor" edge.
+func (m *TicketLineMutation) ResetVendor() {
+	m.vendor = nil
+	m.clearedvendor = false
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (m *TicketLineMutation) ClearCustomer() {
+	m.clearedcustomer = true
+	m.clearedFields[ticketline.FieldCustomerID] = struct{}{}
+}
+
+// CustomerCleared reports if the "customer" edge to the Organization entity was cleared.
+func (m *TicketLineMutation) CustomerCleared() bool {
+	return m.CustomerIDCleared() || m.clearedcustomer
+}
+
+// CustomerIDs returns the "customer" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// CustomerID instead. It exists only for internal usage by the builders.
+func (m *TicketLineMutation) CustomerIDs() (ids []string) {
+	if id := m.customer; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetCustomer resets all changes to the "customer" edge.
+func (m *TicketLineMutation) ResetCustomer() {
+	m.customer = nil
+	m.clearedcustomer = false
+}
+
+// ClearTicket clears the "ticket" edge to the Ticket entity.
+func (m *TicketLineMutation) ClearTicket() {
+	m.clearedticket = true
+	m.clearedFields[ticketline.FieldTicketID] = struct{}{}
+}
+
+// TicketCleared reports if the "ticket" edge to the Ticket entity was cleared.
+func (m *TicketLineMutation) TicketCleared() bool {
+	return m.clearedticket
+}
+
+// TicketIDs returns the "ticket" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TicketID instead. It exists only for internal usage by the builders.
+func (m *TicketLineMutation) TicketIDs() (ids []string) {
+	if id := m.ticket; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTicket resets all changes to the "ticket" edge.
+func (m *TicketLineMutation) ResetTicket() {
+	m.ticket = nil
+	m.clearedticket = false
+}
+
+// ClearItem clears the "item" edge to the Item entity.
+func (m *TicketLineMutation) ClearItem() {
+	m.cleareditem = true
+	m.clearedFields[ticketline.FieldItemID] = struct{}{}
+}
+
+// ItemCleared reports if the "item" edge to the Item entity was cleared.
+func (m *TicketLineMutation) ItemCleared() bool {
+	return m.cleareditem
+}
+
+// ItemIDs returns the "item" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ItemID instead. It exists only for internal usage by the builders.
+func (m *TicketLineMutation) ItemIDs() (ids []string) {
+	if id := m.item; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetItem resets all changes to the "item" edge.
+func (m *TicketLineMutation) ResetItem() {
+	m.item = nil
+	m.cleareditem = false
+}
+
+// AddActivationIDs adds the "activations" edge to the TicketActivation entity by ids.
+func (m *TicketLineMutation) AddActivationIDs(ids ...string) {
+	if m.activations == nil {
+		m.activations = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.activations[ids[i]] = struct{}{}
+	}
+}
+
+// ClearActivations clears the "activations" edge to the TicketActivation entity.
+func (m *TicketLineMutation) ClearActivations() {
+	m.clearedactivations = true
+}
+
+// ActivationsCleared reports if the "activations" edge to the TicketActivation entity was cleared.
+func (m *TicketLineMutation) ActivationsCleared() bool {
+	return m.clearedactivations
+}
+
+// RemoveActivationIDs removes the "activations" edge to the TicketActivation entity by IDs.
+func (m *TicketLineMutation) RemoveActivationIDs(ids ...string) {
+	if m.removedactivations == nil {
+		m.removedactivations = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.activations, ids[i])
+		m.removedactivations[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedActivations returns the removed IDs of the "activations" edge to the TicketActivation entity.
+func (m *TicketLineMutation) RemovedActivationsIDs() (ids []string) {
+	for id := range m.removedactivations {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ActivationsIDs returns the "activations" edge IDs in the mutation.
+func (m *TicketLineMutation) ActivationsIDs() (ids []string) {
+	for id := range m.activations {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetActivations resets all changes to the "activations" edge.
+func (m *TicketLineMutation) ResetActivations() {
+	m.activations = nil
+	m.clearedactivations = false
+	m.removedactivations = nil
+}
+
+// Where appends a list predicates to the TicketLineMutation builder.
+func (m *TicketLineMutation) Where(ps ...predicate.TicketLine) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the TicketLineMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *TicketLineMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.TicketLine, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *TicketLineMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *TicketLineMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (TicketLine).
+func (m *TicketLineMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *TicketLineMutation) Fields() []string {
+	fields := make([]string, 0, 8)
+	if m.created_at != nil {
+		fields = append(fields, ticketline.FieldCreatedAt)
+	}
+	if m.vendor != nil {
+		fields = append(fields, ticketline.FieldVendorID)
+	}
+	if m.customer != nil {
+		fields = append(fields, ticketline.FieldCustomerID)
+	}
+	if m.ticket != nil {
+		fields = append(fields, ticketline.FieldTicketID)
+	}
+	if m.item != nil {
+		fields = append(fields, ticketline.FieldItemID)
+	}
+	if m.position != nil {
+		fields = append(fields, ticketline.FieldPosition)
+	}
+	if m.quantity != nil {
+		fields = append(fields, ticketline.FieldQuantity)
+	}
+	if m.activated != nil {
+		fields = append(fields, ticketline.FieldActivated)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *TicketLineMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case ticketline.FieldCreatedAt:
+		return m.CreatedAt()
+	case ticketline.FieldVendorID:
+		return m.VendorID()
+	case ticketline.FieldCustomerID:
+		return m.CustomerID()
+	case ticketline.FieldTicketID:
+		return m.TicketID()
+	case ticketline.FieldItemID:
+		return m.ItemID()
+	case ticketline.FieldPosition:
+		return m.Position()
+	case ticketline.FieldQuantity:
+		return m.Quantity()
+	case ticketline.FieldActivated:
+		return m.Activated()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *TicketLineMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case ticketline.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case ticketline.FieldVendorID:
+		return m.OldVendorID(ctx)
+	case ticketline.FieldCustomerID:
+		return m.OldCustomerID(ctx)
+	case ticketline.FieldTicketID:
+		return m.OldTicketID(ctx)
+	case ticketline.FieldItemID:
+		return m.OldItemID(ctx)
+	case ticketline.FieldPosition:
+		return m.OldPosition(ctx)
+	case ticketline.FieldQuantity:
+		return m.OldQuantity(ctx)
+	case ticketline.FieldActivated:
+		return m.OldActivated(ctx)
+	}
+	return nil, fmt.Errorf("unknown TicketLine field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TicketLineMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case ticketline.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case ticketline.FieldVendorID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVendorID(v)
+		return nil
+	case ticketline.FieldCustomerID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCustomerID(v)
+		return nil
+	case ticketline.FieldTicketID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTicketID(v)
+		return nil
+	case ticketline.FieldItemID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetItemID(v)
+		return nil
+	case ticketline.FieldPosition:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPosition(v)
+		return nil
+	case ticketline.FieldQuantity:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetQuantity(v)
+		return nil
+	case ticketline.FieldActivated:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetActivated(v)
+		return nil
+	}
+	return fmt.Errorf("unknown TicketLine field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *TicketLineMutation) AddedFields() []string {
+	var fields []string
+	if m.addposition != nil {
+		fields = append(fields, ticketline.FieldPosition)
+	}
+	if m.addquantity != nil {
+		fields = append(fields, ticketline.FieldQuantity)
+	}
+	if m.addactivated != nil {
+		fields = append(fields, ticketline.FieldActivated)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *TicketLineMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case ticketline.FieldPosition:
+		return m.AddedPosition()
+	case ticketline.FieldQuantity:
+		return m.AddedQuantity()
+	case ticketline.FieldActivated:
+		return m.AddedActivated()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TicketLineMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case ticketline.FieldPosition:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddPosition(v)
+		return nil
+	case ticketline.FieldQuantity:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddQuantity(v)
+		return nil
+	case ticketline.FieldActivated:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddActivated(v)
+		return nil
+	}
+	return fmt.Errorf("unknown TicketLine numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *TicketLineMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(ticketline.FieldCustomerID) {
+		fields = append(fields, ticketline.FieldCustomerID)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *TicketLineMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *TicketLineMutation) ClearField(name string) error {
+	switch name {
+	case ticketline.FieldCustomerID:
+		m.ClearCustomerID()
+		return nil
+	}
+	return fmt.Errorf("unknown TicketLine nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *TicketLineMutation) ResetField(name string) error {
+	switch name {
+	case ticketline.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case ticketline.FieldVendorID:
+		m.ResetVendorID()
+		return nil
+	case ticketline.FieldCustomerID:
+		m.ResetCustomerID()
+		return nil
+	case ticketline.FieldTicketID:
+		m.ResetTicketID()
+		return nil
+	case ticketline.FieldItemID:
+		m.ResetItemID()
+		return nil
+	case ticketline.FieldPosition:
+		m.ResetPosition()
+		return nil
+	case ticketline.FieldQuantity:
+		m.ResetQuantity()
+		return nil
+	case ticketline.FieldActivated:
+		m.ResetActivated()
+		return nil
+	}
+	return fmt.Errorf("unknown TicketLine field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *TicketLineMutation) AddedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.vendor != nil {
+		edges = append(edges, ticketline.EdgeVendor)
+	}
+	if m.customer != nil {
+		edges = append(edges, ticketline.EdgeCustomer)
+	}
+	if m.ticket != nil {
+		edges = append(edges, ticketline.EdgeTicket)
+	}
+	if m.item != nil {
+		edges = append(edges, ticketline.EdgeItem)
+	}
+	if m.activations != nil {
+		edges = append(edges, ticketline.EdgeActivations)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *TicketLineMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case ticketline.EdgeVendor:
+		if id := m.vendor; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketline.EdgeCustomer:
+		if id := m.customer; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketline.EdgeTicket:
+		if id := m.ticket; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketline.EdgeItem:
+		if id := m.item; id != nil {
+			return []ent.Value{*id}
+		}
+	case ticketline.EdgeActivations:
+		ids := make([]ent.Value, 0, len(m.activations))
+		for id := range m.activations {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *TicketLineMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.removedactivations != nil {
+		edges = append(edges, ticketline.EdgeActivations)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *TicketLineMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case ticketline.EdgeActivations:
+		ids := make([]ent.Value, 0, len(m.removedactivations))
+		for id := range m.removedactivations {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *TicketLineMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 5)
+	if m.clearedvendor {
+		edges = append(edges, ticketline.EdgeVendor)
+	}
+	if m.clearedcustomer {
+		edges = append(edges, ticketline.EdgeCustomer)
+	}
+	if m.clearedticket {
+		edges = append(edges, ticketline.EdgeTicket)
+	}
+	if m.cleareditem {
+		edges = append(edges, ticketline.EdgeItem)
+	}
+	if m.clearedactivations {
+		edges = append(edges, ticketline.EdgeActivations)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *TicketLineMutation) EdgeCleared(name string) bool {
+	switch name {
+	case ticketline.EdgeVendor:
+		return m.clearedvendor
+	case ticketline.EdgeCustomer:
+		return m.clearedcustomer
+	case ticketline.EdgeTicket:
+		return m.clearedticket
+	case ticketline.EdgeItem:
+		return m.cleareditem
+	case ticketline.EdgeActivations:
+		return m.clearedactivations
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *TicketLineMutation) ClearEdge(name string) error {
+	switch name {
+	case ticketline.EdgeVendor:
+		m.ClearVendor()
+		return nil
+	case ticketline.EdgeCustomer:
+		m.ClearCustomer()
+		return nil
+	case ticketline.EdgeTicket:
+		m.ClearTicket()
+		return nil
+	case ticketline.EdgeItem:
+		m.ClearItem()
+		return nil
+	}
+	return fmt.Errorf("unknown TicketLine unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *TicketLineMutation) ResetEdge(name string) error {
+	switch name {
+	case ticketline.EdgeVendor:
+		m.ResetVendor()
+		return nil
+	case ticketline.EdgeCustomer:
+		m.ResetCustomer()
+		return nil
+	case ticketline.EdgeTicket:
+		m.ResetTicket()
+		return nil
+	case ticketline.EdgeItem:
+		m.ResetItem()
+		return nil
+	case ticketline.EdgeActivations:
+		m.ResetActivations()
+		return nil
+	}
+	return fmt.Errorf("unknown TicketLine edge %s", name)
 }
 
 // TmrGroupMutation represents an operation that mutates the TmrGroup nodes in the graph.
@@ -25041,6 +39958,17 @@ type TmrServerMutation struct {
 	rules_digest     *string
 	rules_own        *bool
 	rules_problem    *string
+	version          *string
+	started_at       *time.Time
+	linked_at        *time.Time
+	lost_at          *time.Time
+	latency          *int
+	addlatency       *int
+	links            *int
+	addlinks         *int
+	revoked_at       *time.Time
+	revision         *int
+	addrevision      *int
 	clearedFields    map[string]struct{}
 	vendor           *string
 	clearedvendor    bool
@@ -25679,6 +40607,420 @@ func (m *TmrServerMutation) ResetRulesProblem() {
 	m.rules_problem = nil
 }
 
+// SetVersion sets the "version" field.
+func (m *TmrServerMutation) SetVersion(s string) {
+	m.version = &s
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *TmrServerMutation) Version() (r string, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldVersion(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *TmrServerMutation) ResetVersion() {
+	m.version = nil
+}
+
+// SetStartedAt sets the "started_at" field.
+func (m *TmrServerMutation) SetStartedAt(t time.Time) {
+	m.started_at = &t
+}
+
+// StartedAt returns the value of the "started_at" field in the mutation.
+func (m *TmrServerMutation) StartedAt() (r time.Time, exists bool) {
+	v := m.started_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartedAt returns the old "started_at" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldStartedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartedAt: %w", err)
+	}
+	return oldValue.StartedAt, nil
+}
+
+// ClearStartedAt clears the value of the "started_at" field.
+func (m *TmrServerMutation) ClearStartedAt() {
+	m.started_at = nil
+	m.clearedFields[tmrserver.FieldStartedAt] = struct{}{}
+}
+
+// StartedAtCleared returns if the "started_at" field was cleared in this mutation.
+func (m *TmrServerMutation) StartedAtCleared() bool {
+	_, ok := m.clearedFields[tmrserver.FieldStartedAt]
+	return ok
+}
+
+// ResetStartedAt resets all changes to the "started_at" field.
+func (m *TmrServerMutation) ResetStartedAt() {
+	m.started_at = nil
+	delete(m.clearedFields, tmrserver.FieldStartedAt)
+}
+
+// SetLinkedAt sets the "linked_at" field.
+func (m *TmrServerMutation) SetLinkedAt(t time.Time) {
+	m.linked_at = &t
+}
+
+// LinkedAt returns the value of the "linked_at" field in the mutation.
+func (m *TmrServerMutation) LinkedAt() (r time.Time, exists bool) {
+	v := m.linked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLinkedAt returns the old "linked_at" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldLinkedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLinkedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLinkedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLinkedAt: %w", err)
+	}
+	return oldValue.LinkedAt, nil
+}
+
+// ClearLinkedAt clears the value of the "linked_at" field.
+func (m *TmrServerMutation) ClearLinkedAt() {
+	m.linked_at = nil
+	m.clearedFields[tmrserver.FieldLinkedAt] = struct{}{}
+}
+
+// LinkedAtCleared returns if the "linked_at" field was cleared in this mutation.
+func (m *TmrServerMutation) LinkedAtCleared() bool {
+	_, ok := m.clearedFields[tmrserver.FieldLinkedAt]
+	return ok
+}
+
+// ResetLinkedAt resets all changes to the "linked_at" field.
+func (m *TmrServerMutation) ResetLinkedAt() {
+	m.linked_at = nil
+	delete(m.clearedFields, tmrserver.FieldLinkedAt)
+}
+
+// SetLostAt sets the "lost_at" field.
+func (m *TmrServerMutation) SetLostAt(t time.Time) {
+	m.lost_at = &t
+}
+
+// LostAt returns the value of the "lost_at" field in the mutation.
+func (m *TmrServerMutation) LostAt() (r time.Time, exists bool) {
+	v := m.lost_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLostAt returns the old "lost_at" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldLostAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLostAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLostAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLostAt: %w", err)
+	}
+	return oldValue.LostAt, nil
+}
+
+// ClearLostAt clears the value of the "lost_at" field.
+func (m *TmrServerMutation) ClearLostAt() {
+	m.lost_at = nil
+	m.clearedFields[tmrserver.FieldLostAt] = struct{}{}
+}
+
+// LostAtCleared returns if the "lost_at" field was cleared in this mutation.
+func (m *TmrServerMutation) LostAtCleared() bool {
+	_, ok := m.clearedFields[tmrserver.FieldLostAt]
+	return ok
+}
+
+// ResetLostAt resets all changes to the "lost_at" field.
+func (m *TmrServerMutation) ResetLostAt() {
+	m.lost_at = nil
+	delete(m.clearedFields, tmrserver.FieldLostAt)
+}
+
+// SetLatency sets the "latency" field.
+func (m *TmrServerMutation) SetLatency(i int) {
+	m.latency = &i
+	m.addlatency = nil
+}
+
+// Latency returns the value of the "latency" field in the mutation.
+func (m *TmrServerMutation) Latency() (r int, exists bool) {
+	v := m.latency
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLatency returns the old "latency" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldLatency(ctx context.Context) (v *int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLatency is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLatency requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLatency: %w", err)
+	}
+	return oldValue.Latency, nil
+}
+
+// AddLatency adds i to the "latency" field.
+func (m *TmrServerMutation) AddLatency(i int) {
+	if m.addlatency != nil {
+		*m.addlatency += i
+	} else {
+		m.addlatency = &i
+	}
+}
+
+// AddedLatency returns the value that was added to the "latency" field in this mutation.
+func (m *TmrServerMutation) AddedLatency() (r int, exists bool) {
+	v := m.addlatency
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ClearLatency clears the value of the "latency" field.
+func (m *TmrServerMutation) ClearLatency() {
+	m.latency = nil
+	m.addlatency = nil
+	m.clearedFields[tmrserver.FieldLatency] = struct{}{}
+}
+
+// LatencyCleared returns if the "latency" field was cleared in this mutation.
+func (m *TmrServerMutation) LatencyCleared() bool {
+	_, ok := m.clearedFields[tmrserver.FieldLatency]
+	return ok
+}
+
+// ResetLatency resets all changes to the "latency" field.
+func (m *TmrServerMutation) ResetLatency() {
+	m.latency = nil
+	m.addlatency = nil
+	delete(m.clearedFields, tmrserver.FieldLatency)
+}
+
+// SetLinks sets the "links" field.
+func (m *TmrServerMutation) SetLinks(i int) {
+	m.links = &i
+	m.addlinks = nil
+}
+
+// Links returns the value of the "links" field in the mutation.
+func (m *TmrServerMutation) Links() (r int, exists bool) {
+	v := m.links
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLinks returns the old "links" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldLinks(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLinks is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLinks requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLinks: %w", err)
+	}
+	return oldValue.Links, nil
+}
+
+// AddLinks adds i to the "links" field.
+func (m *TmrServerMutation) AddLinks(i int) {
+	if m.addlinks != nil {
+		*m.addlinks += i
+	} else {
+		m.addlinks = &i
+	}
+}
+
+// AddedLinks returns the value that was added to the "links" field in this mutation.
+func (m *TmrServerMutation) AddedLinks() (r int, exists bool) {
+	v := m.addlinks
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetLinks resets all changes to the "links" field.
+func (m *TmrServerMutation) ResetLinks() {
+	m.links = nil
+	m.addlinks = nil
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (m *TmrServerMutation) SetRevokedAt(t time.Time) {
+	m.revoked_at = &t
+}
+
+// RevokedAt returns the value of the "revoked_at" field in the mutation.
+func (m *TmrServerMutation) RevokedAt() (r time.Time, exists bool) {
+	v := m.revoked_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevokedAt returns the old "revoked_at" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldRevokedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevokedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevokedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevokedAt: %w", err)
+	}
+	return oldValue.RevokedAt, nil
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (m *TmrServerMutation) ClearRevokedAt() {
+	m.revoked_at = nil
+	m.clearedFields[tmrserver.FieldRevokedAt] = struct{}{}
+}
+
+// RevokedAtCleared returns if the "revoked_at" field was cleared in this mutation.
+func (m *TmrServerMutation) RevokedAtCleared() bool {
+	_, ok := m.clearedFields[tmrserver.FieldRevokedAt]
+	return ok
+}
+
+// ResetRevokedAt resets all changes to the "revoked_at" field.
+func (m *TmrServerMutation) ResetRevokedAt() {
+	m.revoked_at = nil
+	delete(m.clearedFields, tmrserver.FieldRevokedAt)
+}
+
+// SetRevision sets the "revision" field.
+func (m *TmrServerMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *TmrServerMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the TmrServer entity.
+// If the TmrServer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TmrServerMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *TmrServerMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *TmrServerMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *TmrServerMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *TmrServerMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -25821,7 +41163,7 @@ func (m *TmrServerMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TmrServerMutation) Fields() []string {
-	fields := make([]string, 0, 13)
+	fields := make([]string, 0, 21)
 	if m.created_at != nil {
 		fields = append(fields, tmrserver.FieldCreatedAt)
 	}
@@ -25861,6 +41203,30 @@ func (m *TmrServerMutation) Fields() []string {
 	if m.rules_problem != nil {
 		fields = append(fields, tmrserver.FieldRulesProblem)
 	}
+	if m.version != nil {
+		fields = append(fields, tmrserver.FieldVersion)
+	}
+	if m.started_at != nil {
+		fields = append(fields, tmrserver.FieldStartedAt)
+	}
+	if m.linked_at != nil {
+		fields = append(fields, tmrserver.FieldLinkedAt)
+	}
+	if m.lost_at != nil {
+		fields = append(fields, tmrserver.FieldLostAt)
+	}
+	if m.latency != nil {
+		fields = append(fields, tmrserver.FieldLatency)
+	}
+	if m.links != nil {
+		fields = append(fields, tmrserver.FieldLinks)
+	}
+	if m.revoked_at != nil {
+		fields = append(fields, tmrserver.FieldRevokedAt)
+	}
+	if m.revision != nil {
+		fields = append(fields, tmrserver.FieldRevision)
+	}
 	return fields
 }
 
@@ -25895,6 +41261,22 @@ func (m *TmrServerMutation) Field(name string) (ent.Value, bool) {
 		return m.RulesOwn()
 	case tmrserver.FieldRulesProblem:
 		return m.RulesProblem()
+	case tmrserver.FieldVersion:
+		return m.Version()
+	case tmrserver.FieldStartedAt:
+		return m.StartedAt()
+	case tmrserver.FieldLinkedAt:
+		return m.LinkedAt()
+	case tmrserver.FieldLostAt:
+		return m.LostAt()
+	case tmrserver.FieldLatency:
+		return m.Latency()
+	case tmrserver.FieldLinks:
+		return m.Links()
+	case tmrserver.FieldRevokedAt:
+		return m.RevokedAt()
+	case tmrserver.FieldRevision:
+		return m.Revision()
 	}
 	return nil, false
 }
@@ -25930,6 +41312,22 @@ func (m *TmrServerMutation) OldField(ctx context.Context, name string) (ent.Valu
 		return m.OldRulesOwn(ctx)
 	case tmrserver.FieldRulesProblem:
 		return m.OldRulesProblem(ctx)
+	case tmrserver.FieldVersion:
+		return m.OldVersion(ctx)
+	case tmrserver.FieldStartedAt:
+		return m.OldStartedAt(ctx)
+	case tmrserver.FieldLinkedAt:
+		return m.OldLinkedAt(ctx)
+	case tmrserver.FieldLostAt:
+		return m.OldLostAt(ctx)
+	case tmrserver.FieldLatency:
+		return m.OldLatency(ctx)
+	case tmrserver.FieldLinks:
+		return m.OldLinks(ctx)
+	case tmrserver.FieldRevokedAt:
+		return m.OldRevokedAt(ctx)
+	case tmrserver.FieldRevision:
+		return m.OldRevision(ctx)
 	}
 	return nil, fmt.Errorf("unknown TmrServer field %s", name)
 }
@@ -26030,6 +41428,62 @@ func (m *TmrServerMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRulesProblem(v)
 		return nil
+	case tmrserver.FieldVersion:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	case tmrserver.FieldStartedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartedAt(v)
+		return nil
+	case tmrserver.FieldLinkedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLinkedAt(v)
+		return nil
+	case tmrserver.FieldLostAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLostAt(v)
+		return nil
+	case tmrserver.FieldLatency:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLatency(v)
+		return nil
+	case tmrserver.FieldLinks:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLinks(v)
+		return nil
+	case tmrserver.FieldRevokedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevokedAt(v)
+		return nil
+	case tmrserver.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
 	}
 	return fmt.Errorf("unknown TmrServer field %s", name)
 }
@@ -26037,13 +41491,31 @@ func (m *TmrServerMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *TmrServerMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addlatency != nil {
+		fields = append(fields, tmrserver.FieldLatency)
+	}
+	if m.addlinks != nil {
+		fields = append(fields, tmrserver.FieldLinks)
+	}
+	if m.addrevision != nil {
+		fields = append(fields, tmrserver.FieldRevision)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *TmrServerMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case tmrserver.FieldLatency:
+		return m.AddedLatency()
+	case tmrserver.FieldLinks:
+		return m.AddedLinks()
+	case tmrserver.FieldRevision:
+		return m.AddedRevision()
+	}
 	return nil, false
 }
 
@@ -26052,6 +41524,27 @@ func (m *TmrServerMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *TmrServerMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case tmrserver.FieldLatency:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLatency(v)
+		return nil
+	case tmrserver.FieldLinks:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddLinks(v)
+		return nil
+	case tmrserver.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
 	}
 	return fmt.Errorf("unknown TmrServer numeric field %s", name)
 }
@@ -26071,6 +41564,21 @@ func (m *TmrServerMutation) ClearedFields() []string {
 	}
 	if m.FieldCleared(tmrserver.FieldSeenAt) {
 		fields = append(fields, tmrserver.FieldSeenAt)
+	}
+	if m.FieldCleared(tmrserver.FieldStartedAt) {
+		fields = append(fields, tmrserver.FieldStartedAt)
+	}
+	if m.FieldCleared(tmrserver.FieldLinkedAt) {
+		fields = append(fields, tmrserver.FieldLinkedAt)
+	}
+	if m.FieldCleared(tmrserver.FieldLostAt) {
+		fields = append(fields, tmrserver.FieldLostAt)
+	}
+	if m.FieldCleared(tmrserver.FieldLatency) {
+		fields = append(fields, tmrserver.FieldLatency)
+	}
+	if m.FieldCleared(tmrserver.FieldRevokedAt) {
+		fields = append(fields, tmrserver.FieldRevokedAt)
 	}
 	return fields
 }
@@ -26097,6 +41605,21 @@ func (m *TmrServerMutation) ClearField(name string) error {
 		return nil
 	case tmrserver.FieldSeenAt:
 		m.ClearSeenAt()
+		return nil
+	case tmrserver.FieldStartedAt:
+		m.ClearStartedAt()
+		return nil
+	case tmrserver.FieldLinkedAt:
+		m.ClearLinkedAt()
+		return nil
+	case tmrserver.FieldLostAt:
+		m.ClearLostAt()
+		return nil
+	case tmrserver.FieldLatency:
+		m.ClearLatency()
+		return nil
+	case tmrserver.FieldRevokedAt:
+		m.ClearRevokedAt()
 		return nil
 	}
 	return fmt.Errorf("unknown TmrServer nullable field %s", name)
@@ -26144,6 +41667,30 @@ func (m *TmrServerMutation) ResetField(name string) error {
 		return nil
 	case tmrserver.FieldRulesProblem:
 		m.ResetRulesProblem()
+		return nil
+	case tmrserver.FieldVersion:
+		m.ResetVersion()
+		return nil
+	case tmrserver.FieldStartedAt:
+		m.ResetStartedAt()
+		return nil
+	case tmrserver.FieldLinkedAt:
+		m.ResetLinkedAt()
+		return nil
+	case tmrserver.FieldLostAt:
+		m.ResetLostAt()
+		return nil
+	case tmrserver.FieldLatency:
+		m.ResetLatency()
+		return nil
+	case tmrserver.FieldLinks:
+		m.ResetLinks()
+		return nil
+	case tmrserver.FieldRevokedAt:
+		m.ResetRevokedAt()
+		return nil
+	case tmrserver.FieldRevision:
+		m.ResetRevision()
 		return nil
 	}
 	return fmt.Errorf("unknown TmrServer field %s", name)
@@ -27314,42 +42861,44 @@ func (m *TmrViewMutation) ResetEdge(name string) error {
 // TransferMutation represents an operation that mutates the Transfer nodes in the graph.
 type TransferMutation struct {
 	config
-	op                  Op
-	typ                 string
-	id                  *string
-	created_at          *time.Time
-	kind                *property.TransferKind
-	state               *property.TransferState
-	quantity            *int
-	addquantity         *int
-	credited            *bool
-	reason              *string
-	note                *string
-	requested_by        *string
-	confirmed_at        *time.Time
-	clearedFields       map[string]struct{}
-	vendor              *string
-	clearedvendor       bool
-	customer            *string
-	clearedcustomer     bool
-	product             *string
-	clearedproduct      bool
-	item                *string
-	cleareditem         bool
-	tmr_group           *string
-	clearedtmr_group    bool
-	container           *string
-	clearedcontainer    bool
-	to_container        *string
-	clearedto_container bool
-	rollout             *string
-	clearedrollout      bool
-	orders              map[string]struct{}
-	removedorders       map[string]struct{}
-	clearedorders       bool
-	done                bool
-	oldValue            func(context.Context) (*Transfer, error)
-	predicates          []predicate.Transfer
+	op                       Op
+	typ                      string
+	id                       *string
+	created_at               *time.Time
+	kind                     *property.TransferKind
+	state                    *property.TransferState
+	quantity                 *int
+	addquantity              *int
+	credited                 *bool
+	reason                   *string
+	note                     *string
+	requested_by             *string
+	confirmed_at             *time.Time
+	clearedFields            map[string]struct{}
+	vendor                   *string
+	clearedvendor            bool
+	customer                 *string
+	clearedcustomer          bool
+	product                  *string
+	clearedproduct           bool
+	item                     *string
+	cleareditem              bool
+	tmr_group                *string
+	clearedtmr_group         bool
+	container                *string
+	clearedcontainer         bool
+	to_container             *string
+	clearedto_container      bool
+	rollout                  *string
+	clearedrollout           bool
+	ticket_activation        *string
+	clearedticket_activation bool
+	orders                   map[string]struct{}
+	removedorders            map[string]struct{}
+	clearedorders            bool
+	done                     bool
+	oldValue                 func(context.Context) (*Transfer, error)
+	predicates               []predicate.Transfer
 }
 
 var _ ent.Mutation = (*TransferMutation)(nil)
@@ -27973,6 +43522,55 @@ func (m *TransferMutation) ResetRolloutID() {
 	delete(m.clearedFields, transfer.FieldRolloutID)
 }
 
+// SetTicketActivationID sets the "ticket_activation_id" field.
+func (m *TransferMutation) SetTicketActivationID(s string) {
+	m.ticket_activation = &s
+}
+
+// TicketActivationID returns the value of the "ticket_activation_id" field in the mutation.
+func (m *TransferMutation) TicketActivationID() (r string, exists bool) {
+	v := m.ticket_activation
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTicketActivationID returns the old "ticket_activation_id" field's value of the Transfer entity.
+// If the Transfer object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TransferMutation) OldTicketActivationID(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTicketActivationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTicketActivationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTicketActivationID: %w", err)
+	}
+	return oldValue.TicketActivationID, nil
+}
+
+// ClearTicketActivationID clears the value of the "ticket_activation_id" field.
+func (m *TransferMutation) ClearTicketActivationID() {
+	m.ticket_activation = nil
+	m.clearedFields[transfer.FieldTicketActivationID] = struct{}{}
+}
+
+// TicketActivationIDCleared returns if the "ticket_activation_id" field was cleared in this mutation.
+func (m *TransferMutation) TicketActivationIDCleared() bool {
+	_, ok := m.clearedFields[transfer.FieldTicketActivationID]
+	return ok
+}
+
+// ResetTicketActivationID resets all changes to the "ticket_activation_id" field.
+func (m *TransferMutation) ResetTicketActivationID() {
+	m.ticket_activation = nil
+	delete(m.clearedFields, transfer.FieldTicketActivationID)
+}
+
 // SetCredited sets the "credited" field.
 func (m *TransferMutation) SetCredited(b bool) {
 	m.credited = &b
@@ -28408,6 +44006,33 @@ func (m *TransferMutation) ResetRollout() {
 	m.clearedrollout = false
 }
 
+// ClearTicketActivation clears the "ticket_activation" edge to the TicketActivation entity.
+func (m *TransferMutation) ClearTicketActivation() {
+	m.clearedticket_activation = true
+	m.clearedFields[transfer.FieldTicketActivationID] = struct{}{}
+}
+
+// TicketActivationCleared reports if the "ticket_activation" edge to the TicketActivation entity was cleared.
+func (m *TransferMutation) TicketActivationCleared() bool {
+	return m.TicketActivationIDCleared() || m.clearedticket_activation
+}
+
+// TicketActivationIDs returns the "ticket_activation" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// TicketActivationID instead. It exists only for internal usage by the builders.
+func (m *TransferMutation) TicketActivationIDs() (ids []string) {
+	if id := m.ticket_activation; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetTicketActivation resets all changes to the "ticket_activation" edge.
+func (m *TransferMutation) ResetTicketActivation() {
+	m.ticket_activation = nil
+	m.clearedticket_activation = false
+}
+
 // AddOrderIDs adds the "orders" edge to the Order entity by ids.
 func (m *TransferMutation) AddOrderIDs(ids ...string) {
 	if m.orders == nil {
@@ -28496,7 +44121,7 @@ func (m *TransferMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TransferMutation) Fields() []string {
-	fields := make([]string, 0, 17)
+	fields := make([]string, 0, 18)
 	if m.created_at != nil {
 		fields = append(fields, transfer.FieldCreatedAt)
 	}
@@ -28532,6 +44157,9 @@ func (m *TransferMutation) Fields() []string {
 	}
 	if m.rollout != nil {
 		fields = append(fields, transfer.FieldRolloutID)
+	}
+	if m.ticket_activation != nil {
+		fields = append(fields, transfer.FieldTicketActivationID)
 	}
 	if m.credited != nil {
 		fields = append(fields, transfer.FieldCredited)
@@ -28580,6 +44208,8 @@ func (m *TransferMutation) Field(name string) (ent.Value, bool) {
 		return m.ToContainerID()
 	case transfer.FieldRolloutID:
 		return m.RolloutID()
+	case transfer.FieldTicketActivationID:
+		return m.TicketActivationID()
 	case transfer.FieldCredited:
 		return m.Credited()
 	case transfer.FieldReason:
@@ -28623,6 +44253,8 @@ func (m *TransferMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldToContainerID(ctx)
 	case transfer.FieldRolloutID:
 		return m.OldRolloutID(ctx)
+	case transfer.FieldTicketActivationID:
+		return m.OldTicketActivationID(ctx)
 	case transfer.FieldCredited:
 		return m.OldCredited(ctx)
 	case transfer.FieldReason:
@@ -28726,6 +44358,13 @@ func (m *TransferMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRolloutID(v)
 		return nil
+	case transfer.FieldTicketActivationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTicketActivationID(v)
+		return nil
 	case transfer.FieldCredited:
 		v, ok := value.(bool)
 		if !ok {
@@ -28821,6 +44460,9 @@ func (m *TransferMutation) ClearedFields() []string {
 	if m.FieldCleared(transfer.FieldRolloutID) {
 		fields = append(fields, transfer.FieldRolloutID)
 	}
+	if m.FieldCleared(transfer.FieldTicketActivationID) {
+		fields = append(fields, transfer.FieldTicketActivationID)
+	}
 	if m.FieldCleared(transfer.FieldReason) {
 		fields = append(fields, transfer.FieldReason)
 	}
@@ -28858,6 +44500,9 @@ func (m *TransferMutation) ClearField(name string) error {
 		return nil
 	case transfer.FieldRolloutID:
 		m.ClearRolloutID()
+		return nil
+	case transfer.FieldTicketActivationID:
+		m.ClearTicketActivationID()
 		return nil
 	case transfer.FieldReason:
 		m.ClearReason()
@@ -28912,6 +44557,9 @@ func (m *TransferMutation) ResetField(name string) error {
 	case transfer.FieldRolloutID:
 		m.ResetRolloutID()
 		return nil
+	case transfer.FieldTicketActivationID:
+		m.ResetTicketActivationID()
+		return nil
 	case transfer.FieldCredited:
 		m.ResetCredited()
 		return nil
@@ -28933,7 +44581,7 @@ func (m *TransferMutation) ResetField(name string) error {
 
 // AddedEdges returns all edge names that were set/added in this mutation.
 func (m *TransferMutation) AddedEdges() []string {
-	edges := make([]string, 0, 9)
+	edges := make([]string, 0, 10)
 	if m.vendor != nil {
 		edges = append(edges, transfer.EdgeVendor)
 	}
@@ -28957,6 +44605,9 @@ func (m *TransferMutation) AddedEdges() []string {
 	}
 	if m.rollout != nil {
 		edges = append(edges, transfer.EdgeRollout)
+	}
+	if m.ticket_activation != nil {
+		edges = append(edges, transfer.EdgeTicketActivation)
 	}
 	if m.orders != nil {
 		edges = append(edges, transfer.EdgeOrders)
@@ -29000,6 +44651,10 @@ func (m *TransferMutation) AddedIDs(name string) []ent.Value {
 		if id := m.rollout; id != nil {
 			return []ent.Value{*id}
 		}
+	case transfer.EdgeTicketActivation:
+		if id := m.ticket_activation; id != nil {
+			return []ent.Value{*id}
+		}
 	case transfer.EdgeOrders:
 		ids := make([]ent.Value, 0, len(m.orders))
 		for id := range m.orders {
@@ -29012,7 +44667,7 @@ func (m *TransferMutation) AddedIDs(name string) []ent.Value {
 
 // RemovedEdges returns all edge names that were removed in this mutation.
 func (m *TransferMutation) RemovedEdges() []string {
-	edges := make([]string, 0, 9)
+	edges := make([]string, 0, 10)
 	if m.removedorders != nil {
 		edges = append(edges, transfer.EdgeOrders)
 	}
@@ -29035,7 +44690,7 @@ func (m *TransferMutation) RemovedIDs(name string) []ent.Value {
 
 // ClearedEdges returns all edge names that were cleared in this mutation.
 func (m *TransferMutation) ClearedEdges() []string {
-	edges := make([]string, 0, 9)
+	edges := make([]string, 0, 10)
 	if m.clearedvendor {
 		edges = append(edges, transfer.EdgeVendor)
 	}
@@ -29059,6 +44714,9 @@ func (m *TransferMutation) ClearedEdges() []string {
 	}
 	if m.clearedrollout {
 		edges = append(edges, transfer.EdgeRollout)
+	}
+	if m.clearedticket_activation {
+		edges = append(edges, transfer.EdgeTicketActivation)
 	}
 	if m.clearedorders {
 		edges = append(edges, transfer.EdgeOrders)
@@ -29086,6 +44744,8 @@ func (m *TransferMutation) EdgeCleared(name string) bool {
 		return m.clearedto_container
 	case transfer.EdgeRollout:
 		return m.clearedrollout
+	case transfer.EdgeTicketActivation:
+		return m.clearedticket_activation
 	case transfer.EdgeOrders:
 		return m.clearedorders
 	}
@@ -29120,6 +44780,9 @@ func (m *TransferMutation) ClearEdge(name string) error {
 	case transfer.EdgeRollout:
 		m.ClearRollout()
 		return nil
+	case transfer.EdgeTicketActivation:
+		m.ClearTicketActivation()
+		return nil
 	}
 	return fmt.Errorf("unknown Transfer unique edge %s", name)
 }
@@ -29151,6 +44814,9 @@ func (m *TransferMutation) ResetEdge(name string) error {
 		return nil
 	case transfer.EdgeRollout:
 		m.ResetRollout()
+		return nil
+	case transfer.EdgeTicketActivation:
+		m.ResetTicketActivation()
 		return nil
 	case transfer.EdgeOrders:
 		m.ResetOrders()
@@ -37341,6 +53007,4578 @@ func (m *UsageSeriesMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown UsageSeries edge %s", name)
+}
+
+// UserMutation represents an operation that mutates the User nodes in the graph.
+type UserMutation struct {
+	config
+	op                Op
+	typ               string
+	id                *string
+	created_at        *time.Time
+	email             *string
+	name              *string
+	password_hash     *string
+	totp_secret       *[]byte
+	totp_at           *time.Time
+	totp_step         *int64
+	addtotp_step      *int64
+	recovery          *[][]uint8
+	appendrecovery    [][]uint8
+	password_at       *time.Time
+	clearedFields     map[string]struct{}
+	members           map[string]struct{}
+	removedmembers    map[string]struct{}
+	clearedmembers    bool
+	identities        map[string]struct{}
+	removedidentities map[string]struct{}
+	clearedidentities bool
+	done              bool
+	oldValue          func(context.Context) (*User, error)
+	predicates        []predicate.User
+}
+
+var _ ent.Mutation = (*UserMutation)(nil)
+
+// userOption allows management of the mutation configuration using functional options.
+type userOption func(*UserMutation)
+
+// newUserMutation creates new mutation for the User entity.
+func newUserMutation(c config, op Op, opts ...userOption) *UserMutation {
+	m := &UserMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUser,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUserID sets the ID field of the mutation.
+func withUserID(id string) userOption {
+	return func(m *UserMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *User
+		)
+		m.oldValue = func(ctx context.Context) (*User, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().User.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUser sets the old User of the mutation.
+func withUser(node *User) userOption {
+	return func(m *UserMutation) {
+		m.oldValue = func(context.Context) (*User, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UserMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UserMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of User entities.
+func (m *UserMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UserMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UserMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().User.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *UserMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *UserMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *UserMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetEmail sets the "email" field.
+func (m *UserMutation) SetEmail(s string) {
+	m.email = &s
+}
+
+// Email returns the value of the "email" field in the mutation.
+func (m *UserMutation) Email() (r string, exists bool) {
+	v := m.email
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEmail returns the old "email" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldEmail(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEmail is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEmail requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEmail: %w", err)
+	}
+	return oldValue.Email, nil
+}
+
+// ResetEmail resets all changes to the "email" field.
+func (m *UserMutation) ResetEmail() {
+	m.email = nil
+}
+
+// SetName sets the "name" field.
+func (m *UserMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *UserMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *UserMutation) ResetName() {
+	m.name = nil
+}
+
+// SetPasswordHash sets the "password_hash" field.
+func (m *UserMutation) SetPasswordHash(s string) {
+	m.password_hash = &s
+}
+
+// PasswordHash returns the value of the "password_hash" field in the mutation.
+func (m *UserMutation) PasswordHash() (r string, exists bool) {
+	v := m.password_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPasswordHash returns the old "password_hash" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldPasswordHash(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPasswordHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPasswordHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPasswordHash: %w", err)
+	}
+	return oldValue.PasswordHash, nil
+}
+
+// ClearPasswordHash clears the value of the "password_hash" field.
+func (m *UserMutation) ClearPasswordHash() {
+	m.password_hash = nil
+	m.clearedFields[user.FieldPasswordHash] = struct{}{}
+}
+
+// PasswordHashCleared returns if the "password_hash" field was cleared in this mutation.
+func (m *UserMutation) PasswordHashCleared() bool {
+	_, ok := m.clearedFields[user.FieldPasswordHash]
+	return ok
+}
+
+// ResetPasswordHash resets all changes to the "password_hash" field.
+func (m *UserMutation) ResetPasswordHash() {
+	m.password_hash = nil
+	delete(m.clearedFields, user.FieldPasswordHash)
+}
+
+// SetTotpSecret sets the "totp_secret" field.
+func (m *UserMutation) SetTotpSecret(b []byte) {
+	m.totp_secret = &b
+}
+
+// TotpSecret returns the value of the "totp_secret" field in the mutation.
+func (m *UserMutation) TotpSecret() (r []byte, exists bool) {
+	v := m.totp_secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTotpSecret returns the old "totp_secret" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldTotpSecret(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTotpSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTotpSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTotpSecret: %w", err)
+	}
+	return oldValue.TotpSecret, nil
+}
+
+// ClearTotpSecret clears the value of the "totp_secret" field.
+func (m *UserMutation) ClearTotpSecret() {
+	m.totp_secret = nil
+	m.clearedFields[user.FieldTotpSecret] = struct{}{}
+}
+
+// TotpSecretCleared returns if the "totp_secret" field was cleared in this mutation.
+func (m *UserMutation) TotpSecretCleared() bool {
+	_, ok := m.clearedFields[user.FieldTotpSecret]
+	return ok
+}
+
+// ResetTotpSecret resets all changes to the "totp_secret" field.
+func (m *UserMutation) ResetTotpSecret() {
+	m.totp_secret = nil
+	delete(m.clearedFields, user.FieldTotpSecret)
+}
+
+// SetTotpAt sets the "totp_at" field.
+func (m *UserMutation) SetTotpAt(t time.Time) {
+	m.totp_at = &t
+}
+
+// TotpAt returns the value of the "totp_at" field in the mutation.
+func (m *UserMutation) TotpAt() (r time.Time, exists bool) {
+	v := m.totp_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTotpAt returns the old "totp_at" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldTotpAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTotpAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTotpAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTotpAt: %w", err)
+	}
+	return oldValue.TotpAt, nil
+}
+
+// ClearTotpAt clears the value of the "totp_at" field.
+func (m *UserMutation) ClearTotpAt() {
+	m.totp_at = nil
+	m.clearedFields[user.FieldTotpAt] = struct{}{}
+}
+
+// TotpAtCleared returns if the "totp_at" field was cleared in this mutation.
+func (m *UserMutation) TotpAtCleared() bool {
+	_, ok := m.clearedFields[user.FieldTotpAt]
+	return ok
+}
+
+// ResetTotpAt resets all changes to the "totp_at" field.
+func (m *UserMutation) ResetTotpAt() {
+	m.totp_at = nil
+	delete(m.clearedFields, user.FieldTotpAt)
+}
+
+// SetTotpStep sets the "totp_step" field.
+func (m *UserMutation) SetTotpStep(i int64) {
+	m.totp_step = &i
+	m.addtotp_step = nil
+}
+
+// TotpStep returns the value of the "totp_step" field in the mutation.
+func (m *UserMutation) TotpStep() (r int64, exists bool) {
+	v := m.totp_step
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTotpStep returns the old "totp_step" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldTotpStep(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTotpStep is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTotpStep requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTotpStep: %w", err)
+	}
+	return oldValue.TotpStep, nil
+}
+
+// AddTotpStep adds i to the "totp_step" field.
+func (m *UserMutation) AddTotpStep(i int64) {
+	if m.addtotp_step != nil {
+		*m.addtotp_step += i
+	} else {
+		m.addtotp_step = &i
+	}
+}
+
+// AddedTotpStep returns the value that was added to the "totp_step" field in this mutation.
+func (m *UserMutation) AddedTotpStep() (r int64, exists bool) {
+	v := m.addtotp_step
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetTotpStep resets all changes to the "totp_step" field.
+func (m *UserMutation) ResetTotpStep() {
+	m.totp_step = nil
+	m.addtotp_step = nil
+}
+
+// SetRecovery sets the "recovery" field.
+func (m *UserMutation) SetRecovery(u [][]uint8) {
+	m.recovery = &u
+	m.appendrecovery = nil
+}
+
+// Recovery returns the value of the "recovery" field in the mutation.
+func (m *UserMutation) Recovery() (r [][]uint8, exists bool) {
+	v := m.recovery
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRecovery returns the old "recovery" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldRecovery(ctx context.Context) (v [][]uint8, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRecovery is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRecovery requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRecovery: %w", err)
+	}
+	return oldValue.Recovery, nil
+}
+
+// AppendRecovery adds u to the "recovery" field.
+func (m *UserMutation) AppendRecovery(u [][]uint8) {
+	m.appendrecovery = append(m.appendrecovery, u...)
+}
+
+// AppendedRecovery returns the list of values that were appended to the "recovery" field in this mutation.
+func (m *UserMutation) AppendedRecovery() ([][]uint8, bool) {
+	if len(m.appendrecovery) == 0 {
+		return nil, false
+	}
+	return m.appendrecovery, true
+}
+
+// ClearRecovery clears the value of the "recovery" field.
+func (m *UserMutation) ClearRecovery() {
+	m.recovery = nil
+	m.appendrecovery = nil
+	m.clearedFields[user.FieldRecovery] = struct{}{}
+}
+
+// RecoveryCleared returns if the "recovery" field was cleared in this mutation.
+func (m *UserMutation) RecoveryCleared() bool {
+	_, ok := m.clearedFields[user.FieldRecovery]
+	return ok
+}
+
+// ResetRecovery resets all changes to the "recovery" field.
+func (m *UserMutation) ResetRecovery() {
+	m.recovery = nil
+	m.appendrecovery = nil
+	delete(m.clearedFields, user.FieldRecovery)
+}
+
+// SetPasswordAt sets the "password_at" field.
+func (m *UserMutation) SetPasswordAt(t time.Time) {
+	m.password_at = &t
+}
+
+// PasswordAt returns the value of the "password_at" field in the mutation.
+func (m *UserMutation) PasswordAt() (r time.Time, exists bool) {
+	v := m.password_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPasswordAt returns the old "password_at" field's value of the User entity.
+// If the User object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserMutation) OldPasswordAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPasswordAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPasswordAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPasswordAt: %w", err)
+	}
+	return oldValue.PasswordAt, nil
+}
+
+// ClearPasswordAt clears the value of the "password_at" field.
+func (m *UserMutation) ClearPasswordAt() {
+	m.password_at = nil
+	m.clearedFields[user.FieldPasswordAt] = struct{}{}
+}
+
+// PasswordAtCleared returns if the "password_at" field was cleared in this mutation.
+func (m *UserMutation) PasswordAtCleared() bool {
+	_, ok := m.clearedFields[user.FieldPasswordAt]
+	return ok
+}
+
+// ResetPasswordAt resets all changes to the "password_at" field.
+func (m *UserMutation) ResetPasswordAt() {
+	m.password_at = nil
+	delete(m.clearedFields, user.FieldPasswordAt)
+}
+
+// AddMemberIDs adds the "members" edge to the Member entity by ids.
+func (m *UserMutation) AddMemberIDs(ids ...string) {
+	if m.members == nil {
+		m.members = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.members[ids[i]] = struct{}{}
+	}
+}
+
+// ClearMembers clears the "members" edge to the Member entity.
+func (m *UserMutation) ClearMembers() {
+	m.clearedmembers = true
+}
+
+// MembersCleared reports if the "members" edge to the Member entity was cleared.
+func (m *UserMutation) MembersCleared() bool {
+	return m.clearedmembers
+}
+
+// RemoveMemberIDs removes the "members" edge to the Member entity by IDs.
+func (m *UserMutation) RemoveMemberIDs(ids ...string) {
+	if m.removedmembers == nil {
+		m.removedmembers = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.members, ids[i])
+		m.removedmembers[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedMembers returns the removed IDs of the "members" edge to the Member entity.
+func (m *UserMutation) RemovedMembersIDs() (ids []string) {
+	for id := range m.removedmembers {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// MembersIDs returns the "members" edge IDs in the mutation.
+func (m *UserMutation) MembersIDs() (ids []string) {
+	for id := range m.members {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetMembers resets all changes to the "members" edge.
+func (m *UserMutation) ResetMembers() {
+	m.members = nil
+	m.clearedmembers = false
+	m.removedmembers = nil
+}
+
+// AddIdentityIDs adds the "identities" edge to the UserIdentity entity by ids.
+func (m *UserMutation) AddIdentityIDs(ids ...string) {
+	if m.identities == nil {
+		m.identities = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.identities[ids[i]] = struct{}{}
+	}
+}
+
+// ClearIdentities clears the "identities" edge to the UserIdentity entity.
+func (m *UserMutation) ClearIdentities() {
+	m.clearedidentities = true
+}
+
+// IdentitiesCleared reports if the "identities" edge to the UserIdentity entity was cleared.
+func (m *UserMutation) IdentitiesCleared() bool {
+	return m.clearedidentities
+}
+
+// RemoveIdentityIDs removes the "identities" edge to the UserIdentity entity by IDs.
+func (m *UserMutation) RemoveIdentityIDs(ids ...string) {
+	if m.removedidentities == nil {
+		m.removedidentities = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.identities, ids[i])
+		m.removedidentities[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedIdentities returns the removed IDs of the "identities" edge to the UserIdentity entity.
+func (m *UserMutation) RemovedIdentitiesIDs() (ids []string) {
+	for id := range m.removedidentities {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// IdentitiesIDs returns the "identities" edge IDs in the mutation.
+func (m *UserMutation) IdentitiesIDs() (ids []string) {
+	for id := range m.identities {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetIdentities resets all changes to the "identities" edge.
+func (m *UserMutation) ResetIdentities() {
+	m.identities = nil
+	m.clearedidentities = false
+	m.removedidentities = nil
+}
+
+// Where appends a list predicates to the UserMutation builder.
+func (m *UserMutation) Where(ps ...predicate.User) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UserMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UserMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.User, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UserMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UserMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (User).
+func (m *UserMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UserMutation) Fields() []string {
+	fields := make([]string, 0, 9)
+	if m.created_at != nil {
+		fields = append(fields, user.FieldCreatedAt)
+	}
+	if m.email != nil {
+		fields = append(fields, user.FieldEmail)
+	}
+	if m.name != nil {
+		fields = append(fields, user.FieldName)
+	}
+	if m.password_hash != nil {
+		fields = append(fields, user.FieldPasswordHash)
+	}
+	if m.totp_secret != nil {
+		fields = append(fields, user.FieldTotpSecret)
+	}
+	if m.totp_at != nil {
+		fields = append(fields, user.FieldTotpAt)
+	}
+	if m.totp_step != nil {
+		fields = append(fields, user.FieldTotpStep)
+	}
+	if m.recovery != nil {
+		fields = append(fields, user.FieldRecovery)
+	}
+	if m.password_at != nil {
+		fields = append(fields, user.FieldPasswordAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UserMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case user.FieldCreatedAt:
+		return m.CreatedAt()
+	case user.FieldEmail:
+		return m.Email()
+	case user.FieldName:
+		return m.Name()
+	case user.FieldPasswordHash:
+		return m.PasswordHash()
+	case user.FieldTotpSecret:
+		return m.TotpSecret()
+	case user.FieldTotpAt:
+		return m.TotpAt()
+	case user.FieldTotpStep:
+		return m.TotpStep()
+	case user.FieldRecovery:
+		return m.Recovery()
+	case user.FieldPasswordAt:
+		return m.PasswordAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UserMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case user.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case user.FieldEmail:
+		return m.OldEmail(ctx)
+	case user.FieldName:
+		return m.OldName(ctx)
+	case user.FieldPasswordHash:
+		return m.OldPasswordHash(ctx)
+	case user.FieldTotpSecret:
+		return m.OldTotpSecret(ctx)
+	case user.FieldTotpAt:
+		return m.OldTotpAt(ctx)
+	case user.FieldTotpStep:
+		return m.OldTotpStep(ctx)
+	case user.FieldRecovery:
+		return m.OldRecovery(ctx)
+	case user.FieldPasswordAt:
+		return m.OldPasswordAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown User field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UserMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case user.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case user.FieldEmail:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEmail(v)
+		return nil
+	case user.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case user.FieldPasswordHash:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPasswordHash(v)
+		return nil
+	case user.FieldTotpSecret:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTotpSecret(v)
+		return nil
+	case user.FieldTotpAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTotpAt(v)
+		return nil
+	case user.FieldTotpStep:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTotpStep(v)
+		return nil
+	case user.FieldRecovery:
+		v, ok := value.([][]uint8)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRecovery(v)
+		return nil
+	case user.FieldPasswordAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPasswordAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown User field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UserMutation) AddedFields() []string {
+	var fields []string
+	if m.addtotp_step != nil {
+		fields = append(fields, user.FieldTotpStep)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UserMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case user.FieldTotpStep:
+		return m.AddedTotpStep()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UserMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case user.FieldTotpStep:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddTotpStep(v)
+		return nil
+	}
+	return fmt.Errorf("unknown User numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UserMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(user.FieldPasswordHash) {
+		fields = append(fields, user.FieldPasswordHash)
+	}
+	if m.FieldCleared(user.FieldTotpSecret) {
+		fields = append(fields, user.FieldTotpSecret)
+	}
+	if m.FieldCleared(user.FieldTotpAt) {
+		fields = append(fields, user.FieldTotpAt)
+	}
+	if m.FieldCleared(user.FieldRecovery) {
+		fields = append(fields, user.FieldRecovery)
+	}
+	if m.FieldCleared(user.FieldPasswordAt) {
+		fields = append(fields, user.FieldPasswordAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UserMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UserMutation) ClearField(name string) error {
+	switch name {
+	case user.FieldPasswordHash:
+		m.ClearPasswordHash()
+		return nil
+	case user.FieldTotpSecret:
+		m.ClearTotpSecret()
+		return nil
+	case user.FieldTotpAt:
+		m.ClearTotpAt()
+		return nil
+	case user.FieldRecovery:
+		m.ClearRecovery()
+		return nil
+	case user.FieldPasswordAt:
+		m.ClearPasswordAt()
+		return nil
+	}
+	return fmt.Errorf("unknown User nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UserMutation) ResetField(name string) error {
+	switch name {
+	case user.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case user.FieldEmail:
+		m.ResetEmail()
+		return nil
+	case user.FieldName:
+		m.ResetName()
+		return nil
+	case user.FieldPasswordHash:
+		m.ResetPasswordHash()
+		return nil
+	case user.FieldTotpSecret:
+		m.ResetTotpSecret()
+		return nil
+	case user.FieldTotpAt:
+		m.ResetTotpAt()
+		return nil
+	case user.FieldTotpStep:
+		m.ResetTotpStep()
+		return nil
+	case user.FieldRecovery:
+		m.ResetRecovery()
+		return nil
+	case user.FieldPasswordAt:
+		m.ResetPasswordAt()
+		return nil
+	}
+	return fmt.Errorf("unknown User field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UserMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.members != nil {
+		edges = append(edges, user.EdgeMembers)
+	}
+	if m.identities != nil {
+		edges = append(edges, user.EdgeIdentities)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UserMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case user.EdgeMembers:
+		ids := make([]ent.Value, 0, len(m.members))
+		for id := range m.members {
+			ids = append(ids, id)
+		}
+		return ids
+	case user.EdgeIdentities:
+		ids := make([]ent.Value, 0, len(m.identities))
+		for id := range m.identities {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UserMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.removedmembers != nil {
+		edges = append(edges, user.EdgeMembers)
+	}
+	if m.removedidentities != nil {
+		edges = append(edges, user.EdgeIdentities)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UserMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case user.EdgeMembers:
+		ids := make([]ent.Value, 0, len(m.removedmembers))
+		for id := range m.removedmembers {
+			ids = append(ids, id)
+		}
+		return ids
+	case user.EdgeIdentities:
+		ids := make([]ent.Value, 0, len(m.removedidentities))
+		for id := range m.removedidentities {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UserMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.clearedmembers {
+		edges = append(edges, user.EdgeMembers)
+	}
+	if m.clearedidentities {
+		edges = append(edges, user.EdgeIdentities)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UserMutation) EdgeCleared(name string) bool {
+	switch name {
+	case user.EdgeMembers:
+		return m.clearedmembers
+	case user.EdgeIdentities:
+		return m.clearedidentities
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UserMutation) ClearEdge(name string) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown User unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UserMutation) ResetEdge(name string) error {
+	switch name {
+	case user.EdgeMembers:
+		m.ResetMembers()
+		return nil
+	case user.EdgeIdentities:
+		m.ResetIdentities()
+		return nil
+	}
+	return fmt.Errorf("unknown User edge %s", name)
+}
+
+// UserIdentityMutation represents an operation that mutates the UserIdentity nodes in the graph.
+type UserIdentityMutation struct {
+	config
+	op              Op
+	typ             string
+	id              *string
+	created_at      *time.Time
+	issuer          *string
+	subject         *string
+	clearedFields   map[string]struct{}
+	user            *string
+	cleareduser     bool
+	provider        *string
+	clearedprovider bool
+	done            bool
+	oldValue        func(context.Context) (*UserIdentity, error)
+	predicates      []predicate.UserIdentity
+}
+
+var _ ent.Mutation = (*UserIdentityMutation)(nil)
+
+// useridentityOption allows management of the mutation configuration using functional options.
+type useridentityOption func(*UserIdentityMutation)
+
+// newUserIdentityMutation creates new mutation for the UserIdentity entity.
+func newUserIdentityMutation(c config, op Op, opts ...useridentityOption) *UserIdentityMutation {
+	m := &UserIdentityMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUserIdentity,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUserIdentityID sets the ID field of the mutation.
+func withUserIdentityID(id string) useridentityOption {
+	return func(m *UserIdentityMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *UserIdentity
+		)
+		m.oldValue = func(ctx context.Context) (*UserIdentity, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().UserIdentity.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUserIdentity sets the old UserIdentity of the mutation.
+func withUserIdentity(node *UserIdentity) useridentityOption {
+	return func(m *UserIdentityMutation) {
+		m.oldValue = func(context.Context) (*UserIdentity, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UserIdentityMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UserIdentityMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of UserIdentity entities.
+func (m *UserIdentityMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UserIdentityMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UserIdentityMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().UserIdentity.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *UserIdentityMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *UserIdentityMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the UserIdentity entity.
+// If the UserIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserIdentityMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *UserIdentityMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUserID sets the "user_id" field.
+func (m *UserIdentityMutation) SetUserID(s string) {
+	m.user = &s
+}
+
+// UserID returns the value of the "user_id" field in the mutation.
+func (m *UserIdentityMutation) UserID() (r string, exists bool) {
+	v := m.user
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUserID returns the old "user_id" field's value of the UserIdentity entity.
+// If the UserIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserIdentityMutation) OldUserID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUserID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUserID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUserID: %w", err)
+	}
+	return oldValue.UserID, nil
+}
+
+// ResetUserID resets all changes to the "user_id" field.
+func (m *UserIdentityMutation) ResetUserID() {
+	m.user = nil
+}
+
+// SetProviderID sets the "provider_id" field.
+func (m *UserIdentityMutation) SetProviderID(s string) {
+	m.provider = &s
+}
+
+// ProviderID returns the value of the "provider_id" field in the mutation.
+func (m *UserIdentityMutation) ProviderID() (r string, exists bool) {
+	v := m.provider
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProviderID returns the old "provider_id" field's value of the UserIdentity entity.
+// If the UserIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserIdentityMutation) OldProviderID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProviderID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProviderID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProviderID: %w", err)
+	}
+	return oldValue.ProviderID, nil
+}
+
+// ResetProviderID resets all changes to the "provider_id" field.
+func (m *UserIdentityMutation) ResetProviderID() {
+	m.provider = nil
+}
+
+// SetIssuer sets the "issuer" field.
+func (m *UserIdentityMutation) SetIssuer(s string) {
+	m.issuer = &s
+}
+
+// Issuer returns the value of the "issuer" field in the mutation.
+func (m *UserIdentityMutation) Issuer() (r string, exists bool) {
+	v := m.issuer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIssuer returns the old "issuer" field's value of the UserIdentity entity.
+// If the UserIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserIdentityMutation) OldIssuer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIssuer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIssuer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIssuer: %w", err)
+	}
+	return oldValue.Issuer, nil
+}
+
+// ResetIssuer resets all changes to the "issuer" field.
+func (m *UserIdentityMutation) ResetIssuer() {
+	m.issuer = nil
+}
+
+// SetSubject sets the "subject" field.
+func (m *UserIdentityMutation) SetSubject(s string) {
+	m.subject = &s
+}
+
+// Subject returns the value of the "subject" field in the mutation.
+func (m *UserIdentityMutation) Subject() (r string, exists bool) {
+	v := m.subject
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSubject returns the old "subject" field's value of the UserIdentity entity.
+// If the UserIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UserIdentityMutation) OldSubject(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSubject is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSubject requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSubject: %w", err)
+	}
+	return oldValue.Subject, nil
+}
+
+// ResetSubject resets all changes to the "subject" field.
+func (m *UserIdentityMutation) ResetSubject() {
+	m.subject = nil
+}
+
+// ClearUser clears the "user" edge to the User entity.
+func (m *UserIdentityMutation) ClearUser() {
+	m.cleareduser = true
+	m.clearedFields[useridentity.FieldUserID] = struct{}{}
+}
+
+// UserCleared reports if the "user" edge to the User entity was cleared.
+func (m *UserIdentityMutation) UserCleared() bool {
+	return m.cleareduser
+}
+
+// UserIDs returns the "user" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// UserID instead. It exists only for internal usage by the builders.
+func (m *UserIdentityMutation) UserIDs() (ids []string) {
+	if id := m.user; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetUser resets all changes to the "user" edge.
+func (m *UserIdentityMutation) ResetUser() {
+	m.user = nil
+	m.cleareduser = false
+}
+
+// ClearProvider clears the "provider" edge to the IdentityProvider entity.
+func (m *UserIdentityMutation) ClearProvider() {
+	m.clearedprovider = true
+	m.clearedFields[useridentity.FieldProviderID] = struct{}{}
+}
+
+// ProviderCleared reports if the "provider" edge to the IdentityProvider entity was cleared.
+func (m *UserIdentityMutation) ProviderCleared() bool {
+	return m.clearedprovider
+}
+
+// ProviderIDs returns the "provider" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// ProviderID instead. It exists only for internal usage by the builders.
+func (m *UserIdentityMutation) ProviderIDs() (ids []string) {
+	if id := m.provider; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetProvider resets all changes to the "provider" edge.
+func (m *UserIdentityMutation) ResetProvider() {
+	m.provider = nil
+	m.clearedprovider = false
+}
+
+// Where appends a list predicates to the UserIdentityMutation builder.
+func (m *UserIdentityMutation) Where(ps ...predicate.UserIdentity) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UserIdentityMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UserIdentityMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.UserIdentity, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UserIdentityMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UserIdentityMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (UserIdentity).
+func (m *UserIdentityMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UserIdentityMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.created_at != nil {
+		fields = append(fields, useridentity.FieldCreatedAt)
+	}
+	if m.user != nil {
+		fields = append(fields, useridentity.FieldUserID)
+	}
+	if m.provider != nil {
+		fields = append(fields, useridentity.FieldProviderID)
+	}
+	if m.issuer != nil {
+		fields = append(fields, useridentity.FieldIssuer)
+	}
+	if m.subject != nil {
+		fields = append(fields, useridentity.FieldSubject)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UserIdentityMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case useridentity.FieldCreatedAt:
+		return m.CreatedAt()
+	case useridentity.FieldUserID:
+		return m.UserID()
+	case useridentity.FieldProviderID:
+		return m.ProviderID()
+	case useridentity.FieldIssuer:
+		return m.Issuer()
+	case useridentity.FieldSubject:
+		return m.Subject()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UserIdentityMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case useridentity.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case useridentity.FieldUserID:
+		return m.OldUserID(ctx)
+	case useridentity.FieldProviderID:
+		return m.OldProviderID(ctx)
+	case useridentity.FieldIssuer:
+		return m.OldIssuer(ctx)
+	case useridentity.FieldSubject:
+		return m.OldSubject(ctx)
+	}
+	return nil, fmt.Errorf("unknown UserIdentity field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UserIdentityMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case useridentity.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case useridentity.FieldUserID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUserID(v)
+		return nil
+	case useridentity.FieldProviderID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProviderID(v)
+		return nil
+	case useridentity.FieldIssuer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIssuer(v)
+		return nil
+	case useridentity.FieldSubject:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSubject(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UserIdentity field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UserIdentityMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UserIdentityMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UserIdentityMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown UserIdentity numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UserIdentityMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UserIdentityMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UserIdentityMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown UserIdentity nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UserIdentityMutation) ResetField(name string) error {
+	switch name {
+	case useridentity.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case useridentity.FieldUserID:
+		m.ResetUserID()
+		return nil
+	case useridentity.FieldProviderID:
+		m.ResetProviderID()
+		return nil
+	case useridentity.FieldIssuer:
+		m.ResetIssuer()
+		return nil
+	case useridentity.FieldSubject:
+		m.ResetSubject()
+		return nil
+	}
+	return fmt.Errorf("unknown UserIdentity field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UserIdentityMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.user != nil {
+		edges = append(edges, useridentity.EdgeUser)
+	}
+	if m.provider != nil {
+		edges = append(edges, useridentity.EdgeProvider)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UserIdentityMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case useridentity.EdgeUser:
+		if id := m.user; id != nil {
+			return []ent.Value{*id}
+		}
+	case useridentity.EdgeProvider:
+		if id := m.provider; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UserIdentityMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UserIdentityMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UserIdentityMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.cleareduser {
+		edges = append(edges, useridentity.EdgeUser)
+	}
+	if m.clearedprovider {
+		edges = append(edges, useridentity.EdgeProvider)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UserIdentityMutation) EdgeCleared(name string) bool {
+	switch name {
+	case useridentity.EdgeUser:
+		return m.cleareduser
+	case useridentity.EdgeProvider:
+		return m.clearedprovider
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UserIdentityMutation) ClearEdge(name string) error {
+	switch name {
+	case useridentity.EdgeUser:
+		m.ClearUser()
+		return nil
+	case useridentity.EdgeProvider:
+		m.ClearProvider()
+		return nil
+	}
+	return fmt.Errorf("unknown UserIdentity unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UserIdentityMutation) ResetEdge(name string) error {
+	switch name {
+	case useridentity.EdgeUser:
+		m.ResetUser()
+		return nil
+	case useridentity.EdgeProvider:
+		m.ResetProvider()
+		return nil
+	}
+	return fmt.Errorf("unknown UserIdentity edge %s", name)
+}
+
+// WebhookDeliveryMutation represents an operation that mutates the WebhookDelivery nodes in the graph.
+type WebhookDeliveryMutation struct {
+	config
+	op                      Op
+	typ                     string
+	id                      *string
+	created_at              *time.Time
+	state                   *property.DeliveryState
+	attempt                 *int
+	addattempt              *int
+	due_at                  *time.Time
+	attempts                *[]property.DeliveryAttempt
+	appendattempts          []property.DeliveryAttempt
+	replay                  *bool
+	clearedFields           map[string]struct{}
+	organization            *string
+	clearedorganization     bool
+	webhook_endpoint        *string
+	clearedwebhook_endpoint bool
+	webhook_event           *string
+	clearedwebhook_event    bool
+	done                    bool
+	oldValue                func(context.Context) (*WebhookDelivery, error)
+	predicates              []predicate.WebhookDelivery
+}
+
+var _ ent.Mutation = (*WebhookDeliveryMutation)(nil)
+
+// webhookdeliveryOption allows management of the mutation configuration using functional options.
+type webhookdeliveryOption func(*WebhookDeliveryMutation)
+
+// newWebhookDeliveryMutation creates new mutation for the WebhookDelivery entity.
+func newWebhookDeliveryMutation(c config, op Op, opts ...webhookdeliveryOption) *WebhookDeliveryMutation {
+	m := &WebhookDeliveryMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeWebhookDelivery,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withWebhookDeliveryID sets the ID field of the mutation.
+func withWebhookDeliveryID(id string) webhookdeliveryOption {
+	return func(m *WebhookDeliveryMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *WebhookDelivery
+		)
+		m.oldValue = func(ctx context.Context) (*WebhookDelivery, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().WebhookDelivery.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withWebhookDelivery sets the old WebhookDelivery of the mutation.
+func withWebhookDelivery(node *WebhookDelivery) webhookdeliveryOption {
+	return func(m *WebhookDeliveryMutation) {
+		m.oldValue = func(context.Context) (*WebhookDelivery, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m WebhookDeliveryMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m WebhookDeliveryMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of WebhookDelivery entities.
+func (m *WebhookDeliveryMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *WebhookDeliveryMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *WebhookDeliveryMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().WebhookDelivery.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *WebhookDeliveryMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *WebhookDeliveryMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *WebhookDeliveryMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *WebhookDeliveryMutation) SetOrganizationID(s string) {
+	m.organization = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *WebhookDeliveryMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *WebhookDeliveryMutation) ResetOrganizationID() {
+	m.organization = nil
+}
+
+// SetWebhookEndpointID sets the "webhook_endpoint_id" field.
+func (m *WebhookDeliveryMutation) SetWebhookEndpointID(s string) {
+	m.webhook_endpoint = &s
+}
+
+// WebhookEndpointID returns the value of the "webhook_endpoint_id" field in the mutation.
+func (m *WebhookDeliveryMutation) WebhookEndpointID() (r string, exists bool) {
+	v := m.webhook_endpoint
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWebhookEndpointID returns the old "webhook_endpoint_id" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldWebhookEndpointID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWebhookEndpointID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWebhookEndpointID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWebhookEndpointID: %w", err)
+	}
+	return oldValue.WebhookEndpointID, nil
+}
+
+// ResetWebhookEndpointID resets all changes to the "webhook_endpoint_id" field.
+func (m *WebhookDeliveryMutation) ResetWebhookEndpointID() {
+	m.webhook_endpoint = nil
+}
+
+// SetWebhookEventID sets the "webhook_event_id" field.
+func (m *WebhookDeliveryMutation) SetWebhookEventID(s string) {
+	m.webhook_event = &s
+}
+
+// WebhookEventID returns the value of the "webhook_event_id" field in the mutation.
+func (m *WebhookDeliveryMutation) WebhookEventID() (r string, exists bool) {
+	v := m.webhook_event
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWebhookEventID returns the old "webhook_event_id" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldWebhookEventID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWebhookEventID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWebhookEventID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWebhookEventID: %w", err)
+	}
+	return oldValue.WebhookEventID, nil
+}
+
+// ResetWebhookEventID resets all changes to the "webhook_event_id" field.
+func (m *WebhookDeliveryMutation) ResetWebhookEventID() {
+	m.webhook_event = nil
+}
+
+// SetState sets the "state" field.
+func (m *WebhookDeliveryMutation) SetState(ps property.DeliveryState) {
+	m.state = &ps
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *WebhookDeliveryMutation) State() (r property.DeliveryState, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldState(ctx context.Context) (v property.DeliveryState, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *WebhookDeliveryMutation) ResetState() {
+	m.state = nil
+}
+
+// SetAttempt sets the "attempt" field.
+func (m *WebhookDeliveryMutation) SetAttempt(i int) {
+	m.attempt = &i
+	m.addattempt = nil
+}
+
+// Attempt returns the value of the "attempt" field in the mutation.
+func (m *WebhookDeliveryMutation) Attempt() (r int, exists bool) {
+	v := m.attempt
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttempt returns the old "attempt" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldAttempt(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttempt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttempt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttempt: %w", err)
+	}
+	return oldValue.Attempt, nil
+}
+
+// AddAttempt adds i to the "attempt" field.
+func (m *WebhookDeliveryMutation) AddAttempt(i int) {
+	if m.addattempt != nil {
+		*m.addattempt += i
+	} else {
+		m.addattempt = &i
+	}
+}
+
+// AddedAttempt returns the value that was added to the "attempt" field in this mutation.
+func (m *WebhookDeliveryMutation) AddedAttempt() (r int, exists bool) {
+	v := m.addattempt
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetAttempt resets all changes to the "attempt" field.
+func (m *WebhookDeliveryMutation) ResetAttempt() {
+	m.attempt = nil
+	m.addattempt = nil
+}
+
+// SetDueAt sets the "due_at" field.
+func (m *WebhookDeliveryMutation) SetDueAt(t time.Time) {
+	m.due_at = &t
+}
+
+// DueAt returns the value of the "due_at" field in the mutation.
+func (m *WebhookDeliveryMutation) DueAt() (r time.Time, exists bool) {
+	v := m.due_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDueAt returns the old "due_at" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldDueAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDueAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDueAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDueAt: %w", err)
+	}
+	return oldValue.DueAt, nil
+}
+
+// ClearDueAt clears the value of the "due_at" field.
+func (m *WebhookDeliveryMutation) ClearDueAt() {
+	m.due_at = nil
+	m.clearedFields[webhookdelivery.FieldDueAt] = struct{}{}
+}
+
+// DueAtCleared returns if the "due_at" field was cleared in this mutation.
+func (m *WebhookDeliveryMutation) DueAtCleared() bool {
+	_, ok := m.clearedFields[webhookdelivery.FieldDueAt]
+	return ok
+}
+
+// ResetDueAt resets all changes to the "due_at" field.
+func (m *WebhookDeliveryMutation) ResetDueAt() {
+	m.due_at = nil
+	delete(m.clearedFields, webhookdelivery.FieldDueAt)
+}
+
+// SetAttempts sets the "attempts" field.
+func (m *WebhookDeliveryMutation) SetAttempts(pa []property.DeliveryAttempt) {
+	m.attempts = &pa
+	m.appendattempts = nil
+}
+
+// Attempts returns the value of the "attempts" field in the mutation.
+func (m *WebhookDeliveryMutation) Attempts() (r []property.DeliveryAttempt, exists bool) {
+	v := m.attempts
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAttempts returns the old "attempts" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldAttempts(ctx context.Context) (v []property.DeliveryAttempt, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAttempts is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAttempts requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAttempts: %w", err)
+	}
+	return oldValue.Attempts, nil
+}
+
+// AppendAttempts adds pa to the "attempts" field.
+func (m *WebhookDeliveryMutation) AppendAttempts(pa []property.DeliveryAttempt) {
+	m.appendattempts = append(m.appendattempts, pa...)
+}
+
+// AppendedAttempts returns the list of values that were appended to the "attempts" field in this mutation.
+func (m *WebhookDeliveryMutation) AppendedAttempts() ([]property.DeliveryAttempt, bool) {
+	if len(m.appendattempts) == 0 {
+		return nil, false
+	}
+	return m.appendattempts, true
+}
+
+// ClearAttempts clears the value of the "attempts" field.
+func (m *WebhookDeliveryMutation) ClearAttempts() {
+	m.attempts = nil
+	m.appendattempts = nil
+	m.clearedFields[webhookdelivery.FieldAttempts] = struct{}{}
+}
+
+// AttemptsCleared returns if the "attempts" field was cleared in this mutation.
+func (m *WebhookDeliveryMutation) AttemptsCleared() bool {
+	_, ok := m.clearedFields[webhookdelivery.FieldAttempts]
+	return ok
+}
+
+// ResetAttempts resets all changes to the "attempts" field.
+func (m *WebhookDeliveryMutation) ResetAttempts() {
+	m.attempts = nil
+	m.appendattempts = nil
+	delete(m.clearedFields, webhookdelivery.FieldAttempts)
+}
+
+// SetReplay sets the "replay" field.
+func (m *WebhookDeliveryMutation) SetReplay(b bool) {
+	m.replay = &b
+}
+
+// Replay returns the value of the "replay" field in the mutation.
+func (m *WebhookDeliveryMutation) Replay() (r bool, exists bool) {
+	v := m.replay
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReplay returns the old "replay" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldReplay(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReplay is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReplay requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReplay: %w", err)
+	}
+	return oldValue.Replay, nil
+}
+
+// ResetReplay resets all changes to the "replay" field.
+func (m *WebhookDeliveryMutation) ResetReplay() {
+	m.replay = nil
+}
+
+// ClearOrganization clears the "organization" edge to the Organization entity.
+func (m *WebhookDeliveryMutation) ClearOrganization() {
+	m.clearedorganization = true
+	m.clearedFields[webhookdelivery.FieldOrganizationID] = struct{}{}
+}
+
+// OrganizationCleared reports if the "organization" edge to the Organization entity was cleared.
+func (m *WebhookDeliveryMutation) OrganizationCleared() bool {
+	return m.clearedorganization
+}
+
+// OrganizationIDs returns the "organization" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrganizationID instead. It exists only for internal usage by the builders.
+func (m *WebhookDeliveryMutation) OrganizationIDs() (ids []string) {
+	if id := m.organization; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrganization resets all changes to the "organization" edge.
+func (m *WebhookDeliveryMutation) ResetOrganization() {
+	m.organization = nil
+	m.clearedorganization = false
+}
+
+// ClearWebhookEndpoint clears the "webhook_endpoint" edge to the WebhookEndpoint entity.
+func (m *WebhookDeliveryMutation) ClearWebhookEndpoint() {
+	m.clearedwebhook_endpoint = true
+	m.clearedFields[webhookdelivery.FieldWebhookEndpointID] = struct{}{}
+}
+
+// WebhookEndpointCleared reports if the "webhook_endpoint" edge to the WebhookEndpoint entity was cleared.
+func (m *WebhookDeliveryMutation) WebhookEndpointCleared() bool {
+	return m.clearedwebhook_endpoint
+}
+
+// WebhookEndpointIDs returns the "webhook_endpoint" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// WebhookEndpointID instead. It exists only for internal usage by the builders.
+func (m *WebhookDeliveryMutation) WebhookEndpointIDs() (ids []string) {
+	if id := m.webhook_endpoint; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetWebhookEndpoint resets all changes to the "webhook_endpoint" edge.
+func (m *WebhookDeliveryMutation) ResetWebhookEndpoint() {
+	m.webhook_endpoint = nil
+	m.clearedwebhook_endpoint = false
+}
+
+// ClearWebhookEvent clears the "webhook_event" edge to the WebhookEvent entity.
+func (m *WebhookDeliveryMutation) ClearWebhookEvent() {
+	m.clearedwebhook_event = true
+	m.clearedFields[webhookdelivery.FieldWebhookEventID] = struct{}{}
+}
+
+// WebhookEventCleared reports if the "webhook_event" edge to the WebhookEvent entity was cleared.
+func (m *WebhookDeliveryMutation) WebhookEventCleared() bool {
+	return m.clearedwebhook_event
+}
+
+// WebhookEventIDs returns the "webhook_event" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// WebhookEventID instead. It exists only for internal usage by the builders.
+func (m *WebhookDeliveryMutation) WebhookEventIDs() (ids []string) {
+	if id := m.webhook_event; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetWebhookEvent resets all changes to the "webhook_event" edge.
+func (m *WebhookDeliveryMutation) ResetWebhookEvent() {
+	m.webhook_event = nil
+	m.clearedwebhook_event = false
+}
+
+// Where appends a list predicates to the WebhookDeliveryMutation builder.
+func (m *WebhookDeliveryMutation) Where(ps ...predicate.WebhookDelivery) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the WebhookDeliveryMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *WebhookDeliveryMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.WebhookDelivery, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *WebhookDeliveryMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *WebhookDeliveryMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (WebhookDelivery).
+func (m *WebhookDeliveryMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *WebhookDeliveryMutation) Fields() []string {
+	fields := make([]string, 0, 9)
+	if m.created_at != nil {
+		fields = append(fields, webhookdelivery.FieldCreatedAt)
+	}
+	if m.organization != nil {
+		fields = append(fields, webhookdelivery.FieldOrganizationID)
+	}
+	if m.webhook_endpoint != nil {
+		fields = append(fields, webhookdelivery.FieldWebhookEndpointID)
+	}
+	if m.webhook_event != nil {
+		fields = append(fields, webhookdelivery.FieldWebhookEventID)
+	}
+	if m.state != nil {
+		fields = append(fields, webhookdelivery.FieldState)
+	}
+	if m.attempt != nil {
+		fields = append(fields, webhookdelivery.FieldAttempt)
+	}
+	if m.due_at != nil {
+		fields = append(fields, webhookdelivery.FieldDueAt)
+	}
+	if m.attempts != nil {
+		fields = append(fields, webhookdelivery.FieldAttempts)
+	}
+	if m.replay != nil {
+		fields = append(fields, webhookdelivery.FieldReplay)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *WebhookDeliveryMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case webhookdelivery.FieldCreatedAt:
+		return m.CreatedAt()
+	case webhookdelivery.FieldOrganizationID:
+		return m.OrganizationID()
+	case webhookdelivery.FieldWebhookEndpointID:
+		return m.WebhookEndpointID()
+	case webhookdelivery.FieldWebhookEventID:
+		return m.WebhookEventID()
+	case webhookdelivery.FieldState:
+		return m.State()
+	case webhookdelivery.FieldAttempt:
+		return m.Attempt()
+	case webhookdelivery.FieldDueAt:
+		return m.DueAt()
+	case webhookdelivery.FieldAttempts:
+		return m.Attempts()
+	case webhookdelivery.FieldReplay:
+		return m.Replay()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *WebhookDeliveryMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case webhookdelivery.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case webhookdelivery.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case webhookdelivery.FieldWebhookEndpointID:
+		return m.OldWebhookEndpointID(ctx)
+	case webhookdelivery.FieldWebhookEventID:
+		return m.OldWebhookEventID(ctx)
+	case webhookdelivery.FieldState:
+		return m.OldState(ctx)
+	case webhookdelivery.FieldAttempt:
+		return m.OldAttempt(ctx)
+	case webhookdelivery.FieldDueAt:
+		return m.OldDueAt(ctx)
+	case webhookdelivery.FieldAttempts:
+		return m.OldAttempts(ctx)
+	case webhookdelivery.FieldReplay:
+		return m.OldReplay(ctx)
+	}
+	return nil, fmt.Errorf("unknown WebhookDelivery field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *WebhookDeliveryMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case webhookdelivery.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case webhookdelivery.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case webhookdelivery.FieldWebhookEndpointID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWebhookEndpointID(v)
+		return nil
+	case webhookdelivery.FieldWebhookEventID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWebhookEventID(v)
+		return nil
+	case webhookdelivery.FieldState:
+		v, ok := value.(property.DeliveryState)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case webhookdelivery.FieldAttempt:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttempt(v)
+		return nil
+	case webhookdelivery.FieldDueAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDueAt(v)
+		return nil
+	case webhookdelivery.FieldAttempts:
+		v, ok := value.([]property.DeliveryAttempt)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAttempts(v)
+		return nil
+	case webhookdelivery.FieldReplay:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReplay(v)
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookDelivery field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *WebhookDeliveryMutation) AddedFields() []string {
+	var fields []string
+	if m.addattempt != nil {
+		fields = append(fields, webhookdelivery.FieldAttempt)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *WebhookDeliveryMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case webhookdelivery.FieldAttempt:
+		return m.AddedAttempt()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *WebhookDeliveryMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case webhookdelivery.FieldAttempt:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddAttempt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookDelivery numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *WebhookDeliveryMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(webhookdelivery.FieldDueAt) {
+		fields = append(fields, webhookdelivery.FieldDueAt)
+	}
+	if m.FieldCleared(webhookdelivery.FieldAttempts) {
+		fields = append(fields, webhookdelivery.FieldAttempts)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *WebhookDeliveryMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *WebhookDeliveryMutation) ClearField(name string) error {
+	switch name {
+	case webhookdelivery.FieldDueAt:
+		m.ClearDueAt()
+		return nil
+	case webhookdelivery.FieldAttempts:
+		m.ClearAttempts()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookDelivery nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *WebhookDeliveryMutation) ResetField(name string) error {
+	switch name {
+	case webhookdelivery.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case webhookdelivery.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case webhookdelivery.FieldWebhookEndpointID:
+		m.ResetWebhookEndpointID()
+		return nil
+	case webhookdelivery.FieldWebhookEventID:
+		m.ResetWebhookEventID()
+		return nil
+	case webhookdelivery.FieldState:
+		m.ResetState()
+		return nil
+	case webhookdelivery.FieldAttempt:
+		m.ResetAttempt()
+		return nil
+	case webhookdelivery.FieldDueAt:
+		m.ResetDueAt()
+		return nil
+	case webhookdelivery.FieldAttempts:
+		m.ResetAttempts()
+		return nil
+	case webhookdelivery.FieldReplay:
+		m.ResetReplay()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookDelivery field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *WebhookDeliveryMutation) AddedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.organization != nil {
+		edges = append(edges, webhookdelivery.EdgeOrganization)
+	}
+	if m.webhook_endpoint != nil {
+		edges = append(edges, webhookdelivery.EdgeWebhookEndpoint)
+	}
+	if m.webhook_event != nil {
+		edges = append(edges, webhookdelivery.EdgeWebhookEvent)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *WebhookDeliveryMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case webhookdelivery.EdgeOrganization:
+		if id := m.organization; id != nil {
+			return []ent.Value{*id}
+		}
+	case webhookdelivery.EdgeWebhookEndpoint:
+		if id := m.webhook_endpoint; id != nil {
+			return []ent.Value{*id}
+		}
+	case webhookdelivery.EdgeWebhookEvent:
+		if id := m.webhook_event; id != nil {
+			return []ent.Value{*id}
+		}
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *WebhookDeliveryMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 3)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *WebhookDeliveryMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *WebhookDeliveryMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 3)
+	if m.clearedorganization {
+		edges = append(edges, webhookdelivery.EdgeOrganization)
+	}
+	if m.clearedwebhook_endpoint {
+		edges = append(edges, webhookdelivery.EdgeWebhookEndpoint)
+	}
+	if m.clearedwebhook_event {
+		edges = append(edges, webhookdelivery.EdgeWebhookEvent)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *WebhookDeliveryMutation) EdgeCleared(name string) bool {
+	switch name {
+	case webhookdelivery.EdgeOrganization:
+		return m.clearedorganization
+	case webhookdelivery.EdgeWebhookEndpoint:
+		return m.clearedwebhook_endpoint
+	case webhookdelivery.EdgeWebhookEvent:
+		return m.clearedwebhook_event
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *WebhookDeliveryMutation) ClearEdge(name string) error {
+	switch name {
+	case webhookdelivery.EdgeOrganization:
+		m.ClearOrganization()
+		return nil
+	case webhookdelivery.EdgeWebhookEndpoint:
+		m.ClearWebhookEndpoint()
+		return nil
+	case webhookdelivery.EdgeWebhookEvent:
+		m.ClearWebhookEvent()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookDelivery unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *WebhookDeliveryMutation) ResetEdge(name string) error {
+	switch name {
+	case webhookdelivery.EdgeOrganization:
+		m.ResetOrganization()
+		return nil
+	case webhookdelivery.EdgeWebhookEndpoint:
+		m.ResetWebhookEndpoint()
+		return nil
+	case webhookdelivery.EdgeWebhookEvent:
+		m.ResetWebhookEvent()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookDelivery edge %s", name)
+}
+
+// WebhookEndpointMutation represents an operation that mutates the WebhookEndpoint nodes in the graph.
+type WebhookEndpointMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	url                 *string
+	description         *string
+	events              *[]string
+	appendevents        []string
+	sealed_secret       *[]byte
+	sealed_previous     *[]byte
+	previous_until      *time.Time
+	disabled_at         *time.Time
+	disabled_reason     *string
+	failing_since       *time.Time
+	revision            *int
+	addrevision         *int
+	clearedFields       map[string]struct{}
+	organization        *string
+	clearedorganization bool
+	deliveries          map[string]struct{}
+	removeddeliveries   map[string]struct{}
+	cleareddeliveries   bool
+	done                bool
+	oldValue            func(context.Context) (*WebhookEndpoint, error)
+	predicates          []predicate.WebhookEndpoint
+}
+
+var _ ent.Mutation = (*WebhookEndpointMutation)(nil)
+
+// webhookendpointOption allows management of the mutation configuration using functional options.
+type webhookendpointOption func(*WebhookEndpointMutation)
+
+// newWebhookEndpointMutation creates new mutation for the WebhookEndpoint entity.
+func newWebhookEndpointMutation(c config, op Op, opts ...webhookendpointOption) *WebhookEndpointMutation {
+	m := &WebhookEndpointMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeWebhookEndpoint,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withWebhookEndpointID sets the ID field of the mutation.
+func withWebhookEndpointID(id string) webhookendpointOption {
+	return func(m *WebhookEndpointMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *WebhookEndpoint
+		)
+		m.oldValue = func(ctx context.Context) (*WebhookEndpoint, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().WebhookEndpoint.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withWebhookEndpoint sets the old WebhookEndpoint of the mutation.
+func withWebhookEndpoint(node *WebhookEndpoint) webhookendpointOption {
+	return func(m *WebhookEndpointMutation) {
+		m.oldValue = func(context.Context) (*WebhookEndpoint, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m WebhookEndpointMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m WebhookEndpointMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of WebhookEndpoint entities.
+func (m *WebhookEndpointMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *WebhookEndpointMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *WebhookEndpointMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().WebhookEndpoint.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *WebhookEndpointMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *WebhookEndpointMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *WebhookEndpointMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *WebhookEndpointMutation) SetOrganizationID(s string) {
+	m.organization = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *WebhookEndpointMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *WebhookEndpointMutation) ResetOrganizationID() {
+	m.organization = nil
+}
+
+// SetURL sets the "url" field.
+func (m *WebhookEndpointMutation) SetURL(s string) {
+	m.url = &s
+}
+
+// URL returns the value of the "url" field in the mutation.
+func (m *WebhookEndpointMutation) URL() (r string, exists bool) {
+	v := m.url
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldURL returns the old "url" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldURL(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldURL is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldURL requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldURL: %w", err)
+	}
+	return oldValue.URL, nil
+}
+
+// ResetURL resets all changes to the "url" field.
+func (m *WebhookEndpointMutation) ResetURL() {
+	m.url = nil
+}
+
+// SetDescription sets the "description" field.
+func (m *WebhookEndpointMutation) SetDescription(s string) {
+	m.description = &s
+}
+
+// Description returns the value of the "description" field in the mutation.
+func (m *WebhookEndpointMutation) Description() (r string, exists bool) {
+	v := m.description
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDescription returns the old "description" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldDescription(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDescription is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDescription requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDescription: %w", err)
+	}
+	return oldValue.Description, nil
+}
+
+// ResetDescription resets all changes to the "description" field.
+func (m *WebhookEndpointMutation) ResetDescription() {
+	m.description = nil
+}
+
+// SetEvents sets the "events" field.
+func (m *WebhookEndpointMutation) SetEvents(s []string) {
+	m.events = &s
+	m.appendevents = nil
+}
+
+// Events returns the value of the "events" field in the mutation.
+func (m *WebhookEndpointMutation) Events() (r []string, exists bool) {
+	v := m.events
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEvents returns the old "events" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldEvents(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEvents is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEvents requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEvents: %w", err)
+	}
+	return oldValue.Events, nil
+}
+
+// AppendEvents adds s to the "events" field.
+func (m *WebhookEndpointMutation) AppendEvents(s []string) {
+	m.appendevents = append(m.appendevents, s...)
+}
+
+// AppendedEvents returns the list of values that were appended to the "events" field in this mutation.
+func (m *WebhookEndpointMutation) AppendedEvents() ([]string, bool) {
+	if len(m.appendevents) == 0 {
+		return nil, false
+	}
+	return m.appendevents, true
+}
+
+// ResetEvents resets all changes to the "events" field.
+func (m *WebhookEndpointMutation) ResetEvents() {
+	m.events = nil
+	m.appendevents = nil
+}
+
+// SetSealedSecret sets the "sealed_secret" field.
+func (m *WebhookEndpointMutation) SetSealedSecret(b []byte) {
+	m.sealed_secret = &b
+}
+
+// SealedSecret returns the value of the "sealed_secret" field in the mutation.
+func (m *WebhookEndpointMutation) SealedSecret() (r []byte, exists bool) {
+	v := m.sealed_secret
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealedSecret returns the old "sealed_secret" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldSealedSecret(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealedSecret is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealedSecret requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealedSecret: %w", err)
+	}
+	return oldValue.SealedSecret, nil
+}
+
+// ResetSealedSecret resets all changes to the "sealed_secret" field.
+func (m *WebhookEndpointMutation) ResetSealedSecret() {
+	m.sealed_secret = nil
+}
+
+// SetSealedPrevious sets the "sealed_previous" field.
+func (m *WebhookEndpointMutation) SetSealedPrevious(b []byte) {
+	m.sealed_previous = &b
+}
+
+// SealedPrevious returns the value of the "sealed_previous" field in the mutation.
+func (m *WebhookEndpointMutation) SealedPrevious() (r []byte, exists bool) {
+	v := m.sealed_previous
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSealedPrevious returns the old "sealed_previous" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldSealedPrevious(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSealedPrevious is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSealedPrevious requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSealedPrevious: %w", err)
+	}
+	return oldValue.SealedPrevious, nil
+}
+
+// ClearSealedPrevious clears the value of the "sealed_previous" field.
+func (m *WebhookEndpointMutation) ClearSealedPrevious() {
+	m.sealed_previous = nil
+	m.clearedFields[webhookendpoint.FieldSealedPrevious] = struct{}{}
+}
+
+// SealedPreviousCleared returns if the "sealed_previous" field was cleared in this mutation.
+func (m *WebhookEndpointMutation) SealedPreviousCleared() bool {
+	_, ok := m.clearedFields[webhookendpoint.FieldSealedPrevious]
+	return ok
+}
+
+// ResetSealedPrevious resets all changes to the "sealed_previous" field.
+func (m *WebhookEndpointMutation) ResetSealedPrevious() {
+	m.sealed_previous = nil
+	delete(m.clearedFields, webhookendpoint.FieldSealedPrevious)
+}
+
+// SetPreviousUntil sets the "previous_until" field.
+func (m *WebhookEndpointMutation) SetPreviousUntil(t time.Time) {
+	m.previous_until = &t
+}
+
+// PreviousUntil returns the value of the "previous_until" field in the mutation.
+func (m *WebhookEndpointMutation) PreviousUntil() (r time.Time, exists bool) {
+	v := m.previous_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPreviousUntil returns the old "previous_until" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldPreviousUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPreviousUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPreviousUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPreviousUntil: %w", err)
+	}
+	return oldValue.PreviousUntil, nil
+}
+
+// ClearPreviousUntil clears the value of the "previous_until" field.
+func (m *WebhookEndpointMutation) ClearPreviousUntil() {
+	m.previous_until = nil
+	m.clearedFields[webhookendpoint.FieldPreviousUntil] = struct{}{}
+}
+
+// PreviousUntilCleared returns if the "previous_until" field was cleared in this mutation.
+func (m *WebhookEndpointMutation) PreviousUntilCleared() bool {
+	_, ok := m.clearedFields[webhookendpoint.FieldPreviousUntil]
+	return ok
+}
+
+// ResetPreviousUntil resets all changes to the "previous_until" field.
+func (m *WebhookEndpointMutation) ResetPreviousUntil() {
+	m.previous_until = nil
+	delete(m.clearedFields, webhookendpoint.FieldPreviousUntil)
+}
+
+// SetDisabledAt sets the "disabled_at" field.
+func (m *WebhookEndpointMutation) SetDisabledAt(t time.Time) {
+	m.disabled_at = &t
+}
+
+// DisabledAt returns the value of the "disabled_at" field in the mutation.
+func (m *WebhookEndpointMutation) DisabledAt() (r time.Time, exists bool) {
+	v := m.disabled_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDisabledAt returns the old "disabled_at" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldDisabledAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDisabledAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDisabledAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDisabledAt: %w", err)
+	}
+	return oldValue.DisabledAt, nil
+}
+
+// ClearDisabledAt clears the value of the "disabled_at" field.
+func (m *WebhookEndpointMutation) ClearDisabledAt() {
+	m.disabled_at = nil
+	m.clearedFields[webhookendpoint.FieldDisabledAt] = struct{}{}
+}
+
+// DisabledAtCleared returns if the "disabled_at" field was cleared in this mutation.
+func (m *WebhookEndpointMutation) DisabledAtCleared() bool {
+	_, ok := m.clearedFields[webhookendpoint.FieldDisabledAt]
+	return ok
+}
+
+// ResetDisabledAt resets all changes to the "disabled_at" field.
+func (m *WebhookEndpointMutation) ResetDisabledAt() {
+	m.disabled_at = nil
+	delete(m.clearedFields, webhookendpoint.FieldDisabledAt)
+}
+
+// SetDisabledReason sets the "disabled_reason" field.
+func (m *WebhookEndpointMutation) SetDisabledReason(s string) {
+	m.disabled_reason = &s
+}
+
+// DisabledReason returns the value of the "disabled_reason" field in the mutation.
+func (m *WebhookEndpointMutation) DisabledReason() (r string, exists bool) {
+	v := m.disabled_reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDisabledReason returns the old "disabled_reason" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldDisabledReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDisabledReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDisabledReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDisabledReason: %w", err)
+	}
+	return oldValue.DisabledReason, nil
+}
+
+// ResetDisabledReason resets all changes to the "disabled_reason" field.
+func (m *WebhookEndpointMutation) ResetDisabledReason() {
+	m.disabled_reason = nil
+}
+
+// SetFailingSince sets the "failing_since" field.
+func (m *WebhookEndpointMutation) SetFailingSince(t time.Time) {
+	m.failing_since = &t
+}
+
+// FailingSince returns the value of the "failing_since" field in the mutation.
+func (m *WebhookEndpointMutation) FailingSince() (r time.Time, exists bool) {
+	v := m.failing_since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFailingSince returns the old "failing_since" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldFailingSince(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFailingSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFailingSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFailingSince: %w", err)
+	}
+	return oldValue.FailingSince, nil
+}
+
+// ClearFailingSince clears the value of the "failing_since" field.
+func (m *WebhookEndpointMutation) ClearFailingSince() {
+	m.failing_since = nil
+	m.clearedFields[webhookendpoint.FieldFailingSince] = struct{}{}
+}
+
+// FailingSinceCleared returns if the "failing_since" field was cleared in this mutation.
+func (m *WebhookEndpointMutation) FailingSinceCleared() bool {
+	_, ok := m.clearedFields[webhookendpoint.FieldFailingSince]
+	return ok
+}
+
+// ResetFailingSince resets all changes to the "failing_since" field.
+func (m *WebhookEndpointMutation) ResetFailingSince() {
+	m.failing_since = nil
+	delete(m.clearedFields, webhookendpoint.FieldFailingSince)
+}
+
+// SetRevision sets the "revision" field.
+func (m *WebhookEndpointMutation) SetRevision(i int) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *WebhookEndpointMutation) Revision() (r int, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the WebhookEndpoint entity.
+// If the WebhookEndpoint object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEndpointMutation) OldRevision(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *WebhookEndpointMutation) AddRevision(i int) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *WebhookEndpointMutation) AddedRevision() (r int, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *WebhookEndpointMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// ClearOrganization clears the "organization" edge to the Organization entity.
+func (m *WebhookEndpointMutation) ClearOrganization() {
+	m.clearedorganization = true
+	m.clearedFields[webhookendpoint.FieldOrganizationID] = struct{}{}
+}
+
+// OrganizationCleared reports if the "organization" edge to the Organization entity was cleared.
+func (m *WebhookEndpointMutation) OrganizationCleared() bool {
+	return m.clearedorganization
+}
+
+// OrganizationIDs returns the "organization" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrganizationID instead. It exists only for internal usage by the builders.
+func (m *WebhookEndpointMutation) OrganizationIDs() (ids []string) {
+	if id := m.organization; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrganization resets all changes to the "organization" edge.
+func (m *WebhookEndpointMutation) ResetOrganization() {
+	m.organization = nil
+	m.clearedorganization = false
+}
+
+// AddDeliveryIDs adds the "deliveries" edge to the WebhookDelivery entity by ids.
+func (m *WebhookEndpointMutation) AddDeliveryIDs(ids ...string) {
+	if m.deliveries == nil {
+		m.deliveries = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.deliveries[ids[i]] = struct{}{}
+	}
+}
+
+// ClearDeliveries clears the "deliveries" edge to the WebhookDelivery entity.
+func (m *WebhookEndpointMutation) ClearDeliveries() {
+	m.cleareddeliveries = true
+}
+
+// DeliveriesCleared reports if the "deliveries" edge to the WebhookDelivery entity was cleared.
+func (m *WebhookEndpointMutation) DeliveriesCleared() bool {
+	return m.cleareddeliveries
+}
+
+// RemoveDeliveryIDs removes the "deliveries" edge to the WebhookDelivery entity by IDs.
+func (m *WebhookEndpointMutation) RemoveDeliveryIDs(ids ...string) {
+	if m.removeddeliveries == nil {
+		m.removeddeliveries = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.deliveries, ids[i])
+		m.removeddeliveries[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedDeliveries returns the removed IDs of the "deliveries" edge to the WebhookDelivery entity.
+func (m *WebhookEndpointMutation) RemovedDeliveriesIDs() (ids []string) {
+	for id := range m.removeddeliveries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// DeliveriesIDs returns the "deliveries" edge IDs in the mutation.
+func (m *WebhookEndpointMutation) DeliveriesIDs() (ids []string) {
+	for id := range m.deliveries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetDeliveries resets all changes to the "deliveries" edge.
+func (m *WebhookEndpointMutation) ResetDeliveries() {
+	m.deliveries = nil
+	m.cleareddeliveries = false
+	m.removeddeliveries = nil
+}
+
+// Where appends a list predicates to the WebhookEndpointMutation builder.
+func (m *WebhookEndpointMutation) Where(ps ...predicate.WebhookEndpoint) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the WebhookEndpointMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *WebhookEndpointMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.WebhookEndpoint, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *WebhookEndpointMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *WebhookEndpointMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (WebhookEndpoint).
+func (m *WebhookEndpointMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *WebhookEndpointMutation) Fields() []string {
+	fields := make([]string, 0, 12)
+	if m.created_at != nil {
+		fields = append(fields, webhookendpoint.FieldCreatedAt)
+	}
+	if m.organization != nil {
+		fields = append(fields, webhookendpoint.FieldOrganizationID)
+	}
+	if m.url != nil {
+		fields = append(fields, webhookendpoint.FieldURL)
+	}
+	if m.description != nil {
+		fields = append(fields, webhookendpoint.FieldDescription)
+	}
+	if m.events != nil {
+		fields = append(fields, webhookendpoint.FieldEvents)
+	}
+	if m.sealed_secret != nil {
+		fields = append(fields, webhookendpoint.FieldSealedSecret)
+	}
+	if m.sealed_previous != nil {
+		fields = append(fields, webhookendpoint.FieldSealedPrevious)
+	}
+	if m.previous_until != nil {
+		fields = append(fields, webhookendpoint.FieldPreviousUntil)
+	}
+	if m.disabled_at != nil {
+		fields = append(fields, webhookendpoint.FieldDisabledAt)
+	}
+	if m.disabled_reason != nil {
+		fields = append(fields, webhookendpoint.FieldDisabledReason)
+	}
+	if m.failing_since != nil {
+		fields = append(fields, webhookendpoint.FieldFailingSince)
+	}
+	if m.revision != nil {
+		fields = append(fields, webhookendpoint.FieldRevision)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *WebhookEndpointMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case webhookendpoint.FieldCreatedAt:
+		return m.CreatedAt()
+	case webhookendpoint.FieldOrganizationID:
+		return m.OrganizationID()
+	case webhookendpoint.FieldURL:
+		return m.URL()
+	case webhookendpoint.FieldDescription:
+		return m.Description()
+	case webhookendpoint.FieldEvents:
+		return m.Events()
+	case webhookendpoint.FieldSealedSecret:
+		return m.SealedSecret()
+	case webhookendpoint.FieldSealedPrevious:
+		return m.SealedPrevious()
+	case webhookendpoint.FieldPreviousUntil:
+		return m.PreviousUntil()
+	case webhookendpoint.FieldDisabledAt:
+		return m.DisabledAt()
+	case webhookendpoint.FieldDisabledReason:
+		return m.DisabledReason()
+	case webhookendpoint.FieldFailingSince:
+		return m.FailingSince()
+	case webhookendpoint.FieldRevision:
+		return m.Revision()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *WebhookEndpointMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case webhookendpoint.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case webhookendpoint.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case webhookendpoint.FieldURL:
+		return m.OldURL(ctx)
+	case webhookendpoint.FieldDescription:
+		return m.OldDescription(ctx)
+	case webhookendpoint.FieldEvents:
+		return m.OldEvents(ctx)
+	case webhookendpoint.FieldSealedSecret:
+		return m.OldSealedSecret(ctx)
+	case webhookendpoint.FieldSealedPrevious:
+		return m.OldSealedPrevious(ctx)
+	case webhookendpoint.FieldPreviousUntil:
+		return m.OldPreviousUntil(ctx)
+	case webhookendpoint.FieldDisabledAt:
+		return m.OldDisabledAt(ctx)
+	case webhookendpoint.FieldDisabledReason:
+		return m.OldDisabledReason(ctx)
+	case webhookendpoint.FieldFailingSince:
+		return m.OldFailingSince(ctx)
+	case webhookendpoint.FieldRevision:
+		return m.OldRevision(ctx)
+	}
+	return nil, fmt.Errorf("unknown WebhookEndpoint field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *WebhookEndpointMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case webhookendpoint.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case webhookendpoint.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case webhookendpoint.FieldURL:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetURL(v)
+		return nil
+	case webhookendpoint.FieldDescription:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDescription(v)
+		return nil
+	case webhookendpoint.FieldEvents:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEvents(v)
+		return nil
+	case webhookendpoint.FieldSealedSecret:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealedSecret(v)
+		return nil
+	case webhookendpoint.FieldSealedPrevious:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSealedPrevious(v)
+		return nil
+	case webhookendpoint.FieldPreviousUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPreviousUntil(v)
+		return nil
+	case webhookendpoint.FieldDisabledAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDisabledAt(v)
+		return nil
+	case webhookendpoint.FieldDisabledReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDisabledReason(v)
+		return nil
+	case webhookendpoint.FieldFailingSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFailingSince(v)
+		return nil
+	case webhookendpoint.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEndpoint field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *WebhookEndpointMutation) AddedFields() []string {
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, webhookendpoint.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *WebhookEndpointMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case webhookendpoint.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *WebhookEndpointMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case webhookendpoint.FieldRevision:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEndpoint numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *WebhookEndpointMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(webhookendpoint.FieldSealedPrevious) {
+		fields = append(fields, webhookendpoint.FieldSealedPrevious)
+	}
+	if m.FieldCleared(webhookendpoint.FieldPreviousUntil) {
+		fields = append(fields, webhookendpoint.FieldPreviousUntil)
+	}
+	if m.FieldCleared(webhookendpoint.FieldDisabledAt) {
+		fields = append(fields, webhookendpoint.FieldDisabledAt)
+	}
+	if m.FieldCleared(webhookendpoint.FieldFailingSince) {
+		fields = append(fields, webhookendpoint.FieldFailingSince)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *WebhookEndpointMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *WebhookEndpointMutation) ClearField(name string) error {
+	switch name {
+	case webhookendpoint.FieldSealedPrevious:
+		m.ClearSealedPrevious()
+		return nil
+	case webhookendpoint.FieldPreviousUntil:
+		m.ClearPreviousUntil()
+		return nil
+	case webhookendpoint.FieldDisabledAt:
+		m.ClearDisabledAt()
+		return nil
+	case webhookendpoint.FieldFailingSince:
+		m.ClearFailingSince()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEndpoint nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *WebhookEndpointMutation) ResetField(name string) error {
+	switch name {
+	case webhookendpoint.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case webhookendpoint.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case webhookendpoint.FieldURL:
+		m.ResetURL()
+		return nil
+	case webhookendpoint.FieldDescription:
+		m.ResetDescription()
+		return nil
+	case webhookendpoint.FieldEvents:
+		m.ResetEvents()
+		return nil
+	case webhookendpoint.FieldSealedSecret:
+		m.ResetSealedSecret()
+		return nil
+	case webhookendpoint.FieldSealedPrevious:
+		m.ResetSealedPrevious()
+		return nil
+	case webhookendpoint.FieldPreviousUntil:
+		m.ResetPreviousUntil()
+		return nil
+	case webhookendpoint.FieldDisabledAt:
+		m.ResetDisabledAt()
+		return nil
+	case webhookendpoint.FieldDisabledReason:
+		m.ResetDisabledReason()
+		return nil
+	case webhookendpoint.FieldFailingSince:
+		m.ResetFailingSince()
+		return nil
+	case webhookendpoint.FieldRevision:
+		m.ResetRevision()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEndpoint field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *WebhookEndpointMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.organization != nil {
+		edges = append(edges, webhookendpoint.EdgeOrganization)
+	}
+	if m.deliveries != nil {
+		edges = append(edges, webhookendpoint.EdgeDeliveries)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *WebhookEndpointMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case webhookendpoint.EdgeOrganization:
+		if id := m.organization; id != nil {
+			return []ent.Value{*id}
+		}
+	case webhookendpoint.EdgeDeliveries:
+		ids := make([]ent.Value, 0, len(m.deliveries))
+		for id := range m.deliveries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *WebhookEndpointMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.removeddeliveries != nil {
+		edges = append(edges, webhookendpoint.EdgeDeliveries)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *WebhookEndpointMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case webhookendpoint.EdgeDeliveries:
+		ids := make([]ent.Value, 0, len(m.removeddeliveries))
+		for id := range m.removeddeliveries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *WebhookEndpointMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.clearedorganization {
+		edges = append(edges, webhookendpoint.EdgeOrganization)
+	}
+	if m.cleareddeliveries {
+		edges = append(edges, webhookendpoint.EdgeDeliveries)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *WebhookEndpointMutation) EdgeCleared(name string) bool {
+	switch name {
+	case webhookendpoint.EdgeOrganization:
+		return m.clearedorganization
+	case webhookendpoint.EdgeDeliveries:
+		return m.cleareddeliveries
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *WebhookEndpointMutation) ClearEdge(name string) error {
+	switch name {
+	case webhookendpoint.EdgeOrganization:
+		m.ClearOrganization()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEndpoint unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *WebhookEndpointMutation) ResetEdge(name string) error {
+	switch name {
+	case webhookendpoint.EdgeOrganization:
+		m.ResetOrganization()
+		return nil
+	case webhookendpoint.EdgeDeliveries:
+		m.ResetDeliveries()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEndpoint edge %s", name)
+}
+
+// WebhookEventMutation represents an operation that mutates the WebhookEvent nodes in the graph.
+type WebhookEventMutation struct {
+	config
+	op                  Op
+	typ                 string
+	id                  *string
+	created_at          *time.Time
+	kind                *string
+	payload             *[]byte
+	clearedFields       map[string]struct{}
+	organization        *string
+	clearedorganization bool
+	deliveries          map[string]struct{}
+	removeddeliveries   map[string]struct{}
+	cleareddeliveries   bool
+	done                bool
+	oldValue            func(context.Context) (*WebhookEvent, error)
+	predicates          []predicate.WebhookEvent
+}
+
+var _ ent.Mutation = (*WebhookEventMutation)(nil)
+
+// webhookeventOption allows management of the mutation configuration using functional options.
+type webhookeventOption func(*WebhookEventMutation)
+
+// newWebhookEventMutation creates new mutation for the WebhookEvent entity.
+func newWebhookEventMutation(c config, op Op, opts ...webhookeventOption) *WebhookEventMutation {
+	m := &WebhookEventMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeWebhookEvent,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withWebhookEventID sets the ID field of the mutation.
+func withWebhookEventID(id string) webhookeventOption {
+	return func(m *WebhookEventMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *WebhookEvent
+		)
+		m.oldValue = func(ctx context.Context) (*WebhookEvent, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().WebhookEvent.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withWebhookEvent sets the old WebhookEvent of the mutation.
+func withWebhookEvent(node *WebhookEvent) webhookeventOption {
+	return func(m *WebhookEventMutation) {
+		m.oldValue = func(context.Context) (*WebhookEvent, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m WebhookEventMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m WebhookEventMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of WebhookEvent entities.
+func (m *WebhookEventMutation) SetID(id string) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *WebhookEventMutation) ID() (id string, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *WebhookEventMutation) IDs(ctx context.Context) ([]string, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []string{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().WebhookEvent.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *WebhookEventMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *WebhookEventMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the WebhookEvent entity.
+// If the WebhookEvent object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEventMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *WebhookEventMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetOrganizationID sets the "organization_id" field.
+func (m *WebhookEventMutation) SetOrganizationID(s string) {
+	m.organization = &s
+}
+
+// OrganizationID returns the value of the "organization_id" field in the mutation.
+func (m *WebhookEventMutation) OrganizationID() (r string, exists bool) {
+	v := m.organization
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrganizationID returns the old "organization_id" field's value of the WebhookEvent entity.
+// If the WebhookEvent object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEventMutation) OldOrganizationID(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrganizationID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrganizationID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrganizationID: %w", err)
+	}
+	return oldValue.OrganizationID, nil
+}
+
+// ResetOrganizationID resets all changes to the "organization_id" field.
+func (m *WebhookEventMutation) ResetOrganizationID() {
+	m.organization = nil
+}
+
+// SetKind sets the "kind" field.
+func (m *WebhookEventMutation) SetKind(s string) {
+	m.kind = &s
+}
+
+// Kind returns the value of the "kind" field in the mutation.
+func (m *WebhookEventMutation) Kind() (r string, exists bool) {
+	v := m.kind
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldKind returns the old "kind" field's value of the WebhookEvent entity.
+// If the WebhookEvent object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEventMutation) OldKind(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldKind is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldKind requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldKind: %w", err)
+	}
+	return oldValue.Kind, nil
+}
+
+// ResetKind resets all changes to the "kind" field.
+func (m *WebhookEventMutation) ResetKind() {
+	m.kind = nil
+}
+
+// SetPayload sets the "payload" field.
+func (m *WebhookEventMutation) SetPayload(b []byte) {
+	m.payload = &b
+}
+
+// Payload returns the value of the "payload" field in the mutation.
+func (m *WebhookEventMutation) Payload() (r []byte, exists bool) {
+	v := m.payload
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPayload returns the old "payload" field's value of the WebhookEvent entity.
+// If the WebhookEvent object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookEventMutation) OldPayload(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPayload is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPayload requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPayload: %w", err)
+	}
+	return oldValue.Payload, nil
+}
+
+// ResetPayload resets all changes to the "payload" field.
+func (m *WebhookEventMutation) ResetPayload() {
+	m.payload = nil
+}
+
+// ClearOrganization clears the "organization" edge to the Organization entity.
+func (m *WebhookEventMutation) ClearOrganization() {
+	m.clearedorganization = true
+	m.clearedFields[webhookevent.FieldOrganizationID] = struct{}{}
+}
+
+// OrganizationCleared reports if the "organization" edge to the Organization entity was cleared.
+func (m *WebhookEventMutation) OrganizationCleared() bool {
+	return m.clearedorganization
+}
+
+// OrganizationIDs returns the "organization" edge IDs in the mutation.
+// Note that IDs always returns len(IDs) <= 1 for unique edges, and you should use
+// OrganizationID instead. It exists only for internal usage by the builders.
+func (m *WebhookEventMutation) OrganizationIDs() (ids []string) {
+	if id := m.organization; id != nil {
+		ids = append(ids, *id)
+	}
+	return
+}
+
+// ResetOrganization resets all changes to the "organization" edge.
+func (m *WebhookEventMutation) ResetOrganization() {
+	m.organization = nil
+	m.clearedorganization = false
+}
+
+// AddDeliveryIDs adds the "deliveries" edge to the WebhookDelivery entity by ids.
+func (m *WebhookEventMutation) AddDeliveryIDs(ids ...string) {
+	if m.deliveries == nil {
+		m.deliveries = make(map[string]struct{})
+	}
+	for i := range ids {
+		m.deliveries[ids[i]] = struct{}{}
+	}
+}
+
+// ClearDeliveries clears the "deliveries" edge to the WebhookDelivery entity.
+func (m *WebhookEventMutation) ClearDeliveries() {
+	m.cleareddeliveries = true
+}
+
+// DeliveriesCleared reports if the "deliveries" edge to the WebhookDelivery entity was cleared.
+func (m *WebhookEventMutation) DeliveriesCleared() bool {
+	return m.cleareddeliveries
+}
+
+// RemoveDeliveryIDs removes the "deliveries" edge to the WebhookDelivery entity by IDs.
+func (m *WebhookEventMutation) RemoveDeliveryIDs(ids ...string) {
+	if m.removeddeliveries == nil {
+		m.removeddeliveries = make(map[string]struct{})
+	}
+	for i := range ids {
+		delete(m.deliveries, ids[i])
+		m.removeddeliveries[ids[i]] = struct{}{}
+	}
+}
+
+// RemovedDeliveries returns the removed IDs of the "deliveries" edge to the WebhookDelivery entity.
+func (m *WebhookEventMutation) RemovedDeliveriesIDs() (ids []string) {
+	for id := range m.removeddeliveries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// DeliveriesIDs returns the "deliveries" edge IDs in the mutation.
+func (m *WebhookEventMutation) DeliveriesIDs() (ids []string) {
+	for id := range m.deliveries {
+		ids = append(ids, id)
+	}
+	return
+}
+
+// ResetDeliveries resets all changes to the "deliveries" edge.
+func (m *WebhookEventMutation) ResetDeliveries() {
+	m.deliveries = nil
+	m.cleareddeliveries = false
+	m.removeddeliveries = nil
+}
+
+// Where appends a list predicates to the WebhookEventMutation builder.
+func (m *WebhookEventMutation) Where(ps ...predicate.WebhookEvent) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the WebhookEventMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *WebhookEventMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.WebhookEvent, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *WebhookEventMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *WebhookEventMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (WebhookEvent).
+func (m *WebhookEventMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *WebhookEventMutation) Fields() []string {
+	fields := make([]string, 0, 4)
+	if m.created_at != nil {
+		fields = append(fields, webhookevent.FieldCreatedAt)
+	}
+	if m.organization != nil {
+		fields = append(fields, webhookevent.FieldOrganizationID)
+	}
+	if m.kind != nil {
+		fields = append(fields, webhookevent.FieldKind)
+	}
+	if m.payload != nil {
+		fields = append(fields, webhookevent.FieldPayload)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *WebhookEventMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case webhookevent.FieldCreatedAt:
+		return m.CreatedAt()
+	case webhookevent.FieldOrganizationID:
+		return m.OrganizationID()
+	case webhookevent.FieldKind:
+		return m.Kind()
+	case webhookevent.FieldPayload:
+		return m.Payload()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *WebhookEventMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case webhookevent.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case webhookevent.FieldOrganizationID:
+		return m.OldOrganizationID(ctx)
+	case webhookevent.FieldKind:
+		return m.OldKind(ctx)
+	case webhookevent.FieldPayload:
+		return m.OldPayload(ctx)
+	}
+	return nil, fmt.Errorf("unknown WebhookEvent field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *WebhookEventMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case webhookevent.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case webhookevent.FieldOrganizationID:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrganizationID(v)
+		return nil
+	case webhookevent.FieldKind:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetKind(v)
+		return nil
+	case webhookevent.FieldPayload:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPayload(v)
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEvent field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *WebhookEventMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *WebhookEventMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *WebhookEventMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown WebhookEvent numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *WebhookEventMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *WebhookEventMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *WebhookEventMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown WebhookEvent nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *WebhookEventMutation) ResetField(name string) error {
+	switch name {
+	case webhookevent.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case webhookevent.FieldOrganizationID:
+		m.ResetOrganizationID()
+		return nil
+	case webhookevent.FieldKind:
+		m.ResetKind()
+		return nil
+	case webhookevent.FieldPayload:
+		m.ResetPayload()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEvent field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *WebhookEventMutation) AddedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.organization != nil {
+		edges = append(edges, webhookevent.EdgeOrganization)
+	}
+	if m.deliveries != nil {
+		edges = append(edges, webhookevent.EdgeDeliveries)
+	}
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *WebhookEventMutation) AddedIDs(name string) []ent.Value {
+	switch name {
+	case webhookevent.EdgeOrganization:
+		if id := m.organization; id != nil {
+			return []ent.Value{*id}
+		}
+	case webhookevent.EdgeDeliveries:
+		ids := make([]ent.Value, 0, len(m.deliveries))
+		for id := range m.deliveries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *WebhookEventMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.removeddeliveries != nil {
+		edges = append(edges, webhookevent.EdgeDeliveries)
+	}
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *WebhookEventMutation) RemovedIDs(name string) []ent.Value {
+	switch name {
+	case webhookevent.EdgeDeliveries:
+		ids := make([]ent.Value, 0, len(m.removeddeliveries))
+		for id := range m.removeddeliveries {
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *WebhookEventMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 2)
+	if m.clearedorganization {
+		edges = append(edges, webhookevent.EdgeOrganization)
+	}
+	if m.cleareddeliveries {
+		edges = append(edges, webhookevent.EdgeDeliveries)
+	}
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *WebhookEventMutation) EdgeCleared(name string) bool {
+	switch name {
+	case webhookevent.EdgeOrganization:
+		return m.clearedorganization
+	case webhookevent.EdgeDeliveries:
+		return m.cleareddeliveries
+	}
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *WebhookEventMutation) ClearEdge(name string) error {
+	switch name {
+	case webhookevent.EdgeOrganization:
+		m.ClearOrganization()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEvent unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *WebhookEventMutation) ResetEdge(name string) error {
+	switch name {
+	case webhookevent.EdgeOrganization:
+		m.ResetOrganization()
+		return nil
+	case webhookevent.EdgeDeliveries:
+		m.ResetDeliveries()
+		return nil
+	}
+	return fmt.Errorf("unknown WebhookEvent edge %s", name)
 }
 
 // WorkMutation represents an operation that mutates the Work nodes in the graph.

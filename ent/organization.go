@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/quorate/quorate/ent/organization"
+	"github.com/quorate/quorate/ent/schema/property"
 )
 
 // Organization is the model entity for the Organization schema.
@@ -27,6 +28,16 @@ type Organization struct {
 	Customer bool `json:"customer,omitempty"`
 	// The vendor that made this customer; it sees the organization too.
 	ProviderID *string `json:"provider_id,omitempty"`
+	// Environment holds the value of the "environment" field.
+	Environment property.Environment `json:"environment,omitempty"`
+	// The organization that this one is the test environment of; its members may act here too.
+	LiveID *string `json:"live_id,omitempty"`
+	// What its vendor sees of its users.
+	UserVisibility property.UserVisibility `json:"user_visibility,omitempty"`
+	// Sealed by the master key.
+	PseudonymKey []byte `json:"-"`
+	// Revision holds the value of the "revision" field.
+	Revision int `json:"revision,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the OrganizationQuery when eager-loading is set.
 	Edges        OrganizationEdges `json:"edges"`
@@ -39,11 +50,15 @@ type OrganizationEdges struct {
 	Provider *Organization `json:"provider,omitempty"`
 	// Customers holds the value of the customers edge.
 	Customers []*Organization `json:"customers,omitempty"`
+	// Live holds the value of the live edge.
+	Live *Organization `json:"live,omitempty"`
+	// Test holds the value of the test edge.
+	Test *Organization `json:"test,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [2]bool
+	loadedTypes [4]bool
 	// totalCount holds the count of the edges above.
-	totalCount [2]map[string]int
+	totalCount [4]map[string]int
 
 	namedCustomers map[string][]*Organization
 }
@@ -68,14 +83,40 @@ func (e OrganizationEdges) CustomersOrErr() ([]*Organization, error) {
 	return nil, &NotLoadedError{edge: "customers"}
 }
 
+// LiveOrErr returns the Live value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e OrganizationEdges) LiveOrErr() (*Organization, error) {
+	if e.Live != nil {
+		return e.Live, nil
+	} else if e.loadedTypes[2] {
+		return nil, &NotFoundError{label: organization.Label}
+	}
+	return nil, &NotLoadedError{edge: "live"}
+}
+
+// TestOrErr returns the Test value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e OrganizationEdges) TestOrErr() (*Organization, error) {
+	if e.Test != nil {
+		return e.Test, nil
+	} else if e.loadedTypes[3] {
+		return nil, &NotFoundError{label: organization.Label}
+	}
+	return nil, &NotLoadedError{edge: "test"}
+}
+
 // scanValues returns the types for scanning values from sql.Rows.
 func (*Organization) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case organization.FieldPseudonymKey:
+			values[i] = new([]byte)
 		case organization.FieldVendor, organization.FieldCustomer:
 			values[i] = new(sql.NullBool)
-		case organization.FieldID, organization.FieldName, organization.FieldProviderID:
+		case organization.FieldRevision:
+			values[i] = new(sql.NullInt64)
+		case organization.FieldID, organization.FieldName, organization.FieldProviderID, organization.FieldEnvironment, organization.FieldLiveID, organization.FieldUserVisibility:
 			values[i] = new(sql.NullString)
 		case organization.FieldCreatedAt:
 			values[i] = new(sql.NullTime)
@@ -131,6 +172,37 @@ func (_m *Organization) assignValues(columns []string, values []any) error {
 				_m.ProviderID = new(string)
 				*_m.ProviderID = value.String
 			}
+		case organization.FieldEnvironment:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field environment", values[i])
+			} else if value.Valid {
+				_m.Environment = property.Environment(value.String)
+			}
+		case organization.FieldLiveID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field live_id", values[i])
+			} else if value.Valid {
+				_m.LiveID = new(string)
+				*_m.LiveID = value.String
+			}
+		case organization.FieldUserVisibility:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field user_visibility", values[i])
+			} else if value.Valid {
+				_m.UserVisibility = property.UserVisibility(value.String)
+			}
+		case organization.FieldPseudonymKey:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field pseudonym_key", values[i])
+			} else if value != nil {
+				_m.PseudonymKey = *value
+			}
+		case organization.FieldRevision:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field revision", values[i])
+			} else if value.Valid {
+				_m.Revision = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -152,6 +224,16 @@ func (_m *Organization) QueryProvider() *OrganizationQuery {
 // QueryCustomers queries the "customers" edge of the Organization entity.
 func (_m *Organization) QueryCustomers() *OrganizationQuery {
 	return NewOrganizationClient(_m.config).QueryCustomers(_m)
+}
+
+// QueryLive queries the "live" edge of the Organization entity.
+func (_m *Organization) QueryLive() *OrganizationQuery {
+	return NewOrganizationClient(_m.config).QueryLive(_m)
+}
+
+// QueryTest queries the "test" edge of the Organization entity.
+func (_m *Organization) QueryTest() *OrganizationQuery {
+	return NewOrganizationClient(_m.config).QueryTest(_m)
 }
 
 // Update returns a builder for updating this Organization.
@@ -193,6 +275,22 @@ func (_m *Organization) String() string {
 		builder.WriteString("provider_id=")
 		builder.WriteString(*v)
 	}
+	builder.WriteString(", ")
+	builder.WriteString("environment=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Environment))
+	builder.WriteString(", ")
+	if v := _m.LiveID; v != nil {
+		builder.WriteString("live_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	builder.WriteString("user_visibility=")
+	builder.WriteString(fmt.Sprintf("%v", _m.UserVisibility))
+	builder.WriteString(", ")
+	builder.WriteString("pseudonym_key=<sensitive>")
+	builder.WriteString(", ")
+	builder.WriteString("revision=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Revision))
 	builder.WriteByte(')')
 	return builder.String()
 }

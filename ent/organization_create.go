@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/organization"
+	"github.com/quorate/quorate/ent/schema/property"
 )
 
 // OrganizationCreate is the builder for creating a Organization entity.
@@ -82,6 +83,68 @@ func (_c *OrganizationCreate) SetNillableProviderID(v *string) *OrganizationCrea
 	return _c
 }
 
+// SetEnvironment sets the "environment" field.
+func (_c *OrganizationCreate) SetEnvironment(v property.Environment) *OrganizationCreate {
+	_c.mutation.SetEnvironment(v)
+	return _c
+}
+
+// SetNillableEnvironment sets the "environment" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableEnvironment(v *property.Environment) *OrganizationCreate {
+	if v != nil {
+		_c.SetEnvironment(*v)
+	}
+	return _c
+}
+
+// SetLiveID sets the "live_id" field.
+func (_c *OrganizationCreate) SetLiveID(v string) *OrganizationCreate {
+	_c.mutation.SetLiveID(v)
+	return _c
+}
+
+// SetNillableLiveID sets the "live_id" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableLiveID(v *string) *OrganizationCreate {
+	if v != nil {
+		_c.SetLiveID(*v)
+	}
+	return _c
+}
+
+// SetUserVisibility sets the "user_visibility" field.
+func (_c *OrganizationCreate) SetUserVisibility(v property.UserVisibility) *OrganizationCreate {
+	_c.mutation.SetUserVisibility(v)
+	return _c
+}
+
+// SetNillableUserVisibility sets the "user_visibility" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableUserVisibility(v *property.UserVisibility) *OrganizationCreate {
+	if v != nil {
+		_c.SetUserVisibility(*v)
+	}
+	return _c
+}
+
+// SetPseudonymKey sets the "pseudonym_key" field.
+func (_c *OrganizationCreate) SetPseudonymKey(v []byte) *OrganizationCreate {
+	_c.mutation.SetPseudonymKey(v)
+	return _c
+}
+
+// SetRevision sets the "revision" field.
+func (_c *OrganizationCreate) SetRevision(v int) *OrganizationCreate {
+	_c.mutation.SetRevision(v)
+	return _c
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableRevision(v *int) *OrganizationCreate {
+	if v != nil {
+		_c.SetRevision(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *OrganizationCreate) SetID(v string) *OrganizationCreate {
 	_c.mutation.SetID(v)
@@ -114,6 +177,30 @@ func (_c *OrganizationCreate) AddCustomers(v ...*Organization) *OrganizationCrea
 		ids[i] = v[i].ID
 	}
 	return _c.AddCustomerIDs(ids...)
+}
+
+// SetLive sets the "live" edge to the Organization entity.
+func (_c *OrganizationCreate) SetLive(v *Organization) *OrganizationCreate {
+	return _c.SetLiveID(v.ID)
+}
+
+// SetTestID sets the "test" edge to the Organization entity by ID.
+func (_c *OrganizationCreate) SetTestID(id string) *OrganizationCreate {
+	_c.mutation.SetTestID(id)
+	return _c
+}
+
+// SetNillableTestID sets the "test" edge to the Organization entity by ID if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableTestID(id *string) *OrganizationCreate {
+	if id != nil {
+		_c = _c.SetTestID(*id)
+	}
+	return _c
+}
+
+// SetTest sets the "test" edge to the Organization entity.
+func (_c *OrganizationCreate) SetTest(v *Organization) *OrganizationCreate {
+	return _c.SetTestID(v.ID)
 }
 
 // Mutation returns the OrganizationMutation object of the builder.
@@ -163,6 +250,18 @@ func (_c *OrganizationCreate) defaults() {
 		v := organization.DefaultCustomer
 		_c.mutation.SetCustomer(v)
 	}
+	if _, ok := _c.mutation.Environment(); !ok {
+		v := organization.DefaultEnvironment
+		_c.mutation.SetEnvironment(v)
+	}
+	if _, ok := _c.mutation.UserVisibility(); !ok {
+		v := organization.DefaultUserVisibility
+		_c.mutation.SetUserVisibility(v)
+	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		v := organization.DefaultRevision
+		_c.mutation.SetRevision(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := organization.DefaultID()
 		_c.mutation.SetID(v)
@@ -191,6 +290,40 @@ func (_c *OrganizationCreate) check() error {
 	if v, ok := _c.mutation.ProviderID(); ok {
 		if err := organization.ProviderIDValidator(v); err != nil {
 			return &ValidationError{Name: "provider_id", err: fmt.Errorf(`ent: validator failed for field "Organization.provider_id": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Environment(); !ok {
+		return &ValidationError{Name: "environment", err: errors.New(`ent: missing required field "Organization.environment"`)}
+	}
+	if v, ok := _c.mutation.Environment(); ok {
+		if err := organization.EnvironmentValidator(v); err != nil {
+			return &ValidationError{Name: "environment", err: fmt.Errorf(`ent: validator failed for field "Organization.environment": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.LiveID(); ok {
+		if err := organization.LiveIDValidator(v); err != nil {
+			return &ValidationError{Name: "live_id", err: fmt.Errorf(`ent: validator failed for field "Organization.live_id": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.UserVisibility(); !ok {
+		return &ValidationError{Name: "user_visibility", err: errors.New(`ent: missing required field "Organization.user_visibility"`)}
+	}
+	if v, ok := _c.mutation.UserVisibility(); ok {
+		if err := organization.UserVisibilityValidator(v); err != nil {
+			return &ValidationError{Name: "user_visibility", err: fmt.Errorf(`ent: validator failed for field "Organization.user_visibility": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.PseudonymKey(); ok {
+		if err := organization.PseudonymKeyValidator(v); err != nil {
+			return &ValidationError{Name: "pseudonym_key", err: fmt.Errorf(`ent: validator failed for field "Organization.pseudonym_key": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		return &ValidationError{Name: "revision", err: errors.New(`ent: missing required field "Organization.revision"`)}
+	}
+	if v, ok := _c.mutation.Revision(); ok {
+		if err := organization.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Organization.revision": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
@@ -249,6 +382,22 @@ func (_c *OrganizationCreate) createSpec() (*Organization, *sqlgraph.CreateSpec)
 		_spec.SetField(organization.FieldCustomer, field.TypeBool, value)
 		_node.Customer = value
 	}
+	if value, ok := _c.mutation.Environment(); ok {
+		_spec.SetField(organization.FieldEnvironment, field.TypeEnum, value)
+		_node.Environment = value
+	}
+	if value, ok := _c.mutation.UserVisibility(); ok {
+		_spec.SetField(organization.FieldUserVisibility, field.TypeEnum, value)
+		_node.UserVisibility = value
+	}
+	if value, ok := _c.mutation.PseudonymKey(); ok {
+		_spec.SetField(organization.FieldPseudonymKey, field.TypeBytes, value)
+		_node.PseudonymKey = value
+	}
+	if value, ok := _c.mutation.Revision(); ok {
+		_spec.SetField(organization.FieldRevision, field.TypeInt, value)
+		_node.Revision = value
+	}
 	if nodes := _c.mutation.ProviderIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.M2O,
@@ -272,6 +421,39 @@ func (_c *OrganizationCreate) createSpec() (*Organization, *sqlgraph.CreateSpec)
 			Inverse: false,
 			Table:   organization.CustomersTable,
 			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.LiveIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: true,
+			Table:   organization.LiveTable,
+			Columns: []string{organization.LiveColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.LiveID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.TestIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   organization.TestTable,
+			Columns: []string{organization.TestColumn},
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),

@@ -25,6 +25,8 @@ type OrganizationQuery struct {
 	predicates         []predicate.Organization
 	withProvider       *OrganizationQuery
 	withCustomers      *OrganizationQuery
+	withLive           *OrganizationQuery
+	withTest           *OrganizationQuery
 	modifiers          []func(*sql.Selector)
 	loadTotal          []func(context.Context, []*Organization) error
 	withNamedCustomers map[string]*OrganizationQuery
@@ -101,6 +103,50 @@ func (_q *OrganizationQuery) QueryCustomers() *OrganizationQuery {
 			sqlgraph.From(organization.Table, organization.FieldID, selector),
 			sqlgraph.To(organization.Table, organization.FieldID),
 			sqlgraph.Edge(sqlgraph.O2M, false, organization.CustomersTable, organization.CustomersColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryLive chains the current query on the "live" edge.
+func (_q *OrganizationQuery) QueryLive() *OrganizationQuery {
+	query := (&OrganizationClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(organization.Table, organization.FieldID, selector),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, true, organization.LiveTable, organization.LiveColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryTest chains the current query on the "test" edge.
+func (_q *OrganizationQuery) QueryTest() *OrganizationQuery {
+	query := (&OrganizationClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(organization.Table, organization.FieldID, selector),
+			sqlgraph.To(organization.Table, organization.FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, organization.TestTable, organization.TestColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -302,6 +348,8 @@ func (_q *OrganizationQuery) Clone() *OrganizationQuery {
 		predicates:    append([]predicate.Organization{}, _q.predicates...),
 		withProvider:  _q.withProvider.Clone(),
 		withCustomers: _q.withCustomers.Clone(),
+		withLive:      _q.withLive.Clone(),
+		withTest:      _q.withTest.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -327,6 +375,28 @@ func (_q *OrganizationQuery) WithCustomers(opts ...func(*OrganizationQuery)) *Or
 		opt(query)
 	}
 	_q.withCustomers = query
+	return _q
+}
+
+// WithLive tells the query-builder to eager-load the nodes that are connected to
+// the "live" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *OrganizationQuery) WithLive(opts ...func(*OrganizationQuery)) *OrganizationQuery {
+	query := (&OrganizationClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withLive = query
+	return _q
+}
+
+// WithTest tells the query-builder to eager-load the nodes that are connected to
+// the "test" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *OrganizationQuery) WithTest(opts ...func(*OrganizationQuery)) *OrganizationQuery {
+	query := (&OrganizationClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withTest = query
 	return _q
 }
 
@@ -408,9 +478,11 @@ func (_q *OrganizationQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 	var (
 		nodes       = []*Organization{}
 		_spec       = _q.querySpec()
-		loadedTypes = [2]bool{
+		loadedTypes = [4]bool{
 			_q.withProvider != nil,
 			_q.withCustomers != nil,
+			_q.withLive != nil,
+			_q.withTest != nil,
 		}
 	)
 	_spec.ScanValues = func(columns []string) ([]any, error) {
@@ -444,6 +516,18 @@ func (_q *OrganizationQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 		if err := _q.loadCustomers(ctx, query, nodes,
 			func(n *Organization) { n.Edges.Customers = []*Organization{} },
 			func(n *Organization, e *Organization) { n.Edges.Customers = append(n.Edges.Customers, e) }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withLive; query != nil {
+		if err := _q.loadLive(ctx, query, nodes, nil,
+			func(n *Organization, e *Organization) { n.Edges.Live = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withTest; query != nil {
+		if err := _q.loadTest(ctx, query, nodes, nil,
+			func(n *Organization, e *Organization) { n.Edges.Test = e }); err != nil {
 			return nil, err
 		}
 	}
@@ -527,6 +611,68 @@ func (_q *OrganizationQuery) loadCustomers(ctx context.Context, query *Organizat
 	}
 	return nil
 }
+func (_q *OrganizationQuery) loadLive(ctx context.Context, query *OrganizationQuery, nodes []*Organization, init func(*Organization), assign func(*Organization, *Organization)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Organization)
+	for i := range nodes {
+		if nodes[i].LiveID == nil {
+			continue
+		}
+		fk := *nodes[i].LiveID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(organization.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "live_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
+func (_q *OrganizationQuery) loadTest(ctx context.Context, query *OrganizationQuery, nodes []*Organization, init func(*Organization), assign func(*Organization, *Organization)) error {
+	fks := make([]driver.Value, 0, len(nodes))
+	nodeids := make(map[string]*Organization)
+	for i := range nodes {
+		fks = append(fks, nodes[i].ID)
+		nodeids[nodes[i].ID] = nodes[i]
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(organization.FieldLiveID)
+	}
+	query.Where(predicate.Organization(func(s *sql.Selector) {
+		s.Where(sql.InValues(s.C(organization.TestColumn), fks...))
+	}))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		fk := n.LiveID
+		if fk == nil {
+			return fmt.Errorf(`foreign-key "live_id" is nil for node %v`, n.ID)
+		}
+		node, ok := nodeids[*fk]
+		if !ok {
+			return fmt.Errorf(`unexpected referenced foreign-key "live_id" returned %v for node %v`, *fk, n.ID)
+		}
+		assign(node, n)
+	}
+	return nil
+}
 
 func (_q *OrganizationQuery) sqlCount(ctx context.Context) (int, error) {
 	_spec := _q.querySpec()
@@ -558,6 +704,9 @@ func (_q *OrganizationQuery) querySpec() *sqlgraph.QuerySpec {
 		}
 		if _q.withProvider != nil {
 			_spec.Node.AddColumnOnce(organization.FieldProviderID)
+		}
+		if _q.withLive != nil {
+			_spec.Node.AddColumnOnce(organization.FieldLiveID)
 		}
 	}
 	if ps := _q.predicates; len(ps) > 0 {

@@ -12,6 +12,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/schema/property"
 )
 
 // OrganizationUpdate is the builder for updating Organization entities.
@@ -69,6 +70,53 @@ func (_u *OrganizationUpdate) SetNillableCustomer(v *bool) *OrganizationUpdate {
 	return _u
 }
 
+// SetUserVisibility sets the "user_visibility" field.
+func (_u *OrganizationUpdate) SetUserVisibility(v property.UserVisibility) *OrganizationUpdate {
+	_u.mutation.SetUserVisibility(v)
+	return _u
+}
+
+// SetNillableUserVisibility sets the "user_visibility" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableUserVisibility(v *property.UserVisibility) *OrganizationUpdate {
+	if v != nil {
+		_u.SetUserVisibility(*v)
+	}
+	return _u
+}
+
+// SetPseudonymKey sets the "pseudonym_key" field.
+func (_u *OrganizationUpdate) SetPseudonymKey(v []byte) *OrganizationUpdate {
+	_u.mutation.SetPseudonymKey(v)
+	return _u
+}
+
+// ClearPseudonymKey clears the value of the "pseudonym_key" field.
+func (_u *OrganizationUpdate) ClearPseudonymKey() *OrganizationUpdate {
+	_u.mutation.ClearPseudonymKey()
+	return _u
+}
+
+// SetRevision sets the "revision" field.
+func (_u *OrganizationUpdate) SetRevision(v int) *OrganizationUpdate {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableRevision(v *int) *OrganizationUpdate {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *OrganizationUpdate) AddRevision(v int) *OrganizationUpdate {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // AddCustomerIDs adds the "customers" edge to the Organization entity by IDs.
 func (_u *OrganizationUpdate) AddCustomerIDs(ids ...string) *OrganizationUpdate {
 	_u.mutation.AddCustomerIDs(ids...)
@@ -82,6 +130,25 @@ func (_u *OrganizationUpdate) AddCustomers(v ...*Organization) *OrganizationUpda
 		ids[i] = v[i].ID
 	}
 	return _u.AddCustomerIDs(ids...)
+}
+
+// SetTestID sets the "test" edge to the Organization entity by ID.
+func (_u *OrganizationUpdate) SetTestID(id string) *OrganizationUpdate {
+	_u.mutation.SetTestID(id)
+	return _u
+}
+
+// SetNillableTestID sets the "test" edge to the Organization entity by ID if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableTestID(id *string) *OrganizationUpdate {
+	if id != nil {
+		_u = _u.SetTestID(*id)
+	}
+	return _u
+}
+
+// SetTest sets the "test" edge to the Organization entity.
+func (_u *OrganizationUpdate) SetTest(v *Organization) *OrganizationUpdate {
+	return _u.SetTestID(v.ID)
 }
 
 // Mutation returns the OrganizationMutation object of the builder.
@@ -108,6 +175,12 @@ func (_u *OrganizationUpdate) RemoveCustomers(v ...*Organization) *OrganizationU
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveCustomerIDs(ids...)
+}
+
+// ClearTest clears the "test" edge to the Organization entity.
+func (_u *OrganizationUpdate) ClearTest() *OrganizationUpdate {
+	_u.mutation.ClearTest()
+	return _u
 }
 
 // Save executes the query and returns the number of nodes affected by the update operation.
@@ -144,6 +217,21 @@ func (_u *OrganizationUpdate) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Organization.name": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.UserVisibility(); ok {
+		if err := organization.UserVisibilityValidator(v); err != nil {
+			return &ValidationError{Name: "user_visibility", err: fmt.Errorf(`ent: validator failed for field "Organization.user_visibility": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.PseudonymKey(); ok {
+		if err := organization.PseudonymKeyValidator(v); err != nil {
+			return &ValidationError{Name: "pseudonym_key", err: fmt.Errorf(`ent: validator failed for field "Organization.pseudonym_key": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := organization.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Organization.revision": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -167,6 +255,21 @@ func (_u *OrganizationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	}
 	if value, ok := _u.mutation.Customer(); ok {
 		_spec.SetField(organization.FieldCustomer, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.UserVisibility(); ok {
+		_spec.SetField(organization.FieldUserVisibility, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.PseudonymKey(); ok {
+		_spec.SetField(organization.FieldPseudonymKey, field.TypeBytes, value)
+	}
+	if _u.mutation.PseudonymKeyCleared() {
+		_spec.ClearField(organization.FieldPseudonymKey, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(organization.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(organization.FieldRevision, field.TypeInt, value)
 	}
 	if _u.mutation.CustomersCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -203,6 +306,35 @@ func (_u *OrganizationUpdate) sqlSave(ctx context.Context) (_node int, err error
 			Inverse: false,
 			Table:   organization.CustomersTable,
 			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.TestCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   organization.TestTable,
+			Columns: []string{organization.TestColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TestIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   organization.TestTable,
+			Columns: []string{organization.TestColumn},
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
@@ -275,6 +407,53 @@ func (_u *OrganizationUpdateOne) SetNillableCustomer(v *bool) *OrganizationUpdat
 	return _u
 }
 
+// SetUserVisibility sets the "user_visibility" field.
+func (_u *OrganizationUpdateOne) SetUserVisibility(v property.UserVisibility) *OrganizationUpdateOne {
+	_u.mutation.SetUserVisibility(v)
+	return _u
+}
+
+// SetNillableUserVisibility sets the "user_visibility" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableUserVisibility(v *property.UserVisibility) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetUserVisibility(*v)
+	}
+	return _u
+}
+
+// SetPseudonymKey sets the "pseudonym_key" field.
+func (_u *OrganizationUpdateOne) SetPseudonymKey(v []byte) *OrganizationUpdateOne {
+	_u.mutation.SetPseudonymKey(v)
+	return _u
+}
+
+// ClearPseudonymKey clears the value of the "pseudonym_key" field.
+func (_u *OrganizationUpdateOne) ClearPseudonymKey() *OrganizationUpdateOne {
+	_u.mutation.ClearPseudonymKey()
+	return _u
+}
+
+// SetRevision sets the "revision" field.
+func (_u *OrganizationUpdateOne) SetRevision(v int) *OrganizationUpdateOne {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableRevision(v *int) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *OrganizationUpdateOne) AddRevision(v int) *OrganizationUpdateOne {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // AddCustomerIDs adds the "customers" edge to the Organization entity by IDs.
 func (_u *OrganizationUpdateOne) AddCustomerIDs(ids ...string) *OrganizationUpdateOne {
 	_u.mutation.AddCustomerIDs(ids...)
@@ -288,6 +467,25 @@ func (_u *OrganizationUpdateOne) AddCustomers(v ...*Organization) *OrganizationU
 		ids[i] = v[i].ID
 	}
 	return _u.AddCustomerIDs(ids...)
+}
+
+// SetTestID sets the "test" edge to the Organization entity by ID.
+func (_u *OrganizationUpdateOne) SetTestID(id string) *OrganizationUpdateOne {
+	_u.mutation.SetTestID(id)
+	return _u
+}
+
+// SetNillableTestID sets the "test" edge to the Organization entity by ID if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableTestID(id *string) *OrganizationUpdateOne {
+	if id != nil {
+		_u = _u.SetTestID(*id)
+	}
+	return _u
+}
+
+// SetTest sets the "test" edge to the Organization entity.
+func (_u *OrganizationUpdateOne) SetTest(v *Organization) *OrganizationUpdateOne {
+	return _u.SetTestID(v.ID)
 }
 
 // Mutation returns the OrganizationMutation object of the builder.
@@ -314,6 +512,12 @@ func (_u *OrganizationUpdateOne) RemoveCustomers(v ...*Organization) *Organizati
 		ids[i] = v[i].ID
 	}
 	return _u.RemoveCustomerIDs(ids...)
+}
+
+// ClearTest clears the "test" edge to the Organization entity.
+func (_u *OrganizationUpdateOne) ClearTest() *OrganizationUpdateOne {
+	_u.mutation.ClearTest()
+	return _u
 }
 
 // Where appends a list predicates to the OrganizationUpdate builder.
@@ -363,6 +567,21 @@ func (_u *OrganizationUpdateOne) check() error {
 			return &ValidationError{Name: "name", err: fmt.Errorf(`ent: validator failed for field "Organization.name": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.UserVisibility(); ok {
+		if err := organization.UserVisibilityValidator(v); err != nil {
+			return &ValidationError{Name: "user_visibility", err: fmt.Errorf(`ent: validator failed for field "Organization.user_visibility": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.PseudonymKey(); ok {
+		if err := organization.PseudonymKeyValidator(v); err != nil {
+			return &ValidationError{Name: "pseudonym_key", err: fmt.Errorf(`ent: validator failed for field "Organization.pseudonym_key": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := organization.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Organization.revision": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -404,6 +623,21 @@ func (_u *OrganizationUpdateOne) sqlSave(ctx context.Context) (_node *Organizati
 	if value, ok := _u.mutation.Customer(); ok {
 		_spec.SetField(organization.FieldCustomer, field.TypeBool, value)
 	}
+	if value, ok := _u.mutation.UserVisibility(); ok {
+		_spec.SetField(organization.FieldUserVisibility, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.PseudonymKey(); ok {
+		_spec.SetField(organization.FieldPseudonymKey, field.TypeBytes, value)
+	}
+	if _u.mutation.PseudonymKeyCleared() {
+		_spec.ClearField(organization.FieldPseudonymKey, field.TypeBytes)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(organization.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(organization.FieldRevision, field.TypeInt, value)
+	}
 	if _u.mutation.CustomersCleared() {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.O2M,
@@ -439,6 +673,35 @@ func (_u *OrganizationUpdateOne) sqlSave(ctx context.Context) (_node *Organizati
 			Inverse: false,
 			Table:   organization.CustomersTable,
 			Columns: []string{organization.CustomersColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
+	}
+	if _u.mutation.TestCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   organization.TestTable,
+			Columns: []string{organization.TestColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.TestIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.O2O,
+			Inverse: false,
+			Table:   organization.TestTable,
+			Columns: []string{organization.TestColumn},
 			Bidi:    false,
 			Target: &sqlgraph.EdgeTarget{
 				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),

@@ -35,6 +35,8 @@ type Product struct {
 	SealedKey []byte `json:"-"`
 	// PublicKey holds the value of the "public_key" field.
 	PublicKey []byte `json:"public_key,omitempty"`
+	// Revision holds the value of the "revision" field.
+	Revision int `json:"revision,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the ProductQuery when eager-loading is set.
 	Edges        ProductEdges `json:"edges"`
@@ -109,7 +111,7 @@ func (*Product) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case product.FieldSealedKey, product.FieldPublicKey:
 			values[i] = new([]byte)
-		case product.FieldCode:
+		case product.FieldCode, product.FieldRevision:
 			values[i] = new(sql.NullInt64)
 		case product.FieldID, product.FieldVendorID, product.FieldCustomerID, product.FieldFirmID, product.FieldName:
 			values[i] = new(sql.NullString)
@@ -184,6 +186,12 @@ func (_m *Product) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field public_key", values[i])
 			} else if value != nil {
 				_m.PublicKey = *value
+			}
+		case product.FieldRevision:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field revision", values[i])
+			} else if value.Valid {
+				_m.Revision = int(value.Int64)
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -265,6 +273,9 @@ func (_m *Product) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("public_key=")
 	builder.WriteString(fmt.Sprintf("%v", _m.PublicKey))
+	builder.WriteString(", ")
+	builder.WriteString("revision=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Revision))
 	builder.WriteByte(')')
 	return builder.String()
 }

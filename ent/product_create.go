@@ -87,6 +87,20 @@ func (_c *ProductCreate) SetPublicKey(v []byte) *ProductCreate {
 	return _c
 }
 
+// SetRevision sets the "revision" field.
+func (_c *ProductCreate) SetRevision(v int) *ProductCreate {
+	_c.mutation.SetRevision(v)
+	return _c
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_c *ProductCreate) SetNillableRevision(v *int) *ProductCreate {
+	if v != nil {
+		_c.SetRevision(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *ProductCreate) SetID(v string) *ProductCreate {
 	_c.mutation.SetID(v)
@@ -170,6 +184,10 @@ func (_c *ProductCreate) defaults() {
 		v := product.DefaultCreatedAt()
 		_c.mutation.SetCreatedAt(v)
 	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		v := product.DefaultRevision
+		_c.mutation.SetRevision(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := product.DefaultID()
 		_c.mutation.SetID(v)
@@ -232,6 +250,14 @@ func (_c *ProductCreate) check() error {
 	if v, ok := _c.mutation.PublicKey(); ok {
 		if err := product.PublicKeyValidator(v); err != nil {
 			return &ValidationError{Name: "public_key", err: fmt.Errorf(`ent: validator failed for field "Product.public_key": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		return &ValidationError{Name: "revision", err: errors.New(`ent: missing required field "Product.revision"`)}
+	}
+	if v, ok := _c.mutation.Revision(); ok {
+		if err := product.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Product.revision": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
@@ -299,6 +325,10 @@ func (_c *ProductCreate) createSpec() (*Product, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.PublicKey(); ok {
 		_spec.SetField(product.FieldPublicKey, field.TypeBytes, value)
 		_node.PublicKey = value
+	}
+	if value, ok := _c.mutation.Revision(); ok {
+		_spec.SetField(product.FieldRevision, field.TypeInt, value)
+		_node.Revision = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

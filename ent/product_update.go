@@ -54,6 +54,27 @@ func (_u *ProductUpdate) SetPublicKey(v []byte) *ProductUpdate {
 	return _u
 }
 
+// SetRevision sets the "revision" field.
+func (_u *ProductUpdate) SetRevision(v int) *ProductUpdate {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *ProductUpdate) SetNillableRevision(v *int) *ProductUpdate {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *ProductUpdate) AddRevision(v int) *ProductUpdate {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // AddItemIDs adds the "items" edge to the Item entity by IDs.
 func (_u *ProductUpdate) AddItemIDs(ids ...string) *ProductUpdate {
 	_u.mutation.AddItemIDs(ids...)
@@ -139,6 +160,11 @@ func (_u *ProductUpdate) check() error {
 			return &ValidationError{Name: "public_key", err: fmt.Errorf(`ent: validator failed for field "Product.public_key": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := product.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Product.revision": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Product.vendor"`)
 	}
@@ -168,6 +194,12 @@ func (_u *ProductUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.PublicKey(); ok {
 		_spec.SetField(product.FieldPublicKey, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(product.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(product.FieldRevision, field.TypeInt, value)
 	}
 	if _u.mutation.ItemsCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -257,6 +289,27 @@ func (_u *ProductUpdateOne) SetSealedKey(v []byte) *ProductUpdateOne {
 // SetPublicKey sets the "public_key" field.
 func (_u *ProductUpdateOne) SetPublicKey(v []byte) *ProductUpdateOne {
 	_u.mutation.SetPublicKey(v)
+	return _u
+}
+
+// SetRevision sets the "revision" field.
+func (_u *ProductUpdateOne) SetRevision(v int) *ProductUpdateOne {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *ProductUpdateOne) SetNillableRevision(v *int) *ProductUpdateOne {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *ProductUpdateOne) AddRevision(v int) *ProductUpdateOne {
+	_u.mutation.AddRevision(v)
 	return _u
 }
 
@@ -358,6 +411,11 @@ func (_u *ProductUpdateOne) check() error {
 			return &ValidationError{Name: "public_key", err: fmt.Errorf(`ent: validator failed for field "Product.public_key": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := product.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "Product.revision": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Product.vendor"`)
 	}
@@ -404,6 +462,12 @@ func (_u *ProductUpdateOne) sqlSave(ctx context.Context) (_node *Product, err er
 	}
 	if value, ok := _u.mutation.PublicKey(); ok {
 		_spec.SetField(product.FieldPublicKey, field.TypeBytes, value)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(product.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(product.FieldRevision, field.TypeInt, value)
 	}
 	if _u.mutation.ItemsCleared() {
 		edge := &sqlgraph.EdgeSpec{

@@ -64,6 +64,14 @@ type Rollout struct {
 	StartedBy string `json:"started_by,omitempty"`
 	// FinishedAt holds the value of the "finished_at" field.
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
+	// No further step begins until it is resumed.
+	PausedAt *time.Time `json:"paused_at,omitempty"`
+	// PausedBy holds the value of the "paused_by" field.
+	PausedBy string `json:"paused_by,omitempty"`
+	// When it may leave the queue.
+	NotBefore *time.Time `json:"not_before,omitempty"`
+	// Later it doesn't begin any more.
+	NotAfter *time.Time `json:"not_after,omitempty"`
 	// IdempotencyKey holds the value of the "idempotency_key" field.
 	IdempotencyKey *string `json:"idempotency_key,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
@@ -193,9 +201,9 @@ func (*Rollout) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case rollout.FieldNumber, rollout.FieldEpoch, rollout.FieldSequence, rollout.FieldTmrID, rollout.FieldQuantity, rollout.FieldFirm:
 			values[i] = new(sql.NullInt64)
-		case rollout.FieldID, rollout.FieldVendorID, rollout.FieldCustomerID, rollout.FieldTmrGroupID, rollout.FieldContainerID, rollout.FieldState, rollout.FieldBlocker, rollout.FieldErrorCode, rollout.FieldErrorMessage, rollout.FieldStartedBy, rollout.FieldIdempotencyKey:
+		case rollout.FieldID, rollout.FieldVendorID, rollout.FieldCustomerID, rollout.FieldTmrGroupID, rollout.FieldContainerID, rollout.FieldState, rollout.FieldBlocker, rollout.FieldErrorCode, rollout.FieldErrorMessage, rollout.FieldStartedBy, rollout.FieldPausedBy, rollout.FieldIdempotencyKey:
 			values[i] = new(sql.NullString)
-		case rollout.FieldCreatedAt, rollout.FieldFinishedAt:
+		case rollout.FieldCreatedAt, rollout.FieldFinishedAt, rollout.FieldPausedAt, rollout.FieldNotBefore, rollout.FieldNotAfter:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -355,6 +363,33 @@ func (_m *Rollout) assignValues(columns []string, values []any) error {
 				_m.FinishedAt = new(time.Time)
 				*_m.FinishedAt = value.Time
 			}
+		case rollout.FieldPausedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field paused_at", values[i])
+			} else if value.Valid {
+				_m.PausedAt = new(time.Time)
+				*_m.PausedAt = value.Time
+			}
+		case rollout.FieldPausedBy:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field paused_by", values[i])
+			} else if value.Valid {
+				_m.PausedBy = value.String
+			}
+		case rollout.FieldNotBefore:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field not_before", values[i])
+			} else if value.Valid {
+				_m.NotBefore = new(time.Time)
+				*_m.NotBefore = value.Time
+			}
+		case rollout.FieldNotAfter:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field not_after", values[i])
+			} else if value.Valid {
+				_m.NotAfter = new(time.Time)
+				*_m.NotAfter = value.Time
+			}
 		case rollout.FieldIdempotencyKey:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field idempotency_key", values[i])
@@ -512,6 +547,24 @@ func (_m *Rollout) String() string {
 	builder.WriteString(", ")
 	if v := _m.FinishedAt; v != nil {
 		builder.WriteString("finished_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.PausedAt; v != nil {
+		builder.WriteString("paused_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("paused_by=")
+	builder.WriteString(_m.PausedBy)
+	builder.WriteString(", ")
+	if v := _m.NotBefore; v != nil {
+		builder.WriteString("not_before=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.NotAfter; v != nil {
+		builder.WriteString("not_after=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")

@@ -266,6 +266,62 @@ func (_c *RolloutCreate) SetNillableFinishedAt(v *time.Time) *RolloutCreate {
 	return _c
 }
 
+// SetPausedAt sets the "paused_at" field.
+func (_c *RolloutCreate) SetPausedAt(v time.Time) *RolloutCreate {
+	_c.mutation.SetPausedAt(v)
+	return _c
+}
+
+// SetNillablePausedAt sets the "paused_at" field if the given value is not nil.
+func (_c *RolloutCreate) SetNillablePausedAt(v *time.Time) *RolloutCreate {
+	if v != nil {
+		_c.SetPausedAt(*v)
+	}
+	return _c
+}
+
+// SetPausedBy sets the "paused_by" field.
+func (_c *RolloutCreate) SetPausedBy(v string) *RolloutCreate {
+	_c.mutation.SetPausedBy(v)
+	return _c
+}
+
+// SetNillablePausedBy sets the "paused_by" field if the given value is not nil.
+func (_c *RolloutCreate) SetNillablePausedBy(v *string) *RolloutCreate {
+	if v != nil {
+		_c.SetPausedBy(*v)
+	}
+	return _c
+}
+
+// SetNotBefore sets the "not_before" field.
+func (_c *RolloutCreate) SetNotBefore(v time.Time) *RolloutCreate {
+	_c.mutation.SetNotBefore(v)
+	return _c
+}
+
+// SetNillableNotBefore sets the "not_before" field if the given value is not nil.
+func (_c *RolloutCreate) SetNillableNotBefore(v *time.Time) *RolloutCreate {
+	if v != nil {
+		_c.SetNotBefore(*v)
+	}
+	return _c
+}
+
+// SetNotAfter sets the "not_after" field.
+func (_c *RolloutCreate) SetNotAfter(v time.Time) *RolloutCreate {
+	_c.mutation.SetNotAfter(v)
+	return _c
+}
+
+// SetNillableNotAfter sets the "not_after" field if the given value is not nil.
+func (_c *RolloutCreate) SetNillableNotAfter(v *time.Time) *RolloutCreate {
+	if v != nil {
+		_c.SetNotAfter(*v)
+	}
+	return _c
+}
+
 // SetIdempotencyKey sets the "idempotency_key" field.
 func (_c *RolloutCreate) SetIdempotencyKey(v string) *RolloutCreate {
 	_c.mutation.SetIdempotencyKey(v)
@@ -441,6 +497,10 @@ func (_c *RolloutCreate) defaults() {
 		v := rollout.DefaultFirm
 		_c.mutation.SetFirm(v)
 	}
+	if _, ok := _c.mutation.PausedBy(); !ok {
+		v := rollout.DefaultPausedBy
+		_c.mutation.SetPausedBy(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := rollout.DefaultID()
 		_c.mutation.SetID(v)
@@ -560,6 +620,14 @@ func (_c *RolloutCreate) check() error {
 			return &ValidationError{Name: "started_by", err: fmt.Errorf(`ent: validator failed for field "Rollout.started_by": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.PausedBy(); !ok {
+		return &ValidationError{Name: "paused_by", err: errors.New(`ent: missing required field "Rollout.paused_by"`)}
+	}
+	if v, ok := _c.mutation.PausedBy(); ok {
+		if err := rollout.PausedByValidator(v); err != nil {
+			return &ValidationError{Name: "paused_by", err: fmt.Errorf(`ent: validator failed for field "Rollout.paused_by": %w`, err)}
+		}
+	}
 	if v, ok := _c.mutation.IdempotencyKey(); ok {
 		if err := rollout.IdempotencyKeyValidator(v); err != nil {
 			return &ValidationError{Name: "idempotency_key", err: fmt.Errorf(`ent: validator failed for field "Rollout.idempotency_key": %w`, err)}
@@ -675,6 +743,22 @@ func (_c *RolloutCreate) createSpec() (*Rollout, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.FinishedAt(); ok {
 		_spec.SetField(rollout.FieldFinishedAt, field.TypeTime, value)
 		_node.FinishedAt = &value
+	}
+	if value, ok := _c.mutation.PausedAt(); ok {
+		_spec.SetField(rollout.FieldPausedAt, field.TypeTime, value)
+		_node.PausedAt = &value
+	}
+	if value, ok := _c.mutation.PausedBy(); ok {
+		_spec.SetField(rollout.FieldPausedBy, field.TypeString, value)
+		_node.PausedBy = value
+	}
+	if value, ok := _c.mutation.NotBefore(); ok {
+		_spec.SetField(rollout.FieldNotBefore, field.TypeTime, value)
+		_node.NotBefore = &value
+	}
+	if value, ok := _c.mutation.NotAfter(); ok {
+		_spec.SetField(rollout.FieldNotAfter, field.TypeTime, value)
+		_node.NotAfter = &value
 	}
 	if value, ok := _c.mutation.IdempotencyKey(); ok {
 		_spec.SetField(rollout.FieldIdempotencyKey, field.TypeString, value)

@@ -303,6 +303,80 @@ func (_u *RolloutUpdate) ClearFinishedAt() *RolloutUpdate {
 	return _u
 }
 
+// SetPausedAt sets the "paused_at" field.
+func (_u *RolloutUpdate) SetPausedAt(v time.Time) *RolloutUpdate {
+	_u.mutation.SetPausedAt(v)
+	return _u
+}
+
+// SetNillablePausedAt sets the "paused_at" field if the given value is not nil.
+func (_u *RolloutUpdate) SetNillablePausedAt(v *time.Time) *RolloutUpdate {
+	if v != nil {
+		_u.SetPausedAt(*v)
+	}
+	return _u
+}
+
+// ClearPausedAt clears the value of the "paused_at" field.
+func (_u *RolloutUpdate) ClearPausedAt() *RolloutUpdate {
+	_u.mutation.ClearPausedAt()
+	return _u
+}
+
+// SetPausedBy sets the "paused_by" field.
+func (_u *RolloutUpdate) SetPausedBy(v string) *RolloutUpdate {
+	_u.mutation.SetPausedBy(v)
+	return _u
+}
+
+// SetNillablePausedBy sets the "paused_by" field if the given value is not nil.
+func (_u *RolloutUpdate) SetNillablePausedBy(v *string) *RolloutUpdate {
+	if v != nil {
+		_u.SetPausedBy(*v)
+	}
+	return _u
+}
+
+// SetNotBefore sets the "not_before" field.
+func (_u *RolloutUpdate) SetNotBefore(v time.Time) *RolloutUpdate {
+	_u.mutation.SetNotBefore(v)
+	return _u
+}
+
+// SetNillableNotBefore sets the "not_before" field if the given value is not nil.
+func (_u *RolloutUpdate) SetNillableNotBefore(v *time.Time) *RolloutUpdate {
+	if v != nil {
+		_u.SetNotBefore(*v)
+	}
+	return _u
+}
+
+// ClearNotBefore clears the value of the "not_before" field.
+func (_u *RolloutUpdate) ClearNotBefore() *RolloutUpdate {
+	_u.mutation.ClearNotBefore()
+	return _u
+}
+
+// SetNotAfter sets the "not_after" field.
+func (_u *RolloutUpdate) SetNotAfter(v time.Time) *RolloutUpdate {
+	_u.mutation.SetNotAfter(v)
+	return _u
+}
+
+// SetNillableNotAfter sets the "not_after" field if the given value is not nil.
+func (_u *RolloutUpdate) SetNillableNotAfter(v *time.Time) *RolloutUpdate {
+	if v != nil {
+		_u.SetNotAfter(*v)
+	}
+	return _u
+}
+
+// ClearNotAfter clears the value of the "not_after" field.
+func (_u *RolloutUpdate) ClearNotAfter() *RolloutUpdate {
+	_u.mutation.ClearNotAfter()
+	return _u
+}
+
 // AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
 func (_u *RolloutUpdate) AddTransferIDs(ids ...string) *RolloutUpdate {
 	_u.mutation.AddTransferIDs(ids...)
@@ -531,6 +605,11 @@ func (_u *RolloutUpdate) check() error {
 			return &ValidationError{Name: "started_by", err: fmt.Errorf(`ent: validator failed for field "Rollout.started_by": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.PausedBy(); ok {
+		if err := rollout.PausedByValidator(v); err != nil {
+			return &ValidationError{Name: "paused_by", err: fmt.Errorf(`ent: validator failed for field "Rollout.paused_by": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Rollout.vendor"`)
 	}
@@ -636,6 +715,27 @@ func (_u *RolloutUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.FinishedAtCleared() {
 		_spec.ClearField(rollout.FieldFinishedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.PausedAt(); ok {
+		_spec.SetField(rollout.FieldPausedAt, field.TypeTime, value)
+	}
+	if _u.mutation.PausedAtCleared() {
+		_spec.ClearField(rollout.FieldPausedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.PausedBy(); ok {
+		_spec.SetField(rollout.FieldPausedBy, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.NotBefore(); ok {
+		_spec.SetField(rollout.FieldNotBefore, field.TypeTime, value)
+	}
+	if _u.mutation.NotBeforeCleared() {
+		_spec.ClearField(rollout.FieldNotBefore, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NotAfter(); ok {
+		_spec.SetField(rollout.FieldNotAfter, field.TypeTime, value)
+	}
+	if _u.mutation.NotAfterCleared() {
+		_spec.ClearField(rollout.FieldNotAfter, field.TypeTime)
 	}
 	if _u.mutation.IdempotencyKeyCleared() {
 		_spec.ClearField(rollout.FieldIdempotencyKey, field.TypeString)
@@ -1109,6 +1209,80 @@ func (_u *RolloutUpdateOne) ClearFinishedAt() *RolloutUpdateOne {
 	return _u
 }
 
+// SetPausedAt sets the "paused_at" field.
+func (_u *RolloutUpdateOne) SetPausedAt(v time.Time) *RolloutUpdateOne {
+	_u.mutation.SetPausedAt(v)
+	return _u
+}
+
+// SetNillablePausedAt sets the "paused_at" field if the given value is not nil.
+func (_u *RolloutUpdateOne) SetNillablePausedAt(v *time.Time) *RolloutUpdateOne {
+	if v != nil {
+		_u.SetPausedAt(*v)
+	}
+	return _u
+}
+
+// ClearPausedAt clears the value of the "paused_at" field.
+func (_u *RolloutUpdateOne) ClearPausedAt() *RolloutUpdateOne {
+	_u.mutation.ClearPausedAt()
+	return _u
+}
+
+// SetPausedBy sets the "paused_by" field.
+func (_u *RolloutUpdateOne) SetPausedBy(v string) *RolloutUpdateOne {
+	_u.mutation.SetPausedBy(v)
+	return _u
+}
+
+// SetNillablePausedBy sets the "paused_by" field if the given value is not nil.
+func (_u *RolloutUpdateOne) SetNillablePausedBy(v *string) *RolloutUpdateOne {
+	if v != nil {
+		_u.SetPausedBy(*v)
+	}
+	return _u
+}
+
+// SetNotBefore sets the "not_before" field.
+func (_u *RolloutUpdateOne) SetNotBefore(v time.Time) *RolloutUpdateOne {
+	_u.mutation.SetNotBefore(v)
+	return _u
+}
+
+// SetNillableNotBefore sets the "not_before" field if the given value is not nil.
+func (_u *RolloutUpdateOne) SetNillableNotBefore(v *time.Time) *RolloutUpdateOne {
+	if v != nil {
+		_u.SetNotBefore(*v)
+	}
+	return _u
+}
+
+// ClearNotBefore clears the value of the "not_before" field.
+func (_u *RolloutUpdateOne) ClearNotBefore() *RolloutUpdateOne {
+	_u.mutation.ClearNotBefore()
+	return _u
+}
+
+// SetNotAfter sets the "not_after" field.
+func (_u *RolloutUpdateOne) SetNotAfter(v time.Time) *RolloutUpdateOne {
+	_u.mutation.SetNotAfter(v)
+	return _u
+}
+
+// SetNillableNotAfter sets the "not_after" field if the given value is not nil.
+func (_u *RolloutUpdateOne) SetNillableNotAfter(v *time.Time) *RolloutUpdateOne {
+	if v != nil {
+		_u.SetNotAfter(*v)
+	}
+	return _u
+}
+
+// ClearNotAfter clears the value of the "not_after" field.
+func (_u *RolloutUpdateOne) ClearNotAfter() *RolloutUpdateOne {
+	_u.mutation.ClearNotAfter()
+	return _u
+}
+
 // AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
 func (_u *RolloutUpdateOne) AddTransferIDs(ids ...string) *RolloutUpdateOne {
 	_u.mutation.AddTransferIDs(ids...)
@@ -1350,6 +1524,11 @@ func (_u *RolloutUpdateOne) check() error {
 			return &ValidationError{Name: "started_by", err: fmt.Errorf(`ent: validator failed for field "Rollout.started_by": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.PausedBy(); ok {
+		if err := rollout.PausedByValidator(v); err != nil {
+			return &ValidationError{Name: "paused_by", err: fmt.Errorf(`ent: validator failed for field "Rollout.paused_by": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "Rollout.vendor"`)
 	}
@@ -1472,6 +1651,27 @@ func (_u *RolloutUpdateOne) sqlSave(ctx context.Context) (_node *Rollout, err er
 	}
 	if _u.mutation.FinishedAtCleared() {
 		_spec.ClearField(rollout.FieldFinishedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.PausedAt(); ok {
+		_spec.SetField(rollout.FieldPausedAt, field.TypeTime, value)
+	}
+	if _u.mutation.PausedAtCleared() {
+		_spec.ClearField(rollout.FieldPausedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.PausedBy(); ok {
+		_spec.SetField(rollout.FieldPausedBy, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.NotBefore(); ok {
+		_spec.SetField(rollout.FieldNotBefore, field.TypeTime, value)
+	}
+	if _u.mutation.NotBeforeCleared() {
+		_spec.ClearField(rollout.FieldNotBefore, field.TypeTime)
+	}
+	if value, ok := _u.mutation.NotAfter(); ok {
+		_spec.SetField(rollout.FieldNotAfter, field.TypeTime, value)
+	}
+	if _u.mutation.NotAfterCleared() {
+		_spec.ClearField(rollout.FieldNotAfter, field.TypeTime)
 	}
 	if _u.mutation.IdempotencyKeyCleared() {
 		_spec.ClearField(rollout.FieldIdempotencyKey, field.TypeString)

@@ -10,20 +10,32 @@ import (
 	"github.com/quorate/quorate/ent/auditentry"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/denial"
+	"github.com/quorate/quorate/ent/enrollment"
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/firmcounter"
 	"github.com/quorate/quorate/ent/firmkey"
+	"github.com/quorate/quorate/ent/idempotencykey"
+	"github.com/quorate/quorate/ent/identityprovider"
+	"github.com/quorate/quorate/ent/invitation"
 	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/itemversion"
 	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroup"
+	"github.com/quorate/quorate/ent/membergroupentry"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/ruleset"
 	"github.com/quorate/quorate/ent/schema"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/session"
+	"github.com/quorate/quorate/ent/ticket"
+	"github.com/quorate/quorate/ent/ticketactivation"
+	"github.com/quorate/quorate/ent/ticketline"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/tmrview"
@@ -34,6 +46,11 @@ import (
 	"github.com/quorate/quorate/ent/usagekept"
 	"github.com/quorate/quorate/ent/usagelog"
 	"github.com/quorate/quorate/ent/usageseries"
+	"github.com/quorate/quorate/ent/user"
+	"github.com/quorate/quorate/ent/useridentity"
+	"github.com/quorate/quorate/ent/webhookdelivery"
+	"github.com/quorate/quorate/ent/webhookendpoint"
+	"github.com/quorate/quorate/ent/webhookevent"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -265,9 +282,21 @@ func init() {
 		}
 	}()
 	// apitokenDescHash is the schema descriptor for hash field.
-	apitokenDescHash := apitokenFields[2].Descriptor()
+	apitokenDescHash := apitokenFields[3].Descriptor()
 	// apitoken.HashValidator is a validator for the "hash" field. It is called by the builders before save.
 	apitoken.HashValidator = apitokenDescHash.Validators[0].(func([]byte) error)
+	// apitokenDescHint is the schema descriptor for hint field.
+	apitokenDescHint := apitokenFields[4].Descriptor()
+	// apitoken.DefaultHint holds the default value on creation for the hint field.
+	apitoken.DefaultHint = apitokenDescHint.Default.(string)
+	// apitoken.HintValidator is a validator for the "hint" field. It is called by the builders before save.
+	apitoken.HintValidator = apitokenDescHint.Validators[0].(func(string) error)
+	// apitokenDescCreatedBy is the schema descriptor for created_by field.
+	apitokenDescCreatedBy := apitokenFields[5].Descriptor()
+	// apitoken.DefaultCreatedBy holds the default value on creation for the created_by field.
+	apitoken.DefaultCreatedBy = apitokenDescCreatedBy.Default.(string)
+	// apitoken.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.
+	apitoken.CreatedByValidator = apitokenDescCreatedBy.Validators[0].(func(string) error)
 	// apitokenDescID is the schema descriptor for id field.
 	apitokenDescID := apitokenMixinFields0[0].Descriptor()
 	// apitoken.DefaultID holds the default value on creation for the id field.
@@ -607,6 +636,97 @@ func init() {
 			return nil
 		}
 	}()
+	enrollmentMixin := schema.Enrollment{}.Mixin()
+	enrollmentMixinFields0 := enrollmentMixin[0].Fields()
+	_ = enrollmentMixinFields0
+	enrollmentMixinFields1 := enrollmentMixin[1].Fields()
+	_ = enrollmentMixinFields1
+	enrollmentFields := schema.Enrollment{}.Fields()
+	_ = enrollmentFields
+	// enrollmentDescCreatedAt is the schema descriptor for created_at field.
+	enrollmentDescCreatedAt := enrollmentMixinFields0[1].Descriptor()
+	// enrollment.DefaultCreatedAt holds the default value on creation for the created_at field.
+	enrollment.DefaultCreatedAt = enrollmentDescCreatedAt.Default.(func() time.Time)
+	// enrollmentDescVendorID is the schema descriptor for vendor_id field.
+	enrollmentDescVendorID := enrollmentMixinFields1[0].Descriptor()
+	// enrollment.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	enrollment.VendorIDValidator = func() func(string) error {
+		validators := enrollmentDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// enrollmentDescCustomerID is the schema descriptor for customer_id field.
+	enrollmentDescCustomerID := enrollmentMixinFields1[1].Descriptor()
+	// enrollment.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	enrollment.CustomerIDValidator = enrollmentDescCustomerID.Validators[0].(func(string) error)
+	// enrollmentDescTmrGroupID is the schema descriptor for tmr_group_id field.
+	enrollmentDescTmrGroupID := enrollmentFields[0].Descriptor()
+	// enrollment.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
+	enrollment.TmrGroupIDValidator = enrollmentDescTmrGroupID.Validators[0].(func(string) error)
+	// enrollmentDescContainerID is the schema descriptor for container_id field.
+	enrollmentDescContainerID := enrollmentFields[1].Descriptor()
+	// enrollment.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	enrollment.ContainerIDValidator = enrollmentDescContainerID.Validators[0].(func(string) error)
+	// enrollmentDescName is the schema descriptor for name field.
+	enrollmentDescName := enrollmentFields[2].Descriptor()
+	// enrollment.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	enrollment.NameValidator = func() func(string) error {
+		validators := enrollmentDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// enrollmentDescCodeDigest is the schema descriptor for code_digest field.
+	enrollmentDescCodeDigest := enrollmentFields[3].Descriptor()
+	// enrollment.CodeDigestValidator is a validator for the "code_digest" field. It is called by the builders before save.
+	enrollment.CodeDigestValidator = enrollmentDescCodeDigest.Validators[0].(func([]byte) error)
+	// enrollmentDescCreatedBy is the schema descriptor for created_by field.
+	enrollmentDescCreatedBy := enrollmentFields[4].Descriptor()
+	// enrollment.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.
+	enrollment.CreatedByValidator = enrollmentDescCreatedBy.Validators[0].(func(string) error)
+	// enrollmentDescTmrServerID is the schema descriptor for tmr_server_id field.
+	enrollmentDescTmrServerID := enrollmentFields[8].Descriptor()
+	// enrollment.TmrServerIDValidator is a validator for the "tmr_server_id" field. It is called by the builders before save.
+	enrollment.TmrServerIDValidator = enrollmentDescTmrServerID.Validators[0].(func(string) error)
+	// enrollmentDescID is the schema descriptor for id field.
+	enrollmentDescID := enrollmentMixinFields0[0].Descriptor()
+	// enrollment.DefaultID holds the default value on creation for the id field.
+	enrollment.DefaultID = enrollmentDescID.Default.(func() string)
+	// enrollment.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	enrollment.IDValidator = func() func(string) error {
+		validators := enrollmentDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
 	firmMixin := schema.Firm{}.Mixin()
 	firmMixinFields0 := firmMixin[0].Fields()
 	_ = firmMixinFields0
@@ -702,6 +822,12 @@ func init() {
 	firm.DefaultLimitDays = firmDescLimitDays.Default.(int)
 	// firm.LimitDaysValidator is a validator for the "limit_days" field. It is called by the builders before save.
 	firm.LimitDaysValidator = firmDescLimitDays.Validators[0].(func(int) error)
+	// firmDescRevision is the schema descriptor for revision field.
+	firmDescRevision := firmFields[8].Descriptor()
+	// firm.DefaultRevision holds the default value on creation for the revision field.
+	firm.DefaultRevision = firmDescRevision.Default.(int)
+	// firm.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	firm.RevisionValidator = firmDescRevision.Validators[0].(func(int) error)
 	// firmDescID is the schema descriptor for id field.
 	firmDescID := firmMixinFields0[0].Descriptor()
 	// firm.DefaultID holds the default value on creation for the id field.
@@ -843,6 +969,295 @@ func init() {
 	// firmkey.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	firmkey.IDValidator = func() func(string) error {
 		validators := firmkeyDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	idempotencykeyMixin := schema.IdempotencyKey{}.Mixin()
+	idempotencykeyMixinFields0 := idempotencykeyMixin[0].Fields()
+	_ = idempotencykeyMixinFields0
+	idempotencykeyMixinFields1 := idempotencykeyMixin[1].Fields()
+	_ = idempotencykeyMixinFields1
+	idempotencykeyFields := schema.IdempotencyKey{}.Fields()
+	_ = idempotencykeyFields
+	// idempotencykeyDescCreatedAt is the schema descriptor for created_at field.
+	idempotencykeyDescCreatedAt := idempotencykeyMixinFields0[1].Descriptor()
+	// idempotencykey.DefaultCreatedAt holds the default value on creation for the created_at field.
+	idempotencykey.DefaultCreatedAt = idempotencykeyDescCreatedAt.Default.(func() time.Time)
+	// idempotencykeyDescOrganizationID is the schema descriptor for organization_id field.
+	idempotencykeyDescOrganizationID := idempotencykeyMixinFields1[0].Descriptor()
+	// idempotencykey.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	idempotencykey.OrganizationIDValidator = func() func(string) error {
+		validators := idempotencykeyDescOrganizationID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(organization string) error {
+			for _, fn := range fns {
+				if err := fn(organization); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// idempotencykeyDescOperation is the schema descriptor for operation field.
+	idempotencykeyDescOperation := idempotencykeyFields[0].Descriptor()
+	// idempotencykey.OperationValidator is a validator for the "operation" field. It is called by the builders before save.
+	idempotencykey.OperationValidator = func() func(string) error {
+		validators := idempotencykeyDescOperation.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(operation string) error {
+			for _, fn := range fns {
+				if err := fn(operation); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// idempotencykeyDescKey is the schema descriptor for key field.
+	idempotencykeyDescKey := idempotencykeyFields[1].Descriptor()
+	// idempotencykey.KeyValidator is a validator for the "key" field. It is called by the builders before save.
+	idempotencykey.KeyValidator = func() func(string) error {
+		validators := idempotencykeyDescKey.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(key string) error {
+			for _, fn := range fns {
+				if err := fn(key); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// idempotencykeyDescDigest is the schema descriptor for digest field.
+	idempotencykeyDescDigest := idempotencykeyFields[2].Descriptor()
+	// idempotencykey.DigestValidator is a validator for the "digest" field. It is called by the builders before save.
+	idempotencykey.DigestValidator = idempotencykeyDescDigest.Validators[0].(func([]byte) error)
+	// idempotencykeyDescResult is the schema descriptor for result field.
+	idempotencykeyDescResult := idempotencykeyFields[3].Descriptor()
+	// idempotencykey.ResultValidator is a validator for the "result" field. It is called by the builders before save.
+	idempotencykey.ResultValidator = idempotencykeyDescResult.Validators[0].(func(string) error)
+	// idempotencykeyDescID is the schema descriptor for id field.
+	idempotencykeyDescID := idempotencykeyMixinFields0[0].Descriptor()
+	// idempotencykey.DefaultID holds the default value on creation for the id field.
+	idempotencykey.DefaultID = idempotencykeyDescID.Default.(func() string)
+	// idempotencykey.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	idempotencykey.IDValidator = func() func(string) error {
+		validators := idempotencykeyDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	identityproviderMixin := schema.IdentityProvider{}.Mixin()
+	identityproviderMixinFields0 := identityproviderMixin[0].Fields()
+	_ = identityproviderMixinFields0
+	identityproviderMixinFields1 := identityproviderMixin[1].Fields()
+	_ = identityproviderMixinFields1
+	identityproviderFields := schema.IdentityProvider{}.Fields()
+	_ = identityproviderFields
+	// identityproviderDescCreatedAt is the schema descriptor for created_at field.
+	identityproviderDescCreatedAt := identityproviderMixinFields0[1].Descriptor()
+	// identityprovider.DefaultCreatedAt holds the default value on creation for the created_at field.
+	identityprovider.DefaultCreatedAt = identityproviderDescCreatedAt.Default.(func() time.Time)
+	// identityproviderDescOrganizationID is the schema descriptor for organization_id field.
+	identityproviderDescOrganizationID := identityproviderMixinFields1[0].Descriptor()
+	// identityprovider.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	identityprovider.OrganizationIDValidator = func() func(string) error {
+		validators := identityproviderDescOrganizationID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(organization string) error {
+			for _, fn := range fns {
+				if err := fn(organization); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// identityproviderDescName is the schema descriptor for name field.
+	identityproviderDescName := identityproviderFields[0].Descriptor()
+	// identityprovider.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	identityprovider.NameValidator = func() func(string) error {
+		validators := identityproviderDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// identityproviderDescIssuer is the schema descriptor for issuer field.
+	identityproviderDescIssuer := identityproviderFields[1].Descriptor()
+	// identityprovider.IssuerValidator is a validator for the "issuer" field. It is called by the builders before save.
+	identityprovider.IssuerValidator = func() func(string) error {
+		validators := identityproviderDescIssuer.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(issuer string) error {
+			for _, fn := range fns {
+				if err := fn(issuer); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// identityproviderDescClientID is the schema descriptor for client_id field.
+	identityproviderDescClientID := identityproviderFields[2].Descriptor()
+	// identityprovider.ClientIDValidator is a validator for the "client_id" field. It is called by the builders before save.
+	identityprovider.ClientIDValidator = func() func(string) error {
+		validators := identityproviderDescClientID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(client_id string) error {
+			for _, fn := range fns {
+				if err := fn(client_id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// identityproviderDescSealedSecret is the schema descriptor for sealed_secret field.
+	identityproviderDescSealedSecret := identityproviderFields[3].Descriptor()
+	// identityprovider.SealedSecretValidator is a validator for the "sealed_secret" field. It is called by the builders before save.
+	identityprovider.SealedSecretValidator = identityproviderDescSealedSecret.Validators[0].(func([]byte) error)
+	// identityproviderDescEnforced is the schema descriptor for enforced field.
+	identityproviderDescEnforced := identityproviderFields[6].Descriptor()
+	// identityprovider.DefaultEnforced holds the default value on creation for the enforced field.
+	identityprovider.DefaultEnforced = identityproviderDescEnforced.Default.(bool)
+	// identityproviderDescRevision is the schema descriptor for revision field.
+	identityproviderDescRevision := identityproviderFields[7].Descriptor()
+	// identityprovider.DefaultRevision holds the default value on creation for the revision field.
+	identityprovider.DefaultRevision = identityproviderDescRevision.Default.(int)
+	// identityprovider.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	identityprovider.RevisionValidator = identityproviderDescRevision.Validators[0].(func(int) error)
+	// identityproviderDescID is the schema descriptor for id field.
+	identityproviderDescID := identityproviderMixinFields0[0].Descriptor()
+	// identityprovider.DefaultID holds the default value on creation for the id field.
+	identityprovider.DefaultID = identityproviderDescID.Default.(func() string)
+	// identityprovider.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	identityprovider.IDValidator = func() func(string) error {
+		validators := identityproviderDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	invitationMixin := schema.Invitation{}.Mixin()
+	invitationMixinFields0 := invitationMixin[0].Fields()
+	_ = invitationMixinFields0
+	invitationMixinFields1 := invitationMixin[1].Fields()
+	_ = invitationMixinFields1
+	invitationFields := schema.Invitation{}.Fields()
+	_ = invitationFields
+	// invitationDescCreatedAt is the schema descriptor for created_at field.
+	invitationDescCreatedAt := invitationMixinFields0[1].Descriptor()
+	// invitation.DefaultCreatedAt holds the default value on creation for the created_at field.
+	invitation.DefaultCreatedAt = invitationDescCreatedAt.Default.(func() time.Time)
+	// invitationDescOrganizationID is the schema descriptor for organization_id field.
+	invitationDescOrganizationID := invitationMixinFields1[0].Descriptor()
+	// invitation.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	invitation.OrganizationIDValidator = func() func(string) error {
+		validators := invitationDescOrganizationID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(organization string) error {
+			for _, fn := range fns {
+				if err := fn(organization); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// invitationDescEmail is the schema descriptor for email field.
+	invitationDescEmail := invitationFields[0].Descriptor()
+	// invitation.EmailValidator is a validator for the "email" field. It is called by the builders before save.
+	invitation.EmailValidator = func() func(string) error {
+		validators := invitationDescEmail.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(email string) error {
+			for _, fn := range fns {
+				if err := fn(email); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// invitationDescName is the schema descriptor for name field.
+	invitationDescName := invitationFields[1].Descriptor()
+	// invitation.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	invitation.NameValidator = invitationDescName.Validators[0].(func(string) error)
+	// invitationDescTokenDigest is the schema descriptor for token_digest field.
+	invitationDescTokenDigest := invitationFields[4].Descriptor()
+	// invitation.TokenDigestValidator is a validator for the "token_digest" field. It is called by the builders before save.
+	invitation.TokenDigestValidator = invitationDescTokenDigest.Validators[0].(func([]byte) error)
+	// invitationDescInvitedBy is the schema descriptor for invited_by field.
+	invitationDescInvitedBy := invitationFields[5].Descriptor()
+	// invitation.InvitedByValidator is a validator for the "invited_by" field. It is called by the builders before save.
+	invitation.InvitedByValidator = invitationDescInvitedBy.Validators[0].(func(string) error)
+	// invitationDescID is the schema descriptor for id field.
+	invitationDescID := invitationMixinFields0[0].Descriptor()
+	// invitation.DefaultID holds the default value on creation for the id field.
+	invitation.DefaultID = invitationDescID.Default.(func() string)
+	// invitation.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	invitation.IDValidator = func() func(string) error {
+		validators := invitationDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),
@@ -1019,6 +1434,71 @@ func init() {
 			return nil
 		}
 	}()
+	itemversionMixin := schema.ItemVersion{}.Mixin()
+	itemversionMixinFields0 := itemversionMixin[0].Fields()
+	_ = itemversionMixinFields0
+	itemversionMixinFields1 := itemversionMixin[1].Fields()
+	_ = itemversionMixinFields1
+	itemversionFields := schema.ItemVersion{}.Fields()
+	_ = itemversionFields
+	// itemversionDescCreatedAt is the schema descriptor for created_at field.
+	itemversionDescCreatedAt := itemversionMixinFields0[1].Descriptor()
+	// itemversion.DefaultCreatedAt holds the default value on creation for the created_at field.
+	itemversion.DefaultCreatedAt = itemversionDescCreatedAt.Default.(func() time.Time)
+	// itemversionDescVendorID is the schema descriptor for vendor_id field.
+	itemversionDescVendorID := itemversionMixinFields1[0].Descriptor()
+	// itemversion.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	itemversion.VendorIDValidator = func() func(string) error {
+		validators := itemversionDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// itemversionDescCustomerID is the schema descriptor for customer_id field.
+	itemversionDescCustomerID := itemversionMixinFields1[1].Descriptor()
+	// itemversion.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	itemversion.CustomerIDValidator = itemversionDescCustomerID.Validators[0].(func(string) error)
+	// itemversionDescItemID is the schema descriptor for item_id field.
+	itemversionDescItemID := itemversionFields[0].Descriptor()
+	// itemversion.ItemIDValidator is a validator for the "item_id" field. It is called by the builders before save.
+	itemversion.ItemIDValidator = itemversionDescItemID.Validators[0].(func(string) error)
+	// itemversionDescRevision is the schema descriptor for revision field.
+	itemversionDescRevision := itemversionFields[1].Descriptor()
+	// itemversion.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	itemversion.RevisionValidator = itemversionDescRevision.Validators[0].(func(int) error)
+	// itemversionDescChangedBy is the schema descriptor for changed_by field.
+	itemversionDescChangedBy := itemversionFields[3].Descriptor()
+	// itemversion.ChangedByValidator is a validator for the "changed_by" field. It is called by the builders before save.
+	itemversion.ChangedByValidator = itemversionDescChangedBy.Validators[0].(func(string) error)
+	// itemversionDescID is the schema descriptor for id field.
+	itemversionDescID := itemversionMixinFields0[0].Descriptor()
+	// itemversion.DefaultID holds the default value on creation for the id field.
+	itemversion.DefaultID = itemversionDescID.Default.(func() string)
+	// itemversion.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	itemversion.IDValidator = func() func(string) error {
+		validators := itemversionDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
 	memberMixin := schema.Member{}.Mixin()
 	memberMixinFields0 := memberMixin[0].Fields()
 	_ = memberMixinFields0
@@ -1048,8 +1528,12 @@ func init() {
 			return nil
 		}
 	}()
+	// memberDescUserID is the schema descriptor for user_id field.
+	memberDescUserID := memberFields[0].Descriptor()
+	// member.UserIDValidator is a validator for the "user_id" field. It is called by the builders before save.
+	member.UserIDValidator = memberDescUserID.Validators[0].(func(string) error)
 	// memberDescEmail is the schema descriptor for email field.
-	memberDescEmail := memberFields[0].Descriptor()
+	memberDescEmail := memberFields[1].Descriptor()
 	// member.EmailValidator is a validator for the "email" field. It is called by the builders before save.
 	member.EmailValidator = func() func(string) error {
 		validators := memberDescEmail.Validators
@@ -1067,13 +1551,15 @@ func init() {
 		}
 	}()
 	// memberDescName is the schema descriptor for name field.
-	memberDescName := memberFields[1].Descriptor()
+	memberDescName := memberFields[2].Descriptor()
 	// member.NameValidator is a validator for the "name" field. It is called by the builders before save.
 	member.NameValidator = memberDescName.Validators[0].(func(string) error)
-	// memberDescPasswordHash is the schema descriptor for password_hash field.
-	memberDescPasswordHash := memberFields[3].Descriptor()
-	// member.PasswordHashValidator is a validator for the "password_hash" field. It is called by the builders before save.
-	member.PasswordHashValidator = memberDescPasswordHash.Validators[0].(func(string) error)
+	// memberDescRevision is the schema descriptor for revision field.
+	memberDescRevision := memberFields[4].Descriptor()
+	// member.DefaultRevision holds the default value on creation for the revision field.
+	member.DefaultRevision = memberDescRevision.Default.(int)
+	// member.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	member.RevisionValidator = memberDescRevision.Validators[0].(func(int) error)
 	// memberDescID is the schema descriptor for id field.
 	memberDescID := memberMixinFields0[0].Descriptor()
 	// member.DefaultID holds the default value on creation for the id field.
@@ -1081,6 +1567,136 @@ func init() {
 	// member.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	member.IDValidator = func() func(string) error {
 		validators := memberDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	membergroupMixin := schema.MemberGroup{}.Mixin()
+	membergroupMixinFields0 := membergroupMixin[0].Fields()
+	_ = membergroupMixinFields0
+	membergroupMixinFields1 := membergroupMixin[1].Fields()
+	_ = membergroupMixinFields1
+	membergroupFields := schema.MemberGroup{}.Fields()
+	_ = membergroupFields
+	// membergroupDescCreatedAt is the schema descriptor for created_at field.
+	membergroupDescCreatedAt := membergroupMixinFields0[1].Descriptor()
+	// membergroup.DefaultCreatedAt holds the default value on creation for the created_at field.
+	membergroup.DefaultCreatedAt = membergroupDescCreatedAt.Default.(func() time.Time)
+	// membergroupDescOrganizationID is the schema descriptor for organization_id field.
+	membergroupDescOrganizationID := membergroupMixinFields1[0].Descriptor()
+	// membergroup.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	membergroup.OrganizationIDValidator = func() func(string) error {
+		validators := membergroupDescOrganizationID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(organization string) error {
+			for _, fn := range fns {
+				if err := fn(organization); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// membergroupDescName is the schema descriptor for name field.
+	membergroupDescName := membergroupFields[0].Descriptor()
+	// membergroup.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	membergroup.NameValidator = func() func(string) error {
+		validators := membergroupDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// membergroupDescRevision is the schema descriptor for revision field.
+	membergroupDescRevision := membergroupFields[2].Descriptor()
+	// membergroup.DefaultRevision holds the default value on creation for the revision field.
+	membergroup.DefaultRevision = membergroupDescRevision.Default.(int)
+	// membergroup.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	membergroup.RevisionValidator = membergroupDescRevision.Validators[0].(func(int) error)
+	// membergroupDescID is the schema descriptor for id field.
+	membergroupDescID := membergroupMixinFields0[0].Descriptor()
+	// membergroup.DefaultID holds the default value on creation for the id field.
+	membergroup.DefaultID = membergroupDescID.Default.(func() string)
+	// membergroup.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	membergroup.IDValidator = func() func(string) error {
+		validators := membergroupDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	membergroupentryMixin := schema.MemberGroupEntry{}.Mixin()
+	membergroupentryMixinFields0 := membergroupentryMixin[0].Fields()
+	_ = membergroupentryMixinFields0
+	membergroupentryMixinFields1 := membergroupentryMixin[1].Fields()
+	_ = membergroupentryMixinFields1
+	membergroupentryFields := schema.MemberGroupEntry{}.Fields()
+	_ = membergroupentryFields
+	// membergroupentryDescCreatedAt is the schema descriptor for created_at field.
+	membergroupentryDescCreatedAt := membergroupentryMixinFields0[1].Descriptor()
+	// membergroupentry.DefaultCreatedAt holds the default value on creation for the created_at field.
+	membergroupentry.DefaultCreatedAt = membergroupentryDescCreatedAt.Default.(func() time.Time)
+	// membergroupentryDescOrganizationID is the schema descriptor for organization_id field.
+	membergroupentryDescOrganizationID := membergroupentryMixinFields1[0].Descriptor()
+	// membergroupentry.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	membergroupentry.OrganizationIDValidator = func() func(string) error {
+		validators := membergroupentryDescOrganizationID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(organization string) error {
+			for _, fn := range fns {
+				if err := fn(organization); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// membergroupentryDescMemberGroupID is the schema descriptor for member_group_id field.
+	membergroupentryDescMemberGroupID := membergroupentryFields[0].Descriptor()
+	// membergroupentry.MemberGroupIDValidator is a validator for the "member_group_id" field. It is called by the builders before save.
+	membergroupentry.MemberGroupIDValidator = membergroupentryDescMemberGroupID.Validators[0].(func(string) error)
+	// membergroupentryDescMemberID is the schema descriptor for member_id field.
+	membergroupentryDescMemberID := membergroupentryFields[1].Descriptor()
+	// membergroupentry.MemberIDValidator is a validator for the "member_id" field. It is called by the builders before save.
+	membergroupentry.MemberIDValidator = membergroupentryDescMemberID.Validators[0].(func(string) error)
+	// membergroupentryDescID is the schema descriptor for id field.
+	membergroupentryDescID := membergroupentryMixinFields0[0].Descriptor()
+	// membergroupentry.DefaultID holds the default value on creation for the id field.
+	membergroupentry.DefaultID = membergroupentryDescID.Default.(func() string)
+	// membergroupentry.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	membergroupentry.IDValidator = func() func(string) error {
+		validators := membergroupentryDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),
@@ -1232,6 +1848,20 @@ func init() {
 	organizationDescProviderID := organizationFields[3].Descriptor()
 	// organization.ProviderIDValidator is a validator for the "provider_id" field. It is called by the builders before save.
 	organization.ProviderIDValidator = organizationDescProviderID.Validators[0].(func(string) error)
+	// organizationDescLiveID is the schema descriptor for live_id field.
+	organizationDescLiveID := organizationFields[5].Descriptor()
+	// organization.LiveIDValidator is a validator for the "live_id" field. It is called by the builders before save.
+	organization.LiveIDValidator = organizationDescLiveID.Validators[0].(func(string) error)
+	// organizationDescPseudonymKey is the schema descriptor for pseudonym_key field.
+	organizationDescPseudonymKey := organizationFields[7].Descriptor()
+	// organization.PseudonymKeyValidator is a validator for the "pseudonym_key" field. It is called by the builders before save.
+	organization.PseudonymKeyValidator = organizationDescPseudonymKey.Validators[0].(func([]byte) error)
+	// organizationDescRevision is the schema descriptor for revision field.
+	organizationDescRevision := organizationFields[8].Descriptor()
+	// organization.DefaultRevision holds the default value on creation for the revision field.
+	organization.DefaultRevision = organizationDescRevision.Default.(int)
+	// organization.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	organization.RevisionValidator = organizationDescRevision.Validators[0].(func(int) error)
 	// organizationDescID is the schema descriptor for id field.
 	organizationDescID := organizationMixinFields0[0].Descriptor()
 	// organization.DefaultID holds the default value on creation for the id field.
@@ -1384,6 +2014,12 @@ func init() {
 	productDescPublicKey := productFields[4].Descriptor()
 	// product.PublicKeyValidator is a validator for the "public_key" field. It is called by the builders before save.
 	product.PublicKeyValidator = productDescPublicKey.Validators[0].(func([]byte) error)
+	// productDescRevision is the schema descriptor for revision field.
+	productDescRevision := productFields[5].Descriptor()
+	// product.DefaultRevision holds the default value on creation for the revision field.
+	product.DefaultRevision = productDescRevision.Default.(int)
+	// product.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	product.RevisionValidator = productDescRevision.Validators[0].(func(int) error)
 	// productDescID is the schema descriptor for id field.
 	productDescID := productMixinFields0[0].Descriptor()
 	// product.DefaultID holds the default value on creation for the id field.
@@ -1505,8 +2141,14 @@ func init() {
 	rolloutDescStartedBy := rolloutFields[16].Descriptor()
 	// rollout.StartedByValidator is a validator for the "started_by" field. It is called by the builders before save.
 	rollout.StartedByValidator = rolloutDescStartedBy.Validators[0].(func(string) error)
+	// rolloutDescPausedBy is the schema descriptor for paused_by field.
+	rolloutDescPausedBy := rolloutFields[19].Descriptor()
+	// rollout.DefaultPausedBy holds the default value on creation for the paused_by field.
+	rollout.DefaultPausedBy = rolloutDescPausedBy.Default.(string)
+	// rollout.PausedByValidator is a validator for the "paused_by" field. It is called by the builders before save.
+	rollout.PausedByValidator = rolloutDescPausedBy.Validators[0].(func(string) error)
 	// rolloutDescIdempotencyKey is the schema descriptor for idempotency_key field.
-	rolloutDescIdempotencyKey := rolloutFields[18].Descriptor()
+	rolloutDescIdempotencyKey := rolloutFields[22].Descriptor()
 	// rollout.IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	rollout.IdempotencyKeyValidator = rolloutDescIdempotencyKey.Validators[0].(func(string) error)
 	// rolloutDescID is the schema descriptor for id field.
@@ -1516,6 +2158,184 @@ func init() {
 	// rollout.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	rollout.IDValidator = func() func(string) error {
 		validators := rolloutDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	rolloutplanMixin := schema.RolloutPlan{}.Mixin()
+	rolloutplanMixinFields0 := rolloutplanMixin[0].Fields()
+	_ = rolloutplanMixinFields0
+	rolloutplanMixinFields1 := rolloutplanMixin[1].Fields()
+	_ = rolloutplanMixinFields1
+	rolloutplanFields := schema.RolloutPlan{}.Fields()
+	_ = rolloutplanFields
+	// rolloutplanDescCreatedAt is the schema descriptor for created_at field.
+	rolloutplanDescCreatedAt := rolloutplanMixinFields0[1].Descriptor()
+	// rolloutplan.DefaultCreatedAt holds the default value on creation for the created_at field.
+	rolloutplan.DefaultCreatedAt = rolloutplanDescCreatedAt.Default.(func() time.Time)
+	// rolloutplanDescVendorID is the schema descriptor for vendor_id field.
+	rolloutplanDescVendorID := rolloutplanMixinFields1[0].Descriptor()
+	// rolloutplan.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	rolloutplan.VendorIDValidator = func() func(string) error {
+		validators := rolloutplanDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// rolloutplanDescCustomerID is the schema descriptor for customer_id field.
+	rolloutplanDescCustomerID := rolloutplanMixinFields1[1].Descriptor()
+	// rolloutplan.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	rolloutplan.CustomerIDValidator = rolloutplanDescCustomerID.Validators[0].(func(string) error)
+	// rolloutplanDescName is the schema descriptor for name field.
+	rolloutplanDescName := rolloutplanFields[0].Descriptor()
+	// rolloutplan.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	rolloutplan.NameValidator = func() func(string) error {
+		validators := rolloutplanDescName.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(name string) error {
+			for _, fn := range fns {
+				if err := fn(name); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// rolloutplanDescAtOnce is the schema descriptor for at_once field.
+	rolloutplanDescAtOnce := rolloutplanFields[4].Descriptor()
+	// rolloutplan.DefaultAtOnce holds the default value on creation for the at_once field.
+	rolloutplan.DefaultAtOnce = rolloutplanDescAtOnce.Default.(int)
+	// rolloutplan.AtOnceValidator is a validator for the "at_once" field. It is called by the builders before save.
+	rolloutplan.AtOnceValidator = rolloutplanDescAtOnce.Validators[0].(func(int) error)
+	// rolloutplanDescStopAfter is the schema descriptor for stop_after field.
+	rolloutplanDescStopAfter := rolloutplanFields[5].Descriptor()
+	// rolloutplan.DefaultStopAfter holds the default value on creation for the stop_after field.
+	rolloutplan.DefaultStopAfter = rolloutplanDescStopAfter.Default.(int)
+	// rolloutplan.StopAfterValidator is a validator for the "stop_after" field. It is called by the builders before save.
+	rolloutplan.StopAfterValidator = rolloutplanDescStopAfter.Validators[0].(func(int) error)
+	// rolloutplanDescStopReason is the schema descriptor for stop_reason field.
+	rolloutplanDescStopReason := rolloutplanFields[6].Descriptor()
+	// rolloutplan.DefaultStopReason holds the default value on creation for the stop_reason field.
+	rolloutplan.DefaultStopReason = rolloutplanDescStopReason.Default.(string)
+	// rolloutplan.StopReasonValidator is a validator for the "stop_reason" field. It is called by the builders before save.
+	rolloutplan.StopReasonValidator = rolloutplanDescStopReason.Validators[0].(func(string) error)
+	// rolloutplanDescStartedBy is the schema descriptor for started_by field.
+	rolloutplanDescStartedBy := rolloutplanFields[7].Descriptor()
+	// rolloutplan.StartedByValidator is a validator for the "started_by" field. It is called by the builders before save.
+	rolloutplan.StartedByValidator = rolloutplanDescStartedBy.Validators[0].(func(string) error)
+	// rolloutplanDescRevision is the schema descriptor for revision field.
+	rolloutplanDescRevision := rolloutplanFields[9].Descriptor()
+	// rolloutplan.DefaultRevision holds the default value on creation for the revision field.
+	rolloutplan.DefaultRevision = rolloutplanDescRevision.Default.(int)
+	// rolloutplan.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	rolloutplan.RevisionValidator = rolloutplanDescRevision.Validators[0].(func(int) error)
+	// rolloutplanDescID is the schema descriptor for id field.
+	rolloutplanDescID := rolloutplanMixinFields0[0].Descriptor()
+	// rolloutplan.DefaultID holds the default value on creation for the id field.
+	rolloutplan.DefaultID = rolloutplanDescID.Default.(func() string)
+	// rolloutplan.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	rolloutplan.IDValidator = func() func(string) error {
+		validators := rolloutplanDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	rolloutplanentryMixin := schema.RolloutPlanEntry{}.Mixin()
+	rolloutplanentryMixinFields0 := rolloutplanentryMixin[0].Fields()
+	_ = rolloutplanentryMixinFields0
+	rolloutplanentryMixinFields1 := rolloutplanentryMixin[1].Fields()
+	_ = rolloutplanentryMixinFields1
+	rolloutplanentryFields := schema.RolloutPlanEntry{}.Fields()
+	_ = rolloutplanentryFields
+	// rolloutplanentryDescCreatedAt is the schema descriptor for created_at field.
+	rolloutplanentryDescCreatedAt := rolloutplanentryMixinFields0[1].Descriptor()
+	// rolloutplanentry.DefaultCreatedAt holds the default value on creation for the created_at field.
+	rolloutplanentry.DefaultCreatedAt = rolloutplanentryDescCreatedAt.Default.(func() time.Time)
+	// rolloutplanentryDescVendorID is the schema descriptor for vendor_id field.
+	rolloutplanentryDescVendorID := rolloutplanentryMixinFields1[0].Descriptor()
+	// rolloutplanentry.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	rolloutplanentry.VendorIDValidator = func() func(string) error {
+		validators := rolloutplanentryDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// rolloutplanentryDescCustomerID is the schema descriptor for customer_id field.
+	rolloutplanentryDescCustomerID := rolloutplanentryMixinFields1[1].Descriptor()
+	// rolloutplanentry.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	rolloutplanentry.CustomerIDValidator = rolloutplanentryDescCustomerID.Validators[0].(func(string) error)
+	// rolloutplanentryDescRolloutPlanID is the schema descriptor for rollout_plan_id field.
+	rolloutplanentryDescRolloutPlanID := rolloutplanentryFields[0].Descriptor()
+	// rolloutplanentry.RolloutPlanIDValidator is a validator for the "rollout_plan_id" field. It is called by the builders before save.
+	rolloutplanentry.RolloutPlanIDValidator = rolloutplanentryDescRolloutPlanID.Validators[0].(func(string) error)
+	// rolloutplanentryDescWave is the schema descriptor for wave field.
+	rolloutplanentryDescWave := rolloutplanentryFields[1].Descriptor()
+	// rolloutplanentry.WaveValidator is a validator for the "wave" field. It is called by the builders before save.
+	rolloutplanentry.WaveValidator = rolloutplanentryDescWave.Validators[0].(func(int) error)
+	// rolloutplanentryDescTmrGroupID is the schema descriptor for tmr_group_id field.
+	rolloutplanentryDescTmrGroupID := rolloutplanentryFields[2].Descriptor()
+	// rolloutplanentry.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
+	rolloutplanentry.TmrGroupIDValidator = rolloutplanentryDescTmrGroupID.Validators[0].(func(string) error)
+	// rolloutplanentryDescContainerID is the schema descriptor for container_id field.
+	rolloutplanentryDescContainerID := rolloutplanentryFields[3].Descriptor()
+	// rolloutplanentry.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	rolloutplanentry.ContainerIDValidator = rolloutplanentryDescContainerID.Validators[0].(func(string) error)
+	// rolloutplanentryDescRolloutID is the schema descriptor for rollout_id field.
+	rolloutplanentryDescRolloutID := rolloutplanentryFields[4].Descriptor()
+	// rolloutplanentry.RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
+	rolloutplanentry.RolloutIDValidator = rolloutplanentryDescRolloutID.Validators[0].(func(string) error)
+	// rolloutplanentryDescNote is the schema descriptor for note field.
+	rolloutplanentryDescNote := rolloutplanentryFields[6].Descriptor()
+	// rolloutplanentry.DefaultNote holds the default value on creation for the note field.
+	rolloutplanentry.DefaultNote = rolloutplanentryDescNote.Default.(string)
+	// rolloutplanentry.NoteValidator is a validator for the "note" field. It is called by the builders before save.
+	rolloutplanentry.NoteValidator = rolloutplanentryDescNote.Validators[0].(func(string) error)
+	// rolloutplanentryDescID is the schema descriptor for id field.
+	rolloutplanentryDescID := rolloutplanentryMixinFields0[0].Descriptor()
+	// rolloutplanentry.DefaultID holds the default value on creation for the id field.
+	rolloutplanentry.DefaultID = rolloutplanentryDescID.Default.(func() string)
+	// rolloutplanentry.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	rolloutplanentry.IDValidator = func() func(string) error {
+		validators := rolloutplanentryDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),
@@ -1612,11 +2432,328 @@ func init() {
 	sessionDescData := sessionFields[1].Descriptor()
 	// session.DataValidator is a validator for the "data" field. It is called by the builders before save.
 	session.DataValidator = sessionDescData.Validators[0].(func([]byte) error)
+	// sessionDescUserID is the schema descriptor for user_id field.
+	sessionDescUserID := sessionFields[3].Descriptor()
+	// session.UserIDValidator is a validator for the "user_id" field. It is called by the builders before save.
+	session.UserIDValidator = sessionDescUserID.Validators[0].(func(string) error)
+	// sessionDescAgent is the schema descriptor for agent field.
+	sessionDescAgent := sessionFields[6].Descriptor()
+	// session.DefaultAgent holds the default value on creation for the agent field.
+	session.DefaultAgent = sessionDescAgent.Default.(string)
+	// session.AgentValidator is a validator for the "agent" field. It is called by the builders before save.
+	session.AgentValidator = sessionDescAgent.Validators[0].(func(string) error)
+	// sessionDescAddress is the schema descriptor for address field.
+	sessionDescAddress := sessionFields[7].Descriptor()
+	// session.DefaultAddress holds the default value on creation for the address field.
+	session.DefaultAddress = sessionDescAddress.Default.(string)
+	// session.AddressValidator is a validator for the "address" field. It is called by the builders before save.
+	session.AddressValidator = sessionDescAddress.Validators[0].(func(string) error)
 	// sessionDescID is the schema descriptor for id field.
 	sessionDescID := sessionFields[0].Descriptor()
 	// session.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	session.IDValidator = func() func(string) error {
 		validators := sessionDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	ticketMixin := schema.Ticket{}.Mixin()
+	ticketMixinFields0 := ticketMixin[0].Fields()
+	_ = ticketMixinFields0
+	ticketMixinFields1 := ticketMixin[1].Fields()
+	_ = ticketMixinFields1
+	ticketFields := schema.Ticket{}.Fields()
+	_ = ticketFields
+	// ticketDescCreatedAt is the schema descriptor for created_at field.
+	ticketDescCreatedAt := ticketMixinFields0[1].Descriptor()
+	// ticket.DefaultCreatedAt holds the default value on creation for the created_at field.
+	ticket.DefaultCreatedAt = ticketDescCreatedAt.Default.(func() time.Time)
+	// ticketDescVendorID is the schema descriptor for vendor_id field.
+	ticketDescVendorID := ticketMixinFields1[0].Descriptor()
+	// ticket.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	ticket.VendorIDValidator = func() func(string) error {
+		validators := ticketDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// ticketDescCustomerID is the schema descriptor for customer_id field.
+	ticketDescCustomerID := ticketMixinFields1[1].Descriptor()
+	// ticket.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	ticket.CustomerIDValidator = ticketDescCustomerID.Validators[0].(func(string) error)
+	// ticketDescCodeDigest is the schema descriptor for code_digest field.
+	ticketDescCodeDigest := ticketFields[0].Descriptor()
+	// ticket.CodeDigestValidator is a validator for the "code_digest" field. It is called by the builders before save.
+	ticket.CodeDigestValidator = ticketDescCodeDigest.Validators[0].(func([]byte) error)
+	// ticketDescSealedCode is the schema descriptor for sealed_code field.
+	ticketDescSealedCode := ticketFields[1].Descriptor()
+	// ticket.SealedCodeValidator is a validator for the "sealed_code" field. It is called by the builders before save.
+	ticket.SealedCodeValidator = ticketDescSealedCode.Validators[0].(func([]byte) error)
+	// ticketDescHint is the schema descriptor for hint field.
+	ticketDescHint := ticketFields[2].Descriptor()
+	// ticket.HintValidator is a validator for the "hint" field. It is called by the builders before save.
+	ticket.HintValidator = ticketDescHint.Validators[0].(func(string) error)
+	// ticketDescReference is the schema descriptor for reference field.
+	ticketDescReference := ticketFields[3].Descriptor()
+	// ticket.DefaultReference holds the default value on creation for the reference field.
+	ticket.DefaultReference = ticketDescReference.Default.(string)
+	// ticket.ReferenceValidator is a validator for the "reference" field. It is called by the builders before save.
+	ticket.ReferenceValidator = ticketDescReference.Validators[0].(func(string) error)
+	// ticketDescNote is the schema descriptor for note field.
+	ticketDescNote := ticketFields[4].Descriptor()
+	// ticket.DefaultNote holds the default value on creation for the note field.
+	ticket.DefaultNote = ticketDescNote.Default.(string)
+	// ticket.NoteValidator is a validator for the "note" field. It is called by the builders before save.
+	ticket.NoteValidator = ticketDescNote.Validators[0].(func(string) error)
+	// ticketDescPartial is the schema descriptor for partial field.
+	ticketDescPartial := ticketFields[5].Descriptor()
+	// ticket.DefaultPartial holds the default value on creation for the partial field.
+	ticket.DefaultPartial = ticketDescPartial.Default.(bool)
+	// ticketDescReturnLimit is the schema descriptor for return_limit field.
+	ticketDescReturnLimit := ticketFields[6].Descriptor()
+	// ticket.ReturnLimitValidator is a validator for the "return_limit" field. It is called by the builders before save.
+	ticket.ReturnLimitValidator = ticketDescReturnLimit.Validators[0].(func(int) error)
+	// ticketDescReturns is the schema descriptor for returns field.
+	ticketDescReturns := ticketFields[7].Descriptor()
+	// ticket.DefaultReturns holds the default value on creation for the returns field.
+	ticket.DefaultReturns = ticketDescReturns.Default.(int)
+	// ticket.ReturnsValidator is a validator for the "returns" field. It is called by the builders before save.
+	ticket.ReturnsValidator = ticketDescReturns.Validators[0].(func(int) error)
+	// ticketDescRevokeReason is the schema descriptor for revoke_reason field.
+	ticketDescRevokeReason := ticketFields[10].Descriptor()
+	// ticket.DefaultRevokeReason holds the default value on creation for the revoke_reason field.
+	ticket.DefaultRevokeReason = ticketDescRevokeReason.Default.(string)
+	// ticket.RevokeReasonValidator is a validator for the "revoke_reason" field. It is called by the builders before save.
+	ticket.RevokeReasonValidator = ticketDescRevokeReason.Validators[0].(func(string) error)
+	// ticketDescCreatedBy is the schema descriptor for created_by field.
+	ticketDescCreatedBy := ticketFields[11].Descriptor()
+	// ticket.CreatedByValidator is a validator for the "created_by" field. It is called by the builders before save.
+	ticket.CreatedByValidator = ticketDescCreatedBy.Validators[0].(func(string) error)
+	// ticketDescRevision is the schema descriptor for revision field.
+	ticketDescRevision := ticketFields[12].Descriptor()
+	// ticket.DefaultRevision holds the default value on creation for the revision field.
+	ticket.DefaultRevision = ticketDescRevision.Default.(int)
+	// ticket.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	ticket.RevisionValidator = ticketDescRevision.Validators[0].(func(int) error)
+	// ticketDescID is the schema descriptor for id field.
+	ticketDescID := ticketMixinFields0[0].Descriptor()
+	// ticket.DefaultID holds the default value on creation for the id field.
+	ticket.DefaultID = ticketDescID.Default.(func() string)
+	// ticket.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	ticket.IDValidator = func() func(string) error {
+		validators := ticketDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	ticketactivationMixin := schema.TicketActivation{}.Mixin()
+	ticketactivationMixinFields0 := ticketactivationMixin[0].Fields()
+	_ = ticketactivationMixinFields0
+	ticketactivationMixinFields1 := ticketactivationMixin[1].Fields()
+	_ = ticketactivationMixinFields1
+	ticketactivationFields := schema.TicketActivation{}.Fields()
+	_ = ticketactivationFields
+	// ticketactivationDescCreatedAt is the schema descriptor for created_at field.
+	ticketactivationDescCreatedAt := ticketactivationMixinFields0[1].Descriptor()
+	// ticketactivation.DefaultCreatedAt holds the default value on creation for the created_at field.
+	ticketactivation.DefaultCreatedAt = ticketactivationDescCreatedAt.Default.(func() time.Time)
+	// ticketactivationDescVendorID is the schema descriptor for vendor_id field.
+	ticketactivationDescVendorID := ticketactivationMixinFields1[0].Descriptor()
+	// ticketactivation.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	ticketactivation.VendorIDValidator = func() func(string) error {
+		validators := ticketactivationDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// ticketactivationDescCustomerID is the schema descriptor for customer_id field.
+	ticketactivationDescCustomerID := ticketactivationMixinFields1[1].Descriptor()
+	// ticketactivation.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	ticketactivation.CustomerIDValidator = ticketactivationDescCustomerID.Validators[0].(func(string) error)
+	// ticketactivationDescTicketID is the schema descriptor for ticket_id field.
+	ticketactivationDescTicketID := ticketactivationFields[0].Descriptor()
+	// ticketactivation.TicketIDValidator is a validator for the "ticket_id" field. It is called by the builders before save.
+	ticketactivation.TicketIDValidator = ticketactivationDescTicketID.Validators[0].(func(string) error)
+	// ticketactivationDescTicketLineID is the schema descriptor for ticket_line_id field.
+	ticketactivationDescTicketLineID := ticketactivationFields[1].Descriptor()
+	// ticketactivation.TicketLineIDValidator is a validator for the "ticket_line_id" field. It is called by the builders before save.
+	ticketactivation.TicketLineIDValidator = ticketactivationDescTicketLineID.Validators[0].(func(string) error)
+	// ticketactivationDescTmrGroupID is the schema descriptor for tmr_group_id field.
+	ticketactivationDescTmrGroupID := ticketactivationFields[2].Descriptor()
+	// ticketactivation.TmrGroupIDValidator is a validator for the "tmr_group_id" field. It is called by the builders before save.
+	ticketactivation.TmrGroupIDValidator = ticketactivationDescTmrGroupID.Validators[0].(func(string) error)
+	// ticketactivationDescContainerID is the schema descriptor for container_id field.
+	ticketactivationDescContainerID := ticketactivationFields[3].Descriptor()
+	// ticketactivation.ContainerIDValidator is a validator for the "container_id" field. It is called by the builders before save.
+	ticketactivation.ContainerIDValidator = ticketactivationDescContainerID.Validators[0].(func(string) error)
+	// ticketactivationDescOrderID is the schema descriptor for order_id field.
+	ticketactivationDescOrderID := ticketactivationFields[4].Descriptor()
+	// ticketactivation.OrderIDValidator is a validator for the "order_id" field. It is called by the builders before save.
+	ticketactivation.OrderIDValidator = ticketactivationDescOrderID.Validators[0].(func(string) error)
+	// ticketactivationDescQuantity is the schema descriptor for quantity field.
+	ticketactivationDescQuantity := ticketactivationFields[5].Descriptor()
+	// ticketactivation.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
+	ticketactivation.QuantityValidator = func() func(int) error {
+		validators := ticketactivationDescQuantity.Validators
+		fns := [...]func(int) error{
+			validators[0].(func(int) error),
+			validators[1].(func(int) error),
+		}
+		return func(quantity int) error {
+			for _, fn := range fns {
+				if err := fn(quantity); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// ticketactivationDescReturned is the schema descriptor for returned field.
+	ticketactivationDescReturned := ticketactivationFields[6].Descriptor()
+	// ticketactivation.DefaultReturned holds the default value on creation for the returned field.
+	ticketactivation.DefaultReturned = ticketactivationDescReturned.Default.(int)
+	// ticketactivation.ReturnedValidator is a validator for the "returned" field. It is called by the builders before save.
+	ticketactivation.ReturnedValidator = ticketactivationDescReturned.Validators[0].(func(int) error)
+	// ticketactivationDescOffline is the schema descriptor for offline field.
+	ticketactivationDescOffline := ticketactivationFields[7].Descriptor()
+	// ticketactivation.DefaultOffline holds the default value on creation for the offline field.
+	ticketactivation.DefaultOffline = ticketactivationDescOffline.Default.(bool)
+	// ticketactivationDescActivatedBy is the schema descriptor for activated_by field.
+	ticketactivationDescActivatedBy := ticketactivationFields[8].Descriptor()
+	// ticketactivation.ActivatedByValidator is a validator for the "activated_by" field. It is called by the builders before save.
+	ticketactivation.ActivatedByValidator = ticketactivationDescActivatedBy.Validators[0].(func(string) error)
+	// ticketactivationDescID is the schema descriptor for id field.
+	ticketactivationDescID := ticketactivationMixinFields0[0].Descriptor()
+	// ticketactivation.DefaultID holds the default value on creation for the id field.
+	ticketactivation.DefaultID = ticketactivationDescID.Default.(func() string)
+	// ticketactivation.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	ticketactivation.IDValidator = func() func(string) error {
+		validators := ticketactivationDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	ticketlineMixin := schema.TicketLine{}.Mixin()
+	ticketlineMixinFields0 := ticketlineMixin[0].Fields()
+	_ = ticketlineMixinFields0
+	ticketlineMixinFields1 := ticketlineMixin[1].Fields()
+	_ = ticketlineMixinFields1
+	ticketlineFields := schema.TicketLine{}.Fields()
+	_ = ticketlineFields
+	// ticketlineDescCreatedAt is the schema descriptor for created_at field.
+	ticketlineDescCreatedAt := ticketlineMixinFields0[1].Descriptor()
+	// ticketline.DefaultCreatedAt holds the default value on creation for the created_at field.
+	ticketline.DefaultCreatedAt = ticketlineDescCreatedAt.Default.(func() time.Time)
+	// ticketlineDescVendorID is the schema descriptor for vendor_id field.
+	ticketlineDescVendorID := ticketlineMixinFields1[0].Descriptor()
+	// ticketline.VendorIDValidator is a validator for the "vendor_id" field. It is called by the builders before save.
+	ticketline.VendorIDValidator = func() func(string) error {
+		validators := ticketlineDescVendorID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(vendor string) error {
+			for _, fn := range fns {
+				if err := fn(vendor); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// ticketlineDescCustomerID is the schema descriptor for customer_id field.
+	ticketlineDescCustomerID := ticketlineMixinFields1[1].Descriptor()
+	// ticketline.CustomerIDValidator is a validator for the "customer_id" field. It is called by the builders before save.
+	ticketline.CustomerIDValidator = ticketlineDescCustomerID.Validators[0].(func(string) error)
+	// ticketlineDescTicketID is the schema descriptor for ticket_id field.
+	ticketlineDescTicketID := ticketlineFields[0].Descriptor()
+	// ticketline.TicketIDValidator is a validator for the "ticket_id" field. It is called by the builders before save.
+	ticketline.TicketIDValidator = ticketlineDescTicketID.Validators[0].(func(string) error)
+	// ticketlineDescItemID is the schema descriptor for item_id field.
+	ticketlineDescItemID := ticketlineFields[1].Descriptor()
+	// ticketline.ItemIDValidator is a validator for the "item_id" field. It is called by the builders before save.
+	ticketline.ItemIDValidator = ticketlineDescItemID.Validators[0].(func(string) error)
+	// ticketlineDescPosition is the schema descriptor for position field.
+	ticketlineDescPosition := ticketlineFields[2].Descriptor()
+	// ticketline.PositionValidator is a validator for the "position" field. It is called by the builders before save.
+	ticketline.PositionValidator = ticketlineDescPosition.Validators[0].(func(int) error)
+	// ticketlineDescQuantity is the schema descriptor for quantity field.
+	ticketlineDescQuantity := ticketlineFields[3].Descriptor()
+	// ticketline.QuantityValidator is a validator for the "quantity" field. It is called by the builders before save.
+	ticketline.QuantityValidator = func() func(int) error {
+		validators := ticketlineDescQuantity.Validators
+		fns := [...]func(int) error{
+			validators[0].(func(int) error),
+			validators[1].(func(int) error),
+		}
+		return func(quantity int) error {
+			for _, fn := range fns {
+				if err := fn(quantity); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// ticketlineDescActivated is the schema descriptor for activated field.
+	ticketlineDescActivated := ticketlineFields[4].Descriptor()
+	// ticketline.DefaultActivated holds the default value on creation for the activated field.
+	ticketline.DefaultActivated = ticketlineDescActivated.Default.(int)
+	// ticketline.ActivatedValidator is a validator for the "activated" field. It is called by the builders before save.
+	ticketline.ActivatedValidator = ticketlineDescActivated.Validators[0].(func(int) error)
+	// ticketlineDescID is the schema descriptor for id field.
+	ticketlineDescID := ticketlineMixinFields0[0].Descriptor()
+	// ticketline.DefaultID holds the default value on creation for the id field.
+	ticketline.DefaultID = ticketlineDescID.Default.(func() string)
+	// ticketline.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	ticketline.IDValidator = func() func(string) error {
+		validators := ticketlineDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),
@@ -1876,6 +3013,28 @@ func init() {
 	tmrserver.DefaultRulesProblem = tmrserverDescRulesProblem.Default.(string)
 	// tmrserver.RulesProblemValidator is a validator for the "rules_problem" field. It is called by the builders before save.
 	tmrserver.RulesProblemValidator = tmrserverDescRulesProblem.Validators[0].(func(string) error)
+	// tmrserverDescVersion is the schema descriptor for version field.
+	tmrserverDescVersion := tmrserverFields[10].Descriptor()
+	// tmrserver.DefaultVersion holds the default value on creation for the version field.
+	tmrserver.DefaultVersion = tmrserverDescVersion.Default.(string)
+	// tmrserver.VersionValidator is a validator for the "version" field. It is called by the builders before save.
+	tmrserver.VersionValidator = tmrserverDescVersion.Validators[0].(func(string) error)
+	// tmrserverDescLatency is the schema descriptor for latency field.
+	tmrserverDescLatency := tmrserverFields[14].Descriptor()
+	// tmrserver.LatencyValidator is a validator for the "latency" field. It is called by the builders before save.
+	tmrserver.LatencyValidator = tmrserverDescLatency.Validators[0].(func(int) error)
+	// tmrserverDescLinks is the schema descriptor for links field.
+	tmrserverDescLinks := tmrserverFields[15].Descriptor()
+	// tmrserver.DefaultLinks holds the default value on creation for the links field.
+	tmrserver.DefaultLinks = tmrserverDescLinks.Default.(int)
+	// tmrserver.LinksValidator is a validator for the "links" field. It is called by the builders before save.
+	tmrserver.LinksValidator = tmrserverDescLinks.Validators[0].(func(int) error)
+	// tmrserverDescRevision is the schema descriptor for revision field.
+	tmrserverDescRevision := tmrserverFields[17].Descriptor()
+	// tmrserver.DefaultRevision holds the default value on creation for the revision field.
+	tmrserver.DefaultRevision = tmrserverDescRevision.Default.(int)
+	// tmrserver.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	tmrserver.RevisionValidator = tmrserverDescRevision.Validators[0].(func(int) error)
 	// tmrserverDescID is the schema descriptor for id field.
 	tmrserverDescID := tmrserverMixinFields0[0].Descriptor()
 	// tmrserver.DefaultID holds the default value on creation for the id field.
@@ -2032,20 +3191,24 @@ func init() {
 	transferDescRolloutID := transferFields[8].Descriptor()
 	// transfer.RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
 	transfer.RolloutIDValidator = transferDescRolloutID.Validators[0].(func(string) error)
+	// transferDescTicketActivationID is the schema descriptor for ticket_activation_id field.
+	transferDescTicketActivationID := transferFields[9].Descriptor()
+	// transfer.TicketActivationIDValidator is a validator for the "ticket_activation_id" field. It is called by the builders before save.
+	transfer.TicketActivationIDValidator = transferDescTicketActivationID.Validators[0].(func(string) error)
 	// transferDescCredited is the schema descriptor for credited field.
-	transferDescCredited := transferFields[9].Descriptor()
+	transferDescCredited := transferFields[10].Descriptor()
 	// transfer.DefaultCredited holds the default value on creation for the credited field.
 	transfer.DefaultCredited = transferDescCredited.Default.(bool)
 	// transferDescReason is the schema descriptor for reason field.
-	transferDescReason := transferFields[10].Descriptor()
+	transferDescReason := transferFields[11].Descriptor()
 	// transfer.ReasonValidator is a validator for the "reason" field. It is called by the builders before save.
 	transfer.ReasonValidator = transferDescReason.Validators[0].(func(string) error)
 	// transferDescNote is the schema descriptor for note field.
-	transferDescNote := transferFields[11].Descriptor()
+	transferDescNote := transferFields[12].Descriptor()
 	// transfer.NoteValidator is a validator for the "note" field. It is called by the builders before save.
 	transfer.NoteValidator = transferDescNote.Validators[0].(func(string) error)
 	// transferDescRequestedBy is the schema descriptor for requested_by field.
-	transferDescRequestedBy := transferFields[12].Descriptor()
+	transferDescRequestedBy := transferFields[13].Descriptor()
 	// transfer.RequestedByValidator is a validator for the "requested_by" field. It is called by the builders before save.
 	transfer.RequestedByValidator = transferDescRequestedBy.Validators[0].(func(string) error)
 	// transferDescID is the schema descriptor for id field.
@@ -2569,6 +3732,373 @@ func init() {
 	// usageseries.IDValidator is a validator for the "id" field. It is called by the builders before save.
 	usageseries.IDValidator = func() func(string) error {
 		validators := usageseriesDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	userMixin := schema.User{}.Mixin()
+	userMixinFields0 := userMixin[0].Fields()
+	_ = userMixinFields0
+	userFields := schema.User{}.Fields()
+	_ = userFields
+	// userDescCreatedAt is the schema descriptor for created_at field.
+	userDescCreatedAt := userMixinFields0[1].Descriptor()
+	// user.DefaultCreatedAt holds the default value on creation for the created_at field.
+	user.DefaultCreatedAt = userDescCreatedAt.Default.(func() time.Time)
+	// userDescEmail is the schema descriptor for email field.
+	userDescEmail := userFields[0].Descriptor()
+	// user.EmailValidator is a validator for the "email" field. It is called by the builders before save.
+	user.EmailValidator = func() func(string) error {
+		validators := userDescEmail.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(email string) error {
+			for _, fn := range fns {
+				if err := fn(email); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// userDescName is the schema descriptor for name field.
+	userDescName := userFields[1].Descriptor()
+	// user.NameValidator is a validator for the "name" field. It is called by the builders before save.
+	user.NameValidator = userDescName.Validators[0].(func(string) error)
+	// userDescPasswordHash is the schema descriptor for password_hash field.
+	userDescPasswordHash := userFields[2].Descriptor()
+	// user.PasswordHashValidator is a validator for the "password_hash" field. It is called by the builders before save.
+	user.PasswordHashValidator = userDescPasswordHash.Validators[0].(func(string) error)
+	// userDescTotpSecret is the schema descriptor for totp_secret field.
+	userDescTotpSecret := userFields[3].Descriptor()
+	// user.TotpSecretValidator is a validator for the "totp_secret" field. It is called by the builders before save.
+	user.TotpSecretValidator = userDescTotpSecret.Validators[0].(func([]byte) error)
+	// userDescTotpStep is the schema descriptor for totp_step field.
+	userDescTotpStep := userFields[5].Descriptor()
+	// user.DefaultTotpStep holds the default value on creation for the totp_step field.
+	user.DefaultTotpStep = userDescTotpStep.Default.(int64)
+	// userDescID is the schema descriptor for id field.
+	userDescID := userMixinFields0[0].Descriptor()
+	// user.DefaultID holds the default value on creation for the id field.
+	user.DefaultID = userDescID.Default.(func() string)
+	// user.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	user.IDValidator = func() func(string) error {
+		validators := userDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	useridentityMixin := schema.UserIdentity{}.Mixin()
+	useridentityMixinFields0 := useridentityMixin[0].Fields()
+	_ = useridentityMixinFields0
+	useridentityFields := schema.UserIdentity{}.Fields()
+	_ = useridentityFields
+	// useridentityDescCreatedAt is the schema descriptor for created_at field.
+	useridentityDescCreatedAt := useridentityMixinFields0[1].Descriptor()
+	// useridentity.DefaultCreatedAt holds the default value on creation for the created_at field.
+	useridentity.DefaultCreatedAt = useridentityDescCreatedAt.Default.(func() time.Time)
+	// useridentityDescUserID is the schema descriptor for user_id field.
+	useridentityDescUserID := useridentityFields[0].Descriptor()
+	// useridentity.UserIDValidator is a validator for the "user_id" field. It is called by the builders before save.
+	useridentity.UserIDValidator = useridentityDescUserID.Validators[0].(func(string) error)
+	// useridentityDescProviderID is the schema descriptor for provider_id field.
+	useridentityDescProviderID := useridentityFields[1].Descriptor()
+	// useridentity.ProviderIDValidator is a validator for the "provider_id" field. It is called by the builders before save.
+	useridentity.ProviderIDValidator = useridentityDescProviderID.Validators[0].(func(string) error)
+	// useridentityDescIssuer is the schema descriptor for issuer field.
+	useridentityDescIssuer := useridentityFields[2].Descriptor()
+	// useridentity.IssuerValidator is a validator for the "issuer" field. It is called by the builders before save.
+	useridentity.IssuerValidator = func() func(string) error {
+		validators := useridentityDescIssuer.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(issuer string) error {
+			for _, fn := range fns {
+				if err := fn(issuer); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// useridentityDescSubject is the schema descriptor for subject field.
+	useridentityDescSubject := useridentityFields[3].Descriptor()
+	// useridentity.SubjectValidator is a validator for the "subject" field. It is called by the builders before save.
+	useridentity.SubjectValidator = func() func(string) error {
+		validators := useridentityDescSubject.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(subject string) error {
+			for _, fn := range fns {
+				if err := fn(subject); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// useridentityDescID is the schema descriptor for id field.
+	useridentityDescID := useridentityMixinFields0[0].Descriptor()
+	// useridentity.DefaultID holds the default value on creation for the id field.
+	useridentity.DefaultID = useridentityDescID.Default.(func() string)
+	// useridentity.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	useridentity.IDValidator = func() func(string) error {
+		validators := useridentityDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	webhookdeliveryMixin := schema.WebhookDelivery{}.Mixin()
+	webhookdeliveryMixinFields0 := webhookdeliveryMixin[0].Fields()
+	_ = webhookdeliveryMixinFields0
+	webhookdeliveryMixinFields1 := webhookdeliveryMixin[1].Fields()
+	_ = webhookdeliveryMixinFields1
+	webhookdeliveryFields := schema.WebhookDelivery{}.Fields()
+	_ = webhookdeliveryFields
+	// webhookdeliveryDescCreatedAt is the schema descriptor for created_at field.
+	webhookdeliveryDescCreatedAt := webhookdeliveryMixinFields0[1].Descriptor()
+	// webhookdelivery.DefaultCreatedAt holds the default value on creation for the created_at field.
+	webhookdelivery.DefaultCreatedAt = webhookdeliveryDescCreatedAt.Default.(func() time.Time)
+	// webhookdeliveryDescOrganizationID is the schema descriptor for organization_id field.
+	webhookdeliveryDescOrganizationID := webhookdeliveryMixinFields1[0].Descriptor()
+	// webhookdelivery.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	webhookdelivery.OrganizationIDValidator = func() func(string) error {
+		validators := webhookdeliveryDescOrganizationID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(organization string) error {
+			for _, fn := range fns {
+				if err := fn(organization); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// webhookdeliveryDescWebhookEndpointID is the schema descriptor for webhook_endpoint_id field.
+	webhookdeliveryDescWebhookEndpointID := webhookdeliveryFields[0].Descriptor()
+	// webhookdelivery.WebhookEndpointIDValidator is a validator for the "webhook_endpoint_id" field. It is called by the builders before save.
+	webhookdelivery.WebhookEndpointIDValidator = webhookdeliveryDescWebhookEndpointID.Validators[0].(func(string) error)
+	// webhookdeliveryDescWebhookEventID is the schema descriptor for webhook_event_id field.
+	webhookdeliveryDescWebhookEventID := webhookdeliveryFields[1].Descriptor()
+	// webhookdelivery.WebhookEventIDValidator is a validator for the "webhook_event_id" field. It is called by the builders before save.
+	webhookdelivery.WebhookEventIDValidator = webhookdeliveryDescWebhookEventID.Validators[0].(func(string) error)
+	// webhookdeliveryDescAttempt is the schema descriptor for attempt field.
+	webhookdeliveryDescAttempt := webhookdeliveryFields[3].Descriptor()
+	// webhookdelivery.DefaultAttempt holds the default value on creation for the attempt field.
+	webhookdelivery.DefaultAttempt = webhookdeliveryDescAttempt.Default.(int)
+	// webhookdelivery.AttemptValidator is a validator for the "attempt" field. It is called by the builders before save.
+	webhookdelivery.AttemptValidator = webhookdeliveryDescAttempt.Validators[0].(func(int) error)
+	// webhookdeliveryDescReplay is the schema descriptor for replay field.
+	webhookdeliveryDescReplay := webhookdeliveryFields[6].Descriptor()
+	// webhookdelivery.DefaultReplay holds the default value on creation for the replay field.
+	webhookdelivery.DefaultReplay = webhookdeliveryDescReplay.Default.(bool)
+	// webhookdeliveryDescID is the schema descriptor for id field.
+	webhookdeliveryDescID := webhookdeliveryMixinFields0[0].Descriptor()
+	// webhookdelivery.DefaultID holds the default value on creation for the id field.
+	webhookdelivery.DefaultID = webhookdeliveryDescID.Default.(func() string)
+	// webhookdelivery.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	webhookdelivery.IDValidator = func() func(string) error {
+		validators := webhookdeliveryDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	webhookendpointMixin := schema.WebhookEndpoint{}.Mixin()
+	webhookendpointMixinFields0 := webhookendpointMixin[0].Fields()
+	_ = webhookendpointMixinFields0
+	webhookendpointMixinFields1 := webhookendpointMixin[1].Fields()
+	_ = webhookendpointMixinFields1
+	webhookendpointFields := schema.WebhookEndpoint{}.Fields()
+	_ = webhookendpointFields
+	// webhookendpointDescCreatedAt is the schema descriptor for created_at field.
+	webhookendpointDescCreatedAt := webhookendpointMixinFields0[1].Descriptor()
+	// webhookendpoint.DefaultCreatedAt holds the default value on creation for the created_at field.
+	webhookendpoint.DefaultCreatedAt = webhookendpointDescCreatedAt.Default.(func() time.Time)
+	// webhookendpointDescOrganizationID is the schema descriptor for organization_id field.
+	webhookendpointDescOrganizationID := webhookendpointMixinFields1[0].Descriptor()
+	// webhookendpoint.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	webhookendpoint.OrganizationIDValidator = func() func(string) error {
+		validators := webhookendpointDescOrganizationID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(organization string) error {
+			for _, fn := range fns {
+				if err := fn(organization); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// webhookendpointDescURL is the schema descriptor for url field.
+	webhookendpointDescURL := webhookendpointFields[0].Descriptor()
+	// webhookendpoint.URLValidator is a validator for the "url" field. It is called by the builders before save.
+	webhookendpoint.URLValidator = func() func(string) error {
+		validators := webhookendpointDescURL.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(url string) error {
+			for _, fn := range fns {
+				if err := fn(url); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// webhookendpointDescDescription is the schema descriptor for description field.
+	webhookendpointDescDescription := webhookendpointFields[1].Descriptor()
+	// webhookendpoint.DefaultDescription holds the default value on creation for the description field.
+	webhookendpoint.DefaultDescription = webhookendpointDescDescription.Default.(string)
+	// webhookendpoint.DescriptionValidator is a validator for the "description" field. It is called by the builders before save.
+	webhookendpoint.DescriptionValidator = webhookendpointDescDescription.Validators[0].(func(string) error)
+	// webhookendpointDescSealedSecret is the schema descriptor for sealed_secret field.
+	webhookendpointDescSealedSecret := webhookendpointFields[3].Descriptor()
+	// webhookendpoint.SealedSecretValidator is a validator for the "sealed_secret" field. It is called by the builders before save.
+	webhookendpoint.SealedSecretValidator = webhookendpointDescSealedSecret.Validators[0].(func([]byte) error)
+	// webhookendpointDescSealedPrevious is the schema descriptor for sealed_previous field.
+	webhookendpointDescSealedPrevious := webhookendpointFields[4].Descriptor()
+	// webhookendpoint.SealedPreviousValidator is a validator for the "sealed_previous" field. It is called by the builders before save.
+	webhookendpoint.SealedPreviousValidator = webhookendpointDescSealedPrevious.Validators[0].(func([]byte) error)
+	// webhookendpointDescDisabledReason is the schema descriptor for disabled_reason field.
+	webhookendpointDescDisabledReason := webhookendpointFields[7].Descriptor()
+	// webhookendpoint.DefaultDisabledReason holds the default value on creation for the disabled_reason field.
+	webhookendpoint.DefaultDisabledReason = webhookendpointDescDisabledReason.Default.(string)
+	// webhookendpoint.DisabledReasonValidator is a validator for the "disabled_reason" field. It is called by the builders before save.
+	webhookendpoint.DisabledReasonValidator = webhookendpointDescDisabledReason.Validators[0].(func(string) error)
+	// webhookendpointDescRevision is the schema descriptor for revision field.
+	webhookendpointDescRevision := webhookendpointFields[9].Descriptor()
+	// webhookendpoint.DefaultRevision holds the default value on creation for the revision field.
+	webhookendpoint.DefaultRevision = webhookendpointDescRevision.Default.(int)
+	// webhookendpoint.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	webhookendpoint.RevisionValidator = webhookendpointDescRevision.Validators[0].(func(int) error)
+	// webhookendpointDescID is the schema descriptor for id field.
+	webhookendpointDescID := webhookendpointMixinFields0[0].Descriptor()
+	// webhookendpoint.DefaultID holds the default value on creation for the id field.
+	webhookendpoint.DefaultID = webhookendpointDescID.Default.(func() string)
+	// webhookendpoint.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	webhookendpoint.IDValidator = func() func(string) error {
+		validators := webhookendpointDescID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(id string) error {
+			for _, fn := range fns {
+				if err := fn(id); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	webhookeventMixin := schema.WebhookEvent{}.Mixin()
+	webhookeventMixinFields0 := webhookeventMixin[0].Fields()
+	_ = webhookeventMixinFields0
+	webhookeventMixinFields1 := webhookeventMixin[1].Fields()
+	_ = webhookeventMixinFields1
+	webhookeventFields := schema.WebhookEvent{}.Fields()
+	_ = webhookeventFields
+	// webhookeventDescCreatedAt is the schema descriptor for created_at field.
+	webhookeventDescCreatedAt := webhookeventMixinFields0[1].Descriptor()
+	// webhookevent.DefaultCreatedAt holds the default value on creation for the created_at field.
+	webhookevent.DefaultCreatedAt = webhookeventDescCreatedAt.Default.(func() time.Time)
+	// webhookeventDescOrganizationID is the schema descriptor for organization_id field.
+	webhookeventDescOrganizationID := webhookeventMixinFields1[0].Descriptor()
+	// webhookevent.OrganizationIDValidator is a validator for the "organization_id" field. It is called by the builders before save.
+	webhookevent.OrganizationIDValidator = func() func(string) error {
+		validators := webhookeventDescOrganizationID.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(organization string) error {
+			for _, fn := range fns {
+				if err := fn(organization); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// webhookeventDescKind is the schema descriptor for kind field.
+	webhookeventDescKind := webhookeventFields[0].Descriptor()
+	// webhookevent.KindValidator is a validator for the "kind" field. It is called by the builders before save.
+	webhookevent.KindValidator = func() func(string) error {
+		validators := webhookeventDescKind.Validators
+		fns := [...]func(string) error{
+			validators[0].(func(string) error),
+			validators[1].(func(string) error),
+		}
+		return func(kind string) error {
+			for _, fn := range fns {
+				if err := fn(kind); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}()
+	// webhookeventDescPayload is the schema descriptor for payload field.
+	webhookeventDescPayload := webhookeventFields[1].Descriptor()
+	// webhookevent.PayloadValidator is a validator for the "payload" field. It is called by the builders before save.
+	webhookevent.PayloadValidator = webhookeventDescPayload.Validators[0].(func([]byte) error)
+	// webhookeventDescID is the schema descriptor for id field.
+	webhookeventDescID := webhookeventMixinFields0[0].Descriptor()
+	// webhookevent.DefaultID holds the default value on creation for the id field.
+	webhookevent.DefaultID = webhookeventDescID.Default.(func() string)
+	// webhookevent.IDValidator is a validator for the "id" field. It is called by the builders before save.
+	webhookevent.IDValidator = func() func(string) error {
+		validators := webhookeventDescID.Validators
 		fns := [...]func(string) error{
 			validators[0].(func(string) error),
 			validators[1].(func(string) error),

@@ -48,6 +48,74 @@ func (_u *SessionUpdate) SetNillableExpiresAt(v *time.Time) *SessionUpdate {
 	return _u
 }
 
+// SetUserID sets the "user_id" field.
+func (_u *SessionUpdate) SetUserID(v string) *SessionUpdate {
+	_u.mutation.SetUserID(v)
+	return _u
+}
+
+// SetNillableUserID sets the "user_id" field if the given value is not nil.
+func (_u *SessionUpdate) SetNillableUserID(v *string) *SessionUpdate {
+	if v != nil {
+		_u.SetUserID(*v)
+	}
+	return _u
+}
+
+// ClearUserID clears the value of the "user_id" field.
+func (_u *SessionUpdate) ClearUserID() *SessionUpdate {
+	_u.mutation.ClearUserID()
+	return _u
+}
+
+// SetSeenAt sets the "seen_at" field.
+func (_u *SessionUpdate) SetSeenAt(v time.Time) *SessionUpdate {
+	_u.mutation.SetSeenAt(v)
+	return _u
+}
+
+// SetNillableSeenAt sets the "seen_at" field if the given value is not nil.
+func (_u *SessionUpdate) SetNillableSeenAt(v *time.Time) *SessionUpdate {
+	if v != nil {
+		_u.SetSeenAt(*v)
+	}
+	return _u
+}
+
+// ClearSeenAt clears the value of the "seen_at" field.
+func (_u *SessionUpdate) ClearSeenAt() *SessionUpdate {
+	_u.mutation.ClearSeenAt()
+	return _u
+}
+
+// SetAgent sets the "agent" field.
+func (_u *SessionUpdate) SetAgent(v string) *SessionUpdate {
+	_u.mutation.SetAgent(v)
+	return _u
+}
+
+// SetNillableAgent sets the "agent" field if the given value is not nil.
+func (_u *SessionUpdate) SetNillableAgent(v *string) *SessionUpdate {
+	if v != nil {
+		_u.SetAgent(*v)
+	}
+	return _u
+}
+
+// SetAddress sets the "address" field.
+func (_u *SessionUpdate) SetAddress(v string) *SessionUpdate {
+	_u.mutation.SetAddress(v)
+	return _u
+}
+
+// SetNillableAddress sets the "address" field if the given value is not nil.
+func (_u *SessionUpdate) SetNillableAddress(v *string) *SessionUpdate {
+	if v != nil {
+		_u.SetAddress(*v)
+	}
+	return _u
+}
+
 // Mutation returns the SessionMutation object of the builder.
 func (_u *SessionUpdate) Mutation() *SessionMutation {
 	return _u.mutation
@@ -87,6 +155,21 @@ func (_u *SessionUpdate) check() error {
 			return &ValidationError{Name: "data", err: fmt.Errorf(`ent: validator failed for field "Session.data": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.UserID(); ok {
+		if err := session.UserIDValidator(v); err != nil {
+			return &ValidationError{Name: "user_id", err: fmt.Errorf(`ent: validator failed for field "Session.user_id": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Agent(); ok {
+		if err := session.AgentValidator(v); err != nil {
+			return &ValidationError{Name: "agent", err: fmt.Errorf(`ent: validator failed for field "Session.agent": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Address(); ok {
+		if err := session.AddressValidator(v); err != nil {
+			return &ValidationError{Name: "address", err: fmt.Errorf(`ent: validator failed for field "Session.address": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -107,6 +190,27 @@ func (_u *SessionUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(session.FieldExpiresAt, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.UserID(); ok {
+		_spec.SetField(session.FieldUserID, field.TypeString, value)
+	}
+	if _u.mutation.UserIDCleared() {
+		_spec.ClearField(session.FieldUserID, field.TypeString)
+	}
+	if _u.mutation.CreatedAtCleared() {
+		_spec.ClearField(session.FieldCreatedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.SeenAt(); ok {
+		_spec.SetField(session.FieldSeenAt, field.TypeTime, value)
+	}
+	if _u.mutation.SeenAtCleared() {
+		_spec.ClearField(session.FieldSeenAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Agent(); ok {
+		_spec.SetField(session.FieldAgent, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Address(); ok {
+		_spec.SetField(session.FieldAddress, field.TypeString, value)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -144,6 +248,74 @@ func (_u *SessionUpdateOne) SetExpiresAt(v time.Time) *SessionUpdateOne {
 func (_u *SessionUpdateOne) SetNillableExpiresAt(v *time.Time) *SessionUpdateOne {
 	if v != nil {
 		_u.SetExpiresAt(*v)
+	}
+	return _u
+}
+
+// SetUserID sets the "user_id" field.
+func (_u *SessionUpdateOne) SetUserID(v string) *SessionUpdateOne {
+	_u.mutation.SetUserID(v)
+	return _u
+}
+
+// SetNillableUserID sets the "user_id" field if the given value is not nil.
+func (_u *SessionUpdateOne) SetNillableUserID(v *string) *SessionUpdateOne {
+	if v != nil {
+		_u.SetUserID(*v)
+	}
+	return _u
+}
+
+// ClearUserID clears the value of the "user_id" field.
+func (_u *SessionUpdateOne) ClearUserID() *SessionUpdateOne {
+	_u.mutation.ClearUserID()
+	return _u
+}
+
+// SetSeenAt sets the "seen_at" field.
+func (_u *SessionUpdateOne) SetSeenAt(v time.Time) *SessionUpdateOne {
+	_u.mutation.SetSeenAt(v)
+	return _u
+}
+
+// SetNillableSeenAt sets the "seen_at" field if the given value is not nil.
+func (_u *SessionUpdateOne) SetNillableSeenAt(v *time.Time) *SessionUpdateOne {
+	if v != nil {
+		_u.SetSeenAt(*v)
+	}
+	return _u
+}
+
+// ClearSeenAt clears the value of the "seen_at" field.
+func (_u *SessionUpdateOne) ClearSeenAt() *SessionUpdateOne {
+	_u.mutation.ClearSeenAt()
+	return _u
+}
+
+// SetAgent sets the "agent" field.
+func (_u *SessionUpdateOne) SetAgent(v string) *SessionUpdateOne {
+	_u.mutation.SetAgent(v)
+	return _u
+}
+
+// SetNillableAgent sets the "agent" field if the given value is not nil.
+func (_u *SessionUpdateOne) SetNillableAgent(v *string) *SessionUpdateOne {
+	if v != nil {
+		_u.SetAgent(*v)
+	}
+	return _u
+}
+
+// SetAddress sets the "address" field.
+func (_u *SessionUpdateOne) SetAddress(v string) *SessionUpdateOne {
+	_u.mutation.SetAddress(v)
+	return _u
+}
+
+// SetNillableAddress sets the "address" field if the given value is not nil.
+func (_u *SessionUpdateOne) SetNillableAddress(v *string) *SessionUpdateOne {
+	if v != nil {
+		_u.SetAddress(*v)
 	}
 	return _u
 }
@@ -200,6 +372,21 @@ func (_u *SessionUpdateOne) check() error {
 			return &ValidationError{Name: "data", err: fmt.Errorf(`ent: validator failed for field "Session.data": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.UserID(); ok {
+		if err := session.UserIDValidator(v); err != nil {
+			return &ValidationError{Name: "user_id", err: fmt.Errorf(`ent: validator failed for field "Session.user_id": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Agent(); ok {
+		if err := session.AgentValidator(v); err != nil {
+			return &ValidationError{Name: "agent", err: fmt.Errorf(`ent: validator failed for field "Session.agent": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Address(); ok {
+		if err := session.AddressValidator(v); err != nil {
+			return &ValidationError{Name: "address", err: fmt.Errorf(`ent: validator failed for field "Session.address": %w`, err)}
+		}
+	}
 	return nil
 }
 
@@ -237,6 +424,27 @@ func (_u *SessionUpdateOne) sqlSave(ctx context.Context) (_node *Session, err er
 	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(session.FieldExpiresAt, field.TypeTime, value)
+	}
+	if value, ok := _u.mutation.UserID(); ok {
+		_spec.SetField(session.FieldUserID, field.TypeString, value)
+	}
+	if _u.mutation.UserIDCleared() {
+		_spec.ClearField(session.FieldUserID, field.TypeString)
+	}
+	if _u.mutation.CreatedAtCleared() {
+		_spec.ClearField(session.FieldCreatedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.SeenAt(); ok {
+		_spec.SetField(session.FieldSeenAt, field.TypeTime, value)
+	}
+	if _u.mutation.SeenAtCleared() {
+		_spec.ClearField(session.FieldSeenAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Agent(); ok {
+		_spec.SetField(session.FieldAgent, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Address(); ok {
+		_spec.SetField(session.FieldAddress, field.TypeString, value)
 	}
 	_node = &Session{config: _u.config}
 	_spec.Assign = _node.assignValues

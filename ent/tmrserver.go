@@ -46,6 +46,22 @@ type TmrServer struct {
 	RulesOwn bool `json:"rules_own,omitempty"`
 	// Why newer rules don't count there.
 	RulesProblem string `json:"rules_problem,omitempty"`
+	// Of its program.
+	Version string `json:"version,omitempty"`
+	// StartedAt holds the value of the "started_at" field.
+	StartedAt *time.Time `json:"started_at,omitempty"`
+	// When its present link began.
+	LinkedAt *time.Time `json:"linked_at,omitempty"`
+	// When its last link ended.
+	LostAt *time.Time `json:"lost_at,omitempty"`
+	// Of the link, in milliseconds, as last measured.
+	Latency *int `json:"latency,omitempty"`
+	// How many links it has made.
+	Links int `json:"links,omitempty"`
+	// Its token is worth nothing since.
+	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+	// Revision holds the value of the "revision" field.
+	Revision int `json:"revision,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the TmrServerQuery when eager-loading is set.
 	Edges        TmrServerEdges `json:"edges"`
@@ -122,9 +138,11 @@ func (*TmrServer) scanValues(columns []string) ([]any, error) {
 			values[i] = new([]byte)
 		case tmrserver.FieldLeading, tmrserver.FieldRulesOwn:
 			values[i] = new(sql.NullBool)
-		case tmrserver.FieldID, tmrserver.FieldVendorID, tmrserver.FieldCustomerID, tmrserver.FieldTmrGroupID, tmrserver.FieldContainerID, tmrserver.FieldName, tmrserver.FieldAddress, tmrserver.FieldRulesDigest, tmrserver.FieldRulesProblem:
+		case tmrserver.FieldLatency, tmrserver.FieldLinks, tmrserver.FieldRevision:
+			values[i] = new(sql.NullInt64)
+		case tmrserver.FieldID, tmrserver.FieldVendorID, tmrserver.FieldCustomerID, tmrserver.FieldTmrGroupID, tmrserver.FieldContainerID, tmrserver.FieldName, tmrserver.FieldAddress, tmrserver.FieldRulesDigest, tmrserver.FieldRulesProblem, tmrserver.FieldVersion:
 			values[i] = new(sql.NullString)
-		case tmrserver.FieldCreatedAt, tmrserver.FieldSeenAt:
+		case tmrserver.FieldCreatedAt, tmrserver.FieldSeenAt, tmrserver.FieldStartedAt, tmrserver.FieldLinkedAt, tmrserver.FieldLostAt, tmrserver.FieldRevokedAt:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -229,6 +247,59 @@ func (_m *TmrServer) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.RulesProblem = value.String
 			}
+		case tmrserver.FieldVersion:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field version", values[i])
+			} else if value.Valid {
+				_m.Version = value.String
+			}
+		case tmrserver.FieldStartedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field started_at", values[i])
+			} else if value.Valid {
+				_m.StartedAt = new(time.Time)
+				*_m.StartedAt = value.Time
+			}
+		case tmrserver.FieldLinkedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field linked_at", values[i])
+			} else if value.Valid {
+				_m.LinkedAt = new(time.Time)
+				*_m.LinkedAt = value.Time
+			}
+		case tmrserver.FieldLostAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field lost_at", values[i])
+			} else if value.Valid {
+				_m.LostAt = new(time.Time)
+				*_m.LostAt = value.Time
+			}
+		case tmrserver.FieldLatency:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field latency", values[i])
+			} else if value.Valid {
+				_m.Latency = new(int)
+				*_m.Latency = int(value.Int64)
+			}
+		case tmrserver.FieldLinks:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field links", values[i])
+			} else if value.Valid {
+				_m.Links = int(value.Int64)
+			}
+		case tmrserver.FieldRevokedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field revoked_at", values[i])
+			} else if value.Valid {
+				_m.RevokedAt = new(time.Time)
+				*_m.RevokedAt = value.Time
+			}
+		case tmrserver.FieldRevision:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field revision", values[i])
+			} else if value.Valid {
+				_m.Revision = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -330,6 +401,40 @@ func (_m *TmrServer) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("rules_problem=")
 	builder.WriteString(_m.RulesProblem)
+	builder.WriteString(", ")
+	builder.WriteString("version=")
+	builder.WriteString(_m.Version)
+	builder.WriteString(", ")
+	if v := _m.StartedAt; v != nil {
+		builder.WriteString("started_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.LinkedAt; v != nil {
+		builder.WriteString("linked_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.LostAt; v != nil {
+		builder.WriteString("lost_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.Latency; v != nil {
+		builder.WriteString("latency=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("links=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Links))
+	builder.WriteString(", ")
+	if v := _m.RevokedAt; v != nil {
+		builder.WriteString("revoked_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("revision=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Revision))
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -173,6 +173,118 @@ func (_c *TmrServerCreate) SetNillableRulesProblem(v *string) *TmrServerCreate {
 	return _c
 }
 
+// SetVersion sets the "version" field.
+func (_c *TmrServerCreate) SetVersion(v string) *TmrServerCreate {
+	_c.mutation.SetVersion(v)
+	return _c
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableVersion(v *string) *TmrServerCreate {
+	if v != nil {
+		_c.SetVersion(*v)
+	}
+	return _c
+}
+
+// SetStartedAt sets the "started_at" field.
+func (_c *TmrServerCreate) SetStartedAt(v time.Time) *TmrServerCreate {
+	_c.mutation.SetStartedAt(v)
+	return _c
+}
+
+// SetNillableStartedAt sets the "started_at" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableStartedAt(v *time.Time) *TmrServerCreate {
+	if v != nil {
+		_c.SetStartedAt(*v)
+	}
+	return _c
+}
+
+// SetLinkedAt sets the "linked_at" field.
+func (_c *TmrServerCreate) SetLinkedAt(v time.Time) *TmrServerCreate {
+	_c.mutation.SetLinkedAt(v)
+	return _c
+}
+
+// SetNillableLinkedAt sets the "linked_at" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableLinkedAt(v *time.Time) *TmrServerCreate {
+	if v != nil {
+		_c.SetLinkedAt(*v)
+	}
+	return _c
+}
+
+// SetLostAt sets the "lost_at" field.
+func (_c *TmrServerCreate) SetLostAt(v time.Time) *TmrServerCreate {
+	_c.mutation.SetLostAt(v)
+	return _c
+}
+
+// SetNillableLostAt sets the "lost_at" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableLostAt(v *time.Time) *TmrServerCreate {
+	if v != nil {
+		_c.SetLostAt(*v)
+	}
+	return _c
+}
+
+// SetLatency sets the "latency" field.
+func (_c *TmrServerCreate) SetLatency(v int) *TmrServerCreate {
+	_c.mutation.SetLatency(v)
+	return _c
+}
+
+// SetNillableLatency sets the "latency" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableLatency(v *int) *TmrServerCreate {
+	if v != nil {
+		_c.SetLatency(*v)
+	}
+	return _c
+}
+
+// SetLinks sets the "links" field.
+func (_c *TmrServerCreate) SetLinks(v int) *TmrServerCreate {
+	_c.mutation.SetLinks(v)
+	return _c
+}
+
+// SetNillableLinks sets the "links" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableLinks(v *int) *TmrServerCreate {
+	if v != nil {
+		_c.SetLinks(*v)
+	}
+	return _c
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (_c *TmrServerCreate) SetRevokedAt(v time.Time) *TmrServerCreate {
+	_c.mutation.SetRevokedAt(v)
+	return _c
+}
+
+// SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableRevokedAt(v *time.Time) *TmrServerCreate {
+	if v != nil {
+		_c.SetRevokedAt(*v)
+	}
+	return _c
+}
+
+// SetRevision sets the "revision" field.
+func (_c *TmrServerCreate) SetRevision(v int) *TmrServerCreate {
+	_c.mutation.SetRevision(v)
+	return _c
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_c *TmrServerCreate) SetNillableRevision(v *int) *TmrServerCreate {
+	if v != nil {
+		_c.SetRevision(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *TmrServerCreate) SetID(v string) *TmrServerCreate {
 	_c.mutation.SetID(v)
@@ -262,6 +374,18 @@ func (_c *TmrServerCreate) defaults() {
 		v := tmrserver.DefaultRulesProblem
 		_c.mutation.SetRulesProblem(v)
 	}
+	if _, ok := _c.mutation.Version(); !ok {
+		v := tmrserver.DefaultVersion
+		_c.mutation.SetVersion(v)
+	}
+	if _, ok := _c.mutation.Links(); !ok {
+		v := tmrserver.DefaultLinks
+		_c.mutation.SetLinks(v)
+	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		v := tmrserver.DefaultRevision
+		_c.mutation.SetRevision(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := tmrserver.DefaultID()
 		_c.mutation.SetID(v)
@@ -342,6 +466,35 @@ func (_c *TmrServerCreate) check() error {
 			return &ValidationError{Name: "rules_problem", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_problem": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.Version(); !ok {
+		return &ValidationError{Name: "version", err: errors.New(`ent: missing required field "TmrServer.version"`)}
+	}
+	if v, ok := _c.mutation.Version(); ok {
+		if err := tmrserver.VersionValidator(v); err != nil {
+			return &ValidationError{Name: "version", err: fmt.Errorf(`ent: validator failed for field "TmrServer.version": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.Latency(); ok {
+		if err := tmrserver.LatencyValidator(v); err != nil {
+			return &ValidationError{Name: "latency", err: fmt.Errorf(`ent: validator failed for field "TmrServer.latency": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Links(); !ok {
+		return &ValidationError{Name: "links", err: errors.New(`ent: missing required field "TmrServer.links"`)}
+	}
+	if v, ok := _c.mutation.Links(); ok {
+		if err := tmrserver.LinksValidator(v); err != nil {
+			return &ValidationError{Name: "links", err: fmt.Errorf(`ent: validator failed for field "TmrServer.links": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Revision(); !ok {
+		return &ValidationError{Name: "revision", err: errors.New(`ent: missing required field "TmrServer.revision"`)}
+	}
+	if v, ok := _c.mutation.Revision(); ok {
+		if err := tmrserver.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "TmrServer.revision": %w`, err)}
+		}
+	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := tmrserver.IDValidator(v); err != nil {
 			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "TmrServer.id": %w`, err)}
@@ -420,6 +573,38 @@ func (_c *TmrServerCreate) createSpec() (*TmrServer, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.RulesProblem(); ok {
 		_spec.SetField(tmrserver.FieldRulesProblem, field.TypeString, value)
 		_node.RulesProblem = value
+	}
+	if value, ok := _c.mutation.Version(); ok {
+		_spec.SetField(tmrserver.FieldVersion, field.TypeString, value)
+		_node.Version = value
+	}
+	if value, ok := _c.mutation.StartedAt(); ok {
+		_spec.SetField(tmrserver.FieldStartedAt, field.TypeTime, value)
+		_node.StartedAt = &value
+	}
+	if value, ok := _c.mutation.LinkedAt(); ok {
+		_spec.SetField(tmrserver.FieldLinkedAt, field.TypeTime, value)
+		_node.LinkedAt = &value
+	}
+	if value, ok := _c.mutation.LostAt(); ok {
+		_spec.SetField(tmrserver.FieldLostAt, field.TypeTime, value)
+		_node.LostAt = &value
+	}
+	if value, ok := _c.mutation.Latency(); ok {
+		_spec.SetField(tmrserver.FieldLatency, field.TypeInt, value)
+		_node.Latency = &value
+	}
+	if value, ok := _c.mutation.Links(); ok {
+		_spec.SetField(tmrserver.FieldLinks, field.TypeInt, value)
+		_node.Links = value
+	}
+	if value, ok := _c.mutation.RevokedAt(); ok {
+		_spec.SetField(tmrserver.FieldRevokedAt, field.TypeTime, value)
+		_node.RevokedAt = &value
+	}
+	if value, ok := _c.mutation.Revision(); ok {
+		_spec.SetField(tmrserver.FieldRevision, field.TypeInt, value)
+		_node.Revision = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -138,6 +138,169 @@ func (_u *TmrServerUpdate) SetNillableRulesProblem(v *string) *TmrServerUpdate {
 	return _u
 }
 
+// SetVersion sets the "version" field.
+func (_u *TmrServerUpdate) SetVersion(v string) *TmrServerUpdate {
+	_u.mutation.SetVersion(v)
+	return _u
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableVersion(v *string) *TmrServerUpdate {
+	if v != nil {
+		_u.SetVersion(*v)
+	}
+	return _u
+}
+
+// SetStartedAt sets the "started_at" field.
+func (_u *TmrServerUpdate) SetStartedAt(v time.Time) *TmrServerUpdate {
+	_u.mutation.SetStartedAt(v)
+	return _u
+}
+
+// SetNillableStartedAt sets the "started_at" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableStartedAt(v *time.Time) *TmrServerUpdate {
+	if v != nil {
+		_u.SetStartedAt(*v)
+	}
+	return _u
+}
+
+// ClearStartedAt clears the value of the "started_at" field.
+func (_u *TmrServerUpdate) ClearStartedAt() *TmrServerUpdate {
+	_u.mutation.ClearStartedAt()
+	return _u
+}
+
+// SetLinkedAt sets the "linked_at" field.
+func (_u *TmrServerUpdate) SetLinkedAt(v time.Time) *TmrServerUpdate {
+	_u.mutation.SetLinkedAt(v)
+	return _u
+}
+
+// SetNillableLinkedAt sets the "linked_at" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableLinkedAt(v *time.Time) *TmrServerUpdate {
+	if v != nil {
+		_u.SetLinkedAt(*v)
+	}
+	return _u
+}
+
+// ClearLinkedAt clears the value of the "linked_at" field.
+func (_u *TmrServerUpdate) ClearLinkedAt() *TmrServerUpdate {
+	_u.mutation.ClearLinkedAt()
+	return _u
+}
+
+// SetLostAt sets the "lost_at" field.
+func (_u *TmrServerUpdate) SetLostAt(v time.Time) *TmrServerUpdate {
+	_u.mutation.SetLostAt(v)
+	return _u
+}
+
+// SetNillableLostAt sets the "lost_at" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableLostAt(v *time.Time) *TmrServerUpdate {
+	if v != nil {
+		_u.SetLostAt(*v)
+	}
+	return _u
+}
+
+// ClearLostAt clears the value of the "lost_at" field.
+func (_u *TmrServerUpdate) ClearLostAt() *TmrServerUpdate {
+	_u.mutation.ClearLostAt()
+	return _u
+}
+
+// SetLatency sets the "latency" field.
+func (_u *TmrServerUpdate) SetLatency(v int) *TmrServerUpdate {
+	_u.mutation.ResetLatency()
+	_u.mutation.SetLatency(v)
+	return _u
+}
+
+// SetNillableLatency sets the "latency" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableLatency(v *int) *TmrServerUpdate {
+	if v != nil {
+		_u.SetLatency(*v)
+	}
+	return _u
+}
+
+// AddLatency adds value to the "latency" field.
+func (_u *TmrServerUpdate) AddLatency(v int) *TmrServerUpdate {
+	_u.mutation.AddLatency(v)
+	return _u
+}
+
+// ClearLatency clears the value of the "latency" field.
+func (_u *TmrServerUpdate) ClearLatency() *TmrServerUpdate {
+	_u.mutation.ClearLatency()
+	return _u
+}
+
+// SetLinks sets the "links" field.
+func (_u *TmrServerUpdate) SetLinks(v int) *TmrServerUpdate {
+	_u.mutation.ResetLinks()
+	_u.mutation.SetLinks(v)
+	return _u
+}
+
+// SetNillableLinks sets the "links" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableLinks(v *int) *TmrServerUpdate {
+	if v != nil {
+		_u.SetLinks(*v)
+	}
+	return _u
+}
+
+// AddLinks adds value to the "links" field.
+func (_u *TmrServerUpdate) AddLinks(v int) *TmrServerUpdate {
+	_u.mutation.AddLinks(v)
+	return _u
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (_u *TmrServerUpdate) SetRevokedAt(v time.Time) *TmrServerUpdate {
+	_u.mutation.SetRevokedAt(v)
+	return _u
+}
+
+// SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableRevokedAt(v *time.Time) *TmrServerUpdate {
+	if v != nil {
+		_u.SetRevokedAt(*v)
+	}
+	return _u
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (_u *TmrServerUpdate) ClearRevokedAt() *TmrServerUpdate {
+	_u.mutation.ClearRevokedAt()
+	return _u
+}
+
+// SetRevision sets the "revision" field.
+func (_u *TmrServerUpdate) SetRevision(v int) *TmrServerUpdate {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *TmrServerUpdate) SetNillableRevision(v *int) *TmrServerUpdate {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *TmrServerUpdate) AddRevision(v int) *TmrServerUpdate {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // Mutation returns the TmrServerMutation object of the builder.
 func (_u *TmrServerUpdate) Mutation() *TmrServerMutation {
 	return _u.mutation
@@ -197,6 +360,26 @@ func (_u *TmrServerUpdate) check() error {
 			return &ValidationError{Name: "rules_problem", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_problem": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Version(); ok {
+		if err := tmrserver.VersionValidator(v); err != nil {
+			return &ValidationError{Name: "version", err: fmt.Errorf(`ent: validator failed for field "TmrServer.version": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Latency(); ok {
+		if err := tmrserver.LatencyValidator(v); err != nil {
+			return &ValidationError{Name: "latency", err: fmt.Errorf(`ent: validator failed for field "TmrServer.latency": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Links(); ok {
+		if err := tmrserver.LinksValidator(v); err != nil {
+			return &ValidationError{Name: "links", err: fmt.Errorf(`ent: validator failed for field "TmrServer.links": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := tmrserver.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "TmrServer.revision": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "TmrServer.vendor"`)
 	}
@@ -241,6 +424,54 @@ func (_u *TmrServerUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.RulesProblem(); ok {
 		_spec.SetField(tmrserver.FieldRulesProblem, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Version(); ok {
+		_spec.SetField(tmrserver.FieldVersion, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.StartedAt(); ok {
+		_spec.SetField(tmrserver.FieldStartedAt, field.TypeTime, value)
+	}
+	if _u.mutation.StartedAtCleared() {
+		_spec.ClearField(tmrserver.FieldStartedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LinkedAt(); ok {
+		_spec.SetField(tmrserver.FieldLinkedAt, field.TypeTime, value)
+	}
+	if _u.mutation.LinkedAtCleared() {
+		_spec.ClearField(tmrserver.FieldLinkedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LostAt(); ok {
+		_spec.SetField(tmrserver.FieldLostAt, field.TypeTime, value)
+	}
+	if _u.mutation.LostAtCleared() {
+		_spec.ClearField(tmrserver.FieldLostAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Latency(); ok {
+		_spec.SetField(tmrserver.FieldLatency, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedLatency(); ok {
+		_spec.AddField(tmrserver.FieldLatency, field.TypeInt, value)
+	}
+	if _u.mutation.LatencyCleared() {
+		_spec.ClearField(tmrserver.FieldLatency, field.TypeInt)
+	}
+	if value, ok := _u.mutation.Links(); ok {
+		_spec.SetField(tmrserver.FieldLinks, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedLinks(); ok {
+		_spec.AddField(tmrserver.FieldLinks, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.RevokedAt(); ok {
+		_spec.SetField(tmrserver.FieldRevokedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RevokedAtCleared() {
+		_spec.ClearField(tmrserver.FieldRevokedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(tmrserver.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(tmrserver.FieldRevision, field.TypeInt, value)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -372,6 +603,169 @@ func (_u *TmrServerUpdateOne) SetNillableRulesProblem(v *string) *TmrServerUpdat
 	return _u
 }
 
+// SetVersion sets the "version" field.
+func (_u *TmrServerUpdateOne) SetVersion(v string) *TmrServerUpdateOne {
+	_u.mutation.SetVersion(v)
+	return _u
+}
+
+// SetNillableVersion sets the "version" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableVersion(v *string) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetVersion(*v)
+	}
+	return _u
+}
+
+// SetStartedAt sets the "started_at" field.
+func (_u *TmrServerUpdateOne) SetStartedAt(v time.Time) *TmrServerUpdateOne {
+	_u.mutation.SetStartedAt(v)
+	return _u
+}
+
+// SetNillableStartedAt sets the "started_at" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableStartedAt(v *time.Time) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetStartedAt(*v)
+	}
+	return _u
+}
+
+// ClearStartedAt clears the value of the "started_at" field.
+func (_u *TmrServerUpdateOne) ClearStartedAt() *TmrServerUpdateOne {
+	_u.mutation.ClearStartedAt()
+	return _u
+}
+
+// SetLinkedAt sets the "linked_at" field.
+func (_u *TmrServerUpdateOne) SetLinkedAt(v time.Time) *TmrServerUpdateOne {
+	_u.mutation.SetLinkedAt(v)
+	return _u
+}
+
+// SetNillableLinkedAt sets the "linked_at" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableLinkedAt(v *time.Time) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetLinkedAt(*v)
+	}
+	return _u
+}
+
+// ClearLinkedAt clears the value of the "linked_at" field.
+func (_u *TmrServerUpdateOne) ClearLinkedAt() *TmrServerUpdateOne {
+	_u.mutation.ClearLinkedAt()
+	return _u
+}
+
+// SetLostAt sets the "lost_at" field.
+func (_u *TmrServerUpdateOne) SetLostAt(v time.Time) *TmrServerUpdateOne {
+	_u.mutation.SetLostAt(v)
+	return _u
+}
+
+// SetNillableLostAt sets the "lost_at" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableLostAt(v *time.Time) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetLostAt(*v)
+	}
+	return _u
+}
+
+// ClearLostAt clears the value of the "lost_at" field.
+func (_u *TmrServerUpdateOne) ClearLostAt() *TmrServerUpdateOne {
+	_u.mutation.ClearLostAt()
+	return _u
+}
+
+// SetLatency sets the "latency" field.
+func (_u *TmrServerUpdateOne) SetLatency(v int) *TmrServerUpdateOne {
+	_u.mutation.ResetLatency()
+	_u.mutation.SetLatency(v)
+	return _u
+}
+
+// SetNillableLatency sets the "latency" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableLatency(v *int) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetLatency(*v)
+	}
+	return _u
+}
+
+// AddLatency adds value to the "latency" field.
+func (_u *TmrServerUpdateOne) AddLatency(v int) *TmrServerUpdateOne {
+	_u.mutation.AddLatency(v)
+	return _u
+}
+
+// ClearLatency clears the value of the "latency" field.
+func (_u *TmrServerUpdateOne) ClearLatency() *TmrServerUpdateOne {
+	_u.mutation.ClearLatency()
+	return _u
+}
+
+// SetLinks sets the "links" field.
+func (_u *TmrServerUpdateOne) SetLinks(v int) *TmrServerUpdateOne {
+	_u.mutation.ResetLinks()
+	_u.mutation.SetLinks(v)
+	return _u
+}
+
+// SetNillableLinks sets the "links" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableLinks(v *int) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetLinks(*v)
+	}
+	return _u
+}
+
+// AddLinks adds value to the "links" field.
+func (_u *TmrServerUpdateOne) AddLinks(v int) *TmrServerUpdateOne {
+	_u.mutation.AddLinks(v)
+	return _u
+}
+
+// SetRevokedAt sets the "revoked_at" field.
+func (_u *TmrServerUpdateOne) SetRevokedAt(v time.Time) *TmrServerUpdateOne {
+	_u.mutation.SetRevokedAt(v)
+	return _u
+}
+
+// SetNillableRevokedAt sets the "revoked_at" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableRevokedAt(v *time.Time) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetRevokedAt(*v)
+	}
+	return _u
+}
+
+// ClearRevokedAt clears the value of the "revoked_at" field.
+func (_u *TmrServerUpdateOne) ClearRevokedAt() *TmrServerUpdateOne {
+	_u.mutation.ClearRevokedAt()
+	return _u
+}
+
+// SetRevision sets the "revision" field.
+func (_u *TmrServerUpdateOne) SetRevision(v int) *TmrServerUpdateOne {
+	_u.mutation.ResetRevision()
+	_u.mutation.SetRevision(v)
+	return _u
+}
+
+// SetNillableRevision sets the "revision" field if the given value is not nil.
+func (_u *TmrServerUpdateOne) SetNillableRevision(v *int) *TmrServerUpdateOne {
+	if v != nil {
+		_u.SetRevision(*v)
+	}
+	return _u
+}
+
+// AddRevision adds value to the "revision" field.
+func (_u *TmrServerUpdateOne) AddRevision(v int) *TmrServerUpdateOne {
+	_u.mutation.AddRevision(v)
+	return _u
+}
+
 // Mutation returns the TmrServerMutation object of the builder.
 func (_u *TmrServerUpdateOne) Mutation() *TmrServerMutation {
 	return _u.mutation
@@ -444,6 +838,26 @@ func (_u *TmrServerUpdateOne) check() error {
 			return &ValidationError{Name: "rules_problem", err: fmt.Errorf(`ent: validator failed for field "TmrServer.rules_problem": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Version(); ok {
+		if err := tmrserver.VersionValidator(v); err != nil {
+			return &ValidationError{Name: "version", err: fmt.Errorf(`ent: validator failed for field "TmrServer.version": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Latency(); ok {
+		if err := tmrserver.LatencyValidator(v); err != nil {
+			return &ValidationError{Name: "latency", err: fmt.Errorf(`ent: validator failed for field "TmrServer.latency": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Links(); ok {
+		if err := tmrserver.LinksValidator(v); err != nil {
+			return &ValidationError{Name: "links", err: fmt.Errorf(`ent: validator failed for field "TmrServer.links": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.Revision(); ok {
+		if err := tmrserver.RevisionValidator(v); err != nil {
+			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "TmrServer.revision": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "TmrServer.vendor"`)
 	}
@@ -505,6 +919,54 @@ func (_u *TmrServerUpdateOne) sqlSave(ctx context.Context) (_node *TmrServer, er
 	}
 	if value, ok := _u.mutation.RulesProblem(); ok {
 		_spec.SetField(tmrserver.FieldRulesProblem, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Version(); ok {
+		_spec.SetField(tmrserver.FieldVersion, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.StartedAt(); ok {
+		_spec.SetField(tmrserver.FieldStartedAt, field.TypeTime, value)
+	}
+	if _u.mutation.StartedAtCleared() {
+		_spec.ClearField(tmrserver.FieldStartedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LinkedAt(); ok {
+		_spec.SetField(tmrserver.FieldLinkedAt, field.TypeTime, value)
+	}
+	if _u.mutation.LinkedAtCleared() {
+		_spec.ClearField(tmrserver.FieldLinkedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.LostAt(); ok {
+		_spec.SetField(tmrserver.FieldLostAt, field.TypeTime, value)
+	}
+	if _u.mutation.LostAtCleared() {
+		_spec.ClearField(tmrserver.FieldLostAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Latency(); ok {
+		_spec.SetField(tmrserver.FieldLatency, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedLatency(); ok {
+		_spec.AddField(tmrserver.FieldLatency, field.TypeInt, value)
+	}
+	if _u.mutation.LatencyCleared() {
+		_spec.ClearField(tmrserver.FieldLatency, field.TypeInt)
+	}
+	if value, ok := _u.mutation.Links(); ok {
+		_spec.SetField(tmrserver.FieldLinks, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedLinks(); ok {
+		_spec.AddField(tmrserver.FieldLinks, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.RevokedAt(); ok {
+		_spec.SetField(tmrserver.FieldRevokedAt, field.TypeTime, value)
+	}
+	if _u.mutation.RevokedAtCleared() {
+		_spec.ClearField(tmrserver.FieldRevokedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.Revision(); ok {
+		_spec.SetField(tmrserver.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedRevision(); ok {
+		_spec.AddField(tmrserver.FieldRevision, field.TypeInt, value)
 	}
 	_node = &TmrServer{config: _u.config}
 	_spec.Assign = _node.assignValues

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/transfer"
 )
@@ -48,6 +49,8 @@ type Transfer struct {
 	ToContainerID *string `json:"to_container_id,omitempty"`
 	// The rollout that takes them.
 	RolloutID *string `json:"rollout_id,omitempty"`
+	// The ticket that they go back to; null: they become a credit.
+	TicketActivationID *string `json:"ticket_activation_id,omitempty"`
 	// They are at the customer's disposal.
 	Credited bool `json:"credited,omitempty"`
 	// Reason holds the value of the "reason" field.
@@ -82,13 +85,15 @@ type TransferEdges struct {
 	ToContainer *Container `json:"to_container,omitempty"`
 	// Rollout holds the value of the rollout edge.
 	Rollout *Rollout `json:"rollout,omitempty"`
+	// TicketActivation holds the value of the ticket_activation edge.
+	TicketActivation *TicketActivation `json:"ticket_activation,omitempty"`
 	// Orders holds the value of the orders edge.
 	Orders []*Order `json:"orders,omitempty"`
 	// loadedTypes holds the information for reporting if a
 	// type was loaded (or requested) in eager-loading or not.
-	loadedTypes [9]bool
+	loadedTypes [10]bool
 	// totalCount holds the count of the edges above.
-	totalCount [9]map[string]int
+	totalCount [10]map[string]int
 
 	namedOrders map[string][]*Order
 }
@@ -181,10 +186,21 @@ func (e TransferEdges) RolloutOrErr() (*Rollout, error) {
 	return nil, &NotLoadedError{edge: "rollout"}
 }
 
+// TicketActivationOrErr returns the TicketActivation value or an error if the edge
+// was not loaded in eager-loading, or loaded but was not found.
+func (e TransferEdges) TicketActivationOrErr() (*TicketActivation, error) {
+	if e.TicketActivation != nil {
+		return e.TicketActivation, nil
+	} else if e.loadedTypes[8] {
+		return nil, &NotFoundError{label: ticketactivation.Label}
+	}
+	return nil, &NotLoadedError{edge: "ticket_activation"}
+}
+
 // OrdersOrErr returns the Orders value or an error if the edge
 // was not loaded in eager-loading.
 func (e TransferEdges) OrdersOrErr() ([]*Order, error) {
-	if e.loadedTypes[8] {
+	if e.loadedTypes[9] {
 		return e.Orders, nil
 	}
 	return nil, &NotLoadedError{edge: "orders"}
@@ -199,7 +215,7 @@ func (*Transfer) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case transfer.FieldQuantity:
 			values[i] = new(sql.NullInt64)
-		case transfer.FieldID, transfer.FieldVendorID, transfer.FieldCustomerID, transfer.FieldKind, transfer.FieldState, transfer.FieldProductID, transfer.FieldItemID, transfer.FieldTmrGroupID, transfer.FieldContainerID, transfer.FieldToContainerID, transfer.FieldRolloutID, transfer.FieldReason, transfer.FieldNote, transfer.FieldRequestedBy:
+		case transfer.FieldID, transfer.FieldVendorID, transfer.FieldCustomerID, transfer.FieldKind, transfer.FieldState, transfer.FieldProductID, transfer.FieldItemID, transfer.FieldTmrGroupID, transfer.FieldContainerID, transfer.FieldToContainerID, transfer.FieldRolloutID, transfer.FieldTicketActivationID, transfer.FieldReason, transfer.FieldNote, transfer.FieldRequestedBy:
 			values[i] = new(sql.NullString)
 		case transfer.FieldCreatedAt, transfer.FieldConfirmedAt:
 			values[i] = new(sql.NullTime)
@@ -301,6 +317,13 @@ func (_m *Transfer) assignValues(columns []string, values []any) error {
 				_m.RolloutID = new(string)
 				*_m.RolloutID = value.String
 			}
+		case transfer.FieldTicketActivationID:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field ticket_activation_id", values[i])
+			} else if value.Valid {
+				_m.TicketActivationID = new(string)
+				*_m.TicketActivationID = value.String
+			}
 		case transfer.FieldCredited:
 			if value, ok := values[i].(*sql.NullBool); !ok {
 				return fmt.Errorf("unexpected type %T for field credited", values[i])
@@ -385,6 +408,11 @@ func (_m *Transfer) QueryRollout() *RolloutQuery {
 	return NewTransferClient(_m.config).QueryRollout(_m)
 }
 
+// QueryTicketActivation queries the "ticket_activation" edge of the Transfer entity.
+func (_m *Transfer) QueryTicketActivation() *TicketActivationQuery {
+	return NewTransferClient(_m.config).QueryTicketActivation(_m)
+}
+
 // QueryOrders queries the "orders" edge of the Transfer entity.
 func (_m *Transfer) QueryOrders() *OrderQuery {
 	return NewTransferClient(_m.config).QueryOrders(_m)
@@ -456,6 +484,11 @@ func (_m *Transfer) String() string {
 	builder.WriteString(", ")
 	if v := _m.RolloutID; v != nil {
 		builder.WriteString("rollout_id=")
+		builder.WriteString(*v)
+	}
+	builder.WriteString(", ")
+	if v := _m.TicketActivationID; v != nil {
+		builder.WriteString("ticket_activation_id=")
 		builder.WriteString(*v)
 	}
 	builder.WriteString(", ")

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/transfer"
 )
@@ -156,6 +157,20 @@ func (_c *TransferCreate) SetNillableRolloutID(v *string) *TransferCreate {
 	return _c
 }
 
+// SetTicketActivationID sets the "ticket_activation_id" field.
+func (_c *TransferCreate) SetTicketActivationID(v string) *TransferCreate {
+	_c.mutation.SetTicketActivationID(v)
+	return _c
+}
+
+// SetNillableTicketActivationID sets the "ticket_activation_id" field if the given value is not nil.
+func (_c *TransferCreate) SetNillableTicketActivationID(v *string) *TransferCreate {
+	if v != nil {
+		_c.SetTicketActivationID(*v)
+	}
+	return _c
+}
+
 // SetCredited sets the "credited" field.
 func (_c *TransferCreate) SetCredited(v bool) *TransferCreate {
 	_c.mutation.SetCredited(v)
@@ -270,6 +285,11 @@ func (_c *TransferCreate) SetToContainer(v *Container) *TransferCreate {
 // SetRollout sets the "rollout" edge to the Rollout entity.
 func (_c *TransferCreate) SetRollout(v *Rollout) *TransferCreate {
 	return _c.SetRolloutID(v.ID)
+}
+
+// SetTicketActivation sets the "ticket_activation" edge to the TicketActivation entity.
+func (_c *TransferCreate) SetTicketActivation(v *TicketActivation) *TransferCreate {
+	return _c.SetTicketActivationID(v.ID)
 }
 
 // AddOrderIDs adds the "orders" edge to the Order entity by IDs.
@@ -416,6 +436,11 @@ func (_c *TransferCreate) check() error {
 	if v, ok := _c.mutation.RolloutID(); ok {
 		if err := transfer.RolloutIDValidator(v); err != nil {
 			return &ValidationError{Name: "rollout_id", err: fmt.Errorf(`ent: validator failed for field "Transfer.rollout_id": %w`, err)}
+		}
+	}
+	if v, ok := _c.mutation.TicketActivationID(); ok {
+		if err := transfer.TicketActivationIDValidator(v); err != nil {
+			return &ValidationError{Name: "ticket_activation_id", err: fmt.Errorf(`ent: validator failed for field "Transfer.ticket_activation_id": %w`, err)}
 		}
 	}
 	if _, ok := _c.mutation.Credited(); !ok {
@@ -658,6 +683,23 @@ func (_c *TransferCreate) createSpec() (*Transfer, *sqlgraph.CreateSpec) {
 			edge.Target.Nodes = append(edge.Target.Nodes, k)
 		}
 		_node.RolloutID = &nodes[0]
+		_spec.Edges = append(_spec.Edges, edge)
+	}
+	if nodes := _c.mutation.TicketActivationIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: true,
+			Table:   transfer.TicketActivationTable,
+			Columns: []string{transfer.TicketActivationColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(ticketactivation.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_node.TicketActivationID = &nodes[0]
 		_spec.Edges = append(_spec.Edges, edge)
 	}
 	if nodes := _c.mutation.OrdersIDs(); len(nodes) > 0 {

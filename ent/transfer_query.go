@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/transfer"
 )
@@ -26,22 +27,23 @@ import (
 // TransferQuery is the builder for querying Transfer entities.
 type TransferQuery struct {
 	config
-	ctx             *QueryContext
-	order           []transfer.OrderOption
-	inters          []Interceptor
-	predicates      []predicate.Transfer
-	withVendor      *OrganizationQuery
-	withCustomer    *OrganizationQuery
-	withProduct     *ProductQuery
-	withItem        *ItemQuery
-	withTmrGroup    *TmrGroupQuery
-	withContainer   *ContainerQuery
-	withToContainer *ContainerQuery
-	withRollout     *RolloutQuery
-	withOrders      *OrderQuery
-	modifiers       []func(*sql.Selector)
-	loadTotal       []func(context.Context, []*Transfer) error
-	withNamedOrders map[string]*OrderQuery
+	ctx                  *QueryContext
+	order                []transfer.OrderOption
+	inters               []Interceptor
+	predicates           []predicate.Transfer
+	withVendor           *OrganizationQuery
+	withCustomer         *OrganizationQuery
+	withProduct          *ProductQuery
+	withItem             *ItemQuery
+	withTmrGroup         *TmrGroupQuery
+	withContainer        *ContainerQuery
+	withToContainer      *ContainerQuery
+	withRollout          *RolloutQuery
+	withTicketActivation *TicketActivationQuery
+	withOrders           *OrderQuery
+	modifiers            []func(*sql.Selector)
+	loadTotal            []func(context.Context, []*Transfer) error
+	withNamedOrders      map[string]*OrderQuery
 	// intermediate query (i.e. traversal path).
 	sql  *sql.Selector
 	path func(context.Context) (*sql.Selector, error)
@@ -247,6 +249,28 @@ func (_q *TransferQuery) QueryRollout() *RolloutQuery {
 			sqlgraph.From(transfer.Table, transfer.FieldID, selector),
 			sqlgraph.To(rollout.Table, rollout.FieldID),
 			sqlgraph.Edge(sqlgraph.M2O, true, transfer.RolloutTable, transfer.RolloutColumn),
+		)
+		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
+		return fromU, nil
+	}
+	return query
+}
+
+// QueryTicketActivation chains the current query on the "ticket_activation" edge.
+func (_q *TransferQuery) QueryTicketActivation() *TicketActivationQuery {
+	query := (&TicketActivationClient{config: _q.config}).Query()
+	query.path = func(ctx context.Context) (fromU *sql.Selector, err error) {
+		if err := _q.prepareQuery(ctx); err != nil {
+			return nil, err
+		}
+		selector := _q.sqlQuery(ctx)
+		if err := selector.Err(); err != nil {
+			return nil, err
+		}
+		step := sqlgraph.NewStep(
+			sqlgraph.From(transfer.Table, transfer.FieldID, selector),
+			sqlgraph.To(ticketactivation.Table, ticketactivation.FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, transfer.TicketActivationTable, transfer.TicketActivationColumn),
 		)
 		fromU = sqlgraph.SetNeighbors(_q.driver.Dialect(), step)
 		return fromU, nil
@@ -463,20 +487,21 @@ func (_q *TransferQuery) Clone() *TransferQuery {
 		return nil
 	}
 	return &TransferQuery{
-		config:          _q.config,
-		ctx:             _q.ctx.Clone(),
-		order:           append([]transfer.OrderOption{}, _q.order...),
-		inters:          append([]Interceptor{}, _q.inters...),
-		predicates:      append([]predicate.Transfer{}, _q.predicates...),
-		withVendor:      _q.withVendor.Clone(),
-		withCustomer:    _q.withCustomer.Clone(),
-		withProduct:     _q.withProduct.Clone(),
-		withItem:        _q.withItem.Clone(),
-		withTmrGroup:    _q.withTmrGroup.Clone(),
-		withContainer:   _q.withContainer.Clone(),
-		withToContainer: _q.withToContainer.Clone(),
-		withRollout:     _q.withRollout.Clone(),
-		withOrders:      _q.withOrders.Clone(),
+		config:               _q.config,
+		ctx:                  _q.ctx.Clone(),
+		order:                append([]transfer.OrderOption{}, _q.order...),
+		inters:               append([]Interceptor{}, _q.inters...),
+		predicates:           append([]predicate.Transfer{}, _q.predicates...),
+		withVendor:           _q.withVendor.Clone(),
+		withCustomer:         _q.withCustomer.Clone(),
+		withProduct:          _q.withProduct.Clone(),
+		withItem:             _q.withItem.Clone(),
+		withTmrGroup:         _q.withTmrGroup.Clone(),
+		withContainer:        _q.withContainer.Clone(),
+		withToContainer:      _q.withToContainer.Clone(),
+		withRollout:          _q.withRollout.Clone(),
+		withTicketActivation: _q.withTicketActivation.Clone(),
+		withOrders:           _q.withOrders.Clone(),
 		// clone intermediate query.
 		sql:  _q.sql.Clone(),
 		path: _q.path,
@@ -571,6 +596,17 @@ func (_q *TransferQuery) WithRollout(opts ...func(*RolloutQuery)) *TransferQuery
 	return _q
 }
 
+// WithTicketActivation tells the query-builder to eager-load the nodes that are connected to
+// the "ticket_activation" edge. The optional arguments are used to configure the query builder of the edge.
+func (_q *TransferQuery) WithTicketActivation(opts ...func(*TicketActivationQuery)) *TransferQuery {
+	query := (&TicketActivationClient{config: _q.config}).Query()
+	for _, opt := range opts {
+		opt(query)
+	}
+	_q.withTicketActivation = query
+	return _q
+}
+
 // WithOrders tells the query-builder to eager-load the nodes that are connected to
 // the "orders" edge. The optional arguments are used to configure the query builder of the edge.
 func (_q *TransferQuery) WithOrders(opts ...func(*OrderQuery)) *TransferQuery {
@@ -660,7 +696,7 @@ func (_q *TransferQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tra
 	var (
 		nodes       = []*Transfer{}
 		_spec       = _q.querySpec()
-		loadedTypes = [9]bool{
+		loadedTypes = [10]bool{
 			_q.withVendor != nil,
 			_q.withCustomer != nil,
 			_q.withProduct != nil,
@@ -669,6 +705,7 @@ func (_q *TransferQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tra
 			_q.withContainer != nil,
 			_q.withToContainer != nil,
 			_q.withRollout != nil,
+			_q.withTicketActivation != nil,
 			_q.withOrders != nil,
 		}
 	)
@@ -738,6 +775,12 @@ func (_q *TransferQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tra
 	if query := _q.withRollout; query != nil {
 		if err := _q.loadRollout(ctx, query, nodes, nil,
 			func(n *Transfer, e *Rollout) { n.Edges.Rollout = e }); err != nil {
+			return nil, err
+		}
+	}
+	if query := _q.withTicketActivation; query != nil {
+		if err := _q.loadTicketActivation(ctx, query, nodes, nil,
+			func(n *Transfer, e *TicketActivation) { n.Edges.TicketActivation = e }); err != nil {
 			return nil, err
 		}
 	}
@@ -1010,6 +1053,38 @@ func (_q *TransferQuery) loadRollout(ctx context.Context, query *RolloutQuery, n
 	}
 	return nil
 }
+func (_q *TransferQuery) loadTicketActivation(ctx context.Context, query *TicketActivationQuery, nodes []*Transfer, init func(*Transfer), assign func(*Transfer, *TicketActivation)) error {
+	ids := make([]string, 0, len(nodes))
+	nodeids := make(map[string][]*Transfer)
+	for i := range nodes {
+		if nodes[i].TicketActivationID == nil {
+			continue
+		}
+		fk := *nodes[i].TicketActivationID
+		if _, ok := nodeids[fk]; !ok {
+			ids = append(ids, fk)
+		}
+		nodeids[fk] = append(nodeids[fk], nodes[i])
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	query.Where(ticketactivation.IDIn(ids...))
+	neighbors, err := query.All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range neighbors {
+		nodes, ok := nodeids[n.ID]
+		if !ok {
+			return fmt.Errorf(`unexpected foreign-key "ticket_activation_id" returned %v`, n.ID)
+		}
+		for i := range nodes {
+			assign(nodes[i], n)
+		}
+	}
+	return nil
+}
 func (_q *TransferQuery) loadOrders(ctx context.Context, query *OrderQuery, nodes []*Transfer, init func(*Transfer), assign func(*Transfer, *Order)) error {
 	fks := make([]driver.Value, 0, len(nodes))
 	nodeids := make(map[string]*Transfer)
@@ -1095,6 +1170,9 @@ func (_q *TransferQuery) querySpec() *sqlgraph.QuerySpec {
 		}
 		if _q.withRollout != nil {
 			_spec.Node.AddColumnOnce(transfer.FieldRolloutID)
+		}
+		if _q.withTicketActivation != nil {
+			_spec.Node.AddColumnOnce(transfer.FieldTicketActivationID)
 		}
 	}
 	if ps := _q.predicates; len(ps) > 0 {

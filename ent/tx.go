@@ -22,16 +22,30 @@ type Tx struct {
 	Container *ContainerClient
 	// Denial is the client for interacting with the Denial builders.
 	Denial *DenialClient
+	// Enrollment is the client for interacting with the Enrollment builders.
+	Enrollment *EnrollmentClient
 	// Firm is the client for interacting with the Firm builders.
 	Firm *FirmClient
 	// FirmCounter is the client for interacting with the FirmCounter builders.
 	FirmCounter *FirmCounterClient
 	// FirmKey is the client for interacting with the FirmKey builders.
 	FirmKey *FirmKeyClient
+	// IdempotencyKey is the client for interacting with the IdempotencyKey builders.
+	IdempotencyKey *IdempotencyKeyClient
+	// IdentityProvider is the client for interacting with the IdentityProvider builders.
+	IdentityProvider *IdentityProviderClient
+	// Invitation is the client for interacting with the Invitation builders.
+	Invitation *InvitationClient
 	// Item is the client for interacting with the Item builders.
 	Item *ItemClient
+	// ItemVersion is the client for interacting with the ItemVersion builders.
+	ItemVersion *ItemVersionClient
 	// Member is the client for interacting with the Member builders.
 	Member *MemberClient
+	// MemberGroup is the client for interacting with the MemberGroup builders.
+	MemberGroup *MemberGroupClient
+	// MemberGroupEntry is the client for interacting with the MemberGroupEntry builders.
+	MemberGroupEntry *MemberGroupEntryClient
 	// Order is the client for interacting with the Order builders.
 	Order *OrderClient
 	// Organization is the client for interacting with the Organization builders.
@@ -42,10 +56,20 @@ type Tx struct {
 	Product *ProductClient
 	// Rollout is the client for interacting with the Rollout builders.
 	Rollout *RolloutClient
+	// RolloutPlan is the client for interacting with the RolloutPlan builders.
+	RolloutPlan *RolloutPlanClient
+	// RolloutPlanEntry is the client for interacting with the RolloutPlanEntry builders.
+	RolloutPlanEntry *RolloutPlanEntryClient
 	// RuleSet is the client for interacting with the RuleSet builders.
 	RuleSet *RuleSetClient
 	// Session is the client for interacting with the Session builders.
 	Session *SessionClient
+	// Ticket is the client for interacting with the Ticket builders.
+	Ticket *TicketClient
+	// TicketActivation is the client for interacting with the TicketActivation builders.
+	TicketActivation *TicketActivationClient
+	// TicketLine is the client for interacting with the TicketLine builders.
+	TicketLine *TicketLineClient
 	// TmrGroup is the client for interacting with the TmrGroup builders.
 	TmrGroup *TmrGroupClient
 	// TmrServer is the client for interacting with the TmrServer builders.
@@ -66,6 +90,16 @@ type Tx struct {
 	UsageLog *UsageLogClient
 	// UsageSeries is the client for interacting with the UsageSeries builders.
 	UsageSeries *UsageSeriesClient
+	// User is the client for interacting with the User builders.
+	User *UserClient
+	// UserIdentity is the client for interacting with the UserIdentity builders.
+	UserIdentity *UserIdentityClient
+	// WebhookDelivery is the client for interacting with the WebhookDelivery builders.
+	WebhookDelivery *WebhookDeliveryClient
+	// WebhookEndpoint is the client for interacting with the WebhookEndpoint builders.
+	WebhookEndpoint *WebhookEndpointClient
+	// WebhookEvent is the client for interacting with the WebhookEvent builders.
+	WebhookEvent *WebhookEventClient
 	// Work is the client for interacting with the Work builders.
 	Work *WorkClient
 
@@ -204,18 +238,30 @@ func (tx *Tx) init() {
 	tx.AuditEntry = NewAuditEntryClient(tx.config)
 	tx.Container = NewContainerClient(tx.config)
 	tx.Denial = NewDenialClient(tx.config)
+	tx.Enrollment = NewEnrollmentClient(tx.config)
 	tx.Firm = NewFirmClient(tx.config)
 	tx.FirmCounter = NewFirmCounterClient(tx.config)
 	tx.FirmKey = NewFirmKeyClient(tx.config)
+	tx.IdempotencyKey = NewIdempotencyKeyClient(tx.config)
+	tx.IdentityProvider = NewIdentityProviderClient(tx.config)
+	tx.Invitation = NewInvitationClient(tx.config)
 	tx.Item = NewItemClient(tx.config)
+	tx.ItemVersion = NewItemVersionClient(tx.config)
 	tx.Member = NewMemberClient(tx.config)
+	tx.MemberGroup = NewMemberGroupClient(tx.config)
+	tx.MemberGroupEntry = NewMemberGroupEntryClient(tx.config)
 	tx.Order = NewOrderClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
 	tx.PlatformKey = NewPlatformKeyClient(tx.config)
 	tx.Product = NewProductClient(tx.config)
 	tx.Rollout = NewRolloutClient(tx.config)
+	tx.RolloutPlan = NewRolloutPlanClient(tx.config)
+	tx.RolloutPlanEntry = NewRolloutPlanEntryClient(tx.config)
 	tx.RuleSet = NewRuleSetClient(tx.config)
 	tx.Session = NewSessionClient(tx.config)
+	tx.Ticket = NewTicketClient(tx.config)
+	tx.TicketActivation = NewTicketActivationClient(tx.config)
+	tx.TicketLine = NewTicketLineClient(tx.config)
 	tx.TmrGroup = NewTmrGroupClient(tx.config)
 	tx.TmrServer = NewTmrServerClient(tx.config)
 	tx.TmrView = NewTmrViewClient(tx.config)
@@ -226,6 +272,11 @@ func (tx *Tx) init() {
 	tx.UsageKept = NewUsageKeptClient(tx.config)
 	tx.UsageLog = NewUsageLogClient(tx.config)
 	tx.UsageSeries = NewUsageSeriesClient(tx.config)
+	tx.User = NewUserClient(tx.config)
+	tx.UserIdentity = NewUserIdentityClient(tx.config)
+	tx.WebhookDelivery = NewWebhookDeliveryClient(tx.config)
+	tx.WebhookEndpoint = NewWebhookEndpointClient(tx.config)
+	tx.WebhookEvent = NewWebhookEventClient(tx.config)
 	tx.Work = NewWorkClient(tx.config)
 }
 

@@ -135,7 +135,7 @@ func (w *world) seed() {
 			}
 			steps = append(steps, func() error {
 				return tx.Member.Create().SetID("mem_" + viewer).SetOrganizationID(org).SetEmail(viewer + "@example.com").
-					SetName(viewer).SetRole(role).SetPasswordHash("-").SetCreatedAt(w.now).Exec(ctx)
+					SetName(viewer).SetRole(role).SetCreatedAt(w.now).Exec(ctx)
 			})
 		}
 		steps = append(steps,

@@ -86,6 +86,26 @@ func Hash(v []byte) predicate.ApiToken {
 	return predicate.ApiToken(sql.FieldEQ(FieldHash, v))
 }
 
+// Hint applies equality check predicate on the "hint" field. It's identical to HintEQ.
+func Hint(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEQ(FieldHint, v))
+}
+
+// CreatedBy applies equality check predicate on the "created_by" field. It's identical to CreatedByEQ.
+func CreatedBy(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEQ(FieldCreatedBy, v))
+}
+
+// ExpiresAt applies equality check predicate on the "expires_at" field. It's identical to ExpiresAtEQ.
+func ExpiresAt(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEQ(FieldExpiresAt, v))
+}
+
+// RevokedAt applies equality check predicate on the "revoked_at" field. It's identical to RevokedAtEQ.
+func RevokedAt(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEQ(FieldRevokedAt, v))
+}
+
 // LastUsedAt applies equality check predicate on the "last_used_at" field. It's identical to LastUsedAtEQ.
 func LastUsedAt(v time.Time) predicate.ApiToken {
 	return predicate.ApiToken(sql.FieldEQ(FieldLastUsedAt, v))
@@ -291,6 +311,16 @@ func RoleNotIn(vs ...property.Role) predicate.ApiToken {
 	return predicate.ApiToken(sql.FieldNotIn(FieldRole, v...))
 }
 
+// ScopesIsNil applies the IsNil predicate on the "scopes" field.
+func ScopesIsNil() predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldIsNull(FieldScopes))
+}
+
+// ScopesNotNil applies the NotNil predicate on the "scopes" field.
+func ScopesNotNil() predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNotNull(FieldScopes))
+}
+
 // HashEQ applies the EQ predicate on the "hash" field.
 func HashEQ(v []byte) predicate.ApiToken {
 	return predicate.ApiToken(sql.FieldEQ(FieldHash, v))
@@ -329,6 +359,236 @@ func HashLT(v []byte) predicate.ApiToken {
 // HashLTE applies the LTE predicate on the "hash" field.
 func HashLTE(v []byte) predicate.ApiToken {
 	return predicate.ApiToken(sql.FieldLTE(FieldHash, v))
+}
+
+// HintEQ applies the EQ predicate on the "hint" field.
+func HintEQ(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEQ(FieldHint, v))
+}
+
+// HintNEQ applies the NEQ predicate on the "hint" field.
+func HintNEQ(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNEQ(FieldHint, v))
+}
+
+// HintIn applies the In predicate on the "hint" field.
+func HintIn(vs ...string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldIn(FieldHint, vs...))
+}
+
+// HintNotIn applies the NotIn predicate on the "hint" field.
+func HintNotIn(vs ...string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNotIn(FieldHint, vs...))
+}
+
+// HintGT applies the GT predicate on the "hint" field.
+func HintGT(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldGT(FieldHint, v))
+}
+
+// HintGTE applies the GTE predicate on the "hint" field.
+func HintGTE(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldGTE(FieldHint, v))
+}
+
+// HintLT applies the LT predicate on the "hint" field.
+func HintLT(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldLT(FieldHint, v))
+}
+
+// HintLTE applies the LTE predicate on the "hint" field.
+func HintLTE(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldLTE(FieldHint, v))
+}
+
+// HintContains applies the Contains predicate on the "hint" field.
+func HintContains(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldContains(FieldHint, v))
+}
+
+// HintHasPrefix applies the HasPrefix predicate on the "hint" field.
+func HintHasPrefix(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldHasPrefix(FieldHint, v))
+}
+
+// HintHasSuffix applies the HasSuffix predicate on the "hint" field.
+func HintHasSuffix(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldHasSuffix(FieldHint, v))
+}
+
+// HintEqualFold applies the EqualFold predicate on the "hint" field.
+func HintEqualFold(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEqualFold(FieldHint, v))
+}
+
+// HintContainsFold applies the ContainsFold predicate on the "hint" field.
+func HintContainsFold(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldContainsFold(FieldHint, v))
+}
+
+// CreatedByEQ applies the EQ predicate on the "created_by" field.
+func CreatedByEQ(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEQ(FieldCreatedBy, v))
+}
+
+// CreatedByNEQ applies the NEQ predicate on the "created_by" field.
+func CreatedByNEQ(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNEQ(FieldCreatedBy, v))
+}
+
+// CreatedByIn applies the In predicate on the "created_by" field.
+func CreatedByIn(vs ...string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldIn(FieldCreatedBy, vs...))
+}
+
+// CreatedByNotIn applies the NotIn predicate on the "created_by" field.
+func CreatedByNotIn(vs ...string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNotIn(FieldCreatedBy, vs...))
+}
+
+// CreatedByGT applies the GT predicate on the "created_by" field.
+func CreatedByGT(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldGT(FieldCreatedBy, v))
+}
+
+// CreatedByGTE applies the GTE predicate on the "created_by" field.
+func CreatedByGTE(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldGTE(FieldCreatedBy, v))
+}
+
+// CreatedByLT applies the LT predicate on the "created_by" field.
+func CreatedByLT(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldLT(FieldCreatedBy, v))
+}
+
+// CreatedByLTE applies the LTE predicate on the "created_by" field.
+func CreatedByLTE(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldLTE(FieldCreatedBy, v))
+}
+
+// CreatedByContains applies the Contains predicate on the "created_by" field.
+func CreatedByContains(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldContains(FieldCreatedBy, v))
+}
+
+// CreatedByHasPrefix applies the HasPrefix predicate on the "created_by" field.
+func CreatedByHasPrefix(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldHasPrefix(FieldCreatedBy, v))
+}
+
+// CreatedByHasSuffix applies the HasSuffix predicate on the "created_by" field.
+func CreatedByHasSuffix(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldHasSuffix(FieldCreatedBy, v))
+}
+
+// CreatedByEqualFold applies the EqualFold predicate on the "created_by" field.
+func CreatedByEqualFold(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEqualFold(FieldCreatedBy, v))
+}
+
+// CreatedByContainsFold applies the ContainsFold predicate on the "created_by" field.
+func CreatedByContainsFold(v string) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldContainsFold(FieldCreatedBy, v))
+}
+
+// ExpiresAtEQ applies the EQ predicate on the "expires_at" field.
+func ExpiresAtEQ(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEQ(FieldExpiresAt, v))
+}
+
+// ExpiresAtNEQ applies the NEQ predicate on the "expires_at" field.
+func ExpiresAtNEQ(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNEQ(FieldExpiresAt, v))
+}
+
+// ExpiresAtIn applies the In predicate on the "expires_at" field.
+func ExpiresAtIn(vs ...time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldIn(FieldExpiresAt, vs...))
+}
+
+// ExpiresAtNotIn applies the NotIn predicate on the "expires_at" field.
+func ExpiresAtNotIn(vs ...time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNotIn(FieldExpiresAt, vs...))
+}
+
+// ExpiresAtGT applies the GT predicate on the "expires_at" field.
+func ExpiresAtGT(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldGT(FieldExpiresAt, v))
+}
+
+// ExpiresAtGTE applies the GTE predicate on the "expires_at" field.
+func ExpiresAtGTE(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldGTE(FieldExpiresAt, v))
+}
+
+// ExpiresAtLT applies the LT predicate on the "expires_at" field.
+func ExpiresAtLT(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldLT(FieldExpiresAt, v))
+}
+
+// ExpiresAtLTE applies the LTE predicate on the "expires_at" field.
+func ExpiresAtLTE(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldLTE(FieldExpiresAt, v))
+}
+
+// ExpiresAtIsNil applies the IsNil predicate on the "expires_at" field.
+func ExpiresAtIsNil() predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldIsNull(FieldExpiresAt))
+}
+
+// ExpiresAtNotNil applies the NotNil predicate on the "expires_at" field.
+func ExpiresAtNotNil() predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNotNull(FieldExpiresAt))
+}
+
+// RevokedAtEQ applies the EQ predicate on the "revoked_at" field.
+func RevokedAtEQ(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldEQ(FieldRevokedAt, v))
+}
+
+// RevokedAtNEQ applies the NEQ predicate on the "revoked_at" field.
+func RevokedAtNEQ(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNEQ(FieldRevokedAt, v))
+}
+
+// RevokedAtIn applies the In predicate on the "revoked_at" field.
+func RevokedAtIn(vs ...time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldIn(FieldRevokedAt, vs...))
+}
+
+// RevokedAtNotIn applies the NotIn predicate on the "revoked_at" field.
+func RevokedAtNotIn(vs ...time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNotIn(FieldRevokedAt, vs...))
+}
+
+// RevokedAtGT applies the GT predicate on the "revoked_at" field.
+func RevokedAtGT(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldGT(FieldRevokedAt, v))
+}
+
+// RevokedAtGTE applies the GTE predicate on the "revoked_at" field.
+func RevokedAtGTE(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldGTE(FieldRevokedAt, v))
+}
+
+// RevokedAtLT applies the LT predicate on the "revoked_at" field.
+func RevokedAtLT(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldLT(FieldRevokedAt, v))
+}
+
+// RevokedAtLTE applies the LTE predicate on the "revoked_at" field.
+func RevokedAtLTE(v time.Time) predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldLTE(FieldRevokedAt, v))
+}
+
+// RevokedAtIsNil applies the IsNil predicate on the "revoked_at" field.
+func RevokedAtIsNil() predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldIsNull(FieldRevokedAt))
+}
+
+// RevokedAtNotNil applies the NotNil predicate on the "revoked_at" field.
+func RevokedAtNotNil() predicate.ApiToken {
+	return predicate.ApiToken(sql.FieldNotNull(FieldRevokedAt))
 }
 
 // LastUsedAtEQ applies the EQ predicate on the "last_used_at" field.

@@ -36,6 +36,8 @@ const (
 	FieldMoveLimit = "move_limit"
 	// FieldLimitDays holds the string denoting the limit_days field in the database.
 	FieldLimitDays = "limit_days"
+	// FieldRevision holds the string denoting the revision field in the database.
+	FieldRevision = "revision"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -90,6 +92,7 @@ var Columns = []string{
 	FieldRehostLimit,
 	FieldMoveLimit,
 	FieldLimitDays,
+	FieldRevision,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -127,6 +130,10 @@ var (
 	DefaultLimitDays int
 	// LimitDaysValidator is a validator for the "limit_days" field. It is called by the builders before save.
 	LimitDaysValidator func(int) error
+	// DefaultRevision holds the default value on creation for the "revision" field.
+	DefaultRevision int
+	// RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	RevisionValidator func(int) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -179,6 +186,11 @@ func ByMoveLimit(opts ...sql.OrderTermOption) OrderOption {
 // ByLimitDays orders the results by the limit_days field.
 func ByLimitDays(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldLimitDays, opts...).ToFunc()
+}
+
+// ByRevision orders the results by the revision field.
+func ByRevision(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRevision, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

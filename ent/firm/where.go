@@ -120,6 +120,11 @@ func LimitDays(v int) predicate.Firm {
 	return predicate.Firm(sql.FieldEQ(FieldLimitDays, v))
 }
 
+// Revision applies equality check predicate on the "revision" field. It's identical to RevisionEQ.
+func Revision(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldEQ(FieldRevision, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Firm {
 	return predicate.Firm(sql.FieldEQ(FieldCreatedAt, v))
@@ -663,6 +668,46 @@ func LimitDaysLT(v int) predicate.Firm {
 // LimitDaysLTE applies the LTE predicate on the "limit_days" field.
 func LimitDaysLTE(v int) predicate.Firm {
 	return predicate.Firm(sql.FieldLTE(FieldLimitDays, v))
+}
+
+// RevisionEQ applies the EQ predicate on the "revision" field.
+func RevisionEQ(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldEQ(FieldRevision, v))
+}
+
+// RevisionNEQ applies the NEQ predicate on the "revision" field.
+func RevisionNEQ(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldNEQ(FieldRevision, v))
+}
+
+// RevisionIn applies the In predicate on the "revision" field.
+func RevisionIn(vs ...int) predicate.Firm {
+	return predicate.Firm(sql.FieldIn(FieldRevision, vs...))
+}
+
+// RevisionNotIn applies the NotIn predicate on the "revision" field.
+func RevisionNotIn(vs ...int) predicate.Firm {
+	return predicate.Firm(sql.FieldNotIn(FieldRevision, vs...))
+}
+
+// RevisionGT applies the GT predicate on the "revision" field.
+func RevisionGT(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldGT(FieldRevision, v))
+}
+
+// RevisionGTE applies the GTE predicate on the "revision" field.
+func RevisionGTE(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldGTE(FieldRevision, v))
+}
+
+// RevisionLT applies the LT predicate on the "revision" field.
+func RevisionLT(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldLT(FieldRevision, v))
+}
+
+// RevisionLTE applies the LTE predicate on the "revision" field.
+func RevisionLTE(v int) predicate.Firm {
+	return predicate.Firm(sql.FieldLTE(FieldRevision, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

@@ -139,7 +139,12 @@ var (
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "role", Type: field.TypeEnum, Enums: []string{"OWNER", "ADMINISTRATOR", "OPERATOR", "VIEWER"}},
+		{Name: "scopes", Type: field.TypeJSON, Nullable: true},
 		{Name: "hash", Type: field.TypeBytes, Unique: true, Size: 32},
+		{Name: "hint", Type: field.TypeString, Size: 8, Default: ""},
+		{Name: "created_by", Type: field.TypeString, Size: 200, Default: ""},
+		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
 		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
 		{Name: "organization_id", Type: field.TypeString, Size: 64},
 	}
@@ -151,7 +156,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "api_tokens_organizations_organization",
-				Columns:    []*schema.Column{APITokensColumns[6]},
+				Columns:    []*schema.Column{APITokensColumns[11]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -160,7 +165,7 @@ var (
 			{
 				Name:    "apitoken_organization_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{APITokensColumns[6], APITokensColumns[0]},
+				Columns: []*schema.Column{APITokensColumns[11], APITokensColumns[0]},
 			},
 		},
 	}
@@ -355,6 +360,72 @@ var (
 			},
 		},
 	}
+	// EnrollmentsColumns holds the columns for the "enrollments" table.
+	EnrollmentsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "code_digest", Type: field.TypeBytes, Unique: true, Size: 32},
+		{Name: "created_by", Type: field.TypeString, Size: 200},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "used_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "tmr_server_id", Type: field.TypeString, Nullable: true, Size: 64},
+	}
+	// EnrollmentsTable holds the schema information for the "enrollments" table.
+	EnrollmentsTable = &schema.Table{
+		Name:       "enrollments",
+		Columns:    EnrollmentsColumns,
+		PrimaryKey: []*schema.Column{EnrollmentsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "enrollments_organizations_vendor",
+				Columns:    []*schema.Column{EnrollmentsColumns[8]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "enrollments_organizations_customer",
+				Columns:    []*schema.Column{EnrollmentsColumns[9]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "enrollments_tmr_groups_tmr_group",
+				Columns:    []*schema.Column{EnrollmentsColumns[10]},
+				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "enrollments_containers_container",
+				Columns:    []*schema.Column{EnrollmentsColumns[11]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "enrollments_tmr_servers_tmr_server",
+				Columns:    []*schema.Column{EnrollmentsColumns[12]},
+				RefColumns: []*schema.Column{TmrServersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "enrollment_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{EnrollmentsColumns[8], EnrollmentsColumns[0]},
+			},
+			{
+				Name:    "enrollment_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{EnrollmentsColumns[9], EnrollmentsColumns[0]},
+			},
+		},
+	}
 	// FirmsColumns holds the columns for the "firms" table.
 	FirmsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
@@ -367,6 +438,7 @@ var (
 		{Name: "rehost_limit", Type: field.TypeInt, Nullable: true},
 		{Name: "move_limit", Type: field.TypeInt, Nullable: true},
 		{Name: "limit_days", Type: field.TypeInt, Default: 365},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
@@ -378,13 +450,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "firms_organizations_vendor",
-				Columns:    []*schema.Column{FirmsColumns[10]},
+				Columns:    []*schema.Column{FirmsColumns[11]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "firms_organizations_customer",
-				Columns:    []*schema.Column{FirmsColumns[11]},
+				Columns:    []*schema.Column{FirmsColumns[12]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -393,12 +465,12 @@ var (
 			{
 				Name:    "firm_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{FirmsColumns[10], FirmsColumns[0]},
+				Columns: []*schema.Column{FirmsColumns[11], FirmsColumns[0]},
 			},
 			{
 				Name:    "firm_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{FirmsColumns[11], FirmsColumns[0]},
+				Columns: []*schema.Column{FirmsColumns[12], FirmsColumns[0]},
 			},
 		},
 	}
@@ -517,6 +589,123 @@ var (
 			},
 		},
 	}
+	// IdempotencyKeysColumns holds the columns for the "idempotency_keys" table.
+	IdempotencyKeysColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "operation", Type: field.TypeString, Size: 64},
+		{Name: "key", Type: field.TypeString, Size: 200},
+		{Name: "digest", Type: field.TypeBytes, Size: 32},
+		{Name: "result", Type: field.TypeString, Size: 2000},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+	}
+	// IdempotencyKeysTable holds the schema information for the "idempotency_keys" table.
+	IdempotencyKeysTable = &schema.Table{
+		Name:       "idempotency_keys",
+		Columns:    IdempotencyKeysColumns,
+		PrimaryKey: []*schema.Column{IdempotencyKeysColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "idempotency_keys_organizations_organization",
+				Columns:    []*schema.Column{IdempotencyKeysColumns[6]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "idempotencykey_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{IdempotencyKeysColumns[6], IdempotencyKeysColumns[0]},
+			},
+			{
+				Name:    "idempotencykey_organization_id_operation_key",
+				Unique:  true,
+				Columns: []*schema.Column{IdempotencyKeysColumns[6], IdempotencyKeysColumns[2], IdempotencyKeysColumns[3]},
+			},
+			{
+				Name:    "idempotencykey_created_at",
+				Unique:  false,
+				Columns: []*schema.Column{IdempotencyKeysColumns[1]},
+			},
+		},
+	}
+	// IdentityProvidersColumns holds the columns for the "identity_providers" table.
+	IdentityProvidersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "issuer", Type: field.TypeString, Size: 2048},
+		{Name: "client_id", Type: field.TypeString, Size: 300},
+		{Name: "sealed_secret", Type: field.TypeBytes, Nullable: true, Size: 4096},
+		{Name: "domains", Type: field.TypeJSON, Nullable: true},
+		{Name: "join_role", Type: field.TypeEnum, Nullable: true, Enums: []string{"OWNER", "ADMINISTRATOR", "OPERATOR", "VIEWER"}},
+		{Name: "enforced", Type: field.TypeBool, Default: false},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+	}
+	// IdentityProvidersTable holds the schema information for the "identity_providers" table.
+	IdentityProvidersTable = &schema.Table{
+		Name:       "identity_providers",
+		Columns:    IdentityProvidersColumns,
+		PrimaryKey: []*schema.Column{IdentityProvidersColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "identity_providers_organizations_organization",
+				Columns:    []*schema.Column{IdentityProvidersColumns[10]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "identityprovider_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{IdentityProvidersColumns[10], IdentityProvidersColumns[0]},
+			},
+			{
+				Name:    "identityprovider_organization_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{IdentityProvidersColumns[10], IdentityProvidersColumns[2]},
+			},
+		},
+	}
+	// InvitationsColumns holds the columns for the "invitations" table.
+	InvitationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "email", Type: field.TypeString, Size: 254},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "role", Type: field.TypeEnum, Enums: []string{"OWNER", "ADMINISTRATOR", "OPERATOR", "VIEWER"}},
+		{Name: "groups", Type: field.TypeJSON, Nullable: true},
+		{Name: "token_digest", Type: field.TypeBytes, Unique: true, Size: 32},
+		{Name: "invited_by", Type: field.TypeString, Size: 200},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "accepted_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+	}
+	// InvitationsTable holds the schema information for the "invitations" table.
+	InvitationsTable = &schema.Table{
+		Name:       "invitations",
+		Columns:    InvitationsColumns,
+		PrimaryKey: []*schema.Column{InvitationsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "invitations_organizations_organization",
+				Columns:    []*schema.Column{InvitationsColumns[11]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "invitation_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{InvitationsColumns[11], InvitationsColumns[0]},
+			},
+		},
+	}
 	// ItemsColumns holds the columns for the "items" table.
 	ItemsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
@@ -588,15 +777,70 @@ var (
 			},
 		},
 	}
+	// ItemVersionsColumns holds the columns for the "item_versions" table.
+	ItemVersionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "revision", Type: field.TypeInt},
+		{Name: "terms", Type: field.TypeJSON},
+		{Name: "changed_by", Type: field.TypeString, Size: 200},
+		{Name: "item_id", Type: field.TypeString, Size: 64},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+	}
+	// ItemVersionsTable holds the schema information for the "item_versions" table.
+	ItemVersionsTable = &schema.Table{
+		Name:       "item_versions",
+		Columns:    ItemVersionsColumns,
+		PrimaryKey: []*schema.Column{ItemVersionsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "item_versions_items_versions",
+				Columns:    []*schema.Column{ItemVersionsColumns[5]},
+				RefColumns: []*schema.Column{ItemsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "item_versions_organizations_vendor",
+				Columns:    []*schema.Column{ItemVersionsColumns[6]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "item_versions_organizations_customer",
+				Columns:    []*schema.Column{ItemVersionsColumns[7]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "itemversion_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{ItemVersionsColumns[6], ItemVersionsColumns[0]},
+			},
+			{
+				Name:    "itemversion_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{ItemVersionsColumns[7], ItemVersionsColumns[0]},
+			},
+			{
+				Name:    "itemversion_item_id_revision",
+				Unique:  true,
+				Columns: []*schema.Column{ItemVersionsColumns[5], ItemVersionsColumns[2]},
+			},
+		},
+	}
 	// MembersColumns holds the columns for the "members" table.
 	MembersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
 		{Name: "created_at", Type: field.TypeTime},
-		{Name: "email", Type: field.TypeString, Unique: true, Size: 254},
+		{Name: "email", Type: field.TypeString, Size: 254},
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "role", Type: field.TypeEnum, Enums: []string{"OWNER", "ADMINISTRATOR", "OPERATOR", "VIEWER"}},
-		{Name: "password_hash", Type: field.TypeString, Size: 300},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
 		{Name: "organization_id", Type: field.TypeString, Size: 64},
+		{Name: "user_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
 	// MembersTable holds the schema information for the "members" table.
 	MembersTable = &schema.Table{
@@ -610,12 +854,114 @@ var (
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
+			{
+				Symbol:     "members_users_members",
+				Columns:    []*schema.Column{MembersColumns[7]},
+				RefColumns: []*schema.Column{UsersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
 		},
 		Indexes: []*schema.Index{
 			{
 				Name:    "member_organization_id_id",
 				Unique:  false,
 				Columns: []*schema.Column{MembersColumns[6], MembersColumns[0]},
+			},
+			{
+				Name:    "member_organization_id_email",
+				Unique:  true,
+				Columns: []*schema.Column{MembersColumns[6], MembersColumns[2]},
+			},
+			{
+				Name:    "member_organization_id_user_id",
+				Unique:  true,
+				Columns: []*schema.Column{MembersColumns[6], MembersColumns[7]},
+			},
+		},
+	}
+	// MemberGroupsColumns holds the columns for the "member_groups" table.
+	MemberGroupsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "role", Type: field.TypeEnum, Enums: []string{"OWNER", "ADMINISTRATOR", "OPERATOR", "VIEWER"}},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+	}
+	// MemberGroupsTable holds the schema information for the "member_groups" table.
+	MemberGroupsTable = &schema.Table{
+		Name:       "member_groups",
+		Columns:    MemberGroupsColumns,
+		PrimaryKey: []*schema.Column{MemberGroupsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "member_groups_organizations_organization",
+				Columns:    []*schema.Column{MemberGroupsColumns[5]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "membergroup_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{MemberGroupsColumns[5], MemberGroupsColumns[0]},
+			},
+			{
+				Name:    "membergroup_organization_id_name",
+				Unique:  true,
+				Columns: []*schema.Column{MemberGroupsColumns[5], MemberGroupsColumns[2]},
+			},
+		},
+	}
+	// MemberGroupEntriesColumns holds the columns for the "member_group_entries" table.
+	MemberGroupEntriesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "member_id", Type: field.TypeString, Size: 64},
+		{Name: "member_group_id", Type: field.TypeString, Size: 64},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+	}
+	// MemberGroupEntriesTable holds the schema information for the "member_group_entries" table.
+	MemberGroupEntriesTable = &schema.Table{
+		Name:       "member_group_entries",
+		Columns:    MemberGroupEntriesColumns,
+		PrimaryKey: []*schema.Column{MemberGroupEntriesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "member_group_entries_members_memberships",
+				Columns:    []*schema.Column{MemberGroupEntriesColumns[2]},
+				RefColumns: []*schema.Column{MembersColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "member_group_entries_member_groups_entries",
+				Columns:    []*schema.Column{MemberGroupEntriesColumns[3]},
+				RefColumns: []*schema.Column{MemberGroupsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "member_group_entries_organizations_organization",
+				Columns:    []*schema.Column{MemberGroupEntriesColumns[4]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "membergroupentry_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{MemberGroupEntriesColumns[4], MemberGroupEntriesColumns[0]},
+			},
+			{
+				Name:    "membergroupentry_member_group_id_member_id",
+				Unique:  true,
+				Columns: []*schema.Column{MemberGroupEntriesColumns[3], MemberGroupEntriesColumns[2]},
+			},
+			{
+				Name:    "membergroupentry_member_id",
+				Unique:  false,
+				Columns: []*schema.Column{MemberGroupEntriesColumns[2]},
 			},
 		},
 	}
@@ -725,7 +1071,12 @@ var (
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "vendor", Type: field.TypeBool, Default: false},
 		{Name: "customer", Type: field.TypeBool, Default: false},
+		{Name: "environment", Type: field.TypeEnum, Enums: []string{"LIVE", "TEST"}, Default: "LIVE"},
+		{Name: "user_visibility", Type: field.TypeEnum, Enums: []string{"TOTALS", "PSEUDONYMS", "ALL"}, Default: "ALL"},
+		{Name: "pseudonym_key", Type: field.TypeBytes, Nullable: true, Size: 4096},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
 		{Name: "provider_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "live_id", Type: field.TypeString, Unique: true, Nullable: true, Size: 64},
 	}
 	// OrganizationsTable holds the schema information for the "organizations" table.
 	OrganizationsTable = &schema.Table{
@@ -735,7 +1086,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "organizations_organizations_customers",
-				Columns:    []*schema.Column{OrganizationsColumns[5]},
+				Columns:    []*schema.Column{OrganizationsColumns[9]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "organizations_organizations_test",
+				Columns:    []*schema.Column{OrganizationsColumns[10]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -744,7 +1101,7 @@ var (
 			{
 				Name:    "organization_provider_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{OrganizationsColumns[5], OrganizationsColumns[2]},
+				Columns: []*schema.Column{OrganizationsColumns[9], OrganizationsColumns[2]},
 			},
 		},
 	}
@@ -769,6 +1126,7 @@ var (
 		{Name: "name", Type: field.TypeString, Size: 200},
 		{Name: "sealed_key", Type: field.TypeBytes, Size: 16384},
 		{Name: "public_key", Type: field.TypeBytes, Size: 4096},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
 		{Name: "firm_id", Type: field.TypeString, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
@@ -781,19 +1139,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "products_firms_products",
-				Columns:    []*schema.Column{ProductsColumns[6]},
+				Columns:    []*schema.Column{ProductsColumns[7]},
 				RefColumns: []*schema.Column{FirmsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "products_organizations_vendor",
-				Columns:    []*schema.Column{ProductsColumns[7]},
+				Columns:    []*schema.Column{ProductsColumns[8]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "products_organizations_customer",
-				Columns:    []*schema.Column{ProductsColumns[8]},
+				Columns:    []*schema.Column{ProductsColumns[9]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -802,17 +1160,17 @@ var (
 			{
 				Name:    "product_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{ProductsColumns[7], ProductsColumns[0]},
+				Columns: []*schema.Column{ProductsColumns[8], ProductsColumns[0]},
 			},
 			{
 				Name:    "product_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{ProductsColumns[8], ProductsColumns[0]},
+				Columns: []*schema.Column{ProductsColumns[9], ProductsColumns[0]},
 			},
 			{
 				Name:    "product_firm_id_code",
 				Unique:  true,
-				Columns: []*schema.Column{ProductsColumns[6], ProductsColumns[2]},
+				Columns: []*schema.Column{ProductsColumns[7], ProductsColumns[2]},
 			},
 		},
 	}
@@ -836,6 +1194,10 @@ var (
 		{Name: "error_message", Type: field.TypeString, Nullable: true, Size: 2000},
 		{Name: "started_by", Type: field.TypeString, Size: 200},
 		{Name: "finished_at", Type: field.TypeTime, Nullable: true},
+		{Name: "paused_at", Type: field.TypeTime, Nullable: true},
+		{Name: "paused_by", Type: field.TypeString, Size: 200, Default: ""},
+		{Name: "not_before", Type: field.TypeTime, Nullable: true},
+		{Name: "not_after", Type: field.TypeTime, Nullable: true},
 		{Name: "idempotency_key", Type: field.TypeString, Nullable: true, Size: 200},
 		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
@@ -850,25 +1212,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "rollouts_containers_rollouts",
-				Columns:    []*schema.Column{RolloutsColumns[19]},
+				Columns:    []*schema.Column{RolloutsColumns[23]},
 				RefColumns: []*schema.Column{ContainersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "rollouts_organizations_vendor",
-				Columns:    []*schema.Column{RolloutsColumns[20]},
+				Columns:    []*schema.Column{RolloutsColumns[24]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "rollouts_organizations_customer",
-				Columns:    []*schema.Column{RolloutsColumns[21]},
+				Columns:    []*schema.Column{RolloutsColumns[25]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "rollouts_tmr_groups_rollouts",
-				Columns:    []*schema.Column{RolloutsColumns[22]},
+				Columns:    []*schema.Column{RolloutsColumns[26]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -877,27 +1239,27 @@ var (
 			{
 				Name:    "rollout_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{RolloutsColumns[20], RolloutsColumns[0]},
+				Columns: []*schema.Column{RolloutsColumns[24], RolloutsColumns[0]},
 			},
 			{
 				Name:    "rollout_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{RolloutsColumns[21], RolloutsColumns[0]},
+				Columns: []*schema.Column{RolloutsColumns[25], RolloutsColumns[0]},
 			},
 			{
 				Name:    "rollout_tmr_group_id_number",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[22], RolloutsColumns[2]},
+				Columns: []*schema.Column{RolloutsColumns[26], RolloutsColumns[2]},
 			},
 			{
 				Name:    "rollout_tmr_group_id_idempotency_key",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[22], RolloutsColumns[18]},
+				Columns: []*schema.Column{RolloutsColumns[26], RolloutsColumns[22]},
 			},
 			{
 				Name:    "rollout_one_running",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[22]},
+				Columns: []*schema.Column{RolloutsColumns[26]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "running",
 				},
@@ -905,20 +1267,149 @@ var (
 			{
 				Name:    "rollout_container_id_number",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[19], RolloutsColumns[2]},
+				Columns: []*schema.Column{RolloutsColumns[23], RolloutsColumns[2]},
 			},
 			{
 				Name:    "rollout_container_id_idempotency_key",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[19], RolloutsColumns[18]},
+				Columns: []*schema.Column{RolloutsColumns[23], RolloutsColumns[22]},
 			},
 			{
 				Name:    "rollout_one_running_container",
 				Unique:  true,
-				Columns: []*schema.Column{RolloutsColumns[19]},
+				Columns: []*schema.Column{RolloutsColumns[23]},
 				Annotation: &entsql.IndexAnnotation{
 					Where: "running",
 				},
+			},
+		},
+	}
+	// RolloutPlansColumns holds the columns for the "rollout_plans" table.
+	RolloutPlansColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"SCHEDULED", "RUNNING", "PAUSED", "STOPPED", "DONE", "ABORTED"}, Default: "SCHEDULED"},
+		{Name: "not_before", Type: field.TypeTime, Nullable: true},
+		{Name: "window", Type: field.TypeJSON, Nullable: true},
+		{Name: "at_once", Type: field.TypeInt, Default: 1},
+		{Name: "stop_after", Type: field.TypeInt, Default: 0},
+		{Name: "stop_reason", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "started_by", Type: field.TypeString, Size: 200},
+		{Name: "finished_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+	}
+	// RolloutPlansTable holds the schema information for the "rollout_plans" table.
+	RolloutPlansTable = &schema.Table{
+		Name:       "rollout_plans",
+		Columns:    RolloutPlansColumns,
+		PrimaryKey: []*schema.Column{RolloutPlansColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "rollout_plans_organizations_vendor",
+				Columns:    []*schema.Column{RolloutPlansColumns[12]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "rollout_plans_organizations_customer",
+				Columns:    []*schema.Column{RolloutPlansColumns[13]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "rolloutplan_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{RolloutPlansColumns[12], RolloutPlansColumns[0]},
+			},
+			{
+				Name:    "rolloutplan_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{RolloutPlansColumns[13], RolloutPlansColumns[0]},
+			},
+		},
+	}
+	// RolloutPlanEntriesColumns holds the columns for the "rollout_plan_entries" table.
+	RolloutPlanEntriesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "wave", Type: field.TypeInt},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"WAITING", "RUNNING", "DONE", "FAILED", "SKIPPED"}, Default: "WAITING"},
+		{Name: "note", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "rollout_plan_id", Type: field.TypeString, Size: 64},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "rollout_id", Type: field.TypeString, Nullable: true, Size: 64},
+	}
+	// RolloutPlanEntriesTable holds the schema information for the "rollout_plan_entries" table.
+	RolloutPlanEntriesTable = &schema.Table{
+		Name:       "rollout_plan_entries",
+		Columns:    RolloutPlanEntriesColumns,
+		PrimaryKey: []*schema.Column{RolloutPlanEntriesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "rollout_plan_entries_rollout_plans_entries",
+				Columns:    []*schema.Column{RolloutPlanEntriesColumns[5]},
+				RefColumns: []*schema.Column{RolloutPlansColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "rollout_plan_entries_organizations_vendor",
+				Columns:    []*schema.Column{RolloutPlanEntriesColumns[6]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "rollout_plan_entries_organizations_customer",
+				Columns:    []*schema.Column{RolloutPlanEntriesColumns[7]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "rollout_plan_entries_tmr_groups_tmr_group",
+				Columns:    []*schema.Column{RolloutPlanEntriesColumns[8]},
+				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "rollout_plan_entries_containers_container",
+				Columns:    []*schema.Column{RolloutPlanEntriesColumns[9]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "rollout_plan_entries_rollouts_rollout",
+				Columns:    []*schema.Column{RolloutPlanEntriesColumns[10]},
+				RefColumns: []*schema.Column{RolloutsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "rolloutplanentry_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{RolloutPlanEntriesColumns[6], RolloutPlanEntriesColumns[0]},
+			},
+			{
+				Name:    "rolloutplanentry_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{RolloutPlanEntriesColumns[7], RolloutPlanEntriesColumns[0]},
+			},
+			{
+				Name:    "rolloutplanentry_rollout_plan_id_wave",
+				Unique:  false,
+				Columns: []*schema.Column{RolloutPlanEntriesColumns[5], RolloutPlanEntriesColumns[2]},
+			},
+			{
+				Name:    "rolloutplanentry_rollout_id",
+				Unique:  false,
+				Columns: []*schema.Column{RolloutPlanEntriesColumns[10]},
 			},
 		},
 	}
@@ -994,6 +1485,11 @@ var (
 		{Name: "id", Type: field.TypeString, Size: 64},
 		{Name: "data", Type: field.TypeBytes, Size: 65536},
 		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "user_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "created_at", Type: field.TypeTime, Nullable: true},
+		{Name: "seen_at", Type: field.TypeTime, Nullable: true},
+		{Name: "agent", Type: field.TypeString, Size: 200, Default: ""},
+		{Name: "address", Type: field.TypeString, Size: 64, Default: ""},
 	}
 	// SessionsTable holds the schema information for the "sessions" table.
 	SessionsTable = &schema.Table{
@@ -1005,6 +1501,227 @@ var (
 				Name:    "session_expires_at",
 				Unique:  false,
 				Columns: []*schema.Column{SessionsColumns[2]},
+			},
+			{
+				Name:    "session_user_id",
+				Unique:  false,
+				Columns: []*schema.Column{SessionsColumns[3]},
+			},
+		},
+	}
+	// TicketsColumns holds the columns for the "tickets" table.
+	TicketsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "code_digest", Type: field.TypeBytes, Unique: true, Size: 32},
+		{Name: "sealed_code", Type: field.TypeBytes, Size: 4096},
+		{Name: "hint", Type: field.TypeString, Size: 8},
+		{Name: "reference", Type: field.TypeString, Size: 200, Default: ""},
+		{Name: "note", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "partial", Type: field.TypeBool, Default: true},
+		{Name: "return_limit", Type: field.TypeInt, Nullable: true},
+		{Name: "returns", Type: field.TypeInt, Default: 0},
+		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoke_reason", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "created_by", Type: field.TypeString, Size: 200},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+	}
+	// TicketsTable holds the schema information for the "tickets" table.
+	TicketsTable = &schema.Table{
+		Name:       "tickets",
+		Columns:    TicketsColumns,
+		PrimaryKey: []*schema.Column{TicketsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "tickets_organizations_vendor",
+				Columns:    []*schema.Column{TicketsColumns[15]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "tickets_organizations_customer",
+				Columns:    []*schema.Column{TicketsColumns[16]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "ticket_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketsColumns[15], TicketsColumns[0]},
+			},
+			{
+				Name:    "ticket_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketsColumns[16], TicketsColumns[0]},
+			},
+			{
+				Name:    "ticket_vendor_id_reference",
+				Unique:  false,
+				Columns: []*schema.Column{TicketsColumns[15], TicketsColumns[5]},
+			},
+		},
+	}
+	// TicketActivationsColumns holds the columns for the "ticket_activations" table.
+	TicketActivationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "quantity", Type: field.TypeInt},
+		{Name: "returned", Type: field.TypeInt, Default: 0},
+		{Name: "offline", Type: field.TypeBool, Default: false},
+		{Name: "activated_by", Type: field.TypeString, Size: 200},
+		{Name: "ticket_id", Type: field.TypeString, Size: 64},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "order_id", Type: field.TypeString, Size: 64},
+		{Name: "ticket_line_id", Type: field.TypeString, Size: 64},
+	}
+	// TicketActivationsTable holds the schema information for the "ticket_activations" table.
+	TicketActivationsTable = &schema.Table{
+		Name:       "ticket_activations",
+		Columns:    TicketActivationsColumns,
+		PrimaryKey: []*schema.Column{TicketActivationsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "ticket_activations_tickets_activations",
+				Columns:    []*schema.Column{TicketActivationsColumns[6]},
+				RefColumns: []*schema.Column{TicketsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "ticket_activations_organizations_vendor",
+				Columns:    []*schema.Column{TicketActivationsColumns[7]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "ticket_activations_organizations_customer",
+				Columns:    []*schema.Column{TicketActivationsColumns[8]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "ticket_activations_tmr_groups_tmr_group",
+				Columns:    []*schema.Column{TicketActivationsColumns[9]},
+				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "ticket_activations_containers_container",
+				Columns:    []*schema.Column{TicketActivationsColumns[10]},
+				RefColumns: []*schema.Column{ContainersColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "ticket_activations_orders_order",
+				Columns:    []*schema.Column{TicketActivationsColumns[11]},
+				RefColumns: []*schema.Column{OrdersColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "ticket_activations_ticket_lines_activations",
+				Columns:    []*schema.Column{TicketActivationsColumns[12]},
+				RefColumns: []*schema.Column{TicketLinesColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "ticketactivation_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketActivationsColumns[7], TicketActivationsColumns[0]},
+			},
+			{
+				Name:    "ticketactivation_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketActivationsColumns[8], TicketActivationsColumns[0]},
+			},
+			{
+				Name:    "ticketactivation_ticket_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketActivationsColumns[6]},
+			},
+			{
+				Name:    "ticketactivation_order_id",
+				Unique:  true,
+				Columns: []*schema.Column{TicketActivationsColumns[11]},
+			},
+			{
+				Name:    "ticketactivation_container_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketActivationsColumns[10]},
+			},
+			{
+				Name:    "ticketactivation_tmr_group_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketActivationsColumns[9]},
+			},
+		},
+	}
+	// TicketLinesColumns holds the columns for the "ticket_lines" table.
+	TicketLinesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "position", Type: field.TypeInt},
+		{Name: "quantity", Type: field.TypeInt},
+		{Name: "activated", Type: field.TypeInt, Default: 0},
+		{Name: "ticket_id", Type: field.TypeString, Size: 64},
+		{Name: "vendor_id", Type: field.TypeString, Size: 64},
+		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "item_id", Type: field.TypeString, Size: 64},
+	}
+	// TicketLinesTable holds the schema information for the "ticket_lines" table.
+	TicketLinesTable = &schema.Table{
+		Name:       "ticket_lines",
+		Columns:    TicketLinesColumns,
+		PrimaryKey: []*schema.Column{TicketLinesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "ticket_lines_tickets_lines",
+				Columns:    []*schema.Column{TicketLinesColumns[5]},
+				RefColumns: []*schema.Column{TicketsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "ticket_lines_organizations_vendor",
+				Columns:    []*schema.Column{TicketLinesColumns[6]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "ticket_lines_organizations_customer",
+				Columns:    []*schema.Column{TicketLinesColumns[7]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "ticket_lines_items_item",
+				Columns:    []*schema.Column{TicketLinesColumns[8]},
+				RefColumns: []*schema.Column{ItemsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "ticketline_vendor_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketLinesColumns[6], TicketLinesColumns[0]},
+			},
+			{
+				Name:    "ticketline_customer_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{TicketLinesColumns[7], TicketLinesColumns[0]},
+			},
+			{
+				Name:    "ticketline_ticket_id_position",
+				Unique:  true,
+				Columns: []*schema.Column{TicketLinesColumns[5], TicketLinesColumns[2]},
 			},
 		},
 	}
@@ -1076,6 +1793,14 @@ var (
 		{Name: "rules_digest", Type: field.TypeString, Size: 64, Default: ""},
 		{Name: "rules_own", Type: field.TypeBool, Default: false},
 		{Name: "rules_problem", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "version", Type: field.TypeString, Size: 64, Default: ""},
+		{Name: "started_at", Type: field.TypeTime, Nullable: true},
+		{Name: "linked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "lost_at", Type: field.TypeTime, Nullable: true},
+		{Name: "latency", Type: field.TypeInt, Nullable: true},
+		{Name: "links", Type: field.TypeInt, Default: 0},
+		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
 		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
@@ -1089,25 +1814,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "tmr_servers_containers_servers",
-				Columns:    []*schema.Column{TmrServersColumns[10]},
+				Columns:    []*schema.Column{TmrServersColumns[18]},
 				RefColumns: []*schema.Column{ContainersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "tmr_servers_tmr_groups_servers",
-				Columns:    []*schema.Column{TmrServersColumns[11]},
+				Columns:    []*schema.Column{TmrServersColumns[19]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "tmr_servers_organizations_vendor",
-				Columns:    []*schema.Column{TmrServersColumns[12]},
+				Columns:    []*schema.Column{TmrServersColumns[20]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "tmr_servers_organizations_customer",
-				Columns:    []*schema.Column{TmrServersColumns[13]},
+				Columns:    []*schema.Column{TmrServersColumns[21]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -1116,22 +1841,22 @@ var (
 			{
 				Name:    "tmrserver_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{TmrServersColumns[12], TmrServersColumns[0]},
+				Columns: []*schema.Column{TmrServersColumns[20], TmrServersColumns[0]},
 			},
 			{
 				Name:    "tmrserver_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{TmrServersColumns[13], TmrServersColumns[0]},
+				Columns: []*schema.Column{TmrServersColumns[21], TmrServersColumns[0]},
 			},
 			{
 				Name:    "tmrserver_tmr_group_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{TmrServersColumns[11], TmrServersColumns[2]},
+				Columns: []*schema.Column{TmrServersColumns[19], TmrServersColumns[2]},
 			},
 			{
 				Name:    "tmrserver_container_id_name",
 				Unique:  true,
-				Columns: []*schema.Column{TmrServersColumns[10], TmrServersColumns[2]},
+				Columns: []*schema.Column{TmrServersColumns[18], TmrServersColumns[2]},
 			},
 		},
 	}
@@ -1211,6 +1936,7 @@ var (
 		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "to_container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "rollout_id", Type: field.TypeString, Nullable: true, Size: 64},
+		{Name: "ticket_activation_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "tmr_group_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
@@ -1242,32 +1968,38 @@ var (
 				OnDelete:   schema.SetNull,
 			},
 			{
-				Symbol:     "transfers_tmr_groups_transfers",
+				Symbol:     "transfers_ticket_activations_transfers",
 				Columns:    []*schema.Column{TransfersColumns[13]},
+				RefColumns: []*schema.Column{TicketActivationsColumns[0]},
+				OnDelete:   schema.SetNull,
+			},
+			{
+				Symbol:     "transfers_tmr_groups_transfers",
+				Columns:    []*schema.Column{TransfersColumns[14]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "transfers_organizations_vendor",
-				Columns:    []*schema.Column{TransfersColumns[14]},
+				Columns:    []*schema.Column{TransfersColumns[15]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "transfers_organizations_customer",
-				Columns:    []*schema.Column{TransfersColumns[15]},
+				Columns:    []*schema.Column{TransfersColumns[16]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "transfers_products_product",
-				Columns:    []*schema.Column{TransfersColumns[16]},
+				Columns:    []*schema.Column{TransfersColumns[17]},
 				RefColumns: []*schema.Column{ProductsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "transfers_items_item",
-				Columns:    []*schema.Column{TransfersColumns[17]},
+				Columns:    []*schema.Column{TransfersColumns[18]},
 				RefColumns: []*schema.Column{ItemsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -1276,17 +2008,17 @@ var (
 			{
 				Name:    "transfer_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{TransfersColumns[14], TransfersColumns[0]},
+				Columns: []*schema.Column{TransfersColumns[15], TransfersColumns[0]},
 			},
 			{
 				Name:    "transfer_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{TransfersColumns[15], TransfersColumns[0]},
+				Columns: []*schema.Column{TransfersColumns[16], TransfersColumns[0]},
 			},
 			{
 				Name:    "transfer_tmr_group_id_rollout_id",
 				Unique:  false,
-				Columns: []*schema.Column{TransfersColumns[13], TransfersColumns[12]},
+				Columns: []*schema.Column{TransfersColumns[14], TransfersColumns[12]},
 			},
 			{
 				Name:    "transfer_container_id_rollout_id",
@@ -1648,6 +2380,193 @@ var (
 			},
 		},
 	}
+	// UsersColumns holds the columns for the "users" table.
+	UsersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "email", Type: field.TypeString, Unique: true, Size: 254},
+		{Name: "name", Type: field.TypeString, Size: 200},
+		{Name: "password_hash", Type: field.TypeString, Nullable: true, Size: 300},
+		{Name: "totp_secret", Type: field.TypeBytes, Nullable: true, Size: 4096},
+		{Name: "totp_at", Type: field.TypeTime, Nullable: true},
+		{Name: "totp_step", Type: field.TypeInt64, Default: 0},
+		{Name: "recovery", Type: field.TypeJSON, Nullable: true},
+		{Name: "password_at", Type: field.TypeTime, Nullable: true},
+	}
+	// UsersTable holds the schema information for the "users" table.
+	UsersTable = &schema.Table{
+		Name:       "users",
+		Columns:    UsersColumns,
+		PrimaryKey: []*schema.Column{UsersColumns[0]},
+	}
+	// UserIdentitiesColumns holds the columns for the "user_identities" table.
+	UserIdentitiesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "issuer", Type: field.TypeString, Size: 2048},
+		{Name: "subject", Type: field.TypeString, Size: 300},
+		{Name: "provider_id", Type: field.TypeString, Size: 64},
+		{Name: "user_id", Type: field.TypeString, Size: 64},
+	}
+	// UserIdentitiesTable holds the schema information for the "user_identities" table.
+	UserIdentitiesTable = &schema.Table{
+		Name:       "user_identities",
+		Columns:    UserIdentitiesColumns,
+		PrimaryKey: []*schema.Column{UserIdentitiesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "user_identities_identity_providers_identities",
+				Columns:    []*schema.Column{UserIdentitiesColumns[4]},
+				RefColumns: []*schema.Column{IdentityProvidersColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "user_identities_users_identities",
+				Columns:    []*schema.Column{UserIdentitiesColumns[5]},
+				RefColumns: []*schema.Column{UsersColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "useridentity_provider_id_issuer_subject",
+				Unique:  true,
+				Columns: []*schema.Column{UserIdentitiesColumns[4], UserIdentitiesColumns[2], UserIdentitiesColumns[3]},
+			},
+		},
+	}
+	// WebhookDeliveriesColumns holds the columns for the "webhook_deliveries" table.
+	WebhookDeliveriesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"PENDING", "DELIVERED", "FAILED"}, Default: "PENDING"},
+		{Name: "attempt", Type: field.TypeInt, Default: 0},
+		{Name: "due_at", Type: field.TypeTime, Nullable: true},
+		{Name: "attempts", Type: field.TypeJSON, Nullable: true},
+		{Name: "replay", Type: field.TypeBool, Default: false},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+		{Name: "webhook_endpoint_id", Type: field.TypeString, Size: 64},
+		{Name: "webhook_event_id", Type: field.TypeString, Size: 64},
+	}
+	// WebhookDeliveriesTable holds the schema information for the "webhook_deliveries" table.
+	WebhookDeliveriesTable = &schema.Table{
+		Name:       "webhook_deliveries",
+		Columns:    WebhookDeliveriesColumns,
+		PrimaryKey: []*schema.Column{WebhookDeliveriesColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "webhook_deliveries_organizations_organization",
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[7]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "webhook_deliveries_webhook_endpoints_deliveries",
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[8]},
+				RefColumns: []*schema.Column{WebhookEndpointsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+			{
+				Symbol:     "webhook_deliveries_webhook_events_deliveries",
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[9]},
+				RefColumns: []*schema.Column{WebhookEventsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "webhookdelivery_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookDeliveriesColumns[7], WebhookDeliveriesColumns[0]},
+			},
+			{
+				Name:    "webhookdelivery_webhook_endpoint_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookDeliveriesColumns[8], WebhookDeliveriesColumns[0]},
+			},
+			{
+				Name:    "webhookdelivery_webhook_event_id",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookDeliveriesColumns[9]},
+			},
+			{
+				Name:    "webhookdelivery_state_due_at",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookDeliveriesColumns[2], WebhookDeliveriesColumns[4]},
+			},
+		},
+	}
+	// WebhookEndpointsColumns holds the columns for the "webhook_endpoints" table.
+	WebhookEndpointsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "url", Type: field.TypeString, Size: 2048},
+		{Name: "description", Type: field.TypeString, Size: 200, Default: ""},
+		{Name: "events", Type: field.TypeJSON},
+		{Name: "sealed_secret", Type: field.TypeBytes, Size: 4096},
+		{Name: "sealed_previous", Type: field.TypeBytes, Nullable: true, Size: 4096},
+		{Name: "previous_until", Type: field.TypeTime, Nullable: true},
+		{Name: "disabled_at", Type: field.TypeTime, Nullable: true},
+		{Name: "disabled_reason", Type: field.TypeString, Size: 2000, Default: ""},
+		{Name: "failing_since", Type: field.TypeTime, Nullable: true},
+		{Name: "revision", Type: field.TypeInt, Default: 1},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+	}
+	// WebhookEndpointsTable holds the schema information for the "webhook_endpoints" table.
+	WebhookEndpointsTable = &schema.Table{
+		Name:       "webhook_endpoints",
+		Columns:    WebhookEndpointsColumns,
+		PrimaryKey: []*schema.Column{WebhookEndpointsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "webhook_endpoints_organizations_organization",
+				Columns:    []*schema.Column{WebhookEndpointsColumns[12]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "webhookendpoint_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookEndpointsColumns[12], WebhookEndpointsColumns[0]},
+			},
+		},
+	}
+	// WebhookEventsColumns holds the columns for the "webhook_events" table.
+	WebhookEventsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeString, Size: 64},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "kind", Type: field.TypeString, Size: 64},
+		{Name: "payload", Type: field.TypeBytes, Size: 262144},
+		{Name: "organization_id", Type: field.TypeString, Size: 64},
+	}
+	// WebhookEventsTable holds the schema information for the "webhook_events" table.
+	WebhookEventsTable = &schema.Table{
+		Name:       "webhook_events",
+		Columns:    WebhookEventsColumns,
+		PrimaryKey: []*schema.Column{WebhookEventsColumns[0]},
+		ForeignKeys: []*schema.ForeignKey{
+			{
+				Symbol:     "webhook_events_organizations_organization",
+				Columns:    []*schema.Column{WebhookEventsColumns[4]},
+				RefColumns: []*schema.Column{OrganizationsColumns[0]},
+				OnDelete:   schema.NoAction,
+			},
+		},
+		Indexes: []*schema.Index{
+			{
+				Name:    "webhookevent_organization_id_id",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookEventsColumns[4], WebhookEventsColumns[0]},
+			},
+			{
+				Name:    "webhookevent_created_at",
+				Unique:  false,
+				Columns: []*schema.Column{WebhookEventsColumns[1]},
+			},
+		},
+	}
 	// WorksColumns holds the columns for the "works" table.
 	WorksColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
@@ -1738,18 +2657,30 @@ var (
 		AuditEntriesTable,
 		ContainersTable,
 		DenialsTable,
+		EnrollmentsTable,
 		FirmsTable,
 		FirmCountersTable,
 		FirmKeysTable,
+		IdempotencyKeysTable,
+		IdentityProvidersTable,
+		InvitationsTable,
 		ItemsTable,
+		ItemVersionsTable,
 		MembersTable,
+		MemberGroupsTable,
+		MemberGroupEntriesTable,
 		OrdersTable,
 		OrganizationsTable,
 		PlatformKeysTable,
 		ProductsTable,
 		RolloutsTable,
+		RolloutPlansTable,
+		RolloutPlanEntriesTable,
 		RuleSetsTable,
 		SessionsTable,
+		TicketsTable,
+		TicketActivationsTable,
+		TicketLinesTable,
 		TmrGroupsTable,
 		TmrServersTable,
 		TmrViewsTable,
@@ -1760,6 +2691,11 @@ var (
 		UsageKeptsTable,
 		UsageLogsTable,
 		UsageSeriesTable,
+		UsersTable,
+		UserIdentitiesTable,
+		WebhookDeliveriesTable,
+		WebhookEndpointsTable,
+		WebhookEventsTable,
 		WorksTable,
 	}
 )
@@ -1779,6 +2715,15 @@ func init() {
 	DenialsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	DenialsTable.ForeignKeys[2].RefTable = ContainersTable
 	DenialsTable.ForeignKeys[3].RefTable = ProductsTable
+	EnrollmentsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	EnrollmentsTable.ForeignKeys[1].RefTable = OrganizationsTable
+	EnrollmentsTable.ForeignKeys[2].RefTable = TmrGroupsTable
+	EnrollmentsTable.ForeignKeys[3].RefTable = ContainersTable
+	EnrollmentsTable.ForeignKeys[4].RefTable = TmrServersTable
+	EnrollmentsTable.Annotation = &entsql.Annotation{}
+	EnrollmentsTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
 	FirmsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	FirmsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	FirmCountersTable.ForeignKeys[0].RefTable = ContainersTable
@@ -1788,10 +2733,21 @@ func init() {
 	FirmKeysTable.ForeignKeys[0].RefTable = FirmsTable
 	FirmKeysTable.ForeignKeys[1].RefTable = OrganizationsTable
 	FirmKeysTable.ForeignKeys[2].RefTable = OrganizationsTable
+	IdempotencyKeysTable.ForeignKeys[0].RefTable = OrganizationsTable
+	IdentityProvidersTable.ForeignKeys[0].RefTable = OrganizationsTable
+	InvitationsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	ItemsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	ItemsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	ItemsTable.ForeignKeys[2].RefTable = ProductsTable
+	ItemVersionsTable.ForeignKeys[0].RefTable = ItemsTable
+	ItemVersionsTable.ForeignKeys[1].RefTable = OrganizationsTable
+	ItemVersionsTable.ForeignKeys[2].RefTable = OrganizationsTable
 	MembersTable.ForeignKeys[0].RefTable = OrganizationsTable
+	MembersTable.ForeignKeys[1].RefTable = UsersTable
+	MemberGroupsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	MemberGroupEntriesTable.ForeignKeys[0].RefTable = MembersTable
+	MemberGroupEntriesTable.ForeignKeys[1].RefTable = MemberGroupsTable
+	MemberGroupEntriesTable.ForeignKeys[2].RefTable = OrganizationsTable
 	OrdersTable.ForeignKeys[0].RefTable = ContainersTable
 	OrdersTable.ForeignKeys[1].RefTable = OrganizationsTable
 	OrdersTable.ForeignKeys[2].RefTable = OrganizationsTable
@@ -1804,6 +2760,7 @@ func init() {
 		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
 	}
 	OrganizationsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	OrganizationsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	ProductsTable.ForeignKeys[0].RefTable = FirmsTable
 	ProductsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	ProductsTable.ForeignKeys[2].RefTable = OrganizationsTable
@@ -1815,6 +2772,18 @@ func init() {
 	RolloutsTable.Annotation.Checks = map[string]string{
 		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
 	}
+	RolloutPlansTable.ForeignKeys[0].RefTable = OrganizationsTable
+	RolloutPlansTable.ForeignKeys[1].RefTable = OrganizationsTable
+	RolloutPlanEntriesTable.ForeignKeys[0].RefTable = RolloutPlansTable
+	RolloutPlanEntriesTable.ForeignKeys[1].RefTable = OrganizationsTable
+	RolloutPlanEntriesTable.ForeignKeys[2].RefTable = OrganizationsTable
+	RolloutPlanEntriesTable.ForeignKeys[3].RefTable = TmrGroupsTable
+	RolloutPlanEntriesTable.ForeignKeys[4].RefTable = ContainersTable
+	RolloutPlanEntriesTable.ForeignKeys[5].RefTable = RolloutsTable
+	RolloutPlanEntriesTable.Annotation = &entsql.Annotation{}
+	RolloutPlanEntriesTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
 	RuleSetsTable.ForeignKeys[0].RefTable = ContainersTable
 	RuleSetsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	RuleSetsTable.ForeignKeys[2].RefTable = OrganizationsTable
@@ -1823,6 +2792,23 @@ func init() {
 	RuleSetsTable.Annotation.Checks = map[string]string{
 		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
 	}
+	TicketsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	TicketsTable.ForeignKeys[1].RefTable = OrganizationsTable
+	TicketActivationsTable.ForeignKeys[0].RefTable = TicketsTable
+	TicketActivationsTable.ForeignKeys[1].RefTable = OrganizationsTable
+	TicketActivationsTable.ForeignKeys[2].RefTable = OrganizationsTable
+	TicketActivationsTable.ForeignKeys[3].RefTable = TmrGroupsTable
+	TicketActivationsTable.ForeignKeys[4].RefTable = ContainersTable
+	TicketActivationsTable.ForeignKeys[5].RefTable = OrdersTable
+	TicketActivationsTable.ForeignKeys[6].RefTable = TicketLinesTable
+	TicketActivationsTable.Annotation = &entsql.Annotation{}
+	TicketActivationsTable.Annotation.Checks = map[string]string{
+		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
+	}
+	TicketLinesTable.ForeignKeys[0].RefTable = TicketsTable
+	TicketLinesTable.ForeignKeys[1].RefTable = OrganizationsTable
+	TicketLinesTable.ForeignKeys[2].RefTable = OrganizationsTable
+	TicketLinesTable.ForeignKeys[3].RefTable = ItemsTable
 	TmrGroupsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	TmrGroupsTable.ForeignKeys[1].RefTable = OrganizationsTable
 	TmrServersTable.ForeignKeys[0].RefTable = ContainersTable
@@ -1839,11 +2825,12 @@ func init() {
 	TransfersTable.ForeignKeys[0].RefTable = ContainersTable
 	TransfersTable.ForeignKeys[1].RefTable = ContainersTable
 	TransfersTable.ForeignKeys[2].RefTable = RolloutsTable
-	TransfersTable.ForeignKeys[3].RefTable = TmrGroupsTable
-	TransfersTable.ForeignKeys[4].RefTable = OrganizationsTable
+	TransfersTable.ForeignKeys[3].RefTable = TicketActivationsTable
+	TransfersTable.ForeignKeys[4].RefTable = TmrGroupsTable
 	TransfersTable.ForeignKeys[5].RefTable = OrganizationsTable
-	TransfersTable.ForeignKeys[6].RefTable = ProductsTable
-	TransfersTable.ForeignKeys[7].RefTable = ItemsTable
+	TransfersTable.ForeignKeys[6].RefTable = OrganizationsTable
+	TransfersTable.ForeignKeys[7].RefTable = ProductsTable
+	TransfersTable.ForeignKeys[8].RefTable = ItemsTable
 	TransfersTable.Annotation = &entsql.Annotation{}
 	TransfersTable.Annotation.Checks = map[string]string{
 		"one_place": "((tmr_group_id IS NULL) <> (container_id IS NULL))",
@@ -1866,6 +2853,13 @@ func init() {
 	UsageSeriesTable.ForeignKeys[1].RefTable = OrganizationsTable
 	UsageSeriesTable.ForeignKeys[2].RefTable = ContainersTable
 	UsageSeriesTable.ForeignKeys[3].RefTable = ProductsTable
+	UserIdentitiesTable.ForeignKeys[0].RefTable = IdentityProvidersTable
+	UserIdentitiesTable.ForeignKeys[1].RefTable = UsersTable
+	WebhookDeliveriesTable.ForeignKeys[0].RefTable = OrganizationsTable
+	WebhookDeliveriesTable.ForeignKeys[1].RefTable = WebhookEndpointsTable
+	WebhookDeliveriesTable.ForeignKeys[2].RefTable = WebhookEventsTable
+	WebhookEndpointsTable.ForeignKeys[0].RefTable = OrganizationsTable
+	WebhookEventsTable.ForeignKeys[0].RefTable = OrganizationsTable
 	WorksTable.ForeignKeys[0].RefTable = ContainersTable
 	WorksTable.ForeignKeys[1].RefTable = RolloutsTable
 	WorksTable.ForeignKeys[2].RefTable = TmrGroupsTable

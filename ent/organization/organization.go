@@ -3,10 +3,13 @@
 package organization
 
 import (
+	"fmt"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/quorate/quorate/ent/schema/property"
 )
 
 const (
@@ -24,10 +27,24 @@ const (
 	FieldCustomer = "customer"
 	// FieldProviderID holds the string denoting the provider_id field in the database.
 	FieldProviderID = "provider_id"
+	// FieldEnvironment holds the string denoting the environment field in the database.
+	FieldEnvironment = "environment"
+	// FieldLiveID holds the string denoting the live_id field in the database.
+	FieldLiveID = "live_id"
+	// FieldUserVisibility holds the string denoting the user_visibility field in the database.
+	FieldUserVisibility = "user_visibility"
+	// FieldPseudonymKey holds the string denoting the pseudonym_key field in the database.
+	FieldPseudonymKey = "pseudonym_key"
+	// FieldRevision holds the string denoting the revision field in the database.
+	FieldRevision = "revision"
 	// EdgeProvider holds the string denoting the provider edge name in mutations.
 	EdgeProvider = "provider"
 	// EdgeCustomers holds the string denoting the customers edge name in mutations.
 	EdgeCustomers = "customers"
+	// EdgeLive holds the string denoting the live edge name in mutations.
+	EdgeLive = "live"
+	// EdgeTest holds the string denoting the test edge name in mutations.
+	EdgeTest = "test"
 	// Table holds the table name of the organization in the database.
 	Table = "organizations"
 	// ProviderTable is the table that holds the provider relation/edge.
@@ -38,6 +55,14 @@ const (
 	CustomersTable = "organizations"
 	// CustomersColumn is the table column denoting the customers relation/edge.
 	CustomersColumn = "provider_id"
+	// LiveTable is the table that holds the live relation/edge.
+	LiveTable = "organizations"
+	// LiveColumn is the table column denoting the live relation/edge.
+	LiveColumn = "live_id"
+	// TestTable is the table that holds the test relation/edge.
+	TestTable = "organizations"
+	// TestColumn is the table column denoting the test relation/edge.
+	TestColumn = "live_id"
 )
 
 // Columns holds all SQL columns for organization fields.
@@ -48,6 +73,11 @@ var Columns = []string{
 	FieldVendor,
 	FieldCustomer,
 	FieldProviderID,
+	FieldEnvironment,
+	FieldLiveID,
+	FieldUserVisibility,
+	FieldPseudonymKey,
+	FieldRevision,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -71,11 +101,43 @@ var (
 	DefaultCustomer bool
 	// ProviderIDValidator is a validator for the "provider_id" field. It is called by the builders before save.
 	ProviderIDValidator func(string) error
+	// LiveIDValidator is a validator for the "live_id" field. It is called by the builders before save.
+	LiveIDValidator func(string) error
+	// PseudonymKeyValidator is a validator for the "pseudonym_key" field. It is called by the builders before save.
+	PseudonymKeyValidator func([]byte) error
+	// DefaultRevision holds the default value on creation for the "revision" field.
+	DefaultRevision int
+	// RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	RevisionValidator func(int) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
 	IDValidator func(string) error
 )
+
+const DefaultEnvironment property.Environment = "LIVE"
+
+// EnvironmentValidator is a validator for the "environment" field enum values. It is called by the builders before save.
+func EnvironmentValidator(e property.Environment) error {
+	switch e {
+	case "LIVE", "TEST":
+		return nil
+	default:
+		return fmt.Errorf("organization: invalid enum value for environment field: %q", e)
+	}
+}
+
+const DefaultUserVisibility property.UserVisibility = "ALL"
+
+// UserVisibilityValidator is a validator for the "user_visibility" field enum values. It is called by the builders before save.
+func UserVisibilityValidator(uv property.UserVisibility) error {
+	switch uv {
+	case "TOTALS", "PSEUDONYMS", "ALL":
+		return nil
+	default:
+		return fmt.Errorf("organization: invalid enum value for user_visibility field: %q", uv)
+	}
+}
 
 // OrderOption defines the ordering options for the Organization queries.
 type OrderOption func(*sql.Selector)
@@ -110,6 +172,26 @@ func ByProviderID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldProviderID, opts...).ToFunc()
 }
 
+// ByEnvironment orders the results by the environment field.
+func ByEnvironment(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldEnvironment, opts...).ToFunc()
+}
+
+// ByLiveID orders the results by the live_id field.
+func ByLiveID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLiveID, opts...).ToFunc()
+}
+
+// ByUserVisibility orders the results by the user_visibility field.
+func ByUserVisibility(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldUserVisibility, opts...).ToFunc()
+}
+
+// ByRevision orders the results by the revision field.
+func ByRevision(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRevision, opts...).ToFunc()
+}
+
 // ByProviderField orders the results by provider field.
 func ByProviderField(field string, opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -130,6 +212,20 @@ func ByCustomers(term sql.OrderTerm, terms ...sql.OrderTerm) OrderOption {
 		sqlgraph.OrderByNeighborTerms(s, newCustomersStep(), append([]sql.OrderTerm{term}, terms...)...)
 	}
 }
+
+// ByLiveField orders the results by live field.
+func ByLiveField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newLiveStep(), sql.OrderByField(field, opts...))
+	}
+}
+
+// ByTestField orders the results by test field.
+func ByTestField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newTestStep(), sql.OrderByField(field, opts...))
+	}
+}
 func newProviderStep() *sqlgraph.Step {
 	return sqlgraph.NewStep(
 		sqlgraph.From(Table, FieldID),
@@ -144,3 +240,31 @@ func newCustomersStep() *sqlgraph.Step {
 		sqlgraph.Edge(sqlgraph.O2M, false, CustomersTable, CustomersColumn),
 	)
 }
+func newLiveStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(Table, FieldID),
+		sqlgraph.Edge(sqlgraph.O2O, true, LiveTable, LiveColumn),
+	)
+}
+func newTestStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(Table, FieldID),
+		sqlgraph.Edge(sqlgraph.O2O, false, TestTable, TestColumn),
+	)
+}
+
+var (
+	// property.Environment must implement graphql.Marshaler.
+	_ graphql.Marshaler = (*property.Environment)(nil)
+	// property.Environment must implement graphql.Unmarshaler.
+	_ graphql.Unmarshaler = (*property.Environment)(nil)
+)
+
+var (
+	// property.UserVisibility must implement graphql.Marshaler.
+	_ graphql.Marshaler = (*property.UserVisibility)(nil)
+	// property.UserVisibility must implement graphql.Unmarshaler.
+	_ graphql.Unmarshaler = (*property.UserVisibility)(nil)
+)

@@ -8,6 +8,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/schema/property"
 )
 
 // ID filters vertices based on their ID field.
@@ -88,6 +89,21 @@ func Customer(v bool) predicate.Organization {
 // ProviderID applies equality check predicate on the "provider_id" field. It's identical to ProviderIDEQ.
 func ProviderID(v string) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldProviderID, v))
+}
+
+// LiveID applies equality check predicate on the "live_id" field. It's identical to LiveIDEQ.
+func LiveID(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldLiveID, v))
+}
+
+// PseudonymKey applies equality check predicate on the "pseudonym_key" field. It's identical to PseudonymKeyEQ.
+func PseudonymKey(v []byte) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldPseudonymKey, v))
+}
+
+// Revision applies equality check predicate on the "revision" field. It's identical to RevisionEQ.
+func Revision(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldRevision, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
@@ -290,6 +306,231 @@ func ProviderIDContainsFold(v string) predicate.Organization {
 	return predicate.Organization(sql.FieldContainsFold(FieldProviderID, v))
 }
 
+// EnvironmentEQ applies the EQ predicate on the "environment" field.
+func EnvironmentEQ(v property.Environment) predicate.Organization {
+	vc := v
+	return predicate.Organization(sql.FieldEQ(FieldEnvironment, vc))
+}
+
+// EnvironmentNEQ applies the NEQ predicate on the "environment" field.
+func EnvironmentNEQ(v property.Environment) predicate.Organization {
+	vc := v
+	return predicate.Organization(sql.FieldNEQ(FieldEnvironment, vc))
+}
+
+// EnvironmentIn applies the In predicate on the "environment" field.
+func EnvironmentIn(vs ...property.Environment) predicate.Organization {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = vs[i]
+	}
+	return predicate.Organization(sql.FieldIn(FieldEnvironment, v...))
+}
+
+// EnvironmentNotIn applies the NotIn predicate on the "environment" field.
+func EnvironmentNotIn(vs ...property.Environment) predicate.Organization {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = vs[i]
+	}
+	return predicate.Organization(sql.FieldNotIn(FieldEnvironment, v...))
+}
+
+// LiveIDEQ applies the EQ predicate on the "live_id" field.
+func LiveIDEQ(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldLiveID, v))
+}
+
+// LiveIDNEQ applies the NEQ predicate on the "live_id" field.
+func LiveIDNEQ(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldLiveID, v))
+}
+
+// LiveIDIn applies the In predicate on the "live_id" field.
+func LiveIDIn(vs ...string) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldLiveID, vs...))
+}
+
+// LiveIDNotIn applies the NotIn predicate on the "live_id" field.
+func LiveIDNotIn(vs ...string) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldLiveID, vs...))
+}
+
+// LiveIDGT applies the GT predicate on the "live_id" field.
+func LiveIDGT(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldLiveID, v))
+}
+
+// LiveIDGTE applies the GTE predicate on the "live_id" field.
+func LiveIDGTE(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldLiveID, v))
+}
+
+// LiveIDLT applies the LT predicate on the "live_id" field.
+func LiveIDLT(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldLiveID, v))
+}
+
+// LiveIDLTE applies the LTE predicate on the "live_id" field.
+func LiveIDLTE(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldLiveID, v))
+}
+
+// LiveIDContains applies the Contains predicate on the "live_id" field.
+func LiveIDContains(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldContains(FieldLiveID, v))
+}
+
+// LiveIDHasPrefix applies the HasPrefix predicate on the "live_id" field.
+func LiveIDHasPrefix(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldHasPrefix(FieldLiveID, v))
+}
+
+// LiveIDHasSuffix applies the HasSuffix predicate on the "live_id" field.
+func LiveIDHasSuffix(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldHasSuffix(FieldLiveID, v))
+}
+
+// LiveIDIsNil applies the IsNil predicate on the "live_id" field.
+func LiveIDIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldLiveID))
+}
+
+// LiveIDNotNil applies the NotNil predicate on the "live_id" field.
+func LiveIDNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldLiveID))
+}
+
+// LiveIDEqualFold applies the EqualFold predicate on the "live_id" field.
+func LiveIDEqualFold(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldEqualFold(FieldLiveID, v))
+}
+
+// LiveIDContainsFold applies the ContainsFold predicate on the "live_id" field.
+func LiveIDContainsFold(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldContainsFold(FieldLiveID, v))
+}
+
+// UserVisibilityEQ applies the EQ predicate on the "user_visibility" field.
+func UserVisibilityEQ(v property.UserVisibility) predicate.Organization {
+	vc := v
+	return predicate.Organization(sql.FieldEQ(FieldUserVisibility, vc))
+}
+
+// UserVisibilityNEQ applies the NEQ predicate on the "user_visibility" field.
+func UserVisibilityNEQ(v property.UserVisibility) predicate.Organization {
+	vc := v
+	return predicate.Organization(sql.FieldNEQ(FieldUserVisibility, vc))
+}
+
+// UserVisibilityIn applies the In predicate on the "user_visibility" field.
+func UserVisibilityIn(vs ...property.UserVisibility) predicate.Organization {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = vs[i]
+	}
+	return predicate.Organization(sql.FieldIn(FieldUserVisibility, v...))
+}
+
+// UserVisibilityNotIn applies the NotIn predicate on the "user_visibility" field.
+func UserVisibilityNotIn(vs ...property.UserVisibility) predicate.Organization {
+	v := make([]any, len(vs))
+	for i := range v {
+		v[i] = vs[i]
+	}
+	return predicate.Organization(sql.FieldNotIn(FieldUserVisibility, v...))
+}
+
+// PseudonymKeyEQ applies the EQ predicate on the "pseudonym_key" field.
+func PseudonymKeyEQ(v []byte) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldPseudonymKey, v))
+}
+
+// PseudonymKeyNEQ applies the NEQ predicate on the "pseudonym_key" field.
+func PseudonymKeyNEQ(v []byte) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldPseudonymKey, v))
+}
+
+// PseudonymKeyIn applies the In predicate on the "pseudonym_key" field.
+func PseudonymKeyIn(vs ...[]byte) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldPseudonymKey, vs...))
+}
+
+// PseudonymKeyNotIn applies the NotIn predicate on the "pseudonym_key" field.
+func PseudonymKeyNotIn(vs ...[]byte) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldPseudonymKey, vs...))
+}
+
+// PseudonymKeyGT applies the GT predicate on the "pseudonym_key" field.
+func PseudonymKeyGT(v []byte) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldPseudonymKey, v))
+}
+
+// PseudonymKeyGTE applies the GTE predicate on the "pseudonym_key" field.
+func PseudonymKeyGTE(v []byte) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldPseudonymKey, v))
+}
+
+// PseudonymKeyLT applies the LT predicate on the "pseudonym_key" field.
+func PseudonymKeyLT(v []byte) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldPseudonymKey, v))
+}
+
+// PseudonymKeyLTE applies the LTE predicate on the "pseudonym_key" field.
+func PseudonymKeyLTE(v []byte) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldPseudonymKey, v))
+}
+
+// PseudonymKeyIsNil applies the IsNil predicate on the "pseudonym_key" field.
+func PseudonymKeyIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldPseudonymKey))
+}
+
+// PseudonymKeyNotNil applies the NotNil predicate on the "pseudonym_key" field.
+func PseudonymKeyNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldPseudonymKey))
+}
+
+// RevisionEQ applies the EQ predicate on the "revision" field.
+func RevisionEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldRevision, v))
+}
+
+// RevisionNEQ applies the NEQ predicate on the "revision" field.
+func RevisionNEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldRevision, v))
+}
+
+// RevisionIn applies the In predicate on the "revision" field.
+func RevisionIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldRevision, vs...))
+}
+
+// RevisionNotIn applies the NotIn predicate on the "revision" field.
+func RevisionNotIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldRevision, vs...))
+}
+
+// RevisionGT applies the GT predicate on the "revision" field.
+func RevisionGT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldRevision, v))
+}
+
+// RevisionGTE applies the GTE predicate on the "revision" field.
+func RevisionGTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldRevision, v))
+}
+
+// RevisionLT applies the LT predicate on the "revision" field.
+func RevisionLT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldRevision, v))
+}
+
+// RevisionLTE applies the LTE predicate on the "revision" field.
+func RevisionLTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldRevision, v))
+}
+
 // HasProvider applies the HasEdge predicate on the "provider" edge.
 func HasProvider() predicate.Organization {
 	return predicate.Organization(func(s *sql.Selector) {
@@ -328,6 +569,52 @@ func HasCustomers() predicate.Organization {
 func HasCustomersWith(preds ...predicate.Organization) predicate.Organization {
 	return predicate.Organization(func(s *sql.Selector) {
 		step := newCustomersStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasLive applies the HasEdge predicate on the "live" edge.
+func HasLive() predicate.Organization {
+	return predicate.Organization(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, true, LiveTable, LiveColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasLiveWith applies the HasEdge predicate on the "live" edge with a given conditions (other predicates).
+func HasLiveWith(preds ...predicate.Organization) predicate.Organization {
+	return predicate.Organization(func(s *sql.Selector) {
+		step := newLiveStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasTest applies the HasEdge predicate on the "test" edge.
+func HasTest() predicate.Organization {
+	return predicate.Organization(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.O2O, false, TestTable, TestColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasTestWith applies the HasEdge predicate on the "test" edge with a given conditions (other predicates).
+func HasTestWith(preds ...predicate.Organization) predicate.Organization {
+	return predicate.Organization(func(s *sql.Selector) {
+		step := newTestStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

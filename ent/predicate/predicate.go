@@ -21,6 +21,9 @@ type Container func(*sql.Selector)
 // Denial is the predicate function for denial builders.
 type Denial func(*sql.Selector)
 
+// Enrollment is the predicate function for enrollment builders.
+type Enrollment func(*sql.Selector)
+
 // Firm is the predicate function for firm builders.
 type Firm func(*sql.Selector)
 
@@ -30,11 +33,29 @@ type FirmCounter func(*sql.Selector)
 // FirmKey is the predicate function for firmkey builders.
 type FirmKey func(*sql.Selector)
 
+// IdempotencyKey is the predicate function for idempotencykey builders.
+type IdempotencyKey func(*sql.Selector)
+
+// IdentityProvider is the predicate function for identityprovider builders.
+type IdentityProvider func(*sql.Selector)
+
+// Invitation is the predicate function for invitation builders.
+type Invitation func(*sql.Selector)
+
 // Item is the predicate function for item builders.
 type Item func(*sql.Selector)
 
+// ItemVersion is the predicate function for itemversion builders.
+type ItemVersion func(*sql.Selector)
+
 // Member is the predicate function for member builders.
 type Member func(*sql.Selector)
+
+// MemberGroup is the predicate function for membergroup builders.
+type MemberGroup func(*sql.Selector)
+
+// MemberGroupEntry is the predicate function for membergroupentry builders.
+type MemberGroupEntry func(*sql.Selector)
 
 // Order is the predicate function for order builders.
 type Order func(*sql.Selector)
@@ -51,11 +72,26 @@ type Product func(*sql.Selector)
 // Rollout is the predicate function for rollout builders.
 type Rollout func(*sql.Selector)
 
+// RolloutPlan is the predicate function for rolloutplan builders.
+type RolloutPlan func(*sql.Selector)
+
+// RolloutPlanEntry is the predicate function for rolloutplanentry builders.
+type RolloutPlanEntry func(*sql.Selector)
+
 // RuleSet is the predicate function for ruleset builders.
 type RuleSet func(*sql.Selector)
 
 // Session is the predicate function for session builders.
 type Session func(*sql.Selector)
+
+// Ticket is the predicate function for ticket builders.
+type Ticket func(*sql.Selector)
+
+// TicketActivation is the predicate function for ticketactivation builders.
+type TicketActivation func(*sql.Selector)
+
+// TicketLine is the predicate function for ticketline builders.
+type TicketLine func(*sql.Selector)
 
 // TmrGroup is the predicate function for tmrgroup builders.
 type TmrGroup func(*sql.Selector)
@@ -86,6 +122,21 @@ type UsageLog func(*sql.Selector)
 
 // UsageSeries is the predicate function for usageseries builders.
 type UsageSeries func(*sql.Selector)
+
+// User is the predicate function for user builders.
+type User func(*sql.Selector)
+
+// UserIdentity is the predicate function for useridentity builders.
+type UserIdentity func(*sql.Selector)
+
+// WebhookDelivery is the predicate function for webhookdelivery builders.
+type WebhookDelivery func(*sql.Selector)
+
+// WebhookEndpoint is the predicate function for webhookendpoint builders.
+type WebhookEndpoint func(*sql.Selector)
+
+// WebhookEvent is the predicate function for webhookevent builders.
+type WebhookEvent func(*sql.Selector)
 
 // Work is the predicate function for work builders.
 type Work func(*sql.Selector)

@@ -59,6 +59,14 @@ const (
 	FieldStartedBy = "started_by"
 	// FieldFinishedAt holds the string denoting the finished_at field in the database.
 	FieldFinishedAt = "finished_at"
+	// FieldPausedAt holds the string denoting the paused_at field in the database.
+	FieldPausedAt = "paused_at"
+	// FieldPausedBy holds the string denoting the paused_by field in the database.
+	FieldPausedBy = "paused_by"
+	// FieldNotBefore holds the string denoting the not_before field in the database.
+	FieldNotBefore = "not_before"
+	// FieldNotAfter holds the string denoting the not_after field in the database.
+	FieldNotAfter = "not_after"
 	// FieldIdempotencyKey holds the string denoting the idempotency_key field in the database.
 	FieldIdempotencyKey = "idempotency_key"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
@@ -161,6 +169,10 @@ var Columns = []string{
 	FieldErrorMessage,
 	FieldStartedBy,
 	FieldFinishedAt,
+	FieldPausedAt,
+	FieldPausedBy,
+	FieldNotBefore,
+	FieldNotAfter,
 	FieldIdempotencyKey,
 }
 
@@ -219,6 +231,10 @@ var (
 	ErrorMessageValidator func(string) error
 	// StartedByValidator is a validator for the "started_by" field. It is called by the builders before save.
 	StartedByValidator func(string) error
+	// DefaultPausedBy holds the default value on creation for the "paused_by" field.
+	DefaultPausedBy string
+	// PausedByValidator is a validator for the "paused_by" field. It is called by the builders before save.
+	PausedByValidator func(string) error
 	// IdempotencyKeyValidator is a validator for the "idempotency_key" field. It is called by the builders before save.
 	IdempotencyKeyValidator func(string) error
 	// DefaultID holds the default value on creation for the "id" field.
@@ -333,6 +349,26 @@ func ByStartedBy(opts ...sql.OrderTermOption) OrderOption {
 // ByFinishedAt orders the results by the finished_at field.
 func ByFinishedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldFinishedAt, opts...).ToFunc()
+}
+
+// ByPausedAt orders the results by the paused_at field.
+func ByPausedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPausedAt, opts...).ToFunc()
+}
+
+// ByPausedBy orders the results by the paused_by field.
+func ByPausedBy(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldPausedBy, opts...).ToFunc()
+}
+
+// ByNotBefore orders the results by the not_before field.
+func ByNotBefore(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNotBefore, opts...).ToFunc()
+}
+
+// ByNotAfter orders the results by the not_after field.
+func ByNotAfter(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldNotAfter, opts...).ToFunc()
 }
 
 // ByIdempotencyKey orders the results by the idempotency_key field.

@@ -156,6 +156,26 @@ func FinishedAt(v time.Time) predicate.Rollout {
 	return predicate.Rollout(sql.FieldEQ(FieldFinishedAt, v))
 }
 
+// PausedAt applies equality check predicate on the "paused_at" field. It's identical to PausedAtEQ.
+func PausedAt(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldPausedAt, v))
+}
+
+// PausedBy applies equality check predicate on the "paused_by" field. It's identical to PausedByEQ.
+func PausedBy(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldPausedBy, v))
+}
+
+// NotBefore applies equality check predicate on the "not_before" field. It's identical to NotBeforeEQ.
+func NotBefore(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldNotBefore, v))
+}
+
+// NotAfter applies equality check predicate on the "not_after" field. It's identical to NotAfterEQ.
+func NotAfter(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldNotAfter, v))
+}
+
 // IdempotencyKey applies equality check predicate on the "idempotency_key" field. It's identical to IdempotencyKeyEQ.
 func IdempotencyKey(v string) predicate.Rollout {
 	return predicate.Rollout(sql.FieldEQ(FieldIdempotencyKey, v))
@@ -1169,6 +1189,221 @@ func FinishedAtIsNil() predicate.Rollout {
 // FinishedAtNotNil applies the NotNil predicate on the "finished_at" field.
 func FinishedAtNotNil() predicate.Rollout {
 	return predicate.Rollout(sql.FieldNotNull(FieldFinishedAt))
+}
+
+// PausedAtEQ applies the EQ predicate on the "paused_at" field.
+func PausedAtEQ(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldPausedAt, v))
+}
+
+// PausedAtNEQ applies the NEQ predicate on the "paused_at" field.
+func PausedAtNEQ(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNEQ(FieldPausedAt, v))
+}
+
+// PausedAtIn applies the In predicate on the "paused_at" field.
+func PausedAtIn(vs ...time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldIn(FieldPausedAt, vs...))
+}
+
+// PausedAtNotIn applies the NotIn predicate on the "paused_at" field.
+func PausedAtNotIn(vs ...time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotIn(FieldPausedAt, vs...))
+}
+
+// PausedAtGT applies the GT predicate on the "paused_at" field.
+func PausedAtGT(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGT(FieldPausedAt, v))
+}
+
+// PausedAtGTE applies the GTE predicate on the "paused_at" field.
+func PausedAtGTE(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGTE(FieldPausedAt, v))
+}
+
+// PausedAtLT applies the LT predicate on the "paused_at" field.
+func PausedAtLT(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLT(FieldPausedAt, v))
+}
+
+// PausedAtLTE applies the LTE predicate on the "paused_at" field.
+func PausedAtLTE(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLTE(FieldPausedAt, v))
+}
+
+// PausedAtIsNil applies the IsNil predicate on the "paused_at" field.
+func PausedAtIsNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldIsNull(FieldPausedAt))
+}
+
+// PausedAtNotNil applies the NotNil predicate on the "paused_at" field.
+func PausedAtNotNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotNull(FieldPausedAt))
+}
+
+// PausedByEQ applies the EQ predicate on the "paused_by" field.
+func PausedByEQ(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldPausedBy, v))
+}
+
+// PausedByNEQ applies the NEQ predicate on the "paused_by" field.
+func PausedByNEQ(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNEQ(FieldPausedBy, v))
+}
+
+// PausedByIn applies the In predicate on the "paused_by" field.
+func PausedByIn(vs ...string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldIn(FieldPausedBy, vs...))
+}
+
+// PausedByNotIn applies the NotIn predicate on the "paused_by" field.
+func PausedByNotIn(vs ...string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotIn(FieldPausedBy, vs...))
+}
+
+// PausedByGT applies the GT predicate on the "paused_by" field.
+func PausedByGT(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGT(FieldPausedBy, v))
+}
+
+// PausedByGTE applies the GTE predicate on the "paused_by" field.
+func PausedByGTE(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGTE(FieldPausedBy, v))
+}
+
+// PausedByLT applies the LT predicate on the "paused_by" field.
+func PausedByLT(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLT(FieldPausedBy, v))
+}
+
+// PausedByLTE applies the LTE predicate on the "paused_by" field.
+func PausedByLTE(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLTE(FieldPausedBy, v))
+}
+
+// PausedByContains applies the Contains predicate on the "paused_by" field.
+func PausedByContains(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldContains(FieldPausedBy, v))
+}
+
+// PausedByHasPrefix applies the HasPrefix predicate on the "paused_by" field.
+func PausedByHasPrefix(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldHasPrefix(FieldPausedBy, v))
+}
+
+// PausedByHasSuffix applies the HasSuffix predicate on the "paused_by" field.
+func PausedByHasSuffix(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldHasSuffix(FieldPausedBy, v))
+}
+
+// PausedByEqualFold applies the EqualFold predicate on the "paused_by" field.
+func PausedByEqualFold(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEqualFold(FieldPausedBy, v))
+}
+
+// PausedByContainsFold applies the ContainsFold predicate on the "paused_by" field.
+func PausedByContainsFold(v string) predicate.Rollout {
+	return predicate.Rollout(sql.FieldContainsFold(FieldPausedBy, v))
+}
+
+// NotBeforeEQ applies the EQ predicate on the "not_before" field.
+func NotBeforeEQ(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldNotBefore, v))
+}
+
+// NotBeforeNEQ applies the NEQ predicate on the "not_before" field.
+func NotBeforeNEQ(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNEQ(FieldNotBefore, v))
+}
+
+// NotBeforeIn applies the In predicate on the "not_before" field.
+func NotBeforeIn(vs ...time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldIn(FieldNotBefore, vs...))
+}
+
+// NotBeforeNotIn applies the NotIn predicate on the "not_before" field.
+func NotBeforeNotIn(vs ...time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotIn(FieldNotBefore, vs...))
+}
+
+// NotBeforeGT applies the GT predicate on the "not_before" field.
+func NotBeforeGT(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGT(FieldNotBefore, v))
+}
+
+// NotBeforeGTE applies the GTE predicate on the "not_before" field.
+func NotBeforeGTE(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGTE(FieldNotBefore, v))
+}
+
+// NotBeforeLT applies the LT predicate on the "not_before" field.
+func NotBeforeLT(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLT(FieldNotBefore, v))
+}
+
+// NotBeforeLTE applies the LTE predicate on the "not_before" field.
+func NotBeforeLTE(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLTE(FieldNotBefore, v))
+}
+
+// NotBeforeIsNil applies the IsNil predicate on the "not_before" field.
+func NotBeforeIsNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldIsNull(FieldNotBefore))
+}
+
+// NotBeforeNotNil applies the NotNil predicate on the "not_before" field.
+func NotBeforeNotNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotNull(FieldNotBefore))
+}
+
+// NotAfterEQ applies the EQ predicate on the "not_after" field.
+func NotAfterEQ(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldEQ(FieldNotAfter, v))
+}
+
+// NotAfterNEQ applies the NEQ predicate on the "not_after" field.
+func NotAfterNEQ(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNEQ(FieldNotAfter, v))
+}
+
+// NotAfterIn applies the In predicate on the "not_after" field.
+func NotAfterIn(vs ...time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldIn(FieldNotAfter, vs...))
+}
+
+// NotAfterNotIn applies the NotIn predicate on the "not_after" field.
+func NotAfterNotIn(vs ...time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotIn(FieldNotAfter, vs...))
+}
+
+// NotAfterGT applies the GT predicate on the "not_after" field.
+func NotAfterGT(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGT(FieldNotAfter, v))
+}
+
+// NotAfterGTE applies the GTE predicate on the "not_after" field.
+func NotAfterGTE(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldGTE(FieldNotAfter, v))
+}
+
+// NotAfterLT applies the LT predicate on the "not_after" field.
+func NotAfterLT(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLT(FieldNotAfter, v))
+}
+
+// NotAfterLTE applies the LTE predicate on the "not_after" field.
+func NotAfterLTE(v time.Time) predicate.Rollout {
+	return predicate.Rollout(sql.FieldLTE(FieldNotAfter, v))
+}
+
+// NotAfterIsNil applies the IsNil predicate on the "not_after" field.
+func NotAfterIsNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldIsNull(FieldNotAfter))
+}
+
+// NotAfterNotNil applies the NotNil predicate on the "not_after" field.
+func NotAfterNotNil() predicate.Rollout {
+	return predicate.Rollout(sql.FieldNotNull(FieldNotAfter))
 }
 
 // IdempotencyKeyEQ applies the EQ predicate on the "idempotency_key" field.

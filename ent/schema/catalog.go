@@ -29,6 +29,7 @@ func (Firm) Fields() []ent.Field {
 		field.Int("rehost_limit").NonNegative().Optional().Nillable().Comment("How many containers a customer may re-host within limit_days; null: any number."),
 		field.Int("move_limit").NonNegative().Optional().Nillable().Comment("How many moves a customer may make within limit_days; null: any number."),
 		field.Int("limit_days").Positive().Default(365),
+		field.Int("revision").Positive().Default(1),
 	}
 }
 
@@ -90,6 +91,7 @@ func (Product) Fields() []ent.Field {
 		field.String("name").MaxLen(license.MostProductName).NotEmpty(),
 		field.Bytes("sealed_key").MaxLen(16 << 10).Sensitive(),
 		field.Bytes("public_key").MaxLen(4096),
+		field.Int("revision").Positive().Default(1),
 	}
 }
 
@@ -146,6 +148,7 @@ func (Item) Fields() []ent.Field {
 func (Item) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.From("product", Product.Type).Ref("items").Field("product_id").Unique().Required().Immutable(),
+		edge.To("versions", ItemVersion.Type).Annotations(entgql.RelayConnection()),
 	}
 }
 
@@ -156,6 +159,37 @@ func (Item) Indexes() []ent.Index {
 
 // Annotations of the entity.
 func (Item) Annotations() []schema.Annotation { return public() }
+
+// ItemVersion is what an item was at one revision.
+type ItemVersion struct{ ent.Schema }
+
+// Mixin of the entity.
+func (ItemVersion) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "itv"}, Shared{}} }
+
+// Fields of the entity.
+func (ItemVersion) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("item_id").MaxLen(mostID).Immutable(),
+		field.Int("revision").Positive().Immutable(),
+		field.JSON("terms", []property.Term{}).Immutable().Comment("Every option as text; protected and secret data by name only."),
+		field.String("changed_by").MaxLen(mostName).Immutable(),
+	}
+}
+
+// Edges of the entity.
+func (ItemVersion) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.From("item", Item.Type).Ref("versions").Field("item_id").Unique().Required().Immutable(),
+	}
+}
+
+// Indexes of the entity.
+func (ItemVersion) Indexes() []ent.Index {
+	return []ent.Index{index.Fields("item_id", "revision").Unique()}
+}
+
+// Annotations of the entity.
+func (ItemVersion) Annotations() []schema.Annotation { return public() }
 
 // Order is more licenses of an item for a TMR group, or for one container.
 type Order struct{ ent.Schema }

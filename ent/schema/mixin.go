@@ -21,6 +21,7 @@ const (
 	mostSerial     = 32
 	mostVersion    = 64
 	mostNote       = 2000
+	mostURL        = 2048
 	mostSealedData = 16 << 10
 )
 

@@ -24,6 +24,13 @@ func (Organization) Fields() []ent.Field {
 		field.Bool("customer").Default(false),
 		field.String("provider_id").MaxLen(mostID).Optional().Nillable().Immutable().
 			Comment("The vendor that made this customer; it sees the organization too."),
+		field.Enum("environment").GoType(property.Environment("")).Default(string(property.EnvironmentLive)).Immutable(),
+		field.String("live_id").MaxLen(mostID).Optional().Nillable().Immutable().Unique().
+			Comment("The organization that this one is the test environment of; its members may act here too."),
+		field.Enum("user_visibility").GoType(property.UserVisibility("")).Default(string(property.VisibilityAll)).
+			Comment("What its vendor sees of its users."),
+		field.Bytes("pseudonym_key").MaxLen(4096).Optional().Sensitive().Comment("Sealed by the master key."),
+		field.Int("revision").Positive().Default(1),
 	}
 }
 
@@ -31,6 +38,7 @@ func (Organization) Fields() []ent.Field {
 func (Organization) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.To("customers", Organization.Type).From("provider").Field("provider_id").Unique().Immutable(),
+		edge.To("test", Organization.Type).Unique().From("live").Field("live_id").Unique().Immutable(),
 	}
 }
 
@@ -41,64 +49,6 @@ func (Organization) Indexes() []ent.Index {
 
 // Annotations of the entity.
 func (Organization) Annotations() []schema.Annotation { return public() }
-
-// Member is a person in an organization.
-type Member struct{ ent.Schema }
-
-// Mixin of the entity.
-func (Member) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "mem"}, Owned{}} }
-
-// Fields of the entity.
-func (Member) Fields() []ent.Field {
-	return []ent.Field{
-		field.String("email").MaxLen(254).NotEmpty().Unique().Comment("In lower case."),
-		field.String("name").MaxLen(mostName),
-		field.Enum("role").GoType(property.Role("")),
-		field.String("password_hash").MaxLen(300).Sensitive(),
-	}
-}
-
-// Annotations of the entity.
-func (Member) Annotations() []schema.Annotation { return public() }
-
-// ApiToken is a program's way in; its secret is kept as a digest only.
-//
-//nolint:revive // named as the public API names it
-type ApiToken struct{ ent.Schema }
-
-// Mixin of the entity.
-func (ApiToken) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "tok"}, Owned{}} }
-
-// Fields of the entity.
-func (ApiToken) Fields() []ent.Field {
-	return []ent.Field{
-		field.String("name").MaxLen(mostName).NotEmpty(),
-		field.Enum("role").GoType(property.Role("")),
-		field.Bytes("hash").MaxLen(32).Unique().Immutable().Sensitive(),
-		field.Time("last_used_at").Optional().Nillable(),
-	}
-}
-
-// Annotations of the entity.
-func (ApiToken) Annotations() []schema.Annotation { return public() }
-
-// Session is a signed-in browser. Its key is the digest of the cookie.
-type Session struct{ ent.Schema }
-
-// Fields of the entity.
-func (Session) Fields() []ent.Field {
-	return []ent.Field{
-		field.String("id").MaxLen(mostID).NotEmpty().Immutable(),
-		field.Bytes("data").MaxLen(64 << 10).Sensitive(),
-		field.Time("expires_at"),
-	}
-}
-
-// Indexes of the entity.
-func (Session) Indexes() []ent.Index { return []ent.Index{index.Fields("expires_at")} }
-
-// Annotations of the entity.
-func (Session) Annotations() []schema.Annotation { return internal() }
 
 // PlatformKey is a key of the platform itself, sealed by the master key.
 type PlatformKey struct{ ent.Schema }

@@ -119,6 +119,14 @@ func (TmrServer) Fields() []ent.Field {
 		field.String("rules_digest").MaxLen(64).Default("").Comment("Of the rules of the platform that it has."),
 		field.Bool("rules_own").Default(false).Comment("A file of its own decides in place of them."),
 		field.String("rules_problem").MaxLen(mostNote).Default("").Comment("Why newer rules don't count there."),
+		field.String("version").MaxLen(mostVersion).Default("").Comment("Of its program."),
+		field.Time("started_at").Optional().Nillable(),
+		field.Time("linked_at").Optional().Nillable().Comment("When its present link began."),
+		field.Time("lost_at").Optional().Nillable().Comment("When its last link ended."),
+		field.Int("latency").NonNegative().Optional().Nillable().Comment("Of the link, in milliseconds, as last measured."),
+		field.Int("links").NonNegative().Default(0).Comment("How many links it has made."),
+		field.Time("revoked_at").Optional().Nillable().Comment("Its token is worth nothing since."),
+		field.Int("revision").Positive().Default(1),
 	}
 }
 
@@ -166,6 +174,10 @@ func (Rollout) Fields() []ent.Field {
 		field.String("error_message").MaxLen(mostNote).Optional().Nillable(),
 		field.String("started_by").MaxLen(mostName),
 		field.Time("finished_at").Optional().Nillable(),
+		field.Time("paused_at").Optional().Nillable().Comment("No further step begins until it is resumed."),
+		field.String("paused_by").MaxLen(mostName).Default(""),
+		field.Time("not_before").Optional().Nillable().Comment("When it may leave the queue."),
+		field.Time("not_after").Optional().Nillable().Comment("Later it doesn't begin any more."),
 		field.String("idempotency_key").MaxLen(mostName).Optional().Nillable().Immutable(),
 	}
 }

@@ -29,6 +29,7 @@ func (Transfer) Fields() []ent.Field {
 		field.String("container_id").MaxLen(mostID).Optional().Nillable().Immutable(),
 		field.String("to_container_id").MaxLen(mostID).Optional().Nillable().Immutable(),
 		field.String("rollout_id").MaxLen(mostID).Optional().Nillable().Comment("The rollout that takes them."),
+		field.String("ticket_activation_id").MaxLen(mostID).Optional().Nillable().Immutable().Comment("The ticket that they go back to; null: they become a credit."),
 		field.Bool("credited").Default(false).Comment("They are at the customer's disposal."),
 		field.String("reason").MaxLen(mostNote).Optional(),
 		field.String("note").MaxLen(mostNote).Optional().Comment("What became of it, where that is not what was asked for."),
@@ -46,6 +47,7 @@ func (Transfer) Edges() []ent.Edge {
 		edge.From("container", Container.Type).Ref("transfers").Field("container_id").Unique().Immutable(),
 		edge.From("to_container", Container.Type).Ref("receives").Field("to_container_id").Unique().Immutable(),
 		edge.From("rollout", Rollout.Type).Ref("transfers").Field("rollout_id").Unique(),
+		edge.From("ticket_activation", TicketActivation.Type).Ref("transfers").Field("ticket_activation_id").Unique().Immutable(),
 		edge.To("orders", Order.Type),
 	}
 }

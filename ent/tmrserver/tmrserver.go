@@ -40,6 +40,22 @@ const (
 	FieldRulesOwn = "rules_own"
 	// FieldRulesProblem holds the string denoting the rules_problem field in the database.
 	FieldRulesProblem = "rules_problem"
+	// FieldVersion holds the string denoting the version field in the database.
+	FieldVersion = "version"
+	// FieldStartedAt holds the string denoting the started_at field in the database.
+	FieldStartedAt = "started_at"
+	// FieldLinkedAt holds the string denoting the linked_at field in the database.
+	FieldLinkedAt = "linked_at"
+	// FieldLostAt holds the string denoting the lost_at field in the database.
+	FieldLostAt = "lost_at"
+	// FieldLatency holds the string denoting the latency field in the database.
+	FieldLatency = "latency"
+	// FieldLinks holds the string denoting the links field in the database.
+	FieldLinks = "links"
+	// FieldRevokedAt holds the string denoting the revoked_at field in the database.
+	FieldRevokedAt = "revoked_at"
+	// FieldRevision holds the string denoting the revision field in the database.
+	FieldRevision = "revision"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -96,6 +112,14 @@ var Columns = []string{
 	FieldRulesDigest,
 	FieldRulesOwn,
 	FieldRulesProblem,
+	FieldVersion,
+	FieldStartedAt,
+	FieldLinkedAt,
+	FieldLostAt,
+	FieldLatency,
+	FieldLinks,
+	FieldRevokedAt,
+	FieldRevision,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -137,6 +161,20 @@ var (
 	DefaultRulesProblem string
 	// RulesProblemValidator is a validator for the "rules_problem" field. It is called by the builders before save.
 	RulesProblemValidator func(string) error
+	// DefaultVersion holds the default value on creation for the "version" field.
+	DefaultVersion string
+	// VersionValidator is a validator for the "version" field. It is called by the builders before save.
+	VersionValidator func(string) error
+	// LatencyValidator is a validator for the "latency" field. It is called by the builders before save.
+	LatencyValidator func(int) error
+	// DefaultLinks holds the default value on creation for the "links" field.
+	DefaultLinks int
+	// LinksValidator is a validator for the "links" field. It is called by the builders before save.
+	LinksValidator func(int) error
+	// DefaultRevision holds the default value on creation for the "revision" field.
+	DefaultRevision int
+	// RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
+	RevisionValidator func(int) error
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -209,6 +247,46 @@ func ByRulesOwn(opts ...sql.OrderTermOption) OrderOption {
 // ByRulesProblem orders the results by the rules_problem field.
 func ByRulesProblem(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRulesProblem, opts...).ToFunc()
+}
+
+// ByVersion orders the results by the version field.
+func ByVersion(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldVersion, opts...).ToFunc()
+}
+
+// ByStartedAt orders the results by the started_at field.
+func ByStartedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldStartedAt, opts...).ToFunc()
+}
+
+// ByLinkedAt orders the results by the linked_at field.
+func ByLinkedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLinkedAt, opts...).ToFunc()
+}
+
+// ByLostAt orders the results by the lost_at field.
+func ByLostAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLostAt, opts...).ToFunc()
+}
+
+// ByLatency orders the results by the latency field.
+func ByLatency(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLatency, opts...).ToFunc()
+}
+
+// ByLinks orders the results by the links field.
+func ByLinks(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLinks, opts...).ToFunc()
+}
+
+// ByRevokedAt orders the results by the revoked_at field.
+func ByRevokedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRevokedAt, opts...).ToFunc()
+}
+
+// ByRevision orders the results by the revision field.
+func ByRevision(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldRevision, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

@@ -130,6 +130,46 @@ func RulesProblem(v string) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldEQ(FieldRulesProblem, v))
 }
 
+// Version applies equality check predicate on the "version" field. It's identical to VersionEQ.
+func Version(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldVersion, v))
+}
+
+// StartedAt applies equality check predicate on the "started_at" field. It's identical to StartedAtEQ.
+func StartedAt(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldStartedAt, v))
+}
+
+// LinkedAt applies equality check predicate on the "linked_at" field. It's identical to LinkedAtEQ.
+func LinkedAt(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldLinkedAt, v))
+}
+
+// LostAt applies equality check predicate on the "lost_at" field. It's identical to LostAtEQ.
+func LostAt(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldLostAt, v))
+}
+
+// Latency applies equality check predicate on the "latency" field. It's identical to LatencyEQ.
+func Latency(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldLatency, v))
+}
+
+// Links applies equality check predicate on the "links" field. It's identical to LinksEQ.
+func Links(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldLinks, v))
+}
+
+// RevokedAt applies equality check predicate on the "revoked_at" field. It's identical to RevokedAtEQ.
+func RevokedAt(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRevokedAt, v))
+}
+
+// Revision applies equality check predicate on the "revision" field. It's identical to RevisionEQ.
+func Revision(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRevision, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldEQ(FieldCreatedAt, v))
@@ -828,6 +868,401 @@ func RulesProblemEqualFold(v string) predicate.TmrServer {
 // RulesProblemContainsFold applies the ContainsFold predicate on the "rules_problem" field.
 func RulesProblemContainsFold(v string) predicate.TmrServer {
 	return predicate.TmrServer(sql.FieldContainsFold(FieldRulesProblem, v))
+}
+
+// VersionEQ applies the EQ predicate on the "version" field.
+func VersionEQ(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldVersion, v))
+}
+
+// VersionNEQ applies the NEQ predicate on the "version" field.
+func VersionNEQ(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldVersion, v))
+}
+
+// VersionIn applies the In predicate on the "version" field.
+func VersionIn(vs ...string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldVersion, vs...))
+}
+
+// VersionNotIn applies the NotIn predicate on the "version" field.
+func VersionNotIn(vs ...string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldVersion, vs...))
+}
+
+// VersionGT applies the GT predicate on the "version" field.
+func VersionGT(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldVersion, v))
+}
+
+// VersionGTE applies the GTE predicate on the "version" field.
+func VersionGTE(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldVersion, v))
+}
+
+// VersionLT applies the LT predicate on the "version" field.
+func VersionLT(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldVersion, v))
+}
+
+// VersionLTE applies the LTE predicate on the "version" field.
+func VersionLTE(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldVersion, v))
+}
+
+// VersionContains applies the Contains predicate on the "version" field.
+func VersionContains(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldContains(FieldVersion, v))
+}
+
+// VersionHasPrefix applies the HasPrefix predicate on the "version" field.
+func VersionHasPrefix(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldHasPrefix(FieldVersion, v))
+}
+
+// VersionHasSuffix applies the HasSuffix predicate on the "version" field.
+func VersionHasSuffix(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldHasSuffix(FieldVersion, v))
+}
+
+// VersionEqualFold applies the EqualFold predicate on the "version" field.
+func VersionEqualFold(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEqualFold(FieldVersion, v))
+}
+
+// VersionContainsFold applies the ContainsFold predicate on the "version" field.
+func VersionContainsFold(v string) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldContainsFold(FieldVersion, v))
+}
+
+// StartedAtEQ applies the EQ predicate on the "started_at" field.
+func StartedAtEQ(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldStartedAt, v))
+}
+
+// StartedAtNEQ applies the NEQ predicate on the "started_at" field.
+func StartedAtNEQ(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldStartedAt, v))
+}
+
+// StartedAtIn applies the In predicate on the "started_at" field.
+func StartedAtIn(vs ...time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldStartedAt, vs...))
+}
+
+// StartedAtNotIn applies the NotIn predicate on the "started_at" field.
+func StartedAtNotIn(vs ...time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldStartedAt, vs...))
+}
+
+// StartedAtGT applies the GT predicate on the "started_at" field.
+func StartedAtGT(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldStartedAt, v))
+}
+
+// StartedAtGTE applies the GTE predicate on the "started_at" field.
+func StartedAtGTE(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldStartedAt, v))
+}
+
+// StartedAtLT applies the LT predicate on the "started_at" field.
+func StartedAtLT(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldStartedAt, v))
+}
+
+// StartedAtLTE applies the LTE predicate on the "started_at" field.
+func StartedAtLTE(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldStartedAt, v))
+}
+
+// StartedAtIsNil applies the IsNil predicate on the "started_at" field.
+func StartedAtIsNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIsNull(FieldStartedAt))
+}
+
+// StartedAtNotNil applies the NotNil predicate on the "started_at" field.
+func StartedAtNotNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotNull(FieldStartedAt))
+}
+
+// LinkedAtEQ applies the EQ predicate on the "linked_at" field.
+func LinkedAtEQ(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldLinkedAt, v))
+}
+
+// LinkedAtNEQ applies the NEQ predicate on the "linked_at" field.
+func LinkedAtNEQ(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldLinkedAt, v))
+}
+
+// LinkedAtIn applies the In predicate on the "linked_at" field.
+func LinkedAtIn(vs ...time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldLinkedAt, vs...))
+}
+
+// LinkedAtNotIn applies the NotIn predicate on the "linked_at" field.
+func LinkedAtNotIn(vs ...time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldLinkedAt, vs...))
+}
+
+// LinkedAtGT applies the GT predicate on the "linked_at" field.
+func LinkedAtGT(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldLinkedAt, v))
+}
+
+// LinkedAtGTE applies the GTE predicate on the "linked_at" field.
+func LinkedAtGTE(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldLinkedAt, v))
+}
+
+// LinkedAtLT applies the LT predicate on the "linked_at" field.
+func LinkedAtLT(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldLinkedAt, v))
+}
+
+// LinkedAtLTE applies the LTE predicate on the "linked_at" field.
+func LinkedAtLTE(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldLinkedAt, v))
+}
+
+// LinkedAtIsNil applies the IsNil predicate on the "linked_at" field.
+func LinkedAtIsNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIsNull(FieldLinkedAt))
+}
+
+// LinkedAtNotNil applies the NotNil predicate on the "linked_at" field.
+func LinkedAtNotNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotNull(FieldLinkedAt))
+}
+
+// LostAtEQ applies the EQ predicate on the "lost_at" field.
+func LostAtEQ(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldLostAt, v))
+}
+
+// LostAtNEQ applies the NEQ predicate on the "lost_at" field.
+func LostAtNEQ(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldLostAt, v))
+}
+
+// LostAtIn applies the In predicate on the "lost_at" field.
+func LostAtIn(vs ...time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldLostAt, vs...))
+}
+
+// LostAtNotIn applies the NotIn predicate on the "lost_at" field.
+func LostAtNotIn(vs ...time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldLostAt, vs...))
+}
+
+// LostAtGT applies the GT predicate on the "lost_at" field.
+func LostAtGT(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldLostAt, v))
+}
+
+// LostAtGTE applies the GTE predicate on the "lost_at" field.
+func LostAtGTE(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldLostAt, v))
+}
+
+// LostAtLT applies the LT predicate on the "lost_at" field.
+func LostAtLT(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldLostAt, v))
+}
+
+// LostAtLTE applies the LTE predicate on the "lost_at" field.
+func LostAtLTE(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldLostAt, v))
+}
+
+// LostAtIsNil applies the IsNil predicate on the "lost_at" field.
+func LostAtIsNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIsNull(FieldLostAt))
+}
+
+// LostAtNotNil applies the NotNil predicate on the "lost_at" field.
+func LostAtNotNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotNull(FieldLostAt))
+}
+
+// LatencyEQ applies the EQ predicate on the "latency" field.
+func LatencyEQ(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldLatency, v))
+}
+
+// LatencyNEQ applies the NEQ predicate on the "latency" field.
+func LatencyNEQ(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldLatency, v))
+}
+
+// LatencyIn applies the In predicate on the "latency" field.
+func LatencyIn(vs ...int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldLatency, vs...))
+}
+
+// LatencyNotIn applies the NotIn predicate on the "latency" field.
+func LatencyNotIn(vs ...int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldLatency, vs...))
+}
+
+// LatencyGT applies the GT predicate on the "latency" field.
+func LatencyGT(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldLatency, v))
+}
+
+// LatencyGTE applies the GTE predicate on the "latency" field.
+func LatencyGTE(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldLatency, v))
+}
+
+// LatencyLT applies the LT predicate on the "latency" field.
+func LatencyLT(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldLatency, v))
+}
+
+// LatencyLTE applies the LTE predicate on the "latency" field.
+func LatencyLTE(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldLatency, v))
+}
+
+// LatencyIsNil applies the IsNil predicate on the "latency" field.
+func LatencyIsNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIsNull(FieldLatency))
+}
+
+// LatencyNotNil applies the NotNil predicate on the "latency" field.
+func LatencyNotNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotNull(FieldLatency))
+}
+
+// LinksEQ applies the EQ predicate on the "links" field.
+func LinksEQ(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldLinks, v))
+}
+
+// LinksNEQ applies the NEQ predicate on the "links" field.
+func LinksNEQ(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldLinks, v))
+}
+
+// LinksIn applies the In predicate on the "links" field.
+func LinksIn(vs ...int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldLinks, vs...))
+}
+
+// LinksNotIn applies the NotIn predicate on the "links" field.
+func LinksNotIn(vs ...int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldLinks, vs...))
+}
+
+// LinksGT applies the GT predicate on the "links" field.
+func LinksGT(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldLinks, v))
+}
+
+// LinksGTE applies the GTE predicate on the "links" field.
+func LinksGTE(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldLinks, v))
+}
+
+// LinksLT applies the LT predicate on the "links" field.
+func LinksLT(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldLinks, v))
+}
+
+// LinksLTE applies the LTE predicate on the "links" field.
+func LinksLTE(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldLinks, v))
+}
+
+// RevokedAtEQ applies the EQ predicate on the "revoked_at" field.
+func RevokedAtEQ(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRevokedAt, v))
+}
+
+// RevokedAtNEQ applies the NEQ predicate on the "revoked_at" field.
+func RevokedAtNEQ(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldRevokedAt, v))
+}
+
+// RevokedAtIn applies the In predicate on the "revoked_at" field.
+func RevokedAtIn(vs ...time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldRevokedAt, vs...))
+}
+
+// RevokedAtNotIn applies the NotIn predicate on the "revoked_at" field.
+func RevokedAtNotIn(vs ...time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldRevokedAt, vs...))
+}
+
+// RevokedAtGT applies the GT predicate on the "revoked_at" field.
+func RevokedAtGT(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldRevokedAt, v))
+}
+
+// RevokedAtGTE applies the GTE predicate on the "revoked_at" field.
+func RevokedAtGTE(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldRevokedAt, v))
+}
+
+// RevokedAtLT applies the LT predicate on the "revoked_at" field.
+func RevokedAtLT(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldRevokedAt, v))
+}
+
+// RevokedAtLTE applies the LTE predicate on the "revoked_at" field.
+func RevokedAtLTE(v time.Time) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldRevokedAt, v))
+}
+
+// RevokedAtIsNil applies the IsNil predicate on the "revoked_at" field.
+func RevokedAtIsNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIsNull(FieldRevokedAt))
+}
+
+// RevokedAtNotNil applies the NotNil predicate on the "revoked_at" field.
+func RevokedAtNotNil() predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotNull(FieldRevokedAt))
+}
+
+// RevisionEQ applies the EQ predicate on the "revision" field.
+func RevisionEQ(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldEQ(FieldRevision, v))
+}
+
+// RevisionNEQ applies the NEQ predicate on the "revision" field.
+func RevisionNEQ(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNEQ(FieldRevision, v))
+}
+
+// RevisionIn applies the In predicate on the "revision" field.
+func RevisionIn(vs ...int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldIn(FieldRevision, vs...))
+}
+
+// RevisionNotIn applies the NotIn predicate on the "revision" field.
+func RevisionNotIn(vs ...int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldNotIn(FieldRevision, vs...))
+}
+
+// RevisionGT applies the GT predicate on the "revision" field.
+func RevisionGT(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGT(FieldRevision, v))
+}
+
+// RevisionGTE applies the GTE predicate on the "revision" field.
+func RevisionGTE(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldGTE(FieldRevision, v))
+}
+
+// RevisionLT applies the LT predicate on the "revision" field.
+func RevisionLT(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLT(FieldRevision, v))
+}
+
+// RevisionLTE applies the LTE predicate on the "revision" field.
+func RevisionLTE(v int) predicate.TmrServer {
+	return predicate.TmrServer(sql.FieldLTE(FieldRevision, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

@@ -41,6 +41,8 @@ const (
 	FieldToContainerID = "to_container_id"
 	// FieldRolloutID holds the string denoting the rollout_id field in the database.
 	FieldRolloutID = "rollout_id"
+	// FieldTicketActivationID holds the string denoting the ticket_activation_id field in the database.
+	FieldTicketActivationID = "ticket_activation_id"
 	// FieldCredited holds the string denoting the credited field in the database.
 	FieldCredited = "credited"
 	// FieldReason holds the string denoting the reason field in the database.
@@ -67,6 +69,8 @@ const (
 	EdgeToContainer = "to_container"
 	// EdgeRollout holds the string denoting the rollout edge name in mutations.
 	EdgeRollout = "rollout"
+	// EdgeTicketActivation holds the string denoting the ticket_activation edge name in mutations.
+	EdgeTicketActivation = "ticket_activation"
 	// EdgeOrders holds the string denoting the orders edge name in mutations.
 	EdgeOrders = "orders"
 	// Table holds the table name of the transfer in the database.
@@ -127,6 +131,13 @@ const (
 	RolloutInverseTable = "rollouts"
 	// RolloutColumn is the table column denoting the rollout relation/edge.
 	RolloutColumn = "rollout_id"
+	// TicketActivationTable is the table that holds the ticket_activation relation/edge.
+	TicketActivationTable = "transfers"
+	// TicketActivationInverseTable is the table name for the TicketActivation entity.
+	// It exists in this package in order to avoid circular dependency with the "ticketactivation" package.
+	TicketActivationInverseTable = "ticket_activations"
+	// TicketActivationColumn is the table column denoting the ticket_activation relation/edge.
+	TicketActivationColumn = "ticket_activation_id"
 	// OrdersTable is the table that holds the orders relation/edge.
 	OrdersTable = "orders"
 	// OrdersInverseTable is the table name for the Order entity.
@@ -151,6 +162,7 @@ var Columns = []string{
 	FieldContainerID,
 	FieldToContainerID,
 	FieldRolloutID,
+	FieldTicketActivationID,
 	FieldCredited,
 	FieldReason,
 	FieldNote,
@@ -189,6 +201,8 @@ var (
 	ToContainerIDValidator func(string) error
 	// RolloutIDValidator is a validator for the "rollout_id" field. It is called by the builders before save.
 	RolloutIDValidator func(string) error
+	// TicketActivationIDValidator is a validator for the "ticket_activation_id" field. It is called by the builders before save.
+	TicketActivationIDValidator func(string) error
 	// DefaultCredited holds the default value on creation for the "credited" field.
 	DefaultCredited bool
 	// ReasonValidator is a validator for the "reason" field. It is called by the builders before save.
@@ -293,6 +307,11 @@ func ByRolloutID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRolloutID, opts...).ToFunc()
 }
 
+// ByTicketActivationID orders the results by the ticket_activation_id field.
+func ByTicketActivationID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTicketActivationID, opts...).ToFunc()
+}
+
 // ByCredited orders the results by the credited field.
 func ByCredited(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCredited, opts...).ToFunc()
@@ -374,6 +393,13 @@ func ByRolloutField(field string, opts ...sql.OrderTermOption) OrderOption {
 	}
 }
 
+// ByTicketActivationField orders the results by ticket_activation field.
+func ByTicketActivationField(field string, opts ...sql.OrderTermOption) OrderOption {
+	return func(s *sql.Selector) {
+		sqlgraph.OrderByNeighborTerms(s, newTicketActivationStep(), sql.OrderByField(field, opts...))
+	}
+}
+
 // ByOrdersCount orders the results by orders count.
 func ByOrdersCount(opts ...sql.OrderTermOption) OrderOption {
 	return func(s *sql.Selector) {
@@ -441,6 +467,13 @@ func newRolloutStep() *sqlgraph.Step {
 		sqlgraph.From(Table, FieldID),
 		sqlgraph.To(RolloutInverseTable, FieldID),
 		sqlgraph.Edge(sqlgraph.M2O, true, RolloutTable, RolloutColumn),
+	)
+}
+func newTicketActivationStep() *sqlgraph.Step {
+	return sqlgraph.NewStep(
+		sqlgraph.From(Table, FieldID),
+		sqlgraph.To(TicketActivationInverseTable, FieldID),
+		sqlgraph.Edge(sqlgraph.M2O, true, TicketActivationTable, TicketActivationColumn),
 	)
 }
 func newOrdersStep() *sqlgraph.Step {

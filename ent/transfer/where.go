@@ -116,6 +116,11 @@ func RolloutID(v string) predicate.Transfer {
 	return predicate.Transfer(sql.FieldEQ(FieldRolloutID, v))
 }
 
+// TicketActivationID applies equality check predicate on the "ticket_activation_id" field. It's identical to TicketActivationIDEQ.
+func TicketActivationID(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldEQ(FieldTicketActivationID, v))
+}
+
 // Credited applies equality check predicate on the "credited" field. It's identical to CreditedEQ.
 func Credited(v bool) predicate.Transfer {
 	return predicate.Transfer(sql.FieldEQ(FieldCredited, v))
@@ -851,6 +856,81 @@ func RolloutIDContainsFold(v string) predicate.Transfer {
 	return predicate.Transfer(sql.FieldContainsFold(FieldRolloutID, v))
 }
 
+// TicketActivationIDEQ applies the EQ predicate on the "ticket_activation_id" field.
+func TicketActivationIDEQ(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldEQ(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDNEQ applies the NEQ predicate on the "ticket_activation_id" field.
+func TicketActivationIDNEQ(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldNEQ(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDIn applies the In predicate on the "ticket_activation_id" field.
+func TicketActivationIDIn(vs ...string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldIn(FieldTicketActivationID, vs...))
+}
+
+// TicketActivationIDNotIn applies the NotIn predicate on the "ticket_activation_id" field.
+func TicketActivationIDNotIn(vs ...string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldNotIn(FieldTicketActivationID, vs...))
+}
+
+// TicketActivationIDGT applies the GT predicate on the "ticket_activation_id" field.
+func TicketActivationIDGT(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldGT(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDGTE applies the GTE predicate on the "ticket_activation_id" field.
+func TicketActivationIDGTE(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldGTE(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDLT applies the LT predicate on the "ticket_activation_id" field.
+func TicketActivationIDLT(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldLT(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDLTE applies the LTE predicate on the "ticket_activation_id" field.
+func TicketActivationIDLTE(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldLTE(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDContains applies the Contains predicate on the "ticket_activation_id" field.
+func TicketActivationIDContains(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldContains(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDHasPrefix applies the HasPrefix predicate on the "ticket_activation_id" field.
+func TicketActivationIDHasPrefix(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldHasPrefix(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDHasSuffix applies the HasSuffix predicate on the "ticket_activation_id" field.
+func TicketActivationIDHasSuffix(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldHasSuffix(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDIsNil applies the IsNil predicate on the "ticket_activation_id" field.
+func TicketActivationIDIsNil() predicate.Transfer {
+	return predicate.Transfer(sql.FieldIsNull(FieldTicketActivationID))
+}
+
+// TicketActivationIDNotNil applies the NotNil predicate on the "ticket_activation_id" field.
+func TicketActivationIDNotNil() predicate.Transfer {
+	return predicate.Transfer(sql.FieldNotNull(FieldTicketActivationID))
+}
+
+// TicketActivationIDEqualFold applies the EqualFold predicate on the "ticket_activation_id" field.
+func TicketActivationIDEqualFold(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldEqualFold(FieldTicketActivationID, v))
+}
+
+// TicketActivationIDContainsFold applies the ContainsFold predicate on the "ticket_activation_id" field.
+func TicketActivationIDContainsFold(v string) predicate.Transfer {
+	return predicate.Transfer(sql.FieldContainsFold(FieldTicketActivationID, v))
+}
+
 // CreditedEQ applies the EQ predicate on the "credited" field.
 func CreditedEQ(v bool) predicate.Transfer {
 	return predicate.Transfer(sql.FieldEQ(FieldCredited, v))
@@ -1302,6 +1382,29 @@ func HasRollout() predicate.Transfer {
 func HasRolloutWith(preds ...predicate.Rollout) predicate.Transfer {
 	return predicate.Transfer(func(s *sql.Selector) {
 		step := newRolloutStep()
+		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
+			for _, p := range preds {
+				p(s)
+			}
+		})
+	})
+}
+
+// HasTicketActivation applies the HasEdge predicate on the "ticket_activation" edge.
+func HasTicketActivation() predicate.Transfer {
+	return predicate.Transfer(func(s *sql.Selector) {
+		step := sqlgraph.NewStep(
+			sqlgraph.From(Table, FieldID),
+			sqlgraph.Edge(sqlgraph.M2O, true, TicketActivationTable, TicketActivationColumn),
+		)
+		sqlgraph.HasNeighbors(s, step)
+	})
+}
+
+// HasTicketActivationWith applies the HasEdge predicate on the "ticket_activation" edge with a given conditions (other predicates).
+func HasTicketActivationWith(preds ...predicate.TicketActivation) predicate.Transfer {
+	return predicate.Transfer(func(s *sql.Selector) {
+		step := newTicketActivationStep()
 		sqlgraph.HasNeighborsWith(s, step, func(s *sql.Selector) {
 			for _, p := range preds {
 				p(s)

@@ -9,15 +9,26 @@ import (
 	"github.com/quorate/quorate/ent/apitoken"
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/denial"
+	"github.com/quorate/quorate/ent/enrollment"
 	"github.com/quorate/quorate/ent/firm"
+	"github.com/quorate/quorate/ent/identityprovider"
+	"github.com/quorate/quorate/ent/invitation"
 	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/itemversion"
 	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroup"
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/ticket"
+	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/transfer"
+	"github.com/quorate/quorate/ent/webhookdelivery"
+	"github.com/quorate/quorate/ent/webhookendpoint"
+	"github.com/quorate/quorate/ent/webhookevent"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 )
@@ -73,6 +84,28 @@ func tableOf(id string) (string, bool) {
 		return rollout.Table, true
 	case "trf":
 		return transfer.Table, true
+	case "mgr":
+		return membergroup.Table, true
+	case "inv":
+		return invitation.Table, true
+	case "idp":
+		return identityprovider.Table, true
+	case "itv":
+		return itemversion.Table, true
+	case "tkt":
+		return ticket.Table, true
+	case "tac":
+		return ticketactivation.Table, true
+	case "enr":
+		return enrollment.Table, true
+	case "rpl":
+		return rolloutplan.Table, true
+	case "whe":
+		return webhookendpoint.Table, true
+	case "evt":
+		return webhookevent.Table, true
+	case "whd":
+		return webhookdelivery.Table, true
 	}
 	return "", false
 }

@@ -11,10 +11,20 @@ import (
 	"github.com/quorate/quorate/ent/firm"
 	"github.com/quorate/quorate/ent/intercept"
 	"github.com/quorate/quorate/ent/item"
+	"github.com/quorate/quorate/ent/member"
+	"github.com/quorate/quorate/ent/membergroup"
+	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/ticket"
+	"github.com/quorate/quorate/ent/ticketactivation"
+	"github.com/quorate/quorate/ent/ticketline"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/ent/webhookendpoint"
+	"github.com/quorate/quorate/ent/webhookevent"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 )
@@ -34,17 +44,20 @@ const (
 // ownershipOf lists every entity. A test compares it with the schema.
 func ownershipOf(entity string) ownership {
 	switch entity {
-	case ent.TypeSession, ent.TypePlatformKey, ent.TypeUsageKept:
+	case ent.TypeSession, ent.TypePlatformKey, ent.TypeUsageKept, ent.TypeUser, ent.TypeUserIdentity:
 		return global
 	case ent.TypeOrganization:
 		return itself
-	case ent.TypeMember, ent.TypeApiToken, ent.TypeAuditEntry:
+	case ent.TypeMember, ent.TypeMemberGroup, ent.TypeMemberGroupEntry, ent.TypeInvitation, ent.TypeIdentityProvider,
+		ent.TypeApiToken, ent.TypeAuditEntry, ent.TypeIdempotencyKey,
+		ent.TypeWebhookEndpoint, ent.TypeWebhookEvent, ent.TypeWebhookDelivery:
 		return owned
 	case ent.TypeFirm, ent.TypeFirmKey, ent.TypeProduct, ent.TypeItem:
 		return catalog
 	case ent.TypeContainer, ent.TypeFirmCounter, ent.TypeTmrGroup, ent.TypeTmrView, ent.TypeTmrServer,
 		ent.TypeAllocation, ent.TypeDenial, ent.TypeOrder, ent.TypeRollout, ent.TypeUpdate, ent.TypeWork, ent.TypeTransfer,
-		ent.TypeUsageSeries, ent.TypeUsageBucket, ent.TypeUsageLog, ent.TypeUsageEntry, ent.TypeRuleSet:
+		ent.TypeUsageSeries, ent.TypeUsageBucket, ent.TypeUsageLog, ent.TypeUsageEntry, ent.TypeRuleSet, ent.TypeItemVersion,
+		ent.TypeTicket, ent.TypeTicketLine, ent.TypeTicketActivation, ent.TypeEnrollment, ent.TypeRolloutPlan, ent.TypeRolloutPlanEntry:
 		return shared
 	}
 	return unknown
@@ -187,6 +200,26 @@ func visibleTarget(ctx context.Context, c *ent.Client, edge, id string) error {
 		there, err = c.TmrGroup.Query().Where(tmrgroup.ID(id)).Exist(ctx)
 	case "rollout":
 		there, err = c.Rollout.Query().Where(rollout.ID(id)).Exist(ctx)
+	case "order":
+		there, err = c.Order.Query().Where(order.ID(id)).Exist(ctx)
+	case "member":
+		there, err = c.Member.Query().Where(member.ID(id)).Exist(ctx)
+	case "member_group":
+		there, err = c.MemberGroup.Query().Where(membergroup.ID(id)).Exist(ctx)
+	case "ticket":
+		there, err = c.Ticket.Query().Where(ticket.ID(id)).Exist(ctx)
+	case "ticket_line":
+		there, err = c.TicketLine.Query().Where(ticketline.ID(id)).Exist(ctx)
+	case "ticket_activation":
+		there, err = c.TicketActivation.Query().Where(ticketactivation.ID(id)).Exist(ctx)
+	case "tmr_server":
+		there, err = c.TmrServer.Query().Where(tmrserver.ID(id)).Exist(ctx)
+	case "rollout_plan":
+		there, err = c.RolloutPlan.Query().Where(rolloutplan.ID(id)).Exist(ctx)
+	case "webhook_endpoint":
+		there, err = c.WebhookEndpoint.Query().Where(webhookendpoint.ID(id)).Exist(ctx)
+	case "webhook_event":
+		there, err = c.WebhookEvent.Query().Where(webhookevent.ID(id)).Exist(ctx)
 	}
 	if err == nil && !there {
 		return foreign(edge)

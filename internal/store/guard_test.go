@@ -41,24 +41,31 @@ var owners = map[string]struct {
 	ent.TypeFirmKey:      {customer: reads},
 	ent.TypeProduct:      {customer: reads},
 	ent.TypeItem:         {customer: reads},
-	ent.TypeContainer:    {customer: changes},
-	ent.TypeFirmCounter:  {customer: changes},
-	ent.TypeTmrGroup:     {customer: changes},
-	ent.TypeTmrView:      {customer: changes},
-	ent.TypeTmrServer:    {customer: changes},
-	ent.TypeAllocation:   {customer: changes},
-	ent.TypeDenial:       {customer: changes},
-	ent.TypeOrder:        {customer: changes},
-	ent.TypeRollout:      {customer: changes},
-	ent.TypeUpdate:       {customer: changes},
-	ent.TypeWork:         {customer: changes},
-	ent.TypeTransfer:     {customer: changes},
-	ent.TypeRuleSet:      {customer: changes},
-	ent.TypeUsageSeries:  {customer: changes},
-	ent.TypeUsageBucket:  {customer: changes},
-	ent.TypeUsageLog:     {customer: nobody},
-	ent.TypeUsageEntry:   {customer: nobody},
-	ent.TypeUsageKept:    {global: true},
+	ent.TypeItemVersion:  {customer: nobody}, // the vendor's alone
+	ent.TypeUser:         {global: true}, ent.TypeUserIdentity: {global: true},
+	ent.TypeMemberGroup: {customer: nobody}, ent.TypeMemberGroupEntry: {customer: nobody}, ent.TypeInvitation: {customer: nobody},
+	ent.TypeIdentityProvider: {customer: nobody}, ent.TypeIdempotencyKey: {customer: nobody},
+	ent.TypeWebhookEndpoint: {customer: nobody}, ent.TypeWebhookEvent: {customer: nobody}, ent.TypeWebhookDelivery: {customer: nobody},
+	ent.TypeTicket: {customer: changes}, ent.TypeTicketLine: {customer: changes}, ent.TypeTicketActivation: {customer: changes},
+	ent.TypeEnrollment: {customer: changes}, ent.TypeRolloutPlan: {customer: changes}, ent.TypeRolloutPlanEntry: {customer: changes},
+	ent.TypeContainer:   {customer: changes},
+	ent.TypeFirmCounter: {customer: changes},
+	ent.TypeTmrGroup:    {customer: changes},
+	ent.TypeTmrView:     {customer: changes},
+	ent.TypeTmrServer:   {customer: changes},
+	ent.TypeAllocation:  {customer: changes},
+	ent.TypeDenial:      {customer: changes},
+	ent.TypeOrder:       {customer: changes},
+	ent.TypeRollout:     {customer: changes},
+	ent.TypeUpdate:      {customer: changes},
+	ent.TypeWork:        {customer: changes},
+	ent.TypeTransfer:    {customer: changes},
+	ent.TypeRuleSet:     {customer: changes},
+	ent.TypeUsageSeries: {customer: changes},
+	ent.TypeUsageBucket: {customer: changes},
+	ent.TypeUsageLog:    {customer: nobody},
+	ent.TypeUsageEntry:  {customer: nobody},
+	ent.TypeUsageKept:   {global: true},
 }
 
 // entity calls the generated client of one entity.
@@ -110,7 +117,8 @@ func (e entity) get(ctx context.Context, id string) error {
 // only ever added to.
 func (e entity) column() (string, any, bool) {
 	switch e.name {
-	case ent.TypeAuditEntry, ent.TypeTmrView, ent.TypeDenial, ent.TypeUsageEntry, ent.TypeRuleSet:
+	case ent.TypeAuditEntry, ent.TypeTmrView, ent.TypeDenial, ent.TypeUsageEntry, ent.TypeRuleSet,
+		ent.TypeIdempotencyKey, ent.TypeItemVersion, ent.TypeWebhookEvent, ent.TypeMemberGroupEntry, ent.TypeUserIdentity:
 		return "", nil, false
 	case ent.TypeFirmCounter:
 		return "counter", uint64(2), true
@@ -132,6 +140,18 @@ func (e entity) column() (string, any, bool) {
 		return "blocker", "x", true
 	case ent.TypeWork:
 		return "error_code", "x", true
+	case ent.TypeInvitation, ent.TypeEnrollment:
+		return "revoked_at", time.Unix(1, 0).UTC(), true
+	case ent.TypeTicket, ent.TypeRolloutPlanEntry:
+		return "note", "x", true
+	case ent.TypeTicketLine:
+		return "activated", 1, true
+	case ent.TypeTicketActivation:
+		return "returned", 1, true
+	case ent.TypeWebhookEndpoint:
+		return "description", "x", true
+	case ent.TypeWebhookDelivery:
+		return "attempt", 1, true
 	case ent.TypeTransfer:
 		return "note", "x", true
 	case ent.TypeSession:
@@ -359,7 +379,7 @@ func TestMakingForOthers(t *testing.T) {
 		c, ctx := s.Client(), member(t, b.vendor)
 		for what, err := range map[string]error{
 			"member": c.Member.Create().SetOrganizationID(a.vendor.ID).SetEmail("x@example.com").SetName("x").
-				SetRole(property.RoleOwner).SetPasswordHash("x").Exec(ctx),
+				SetRole(property.RoleOwner).Exec(ctx),
 			"order": c.Order.Create().SetVendorID(a.vendor.ID).SetItemID(a.item.ID).SetTmrGroupID(a.group.ID).
 				SetNumber(9).SetQuantity(1).Exec(ctx),
 			"item for the vendor by its customer": c.Item.Create().SetVendorID(a.vendor.ID).SetProductID(a.product.ID).
@@ -392,7 +412,7 @@ func TestMakingForOthers(t *testing.T) {
 			t.Errorf("the customer's own work: %v", err)
 		}
 		if err := c.Member.Create().SetOrganizationID(b.vendor.ID).SetEmail("x@example.com").SetName("x").
-			SetRole(property.RoleOwner).SetPasswordHash("x").Exec(ctx); err != nil {
+			SetRole(property.RoleOwner).Exec(ctx); err != nil {
 			t.Errorf("the own member: %v", err)
 		}
 	})

@@ -76,9 +76,41 @@ func build(t *testing.T, s *store.Store, n int) *world {
 	w.ids[ent.TypeOrganization] = w.vendor.ID
 	v, cu := w.vendor.ID, w.customer.ID
 	w.member, err = c.Member.Create().SetOrganizationID(v).SetEmail(name + "@example.com").SetName(name).
-		SetRole(property.RoleOwner).SetPasswordHash("x").Save(ctx)
+		SetRole(property.RoleOwner).Save(ctx)
 	must(err)
 	w.ids[ent.TypeMember] = w.member.ID
+	who, err := c.User.Create().SetEmail(name + "@example.com").SetName(name).Save(ctx)
+	must(err)
+	w.ids[ent.TypeUser] = who.ID
+	people, err := c.MemberGroup.Create().SetOrganizationID(v).SetName(name).SetRole(property.RoleViewer).Save(ctx)
+	must(err)
+	w.ids[ent.TypeMemberGroup] = people.ID
+	in, err := c.MemberGroupEntry.Create().SetOrganizationID(v).SetMemberGroupID(people.ID).SetMemberID(w.member.ID).Save(ctx)
+	must(err)
+	w.ids[ent.TypeMemberGroupEntry] = in.ID
+	invited, err := c.Invitation.Create().SetOrganizationID(v).SetEmail("x@example.com").SetName("x").SetRole(property.RoleViewer).
+		SetTokenDigest([]byte("invitation " + name)).SetInvitedBy("me").SetExpiresAt(time.Now()).Save(ctx)
+	must(err)
+	w.ids[ent.TypeInvitation] = invited.ID
+	idp, err := c.IdentityProvider.Create().SetOrganizationID(v).SetName(name).SetIssuer("https://id.example.com").SetClientID("q").Save(ctx)
+	must(err)
+	w.ids[ent.TypeIdentityProvider] = idp.ID
+	identity, err := c.UserIdentity.Create().SetUserID(who.ID).SetProviderID(idp.ID).SetIssuer("https://id.example.com").SetSubject("1").Save(ctx)
+	must(err)
+	w.ids[ent.TypeUserIdentity] = identity.ID
+	once, err := c.IdempotencyKey.Create().SetOrganizationID(v).SetOperation("order").SetKey("k").SetDigest(make([]byte, 32)).SetResult("x").Save(ctx)
+	must(err)
+	w.ids[ent.TypeIdempotencyKey] = once.ID
+	endpoint, err := c.WebhookEndpoint.Create().SetOrganizationID(v).SetURL("https://hooks.example.com").SetEvents([]string{"*"}).
+		SetSealedSecret([]byte{1}).Save(ctx)
+	must(err)
+	w.ids[ent.TypeWebhookEndpoint] = endpoint.ID
+	told, err := c.WebhookEvent.Create().SetOrganizationID(v).SetKind("order.created").SetPayload([]byte("{}")).Save(ctx)
+	must(err)
+	w.ids[ent.TypeWebhookEvent] = told.ID
+	delivery, err := c.WebhookDelivery.Create().SetOrganizationID(v).SetWebhookEndpointID(endpoint.ID).SetWebhookEventID(told.ID).Save(ctx)
+	must(err)
+	w.ids[ent.TypeWebhookDelivery] = delivery.ID
 	token, err := c.ApiToken.Create().SetOrganizationID(v).SetName(name).SetRole(property.RoleViewer).SetHash([]byte("token " + name)).Save(ctx)
 	must(err)
 	w.ids[ent.TypeApiToken] = token.ID
@@ -101,6 +133,9 @@ func build(t *testing.T, s *store.Store, n int) *world {
 		SetFeatureMap(1<<32 - 1).SetTmr(true).Save(ctx)
 	must(err)
 	w.ids[ent.TypeItem] = w.item.ID
+	version, err := c.ItemVersion.Create().SetVendorID(v).SetItemID(w.item.ID).SetRevision(1).SetTerms([]property.Term{}).SetChangedBy("me").Save(ctx)
+	must(err)
+	w.ids[ent.TypeItemVersion] = version.ID
 	w.group, err = c.TmrGroup.Create().SetVendorID(v).SetCustomerID(cu).SetName(name).SetVirtualSerial("131-" + string(rune('1'+n))).
 		SetActivationID(make([]byte, 16)).SetTokenKey(make([]byte, 32)).SetNextTmrID(7).Save(ctx)
 	must(err)
@@ -141,6 +176,7 @@ func build(t *testing.T, s *store.Store, n int) *world {
 		SetQuantity(20).SetRolloutID(w.rollout.ID).Save(ctx)
 	must(err)
 	w.ids[ent.TypeOrder] = w.order.ID
+	w.tickets(ctx, t, c, name)
 	upd, err := c.Update.Create().SetVendorID(v).SetCustomerID(cu).SetRolloutID(w.rollout.ID).SetContainerID(con).
 		SetFirmID(w.firm.ID).SetNumber(1).SetPrevious(make([]byte, 32)).SetTmrID(7).Save(ctx)
 	must(err)
@@ -184,4 +220,38 @@ func build(t *testing.T, s *store.Store, n int) *world {
 	must(err)
 	w.ids[ent.TypeSession] = session.ID
 	return w
+}
+
+// tickets makes what tickets, enrollments and plans consist of.
+func (w *world) tickets(ctx context.Context, t *testing.T, c *ent.Client, name string) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, cu, g := w.vendor.ID, w.customer.ID, w.group.ID
+	ticket, err := c.Ticket.Create().SetVendorID(v).SetCustomerID(cu).SetCodeDigest([]byte("ticket " + name)).SetSealedCode([]byte{1}).
+		SetHint("ABCDE").SetCreatedBy("me").Save(ctx)
+	must(err)
+	w.ids[ent.TypeTicket] = ticket.ID
+	line, err := c.TicketLine.Create().SetVendorID(v).SetCustomerID(cu).SetTicketID(ticket.ID).SetItemID(w.item.ID).
+		SetPosition(1).SetQuantity(20).Save(ctx)
+	must(err)
+	w.ids[ent.TypeTicketLine] = line.ID
+	part, err := c.TicketActivation.Create().SetVendorID(v).SetCustomerID(cu).SetTicketID(ticket.ID).SetTicketLineID(line.ID).
+		SetTmrGroupID(g).SetOrderID(w.order.ID).SetQuantity(20).SetActivatedBy("me").Save(ctx)
+	must(err)
+	w.ids[ent.TypeTicketActivation] = part.ID
+	code, err := c.Enrollment.Create().SetVendorID(v).SetCustomerID(cu).SetTmrGroupID(g).SetName("tmr-b").
+		SetCodeDigest([]byte("enrollment " + name)).SetCreatedBy("me").SetExpiresAt(time.Now()).Save(ctx)
+	must(err)
+	w.ids[ent.TypeEnrollment] = code.ID
+	plan, err := c.RolloutPlan.Create().SetVendorID(v).SetCustomerID(cu).SetName(name).SetStartedBy("me").Save(ctx)
+	must(err)
+	w.ids[ent.TypeRolloutPlan] = plan.ID
+	entry, err := c.RolloutPlanEntry.Create().SetVendorID(v).SetCustomerID(cu).SetRolloutPlanID(plan.ID).SetWave(1).SetTmrGroupID(g).Save(ctx)
+	must(err)
+	w.ids[ent.TypeRolloutPlanEntry] = entry.ID
 }

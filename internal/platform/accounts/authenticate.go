@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrserver"
+	"github.com/quorate/quorate/ent/user"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/containers"
@@ -36,23 +37,25 @@ func (p *Service) SignIn(ctx context.Context, email, password string) (auth.Prin
 	if err := p.throttle.allow(email); err != nil {
 		return auth.Principal{}, err
 	}
-	found, err := p.core.Store.Client().Member.Query().Where(member.Email(email)).WithOrganization().Only(ctx)
+	found, err := p.core.Store.Client().User.Query().Where(user.Email(email)).WithMembers(func(q *ent.MemberQuery) {
+		q.WithOrganization().Order(ent.Asc(member.FieldID))
+	}).Only(ctx)
 	if err != nil && !ent.IsNotFound(err) {
 		return auth.Principal{}, err
 	}
 	stored := ""
-	if found != nil {
-		stored = found.PasswordHash
+	if found != nil && found.PasswordHash != nil {
+		stored = *found.PasswordHash
 	}
 	ok, err := p.passwords.Verify(ctx, stored, password)
 	if err != nil {
 		return auth.Principal{}, err
 	}
-	if !ok || found == nil {
+	if !ok || found == nil || len(found.Edges.Members) == 0 {
 		return auth.Principal{}, unauthenticated("the e-mail address or the password is wrong", "check both and try again")
 	}
 	p.throttle.succeeded(email)
-	return memberPrincipal(found), nil
+	return memberPrincipal(found.Edges.Members[0]), nil
 }
 
 // MemberPrincipal gives who a member is now: a session asks at each request, so

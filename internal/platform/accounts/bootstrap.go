@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/user"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/seal"
@@ -51,7 +52,7 @@ func (p *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrapp
 	}
 	ctx = core.System(ctx, "bootstrap")
 	password, hash := spec.Password, ""
-	known, err := p.core.Store.Client().Member.Query().Where(member.Email(email)).Exist(ctx)
+	known, err := p.core.Store.Client().User.Query().Where(user.Email(email)).Exist(ctx)
 	if err != nil {
 		return Bootstrapped{}, err
 	}
@@ -75,15 +76,19 @@ func (p *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrapp
 		if out.Organization, err = ensureVendor(ctx, tx, spec.Organization); err != nil {
 			return err
 		}
-		out.Owner, err = tx.Member.Query().Where(member.Email(email)).Only(ctx)
+		out.Owner, err = tx.Member.Query().Where(member.Email(email), member.HasUser()).Order(ent.Asc(member.FieldID)).First(ctx)
 		if !ent.IsNotFound(err) {
 			return err
 		}
 		if hash == "" { // removed since we looked
 			return license.Errorf(license.CodeConflict, "try again", "the members have changed meanwhile")
 		}
+		who, err := tx.User.Create().SetEmail(email).SetName(spec.Name).SetPasswordHash(hash).Save(ctx)
+		if err != nil {
+			return err
+		}
 		out.Owner, err = tx.Member.Create().SetOrganizationID(out.Organization.ID).SetEmail(email).SetName(spec.Name).
-			SetRole(property.RoleOwner).SetPasswordHash(hash).Save(ctx)
+			SetUserID(who.ID).SetRole(property.RoleOwner).Save(ctx)
 		if err != nil {
 			return err
 		}
