@@ -20,16 +20,19 @@ import (
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/platform/views"
+	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/store"
 )
 
-// Config is what a Platform is made of. All fields but Logger, Passwords and
-// Settle are required.
+// Config is what a Platform is made of. All fields but Limits, Logger, Passwords
+// and Settle are required.
 type Config struct {
 	Store *store.Store
 	Bus   event.Bus
 	Keys  core.KeyWrapper
 	Jobs  core.Jobs
+	// Limits defaults to counting in this process alone.
+	Limits ratelimit.Limiter
 	// Passwords defaults to a Hasher of the default cost, four at a time.
 	Passwords *auth.Hasher
 	Logger    *slog.Logger
@@ -81,6 +84,9 @@ func New(c Config) (*Platform, error) {
 	if c.Passwords == nil {
 		c.Passwords = auth.NewHasher(auth.DefaultCost(), 4)
 	}
+	if c.Limits == nil {
+		c.Limits = ratelimit.NewMemory()
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -91,8 +97,8 @@ func New(c Config) (*Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &core.Core{Store: c.Store, Bus: c.Bus, Keys: c.Keys, Jobs: c.Jobs, Log: c.Logger}
-	known := clocks.NewClocks()
+	in := &core.Core{Store: c.Store, Bus: c.Bus, Keys: c.Keys, Jobs: c.Jobs, Limits: c.Limits, Log: c.Logger}
+	known := clocks.NewClocks(c.Limits)
 	seen, past := views.New(in), history.New(in, policy)
 	return &Platform{
 		core:              in,

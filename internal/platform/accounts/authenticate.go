@@ -34,7 +34,7 @@ func (p *Service) SignIn(ctx context.Context, email, password string) (auth.Prin
 	if err != nil {
 		email = "" // no account has it; and what was sent need not be kept
 	}
-	if err := p.throttle.allow(email); err != nil {
+	if err := p.throttle.allow(ctx, email); err != nil {
 		return auth.Principal{}, err
 	}
 	found, err := p.core.Store.Client().User.Query().Where(user.Email(email)).WithMembers(func(q *ent.MemberQuery) {
@@ -54,7 +54,9 @@ func (p *Service) SignIn(ctx context.Context, email, password string) (auth.Prin
 	if !ok || found == nil || len(found.Edges.Members) == 0 {
 		return auth.Principal{}, unauthenticated("the e-mail address or the password is wrong", "check both and try again")
 	}
-	p.throttle.succeeded(email)
+	if err := p.throttle.succeeded(ctx, email); err != nil {
+		return auth.Principal{}, err
+	}
 	return memberPrincipal(found.Edges.Members[0]), nil
 }
 

@@ -11,10 +11,10 @@ import (
 type Service struct {
 	core      *core.Core
 	passwords *auth.Hasher
-	throttle  *throttle
+	throttle  throttle
 }
 
 // New makes a Service.
 func New(c *core.Core, passwords *auth.Hasher) *Service {
-	return &Service{core: c, passwords: passwords, throttle: newThrottle()}
+	return &Service{core: c, passwords: passwords, throttle: throttle{c.Limits}}
 }

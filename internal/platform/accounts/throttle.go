@@ -1,12 +1,14 @@
 package accounts
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/ratelimit"
 )
 
 // Failed sign-ins: after freeTries the next is possible only after a pause that
@@ -16,60 +18,27 @@ const (
 	mostPause = time.Minute
 )
 
-// throttle slows down guessing of passwords per account.
-type throttle struct {
-	mu       sync.Mutex
-	accounts map[string]*tries
-}
-
-type tries struct {
-	failed int
-	last   time.Time
-}
-
-func newThrottle() *throttle { return &throttle{accounts: make(map[string]*tries)} }
+// throttle slows down guessing of passwords per account, at all replicas
+// together.
+type throttle struct{ limits ratelimit.Limiter }
 
 // allow refuses a try with license.CodeThrottled while the account's pause
 // lasts, else it counts the try as failed until succeeded is called: tries
 // that run at the same time count too.
-func (t *throttle) allow(account string) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	account = strings.ToLower(account)
-	at := time.Now()
-	a := t.accounts[account]
-	if a == nil {
-		t.evict(at)
-		a = &tries{}
-		t.accounts[account] = a
+func (t throttle) allow(ctx context.Context, account string) error {
+	wait, err := t.limits.Try(ctx, t.key(account), ratelimit.Pauses{Free: freeTries, First: time.Second, Most: mostPause})
+	if err != nil || wait == 0 {
+		return err
 	}
-	if wait := a.last.Add(a.pause()).Sub(at); a.failed >= freeTries && wait > 0 {
-		return &license.Error{
-			Code: license.CodeThrottled, Message: "too many failed sign-ins for this account",
-			Fix:     "wait " + wait.Round(time.Second).String() + " and try again",
-			Details: map[string]any{"retryAfterSeconds": int(wait.Seconds()) + 1},
-		}
-	}
-	a.failed++
-	a.last = at
-	return nil
+	return ratelimit.Throttled(wait, fmt.Sprintf("wait %d s and try again", ratelimit.Seconds(wait)), "too many failed sign-ins for this account")
 }
 
-func (a *tries) pause() time.Duration {
-	if a.failed < freeTries {
-		return 0
-	}
-	return min(time.Second<<min(a.failed-freeTries, 10), mostPause)
+func (t throttle) succeeded(ctx context.Context, account string) error {
+	return t.limits.Forget(ctx, t.key(account))
 }
 
-func (t *throttle) succeeded(account string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.accounts, strings.ToLower(account))
-}
-
-func (t *throttle) evict(at time.Time) {
-	if len(t.accounts) >= core.MostTracked {
-		core.Forget(t.accounts, func(a *tries) time.Time { return a.last }, at.Add(-10*mostPause))
-	}
+// key is what an account is counted by: addresses of people are kept in no Redis.
+func (throttle) key(account string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(account)))
+	return "sign-in:" + hex.EncodeToString(sum[:16])
 }

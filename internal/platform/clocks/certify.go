@@ -3,8 +3,8 @@ package clocks
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/quorate/quorate/ent"
@@ -16,13 +16,13 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
 
 const (
-	// certifyEvery is how often a container gets the time over the link, by one
-	// process of the platform.
+	// certifyEvery is how often a container gets the time over the link.
 	certifyEvery = 10 * time.Second
 	// noteEvery is how often the audit log tells of one container's clock.
 	noteEvery = time.Hour
@@ -77,7 +77,7 @@ func (p *Service) CertifyTime(ctx context.Context, questions []TimeQuestion) ([]
 	if len(ids) == 0 {
 		return nil, blocked
 	}
-	if err := p.clocks.allow(ids); err != nil {
+	if err := p.clocks.allow(ctx, ids); err != nil {
 		return nil, err
 	}
 	root, err := p.core.RootSigner(ctx, p.core.Store.Client())
@@ -93,7 +93,7 @@ func (p *Service) CertifyTime(ctx context.Context, questions []TimeQuestion) ([]
 		if certificates[i], err = seal.SignTime(root, seal.TimeCertificate{Serial: q.Serial, Nonce: q.Nonce, At: at}); err != nil {
 			return nil, err
 		}
-		if off := at.Sub(q.Clock).Abs() > clockOff; (q.SetBack || (off && !q.Clock.IsZero())) && p.clocks.note(rows[i].ID) {
+		if off := at.Sub(q.Clock).Abs() > clockOff; (q.SetBack || (off && !q.Clock.IsZero())) && p.clocks.note(ctx, rows[i].ID) {
 			facts := clockFacts(at, q.Clock, q.SetBack)
 			facts["server"] = who.ID
 			if err := auditTime(ctx, p.core, rows[i].VendorID, rows[i], facts); err != nil {
@@ -271,7 +271,7 @@ func (k *Clocks) Timed(ctx context.Context, in *core.Core, update string, parts 
 			return "", err
 		}
 		f.Messages = append(f.Messages, b)
-		if ahead := part.Request.At.Sub(at) > clockOff; (ahead || setBack(part)) && k.note(c.ID) {
+		if ahead := part.Request.At.Sub(at) > clockOff; (ahead || setBack(part)) && k.note(ctx, c.ID) {
 			if err := auditTime(ctx, in, c.VendorID, c, clockFacts(at, part.Request.At, setBack(part))); err != nil {
 				return "", err
 			}
@@ -281,66 +281,34 @@ func (k *Clocks) Timed(ctx context.Context, in *core.Core, update string, parts 
 	return string(text), err
 }
 
-// Clocks remembers, in this process, which containers asked for the time.
-type Clocks struct {
-	mu  sync.Mutex
-	all map[string]asked
+// Clocks counts which containers asked for the time.
+type Clocks struct{ limits ratelimit.Limiter }
+
+// NewClocks counts by limits.
+func NewClocks(limits ratelimit.Limiter) *Clocks { return &Clocks{limits} }
+
+// once takes one of each container, within a period, or none.
+func (c *Clocks) once(ctx context.Context, what string, every time.Duration, ids ...string) (ratelimit.Quota, error) {
+	all := ratelimit.Charge{Scope: "clocks", Cost: 1}
+	for _, id := range ids {
+		all.Buckets = append(all.Buckets, ratelimit.Bucket{Name: what + ":" + id, Rate: ratelimit.Rate{Burst: 1, Per: every}})
+	}
+	return c.limits.Take(ctx, all)
 }
-
-type asked struct{ certified, noted time.Time }
-
-// NewClocks remembers none.
-func NewClocks() *Clocks { return &Clocks{all: map[string]asked{}} }
 
 // allow counts a question of each container, or of none: license.CodeThrottled
 // when one of them was answered within certifyEvery.
-func (c *Clocks) allow(ids []string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := time.Now()
-	for _, id := range ids {
-		if wait := c.all[id].certified.Add(certifyEvery).Sub(at); wait > 0 {
-			return &license.Error{
-				Code: license.CodeThrottled, Message: "the time was certified for this container a moment ago",
-				Fix:     "wait " + wait.Round(time.Second).String() + " and ask again",
-				Details: map[string]any{"retryAfterSeconds": int(wait.Seconds()) + 1},
-			}
-		}
+func (c *Clocks) allow(ctx context.Context, ids []string) error {
+	q, err := c.once(ctx, "certified", certifyEvery, ids...)
+	if err != nil || q.OK {
+		return err
 	}
-	for _, id := range ids {
-		c.evict(at)
-		a := c.all[id]
-		a.certified = at
-		c.all[id] = a
-	}
-	return nil
+	return ratelimit.Throttled(q.RetryAfter, fmt.Sprintf("wait %d s and ask again", ratelimit.Seconds(q.RetryAfter)),
+		"the time was certified for this container a moment ago")
 }
 
 // note says whether the audit log is due to tell of a container's clock.
-func (c *Clocks) note(id string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := time.Now()
-	a := c.all[id]
-	if !a.noted.IsZero() && at.Sub(a.noted) < noteEvery {
-		return false
-	}
-	c.evict(at)
-	a.noted = at
-	c.all[id] = a
-	return true
-}
-
-// evict bounds the memory.
-func (c *Clocks) evict(at time.Time) {
-	if len(c.all) >= core.MostTracked {
-		core.Forget(c.all, asked.last, at.Add(-noteEvery))
-	}
-}
-
-func (a asked) last() time.Time {
-	if a.noted.After(a.certified) {
-		return a.noted
-	}
-	return a.certified
+func (c *Clocks) note(ctx context.Context, id string) bool {
+	q, err := c.once(ctx, "noted", noteEvery, id)
+	return err == nil && q.OK
 }

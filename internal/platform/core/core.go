@@ -14,6 +14,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -34,7 +35,9 @@ type Core struct {
 	Bus   event.Bus
 	Keys  KeyWrapper
 	Jobs  Jobs
-	Log   *slog.Logger
+	// Limits counts what callers do, over all replicas.
+	Limits ratelimit.Limiter
+	Log    *slog.Logger
 }
 
 // System gives a context in which the platform itself acts; part says which

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/rules"
 )
 
@@ -21,9 +22,11 @@ const (
 	mostPast = 50_000
 	// mostRefused is how many a report names.
 	mostRefused = 100
-	// mostChecks is how many checks run at once, each of another organization's:
-	// each holds its grants in memory.
+	// mostChecks is how many checks run at once in one process, each of another
+	// organization's: each holds its grants in memory.
 	mostChecks = 2
+	// checkAgain is when to try again while other rules are checked.
+	checkAgain = 5 * time.Second
 	// CheckTime bounds how long one may compute.
 	CheckTime = 20 * time.Second
 )
@@ -52,10 +55,14 @@ func (p *Service) checkRules(ctx context.Context, by auth.Principal, at core.Loa
 	if set.Empty() { // everybody may
 		return p.uncheckedRules(ctx, at)
 	}
-	if !p.checks.begin(by.Organization) {
-		return RulesReport{}, license.Errorf(license.CodeThrottled, "try again in a moment", "other rules are being checked")
+	end, ok, err := p.beginCheck(ctx, by.Organization)
+	if err != nil {
+		return RulesReport{}, err
 	}
-	defer p.checks.end(by.Organization)
+	if !ok {
+		return RulesReport{}, ratelimit.Throttled(checkAgain, "try again in a moment", "other rules are being checked")
+	}
+	defer end()
 	since := core.Now().Add(-rulesPast)
 	rows, err := p.pastGrants(ctx, at, since)
 	if err != nil {

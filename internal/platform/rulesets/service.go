@@ -4,7 +4,7 @@
 package rulesets
 
 import (
-	"sync"
+	"context"
 	"time"
 
 	"github.com/quorate/quorate/internal/platform/core"
@@ -13,35 +13,28 @@ import (
 // Service has the use cases. Safe for concurrent use.
 type Service struct {
 	core      *core.Core
-	checks    checks
+	checks    chan struct{} // has one for each that runs
 	checkTime time.Duration
-}
-
-// checks are those that run now, by organization.
-type checks struct {
-	mu      sync.Mutex
-	running map[string]bool
-}
-
-// begin says whether an organization may have rules checked: one set at a time.
-// Where it may, call end afterwards.
-func (c *checks) begin(organization string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.running[organization] || len(c.running) >= mostChecks {
-		return false
-	}
-	c.running[organization] = true
-	return true
-}
-
-func (c *checks) end(organization string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.running, organization)
 }
 
 // New makes a Service; checkTime bounds how long one check of rules may compute.
 func New(c *core.Core, checkTime time.Duration) *Service {
-	return &Service{core: c, checkTime: checkTime, checks: checks{running: map[string]bool{}}}
+	return &Service{core: c, checkTime: checkTime, checks: make(chan struct{}, mostChecks)}
+}
+
+// beginCheck says whether an organization may have rules checked: one set at a
+// time at all replicas together, and mostChecks at each. Where it may, call end
+// afterwards.
+func (p *Service) beginCheck(ctx context.Context, organization string) (end func(), ok bool, err error) {
+	select {
+	case p.checks <- struct{}{}:
+	default:
+		return nil, false, nil
+	}
+	release, ok, err := p.core.Limits.Hold(ctx, "rules:"+organization, 1)
+	if !ok {
+		<-p.checks
+		return nil, false, err
+	}
+	return func() { release(); <-p.checks }, true, nil
 }
