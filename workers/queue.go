@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/telemetry"
 )
 
 // Job is what is enqueued: a kind, and arguments that are stored as JSON.
@@ -53,6 +54,10 @@ type Config struct {
 	// Concurrency is how many jobs run at once. Default: 4.
 	Concurrency int
 	Logger      *slog.Logger
+	// Tracing goes on with the traces of those who enqueued; nil: off.
+	Tracing *telemetry.Tracing
+	// Metrics count the jobs; nil: nobody does.
+	Metrics *Metrics
 }
 
 // longest bounds one run of a job. Jobs never wait for anything but the
@@ -126,7 +131,7 @@ func (h warnings) WithGroup(name string) slog.Handler   { return warnings{h.Hand
 
 // EnqueueTx keeps the contract of Queue.
 func (q *River) EnqueueTx(ctx context.Context, tx *sql.Tx, job Job) error {
-	if _, err := q.client.InsertTx(ctx, tx, job, nil); err != nil {
+	if _, err := q.client.InsertTx(ctx, tx, job, &river.InsertOpts{Metadata: origin(ctx)}); err != nil {
 		return fmt.Errorf("enqueue %s: %w", job.Kind(), err)
 	}
 	return nil
@@ -150,6 +155,7 @@ func (q *River) Start(ctx context.Context) error {
 		// A job whose process died is run again; the sweep is faster.
 		RescueStuckJobsAfter:        2 * longest,
 		RetryPolicy:                 retry{},
+		Middleware:                  []rivertype.Middleware{&watch{tracing: q.config.Tracing, metrics: q.config.Metrics}},
 		CompletedJobRetentionPeriod: time.Hour,
 		Logger:                      q.riverLogger(),
 	})

@@ -105,8 +105,9 @@ func New(c Config) (*Backend, error) {
 
 // Handler gives the path and the handler of the service. It belongs behind
 // rpc.Handler (rpc.NewServer adds it), which learns the caller's key from TLS.
-func (b *Backend) Handler() (path string, handler http.Handler) {
-	return quoratev1connect.NewBackendServiceHandler(service{b, journals{Journal: b.journal, Authorize: b.authorize}}, rpc.HandlerOptions(b.logger))
+func (b *Backend) Handler(opts ...connect.HandlerOption) (path string, handler http.Handler) {
+	return quoratev1connect.NewBackendServiceHandler(service{b, journals{Journal: b.journal, Authorize: b.authorize}},
+		append([]connect.HandlerOption{rpc.HandlerOptions(b.logger)}, opts...)...)
 }
 
 func (b *Backend) known(ctx context.Context) bool {

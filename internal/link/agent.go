@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect"
@@ -17,6 +18,8 @@ import (
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
+	"github.com/quorate/quorate/internal/telemetry"
+	"github.com/quorate/quorate/internal/telemetry/calls"
 )
 
 // Executor does the platform's work on the backends. A *tmr.Group is one.
@@ -95,6 +98,11 @@ type Config struct {
 	Absent time.Duration
 	// Dial makes connections; nil dials TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Tracing goes on with the traces of work; nil: off.
+	Tracing *telemetry.Tracing
+	// Did is told of each work item that was done: its kind, one of a few words, and
+	// why it failed. Nil: nobody is.
+	Did func(kind string, err error)
 }
 
 // Agent keeps the link. Safe for concurrent use.
@@ -103,6 +111,8 @@ type Agent struct {
 	http *rpc.Client
 	api  quoratev1connect.LinkServiceClient
 	work workers
+	// heard is when the platform last answered.
+	heard atomic.Pointer[time.Time]
 	// wanted is the digest of the rules that the platform has.
 	wanted chan string
 
@@ -145,7 +155,7 @@ func New(c Config) (*Agent, error) {
 	client := rpc.NewClient(rpc.ClientConfig{TLS: c.TLS, Dial: c.Dial})
 	return &Agent{
 		conf: c, http: client, work: workers{busy: make(map[string]bool), idle: make(chan struct{}, 1)}, wanted: make(chan string, 1),
-		api: quoratev1connect.NewLinkServiceClient(client, c.URL, rpc.ClientOptions(),
+		api: quoratev1connect.NewLinkServiceClient(client, c.URL, rpc.ClientOptions(), calls.ClientOption(),
 			connect.WithInterceptors(bearer("Bearer "+c.Token))),
 	}, nil
 }

@@ -76,6 +76,7 @@ func (a *Agent) pull(ctx context.Context) {
 			continue
 		}
 		state.fine()
+		a.hear()
 		retry.reset()
 		started := 0
 		for _, w := range work {
@@ -149,15 +150,18 @@ func (a *Agent) patiently(ctx context.Context, w *quoratev1.Work) (*quoratev1.Re
 // do executes an item and reports it.
 func (a *Agent) do(ctx context.Context, w *quoratev1.Work) {
 	log := a.conf.Logger.With("work", w.GetId())
+	ctx, end := a.watched(ctx, w)
 	work, cancel := context.WithTimeout(ctx, workTime)
 	report, err := a.patiently(work, w)
 	cancel()
 	if ctx.Err() != nil {
+		end(ctx.Err())
 		return // stopping: it stays due
 	}
+	defer end(err)
 	if err != nil {
 		report = &quoratev1.ReportRequest{Error: rpc.ErrorInfo(err)}
-		log.Warn("work failed", "code", string(license.CodeOf(err)), "error", err.Error())
+		log.WarnContext(ctx, "work failed", "code", string(license.CodeOf(err)), "error", err.Error())
 	}
 	report.WorkId = w.GetId()
 	retry := backoff{first: 100 * time.Millisecond, most: 5 * time.Second}
@@ -169,7 +173,7 @@ func (a *Agent) do(ctx context.Context, w *quoratev1.Work) {
 			return
 		}
 		if refused(err) || try == reportTries {
-			log.Warn("work could not be reported", "code", string(license.CodeOf(err)), "error", err.Error())
+			log.WarnContext(ctx, "work could not be reported", "code", string(license.CodeOf(err)), "error", err.Error())
 			sleep(ctx, shun)
 			return
 		}

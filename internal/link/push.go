@@ -216,6 +216,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 		cancel()
 		if err == nil {
 			s.trouble.fine()
+			s.agent.hear()
 			s.tell = nil
 			s.agent.wantRules(res.Msg.GetRulesDigest())
 			return res.Msg, true

@@ -22,7 +22,7 @@ const mostSigned = 1 << 20
 
 // workProto makes the message of a work item.
 func workProto(w tasks.LinkWork) (*quoratev1.Work, error) {
-	m := &quoratev1.Work{Id: w.ID}
+	m := &quoratev1.Work{Id: w.ID, Traceparent: w.Trace}
 	switch w.Kind {
 	case tasks.WorkCollect:
 		m.Kind = &quoratev1.Work_Collect{Collect: &quoratev1.CollectWork{Nonce: w.Nonce}}

@@ -30,8 +30,8 @@ type Platform interface {
 }
 
 // Handler serves LinkService under the path that it gives.
-func Handler(p Platform, logger *slog.Logger) (path string, handler http.Handler) {
-	return quoratev1connect.NewLinkServiceHandler(&service{platform: p}, rpc.HandlerOptions(logger))
+func Handler(p Platform, logger *slog.Logger, opts ...connect.HandlerOption) (path string, handler http.Handler) {
+	return quoratev1connect.NewLinkServiceHandler(&service{platform: p}, append([]connect.HandlerOption{rpc.HandlerOptions(logger)}, opts...)...)
 }
 
 type service struct{ platform Platform }

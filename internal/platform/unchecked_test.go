@@ -20,6 +20,7 @@ func TestUncheckedUseCases(t *testing.T) {
 		"AdvanceRollout":     "a job",
 		"UnfinishedRollouts": "a job",
 		"RootKey":            "gives what is public",
+		"Figures":            "for the operator: counts of all, without names",
 	}
 	l := newLab(t, databases.SQLite(t))
 	all, checked := reflect.ValueOf(l.Platform), 0

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
@@ -46,6 +48,8 @@ type Config struct {
 	Logger         *slog.Logger // nil: none
 	// Dial makes connections; nil dials TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Calls are further options of all calls to backends.
+	Calls []connect.ClientOption
 }
 
 func (c *Config) check() error {
@@ -140,7 +144,7 @@ func NewGroup(c Config) (*Group, error) {
 		client := rpc.NewClient(rpc.ClientConfig{TLS: rpc.ClientTLS(c.Key, []string{b.Pin}), Dial: c.Dial})
 		g.members[i] = &member{
 			conf: b, client: client, reason: "not connected yet",
-			api: quoratev1connect.NewBackendServiceClient(client, b.URL, rpc.ClientOptions()),
+			api: quoratev1connect.NewBackendServiceClient(client, b.URL, append([]connect.ClientOption{rpc.ClientOptions()}, c.Calls...)...),
 		}
 	}
 	g.meters = meters.New([license.Backends]meters.Backend{meterOf{g, 1}, meterOf{g, 2}, meterOf{g, 3}})

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/telemetry"
 )
 
 // FailedCode takes a server's code only where it looks like one.
@@ -57,6 +58,9 @@ type LinkWork struct {
 	Handle  string          `json:"handle,omitempty"` // remove, ask
 	By      string          `json:"by,omitempty"`     // remove, ask
 	Text    string          `json:"text,omitempty"`   // ask
+
+	// Trace is the trace that asked for it, as telemetry.Traceparent gives it.
+	Trace string `json:"trace,omitempty"`
 }
 
 // BackendUpdate is the update for one backend.
@@ -75,6 +79,7 @@ type Expected struct {
 // AddWork makes a work item for a place's leading server, in tx. The same key
 // is the same work: where it is there already, nothing happens.
 func AddWork(ctx context.Context, p *core.Core, tx *store.Tx, at core.LoadedPlace, rolloutID *string, key string, w LinkWork) (*ent.Work, error) {
+	w.Trace = telemetry.Traceparent(ctx)
 	payload, err := json.Marshal(w)
 	if err != nil {
 		return nil, err

@@ -137,7 +137,9 @@ type Work struct {
 	//	*Work_Verify
 	//	*Work_Remove
 	//	*Work_Ask
-	Kind          isWork_Kind `protobuf_oneof:"kind"`
+	Kind isWork_Kind `protobuf_oneof:"kind"`
+	// The trace that asked for it, as W3C Trace Context writes it; empty: none.
+	Traceparent   string `protobuf:"bytes,9,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -247,6 +249,13 @@ func (x *Work) GetAsk() *AskWork {
 		}
 	}
 	return nil
+}
+
+func (x *Work) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 type isWork_Kind interface {
@@ -2128,7 +2137,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x17\n" +
 	"\await_ms\x18\x03 \x01(\rR\x06waitMs\"4\n" +
 	"\fPullResponse\x12$\n" +
-	"\x04work\x18\x01 \x03(\v2\x10.quorate.v1.WorkR\x04work\"\xf6\x02\n" +
+	"\x04work\x18\x01 \x03(\v2\x10.quorate.v1.WorkR\x04work\"\x98\x03\n" +
 	"\x04Work\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x123\n" +
 	"\acollect\x18\x02 \x01(\v2\x17.quorate.v1.CollectWorkH\x00R\acollect\x12-\n" +
@@ -2137,7 +2146,8 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\bactivate\x18\x05 \x01(\v2\x18.quorate.v1.ActivateWorkH\x00R\bactivate\x120\n" +
 	"\x06verify\x18\x06 \x01(\v2\x16.quorate.v1.VerifyWorkH\x00R\x06verify\x120\n" +
 	"\x06remove\x18\a \x01(\v2\x16.quorate.v1.RemoveWorkH\x00R\x06remove\x12'\n" +
-	"\x03ask\x18\b \x01(\v2\x13.quorate.v1.AskWorkH\x00R\x03askB\x06\n" +
+	"\x03ask\x18\b \x01(\v2\x13.quorate.v1.AskWorkH\x00R\x03ask\x12 \n" +
+	"\vtraceparent\x18\t \x01(\tR\vtraceparentB\x06\n" +
 	"\x04kind\"#\n" +
 	"\vCollectWork\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\"@\n" +
