@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
 
+	"github.com/quorate/quorate/client/internal/borrowed"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
@@ -94,7 +95,8 @@ func WithWait(most time.Duration, report func(Place)) Option {
 // meantime: the handle is not renewed, and nobody can remove it. It outlives the
 // program: it is kept in Config.BorrowDir, and who asks for the same within its
 // time gets it without a server, also in another program of this user, one at a
-// time (with StationShare and NoUserLimit any number). Release, or Client.Return,
+// time (with StationShare and NoUserLimit any number). What a killed program was
+// granted without knowing it is taken up or given back, too. Release, or Client.Return,
 // gives it back early. Not every server lends.
 func WithBorrow(d time.Duration) Option {
 	return Option{func(a *asking) { a.BorrowMs = d.Milliseconds() }}
@@ -165,17 +167,19 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 	}
 	defer c.taking.Done()
 	a := c.request(p, opts)
-	var dir, match string
 	if a.BorrowMs != 0 {
-		if dir, err = c.borrowDir(); err != nil {
-			return nil, err
-		}
-		match = a.match()
-		if h := c.reopen(ctx, dir, match, product); h != nil {
-			return c.begun(ctx, h)
-		}
+		return c.borrow(ctx, a, product)
 	}
-	t := &taking{client: c, request: a, began: c.now(), handle: newHandle(c, product, a.BorrowMs != 0)}
+	return c.take(ctx, a, product, nil)
+}
+
+// take has a server decide. It leaves the request of a loan settled, or to
+// who starts next.
+func (c *Client) take(ctx context.Context, a *asking, product string, b *loan) (*Handle, error) {
+	t := &taking{client: c, request: a, began: c.now(), handle: newHandle(c, product, b != nil)}
+	if b != nil {
+		t.written, t.open = b.request, b.repeats
+	}
 	t.heard = t.began
 	limit, attempt := c.cfg.Wait, c.cfg.Attempt
 	if a.waits {
@@ -188,6 +192,7 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 	ctx, cancel := c.bounded(ctx, limit)
 	defer cancel()
 	defer context.AfterFunc(c.closing, cancel)()
+	var err error
 	for {
 		asked := c.now()
 		err = c.callFor(ctx, attempt, t.again, t.attempt)
@@ -209,9 +214,8 @@ func (c *Client) Access(ctx context.Context, product string, opts ...Option) (*H
 		return nil, t.given(ctx, failure(err))
 	}
 	h := t.handle
-	if dir != "" && h.Info().Borrowed {
-		if h.lent, err = c.keepBorrowed(dir, a.RequestId, match, t.lent, product, h.asked); err != nil {
-			_ = c.releaseToken(ctx, h.currentToken())
+	if b != nil {
+		if err := c.keep(ctx, b, a, h, t.lent); err != nil {
 			return nil, err
 		}
 	}
@@ -248,6 +252,7 @@ type taking struct {
 	open         bool    // a server may have given what nobody has heard of
 	queued       *Error  // the last answer, when it was a place in the queue
 	lent         *quoratev1.Handle
+	written      *borrowed.Request // of one that borrows; nil: it isn't
 }
 
 // again says whether to try on after a refusal. Who waits for long does so for a
@@ -285,7 +290,9 @@ func (t *taking) given(ctx context.Context, err *Error) *Error {
 	open := t.open && passing(err.Code)
 	waiting := t.request.waits && (open || err.Code == CodeQueued || t.queued != nil && passing(err.Code))
 	if open || waiting {
-		t.client.giveBack(t.request.AccessRequest, waiting, open)
+		t.client.giveBack(t.request.AccessRequest, waiting, open, t.written)
+	} else {
+		t.written.Settle()
 	}
 	switch {
 	case t.client.isClosed() && (passing(err.Code) || err.Code == CodeQueued):
@@ -307,14 +314,20 @@ func unheard(err error) bool {
 
 // giveBack leaves the queue, and releases what an access without an answer may
 // have got. Only a handle's token releases it, and only a repeat of the request
-// gives the token.
-func (c *Client) giveBack(request *quoratev1.AccessRequest, waiting, open bool) {
+// gives the token. What was written down is left to the next program where that
+// fails. The channel is closed when it is over.
+func (c *Client) giveBack(request *quoratev1.AccessRequest, waiting, open bool, written *borrowed.Request) <-chan struct{} {
+	over := make(chan struct{})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.parted {
-		return
+		written.Leave()
+		close(over)
+		return over
 	}
 	c.leaving.Go(func() {
+		defer close(over)
+		defer written.Leave()
 		ctx, cancel := context.WithTimeout(c.leave, farewell)
 		defer cancel()
 		if waiting {
@@ -324,6 +337,9 @@ func (c *Client) giveBack(request *quoratev1.AccessRequest, waiting, open bool) 
 				}))
 				return err
 			})
+			if err == nil && !open {
+				written.Settle()
+			}
 			if err != nil || !open {
 				return
 			}
@@ -338,7 +354,11 @@ func (c *Client) giveBack(request *quoratev1.AccessRequest, waiting, open bool) 
 			return err
 		})
 		if err == nil {
-			_ = c.releaseToken(ctx, token)
+			err = c.releaseToken(ctx, token)
+		}
+		if !passing(CodeOf(err)) {
+			written.Settle()
 		}
 	})
+	return over
 }

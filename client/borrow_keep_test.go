@@ -1,13 +1,18 @@
 package client
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate/quorate/client/internal/borrowed"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 )
@@ -79,7 +84,7 @@ func TestBorrowedLicenseLookedIntoIsFound(t *testing.T) {
 		look := func() {
 			t.Helper()
 			f, err := os.Open(keptOnes(t, 1)[0])
-			if err != nil || !lockFile(f, false) {
+			if err != nil || !borrowed.Lock(f, false) {
 				t.Fatalf("not locked: %v", err)
 			}
 			time.AfterFunc(25*time.Millisecond, func() { _ = f.Close() })
@@ -97,11 +102,10 @@ func TestBorrowedLicenseLookedIntoIsFound(t *testing.T) {
 			t.Error("locked", f.Name())
 			return true
 		}
-		dir := os.Getenv("QUORATE_BORROWED")
-		if h := e.reopen(t.Context(), dir, "other", "6000010:15"); h != nil {
+		if h := e.reopen(t.Context(), e.folderOf(t), "other", "6000010:15"); h != nil {
 			t.Errorf("%+v", h.Info())
 		}
-		e.lock = lockFile
+		e.lock = borrowed.Lock
 		all, err := e.Borrowed()
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%+v, %v", all, err)
@@ -152,7 +156,7 @@ func TestBorrowedLicenseOutlivesAClockAhead(t *testing.T) {
 		d := opened()
 		ahead.Store(int64(20 * 24 * time.Hour))
 		listed(d, 0)
-		if h := d.reopen(t.Context(), os.Getenv("QUORATE_BORROWED"), d.matchOf(t), "6000010:14"); h != nil {
+		if h := d.reopen(t.Context(), d.folderOf(t), d.matchOf(t), "6000010:14"); h != nil {
 			t.Error("used though over")
 		}
 		ahead.Store(0)
@@ -164,7 +168,7 @@ func TestBorrowedLicenseOutlivesAClockAhead(t *testing.T) {
 			t.Error(h.Err())
 		}
 		ahead.Store(0)
-		if h := d.reopen(t.Context(), os.Getenv("QUORATE_BORROWED"), d.matchOf(t), "6000010:14"); h != nil {
+		if h := d.reopen(t.Context(), d.folderOf(t), d.matchOf(t), "6000010:14"); h != nil {
 			t.Error("used though over")
 		}
 		if err := d.Return(t.Context(), listed(d, 1)[0].ID); err != nil || s.released != 1 {
@@ -175,13 +179,22 @@ func TestBorrowedLicenseOutlivesAClockAhead(t *testing.T) {
 		borrowing(t, d)
 		_ = d.Close()
 		e := opened()
-		ahead.Store(int64(8*time.Hour + keptOn - time.Second))
+		ahead.Store(int64(8*time.Hour + borrowed.KeptOn - time.Second))
 		listed(e, 0)
 		keptOnes(t, 1)
 		ahead.Add(int64(time.Second))
 		listed(e, 0)
 		keptOnes(t, 0)
 	})
+}
+
+func (c *Client) folderOf(t *testing.T) borrowed.Folder {
+	t.Helper()
+	dir, err := c.folder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // matchOf is what borrowing asks for.
@@ -197,7 +210,7 @@ func (c *Client) matchOf(t *testing.T) string {
 func TestFewFilesOfLicensesThatAreOverAreKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := openCounter(t)
-		for range fewKept + 1 {
+		for range borrowed.Few + 1 {
 			borrowing(t, c)
 		}
 		_ = c.Close()
@@ -209,37 +222,202 @@ func TestFewFilesOfLicensesThatAreOverAreKept(t *testing.T) {
 	})
 }
 
+// A program that is killed while it writes down what it borrowed has left its
+// request: without it, somebody has had the license since. Earlier versions left
+// none.
 func TestBorrowedLicenseOfAProgramKilledMeanwhile(t *testing.T) {
+	for name, tt := range map[string]struct {
+		left, alive, earlier, have bool
+	}{
+		"killed":             {left: true, have: true},
+		"at work":            {left: true, alive: true},
+		"settled since":      {},
+		"an earlier version": {earlier: true, have: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := openCounter(t)
+				borrowing(t, c)
+				_ = c.Close()
+				dir := os.Getenv("QUORATE_BORROWED")
+				whole := keptOnes(t, 1)[0]
+				b, err := os.ReadFile(whole)
+				if err != nil {
+					t.Fatal(err)
+				}
+				id := strings.TrimSuffix(filepath.Base(whole), ".borrowed")
+				if tt.earlier {
+					b = bytes.Replace(b, []byte(`"id":"`+id+`",`), nil, 1)
+				}
+				for name, b := range map[string][]byte{".new-whole": b, ".new-half": []byte("{")} {
+					if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+						t.Fatal(err)
+					}
+					if err := os.Chtimes(filepath.Join(dir, name), time.Now(), time.Now()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := os.Remove(whole); err != nil {
+					t.Fatal(err)
+				}
+				d := another(t, s)
+				look := func(want, files int) {
+					t.Helper()
+					all, err := d.Borrowed()
+					if err != nil || len(all) != want {
+						t.Errorf("%+v, %v; want %d", all, err, want)
+					}
+					keptOnes(t, files)
+				}
+				others := 0
+				if tt.left {
+					r, err := d.folderOf(t).Ask(&quoratev1.AccessRequest{RequestId: id}, "x", "y")
+					if err != nil {
+						t.Fatal(err)
+					}
+					if others = 1; !tt.alive {
+						r.Leave()
+					}
+					defer r.Leave()
+				}
+				look(0, 2+others) // it may be written just now
+				time.Sleep(time.Minute)
+				switch {
+				case tt.have:
+					look(1, 1)
+				case tt.alive:
+					look(0, 2)
+				default:
+					look(0, 0)
+				}
+				borrowing(t, d)
+				if want := map[bool]int{true: 1, false: 2}[tt.have]; len(s.accesses) != want {
+					t.Errorf("%d accesses, want %d", len(s.accesses), want)
+				}
+			})
+		})
+	}
+}
+
+// What a killed program may have been granted is asked for again as it was, by who
+// asks for the same; where it is over he asks anew. What nobody asks for is given
+// back, where the same servers are reached, and otherwise left until they are.
+func TestRequestOfAProgramKilledMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, s := openCounter(t)
-		borrowing(t, c)
-		_ = c.Close()
-		dir := os.Getenv("QUORATE_BORROWED")
-		if err := os.Rename(keptOnes(t, 1)[0], filepath.Join(dir, ".new-whole")); err != nil {
-			t.Fatal(err)
-		}
-		half := filepath.Join(dir, ".new-half")
-		if err := os.WriteFile(half, []byte("{"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(half, time.Now(), time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		d := another(t, s)
-		look := func(want, files int) {
+		left := func(match, servers string, opts ...Option) *quoratev1.AccessRequest {
 			t.Helper()
-			all, err := d.Borrowed()
-			if err != nil || len(all) != want {
-				t.Errorf("%+v, %v; want %d", all, err, want)
+			r := c.request(license.Product{Firm: 6000010, Code: 14}, append(opts, WithBorrow(7*time.Hour))).AccessRequest
+			r.Client.Process = 7
+			w, err := c.folderOf(t).Ask(r, match, servers)
+			if err != nil {
+				t.Fatal(err)
 			}
-			keptOnes(t, files)
+			w.Leave()
+			return r
 		}
-		look(0, 2) // it may be written just now
-		time.Sleep(time.Minute)
-		look(1, 1)
-		borrowing(t, d)
-		if len(s.accesses) != 1 {
-			t.Errorf("%d accesses", len(s.accesses))
+		same, here := c.matchOf(t), sentTo([]string{"http://a"})
+		mine, second, away := left(same, here), left(same, here), left(same, sentTo([]string{"http://b"}))
+		other := left("other", here, WithVersion("9"))
+		h := borrowing(t, another(t, s))
+		synctest.Wait()
+		if len(s.accesses) != 3 || s.released != 2 {
+			t.Fatalf("%d accesses, %d released", len(s.accesses), s.released)
 		}
+		asked := map[string]*quoratev1.AccessRequest{}
+		for _, r := range s.accesses {
+			asked[r.GetRequestId()] = r
+		}
+		for _, r := range []*quoratev1.AccessRequest{mine, second, other} {
+			if got := asked[r.GetRequestId()]; !proto.Equal(got, r) {
+				t.Errorf("asked %v, want %v", got, r)
+			}
+		}
+		if id := h.lent.ID(); id != mine.GetRequestId() && id != second.GetRequestId() {
+			t.Errorf("%s", id)
+		}
+		keptOnes(t, 2) // and that of the other server
+		if err := h.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+
+		// Over, or with another content for the server: a new request.
+		for _, code := range []license.Code{license.CodeHandleExpired, license.CodeRequestMismatch} {
+			before := len(s.accesses)
+			gone := left(same, here)
+			s.locked(func() {
+				s.access = func(_ int, r *quoratev1.AccessRequest) (*quoratev1.Handle, error) {
+					if r.GetRequestId() == gone.GetRequestId() {
+						return nil, short(code, nil)
+					}
+					return &quoratev1.Handle{Id: "h", LeaseMs: r.GetBorrowMs(), Borrowed: true, Token: []byte("token")}, nil
+				}
+			})
+			h := borrowing(t, another(t, s))
+			if len(s.accesses) != before+2 || h.lent.ID() == gone.GetRequestId() {
+				t.Errorf("%s: %d accesses", code, len(s.accesses)-before)
+			}
+			keptOnes(t, 2)
+			if err := h.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		// While no server is there it stays, and once it is over for long it goes.
+		left(same, here)
+		s.net.Gone("a")
+		d := another(t, s)
+		if _, err := d.Access(t.Context(), "6000010:14", WithBorrow(time.Hour)); CodeOf(err) != CodeUnavailable {
+			t.Error(err)
+		}
+		_ = d.Close()
+		keptOnes(t, 2)
+		s.net.Up("a")
+		time.Sleep(7*time.Hour + borrowed.KeptOn)
+		before := len(s.accesses)
+		h = borrowing(t, another(t, s))
+		if len(s.accesses) != before+1 || h.lent.ID() == away.GetRequestId() {
+			t.Errorf("%d accesses", len(s.accesses)-before)
+		}
+		keptOnes(t, 1)
+	})
+}
+
+// A request is written down before it is sent, and deleted when it is known what
+// became of it.
+func TestRequestIsWrittenDownFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s := openCounter(t)
+		var refusal error
+		s.access = func(_ int, r *quoratev1.AccessRequest) (*quoratev1.Handle, error) {
+			all, err := filepath.Glob(filepath.Join(os.Getenv("QUORATE_BORROWED"), "*"))
+			if err != nil || len(all) != 1 || filepath.Base(all[0]) != r.GetRequestId()+".asked" {
+				t.Errorf("%v, %v", all, err)
+			}
+			if i, err := os.Stat(all[0]); err != nil || i.Mode().Perm() != 0o600 {
+				t.Errorf("%v, %v", i, err)
+			}
+			// Another program leaves it alone.
+			if lost := c.folderOf(t).Lost(sentTo([]string{"http://a"})); len(lost) != 0 {
+				t.Errorf("%v", lost)
+			}
+			return &quoratev1.Handle{Id: "h", LeaseMs: r.GetBorrowMs(), Borrowed: r.GetLicenses() == 0, Token: []byte("token")}, refusal
+		}
+		h := borrowing(t, c)
+		keptOnes(t, 1)
+		if err := h.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		keptOnes(t, 0)
+		// Given, but not lent.
+		if h = borrowing(t, c, WithLicenses(2)); h.lent != nil {
+			t.Error("kept")
+		}
+		keptOnes(t, 0)
+		refusal = short(license.CodeNoFreeSeat, nil)
+		if _, err := c.Access(t.Context(), "6000010:14", WithBorrow(time.Hour)); CodeOf(err) != CodeNoFreeSeat {
+			t.Error(err)
+		}
+		keptOnes(t, 0)
 	})
 }

@@ -70,7 +70,7 @@ func TestBorrowedLicenseOutlivesItsProgram(t *testing.T) {
 				t.Errorf("%+v", i)
 			}
 		}
-		if first.lent.path == second.lent.path {
+		if first.lent.ID() == second.lent.ID() {
 			t.Error("two handles by one license")
 		}
 		// It ends at its time, whoever has it.
@@ -216,7 +216,7 @@ func TestBorrowedLicenseThatCannotBeKept(t *testing.T) {
 		}
 		// What is no such file is passed over.
 		c.cfg.BorrowDir = t.TempDir()
-		for name, text := range map[string]string{"a" + keptEnd: "{", "b" + keptEnd: `{"version":2}`, "c": "x"} {
+		for name, text := range map[string]string{"a.borrowed": "{", "b.borrowed": `{"version":2}`, "c": "x"} {
 			if err := os.WriteFile(filepath.Join(c.cfg.BorrowDir, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}

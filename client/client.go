@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quorate/quorate/client/internal/borrowed"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 )
 
@@ -22,7 +23,7 @@ type Client struct {
 	cfg     Config
 	log     *slog.Logger
 	now     clock
-	lock    func(f *os.File, shared bool) bool // lockFile; a test puts its own in
+	lock    func(f *os.File, shared bool) bool // borrowed.Lock; a test puts its own in
 	servers *servers
 
 	mu      sync.Mutex
@@ -45,7 +46,7 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failure(err)
 	}
-	c := &Client{cfg: cfg.withDefaults(), now: systemClock(), lock: lockFile, handles: make(map[*Handle]struct{})}
+	c := &Client{cfg: cfg.withDefaults(), now: systemClock(), lock: borrowed.Lock, handles: make(map[*Handle]struct{})}
 	c.log = c.cfg.Logger
 	var err error
 	// A test may change the clock.

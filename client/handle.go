@@ -8,6 +8,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"github.com/quorate/quorate/client/internal/borrowed"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
@@ -35,11 +36,11 @@ type Info struct {
 type Handle struct {
 	client   *Client
 	product  string
-	borrowed bool          // never renewed
-	lent     *kept         // where it is kept for other programs; nil: it isn't
-	notices  chan Notice   // closed when it is dead; written under mu
-	done     chan struct{} // closed when it is dead
-	kept     chan struct{} // closed when keep has returned
+	borrowed bool           // never renewed
+	lent     *borrowed.File // where it is kept for other programs; nil: it isn't
+	notices  chan Notice    // closed when it is dead; written under mu
+	done     chan struct{}  // closed when it is dead
+	kept     chan struct{}  // closed when keep has returned
 	ctx      context.Context
 	cancel   context.CancelFunc
 
@@ -322,15 +323,15 @@ func (h *Handle) Release(ctx context.Context) error {
 	ctx, cancel := h.client.bounded(ctx, farewell)
 	defer cancel()
 	// Only who has the file of a borrowed handle alone gives it back.
-	if h.lent != nil && (!h.client.lockSoon(ctx, h.lent.file, false) || !h.lent.there()) {
-		h.lent.close(h.client.now().wall)
+	if h.lent != nil && (!h.lent.LockSoon(ctx, false) || !h.lent.There()) {
+		h.lent.Close(h.client.now().wall)
 		return nil
 	}
 	err := h.client.releaseToken(ctx, h.currentToken())
 	if err == nil || fatal(CodeOf(err)) {
-		h.lent.remove()
+		h.lent.Remove()
 	} else {
-		h.lent.close(h.client.now().wall)
+		h.lent.Close(h.client.now().wall)
 	}
 	return err
 }

@@ -73,6 +73,7 @@ func newServers(cfg Config, now clock) (*servers, error) {
 			Fix: "set Servers, or QUORATE_SERVER, to at least one address, for example https://licenses.example.com:7400?pin=sha256:…",
 		}
 	}
+	cfg.Servers = addresses
 	l := &servers{cfg: cfg, log: cfg.Logger, now: now, asking: make(chan struct{}, 1)}
 	for _, address := range addresses {
 		s, err := newSource(address, cfg)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package client
+package borrowed
 
 import (
 	"os"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFile locks a file for as long as it is open, for this program alone or
-// shared; false where another one has it.
-func lockFile(f *os.File, shared bool) bool {
+// Lock locks a file for as long as it is open, for this program alone or shared;
+// false where another one has it.
+func Lock(f *os.File, shared bool) bool {
 	how := unix.LOCK_EX
 	if shared {
 		how = unix.LOCK_SH
