@@ -56,6 +56,8 @@ var parsers = map[string]map[string]string{
 		"recordsFrom": "FuzzMessages", "eventsFrom": "FuzzMessages", "marksFrom": "FuzzMessages", "keyFrom": "FuzzMessages",
 		"promiseFrom": "FuzzMessages", "termFrom": "FuzzMessages",
 	},
+	"internal/live":                   {"ParsePosition": "FuzzPosition"},
+	"internal/live/redislog":          {"entryOf": "FuzzEntry", "positionOf": "FuzzEntry", "itemOf": "FuzzEntry"},
 	"internal/boltfile":               {"Open": "FuzzOpen"},
 	"internal/platform/core":          {"ParseMasterKey": "FuzzMasterKey", "ParseFile": "internal/armor FuzzParse"},
 	"internal/platform/firmkeys":      {"decryptFirmKey": "FuzzFirmKeyFile"},

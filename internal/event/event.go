@@ -9,6 +9,8 @@ const (
 	Allocations = "allocations" // allocations or denials of a container changed
 	Work        = "work"        // a TMR group has new work
 	WorkDone    = "workDone"    // a work item of a rollout was reported; the key is the rollout's id
+	Audit       = "audit"       // something was written to the audit log of an organization
+	Rights      = "rights"      // who may do what changed, or what is shown to whom; the key is empty
 )
 
 // Bus tells subscribers that something changed; what, they read themselves,
@@ -26,6 +28,10 @@ type Bus interface {
 	// the present state after subscribing. The channel is closed when ctx ends
 	// or the bus is closed.
 	Subscribe(ctx context.Context, topic, key string) (<-chan struct{}, error)
+
+	// Listen gives all signals of the topics from now on, whatever their keys,
+	// until ctx ends or the bus is closed.
+	Listen(ctx context.Context, topics ...string) (*Listener, error)
 
 	// Close closes all channels. Closing twice is safe.
 	Close() error

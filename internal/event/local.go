@@ -9,13 +9,12 @@ import (
 // ErrClosed is the error of a bus that was closed.
 var ErrClosed = errors.New("the event bus is closed")
 
-type address struct{ topic, key string }
-
 // Local is a Bus within one process, and what other drivers deliver through.
 type Local struct {
-	mu     sync.Mutex
-	subs   map[address]map[*subscription]struct{}
-	closed bool
+	mu        sync.Mutex
+	subs      map[Signal]map[*subscription]struct{}
+	listeners map[*Listener]struct{}
+	closed    bool
 }
 
 type subscription struct {
@@ -25,7 +24,7 @@ type subscription struct {
 
 // NewLocal makes a Local.
 func NewLocal() *Local {
-	return &Local{subs: make(map[address]map[*subscription]struct{})}
+	return &Local{subs: map[Signal]map[*subscription]struct{}{}, listeners: map[*Listener]struct{}{}}
 }
 
 // Publish implements Bus.
@@ -35,8 +34,12 @@ func (l *Local) Publish(_ context.Context, topic, key string) error {
 	if l.closed {
 		return ErrClosed
 	}
-	for s := range l.subs[address{topic, key}] {
+	at := Signal{topic, key}
+	for s := range l.subs[at] {
 		s.poke()
+	}
+	for ear := range l.listeners {
+		ear.hear(at)
 	}
 	return nil
 }
@@ -49,6 +52,11 @@ func (l *Local) PublishAll() {
 		for s := range subs {
 			s.poke()
 		}
+	}
+	for ear := range l.listeners {
+		clear(ear.pending)
+		ear.all = true
+		ear.poke()
 	}
 }
 
@@ -70,7 +78,7 @@ func (l *Local) Subscribe(ctx context.Context, topic, key string) (<-chan struct
 	if l.closed {
 		return nil, ErrClosed
 	}
-	at := address{topic, key}
+	at := Signal{topic, key}
 	s := &subscription{signal: make(chan struct{}, 1)}
 	if l.subs[at] == nil {
 		l.subs[at] = make(map[*subscription]struct{})
@@ -105,6 +113,10 @@ func (l *Local) Close() error {
 			close(s.signal)
 		}
 	}
-	l.subs = nil
+	for ear := range l.listeners {
+		ear.stop()
+		close(ear.notify)
+	}
+	l.subs, l.listeners = nil, nil
 	return nil
 }

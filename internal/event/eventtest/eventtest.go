@@ -3,6 +3,8 @@ package eventtest
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -76,6 +78,74 @@ func Run(t *testing.T, connect func(t *testing.T) (open func() event.Bus)) {
 		}
 		if _, err := bus.Subscribe(t.Context(), "x", "1"); err == nil {
 			t.Error("subscribed at a closed bus")
+		}
+	})
+	t.Run("a listener hears every key of its topics, each once until it is taken", func(t *testing.T) {
+		open := connect(t)
+		bus := open()
+		ear, err := bus.Listen(t.Context(), "x", "y")
+		if err != nil {
+			t.Fatal(err)
+		}
+		marker := sub(t, bus, "z", "end")
+		for range 100 {
+			publish(t, bus, "x", "1")
+			publish(t, bus, "x", "2")
+			publish(t, bus, "y", "1")
+			publish(t, bus, "z", "1")
+		}
+		publish(t, bus, "z", "end")
+		expect(t, marker)
+		expect(t, ear.C())
+		got, all := ear.Take()
+		if len(got) != 3 || all || slices.ContainsFunc(got, func(s event.Signal) bool { return s.Topic == "z" }) {
+			t.Errorf("took %v, %v", got, all)
+		}
+		if got, all := ear.Take(); len(got) != 0 || all {
+			t.Errorf("took twice: %v, %v", got, all)
+		}
+	})
+	t.Run("a listener that is told too much is told that anything may have changed", func(t *testing.T) {
+		open := connect(t)
+		bus := open()
+		ear, err := bus.Listen(t.Context(), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		marker := sub(t, bus, "z", "end")
+		for i := range 6000 {
+			publish(t, bus, "x", strconv.Itoa(i))
+		}
+		publish(t, bus, "z", "end")
+		expect(t, marker)
+		if got, all := ear.Take(); !all || len(got) > 4096 {
+			t.Errorf("took %d, %v", len(got), all)
+		}
+		publish(t, bus, "x", "1")
+		publish(t, bus, "z", "end")
+		expect(t, marker)
+		if got, all := ear.Take(); all || len(got) != 1 {
+			t.Errorf("later: %v, %v", got, all)
+		}
+	})
+	t.Run("a listener ends with its context and with the bus", func(t *testing.T) {
+		open := connect(t)
+		bus := open()
+		ctx, cancel := context.WithCancel(t.Context())
+		a, err := bus.Listen(ctx, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := bus.Listen(t.Context(), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		expectClosed(t, a.C())
+		_ = bus.Close()
+		expectClosed(t, b.C())
+		if _, err := bus.Listen(t.Context(), "x"); err == nil {
+			t.Error("listens at a closed bus")
 		}
 	})
 	t.Run("subscribing, publishing and closing run into each other", func(t *testing.T) {

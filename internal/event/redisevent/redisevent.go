@@ -135,6 +135,11 @@ func (b *Bus) Subscribe(ctx context.Context, topic, key string) (<-chan struct{}
 	return b.local.Subscribe(ctx, topic, key)
 }
 
+// Listen implements event.Bus.
+func (b *Bus) Listen(ctx context.Context, topics ...string) (*event.Listener, error) {
+	return b.local.Listen(ctx, topics...)
+}
+
 // Close implements event.Bus.
 func (b *Bus) Close() error {
 	var err error

@@ -1,0 +1,258 @@
+package live
+
+import (
+	"context"
+	"io"
+	"sync"
+)
+
+const (
+	// keptFrames is how many rendered entries a shape keeps, and keptBytes how
+	// much of them.
+	keptFrames = 64
+	keptBytes  = 1 << 20
+	// mostBehind is how many entries a subscriber may be behind. One who is
+	// further behind gets a snapshot.
+	mostBehind = 8
+	// mostCaughtUp bounds how many renderings for returning subscribers are kept.
+	mostCaughtUp = 64
+)
+
+// shape is one way to show a stream.
+type shape struct {
+	stream *stream
+	name   string
+	render Render
+
+	mu     sync.Mutex
+	head   Position // of the last frame
+	frames [][]byte // that lead to head
+	bytes  int
+	subs   map[*Subscription]struct{}
+	taken  bool  // somebody has had a first message
+	err    error // why nothing comes any more
+
+	// first is held while something is rendered for who begins or returns.
+	first    sync.Mutex
+	at       Position // of what is kept here
+	snapshot []byte
+	caughtUp map[int64][]byte // by the number that it follows on
+}
+
+// deliver renders a change and wakes who waits for it.
+func (sh *shape) deliver(ctx context.Context, c Change) {
+	sh.mu.Lock()
+	taken := sh.taken
+	sh.mu.Unlock()
+	if !taken { // whoever waits is to begin with a snapshot
+		sh.reset(c.At)
+		return
+	}
+	frame, err := sh.draw(ctx, c)
+	if err != nil {
+		sh.finish(err)
+		return
+	}
+	sh.mu.Lock()
+	if sh.head.Epoch != c.At.Epoch || sh.head.Number != c.Since {
+		sh.frames, sh.bytes = nil, 0
+	}
+	sh.frames, sh.bytes, sh.head = append(sh.frames, frame), sh.bytes+len(frame), c.At
+	for len(sh.frames) > 1 && (len(sh.frames) > keptFrames || sh.bytes > keptBytes) {
+		sh.bytes -= len(sh.frames[0])
+		sh.frames[0] = nil
+		sh.frames = sh.frames[1:]
+	}
+	idle := sh.idle()
+	sh.mu.Unlock()
+	for _, sub := range idle {
+		sub.wake()
+	}
+}
+
+// draw renders a change, and notes what was shown in another way than the log says.
+func (sh *shape) draw(ctx context.Context, c Change) ([]byte, error) {
+	frame, shows, err := sh.render(ctx, c)
+	if err == nil {
+		sh.stream.doubt(c.Upserted, shows)
+	}
+	return frame, err
+}
+
+// reset forgets all frames: the log is another one.
+func (sh *shape) reset(at Position) {
+	sh.mu.Lock()
+	sh.frames, sh.bytes, sh.head = nil, 0, at
+	idle := sh.idle()
+	sh.mu.Unlock()
+	for _, sub := range idle {
+		sub.wake()
+	}
+}
+
+// finish lets the subscribers take what is there, and then the end.
+func (sh *shape) finish(err error) {
+	sh.mu.Lock()
+	if sh.err == nil {
+		sh.err = err
+	}
+	idle := sh.idle()
+	sh.mu.Unlock()
+	for _, sub := range idle {
+		sub.wake()
+	}
+}
+
+// idle gives the subscribers to be woken. It needs the lock.
+func (sh *shape) idle() []*Subscription {
+	all := make([]*Subscription, 0, len(sh.subs))
+	for sub := range sh.subs {
+		if sub.idle {
+			sub.idle = false
+			all = append(all, sub)
+		}
+	}
+	return all
+}
+
+// begin renders a snapshot, once for all who ask for it at the same position.
+func (sh *shape) begin(ctx context.Context) ([]byte, Position, error) {
+	sh.first.Lock()
+	defer sh.first.Unlock()
+	sh.keep(sh.stream.position())
+	if sh.at == (Position{}) || sh.snapshot != nil {
+		return sh.snapshot, sh.at, nil
+	}
+	at, items := sh.stream.state()
+	sh.keep(at)
+	frame, err := sh.draw(ctx, Change{At: at, Since: -1, Snapshot: true, Upserted: items})
+	if err == nil {
+		sh.snapshot = frame
+	}
+	return frame, at, err
+}
+
+// keep forgets what was rendered for another position.
+func (sh *shape) keep(at Position) {
+	if sh.at != at {
+		sh.at, sh.snapshot, sh.caughtUp = at, nil, map[int64][]byte{}
+	}
+}
+
+// resume renders what came after a position that somebody had before; false when
+// that is not known any more.
+func (sh *shape) resume(ctx context.Context, after Position) ([]byte, Position, bool, error) {
+	s := sh.stream
+	if now := s.position(); now.Epoch == after.Epoch && now.Number < after.Number {
+		s.catchUp() // another replica has told more than this one knows of yet
+	}
+	sh.first.Lock()
+	defer sh.first.Unlock()
+	at := s.position()
+	if at.Epoch != after.Epoch || at.Number < after.Number {
+		return nil, Position{}, false, nil
+	}
+	sh.keep(at)
+	if frame, ok := sh.caughtUp[after.Number]; ok {
+		return frame, at, true, nil
+	}
+	entries, err := s.hub.cfg.Log.Since(ctx, s.src.Key, after)
+	missed := at.Number - after.Number
+	if err != nil || int64(len(entries)) < missed {
+		return nil, Position{}, false, nil
+	}
+	frame, err := sh.draw(ctx, changeOf(merge(entries[:missed]), at, after.Number))
+	if err == nil && len(sh.caughtUp) < mostCaughtUp {
+		sh.caughtUp[after.Number] = frame
+	}
+	return frame, at, true, err
+}
+
+// Subscription is one subscriber of a shape. Next is for one caller at a time.
+type Subscription struct {
+	shape *shape
+	after Position // where it was before; zero once that was looked at
+	at    Position // of what it has taken; zero: nothing yet
+	idle  bool     // it waits to be woken
+	wake  func()
+}
+
+// Next gives the next message; nothing when there is none now: then wake is
+// called once there is. Error: io.EOF at the stream's proper end, else why it
+// ended, or the context's.
+func (sub *Subscription) Next(ctx context.Context) ([]byte, error) {
+	sh := sub.shape
+	select {
+	case <-sh.stream.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	sh.mu.Lock()
+	switch ended := sh.err; {
+	case ended != nil && ended != io.EOF:
+		sh.mu.Unlock()
+		return nil, ended
+	case sub.at != Position{} && sub.at.Epoch == sh.head.Epoch && sub.at.Number >= sh.head.Number:
+		defer sh.mu.Unlock()
+		if ended == nil {
+			sub.idle = true
+		}
+		return nil, ended
+	case sub.at != Position{} && sub.at.Epoch == sh.head.Epoch:
+		behind := sh.head.Number - sub.at.Number
+		if behind <= min(mostBehind, int64(len(sh.frames))) {
+			sub.at.Number++
+			frame := sh.frames[int64(len(sh.frames))-behind]
+			sh.mu.Unlock()
+			return frame, nil
+		}
+	}
+	sh.mu.Unlock()
+
+	if after := sub.after; after != (Position{}) {
+		sub.after = Position{}
+		frame, at, ok, err := sh.resume(ctx, after)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			sub.take(at)
+			return frame, nil
+		}
+	}
+	frame, at, err := sh.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if at == (Position{}) { // the log is begun anew just now
+		return nil, sub.rest()
+	}
+	sub.take(at)
+	return frame, nil
+}
+
+// take notes what the subscriber has.
+func (sub *Subscription) take(at Position) {
+	sub.shape.mu.Lock()
+	defer sub.shape.mu.Unlock()
+	sub.at, sub.shape.taken = at, true
+}
+
+// rest waits for the first entry of a new log.
+func (sub *Subscription) rest() error {
+	sh := sub.shape
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.err != nil {
+		return sh.err
+	}
+	sub.idle = true
+	if sh.head != (Position{}) { // it has come in between
+		sub.idle = false
+		go sub.wake()
+	}
+	return nil
+}
+
+// Close ends the subscription. Closing twice is safe.
+func (sub *Subscription) Close() { sub.shape.stream.hub.leave(sub) }

@@ -1,0 +1,437 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/internal/event"
+)
+
+// tries bounds how often a stream is read anew because other replicas wrote.
+const tries = 8
+
+// stream is one source with all its shapes.
+type stream struct {
+	hub    *Hub
+	src    Source
+	ctx    context.Context
+	cancel context.CancelFunc
+	ready  chan struct{} // closed when there is something to show, or an end
+	poked  chan struct{}
+
+	// syncing is held while the stream is brought up to date; items and at
+	// change only then.
+	syncing sync.Mutex
+	loaded  bool
+	last    time.Time // when entries were last told
+
+	mu      sync.Mutex
+	items   Items
+	at      Position
+	shapes  map[string]*shape
+	subs    int
+	pending map[event.Signal]struct{}
+	all     bool                // anything may have changed
+	doubts  map[string]struct{} // ids that some were shown in another way than the log says
+	over    bool
+	err     error // why it is over; io.EOF: its proper end
+}
+
+func newStream(h *Hub, src Source) *stream {
+	s := &stream{hub: h, src: src, ready: make(chan struct{}), poked: make(chan struct{}, 1),
+		items: Items{}, shapes: map[string]*shape{}, pending: map[event.Signal]struct{}{}, doubts: map[string]struct{}{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// subscribe needs the hub's lock: the stream is not left meanwhile.
+func (s *stream) subscribe(name string, render Render, after Position, wake func()) *Subscription {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := s.shapes[name]
+	if sh == nil {
+		sh = &shape{stream: s, name: name, render: render, head: s.at, subs: map[*Subscription]struct{}{}}
+		if s.over {
+			sh.err = s.err
+		}
+		s.shapes[name] = sh
+	}
+	sub := &Subscription{shape: sh, after: after, wake: wake}
+	sh.mu.Lock()
+	sh.subs[sub] = struct{}{}
+	sh.mu.Unlock()
+	s.subs++
+	return sub
+}
+
+// remove needs the hub's lock. It says whether that was the last one.
+func (s *stream) remove(sub *Subscription) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh := sub.shape
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if _, ok := sh.subs[sub]; !ok {
+		return false
+	}
+	delete(sh.subs, sub)
+	s.subs--
+	if len(sh.subs) == 0 && s.shapes[sh.name] == sh {
+		delete(s.shapes, sh.name)
+	}
+	return s.subs == 0
+}
+
+func (s *stream) listens(signal event.Signal) bool {
+	for _, t := range s.src.Topics {
+		if t.Topic == signal.Topic && (t.Key == "" || t.Key == signal.Key) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *stream) poke(signal event.Signal, all bool) {
+	s.mu.Lock()
+	s.all = s.all || all
+	if !s.all {
+		s.pending[signal] = struct{}{}
+	}
+	s.mu.Unlock()
+	select {
+	case s.poked <- struct{}{}:
+	default:
+	}
+}
+
+// concerned says whether one of the pending signals counts.
+func (s *stream) concerned() (bool, error) {
+	s.mu.Lock()
+	all := s.all || s.src.Concerns == nil
+	signals := make([]event.Signal, 0, len(s.pending))
+	for p := range s.pending {
+		signals = append(signals, p)
+	}
+	clear(s.pending)
+	s.mu.Unlock()
+	if all {
+		return true, nil
+	}
+	for _, signal := range signals {
+		exact := slices.ContainsFunc(s.src.Topics, func(t event.Signal) bool { return t == signal })
+		if exact {
+			return true, nil
+		}
+		if ok, err := s.src.Concerns(s.ctx, signal); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+// run keeps the stream up to date until it is left or over.
+func (s *stream) run() {
+	defer func() {
+		if p := recover(); p != nil {
+			s.hub.cfg.Logger.Error("a stream panicked", "stream", s.src.Key, "panic", p, "stack", string(debug.Stack()))
+			s.end(fmt.Errorf("panic: %v", p))
+		}
+	}()
+	if err := s.sync(false); err != nil {
+		s.end(err)
+		return
+	}
+	s.readied()
+	tick := time.NewTicker(s.src.Every)
+	defer tick.Stop()
+	pause := time.NewTimer(0)
+	<-pause.C
+	defer pause.Stop()
+	for {
+		follow := false
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-s.poked:
+			counts, err := s.concerned()
+			if err != nil {
+				s.end(err)
+				return
+			}
+			if !counts {
+				continue
+			}
+		case <-tick.C:
+			follow = true
+		}
+		for wait := s.hub.cfg.Gap - time.Since(s.lastTold()); wait > 0; wait = s.hub.cfg.Gap - time.Since(s.lastTold()) {
+			pause.Reset(wait)
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-pause.C:
+			}
+		}
+		err := s.sync(follow)
+		var unreachable *logError
+		switch {
+		case errors.As(err, &unreachable):
+			s.hub.cfg.Logger.Warn("the log of a stream can't be used", "stream", s.src.Key, "err", unreachable.err)
+			pause.Reset(logPause)
+			select {
+			case <-s.ctx.Done():
+				return
+			case <-pause.C:
+				s.poke(event.Signal{}, true)
+			}
+		case err != nil:
+			s.end(err)
+			return
+		}
+	}
+}
+
+func (s *stream) lastTold() time.Time {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	return s.last
+}
+
+func (s *stream) readied() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.ready:
+	default:
+		close(s.ready)
+	}
+}
+
+// logError is a failure to reach the log, which passes.
+type logError struct{ err error }
+
+func (e *logError) Error() string { return e.err.Error() }
+
+// sync brings the log, and all shapes with it, to what the database shows. With
+// follow set it first takes over what other replicas wrote.
+func (s *stream) sync(follow bool) error {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	ctx, cancel := context.WithTimeout(s.ctx, readTimeout)
+	defer cancel()
+	if !s.loaded {
+		if err := s.reload(ctx); err != nil {
+			return errLog(err)
+		}
+		s.loaded = true
+	} else if follow {
+		if err := s.follow(ctx); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	clear(s.pending)
+	s.all = false
+	s.mu.Unlock()
+	items, ended, err := s.src.Read(ctx)
+	for range tries {
+		if err != nil {
+			if s.ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		e := Diff(s.items, items)
+		s.settle(&e, items)
+		if e.empty() && s.at != (Position{}) {
+			break
+		}
+		entries := []Entry{e}
+		if s.src.Split != nil && s.at != (Position{}) {
+			entries = s.src.Split(e)
+		}
+		at, failed := s.hub.cfg.Log.Append(ctx, s.src.Key, s.at, entries)
+		if failed == nil {
+			s.certain(e)
+			s.tell(ctx, entries, at)
+			break
+		}
+		if !errors.Is(failed, ErrMoved) {
+			return &logError{failed}
+		}
+		if err := s.follow(ctx); err != nil {
+			return err
+		}
+		// What was read may be older than what another replica wrote by now.
+		left := Diff(s.items, items)
+		if s.settle(&left, items); s.at == (Position{}) || !left.empty() {
+			items, ended, err = s.src.Read(ctx)
+		}
+	}
+	if ended {
+		s.end(io.EOF)
+	}
+	return nil
+}
+
+// settle adds to e what was in doubt, as it is now.
+func (s *stream) settle(e *Entry, now Items) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range s.doubts {
+		if stamp, ok := now[id]; ok {
+			e.Upserted[id] = stamp
+		} else if _, ok := s.items[id]; !ok {
+			e.Removed = append(e.Removed, id)
+		}
+	}
+}
+
+// certain forgets the doubts about what is told anew.
+func (s *stream) certain(e Entry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range e.Upserted {
+		delete(s.doubts, id)
+	}
+	for _, id := range e.Removed {
+		delete(s.doubts, id)
+	}
+}
+
+// doubt notes what was shown in another way than it was to be.
+func (s *stream) doubt(wanted, shown Items) {
+	s.mu.Lock()
+	doubted := false
+	for id, stamp := range wanted {
+		if got, ok := shown[id]; !ok || got != stamp {
+			s.doubts[id], doubted = struct{}{}, true
+		}
+	}
+	s.mu.Unlock()
+	if doubted {
+		s.poke(event.Signal{}, true)
+	}
+}
+
+// catchUp takes over what other replicas wrote, as far as the log can be read.
+func (s *stream) catchUp() {
+	s.syncing.Lock()
+	defer s.syncing.Unlock()
+	ctx, cancel := context.WithTimeout(s.ctx, readTimeout)
+	defer cancel()
+	if s.loaded {
+		_ = s.follow(ctx) // what is not known to be resumable begins with a snapshot
+	}
+}
+
+// follow takes over what other replicas wrote. It needs the lock for syncing.
+func (s *stream) follow(ctx context.Context) error {
+	if s.at == (Position{}) {
+		return s.reloadFor(ctx)
+	}
+	entries, err := s.hub.cfg.Log.Since(ctx, s.src.Key, s.at)
+	switch {
+	case forgotten(err):
+		return s.reloadFor(ctx)
+	case err != nil:
+		return &logError{err}
+	case len(entries) > 0:
+		s.tell(ctx, entries, Position{s.at.Epoch, s.at.Number + int64(len(entries))})
+	}
+	return nil
+}
+
+func (s *stream) reloadFor(ctx context.Context) error {
+	if err := s.reload(ctx); err != nil {
+		return &logError{err}
+	}
+	return nil
+}
+
+// reload begins anew with what the log comes to; subscribers get a snapshot.
+func (s *stream) reload(ctx context.Context) error {
+	state, err := s.hub.cfg.Log.Load(ctx, s.src.Key)
+	if err != nil {
+		return err
+	}
+	if state.Items == nil {
+		state.Items = Items{}
+	}
+	s.mu.Lock()
+	s.items, s.at = state.Items, state.At
+	shapes := s.list()
+	s.mu.Unlock()
+	for _, sh := range shapes {
+		sh.reset(state.At)
+	}
+	return nil
+}
+
+// list needs the lock.
+func (s *stream) list() []*shape {
+	all := make([]*shape, 0, len(s.shapes))
+	for _, sh := range s.shapes {
+		all = append(all, sh)
+	}
+	return all
+}
+
+// tell hands entries to all shapes; the last one has the number of at.
+func (s *stream) tell(ctx context.Context, entries []Entry, at Position) {
+	for i, e := range entries {
+		number := at.Number - int64(len(entries)-1-i)
+		s.mu.Lock()
+		s.items.apply(e)
+		s.at = Position{at.Epoch, number}
+		shapes := s.list()
+		s.mu.Unlock()
+		c := changeOf(e, Position{at.Epoch, number}, number-1)
+		for _, sh := range shapes {
+			sh.deliver(ctx, c)
+		}
+	}
+	s.last = time.Now()
+}
+
+// end lets all subscribers know that nothing comes any more, and why.
+func (s *stream) end(err error) {
+	s.mu.Lock()
+	if s.over {
+		s.mu.Unlock()
+		return
+	}
+	s.over, s.err = true, err
+	shapes := s.list()
+	s.mu.Unlock()
+	s.hub.drop(s)
+	for _, sh := range shapes {
+		sh.finish(err)
+	}
+	s.readied()
+	s.cancel()
+}
+
+// state gives where the stream is, and all that it shows.
+func (s *stream) state() (Position, Items) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at, maps.Clone(s.items)
+}
+
+func (s *stream) position() Position {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.at
+}
+
+func changeOf(e Entry, at Position, since int64) Change {
+	return Change{At: at, Since: since, Upserted: e.Upserted, Removed: slices.Sorted(slices.Values(e.Removed))}
+}
