@@ -109,7 +109,7 @@ type ContainerEdges struct {
 	// type was loaded (or requested) in eager-loading or not.
 	loadedTypes [15]bool
 	// totalCount holds the count of the edges above.
-	totalCount [10]map[string]int
+	totalCount [11]map[string]int
 
 	namedCounters    map[string][]*FirmCounter
 	namedUpdates     map[string][]*Update

@@ -30,6 +30,7 @@ import (
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/webhookdelivery"
 	"github.com/quorate/quorate/ent/webhookendpoint"
@@ -717,6 +718,19 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 				*wq = *query
 			})
 
+		case "servers":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TmrServerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, tmrserverImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedServers(alias, func(wq *TmrServerQuery) {
+				*wq = *query
+			})
+
 		case "replacedBy":
 			var (
 				alias = field.Alias
@@ -788,10 +802,10 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 						}
 						for i := range nodes {
 							n := m[nodes[i].ID]
-							if nodes[i].Edges.totalCount[8] == nil {
-								nodes[i].Edges.totalCount[8] = make(map[string]int)
+							if nodes[i].Edges.totalCount[9] == nil {
+								nodes[i].Edges.totalCount[9] = make(map[string]int)
 							}
-							nodes[i].Edges.totalCount[8][alias] = n
+							nodes[i].Edges.totalCount[9][alias] = n
 						}
 						return nil
 					})
@@ -799,10 +813,10 @@ func (_q *ContainerQuery) collectField(ctx context.Context, oneNode bool, opCtx 
 					_q.loadTotal = append(_q.loadTotal, func(_ context.Context, nodes []*Container) error {
 						for i := range nodes {
 							n := len(nodes[i].Edges.Transfers)
-							if nodes[i].Edges.totalCount[8] == nil {
-								nodes[i].Edges.totalCount[8] = make(map[string]int)
+							if nodes[i].Edges.totalCount[9] == nil {
+								nodes[i].Edges.totalCount[9] = make(map[string]int)
 							}
-							nodes[i].Edges.totalCount[8][alias] = n
+							nodes[i].Edges.totalCount[9][alias] = n
 						}
 						return nil
 					})
@@ -1273,6 +1287,21 @@ func (_q *EnrollmentQuery) collectField(ctx context.Context, oneNode bool, opCtx
 			if _, ok := fieldSeen[enrollment.FieldContainerID]; !ok {
 				selectedFields = append(selectedFields, enrollment.FieldContainerID)
 				fieldSeen[enrollment.FieldContainerID] = struct{}{}
+			}
+
+		case "tmrServer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TmrServerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrserverImplementors)...); err != nil {
+				return err
+			}
+			_q.withTmrServer = query
+			if _, ok := fieldSeen[enrollment.FieldTmrServerID]; !ok {
+				selectedFields = append(selectedFields, enrollment.FieldTmrServerID)
+				fieldSeen[enrollment.FieldTmrServerID] = struct{}{}
 			}
 		case "createdAt":
 			if _, ok := fieldSeen[enrollment.FieldCreatedAt]; !ok {
@@ -4001,6 +4030,19 @@ func (_q *TmrGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 				*wq = *query
 			})
 
+		case "servers":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TmrServerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, false, opCtx, field, path, mayAddCondition(satisfies, tmrserverImplementors)...); err != nil {
+				return err
+			}
+			_q.WithNamedServers(alias, func(wq *TmrServerQuery) {
+				*wq = *query
+			})
+
 		case "orders":
 			var (
 				alias = field.Alias
@@ -4057,10 +4099,10 @@ func (_q *TmrGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 						}
 						for i := range nodes {
 							n := m[nodes[i].ID]
-							if nodes[i].Edges.totalCount[4] == nil {
-								nodes[i].Edges.totalCount[4] = make(map[string]int)
+							if nodes[i].Edges.totalCount[5] == nil {
+								nodes[i].Edges.totalCount[5] = make(map[string]int)
 							}
-							nodes[i].Edges.totalCount[4][alias] = n
+							nodes[i].Edges.totalCount[5][alias] = n
 						}
 						return nil
 					})
@@ -4068,10 +4110,10 @@ func (_q *TmrGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 					_q.loadTotal = append(_q.loadTotal, func(_ context.Context, nodes []*TmrGroup) error {
 						for i := range nodes {
 							n := len(nodes[i].Edges.Rollouts)
-							if nodes[i].Edges.totalCount[4] == nil {
-								nodes[i].Edges.totalCount[4] = make(map[string]int)
+							if nodes[i].Edges.totalCount[5] == nil {
+								nodes[i].Edges.totalCount[5] = make(map[string]int)
 							}
-							nodes[i].Edges.totalCount[4][alias] = n
+							nodes[i].Edges.totalCount[5][alias] = n
 						}
 						return nil
 					})
@@ -4235,6 +4277,225 @@ type tmrgroupPaginateArgs struct {
 
 func newTmrGroupPaginateArgs(rv map[string]any) *tmrgroupPaginateArgs {
 	args := &tmrgroupPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *TmrServerQuery) CollectFields(ctx context.Context, satisfies ...string) (*TmrServerQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *TmrServerQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(tmrserver.Columns))
+		selectedFields = []string{tmrserver.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[tmrserver.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldVendorID)
+				fieldSeen[tmrserver.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[tmrserver.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldCustomerID)
+				fieldSeen[tmrserver.FieldCustomerID] = struct{}{}
+			}
+
+		case "tmrGroup":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TmrGroupClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+				return err
+			}
+			_q.withTmrGroup = query
+			if _, ok := fieldSeen[tmrserver.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldTmrGroupID)
+				fieldSeen[tmrserver.FieldTmrGroupID] = struct{}{}
+			}
+
+		case "container":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withContainer = query
+			if _, ok := fieldSeen[tmrserver.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldContainerID)
+				fieldSeen[tmrserver.FieldContainerID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[tmrserver.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldCreatedAt)
+				fieldSeen[tmrserver.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[tmrserver.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldVendorID)
+				fieldSeen[tmrserver.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[tmrserver.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldCustomerID)
+				fieldSeen[tmrserver.FieldCustomerID] = struct{}{}
+			}
+		case "tmrGroupID":
+			if _, ok := fieldSeen[tmrserver.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldTmrGroupID)
+				fieldSeen[tmrserver.FieldTmrGroupID] = struct{}{}
+			}
+		case "containerID":
+			if _, ok := fieldSeen[tmrserver.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldContainerID)
+				fieldSeen[tmrserver.FieldContainerID] = struct{}{}
+			}
+		case "name":
+			if _, ok := fieldSeen[tmrserver.FieldName]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldName)
+				fieldSeen[tmrserver.FieldName] = struct{}{}
+			}
+		case "address":
+			if _, ok := fieldSeen[tmrserver.FieldAddress]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldAddress)
+				fieldSeen[tmrserver.FieldAddress] = struct{}{}
+			}
+		case "leading":
+			if _, ok := fieldSeen[tmrserver.FieldLeading]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldLeading)
+				fieldSeen[tmrserver.FieldLeading] = struct{}{}
+			}
+		case "seenAt":
+			if _, ok := fieldSeen[tmrserver.FieldSeenAt]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldSeenAt)
+				fieldSeen[tmrserver.FieldSeenAt] = struct{}{}
+			}
+		case "rulesDigest":
+			if _, ok := fieldSeen[tmrserver.FieldRulesDigest]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldRulesDigest)
+				fieldSeen[tmrserver.FieldRulesDigest] = struct{}{}
+			}
+		case "rulesOwn":
+			if _, ok := fieldSeen[tmrserver.FieldRulesOwn]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldRulesOwn)
+				fieldSeen[tmrserver.FieldRulesOwn] = struct{}{}
+			}
+		case "rulesProblem":
+			if _, ok := fieldSeen[tmrserver.FieldRulesProblem]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldRulesProblem)
+				fieldSeen[tmrserver.FieldRulesProblem] = struct{}{}
+			}
+		case "version":
+			if _, ok := fieldSeen[tmrserver.FieldVersion]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldVersion)
+				fieldSeen[tmrserver.FieldVersion] = struct{}{}
+			}
+		case "startedAt":
+			if _, ok := fieldSeen[tmrserver.FieldStartedAt]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldStartedAt)
+				fieldSeen[tmrserver.FieldStartedAt] = struct{}{}
+			}
+		case "linkedAt":
+			if _, ok := fieldSeen[tmrserver.FieldLinkedAt]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldLinkedAt)
+				fieldSeen[tmrserver.FieldLinkedAt] = struct{}{}
+			}
+		case "lostAt":
+			if _, ok := fieldSeen[tmrserver.FieldLostAt]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldLostAt)
+				fieldSeen[tmrserver.FieldLostAt] = struct{}{}
+			}
+		case "latency":
+			if _, ok := fieldSeen[tmrserver.FieldLatency]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldLatency)
+				fieldSeen[tmrserver.FieldLatency] = struct{}{}
+			}
+		case "links":
+			if _, ok := fieldSeen[tmrserver.FieldLinks]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldLinks)
+				fieldSeen[tmrserver.FieldLinks] = struct{}{}
+			}
+		case "revokedAt":
+			if _, ok := fieldSeen[tmrserver.FieldRevokedAt]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldRevokedAt)
+				fieldSeen[tmrserver.FieldRevokedAt] = struct{}{}
+			}
+		case "revision":
+			if _, ok := fieldSeen[tmrserver.FieldRevision]; !ok {
+				selectedFields = append(selectedFields, tmrserver.FieldRevision)
+				fieldSeen[tmrserver.FieldRevision] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type tmrserverPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []TmrServerPaginateOption
+}
+
+func newTmrServerPaginateArgs(rv map[string]any) *tmrserverPaginateArgs {
+	args := &tmrserverPaginateArgs{}
 	if rv == nil {
 		return args
 	}
@@ -4650,6 +4911,11 @@ func (_q *WebhookDeliveryQuery) collectField(ctx context.Context, oneNode bool, 
 			if _, ok := fieldSeen[webhookdelivery.FieldDueAt]; !ok {
 				selectedFields = append(selectedFields, webhookdelivery.FieldDueAt)
 				fieldSeen[webhookdelivery.FieldDueAt] = struct{}{}
+			}
+		case "claimedUntil":
+			if _, ok := fieldSeen[webhookdelivery.FieldClaimedUntil]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldClaimedUntil)
+				fieldSeen[webhookdelivery.FieldClaimedUntil] = struct{}{}
 			}
 		case "attempts":
 			if _, ok := fieldSeen[webhookdelivery.FieldAttempts]; !ok {

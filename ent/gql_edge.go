@@ -120,6 +120,18 @@ func (_m *Container) Rollouts(
 	return _m.QueryRollouts().Paginate(ctx, after, first, before, last, opts...)
 }
 
+func (_m *Container) Servers(ctx context.Context) (result []*TmrServer, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedServers(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.ServersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryServers().All(ctx)
+	}
+	return result, err
+}
+
 func (_m *Container) ReplacedBy(ctx context.Context) (*Container, error) {
 	result, err := _m.Edges.ReplacedByOrErr()
 	if IsNotLoaded(err) {
@@ -145,7 +157,7 @@ func (_m *Container) Transfers(
 ) (*TransferConnection, error) {
 	opts := []TransferPaginateOption{}
 	alias := graphql.GetFieldContext(ctx).Field.Alias
-	totalCount, hasTotalCount := _m.Edges.totalCount[8][alias]
+	totalCount, hasTotalCount := _m.Edges.totalCount[9][alias]
 	if nodes, err := _m.NamedTransfers(alias); err == nil || hasTotalCount {
 		pager, err := newTransferPager(opts, last != nil)
 		if err != nil {
@@ -230,6 +242,14 @@ func (_m *Enrollment) Container(ctx context.Context) (*Container, error) {
 	result, err := _m.Edges.ContainerOrErr()
 	if IsNotLoaded(err) {
 		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *Enrollment) TmrServer(ctx context.Context) (*TmrServer, error) {
+	result, err := _m.Edges.TmrServerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTmrServer().Only(ctx)
 	}
 	return result, MaskNotFound(err)
 }
@@ -688,6 +708,18 @@ func (_m *TmrGroup) Containers(ctx context.Context) (result []*Container, err er
 	return result, err
 }
 
+func (_m *TmrGroup) Servers(ctx context.Context) (result []*TmrServer, err error) {
+	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
+		result, err = _m.NamedServers(graphql.GetFieldContext(ctx).Field.Alias)
+	} else {
+		result, err = _m.Edges.ServersOrErr()
+	}
+	if IsNotLoaded(err) {
+		result, err = _m.QueryServers().All(ctx)
+	}
+	return result, err
+}
+
 func (_m *TmrGroup) Orders(ctx context.Context) (result []*Order, err error) {
 	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
 		result, err = _m.NamedOrders(graphql.GetFieldContext(ctx).Field.Alias)
@@ -705,7 +737,7 @@ func (_m *TmrGroup) Rollouts(
 ) (*RolloutConnection, error) {
 	opts := []RolloutPaginateOption{}
 	alias := graphql.GetFieldContext(ctx).Field.Alias
-	totalCount, hasTotalCount := _m.Edges.totalCount[4][alias]
+	totalCount, hasTotalCount := _m.Edges.totalCount[5][alias]
 	if nodes, err := _m.NamedRollouts(alias); err == nil || hasTotalCount {
 		pager, err := newRolloutPager(opts, last != nil)
 		if err != nil {
@@ -728,6 +760,38 @@ func (_m *TmrGroup) Transfers(ctx context.Context) (result []*Transfer, err erro
 		result, err = _m.QueryTransfers().All(ctx)
 	}
 	return result, err
+}
+
+func (_m *TmrServer) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *TmrServer) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *TmrServer) TmrGroup(ctx context.Context) (*TmrGroup, error) {
+	result, err := _m.Edges.TmrGroupOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTmrGroup().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *TmrServer) Container(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
 }
 
 func (_m *Transfer) Vendor(ctx context.Context) (*Organization, error) {

@@ -29,6 +29,7 @@ import (
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/webhookdelivery"
 	"github.com/quorate/quorate/ent/webhookendpoint"
@@ -139,6 +140,11 @@ var tmrgroupImplementors = []string{"TmrGroup", "Node"}
 
 // IsNode implements the Node interface check for GQLGen.
 func (*TmrGroup) IsNode() {}
+
+var tmrserverImplementors = []string{"TmrServer", "Node"}
+
+// IsNode implements the Node interface check for GQLGen.
+func (*TmrServer) IsNode() {}
 
 var transferImplementors = []string{"Transfer", "Node"}
 
@@ -394,6 +400,15 @@ func (c *Client) noder(ctx context.Context, table string, id string) (Noder, err
 			Where(tmrgroup.ID(id))
 		if fc := graphql.GetFieldContext(ctx); fc != nil {
 			if err := query.collectField(ctx, true, graphql.GetOperationContext(ctx), fc.Field, nil, tmrgroupImplementors...); err != nil {
+				return nil, err
+			}
+		}
+		return query.Only(ctx)
+	case tmrserver.Table:
+		query := c.TmrServer.Query().
+			Where(tmrserver.ID(id))
+		if fc := graphql.GetFieldContext(ctx); fc != nil {
+			if err := query.collectField(ctx, true, graphql.GetOperationContext(ctx), fc.Field, nil, tmrserverImplementors...); err != nil {
 				return nil, err
 			}
 		}
@@ -815,6 +830,22 @@ func (c *Client) noders(ctx context.Context, table string, ids []string) ([]Node
 		query := c.TmrGroup.Query().
 			Where(tmrgroup.IDIn(ids...))
 		query, err := query.CollectFields(ctx, tmrgroupImplementors...)
+		if err != nil {
+			return nil, err
+		}
+		nodes, err := query.All(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, node := range nodes {
+			for _, noder := range idmap[node.ID] {
+				*noder = node
+			}
+		}
+	case tmrserver.Table:
+		query := c.TmrServer.Query().
+			Where(tmrserver.IDIn(ids...))
+		query, err := query.CollectFields(ctx, tmrserverImplementors...)
 		if err != nil {
 			return nil, err
 		}

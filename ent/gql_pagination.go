@@ -31,6 +31,7 @@ import (
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/webhookdelivery"
 	"github.com/quorate/quorate/ent/webhookendpoint"
@@ -5093,6 +5094,255 @@ func (_m *TmrGroup) ToEdge(order *TmrGroupOrder) *TmrGroupEdge {
 		order = DefaultTmrGroupOrder
 	}
 	return &TmrGroupEdge{
+		Node:   _m,
+		Cursor: order.Field.toCursor(_m),
+	}
+}
+
+// TmrServerEdge is the edge representation of TmrServer.
+type TmrServerEdge struct {
+	Node   *TmrServer `json:"node"`
+	Cursor Cursor     `json:"cursor"`
+}
+
+// TmrServerConnection is the connection containing edges to TmrServer.
+type TmrServerConnection struct {
+	Edges      []*TmrServerEdge `json:"edges"`
+	PageInfo   PageInfo         `json:"pageInfo"`
+	TotalCount int              `json:"totalCount"`
+}
+
+func (c *TmrServerConnection) build(nodes []*TmrServer, pager *tmrserverPager, after *Cursor, first *int, before *Cursor, last *int) {
+	c.PageInfo.HasNextPage = before != nil
+	c.PageInfo.HasPreviousPage = after != nil
+	if first != nil && *first+1 == len(nodes) {
+		c.PageInfo.HasNextPage = true
+		nodes = nodes[:len(nodes)-1]
+	} else if last != nil && *last+1 == len(nodes) {
+		c.PageInfo.HasPreviousPage = true
+		nodes = nodes[:len(nodes)-1]
+	}
+	var nodeAt func(int) *TmrServer
+	if last != nil {
+		n := len(nodes) - 1
+		nodeAt = func(i int) *TmrServer {
+			return nodes[n-i]
+		}
+	} else {
+		nodeAt = func(i int) *TmrServer {
+			return nodes[i]
+		}
+	}
+	c.Edges = make([]*TmrServerEdge, len(nodes))
+	for i := range nodes {
+		node := nodeAt(i)
+		c.Edges[i] = &TmrServerEdge{
+			Node:   node,
+			Cursor: pager.toCursor(node),
+		}
+	}
+	if l := len(c.Edges); l > 0 {
+		c.PageInfo.StartCursor = &c.Edges[0].Cursor
+		c.PageInfo.EndCursor = &c.Edges[l-1].Cursor
+	}
+	if c.TotalCount == 0 {
+		c.TotalCount = len(nodes)
+	}
+}
+
+// TmrServerPaginateOption enables pagination customization.
+type TmrServerPaginateOption func(*tmrserverPager) error
+
+// WithTmrServerOrder configures pagination ordering.
+func WithTmrServerOrder(order *TmrServerOrder) TmrServerPaginateOption {
+	if order == nil {
+		order = DefaultTmrServerOrder
+	}
+	o := *order
+	return func(pager *tmrserverPager) error {
+		if err := o.Direction.Validate(); err != nil {
+			return err
+		}
+		if o.Field == nil {
+			o.Field = DefaultTmrServerOrder.Field
+		}
+		pager.order = &o
+		return nil
+	}
+}
+
+// WithTmrServerFilter configures pagination filter.
+func WithTmrServerFilter(filter func(*TmrServerQuery) (*TmrServerQuery, error)) TmrServerPaginateOption {
+	return func(pager *tmrserverPager) error {
+		if filter == nil {
+			return errors.New("TmrServerQuery filter cannot be nil")
+		}
+		pager.filter = filter
+		return nil
+	}
+}
+
+type tmrserverPager struct {
+	reverse bool
+	order   *TmrServerOrder
+	filter  func(*TmrServerQuery) (*TmrServerQuery, error)
+}
+
+func newTmrServerPager(opts []TmrServerPaginateOption, reverse bool) (*tmrserverPager, error) {
+	pager := &tmrserverPager{reverse: reverse}
+	for _, opt := range opts {
+		if err := opt(pager); err != nil {
+			return nil, err
+		}
+	}
+	if pager.order == nil {
+		pager.order = DefaultTmrServerOrder
+	}
+	return pager, nil
+}
+
+func (p *tmrserverPager) applyFilter(query *TmrServerQuery) (*TmrServerQuery, error) {
+	if p.filter != nil {
+		return p.filter(query)
+	}
+	return query, nil
+}
+
+func (p *tmrserverPager) toCursor(_m *TmrServer) Cursor {
+	return p.order.Field.toCursor(_m)
+}
+
+func (p *tmrserverPager) applyCursors(query *TmrServerQuery, after, before *Cursor) (*TmrServerQuery, error) {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultTmrServerOrder.Field.column, p.order.Field.column, direction) {
+		query = query.Where(predicate)
+	}
+	return query, nil
+}
+
+func (p *tmrserverPager) applyOrder(query *TmrServerQuery) *TmrServerQuery {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	query = query.Order(p.order.Field.toTerm(direction.OrderTermOption()))
+	if p.order.Field != DefaultTmrServerOrder.Field {
+		query = query.Order(DefaultTmrServerOrder.Field.toTerm(direction.OrderTermOption()))
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(p.order.Field.column)
+	}
+	return query
+}
+
+func (p *tmrserverPager) orderExpr(query *TmrServerQuery) sql.Querier {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(p.order.Field.column)
+	}
+	return sql.ExprFunc(func(b *sql.Builder) {
+		b.Ident(p.order.Field.column).Pad().WriteString(string(direction))
+		if p.order.Field != DefaultTmrServerOrder.Field {
+			b.Comma().Ident(DefaultTmrServerOrder.Field.column).Pad().WriteString(string(direction))
+		}
+	})
+}
+
+// Paginate executes the query and returns a relay based cursor connection to TmrServer.
+func (_m *TmrServerQuery) Paginate(
+	ctx context.Context, after *Cursor, first *int,
+	before *Cursor, last *int, opts ...TmrServerPaginateOption,
+) (*TmrServerConnection, error) {
+	if err := validateFirstLast(first, last); err != nil {
+		return nil, err
+	}
+	pager, err := newTmrServerPager(opts, last != nil)
+	if err != nil {
+		return nil, err
+	}
+	if _m, err = pager.applyFilter(_m); err != nil {
+		return nil, err
+	}
+	conn := &TmrServerConnection{Edges: []*TmrServerEdge{}}
+	ignoredEdges := !hasCollectedField(ctx, edgesField)
+	if hasCollectedField(ctx, totalCountField) || hasCollectedField(ctx, pageInfoField) {
+		hasPagination := after != nil || first != nil || before != nil || last != nil
+		if hasPagination || ignoredEdges {
+			c := _m.Clone()
+			c.ctx.Fields = nil
+			if conn.TotalCount, err = c.Count(ctx); err != nil {
+				return nil, err
+			}
+			conn.PageInfo.HasNextPage = first != nil && conn.TotalCount > 0
+			conn.PageInfo.HasPreviousPage = last != nil && conn.TotalCount > 0
+		}
+	}
+	if ignoredEdges || (first != nil && *first == 0) || (last != nil && *last == 0) {
+		return conn, nil
+	}
+	if _m, err = pager.applyCursors(_m, after, before); err != nil {
+		return nil, err
+	}
+	limit := paginateLimit(first, last)
+	if limit != 0 {
+		_m.Limit(limit)
+	}
+	if field := collectedField(ctx, edgesField, nodeField); field != nil {
+		if err := _m.collectField(ctx, limit == 1, graphql.GetOperationContext(ctx), *field, []string{edgesField, nodeField}); err != nil {
+			return nil, err
+		}
+	}
+	_m = pager.applyOrder(_m)
+	nodes, err := _m.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn.build(nodes, pager, after, first, before, last)
+	return conn, nil
+}
+
+// TmrServerOrderField defines the ordering field of TmrServer.
+type TmrServerOrderField struct {
+	// Value extracts the ordering value from the given TmrServer.
+	Value    func(*TmrServer) (ent.Value, error)
+	column   string // field or computed.
+	toTerm   func(...sql.OrderTermOption) tmrserver.OrderOption
+	toCursor func(*TmrServer) Cursor
+}
+
+// TmrServerOrder defines the ordering of TmrServer.
+type TmrServerOrder struct {
+	Direction OrderDirection       `json:"direction"`
+	Field     *TmrServerOrderField `json:"field"`
+}
+
+// DefaultTmrServerOrder is the default ordering of TmrServer.
+var DefaultTmrServerOrder = &TmrServerOrder{
+	Direction: entgql.OrderDirectionAsc,
+	Field: &TmrServerOrderField{
+		Value: func(_m *TmrServer) (ent.Value, error) {
+			return _m.ID, nil
+		},
+		column: tmrserver.FieldID,
+		toTerm: tmrserver.ByID,
+		toCursor: func(_m *TmrServer) Cursor {
+			return Cursor{ID: _m.ID}
+		},
+	},
+}
+
+// ToEdge converts TmrServer into TmrServerEdge.
+func (_m *TmrServer) ToEdge(order *TmrServerOrder) *TmrServerEdge {
+	if order == nil {
+		order = DefaultTmrServerOrder
+	}
+	return &TmrServerEdge{
 		Node:   _m,
 		Cursor: order.Field.toCursor(_m),
 	}

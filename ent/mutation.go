@@ -54759,6 +54759,7 @@ type WebhookDeliveryMutation struct {
 	attempt                 *int
 	addattempt              *int
 	due_at                  *time.Time
+	claimed_until           *time.Time
 	attempts                *[]property.DeliveryAttempt
 	appendattempts          []property.DeliveryAttempt
 	replay                  *bool
@@ -55163,6 +55164,55 @@ func (m *WebhookDeliveryMutation) ResetDueAt() {
 	delete(m.clearedFields, webhookdelivery.FieldDueAt)
 }
 
+// SetClaimedUntil sets the "claimed_until" field.
+func (m *WebhookDeliveryMutation) SetClaimedUntil(t time.Time) {
+	m.claimed_until = &t
+}
+
+// ClaimedUntil returns the value of the "claimed_until" field in the mutation.
+func (m *WebhookDeliveryMutation) ClaimedUntil() (r time.Time, exists bool) {
+	v := m.claimed_until
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClaimedUntil returns the old "claimed_until" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldClaimedUntil(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClaimedUntil is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClaimedUntil requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClaimedUntil: %w", err)
+	}
+	return oldValue.ClaimedUntil, nil
+}
+
+// ClearClaimedUntil clears the value of the "claimed_until" field.
+func (m *WebhookDeliveryMutation) ClearClaimedUntil() {
+	m.claimed_until = nil
+	m.clearedFields[webhookdelivery.FieldClaimedUntil] = struct{}{}
+}
+
+// ClaimedUntilCleared returns if the "claimed_until" field was cleared in this mutation.
+func (m *WebhookDeliveryMutation) ClaimedUntilCleared() bool {
+	_, ok := m.clearedFields[webhookdelivery.FieldClaimedUntil]
+	return ok
+}
+
+// ResetClaimedUntil resets all changes to the "claimed_until" field.
+func (m *WebhookDeliveryMutation) ResetClaimedUntil() {
+	m.claimed_until = nil
+	delete(m.clearedFields, webhookdelivery.FieldClaimedUntil)
+}
+
 // SetAttempts sets the "attempts" field.
 func (m *WebhookDeliveryMutation) SetAttempts(pa []property.DeliveryAttempt) {
 	m.attempts = &pa
@@ -55379,7 +55429,7 @@ func (m *WebhookDeliveryMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *WebhookDeliveryMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 10)
 	if m.created_at != nil {
 		fields = append(fields, webhookdelivery.FieldCreatedAt)
 	}
@@ -55400,6 +55450,9 @@ func (m *WebhookDeliveryMutation) Fields() []string {
 	}
 	if m.due_at != nil {
 		fields = append(fields, webhookdelivery.FieldDueAt)
+	}
+	if m.claimed_until != nil {
+		fields = append(fields, webhookdelivery.FieldClaimedUntil)
 	}
 	if m.attempts != nil {
 		fields = append(fields, webhookdelivery.FieldAttempts)
@@ -55429,6 +55482,8 @@ func (m *WebhookDeliveryMutation) Field(name string) (ent.Value, bool) {
 		return m.Attempt()
 	case webhookdelivery.FieldDueAt:
 		return m.DueAt()
+	case webhookdelivery.FieldClaimedUntil:
+		return m.ClaimedUntil()
 	case webhookdelivery.FieldAttempts:
 		return m.Attempts()
 	case webhookdelivery.FieldReplay:
@@ -55456,6 +55511,8 @@ func (m *WebhookDeliveryMutation) OldField(ctx context.Context, name string) (en
 		return m.OldAttempt(ctx)
 	case webhookdelivery.FieldDueAt:
 		return m.OldDueAt(ctx)
+	case webhookdelivery.FieldClaimedUntil:
+		return m.OldClaimedUntil(ctx)
 	case webhookdelivery.FieldAttempts:
 		return m.OldAttempts(ctx)
 	case webhookdelivery.FieldReplay:
@@ -55517,6 +55574,13 @@ func (m *WebhookDeliveryMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetDueAt(v)
+		return nil
+	case webhookdelivery.FieldClaimedUntil:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClaimedUntil(v)
 		return nil
 	case webhookdelivery.FieldAttempts:
 		v, ok := value.([]property.DeliveryAttempt)
@@ -55580,6 +55644,9 @@ func (m *WebhookDeliveryMutation) ClearedFields() []string {
 	if m.FieldCleared(webhookdelivery.FieldDueAt) {
 		fields = append(fields, webhookdelivery.FieldDueAt)
 	}
+	if m.FieldCleared(webhookdelivery.FieldClaimedUntil) {
+		fields = append(fields, webhookdelivery.FieldClaimedUntil)
+	}
 	if m.FieldCleared(webhookdelivery.FieldAttempts) {
 		fields = append(fields, webhookdelivery.FieldAttempts)
 	}
@@ -55599,6 +55666,9 @@ func (m *WebhookDeliveryMutation) ClearField(name string) error {
 	switch name {
 	case webhookdelivery.FieldDueAt:
 		m.ClearDueAt()
+		return nil
+	case webhookdelivery.FieldClaimedUntil:
+		m.ClearClaimedUntil()
 		return nil
 	case webhookdelivery.FieldAttempts:
 		m.ClearAttempts()
@@ -55631,6 +55701,9 @@ func (m *WebhookDeliveryMutation) ResetField(name string) error {
 		return nil
 	case webhookdelivery.FieldDueAt:
 		m.ResetDueAt()
+		return nil
+	case webhookdelivery.FieldClaimedUntil:
+		m.ResetClaimedUntil()
 		return nil
 	case webhookdelivery.FieldAttempts:
 		m.ResetAttempts()

@@ -3925,7 +3925,7 @@ func init() {
 	// webhookdelivery.AttemptValidator is a validator for the "attempt" field. It is called by the builders before save.
 	webhookdelivery.AttemptValidator = webhookdeliveryDescAttempt.Validators[0].(func(int) error)
 	// webhookdeliveryDescReplay is the schema descriptor for replay field.
-	webhookdeliveryDescReplay := webhookdeliveryFields[6].Descriptor()
+	webhookdeliveryDescReplay := webhookdeliveryFields[7].Descriptor()
 	// webhookdelivery.DefaultReplay holds the default value on creation for the replay field.
 	webhookdelivery.DefaultReplay = webhookdeliveryDescReplay.Default.(bool)
 	// webhookdeliveryDescID is the schema descriptor for id field.

@@ -11,6 +11,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
@@ -27,6 +28,32 @@ type TicketUpdate struct {
 // Where appends a list predicates to the TicketUpdate builder.
 func (_u *TicketUpdate) Where(ps ...predicate.Ticket) *TicketUpdate {
 	_u.mutation.Where(ps...)
+	return _u
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (_u *TicketUpdate) SetCustomerID(v string) *TicketUpdate {
+	_u.mutation.SetCustomerID(v)
+	return _u
+}
+
+// SetNillableCustomerID sets the "customer_id" field if the given value is not nil.
+func (_u *TicketUpdate) SetNillableCustomerID(v *string) *TicketUpdate {
+	if v != nil {
+		_u.SetCustomerID(*v)
+	}
+	return _u
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (_u *TicketUpdate) ClearCustomerID() *TicketUpdate {
+	_u.mutation.ClearCustomerID()
+	return _u
+}
+
+// SetSealedCode sets the "sealed_code" field.
+func (_u *TicketUpdate) SetSealedCode(v []byte) *TicketUpdate {
+	_u.mutation.SetSealedCode(v)
 	return _u
 }
 
@@ -195,6 +222,11 @@ func (_u *TicketUpdate) AddRevision(v int) *TicketUpdate {
 	return _u
 }
 
+// SetCustomer sets the "customer" edge to the Organization entity.
+func (_u *TicketUpdate) SetCustomer(v *Organization) *TicketUpdate {
+	return _u.SetCustomerID(v.ID)
+}
+
 // AddLineIDs adds the "lines" edge to the TicketLine entity by IDs.
 func (_u *TicketUpdate) AddLineIDs(ids ...string) *TicketUpdate {
 	_u.mutation.AddLineIDs(ids...)
@@ -228,6 +260,12 @@ func (_u *TicketUpdate) AddActivations(v ...*TicketActivation) *TicketUpdate {
 // Mutation returns the TicketMutation object of the builder.
 func (_u *TicketUpdate) Mutation() *TicketMutation {
 	return _u.mutation
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (_u *TicketUpdate) ClearCustomer() *TicketUpdate {
+	_u.mutation.ClearCustomer()
+	return _u
 }
 
 // ClearLines clears all "lines" edges to the TicketLine entity.
@@ -301,6 +339,16 @@ func (_u *TicketUpdate) ExecX(ctx context.Context) {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *TicketUpdate) check() error {
+	if v, ok := _u.mutation.CustomerID(); ok {
+		if err := ticket.CustomerIDValidator(v); err != nil {
+			return &ValidationError{Name: "customer_id", err: fmt.Errorf(`ent: validator failed for field "Ticket.customer_id": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SealedCode(); ok {
+		if err := ticket.SealedCodeValidator(v); err != nil {
+			return &ValidationError{Name: "sealed_code", err: fmt.Errorf(`ent: validator failed for field "Ticket.sealed_code": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Reference(); ok {
 		if err := ticket.ReferenceValidator(v); err != nil {
 			return &ValidationError{Name: "reference", err: fmt.Errorf(`ent: validator failed for field "Ticket.reference": %w`, err)}
@@ -349,6 +397,9 @@ func (_u *TicketUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			}
 		}
 	}
+	if value, ok := _u.mutation.SealedCode(); ok {
+		_spec.SetField(ticket.FieldSealedCode, field.TypeBytes, value)
+	}
 	if value, ok := _u.mutation.Reference(); ok {
 		_spec.SetField(ticket.FieldReference, field.TypeString, value)
 	}
@@ -393,6 +444,35 @@ func (_u *TicketUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AddedRevision(); ok {
 		_spec.AddField(ticket.FieldRevision, field.TypeInt, value)
+	}
+	if _u.mutation.CustomerCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticket.CustomerTable,
+			Columns: []string{ticket.CustomerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.CustomerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticket.CustomerTable,
+			Columns: []string{ticket.CustomerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.LinesCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -502,6 +582,32 @@ type TicketUpdateOne struct {
 	fields   []string
 	hooks    []Hook
 	mutation *TicketMutation
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (_u *TicketUpdateOne) SetCustomerID(v string) *TicketUpdateOne {
+	_u.mutation.SetCustomerID(v)
+	return _u
+}
+
+// SetNillableCustomerID sets the "customer_id" field if the given value is not nil.
+func (_u *TicketUpdateOne) SetNillableCustomerID(v *string) *TicketUpdateOne {
+	if v != nil {
+		_u.SetCustomerID(*v)
+	}
+	return _u
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (_u *TicketUpdateOne) ClearCustomerID() *TicketUpdateOne {
+	_u.mutation.ClearCustomerID()
+	return _u
+}
+
+// SetSealedCode sets the "sealed_code" field.
+func (_u *TicketUpdateOne) SetSealedCode(v []byte) *TicketUpdateOne {
+	_u.mutation.SetSealedCode(v)
+	return _u
 }
 
 // SetReference sets the "reference" field.
@@ -669,6 +775,11 @@ func (_u *TicketUpdateOne) AddRevision(v int) *TicketUpdateOne {
 	return _u
 }
 
+// SetCustomer sets the "customer" edge to the Organization entity.
+func (_u *TicketUpdateOne) SetCustomer(v *Organization) *TicketUpdateOne {
+	return _u.SetCustomerID(v.ID)
+}
+
 // AddLineIDs adds the "lines" edge to the TicketLine entity by IDs.
 func (_u *TicketUpdateOne) AddLineIDs(ids ...string) *TicketUpdateOne {
 	_u.mutation.AddLineIDs(ids...)
@@ -702,6 +813,12 @@ func (_u *TicketUpdateOne) AddActivations(v ...*TicketActivation) *TicketUpdateO
 // Mutation returns the TicketMutation object of the builder.
 func (_u *TicketUpdateOne) Mutation() *TicketMutation {
 	return _u.mutation
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (_u *TicketUpdateOne) ClearCustomer() *TicketUpdateOne {
+	_u.mutation.ClearCustomer()
+	return _u
 }
 
 // ClearLines clears all "lines" edges to the TicketLine entity.
@@ -788,6 +905,16 @@ func (_u *TicketUpdateOne) ExecX(ctx context.Context) {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *TicketUpdateOne) check() error {
+	if v, ok := _u.mutation.CustomerID(); ok {
+		if err := ticket.CustomerIDValidator(v); err != nil {
+			return &ValidationError{Name: "customer_id", err: fmt.Errorf(`ent: validator failed for field "Ticket.customer_id": %w`, err)}
+		}
+	}
+	if v, ok := _u.mutation.SealedCode(); ok {
+		if err := ticket.SealedCodeValidator(v); err != nil {
+			return &ValidationError{Name: "sealed_code", err: fmt.Errorf(`ent: validator failed for field "Ticket.sealed_code": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Reference(); ok {
 		if err := ticket.ReferenceValidator(v); err != nil {
 			return &ValidationError{Name: "reference", err: fmt.Errorf(`ent: validator failed for field "Ticket.reference": %w`, err)}
@@ -853,6 +980,9 @@ func (_u *TicketUpdateOne) sqlSave(ctx context.Context) (_node *Ticket, err erro
 			}
 		}
 	}
+	if value, ok := _u.mutation.SealedCode(); ok {
+		_spec.SetField(ticket.FieldSealedCode, field.TypeBytes, value)
+	}
 	if value, ok := _u.mutation.Reference(); ok {
 		_spec.SetField(ticket.FieldReference, field.TypeString, value)
 	}
@@ -897,6 +1027,35 @@ func (_u *TicketUpdateOne) sqlSave(ctx context.Context) (_node *Ticket, err erro
 	}
 	if value, ok := _u.mutation.AddedRevision(); ok {
 		_spec.AddField(ticket.FieldRevision, field.TypeInt, value)
+	}
+	if _u.mutation.CustomerCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticket.CustomerTable,
+			Columns: []string{ticket.CustomerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.CustomerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticket.CustomerTable,
+			Columns: []string{ticket.CustomerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.LinesCleared() {
 		edge := &sqlgraph.EdgeSpec{

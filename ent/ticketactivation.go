@@ -35,7 +35,7 @@ type TicketActivation struct {
 	TicketLineID string `json:"ticket_line_id,omitempty"`
 	// TmrGroupID holds the value of the "tmr_group_id" field.
 	TmrGroupID *string `json:"tmr_group_id,omitempty"`
-	// ContainerID holds the value of the "container_id" field.
+	// Its replacement's once it was replaced.
 	ContainerID *string `json:"container_id,omitempty"`
 	// What it became.
 	OrderID string `json:"order_id,omitempty"`

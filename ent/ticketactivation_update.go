@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/transfer"
@@ -25,6 +26,26 @@ type TicketActivationUpdate struct {
 // Where appends a list predicates to the TicketActivationUpdate builder.
 func (_u *TicketActivationUpdate) Where(ps ...predicate.TicketActivation) *TicketActivationUpdate {
 	_u.mutation.Where(ps...)
+	return _u
+}
+
+// SetContainerID sets the "container_id" field.
+func (_u *TicketActivationUpdate) SetContainerID(v string) *TicketActivationUpdate {
+	_u.mutation.SetContainerID(v)
+	return _u
+}
+
+// SetNillableContainerID sets the "container_id" field if the given value is not nil.
+func (_u *TicketActivationUpdate) SetNillableContainerID(v *string) *TicketActivationUpdate {
+	if v != nil {
+		_u.SetContainerID(*v)
+	}
+	return _u
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (_u *TicketActivationUpdate) ClearContainerID() *TicketActivationUpdate {
+	_u.mutation.ClearContainerID()
 	return _u
 }
 
@@ -49,6 +70,11 @@ func (_u *TicketActivationUpdate) AddReturned(v int) *TicketActivationUpdate {
 	return _u
 }
 
+// SetContainer sets the "container" edge to the Container entity.
+func (_u *TicketActivationUpdate) SetContainer(v *Container) *TicketActivationUpdate {
+	return _u.SetContainerID(v.ID)
+}
+
 // AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
 func (_u *TicketActivationUpdate) AddTransferIDs(ids ...string) *TicketActivationUpdate {
 	_u.mutation.AddTransferIDs(ids...)
@@ -67,6 +93,12 @@ func (_u *TicketActivationUpdate) AddTransfers(v ...*Transfer) *TicketActivation
 // Mutation returns the TicketActivationMutation object of the builder.
 func (_u *TicketActivationUpdate) Mutation() *TicketActivationMutation {
 	return _u.mutation
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (_u *TicketActivationUpdate) ClearContainer() *TicketActivationUpdate {
+	_u.mutation.ClearContainer()
+	return _u
 }
 
 // ClearTransfers clears all "transfers" edges to the Transfer entity.
@@ -119,6 +151,11 @@ func (_u *TicketActivationUpdate) ExecX(ctx context.Context) {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *TicketActivationUpdate) check() error {
+	if v, ok := _u.mutation.ContainerID(); ok {
+		if err := ticketactivation.ContainerIDValidator(v); err != nil {
+			return &ValidationError{Name: "container_id", err: fmt.Errorf(`ent: validator failed for field "TicketActivation.container_id": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Returned(); ok {
 		if err := ticketactivation.ReturnedValidator(v); err != nil {
 			return &ValidationError{Name: "returned", err: fmt.Errorf(`ent: validator failed for field "TicketActivation.returned": %w`, err)}
@@ -156,6 +193,35 @@ func (_u *TicketActivationUpdate) sqlSave(ctx context.Context) (_node int, err e
 	}
 	if value, ok := _u.mutation.AddedReturned(); ok {
 		_spec.AddField(ticketactivation.FieldReturned, field.TypeInt, value)
+	}
+	if _u.mutation.ContainerCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticketactivation.ContainerTable,
+			Columns: []string{ticketactivation.ContainerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ContainerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticketactivation.ContainerTable,
+			Columns: []string{ticketactivation.ContainerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.TransfersCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -222,6 +288,26 @@ type TicketActivationUpdateOne struct {
 	mutation *TicketActivationMutation
 }
 
+// SetContainerID sets the "container_id" field.
+func (_u *TicketActivationUpdateOne) SetContainerID(v string) *TicketActivationUpdateOne {
+	_u.mutation.SetContainerID(v)
+	return _u
+}
+
+// SetNillableContainerID sets the "container_id" field if the given value is not nil.
+func (_u *TicketActivationUpdateOne) SetNillableContainerID(v *string) *TicketActivationUpdateOne {
+	if v != nil {
+		_u.SetContainerID(*v)
+	}
+	return _u
+}
+
+// ClearContainerID clears the value of the "container_id" field.
+func (_u *TicketActivationUpdateOne) ClearContainerID() *TicketActivationUpdateOne {
+	_u.mutation.ClearContainerID()
+	return _u
+}
+
 // SetReturned sets the "returned" field.
 func (_u *TicketActivationUpdateOne) SetReturned(v int) *TicketActivationUpdateOne {
 	_u.mutation.ResetReturned()
@@ -243,6 +329,11 @@ func (_u *TicketActivationUpdateOne) AddReturned(v int) *TicketActivationUpdateO
 	return _u
 }
 
+// SetContainer sets the "container" edge to the Container entity.
+func (_u *TicketActivationUpdateOne) SetContainer(v *Container) *TicketActivationUpdateOne {
+	return _u.SetContainerID(v.ID)
+}
+
 // AddTransferIDs adds the "transfers" edge to the Transfer entity by IDs.
 func (_u *TicketActivationUpdateOne) AddTransferIDs(ids ...string) *TicketActivationUpdateOne {
 	_u.mutation.AddTransferIDs(ids...)
@@ -261,6 +352,12 @@ func (_u *TicketActivationUpdateOne) AddTransfers(v ...*Transfer) *TicketActivat
 // Mutation returns the TicketActivationMutation object of the builder.
 func (_u *TicketActivationUpdateOne) Mutation() *TicketActivationMutation {
 	return _u.mutation
+}
+
+// ClearContainer clears the "container" edge to the Container entity.
+func (_u *TicketActivationUpdateOne) ClearContainer() *TicketActivationUpdateOne {
+	_u.mutation.ClearContainer()
+	return _u
 }
 
 // ClearTransfers clears all "transfers" edges to the Transfer entity.
@@ -326,6 +423,11 @@ func (_u *TicketActivationUpdateOne) ExecX(ctx context.Context) {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *TicketActivationUpdateOne) check() error {
+	if v, ok := _u.mutation.ContainerID(); ok {
+		if err := ticketactivation.ContainerIDValidator(v); err != nil {
+			return &ValidationError{Name: "container_id", err: fmt.Errorf(`ent: validator failed for field "TicketActivation.container_id": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Returned(); ok {
 		if err := ticketactivation.ReturnedValidator(v); err != nil {
 			return &ValidationError{Name: "returned", err: fmt.Errorf(`ent: validator failed for field "TicketActivation.returned": %w`, err)}
@@ -380,6 +482,35 @@ func (_u *TicketActivationUpdateOne) sqlSave(ctx context.Context) (_node *Ticket
 	}
 	if value, ok := _u.mutation.AddedReturned(); ok {
 		_spec.AddField(ticketactivation.FieldReturned, field.TypeInt, value)
+	}
+	if _u.mutation.ContainerCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticketactivation.ContainerTable,
+			Columns: []string{ticketactivation.ContainerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.ContainerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticketactivation.ContainerTable,
+			Columns: []string{ticketactivation.ContainerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(container.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.TransfersCleared() {
 		edge := &sqlgraph.EdgeSpec{

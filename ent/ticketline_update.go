@@ -10,6 +10,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"entgo.io/ent/schema/field"
+	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/ticketline"
@@ -25,6 +26,26 @@ type TicketLineUpdate struct {
 // Where appends a list predicates to the TicketLineUpdate builder.
 func (_u *TicketLineUpdate) Where(ps ...predicate.TicketLine) *TicketLineUpdate {
 	_u.mutation.Where(ps...)
+	return _u
+}
+
+// SetCustomerID sets the "customer_id" field.
+func (_u *TicketLineUpdate) SetCustomerID(v string) *TicketLineUpdate {
+	_u.mutation.SetCustomerID(v)
+	return _u
+}
+
+// SetNillableCustomerID sets the "customer_id" field if the given value is not nil.
+func (_u *TicketLineUpdate) SetNillableCustomerID(v *string) *TicketLineUpdate {
+	if v != nil {
+		_u.SetCustomerID(*v)
+	}
+	return _u
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (_u *TicketLineUpdate) ClearCustomerID() *TicketLineUpdate {
+	_u.mutation.ClearCustomerID()
 	return _u
 }
 
@@ -49,6 +70,11 @@ func (_u *TicketLineUpdate) AddActivated(v int) *TicketLineUpdate {
 	return _u
 }
 
+// SetCustomer sets the "customer" edge to the Organization entity.
+func (_u *TicketLineUpdate) SetCustomer(v *Organization) *TicketLineUpdate {
+	return _u.SetCustomerID(v.ID)
+}
+
 // AddActivationIDs adds the "activations" edge to the TicketActivation entity by IDs.
 func (_u *TicketLineUpdate) AddActivationIDs(ids ...string) *TicketLineUpdate {
 	_u.mutation.AddActivationIDs(ids...)
@@ -67,6 +93,12 @@ func (_u *TicketLineUpdate) AddActivations(v ...*TicketActivation) *TicketLineUp
 // Mutation returns the TicketLineMutation object of the builder.
 func (_u *TicketLineUpdate) Mutation() *TicketLineMutation {
 	return _u.mutation
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (_u *TicketLineUpdate) ClearCustomer() *TicketLineUpdate {
+	_u.mutation.ClearCustomer()
+	return _u
 }
 
 // ClearActivations clears all "activations" edges to the TicketActivation entity.
@@ -119,6 +151,11 @@ func (_u *TicketLineUpdate) ExecX(ctx context.Context) {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *TicketLineUpdate) check() error {
+	if v, ok := _u.mutation.CustomerID(); ok {
+		if err := ticketline.CustomerIDValidator(v); err != nil {
+			return &ValidationError{Name: "customer_id", err: fmt.Errorf(`ent: validator failed for field "TicketLine.customer_id": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Activated(); ok {
 		if err := ticketline.ActivatedValidator(v); err != nil {
 			return &ValidationError{Name: "activated", err: fmt.Errorf(`ent: validator failed for field "TicketLine.activated": %w`, err)}
@@ -153,6 +190,35 @@ func (_u *TicketLineUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	}
 	if value, ok := _u.mutation.AddedActivated(); ok {
 		_spec.AddField(ticketline.FieldActivated, field.TypeInt, value)
+	}
+	if _u.mutation.CustomerCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticketline.CustomerTable,
+			Columns: []string{ticketline.CustomerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.CustomerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticketline.CustomerTable,
+			Columns: []string{ticketline.CustomerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.ActivationsCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -219,6 +285,26 @@ type TicketLineUpdateOne struct {
 	mutation *TicketLineMutation
 }
 
+// SetCustomerID sets the "customer_id" field.
+func (_u *TicketLineUpdateOne) SetCustomerID(v string) *TicketLineUpdateOne {
+	_u.mutation.SetCustomerID(v)
+	return _u
+}
+
+// SetNillableCustomerID sets the "customer_id" field if the given value is not nil.
+func (_u *TicketLineUpdateOne) SetNillableCustomerID(v *string) *TicketLineUpdateOne {
+	if v != nil {
+		_u.SetCustomerID(*v)
+	}
+	return _u
+}
+
+// ClearCustomerID clears the value of the "customer_id" field.
+func (_u *TicketLineUpdateOne) ClearCustomerID() *TicketLineUpdateOne {
+	_u.mutation.ClearCustomerID()
+	return _u
+}
+
 // SetActivated sets the "activated" field.
 func (_u *TicketLineUpdateOne) SetActivated(v int) *TicketLineUpdateOne {
 	_u.mutation.ResetActivated()
@@ -240,6 +326,11 @@ func (_u *TicketLineUpdateOne) AddActivated(v int) *TicketLineUpdateOne {
 	return _u
 }
 
+// SetCustomer sets the "customer" edge to the Organization entity.
+func (_u *TicketLineUpdateOne) SetCustomer(v *Organization) *TicketLineUpdateOne {
+	return _u.SetCustomerID(v.ID)
+}
+
 // AddActivationIDs adds the "activations" edge to the TicketActivation entity by IDs.
 func (_u *TicketLineUpdateOne) AddActivationIDs(ids ...string) *TicketLineUpdateOne {
 	_u.mutation.AddActivationIDs(ids...)
@@ -258,6 +349,12 @@ func (_u *TicketLineUpdateOne) AddActivations(v ...*TicketActivation) *TicketLin
 // Mutation returns the TicketLineMutation object of the builder.
 func (_u *TicketLineUpdateOne) Mutation() *TicketLineMutation {
 	return _u.mutation
+}
+
+// ClearCustomer clears the "customer" edge to the Organization entity.
+func (_u *TicketLineUpdateOne) ClearCustomer() *TicketLineUpdateOne {
+	_u.mutation.ClearCustomer()
+	return _u
 }
 
 // ClearActivations clears all "activations" edges to the TicketActivation entity.
@@ -323,6 +420,11 @@ func (_u *TicketLineUpdateOne) ExecX(ctx context.Context) {
 
 // check runs all checks and user-defined validators on the builder.
 func (_u *TicketLineUpdateOne) check() error {
+	if v, ok := _u.mutation.CustomerID(); ok {
+		if err := ticketline.CustomerIDValidator(v); err != nil {
+			return &ValidationError{Name: "customer_id", err: fmt.Errorf(`ent: validator failed for field "TicketLine.customer_id": %w`, err)}
+		}
+	}
 	if v, ok := _u.mutation.Activated(); ok {
 		if err := ticketline.ActivatedValidator(v); err != nil {
 			return &ValidationError{Name: "activated", err: fmt.Errorf(`ent: validator failed for field "TicketLine.activated": %w`, err)}
@@ -374,6 +476,35 @@ func (_u *TicketLineUpdateOne) sqlSave(ctx context.Context) (_node *TicketLine, 
 	}
 	if value, ok := _u.mutation.AddedActivated(); ok {
 		_spec.AddField(ticketline.FieldActivated, field.TypeInt, value)
+	}
+	if _u.mutation.CustomerCleared() {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticketline.CustomerTable,
+			Columns: []string{ticketline.CustomerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		_spec.Edges.Clear = append(_spec.Edges.Clear, edge)
+	}
+	if nodes := _u.mutation.CustomerIDs(); len(nodes) > 0 {
+		edge := &sqlgraph.EdgeSpec{
+			Rel:     sqlgraph.M2O,
+			Inverse: false,
+			Table:   ticketline.CustomerTable,
+			Columns: []string{ticketline.CustomerColumn},
+			Bidi:    false,
+			Target: &sqlgraph.EdgeTarget{
+				IDSpec: sqlgraph.NewFieldSpec(organization.FieldID, field.TypeString),
+			},
+		}
+		for _, k := range nodes {
+			edge.Target.Nodes = append(edge.Target.Nodes, k)
+		}
+		_spec.Edges.Add = append(_spec.Edges.Add, edge)
 	}
 	if _u.mutation.ActivationsCleared() {
 		edge := &sqlgraph.EdgeSpec{

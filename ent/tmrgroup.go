@@ -92,7 +92,7 @@ type TmrGroupEdges struct {
 	// type was loaded (or requested) in eager-loading or not.
 	loadedTypes [10]bool
 	// totalCount holds the count of the edges above.
-	totalCount [6]map[string]int
+	totalCount [7]map[string]int
 
 	namedContainers map[string][]*Container
 	namedServers    map[string][]*TmrServer

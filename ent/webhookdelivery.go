@@ -36,6 +36,8 @@ type WebhookDelivery struct {
 	Attempt int `json:"attempt,omitempty"`
 	// When the next one is.
 	DueAt *time.Time `json:"due_at,omitempty"`
+	// A worker is making one; when it is taken for dead.
+	ClaimedUntil *time.Time `json:"claimed_until,omitempty"`
 	// Attempts holds the value of the "attempts" field.
 	Attempts []property.DeliveryAttempt `json:"attempts,omitempty"`
 	// A person asked for it again.
@@ -107,7 +109,7 @@ func (*WebhookDelivery) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullInt64)
 		case webhookdelivery.FieldID, webhookdelivery.FieldOrganizationID, webhookdelivery.FieldWebhookEndpointID, webhookdelivery.FieldWebhookEventID, webhookdelivery.FieldState:
 			values[i] = new(sql.NullString)
-		case webhookdelivery.FieldCreatedAt, webhookdelivery.FieldDueAt:
+		case webhookdelivery.FieldCreatedAt, webhookdelivery.FieldDueAt, webhookdelivery.FieldClaimedUntil:
 			values[i] = new(sql.NullTime)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -172,6 +174,13 @@ func (_m *WebhookDelivery) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.DueAt = new(time.Time)
 				*_m.DueAt = value.Time
+			}
+		case webhookdelivery.FieldClaimedUntil:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field claimed_until", values[i])
+			} else if value.Valid {
+				_m.ClaimedUntil = new(time.Time)
+				*_m.ClaimedUntil = value.Time
 			}
 		case webhookdelivery.FieldAttempts:
 			if value, ok := values[i].(*[]byte); !ok {
@@ -258,6 +267,11 @@ func (_m *WebhookDelivery) String() string {
 	builder.WriteString(", ")
 	if v := _m.DueAt; v != nil {
 		builder.WriteString("due_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.ClaimedUntil; v != nil {
+		builder.WriteString("claimed_until=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteString(", ")

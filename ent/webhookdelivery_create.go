@@ -98,6 +98,20 @@ func (_c *WebhookDeliveryCreate) SetNillableDueAt(v *time.Time) *WebhookDelivery
 	return _c
 }
 
+// SetClaimedUntil sets the "claimed_until" field.
+func (_c *WebhookDeliveryCreate) SetClaimedUntil(v time.Time) *WebhookDeliveryCreate {
+	_c.mutation.SetClaimedUntil(v)
+	return _c
+}
+
+// SetNillableClaimedUntil sets the "claimed_until" field if the given value is not nil.
+func (_c *WebhookDeliveryCreate) SetNillableClaimedUntil(v *time.Time) *WebhookDeliveryCreate {
+	if v != nil {
+		_c.SetClaimedUntil(*v)
+	}
+	return _c
+}
+
 // SetAttempts sets the "attempts" field.
 func (_c *WebhookDeliveryCreate) SetAttempts(v []property.DeliveryAttempt) *WebhookDeliveryCreate {
 	_c.mutation.SetAttempts(v)
@@ -316,6 +330,10 @@ func (_c *WebhookDeliveryCreate) createSpec() (*WebhookDelivery, *sqlgraph.Creat
 	if value, ok := _c.mutation.DueAt(); ok {
 		_spec.SetField(webhookdelivery.FieldDueAt, field.TypeTime, value)
 		_node.DueAt = &value
+	}
+	if value, ok := _c.mutation.ClaimedUntil(); ok {
+		_spec.SetField(webhookdelivery.FieldClaimedUntil, field.TypeTime, value)
+		_node.ClaimedUntil = &value
 	}
 	if value, ok := _c.mutation.Attempts(); ok {
 		_spec.SetField(webhookdelivery.FieldAttempts, field.TypeJSON, value)

@@ -85,6 +85,26 @@ func (_u *WebhookDeliveryUpdate) ClearDueAt() *WebhookDeliveryUpdate {
 	return _u
 }
 
+// SetClaimedUntil sets the "claimed_until" field.
+func (_u *WebhookDeliveryUpdate) SetClaimedUntil(v time.Time) *WebhookDeliveryUpdate {
+	_u.mutation.SetClaimedUntil(v)
+	return _u
+}
+
+// SetNillableClaimedUntil sets the "claimed_until" field if the given value is not nil.
+func (_u *WebhookDeliveryUpdate) SetNillableClaimedUntil(v *time.Time) *WebhookDeliveryUpdate {
+	if v != nil {
+		_u.SetClaimedUntil(*v)
+	}
+	return _u
+}
+
+// ClearClaimedUntil clears the value of the "claimed_until" field.
+func (_u *WebhookDeliveryUpdate) ClearClaimedUntil() *WebhookDeliveryUpdate {
+	_u.mutation.ClearClaimedUntil()
+	return _u
+}
+
 // SetAttempts sets the "attempts" field.
 func (_u *WebhookDeliveryUpdate) SetAttempts(v []property.DeliveryAttempt) *WebhookDeliveryUpdate {
 	_u.mutation.SetAttempts(v)
@@ -186,6 +206,12 @@ func (_u *WebhookDeliveryUpdate) sqlSave(ctx context.Context) (_node int, err er
 	if _u.mutation.DueAtCleared() {
 		_spec.ClearField(webhookdelivery.FieldDueAt, field.TypeTime)
 	}
+	if value, ok := _u.mutation.ClaimedUntil(); ok {
+		_spec.SetField(webhookdelivery.FieldClaimedUntil, field.TypeTime, value)
+	}
+	if _u.mutation.ClaimedUntilCleared() {
+		_spec.ClearField(webhookdelivery.FieldClaimedUntil, field.TypeTime)
+	}
 	if value, ok := _u.mutation.Attempts(); ok {
 		_spec.SetField(webhookdelivery.FieldAttempts, field.TypeJSON, value)
 	}
@@ -269,6 +295,26 @@ func (_u *WebhookDeliveryUpdateOne) SetNillableDueAt(v *time.Time) *WebhookDeliv
 // ClearDueAt clears the value of the "due_at" field.
 func (_u *WebhookDeliveryUpdateOne) ClearDueAt() *WebhookDeliveryUpdateOne {
 	_u.mutation.ClearDueAt()
+	return _u
+}
+
+// SetClaimedUntil sets the "claimed_until" field.
+func (_u *WebhookDeliveryUpdateOne) SetClaimedUntil(v time.Time) *WebhookDeliveryUpdateOne {
+	_u.mutation.SetClaimedUntil(v)
+	return _u
+}
+
+// SetNillableClaimedUntil sets the "claimed_until" field if the given value is not nil.
+func (_u *WebhookDeliveryUpdateOne) SetNillableClaimedUntil(v *time.Time) *WebhookDeliveryUpdateOne {
+	if v != nil {
+		_u.SetClaimedUntil(*v)
+	}
+	return _u
+}
+
+// ClearClaimedUntil clears the value of the "claimed_until" field.
+func (_u *WebhookDeliveryUpdateOne) ClearClaimedUntil() *WebhookDeliveryUpdateOne {
+	_u.mutation.ClearClaimedUntil()
 	return _u
 }
 
@@ -402,6 +448,12 @@ func (_u *WebhookDeliveryUpdateOne) sqlSave(ctx context.Context) (_node *Webhook
 	}
 	if _u.mutation.DueAtCleared() {
 		_spec.ClearField(webhookdelivery.FieldDueAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ClaimedUntil(); ok {
+		_spec.SetField(webhookdelivery.FieldClaimedUntil, field.TypeTime, value)
+	}
+	if _u.mutation.ClaimedUntilCleared() {
+		_spec.ClearField(webhookdelivery.FieldClaimedUntil, field.TypeTime)
 	}
 	if value, ok := _u.mutation.Attempts(); ok {
 		_spec.SetField(webhookdelivery.FieldAttempts, field.TypeJSON, value)

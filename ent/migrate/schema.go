@@ -969,7 +969,7 @@ var (
 	OrdersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeString, Size: 64},
 		{Name: "created_at", Type: field.TypeTime},
-		{Name: "source", Type: field.TypeEnum, Enums: []string{"PURCHASE", "CREDIT", "MOVE", "REHOST"}, Default: "PURCHASE"},
+		{Name: "source", Type: field.TypeEnum, Enums: []string{"PURCHASE", "CREDIT", "MOVE", "REHOST", "TICKET"}, Default: "PURCHASE"},
 		{Name: "carried", Type: field.TypeJSON, Nullable: true},
 		{Name: "number", Type: field.TypeInt},
 		{Name: "quantity", Type: field.TypeInt},
@@ -2442,6 +2442,7 @@ var (
 		{Name: "state", Type: field.TypeEnum, Enums: []string{"PENDING", "DELIVERED", "FAILED"}, Default: "PENDING"},
 		{Name: "attempt", Type: field.TypeInt, Default: 0},
 		{Name: "due_at", Type: field.TypeTime, Nullable: true},
+		{Name: "claimed_until", Type: field.TypeTime, Nullable: true},
 		{Name: "attempts", Type: field.TypeJSON, Nullable: true},
 		{Name: "replay", Type: field.TypeBool, Default: false},
 		{Name: "organization_id", Type: field.TypeString, Size: 64},
@@ -2456,19 +2457,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "webhook_deliveries_organizations_organization",
-				Columns:    []*schema.Column{WebhookDeliveriesColumns[7]},
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[8]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "webhook_deliveries_webhook_endpoints_deliveries",
-				Columns:    []*schema.Column{WebhookDeliveriesColumns[8]},
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[9]},
 				RefColumns: []*schema.Column{WebhookEndpointsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "webhook_deliveries_webhook_events_deliveries",
-				Columns:    []*schema.Column{WebhookDeliveriesColumns[9]},
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[10]},
 				RefColumns: []*schema.Column{WebhookEventsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -2477,17 +2478,17 @@ var (
 			{
 				Name:    "webhookdelivery_organization_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{WebhookDeliveriesColumns[7], WebhookDeliveriesColumns[0]},
+				Columns: []*schema.Column{WebhookDeliveriesColumns[8], WebhookDeliveriesColumns[0]},
 			},
 			{
 				Name:    "webhookdelivery_webhook_endpoint_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{WebhookDeliveriesColumns[8], WebhookDeliveriesColumns[0]},
+				Columns: []*schema.Column{WebhookDeliveriesColumns[9], WebhookDeliveriesColumns[0]},
 			},
 			{
 				Name:    "webhookdelivery_webhook_event_id",
 				Unique:  false,
-				Columns: []*schema.Column{WebhookDeliveriesColumns[9]},
+				Columns: []*schema.Column{WebhookDeliveriesColumns[10]},
 			},
 			{
 				Name:    "webhookdelivery_state_due_at",

@@ -172,7 +172,7 @@ const DefaultSource property.OrderSource = "PURCHASE"
 // SourceValidator is a validator for the "source" field enum values. It is called by the builders before save.
 func SourceValidator(s property.OrderSource) error {
 	switch s {
-	case "PURCHASE", "CREDIT", "MOVE", "REHOST":
+	case "PURCHASE", "CREDIT", "MOVE", "REHOST", "TICKET":
 		return nil
 	default:
 		return fmt.Errorf("order: invalid enum value for source field: %q", s)

@@ -69,6 +69,25 @@ func (Shared) Indexes() []ent.Index {
 	return []ent.Index{index.Fields("vendor_id", "id"), index.Fields("customer_id", "id")}
 }
 
+// Claimable is Shared for what may be for no customer yet, and becomes one's.
+type Claimable struct{ Shared }
+
+// Fields of the mixin.
+func (Claimable) Fields() []ent.Field {
+	return []ent.Field{
+		field.String("vendor_id").MaxLen(mostID).NotEmpty().Immutable(),
+		field.String("customer_id").MaxLen(mostID).Optional().Nillable(),
+	}
+}
+
+// Edges of the mixin.
+func (Claimable) Edges() []ent.Edge {
+	return []ent.Edge{
+		edge.To("vendor", Organization.Type).Field("vendor_id").Unique().Required().Immutable(),
+		edge.To("customer", Organization.Type).Field("customer_id").Unique(),
+	}
+}
+
 // Owned makes an entity visible to one organization.
 type Owned struct{ mixin.Schema }
 

@@ -15,13 +15,13 @@ import (
 type Ticket struct{ ent.Schema }
 
 // Mixin of the entity.
-func (Ticket) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "tkt"}, Shared{}} }
+func (Ticket) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "tkt"}, Claimable{}} }
 
 // Fields of the entity.
 func (Ticket) Fields() []ent.Field {
 	return []ent.Field{
 		field.Bytes("code_digest").MaxLen(32).Unique().Immutable().Sensitive(),
-		field.Bytes("sealed_code").MaxLen(4096).Immutable().Sensitive().Comment("By the master key, to be shown again."),
+		field.Bytes("sealed_code").MaxLen(4096).Sensitive().Comment("By the master key, to be shown again."),
 		field.String("hint").MaxLen(8).Immutable().Comment("The last group of the code."),
 		field.String("reference").MaxLen(mostName).Default("").Comment("The order's number in the vendor's books."),
 		field.String("note").MaxLen(mostNote).Default(""),
@@ -54,7 +54,7 @@ func (Ticket) Annotations() []schema.Annotation { return public() }
 type TicketLine struct{ ent.Schema }
 
 // Mixin of the entity.
-func (TicketLine) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "tkl"}, Shared{}} }
+func (TicketLine) Mixin() []ent.Mixin { return []ent.Mixin{identified{prefix: "tkl"}, Claimable{}} }
 
 // Fields of the entity.
 func (TicketLine) Fields() []ent.Field {
@@ -96,7 +96,7 @@ func (TicketActivation) Fields() []ent.Field {
 		field.String("ticket_id").MaxLen(mostID).Immutable(),
 		field.String("ticket_line_id").MaxLen(mostID).Immutable(),
 		field.String("tmr_group_id").MaxLen(mostID).Optional().Nillable().Immutable(),
-		field.String("container_id").MaxLen(mostID).Optional().Nillable().Immutable(),
+		field.String("container_id").MaxLen(mostID).Optional().Nillable().Comment("Its replacement's once it was replaced."),
 		field.String("order_id").MaxLen(mostID).Immutable().Comment("What it became."),
 		field.Int("quantity").Positive().Max(1_000_000).Immutable(),
 		field.Int("returned").NonNegative().Default(0).Comment("Back on the ticket."),
@@ -111,7 +111,7 @@ func (TicketActivation) Edges() []ent.Edge {
 		edge.From("ticket", Ticket.Type).Ref("activations").Field("ticket_id").Unique().Required().Immutable(),
 		edge.From("ticket_line", TicketLine.Type).Ref("activations").Field("ticket_line_id").Unique().Required().Immutable(),
 		edge.To("tmr_group", TmrGroup.Type).Field("tmr_group_id").Unique().Immutable(),
-		edge.To("container", Container.Type).Field("container_id").Unique().Immutable(),
+		edge.To("container", Container.Type).Field("container_id").Unique(),
 		edge.To("order", Order.Type).Field("order_id").Unique().Required().Immutable(),
 		edge.To("transfers", Transfer.Type),
 	}

@@ -144,7 +144,7 @@ func (TmrServer) Indexes() []ent.Index {
 }
 
 // Annotations of the entity.
-func (TmrServer) Annotations() []schema.Annotation { return append(internal(), onePlace()) }
+func (TmrServer) Annotations() []schema.Annotation { return append(public(), onePlace()) }
 
 // Rollout is getting updates onto the three containers of a TMR group, or onto
 // one container outside of groups.

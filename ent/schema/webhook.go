@@ -79,6 +79,7 @@ func (WebhookDelivery) Fields() []ent.Field {
 		field.Enum("state").GoType(property.DeliveryState("")).Default(string(property.DeliveryPending)),
 		field.Int("attempt").NonNegative().Default(0).Comment("How many were made."),
 		field.Time("due_at").Optional().Nillable().Comment("When the next one is."),
+		field.Time("claimed_until").Optional().Nillable().Comment("A worker is making one; when it is taken for dead."),
 		field.JSON("attempts", []property.DeliveryAttempt{}).Optional(),
 		field.Bool("replay").Default(false).Immutable().Comment("A person asked for it again."),
 	}

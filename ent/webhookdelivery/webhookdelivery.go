@@ -31,6 +31,8 @@ const (
 	FieldAttempt = "attempt"
 	// FieldDueAt holds the string denoting the due_at field in the database.
 	FieldDueAt = "due_at"
+	// FieldClaimedUntil holds the string denoting the claimed_until field in the database.
+	FieldClaimedUntil = "claimed_until"
 	// FieldAttempts holds the string denoting the attempts field in the database.
 	FieldAttempts = "attempts"
 	// FieldReplay holds the string denoting the replay field in the database.
@@ -76,6 +78,7 @@ var Columns = []string{
 	FieldState,
 	FieldAttempt,
 	FieldDueAt,
+	FieldClaimedUntil,
 	FieldAttempts,
 	FieldReplay,
 }
@@ -164,6 +167,11 @@ func ByAttempt(opts ...sql.OrderTermOption) OrderOption {
 // ByDueAt orders the results by the due_at field.
 func ByDueAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldDueAt, opts...).ToFunc()
+}
+
+// ByClaimedUntil orders the results by the claimed_until field.
+func ByClaimedUntil(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldClaimedUntil, opts...).ToFunc()
 }
 
 // ByReplay orders the results by the replay field.

@@ -11,6 +11,7 @@ const (
 	OrderCredit   OrderSource = "CREDIT" // licenses that came back
 	OrderMove     OrderSource = "MOVE"
 	OrderRehost   OrderSource = "REHOST"
+	OrderTicket   OrderSource = "TICKET" // activated of a ticket
 )
 
 // TransferKind is why licenses leave a container.
@@ -58,7 +59,7 @@ const (
 
 // Values lists the sources.
 func (OrderSource) Values() []string {
-	return list(OrderPurchase, OrderCredit, OrderMove, OrderRehost)
+	return list(OrderPurchase, OrderCredit, OrderMove, OrderRehost, OrderTicket)
 }
 
 // Values lists the kinds.
