@@ -17,6 +17,7 @@ func TestUncheckedUseCases(t *testing.T) {
 	unchecked := map[string]string{
 		"Bootstrap":          "makes the first account",
 		"PruneUsage":         "a job",
+		"PruneKeys":          "a job",
 		"AdvanceRollout":     "a job",
 		"UnfinishedRollouts": "a job",
 		"RootKey":            "gives what is public",

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/url"
@@ -118,8 +120,9 @@ func (s *Store) Close() error { return s.client.Close() }
 // Tx is a transaction: its embedded client is the only one to use inside it.
 type Tx struct {
 	*ent.Client
-	raw   *sql.Tx
-	after []func()
+	raw     *sql.Tx
+	dialect string
+	after   []func()
 }
 
 // SQL is database/sql's own transaction, for the job queue to join.
@@ -163,7 +166,7 @@ func (s *Store) transact(ctx context.Context, fn func(tx *Tx) error) (after []fu
 	if err != nil {
 		return nil, err
 	}
-	tx := &Tx{Client: etx.Client(), raw: raw}
+	tx := &Tx{Client: etx.Client(), raw: raw, dialect: s.dialect}
 	if err := fn(tx); err != nil {
 		return nil, err
 	}
@@ -183,4 +186,20 @@ func Locked(s *entsql.Selector) {
 	if s.Dialect() == dialect.Postgres {
 		s.For(entsql.LockNoKeyUpdate)
 	}
+}
+
+// LockName waits until no other transaction has the name, and keeps it until
+// this one ends: for what is decided before there is a row to lock. On SQLite,
+// where a transaction has the whole database, it does nothing.
+func (t *Tx) LockName(ctx context.Context, name string) error {
+	if t.dialect != dialect.Postgres {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(name))
+	// Two names that share a number wait for each other, no more.
+	_, err := t.raw.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(binary.BigEndian.Uint64(sum[:8]))) //nolint:gosec // G115: any number will do
+	if err != nil {
+		return fmt.Errorf("lock a name: %w", err)
+	}
+	return nil
 }
