@@ -64,7 +64,7 @@ var rules = map[string]rule{
 	"internal/live/livetest":         {may: []string{"internal/live"}, why: "the suite knows the contract, no driver"},
 	"internal/store":                 {may: []string{"internal/telemetry", "internal/license", "internal/auth", "ent", "entgo.io/ent", "ariga.io/atlas", "github.com/lib/pq", "modernc.org/sqlite"}, why: "opens the database"},
 	"internal/platform":              {may: []string{"ent/schema/property", "internal/license", "internal/auth", "internal/store", "internal/event", "ent", "internal/ratelimit"}, why: "puts the services together"},
-	"internal/platform/core":         {may: []string{"internal/armor", "internal/auth", "internal/durable", "internal/event", "internal/license", "internal/seal", "internal/store", "ent", "ent/schema/property", "internal/ratelimit"}, why: "what services share: no use case, and no service"},
+	"internal/platform/core":         {may: []string{"github.com/google/uuid", "internal/armor", "internal/auth", "internal/durable", "internal/event", "internal/license", "internal/seal", "internal/store", "ent", "ent/schema/property", "internal/ratelimit"}, why: "what services share: no use case, and no service"},
 	"internal/platform/tasks":        {may: []string{"internal/telemetry", "internal/platform/core", "internal/event", "internal/license", "internal/store", "ent", "ent/schema/property"}, why: "what is to be done, whoever asks for it"},
 	"internal/platform/history":      {may: []string{"internal/platform/core", "internal/platform/tasks", "internal/auth", "internal/event", "internal/license", "internal/store", "internal/usage", "ent", "ent/schema/property", "entgo.io/ent"}, why: "rows of what happened, and their reading"},
 	"internal/platform/views":        {may: []string{"internal/platform/core", "internal/platform/history", "internal/platform/tasks", "internal/event", "internal/license", "internal/store", "ent", "ent/schema/property"}, why: "what groups show; what they hold is the history's"},
@@ -86,7 +86,8 @@ var rules = map[string]rule{
 	"graph":                          {may: []string{"ent/schema/property", "ent", "internal/license", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "entgo.io/contrib/entgql"}, why: "generated"},
 	"resolvers":                      {may: []string{"internal/telemetry", "github.com/prometheus/client_golang/prometheus", "go.opentelemetry.io/otel/attribute", "ent/schema/property", "graph", "ent", "internal/platform", "internal/platform/core", "internal/platform/history", "internal/platform/views", "internal/platform/catalog", "internal/platform/rulesets", "internal/platform/containers", "internal/platform/orders", "internal/platform/rollouts", "internal/platform/provision", "internal/event", "internal/auth", "internal/license", "internal/rollout", "internal/rules", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2", "entgo.io/contrib/entgql", "entgo.io/ent", "github.com/coder/websocket", "internal/ratelimit"}, why: "decode, call a use case, encode"},
 	"resolvers/limits":               {may: []string{"resolvers/present", "ent", "ent/schema/property", "internal/license", "internal/platform/history", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}, why: "counts before anything is executed; how many points there may be the history says"},
-	"resolvers/present":              {may: []string{"ent", "internal/license", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}, why: "errors need no use case"},
+	"resolvers/documents":            {may: []string{"internal/license", "github.com/99designs/gqlgen", "github.com/redis/go-redis/v9"}, why: "texts by their digests; who may execute them is not its matter"},
+	"resolvers/present":              {may: []string{"ent", "internal/license", "internal/ratelimit", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2"}, why: "errors need no use case"},
 	"ent/schema":                     {may: []string{"internal/license", "entgo.io/ent", "entgo.io/contrib/entgql", "github.com/google/uuid"}, why: "the schema must not need what is generated from it"},
 	"frontend":                       {why: "files only"},
 
@@ -96,6 +97,10 @@ var rules = map[string]rule{
 	"internal/telemetry":       {may: []string{"internal/license", "github.com/prometheus/client_golang/prometheus", "go.opentelemetry.io/otel"}, why: "what operators see; it knows neither tenants nor use cases"},
 	"internal/telemetry/calls": {may: []string{"internal/license", "internal/rpc", "internal/telemetry", "connectrpc.com/connect", "github.com/prometheus/client_golang/prometheus", "go.opentelemetry.io/otel/attribute"}, why: "watches calls, answers none"},
 	"internal/importer":        {may: []string{"internal/license", "internal/rules"}, why: "pure: files of others become a plan; who carries it out is not its matter"},
+
+	"internal/ticket":               {may: []string{"internal/license"}, why: "texts; whose codes they are is not its matter"},
+	"internal/platform/tickets":     {may: []string{"internal/platform/core", "internal/platform/orders", "internal/platform/rollouts", "internal/armor", "internal/auth", "internal/event", "internal/license", "internal/ratelimit", "internal/store", "internal/ticket", "ent", "ent/schema/property"}, why: "what was sold and is not activated yet; licenses come by orders and rollouts"},
+	"internal/platform/enrollments": {may: []string{"internal/platform/core", "internal/auth", "internal/event", "internal/license", "internal/ratelimit", "internal/store", "internal/ticket", "ent", "ent/schema/property"}, why: "how servers become known; what they do at the link is not its matter"},
 
 	"internal/boltfile":             {may: []string{"go.etcd.io/bbolt"}, why: "files, whatever they hold"},
 	"internal/journal/boltjournal":  {may: []string{"internal/license", "internal/journal", "internal/boltfile", "go.etcd.io/bbolt"}, why: "one file beside the container"},

@@ -75,6 +75,11 @@ const (
 	CodeContainerBlocked  Code = "CONTAINER_BLOCKED" // it was replaced or blocked: nothing that it says counts
 	CodeLimitReached      Code = "LIMIT_REACHED"     // a rule of the vendor or of the server allows no more for now
 
+	// Tickets.
+	CodeTicketExpired Code = "TICKET_EXPIRED" // its time to be activated has passed
+	CodeTicketRevoked Code = "TICKET_REVOKED" // the vendor has taken back what was not activated
+	CodeTicketUsedUp  Code = "TICKET_USED_UP" // fewer licenses are left on it than were asked for
+
 	// Rollouts.
 	CodeGuardRefused      Code = "GUARD_REFUSED"      // the other two alone would not carry the license
 	CodeRolloutState      Code = "ROLLOUT_STATE"      // not possible in the rollout's state

@@ -25,6 +25,7 @@ import (
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
+	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/webhookdelivery"
 	"github.com/quorate/quorate/ent/webhookendpoint"
@@ -94,6 +95,8 @@ func tableOf(id string) (string, bool) {
 		return itemversion.Table, true
 	case "tkt":
 		return ticket.Table, true
+	case "srv":
+		return tmrserver.Table, true
 	case "tac":
 		return ticketactivation.Table, true
 	case "enr":

@@ -171,6 +171,9 @@ func guardEdges(ctx context.Context, m guarded) error {
 		}
 		switch edge {
 		case "vendor", "customer", "organization", "provider":
+			if !m.Op().Is(ent.OpCreate) {
+				return foreign(edge) // whose something is the system alone changes
+			}
 			continue // guardOwner
 		}
 		if err := visibleTarget(ctx, m.Client(), edge, fmt.Sprint(id)); err != nil {

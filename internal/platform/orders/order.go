@@ -67,13 +67,11 @@ func (p *Service) order(ctx context.Context, tx *store.Tx, by auth.Principal, r 
 	if err != nil {
 		return nil, core.NotFound(err, "item", r.Item)
 	}
-	switch {
-	case !by.IsSystem() && t.Vendor() != by.Organization && !r.Credit:
+	if !by.IsSystem() && t.Vendor() != by.Organization && !r.Credit {
 		return nil, license.Errorf(license.CodeForbidden, "ask the vendor for an order", "only the vendor orders for %s", t.Serial())
-	case it.VendorID != t.Vendor():
-		return nil, license.Errorf(license.CodeInvalidInput, "order an item of the "+t.Noun()+"'s vendor", "the item %s is another vendor's", it.ID)
-	case !it.Tmr && !t.Single():
-		return nil, license.Errorf(license.CodeInvalidInput, "enable the item for TMR, or order another", "the item %q is not enabled for TMR", it.Name)
+	}
+	if err := fits(it, t); err != nil {
+		return nil, err
 	}
 	caller := ctx
 	ctx = core.System(ctx, "order") // the place and the item are the caller's to see
@@ -106,12 +104,8 @@ func (p *Service) order(ctx context.Context, tx *store.Tx, by auth.Principal, r 
 			return nil, license.Errorf(license.CodeConflict, "order at most that many, or buy more", "%d licenses of this product have come back", left)
 		}
 	}
-	ordered, err := orderedQuantity(ctx, tx, t.ID())
-	if err != nil {
+	if err := room(ctx, tx, t, r.Quantity); err != nil {
 		return nil, err
-	}
-	if ordered+r.Quantity > 1<<31-1 {
-		return nil, license.Errorf(license.CodeInvalidInput, "order less", "%s can't have so many licenses", t.Serial())
 	}
 	made, err := newOrder(ctx, p.core, tx, t, orderOf{item: it.ID, quantity: r.Quantity, source: source, key: r.IdempotencyKey})
 	if err != nil {
@@ -119,6 +113,29 @@ func (p *Service) order(ctx context.Context, tx *store.Tx, by auth.Principal, r 
 	}
 	return made, core.Audit(caller, tx, core.AuditOwner(by, t.Vendor()), "order", made.ID, nil,
 		map[string]any{"item": it.ID, t.Noun(): t.ID(), "quantity": r.Quantity, "source": string(source)})
+}
+
+// fits refuses an item that a place can't have.
+func fits(it *ent.Item, t core.LoadedPlace) error {
+	switch {
+	case it.VendorID != t.Vendor():
+		return license.Errorf(license.CodeInvalidInput, "order an item of the "+t.Noun()+"'s vendor", "the item %s is another vendor's", it.ID)
+	case !it.Tmr && !t.Single():
+		return license.Errorf(license.CodeInvalidInput, "enable the item for TMR, or order another", "the item %q is not enabled for TMR", it.Name)
+	}
+	return nil
+}
+
+// room refuses more licenses than a place can count.
+func room(ctx context.Context, tx *store.Tx, t core.LoadedPlace, quantity int) error {
+	ordered, err := orderedQuantity(ctx, tx, t.ID())
+	if err != nil {
+		return err
+	}
+	if ordered+quantity > 1<<31-1 {
+		return license.Errorf(license.CodeInvalidInput, "order less", "%s can't have so many licenses", t.Serial())
+	}
+	return nil
 }
 
 // lockOrders lets orders, returns and credits of a vendor take turns: orders are

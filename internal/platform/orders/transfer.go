@@ -29,20 +29,26 @@ type TransferRequest struct {
 	Product  string // global id, or FIRM:PRODUCT
 	Quantity int
 	Reason   string
+	// Activation is by which of a ticket's activations the licenses came, by
+	// global id; of a return and a move only. Place and product are its own then.
+	Activation string
 }
 
 // ReturnLicenses gives licenses back. The next rollout takes them from the
-// place; once that is confirmed they can be ordered again as a credit. Until
-// then they count nowhere else. What isn't rolled out can't be returned, and a
-// TMR group keeps at least one license. Errors: CodeNotFound, CodeForbidden,
-// CodeInvalidInput, CodeConflict for more than is there, CodeContainerBlocked.
+// place; once that is confirmed they can be ordered again as a credit, and those
+// of a ticket's activation are on the ticket again. Until then they count nowhere
+// else. What isn't rolled out can't be returned, and a TMR group keeps at least
+// one license. A customer returns a ticket's licenses to the ticket alone, as
+// often as the ticket allows. Errors: CodeNotFound, CodeForbidden,
+// CodeInvalidInput, CodeConflict for more than is there, CodeContainerBlocked; of
+// an activation CodeTicketRevoked, CodeTicketExpired, CodeLimitReached.
 func (p *Service) ReturnLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
 	return p.requestTransfer(ctx, property.TransferReturn, r)
 }
 
 // MoveLicenses is a return whose confirmation orders the licenses for another
-// container of the same customer. Errors: those of ReturnLicenses;
-// CodeLimitReached.
+// container of the same customer; of a ticket's activation it makes another one
+// there. Errors: those of ReturnLicenses; CodeLimitReached.
 func (p *Service) MoveLicenses(ctx context.Context, r TransferRequest) (*ent.Transfer, error) {
 	return p.requestTransfer(ctx, property.TransferMove, r)
 }
@@ -82,6 +88,11 @@ func (p *Service) requestTransfer(ctx context.Context, kind property.TransferKin
 		if err != nil {
 			return err
 		}
+		if w.activation != nil && kind == property.TransferReturn {
+			if beyond, err = w.returnable(ctx); err != nil {
+				return err
+			}
+		}
 		if made, err = w.create(ctx, r.Quantity, r.Reason); err != nil {
 			return err
 		}
@@ -97,6 +108,9 @@ func transferFacts(t *ent.Transfer, beyond bool) map[string]any {
 	facts := map[string]any{"from": core.PlaceID(t.TmrGroupID, t.ContainerID), "product": t.ProductID, "quantity": t.Quantity, "reason": t.Reason, "state": t.State}
 	if t.ToContainerID != nil {
 		facts["to"] = *t.ToContainerID
+	}
+	if t.TicketActivationID != nil {
+		facts["activation"] = *t.TicketActivationID
 	}
 	if beyond {
 		facts["beyondLimit"] = true
@@ -115,9 +129,16 @@ type transferring struct {
 	product *ent.Product
 	item    *ent.Item // ordered last
 	used    []any     // what the audit log tells of a replaced container's use
+	// activation is by which the licenses came; nil: they are no ticket's.
+	activation *ent.TicketActivation
 }
 
 func (w *transferring) find(ctx context.Context, r TransferRequest) (err error) {
+	if r.Activation != "" {
+		if r, err = w.findActivation(ctx, r); err != nil {
+			return err
+		}
+	}
 	if w.from, err = core.FindPlace(ctx, w.tx, r.From); err != nil {
 		return err
 	}
@@ -129,9 +150,8 @@ func (w *transferring) find(ctx context.Context, r TransferRequest) (err error) 
 	if w.product, err = findProduct(ctx, w.tx, r.Product); err != nil {
 		return err
 	}
-	vendors := w.by.IsSystem() || w.by.Organization == w.from.Vendor()
 	switch {
-	case w.kind == property.TransferRevoke && !vendors:
+	case w.kind == property.TransferRevoke && !w.vendors():
 		return license.Errorf(license.CodeForbidden, "return the licenses instead", "only the vendor revokes licenses")
 	case w.product.VendorID != w.from.Vendor():
 		return license.Errorf(license.CodeInvalidInput, "name a product of its vendor", "the product is another vendor's than %s", w.from.Serial())
@@ -143,6 +163,11 @@ func (w *transferring) find(ctx context.Context, r TransferRequest) (err error) 
 		return license.Errorf(license.CodeInvalidInput, "move within one customer", "%s and %s are not the same customer's", w.from.Serial(), w.to.Serial)
 	}
 	return nil
+}
+
+// vendors says whether the vendor himself asks.
+func (w *transferring) vendors() bool {
+	return w.by.IsSystem() || w.by.Organization == w.from.Vendor()
 }
 
 func sameCustomer(c *ent.Container, t core.LoadedPlace) bool {
@@ -214,6 +239,20 @@ func (w *transferring) check(ctx context.Context, quantity int) error {
 		}
 	}
 	w.item = last
+	tickets, err := w.ofTickets(ctx)
+	if err != nil {
+		return err
+	}
+	switch {
+	case w.activation != nil:
+		w.item = w.activation.Edges.TicketLine.Edges.Item
+		if quantity > tickets {
+			return license.Errorf(license.CodeConflict, "name at most that many", "%d licenses of this activation are at %s", tickets, w.from.Serial())
+		}
+	case tickets > 0 && w.kind != property.TransferRevoke && !w.vendors() && quantity > left-tickets:
+		return license.Errorf(license.CodeConflict, "name at most that many, or the activation that the others came by",
+			"%d licenses of %s at %s are no ticket's", max(left-tickets, 0), core.ProductOf(w.product), w.from.Serial())
+	}
 	switch {
 	case quantity > left:
 		return license.Errorf(license.CodeConflict, "name at most that many", "%d licenses of %s can leave %s: those that are rolled out, and in a TMR group all but one",
@@ -221,7 +260,7 @@ func (w *transferring) check(ctx context.Context, quantity int) error {
 	case w.kind == property.TransferRevoke:
 		return nil
 	}
-	return movable(last)
+	return movable(w.item)
 }
 
 // lastItem is the item of a product that was ordered last for a place, or nil.
@@ -256,6 +295,9 @@ func (w *transferring) create(ctx context.Context, quantity int, reason string) 
 		SetReason(core.ClipNote(reason)).SetRequestedBy(core.ClipText(core.DisplayName(w.by)))
 	if w.to != nil {
 		create.SetToContainerID(w.to.ID)
+	}
+	if w.activation != nil {
+		create.SetTicketActivationID(w.activation.ID)
 	}
 	return create.Save(ctx)
 }

@@ -19,11 +19,15 @@ import (
 
 // ConfirmTransfers makes of a rollout's transfers what they were meant for: the
 // containers have confirmed that they hold the licenses no more. Returned ones
-// are at the customer's disposal, moved ones are ordered for where they go.
+// are at the customer's disposal or on their ticket again, moved ones are ordered
+// for where they go.
 func ConfirmTransfers(ctx context.Context, p *core.Core, tx *store.Tx, row *ent.Rollout) error {
 	all, err := tx.Transfer.Query().Where(transfer.RolloutID(row.ID), transfer.StateEQ(property.TransferIssued)).
 		Order(ent.Asc(transfer.FieldID)).All(ctx)
 	if err != nil || len(all) == 0 {
+		return err
+	}
+	if err := core.LockPlace(ctx, tx, core.RolloutPlace(row)); err != nil {
 		return err
 	}
 	if err := lockOrders(ctx, tx, row.VendorID); err != nil {
@@ -33,17 +37,34 @@ func ConfirmTransfers(ctx context.Context, p *core.Core, tx *store.Tx, row *ent.
 		change := tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(core.Now())
 		switch t.Kind {
 		case property.TransferReturn:
-			change.SetCredited(true)
+			if t.TicketActivationID == nil {
+				change.SetCredited(true)
+				break
+			}
+			if err := backOnTicket(ctx, p, tx, t, 1); err != nil {
+				return err
+			}
 		case property.TransferMove:
 			to, err := follow(ctx, tx, *t.ToContainerID)
 			if err != nil {
 				return err
 			}
+			if to.BlockedAt != nil && t.TicketActivationID != nil {
+				change.SetNote("the container " + to.Serial + " was blocked meanwhile: the licenses are on the ticket again")
+				if err := backOnTicket(ctx, p, tx, t, 0); err != nil {
+					return err
+				}
+				break
+			}
 			if to.BlockedAt != nil {
 				change.SetCredited(true).SetNote("the container " + to.Serial + " was blocked meanwhile: the licenses can be ordered again as a credit")
 				break
 			}
-			if _, err := newOrder(ctx, p, tx, core.LoadedPlace{Containers: []*ent.Container{to}}, orderOf{item: t.ItemID, quantity: t.Quantity, source: property.OrderMove, transfer: &t.ID}); err != nil {
+			made, err := newOrder(ctx, p, tx, core.LoadedPlace{Containers: []*ent.Container{to}}, orderOf{item: t.ItemID, quantity: t.Quantity, source: property.OrderMove, transfer: &t.ID})
+			if err != nil {
+				return err
+			}
+			if err := activatedThere(ctx, tx, t, made); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
@@ -142,6 +143,10 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		made = append(made, t)
 	}
 	if err := containers.Block(ctx, w.p.core, w.tx, old, "replaced by "+w.to.Serial+": "+reason); err != nil {
+		return nil, false, err
+	}
+	// What tickets brought there is to be returned and moved from the replacement.
+	if err := w.tx.TicketActivation.Update().Where(ticketactivation.ContainerID(old.ID)).SetContainerID(w.to.ID).Exec(ctx); err != nil {
 		return nil, false, err
 	}
 	return made, beyond, w.tx.Container.UpdateOneID(old.ID).SetReplacedByID(w.to.ID).Exec(ctx)
