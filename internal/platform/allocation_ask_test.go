@@ -82,7 +82,7 @@ func TestAskAllocation(t *testing.T) {
 		// One that waits too long is given up, and another may follow.
 		late := l.Store().Client().Work.Query().Where(work.StateEQ(property.WorkPending)).OnlyX(l.system())
 		past = time.Now().Add(-history.NoticeTime - time.Minute).UTC()
-		if _, err := l.Store().DB().ExecContext(t.Context(), "UPDATE "+work.Table+" SET created_at = $1 WHERE id = $2", past, late.ID); err != nil {
+		if _, err := l.Store().DB().ExecContext(l.system(), "UPDATE "+work.Table+" SET created_at = $1 WHERE id = $2", past, late.ID); err != nil {
 			t.Fatal(err)
 		}
 		l.Store().Client().Allocation.UpdateOneID(b).SetNoticeAt(past).ExecX(l.system())
@@ -156,7 +156,7 @@ func TestLateNoticesNobodyFetches(t *testing.T) {
 			t.Errorf("in time: %+v", row)
 		}
 		past := time.Now().Add(-history.NoticeTime - time.Minute).UTC()
-		if _, err := l.Store().DB().ExecContext(t.Context(), "UPDATE "+work.Table+" SET created_at = $1", past); err != nil {
+		if _, err := l.Store().DB().ExecContext(l.system(), "UPDATE "+work.Table+" SET created_at = $1", past); err != nil {
 			t.Fatal(err)
 		}
 		l.Store().Client().Allocation.Update().SetNoticeAt(past).ExecX(l.system())

@@ -47,8 +47,9 @@ func wantSecret(t *testing.T, where string, content []byte, keys ...[]byte) {
 // dump is all that the database has, as a plain copy of it would.
 func dump(t *testing.T, db *sql.DB, names string, table string) []byte {
 	t.Helper()
+	ctx := auth.With(t.Context(), auth.System("dump"))
 	var all bytes.Buffer
-	rows, err := db.QueryContext(t.Context(), names)
+	rows, err := db.QueryContext(ctx, names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func dump(t *testing.T, db *sql.DB, names string, table string) []byte {
 		t.Fatalf("tables %v, %v", tables, err)
 	}
 	for _, name := range tables {
-		rows, err := db.QueryContext(t.Context(), fmt.Sprintf(table, name))
+		rows, err := db.QueryContext(ctx, fmt.Sprintf(table, name))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"entgo.io/ent/dialect"
 
 	"github.com/quorate/quorate/ent/migrate/migrations"
+	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 )
 
@@ -31,7 +32,7 @@ func Migrate(ctx context.Context, db *sql.DB, dial string) error {
 	if err != nil {
 		return err
 	}
-	return apply(ctx, db, dial, files)
+	return apply(ctx, db, dial, files, secure)
 }
 
 type file struct {
@@ -67,7 +68,9 @@ func embedded(dial string) ([]file, error) {
 	return files, nil
 }
 
-func apply(ctx context.Context, db *sql.DB, dial string, files []file) (err error) {
+// apply runs what is pending, and on PostgreSQL then secures the tables.
+func apply(ctx context.Context, db *sql.DB, dial string, files []file, secure func(context.Context, *sql.Tx) error) (err error) {
+	ctx = auth.With(ctx, auth.System("migrations"))
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("reach the database: %w", err)
@@ -101,9 +104,12 @@ func apply(ctx context.Context, db *sql.DB, dial string, files []file) (err erro
 		return err
 	}
 	if dial == dialect.SQLite {
-		if err := checkReferences(ctx, tx); err != nil {
-			return err
-		}
+		err = checkReferences(ctx, tx)
+	} else {
+		err = secure(ctx, tx)
+	}
+	if err != nil {
+		return err
 	}
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit the migration: %w", err)

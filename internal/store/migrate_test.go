@@ -1,6 +1,8 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"path/filepath"
 	"testing"
 
@@ -20,7 +22,7 @@ func TestAFailedMigrationLeavesNothing(t *testing.T) {
 				{version: "1", name: "1_a.sql", hash: "a", statements: says("CREATE TABLE a (x int)")},
 				{version: "2", name: "2_b.sql", hash: "b", statements: says("CREATE TABLE b (x int)", "CREATE TABLE a (x int)")},
 			}
-			if err := apply(t.Context(), db, dial, files); err == nil {
+			if err := apply(t.Context(), db, dial, files, nothing); err == nil {
 				t.Fatal("a table was made twice")
 			}
 			if _, err := db.ExecContext(t.Context(), "SELECT * FROM a"); err == nil {
@@ -28,7 +30,7 @@ func TestAFailedMigrationLeavesNothing(t *testing.T) {
 			}
 			files[1].statements = says("CREATE TABLE b (x int)")
 			for range 2 {
-				if err := apply(t.Context(), db, dial, files); err != nil {
+				if err := apply(t.Context(), db, dial, files, nothing); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -62,7 +64,7 @@ func TestFirmsGetTheirFirstKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := apply(t.Context(), db, dial, files[:1]); err != nil {
+			if err := apply(t.Context(), db, dial, files[:1], nothing); err != nil {
 				t.Fatal(err)
 			}
 			for _, statement := range []string{
@@ -73,7 +75,7 @@ func TestFirmsGetTheirFirstKey(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := apply(t.Context(), db, dial, files); err != nil {
+			if err := apply(t.Context(), db, dial, files, nothing); err != nil {
 				t.Fatal(err)
 			}
 			var id, firm, public, vendor string
@@ -88,6 +90,8 @@ func TestFirmsGetTheirFirstKey(t *testing.T) {
 		})
 	}
 }
+
+func nothing(context.Context, *sql.Tx) error { return nil }
 
 func says(statements ...string) func() ([]string, error) {
 	return func() ([]string, error) { return statements, nil }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/telemetry"
 )
 
 // Store is the open database. Safe for concurrent use.
@@ -55,7 +56,7 @@ func connect(dsn string) (*sql.DB, string, error) {
 			return nil, "", license.Errorf(license.CodeInvalidInput,
 				"write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as %40 for @", "the PostgreSQL address can't be read")
 		}
-		db := sql.OpenDB(connector)
+		db := sql.OpenDB(tenantConnector{connector})
 		db.SetMaxOpenConns(20)
 		db.SetMaxIdleConns(10)
 		db.SetConnMaxIdleTime(5 * time.Minute)
@@ -137,7 +138,9 @@ func (t *Tx) AfterCommit(f func()) { t.after = append(t.after, f) }
 // meanwhile: lock the row that decides with Locked. WithTx must not be called
 // within fn.
 func (s *Store) WithTx(ctx context.Context, fn func(tx *Tx) error) error {
+	ctx, end := telemetry.Start(ctx, "transaction")
 	after, err := s.transact(ctx, fn)
+	end(err)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,8 @@ var postgres = sync.OnceValues(func() (*cluster, error) {
 })
 
 // Postgres gives the DSN of an empty database of the test's own. It is dropped
-// at the end of the test.
+// at the end of the test. Its owner, as whom one connects, is an ordinary role:
+// row-level security binds it.
 func Postgres(t testing.TB) string {
 	t.Helper()
 	return database(t, "template1")
@@ -80,6 +81,18 @@ func PostgresFrom(t testing.TB, name string, prepare func(dsn string) error) str
 	return database(t, db)
 }
 
+// Superuser gives the DSN of the same database as a role that row-level security
+// doesn't bind.
+func Superuser(t testing.TB, dsn string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.User(administrator)
+	return u.String()
+}
+
 // DurablePostgres gives the DSN of an empty database on a server of the test's
 // own, which has every commit on disk as by PostgreSQL's defaults. It is ended at
 // the end of the test.
@@ -90,7 +103,10 @@ func DurablePostgres(t testing.TB) string {
 		t.Fatalf("PostgreSQL for tests: %v", err)
 	}
 	t.Cleanup(c.end)
-	return c.dsn("postgres")
+	if err := c.create("durable", "template1"); err != nil {
+		t.Fatalf("PostgreSQL for tests: %v", err)
+	}
+	return c.dsn("durable")
 }
 
 func database(t testing.TB, from string) string {
@@ -113,8 +129,16 @@ func database(t testing.TB, from string) string {
 	return c.dsn(name)
 }
 
-func (c *cluster) dsn(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.User("quorate"), Path: "/" + database}
+// The roles of a cluster.
+const (
+	administrator = "administrator" // a superuser, for testenv alone
+	owner         = "quorate"
+)
+
+func (c *cluster) dsn(database string) string { return c.dsnAs(owner, database) }
+
+func (c *cluster) dsnAs(role, database string) string {
+	u := url.URL{Scheme: "postgres", User: url.User(role), Path: "/" + database}
 	u.RawQuery = url.Values{"host": {c.dir}, "sslmode": {"disable"}}.Encode()
 	return u.String()
 }
@@ -127,7 +151,7 @@ func (c *cluster) create(name, from string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, err := c.admin.ExecContext(ctx, "CREATE DATABASE "+pq.QuoteIdentifier(name)+
-		" TEMPLATE "+pq.QuoteIdentifier(from)+c.strategy)
+		" OWNER "+owner+" TEMPLATE "+pq.QuoteIdentifier(from)+c.strategy)
 	return err
 }
 
@@ -172,7 +196,7 @@ func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdo
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=" + dir}
 		return cmd
 	}
-	init := run(initdb, "--pgdata="+data, "--username=quorate", "--auth=trust", "--encoding=UTF8",
+	init := run(initdb, "--pgdata="+data, "--username="+administrator, "--auth=trust", "--encoding=UTF8",
 		"--locale=C.UTF-8", "--no-sync", "--no-instructions")
 	if out, err := init.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
@@ -210,7 +234,7 @@ func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdo
 		dog.release() // ends the server first
 		<-gone
 	})
-	connector, err := pq.NewConnector(c.dsn("postgres"))
+	connector, err := pq.NewConnector(c.dsnAs(administrator, "postgres"))
 	if err != nil {
 		return nil, err
 	}
@@ -234,6 +258,9 @@ func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdo
 	}
 	if version >= 150000 {
 		c.strategy = " STRATEGY FILE_COPY"
+	}
+	if _, err := c.admin.Exec("CREATE ROLE " + owner + " LOGIN"); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

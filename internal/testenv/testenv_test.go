@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -112,11 +113,11 @@ func TestServersDieWithAKilledTestProcess(t *testing.T) {
 	if os.Getenv(childEnv) != "" {
 		r := testenv.Redis(t)
 		dsn := testenv.Postgres(t)
-		var socket string
-		if err := open(t, dsn).QueryRow("SHOW unix_socket_directories").Scan(&socket); err != nil {
+		u, err := url.Parse(dsn)
+		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Printf("READY %s %s\n", r.Addr, socket)
+		fmt.Printf("READY %s %s\n", r.Addr, u.Query().Get("host"))
 		select {}
 	}
 	child := exec.Command(os.Args[0], "-test.run=^TestServersDieWithAKilledTestProcess$", "-test.timeout=60s")
