@@ -142,6 +142,11 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 		return nil, noDatabase(err)
 	}
 	p.close = append(p.close, p.store.Close)
+	if err := p.store.CheckRole(ctx); license.CodeOf(err) == license.CodeForbidden {
+		p.log.Warn("the database keeps foreign rows back from nobody", "error", err)
+	} else if err != nil {
+		return nil, noDatabase(err)
+	}
 	if f.Redis == "" {
 		p.bus = event.NewLocal()
 	} else {
