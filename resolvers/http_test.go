@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/telemetry"
 	"github.com/quorate/quorate/resolvers"
 )
 
@@ -112,8 +113,8 @@ func TestGraphQLOverHTTP(t *testing.T) {
 // What goes wrong inside is logged with the request's id, and not shown.
 func TestInternalErrorsAreHidden(t *testing.T) {
 	w := newWorld(t, func(c *resolvers.Config) {
-		c.RequestID = httpd.RequestID
-		c.Logger = slog.New(httpd.LogHandler(c.Logger.Handler()))
+		c.RequestID = telemetry.RequestID
+		c.Logger = slog.New(telemetry.LogHandler(c.Logger.Handler()))
 	})
 	server, err := httpd.New(httpd.Config{GraphQL: w.serve("owner")})
 	if err != nil {

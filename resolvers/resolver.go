@@ -51,6 +51,8 @@ type Handler struct {
 	socket  transport.Websocket
 	present present.Presenter
 }
+	// Metrics count operations; nil: nobody does.
+	Metrics *Metrics
 
 // NewHandler makes the API.
 func NewHandler(cfg Config) *Handler {
@@ -103,6 +105,7 @@ type Resolver struct {
 // maskNotFound lets a lookup answer null for what is not there.
 func maskNotFound(err error) error {
 	if license.CodeOf(err) == license.CodeNotFound {
+	h.exec.Use(observe{cfg.Metrics})
 		return nil
 	}
 	return err

@@ -16,7 +16,6 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/quorate/quorate/internal/platform/core"
-	"github.com/quorate/quorate/internal/telemetry"
 )
 
 // Job is what is enqueued: a kind, and arguments that are stored as JSON.
@@ -54,10 +53,6 @@ type Config struct {
 	// Concurrency is how many jobs run at once. Default: 4.
 	Concurrency int
 	Logger      *slog.Logger
-	// Tracing goes on with the traces of those who enqueued; nil: off.
-	Tracing *telemetry.Tracing
-	// Metrics count the jobs; nil: nobody does.
-	Metrics *Metrics
 }
 
 // longest bounds one run of a job. Jobs never wait for anything but the
@@ -70,6 +65,7 @@ type River struct {
 	driver riverdriver.Driver[*sql.Tx]
 	client *river.Client[*sql.Tx] // enqueues only
 	kinds  *river.Workers
+	watch  watch
 	sweep  func(context.Context) error // looks for work that has no job
 	// periodic are jobs that some replica enqueues now and then.
 	periodic []*river.PeriodicJob
@@ -155,7 +151,7 @@ func (q *River) Start(ctx context.Context) error {
 		// A job whose process died is run again; the sweep is faster.
 		RescueStuckJobsAfter:        2 * longest,
 		RetryPolicy:                 retry{},
-		Middleware:                  []rivertype.Middleware{&watch{tracing: q.config.Tracing, metrics: q.config.Metrics}},
+		Middleware:                  []rivertype.Middleware{&q.watch},
 		CompletedJobRetentionPeriod: time.Hour,
 		Logger:                      q.riverLogger(),
 	})

@@ -55,6 +55,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
+// Watch has the jobs' runs counted, and their traces gone on with; nil: not so.
+// Call it before Start.
+func (q *River) Watch(t *telemetry.Tracing, m *Metrics) { q.watch.tracing, q.watch.metrics = t, m }
+
 // watch is around every run of a job: the run is part of the trace, and of the
 // request, that enqueued it.
 type watch struct {

@@ -25,10 +25,11 @@ func TestJobsAreWatched(t *testing.T) {
 		ran := make(chan run, 4)
 		registry := prometheus.NewRegistry()
 		metrics := NewMetrics(registry)
-		q, err := Open(t.Context(), Config{DB: db, Dialect: dialect, Poll: 20 * time.Millisecond, Metrics: metrics})
+		q, err := Open(t.Context(), Config{DB: db, Dialect: dialect, Poll: 20 * time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
+		q.Watch(nil, metrics)
 		river.AddWorker(q.kinds, &noteWorker{ran: func(ctx context.Context, text string) error {
 			ran <- run{telemetry.RequestID(ctx), telemetry.Traceparent(ctx)}
 			switch text {

@@ -90,6 +90,7 @@ func main() {
 func run(ctx context.Context, args []string, std cli.Streams) int {
 	return cli.Run(ctx, &tree{}, version, args, std, func(logger *slog.Logger) []any {
 		roles.LogRedis(logger)
-		return []any{filetools.Site{Traits: machine.Traits, Logger: logger}}
+		roles.LogTelemetry(logger)
+		return []any{roles.Build{Version: version}, filetools.Site{Traits: machine.Traits, Logger: logger}}
 	})
 }

@@ -1,6 +1,6 @@
 // Package httpd is the platform's one HTTP face: the GraphQL endpoint, the
 // sign-in endpoints, the RPC services of the customers' links, the dashboard's
-// files, health and metrics.
+// files, and health.
 //
 // Every request passes the same chain, outermost first: a request id, the
 // access log and metrics, recovery from panics, security headers. What changes

@@ -1,10 +1,10 @@
 package httpd
 
 import (
-	"context"
 	"io"
 	"net/http"
-	"time"
+
+	"github.com/quorate/quorate/internal/telemetry"
 )
 
 // health says that the process lives.
@@ -18,16 +18,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		plain(w, http.StatusServiceUnavailable, "stopping\n")
 		return
 	}
-	if s.cfg.Ready != nil {
-		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
-		defer cancel()
-		if err := s.cfg.Ready(ctx); err != nil {
-			s.log.WarnContext(r.Context(), "not ready", "err", err)
-			plain(w, http.StatusServiceUnavailable, "not ready\n")
-			return
-		}
+	if s.cfg.Ready == nil {
+		plain(w, http.StatusOK, "ready\n")
+		return
 	}
-	plain(w, http.StatusOK, "ready\n")
+	telemetry.Ready(s.log, s.cfg.Ready).ServeHTTP(w, r)
 }
 
 func plain(w http.ResponseWriter, status int, text string) {

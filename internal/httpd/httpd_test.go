@@ -18,9 +18,12 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/telemetry"
 )
 
 func newServer(t *testing.T, cfg httpd.Config) *httpd.Server {
@@ -119,7 +122,7 @@ func TestDashboardNotBuiltSaysSo(t *testing.T) {
 
 func TestEveryAnswerIsSecuredAndNumbered(t *testing.T) {
 	s := newServer(t, httpd.Config{HTTPS: true, Dashboard: built()})
-	for _, target := range []string{"/", "/healthz", "/metrics", "/auth/none", "/assets/none.js"} {
+	for _, target := range []string{"/", "/healthz", "/auth/none", "/assets/none.js"} {
 		h := do(s, "GET", target, "").Header()
 		for _, name := range []string{"Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy", "Strict-Transport-Security", "X-Request-Id"} {
 			if h.Get(name) == "" {
@@ -137,7 +140,8 @@ func TestEveryAnswerIsSecuredAndNumbered(t *testing.T) {
 
 func TestHealthReadinessMetrics(t *testing.T) {
 	failing := errors.New("database password is hunter2")
-	s := newServer(t, httpd.Config{Ready: func(context.Context) error { return failing }})
+	registry := prometheus.NewRegistry()
+	s := newServer(t, httpd.Config{Metrics: registry, Ready: func(context.Context) error { return failing }})
 	if w := do(s, "GET", "/healthz", ""); w.Code != 200 {
 		t.Errorf("health: %d", w.Code)
 	}
@@ -148,7 +152,9 @@ func TestHealthReadinessMetrics(t *testing.T) {
 	if w := do(s, "GET", "/readyz", ""); w.Code != 200 {
 		t.Errorf("ready: %d", w.Code)
 	}
-	if body := do(s, "GET", "/metrics", "").Body.String(); !strings.Contains(body, `quorate_http_requests_total{method="GET",route="/readyz",status="503"} 1`) {
+	metrics := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(metrics, httptest.NewRequest("GET", "/metrics", nil))
+	if body := metrics.Body.String(); !strings.Contains(body, `quorate_http_requests_total{method="GET",route="/readyz",status="503"} 1`) {
 		t.Errorf("metrics lack the requests:\n%.500s", body)
 	}
 }
@@ -176,7 +182,7 @@ func TestPanicIsAnsweredAndLogged(t *testing.T) {
 
 func TestLogHandlerAddsTheRequestID(t *testing.T) {
 	var log bytes.Buffer
-	logger := slog.New(httpd.LogHandler(httpd.LogHandler(slog.NewJSONHandler(&log, nil))))
+	logger := slog.New(telemetry.LogHandler(telemetry.LogHandler(slog.NewJSONHandler(&log, nil))))
 	s := newServer(t, httpd.Config{GraphQL: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		logger.With("a", 1).InfoContext(r.Context(), "inside")
 	})})

@@ -6,20 +6,17 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// metrics are figures about requests.
 type metrics struct {
-	registry *prometheus.Registry
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 }
 
-func newMetrics(registry *prometheus.Registry) (*metrics, error) {
+func newMetrics(registry prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
-		registry: registry,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "quorate_http_requests_total", Help: "Requests answered, by route, method and status.",
 		}, []string{"route", "method", "status"}),
@@ -31,14 +28,9 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Name: "quorate_http_requests_in_flight", Help: "Requests and streams running now.",
 		}),
 	}
-	for _, c := range []prometheus.Collector{
-		m.requests, m.duration, m.inFlight,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.inFlight} {
 		if err := registry.Register(c); err != nil {
-			if _, twice := err.(prometheus.AlreadyRegisteredError); !twice {
-				return nil, err
-			}
+			return nil, err
 		}
 	}
 	return m, nil
@@ -52,8 +44,4 @@ func (m *metrics) observe(route, method string, status int, took time.Duration) 
 	}
 	m.requests.WithLabelValues(route, method, strconv.Itoa(status)).Inc()
 	m.duration.WithLabelValues(route).Observe(took.Seconds())
-}
-
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

@@ -2,71 +2,32 @@ package httpd
 
 import (
 	"bufio"
-	"context"
-	"crypto/rand"
 	"log/slog"
 	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/quorate/quorate/internal/telemetry"
 )
 
-// RequestIDHeader carries a request's id in both directions. A caller's own id
-// is taken over when it is short and plain, so that a proxy's logs can be
-// matched with ours.
-const RequestIDHeader = "X-Request-Id"
-
-type requestIDKey struct{}
-
-// RequestID gives the id of the request that ctx belongs to, or "".
-func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
-
-// LogHandler adds the request id to every record that is logged with a
-// request's context. Wrapping twice is the same as once.
-func LogHandler(h slog.Handler) slog.Handler {
-	if _, ok := h.(logHandler); ok {
-		return h
-	}
-	return logHandler{h}
-}
-
-type logHandler struct{ slog.Handler }
-
-func (h logHandler) Handle(ctx context.Context, r slog.Record) error {
-	if id := RequestID(ctx); id != "" {
-		r = r.Clone()
-		r.AddAttrs(slog.String("requestId", id))
-	}
-	return h.Handler.Handle(ctx, r)
-}
-
-func (h logHandler) WithAttrs(a []slog.Attr) slog.Handler { return logHandler{h.Handler.WithAttrs(a)} }
-func (h logHandler) WithGroup(n string) slog.Handler      { return logHandler{h.Handler.WithGroup(n)} }
+// RequestIDHeader carries a request's id in both directions.
+const RequestIDHeader = telemetry.RequestIDHeader
 
 func (s *Server) chain(next http.Handler) http.Handler {
-	return s.identify(s.observe(s.recover(s.secure(next))))
+	return telemetry.Identify(s.cfg.Tracing.HTTP(s.spanName, s.observe(s.recover(s.secure(next)))))
 }
 
-func (s *Server) identify(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get(RequestIDHeader)
-		if !plainID(id) {
-			id = rand.Text()
-		}
-		w.Header().Set(RequestIDHeader, id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
-	})
-}
-
-func plainID(s string) bool {
-	if s == "" || len(s) > 64 {
-		return false
+// spanName names a request in traces. Calls of the link continue their caller's
+// trace and make none of their own: most of them only wait.
+func (s *Server) spanName(r *http.Request) string {
+	switch route := s.route(r); {
+	case strings.HasPrefix(route, "/quorate.v1."), route == "/healthz", route == "/readyz", route == "/":
+		return ""
+	default:
+		return route
 	}
-	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
 // observe counts the request and logs it. The path is logged without its
@@ -83,11 +44,12 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			s.metrics.inFlight.Dec()
 			route := s.route(r)
 			s.metrics.observe(route, r.Method, rec.status(), took)
+			telemetry.NoteStatus(r.Context(), rec.status())
 			level := slog.LevelInfo
 			switch {
 			case rec.status() >= 500 && r.Context().Err() == nil: // not one that the caller gave up
 				level = slog.LevelError
-			case strings.HasPrefix(route, "/quorate.v1."), route == "/healthz" || route == "/readyz" || route == "/metrics" || route == "/":
+			case strings.HasPrefix(route, "/quorate.v1."), route == "/healthz" || route == "/readyz" || route == "/":
 				level = slog.LevelDebug
 			}
 			s.log.LogAttrs(r.Context(), level, "request",
@@ -106,7 +68,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 // route names what served the request in metrics: a bounded set of names.
 func (s *Server) route(r *http.Request) string {
 	switch p := r.URL.Path; p {
-	case "/healthz", "/readyz", "/metrics", "/graphql", "/auth/login", "/auth/logout", "/auth/session":
+	case "/healthz", "/readyz", "/graphql", "/auth/login", "/auth/logout", "/auth/session":
 		return p
 	}
 	if name, ok := strings.CutPrefix(r.URL.Path, "/export/"); ok && s.cfg.Exports[name] != nil {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/quorate/quorate/internal/telemetry"
 )
 
 // Bounds that hold where the Config says nothing else.
@@ -43,8 +45,11 @@ type Config struct {
 	Dashboard fs.FS
 	// Ready says whether requests can be served now; nil: always.
 	Ready func(context.Context) error
-	// Metrics is served at /metrics; nil: a registry of the server's own.
-	Metrics *prometheus.Registry
+	// Metrics gets the server's figures. It is not served here, where everybody
+	// could read it; nil: nobody looks.
+	Metrics prometheus.Registerer
+	// Tracing makes a span of each request; nil: off.
+	Tracing *telemetry.Tracing
 	// TrustedOrigins are origins besides our own whose pages may send requests
 	// with cookies, for example "https://licenses.example.com" where a proxy
 	// changes the Host header.
@@ -82,7 +87,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Metrics == nil {
 		cfg.Metrics = prometheus.NewRegistry()
 	}
-	s := &Server{cfg: cfg, log: slog.New(LogHandler(cfg.Logger.Handler()))}
+	s := &Server{cfg: cfg, log: slog.New(telemetry.LogHandler(cfg.Logger.Handler()))}
 	s.stopping, s.stop = context.WithCancelCause(context.Background())
 	var err error
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
@@ -106,7 +111,6 @@ func (s *Server) routes(dashboard http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", s.health)
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("GET /metrics", s.metrics.handler())
 	sessions := func(h http.Handler) http.Handler { return h }
 	if s.cfg.Sessions != nil {
 		sessions = s.cfg.Sessions.Wrap

@@ -91,6 +91,7 @@ func (s *Server) begin(t *term) bool {
 		return false
 	}
 	s.setTerm(t)
+	s.terms.Add(1)
 	return true
 }
 

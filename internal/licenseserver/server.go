@@ -109,7 +109,8 @@ type Server struct {
 	cancel      context.CancelFunc
 	stopped     bool
 
-	done sync.WaitGroup
+	terms atomic.Uint64 // how often it began to lead
+	done  sync.WaitGroup
 }
 
 // New makes a server; it does nothing until Start.

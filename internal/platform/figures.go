@@ -49,3 +49,11 @@ func (p *Platform) Figures(ctx context.Context) (Figures, error) {
 	f.WorkPending, err = c.Work.Query().Where(work.StateEQ(property.WorkPending), work.HasRolloutWith(going)).Count(ctx)
 	return f, err
 }
+
+// RolloutStates are the states that Figures counts rollouts in.
+func RolloutStates() []string {
+	return []string{
+		string(property.RolloutQueued), string(property.RolloutCollecting), string(property.RolloutIssuing), string(property.RolloutStaging),
+		string(property.RolloutGuarding), string(property.RolloutActivating), string(property.RolloutConfirming), string(property.RolloutHeld),
+	}
+}

@@ -23,6 +23,11 @@ func (t *Tracing) HTTP(name func(*http.Request) string, next http.Handler) http.
 	})
 }
 
+// NoteStatus adds an answer's status to the span that ctx carries.
+func NoteStatus(ctx context.Context, status int) {
+	Note(ctx, attribute.Int("http.response.status_code", status))
+}
+
 // method keeps a caller's words out of attributes.
 func method(m string) string {
 	switch m {

@@ -42,6 +42,7 @@ type Watch struct {
 type Metrics struct {
 	calls    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	running  *prometheus.GaugeVec
 	codes    *telemetry.Labels
 }
 
@@ -55,9 +56,12 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Name: "quorate_rpc_call_duration_seconds", Help: "How long calls took, those that wait included; streams are left out.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 30},
 		}, []string{"procedure"}),
+		running: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "quorate_rpc_calls_in_flight", Help: "Calls and streams running now. On the platform those of LinkService/Pull are the connected servers of the link.",
+		}, []string{"procedure"}),
 		codes: telemetry.NewLabels(mostCodes),
 	}
-	r.MustRegister(m.calls, m.duration)
+	r.MustRegister(m.calls, m.duration, m.running)
 	return m
 }
 
@@ -66,11 +70,21 @@ func (o Watch) Option() connect.HandlerOption { return connect.WithInterceptors(
 
 // begin begins a call's span where its caller traces.
 func (o Watch) begin(ctx context.Context, traceparent, procedure string) (context.Context, func(error)) {
+	if o.Metrics != nil {
+		o.Metrics.running.WithLabelValues(procedure).Inc()
+	}
 	ctx = telemetry.Continue(ctx, traceparent)
 	if !telemetry.Traced(ctx) {
 		return ctx, func(error) {}
 	}
 	return o.Tracing.Begin(ctx, procedure, attribute.String("rpc.system", "connect_rpc"))
+}
+
+// left takes a call back that began, however it ended.
+func (o Watch) left(procedure string) {
+	if o.Metrics != nil {
+		o.Metrics.running.WithLabelValues(procedure).Dec()
+	}
 }
 
 // ended counts a call, and logs it.
@@ -93,6 +107,7 @@ func (o Watch) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		began, procedure := time.Now(), req.Spec().Procedure
 		ctx, end := o.begin(ctx, req.Header().Get("Traceparent"), procedure)
+		defer o.left(procedure)
 		res, err := next(ctx, req)
 		end(err)
 		o.ended(ctx, procedure, began, err, false)
@@ -105,6 +120,7 @@ func (o Watch) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.S
 	return func(ctx context.Context, conn connect.StreamingHandlerConn) error {
 		began, procedure := time.Now(), conn.Spec().Procedure
 		ctx, end := o.begin(ctx, conn.RequestHeader().Get("Traceparent"), procedure)
+		defer o.left(procedure)
 		err := next(ctx, conn)
 		end(err)
 		o.ended(ctx, procedure, began, err, true)

@@ -345,7 +345,7 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 			return nil, err
 		}
 		d.onStop(func() { _ = j.Close() })
-		f, err := startBackend(c, j, "127.0.0.1:0", key, pins, d.log)
+		f, err := startBackend(c, j, "127.0.0.1:0", key, pins, d.log, unwatched(d.log))
 		if err != nil {
 			return nil, err
 		}

@@ -69,7 +69,7 @@ func TestReplicasAreOfARedisAlone(t *testing.T) {
 		"fewer than none": openError(openLeases(t.Context(), "redis://127.0.0.1:1/0", -1, slog.New(slog.DiscardHandler))),
 		"of a file":       openError(openLeases(t.Context(), "leases.db", 1, slog.New(slog.DiscardHandler))),
 		"of a journal": (&Server{programFlags: programFlags{MinAge: "0s"}, BorrowMax: "0s", TMR: true, Replicas: 1}).
-			Run(t.Context(), cli.Streams{}, slog.New(slog.DiscardHandler), filetools.Site{}),
+			Run(t.Context(), cli.Streams{}, slog.New(slog.DiscardHandler), filetools.Site{}, Build{}),
 	} {
 		if license.CodeOf(err) != license.CodeInvalidInput || !strings.Contains(err.Error(), "--redis-replicas") {
 			t.Errorf("%s: %v", name, err)

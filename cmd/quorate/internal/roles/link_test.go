@@ -47,8 +47,8 @@ func TestLinkTokensStayOffTheWire(t *testing.T) {
 		}
 		server, tmr := Server{linkFlags: flags}, TMR{linkFlags: flags}
 		for name, err := range map[string]error{
-			"server": server.Run(t.Context(), std, log, filetools.Site{}),
-			"tmr":    tmr.Run(t.Context(), std, log),
+			"server": server.Run(t.Context(), std, log, filetools.Site{}, Build{}),
+			"tmr":    tmr.Run(t.Context(), std, log, Build{}),
 		} {
 			if err == nil || !strings.Contains(err.Error(), "link token") || !strings.Contains(err.Error(), "--insecure") || strings.Contains(err.Error(), "canary") {
 				t.Errorf("%s to %s: %v", name, c.platform, err)

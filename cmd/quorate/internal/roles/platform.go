@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/frontend"
 	"github.com/quorate/quorate/internal/auth"
@@ -27,6 +29,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/telemetry"
 	"github.com/quorate/quorate/internal/usageapi"
 	"github.com/quorate/quorate/resolvers"
 	"github.com/quorate/quorate/workers"
@@ -50,6 +53,7 @@ type databaseFlags struct {
 type platformServeCmd struct {
 	databaseFlags
 	usageFlags
+	monitorFlags
 	Listen        string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"QUORATE_LISTEN"`
 	HTTPS         bool          `help:"Browsers reach the platform by HTTPS only (through a proxy): cookies are marked so." name:"https" env:"QUORATE_HTTPS"`
 	Origin        []string      `help:"Further origins whose pages may call the API, for example https://licenses.example.com." env:"QUORATE_ORIGINS"`
@@ -84,7 +88,13 @@ func (platformServeCmd) Help() string {
   quorate platform --database 'postgres://quorate@db/quorate' --redis redis://cache:6379/0`
 }
 
-func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, build Build) error {
+	logger = slog.New(telemetry.LogHandler(logger.Handler()))
+	mon, err := openMonitoring(ctx, "platform", build, logger)
+	if err != nil {
+		return err
+	}
+	defer mon.Close()
 	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy()})
 	if err != nil {
 		return err
@@ -92,11 +102,15 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 	defer p.Close()
 	s, err := p.serve(ctx, serveConfig{
 		Listen: c.Listen, HTTPS: c.HTTPS, Origins: c.Origin, Workers: !c.NoWorkers, Introspection: c.Introspection,
+		Monitoring: mon,
 	})
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
+	if err := mon.serve(c.MetricsListen, p.ready); err != nil {
+		return err
+	}
 	if err := announce(std.Out, c.JSON, map[string]string{"url": s.URL(), "graphql": s.URL() + "/graphql"},
 		"platform on "+s.URL()); err != nil {
 		return err
@@ -110,6 +124,7 @@ type openPlatform struct {
 	store *store.Store
 	bus   event.Bus
 	queue *workers.River
+	redis redis.UniversalClient // nil: none
 	close []func() error
 	log   *slog.Logger
 }
@@ -120,7 +135,7 @@ func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle tim
 
 // openWith takes what c says of settings, and fills the rest in.
 func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c platform.Config) (_ *openPlatform, err error) {
-	p := &openPlatform{log: slog.New(httpd.LogHandler(logger.Handler()))}
+	p := &openPlatform{log: slog.New(telemetry.LogHandler(logger.Handler()))}
 	defer func() {
 		if err != nil {
 			p.Close()
@@ -157,6 +172,7 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 		if p.bus, err = redisevent.New(ctx, rdb, p.log); err != nil {
 			return nil, errors.Join(err, rdb.Close())
 		}
+		p.redis = rdb
 	}
 	p.close = append(p.close, p.bus.Close)
 	if p.queue, err = workers.Open(ctx, workers.Config{DB: p.store.DB(), Dialect: p.store.Dialect(), Logger: p.log}); err != nil {
@@ -201,6 +217,7 @@ type serveConfig struct {
 	Origins       []string
 	Workers       bool
 	Introspection bool
+	Monitoring    *monitoring // nil: nobody looks
 }
 
 // servedPlatform is a platform that answers.
@@ -223,13 +240,18 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 		return nil, err
 	}
 	rootText := base64.StdEncoding.EncodeToString(root)
+	if c.Monitoring == nil {
+		c.Monitoring = unwatched(p.log)
+	}
+	c.Monitoring.watchPlatform(p)
 	sessions := session.New(p.Platform, p.store.Sessions(), c.HTTPS, p.log)
-	linkPath, linkHandler := linkapi.Handler(p.Platform, p.log)
+	linkPath, linkHandler := linkapi.Handler(p.Platform, p.log, c.Monitoring.calls.Option())
 	server, err := httpd.New(httpd.Config{
 		Logger: p.log,
 		GraphQL: resolvers.NewHandler(resolvers.Config{
 			Platform: p.Platform, Logger: p.log, Authenticate: sessions.Authenticate,
-			RequestID: httpd.RequestID, TrustedOrigins: c.Origins, Introspection: c.Introspection,
+			RequestID: telemetry.RequestID, TrustedOrigins: c.Origins, Introspection: c.Introspection,
+			Metrics: resolvers.NewMetrics(c.Monitoring.registry),
 		}),
 		RPC: map[string]http.Handler{
 			linkPath: linkHandler,
@@ -239,7 +261,8 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 			}),
 		},
 		Exports:  usageapi.Exports(p.Platform),
-		Sessions: sessions, Dashboard: frontend.Files(), Ready: p.store.Ping, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
+		Sessions: sessions, Dashboard: frontend.Files(), Ready: p.ready,
+		Metrics: c.Monitoring.registry, Tracing: c.Monitoring.tracing, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
 	})
 	if err != nil {
 		return nil, err

@@ -53,7 +53,7 @@ func TestPolicyFlags(t *testing.T) {
 		}
 		dir := t.TempDir()
 		c.Key, c.Container = filepath.Join(dir, "key"), filepath.Join(dir, "container")
-		err = c.Run(t.Context(), cli.Streams{}, slog.New(slog.DiscardHandler), filetools.Site{})
+		err = c.Run(t.Context(), cli.Streams{}, slog.New(slog.DiscardHandler), filetools.Site{}, Build{})
 		if license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("%q: %v", args, err)
 		}

@@ -4,6 +4,7 @@ package roles
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,12 +24,14 @@ import (
 	"github.com/quorate/quorate/internal/link"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/telemetry"
 )
 
 // Server is a license server over one container, or a backend of a TMR group.
 type Server struct {
 	programFlags
 	linkFlags
+	monitorFlags
 	filetools.BindFlags
 	Container string   `help:"The container's file." default:"container.qrc" env:"QUORATE_CONTAINER"`
 	Name      string   `help:"This server's name." default:"license-server" env:"QUORATE_NAME"`
@@ -55,7 +58,8 @@ func (Server) Help() string {
 }
 
 // Run serves until ctx ends.
-func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, at filetools.Site) error {
+func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, at filetools.Site, build Build) error {
+	logger = slog.New(telemetry.LogHandler(logger.Handler()))
 	if c.TMR && c.Platform != "" {
 		return license.Errorf(license.CodeInvalidInput, "link the TMR servers instead", "a backend has no link of its own")
 	}
@@ -85,6 +89,15 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 		return err
 	}
 	defer held.Close()
+	role := "server"
+	if c.TMR {
+		role = "backend"
+	}
+	mon, err := openMonitoring(ctx, role, build, logger)
+	if err != nil {
+		return err
+	}
+	defer mon.Close()
 	if c.TMR {
 		if c.Rules != "" {
 			return license.Errorf(license.CodeInvalidInput, "give --rules to the TMR servers", "a backend serves no programs, so it has no rules of who may use what")
@@ -94,11 +107,14 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 			return err
 		}
 		defer j.Close()
-		f, err := startBackend(held, j, c.Listen, key, c.Pin, logger)
+		f, err := startBackend(held, j, c.Listen, key, c.Pin, logger, mon)
 		if err != nil {
 			return err
 		}
 		defer f.Stop()
+		if err := mon.serve(c.MetricsListen, backendReady(held, j)); err != nil {
+			return err
+		}
 		if err := announce(std.Out, c.JSON, map[string]string{"backend": f.URL(), "serial": held.Serial().String()},
 			fmt.Sprintf("backend with container %s serves TMR servers on %s", held.Serial(), f.URL())); err != nil {
 			return err
@@ -121,12 +137,15 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	s, err := startServer(serverConfig{
 		Name: c.Name, Container: held, Store: store, Shared: isRedis(c.Leases), Token: seal.NewSigner(seed),
 		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
-		Platform: c.Platform, LinkToken: token, Policy: policy, Rules: book,
+		Platform: c.Platform, LinkToken: token, Policy: policy, Rules: book, Monitoring: mon,
 	})
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
+	if err := mon.serve(c.MetricsListen, s.canServe); err != nil {
+		return err
+	}
 	if err := announce(std.Out, c.JSON, map[string]string{"licenseServer": s.face.URL(), "serial": held.Serial().String()},
 		fmt.Sprintf("license server with container %s serves programs on %s", held.Serial(), s.face.URL())); err != nil {
 		return err
@@ -135,8 +154,8 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 }
 
 // startBackend serves a container, and a journal of seats, to its group's TMR
-// servers. Both stay the caller's.
-func startBackend(held *container.Container, seats journal.Journal, addr string, key *rpc.Key, pins []string, logger *slog.Logger) (*face, error) {
+// servers. All of them stay the caller's.
+func startBackend(held *container.Container, seats journal.Journal, addr string, key *rpc.Key, pins []string, logger *slog.Logger, mon *monitoring) (*face, error) {
 	if len(pins) == 0 {
 		return nil, license.Errorf(license.CodeInvalidInput, "give --pin for both TMR servers, as quorate key tls prints it there", "a backend needs the pins of its TMR servers")
 	}
@@ -144,7 +163,8 @@ func startBackend(held *container.Container, seats journal.Journal, addr string,
 	if err != nil {
 		return nil, err
 	}
-	return listen(addr, false, key, logger.With("backend", held.Serial().String()), handlers(b.Handler()), pins...)
+	mon.watchContainer(held)
+	return listen(addr, false, key, logger.With("backend", held.Serial().String()), handlers(b.Handler(mon.calls.Option())), pins...)
 }
 
 type serverConfig struct {
@@ -163,6 +183,7 @@ type serverConfig struct {
 	Logger     *slog.Logger
 	Platform   string // its address; empty: no link
 	LinkToken  string
+	Monitoring *monitoring // nil: nobody looks
 }
 
 // plainServer is a running license server over one container.
@@ -174,11 +195,27 @@ type plainServer struct {
 	// unwatch ends the look at the file of rules.
 	unwatch func()
 
-	handles handleCount
+	handles   handleCount
+	container *container.Container
+}
+
+// canServe says whether the server can: its container is open, and it hands out
+// what is in it.
+func (s *plainServer) canServe(context.Context) error {
+	if err := containerOpen(s.container); err != nil {
+		return err
+	}
+	if _, leading := s.server.Leading(); !leading {
+		return errors.New("the seats can't be claimed yet")
+	}
+	return nil
 }
 
 func startServer(c serverConfig) (*plainServer, error) {
 	log := c.Logger.With("container", c.Container.Serial().String())
+	if c.Monitoring == nil {
+		c.Monitoring = unwatched(log)
+	}
 	if c.Rules == nil {
 		var err error
 		if c.Rules, err = newRuleBook(rulebook.Config{Logger: log}); err != nil {
@@ -193,12 +230,17 @@ func startServer(c serverConfig) (*plainServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, handler := server.Handler()
-	f, err := listen(c.Listen, c.Plain, c.Key, log, []route{{path, handler}, {"/quorate.v1.BackendService/", http.HandlerFunc(notABackend)}, c.Rules.health(c.AdminToken)})
-	if err != nil {
+	c.Monitoring.watchServer(server)
+	c.Monitoring.watchContainer(c.Container)
+	s := &plainServer{server: server, container: c.Container}
+	path, handler := server.Handler(c.Monitoring.programs()...)
+	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, []route{
+		{path, handler}, {"/quorate.v1.BackendService/", http.HandlerFunc(notABackend)}, c.Rules.health(c.AdminToken),
+		{"GET /readyz", telemetry.Ready(log, s.canServe)},
+	}); err != nil {
 		return nil, err
 	}
-	s := &plainServer{server: server, face: f, unwatch: c.Rules.watch()}
+	s.unwatch = c.Rules.watch()
 	s.handles.server, s.handles.log = server, log
 	if err := server.Start(context.Background()); err != nil {
 		s.Stop()
@@ -214,10 +256,11 @@ func startServer(c serverConfig) (*plainServer, error) {
 		Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 			return c.Store.Events(ctx, c.Container.Serial(), after, most)
 		},
-		Clients: s.handles.count, Served: held.Served, Rules: c.Rules,
+		Clients: s.handles.count, Served: held.Served, Rules: c.Rules, Tracing: c.Monitoring.tracing, Did: c.Monitoring.linkWork(),
 	})
 	if err == nil {
 		s.agent = agent
+		c.Monitoring.watchLink(agent)
 		err = agent.Start(context.Background())
 	}
 	if err != nil {

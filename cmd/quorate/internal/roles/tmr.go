@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"connectrpc.com/connect"
+
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
 	"github.com/quorate/quorate/internal/journal"
@@ -30,6 +32,8 @@ import (
 	"github.com/quorate/quorate/internal/offline"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/telemetry"
+	"github.com/quorate/quorate/internal/telemetry/calls"
 	"github.com/quorate/quorate/internal/tmr"
 )
 
@@ -72,6 +76,7 @@ func (f programFlags) policy() (policy, error) {
 type TMR struct {
 	programFlags
 	linkFlags
+	monitorFlags
 	Name       string        `help:"This server's name, unique in its group." required:"" env:"QUORATE_NAME"`
 	Virtual    string        `help:"Serial number of the virtual container." required:"" placeholder:"131-…" env:"QUORATE_VIRTUAL"`
 	Activation string        `help:"The group's activation id: backends with another one are not taken." name:"activation-id" env:"QUORATE_ACTIVATION_ID"`
@@ -96,7 +101,8 @@ func (TMR) Help() string {
 }
 
 // Run serves until ctx ends.
-func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, build Build) error {
+	logger = slog.New(telemetry.LogHandler(logger.Handler()))
 	token, err := c.token()
 	if err != nil {
 		return err
@@ -138,11 +144,18 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) err
 		return err
 	}
 	cfg.Token = seal.NewSigner(seed)
+	if cfg.Monitoring, err = openMonitoring(ctx, "tmr", build, logger); err != nil {
+		return err
+	}
+	defer cfg.Monitoring.Close()
 	s, err := startTMR(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
+	if err := cfg.Monitoring.serve(c.MetricsListen, s.canServe); err != nil {
+		return err
+	}
 	if err := announce(std.Out, c.JSON, map[string]string{"licenseServer": s.URL(), "name": c.Name, "pin": cfg.Key.Pin()},
 		"TMR server "+c.Name+" serves programs on "+s.URL()); err != nil {
 		return err
@@ -189,6 +202,7 @@ type tmrConfig struct {
 	Platform     string
 	LinkToken    string
 	Logger       *slog.Logger
+	Monitoring   *monitoring // nil: nobody looks
 }
 
 // tmrServer is a running TMR server.
@@ -205,13 +219,17 @@ type tmrServer struct {
 
 func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	log := c.Logger.With("tmr", c.Name)
+	if c.Monitoring == nil {
+		c.Monitoring = unwatched(log)
+	}
 	s := &tmrServer{unwatch: c.Rules.watch()}
 	defer func() {
 		if err != nil {
 			s.Stop()
 		}
 	}()
-	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Patience: c.Patience, Logger: log}); err != nil {
+	if s.group, err = tmr.NewGroup(tmr.Config{Name: c.Name, Virtual: c.Virtual, ActivationID: c.ActivationID, Backends: c.Backends, Key: c.Key, Patience: c.Patience, Logger: log,
+		Calls: []connect.ClientOption{calls.ClientOption()}}); err != nil {
 		return nil, err
 	}
 	s.store = quorumlease.New(quorumlease.Options{Journals: s.journals, Logger: log, Skew: licenseserver.TokenSkew, Journal: journal.Options{
@@ -234,8 +252,10 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		return nil, err
 	}
 	s.handles.server, s.handles.log = s.server, log
+	c.Monitoring.watchServer(s.server)
+	c.Monitoring.watchGroup(s, c.Virtual)
 	routes := slices.Concat(
-		handlers(s.server.Handler()),
+		handlers(s.server.Handler(c.Monitoring.programs()...)),
 		handlers(offline.Handler(offline.Config{
 			Group: s.group, Virtual: c.Virtual, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
 		})),
@@ -264,10 +284,11 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 				return s.store.Events(ctx, c.Virtual, after, most)
 			},
 			Clients: s.handles.count, Rules: c.Rules,
-			Clock: groupClock{s.group},
+			Clock: groupClock{s.group}, Tracing: c.Monitoring.tracing, Did: c.Monitoring.linkWork(),
 		}); err != nil {
 			return nil, err
 		}
+		c.Monitoring.watchLink(s.agent)
 		if err = s.agent.Start(ctx); err != nil {
 			return nil, err
 		}
@@ -394,7 +415,7 @@ func listen(addr string, plain bool, key *rpc.Key, log *slog.Logger, routes []ro
 	if !slices.ContainsFunc(routes, func(r route) bool { return r.path == healthPath }) {
 		mux.HandleFunc(healthPath, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	}
-	server := rpc.NewServer(mux, log)
+	server := rpc.NewServer(telemetry.Identify(mux), log)
 	f := &face{addr: ln.Addr().String(), scheme: "http", done: make(chan struct{})}
 	if !plain {
 		server.TLSConfig = rpc.ServerTLS(key, clientPins)

@@ -1,0 +1,194 @@
+package resolvers
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/telemetry"
+)
+
+// mostFields and mostCodes bound what metrics tell apart: more than the schema
+// has, and than there are codes.
+const (
+	mostFields = 400
+	mostCodes  = 100
+)
+
+// Metrics are figures about operations.
+type Metrics struct {
+	operations    *prometheus.CounterVec
+	duration      *prometheus.HistogramVec
+	subscriptions prometheus.Gauge
+	messages      prometheus.Counter
+	fields, codes *telemetry.Labels
+}
+
+// NewMetrics registers them.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		operations: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "quorate_graphql_operations_total",
+			Help: "Operations that ended, by type (query, mutation, subscription; refused before it was known what they are: invalid), by the field of the schema that they ask for (several: more than one), and by code (OK, or the first error's).",
+		}, []string{"type", "field", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "quorate_graphql_operation_duration_seconds", Help: "How long queries and mutations took.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 30},
+		}, []string{"type"}),
+		subscriptions: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "quorate_graphql_subscriptions", Help: "Subscriptions that are open now.",
+		}),
+		messages: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "quorate_graphql_subscription_messages_total", Help: "Messages sent to subscriptions.",
+		}),
+		fields: telemetry.NewLabels(mostFields), codes: telemetry.NewLabels(mostCodes),
+	}
+	r.MustRegister(m.operations, m.duration, m.subscriptions, m.messages)
+	return m
+}
+
+func (m *Metrics) ended(op *ast.OperationDefinition, errs gqlerror.List) {
+	kind, field := "invalid", "none"
+	if op != nil {
+		kind, field = string(op.Operation), fieldOf(op)
+	}
+	m.operations.WithLabelValues(kind, m.fields.Of(field), m.codes.Of(codeOf(errs))).Inc()
+}
+
+// fieldOf names the one field of the schema's root that an operation asks for.
+// What it calls itself its author chose.
+func fieldOf(op *ast.OperationDefinition) string {
+	if len(op.SelectionSet) != 1 {
+		return "several"
+	}
+	if f, ok := op.SelectionSet[0].(*ast.Field); ok && f.Definition != nil {
+		return f.Name
+	}
+	return "several"
+}
+
+func codeOf(errs gqlerror.List) string {
+	if len(errs) == 0 {
+		return "OK"
+	}
+	if code, ok := errs[0].Extensions["code"].(string); ok {
+		return code
+	}
+	return string(license.CodeInternal)
+}
+
+// observe counts operations, and makes a span of each, and of each field of the
+// root, which is a use case. It is the first extension, so that it sees what the
+// others refuse.
+type observe struct{ metrics *Metrics }
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationInterceptor
+	graphql.ResponseInterceptor
+	graphql.RootFieldInterceptor
+} = observe{}
+
+// ExtensionName names the extension.
+func (observe) ExtensionName() string { return "Observe" }
+
+// Validate has nothing to check.
+func (observe) Validate(graphql.ExecutableSchema) error { return nil }
+
+// executedKey marks the context of an operation that is executed.
+type executedKey struct{}
+
+// InterceptOperation counts the operation when it ends, or a subscription when
+// nobody listens any more.
+func (o observe) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	op := graphql.GetOperationContext(ctx).Operation
+	if op.Operation == ast.Subscription {
+		return o.subscription(ctx, op, next)
+	}
+	began := time.Now()
+	ctx, end := telemetry.Start(ctx, string(op.Operation)+" "+fieldOf(op), attribute.String("graphql.operation.type", string(op.Operation)))
+	responses := next(context.WithValue(ctx, executedKey{}, true))
+	var once sync.Once
+	return func(ctx context.Context) *graphql.Response {
+		response := responses(ctx)
+		once.Do(func() {
+			var errs gqlerror.List
+			if response != nil {
+				errs = response.Errors
+			}
+			end(coded(errs))
+			if o.metrics != nil {
+				o.metrics.ended(op, errs)
+				o.metrics.duration.WithLabelValues(string(op.Operation)).Observe(time.Since(began).Seconds())
+			}
+		})
+		return response
+	}
+}
+
+func (o observe) subscription(ctx context.Context, op *ast.OperationDefinition, next graphql.OperationHandler) graphql.ResponseHandler {
+	if o.metrics == nil {
+		return next(context.WithValue(ctx, executedKey{}, true))
+	}
+	o.metrics.subscriptions.Inc()
+	var mu sync.Mutex
+	var last gqlerror.List
+	var once sync.Once
+	over := func() {
+		once.Do(func() {
+			mu.Lock()
+			defer mu.Unlock()
+			o.metrics.subscriptions.Dec()
+			o.metrics.ended(op, last)
+		})
+	}
+	context.AfterFunc(ctx, over)
+	responses := next(context.WithValue(ctx, executedKey{}, true))
+	return func(ctx context.Context) *graphql.Response {
+		response := responses(ctx)
+		if response == nil {
+			over()
+			return nil
+		}
+		o.metrics.messages.Inc()
+		mu.Lock()
+		last = response.Errors
+		mu.Unlock()
+		return response
+	}
+}
+
+// InterceptResponse counts what was refused before it was executed.
+func (o observe) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	response := next(ctx)
+	if o.metrics != nil && response != nil && ctx.Value(executedKey{}) == nil {
+		o.metrics.ended(graphql.GetOperationContext(ctx).Operation, response.Errors)
+	}
+	return response
+}
+
+// InterceptRootField makes a span of a use case.
+func (observe) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	root := graphql.GetRootFieldContext(ctx)
+	if root == nil || root.Field.Field == nil {
+		return next(ctx)
+	}
+	ctx, end := telemetry.Start(ctx, root.Field.Name)
+	defer end(nil)
+	return next(ctx)
+}
+
+// coded is what a span tells of errors: the first one's code.
+func coded(errs gqlerror.List) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return &license.Error{Code: license.Code(codeOf(errs))}
+}
