@@ -50,6 +50,7 @@ test: servers build ## run every test, on private servers
 
 check: lint ## lint, import rules, and that generated code is up to date
 	go test ./internal/archtest
+	GOOS=windows go build ./client
 	.ci/generated
 
 lint: frontend/node_modules/.package-lock.json frontend/dist/index.html ## static analysis of Go, protobuf and the dashboard

@@ -29,7 +29,7 @@ var rules = map[string]rule{
 	"internal/license":               {why: "the rules can be read and tested without anything else"},
 	"internal/seal":                  {may: []string{"internal/license"}, why: "formats and signatures need no storage and no network"},
 	"internal/armor":                 {may: []string{"internal/license", "internal/seal"}, why: "files are text around signed messages"},
-	"internal/container":             {may: []string{"internal/license", "internal/seal", "go.etcd.io/bbolt"}, why: "a durable file, nothing else"},
+	"internal/container":             {may: []string{"internal/license", "internal/seal", "internal/durable", "go.etcd.io/bbolt"}, why: "a durable file, nothing else"},
 	"internal/container/pages":       {why: "bytes in memory: it opens nothing, and calls no database"},
 	"internal/machine":               {why: "reads files of the system; who binds what to it is not its matter"},
 	"internal/station":               {may: []string{"internal/machine"}, why: "reads files of the system; what is shared on a station is not its matter"},
@@ -102,7 +102,7 @@ var rules = map[string]rule{
 	"internal/platform/tickets":     {may: []string{"internal/platform/core", "internal/platform/orders", "internal/platform/rollouts", "internal/armor", "internal/auth", "internal/event", "internal/license", "internal/ratelimit", "internal/store", "internal/ticket", "ent", "ent/schema/property"}, why: "what was sold and is not activated yet; licenses come by orders and rollouts"},
 	"internal/platform/enrollments": {may: []string{"internal/platform/core", "internal/auth", "internal/event", "internal/license", "internal/ratelimit", "internal/store", "internal/ticket", "ent", "ent/schema/property"}, why: "how servers become known; what they do at the link is not its matter"},
 
-	"internal/boltfile":             {may: []string{"go.etcd.io/bbolt"}, why: "files, whatever they hold"},
+	"internal/boltfile":             {may: []string{"go.etcd.io/bbolt", "golang.org/x/sys"}, why: "files, whatever they hold"},
 	"internal/journal/boltjournal":  {may: []string{"internal/license", "internal/journal", "internal/boltfile", "go.etcd.io/bbolt"}, why: "one file beside the container"},
 	"internal/journal/redisjournal": {may: []string{"internal/license", "internal/journal", "github.com/redis/go-redis/v9"}, why: "only this driver knows Redis"},
 	"internal/journal/journalrpc":   {may: []string{"internal/license", "internal/journal", "internal/rpc", "connectrpc.com/connect", "google.golang.org/protobuf"}, why: "carries a journal, keeps none"},

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -114,7 +113,7 @@ func precheck(path string) error {
 	}
 	defer f.Close()
 	for deadline := time.Now().Add(patience); ; {
-		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+		if locked(f) {
 			break
 		}
 		if time.Now().After(deadline) {

@@ -18,6 +18,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/quorate/quorate/internal/container/pages"
+	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/seal"
 )
@@ -109,11 +110,7 @@ func build(path string, s *state) error {
 }
 
 func syncFolder(name string) error {
-	d, err := os.Open(name)
-	if err == nil {
-		err = errors.Join(d.Sync(), d.Close())
-	}
-	if err != nil {
+	if err := durable.SyncFolder(name); err != nil {
 		return unavailable("the container's folder could not be written", err)
 	}
 	return nil

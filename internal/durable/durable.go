@@ -29,5 +29,5 @@ func Create(path string, content []byte) error {
 	if err := os.Link(f.Name(), path); err != nil { // fails where path exists
 		return err
 	}
-	return syncFolder(dir)
+	return SyncFolder(dir)
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // File is a file that is being written: it gets its name only when it is whole.
@@ -55,7 +56,7 @@ func (w *File) Commit(replace bool) error {
 	if !replace {
 		left = os.Remove(w.f.Name())
 	}
-	return errors.Join(left, w.f.Close(), syncFolder(filepath.Dir(w.path)))
+	return errors.Join(left, w.f.Close(), SyncFolder(filepath.Dir(w.path)))
 }
 
 // Close gives up a file that was not committed. Closing twice is safe, and
@@ -68,7 +69,12 @@ func (w *File) Close() error {
 	return errors.Join(w.f.Close(), os.Remove(w.f.Name()))
 }
 
-func syncFolder(dir string) error {
+// SyncFolder makes the names in a folder outlive a power loss. On Windows, which
+// knows no such call, the file system's journal does so.
+func SyncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
