@@ -48,6 +48,14 @@ func (_m *ApiToken) Organization(ctx context.Context) (*Organization, error) {
 	return result, err
 }
 
+func (_m *AuditEntry) Organization(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.OrganizationOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryOrganization().Only(ctx)
+	}
+	return result, err
+}
+
 func (_m *Container) Vendor(ctx context.Context) (*Organization, error) {
 	result, err := _m.Edges.VendorOrErr()
 	if IsNotLoaded(err) {
@@ -608,16 +616,22 @@ func (_m *Ticket) Customer(ctx context.Context) (*Organization, error) {
 	return result, MaskNotFound(err)
 }
 
-func (_m *Ticket) Activations(ctx context.Context) (result []*TicketActivation, err error) {
-	if fc := graphql.GetFieldContext(ctx); fc != nil && fc.Field.Alias != "" {
-		result, err = _m.NamedActivations(graphql.GetFieldContext(ctx).Field.Alias)
-	} else {
-		result, err = _m.Edges.ActivationsOrErr()
+func (_m *Ticket) Activations(
+	ctx context.Context, after *Cursor, first *int, before *Cursor, last *int,
+) (*TicketActivationConnection, error) {
+	opts := []TicketActivationPaginateOption{}
+	alias := graphql.GetFieldContext(ctx).Field.Alias
+	totalCount, hasTotalCount := _m.Edges.totalCount[2][alias]
+	if nodes, err := _m.NamedActivations(alias); err == nil || hasTotalCount {
+		pager, err := newTicketActivationPager(opts, last != nil)
+		if err != nil {
+			return nil, err
+		}
+		conn := &TicketActivationConnection{Edges: []*TicketActivationEdge{}, TotalCount: totalCount}
+		conn.build(nodes, pager, after, first, before, last)
+		return conn, nil
 	}
-	if IsNotLoaded(err) {
-		result, err = _m.QueryActivations().All(ctx)
-	}
-	return result, err
+	return _m.QueryActivations().Paginate(ctx, after, first, before, last, opts...)
 }
 
 func (_m *TicketActivation) Vendor(ctx context.Context) (*Organization, error) {

@@ -88,4 +88,4 @@ func (AuditEntry) Fields() []ent.Field {
 func (AuditEntry) Indexes() []ent.Index { return []ent.Index{index.Fields("target")} }
 
 // Annotations of the entity.
-func (AuditEntry) Annotations() []schema.Annotation { return internal() }
+func (AuditEntry) Annotations() []schema.Annotation { return public() }

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"entgo.io/contrib/entgql"
 	"entgo.io/ent"
 	"entgo.io/ent/schema"
 	"entgo.io/ent/schema/edge"
@@ -40,7 +41,7 @@ func (Ticket) Fields() []ent.Field {
 func (Ticket) Edges() []ent.Edge {
 	return []ent.Edge{
 		edge.To("lines", TicketLine.Type),
-		edge.To("activations", TicketActivation.Type),
+		edge.To("activations", TicketActivation.Type).Annotations(entgql.RelayConnection()),
 	}
 }
 
