@@ -50,6 +50,10 @@ type Source struct {
 	Read func(ctx context.Context) (items Items, ended bool, err error)
 	// Split makes several entries of one, to be told one by one; nil: it stays one.
 	Split func(Entry) []Entry
+	// Window is how many of ever more items Read gives at most. Where so many are
+	// new at once, others may be that nobody has read: a snapshot tells so. 0: it
+	// gives all there are.
+	Window int
 }
 
 // Change is what one message tells.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -553,6 +554,71 @@ func TestALostLogIsBegunAnew(t *testing.T) {
 			t.Errorf("and on: %+v", last)
 		}
 		c.sub.Close()
+	})
+}
+
+// What is told one by one is resumed one by one, and where more was new than was
+// read a snapshot tells so.
+func TestResumedByStepsAndWindows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus, d, log := event.NewLocal(), &table{rows: live.Items{"a": 1}}, live.NewMemLog()
+		defer bus.Close()
+		src := d.source("s")
+		src.Window = 4
+		src.Split = func(e live.Entry) []live.Entry {
+			var all []live.Entry
+			for _, id := range slices.Sorted(maps.Keys(e.Upserted)) {
+				all = append(all, live.Entry{Upserted: live.Items{id: e.Upserted[id]}})
+			}
+			return append(all, live.Entry{Upserted: live.Items{}, Removed: e.Removed})
+		}
+		h := newHub(t, bus, log)
+		open := func(after live.Position) (next func() shown) {
+			sub, err := h.Subscribe(src, "x", d.render, after, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(sub.Close)
+			return func() (m shown) {
+				b, err := sub.Next(t.Context())
+				if b != nil {
+					err = json.Unmarshal(b, &m)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				return m
+			}
+		}
+		stays := open(live.Position{})
+		from := stays().At
+		for _, id := range []string{"b", "c"} {
+			change(t, bus, d, id, 1)
+			time.Sleep(time.Second)
+		}
+		next := open(from)
+		since := from.Number
+		for i, want := range []string{"[b]", "[c]", "[]"} {
+			m := next()
+			if m.Snapshot || m.Since != since || fmt.Sprint(m.Ids()) != want {
+				t.Errorf("step %d: %+v", i, m)
+			}
+			since = m.At.Number
+		}
+		for range 4 {
+			stays()
+		}
+		for i := range 5 {
+			d.set(fmt.Sprint("e", i), 1)
+		}
+		change(t, bus, d, "f", 1)
+		time.Sleep(time.Second)
+		if m := stays(); !m.Snapshot || len(m.Upserted) != 6 || m.At.Number != since+1 {
+			t.Errorf("more than was read: %+v", m)
+		}
+		if m := open(from)(); !m.Snapshot {
+			t.Errorf("resumed over it: %+v", m)
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -36,7 +37,13 @@ type shape struct {
 	first    sync.Mutex
 	at       Position // of what is kept here
 	snapshot []byte
-	caughtUp map[int64][]byte // by the number that it follows on
+	caughtUp map[int64][]step // by the number that they follow on
+}
+
+// step is a message with where it leads to.
+type step struct {
+	frame []byte
+	at    Position
 }
 
 // deliver renders a change and wakes who waits for it.
@@ -54,7 +61,7 @@ func (sh *shape) deliver(ctx context.Context, c Change) {
 		return
 	}
 	sh.mu.Lock()
-	if sh.head.Epoch != c.At.Epoch || sh.head.Number != c.Since {
+	if sh.head != (Position{c.At.Epoch, c.At.Number - 1}) {
 		sh.frames, sh.bytes = nil, 0
 	}
 	sh.frames, sh.bytes, sh.head = append(sh.frames, frame), sh.bytes+len(frame), c.At
@@ -135,13 +142,13 @@ func (sh *shape) begin(ctx context.Context) ([]byte, Position, error) {
 // keep forgets what was rendered for another position.
 func (sh *shape) keep(at Position) {
 	if sh.at != at {
-		sh.at, sh.snapshot, sh.caughtUp = at, nil, map[int64][]byte{}
+		sh.at, sh.snapshot, sh.caughtUp = at, nil, map[int64][]step{}
 	}
 }
 
-// resume renders what came after a position that somebody had before; false when
-// that is not known any more.
-func (sh *shape) resume(ctx context.Context, after Position) ([]byte, Position, bool, error) {
+// resume renders what came after a position that somebody had before; nothing
+// when that is not known any more.
+func (sh *shape) resume(ctx context.Context, after Position) ([]step, error) {
 	s := sh.stream
 	if now := s.position(); now.Epoch == after.Epoch && now.Number < after.Number {
 		s.catchUp() // another replica has told more than this one knows of yet
@@ -150,22 +157,37 @@ func (sh *shape) resume(ctx context.Context, after Position) ([]byte, Position, 
 	defer sh.first.Unlock()
 	at := s.position()
 	if at.Epoch != after.Epoch || at.Number < after.Number {
-		return nil, Position{}, false, nil
+		return nil, nil
 	}
 	sh.keep(at)
-	if frame, ok := sh.caughtUp[after.Number]; ok {
-		return frame, at, true, nil
+	if steps, ok := sh.caughtUp[after.Number]; ok {
+		return steps, nil
 	}
 	entries, err := s.hub.cfg.Log.Since(ctx, s.src.Key, after)
 	missed := at.Number - after.Number
-	if err != nil || int64(len(entries)) < missed {
-		return nil, Position{}, false, nil
+	if err != nil || int64(len(entries)) < missed || slices.ContainsFunc(entries[:missed], s.whole) {
+		return nil, nil
 	}
-	frame, err := sh.draw(ctx, changeOf(merge(entries[:missed]), at, after.Number))
-	if err == nil && len(sh.caughtUp) < mostCaughtUp {
-		sh.caughtUp[after.Number] = frame
+	parts := []Entry{merge(entries[:missed])}
+	if s.src.Split != nil && missed > 0 {
+		// Each part was an entry of its own, so there are numbers for all.
+		if parts = s.src.Split(parts[0]); int64(len(parts)) > missed {
+			return nil, nil
+		}
 	}
-	return frame, at, true, err
+	steps, since := make([]step, len(parts)), after.Number
+	for i, e := range parts {
+		to := Position{at.Epoch, at.Number - int64(len(parts)-1-i)}
+		frame, err := sh.draw(ctx, changeOf(e, to, since))
+		if err != nil {
+			return nil, err
+		}
+		steps[i], since = step{frame, to}, to.Number
+	}
+	if len(sh.caughtUp) < mostCaughtUp {
+		sh.caughtUp[after.Number] = steps
+	}
+	return steps, nil
 }
 
 // Subscription is one subscriber of a shape. Next is for one caller at a time.
@@ -175,6 +197,7 @@ type Subscription struct {
 	at    Position // of what it has taken; zero: nothing yet
 	idle  bool     // it waits to be woken
 	wake  func()
+	steps []step // that it returns by, which all who return from there share
 }
 
 // Next gives the next message; nothing when there is none now: then wake is
@@ -182,6 +205,9 @@ type Subscription struct {
 // ended, or the context's.
 func (sub *Subscription) Next(ctx context.Context) ([]byte, error) {
 	sh := sub.shape
+	if len(sub.steps) > 0 {
+		return sub.step(), nil
+	}
 	select {
 	case <-sh.stream.ready:
 	case <-ctx.Done():
@@ -211,13 +237,12 @@ func (sub *Subscription) Next(ctx context.Context) ([]byte, error) {
 
 	if after := sub.after; after != (Position{}) {
 		sub.after = Position{}
-		frame, at, ok, err := sh.resume(ctx, after)
+		steps, err := sh.resume(ctx, after)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
-			sub.take(at)
-			return frame, nil
+		if sub.steps = steps; len(steps) > 0 {
+			return sub.step(), nil
 		}
 	}
 	frame, at, err := sh.begin(ctx)
@@ -229,6 +254,14 @@ func (sub *Subscription) Next(ctx context.Context) ([]byte, error) {
 	}
 	sub.take(at)
 	return frame, nil
+}
+
+// step takes the next of the steps.
+func (sub *Subscription) step() []byte {
+	next := sub.steps[0]
+	sub.steps = sub.steps[1:]
+	sub.take(next.at)
+	return next.frame
 }
 
 // take notes what the subscriber has.

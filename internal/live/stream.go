@@ -254,7 +254,7 @@ func (s *stream) sync(follow bool) error {
 			break
 		}
 		entries := []Entry{e}
-		if s.src.Split != nil && s.at != (Position{}) {
+		if s.src.Split != nil && !s.whole(e) {
 			entries = s.src.Split(e)
 		}
 		at, failed := s.hub.cfg.Log.Append(ctx, s.src.Key, s.at, entries)
@@ -394,12 +394,18 @@ func (s *stream) tell(ctx context.Context, entries []Entry, at Position) {
 		shapes := s.list()
 		s.mu.Unlock()
 		c := changeOf(e, Position{at.Epoch, number}, number-1)
+		if s.whole(e) {
+			c.Since, c.Snapshot = -1, true
+		}
 		for _, sh := range shapes {
 			sh.deliver(ctx, c)
 		}
 	}
 	s.last = time.Now()
 }
+
+// whole says whether there may be more than what an entry has.
+func (s *stream) whole(e Entry) bool { return s.src.Window > 0 && len(e.Upserted) >= s.src.Window }
 
 // end lets all subscribers know that nothing comes any more, and why.
 func (s *stream) end(err error) {

@@ -221,4 +221,4 @@ func itemOf(id, stamp any) (string, uint64, error) {
 	return i, n, err
 }
 
-func errAnswer() error { return errors.New("Redis answered a stream's script in another form") }
+func errAnswer() error { return errors.New("a stream's script was answered in another form") }
