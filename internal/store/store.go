@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -30,7 +29,7 @@ type Store struct {
 	client  *ent.Client
 	// writing is held by transactions on SQLite, which has one writer at a
 	// time: waiting here is fair, waiting in SQLite is not.
-	writing sync.Mutex
+	writing chan struct{}
 }
 
 // Open opens the database and brings its schema up to date. The DSN is
@@ -44,7 +43,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	if err := Migrate(ctx, db, name); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	s := &Store{db: db, dialect: name, client: ent.NewClient(ent.Driver(entsql.OpenDB(name, db)))}
+	s := &Store{db: db, dialect: name, writing: make(chan struct{}, 1), client: ent.NewClient(ent.Driver(entsql.OpenDB(name, db)))}
 	guard(s.client)
 	return s, nil
 }
@@ -152,8 +151,12 @@ func (s *Store) WithTx(ctx context.Context, fn func(tx *Tx) error) error {
 
 func (s *Store) transact(ctx context.Context, fn func(tx *Tx) error) (after []func(), err error) {
 	if s.dialect == dialect.SQLite {
-		s.writing.Lock()
-		defer s.writing.Unlock()
+		select {
+		case s.writing <- struct{}{}:
+			defer func() { <-s.writing }()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("begin a transaction: %w", ctx.Err())
+		}
 	}
 	etx, err := s.client.Tx(ctx)
 	if err != nil {
