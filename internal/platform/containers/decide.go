@@ -81,6 +81,9 @@ func Block(ctx context.Context, p *core.Core, tx *store.Tx, c *ent.Container, re
 	if err := tx.Container.UpdateOneID(c.ID).SetBlockedAt(core.Now()).SetBlockReason(core.ClipNote(reason)).Exec(ctx); err != nil {
 		return err
 	}
+	if err := p.EmitContainer(ctx, tx, c, core.EventContainerBlocked, reason); err != nil {
+		return err
+	}
 	open, err := tx.Rollout.Query().Where(entrollout.ContainerID(c.ID),
 		entrollout.StateNotIn(property.RolloutDone, property.RolloutAborted)).IDs(ctx)
 	if err != nil {
@@ -97,13 +100,16 @@ func Block(ctx context.Context, p *core.Core, tx *store.Tx, c *ent.Container, re
 const showedUpAgain = "it was blocked, and showed up again "
 
 // ShowedUp notes that a blocked container was heard of again.
-func ShowedUp(ctx context.Context, tx *store.Tx, c *ent.Container, how string) error {
+func ShowedUp(ctx context.Context, p *core.Core, tx *store.Tx, c *ent.Container, how string) error {
 	reason := showedUpAgain + how
 	if err := tx.Container.UpdateOneID(c.ID).SetManipulationSuspected(true).SetSuspectReason(reason).Exec(ctx); err != nil {
 		return err
 	}
-	return core.Audit(ctx, tx, c.VendorID, "container.blockedSeen", c.ID, map[string]any{"manipulationSuspected": c.ManipulationSuspected},
-		map[string]any{"manipulationSuspected": true, "reason": reason})
+	if err := core.Audit(ctx, tx, c.VendorID, "container.blockedSeen", c.ID, map[string]any{"manipulationSuspected": c.ManipulationSuspected},
+		map[string]any{"manipulationSuspected": true, "reason": reason}); err != nil {
+		return err
+	}
+	return p.EmitContainer(ctx, tx, c, core.EventContainerSuspected, reason)
 }
 
 // NotBlocked refuses the server of a blocked container, and notes the first
@@ -117,7 +123,7 @@ func NotBlocked(ctx context.Context, p *core.Core, container string) error {
 	if refused == nil || strings.HasPrefix(c.SuspectReason, showedUpAgain) {
 		return refused
 	}
-	if err := p.Store.WithTx(ctx, func(tx *store.Tx) error { return ShowedUp(ctx, tx, c, "over the link") }); err != nil {
+	if err := p.Store.WithTx(ctx, func(tx *store.Tx) error { return ShowedUp(ctx, p, tx, c, "over the link") }); err != nil {
 		return err
 	}
 	return refused

@@ -28,7 +28,7 @@ func (e *Suspect) Error() string { return e.Reason }
 // Mark puts the container under suspicion until a person decides, keeps the
 // fingerprint for that, and gives the error to tell. The transaction has to be
 // committed. fingerprint may be nil.
-func (e *Suspect) Mark(ctx context.Context, tx *store.Tx, rollout *string, fingerprint []byte) error {
+func (e *Suspect) Mark(ctx context.Context, p *core.Core, tx *store.Tx, rollout *string, fingerprint []byte) error {
 	c := e.Container
 	change := tx.Container.UpdateOne(c).SetManipulationSuspected(true).SetSuspectReason(core.ClipNote(e.Reason))
 	if fingerprint != nil {
@@ -43,6 +43,9 @@ func (e *Suspect) Mark(ctx context.Context, tx *store.Tx, rollout *string, finge
 	}
 	if err := core.Audit(ctx, tx, c.VendorID, "container.suspect", c.ID,
 		map[string]any{"manipulationSuspected": c.ManipulationSuspected}, after); err != nil {
+		return err
+	}
+	if err := p.EmitContainer(ctx, tx, c, core.EventContainerSuspected, e.Reason); err != nil {
 		return err
 	}
 	return license.Errorf(license.CodeManipulation,

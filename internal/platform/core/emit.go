@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/webhookendpoint"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -52,7 +53,7 @@ type Described struct {
 // and one in docs/webhooks.md; a kind that isn't here is never sent.
 func EventKinds() []Described {
 	return []Described{
-		{EventOrderCreated, "Licenses were ordered.", []string{"order", "number", "item", "product", "tmrGroup", "container", "quantity", "source"}},
+		{EventOrderCreated, "Licenses were ordered.", []string{"order", "number", "item", "tmrGroup", "container", "quantity", "source"}},
 		{EventTransferConfirmed, "Containers have confirmed that licenses left them: they are returned, moved, revoked, or went to the replacement of a lost container.", []string{"transfer", "kind", "product", "tmrGroup", "container", "toContainer", "quantity"}},
 		{EventRolloutStarted, "A rollout has begun; one that is queued has not.", rolloutData()},
 		{EventRolloutDone, "The containers hold what a rollout brings.", rolloutData()},
@@ -60,9 +61,9 @@ func EventKinds() []Described {
 		{EventRolloutAborted, "A rollout was given up.", rolloutData()},
 		{EventContainerRegistered, "A container was made known, alone or as the backend of a TMR group.", []string{"container", "serial", "tmrGroup"}},
 		{EventContainerSuspected, "A container is suspected to be a copy, or to be manipulated; a person has to decide.", []string{"container", "serial", "tmrGroup", "reason"}},
-		{EventContainerBlocked, "A container gets no updates any more.", []string{"container", "serial", "reason"}},
+		{EventContainerBlocked, "A container gets no updates any more.", []string{"container", "serial", "tmrGroup", "reason"}},
 		{EventItemChanged, "An item's options were changed or renewed; its next rollout brings them.", []string{"item", "product", "revision"}},
-		{EventAllocationDenied, "Programs were refused a license. One a minute of a product and container tells of all; who asked, it doesn't tell.", []string{"product", "container", "serial", "reason", "at"}},
+		{EventAllocationDenied, "A program was refused a license. At most one a minute of a product, wherever it happens; who asked it doesn't tell.", []string{"product", "container", "serial", "reason", "at"}},
 		{EventBackendLost, "A backend of a TMR group is not reached any more.", []string{"tmrGroup", "virtualSerial", "position", "serial", "present"}},
 		{EventBackendRejoined, "A backend of a TMR group is reached again.", []string{"tmrGroup", "virtualSerial", "position", "serial", "present"}},
 		{EventWebhookTest, "Somebody tries an endpoint out (testWebhook).", []string{"endpoint"}},
@@ -110,16 +111,37 @@ type eventPayload struct {
 // nobody's name. It may be called under any principal; that the organization is
 // a party to what happened is the caller's to see to.
 func (p *Core) Emit(ctx context.Context, tx *store.Tx, organization string, kind EventKind, data any) error {
-	ctx = System(ctx, "webhooks")
-	endpoints, err := tx.WebhookEndpoint.Query().
-		Where(webhookendpoint.OrganizationID(organization), webhookendpoint.DisabledAtIsNil()).All(ctx)
+	to, err := listening(ctx, tx, organization, kind)
 	if err != nil {
 		return err
 	}
-	wanted := slices.DeleteFunc(endpoints, func(e *ent.WebhookEndpoint) bool {
+	_, err = p.EmitTo(ctx, tx, organization, kind, data, to...)
+	return err
+}
+
+// listening are the enabled endpoints that want a kind.
+func listening(ctx context.Context, tx *store.Tx, organization string, kind EventKind) ([]*ent.WebhookEndpoint, error) {
+	endpoints, err := tx.WebhookEndpoint.Query().
+		Where(webhookendpoint.OrganizationID(organization), webhookendpoint.DisabledAtIsNil()).All(System(ctx, "webhooks"))
+	return slices.DeleteFunc(endpoints, func(e *ent.WebhookEndpoint) bool {
 		return !slices.Contains(e.Events, EventAll) && !slices.Contains(e.Events, string(kind))
-	})
-	_, err = p.EmitTo(ctx, tx, organization, kind, data, wanted...)
+	}), err
+}
+
+// EmitSeldom is Emit for what may happen very often: of a kind about subject, an
+// id, the organization gets at most one every so often. Make it the last thing
+// of its transaction: what is rolled back isn't told by the next one either.
+func (p *Core) EmitSeldom(ctx context.Context, tx *store.Tx, organization string, kind EventKind, subject string, every time.Duration, data any) error {
+	to, err := listening(ctx, tx, organization, kind)
+	if err != nil || len(to) == 0 {
+		return err
+	}
+	quota, err := p.Limits.Take(ctx, ratelimit.Charge{Scope: organization, Cost: 1,
+		Buckets: []ratelimit.Bucket{{Name: "webhook/" + string(kind) + "/" + subject, Rate: ratelimit.Rate{Burst: 1, Per: every}}}})
+	if err != nil || !quota.OK {
+		return err
+	}
+	_, err = p.EmitTo(ctx, tx, organization, kind, data, to...)
 	return err
 }
 
@@ -130,6 +152,26 @@ func (p *Core) EmitShared(ctx context.Context, tx *store.Tx, vendor string, cust
 		return err
 	}
 	return p.Emit(ctx, tx, *customer, kind, data)
+}
+
+// AtPlace adds to an event's data at which TMR group or container it happened.
+func AtPlace(group, container *string, data map[string]any) map[string]any {
+	if group != nil {
+		data["tmrGroup"] = *group
+	}
+	if container != nil {
+		data["container"] = *container
+	}
+	return data
+}
+
+// EmitContainer tells of a container.
+func (p *Core) EmitContainer(ctx context.Context, tx *store.Tx, c *ent.Container, kind EventKind, reason string) error {
+	data := AtPlace(c.TmrGroupID, &c.ID, map[string]any{"serial": c.Serial})
+	if reason != "" {
+		data["reason"] = ClipNote(reason)
+	}
+	return p.EmitShared(ctx, tx, c.VendorID, c.CustomerID, kind, data)
 }
 
 // EmitTo writes an event and its deliveries to endpoints of the organization,

@@ -119,7 +119,10 @@ func (p *Service) ApplyLeaseEvents(ctx context.Context, placeID string, events [
 		}
 		position = fresh[len(fresh)-1].Position
 		p.core.Publish(ctx, tx, event.Allocations, h.container)
-		return h.moveTo(ctx, position)
+		if err := h.moveTo(ctx, position); err != nil {
+			return err
+		}
+		return h.emitDenied(ctx)
 	})
 	return position, err
 }

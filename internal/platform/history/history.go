@@ -429,6 +429,35 @@ func (h *history) update(row *ent.Allocation) *ent.AllocationUpdateOne {
 	return u
 }
 
+// deniedEvery is how often at most webhooks tell of denials of one product.
+const deniedEvery = time.Minute
+
+// emitDenied tells of the first denial of each product.
+func (h *history) emitDenied(ctx context.Context) error {
+	told := map[string]bool{}
+	for _, d := range h.denials {
+		m := d.Mutation()
+		product, _ := m.ProductID()
+		if told[product] {
+			continue
+		}
+		told[product] = true
+		reason, _ := m.Reason()
+		at, _ := m.At()
+		data := map[string]any{"product": product, "container": h.container, "serial": h.serial, "reason": reason, "at": at}
+		to := []string{h.vendor}
+		if h.customer != nil && *h.customer != h.vendor {
+			to = append(to, *h.customer)
+		}
+		for _, organization := range to {
+			if err := h.p.core.EmitSeldom(ctx, h.tx, organization, core.EventAllocationDenied, product, deniedEvery, data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // moveTo notes up to where the history is written.
 func (h *history) moveTo(ctx context.Context, position uint64) error {
 	h.position = position

@@ -182,7 +182,9 @@ func newOrder(ctx context.Context, p *core.Core, tx *store.Tx, t core.LoadedPlac
 	if group != nil {
 		p.Publish(ctx, tx, event.TmrGroup, *group)
 	}
-	return made, nil
+	return made, p.EmitShared(ctx, tx, made.VendorID, made.CustomerID, core.EventOrderCreated, core.AtPlace(group, single, map[string]any{
+		"order": made.ID, "number": made.Number, "item": made.ItemID, "quantity": made.Quantity, "source": made.Source,
+	}))
 }
 
 // orderedQuantity is how many licenses were ordered for a place, rolled out or

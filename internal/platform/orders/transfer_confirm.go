@@ -75,8 +75,19 @@ func ConfirmTransfers(ctx context.Context, p *core.Core, tx *store.Tx, row *ent.
 			map[string]any{"state": property.TransferConfirmed, "kind": t.Kind, "quantity": t.Quantity}); err != nil {
 			return err
 		}
+		if err := emitConfirmed(ctx, p, tx, t); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+func emitConfirmed(ctx context.Context, p *core.Core, tx *store.Tx, t *ent.Transfer) error {
+	data := core.AtPlace(t.TmrGroupID, t.ContainerID, map[string]any{"transfer": t.ID, "kind": t.Kind, "product": t.ProductID, "quantity": t.Quantity})
+	if t.ToContainerID != nil {
+		data["toContainer"] = *t.ToContainerID
+	}
+	return p.EmitShared(ctx, tx, t.VendorID, t.CustomerID, core.EventTransferConfirmed, data)
 }
 
 // follow gives the container that stands in for one now.

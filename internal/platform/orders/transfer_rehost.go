@@ -131,6 +131,9 @@ func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.T
 		if t, err = w.tx.Transfer.UpdateOne(t).SetState(property.TransferConfirmed).SetConfirmedAt(core.Now()).Save(ctx); err != nil {
 			return nil, false, err
 		}
+		if err := emitConfirmed(ctx, w.p.core, w.tx, t); err != nil {
+			return nil, false, err
+		}
 		h := &containers.Holding{Product: product, Orders: all, Taken: taken}
 		options, _ := h.Options()
 		left, used := carried(old, w.item, all, core.ProductOf(product), options)
@@ -167,9 +170,18 @@ func usedFacts(p license.Product, o license.Options, left *property.Carried, use
 // settle ends the transfers that the lost container can't confirm any more.
 func (w *transferring) settle(ctx context.Context, old *ent.Container) error {
 	open := transfer.StateIn(property.TransferRequested, property.TransferIssued)
-	if err := w.tx.Transfer.Update().Where(transfer.ContainerID(old.ID), open, transfer.KindEQ(property.TransferRevoke)).
-		SetState(property.TransferConfirmed).SetConfirmedAt(core.Now()).SetNote("the container was replaced without them").Exec(ctx); err != nil {
+	revoked, err := w.tx.Transfer.Query().Where(transfer.ContainerID(old.ID), open, transfer.KindEQ(property.TransferRevoke)).All(ctx)
+	if err != nil {
 		return err
+	}
+	for _, t := range revoked {
+		if err := w.tx.Transfer.UpdateOneID(t.ID).SetState(property.TransferConfirmed).SetConfirmedAt(core.Now()).
+			SetNote("the container was replaced without them").Exec(ctx); err != nil {
+			return err
+		}
+		if err := emitConfirmed(ctx, w.p.core, w.tx, t); err != nil {
+			return err
+		}
 	}
 	return w.tx.Transfer.Update().Where(transfer.ContainerID(old.ID), open).
 		SetState(property.TransferRefused).SetNote("the container was replaced: the licenses went to " + w.to.Serial).Exec(ctx)

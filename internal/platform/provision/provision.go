@@ -303,10 +303,11 @@ func (w *provisioning) container(ctx context.Context, g *ent.TmrGroup, position 
 	made, err := w.tx.Container.Create().SetVendorID(w.vendor).SetNillableCustomerID(g.CustomerID).
 		SetSerial(f.Serial.String()).SetKind(core.KindOf(f.Serial)).SetTmrGroupID(g.ID).SetPosition(position).
 		SetActivationID(f.ActivationID[:]).SetSignKey(f.Identity.Sign).SetSealKey(f.Identity.Seal).Save(ctx)
-	if err == nil {
-		w.made = append(w.made, made.ID)
+	if err != nil {
+		return nil, err
 	}
-	return made, err
+	w.made = append(w.made, made.ID)
+	return made, w.p.core.EmitContainer(ctx, w.tx, made, core.EventContainerRegistered, "")
 }
 
 func (w *provisioning) servers(ctx context.Context, out *Provisioned) error {

@@ -129,7 +129,10 @@ func (w *provisioning) alone(ctx context.Context, f seal.Fingerprint) (*ent.Cont
 		return nil, err
 	}
 	w.made = append(w.made, made.ID)
-	return made, containers.Follows(ctx, w.tx, f, made)
+	if err := containers.Follows(ctx, w.tx, f, made); err != nil {
+		return nil, err
+	}
+	return made, w.p.core.EmitContainer(ctx, w.tx, made, core.EventContainerRegistered, "")
 }
 
 func sameAlone(found *ent.Container, f seal.Fingerprint, vendor string, customer *string) error {

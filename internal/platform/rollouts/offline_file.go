@@ -67,7 +67,7 @@ func (w *offlineWork) kind() string {
 func (w *offlineWork) blocked(ctx context.Context) (seen, err error) {
 	for _, c := range w.at.Containers {
 		if seen = core.BlockedError(c); seen != nil {
-			return seen, containers.ShowedUp(ctx, w.tx, c, "by a "+w.kind()+" file")
+			return seen, containers.ShowedUp(ctx, w.p.core, w.tx, c, "by a "+w.kind()+" file")
 		}
 	}
 	return nil, nil
@@ -91,7 +91,7 @@ func (w *offlineWork) suspicion(ctx context.Context, row *ent.Rollout, err error
 			fingerprint = p.Message
 		}
 	}
-	marked := found.Mark(ctx, w.tx, of, fingerprint)
+	marked := found.Mark(ctx, w.p.core, w.tx, of, fingerprint)
 	if license.CodeOf(marked) != license.CodeManipulation {
 		return marked
 	}

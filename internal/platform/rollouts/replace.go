@@ -310,7 +310,13 @@ func (w *replacing) swap(ctx context.Context, g core.LoadedPlace, f seal.Fingerp
 	if err := containers.Follows(ctx, w.tx, f, made); err != nil {
 		return nil, err
 	}
-	return made, w.tx.Container.UpdateOneID(w.old.ID).SetReplacedByID(made.ID).Exec(ctx)
+	if err := w.tx.Container.UpdateOneID(w.old.ID).SetReplacedByID(made.ID).Exec(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.p.core.EmitContainer(ctx, w.tx, w.old, core.EventContainerBlocked, reason); err != nil {
+		return nil, err
+	}
+	return made, w.p.core.EmitContainer(ctx, w.tx, made, core.EventContainerRegistered, "")
 }
 
 // goOn gives the rollout that brings the new container its licenses.

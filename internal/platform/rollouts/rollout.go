@@ -269,6 +269,9 @@ func (p *Service) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollou
 			return nil, err
 		}
 	}
+	if err := p.emit(ctx, tx, row.State, saved); err != nil {
+		return nil, err
+	}
 	if s.Phase.Ended() {
 		if err := p.nextRollout(ctx, tx, saved); err != nil {
 			return nil, err
@@ -279,6 +282,33 @@ func (p *Service) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollou
 		p.core.Publish(ctx, tx, event.TmrGroup, *saved.TmrGroupID)
 	}
 	return saved, nil
+}
+
+// emit tells endpoints of a step that matters to them.
+func (p *Service) emit(ctx context.Context, tx *store.Tx, before property.RolloutState, row *ent.Rollout) error {
+	data := core.AtPlace(row.TmrGroupID, row.ContainerID, map[string]any{
+		"rollout": row.ID, "number": row.Number, "firm": row.Firm, "products": row.Products, "quantity": row.Quantity,
+	})
+	if row.TmrGroupID != nil {
+		data["tmrId"] = row.TmrID
+	}
+	var kind core.EventKind
+	switch {
+	case row.State == before:
+		return nil
+	case row.State == property.RolloutDone:
+		kind = core.EventRolloutDone
+	case row.State == property.RolloutAborted:
+		kind = core.EventRolloutAborted
+	case row.State == property.RolloutHeld:
+		kind = core.EventRolloutHeld
+		data["code"], data["message"] = row.ErrorCode, row.ErrorMessage
+	case before == property.RolloutQueued:
+		kind = core.EventRolloutStarted
+	default:
+		return nil
+	}
+	return p.core.EmitShared(ctx, tx, row.VendorID, row.CustomerID, kind, data)
 }
 
 // nextRollout has a worker look at the place's oldest queued rollout. The lock

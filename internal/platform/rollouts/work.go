@@ -128,7 +128,7 @@ func (w *rolloutWorker) collected(ctx context.Context, tx *store.Tx, row *ent.Ro
 		if err := look(ctx, tx, row, s, g, i, f, firm, root, e); err != nil {
 			var odd *containers.Suspect
 			if errors.As(err, &odd) {
-				return odd.Mark(ctx, tx, &row.ID, signed)
+				return odd.Mark(ctx, w.platform.core, tx, &row.ID, signed)
 			}
 			return err
 		}

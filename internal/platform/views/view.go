@@ -140,7 +140,7 @@ func (p *Service) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup, 
 	if push.Epoch > g.ViewEpoch {
 		g.ViewEpoch, g.ViewVersion = push.Epoch, 0
 	}
-	fresh := 0
+	fresh, before := 0, g.Backends
 	var changed []history.Quantities
 	for _, v := range push.Views {
 		version := v.View.Version
@@ -190,6 +190,9 @@ func (p *Service) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup, 
 	if fresh == 0 {
 		return g.ViewVersion, nil
 	}
+	if err := p.emitBackends(ctx, tx, g, before); err != nil {
+		return 0, err
+	}
 	if len(changed) > 0 {
 		virtual, err := tx.Container.Query().Where(container.Serial(g.VirtualSerial)).FirstID(ctx)
 		if ent.IsNotFound(err) { // nothing can be used of it
@@ -207,6 +210,33 @@ func (p *Service) applyView(ctx context.Context, tx *store.Tx, g *ent.TmrGroup, 
 		}
 	}
 	return g.ViewVersion, p.tellRollout(ctx, tx, g.ID)
+}
+
+// emitBackends tells which backends are lost, or reached again, since before. Of
+// a group that was never seen nothing is lost.
+func (p *Service) emitBackends(ctx context.Context, tx *store.Tx, g *ent.TmrGroup, before []property.Backend) error {
+	present := 0
+	for _, b := range g.Backends {
+		if b.State != property.BackendAbsent {
+			present++
+		}
+	}
+	for _, b := range g.Backends {
+		i := slices.IndexFunc(before, func(old property.Backend) bool { return old.Position == b.Position })
+		if i < 0 || (before[i].State == property.BackendAbsent) == (b.State == property.BackendAbsent) {
+			continue
+		}
+		kind := core.EventBackendRejoined
+		if b.State == property.BackendAbsent {
+			kind = core.EventBackendLost
+		}
+		if err := p.core.EmitShared(ctx, tx, g.VendorID, g.CustomerID, kind, map[string]any{
+			"tmrGroup": g.ID, "virtualSerial": g.VirtualSerial, "position": b.Position, "serial": b.Serial, "present": present,
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // quantitiesOf are how many licenses are in force, by product.
