@@ -38,6 +38,8 @@ type Config struct {
 	Introspection bool
 	// InitTimeout is how long a WebSocket may take to say who it is.
 	InitTimeout time.Duration
+	// Metrics count operations; nil: nobody does.
+	Metrics *Metrics
 	// Ping is how often a stream shows that it lives. A WebSocket that does
 	// not answer is closed.
 	Ping time.Duration
@@ -51,8 +53,6 @@ type Handler struct {
 	socket  transport.Websocket
 	present present.Presenter
 }
-	// Metrics count operations; nil: nobody does.
-	Metrics *Metrics
 
 // NewHandler makes the API.
 func NewHandler(cfg Config) *Handler {
@@ -82,6 +82,7 @@ func NewHandler(cfg Config) *Handler {
 	h.exec.SetParserTokenLimit(limits.MostTokens)
 	h.exec.SetDefaultRulesFn(limits.Validation)
 	h.exec.SetQueryCache(limits.NewQueryCache())
+	h.exec.Use(observe{cfg.Metrics})
 	if cfg.Introspection {
 		h.exec.Use(extension.Introspection{})
 	}
@@ -105,7 +106,6 @@ type Resolver struct {
 // maskNotFound lets a lookup answer null for what is not there.
 func maskNotFound(err error) error {
 	if license.CodeOf(err) == license.CodeNotFound {
-	h.exec.Use(observe{cfg.Metrics})
 		return nil
 	}
 	return err
