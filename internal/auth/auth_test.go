@@ -88,7 +88,7 @@ func TestHashingIsBounded(t *testing.T) {
 }
 
 func TestTokens(t *testing.T) {
-	for _, kind := range []auth.TokenKind{auth.APIToken, auth.LinkToken} {
+	for _, kind := range []auth.TokenKind{auth.APIToken, auth.LinkToken, auth.InviteToken} {
 		token, hash, err := auth.NewToken(kind)
 		if err != nil {
 			t.Fatal(err)
@@ -138,24 +138,24 @@ func TestPrincipals(t *testing.T) {
 
 // TestCapabilities is the whole table: who may do what.
 func TestCapabilities(t *testing.T) {
-	all := []auth.Capability{auth.Read, auth.Order, auth.RunRollout, auth.Release, auth.EditCatalog, auth.ManageMembers, auth.Provision, auth.Link, auth.ManageKeys, auth.EditRules}
+	all := []auth.Capability{auth.Read, auth.Order, auth.RunRollout, auth.Release, auth.EditCatalog, auth.ManageMembers, auth.Provision, auth.Link, auth.ManageKeys, auth.EditRules, auth.ReadAudit, auth.ManageWebhook}
 	for _, c := range []struct {
 		kind auth.Kind
 		role auth.Role
 		may  string // one letter per capability in the order of all
 	}{
-		{auth.KindMember, auth.Owner, "xxxxxxx-xx"},
-		{auth.KindMember, auth.Administrator, "xxxxxxx--x"},
-		{auth.KindMember, auth.Operator, "xxxx-----x"},
-		{auth.KindMember, auth.Viewer, "x---------"},
-		{auth.KindMember, "", "----------"},
-		{auth.KindMember, "GOD", "----------"},
-		{auth.KindToken, auth.Operator, "xxxx-----x"},
-		{auth.KindServer, "", "-------x--"},
-		{auth.KindServer, auth.Owner, "-------x--"},
-		{auth.KindSystem, "", "xxxxxxxxxx"},
-		{"", auth.Owner, "----------"},
-		{"OTHER", auth.Owner, "----------"},
+		{auth.KindMember, auth.Owner, "xxxxxxx-xxxx"},
+		{auth.KindMember, auth.Administrator, "xxxxxxx--xxx"},
+		{auth.KindMember, auth.Operator, "xxxx-----x--"},
+		{auth.KindMember, auth.Viewer, "x-----------"},
+		{auth.KindMember, "", "------------"},
+		{auth.KindMember, "GOD", "------------"},
+		{auth.KindToken, auth.Operator, "xxxx-----x--"},
+		{auth.KindServer, "", "-------x----"},
+		{auth.KindServer, auth.Owner, "-------x----"},
+		{auth.KindSystem, "", "xxxxxxxxxxxx"},
+		{"", auth.Owner, "------------"},
+		{"OTHER", auth.Owner, "------------"},
 	} {
 		p := auth.Principal{Kind: c.kind, Role: c.role, ID: "x", Organization: "y"}
 		for i, capability := range all {

@@ -30,8 +30,10 @@ const (
 	EditRules     Capability = "make the rules of who may use which license"
 	EditCatalog   Capability = "edit the catalog"
 	ManageMembers Capability = "manage members and tokens"
+	ReadAudit     Capability = "read the audit log"
 	Provision     Capability = "provision"
 	ManageKeys    Capability = "manage the firms' keys"
+	ManageWebhook Capability = "manage webhooks"
 	Link          Capability = "link a server"
 )
 
@@ -44,7 +46,7 @@ func (p Principal) Can(c Capability) bool {
 	case KindServer:
 		return c == Link
 	case KindMember, KindToken:
-		return slices.Contains(capabilities(p.Role), c)
+		return slices.Contains(capabilities(p.Role), c) && p.Scopes.allow(c)
 	}
 	return false
 }
@@ -54,7 +56,7 @@ func capabilities(r Role) []Capability {
 	case Owner:
 		return append(capabilities(Administrator), ManageKeys)
 	case Administrator:
-		return []Capability{Read, Order, RunRollout, Release, EditRules, EditCatalog, ManageMembers, Provision}
+		return []Capability{Read, Order, RunRollout, Release, EditRules, EditCatalog, ManageMembers, ReadAudit, Provision, ManageWebhook}
 	case Operator:
 		return []Capability{Read, Order, RunRollout, Release, EditRules}
 	case Viewer:
@@ -72,6 +74,9 @@ func Require(ctx context.Context, c Capability) (Principal, error) {
 	}
 	if !p.Can(c) {
 		who := "ask an owner or administrator of your organization"
+		if p.Kind == KindToken && slices.Contains(capabilities(p.Role), c) {
+			who = "use a token with this scope"
+		}
 		if c == ManageKeys {
 			who = "ask an owner of your organization"
 		}

@@ -23,13 +23,19 @@ type Principal struct {
 	// ID is the global id of the member, token or server; empty for the system.
 	ID string
 	// Organization is the tenant that the principal acts for; empty for the
-	// system, which acts for all.
+	// system, which acts for all. A member may act for the test environment of his
+	// organization, too.
 	Organization string
 	// Provider is the vendor that Organization is a customer of, or empty. Its
 	// catalog may be read.
 	Provider string
-	Role     Role // of members and tokens
-	Name     string
+	Role     Role // of members, with that of their groups, and of tokens
+	// Scopes limit what a token may do of its role.
+	Scopes Scopes
+	// User is the global id of the person that a member is; empty: nobody signs in
+	// as this member.
+	User string
+	Name string
 	// Email is set for members.
 	Email string
 	// Group is the TMR group that a server belongs to, or empty.

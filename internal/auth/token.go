@@ -15,6 +15,8 @@ type TokenKind string
 const (
 	APIToken  TokenKind = "qrt_" // programs at the GraphQL API
 	LinkToken TokenKind = "qrl_" // servers at the link
+	// InviteToken is a person's way into an organization, once.
+	InviteToken TokenKind = "qri_"
 )
 
 const tokenBytes = 32

@@ -98,6 +98,7 @@ func New(c Config) (*Platform, error) {
 		return nil, err
 	}
 	in := &core.Core{Store: c.Store, Bus: c.Bus, Keys: c.Keys, Jobs: c.Jobs, Limits: c.Limits, Log: c.Logger}
+	in.HideUsers()
 	known := clocks.NewClocks(c.Limits)
 	seen, past := views.New(in), history.New(in, policy)
 	return &Platform{

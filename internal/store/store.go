@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"entgo.io/ent/dialect"
@@ -30,6 +31,7 @@ type Store struct {
 	// writing is held by transactions on SQLite, which has one writer at a
 	// time: waiting here is fair, waiting in SQLite is not.
 	writing chan struct{}
+	veil    atomic.Pointer[Veil]
 }
 
 // Open opens the database and brings its schema up to date. The DSN is
@@ -45,6 +47,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	}
 	s := &Store{db: db, dialect: name, writing: make(chan struct{}, 1), client: ent.NewClient(ent.Driver(entsql.OpenDB(name, db)))}
 	guard(s.client)
+	guardUsers(s.client, &s.veil)
 	return s, nil
 }
 

@@ -28,8 +28,8 @@ type Jobs interface {
 	EnqueueTx(ctx context.Context, tx *sql.Tx, job Job) error
 }
 
-// Core is what every service works with. Its fields are set once, and all of
-// them.
+// Core is what every service works with. Its exported fields are set once, and
+// all of them.
 type Core struct {
 	Store *store.Store
 	Bus   event.Bus
@@ -38,6 +38,8 @@ type Core struct {
 	// Limits counts what callers do, over all replicas.
 	Limits ratelimit.Limiter
 	Log    *slog.Logger
+
+	pseudonyms pseudonymKeys
 }
 
 // System gives a context in which the platform itself acts; part says which

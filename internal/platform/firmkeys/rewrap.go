@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/platformkey"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/internal/auth"
@@ -126,6 +127,22 @@ func (p *Service) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, n
 		}
 		if err := u.Exec(ctx); err != nil {
 			return err
+		}
+	}
+	customers, err := tx.Organization.Query().Where(organization.PseudonymKeyNotNil(), predicate.Organization(store.Locked)).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range customers {
+		sealed, err := p.reseal(ctx, next, core.PseudonymPurpose, o.PseudonymKey, out)
+		if err != nil {
+			return err
+		}
+		if sealed != nil {
+			owners[o.ID]++
+			if err := tx.Organization.UpdateOne(o).SetPseudonymKey(sealed).Exec(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	if out.Sealed == 0 {
