@@ -66,6 +66,7 @@ var parsers = map[string]map[string]string{
 	"resolvers/documents":             {"Parse": "FuzzParse"},
 	"internal/usage":                  {"ParseLine": "FuzzLog"},
 	"internal/offline":                {},
+	"internal/webhook":                {"ParseSecret": "FuzzTexts", "ParseNetworks": "FuzzTexts"},
 	"internal/auth":                   {"TokenHash": "FuzzToken", "decode": "- of the platform's own database"},
 	"internal/machine":                {},
 	"cmd/quorate/internal/cli":        {"ParseTime": "FuzzTimes", "ParseLong": "FuzzTimes"},
