@@ -2835,7 +2835,7 @@ type ItemVersionOrder struct {
 
 // DefaultItemVersionOrder is the default ordering of ItemVersion.
 var DefaultItemVersionOrder = &ItemVersionOrder{
-	Direction: entgql.OrderDirectionAsc,
+	Direction: entgql.OrderDirectionDesc,
 	Field: &ItemVersionOrderField{
 		Value: func(_m *ItemVersion) (ent.Value, error) {
 			return _m.ID, nil

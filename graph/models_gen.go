@@ -15,6 +15,48 @@ import (
 	"github.com/quorate/quorate/internal/license"
 )
 
+// A ticket to activate.
+type ActivateTicketInput struct {
+	// The code; small letters, spaces, O for 0 and I or L for 1 are understood.
+	Code string `json:"code"`
+	// Where to, 1 to 40 places.
+	Places []*TicketPlaceInput `json:"places"`
+	// Whether rollouts are to bring the licenses at once.
+	Rollout bool `json:"rollout"`
+	// The text of the request file of the place, which must be the only one: activate by files, as `startOfflineRollout` does.
+	Request *string `json:"request,omitempty"`
+	// The same key activates once; for example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What came of it.
+type ActivateTicketPayload struct {
+	// The ticket.
+	Ticket *ent.Ticket `json:"ticket"`
+	// What was activated, in the order of the places and their lines.
+	Activations []*ent.TicketActivation `json:"activations"`
+	// The rollouts that bring it: one for each place and firm.
+	Rollouts []*ent.Rollout `json:"rollouts"`
+	// The text of the update file, to be installed at the customer's; null without a request file.
+	Update *string `json:"update,omitempty"`
+	// Why the rollout by files could not be begun; the licenses are activated all the same, and `startOfflineRollout` is to be asked with a new request file. Null: nothing is wrong.
+	Problem *ActivationProblem `json:"problem,omitempty"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Why a rollout by files could not be begun.
+type ActivationProblem struct {
+	// As in `extensions.code` of errors.
+	Code string `json:"code"`
+	// What is wrong.
+	Message string `json:"message"`
+	// What to do.
+	Fix string `json:"fix"`
+}
+
 // A notice that asks the holder of an allocation to release it.
 type AllocationNotice struct {
 	// When he was asked.
@@ -45,13 +87,17 @@ type AllocationRemoval struct {
 	Message string `json:"message"`
 }
 
-// What changed in the living allocations of one container.
+// What changed in living allocations.
 type AllocationsChange struct {
-	// Counts up by one with each message of a stream; after a gap, subscribe again.
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
 	Sequence int `json:"sequence"`
-	// Whether `upserted` is the whole list (first message, or after you were too slow).
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether this is the whole state: the first message, or because you were too slow.
 	Snapshot bool `json:"snapshot"`
-	// The license quantity in force, over all products of the container.
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// The license quantity in force, over all products that are watched.
 	Total int `json:"total"`
 	// How many licenses are taken.
 	Taken int `json:"taken"`
@@ -59,7 +105,7 @@ type AllocationsChange struct {
 	Free int `json:"free"`
 	// How many requests were denied in the last 24 hours.
 	Denials int `json:"denials"`
-	// New and changed allocations.
+	// New and changed allocations; in a snapshot all that live.
 	Upserted []*ent.Allocation `json:"upserted"`
 	// The ids of the allocations that ended.
 	Removed []string `json:"removed"`
@@ -139,6 +185,32 @@ type ContainerServerInput struct {
 	Name string `json:"name"`
 	// Where programs reach it, for people to read.
 	Address *string `json:"address,omitempty"`
+}
+
+// A server to enroll: of a TMR group, or of a container outside of groups.
+type CreateEnrollmentInput struct {
+	// The group's global id or virtual serial number.
+	TmrGroup *string `json:"tmrGroup,omitempty"`
+	// The container's global id or serial number.
+	Container *string `json:"container,omitempty"`
+	// The server's name (`--name`), at most 200 bytes. One that is there already gets a new token, and its old one is worth nothing then.
+	Name string `json:"name"`
+	// How many hours the code can be used, 1 to 720.
+	Hours int `json:"hours"`
+	// The same key gives the same enrollment; for example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// An enrollment with its code.
+type CreateEnrollmentPayload struct {
+	// The enrollment.
+	Enrollment *ent.Enrollment `json:"enrollment"`
+	// The code, shown this once; null when the key was used before.
+	Code *string `json:"code,omitempty"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 // Make a firm.
@@ -227,6 +299,28 @@ type CreateProductPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// A ticket to make.
+type CreateTicketInput struct {
+	// The customer's global id or name; left out: the first customer that activates it.
+	Customer *string `json:"customer,omitempty"`
+	// What it brings, 1 to 40 different items.
+	Lines []*TicketLineInput `json:"lines"`
+	// Until when it can be activated; left out: for ever.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// Whether it may be activated in parts.
+	Partial bool `json:"partial"`
+	// How often the customer may return licenses to it; left out: any number, 0: never.
+	ReturnLimit *int `json:"returnLimit,omitempty"`
+	// The order's number in the vendor's books, at most 200 bytes.
+	Reference string `json:"reference"`
+	// What the customer is to know, at most 2000 bytes.
+	Note string `json:"note"`
+	// The same key gives the same ticket; for example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Licenses that came back and may be ordered without buying: `order(input: {credit: true, …})`.
 type Credit struct {
 	// What is licensed.
@@ -246,6 +340,28 @@ type DecideContainerInput struct {
 	// Why, for the audit log and for whom it concerns; at most 1000 bytes.
 	Note string `json:"note"`
 	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// New denials.
+type DenialsChange struct {
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
+	Sequence int `json:"sequence"`
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether these are the newest 100 denials, and not what came since: the first message, or because you were too slow, or because more came at once.
+	Snapshot bool `json:"snapshot"`
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// The denials, oldest first.
+	Added []*ent.Denial `json:"added"`
+}
+
+// An enrollment after a change.
+type EnrollmentPayload struct {
+	// The enrollment.
+	Enrollment *ent.Enrollment `json:"enrollment"`
+	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -274,6 +390,24 @@ type FirmUsageLog struct {
 	Gaps []*UsageGap `json:"gaps"`
 }
 
+// One option of an item that differs between two revisions.
+type ItemDifference struct {
+	// The option, as the inputs of mutations name it.
+	Name string `json:"name"`
+	// What it was; empty: not set.
+	From string `json:"from"`
+	// What it became; empty: not set.
+	To string `json:"to"`
+}
+
+// One option of an item, as text.
+type ItemTerm struct {
+	// The option, as the inputs of mutations name it, for example `expiration`.
+	Name string `json:"name"`
+	// Its value: times as RFC 3339, durations in seconds, data by its name; empty: not set.
+	Value string `json:"value"`
+}
+
 // The handles of one access mode.
 type ModeUse struct {
 	// The access mode.
@@ -296,6 +430,20 @@ type MoveLicensesInput struct {
 	To string `json:"to"`
 	// The product's global id, or FIRM:PRODUCT, for example `6000010:14`.
 	Product string `json:"product"`
+	// How many licenses.
+	Quantity int `json:"quantity"`
+	// Why; at most 1000 bytes.
+	Reason string `json:"reason"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Licenses of an activation that move.
+type MoveTicketActivationInput struct {
+	// The activation's global id.
+	Activation string `json:"activation"`
+	// The container that they go to: global id or serial number.
+	To string `json:"to"`
 	// How many licenses.
 	Quantity int `json:"quantity"`
 	// Why; at most 1000 bytes.
@@ -468,6 +616,50 @@ type ReplaceBackendPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Licenses of an activation that go back to their ticket.
+type ReturnTicketActivationInput struct {
+	// The activation's global id.
+	Activation string `json:"activation"`
+	// How many licenses.
+	Quantity int `json:"quantity"`
+	// Why; at most 1000 bytes.
+	Reason string `json:"reason"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// An enrollment to revoke.
+type RevokeEnrollmentInput struct {
+	// The enrollment's global id.
+	Enrollment string `json:"enrollment"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A ticket to revoke.
+type RevokeTicketInput struct {
+	// The ticket's global id.
+	Ticket string `json:"ticket"`
+	// Why, at most 1000 bytes.
+	Reason string `json:"reason"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What changed about one rollout.
+type RolloutChange struct {
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
+	Sequence int `json:"sequence"`
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether this is the first message, or you were too slow.
+	Snapshot bool `json:"snapshot"`
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// The rollout.
+	Rollout *ent.Rollout `json:"rollout"`
+}
+
 // Name a rollout.
 type RolloutInput struct {
 	// The rollout's global id.
@@ -484,6 +676,22 @@ type RolloutPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// What changed in the rollouts of an organization.
+type RolloutsChange struct {
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
+	Sequence int `json:"sequence"`
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether this is the whole state: the first message, or because you were too slow.
+	Snapshot bool `json:"snapshot"`
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// New and changed rollouts; in a snapshot the newest 100, and older ones that are running or held.
+	Upserted []*ent.Rollout `json:"upserted"`
+	// The ids of rollouts that are not among them any more.
+	Removed []string `json:"removed"`
+}
+
 // What `rotateFirmKey` takes.
 type RotateFirmKeyInput struct {
 	// The firm's global id or code.
@@ -498,6 +706,16 @@ type RotateFirmKeyInput struct {
 type RotateFirmKeyPayload struct {
 	// The firm, with its new key.
 	Firm *ent.Firm `json:"firm"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A server with its new token.
+type RotateLinkTokenPayload struct {
+	// The server.
+	Server *ent.TmrServer `json:"server"`
+	// The link token, shown this once.
+	LinkToken string `json:"linkToken"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -566,6 +784,22 @@ type SaveRulesPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Name a server.
+type ServerInput struct {
+	// The server's global id.
+	Server string `json:"server"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A server after a change.
+type ServerPayload struct {
+	// The server.
+	Server *ent.TmrServer `json:"server"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Which rules a server has.
 type ServerRules struct {
 	// The digest of the set that it got from here; empty: none.
@@ -574,6 +808,22 @@ type ServerRules struct {
 	OwnFile bool `json:"ownFile"`
 	// Why newer rules don't count there; else empty.
 	Problem string `json:"problem"`
+}
+
+// What changed in the links of servers.
+type ServersChange struct {
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
+	Sequence int `json:"sequence"`
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether this is the whole state: the first message, or because you were too slow.
+	Snapshot bool `json:"snapshot"`
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// Servers that are new, or whose link has changed (`state`, `role`, `latency`); in a snapshot all. When it was last heard of is told with the next change.
+	Upserted []*ent.TmrServer `json:"upserted"`
+	// The ids of servers that are gone.
+	Removed []string `json:"removed"`
 }
 
 // A firm's rules about moves and replacements.
@@ -644,6 +894,54 @@ type StartRolloutPayload struct {
 type Subscription struct {
 }
 
+// So many licenses of an item.
+type TicketLineInput struct {
+	// The item's global id.
+	Item string `json:"item"`
+	// How many licenses, 1 to 1000000.
+	Quantity int `json:"quantity"`
+}
+
+// A ticket after a change.
+type TicketPayload struct {
+	// The ticket.
+	Ticket *ent.Ticket `json:"ticket"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Where to activate, and how much. Name a TMR group or a container.
+type TicketPlaceInput struct {
+	// The group's global id or virtual serial number.
+	TmrGroup *string `json:"tmrGroup,omitempty"`
+	// The global id or serial number of a container outside of TMR groups.
+	Container *string `json:"container,omitempty"`
+	// How much; left out: all that is left. Of several places each needs its own.
+	Lines []*TicketShareInput `json:"lines,omitempty"`
+}
+
+// How many licenses of one of the ticket's lines.
+type TicketShareInput struct {
+	// The line's id, or its item's.
+	Line string `json:"line"`
+	// How many licenses.
+	Quantity int `json:"quantity"`
+}
+
+// What changed about one TMR group.
+type TmrGroupChange struct {
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
+	Sequence int `json:"sequence"`
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether stages may lie between this and what you had: the first message, or because you were too slow.
+	Snapshot bool `json:"snapshot"`
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// The group. Each view of it comes in a message of its own, in order, none left out; `sequence` of the group counts the views.
+	TmrGroup *ent.TmrGroup `json:"tmrGroup"`
+}
+
 // Licenses to leave a TMR group or a container: name exactly one.
 type TransferInput struct {
 	// The group's global id or virtual serial number.
@@ -664,6 +962,26 @@ type TransferInput struct {
 type TransferPayload struct {
 	// The transfer.
 	Transfer *ent.Transfer `json:"transfer"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Change a firm.
+type UpdateFirmInput struct {
+	// The firm's global id, or its code.
+	Firm string `json:"firm"`
+	// The revision that the wish was made from.
+	Revision int `json:"revision"`
+	// The name to show.
+	Name string `json:"name"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A firm after a change.
+type UpdateFirmPayload struct {
+	// The firm.
+	Firm *ent.Firm `json:"firm"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -716,6 +1034,82 @@ type UpdateItemPayload struct {
 	Item *ent.Item `json:"item"`
 	// As it was given.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Change a product.
+type UpdateProductInput struct {
+	// The product's global id, or firm and product code, for example `6000010:14`.
+	Product string `json:"product"`
+	// The revision that the wish was made from.
+	Revision int `json:"revision"`
+	// The name to show; licenses have it from the next rollout on.
+	Name string `json:"name"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A product after a change.
+type UpdateProductPayload struct {
+	// The product.
+	Product *ent.Product `json:"product"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Changes of a ticket: what is left out stays.
+type UpdateTicketInput struct {
+	// The ticket's global id.
+	Ticket string `json:"ticket"`
+	// The revision that the change is about.
+	Revision int `json:"revision"`
+	// Until when it can be activated; null: for ever.
+	ExpiresAt graphql.Omittable[*time.Time] `json:"expiresAt,omitempty"`
+	// Whether it may be activated in parts.
+	Partial *bool `json:"partial,omitempty"`
+	// How often the customer may return licenses to it; null: any number, 0: never.
+	ReturnLimit graphql.Omittable[*int] `json:"returnLimit,omitempty"`
+	// The order's number in the vendor's books, at most 200 bytes.
+	Reference *string `json:"reference,omitempty"`
+	// What the customer is to know, at most 2000 bytes.
+	Note *string `json:"note,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What changed in the use of licenses.
+type UsageChange struct {
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
+	Sequence int `json:"sequence"`
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether this is the whole state: the first message, or because you were too slow.
+	Snapshot bool `json:"snapshot"`
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// New and changed figures; in a snapshot all.
+	Upserted []*UsageFigures `json:"upserted"`
+	// The ids of figures that are none any more: the product is not in force there, and not used.
+	Removed []string `json:"removed"`
+}
+
+// The use of one product in one container, or one TMR group, now.
+type UsageFigures struct {
+	// Names the figures within streams; nothing is found by it.
+	ID string `json:"id"`
+	// The container; of a TMR group its virtual container.
+	Container *ent.Container `json:"container"`
+	// The product, for example `6000010:14`.
+	Product string `json:"product"`
+	// The product's name.
+	Name string `json:"name"`
+	// The license quantity in force.
+	Total int `json:"total"`
+	// How many licenses are taken.
+	Taken int `json:"taken"`
+	// How many licenses are free.
+	Free int `json:"free"`
+	// The most licenses that were taken at once since the day (UTC) began.
+	Peak int `json:"peak"`
 }
 
 // Events of a container that are missing in a usage log.
@@ -793,6 +1187,70 @@ type Viewer struct {
 	Organization *ent.Organization `json:"organization"`
 }
 
+// What can be done with an enrollment.
+type EnrollmentState string
+
+const (
+	// A server can use its code.
+	EnrollmentStateOpen EnrollmentState = "OPEN"
+	// A server has used its code.
+	EnrollmentStateUsed EnrollmentState = "USED"
+	// Its time has passed.
+	EnrollmentStateExpired EnrollmentState = "EXPIRED"
+	// It was revoked before it was used.
+	EnrollmentStateRevoked EnrollmentState = "REVOKED"
+)
+
+var AllEnrollmentState = []EnrollmentState{
+	EnrollmentStateOpen,
+	EnrollmentStateUsed,
+	EnrollmentStateExpired,
+	EnrollmentStateRevoked,
+}
+
+func (e EnrollmentState) IsValid() bool {
+	switch e {
+	case EnrollmentStateOpen, EnrollmentStateUsed, EnrollmentStateExpired, EnrollmentStateRevoked:
+		return true
+	}
+	return false
+}
+
+func (e EnrollmentState) String() string {
+	return string(e)
+}
+
+func (e *EnrollmentState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = EnrollmentState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid EnrollmentState", str)
+	}
+	return nil
+}
+
+func (e EnrollmentState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *EnrollmentState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e EnrollmentState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What a rule does.
 type RuleKind string
 
@@ -855,6 +1313,137 @@ func (e *RuleKind) UnmarshalJSON(b []byte) error {
 }
 
 func (e RuleKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What the platform hears of a server.
+type ServerState string
+
+const (
+	// It is linked now.
+	ServerStateOnline ServerState = "ONLINE"
+	// It was heard of less than a minute ago.
+	ServerStateStale ServerState = "STALE"
+	// Its link was lost, or its token is revoked.
+	ServerStateOffline ServerState = "OFFLINE"
+	// It was never linked.
+	ServerStateNever ServerState = "NEVER"
+)
+
+var AllServerState = []ServerState{
+	ServerStateOnline,
+	ServerStateStale,
+	ServerStateOffline,
+	ServerStateNever,
+}
+
+func (e ServerState) IsValid() bool {
+	switch e {
+	case ServerStateOnline, ServerStateStale, ServerStateOffline, ServerStateNever:
+		return true
+	}
+	return false
+}
+
+func (e ServerState) String() string {
+	return string(e)
+}
+
+func (e *ServerState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = ServerState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid ServerState", str)
+	}
+	return nil
+}
+
+func (e ServerState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *ServerState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e ServerState) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What can be done with a ticket.
+type TicketState string
+
+const (
+	// Nothing is activated yet.
+	TicketStateOpen TicketState = "OPEN"
+	// A part is activated.
+	TicketStatePartlyActivated TicketState = "PARTLY_ACTIVATED"
+	// All is activated. Licenses that are returned can be activated again.
+	TicketStateUsedUp TicketState = "USED_UP"
+	// Its time has passed; what is activated stays.
+	TicketStateExpired TicketState = "EXPIRED"
+	// The vendor took back what was not activated; what is activated stays.
+	TicketStateRevoked TicketState = "REVOKED"
+)
+
+var AllTicketState = []TicketState{
+	TicketStateOpen,
+	TicketStatePartlyActivated,
+	TicketStateUsedUp,
+	TicketStateExpired,
+	TicketStateRevoked,
+}
+
+func (e TicketState) IsValid() bool {
+	switch e {
+	case TicketStateOpen, TicketStatePartlyActivated, TicketStateUsedUp, TicketStateExpired, TicketStateRevoked:
+		return true
+	}
+	return false
+}
+
+func (e TicketState) String() string {
+	return string(e)
+}
+
+func (e *TicketState) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = TicketState(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid TicketState", str)
+	}
+	return nil
+}
+
+func (e TicketState) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *TicketState) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e TicketState) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

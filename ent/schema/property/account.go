@@ -80,6 +80,8 @@ type Window struct {
 type Term struct {
 	Name  string `json:"name"`
 	Value string `json:"value"` // empty: not set
+	// Was: what it was at the revision before, where that differs.
+	Was *string `json:"was,omitempty"`
 }
 
 // Values lists the environments.

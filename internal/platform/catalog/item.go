@@ -195,15 +195,19 @@ func (p *Service) changeItem(ctx context.Context, id string, revision int, actio
 		if err != nil {
 			return core.NotFound(err, "item", id)
 		}
-		if it.Revision != revision {
-			return &license.Error{
-				Code: license.CodeConflict, Message: "the item was changed meanwhile", Fix: "look at it again, then change it",
-				Details: map[string]any{"revision": it.Revision},
-			}
+		if err := sameRevision("item", it.Revision, revision); err != nil {
+			return err
 		}
 		before := itemFacts(it)
 		was := it.Revision
 		if out, err = change(tx, it); err != nil || out.Revision == was {
+			return err
+		}
+		if err := keepVersion(ctx, tx, it, out); err != nil {
+			return err
+		}
+		if err := p.core.EmitShared(ctx, tx, it.VendorID, it.CustomerID, core.EventItemChanged,
+			map[string]any{"item": out.ID, "product": out.ProductID, "revision": out.Revision}); err != nil {
 			return err
 		}
 		return core.Audit(ctx, tx, core.AuditOwner(by, it.VendorID), action, it.ID, before, itemFacts(out))
@@ -232,7 +236,11 @@ func MakeItem(ctx context.Context, p *core.Core, tx *store.Tx, of *ent.Product, 
 	if _, err := setItem(ctx, p, create.Mutation(), &ent.Item{}, of.ID, s); err != nil {
 		return nil, err
 	}
-	return create.Save(ctx)
+	made, err := create.Save(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return made, keepVersion(ctx, tx, nil, made)
 }
 
 // setItem writes all that a specification says of an item, which was checked.
