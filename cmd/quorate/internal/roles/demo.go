@@ -143,6 +143,15 @@ type demo struct {
 	served  *servedPlatform
 	virtual *virtualAddress
 	stops   []func()
+	// monitoring is for tests: what a role shows, by its name; nil: nothing.
+	monitoring func(role, name string) *monitoring
+}
+
+func (d *demo) monitor(role, name string) *monitoring {
+	if d.monitoring == nil {
+		return unwatched(d.log)
+	}
+	return d.monitoring(role, name)
 }
 
 func (d *demo) onStop(f func()) { d.stops = append(d.stops, f) }
@@ -175,7 +184,7 @@ func (d *demo) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if d.served, err = p.serve(ctx, serveConfig{Listen: d.cfg.Listen, Workers: true, Introspection: true}); err != nil {
+	if d.served, err = p.serve(ctx, serveConfig{Listen: d.cfg.Listen, Workers: true, Introspection: true, Monitoring: d.monitor("platform", "platform")}); err != nil {
 		return err
 	}
 	d.onStop(d.served.Stop)
@@ -345,7 +354,7 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 			return nil, err
 		}
 		d.onStop(func() { _ = j.Close() })
-		f, err := startBackend(c, j, "127.0.0.1:0", key, pins, d.log, unwatched(d.log))
+		f, err := startBackend(c, j, "127.0.0.1:0", key, pins, d.log, d.monitor("backend", c.Serial().String()))
 		if err != nil {
 			return nil, err
 		}
@@ -361,7 +370,7 @@ func (d *demo) servers(ctx context.Context, held [license.Backends]*container.Co
 		s, err := startTMR(ctx, tmrConfig{
 			Name: name, Virtual: virtual, ActivationID: demoActivation(), Backends: backends, Key: keys[i], Token: signer,
 			Listen: "127.0.0.1:0", Plain: true, Lease: demoLease, Term: time.Second, Patience: d.cfg.Patience, NewGroup: true,
-			Platform: d.served.URL(), LinkToken: d.secrets.LinkTokens[name], Rules: book, Logger: d.log,
+			Platform: d.served.URL(), LinkToken: d.secrets.LinkTokens[name], Rules: book, Logger: d.log, Monitoring: d.monitor("tmr", name),
 		})
 		if err != nil {
 			return nil, err
