@@ -15,6 +15,8 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/ratelimit"
+	"github.com/quorate/quorate/resolvers/documents"
 	"github.com/quorate/quorate/resolvers/limits"
 	"github.com/quorate/quorate/resolvers/present"
 )
@@ -36,6 +38,17 @@ type Config struct {
 	TrustedOrigins []string
 	// Introspection lets clients read the schema.
 	Introspection bool
+	// Limits counts what operations cost, by Rates; nil: in this process alone.
+	Limits ratelimit.Limiter
+	Rates  Rates
+	// Documents keeps those that clients sent with a digest; nil: in this process
+	// alone.
+	Documents documents.Cache
+	// Registered are the only documents that callers without an API token may
+	// execute; nil: they may execute any.
+	Registered *documents.Registered
+	// Timeout is how long a query or a mutation may take; 25 s when zero.
+	Timeout time.Duration
 	// InitTimeout is how long a WebSocket may take to say who it is.
 	InitTimeout time.Duration
 	// Metrics count operations; nil: nobody does.
@@ -49,7 +62,7 @@ type Config struct {
 // (internal/auth).
 type Handler struct {
 	cfg     Config
-	exec    *executor.Executor
+	exec    metered
 	socket  transport.Websocket
 	present present.Presenter
 }
@@ -65,6 +78,15 @@ func NewHandler(cfg Config) *Handler {
 	if cfg.Ping <= 0 {
 		cfg.Ping = 15 * time.Second
 	}
+	if cfg.Limits == nil {
+		cfg.Limits = ratelimit.NewMemory()
+	}
+	if cfg.Documents == nil {
+		cfg.Documents = documents.NewLocal()
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 25 * time.Second
+	}
 	if cfg.Authenticate == nil {
 		cfg.Authenticate = func(ctx context.Context, _ string) (auth.Principal, error) { return auth.From(ctx) }
 	}
@@ -72,9 +94,10 @@ func NewHandler(cfg Config) *Handler {
 		platform: cfg.Platform, client: cfg.Platform.Store().Client(), bus: cfg.Platform.Bus(),
 		log: cfg.Logger, tick: time.Second, gap: 250 * time.Millisecond,
 	}
+	known := persisted{cfg.Documents, cfg.Registered}
 	h := &Handler{
 		cfg: cfg, present: present.Presenter{Log: cfg.Logger, RequestID: cfg.RequestID},
-		exec:   executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r})),
+		exec:   metered{executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r})), known, cfg.Limits, cfg.Rates},
 		socket: newSocket(cfg),
 	}
 	h.exec.SetErrorPresenter(h.present.Present)
@@ -86,8 +109,10 @@ func NewHandler(cfg Config) *Handler {
 	if cfg.Introspection {
 		h.exec.Use(extension.Introspection{})
 	}
+	h.exec.Use(known)
 	h.exec.Use(limits.Limits{})
 	h.exec.Use(streams{})
+	h.exec.Use(timeouts{cfg.Timeout})
 	h.exec.Use(access{h.present, r})
 	h.exec.Use(loading{r})
 	return h

@@ -73,11 +73,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, as, status, err)
 		return
 	}
-	ctx := r.Context()
+	left := &quota{}
+	ctx := context.WithValue(r.Context(), quotaKey{}, left)
 	op, errs := h.exec.CreateOperationContext(ctx, params)
+	left.tell(w.Header())
 	if errs != nil {
-		response := h.exec.DispatchError(graphql.WithOperationContext(ctx, op), errs)
-		answer(w, as, requestStatus(as), response.Errors)
+		response, status := h.exec.DispatchError(graphql.WithOperationContext(ctx, op), errs), requestStatus(as)
+		if throttled(errs) {
+			status = http.StatusTooManyRequests
+		}
+		answer(w, as, status, response.Errors)
 		return
 	}
 	switch kind := op.Operation.Operation; {
@@ -91,7 +96,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"accept "+typeStream+", or use WebSocket", "a subscription needs a stream"))
 	default:
 		responses, ctx := h.exec.DispatchOperation(ctx, op)
-		write(w, as, http.StatusOK, responses(ctx))
+		response := responses(ctx)
+		if response == nil { // its time was over before it began
+			h.refuse(w, r, as, http.StatusServiceUnavailable, present.Known(context.DeadlineExceeded))
+			return
+		}
+		write(w, as, http.StatusOK, response)
 	}
 }
 
@@ -115,7 +125,7 @@ func decode(r *http.Request) (*graphql.RawParams, int, *license.Error) {
 	} else {
 		status, err = decodeBody(r, params)
 	}
-	if err == nil && params.Query == "" {
+	if err == nil && params.Query == "" && params.Extensions[persistedKey] == nil {
 		status, err = http.StatusBadRequest, license.Errorf(license.CodeInvalidInput, "send the GraphQL document as `query`", "`query` is missing")
 	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}

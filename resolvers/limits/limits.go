@@ -39,7 +39,8 @@ const (
 	mostAliases = 50
 	// MostPage bounds a page, in entries.
 	MostPage = 100
-	mostCost = 50_000
+	// MostCost is what one operation may cost.
+	MostCost = 50_000
 	// mostVisits bounds the counting itself: fragments that spread fragments
 	// make a small document large.
 	mostVisits = 20_000
@@ -92,13 +93,22 @@ func (Limits) MutateOperationContext(_ context.Context, op *graphql.OperationCon
 	}
 	c := counter{vars: op.Variables}
 	cost := c.selections(op.Operation.SelectionSet, 1)
-	if c.err == nil && cost > mostCost {
-		c.err = tooLarge("the query costs %d of at most %d", cost, mostCost)
+	if c.err == nil && cost > MostCost {
+		c.err = tooLarge("the query costs %d of at most %d", cost, MostCost)
 	}
 	if c.err != nil {
 		return present.Final(c.err)
 	}
+	op.Stats.SetExtension(costKey, cost)
 	return nil
+}
+
+const costKey = "Limits.cost"
+
+// Cost is what an operation costs that passed the limits; at least 1.
+func Cost(op *graphql.OperationContext) int {
+	cost, _ := op.Stats.GetExtension(costKey).(int)
+	return max(cost, 1)
 }
 
 type counter struct {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/ratelimit"
 )
 
 // Presenter turns errors into what GraphQL clients see, once for all. It never
@@ -34,6 +35,9 @@ func (p Presenter) Present(ctx context.Context, err error) *gqlerror.Error {
 		}
 	}
 	public := Known(err)
+	if public == nil && ctx.Err() != nil { // drivers have words of their own for it
+		public = Known(ctx.Err())
+	}
 	if public == nil {
 		public = license.Public(err)
 		p.Log.ErrorContext(ctx, "graphql", "path", out.Path.String(), "err", err)
@@ -91,6 +95,9 @@ func fill(out *gqlerror.Error, e *license.Error) {
 	out.Extensions = map[string]any{"code": string(e.Code)}
 	if e.Fix != "" {
 		out.Extensions["fix"] = e.Fix
+	}
+	if seconds := ratelimit.RetryAfter(e); seconds > 0 {
+		out.Extensions["retryAfter"] = seconds
 	}
 	if len(e.Details) > 0 {
 		out.Extensions["details"] = e.Details
