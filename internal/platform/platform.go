@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/rulesets"
+	"github.com/quorate/quorate/internal/platform/tickets"
 	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/store"
@@ -57,6 +58,7 @@ type (
 	rolloutsService   = rollouts.Service
 	provisionService  = provision.Service
 	linksService      = links.Service
+	ticketsService    = tickets.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -74,6 +76,7 @@ type Platform struct {
 	*rolloutsService
 	*provisionService
 	*linksService
+	*ticketsService
 }
 
 // New makes a Platform.
@@ -101,6 +104,7 @@ func New(c Config) (*Platform, error) {
 	in.HideUsers()
 	known := clocks.NewClocks(c.Limits)
 	seen, past := views.New(in), history.New(in, policy)
+	bring := rollouts.New(in, known, c.Settle)
 	return &Platform{
 		core:              in,
 		historyService:    past,
@@ -112,7 +116,8 @@ func New(c Config) (*Platform, error) {
 		accountsService:   accounts.New(in, c.Passwords),
 		clocksService:     clocks.New(in, known),
 		ordersService:     orders.New(in),
-		rolloutsService:   rollouts.New(in, known, c.Settle),
+		rolloutsService:   bring,
+		ticketsService:    tickets.New(in, bring),
 		provisionService:  provision.New(in),
 		linksService:      links.New(in, seen, past),
 	}, nil

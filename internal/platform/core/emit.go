@@ -34,6 +34,10 @@ const (
 	EventAllocationDenied    EventKind = "allocation.denied"
 	EventBackendLost         EventKind = "backend.lost"
 	EventBackendRejoined     EventKind = "backend.rejoined"
+	EventTicketCreated       EventKind = "ticket.created"
+	EventTicketActivated     EventKind = "ticket.activated"
+	EventTicketReturned      EventKind = "ticket.returned"
+	EventTicketRevoked       EventKind = "ticket.revoked"
 	EventWebhookTest         EventKind = "webhook.test"
 )
 
@@ -66,6 +70,10 @@ func EventKinds() []Described {
 		{EventAllocationDenied, "A program was refused a license. At most one a minute of a product, wherever it happens; who asked it doesn't tell.", []string{"product", "container", "serial", "reason", "at"}},
 		{EventBackendLost, "A backend of a TMR group is not reached any more.", []string{"tmrGroup", "virtualSerial", "position", "serial", "present"}},
 		{EventBackendRejoined, "A backend of a TMR group is reached again.", []string{"tmrGroup", "virtualSerial", "position", "serial", "present"}},
+		{EventTicketCreated, "A ticket was made; its code is not told.", []string{"ticket", "hint", "reference"}},
+		{EventTicketActivated, "Licenses of a ticket were activated; each line and place by itself.", []string{"ticket", "activation", "order", "item", "tmrGroup", "container", "quantity"}},
+		{EventTicketReturned, "Licenses are on their ticket again, after their container has confirmed that.", []string{"ticket", "activation", "transfer", "tmrGroup", "container", "quantity"}},
+		{EventTicketRevoked, "What of a ticket was not activated was taken back.", []string{"ticket", "hint", "reason"}},
 		{EventWebhookTest, "Somebody tries an endpoint out (testWebhook).", []string{"endpoint"}},
 	}
 }

@@ -35,6 +35,9 @@ func (p *Core) RootSigner(ctx context.Context, c *ent.Client) (seal.Signer, erro
 // FirmPurpose and ProductPurpose say what a sealed key is for.
 func FirmPurpose(code int) string { return "firm:" + strconv.Itoa(code) }
 
+// TicketPurpose is what a ticket's sealed code is for.
+const TicketPurpose = "ticket"
+
 // A product's id is not known yet when its key is sealed, its place is.
 func ProductPurpose(firmID string, code int) string {
 	return "product:" + firmID + ":" + strconv.Itoa(code)

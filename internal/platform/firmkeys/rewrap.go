@@ -21,7 +21,7 @@ type Rewrapped struct {
 }
 
 // RewrapKeys seals every private key that the platform has (the root's, the
-// firms', the products') and the items' data with another wrapper, all in one transaction: after a
+// firms', the products'), the items' data and the tickets' codes with another wrapper, all in one transaction: after a
 // crash all are sealed by the one or all by the other. Called again it finds
 // what is done. This Platform goes on with the wrapper that it has, so the
 // processes of the platform are to be stopped before, and started with the new
@@ -127,6 +127,22 @@ func (p *Service) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, n
 		}
 		if err := u.Exec(ctx); err != nil {
 			return err
+		}
+	}
+	codes, err := tx.Ticket.Query().Where(predicate.Ticket(store.Locked)).All(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range codes {
+		sealed, err := p.reseal(ctx, next, core.TicketPurpose, t.SealedCode, out)
+		if err != nil {
+			return err
+		}
+		if sealed != nil {
+			owners[t.VendorID]++
+			if err := tx.Ticket.UpdateOne(t).SetSealedCode(sealed).Exec(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	customers, err := tx.Organization.Query().Where(organization.PseudonymKeyNotNil(), predicate.Organization(store.Locked)).All(ctx)

@@ -151,8 +151,13 @@ func backOnTicket(ctx context.Context, p *core.Core, tx *store.Tx, t *ent.Transf
 	if err := tx.Ticket.UpdateOne(of).AddReturns(returns).Exec(ctx); err != nil {
 		return err
 	}
-	return core.Audit(ctx, tx, t.VendorID, "ticket.returned", of.ID, nil,
-		map[string]any{"activation": a.ID, "transfer": t.ID, "quantity": t.Quantity})
+	if err := core.Audit(ctx, tx, t.VendorID, "ticket.returned", of.ID, nil,
+		map[string]any{"activation": a.ID, "transfer": t.ID, "quantity": t.Quantity}); err != nil {
+		return err
+	}
+	return p.EmitShared(ctx, tx, t.VendorID, t.CustomerID, core.EventTicketReturned, core.AtPlace(t.TmrGroupID, t.ContainerID, map[string]any{
+		"ticket": of.ID, "activation": a.ID, "transfer": t.ID, "quantity": t.Quantity,
+	}))
 }
 
 // activatedThere makes an activation of what was moved, where it was of one.
