@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/ratelimit"
 )
 
 // statusError is an error whose HTTP status its code does not tell.
@@ -59,6 +61,9 @@ func writeError(w http.ResponseWriter, err error) {
 	body.Error.Code, body.Error.Message, body.Error.Fix = public.Code, public.Message, public.Fix
 	body.Error.RequestID = w.Header().Get(RequestIDHeader)
 	w.Header().Set("Cache-Control", "no-store")
+	if seconds := ratelimit.RetryAfter(err); seconds > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
 	writeJSON(w, statusOf(err), body)
 }
 

@@ -2,11 +2,10 @@ package httpd
 
 import (
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/quorate/quorate/internal/auth"
-	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/ratelimit"
 )
 
 const (
@@ -16,52 +15,33 @@ const (
 	// scraped is read again and again by programs, which other exports don't
 	// keep from it: it has a count of its own.
 	scraped = "metrics"
+	// exportAgain is when to try again while others run.
+	exportAgain = 5 * time.Second
 )
 
-// exports counts those that run.
-type exports struct {
-	mu      sync.Mutex
-	running map[exportsOf]int
-}
-
-type exportsOf struct {
-	organization string
-	scraped      bool
-}
-
-// limit refuses what is too many for the caller's organization. Who isn't known
-// is next's to refuse.
-func (e *exports) limit(name string, next http.Handler) http.Handler {
+// limitExports refuses what is too many for the caller's organization, at all
+// replicas together. Who isn't known is next's to refuse.
+func (s *Server) limitExports(name string, next http.Handler) http.Handler {
+	slots := "exports:"
+	if name == scraped {
+		slots = "scrapes:"
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if by, err := auth.From(r.Context()); err == nil {
-			of := exportsOf{by.Organization, name == scraped}
-			if !e.begin(of) {
-				writeError(w, license.Errorf(license.CodeThrottled, "wait until one has ended",
+			release, held, err := s.cfg.Limits.Hold(r.Context(), slots+by.Organization, mostExports)
+			if err != nil {
+				writeError(w, err)
+				return
+			}
+			if !held {
+				writeError(w, ratelimit.Throttled(exportAgain, "wait until one has ended",
 					"%d exports of the organization are running already", mostExports))
 				return
 			}
-			defer e.end(of)
+			defer release()
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (e *exports) begin(of exportsOf) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.running[of] >= mostExports {
-		return false
-	}
-	e.running[of]++
-	return true
-}
-
-func (e *exports) end(of exportsOf) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.running[of]--; e.running[of] == 0 {
-		delete(e.running, of)
-	}
 }
 
 // export tells an error that came before the first byte; one that came later is

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/telemetry"
 )
 
@@ -50,9 +51,11 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Tracing makes a span of each request; nil: off.
 	Tracing *telemetry.Tracing
+	// Limits counts what runs at the same time; nil: in this process alone.
+	Limits ratelimit.Limiter
 	// TrustedOrigins are origins besides our own whose pages may send requests
-	// with cookies, for example "https://licenses.example.com" where a proxy
-	// changes the Host header.
+	// with cookies and read the answers, for example
+	// "https://licenses.example.com" where a proxy changes the Host header.
 	TrustedOrigins []string
 	// HTTPS: browsers reach the server by HTTPS only, by a proxy or directly,
 	// and are told so.
@@ -83,6 +86,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Grace <= 0 {
 		cfg.Grace = defaultGrace
+	}
+	if cfg.Limits == nil {
+		cfg.Limits = ratelimit.NewMemory()
 	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = prometheus.NewRegistry()
@@ -124,17 +130,16 @@ func (s *Server) routes(dashboard http.Handler) http.Handler {
 	}
 	mux.HandleFunc("/auth/", notFound)
 	if s.cfg.GraphQL != nil {
-		graphql := s.origins.guard(limitBody(mostBody, noStore(sessions(s.cfg.GraphQL))))
+		graphql := s.origins.share(s.origins.guard(limitBody(mostBody, noStore(preflighted(sessions(s.cfg.GraphQL))))))
 		mux.Handle("/graphql", bySort(s.short(graphql), s.long(graphql)))
 	}
 	for path, h := range s.cfg.RPC {
 		mux.Handle(path, s.long(h))
 	}
-	running := &exports{running: map[exportsOf]int{}}
 	for name, f := range s.cfg.Exports {
-		mux.Handle("GET /export/"+name, s.long(noStore(sessions(running.limit(name, export(f))))))
+		mux.Handle("GET /export/"+name, s.long(s.origins.share(noStore(sessions(s.limitExports(name, export(f)))))))
 	}
-	mux.HandleFunc("/export/", notFound)
+	mux.Handle("/export/", s.origins.share(http.HandlerFunc(notFound)))
 	mux.Handle("/", dashboard)
 	return mux
 }
