@@ -5113,6 +5113,11 @@ func (_q *WebhookDeliveryQuery) collectField(ctx context.Context, oneNode bool, 
 				selectedFields = append(selectedFields, webhookdelivery.FieldReplay)
 				fieldSeen[webhookdelivery.FieldReplay] = struct{}{}
 			}
+		case "replayed":
+			if _, ok := fieldSeen[webhookdelivery.FieldReplayed]; !ok {
+				selectedFields = append(selectedFields, webhookdelivery.FieldReplayed)
+				fieldSeen[webhookdelivery.FieldReplayed] = struct{}{}
+			}
 		case "id":
 		case "__typename":
 		default:

@@ -54763,6 +54763,7 @@ type WebhookDeliveryMutation struct {
 	attempts                *[]property.DeliveryAttempt
 	appendattempts          []property.DeliveryAttempt
 	replay                  *bool
+	replayed                *bool
 	clearedFields           map[string]struct{}
 	organization            *string
 	clearedorganization     bool
@@ -55314,6 +55315,42 @@ func (m *WebhookDeliveryMutation) ResetReplay() {
 	m.replay = nil
 }
 
+// SetReplayed sets the "replayed" field.
+func (m *WebhookDeliveryMutation) SetReplayed(b bool) {
+	m.replayed = &b
+}
+
+// Replayed returns the value of the "replayed" field in the mutation.
+func (m *WebhookDeliveryMutation) Replayed() (r bool, exists bool) {
+	v := m.replayed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReplayed returns the old "replayed" field's value of the WebhookDelivery entity.
+// If the WebhookDelivery object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *WebhookDeliveryMutation) OldReplayed(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReplayed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReplayed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReplayed: %w", err)
+	}
+	return oldValue.Replayed, nil
+}
+
+// ResetReplayed resets all changes to the "replayed" field.
+func (m *WebhookDeliveryMutation) ResetReplayed() {
+	m.replayed = nil
+}
+
 // ClearOrganization clears the "organization" edge to the Organization entity.
 func (m *WebhookDeliveryMutation) ClearOrganization() {
 	m.clearedorganization = true
@@ -55429,7 +55466,7 @@ func (m *WebhookDeliveryMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *WebhookDeliveryMutation) Fields() []string {
-	fields := make([]string, 0, 10)
+	fields := make([]string, 0, 11)
 	if m.created_at != nil {
 		fields = append(fields, webhookdelivery.FieldCreatedAt)
 	}
@@ -55460,6 +55497,9 @@ func (m *WebhookDeliveryMutation) Fields() []string {
 	if m.replay != nil {
 		fields = append(fields, webhookdelivery.FieldReplay)
 	}
+	if m.replayed != nil {
+		fields = append(fields, webhookdelivery.FieldReplayed)
+	}
 	return fields
 }
 
@@ -55488,6 +55528,8 @@ func (m *WebhookDeliveryMutation) Field(name string) (ent.Value, bool) {
 		return m.Attempts()
 	case webhookdelivery.FieldReplay:
 		return m.Replay()
+	case webhookdelivery.FieldReplayed:
+		return m.Replayed()
 	}
 	return nil, false
 }
@@ -55517,6 +55559,8 @@ func (m *WebhookDeliveryMutation) OldField(ctx context.Context, name string) (en
 		return m.OldAttempts(ctx)
 	case webhookdelivery.FieldReplay:
 		return m.OldReplay(ctx)
+	case webhookdelivery.FieldReplayed:
+		return m.OldReplayed(ctx)
 	}
 	return nil, fmt.Errorf("unknown WebhookDelivery field %s", name)
 }
@@ -55595,6 +55639,13 @@ func (m *WebhookDeliveryMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetReplay(v)
+		return nil
+	case webhookdelivery.FieldReplayed:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReplayed(v)
 		return nil
 	}
 	return fmt.Errorf("unknown WebhookDelivery field %s", name)
@@ -55710,6 +55761,9 @@ func (m *WebhookDeliveryMutation) ResetField(name string) error {
 		return nil
 	case webhookdelivery.FieldReplay:
 		m.ResetReplay()
+		return nil
+	case webhookdelivery.FieldReplayed:
+		m.ResetReplayed()
 		return nil
 	}
 	return fmt.Errorf("unknown WebhookDelivery field %s", name)

@@ -3928,6 +3928,10 @@ func init() {
 	webhookdeliveryDescReplay := webhookdeliveryFields[7].Descriptor()
 	// webhookdelivery.DefaultReplay holds the default value on creation for the replay field.
 	webhookdelivery.DefaultReplay = webhookdeliveryDescReplay.Default.(bool)
+	// webhookdeliveryDescReplayed is the schema descriptor for replayed field.
+	webhookdeliveryDescReplayed := webhookdeliveryFields[8].Descriptor()
+	// webhookdelivery.DefaultReplayed holds the default value on creation for the replayed field.
+	webhookdelivery.DefaultReplayed = webhookdeliveryDescReplayed.Default.(bool)
 	// webhookdeliveryDescID is the schema descriptor for id field.
 	webhookdeliveryDescID := webhookdeliveryMixinFields0[0].Descriptor()
 	// webhookdelivery.DefaultID holds the default value on creation for the id field.

@@ -42,6 +42,8 @@ type WebhookDelivery struct {
 	Attempts []property.DeliveryAttempt `json:"attempts,omitempty"`
 	// A person asked for it again.
 	Replay bool `json:"replay,omitempty"`
+	// It was asked for again, as another delivery.
+	Replayed bool `json:"replayed,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the WebhookDeliveryQuery when eager-loading is set.
 	Edges        WebhookDeliveryEdges `json:"edges"`
@@ -103,7 +105,7 @@ func (*WebhookDelivery) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case webhookdelivery.FieldAttempts:
 			values[i] = new([]byte)
-		case webhookdelivery.FieldReplay:
+		case webhookdelivery.FieldReplay, webhookdelivery.FieldReplayed:
 			values[i] = new(sql.NullBool)
 		case webhookdelivery.FieldAttempt:
 			values[i] = new(sql.NullInt64)
@@ -196,6 +198,12 @@ func (_m *WebhookDelivery) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Replay = value.Bool
 			}
+		case webhookdelivery.FieldReplayed:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field replayed", values[i])
+			} else if value.Valid {
+				_m.Replayed = value.Bool
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -280,6 +288,9 @@ func (_m *WebhookDelivery) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("replay=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Replay))
+	builder.WriteString(", ")
+	builder.WriteString("replayed=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Replayed))
 	builder.WriteByte(')')
 	return builder.String()
 }

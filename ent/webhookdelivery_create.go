@@ -132,6 +132,20 @@ func (_c *WebhookDeliveryCreate) SetNillableReplay(v *bool) *WebhookDeliveryCrea
 	return _c
 }
 
+// SetReplayed sets the "replayed" field.
+func (_c *WebhookDeliveryCreate) SetReplayed(v bool) *WebhookDeliveryCreate {
+	_c.mutation.SetReplayed(v)
+	return _c
+}
+
+// SetNillableReplayed sets the "replayed" field if the given value is not nil.
+func (_c *WebhookDeliveryCreate) SetNillableReplayed(v *bool) *WebhookDeliveryCreate {
+	if v != nil {
+		_c.SetReplayed(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *WebhookDeliveryCreate) SetID(v string) *WebhookDeliveryCreate {
 	_c.mutation.SetID(v)
@@ -212,6 +226,10 @@ func (_c *WebhookDeliveryCreate) defaults() {
 		v := webhookdelivery.DefaultReplay
 		_c.mutation.SetReplay(v)
 	}
+	if _, ok := _c.mutation.Replayed(); !ok {
+		v := webhookdelivery.DefaultReplayed
+		_c.mutation.SetReplayed(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := webhookdelivery.DefaultID()
 		_c.mutation.SetID(v)
@@ -265,6 +283,9 @@ func (_c *WebhookDeliveryCreate) check() error {
 	}
 	if _, ok := _c.mutation.Replay(); !ok {
 		return &ValidationError{Name: "replay", err: errors.New(`ent: missing required field "WebhookDelivery.replay"`)}
+	}
+	if _, ok := _c.mutation.Replayed(); !ok {
+		return &ValidationError{Name: "replayed", err: errors.New(`ent: missing required field "WebhookDelivery.replayed"`)}
 	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := webhookdelivery.IDValidator(v); err != nil {
@@ -342,6 +363,10 @@ func (_c *WebhookDeliveryCreate) createSpec() (*WebhookDelivery, *sqlgraph.Creat
 	if value, ok := _c.mutation.Replay(); ok {
 		_spec.SetField(webhookdelivery.FieldReplay, field.TypeBool, value)
 		_node.Replay = value
+	}
+	if value, ok := _c.mutation.Replayed(); ok {
+		_spec.SetField(webhookdelivery.FieldReplayed, field.TypeBool, value)
+		_node.Replayed = value
 	}
 	if nodes := _c.mutation.OrganizationIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

@@ -123,6 +123,20 @@ func (_u *WebhookDeliveryUpdate) ClearAttempts() *WebhookDeliveryUpdate {
 	return _u
 }
 
+// SetReplayed sets the "replayed" field.
+func (_u *WebhookDeliveryUpdate) SetReplayed(v bool) *WebhookDeliveryUpdate {
+	_u.mutation.SetReplayed(v)
+	return _u
+}
+
+// SetNillableReplayed sets the "replayed" field if the given value is not nil.
+func (_u *WebhookDeliveryUpdate) SetNillableReplayed(v *bool) *WebhookDeliveryUpdate {
+	if v != nil {
+		_u.SetReplayed(*v)
+	}
+	return _u
+}
+
 // Mutation returns the WebhookDeliveryMutation object of the builder.
 func (_u *WebhookDeliveryUpdate) Mutation() *WebhookDeliveryMutation {
 	return _u.mutation
@@ -222,6 +236,9 @@ func (_u *WebhookDeliveryUpdate) sqlSave(ctx context.Context) (_node int, err er
 	}
 	if _u.mutation.AttemptsCleared() {
 		_spec.ClearField(webhookdelivery.FieldAttempts, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.Replayed(); ok {
+		_spec.SetField(webhookdelivery.FieldReplayed, field.TypeBool, value)
 	}
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -333,6 +350,20 @@ func (_u *WebhookDeliveryUpdateOne) AppendAttempts(v []property.DeliveryAttempt)
 // ClearAttempts clears the value of the "attempts" field.
 func (_u *WebhookDeliveryUpdateOne) ClearAttempts() *WebhookDeliveryUpdateOne {
 	_u.mutation.ClearAttempts()
+	return _u
+}
+
+// SetReplayed sets the "replayed" field.
+func (_u *WebhookDeliveryUpdateOne) SetReplayed(v bool) *WebhookDeliveryUpdateOne {
+	_u.mutation.SetReplayed(v)
+	return _u
+}
+
+// SetNillableReplayed sets the "replayed" field if the given value is not nil.
+func (_u *WebhookDeliveryUpdateOne) SetNillableReplayed(v *bool) *WebhookDeliveryUpdateOne {
+	if v != nil {
+		_u.SetReplayed(*v)
+	}
 	return _u
 }
 
@@ -465,6 +496,9 @@ func (_u *WebhookDeliveryUpdateOne) sqlSave(ctx context.Context) (_node *Webhook
 	}
 	if _u.mutation.AttemptsCleared() {
 		_spec.ClearField(webhookdelivery.FieldAttempts, field.TypeJSON)
+	}
+	if value, ok := _u.mutation.Replayed(); ok {
+		_spec.SetField(webhookdelivery.FieldReplayed, field.TypeBool, value)
 	}
 	_node = &WebhookDelivery{config: _u.config}
 	_spec.Assign = _node.assignValues

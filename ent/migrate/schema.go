@@ -2445,6 +2445,7 @@ var (
 		{Name: "claimed_until", Type: field.TypeTime, Nullable: true},
 		{Name: "attempts", Type: field.TypeJSON, Nullable: true},
 		{Name: "replay", Type: field.TypeBool, Default: false},
+		{Name: "replayed", Type: field.TypeBool, Default: false},
 		{Name: "organization_id", Type: field.TypeString, Size: 64},
 		{Name: "webhook_endpoint_id", Type: field.TypeString, Size: 64},
 		{Name: "webhook_event_id", Type: field.TypeString, Size: 64},
@@ -2457,19 +2458,19 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "webhook_deliveries_organizations_organization",
-				Columns:    []*schema.Column{WebhookDeliveriesColumns[8]},
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[9]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "webhook_deliveries_webhook_endpoints_deliveries",
-				Columns:    []*schema.Column{WebhookDeliveriesColumns[9]},
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[10]},
 				RefColumns: []*schema.Column{WebhookEndpointsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "webhook_deliveries_webhook_events_deliveries",
-				Columns:    []*schema.Column{WebhookDeliveriesColumns[10]},
+				Columns:    []*schema.Column{WebhookDeliveriesColumns[11]},
 				RefColumns: []*schema.Column{WebhookEventsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
@@ -2478,17 +2479,17 @@ var (
 			{
 				Name:    "webhookdelivery_organization_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{WebhookDeliveriesColumns[8], WebhookDeliveriesColumns[0]},
+				Columns: []*schema.Column{WebhookDeliveriesColumns[9], WebhookDeliveriesColumns[0]},
 			},
 			{
 				Name:    "webhookdelivery_webhook_endpoint_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{WebhookDeliveriesColumns[9], WebhookDeliveriesColumns[0]},
+				Columns: []*schema.Column{WebhookDeliveriesColumns[10], WebhookDeliveriesColumns[0]},
 			},
 			{
 				Name:    "webhookdelivery_webhook_event_id",
 				Unique:  false,
-				Columns: []*schema.Column{WebhookDeliveriesColumns[10]},
+				Columns: []*schema.Column{WebhookDeliveriesColumns[11]},
 			},
 			{
 				Name:    "webhookdelivery_state_due_at",

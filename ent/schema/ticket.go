@@ -182,7 +182,7 @@ func (RolloutPlan) Fields() []ent.Field {
 }
 
 // Edges of the entity.
-func (RolloutPlan) Edges() []ent.Edge { return []ent.Edge{edge.To("entries", RolloutPlanEntry.Type)} }
+func (RolloutPlan) Edges() []ent.Edge { return []ent.Edge{edge.To("entries", RolloutPlanEntry.Type).Annotations(entgql.RelayConnection())} }
 
 // Annotations of the entity.
 func (RolloutPlan) Annotations() []schema.Annotation { return public() }
@@ -222,4 +222,4 @@ func (RolloutPlanEntry) Indexes() []ent.Index {
 }
 
 // Annotations of the entity.
-func (RolloutPlanEntry) Annotations() []schema.Annotation { return append(internal(), onePlace()) }
+func (RolloutPlanEntry) Annotations() []schema.Annotation { return append(public(), onePlace()) }

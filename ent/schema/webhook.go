@@ -82,6 +82,7 @@ func (WebhookDelivery) Fields() []ent.Field {
 		field.Time("claimed_until").Optional().Nillable().Comment("A worker is making one; when it is taken for dead."),
 		field.JSON("attempts", []property.DeliveryAttempt{}).Optional(),
 		field.Bool("replay").Default(false).Immutable().Comment("A person asked for it again."),
+		field.Bool("replayed").Default(false).Comment("It was asked for again, as another delivery."),
 	}
 }
 

@@ -37,6 +37,8 @@ const (
 	FieldAttempts = "attempts"
 	// FieldReplay holds the string denoting the replay field in the database.
 	FieldReplay = "replay"
+	// FieldReplayed holds the string denoting the replayed field in the database.
+	FieldReplayed = "replayed"
 	// EdgeOrganization holds the string denoting the organization edge name in mutations.
 	EdgeOrganization = "organization"
 	// EdgeWebhookEndpoint holds the string denoting the webhook_endpoint edge name in mutations.
@@ -81,6 +83,7 @@ var Columns = []string{
 	FieldClaimedUntil,
 	FieldAttempts,
 	FieldReplay,
+	FieldReplayed,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -108,6 +111,8 @@ var (
 	AttemptValidator func(int) error
 	// DefaultReplay holds the default value on creation for the "replay" field.
 	DefaultReplay bool
+	// DefaultReplayed holds the default value on creation for the "replayed" field.
+	DefaultReplayed bool
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -177,6 +182,11 @@ func ByClaimedUntil(opts ...sql.OrderTermOption) OrderOption {
 // ByReplay orders the results by the replay field.
 func ByReplay(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldReplay, opts...).ToFunc()
+}
+
+// ByReplayed orders the results by the replayed field.
+func ByReplayed(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReplayed, opts...).ToFunc()
 }
 
 // ByOrganizationField orders the results by organization field.

@@ -106,6 +106,11 @@ func Replay(v bool) predicate.WebhookDelivery {
 	return predicate.WebhookDelivery(sql.FieldEQ(FieldReplay, v))
 }
 
+// Replayed applies equality check predicate on the "replayed" field. It's identical to ReplayedEQ.
+func Replayed(v bool) predicate.WebhookDelivery {
+	return predicate.WebhookDelivery(sql.FieldEQ(FieldReplayed, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.WebhookDelivery {
 	return predicate.WebhookDelivery(sql.FieldEQ(FieldCreatedAt, v))
@@ -529,6 +534,16 @@ func ReplayEQ(v bool) predicate.WebhookDelivery {
 // ReplayNEQ applies the NEQ predicate on the "replay" field.
 func ReplayNEQ(v bool) predicate.WebhookDelivery {
 	return predicate.WebhookDelivery(sql.FieldNEQ(FieldReplay, v))
+}
+
+// ReplayedEQ applies the EQ predicate on the "replayed" field.
+func ReplayedEQ(v bool) predicate.WebhookDelivery {
+	return predicate.WebhookDelivery(sql.FieldEQ(FieldReplayed, v))
+}
+
+// ReplayedNEQ applies the NEQ predicate on the "replayed" field.
+func ReplayedNEQ(v bool) predicate.WebhookDelivery {
+	return predicate.WebhookDelivery(sql.FieldNEQ(FieldReplayed, v))
 }
 
 // HasOrganization applies the HasEdge predicate on the "organization" edge.
