@@ -1,0 +1,445 @@
+// Package socket speaks graphql-transport-ws, the WebSocket protocol of GraphQL,
+// with as little as can be kept for each connection: one goroutine that reads,
+// and another one only while there is something to write. Nothing is gathered
+// for a reader who is slow: operations are asked for their next message when the
+// one before has been sent.
+package socket
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// Subprotocol is the only one spoken; the older graphql-ws is refused.
+const Subprotocol = "graphql-transport-ws"
+
+// Close codes of the protocol.
+const (
+	closeInvalid      = 4400
+	closeUnauthorized = 4401
+	closeInitTimeout  = 4408
+	closeDuplicate    = 4409
+	closeManyInits    = 4429
+)
+
+// mostID bounds the name that a client gives an operation, in bytes.
+const mostID = 200
+
+// Operation is one that is under way. Its methods are called by one goroutine at
+// a time; Close may be called while Next runs, whose context ends then.
+type Operation interface {
+	// Next gives the payload of the next message; nothing when there is none
+	// now: then the operation wakes the connection when there is. Error: io.EOF
+	// at the end.
+	Next(ctx context.Context) ([]byte, error)
+	Close()
+}
+
+// Config is how a connection is served. All fields are required.
+type Config struct {
+	// Init tells who asks, by the payload of connection_init; the context is that
+	// of all operations. Error: the connection is closed as unauthorized.
+	Init func(ctx context.Context, payload map[string]any) (context.Context, error)
+	// Start begins an operation, or says why it can't. Wake doesn't block.
+	Start func(ctx context.Context, params *graphql.RawParams, wake func()) (Operation, gqlerror.List)
+	// Full tells that a connection has too many operations.
+	Full func(ctx context.Context) gqlerror.List
+
+	Most        int   // operations of one connection at once
+	MostBody    int64 // bytes of one message
+	InitTimeout time.Duration
+	Ping        time.Duration // how often the peer is asked whether it lives
+	Send        time.Duration // how long the peer may take to accept a message
+}
+
+// Serve serves one connection to its end. The origin was checked before.
+func (cfg *Config) Serve(w http.ResponseWriter, r *http.Request) {
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return // it has been answered
+	}
+	ws.SetReadLimit(cfg.MostBody)
+	c := &conn{cfg: cfg, ws: ws, heard: time.Now()}
+	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
+	defer c.end()
+	c.mu.Lock()
+	c.timer = time.AfterFunc(cfg.InitTimeout, c.tick)
+	c.mu.Unlock()
+	stop := context.AfterFunc(r.Context(), func() { c.close(int(websocket.StatusGoingAway), "the server is stopping") })
+	defer stop()
+	for {
+		_, data, err := ws.Read(context.Background())
+		if err != nil {
+			return
+		}
+		if code, why := c.receive(data); code != 0 {
+			c.close(code, why)
+		}
+	}
+}
+
+// conn is one connection.
+type conn struct {
+	cfg    *Config
+	ws     *websocket.Conn
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	asks    context.Context // who asks; nil before connection_ack
+	inited  bool
+	ops     map[string]*operation
+	ready   []*operation // that may have something to send
+	writing bool
+	closing bool
+	heard   time.Time // when the peer last said something
+	timer   *time.Timer
+}
+
+type operation struct {
+	id     string
+	run    Operation // nil: not begun yet
+	cancel context.CancelFunc
+	ctx    context.Context
+	queued bool
+	over   bool
+
+	begun bool // the first message was asked for
+	first []byte
+	err   error
+}
+
+// message is one of the protocol.
+type message struct {
+	ID      string          `json:"id,omitempty"`
+	Type    string          `json:"type"`
+	Payload json.RawMessage `json:"payload,omitempty"`
+}
+
+// parse reads a message; false for what is none.
+func parse(data []byte) (m message, ok bool) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if dec.Decode(&m) != nil {
+		return message{}, false
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return message{}, false
+	}
+	switch m.Type {
+	case "connection_init", "ping", "pong":
+		return m, true
+	case "subscribe":
+		return m, m.ID != "" && len(m.ID) <= mostID && len(m.Payload) > 0
+	case "complete":
+		return m, m.ID != "" && len(m.ID) <= mostID
+	}
+	return message{}, false
+}
+
+// parseParams reads what to execute, numbers without loss.
+func parseParams(payload []byte) (*graphql.RawParams, bool) {
+	params := &graphql.RawParams{}
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	dec.UseNumber()
+	return params, dec.Decode(params) == nil
+}
+
+// receive does what a message asks for. A code closes the connection.
+func (c *conn) receive(data []byte) (code int, why string) {
+	m, ok := parse(data)
+	if !ok {
+		return closeInvalid, "invalid message"
+	}
+	c.mu.Lock()
+	c.heard = time.Now()
+	asks := c.asks
+	c.mu.Unlock()
+	switch m.Type {
+	case "connection_init":
+		return c.init(m.Payload)
+	case "ping":
+		c.send(message{Type: "pong", Payload: m.Payload})
+	case "subscribe":
+		if asks == nil {
+			return closeUnauthorized, "unauthorized"
+		}
+		params, ok := parseParams(m.Payload)
+		if !ok {
+			return closeInvalid, "invalid message"
+		}
+		return c.subscribe(m.ID, params)
+	case "complete":
+		c.mu.Lock()
+		op := c.ops[m.ID]
+		c.mu.Unlock()
+		if op != nil {
+			c.finish(op)
+		}
+	}
+	return 0, ""
+}
+
+func (c *conn) init(payload json.RawMessage) (code int, why string) {
+	c.mu.Lock()
+	again := c.inited
+	c.inited = true
+	c.mu.Unlock()
+	if again {
+		return closeManyInits, "too many initialisation requests"
+	}
+	with := map[string]any{}
+	if len(payload) > 0 && json.Unmarshal(payload, &with) != nil {
+		return closeInvalid, "invalid message"
+	}
+	ctx, err := c.cfg.Init(c.ctx, with)
+	if err != nil {
+		return closeUnauthorized, "unauthorized"
+	}
+	c.mu.Lock()
+	c.asks = ctx
+	c.timer.Reset(c.cfg.Ping)
+	c.mu.Unlock()
+	c.send(message{Type: "connection_ack"})
+	return 0, ""
+}
+
+// tick closes what says nothing, and asks the rest whether it lives.
+func (c *conn) tick() {
+	c.mu.Lock()
+	asks, silent, closing := c.asks != nil, time.Since(c.heard), c.closing
+	c.mu.Unlock()
+	switch {
+	case closing:
+	case !asks:
+		c.close(closeInitTimeout, "connection initialisation timeout")
+	case silent > 2*c.cfg.Ping:
+		_ = c.ws.CloseNow()
+	default:
+		c.send(message{Type: "ping"})
+		c.mu.Lock()
+		if !c.closing {
+			c.timer.Reset(c.cfg.Ping)
+		}
+		c.mu.Unlock()
+	}
+}
+
+func (c *conn) subscribe(id string, params *graphql.RawParams) (code int, why string) {
+	c.mu.Lock()
+	if _, there := c.ops[id]; there {
+		c.mu.Unlock()
+		return closeDuplicate, "there is an operation with this id already"
+	}
+	if len(c.ops) >= c.cfg.Most {
+		asks := c.asks
+		c.mu.Unlock()
+		c.refuse(id, c.cfg.Full(asks))
+		return 0, ""
+	}
+	op := &operation{id: id, queued: true} // until it has begun
+	op.ctx, op.cancel = context.WithCancel(c.asks)
+	if c.ops == nil {
+		c.ops = make(map[string]*operation, 1)
+	}
+	c.ops[id] = op
+	c.mu.Unlock()
+	go c.begin(op, params)
+	return 0, ""
+}
+
+// begin starts an operation, and waits for its first message: others are not to
+// wait for it.
+func (c *conn) begin(op *operation, params *graphql.RawParams) {
+	run, errs := c.cfg.Start(op.ctx, params, func() { c.wake(op) })
+	if errs != nil {
+		if c.forget(op) {
+			c.refuse(op.id, errs)
+		}
+		return
+	}
+	c.mu.Lock()
+	op.run = run
+	over := op.over
+	c.mu.Unlock()
+	if over {
+		run.Close()
+		return
+	}
+	op.first, op.err = run.Next(op.ctx)
+	c.mu.Lock()
+	op.begun, op.queued = true, false
+	c.mu.Unlock()
+	c.wake(op)
+}
+
+// wake has an operation asked for its next message.
+func (c *conn) wake(op *operation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if op.queued || op.over || !op.begun {
+		return
+	}
+	op.queued = true
+	c.ready = append(c.ready, op)
+	if !c.writing {
+		c.writing = true
+		go c.write()
+	}
+}
+
+// write sends what there is, each operation in its turn.
+func (c *conn) write() {
+	late := time.AfterFunc(c.cfg.Send, func() { _ = c.ws.CloseNow() })
+	defer late.Stop()
+	for {
+		c.mu.Lock()
+		if len(c.ready) == 0 {
+			c.writing, c.ready = false, nil
+			c.mu.Unlock()
+			return
+		}
+		op := c.ready[0]
+		c.ready[0] = nil
+		c.ready = c.ready[1:]
+		op.queued = false
+		over := op.over
+		c.mu.Unlock()
+		if over {
+			continue
+		}
+		late.Stop()
+		payload, err := op.next()
+		late.Reset(c.cfg.Send)
+		switch {
+		case err != nil:
+			if c.finish(op) && c.ctx.Err() == nil {
+				c.send(message{ID: op.id, Type: "complete"})
+			}
+		case payload != nil:
+			c.sendNext(op.id, payload)
+			c.wake(op)
+		}
+	}
+}
+
+func (op *operation) next() ([]byte, error) {
+	if op.first != nil || op.err != nil {
+		first, err := op.first, op.err
+		op.first = nil
+		return first, err
+	}
+	return op.run.Next(op.ctx)
+}
+
+// finish ends an operation; true for the first to do so.
+func (c *conn) finish(op *operation) bool {
+	first := c.forget(op)
+	c.mu.Lock()
+	run := op.run
+	c.mu.Unlock()
+	if first && run != nil {
+		run.Close()
+	}
+	return first
+}
+
+func (c *conn) forget(op *operation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if op.over {
+		return false
+	}
+	op.over = true
+	if c.ops[op.id] == op {
+		delete(c.ops, op.id)
+	}
+	op.cancel()
+	return true
+}
+
+// refuse ends an operation that was not begun.
+func (c *conn) refuse(id string, errs gqlerror.List) {
+	payload, err := json.Marshal(errs)
+	if err != nil {
+		panic(err) // our own errors
+	}
+	c.send(message{ID: id, Type: "error", Payload: payload})
+}
+
+func (c *conn) send(m message) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // our own message
+	}
+	late := time.AfterFunc(c.cfg.Send, func() { _ = c.ws.CloseNow() })
+	defer late.Stop()
+	_ = c.ws.Write(context.Background(), websocket.MessageText, data) // the reading side notices
+}
+
+// buffers are for messages on their way.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:gochecknoglobals // memory only
+
+// mostKept is how large a buffer may be that is used again.
+const mostKept = 64 << 10
+
+// sendNext wraps a payload, which many connections share.
+func (c *conn) sendNext(id string, payload []byte) {
+	name, err := json.Marshal(id)
+	if err != nil {
+		panic(err) // it came as JSON
+	}
+	b, _ := buffers.Get().(*bytes.Buffer)
+	b.Reset()
+	b.WriteString(`{"id":`)
+	b.Write(name)
+	b.WriteString(`,"type":"next","payload":`)
+	b.Write(payload)
+	b.WriteByte('}')
+	_ = c.ws.Write(context.Background(), websocket.MessageText, b.Bytes())
+	if b.Cap() <= mostKept {
+		buffers.Put(b)
+	}
+}
+
+// close begins the close handshake and doesn't wait for its end.
+func (c *conn) close(code int, why string) {
+	c.mu.Lock()
+	first := !c.closing
+	c.closing = true
+	c.timer.Stop()
+	c.mu.Unlock()
+	if first {
+		go func() { _ = c.ws.Close(websocket.StatusCode(code), why) }()
+	}
+}
+
+// end lets go of everything.
+func (c *conn) end() {
+	c.mu.Lock()
+	closing := c.closing
+	c.closing = true
+	c.timer.Stop()
+	ops := make([]*operation, 0, len(c.ops))
+	for _, op := range c.ops {
+		ops = append(ops, op)
+	}
+	c.mu.Unlock()
+	c.cancel()
+	for _, op := range ops {
+		c.finish(op)
+	}
+	if !closing { // else the handshake ends it
+		_ = c.ws.CloseNow()
+	}
+}
