@@ -11,7 +11,7 @@ const config: CodegenConfig = {
       config: {
         useTypeImports: true,
         enumsAsTypes: true,
-        scalars: { Time: "string", Cursor: "string" },
+        scalars: { Time: "string", Cursor: "string", StreamPosition: "string" },
       },
     },
   },

@@ -57,6 +57,26 @@ type ActivationProblem struct {
 	Fix string `json:"fix"`
 }
 
+// Who joins which group.
+type AddGroupMemberInput struct {
+	// The group's global id.
+	Group string `json:"group"`
+	// The member's global id.
+	Member string `json:"member"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was changed.
+type AddGroupMemberPayload struct {
+	// The group.
+	Group *ent.MemberGroup `json:"group"`
+	// The member.
+	Member *ent.Member `json:"member"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // A notice that asks the holder of an allocation to release it.
 type AllocationNotice struct {
 	// When he was asked.
@@ -129,6 +149,44 @@ type AskAllocationPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// What one entry of the audit log tells by a name.
+type AuditChange struct {
+	// The name, for example `role`.
+	Name string `json:"name"`
+	// How it was, as JSON; null: nothing is told.
+	Before *string `json:"before,omitempty"`
+	// How it is, as JSON; null: nothing is told.
+	After *string `json:"after,omitempty"`
+}
+
+// New entries of the audit log.
+type AuditEntriesChange struct {
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
+	Sequence int `json:"sequence"`
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether these are the newest 100 entries, and not what came since: the first message, or because you were too slow, or because more came at once.
+	Snapshot bool `json:"snapshot"`
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// The entries, oldest first.
+	Added []*ent.AuditEntry `json:"added"`
+}
+
+// Which entries of the audit log are wanted. What is left out or null doesn't matter.
+type AuditFilter struct {
+	// Who did it: the global id of a member, a token or a server.
+	Actor *string `json:"actor,omitempty"`
+	// What was done, for example `member.updated`; with a dot at its end all that begins so, for example `member.`.
+	Action *string `json:"action,omitempty"`
+	// What it was done to, by global id.
+	Target *string `json:"target,omitempty"`
+	// The beginning.
+	From *time.Time `json:"from,omitempty"`
+	// The end, which doesn't count.
+	To *time.Time `json:"to,omitempty"`
+}
+
 // Name a transfer.
 type CancelTransferInput struct {
 	// The transfer's global id.
@@ -187,6 +245,50 @@ type ContainerServerInput struct {
 	Address *string `json:"address,omitempty"`
 }
 
+// A new API token.
+type CreateAPITokenInput struct {
+	// What the token is for, for example `erp`.
+	Name string `json:"name"`
+	// What it may do at most.
+	Role property.Role `json:"role"`
+	// What it is limited to; left out or empty: all of the role.
+	Scopes []Capability `json:"scopes,omitempty"`
+	// When it ends, for example `2027-12-01T00:00:00Z`; left out: it does not end by itself.
+	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateAPITokenPayload struct {
+	// The token.
+	APIToken *ent.ApiToken `json:"apiToken"`
+	// The secret, shown this once: send it as `Authorization: Bearer qrt_…`. Null: the idempotency key was used before.
+	Secret *string `json:"secret,omitempty"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A new customer.
+type CreateCustomerInput struct {
+	// The name to show, for example `Shipping Company`; no other customer has it.
+	Name string `json:"name"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateCustomerPayload struct {
+	// The customer.
+	Organization *ent.Organization `json:"organization"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // A server to enroll: of a TMR group, or of a container outside of groups.
 type CreateEnrollmentInput struct {
 	// The group's global id or virtual serial number.
@@ -228,6 +330,34 @@ type CreateFirmPayload struct {
 	// The firm, with its first key.
 	Firm *ent.Firm `json:"firm"`
 	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Whom to invite.
+type CreateInvitationInput struct {
+	// The person's e-mail address, for example `anna@example.com`.
+	Email string `json:"email"`
+	// How the person is called; left out: the person says it.
+	Name *string `json:"name,omitempty"`
+	// The role.
+	Role property.Role `json:"role"`
+	// The global ids of the groups to join.
+	Groups []string `json:"groups,omitempty"`
+	// A customer of yours that nobody belongs to yet, by its global id; left out: your organization.
+	Organization *string `json:"organization,omitempty"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateInvitationPayload struct {
+	// The invitation.
+	Invitation *ent.Invitation `json:"invitation"`
+	// Its token, shown this once: put it into the link that the person gets. Null: the idempotency key was used before.
+	Token *string `json:"token,omitempty"`
+	// As it came.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -279,6 +409,26 @@ type CreateItemPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// A new group.
+type CreateMemberGroupInput struct {
+	// The name to show, for example `Operations`.
+	Name string `json:"name"`
+	// What its members may do at least.
+	Role property.Role `json:"role"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateMemberGroupPayload struct {
+	// The group.
+	Group *ent.MemberGroup `json:"group"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Make a product.
 type CreateProductInput struct {
 	// The firm's global id or code, for example `6000010`.
@@ -296,6 +446,22 @@ type CreateProductPayload struct {
 	// The product, with its key.
 	Product *ent.Product `json:"product"`
 	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A new test environment.
+type CreateTestEnvironmentInput struct {
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateTestEnvironmentPayload struct {
+	// The test environment.
+	Organization *ent.Organization `json:"organization"`
+	// As it came.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -340,6 +506,22 @@ type DecideContainerInput struct {
 	// Why, for the audit log and for whom it concerns; at most 1000 bytes.
 	Note string `json:"note"`
 	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Which group goes.
+type DeleteMemberGroupInput struct {
+	// The group's global id.
+	Group string `json:"group"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was deleted.
+type DeleteMemberGroupPayload struct {
+	// The id of the group that was.
+	DeletedGroupID string `json:"deletedGroupId"`
+	// As it came.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -570,6 +752,42 @@ type ReleaseAllocationPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Who leaves which group.
+type RemoveGroupMemberInput struct {
+	// The group's global id.
+	Group string `json:"group"`
+	// The member's global id.
+	Member string `json:"member"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was changed.
+type RemoveGroupMemberPayload struct {
+	// The group.
+	Group *ent.MemberGroup `json:"group"`
+	// The member.
+	Member *ent.Member `json:"member"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Who is removed.
+type RemoveMemberInput struct {
+	// The member's global id.
+	Member string `json:"member"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was removed.
+type RemoveMemberPayload struct {
+	// The id of the member that was.
+	RemovedMemberID string `json:"removedMemberId"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Renew an item.
 type RenewItemInput struct {
 	// The item's global id.
@@ -616,6 +834,24 @@ type ReplaceBackendPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Which invitation.
+type ResendInvitationInput struct {
+	// The invitation's global id.
+	Invitation string `json:"invitation"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type ResendInvitationPayload struct {
+	// The invitation.
+	Invitation *ent.Invitation `json:"invitation"`
+	// Its token, shown this once: put it into the link that the person gets. Null: the idempotency key was used before.
+	Token *string `json:"token,omitempty"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Licenses of an activation that go back to their ticket.
 type ReturnTicketActivationInput struct {
 	// The activation's global id.
@@ -628,11 +864,43 @@ type ReturnTicketActivationInput struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Which API token.
+type RevokeAPITokenInput struct {
+	// The token's global id.
+	APIToken string `json:"apiToken"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was changed.
+type RevokeAPITokenPayload struct {
+	// The token.
+	APIToken *ent.ApiToken `json:"apiToken"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // An enrollment to revoke.
 type RevokeEnrollmentInput struct {
 	// The enrollment's global id.
 	Enrollment string `json:"enrollment"`
 	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Which invitation.
+type RevokeInvitationInput struct {
+	// The invitation's global id.
+	Invitation string `json:"invitation"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was changed.
+type RevokeInvitationPayload struct {
+	// The invitation.
+	Invitation *ent.Invitation `json:"invitation"`
+	// As it came.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -1036,6 +1304,70 @@ type UpdateItemPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// What changes; what is left out or null stays.
+type UpdateMemberGroupInput struct {
+	// The group's global id.
+	Group string `json:"group"`
+	// The revision that the change was made from.
+	Revision int `json:"revision"`
+	// The name to show.
+	Name *string `json:"name,omitempty"`
+	// What its members may do at least.
+	Role *property.Role `json:"role,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was changed.
+type UpdateMemberGroupPayload struct {
+	// The group.
+	Group *ent.MemberGroup `json:"group"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Another role.
+type UpdateMemberInput struct {
+	// The member's global id.
+	Member string `json:"member"`
+	// The revision that the change was made from.
+	Revision int `json:"revision"`
+	// The role, for example `OPERATOR`.
+	Role property.Role `json:"role"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was changed.
+type UpdateMemberPayload struct {
+	// The member.
+	Member *ent.Member `json:"member"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What changes; what is left out or null stays.
+type UpdateOrganizationInput struct {
+	// The organization's global id.
+	Organization string `json:"organization"`
+	// The revision that the change was made from.
+	Revision int `json:"revision"`
+	// The name to show.
+	Name *string `json:"name,omitempty"`
+	// What its vendor sees of its users.
+	UserVisibility *property.UserVisibility `json:"userVisibility,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was changed.
+type UpdateOrganizationPayload struct {
+	// The organization.
+	Organization *ent.Organization `json:"organization"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Change a product.
 type UpdateProductInput struct {
 	// The product's global id, or firm and product code, for example `6000010:14`.
@@ -1185,6 +1517,90 @@ type Viewer struct {
 	Role property.Role `json:"role"`
 	// The organization that the viewer acts for.
 	Organization *ent.Organization `json:"organization"`
+	// What the viewer may do, by the role and, for an API token, its scopes.
+	Capabilities []Capability `json:"capabilities"`
+}
+
+// Something that a role allows, and a token can be limited to.
+type Capability string
+
+const (
+	// Read. It is always among a token's scopes.
+	CapabilityRead Capability = "READ"
+	// Order licenses, return and move them.
+	CapabilityOrder Capability = "ORDER"
+	// Start and end rollouts.
+	CapabilityRunRollouts Capability = "RUN_ROLLOUTS"
+	// Release allocations, and ask their holders.
+	CapabilityRelease Capability = "RELEASE"
+	// Say who may use which license.
+	CapabilityEditRules Capability = "EDIT_RULES"
+	// Edit firms, products and items.
+	CapabilityEditCatalog Capability = "EDIT_CATALOG"
+	// Manage members, groups, invitations and API tokens.
+	CapabilityManageMembers Capability = "MANAGE_MEMBERS"
+	// Read the audit log.
+	CapabilityReadAudit Capability = "READ_AUDIT"
+	// Set up customers, containers, TMR groups and servers.
+	CapabilityProvision Capability = "PROVISION"
+	// Manage the firms' keys.
+	CapabilityManageKeys Capability = "MANAGE_KEYS"
+)
+
+var AllCapability = []Capability{
+	CapabilityRead,
+	CapabilityOrder,
+	CapabilityRunRollouts,
+	CapabilityRelease,
+	CapabilityEditRules,
+	CapabilityEditCatalog,
+	CapabilityManageMembers,
+	CapabilityReadAudit,
+	CapabilityProvision,
+	CapabilityManageKeys,
+}
+
+func (e Capability) IsValid() bool {
+	switch e {
+	case CapabilityRead, CapabilityOrder, CapabilityRunRollouts, CapabilityRelease, CapabilityEditRules, CapabilityEditCatalog, CapabilityManageMembers, CapabilityReadAudit, CapabilityProvision, CapabilityManageKeys:
+		return true
+	}
+	return false
+}
+
+func (e Capability) String() string {
+	return string(e)
+}
+
+func (e *Capability) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = Capability(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid Capability", str)
+	}
+	return nil
+}
+
+func (e Capability) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *Capability) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e Capability) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // What can be done with an enrollment.

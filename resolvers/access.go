@@ -3,7 +3,6 @@ package resolvers
 import (
 	"context"
 	"strings"
-	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -16,7 +15,6 @@ import (
 // access lets nobody execute anything without a principal that may read; what
 // else one may do is checked by each use case. A WebSocket says who asks once,
 // and may live for days: there the principal is read anew for each operation.
-// It also tells at the end of a subscription why it ended.
 type access struct {
 	present present.Presenter
 	r       *Resolver
@@ -25,7 +23,6 @@ type access struct {
 var _ interface {
 	graphql.HandlerExtension
 	graphql.OperationInterceptor
-	graphql.ResponseInterceptor
 } = access{}
 
 // ExtensionName names the extension.
@@ -48,7 +45,7 @@ func (a access) InterceptOperation(ctx context.Context, next graphql.OperationHa
 			return a.refuse(ctx, err)
 		}
 	}
-	return next(context.WithValue(ctx, endingKey{}, &ending{}))
+	return next(ctx)
 }
 
 func (a access) refuse(ctx context.Context, err error) graphql.ResponseHandler {
@@ -63,41 +60,4 @@ func introspective(set ast.SelectionSet) bool {
 		}
 	}
 	return true
-}
-
-// InterceptResponse sends the reason that a stream ended for, once, and then
-// its end.
-func (a access) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	response := next(ctx)
-	if response != nil {
-		return response
-	}
-	if e, ok := ctx.Value(endingKey{}).(*ending); ok {
-		if err := e.take(); err != nil {
-			return &graphql.Response{Errors: gqlerror.List{a.present.Present(ctx, err)}}
-		}
-	}
-	return nil
-}
-
-type endingKey struct{}
-
-// ending is why a stream ended.
-type ending struct {
-	mu  sync.Mutex
-	err error
-}
-
-func (e *ending) set(err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.err = err
-}
-
-func (e *ending) take() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	err := e.err
-	e.err = nil
-	return err
 }

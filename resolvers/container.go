@@ -145,15 +145,6 @@ func (r *queryResolver) Allocations(ctx context.Context, after *entgql.Cursor[st
 	return filtered(q, active, takesLicense).Paginate(ctx, after, first, before, last)
 }
 
-func (r *subscriptionResolver) AllocationsChanged(ctx context.Context, container string) (<-chan *graph.AllocationsChange, error) {
-	row, err := r.platform.Container(ctx, container)
-	if err != nil {
-		return nil, err
-	}
-	w := &allocationsWatch{r: r.Resolver, container: row}
-	return watch(ctx, r.Resolver, w.run)
-}
-
 func (r *Resolver) Allocation() graph.AllocationResolver { return &allocationResolver{r} }
 
 func (r *Resolver) Container() graph.ContainerResolver { return &containerResolver{r} }

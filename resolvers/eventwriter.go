@@ -8,10 +8,6 @@ import (
 	"time"
 )
 
-// sendTimeout is how long a reader may take to accept one message. Then the
-// connection ends: messages are not gathered for it.
-const sendTimeout = 10 * time.Second
-
 // eventWriter writes server-sent events and, between them, signs of life.
 type eventWriter struct {
 	mu      sync.Mutex
@@ -30,6 +26,14 @@ func (e *eventWriter) send(text string) bool {
 	}
 	return e.control.Flush() == nil
 }
+
+// next sends a message; false when the reader is gone.
+func (e *eventWriter) next(payload []byte) bool {
+	return e.send("event: next\ndata: " + string(payload) + "\n\n")
+}
+
+// complete sends the proper end.
+func (e *eventWriter) complete() { e.send("event: complete\ndata:\n\n") }
 
 // keepAlive sends comments until ctx ends or the returned function is called,
 // which waits for the last one: nothing is written after the handler returned.

@@ -8,17 +8,18 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/transport"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/resolvers/documents"
 	"github.com/quorate/quorate/resolvers/limits"
 	"github.com/quorate/quorate/resolvers/present"
+	"github.com/quorate/quorate/resolvers/socket"
 )
 
 // mostBody bounds one request or WebSocket message.
@@ -51,6 +52,9 @@ type Config struct {
 	Timeout time.Duration
 	// InitTimeout is how long a WebSocket may take to say who it is.
 	InitTimeout time.Duration
+	// Streams is where the logs of subscriptions' streams are; nil: in this process
+	// alone.
+	Streams live.Log
 	// Metrics count operations; nil: nobody does.
 	Metrics *Metrics
 	// Ping is how often a stream shows that it lives. A WebSocket that does
@@ -63,7 +67,9 @@ type Config struct {
 type Handler struct {
 	cfg     Config
 	exec    metered
-	socket  transport.Websocket
+	render  *executor.Executor // executes what subscribers share
+	socket  socket.Config
+	r       *Resolver
 	present present.Presenter
 }
 
@@ -84,6 +90,9 @@ func NewHandler(cfg Config) *Handler {
 	if cfg.Documents == nil {
 		cfg.Documents = documents.NewLocal()
 	}
+	if cfg.Streams == nil {
+		cfg.Streams = live.NewMemLog()
+	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = 25 * time.Second
 	}
@@ -92,14 +101,24 @@ func NewHandler(cfg Config) *Handler {
 	}
 	r := &Resolver{
 		platform: cfg.Platform, client: cfg.Platform.Store().Client(), bus: cfg.Platform.Bus(),
-		log: cfg.Logger, tick: time.Second, gap: 250 * time.Millisecond,
+		tick: time.Second,
+		hub:  live.NewHub(live.Config{Bus: cfg.Platform.Bus(), Log: cfg.Streams, Logger: cfg.Logger}),
 	}
 	known := persisted{cfg.Documents, cfg.Registered}
 	h := &Handler{
 		cfg: cfg, present: present.Presenter{Log: cfg.Logger, RequestID: cfg.RequestID},
-		exec:   metered{executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r})), known, cfg.Limits, cfg.Rates},
-		socket: newSocket(cfg),
+		exec: metered{executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r})), known, cfg.Limits, cfg.Rates},
+		r:    r,
 	}
+	h.socket = h.newSocket()
+	h.render = executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r}))
+	h.render.SetErrorPresenter(h.present.Present)
+	h.render.SetRecoverFunc(h.present.Recovered)
+	h.render.SetQueryCache(limits.NewQueryCache())
+	h.render.Use(loading{r})
+	r.rights.notice(r.client, r.bus, func(topic string, err error) {
+		cfg.Logger.Warn("subscribers were not told", "topic", topic, "err", err)
+	})
 	h.exec.SetErrorPresenter(h.present.Present)
 	h.exec.SetRecoverFunc(h.present.Recovered)
 	h.exec.SetParserTokenLimit(limits.MostTokens)
@@ -111,7 +130,6 @@ func NewHandler(cfg Config) *Handler {
 	}
 	h.exec.Use(known)
 	h.exec.Use(limits.Limits{})
-	h.exec.Use(streams{})
 	h.exec.Use(timeouts{cfg.Timeout})
 	h.exec.Use(access{h.present, r})
 	h.exec.Use(loading{r})
@@ -123,9 +141,10 @@ type Resolver struct {
 	platform *platform.Platform
 	client   *ent.Client // reads under the principal of the context
 	bus      event.Bus
-	log      *slog.Logger
 	tick     time.Duration // how often a stream looks for what no signal tells
-	gap      time.Duration // between coalesced messages of a stream
+	hub      *live.Hub
+	rights   rights
+	owners   owners
 }
 
 // maskNotFound lets a lookup answer null for what is not there.

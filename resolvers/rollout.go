@@ -100,15 +100,6 @@ func (r *rolloutResolver) Offline(ctx context.Context, obj *ent.Rollout) (bool, 
 	return rollouts.RolloutOffline(obj)
 }
 
-func (r *subscriptionResolver) RolloutChanged(ctx context.Context, id string) (<-chan *ent.Rollout, error) {
-	row, err := r.client.Rollout.Get(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	w := &rolloutWatch{r: r.Resolver, id: row.ID}
-	return watch(ctx, r.Resolver, w.run)
-}
-
 func (r *Resolver) Order() graph.OrderResolver { return &orderResolver{r} }
 
 func (r *Resolver) Rollout() graph.RolloutResolver { return &rolloutResolver{r} }

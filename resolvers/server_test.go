@@ -38,7 +38,7 @@ func TestStreamsBehindTheServer(t *testing.T) {
 	var m groupMessage
 	s.data(&m)
 
-	r, err := http.NewRequestWithContext(t.Context(), "GET", at+"?query="+url.QueryEscape(`subscription { tmrGroupChanged(id: "tmr_1") { sequence } }`), nil)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", at+"?query="+url.QueryEscape(`subscription { tmrGroupChanged(id: "tmr_1") { tmrGroup { sequence } } }`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/resolvers"
 )
@@ -147,7 +148,7 @@ func events(t *testing.T, body io.Reader) func() string {
 func TestSocketSignsInByToken(t *testing.T) {
 	w := newWorld(t)
 	ctx := w.as(t.Context(), "owner")
-	row, token, err := w.platform.CreateToken(ctx, "monitoring", property.RoleViewer)
+	row, token, err := w.platform.CreateToken(ctx, "", accounts.TokenSpec{Name: "monitoring", Role: property.RoleViewer})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func TestSocketKnowsWhatOneMayNow(t *testing.T) {
 	answer("removed", order, "UNAUTHENTICATED")
 	answer("removed", `{ viewer { name } }`, "UNAUTHENTICATED")
 
-	_, token, err := w.platform.CreateToken(w.as(t.Context(), "stranger"), "integration", property.RoleOwner)
+	_, token, err := w.platform.CreateToken(w.as(t.Context(), "stranger"), "", accounts.TokenSpec{Name: "integration", Role: property.RoleOwner})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,12 +248,12 @@ func TestSocketBoundsItsStreams(t *testing.T) {
 	s := dial(t, w.server(t, "owner"), nil)
 	s.init()
 	for i := range 101 {
-		s.subscribe(fmt.Sprint(i), `subscription { rolloutChanged(id: "rol_0x") { id } }`)
+		s.subscribe(fmt.Sprint(i), `subscription { rolloutChanged(id: "rol_0x") { sequence } }`)
 		s.want("next") // not found: it ends at once and does not count any more
 		s.want("complete")
 	}
 	for i := range 101 {
-		s.subscribe(fmt.Sprint(i), `subscription { tmrGroupChanged(id: "tmr_1") { id } }`)
+		s.subscribe(fmt.Sprint(i), `subscription { tmrGroupChanged(id: "tmr_1") { sequence } }`)
 	}
 	throttled := 0
 	for range 101 {

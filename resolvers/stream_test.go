@@ -15,25 +15,30 @@ import (
 	"github.com/quorate/quorate/resolvers"
 )
 
-const groupQuery = `subscription { tmrGroupChanged(id: "131-4837572") {
-	sequence status quantity tmrId linked health orderedQuantity servers { name role } backends { cell } rollout { number state } } }`
+const groupQuery = `subscription { tmrGroupChanged(id: "131-4837572") { sequence since snapshot position tmrGroup {
+	sequence status quantity tmrId linked health orderedQuantity servers { name role } backends { cell } rollout { number state } } } }`
 
 type groupMessage struct {
 	TmrGroupChanged struct {
-		Sequence, Quantity, OrderedQuantity int
-		Status, Health                      string
-		Linked                              bool
-		Servers                             []struct{ Name, Role string }
-		Backends                            []struct{ Cell string }
-		Rollout                             *struct {
-			Number int
-			State  string
+		Sequence, Since int
+		Snapshot        bool
+		Position        string
+		TmrGroup        struct {
+			Sequence, Quantity, OrderedQuantity int
+			Status, Health                      string
+			Linked                              bool
+			Servers                             []struct{ Name, Role string }
+			Backends                            []struct{ Cell string }
+			Rollout                             *struct {
+				Number int
+				State  string
+			}
 		}
 	}
 }
 
 func (m groupMessage) line() string {
-	g := m.TmrGroupChanged
+	g := m.TmrGroupChanged.TmrGroup
 	cells := make([]string, len(g.Backends))
 	for i, b := range g.Backends {
 		cells[i] = b.Cell
@@ -75,8 +80,8 @@ func TestGroupStreamShowsEachStageOfAnUpdate(t *testing.T) {
 	})
 	for i, st := range stages {
 		s.data(&m)
-		if got := m.line(); got != st.want || m.TmrGroupChanged.Sequence != 4+i {
-			t.Errorf("stage %d: sequence %d, %q, want %q", i+1, m.TmrGroupChanged.Sequence, got, st.want)
+		if got := m.line(); got != st.want || m.TmrGroupChanged.TmrGroup.Sequence != 4+i {
+			t.Errorf("stage %d: sequence %d, %q, want %q", i+1, m.TmrGroupChanged.TmrGroup.Sequence, got, st.want)
 		}
 	}
 	s.send(message{ID: "1", Type: "complete"})
@@ -100,15 +105,15 @@ func TestGroupStreamShowsLinkServersOrdersAndRollout(t *testing.T) {
 		t.Helper()
 		for !f() {
 			s.data(&m)
-			if m.TmrGroupChanged.Sequence != 3 {
-				t.Fatalf("%s: sequence %d without a view", what, m.TmrGroupChanged.Sequence)
+			if m.TmrGroupChanged.TmrGroup.Sequence != 3 {
+				t.Fatalf("%s: sequence %d without a view", what, m.TmrGroupChanged.TmrGroup.Sequence)
 			}
 		}
 	}
 	ask(w.serve("owner"), request{Query: `mutation { order(input: {item: "itm_1", tmrGroup: "tmr_1", quantity: 10}) { order { id } } }`})
-	until("order", func() bool { return m.TmrGroupChanged.OrderedQuantity == 30 })
+	until("order", func() bool { return m.TmrGroupChanged.TmrGroup.OrderedQuantity == 30 })
 	ask(w.serve("owner"), request{Query: `mutation { startRollout(input: {tmrGroup: "tmr_1"}) { rollout { id } } }`})
-	until("rollout", func() bool { return m.TmrGroupChanged.Rollout != nil && m.TmrGroupChanged.Rollout.Number == 2 })
+	until("rollout", func() bool { r := m.TmrGroupChanged.TmrGroup.Rollout; return r != nil && r.Number == 2 })
 	// Nobody tells when a server falls silent.
 	past := time.Now().Add(-time.Hour).UTC()
 	w.change("", "", func(tx *store.Tx) error {
@@ -118,7 +123,7 @@ func TestGroupStreamShowsLinkServersOrdersAndRollout(t *testing.T) {
 		return tx.TmrGroup.UpdateOneID("tmr_1").SetLinkedAt(past).Exec(w.system())
 	})
 	until("silence", func() bool {
-		g := m.TmrGroupChanged
+		g := m.TmrGroupChanged.TmrGroup
 		return !g.Linked && g.Servers[0].Role == "DOWN" && g.Health == "UNKNOWN"
 	})
 }
@@ -256,20 +261,22 @@ func TestRolloutStreamEndsWithTheRollout(t *testing.T) {
 	id := started.Data.StartRollout.Rollout.ID
 	s := dial(t, w.server(t, "owner"), nil)
 	s.init()
-	s.subscribe("1", fmt.Sprintf(`subscription { rolloutChanged(id: %q) { state sequence } }`, id))
+	s.subscribe("1", fmt.Sprintf(`subscription { rolloutChanged(id: %q) { rollout { state sequence } } }`, id))
 	var m struct {
 		RolloutChanged struct {
-			State    string
-			Sequence int
+			Rollout struct {
+				State    string
+				Sequence int
+			}
 		}
 	}
 	s.data(&m)
-	if m.RolloutChanged.State != "COLLECTING" {
+	if m.RolloutChanged.Rollout.State != "COLLECTING" {
 		t.Errorf("present state: %+v", m)
 	}
 	ask(w.serve("owner"), request{Query: fmt.Sprintf(`mutation { abortRollout(input: {rollout: %q}) { rollout { id } } }`, id)})
 	s.data(&m)
-	if m.RolloutChanged.State != "ABORTED" {
+	if m.RolloutChanged.Rollout.State != "ABORTED" {
 		t.Errorf("end: %+v", m)
 	}
 	s.want("complete")
@@ -279,7 +286,7 @@ func TestStreamOfAnotherTenantIsNotFound(t *testing.T) {
 	w := newWorld(t)
 	s := dial(t, w.server(t, "stranger"), nil)
 	s.init()
-	for _, q := range []string{`tmrGroupChanged(id: "tmr_1") { id }`, `rolloutChanged(id: "rol_0") { id }`, `allocationsChanged(container: "con_0") { sequence }`} {
+	for _, q := range []string{`tmrGroupChanged(id: "tmr_1") { sequence }`, `rolloutChanged(id: "rol_0") { sequence }`, `allocationsChanged(container: "con_0") { sequence }`} {
 		s.subscribe("1", "subscription { "+q+" }")
 		if got := s.code(s.want("next").Payload); got != "NOT_FOUND" {
 			t.Errorf("%s: %s", q, got)
@@ -309,7 +316,7 @@ func TestStreamEndsWithThePermission(t *testing.T) {
 func TestServerSentEvents(t *testing.T) {
 	w := newWorld(t, func(c *resolvers.Config) { c.Ping = 5 * time.Millisecond })
 	server := w.server(t, "owner")
-	body, _ := json.Marshal(request{Query: `subscription { tmrGroupChanged(id: "tmr_1") { sequence status } }`})
+	body, _ := json.Marshal(request{Query: `subscription { tmrGroupChanged(id: "tmr_1") { tmrGroup { sequence status } } }`})
 	r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -325,18 +332,18 @@ func TestServerSentEvents(t *testing.T) {
 		t.Fatalf("type %q", got)
 	}
 	next := events(t, resp.Body)
-	if got, want := next(), `next {"data":{"tmrGroupChanged":{"sequence":3,"status":"1:#7 2:#7 3:#7"}}}`; got != want {
+	if got, want := next(), `next {"data":{"tmrGroupChanged":{"tmrGroup":{"sequence":3,"status":"1:#7 2:#7 3:#7"}}}}`; got != want {
 		t.Errorf("first %s", got)
 	}
 	w.change(event.TmrGroup, "tmr_1", func(tx *store.Tx) error {
 		return w.pushView(tx, groupView(6000010, "131-4837572", [3]int{0, 7, 7}, 7))
 	})
-	if got, want := next(), `next {"data":{"tmrGroupChanged":{"sequence":4,"status":"1:- 2:#7 3:#7"}}}`; got != want {
+	if got, want := next(), `next {"data":{"tmrGroupChanged":{"tmrGroup":{"sequence":4,"status":"1:- 2:#7 3:#7"}}}}`; got != want {
 		t.Errorf("second %s", got)
 	}
 
 	// By GET, as an EventSource asks; a stream that ends says so.
-	r, _ = http.NewRequestWithContext(t.Context(), "GET", server.URL+"?query=subscription%7BrolloutChanged(id:%22rol_0%22)%7Bstate%7D%7D", nil)
+	r, _ = http.NewRequestWithContext(t.Context(), "GET", server.URL+"?query=subscription%7BrolloutChanged(id:%22rol_0%22)%7Brollout%7Bstate%7D%7D%7D", nil)
 	r.Header.Set("Accept", "text/event-stream")
 	ended, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -344,7 +351,7 @@ func TestServerSentEvents(t *testing.T) {
 	}
 	defer ended.Body.Close()
 	next = events(t, ended.Body)
-	for _, want := range []string{`next {"data":{"rolloutChanged":{"state":"DONE"}}}`, "complete", "end"} {
+	for _, want := range []string{`next {"data":{"rolloutChanged":{"rollout":{"state":"DONE"}}}}`, "complete", "end"} {
 		if got := next(); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}

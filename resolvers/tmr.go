@@ -52,15 +52,6 @@ func (r *queryResolver) TmrGroup(ctx context.Context, id string) (*ent.TmrGroup,
 	return row, maskNotFound(err)
 }
 
-func (r *subscriptionResolver) TmrGroupChanged(ctx context.Context, id string) (<-chan *ent.TmrGroup, error) {
-	row, err := r.platform.Group(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	w := &groupWatch{r: r.Resolver, id: row.ID}
-	return watch(ctx, r.Resolver, w.run)
-}
-
 func (r *tmrGroupResolver) VirtualContainer(ctx context.Context, obj *ent.TmrGroup) (*ent.Container, error) {
 	row, found, err := r.loaders(ctx).virtual.load(ctx, obj.VirtualSerial)
 	if err != nil || !found {

@@ -54,7 +54,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.refuse(w, r, typeJSON, status, err)
 			return
 		}
-		h.socket.Do(w, r, h.exec)
+		h.socket.Serve(w, r)
 		return
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodPost {
@@ -90,7 +90,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", "POST")
 		h.refuse(w, r, as, http.StatusMethodNotAllowed, license.Errorf(license.CodeInvalidInput, "use POST", "GET only reads"))
 	case as == typeStream:
-		h.stream(w, r, op)
+		h.stream(w, r, params, op)
 	case kind == ast.Subscription:
 		h.refuse(w, r, as, requestStatus(as), license.Errorf(license.CodeInvalidInput,
 			"accept "+typeStream+", or use WebSocket", "a subscription needs a stream"))
@@ -201,8 +201,8 @@ func write(w http.ResponseWriter, as string, status int, body any) {
 // "complete" at the end, as the protocol GraphQL over SSE has it (distinct
 // connections). A stream that breaks off without "complete" is to be asked for
 // again.
-func (h *Handler) stream(w http.ResponseWriter, r *http.Request, op *graphql.OperationContext) {
-	ctx, cancel := context.WithCancel(graphql.WithOperationContext(r.Context(), op))
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request, params *graphql.RawParams, op *graphql.OperationContext) {
+	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := &eventWriter{w: w, control: http.NewResponseController(w)}
 	w.Header().Set("Content-Type", typeStream+"; charset=utf-8")
@@ -212,21 +212,37 @@ func (h *Handler) stream(w http.ResponseWriter, r *http.Request, op *graphql.Ope
 	}
 	stop := out.keepAlive(ctx, h.cfg.Ping)
 	defer stop()
-	responses, ctx := h.exec.DispatchOperation(ctx, op)
+	if op.Operation.Operation != ast.Subscription {
+		responses, ctx := h.exec.DispatchOperation(graphql.WithOperationContext(ctx, op), op)
+		if response := responses(ctx); response != nil && out.next(encoded(response)) {
+			out.complete()
+		}
+		return
+	}
+	awake := make(chan struct{}, 1)
+	f := h.follow(ctx, params, op, func() {
+		select {
+		case awake <- struct{}{}:
+		default:
+		}
+	})
+	defer f.Close()
 	for {
-		response := responses(ctx)
-		if response == nil {
-			break
-		}
-		b, err := json.Marshal(response)
-		if err != nil {
-			panic(err)
-		}
-		if !out.send("event: next\ndata: " + string(b) + "\n\n") {
+		payload, err := f.Next(ctx)
+		switch {
+		case err != nil:
+			if ctx.Err() == nil {
+				out.complete()
+			}
+			return
+		case payload == nil:
+			select {
+			case <-awake:
+			case <-ctx.Done():
+				return
+			}
+		case !out.next(payload):
 			return
 		}
-	}
-	if ctx.Err() == nil {
-		out.send("event: complete\ndata:\n\n")
 	}
 }

@@ -2,60 +2,122 @@ package resolvers
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
+	"hash/fnv"
+	"time"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/live"
 )
 
-// watch runs a subscription. run emits until its context ends or it returns:
-// nil is the stream's proper end, an error is sent to the client as the last
-// message. An emission waits until the client has taken the one before, so
-// nothing is gathered for a slow one; run reads the state anew each time. Each
-// emission checks again that the principal may still read.
-func watch[T any](ctx context.Context, r *Resolver, run func(ctx context.Context, emit func(T) error) error) (<-chan T, error) {
-	end, ok := ctx.Value(endingKey{}).(*ending)
+// figures is the id of what a stream shows beside its items.
+const figures = "="
+
+// plan is how a subscription is carried out: what is to be watched, and how a
+// change of it is told. Both run in the sight of the subscriber's organization
+// and role, and of no one person: all who have them share the work.
+type plan[T any] struct {
+	source live.Source
+	// value gives what is told of a change, with the stamps of what it really
+	// shows.
+	value func(ctx context.Context, c live.Change) (T, live.Items, error)
+}
+
+// liveKey leads to what a subscription's resolver is called for.
+type liveKey struct{}
+
+// liveCall is that: to plan, or, with a change, to tell it as planned.
+type liveCall struct {
+	source live.Source
+	value  any
+	change *live.Change
+	shows  live.Items
+	err    error
+}
+
+// watch is the resolver of a subscription. It gives no stream itself: it plans
+// one, and tells one change at a time.
+func watch[T any](ctx context.Context, make func(ctx context.Context) (plan[T], error)) (<-chan T, error) {
+	call, ok := ctx.Value(liveKey{}).(*liveCall)
 	if !ok {
-		end = &ending{}
+		return nil, license.Errorf(license.CodeInvalidInput, "use WebSocket, or accept "+typeStream, "a subscription needs a stream")
 	}
-	out := make(chan T)
-	emit := func(v T) error {
-		if err := r.stillAllowed(ctx); err != nil {
-			return err
+	if call.change == nil {
+		p, err := make(ctx)
+		if err != nil {
+			call.err = err
+			return nil, err
 		}
-		select {
-		case out <- v:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		call.source, call.value = p.source, p.value
+		return ended[T](), nil
 	}
-	go func() {
-		defer close(out)
-		defer func() {
-			if p := recover(); p != nil {
-				r.log.ErrorContext(ctx, "a subscription panicked", "panic", p, "stack", string(debug.Stack()))
-				end.set(fmt.Errorf("panic: %v", p))
-			}
-		}()
-		if err := run(ctx, emit); err != nil && ctx.Err() == nil {
-			end.set(err)
-		}
-	}()
+	value, ok := call.value.(func(context.Context, live.Change) (T, live.Items, error))
+	if !ok {
+		call.err = license.Errorf(license.CodeInternal, "", "a subscription was planned as another one")
+		return nil, call.err
+	}
+	var v T
+	if v, call.shows, call.err = value(ctx, *call.change); call.err != nil {
+		return nil, call.err
+	}
+	out := ended(v)
 	return out, nil
 }
 
-// stillAllowed says whether who began to watch may go on: the member or token
-// must still be there, with a role that may read.
-func (r *Resolver) stillAllowed(ctx context.Context) error {
-	p, err := r.principal(ctx)
-	if err != nil {
-		return err
+func ended[T any](values ...T) <-chan T {
+	out := make(chan T, len(values))
+	for _, v := range values {
+		out <- v
 	}
-	_, err = auth.Require(auth.With(ctx, p), auth.Read)
-	return err
+	close(out)
+	return out
+}
+
+// told is what every message has.
+type told struct {
+	Sequence int
+	Since    *int
+	Snapshot bool
+	Position string
+}
+
+func toldOf(c live.Change) told {
+	t := told{Sequence: int(c.At.Number), Snapshot: c.Snapshot, Position: c.At.String()}
+	if !c.Snapshot {
+		since := int(c.Since)
+		t.Since = &since
+	}
+	return t
+}
+
+// stampOf is the same for equal texts, in all replicas.
+func stampOf(parts ...string) uint64 {
+	h := fnv.New64a()
+	for _, p := range parts {
+		_, _ = h.Write([]byte(p)) // it never fails
+		_, _ = h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+// without gives the ids of rows, and not of figures.
+func without(c live.Change, other string) (ids []string) {
+	for _, id := range c.Ids() {
+		if id != other {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// removed never is null.
+func removed(c live.Change) []string { return append([]string{}, c.Removed...) }
+
+// sharedWith is who all subscribers with a principal's rights are: none of them.
+func sharedWith(p auth.Principal) auth.Principal {
+	p.ID, p.Name, p.Email = "everybody with the same rights", "", ""
+	return p
 }
 
 // principal is who asks, as he is now: with the role that he has now. The error
@@ -67,7 +129,7 @@ func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
 	}
 	switch p.Kind {
 	case auth.KindMember:
-		return r.platform.MemberPrincipal(ctx, p.ID)
+		return r.platform.People().Again(ctx, p)
 	case auth.KindToken:
 		row, err := r.client.ApiToken.Get(ctx, p.ID)
 		if ent.IsNotFound(err) {
@@ -81,7 +143,5 @@ func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
 	return p, nil
 }
 
-// errBusClosed ends streams when the process can't tell them of changes any more.
-func errBusClosed() error {
-	return license.Errorf(license.CodeUnavailable, "connect again", "the server is stopping")
-}
+// lookEvery is how often a stream is read that time alone can change.
+func (r *Resolver) lookEvery() time.Duration { return r.tick }

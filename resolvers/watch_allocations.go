@@ -2,140 +2,96 @@ package resolvers
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"time"
+
+	"entgo.io/ent/dialect/sql"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/allocation"
+	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform/history"
 )
 
-// rowsAtOnce bounds how many ids one statement names.
-const rowsAtOnce = 500
-
-// allocationsWatch follows the living allocations of one container: all of
-// them first, then what changed since the last message, at most one message per
-// gap. It keeps what it has sent, so a slow client gets one larger message, not
-// many old ones.
-type allocationsWatch struct {
-	r         *Resolver
-	container *ent.Container
-
-	sequence int
-	sent     map[string]stamp
-	figures  history.Usage
+// watchAllocations follows living allocations and their figures.
+func (r *Resolver) watchAllocations(ctx context.Context, s scope) (plan[*graph.AllocationsChange], error) {
+	src, err := r.source(ctx, "allocations", s, true)
+	src.Read = func(ctx context.Context) (live.Items, bool, error) {
+		alive, err := r.client.Allocation.Query().Where(s.rows, allocation.StateEQ(property.AllocationActive)).
+			Select(allocationStamps...).Limit(mostWatched + 1).All(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		if len(alive) > mostWatched {
+			return nil, false, tooMuch()
+		}
+		items := make(live.Items, len(alive)+1)
+		for _, a := range alive {
+			items[a.ID] = allocationStamp(a)
+		}
+		u, err := r.usage(ctx, s)
+		items[figures] = usageStamp(u)
+		return items, false, err
+	}
+	return plan[*graph.AllocationsChange]{src, func(ctx context.Context, c live.Change) (*graph.AllocationsChange, live.Items, error) {
+		rows, err := r.allocationRows(ctx, without(c, figures))
+		if err != nil {
+			return nil, nil, err
+		}
+		u, err := r.usage(ctx, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		shows := live.Items{figures: usageStamp(u)}
+		for _, a := range rows {
+			if a.State == property.AllocationActive {
+				shows[a.ID] = allocationStamp(a)
+			}
+		}
+		t := toldOf(c)
+		return &graph.AllocationsChange{
+			Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position,
+			Total: u.Total, Taken: u.Taken, Free: u.Free, Denials: u.Denials,
+			Upserted: rows, Removed: removed(c),
+		}, shows, nil
+	}}, err
 }
 
-// stamp is what tells two states of a living allocation apart.
-type stamp struct {
-	licenses, seat int
-	lastAccess     time.Time
-	asked          time.Time // for its removal
-	refused        string
-	used           time.Time // as its license server told
-	accesses       int
-	idle, expires  time.Time
-	notice, taken  time.Time
-	untaken        string
+// allocationStamps are the columns that tell two states of a living allocation
+// apart, and those of its owners, by which its users are hidden.
+//
+//nolint:gochecknoglobals // a constant list
+var allocationStamps = []string{
+	allocation.FieldVendorID, allocation.FieldCustomerID, allocation.FieldLicenses, allocation.FieldSeat, allocation.FieldLastAccess,
+	allocation.FieldRemovalAt, allocation.FieldRemovalCode, allocation.FieldLastAccessAt, allocation.FieldAccesses,
+	allocation.FieldIdleSince, allocation.FieldExpiresAt, allocation.FieldNoticeAt, allocation.FieldNoticeTakenAt, allocation.FieldNoticeCode,
 }
 
-func (w *allocationsWatch) run(ctx context.Context, emit func(*graph.AllocationsChange) error) error {
-	signals, err := w.r.bus.Subscribe(ctx, event.Allocations, w.container.ID)
-	if err != nil {
-		return err
+func allocationStamp(a *ent.Allocation) uint64 {
+	parts := []string{strconv.Itoa(a.Licenses), strconv.Itoa(a.Seat), strconv.Itoa(a.Accesses), a.RemovalCode, a.NoticeCode, at(&a.LastAccess)}
+	for _, t := range []*time.Time{a.RemovalAt, a.LastAccessAt, a.IdleSince, a.ExpiresAt, a.NoticeAt, a.NoticeTakenAt} {
+		parts = append(parts, at(t))
 	}
-	var views <-chan struct{} // the quantity in force comes with the group's view
-	if w.container.TmrGroupID != nil {
-		if views, err = w.r.bus.Subscribe(ctx, event.TmrGroup, *w.container.TmrGroupID); err != nil {
-			return err
-		}
-	}
-	tick := time.NewTicker(10 * w.r.tick) // in case that a signal got lost
-	defer tick.Stop()
-	for {
-		if err := w.step(ctx, emit); err != nil {
-			return err
-		}
-		pause := time.NewTimer(w.r.gap)
-		select {
-		case <-ctx.Done():
-			pause.Stop()
-			return nil
-		case <-pause.C:
-		}
-		open := true
-		select {
-		case <-ctx.Done():
-			return nil
-		case _, open = <-signals:
-		case _, open = <-views:
-		case <-tick.C:
-		}
-		if !open {
-			return errBusClosed()
-		}
-	}
+	return stampOf(parts...)
 }
 
-// step emits what changed since the last message, if anything did.
-func (w *allocationsWatch) step(ctx context.Context, emit func(*graph.AllocationsChange) error) error {
-	alive, err := w.r.client.Allocation.Query().
-		Where(allocation.ContainerID(w.container.ID), allocation.StateEQ(property.AllocationActive)).
-		Select(allocation.FieldLicenses, allocation.FieldSeat, allocation.FieldLastAccess,
-			allocation.FieldRemovalAt, allocation.FieldRemovalCode,
-			allocation.FieldLastAccessAt, allocation.FieldAccesses, allocation.FieldIdleSince, allocation.FieldExpiresAt,
-			allocation.FieldNoticeAt, allocation.FieldNoticeTakenAt, allocation.FieldNoticeCode).All(ctx)
-	if err != nil {
-		return err
+func at(t *time.Time) string {
+	if t == nil {
+		return ""
 	}
-	f, err := w.r.platform.ContainerUsage(ctx, w.container.ID)
-	if err != nil {
-		return err
-	}
-	now := make(map[string]stamp, len(alive))
-	var changed []string
-	for _, a := range alive {
-		s := stamp{
-			a.Licenses, a.Seat, a.LastAccess.UTC(), value(a.RemovalAt).UTC(), a.RemovalCode,
-			value(a.LastAccessAt).UTC(), a.Accesses, value(a.IdleSince).UTC(), value(a.ExpiresAt).UTC(),
-			value(a.NoticeAt).UTC(), value(a.NoticeTakenAt).UTC(), a.NoticeCode,
-		}
-		now[a.ID] = s
-		if was, ok := w.sent[a.ID]; !ok || was != s {
-			changed = append(changed, a.ID)
-		}
-	}
-	removed := []string{}
-	for id := range w.sent {
-		if _, ok := now[id]; !ok {
-			removed = append(removed, id)
-		}
-	}
-	if w.sequence > 0 && len(changed) == 0 && len(removed) == 0 && f == w.figures {
-		return nil
-	}
-	upserted, err := w.rows(ctx, changed)
-	if err != nil {
-		return err
-	}
-	slices.Sort(removed)
-	w.sequence++
-	w.sent, w.figures = now, f
-	return emit(&graph.AllocationsChange{
-		Sequence: w.sequence, Snapshot: w.sequence == 1,
-		Total: f.Total, Taken: f.Taken, Free: f.Free, Denials: f.Denials,
-		Upserted: upserted, Removed: removed,
-	})
+	return strconv.FormatInt(t.UnixMicro(), 36)
 }
 
-func (w *allocationsWatch) rows(ctx context.Context, ids []string) ([]*ent.Allocation, error) {
+// allocationRows reads allocations for a message, in order.
+func (r *Resolver) allocationRows(ctx context.Context, ids []string) ([]*ent.Allocation, error) {
 	all := make([]*ent.Allocation, 0, len(ids))
-	slices.Sort(ids)
 	for chunk := range slices.Chunk(ids, rowsAtOnce) {
-		rows, err := w.r.client.Allocation.Query().Where(allocation.IDIn(chunk...)).
+		rows, err := r.client.Allocation.Query().Where(allocation.IDIn(chunk...)).
 			WithProduct().WithContainer().Order(ent.Asc(allocation.FieldID)).All(ctx)
 		if err != nil {
 			return nil, err
@@ -144,3 +100,31 @@ func (w *allocationsWatch) rows(ctx context.Context, ids []string) ([]*ent.Alloc
 	}
 	return all, nil
 }
+
+// usage gives the figures of a scope.
+func (r *Resolver) usage(ctx context.Context, s scope) (history.Usage, error) {
+	if s.container != nil && s.product == nil && s.customer == "" {
+		return r.platform.ContainerUsage(ctx, s.container.ID)
+	}
+	var u history.Usage
+	ids, err := r.containers(ctx, s)
+	if err != nil {
+		return u, err
+	}
+	used, err := history.ContainersUse(ctx, r.client, ids)
+	if err != nil {
+		return u, err
+	}
+	for _, products := range used {
+		for _, p := range products {
+			if s.product == nil || p.Product.String() == s.reference() {
+				u.Total, u.Taken = u.Total+p.Total, u.Taken+p.Taken
+			}
+		}
+	}
+	u.Free = max(u.Total-u.Taken, 0)
+	u.Denials, err = r.client.Denial.Query().Where(func(q *sql.Selector) { s.rows(q) }, denial.AtGT(time.Now().UTC().Add(-24*time.Hour))).Count(ctx)
+	return u, err
+}
+
+func usageStamp(u history.Usage) uint64 { return stampOf(fmt.Sprint(u)) }

@@ -3,158 +3,122 @@ package resolvers
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/views"
 )
 
-// viewsAtOnce bounds how many stored views are read at once.
-const viewsAtOnce = 100
+// mostStages is how many views are told one by one; where more came at once, a
+// snapshot is.
+const mostStages = 64
 
-// groupWatch follows one TMR group: every stored view in order, none left out,
-// and what else changes about the group, under the sequence of the last view.
-type groupWatch struct {
-	r    *Resolver
-	id   string
-	last int // sequence of the view that was emitted last
-
-	shown   aspects
-	emitted time.Time
-}
-
-// aspects are what is shown of a group beside its view. Some change by time
-// alone, when a server falls silent.
-type aspects struct {
-	linked  bool
-	clients int
-	servers string
-	rollout string
-	ordered int
-}
-
-func (w *groupWatch) run(ctx context.Context, emit func(*ent.TmrGroup) error) error {
-	signals, err := w.r.bus.Subscribe(ctx, event.TmrGroup, w.id)
-	if err != nil {
-		return err
-	}
-	g, err := w.r.client.TmrGroup.Get(ctx, w.id)
-	if err != nil {
-		return err
-	}
-	if w.shown, err = w.look(ctx, g, true); err != nil {
-		return err
-	}
-	if err := w.emit(emit, g); err != nil {
-		return err
-	}
-	w.last = g.Sequence
-	tick := time.NewTicker(w.r.tick)
-	defer tick.Stop()
-	later := time.NewTimer(0)
-	defer later.Stop()
-	for {
-		told := true
-		select {
-		case <-ctx.Done():
-			return nil
-		case _, open := <-signals:
-			if !open {
-				return errBusClosed()
+// watchGroup follows one TMR group: every stored view in order, none left out,
+// and what else changes about the group.
+func (r *Resolver) watchGroup(row *ent.TmrGroup) plan[*graph.TmrGroupChange] {
+	id := row.ID
+	src := live.Source{
+		Key: "group:" + id, Topics: []event.Signal{{Topic: event.TmrGroup, Key: id}}, Every: r.tick, // servers fall silent without a signal
+		Window: mostStages, Split: eachView,
+		Read: func(ctx context.Context) (live.Items, bool, error) {
+			g, err := r.client.TmrGroup.Get(ctx, id)
+			if err != nil {
+				return nil, false, core.NotFound(err, "TMR group", id)
 			}
-		case <-later.C:
-		case <-tick.C:
-			told = false
-		}
-		wait, err := w.step(ctx, emit, told)
-		if err != nil {
-			return err
-		}
-		if wait > 0 {
-			later.Reset(wait)
-		}
-	}
-}
-
-// step emits the views since the last one, or else the group as it is when
-// something beside the view has changed. Such emissions are spaced: wait says
-// when to look again.
-func (w *groupWatch) step(ctx context.Context, emit func(*ent.TmrGroup) error, told bool) (wait time.Duration, err error) {
-	g, err := w.r.client.TmrGroup.Get(ctx, w.id)
-	if err != nil {
-		return 0, err
-	}
-	now, err := w.look(ctx, g, told)
-	if err != nil {
-		return 0, err
-	}
-	if w.last < g.Sequence {
-		w.shown = now
-		return 0, w.views(ctx, emit, g)
-	}
-	if now == w.shown {
-		return 0, nil
-	}
-	if wait := w.r.gap - time.Since(w.emitted); wait > 0 {
-		return wait, nil
-	}
-	w.shown = now
-	return 0, w.emit(emit, g)
-}
-
-// views emits g once per stored view since the last one.
-func (w *groupWatch) views(ctx context.Context, emit func(*ent.TmrGroup) error, g *ent.TmrGroup) error {
-	for w.last < g.Sequence {
-		rows, err := w.r.platform.ViewsAfter(ctx, w.id, w.last, viewsAtOnce)
-		if err != nil {
-			return err
-		}
-		if len(rows) == 0 {
-			return fmt.Errorf("group %s: no views between %d and %d", w.id, w.last, g.Sequence)
-		}
-		for _, row := range rows {
-			if err := w.emit(emit, views.GroupAt(g, row)); err != nil {
-				return err
+			items := live.Items{}
+			for n := max(1, g.Sequence-mostStages+1); n <= g.Sequence; n++ {
+				items[viewID(n)] = 1
 			}
-			w.last = row.Sequence
+			items[figures], err = r.aspects(ctx, g)
+			return items, false, err
+		},
+	}
+	return plan[*graph.TmrGroupChange]{src, func(ctx context.Context, c live.Change) (*graph.TmrGroupChange, live.Items, error) {
+		g, err := r.client.TmrGroup.Get(ctx, id)
+		if err != nil {
+			return nil, nil, core.NotFound(err, "TMR group", id)
+		}
+		shows := live.Items{}
+		if shows[figures], err = r.aspects(ctx, g); err != nil {
+			return nil, nil, err
+		}
+		seen := without(c, figures)
+		for _, v := range seen {
+			shows[v] = 1
+		}
+		if len(seen) > 0 && !c.Snapshot {
+			if n := viewNumber(seen[len(seen)-1]); n < g.Sequence {
+				rows, err := r.platform.ViewsAfter(ctx, id, n-1, 1)
+				if err != nil {
+					return nil, nil, err
+				}
+				if len(rows) > 0 {
+					g = views.GroupAt(g, rows[0])
+				}
+			}
+		}
+		t := toldOf(c)
+		return &graph.TmrGroupChange{Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, TmrGroup: g}, shows, nil
+	}}
+}
+
+// viewID names a view so that names sort as views do.
+func viewID(sequence int) string { return fmt.Sprintf("v%012d", sequence) }
+
+func viewNumber(id string) int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(id, "v")) // viewID wrote it
+	return n
+}
+
+// eachView makes an entry of each new view; what else has changed, and which
+// views are too old by now, comes with the last.
+func eachView(e live.Entry) []live.Entry {
+	var stages []string
+	rest := live.Entry{Upserted: live.Items{}, Removed: e.Removed}
+	for id, stamp := range e.Upserted {
+		if id == figures {
+			rest.Upserted[id] = stamp
+		} else {
+			stages = append(stages, id)
 		}
 	}
-	return nil
+	slices.Sort(stages)
+	var all []live.Entry
+	for i, id := range stages {
+		if i == len(stages)-1 {
+			rest.Upserted[id] = e.Upserted[id]
+			break
+		}
+		all = append(all, live.Entry{Upserted: live.Items{id: e.Upserted[id]}})
+	}
+	return append(all, rest)
 }
 
-func (w *groupWatch) emit(emit func(*ent.TmrGroup) error, g *ent.TmrGroup) error {
-	w.emitted = time.Now()
-	return emit(g)
-}
-
-// look reads the aspects; the rollout and the orders only when told that
-// something changed, since time alone does not change them.
-func (w *groupWatch) look(ctx context.Context, g *ent.TmrGroup, told bool) (aspects, error) {
-	a := aspects{linked: core.Linked(g), clients: g.Clients, rollout: w.shown.rollout, ordered: w.shown.ordered}
-	l := newLoaders(w.r.client)
+// aspects is the stamp of what is shown of a group beside its view. Some of it
+// changes by time alone, when a server falls silent.
+func (r *Resolver) aspects(ctx context.Context, g *ent.TmrGroup) (uint64, error) {
+	l := newLoaders(r.client)
 	servers, _, err := l.servers.load(ctx, g.ID)
 	if err != nil {
-		return a, err
+		return 0, err
 	}
-	var b strings.Builder
+	parts := []string{g.Name, fmt.Sprint(core.Linked(g), g.Clients)}
 	for _, s := range servers {
-		fmt.Fprintf(&b, "%q %q %s;", s.Name, s.Address, views.ServerRole(s))
-	}
-	a.servers = b.String()
-	if !told {
-		return a, nil
+		parts = append(parts, s.Name, s.Address, string(views.ServerRole(s)))
 	}
 	row, found, err := l.running.load(ctx, g.ID)
 	if err != nil {
-		return a, err
+		return 0, err
 	}
-	a.rollout = ""
 	if found {
-		a.rollout = fmt.Sprintf("%s %d", row.ID, row.Sequence)
+		parts = append(parts, row.ID, strconv.Itoa(row.Sequence))
 	}
-	a.ordered, _, err = l.ordered.load(ctx, g.ID)
-	return a, err
+	ordered, _, err := l.ordered.load(ctx, g.ID)
+	return stampOf(append(parts, strconv.Itoa(ordered))...), err
 }

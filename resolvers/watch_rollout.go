@@ -2,49 +2,85 @@ package resolvers
 
 import (
 	"context"
-	"time"
+	"slices"
+	"strconv"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/live"
+	"github.com/quorate/quorate/internal/platform/core"
 )
 
-// rolloutWatch follows one rollout to its end.
-type rolloutWatch struct {
-	r  *Resolver
-	id string
+// newest is how many rows a stream of the newest ones shows.
+const newest = 100
+
+// watchRollout follows one rollout to its end.
+func (r *Resolver) watchRollout(row *ent.Rollout) plan[*graph.RolloutChange] {
+	id := row.ID
+	src := live.Source{
+		Key: "rollout:" + id, Topics: []event.Signal{{Topic: event.Rollout, Key: id}}, Every: 10 * r.tick,
+		Read: func(ctx context.Context) (live.Items, bool, error) {
+			row, err := r.client.Rollout.Get(ctx, id)
+			if err != nil {
+				return nil, false, core.NotFound(err, "rollout", id)
+			}
+			return live.Items{id: rolloutStamp(row)}, row.State == property.RolloutDone || row.State == property.RolloutAborted, nil
+		},
+	}
+	return plan[*graph.RolloutChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutChange, live.Items, error) {
+		row, err := r.client.Rollout.Get(ctx, id)
+		if err != nil {
+			return nil, nil, core.NotFound(err, "rollout", id)
+		}
+		t := toldOf(c)
+		return &graph.RolloutChange{Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Rollout: row},
+			live.Items{id: rolloutStamp(row)}, nil
+	}}
 }
 
-func (w *rolloutWatch) run(ctx context.Context, emit func(*ent.Rollout) error) error {
-	signals, err := w.r.bus.Subscribe(ctx, event.Rollout, w.id)
-	if err != nil {
-		return err
-	}
-	tick := time.NewTicker(10 * w.r.tick) // in case that a signal got lost
-	defer tick.Stop()
-	last := -1
-	for {
-		row, err := w.r.client.Rollout.Get(ctx, w.id)
-		if err != nil {
-			return err
-		}
-		if row.Sequence != last {
-			if err := emit(row); err != nil {
-				return err
+func rolloutStamp(row *ent.Rollout) uint64 {
+	return stampOf(strconv.Itoa(row.Sequence), string(row.State), at(row.PausedAt), at(row.NotBefore), at(row.NotAfter), at(row.FinishedAt))
+}
+
+// watchRollouts follows the newest rollouts, and all that are running or held.
+func (r *Resolver) watchRollouts(ctx context.Context) (plan[*graph.RolloutsChange], error) {
+	concerns, err := r.concerns(ctx, "")
+	src := live.Source{
+		Key: "rollouts", Topics: []event.Signal{{Topic: event.Rollout}}, Concerns: concerns, Every: 10 * r.tick,
+		Read: func(ctx context.Context) (live.Items, bool, error) {
+			items := live.Items{}
+			for _, q := range []*ent.RolloutQuery{
+				r.client.Rollout.Query().Order(ent.Desc(rollout.FieldID)).Limit(newest),
+				r.client.Rollout.Query().Where(rollout.Running(true)).Limit(mostWatched),
+			} {
+				rows, err := q.Select(rollout.FieldSequence, rollout.FieldState, rollout.FieldPausedAt, rollout.FieldNotBefore, rollout.FieldNotAfter, rollout.FieldFinishedAt).All(ctx)
+				if err != nil {
+					return nil, false, err
+				}
+				for _, row := range rows {
+					items[row.ID] = rolloutStamp(row)
+				}
 			}
-			last = row.Sequence
-		}
-		if row.State == property.RolloutDone || row.State == property.RolloutAborted {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case _, open := <-signals:
-			if !open {
-				return errBusClosed()
-			}
-		case <-tick.C:
-		}
+			return items, false, nil
+		},
 	}
+	return plan[*graph.RolloutsChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutsChange, live.Items, error) {
+		t := toldOf(c)
+		out, shows := &graph.RolloutsChange{
+			Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Upserted: []*ent.Rollout{}, Removed: removed(c),
+		}, live.Items{}
+		for chunk := range slices.Chunk(c.Ids(), rowsAtOnce) {
+			rows, err := r.client.Rollout.Query().Where(rollout.IDIn(chunk...)).WithTmrGroup().WithContainer().Order(ent.Asc(rollout.FieldID)).All(ctx)
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, row := range rows {
+				out.Upserted, shows[row.ID] = append(out.Upserted, row), rolloutStamp(row)
+			}
+		}
+		return out, shows, nil
+	}}, err
 }

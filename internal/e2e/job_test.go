@@ -127,18 +127,18 @@ type watchGroup struct {
 
 func (a api) watchGroup(t testing.TB) *watchGroup {
 	t.Helper()
-	w := &watchGroup{sub: a.subscribe(t, `subscription($id: ID!) { tmrGroupChanged(id: $id) { `+groupFields+` } }`, map[string]any{"id": virtual})}
+	w := &watchGroup{sub: a.subscribe(t, `subscription($id: ID!) { tmrGroupChanged(id: $id) { tmrGroup { `+groupFields+` } } }`, map[string]any{"id": virtual})}
 	w.next(t)
 	return w
 }
 
 func (w *watchGroup) next(t testing.TB) groupView {
 	t.Helper()
-	var m struct{ TmrGroupChanged groupView }
+	var m struct{ TmrGroupChanged struct{ TmrGroup groupView } }
 	if !w.sub.read(t, 60*time.Second, &m) {
 		t.Fatalf("the group's subscription ended; seen so far:\n%s", w.list())
 	}
-	g := m.TmrGroupChanged
+	g := m.TmrGroupChanged.TmrGroup
 	if n := len(w.seen); n == 0 || w.seen[n-1].stage() != g.stage() {
 		w.seen = append(w.seen, g)
 	}

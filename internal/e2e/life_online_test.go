@@ -180,15 +180,17 @@ func killedOnline(t *testing.T, b *box) {
 		if state == "COLLECTING" {
 			b.kill()
 		}
-		changes := b.api.subscribe(t, `subscription($id: ID!) { rolloutChanged(id: $id) { state } }`, map[string]any{"id": b.startRollout()})
+		changes := b.api.subscribe(t, `subscription($id: ID!) { rolloutChanged(id: $id) { rollout { state } } }`, map[string]any{"id": b.startRollout()})
 		var seen []string
 		for b.server != nil {
-			var m struct{ RolloutChanged struct{ State string } }
+			var m struct {
+				RolloutChanged struct{ Rollout struct{ State string } }
+			}
 			if !changes.read(t, 30*time.Second, &m) {
 				break
 			}
 			// It is killed in the state, or right after it where that is too short.
-			if seen = append(seen, m.RolloutChanged.State); m.RolloutChanged.State == state {
+			if seen = append(seen, m.RolloutChanged.Rollout.State); m.RolloutChanged.Rollout.State == state {
 				b.kill()
 			}
 		}

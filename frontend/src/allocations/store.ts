@@ -37,9 +37,9 @@ interface Entry {
 }
 
 /**
- * The living allocations of one container: a snapshot, then numbered changes. A
- * hole in the numbers means that something was missed; then `apply` answers
- * false and the list must be asked for anew.
+ * The living allocations of one container: a snapshot, then numbered changes, each
+ * of which tells the number that it follows on. Is that another one, something was
+ * missed; then `apply` answers false and the list must be asked for anew.
  */
 export class AllocationList {
   readonly #entries = new Map<string, Entry>();
@@ -53,7 +53,7 @@ export class AllocationList {
       for (const id of this.#entries.keys()) if (!kept.has(id)) this.#end(id, now);
       for (const allocation of change.upserted) this.#put(allocation, now, !first);
     } else {
-      if (this.#sequence === null || change.sequence !== this.#sequence + 1) return false;
+      if (this.#sequence === null || change.since !== this.#sequence) return false;
       for (const allocation of change.upserted) this.#put(allocation, now, true);
       for (const id of change.removed) this.#end(id, now);
     }

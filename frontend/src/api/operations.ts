@@ -127,17 +127,23 @@ export const GroupQuery = graphql(`
 `);
 
 export const GroupChanged = graphql(`
-  subscription GroupChanged($id: ID!) {
-    tmrGroupChanged(id: $id) {
-      ...GroupFields
+  subscription GroupChanged($id: ID!, $after: StreamPosition) {
+    tmrGroupChanged(id: $id, after: $after) {
+      position
+      tmrGroup {
+        ...GroupFields
+      }
     }
   }
 `);
 
 export const RolloutChanged = graphql(`
-  subscription RolloutChanged($id: ID!) {
-    rolloutChanged(id: $id) {
-      ...RolloutFields
+  subscription RolloutChanged($id: ID!, $after: StreamPosition) {
+    rolloutChanged(id: $id, after: $after) {
+      position
+      rollout {
+        ...RolloutFields
+      }
     }
   }
 `);
@@ -360,10 +366,12 @@ export const UsageQuery = graphql(`
 `);
 
 export const AllocationsChanged = graphql(`
-  subscription AllocationsChanged($container: ID!) {
-    allocationsChanged(container: $container) {
+  subscription AllocationsChanged($container: ID!, $after: StreamPosition) {
+    allocationsChanged(container: $container, after: $after) {
       sequence
+      since
       snapshot
+      position
       total
       taken
       free

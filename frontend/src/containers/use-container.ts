@@ -44,7 +44,7 @@ export function useContainer(serial: string): LiveContainer {
   const changes = useStream(RolloutChanged, followed ? { id: followed } : undefined, {
     endsByItself: true,
   });
-  const change = changes.value?.rolloutChanged;
+  const change = changes.value?.rolloutChanged.rollout;
   useEffect(() => {
     if (!change) return;
     setReported((before) => latest([before, change]));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ConnectionStore } from "./connection";
-import { backoff, socketURL } from "./socket";
+import { backoff, positionOf, socketURL } from "./socket";
 
 describe("backoff", () => {
   it("doubles from a quarter of a second to five seconds, half of it by chance", () => {
@@ -32,4 +32,10 @@ it("uses TLS where the page does", () => {
   expect(socketURL({ protocol: "http:", host: "127.0.0.1:8080" })).toBe(
     "ws://127.0.0.1:8080/graphql",
   );
+});
+
+it("finds where a stream is in what it brought", () => {
+  expect(positionOf({ allocationsChanged: { position: "ABC.7", removed: [] } })).toBe("ABC.7");
+  expect(positionOf({ viewer: { name: "Ada" }, none: null })).toBeNull();
+  expect(positionOf(undefined)).toBeNull();
 });

@@ -22,10 +22,20 @@ export function backoff(attempt: number, random: number): number {
   return most / 2 + (most / 2) * random;
 }
 
+/** Where a stream is after a message: what its one field tells. */
+export function positionOf(data: unknown): string | null {
+  for (const field of Object.values((data ?? {}) as Record<string, unknown>)) {
+    const position = (field as { position?: unknown } | null)?.position;
+    if (typeof position === "string") return position;
+  }
+  return null;
+}
+
 /**
  * The one WebSocket of a signed-in page. It connects again by itself for as long
- * as the session holds, and starts each stream anew: streams begin with the
- * present state, so nothing is pieced together across a gap.
+ * as the session holds, to whichever replica, and each stream goes on after the
+ * last message that it brought; where the platform can't say what came after, it
+ * begins with the present state.
  */
 export class LiveSocket {
   readonly connection = new ConnectionStore();
@@ -75,10 +85,14 @@ export class LiveSocket {
     variables: V,
     sink: Sink<T>,
   ): () => void {
+    // The client sends this again whenever it connects again.
+    const request = { query: stringifyDocument(document), variables: { ...variables } as V };
     return this.#client.subscribe<T>(
-      { query: stringifyDocument(document), variables },
+      request,
       {
         next: (result) => {
+          const after = positionOf(result.data);
+          if (after) Object.assign(request.variables, { after });
           if (result.data) sink.next(result.data);
           else sink.failed(failureOf(result.errors));
         },

@@ -26,7 +26,7 @@ class FakeSocket {
 
 function Probe({ id }: { id: string }) {
   const stream = useStream(GroupChanged, { id });
-  const group = stream.value?.tmrGroupChanged;
+  const group = stream.value?.tmrGroupChanged.tmrGroup;
   return (
     <>
       <p data-testid="status">{group?.status ?? "waiting"}</p>
@@ -73,7 +73,7 @@ it("puts every state of a burst on the page, in order and whole", async () => {
     subtree: true,
   });
   for (const [status, quantity] of STAGES) {
-    socket.last.next({ tmrGroupChanged: { status, quantity } });
+    socket.last.next({ tmrGroupChanged: { tmrGroup: { status, quantity } } });
   }
   await waitFor(() => expect(seen).toHaveLength(STAGES.length));
   observer.disconnect();
@@ -83,7 +83,8 @@ it("puts every state of a burst on the page, in order and whole", async () => {
 it("shows nothing of the group before when another one is opened", async () => {
   const socket = new FakeSocket();
   const { rerender } = render(show(socket, "tmr_1"));
-  act(() => socket.last.next({ tmrGroupChanged: { status: "1:#7 2:#7 3:#7", quantity: 20 } }));
+  const tmrGroup = { status: "1:#7 2:#7 3:#7", quantity: 20 };
+  act(() => socket.last.next({ tmrGroupChanged: { tmrGroup } }));
   await screen.findByText("1:#7 2:#7 3:#7");
   rerender(show(socket, "tmr_2"));
   expect(screen.getByTestId("status")).toHaveTextContent("waiting");
@@ -108,7 +109,7 @@ it("still shows what had arrived when the subscription is started anew", async (
   const observer = new MutationObserver(() => seen.push(status.textContent));
   observer.observe(status, { characterData: true, childList: true, subtree: true });
   for (const [name, quantity] of STAGES) {
-    socket.last.next({ tmrGroupChanged: { status: name, quantity } });
+    socket.last.next({ tmrGroupChanged: { tmrGroup: { status: name, quantity } } });
   }
   act(() => screen.getByRole("button").click());
   expect(socket.sinks).toHaveLength(2);

@@ -94,7 +94,9 @@ export function allocationSample(id: string, change: Partial<Allocation> = {}): 
 export function changeSample(change: Partial<Change> = {}): Change {
   return {
     sequence: 1,
+    since: change.snapshot ? null : (change.sequence ?? 1) - 1,
     snapshot: false,
+    position: `TEST.${change.sequence ?? 1}`,
     total: 20,
     taken: 2,
     free: 18,

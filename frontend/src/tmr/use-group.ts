@@ -41,7 +41,7 @@ export function useGroup(id: string): LiveGroup {
   }, [refetch]);
 
   const fetched = data?.tmrGroup;
-  const group = stream.value?.tmrGroupChanged ?? fetched;
+  const group = stream.value?.tmrGroupChanged.tmrGroup ?? fetched;
   const known = latest([
     group?.rollout,
     fetched?.rollout,
@@ -52,7 +52,7 @@ export function useGroup(id: string): LiveGroup {
   const changes = useStream(RolloutChanged, followed ? { id: followed } : undefined, {
     endsByItself: true,
   });
-  const change = changes.value?.rolloutChanged;
+  const change = changes.value?.rolloutChanged.rollout;
 
   // The last report stays when the stream's subject ends and the stream with it.
   useEffect(() => {

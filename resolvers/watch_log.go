@@ -1,0 +1,57 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/auditentry"
+	"github.com/quorate/quorate/ent/denial"
+	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/live"
+)
+
+// watchDenials follows the newest denials. They never change, so all have one
+// stamp.
+func (r *Resolver) watchDenials(ctx context.Context, s scope) (plan[*graph.DenialsChange], error) {
+	src, err := r.source(ctx, "denials", s, false)
+	src.Window = newest
+	src.Read = func(ctx context.Context) (live.Items, bool, error) {
+		ids, err := r.client.Denial.Query().Where(s.rows).Order(ent.Desc(denial.FieldID)).Limit(newest).IDs(ctx)
+		return once(ids), false, err
+	}
+	return plan[*graph.DenialsChange]{src, func(ctx context.Context, c live.Change) (*graph.DenialsChange, live.Items, error) {
+		rows, err := r.client.Denial.Query().Where(denial.IDIn(c.Ids()...)).WithContainer().WithProduct().Order(ent.Asc(denial.FieldID)).All(ctx)
+		t := toldOf(c)
+		return &graph.DenialsChange{Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Added: rows}, c.Upserted, err
+	}}, err
+}
+
+// watchAudit follows the newest entries of the organization's audit log.
+func (r *Resolver) watchAudit(ctx context.Context) (plan[*graph.AuditEntriesChange], error) {
+	by, err := auth.Require(ctx, auth.ReadAudit)
+	if err != nil {
+		return plan[*graph.AuditEntriesChange]{}, err
+	}
+	src := live.Source{
+		Key: "audit", Topics: []event.Signal{{Topic: event.Audit, Key: by.Organization}}, Every: 10 * r.tick, Window: newest,
+		Read: func(ctx context.Context) (live.Items, bool, error) {
+			ids, err := r.client.AuditEntry.Query().Order(ent.Desc(auditentry.FieldID)).Limit(newest).IDs(ctx)
+			return once(ids), false, err
+		},
+	}
+	return plan[*graph.AuditEntriesChange]{src, func(ctx context.Context, c live.Change) (*graph.AuditEntriesChange, live.Items, error) {
+		rows, err := r.client.AuditEntry.Query().Where(auditentry.IDIn(c.Ids()...)).Order(ent.Asc(auditentry.FieldID)).All(ctx)
+		t := toldOf(c)
+		return &graph.AuditEntriesChange{Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Added: rows}, c.Upserted, err
+	}}, nil
+}
+
+func once(ids []string) live.Items {
+	items := make(live.Items, len(ids))
+	for _, id := range ids {
+		items[id] = 1
+	}
+	return items
+}

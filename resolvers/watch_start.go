@@ -1,0 +1,251 @@
+package resolvers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/live"
+	"github.com/quorate/quorate/resolvers/present"
+	"github.com/quorate/quorate/resolvers/socket"
+)
+
+// start begins an operation of a WebSocket.
+func (h *Handler) start(ctx context.Context, params *graphql.RawParams, wake func()) (socket.Operation, gqlerror.List) {
+	ctx = graphql.StartOperationTrace(ctx)
+	now := graphql.Now()
+	params.ReadTime = graphql.TraceTiming{Start: now, End: now}
+	op, errs := h.exec.CreateOperationContext(ctx, params)
+	if errs != nil {
+		return nil, h.exec.DispatchError(graphql.WithOperationContext(ctx, op), errs).Errors
+	}
+	if op.Operation.Operation == ast.Subscription {
+		return h.follow(ctx, params, op, wake), nil
+	}
+	responses, ctx := h.exec.DispatchOperation(ctx, op)
+	response := responses(ctx)
+	if response == nil { // its time was over
+		return nil, gqlerror.List{h.present.Stamp(ctx, present.Final(present.Known(context.DeadlineExceeded)))}
+	}
+	return &single{payload: encoded(response)}, nil
+}
+
+// encoded gives the bytes of a response.
+func encoded(response *graphql.Response) []byte {
+	b, err := json.Marshal(response)
+	if err != nil {
+		panic(err) // the executor's own output
+	}
+	return b
+}
+
+// single is an operation with one answer.
+type single struct{ payload []byte }
+
+// Next gives the answer, then the end.
+func (s *single) Next(context.Context) ([]byte, error) {
+	if s.payload == nil {
+		return nil, io.EOF
+	}
+	payload := s.payload
+	s.payload = nil
+	return payload, nil
+}
+
+// Close has nothing to do.
+func (s *single) Close() {}
+
+// following is a subscription of one subscriber.
+type following struct {
+	h      *Handler
+	ctx    context.Context
+	params *graphql.RawParams
+	op     *graphql.OperationContext
+	wake   func()
+	leave  func() // of those who are told when rights change
+
+	sub    *live.Subscription
+	key    string // the rights that sub is shared by
+	looked looked
+	last   []byte // the message before the end
+	ended  bool
+}
+
+// follow begins a subscription. That it can't be is told by its first message.
+func (h *Handler) follow(ctx context.Context, params *graphql.RawParams, op *graphql.OperationContext, wake func()) *following {
+	f := &following{h: h, ctx: ctx, params: params, op: op, wake: wake}
+	f.leave = h.r.rights.join(wake)
+	var after live.Position
+	if text, ok := f.after().(string); ok {
+		after, _ = live.ParsePosition(text) // what is none begins with a snapshot
+	}
+	if response := f.begin(after); response != nil {
+		f.last = encoded(response)
+	}
+	return f
+}
+
+// after is the value of the root field's argument of that name.
+func (f *following) after() any {
+	for _, s := range f.op.Operation.SelectionSet {
+		if field, ok := s.(*ast.Field); ok {
+			return field.ArgumentMap(f.op.Variables)["after"]
+		}
+	}
+	return nil
+}
+
+// begin watches with the rights that the subscriber has now; else the answer
+// says why it can't be.
+func (f *following) begin(after live.Position) *graphql.Response {
+	h := f.h
+	by, err := h.r.principal(f.ctx)
+	if err != nil {
+		return f.failed(err)
+	}
+	call := &liveCall{}
+	ctx := context.WithValue(auth.With(f.ctx, by), liveKey{}, call)
+	responses, ctx := h.exec.DispatchOperation(ctx, f.op)
+	if call.value == nil {
+		if response := responses(ctx); response != nil {
+			return response
+		}
+		return f.failed(license.Errorf(license.CodeInvalidInput, "ask for one field of Subscription", "there is nothing to subscribe to"))
+	}
+	if f.key, f.looked, err = h.r.rights.key(f.ctx, h.r, by); err != nil {
+		return f.failed(err)
+	}
+	shared := sharedWith(by)
+	src := call.source
+	src.Key += "|" + f.key
+	read, concerns := src.Read, src.Concerns
+	src.Read = func(ctx context.Context) (live.Items, bool, error) { return read(auth.With(ctx, shared)) }
+	if concerns != nil {
+		src.Concerns = concerns
+	}
+	if f.sub, err = h.r.hub.Subscribe(src, f.shape(), h.rendering(f.params, shared, call.value), after, f.wake); err != nil {
+		return f.failed(err)
+	}
+	return nil
+}
+
+// shape names the operation and its variables, but for where its subscribers were
+// before.
+func (f *following) shape() string {
+	variables := make(map[string]any, len(f.op.Variables))
+	for name, v := range f.op.Variables {
+		if d := f.op.Operation.VariableDefinitions.ForName(name); d == nil || d.Type.Name() != "StreamPosition" {
+			variables[name] = v
+		}
+	}
+	b, err := json.Marshal([]any{f.op.RawQuery, f.op.Operation.Name, variables})
+	if err != nil {
+		panic(err) // they came as JSON
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func (f *following) failed(err error) *graphql.Response {
+	return &graphql.Response{Errors: gqlerror.List{f.h.present.Present(f.ctx, err)}}
+}
+
+// Next gives the next message, to whom may still have it.
+func (f *following) Next(ctx context.Context) ([]byte, error) {
+	switch {
+	case f.ended:
+		return nil, io.EOF
+	case f.last != nil:
+		f.ended = true
+		f.count()
+		return f.last, nil
+	}
+	if response := f.recheck(); response != nil {
+		f.ended = true
+		f.count()
+		return encoded(response), nil
+	}
+	payload, err := f.sub.Next(ctx)
+	switch {
+	case err == io.EOF || (err != nil && ctx.Err() != nil):
+		return nil, io.EOF
+	case err != nil:
+		payload, f.ended = encoded(f.failed(err)), true
+	}
+	if payload != nil {
+		f.count()
+	}
+	return payload, nil
+}
+
+func (f *following) count() {
+	if m := f.h.cfg.Metrics; m != nil {
+		m.messages.Inc()
+	}
+}
+
+// recheck looks whether the subscriber still has the rights that he watches
+// with. With others he begins anew; without any the answer says so.
+func (f *following) recheck() *graphql.Response {
+	r := f.h.r
+	if r.rights.fresh(f.looked) {
+		return nil
+	}
+	by, err := r.principal(f.ctx)
+	if err == nil {
+		_, err = auth.Require(auth.With(f.ctx, by), auth.Read)
+	}
+	if err != nil {
+		return f.failed(err)
+	}
+	key, looked, err := r.rights.key(f.ctx, r, by)
+	if err != nil {
+		return f.failed(err)
+	}
+	if key == f.key {
+		f.looked = looked
+		return nil
+	}
+	f.sub.Close()
+	return f.begin(live.Position{})
+}
+
+// Close ends the subscription.
+func (f *following) Close() {
+	f.leave()
+	if f.sub != nil {
+		f.sub.Close()
+	}
+}
+
+// rendering executes an operation for one change after the other, in the sight of
+// all who share it.
+func (h *Handler) rendering(params *graphql.RawParams, shared auth.Principal, value any) live.Render {
+	return func(ctx context.Context, c live.Change) ([]byte, live.Items, error) {
+		call := &liveCall{value: value, change: &c}
+		ctx = context.WithValue(graphql.StartOperationTrace(auth.With(ctx, shared)), liveKey{}, call)
+		again := &graphql.RawParams{Query: params.Query, OperationName: params.OperationName, Variables: params.Variables}
+		op, errs := h.render.CreateOperationContext(ctx, again)
+		if errs != nil {
+			return nil, nil, fmt.Errorf("a subscription that was valid is not any more: %w", errs)
+		}
+		responses, ctx := h.render.DispatchOperation(ctx, op)
+		response := responses(ctx)
+		switch {
+		case call.err != nil:
+			return nil, nil, call.err
+		case response == nil:
+			return nil, nil, fmt.Errorf("nothing was told of %d changes: %w", len(c.Upserted), context.Cause(ctx))
+		}
+		return encoded(response), call.shows, nil
+	}
+}
