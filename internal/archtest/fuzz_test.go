@@ -63,6 +63,7 @@ var parsers = map[string]map[string]string{
 	"internal/platform/core":          {"ParseMasterKey": "FuzzMasterKey", "ParseFile": "internal/armor FuzzParse"},
 	"internal/platform/firmkeys":      {"decryptFirmKey": "FuzzFirmKeyFile"},
 	"internal/rules":                  {"Parse": "FuzzParse"},
+	"internal/importer":               {"ParseFlexNet": "FuzzFlexNet", "ParseKeygen": "FuzzKeygen", "ParseCSV": "FuzzCSV"},
 	"resolvers/documents":             {"Parse": "FuzzParse"},
 	"internal/usage":                  {"ParseLine": "FuzzLog"},
 	"internal/offline":                {},

@@ -135,8 +135,8 @@ func TestFiguresAreLookedUp(t *testing.T) {
 		t.Errorf("asked %d times", asked)
 	}
 	l.at, fail = l.at.Add(-fresh), errors.New("no database")
-	got := text()
-	if got = text(); strings.Contains(got, "quorate_x{") || !strings.Contains(got, `quorate_lookup_failures_total{source="test"} 1`) || !strings.Contains(out.String(), "no database") {
+
+	if got := text(); strings.Contains(got, "quorate_x{") || !strings.Contains(got, `quorate_lookup_failures_total{source="test"} 1`) || !strings.Contains(out.String(), "no database") {
 		t.Errorf("%s\n%s", got, out.String())
 	}
 }
