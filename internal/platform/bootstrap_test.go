@@ -157,7 +157,7 @@ func TestSignIn(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
-		row, token, err := l.CreateToken(l.vendor(), "erp", "OPERATOR")
+		row, token, err := l.CreateToken(l.vendor(), "", accounts.TokenSpec{Name: "erp", Role: "OPERATOR"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,17 +174,17 @@ func TestTokens(t *testing.T) {
 		}
 		_, err = l.AuthenticateLink(t.Context(), token)
 		wantCode(t, "as a link token", err, license.CodeUnauthenticated)
-		_, _, err = l.CreateToken(l.with(auth.Operator), "x", "VIEWER")
+		_, _, err = l.CreateToken(l.with(auth.Operator), "", accounts.TokenSpec{Name: "x", Role: "VIEWER"})
 		wantCode(t, "an operator", err, license.CodeForbidden)
-		_, _, err = l.CreateToken(l.with(auth.Administrator), "x", "OWNER")
+		_, _, err = l.CreateToken(l.with(auth.Administrator), "", accounts.TokenSpec{Name: "x", Role: "OWNER"})
 		wantCode(t, "an administrator for more than himself", err, license.CodeForbidden)
-		_, _, err = l.CreateToken(l.vendor(), "", "VIEWER")
+		_, _, err = l.CreateToken(l.vendor(), "", accounts.TokenSpec{Role: "VIEWER"})
 		wantCode(t, "no name", err, license.CodeInvalidInput)
-		_, _, err = l.CreateToken(l.vendor(), "x", "GOD")
+		_, _, err = l.CreateToken(l.vendor(), "", accounts.TokenSpec{Name: "x", Role: "GOD"})
 		wantCode(t, "no role", err, license.CodeInvalidInput)
-		_, _, err = l.CreateToken(t.Context(), "x", "VIEWER")
+		_, _, err = l.CreateToken(t.Context(), "", accounts.TokenSpec{Name: "x", Role: "VIEWER"})
 		wantCode(t, "nobody", err, license.CodeUnauthenticated)
-		if n := l.audited("token.create"); n != 1 {
+		if n := l.audited("token.created"); n != 1 {
 			t.Errorf("%d audit entries", n)
 		}
 	})

@@ -18,7 +18,9 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/platform/members"
 	"github.com/quorate/quorate/internal/platform/rulesets"
+	"github.com/quorate/quorate/internal/platform/tenants"
 	"github.com/quorate/quorate/internal/platform/tickets"
 	"github.com/quorate/quorate/internal/platform/views"
 	"github.com/quorate/quorate/internal/ratelimit"
@@ -53,6 +55,8 @@ type (
 	rulesetsService   = rulesets.Service
 	containersService = containers.Service
 	accountsService   = accounts.Service
+	membersService    = members.Service
+	tenantsService    = tenants.Service
 	clocksService     = clocks.Service
 	ordersService     = orders.Service
 	rolloutsService   = rollouts.Service
@@ -71,6 +75,8 @@ type Platform struct {
 	*rulesetsService
 	*containersService
 	*accountsService
+	*membersService
+	*tenantsService
 	*clocksService
 	*ordersService
 	*rolloutsService
@@ -114,6 +120,8 @@ func New(c Config) (*Platform, error) {
 		rulesetsService:   rulesets.New(in, rulesets.CheckTime),
 		containersService: containers.New(in),
 		accountsService:   accounts.New(in, c.Passwords),
+		membersService:    members.New(in),
+		tenantsService:    tenants.New(in),
 		clocksService:     clocks.New(in, known),
 		ordersService:     orders.New(in),
 		rolloutsService:   bring,

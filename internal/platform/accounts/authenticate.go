@@ -7,13 +7,14 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/apitoken"
 	"github.com/quorate/quorate/ent/member"
-	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/user"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/members"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -30,7 +31,7 @@ func unauthenticated(what, fix string) error {
 // the account has to wait: CodeThrottled.
 func (p *Service) SignIn(ctx context.Context, email, password string) (auth.Principal, error) {
 	ctx = core.System(ctx, "sign-in")
-	email, err := normalEmail(email)
+	email, err := core.NormalEmail(email)
 	if err != nil {
 		email = "" // no account has it; and what was sent need not be kept
 	}
@@ -38,7 +39,7 @@ func (p *Service) SignIn(ctx context.Context, email, password string) (auth.Prin
 		return auth.Principal{}, err
 	}
 	found, err := p.core.Store.Client().User.Query().Where(user.Email(email)).WithMembers(func(q *ent.MemberQuery) {
-		q.WithOrganization().Order(ent.Asc(member.FieldID))
+		members.WithGroups(q).WithOrganization().Order(ent.Asc(member.FieldID))
 	}).Only(ctx)
 	if err != nil && !ent.IsNotFound(err) {
 		return auth.Principal{}, err
@@ -60,24 +61,43 @@ func (p *Service) SignIn(ctx context.Context, email, password string) (auth.Prin
 	return memberPrincipal(found.Edges.Members[0]), nil
 }
 
-// MemberPrincipal gives who a member is now: a session asks at each request, so
-// a removed member or a changed role counts at once. Error:
-// CodeUnauthenticated.
+// MemberPrincipal gives who a member is now, acting for its own organization: a
+// session asks at each request, so a removed member or a changed role counts at
+// once. Error: CodeUnauthenticated.
 func (p *Service) MemberPrincipal(ctx context.Context, id string) (auth.Principal, error) {
-	ctx = core.System(ctx, "session")
-	found, err := p.core.Store.Client().Member.Query().Where(member.ID(id)).WithOrganization().Only(ctx)
+	return p.memberIn(core.System(ctx, "session"), id, "")
+}
+
+// memberIn gives who a member is, acting for an organization: its own, which an
+// empty one stands for, or the test environment of that one. ctx is the
+// system's.
+func (p *Service) memberIn(ctx context.Context, id, acting string) (auth.Principal, error) {
+	found, err := members.WithGroups(p.core.Store.Client().Member.Query().Where(member.ID(id)).WithOrganization()).Only(ctx)
 	if ent.IsNotFound(err) {
 		return auth.Principal{}, unauthenticated("the member does not exist any more", "sign in again")
 	}
 	if err != nil {
 		return auth.Principal{}, err
 	}
-	return memberPrincipal(found), nil
+	who := memberPrincipal(found)
+	if acting == "" || acting == who.Organization {
+		return who, nil
+	}
+	test, err := p.core.Store.Client().Organization.Query().Where(organization.ID(acting), organization.LiveID(who.Organization)).Only(ctx)
+	if ent.IsNotFound(err) {
+		return auth.Principal{}, unauthenticated("the organization is not the member's", "sign in again")
+	}
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	who.Organization, who.Provider = test.ID, provider(test)
+	return who, nil
 }
 
+// memberPrincipal is a member in its own organization; its groups are loaded.
 func memberPrincipal(m *ent.Member) auth.Principal {
 	return auth.Principal{Kind: auth.KindMember, ID: m.ID, Organization: m.OrganizationID, Provider: provider(m.Edges.Organization),
-		Role: auth.Role(m.Role), Name: m.Name, Email: m.Email}
+		Role: members.RoleOf(m), Name: m.Name, Email: m.Email}
 }
 
 func provider(o *ent.Organization) string {
@@ -101,6 +121,10 @@ func (p *Service) Authenticate(ctx context.Context, token string) (auth.Principa
 	if err != nil {
 		return auth.Principal{}, err
 	}
+	who, err := tokenPrincipal(found)
+	if err != nil {
+		return auth.Principal{}, err
+	}
 	if at := core.Now(); found.LastUsedAt == nil || at.Sub(*found.LastUsedAt) >= usedEvery {
 		err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 			return tx.ApiToken.Update().Where(apitoken.ID(found.ID)).SetLastUsedAt(at).Exec(ctx)
@@ -109,8 +133,7 @@ func (p *Service) Authenticate(ctx context.Context, token string) (auth.Principa
 			return auth.Principal{}, err
 		}
 	}
-	return auth.Principal{Kind: auth.KindToken, ID: found.ID, Organization: found.OrganizationID,
-		Provider: provider(found.Edges.Organization), Role: auth.Role(found.Role), Name: found.Name}, nil
+	return who, nil
 }
 
 func badToken() error {
@@ -148,41 +171,4 @@ func (p *Service) AuthenticateLink(ctx context.Context, token string) (auth.Prin
 		by.Organization, by.Provider = *s.CustomerID, s.VendorID
 	}
 	return by, nil
-}
-
-// CreateToken makes an API token of the principal's organization with at most
-// the principal's own role. The secret is shown this once. Errors:
-// CodeForbidden, CodeInvalidInput.
-func (p *Service) CreateToken(ctx context.Context, name string, role property.Role) (*ent.ApiToken, string, error) {
-	by, err := auth.Require(ctx, auth.ManageMembers)
-	if err != nil {
-		return nil, "", err
-	}
-	if by.IsSystem() {
-		return nil, "", license.Errorf(license.CodeInvalidInput, "act for a member", "the system has no organization for a token")
-	}
-	if name == "" || len(name) > 200 {
-		return nil, "", license.Errorf(license.CodeInvalidInput, "tell what it is for in at most 200 bytes", "the token has no name, or one too long")
-	}
-	if role != property.RoleOwner && role != property.RoleAdministrator && role != property.RoleOperator && role != property.RoleViewer {
-		return nil, "", license.Errorf(license.CodeInvalidInput, "take OWNER, ADMINISTRATOR, OPERATOR or VIEWER", "%q is not a role", core.Clip(string(role)))
-	}
-	if role == property.RoleOwner && by.Role != auth.Owner {
-		return nil, "", license.Errorf(license.CodeForbidden, "choose your own role or less", "only an owner makes a token for everything")
-	}
-	token, hash, err := auth.NewToken(auth.APIToken)
-	if err != nil {
-		return nil, "", err
-	}
-	var made *ent.ApiToken
-	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		if made, err = tx.ApiToken.Create().SetOrganizationID(by.Organization).SetName(name).SetRole(role).SetHash(hash).Save(ctx); err != nil {
-			return err
-		}
-		return core.Audit(ctx, tx, by.Organization, "token.create", made.ID, nil, map[string]any{"name": name, "role": string(role)})
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	return made, token, nil
 }

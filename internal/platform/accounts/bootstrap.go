@@ -5,8 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
-	"net/mail"
-	"strings"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/member"
@@ -43,7 +41,7 @@ type Bootstrapped struct {
 // Bootstrap makes the root key, the vendor and its owner where they are
 // missing. Called again it changes nothing; the root key is made once, ever.
 func (p *Service) Bootstrap(ctx context.Context, spec BootstrapSpec) (Bootstrapped, error) {
-	email, err := normalEmail(spec.Email)
+	email, err := core.NormalEmail(spec.Email)
 	if err != nil {
 		return Bootstrapped{}, err
 	}
@@ -150,14 +148,6 @@ func (p *Service) RootKey(ctx context.Context) (ed25519.PublicKey, error) {
 		return nil, err
 	}
 	return signer.Public(), nil
-}
-
-func normalEmail(s string) (string, error) {
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > 254 || s != core.ClipText(s) {
-		return "", license.Errorf(license.CodeInvalidInput, "write it as name@example.com", "%q is not an e-mail address", core.Clip(s))
-	}
-	return strings.ToLower(s), nil
 }
 
 func newPassword() string {

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/usageapi"
@@ -41,7 +42,7 @@ func usageLab(t *testing.T) (flags cli.APIFlags, dir string) {
 	if _, err := l.platform.ApplyLeaseEvents(system, held.ID, events); err != nil {
 		t.Fatal(err)
 	}
-	_, token, err := l.platform.CreateToken(owner, "monitor", "VIEWER")
+	_, token, err := l.platform.CreateToken(owner, "", accounts.TokenSpec{Name: "monitor", Role: "VIEWER"})
 	if err != nil {
 		t.Fatal(err)
 	}

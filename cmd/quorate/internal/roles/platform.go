@@ -394,6 +394,6 @@ func (c *platformInitCmd) Run(ctx context.Context, std cli.Streams, logger *slog
 // ownerToken makes an API token on the owner's authority.
 func (p *openPlatform) ownerToken(ctx context.Context, b accounts.Bootstrapped, name string) (string, error) {
 	owner := auth.Principal{Kind: auth.KindMember, ID: b.Owner.ID, Organization: b.Organization.ID, Role: auth.Owner, Name: b.Owner.Name, Email: b.Owner.Email}
-	_, token, err := p.CreateToken(auth.With(ctx, owner), name, "OWNER")
+	_, token, err := p.CreateToken(auth.With(ctx, owner), "", accounts.TokenSpec{Name: name, Role: "OWNER"})
 	return token, err
 }

@@ -1,0 +1,36 @@
+package core
+
+import (
+	"net/mail"
+	"strings"
+
+	"github.com/quorate/quorate/internal/license"
+)
+
+// NormalEmail gives an e-mail address as it is stored and compared. Error:
+// license.CodeInvalidInput.
+func NormalEmail(s string) (string, error) {
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Address != s || len(s) > 254 || s != ClipText(s) {
+		return "", license.Errorf(license.CodeInvalidInput, "write it as name@example.com", "%q is not an e-mail address", Clip(s))
+	}
+	return strings.ToLower(s), nil
+}
+
+// MostName bounds names that people give to things, in bytes.
+const MostName = 200
+
+// CheckName refuses a name that is empty, too long or no plain text. Error:
+// license.CodeInvalidInput.
+func CheckName(what, name string) error {
+	if strings.TrimSpace(name) == "" || name != ClipText(name) || strings.ContainsAny(name, "\n\r\t") {
+		return AtField("name", license.Errorf(license.CodeInvalidInput, "use a text of 1 to 200 bytes on one line", "the %s has no name, or one that is too long or no plain text", what))
+	}
+	return nil
+}
+
+// Outdated is the error about a change that was made from an older revision.
+func Outdated(what string, is, was int) error {
+	return license.Errorf(license.CodeConflict, "look at what is there now, then change that",
+		"the %s was changed meanwhile: it has revision %d, not %d", what, is, was)
+}
