@@ -71,6 +71,9 @@ func (s *Server) route(r *http.Request) string {
 	case "/healthz", "/readyz", "/graphql", "/auth/login", "/auth/logout", "/auth/session":
 		return p
 	}
+	if s.authRoute(r) {
+		return r.URL.Path
+	}
 	if name, ok := strings.CutPrefix(r.URL.Path, "/export/"); ok && s.cfg.Exports[name] != nil {
 		return r.URL.Path
 	}

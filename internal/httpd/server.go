@@ -42,6 +42,9 @@ type Config struct {
 	Exports map[string]func(http.ResponseWriter, *http.Request) error
 	// Sessions signs people in; nil: there are no /auth endpoints.
 	Sessions Sessions
+	// Auth are further endpoints under /auth/ by method and path, for example
+	// "POST /auth/password". They are served where there are Sessions.
+	Auth map[string]Endpoint
 	// Dashboard are the built dashboard's files, with index.html at the root.
 	Dashboard fs.FS
 	// Ready says whether requests can be served now; nil: always.
@@ -127,6 +130,9 @@ func (s *Server) routes(dashboard http.Handler) http.Handler {
 		mux.Handle("POST /auth/login", short(auth.login))
 		mux.Handle("POST /auth/logout", short(auth.logout))
 		mux.Handle("GET /auth/session", short(auth.session))
+		for pattern, e := range s.cfg.Auth {
+			mux.Handle(pattern, short(auth.endpoint(e)))
+		}
 	}
 	mux.HandleFunc("/auth/", notFound)
 	if s.cfg.GraphQL != nil {

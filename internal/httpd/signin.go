@@ -22,6 +22,7 @@ type Sessions interface {
 	// e-mail address and a wrong password are the same error,
 	// license.CodeUnauthenticated; too many tries are license.CodeThrottled.
 	// The session gets a new id, so that one planted before is worth nothing.
+	// A Member without ID: the password is right, and a code is asked for next.
 	SignIn(ctx context.Context, email, password string) (Member, error)
 	// SignOut ends the request's session. No session is no error.
 	SignOut(ctx context.Context) error
@@ -36,6 +37,8 @@ type Member struct {
 	Email        string       `json:"email"`
 	Role         string       `json:"role"`
 	Organization Organization `json:"organization"`
+	// IdentityProvider vouches for the member; empty: he gave his password.
+	IdentityProvider string `json:"identityProvider,omitempty"`
 }
 
 // Organization is what a member acts for.
@@ -44,6 +47,8 @@ type Organization struct {
 	Name     string `json:"name"`
 	Vendor   bool   `json:"vendor"`
 	Customer bool   `json:"customer"`
+	// Environment is "TEST" where licenses are for tests; empty: not told.
+	Environment string `json:"environment,omitempty"`
 }
 
 type signIn struct {
@@ -71,6 +76,10 @@ func (s signIn) login(w http.ResponseWriter, r *http.Request) {
 	member, err := s.sessions.SignIn(r.Context(), in.Email, in.Password)
 	if err != nil {
 		s.fail(w, r, "sign in", err)
+		return
+	}
+	if member.ID == "" {
+		writeJSON(w, http.StatusOK, map[string]bool{"secondFactor": true})
 		return
 	}
 	writeJSON(w, http.StatusOK, sessionBody{member})

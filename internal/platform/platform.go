@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/members"
 	"github.com/quorate/quorate/internal/platform/rulesets"
+	"github.com/quorate/quorate/internal/platform/signin"
 	"github.com/quorate/quorate/internal/platform/tenants"
 	"github.com/quorate/quorate/internal/platform/tickets"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -42,6 +43,8 @@ type Config struct {
 	// Settle is how long a backend has to serve a new license steadily before
 	// the next backend's turn; one second when zero.
 	Settle time.Duration
+	// PrivateNetworks: identity providers may be in private networks.
+	PrivateNetworks bool
 	// Usage is how long what of the usage history is kept.
 	Usage history.UsagePolicy
 }
@@ -62,6 +65,7 @@ type (
 	rolloutsService   = rollouts.Service
 	provisionService  = provision.Service
 	linksService      = links.Service
+	providersService  = signin.Providers
 	ticketsService    = tickets.Service
 )
 
@@ -82,6 +86,8 @@ type Platform struct {
 	*rolloutsService
 	*provisionService
 	*linksService
+	*providersService
+	people *signin.Service
 	*ticketsService
 }
 
@@ -111,8 +117,11 @@ func New(c Config) (*Platform, error) {
 	known := clocks.NewClocks(c.Limits)
 	seen, past := views.New(in), history.New(in, policy)
 	bring := rollouts.New(in, known, c.Settle)
+	people := signin.New(in, c.Passwords, c.PrivateNetworks)
 	return &Platform{
 		core:              in,
+		people:            people,
+		providersService:  people.Providers(),
 		historyService:    past,
 		viewsService:      seen,
 		catalogService:    catalog.New(in),
@@ -130,6 +139,9 @@ func New(c Config) (*Platform, error) {
 		linksService:      links.New(in, seen, past),
 	}, nil
 }
+
+// People has how people sign in, and what they see to for themselves.
+func (p *Platform) People() *signin.Service { return p.people }
 
 // Store is where the platform keeps everything.
 func (p *Platform) Store() *store.Store { return p.core.Store }

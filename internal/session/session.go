@@ -1,64 +1,86 @@
 // Package session tells who asks: by an API token in the Authorization header,
 // or by the cookie of a dashboard session, which it starts and ends.
 //
-// A session holds nothing but the member's id. Who that is, and what he may, is
-// read anew for each request, so a removed member or a changed role counts at
-// once. A request with a token that is not known is refused; it never falls back
-// to the cookie.
+// A session holds who signed in, how, and for which organization he acts. Who
+// that is, and what he may, is read anew for each request, so a removed member
+// or a changed role counts at once. A request with a token that is not known is
+// refused; it never falls back to the cookie.
 package session
 
 import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
 
-	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/signin"
+	"github.com/quorate/quorate/internal/store"
 )
 
-// Lifetime is how long a session lasts.
-const Lifetime = 24 * time.Hour
-
+// Bounds of a session besides store.SessionIdle.
 const (
-	cookieName = "quorate_session"
-	memberKey  = "member"
+	// Lifetime is how long a session lasts, however much it is used.
+	Lifetime = 30 * 24 * time.Hour
+	// CodeTime is how long after the password the one-time code may come.
+	CodeTime = 5 * time.Minute
 )
 
-// Accounts knows members and tokens; *platform.Platform is one.
+// OrganizationHeader names the organization that a request of a browser is for,
+// where it is another than the session's.
+const OrganizationHeader = "Quorate-Organization"
+
+// What is kept in a session. While a code is asked for there is waitingKey, and
+// nobody is signed in.
+const (
+	userKey         = "user"
+	organizationKey = "organization"
+	providerKey     = "provider"
+	sinceKey        = "since"
+	beganKey        = "began"
+	waitingKey      = "waiting"
+)
+
+// Accounts knows people and API tokens; *platform.Platform is one.
 type Accounts interface {
-	SignIn(ctx context.Context, email, password string) (auth.Principal, error)
-	MemberPrincipal(ctx context.Context, id string) (auth.Principal, error)
 	Authenticate(ctx context.Context, token string) (auth.Principal, error)
-	Read(ctx context.Context) (*ent.Client, error)
+	People() *signin.Service
 }
 
-// Sessions implements httpd.Sessions.
+// Sessions implements httpd.Sessions. Safe for concurrent use.
 type Sessions struct {
 	accounts Accounts
+	people   *signin.Service
+	store    *store.Sessions
 	manager  *scs.SessionManager
+	secure   bool
 	log      *slog.Logger
 }
 
 var _ httpd.Sessions = (*Sessions)(nil)
 
-// New makes the sessions. secure has browsers send the cookie by HTTPS only.
-// What fails inside is logged, and not shown.
-func New(accounts Accounts, store scs.CtxStore, secure bool, logger *slog.Logger) *Sessions {
+// New makes the sessions. secure: browsers reach us by HTTPS only, and send the
+// cookie by it only. What fails inside is logged, and not shown.
+func New(accounts Accounts, kept *store.Sessions, secure bool, logger *slog.Logger) *Sessions {
 	m := scs.New()
-	m.Store = store
+	m.Store = kept
 	m.Lifetime = Lifetime
-	m.Cookie.Name = cookieName
+	m.Cookie.Name = "quorate_session"
+	if secure { // no page of a sibling domain can plant such a cookie
+		m.Cookie.Name = "__Host-quorate_session"
+	}
+	m.Cookie.Path = "/"
 	m.Cookie.HttpOnly = true
 	m.Cookie.SameSite = http.SameSiteLaxMode
 	m.Cookie.Secure = secure
-	s := &Sessions{accounts, m, logger}
+	s := &Sessions{accounts, accounts.People(), kept, m, secure, logger}
 	m.ErrorFunc = s.refuse
 	return s
 }
@@ -76,12 +98,13 @@ func (s *Sessions) Wrap(next http.Handler) http.Handler {
 	})
 	saving := s.manager.LoadAndSave(known)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.WithContext(store.WithVisit(r.Context(), visitOf(r)))
 		if strings.HasPrefix(r.URL.Path, "/auth/") {
 			saving.ServeHTTP(w, r)
 			return
 		}
 		token := ""
-		if c, err := r.Cookie(cookieName); err == nil {
+		if c, err := r.Cookie(s.manager.Cookie.Name); err == nil {
 			token = c.Value
 		}
 		ctx, err := s.manager.Load(r.Context(), token)
@@ -93,20 +116,39 @@ func (s *Sessions) Wrap(next http.Handler) http.Handler {
 	})
 }
 
+func visitOf(r *http.Request) *store.Visit {
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	return &store.Visit{Agent: r.UserAgent(), Address: address}
+}
+
 func (s *Sessions) identify(r *http.Request) (context.Context, error) {
 	ctx := r.Context()
+	wanted := r.Header.Get(OrganizationHeader)
 	if header := r.Header.Get("Authorization"); header != "" {
 		p, err := s.Authenticate(ctx, header)
+		if err == nil && wanted != "" && wanted != p.Organization {
+			err = license.Errorf(license.CodeForbidden, "use a token of the organization", "the API token is another organization's")
+		}
 		if err != nil {
 			return ctx, err
 		}
 		return auth.With(ctx, p), nil
 	}
-	id := s.manager.GetString(ctx, memberKey)
-	if id == "" {
+	claim, ok := s.claim(ctx)
+	if !ok {
 		return ctx, nil
 	}
-	p, err := s.accounts.MemberPrincipal(ctx, id)
+	if wanted != "" && wanted != claim.Organization {
+		_, p, err := s.people.Switch(ctx, claim, wanted)
+		if err != nil {
+			return ctx, err
+		}
+		return auth.With(ctx, p), nil
+	}
+	p, err := s.people.Visitor(ctx, claim)
 	if license.CodeOf(err) == license.CodeUnauthenticated {
 		return ctx, nil // removed since: as if signed out
 	}
@@ -114,6 +156,58 @@ func (s *Sessions) identify(r *http.Request) (context.Context, error) {
 		return ctx, err
 	}
 	return auth.With(ctx, p), nil
+}
+
+// claim gives who is signed in by the request's session.
+func (s *Sessions) claim(ctx context.Context) (signin.Claim, bool) {
+	c := s.kept(ctx)
+	ok := c.User != "" && !s.manager.GetBool(ctx, waitingKey) && time.Since(s.began(ctx)) < Lifetime
+	return c, ok
+}
+
+func (s *Sessions) kept(ctx context.Context) signin.Claim {
+	return signin.Claim{User: s.manager.GetString(ctx, userKey), Organization: s.manager.GetString(ctx, organizationKey),
+		Provider: s.manager.GetString(ctx, providerKey), Since: time.UnixMicro(s.manager.GetInt64(ctx, sinceKey)).UTC()}
+}
+
+func (s *Sessions) began(ctx context.Context) time.Time {
+	return time.UnixMicro(s.manager.GetInt64(ctx, beganKey)).UTC()
+}
+
+// keep puts a claim into the session, under a new id: one that was planted, or
+// that somebody saw before, is worth nothing.
+func (s *Sessions) keep(ctx context.Context, c signin.Claim, began time.Time, until time.Time, waiting bool) error {
+	m, visit := s.manager, store.VisitOf(ctx)
+	there := m.Token(ctx) != ""
+	if err := m.RenewToken(ctx); err != nil {
+		return err
+	}
+	_, in := s.claim(ctx)
+	if there && in && visit.Ended { // from elsewhere, while we were at it
+		return errEnded(m.Destroy(ctx))
+	}
+	if err := m.Clear(ctx); err != nil {
+		return err
+	}
+	m.Put(ctx, userKey, c.User)
+	m.Put(ctx, organizationKey, c.Organization)
+	m.Put(ctx, providerKey, c.Provider)
+	m.Put(ctx, sinceKey, c.Since.UnixMicro())
+	m.Put(ctx, beganKey, began.UnixMicro())
+	if waiting {
+		m.Put(ctx, waitingKey, true)
+	} else {
+		visit.Key, visit.Since = c.Key(), began
+	}
+	m.SetDeadline(ctx, until)
+	return nil
+}
+
+func errEnded(err error) error {
+	if err != nil {
+		return err
+	}
+	return license.Errorf(license.CodeUnauthenticated, "sign in again", "the session was ended")
 }
 
 // Authenticate tells who presents an Authorization header's value. Error:
@@ -131,15 +225,18 @@ func (s *Sessions) Authenticate(ctx context.Context, header string) (auth.Princi
 
 // SignIn implements httpd.Sessions.
 func (s *Sessions) SignIn(ctx context.Context, email, password string) (httpd.Member, error) {
-	p, err := s.accounts.SignIn(ctx, email, password)
+	claim, second, err := s.people.ByPassword(ctx, email, password)
 	if err != nil {
 		return httpd.Member{}, err
 	}
-	if err := s.manager.RenewToken(ctx); err != nil {
+	now := time.Now()
+	if second {
+		return httpd.Member{}, s.keep(ctx, claim, now, now.Add(CodeTime), true)
+	}
+	if err := s.keep(ctx, claim, now, now.Add(Lifetime), false); err != nil {
 		return httpd.Member{}, err
 	}
-	s.manager.Put(ctx, memberKey, p.ID)
-	return s.member(ctx, p)
+	return s.memberOf(ctx, claim)
 }
 
 // SignOut implements httpd.Sessions.
@@ -151,23 +248,26 @@ func (s *Sessions) Member(ctx context.Context) (httpd.Member, bool, error) {
 	if err != nil || p.Kind != auth.KindMember {
 		return httpd.Member{}, false, nil
 	}
-	m, err := s.member(ctx, p)
+	m, err := s.member(ctx, p, s.kept(ctx).Provider)
 	return m, err == nil, err
 }
 
-func (s *Sessions) member(ctx context.Context, p auth.Principal) (httpd.Member, error) {
-	ctx = auth.With(ctx, p)
-	client, err := s.accounts.Read(ctx)
+func (s *Sessions) memberOf(ctx context.Context, c signin.Claim) (httpd.Member, error) {
+	p, err := s.people.Visitor(ctx, c)
 	if err != nil {
 		return httpd.Member{}, err
 	}
-	org, err := client.Organization.Get(ctx, p.Organization)
+	return s.member(ctx, p, c.Provider)
+}
+
+func (s *Sessions) member(ctx context.Context, p auth.Principal, provider string) (httpd.Member, error) {
+	org, err := s.people.Chosen(ctx, p)
 	if err != nil {
 		return httpd.Member{}, err
 	}
 	return httpd.Member{
-		ID: p.ID, Name: p.Name, Email: p.Email, Role: string(p.Role),
-		Organization: httpd.Organization{ID: org.ID, Name: org.Name, Vendor: org.Vendor, Customer: org.Customer},
+		ID: p.ID, Name: p.Name, Email: p.Email, Role: string(p.Role), IdentityProvider: provider,
+		Organization: httpd.Organization{ID: org.ID, Name: org.Name, Vendor: org.Vendor, Customer: org.Customer, Environment: org.Environment},
 	}, nil
 }
 
@@ -176,11 +276,18 @@ func (s *Sessions) member(ctx context.Context, p auth.Principal) (httpd.Member, 
 func (s *Sessions) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	public := license.Public(err)
 	status := http.StatusInternalServerError
-	if public.Code == license.CodeUnauthenticated {
+	switch public.Code {
+	case license.CodeUnauthenticated:
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", "Bearer")
-	} else if r.Context().Err() == nil {
-		s.log.ErrorContext(r.Context(), "who asks is not known", "err", err)
+	case license.CodeForbidden:
+		status = http.StatusForbidden
+	case license.CodeNotFound:
+		status = http.StatusNotFound
+	default:
+		if r.Context().Err() == nil {
+			s.log.ErrorContext(r.Context(), "who asks is not known", "err", err)
+		}
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

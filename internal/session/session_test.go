@@ -1,189 +1,273 @@
 package session_test
 
 import (
-	"context"
-	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/quorate/quorate/ent"
-	"github.com/quorate/quorate/internal/auth"
-	"github.com/quorate/quorate/internal/httpd"
+	"github.com/quorate/quorate/ent/predicate"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/ent/user"
 	"github.com/quorate/quorate/internal/license"
-	"github.com/quorate/quorate/internal/session"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/store"
-	"github.com/quorate/quorate/internal/store/storetest"
 )
 
-// accounts has one member and one token.
-type accounts struct {
-	store  *store.Store
-	member auth.Principal
-	err    error
-}
-
-func (a *accounts) SignIn(_ context.Context, _, password string) (auth.Principal, error) {
-	if password != "right" {
-		return auth.Principal{}, license.Errorf(license.CodeUnauthenticated, "try again", "wrong")
-	}
-	return a.member, nil
-}
-
-func (a *accounts) MemberPrincipal(context.Context, string) (auth.Principal, error) {
-	return a.member, a.err
-}
-
-func (a *accounts) Authenticate(_ context.Context, token string) (auth.Principal, error) {
-	if token != "qrt_good" {
-		return auth.Principal{}, license.Errorf(license.CodeUnauthenticated, "make a new one", "the API token is not known")
-	}
-	return auth.Principal{Kind: auth.KindToken, ID: "tok_1", Organization: a.member.Organization, Role: auth.Viewer}, nil
-}
-
-func (a *accounts) Read(context.Context) (*ent.Client, error) { return a.store.Client(), nil }
-
-type lab struct {
-	t        *testing.T
-	accounts *accounts
-	handler  http.Handler
-	log      strings.Builder
-}
-
-//nolint:gochecknoglobals // prepared once for all tests
-var databases = storetest.New("session", nil)
-
-// newLab serves the sign-in endpoints, and at /graphql who asks.
-func newLab(t *testing.T, secure bool) *lab {
-	st, err := store.Open(t.Context(), databases.SQLite(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = st.Close() })
-	org, err := st.Client().Organization.Create().SetName("Charts").SetVendor(true).Save(auth.With(t.Context(), auth.System("test")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &lab{t: t, accounts: &accounts{store: st, member: auth.Principal{
-		Kind: auth.KindMember, ID: "mem_1", Organization: org.ID, Role: auth.Owner, Name: "Olga", Email: "o@example.com"}}}
-	server, err := httpd.New(httpd.Config{
-		Sessions: session.New(l.accounts, st.Sessions(), secure, slog.New(slog.NewTextHandler(&l.log, nil))),
-		GraphQL: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			p, _ := auth.From(r.Context())
-			w.Header().Set("X-Who", p.ID+" "+string(p.Role))
-		}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.handler = server.Handler()
-	return l
-}
-
-func (l *lab) ask(method, path, body string, cookie *http.Cookie, token string) *http.Response {
-	l.t.Helper()
-	r := httptest.NewRequest(method, "http://quorate.test"+path, strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/json")
-	if cookie != nil {
-		r.AddCookie(cookie)
-	}
-	if token != "" {
-		r.Header.Set("Authorization", token)
-	}
-	w := httptest.NewRecorder()
-	l.handler.ServeHTTP(w, r)
-	return w.Result()
-}
-
-func (l *lab) signIn(cookie *http.Cookie) *http.Cookie {
-	l.t.Helper()
-	res := l.ask("POST", "/auth/login", `{"email":"o@example.com","password":"right"}`, cookie, "")
-	if res.StatusCode != 200 || len(res.Cookies()) != 1 {
-		l.t.Fatalf("%s, %v", res.Status, res.Cookies())
-	}
-	return res.Cookies()[0]
-}
-
-func (l *lab) who(what, want string, cookie *http.Cookie, token string) {
-	l.t.Helper()
-	if got := l.ask("POST", "/graphql", "{}", cookie, token).Header.Get("X-Who"); got != want {
-		l.t.Errorf("%s: %q instead of %q", what, got, want)
-	}
-}
+func userEmail(address string) predicate.User { return user.Email(address) }
 
 func TestSessions(t *testing.T) {
-	l := newLab(t, true)
-	l.who("nobody", " ", nil, "")
-	if res := l.ask("POST", "/auth/login", `{"email":"o@example.com","password":"wrong"}`, nil, ""); res.StatusCode != 401 || len(res.Cookies()) != 0 {
-		t.Errorf("a wrong password: %s, %v", res.Status, res.Cookies())
-	}
-	first := l.signIn(&http.Cookie{Name: "quorate_session", Value: "planted"})
-	if !first.HttpOnly || !first.Secure || first.SameSite != http.SameSiteLaxMode || first.Value == "planted" {
-		t.Errorf("the cookie %+v", first)
-	}
-	l.who("signed in", "mem_1 OWNER", first, "")
-	second := l.signIn(first)
-	l.who("the id before signing in again", " ", first, "")
-	l.accounts.member.Role = auth.Viewer
-	l.who("a changed role", "mem_1 VIEWER", second, "")
-	if res := l.ask("POST", "/auth/logout", "{}", second, ""); res.StatusCode != 204 {
-		t.Errorf("signing out: %s", res.Status)
-	}
-	l.who("signed out", " ", second, "")
+	onBoth(t, func(t *testing.T, l *lab) {
+		as := l.first.Organization.ID + " " + l.first.Owner.ID + " "
+		b := l.browser("one")
+		b.wantWho("nobody", "")
+		want(t, "a wrong password", b.signIn(email, "wrong"), 401, license.CodeUnauthenticated)
+		if b.cookie() != "" {
+			t.Error("a wrong password gives a cookie")
+		}
+		b.plant("planted")
+		res := b.signIn("OLGA@example.com", password)
+		if m, _ := res.body["member"].(object); res.status != 200 || m["name"] != "Olga" || m["organization"].(object)["environment"] != "LIVE" {
+			t.Fatalf("signing in: %+v", res)
+		}
+		first := b.cookie()
+		if first == "planted" {
+			t.Error("a planted cookie counts")
+		}
+		b.wantWho("signed in", as+"OWNER")
+		b.signIn(email, password)
+		second := b.cookie()
+		b.plant(first)
+		b.wantWho("the id before signing in again", "")
+		b.plant(second)
+		l.client().Member.UpdateOne(l.first.Owner).SetRole(property.RoleViewer).ExecX(l.system())
+		b.wantWho("a changed role", as+"VIEWER")
+		g := l.client().MemberGroup.Create().SetOrganizationID(l.first.Organization.ID).SetName("g").SetRole(property.RoleOperator).SaveX(l.system())
+		l.client().MemberGroupEntry.Create().SetOrganizationID(l.first.Organization.ID).SetMemberID(l.first.Owner.ID).SetMemberGroupID(g.ID).ExecX(l.system())
+		b.wantWho("a group's role", as+"OPERATOR")
+		l.client().MemberGroupEntry.Delete().ExecX(l.system())
+		l.client().Member.UpdateOne(l.first.Owner).SetRole(property.RoleOwner).ExecX(l.system())
+		want(t, "signing out", b.post("/auth/logout", object{}), 204, "")
+		b.plant(second)
+		b.wantWho("signed out", "")
 
-	third := l.signIn(nil)
-	l.accounts.err = license.Errorf(license.CodeUnauthenticated, "sign in", "removed")
-	l.who("a removed member", " ", third, "")
-	if newLab(t, false).signIn(nil).Secure {
-		t.Error("without HTTPS the cookie would not come back")
+		b.signIn(email, password)
+		l.client().Member.DeleteOne(l.first.Owner).ExecX(l.system())
+		b.wantWho("a removed member", "")
+	})
+}
+
+func TestCookie(t *testing.T) {
+	for _, secure := range []bool{true, false} {
+		l := newLab(t, databases.SQLite(t), secure)
+		r := httptest.NewRequest("POST", "http://quorate.test/auth/login", strings.NewReader(`{"email":"`+email+`","password":"`+password+`"}`))
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		l.server.Config.Handler.ServeHTTP(w, r)
+		all := w.Result().Cookies()
+		if len(all) != 1 {
+			t.Fatalf("%d cookies: %s", len(all), w.Body)
+		}
+		c := all[0]
+		if !c.HttpOnly || c.Secure != secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" ||
+			strings.HasPrefix(c.Name, "__Host-") != secure || time.Until(c.Expires) < 29*24*time.Hour {
+			t.Errorf("secure %v: %+v", secure, c)
+		}
 	}
+}
+
+// TestSessionsEnd: after 12 hours unused, after 30 days in any case, at a
+// changed password, and when their person ends them.
+func TestSessionsEnd(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		as := l.first.Organization.ID + " " + l.first.Owner.ID + " OWNER"
+		one, two := l.browser("Firefox"), l.browser("Chromium")
+		one.signIn(email, password)
+		two.signIn(email, password)
+		list := func(b *browser) []any { return b.ask("GET", "/auth/sessions", nil).body["sessions"].([]any) }
+		all := list(one)
+		if len(all) != 2 {
+			t.Fatalf("%v", all)
+		}
+		for _, s := range all {
+			s := s.(object)
+			if s["current"] != (s["agent"] == "Firefox") || s["address"] != "127.0.0.1" || s["seen"] == "" || s["began"] == "" {
+				t.Errorf("%v", s)
+			}
+			if s["current"] == false {
+				want(t, "ending the other", one.post("/auth/sessions/end", object{"id": s["id"]}), 204, "")
+			}
+		}
+		two.wantWho("ended", "")
+		stranger := l.member(l.organization("Else").ID, "eve@example.com", property.RoleOwner)
+		eve := l.browser("Eve")
+		eve.signIn("eve@example.com", password)
+		want(t, "another person's", eve.post("/auth/sessions/end", object{"id": list(one)[0].(object)["id"]}), 204, "")
+		want(t, "another person's", eve.post("/auth/sessions/end", object{"others": true}), 204, "")
+		one.wantWho("not another person's to end", as)
+		if n := len(list(eve)); n != 1 {
+			t.Errorf("%s sees %d sessions", stranger.Email, n)
+		}
+
+		two.signIn(email, password)
+		want(t, "all others", one.post("/auth/sessions/end", object{"others": true}), 204, "")
+		two.wantWho("one of the others", "")
+		one.wantWho("this one", as)
+
+		two.signIn(email, password)
+		before := one.cookie()
+		fresh := "another horse battery"
+		want(t, "a wrong present password", one.post("/auth/password", object{"present": "wrong", "password": fresh}), 403, license.CodeForbidden)
+		want(t, "a short one", one.post("/auth/password", object{"present": password, "password": "elevenbytes"}), 400, license.CodeInvalidInput)
+		want(t, "a changed password", one.post("/auth/password", object{"present": password, "password": fresh}), 204, "")
+		one.wantWho("who changed it", as)
+		two.wantWho("another session", "")
+		if one.cookie() == before {
+			t.Error("the session keeps its id")
+		}
+		want(t, "the earlier password", two.signIn(email, password), 401, license.CodeUnauthenticated)
+
+		l.later(store.SessionIdle - time.Minute)
+		one.wantWho("used in time", as)
+		l.later(store.SessionIdle - time.Minute)
+		one.wantWho("used in time again", as)
+		l.later(store.SessionIdle)
+		one.wantWho("not used for long", "")
+		one.signIn(email, fresh)
+		for range 62 {
+			l.later(store.SessionIdle - time.Minute)
+			if one.who() == "" {
+				break
+			}
+		}
+		one.wantWho("used for 30 days", "")
+	})
+}
+
+// TestAnEndedSessionStaysEnded: what its browser is about to do doesn't bring it back.
+func TestAnEndedSessionStaysEnded(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		b := l.browser("one")
+		b.signIn(email, password)
+		token := b.cookie()
+		if err := l.Store().Sessions().Delete(token); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "switching", b.post("/auth/organization", object{"organization": l.first.Organization.ID}), 401, license.CodeUnauthenticated)
+		if n := l.client().Session.Query().CountX(l.system()); n != 0 {
+			t.Errorf("%d sessions", n)
+		}
+	})
+}
+
+func TestOrganizations(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		home, other, foreign := l.first.Organization.ID, l.organization("Acme"), l.organization("Foreign")
+		trial := l.client().Organization.Create().SetName("Acme test").SetVendor(true).SetEnvironment(property.EnvironmentTest).SetLiveID(other.ID).SaveX(l.system())
+		m := l.member(other.ID, email, property.RoleOperator)
+		b := l.browser("one")
+		b.signIn(email, password)
+		b.wantWho("first the one he has been in for the longest", home+" "+l.first.Owner.ID+" OWNER")
+		all := b.ask("GET", "/auth/organizations", nil).body["organizations"].([]any)
+		if len(all) != 3 || all[0].(object)["name"] != "Acme" || all[1].(object)["environment"] != "TEST" || all[1].(object)["role"] != "OPERATOR" {
+			t.Errorf("organizations %v", all)
+		}
+		before := b.cookie()
+		want(t, "switching", b.post("/auth/organization", object{"organization": other.ID}), 200, "")
+		b.wantWho("switched", other.ID+" "+m.ID+" OPERATOR")
+		now := b.cookie()
+		b.plant(before)
+		b.wantWho("the id before", "")
+		b.plant(now)
+		for what, id := range map[string]string{"foreign": foreign.ID, "none": "org_none", "empty": ""} {
+			want(t, what, b.post("/auth/organization", object{"organization": id}), 404, license.CodeNotFound)
+			if got := b.ask("POST", "/graphql", object{}, "Quorate-Organization", id); id != "" && (got.status != 404 || got.who != "") {
+				t.Errorf("by header, %s: %+v", what, got)
+			}
+		}
+		if got := b.ask("POST", "/graphql", object{}, "Quorate-Organization", home); got.who != home+" "+l.first.Owner.ID+" OWNER" {
+			t.Errorf("by header: %+v", got)
+		}
+		b.wantWho("the header counts for its request alone", other.ID+" "+m.ID+" OPERATOR")
+		b.post("/auth/organization", object{"organization": trial.ID})
+		b.wantWho("the test environment", trial.ID+" "+m.ID+" OPERATOR")
+		l.client().Member.DeleteOne(m).ExecX(l.system())
+		b.wantWho("removed", "")
+		if got := b.ask("POST", "/graphql", object{}, "Quorate-Organization", other.ID); got.status != 404 {
+			t.Errorf("removed, by header: %+v", got)
+		}
+	})
 }
 
 // TestATokenGoesBeforeTheCookie: a token that is not known is refused, whoever
-// is signed in.
+// is signed in, and has no account.
 func TestATokenGoesBeforeTheCookie(t *testing.T) {
-	l := newLab(t, false)
-	cookie := l.signIn(nil)
-	l.who("a token", "tok_1 VIEWER", cookie, "Bearer qrt_good")
-	l.who("a token", "tok_1 VIEWER", nil, "bearer  qrt_good")
-	for _, header := range []string{"Bearer qrt_bad", "Bearer ", "Basic b2xnYTp4", "qrt_good"} {
-		res := l.ask("POST", "/graphql", "{}", cookie, header)
-		if res.StatusCode != 401 || res.Header.Get("WWW-Authenticate") != "Bearer" || res.Header.Get("X-Who") != "" {
-			t.Errorf("%q: %s", header, res.Status)
+	l := newLab(t, databases.SQLite(t), false)
+	b := l.browser("one")
+	b.signIn(email, password)
+	made, token, err := l.CreateToken(l.owner(), "", accounts.TokenSpec{Name: "ci", Role: property.RoleViewer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.log.take()
+	for _, header := range []string{"Bearer " + token, "bearer  " + token} {
+		if got := b.ask("POST", "/graphql", object{}, "Authorization", header); got.who != l.first.Organization.ID+" "+made.ID+" VIEWER" {
+			t.Errorf("%+v", got)
 		}
 	}
-	if l.log.Len() > 0 {
-		t.Errorf("a caller's mistake is logged: %s", l.log.String())
+	if got := b.ask("POST", "/graphql", object{}, "Authorization", "Bearer "+token, "Quorate-Organization", "org_else"); got.status != 403 {
+		t.Errorf("for another organization: %+v", got)
+	}
+	for _, path := range []string{"/auth/account", "/auth/sessions", "/auth/organizations"} {
+		want(t, path, b.ask("GET", path, nil, "Authorization", "Bearer "+token), 401, license.CodeUnauthenticated)
+	}
+	for _, header := range []string{"Bearer qrt_bad", "Bearer ", "Basic b2xnYTp4", "qrt_good"} {
+		got := b.ask("POST", "/graphql", object{}, "Authorization", header)
+		if got.status != 401 || got.header.Get("WWW-Authenticate") != "Bearer" || got.who != "" {
+			t.Errorf("%q: %+v", header, got)
+		}
+	}
+	if text := l.log.take(); text != "" {
+		t.Errorf("a caller's mistake is logged: %s", text)
 	}
 }
 
 // TestTroubleInsideIsLogged: the caller learns nothing of it, the operator does.
 func TestTroubleInsideIsLogged(t *testing.T) {
-	l := newLab(t, false)
-	cookie := l.signIn(nil)
-	l.accounts.err = errors.New("the disk is gone")
-	for _, path := range []string{"/graphql", "/auth/logout"} {
-		l.log.Reset()
-		w := httptest.NewRecorder()
-		r := httptest.NewRequest("POST", "http://quorate.test"+path, strings.NewReader("{}"))
-		r.Header.Set("Content-Type", "application/json")
-		r.AddCookie(cookie)
-		l.handler.ServeHTTP(w, r)
-		if w.Code != 500 || strings.Contains(w.Body.String(), "disk") || !strings.Contains(w.Body.String(), `"INTERNAL"`) ||
-			!strings.Contains(l.log.String(), "the disk is gone") {
-			t.Errorf("%s: %d %s, log %s", path, w.Code, w.Body, l.log.String())
-		}
-	}
-	l.accounts.err = nil
-	if err := l.accounts.store.Close(); err != nil {
+	l := newLab(t, databases.SQLite(t), false)
+	b := l.browser("one")
+	b.signIn(email, password)
+	if err := l.Store().Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"/graphql", "/auth/logout"} {
-		l.log.Reset()
-		if res := l.ask("POST", path, "{}", cookie, ""); res.StatusCode != 500 || !strings.Contains(l.log.String(), "closed") {
-			t.Errorf("%s without database: %s, log %s", path, res.Status, l.log.String())
+		l.log.take()
+		if got := b.post(path, object{}); got.status != 500 || !strings.Contains(l.log.take(), "closed") {
+			t.Errorf("%s without database: %+v", path, got)
 		}
+	}
+}
+
+func TestAccount(t *testing.T) {
+	l := newLab(t, databases.SQLite(t), false)
+	b := l.browser("one")
+	for _, path := range []string{"/auth/account", "/auth/sessions", "/auth/organizations"} {
+		want(t, path, b.ask("GET", path, nil), 401, license.CodeUnauthenticated)
+	}
+	for path := range map[string]bool{"/auth/account": true, "/auth/password": true, "/auth/organization": true, "/auth/sessions/end": true,
+		"/auth/second/begin": true, "/auth/second/confirm": true, "/auth/second/end": true, "/auth/code": true} {
+		if got := b.post(path, object{}); got.status != 401 {
+			t.Errorf("%s: %+v", path, got)
+		}
+	}
+	b.signIn(email, password)
+	want(t, "no name", b.post("/auth/account", object{"name": "  "}), 400, license.CodeInvalidInput)
+	want(t, "a name", b.post("/auth/account", object{"name": "Olga Ohm"}), 204, "")
+	if a := b.ask("GET", "/auth/account", nil).body["account"].(object); a["name"] != "Olga Ohm" || a["email"] != email || a["secondFactor"] != false {
+		t.Errorf("account %v", a)
+	}
+	if m := l.client().Member.GetX(l.system(), l.first.Owner.ID); m.Name != "Olga Ohm" {
+		t.Errorf("the member is called %s", m.Name)
 	}
 }

@@ -11,46 +11,102 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 )
 
+// SessionIdle is how long a session lasts that nobody uses.
+const SessionIdle = 12 * time.Hour
+
+// seenEvery is how exactly the last use of a session is known, so that reading
+// doesn't write a row each time.
+const seenEvery = time.Minute
+
 // Sessions keeps the dashboard's sessions. Its methods are those that the scs
-// session manager asks of a store. The cookie's value is kept as a digest only,
-// so that reading the table signs nobody in.
+// session manager asks of a store, with the Visit of their context. The
+// cookie's value is kept as a digest only, so that reading the table signs
+// nobody in.
 type Sessions struct{ store *Store }
 
 // Sessions gives the session store.
 func (s *Store) Sessions() *Sessions { return &Sessions{s} }
 
-// FindCtx gives a session's data; false when there is none or it has ended.
+// Visit is what is kept of the request beside a session's data. A request has
+// its own.
+type Visit struct {
+	Key     string    // by whom sessions are listed and ended; empty: nobody's
+	Since   time.Time // when the session began
+	Agent   string
+	Address string
+	// Ended: the session that was to be replaced was not there any more.
+	Ended bool
+}
+
+type visitKey struct{}
+
+// WithVisit has what is done with a session in ctx know of v.
+func WithVisit(ctx context.Context, v *Visit) context.Context {
+	return context.WithValue(ctx, visitKey{}, v)
+}
+
+// VisitOf gives the Visit of ctx; one that nobody reads if it has none.
+func VisitOf(ctx context.Context) *Visit {
+	if v, ok := ctx.Value(visitKey{}).(*Visit); ok {
+		return v
+	}
+	return &Visit{}
+}
+
+// FindCtx gives a session's data, and notes that it is in use; false when there
+// is none or it has ended.
 func (s *Sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	found, err := s.store.client.Session.Get(as(ctx), sessionID(token))
+	v, ctx := VisitOf(ctx), as(ctx)
+	id, now := sessionID(token), sessionNow()
+	found, err := s.store.client.Session.Get(ctx, id)
 	switch {
 	case ent.IsNotFound(err):
 		return nil, false, nil
 	case err != nil:
 		return nil, false, err
-	case !time.Now().Before(found.ExpiresAt):
+	case !now.Before(found.ExpiresAt), found.SeenAt != nil && now.Sub(*found.SeenAt) >= SessionIdle:
 		return nil, false, nil
+	case found.SeenAt != nil && now.Sub(*found.SeenAt) < seenEvery && (v.Address == "" || v.Address == found.Address):
+		return found.Data, true, nil
 	}
-	return found.Data, true, nil
+	err = s.store.WithTx(ctx, func(tx *Tx) error {
+		// Only while it is there: what was ended meanwhile must not come back.
+		seen := tx.Session.Update().Where(session.ID(id)).SetSeenAt(now)
+		if v.Address != "" {
+			seen.SetAddress(clip(v.Address, 64)).SetAgent(clip(v.Agent, 200))
+		}
+		return seen.Exec(ctx)
+	})
+	return found.Data, err == nil, err
 }
 
 // CommitCtx keeps a session's data until expiry.
 func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	ctx = as(ctx)
-	id, expiry := sessionID(token), expiry.UTC().Truncate(time.Microsecond)
+	v, ctx := VisitOf(ctx), as(ctx)
+	id, expiry, now := sessionID(token), expiry.UTC().Truncate(time.Microsecond), sessionNow()
 	return s.store.WithTx(ctx, func(tx *Tx) error {
-		n, err := tx.Session.Update().Where(session.ID(id)).SetData(data).SetExpiresAt(expiry).Save(ctx)
+		n, err := tx.Session.Update().Where(session.ID(id)).SetData(data).SetExpiresAt(expiry).SetSeenAt(now).Save(ctx)
 		if err != nil || n == 1 {
 			return err
 		}
-		return tx.Session.Create().SetID(id).SetData(data).SetExpiresAt(expiry).Exec(ctx)
+		made := tx.Session.Create().SetID(id).SetData(data).SetExpiresAt(expiry).SetSeenAt(now).
+			SetAgent(clip(v.Agent, 200)).SetAddress(clip(v.Address, 64)).SetCreatedAt(now)
+		if v.Key != "" {
+			made.SetUserID(v.Key)
+		}
+		if !v.Since.IsZero() {
+			made.SetCreatedAt(v.Since)
+		}
+		return made.Exec(ctx)
 	})
 }
 
-// DeleteCtx ends a session. No session is no error.
+// DeleteCtx ends a session. No session is no error, but noted in the Visit.
 func (s *Sessions) DeleteCtx(ctx context.Context, token string) error {
-	ctx = as(ctx)
+	v, ctx := VisitOf(ctx), as(ctx)
 	return s.store.WithTx(ctx, func(tx *Tx) error {
-		_, err := tx.Session.Delete().Where(session.ID(sessionID(token))).Exec(ctx)
+		n, err := tx.Session.Delete().Where(session.ID(sessionID(token))).Exec(ctx)
+		v.Ended = n == 0
 		return err
 	})
 }
@@ -58,11 +114,44 @@ func (s *Sessions) DeleteCtx(ctx context.Context, token string) error {
 // DeleteExpired removes the sessions that have ended.
 func (s *Sessions) DeleteExpired(ctx context.Context) error {
 	ctx = as(ctx)
+	now := sessionNow()
 	return s.store.WithTx(ctx, func(tx *Tx) error {
-		_, err := tx.Session.Delete().Where(session.ExpiresAtLTE(time.Now().UTC())).Exec(ctx)
+		_, err := tx.Session.Delete().Where(session.Or(session.ExpiresAtLTE(now), session.SeenAtLTE(now.Add(-SessionIdle)))).Exec(ctx)
 		return err
 	})
 }
+
+// Of lists the sessions of a key that last, the one used last first: at most 200.
+func (s *Sessions) Of(ctx context.Context, key string) ([]*ent.Session, error) {
+	if key == "" {
+		return nil, nil
+	}
+	now := sessionNow()
+	return s.store.client.Session.Query().
+		Where(session.UserID(key), session.ExpiresAtGT(now), session.SeenAtGT(now.Add(-SessionIdle))).
+		Order(ent.Desc(session.FieldSeenAt), ent.Asc(session.FieldID)).Limit(200).All(as(ctx))
+}
+
+// End ends the key's session with the id, if it has one.
+func (s *Sessions) End(ctx context.Context, key, id string) error {
+	ctx = as(ctx)
+	return s.store.WithTx(ctx, func(tx *Tx) error {
+		_, err := tx.Session.Delete().Where(session.UserID(key), session.ID(id)).Exec(ctx)
+		return err
+	})
+}
+
+// EndOthers ends the key's sessions but the one of the token.
+func (s *Sessions) EndOthers(ctx context.Context, key, token string) error {
+	ctx = as(ctx)
+	return s.store.WithTx(ctx, func(tx *Tx) error {
+		_, err := tx.Session.Delete().Where(session.UserID(key), session.IDNEQ(sessionID(token))).Exec(ctx)
+		return err
+	})
+}
+
+// ID is the id of a token's session.
+func (*Sessions) ID(token string) string { return sessionID(token) }
 
 // Find is FindCtx for callers without a context.
 func (s *Sessions) Find(token string) ([]byte, bool, error) {
@@ -78,6 +167,24 @@ func (s *Sessions) Commit(token string, data []byte, expiry time.Time) error {
 func (s *Sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
 func as(ctx context.Context) context.Context { return auth.With(ctx, auth.System("sessions")) }
+
+func sessionNow() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// clip makes what a browser sent fit a column.
+func clip(s string, most int) string {
+	clean := make([]rune, 0, most)
+	size := 0
+	for _, r := range s {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			continue
+		}
+		if size += len(string(r)); size > most {
+			break
+		}
+		clean = append(clean, r)
+	}
+	return string(clean)
+}
 
 func sessionID(token string) string {
 	sum := sha256.Sum256([]byte(token))

@@ -58,6 +58,7 @@ type platformServeCmd struct {
 	HTTPS         bool          `help:"Browsers reach the platform by HTTPS only (through a proxy): cookies are marked so." name:"https" env:"QUORATE_HTTPS"`
 	Origin        []string      `help:"Further origins whose pages may call the API, for example https://licenses.example.com." env:"QUORATE_ORIGINS"`
 	Settle        time.Duration `help:"How long a backend has to serve a new license steadily before the next one's turn." default:"1s" env:"QUORATE_SETTLE"`
+	PrivateNets   bool          `name:"allow-private-networks" help:"Let identity providers be in private networks, and be reached there." env:"QUORATE_ALLOW_PRIVATE_NETWORKS"`
 	NoWorkers     bool          `help:"Leave rollouts to other replicas." env:"QUORATE_NO_WORKERS"`
 	Introspection bool          `help:"Let clients read the GraphQL schema." default:"true" negatable:"" env:"QUORATE_INTROSPECTION"`
 	JSON          bool          `help:"Write one JSON line when ready." name:"json"`
@@ -95,7 +96,7 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 		return err
 	}
 	defer mon.Close()
-	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy()})
+	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy(), PrivateNetworks: c.PrivateNets})
 	if err != nil {
 		return err
 	}
@@ -261,7 +262,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 			}),
 		},
 		Exports:  usageapi.Exports(p.Platform),
-		Sessions: sessions, Dashboard: frontend.Files(), Ready: p.ready,
+		Sessions: sessions, Auth: sessions.Endpoints(), Dashboard: frontend.Files(), Ready: p.ready,
 		Metrics: c.Monitoring.registry, Tracing: c.Monitoring.tracing, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
 	})
 	if err != nil {
