@@ -63,7 +63,9 @@ type Config struct {
 	Server string // this server's name, as the platform knows it
 	URL    string // of the platform
 	Token  string // link token; goes into no log and no error
-	TLS    *tls.Config
+	// Version is that of this server's program.
+	Version string
+	TLS     *tls.Config
 	// Leading says whether this server leads its group, and under which epoch.
 	// It is asked often and must not block. Nil: always, under epoch 1.
 	Leading  func() (leading bool, epoch uint64)
@@ -111,6 +113,10 @@ type Agent struct {
 	http *rpc.Client
 	api  quoratev1connect.LinkServiceClient
 	work workers
+	// began is when the server's program did, as far as the agent knows.
+	began time.Time
+	// roundTrip is how long the last push took to and fro, in nanoseconds.
+	roundTrip atomic.Int64
 	// heard is when the platform last answered.
 	heard atomic.Pointer[time.Time]
 	// wanted is the digest of the rules that the platform has.
@@ -125,10 +131,8 @@ type Agent struct {
 
 // New makes an agent that does nothing until Start.
 func New(c Config) (*Agent, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-		return nil, license.Errorf(license.CodeInvalidInput, "write it as https://HOST",
-			"the platform's address is not an http or https address")
+	if err := checkURL(c.URL); err != nil {
+		return nil, err
 	}
 	if c.Server == "" || c.Token == "" {
 		return nil, license.Errorf(license.CodeInvalidInput, "take both from the platform's page of this server",
@@ -154,10 +158,18 @@ func New(c Config) (*Agent, error) {
 	}
 	client := rpc.NewClient(rpc.ClientConfig{TLS: c.TLS, Dial: c.Dial})
 	return &Agent{
-		conf: c, http: client, work: workers{busy: make(map[string]bool), idle: make(chan struct{}, 1)}, wanted: make(chan string, 1),
+		conf: c, http: client, began: time.Now(), work: workers{busy: make(map[string]bool), idle: make(chan struct{}, 1)}, wanted: make(chan string, 1),
 		api: quoratev1connect.NewLinkServiceClient(client, c.URL, rpc.ClientOptions(), calls.ClientOption(),
 			connect.WithInterceptors(bearer("Bearer "+c.Token))),
 	}, nil
+}
+
+func checkURL(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		return license.Errorf(license.CodeInvalidInput, "write it as https://HOST", "the platform's address is not an http or https address")
+	}
+	return nil
 }
 
 // bearer sets the Authorization header of each call.

@@ -28,20 +28,21 @@ type platform struct {
 	t       *testing.T
 	network *memnet.Network
 
-	mu      sync.Mutex
-	stop    func()
-	due     []*quoratev1.Work
-	added   chan struct{}
-	reports map[string]*quoratev1.ReportRequest
-	order   []string // of the reports
-	pulls   int
-	views   map[uint64][]uint64 // versions by epoch
-	newest  string              // name in the newest view
-	events  []uint64            // positions
-	pushes  []*quoratev1.PushRequest
-	asked   []*quoratev1.CertifyRequest // for the time
-	rules   []string                    // texts by version
-	fetched int                         // how often they were fetched
+	mu       sync.Mutex
+	stop     func()
+	due      []*quoratev1.Work
+	added    chan struct{}
+	reports  map[string]*quoratev1.ReportRequest
+	order    []string // of the reports
+	pulls    int
+	views    map[uint64][]uint64 // versions by epoch
+	newest   string              // name in the newest view
+	events   []uint64            // positions
+	pushes   []*quoratev1.PushRequest
+	enrolled *quoratev1.EnrollRequest
+	asked    []*quoratev1.CertifyRequest // for the time
+	rules    []string                    // texts by version
+	fetched  int                         // how often they were fetched
 	// fault is asked before (done false) and after a call took effect.
 	fault func(call string, done bool) error
 }

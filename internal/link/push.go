@@ -201,7 +201,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 		req := &quoratev1.PushRequest{
 			Server: s.agent.conf.Server, Leading: s.term.leading, Epoch: s.term.epoch,
 			Views: s.views, Events: s.events, EventsAfter: s.after, Clients: s.agent.conf.Clients(), Served: s.tell,
-			Rules: s.agent.rulesStatus(),
+			Rules: s.agent.rulesStatus(), Process: s.agent.process(),
 		}
 		for _, u := range s.used {
 			req.Activity = append(req.Activity, u.message(time.Now()))
@@ -212,9 +212,11 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 			}
 		}
 		pctx, cancel := context.WithTimeout(ctx, pushTime)
+		sent := time.Now()
 		res, err := s.agent.api.Push(pctx, connect.NewRequest(req))
 		cancel()
 		if err == nil {
+			s.agent.roundTrip.Store(int64(time.Since(sent)))
 			s.trouble.fine()
 			s.agent.hear()
 			s.tell = nil
@@ -229,6 +231,16 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 			return nil, false
 		}
 	}
+}
+
+// process is what the agent tells of its server.
+func (a *Agent) process() *quoratev1.ProcessStatus {
+	trip := time.Duration(a.roundTrip.Load())
+	ms := trip.Milliseconds()
+	if trip > 0 {
+		ms = max(ms, 1) // 0: not measured
+	}
+	return &quoratev1.ProcessStatus{Version: a.conf.Version, RunningMs: time.Since(a.began).Milliseconds(), RoundTripMs: uint32(min(ms, pushTime.Milliseconds()))} //nolint:gosec // G115: bounded
 }
 
 // readViews hands over views in order. Where some are kept no more it says so

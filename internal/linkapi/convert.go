@@ -136,6 +136,9 @@ func pushFrom(m *quoratev1.PushRequest) (links.LinkPush, error) {
 	if r := m.GetRules(); r != nil {
 		push.Rules = &rulesets.RulesStatus{Digest: r.GetDigest(), Own: r.GetOwnFile(), Problem: r.GetProblem()}
 	}
+	if t := m.GetProcess(); t != nil {
+		push.Process = &links.ProcessStatus{Version: t.GetVersion(), Running: millis(t.GetRunningMs()), RoundTrip: millis(int64(t.GetRoundTripMs()))}
+	}
 	for _, v := range m.GetViews() {
 		view, at, err := rpc.ViewFrom(v)
 		if err != nil {

@@ -3,15 +3,18 @@ package linkapi
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"connectrpc.com/connect"
 
+	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/clocks"
+	"github.com/quorate/quorate/internal/platform/enrollments"
 	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/rpc"
@@ -27,6 +30,7 @@ type Platform interface {
 	Push(ctx context.Context, push links.LinkPush) (links.LinkPosition, error)
 	LinkRules(ctx context.Context) (version uint64, text string, err error)
 	CertifyTime(ctx context.Context, questions []clocks.TimeQuestion) ([][]byte, error)
+	Enroll(ctx context.Context, e enrollments.Enrolling) (*ent.TmrServer, error)
 }
 
 // Handler serves LinkService under the path that it gives.
@@ -142,4 +146,19 @@ func (s *service) Rules(ctx context.Context, req *connect.Request[quoratev1.Rule
 		return nil, err
 	}
 	return connect.NewResponse(&quoratev1.RulesResponse{Version: version, Text: text}), nil
+}
+
+// Enroll implements LinkService. The code is all that the caller has to show.
+func (s *service) Enroll(ctx context.Context, req *connect.Request[quoratev1.EnrollRequest]) (*connect.Response[quoratev1.EnrollResponse], error) {
+	from := req.Peer().Addr
+	if host, _, err := net.SplitHostPort(from); err == nil {
+		from = host
+	}
+	server, err := s.platform.Enroll(ctx, enrollments.Enrolling{
+		Code: req.Msg.GetCode(), Name: req.Msg.GetServer(), Serial: req.Msg.GetSerial(), Digest: req.Msg.GetTokenDigest(), From: from,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&quoratev1.EnrollResponse{Server: server.Name}), nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
 	"github.com/quorate/quorate/internal/platform/clocks"
+	"github.com/quorate/quorate/internal/platform/enrollments"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/tasks"
@@ -40,6 +41,7 @@ type fake struct {
 	who       auth.Principal
 	calls     int
 	questions []clocks.TimeQuestion
+	enrolling enrollments.Enrolling
 }
 
 func (f *fake) AuthenticateLink(_ context.Context, token string) (auth.Principal, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/clocks"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/enrollments"
 	"github.com/quorate/quorate/internal/platform/firmkeys"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/members"
@@ -67,6 +68,7 @@ type (
 	linksService      = links.Service
 	providersService  = signin.Providers
 	ticketsService    = tickets.Service
+	enrollmentService = enrollments.Service
 )
 
 // Platform has the use cases: those of all services. Safe for concurrent use.
@@ -89,6 +91,7 @@ type Platform struct {
 	*providersService
 	people *signin.Service
 	*ticketsService
+	*enrollmentService
 }
 
 // New makes a Platform.
@@ -135,6 +138,7 @@ func New(c Config) (*Platform, error) {
 		ordersService:     orders.New(in),
 		rolloutsService:   bring,
 		ticketsService:    tickets.New(in, bring),
+		enrollmentService: enrollments.New(in),
 		provisionService:  provision.New(in),
 		linksService:      links.New(in, seen, past),
 	}, nil

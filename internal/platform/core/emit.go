@@ -38,6 +38,8 @@ const (
 	EventTicketActivated     EventKind = "ticket.activated"
 	EventTicketReturned      EventKind = "ticket.returned"
 	EventTicketRevoked       EventKind = "ticket.revoked"
+	EventServerLost          EventKind = "server.lost"
+	EventServerBack          EventKind = "server.back"
 	EventWebhookTest         EventKind = "webhook.test"
 )
 
@@ -74,6 +76,8 @@ func EventKinds() []Described {
 		{EventTicketActivated, "Licenses of a ticket were activated; each line and place by itself.", []string{"ticket", "activation", "order", "item", "tmrGroup", "container", "quantity"}},
 		{EventTicketReturned, "Licenses are on their ticket again, after their container has confirmed that.", []string{"ticket", "activation", "transfer", "tmrGroup", "container", "quantity"}},
 		{EventTicketRevoked, "What of a ticket was not activated was taken back.", []string{"ticket", "hint", "reason"}},
+		{EventServerLost, "A TMR server or license server was not heard of for a minute.", []string{"server", "name", "tmrGroup", "container", "seenAt"}},
+		{EventServerBack, "A server that was lost is heard of again.", []string{"server", "name", "tmrGroup", "container", "lostAt"}},
 		{EventWebhookTest, "Somebody tries an endpoint out (testWebhook).", []string{"endpoint"}},
 	}
 }
@@ -94,6 +98,10 @@ type DeliverWebhooks struct {
 
 // Kind names the job in the queue.
 func (DeliverWebhooks) Kind() string { return "deliver_webhooks" }
+
+// WebhookPurpose is what the sealed secrets of an organization's endpoints are
+// for.
+func WebhookPurpose(organization string) string { return "webhook:" + organization }
 
 // eventVersion is that of the payload's form: it grows when a name goes or
 // changes its meaning, not when one comes.

@@ -37,7 +37,7 @@ func (p *Service) pushContainer(ctx context.Context, who auth.Principal, push Li
 		return at, license.Errorf(license.CodeTooLarge, "push at most 512 licenses", "%d licenses are too many for one container", len(push.Served))
 	}
 	internal := core.System(ctx, "link")
-	if err := p.serverSeen(internal, who, push.Leading); err != nil {
+	if _, err := p.serverSeen(internal, who, push.Leading, push.Process); err != nil {
 		return at, err
 	}
 	if !push.Leading {

@@ -1,6 +1,7 @@
 package links
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -8,14 +9,12 @@ import (
 	"entgo.io/ent/dialect/sql"
 
 	"github.com/quorate/quorate/ent"
-	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/predicate"
 	"github.com/quorate/quorate/ent/schema/property"
-	"github.com/quorate/quorate/ent/tmrgroup"
-	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/ent/work"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/tasks"
@@ -35,8 +34,8 @@ const (
 // Pull gives the work that is due for the caller's TMR group or container, waiting up to
 // wait (at most MostWait) for some. Work stays due until it is reported. Only
 // the leading server gets any; another one waits in vain, so that the platform
-// knows that it is there. Errors: license.CodeUnauthenticated, CodeForbidden;
-// ctx's, when it ends.
+// knows that it is there. It ends when the server's token is revoked or rotated.
+// Errors: license.CodeUnauthenticated, CodeForbidden; ctx's, when it ends.
 func (p *Service) Pull(ctx context.Context, leading bool, wait time.Duration) ([]tasks.LinkWork, error) {
 	who, err := auth.Require(ctx, auth.Link)
 	if err != nil {
@@ -52,10 +51,16 @@ func (p *Service) Pull(ctx context.Context, leading bool, wait time.Duration) ([
 	defer over.Stop()
 	again := time.NewTicker(lookAgain)
 	defer again.Stop()
+	var hash []byte
 	for {
-		if err := p.serverSeen(ctx, who, leading); err != nil {
+		server, err := p.serverSeen(ctx, who, leading, nil)
+		if err != nil {
 			return nil, err
 		}
+		if hash != nil && !bytes.Equal(hash, server.LinkTokenHash) {
+			return nil, license.Errorf(license.CodeUnauthenticated, "give the server its new one, or enroll it again", "the link token was revoked")
+		}
+		hash = server.LinkTokenHash
 		due, err := p.dueWork(ctx, core.LinkPlace(who), leading)
 		if err != nil || len(due) > 0 {
 			return due, err
@@ -112,43 +117,6 @@ func (p *Service) dueWork(ctx context.Context, place string, leading bool) ([]ta
 		due[i] = w
 	}
 	return due, nil
-}
-
-// serverSeen notes that a server of the link is there, and whether it leads.
-func (p *Service) serverSeen(ctx context.Context, who auth.Principal, leading bool) error {
-	row, err := p.core.Store.Client().TmrServer.Get(ctx, who.ID)
-	if err != nil {
-		return core.NotFound(err, "TMR server", who.ID)
-	}
-	if row.Leading == leading && row.SeenAt != nil && time.Since(*row.SeenAt) < core.SeenEvery {
-		return nil
-	}
-	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		at := core.Now()
-		// Lock order: the group or container, then its servers.
-		if leading && who.Container != "" {
-			if err := tx.Container.Update().Where(container.ID(who.Container)).SetLinkedAt(at).Exec(ctx); err != nil {
-				return err
-			}
-		}
-		if leading && who.Group != "" {
-			if err := tx.TmrGroup.Update().Where(tmrgroup.ID(who.Group)).SetLinkedAt(at).Exec(ctx); err != nil {
-				return err
-			}
-			if err := tx.TmrServer.Update().
-				Where(tmrserver.TmrGroupID(who.Group), tmrserver.IDNEQ(who.ID), tmrserver.Leading(true)).
-				SetLeading(false).Exec(ctx); err != nil {
-				return err
-			}
-		}
-		if err := tx.TmrServer.Update().Where(tmrserver.ID(who.ID)).SetLeading(leading).SetSeenAt(at).Exec(ctx); err != nil {
-			return err
-		}
-		if who.Group != "" && (row.Leading != leading || !core.Heard(row.SeenAt)) {
-			p.core.Publish(ctx, tx, event.TmrGroup, who.Group)
-		}
-		return nil
-	})
 }
 
 // Report takes the result of a work item, and has the rollout that waits for it

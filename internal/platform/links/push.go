@@ -28,6 +28,8 @@ type LinkPush struct {
 	Activity []history.HandleActivity
 	// Rules are which rules the server has; nil: it takes none.
 	Rules *rulesets.RulesStatus
+	// Process is what the server tells of itself; nil: nothing.
+	Process *ProcessStatus
 }
 
 // LinkPosition is up to where the platform has what was pushed: the last view
@@ -68,7 +70,7 @@ func (p *Service) push(ctx context.Context, who auth.Principal, push LinkPush) (
 		return LinkPosition{}, core.NotFound(err, "TMR group", who.Group)
 	}
 	leads := push.Leading && push.Epoch >= g.ViewEpoch
-	if err := p.serverSeen(internal, who, leads); err != nil {
+	if _, err := p.serverSeen(internal, who, leads, push.Process); err != nil {
 		return LinkPosition{}, err
 	}
 	at := LinkPosition{EventPosition: g.EventPosition}

@@ -3,6 +3,8 @@
 package links
 
 import (
+	"time"
+
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/views"
@@ -13,9 +15,10 @@ type Service struct {
 	core    *core.Core
 	views   *views.Service
 	history *history.Service
+	since   time.Time // when this process could be called first
 }
 
 // New makes a Service.
 func New(c *core.Core, seen *views.Service, past *history.Service) *Service {
-	return &Service{core: c, views: seen, history: past}
+	return &Service{core: c, views: seen, history: past, since: time.Now()}
 }

@@ -332,27 +332,3 @@ func (w *provisioning) servers(ctx context.Context, out *Provisioned) error {
 	}
 	return nil
 }
-
-// RotateLinkToken gives a server a new link token; the old one ends at once.
-// Error: CodeNotFound.
-func (p *Service) RotateLinkToken(ctx context.Context, server string) (string, error) {
-	by, err := auth.Require(ctx, auth.Provision)
-	if err != nil {
-		return "", err
-	}
-	token, hash, err := auth.NewToken(auth.LinkToken)
-	if err != nil {
-		return "", err
-	}
-	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		s, err := tx.TmrServer.UpdateOneID(server).SetLinkTokenHash(hash).Save(ctx)
-		if err != nil {
-			return core.NotFound(err, "TMR server", server)
-		}
-		return core.Audit(ctx, tx, core.AuditOwner(by, s.VendorID), "server.rotateLinkToken", s.ID, nil, nil)
-	})
-	if err != nil {
-		return "", err
-	}
-	return token, nil
-}

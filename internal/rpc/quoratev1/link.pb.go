@@ -21,6 +21,120 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type EnrollRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Code   string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Server string                 `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"` // its name
+	Serial string                 `protobuf:"bytes,3,opt,name=serial,proto3" json:"serial,omitempty"` // of its container, or of its group's virtual container
+	// SHA-256 of the link token that the caller has made. The token itself comes
+	// with later calls.
+	TokenDigest   []byte `protobuf:"bytes,4,opt,name=token_digest,json=tokenDigest,proto3" json:"token_digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnrollRequest) Reset() {
+	*x = EnrollRequest{}
+	mi := &file_quorate_v1_link_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnrollRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnrollRequest) ProtoMessage() {}
+
+func (x *EnrollRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnrollRequest.ProtoReflect.Descriptor instead.
+func (*EnrollRequest) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *EnrollRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *EnrollRequest) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *EnrollRequest) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+func (x *EnrollRequest) GetTokenDigest() []byte {
+	if x != nil {
+		return x.TokenDigest
+	}
+	return nil
+}
+
+type EnrollResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"` // its name
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EnrollResponse) Reset() {
+	*x = EnrollResponse{}
+	mi := &file_quorate_v1_link_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EnrollResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EnrollResponse) ProtoMessage() {}
+
+func (x *EnrollResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EnrollResponse.ProtoReflect.Descriptor instead.
+func (*EnrollResponse) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *EnrollResponse) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
 type PullRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`                // name of the TMR server or license server
@@ -32,7 +146,7 @@ type PullRequest struct {
 
 func (x *PullRequest) Reset() {
 	*x = PullRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[0]
+	mi := &file_quorate_v1_link_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -44,7 +158,7 @@ func (x *PullRequest) String() string {
 func (*PullRequest) ProtoMessage() {}
 
 func (x *PullRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[0]
+	mi := &file_quorate_v1_link_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -57,7 +171,7 @@ func (x *PullRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullRequest.ProtoReflect.Descriptor instead.
 func (*PullRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{0}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *PullRequest) GetServer() string {
@@ -90,7 +204,7 @@ type PullResponse struct {
 
 func (x *PullResponse) Reset() {
 	*x = PullResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[1]
+	mi := &file_quorate_v1_link_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -102,7 +216,7 @@ func (x *PullResponse) String() string {
 func (*PullResponse) ProtoMessage() {}
 
 func (x *PullResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[1]
+	mi := &file_quorate_v1_link_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -115,7 +229,7 @@ func (x *PullResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PullResponse.ProtoReflect.Descriptor instead.
 func (*PullResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{1}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *PullResponse) GetWork() []*Work {
@@ -146,7 +260,7 @@ type Work struct {
 
 func (x *Work) Reset() {
 	*x = Work{}
-	mi := &file_quorate_v1_link_proto_msgTypes[2]
+	mi := &file_quorate_v1_link_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -158,7 +272,7 @@ func (x *Work) String() string {
 func (*Work) ProtoMessage() {}
 
 func (x *Work) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[2]
+	mi := &file_quorate_v1_link_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -171,7 +285,7 @@ func (x *Work) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Work.ProtoReflect.Descriptor instead.
 func (*Work) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{2}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Work) GetId() string {
@@ -314,7 +428,7 @@ type CollectWork struct {
 
 func (x *CollectWork) Reset() {
 	*x = CollectWork{}
-	mi := &file_quorate_v1_link_proto_msgTypes[3]
+	mi := &file_quorate_v1_link_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -326,7 +440,7 @@ func (x *CollectWork) String() string {
 func (*CollectWork) ProtoMessage() {}
 
 func (x *CollectWork) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[3]
+	mi := &file_quorate_v1_link_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -339,7 +453,7 @@ func (x *CollectWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectWork.ProtoReflect.Descriptor instead.
 func (*CollectWork) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{3}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *CollectWork) GetNonce() []byte {
@@ -359,7 +473,7 @@ type StageWork struct {
 
 func (x *StageWork) Reset() {
 	*x = StageWork{}
-	mi := &file_quorate_v1_link_proto_msgTypes[4]
+	mi := &file_quorate_v1_link_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -371,7 +485,7 @@ func (x *StageWork) String() string {
 func (*StageWork) ProtoMessage() {}
 
 func (x *StageWork) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[4]
+	mi := &file_quorate_v1_link_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -384,7 +498,7 @@ func (x *StageWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageWork.ProtoReflect.Descriptor instead.
 func (*StageWork) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{4}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StageWork) GetUpdates() []*BackendUpdate {
@@ -405,7 +519,7 @@ type BackendUpdate struct {
 
 func (x *BackendUpdate) Reset() {
 	*x = BackendUpdate{}
-	mi := &file_quorate_v1_link_proto_msgTypes[5]
+	mi := &file_quorate_v1_link_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +531,7 @@ func (x *BackendUpdate) String() string {
 func (*BackendUpdate) ProtoMessage() {}
 
 func (x *BackendUpdate) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[5]
+	mi := &file_quorate_v1_link_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +544,7 @@ func (x *BackendUpdate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendUpdate.ProtoReflect.Descriptor instead.
 func (*BackendUpdate) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{5}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BackendUpdate) GetPosition() uint32 {
@@ -465,7 +579,7 @@ type GuardWork struct {
 
 func (x *GuardWork) Reset() {
 	*x = GuardWork{}
-	mi := &file_quorate_v1_link_proto_msgTypes[6]
+	mi := &file_quorate_v1_link_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -477,7 +591,7 @@ func (x *GuardWork) String() string {
 func (*GuardWork) ProtoMessage() {}
 
 func (x *GuardWork) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[6]
+	mi := &file_quorate_v1_link_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -490,7 +604,7 @@ func (x *GuardWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GuardWork.ProtoReflect.Descriptor instead.
 func (*GuardWork) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{6}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GuardWork) GetPosition() uint32 {
@@ -518,7 +632,7 @@ type ActivateWork struct {
 
 func (x *ActivateWork) Reset() {
 	*x = ActivateWork{}
-	mi := &file_quorate_v1_link_proto_msgTypes[7]
+	mi := &file_quorate_v1_link_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +644,7 @@ func (x *ActivateWork) String() string {
 func (*ActivateWork) ProtoMessage() {}
 
 func (x *ActivateWork) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[7]
+	mi := &file_quorate_v1_link_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +657,7 @@ func (x *ActivateWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivateWork.ProtoReflect.Descriptor instead.
 func (*ActivateWork) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{7}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ActivateWork) GetPosition() uint32 {
@@ -573,7 +687,7 @@ type VerifyWork struct {
 
 func (x *VerifyWork) Reset() {
 	*x = VerifyWork{}
-	mi := &file_quorate_v1_link_proto_msgTypes[8]
+	mi := &file_quorate_v1_link_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +699,7 @@ func (x *VerifyWork) String() string {
 func (*VerifyWork) ProtoMessage() {}
 
 func (x *VerifyWork) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[8]
+	mi := &file_quorate_v1_link_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,7 +712,7 @@ func (x *VerifyWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyWork.ProtoReflect.Descriptor instead.
 func (*VerifyWork) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{8}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *VerifyWork) GetPosition() uint32 {
@@ -632,7 +746,7 @@ type ProductTMRID struct {
 
 func (x *ProductTMRID) Reset() {
 	*x = ProductTMRID{}
-	mi := &file_quorate_v1_link_proto_msgTypes[9]
+	mi := &file_quorate_v1_link_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +758,7 @@ func (x *ProductTMRID) String() string {
 func (*ProductTMRID) ProtoMessage() {}
 
 func (x *ProductTMRID) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[9]
+	mi := &file_quorate_v1_link_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +771,7 @@ func (x *ProductTMRID) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProductTMRID.ProtoReflect.Descriptor instead.
 func (*ProductTMRID) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{9}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ProductTMRID) GetProduct() *Product {
@@ -686,7 +800,7 @@ type RemoveWork struct {
 
 func (x *RemoveWork) Reset() {
 	*x = RemoveWork{}
-	mi := &file_quorate_v1_link_proto_msgTypes[10]
+	mi := &file_quorate_v1_link_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +812,7 @@ func (x *RemoveWork) String() string {
 func (*RemoveWork) ProtoMessage() {}
 
 func (x *RemoveWork) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[10]
+	mi := &file_quorate_v1_link_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +825,7 @@ func (x *RemoveWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveWork.ProtoReflect.Descriptor instead.
 func (*RemoveWork) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{10}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RemoveWork) GetProduct() *Product {
@@ -749,7 +863,7 @@ type AskWork struct {
 
 func (x *AskWork) Reset() {
 	*x = AskWork{}
-	mi := &file_quorate_v1_link_proto_msgTypes[11]
+	mi := &file_quorate_v1_link_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -761,7 +875,7 @@ func (x *AskWork) String() string {
 func (*AskWork) ProtoMessage() {}
 
 func (x *AskWork) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[11]
+	mi := &file_quorate_v1_link_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -774,7 +888,7 @@ func (x *AskWork) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AskWork.ProtoReflect.Descriptor instead.
 func (*AskWork) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{11}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AskWork) GetProduct() *Product {
@@ -818,7 +932,7 @@ type ReportRequest struct {
 
 func (x *ReportRequest) Reset() {
 	*x = ReportRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[12]
+	mi := &file_quorate_v1_link_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +944,7 @@ func (x *ReportRequest) String() string {
 func (*ReportRequest) ProtoMessage() {}
 
 func (x *ReportRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[12]
+	mi := &file_quorate_v1_link_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +957,7 @@ func (x *ReportRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRequest.ProtoReflect.Descriptor instead.
 func (*ReportRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{12}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ReportRequest) GetWorkId() string {
@@ -891,7 +1005,7 @@ type BackendBytes struct {
 
 func (x *BackendBytes) Reset() {
 	*x = BackendBytes{}
-	mi := &file_quorate_v1_link_proto_msgTypes[13]
+	mi := &file_quorate_v1_link_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1017,7 @@ func (x *BackendBytes) String() string {
 func (*BackendBytes) ProtoMessage() {}
 
 func (x *BackendBytes) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[13]
+	mi := &file_quorate_v1_link_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1030,7 @@ func (x *BackendBytes) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendBytes.ProtoReflect.Descriptor instead.
 func (*BackendBytes) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{13}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *BackendBytes) GetPosition() uint32 {
@@ -941,7 +1055,7 @@ type ReportResponse struct {
 
 func (x *ReportResponse) Reset() {
 	*x = ReportResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[14]
+	mi := &file_quorate_v1_link_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1067,7 @@ func (x *ReportResponse) String() string {
 func (*ReportResponse) ProtoMessage() {}
 
 func (x *ReportResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[14]
+	mi := &file_quorate_v1_link_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1080,7 @@ func (x *ReportResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportResponse.ProtoReflect.Descriptor instead.
 func (*ReportResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{14}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{16}
 }
 
 type PushRequest struct {
@@ -988,13 +1102,14 @@ type PushRequest struct {
 	// How handles are used, at most 2,000: those whose use has changed, and each
 	// one now and then. They count after the events.
 	Activity      []*HandleActivity `protobuf:"bytes,11,rep,name=activity,proto3" json:"activity,omitempty"`
+	Process       *ProcessStatus    `protobuf:"bytes,12,opt,name=process,proto3" json:"process,omitempty"` // unset: not told
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PushRequest) Reset() {
 	*x = PushRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	mi := &file_quorate_v1_link_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1006,7 +1121,7 @@ func (x *PushRequest) String() string {
 func (*PushRequest) ProtoMessage() {}
 
 func (x *PushRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[15]
+	mi := &file_quorate_v1_link_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1019,7 +1134,7 @@ func (x *PushRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushRequest.ProtoReflect.Descriptor instead.
 func (*PushRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{15}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PushRequest) GetServer() string {
@@ -1099,6 +1214,74 @@ func (x *PushRequest) GetActivity() []*HandleActivity {
 	return nil
 }
 
+func (x *PushRequest) GetProcess() *ProcessStatus {
+	if x != nil {
+		return x.Process
+	}
+	return nil
+}
+
+// ProcessStatus is what a server tells of itself.
+type ProcessStatus struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Version       string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`                               // of its program
+	RunningMs     int64                  `protobuf:"varint,2,opt,name=running_ms,json=runningMs,proto3" json:"running_ms,omitempty"`         // for how long it has been running
+	RoundTripMs   uint32                 `protobuf:"varint,3,opt,name=round_trip_ms,json=roundTripMs,proto3" json:"round_trip_ms,omitempty"` // of its last push; 0: not measured yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProcessStatus) Reset() {
+	*x = ProcessStatus{}
+	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProcessStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProcessStatus) ProtoMessage() {}
+
+func (x *ProcessStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProcessStatus.ProtoReflect.Descriptor instead.
+func (*ProcessStatus) Descriptor() ([]byte, []int) {
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ProcessStatus) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ProcessStatus) GetRunningMs() int64 {
+	if x != nil {
+		return x.RunningMs
+	}
+	return 0
+}
+
+func (x *ProcessStatus) GetRoundTripMs() uint32 {
+	if x != nil {
+		return x.RoundTripMs
+	}
+	return 0
+}
+
 // HandleActivity is how a living handle is used. Its times are from when the
 // message was sent, so that nobody's clocks are compared.
 type HandleActivity struct {
@@ -1114,7 +1297,7 @@ type HandleActivity struct {
 
 func (x *HandleActivity) Reset() {
 	*x = HandleActivity{}
-	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	mi := &file_quorate_v1_link_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1126,7 +1309,7 @@ func (x *HandleActivity) String() string {
 func (*HandleActivity) ProtoMessage() {}
 
 func (x *HandleActivity) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[16]
+	mi := &file_quorate_v1_link_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1139,7 +1322,7 @@ func (x *HandleActivity) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandleActivity.ProtoReflect.Descriptor instead.
 func (*HandleActivity) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{16}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *HandleActivity) GetHandle() string {
@@ -1189,7 +1372,7 @@ type RulesStatus struct {
 
 func (x *RulesStatus) Reset() {
 	*x = RulesStatus{}
-	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	mi := &file_quorate_v1_link_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1201,7 +1384,7 @@ func (x *RulesStatus) String() string {
 func (*RulesStatus) ProtoMessage() {}
 
 func (x *RulesStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[17]
+	mi := &file_quorate_v1_link_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1214,7 +1397,7 @@ func (x *RulesStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RulesStatus.ProtoReflect.Descriptor instead.
 func (*RulesStatus) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{17}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RulesStatus) GetDigest() string {
@@ -1247,7 +1430,7 @@ type RulesRequest struct {
 
 func (x *RulesRequest) Reset() {
 	*x = RulesRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1259,7 +1442,7 @@ func (x *RulesRequest) String() string {
 func (*RulesRequest) ProtoMessage() {}
 
 func (x *RulesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[18]
+	mi := &file_quorate_v1_link_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1272,7 +1455,7 @@ func (x *RulesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RulesRequest.ProtoReflect.Descriptor instead.
 func (*RulesRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{18}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RulesRequest) GetServer() string {
@@ -1292,7 +1475,7 @@ type RulesResponse struct {
 
 func (x *RulesResponse) Reset() {
 	*x = RulesResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[19]
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1487,7 @@ func (x *RulesResponse) String() string {
 func (*RulesResponse) ProtoMessage() {}
 
 func (x *RulesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[19]
+	mi := &file_quorate_v1_link_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1500,7 @@ func (x *RulesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RulesResponse.ProtoReflect.Descriptor instead.
 func (*RulesResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{19}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RulesResponse) GetVersion() uint64 {
@@ -1343,7 +1526,7 @@ type ServedLicenses struct {
 
 func (x *ServedLicenses) Reset() {
 	*x = ServedLicenses{}
-	mi := &file_quorate_v1_link_proto_msgTypes[20]
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +1538,7 @@ func (x *ServedLicenses) String() string {
 func (*ServedLicenses) ProtoMessage() {}
 
 func (x *ServedLicenses) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[20]
+	mi := &file_quorate_v1_link_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +1551,7 @@ func (x *ServedLicenses) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServedLicenses.ProtoReflect.Descriptor instead.
 func (*ServedLicenses) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{20}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ServedLicenses) GetLicenses() []*ServedLicense {
@@ -1391,7 +1574,7 @@ type ServedLicense struct {
 
 func (x *ServedLicense) Reset() {
 	*x = ServedLicense{}
-	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	mi := &file_quorate_v1_link_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1403,7 +1586,7 @@ func (x *ServedLicense) String() string {
 func (*ServedLicense) ProtoMessage() {}
 
 func (x *ServedLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[21]
+	mi := &file_quorate_v1_link_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1416,7 +1599,7 @@ func (x *ServedLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServedLicense.ProtoReflect.Descriptor instead.
 func (*ServedLicense) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{21}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ServedLicense) GetProduct() *Product {
@@ -1467,7 +1650,7 @@ type BackendHealth struct {
 
 func (x *BackendHealth) Reset() {
 	*x = BackendHealth{}
-	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	mi := &file_quorate_v1_link_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1662,7 @@ func (x *BackendHealth) String() string {
 func (*BackendHealth) ProtoMessage() {}
 
 func (x *BackendHealth) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[22]
+	mi := &file_quorate_v1_link_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1675,7 @@ func (x *BackendHealth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BackendHealth.ProtoReflect.Descriptor instead.
 func (*BackendHealth) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{22}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *BackendHealth) GetPosition() uint32 {
@@ -1542,7 +1725,7 @@ type GroupView struct {
 
 func (x *GroupView) Reset() {
 	*x = GroupView{}
-	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	mi := &file_quorate_v1_link_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1554,7 +1737,7 @@ func (x *GroupView) String() string {
 func (*GroupView) ProtoMessage() {}
 
 func (x *GroupView) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[23]
+	mi := &file_quorate_v1_link_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1567,7 +1750,7 @@ func (x *GroupView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupView.ProtoReflect.Descriptor instead.
 func (*GroupView) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{23}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GroupView) GetVersion() uint64 {
@@ -1612,7 +1795,7 @@ type ViewedLicense struct {
 
 func (x *ViewedLicense) Reset() {
 	*x = ViewedLicense{}
-	mi := &file_quorate_v1_link_proto_msgTypes[24]
+	mi := &file_quorate_v1_link_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1624,7 +1807,7 @@ func (x *ViewedLicense) String() string {
 func (*ViewedLicense) ProtoMessage() {}
 
 func (x *ViewedLicense) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[24]
+	mi := &file_quorate_v1_link_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1637,7 +1820,7 @@ func (x *ViewedLicense) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewedLicense.ProtoReflect.Descriptor instead.
 func (*ViewedLicense) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{24}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ViewedLicense) GetProduct() *Product {
@@ -1694,7 +1877,7 @@ type Cell struct {
 
 func (x *Cell) Reset() {
 	*x = Cell{}
-	mi := &file_quorate_v1_link_proto_msgTypes[25]
+	mi := &file_quorate_v1_link_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1706,7 +1889,7 @@ func (x *Cell) String() string {
 func (*Cell) ProtoMessage() {}
 
 func (x *Cell) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[25]
+	mi := &file_quorate_v1_link_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1719,7 +1902,7 @@ func (x *Cell) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cell.ProtoReflect.Descriptor instead.
 func (*Cell) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{25}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Cell) GetPresence() string {
@@ -1775,7 +1958,7 @@ type LeaseEvent struct {
 
 func (x *LeaseEvent) Reset() {
 	*x = LeaseEvent{}
-	mi := &file_quorate_v1_link_proto_msgTypes[26]
+	mi := &file_quorate_v1_link_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1787,7 +1970,7 @@ func (x *LeaseEvent) String() string {
 func (*LeaseEvent) ProtoMessage() {}
 
 func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[26]
+	mi := &file_quorate_v1_link_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1800,7 +1983,7 @@ func (x *LeaseEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseEvent.ProtoReflect.Descriptor instead.
 func (*LeaseEvent) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{26}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LeaseEvent) GetPosition() uint64 {
@@ -1921,7 +2104,7 @@ type PushResponse struct {
 
 func (x *PushResponse) Reset() {
 	*x = PushResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[27]
+	mi := &file_quorate_v1_link_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1933,7 +2116,7 @@ func (x *PushResponse) String() string {
 func (*PushResponse) ProtoMessage() {}
 
 func (x *PushResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[27]
+	mi := &file_quorate_v1_link_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1946,7 +2129,7 @@ func (x *PushResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PushResponse.ProtoReflect.Descriptor instead.
 func (*PushResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{27}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *PushResponse) GetViewVersion() uint64 {
@@ -1979,7 +2162,7 @@ type CertifyRequest struct {
 
 func (x *CertifyRequest) Reset() {
 	*x = CertifyRequest{}
-	mi := &file_quorate_v1_link_proto_msgTypes[28]
+	mi := &file_quorate_v1_link_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1991,7 +2174,7 @@ func (x *CertifyRequest) String() string {
 func (*CertifyRequest) ProtoMessage() {}
 
 func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[28]
+	mi := &file_quorate_v1_link_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2004,7 +2187,7 @@ func (x *CertifyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyRequest.ProtoReflect.Descriptor instead.
 func (*CertifyRequest) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{28}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CertifyRequest) GetQuestions() []*TimeQuestion {
@@ -2026,7 +2209,7 @@ type TimeQuestion struct {
 
 func (x *TimeQuestion) Reset() {
 	*x = TimeQuestion{}
-	mi := &file_quorate_v1_link_proto_msgTypes[29]
+	mi := &file_quorate_v1_link_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2038,7 +2221,7 @@ func (x *TimeQuestion) String() string {
 func (*TimeQuestion) ProtoMessage() {}
 
 func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[29]
+	mi := &file_quorate_v1_link_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2051,7 +2234,7 @@ func (x *TimeQuestion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TimeQuestion.ProtoReflect.Descriptor instead.
 func (*TimeQuestion) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{29}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *TimeQuestion) GetSerial() string {
@@ -2091,7 +2274,7 @@ type CertifyResponse struct {
 
 func (x *CertifyResponse) Reset() {
 	*x = CertifyResponse{}
-	mi := &file_quorate_v1_link_proto_msgTypes[30]
+	mi := &file_quorate_v1_link_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2286,7 @@ func (x *CertifyResponse) String() string {
 func (*CertifyResponse) ProtoMessage() {}
 
 func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorate_v1_link_proto_msgTypes[30]
+	mi := &file_quorate_v1_link_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2299,7 @@ func (x *CertifyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CertifyResponse.ProtoReflect.Descriptor instead.
 func (*CertifyResponse) Descriptor() ([]byte, []int) {
-	return file_quorate_v1_link_proto_rawDescGZIP(), []int{30}
+	return file_quorate_v1_link_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CertifyResponse) GetCertificates() [][]byte {
@@ -2131,7 +2314,14 @@ var File_quorate_v1_link_proto protoreflect.FileDescriptor
 const file_quorate_v1_link_proto_rawDesc = "" +
 	"\n" +
 	"\x15quorate/v1/link.proto\x12\n" +
-	"quorate.v1\x1a\x18quorate/v1/license.proto\"X\n" +
+	"quorate.v1\x1a\x18quorate/v1/license.proto\"v\n" +
+	"\rEnrollRequest\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x16\n" +
+	"\x06server\x18\x02 \x01(\tR\x06server\x12\x16\n" +
+	"\x06serial\x18\x03 \x01(\tR\x06serial\x12!\n" +
+	"\ftoken_digest\x18\x04 \x01(\fR\vtokenDigest\"(\n" +
+	"\x0eEnrollResponse\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\"X\n" +
 	"\vPullRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x17\n" +
@@ -2192,7 +2382,7 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\fBackendBytes\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\rR\bposition\x12\x12\n" +
 	"\x04data\x18\x02 \x01(\fR\x04data\"\x10\n" +
-	"\x0eReportResponse\"\xbd\x03\n" +
+	"\x0eReportResponse\"\xf2\x03\n" +
 	"\vPushRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
 	"\aleading\x18\x02 \x01(\bR\aleading\x12\x14\n" +
@@ -2205,7 +2395,13 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\fevents_after\x18\t \x01(\x04R\veventsAfter\x12-\n" +
 	"\x05rules\x18\n" +
 	" \x01(\v2\x17.quorate.v1.RulesStatusR\x05rules\x126\n" +
-	"\bactivity\x18\v \x03(\v2\x1a.quorate.v1.HandleActivityR\bactivity\"\xa2\x01\n" +
+	"\bactivity\x18\v \x03(\v2\x1a.quorate.v1.HandleActivityR\bactivity\x123\n" +
+	"\aprocess\x18\f \x01(\v2\x19.quorate.v1.ProcessStatusR\aprocess\"l\n" +
+	"\rProcessStatus\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12\x1d\n" +
+	"\n" +
+	"running_ms\x18\x02 \x01(\x03R\trunningMs\x12\"\n" +
+	"\rround_trip_ms\x18\x03 \x01(\rR\vroundTripMs\"\xa2\x01\n" +
 	"\x0eHandleActivity\x12\x16\n" +
 	"\x06handle\x18\x01 \x01(\tR\x06handle\x12\x1a\n" +
 	"\baccesses\x18\x02 \x01(\rR\baccesses\x12$\n" +
@@ -2284,13 +2480,14 @@ const file_quorate_v1_link_proto_rawDesc = "" +
 	"\bclock_ms\x18\x03 \x01(\x03R\aclockMs\x12\x19\n" +
 	"\bset_back\x18\x04 \x01(\bR\asetBack\"5\n" +
 	"\x0fCertifyResponse\x12\"\n" +
-	"\fcertificates\x18\x01 \x03(\fR\fcertificates2\xd0\x02\n" +
+	"\fcertificates\x18\x01 \x03(\fR\fcertificates2\x93\x03\n" +
 	"\vLinkService\x12;\n" +
 	"\x04Pull\x12\x17.quorate.v1.PullRequest\x1a\x18.quorate.v1.PullResponse\"\x00\x12A\n" +
 	"\x06Report\x12\x19.quorate.v1.ReportRequest\x1a\x1a.quorate.v1.ReportResponse\"\x00\x12;\n" +
 	"\x04Push\x12\x17.quorate.v1.PushRequest\x1a\x18.quorate.v1.PushResponse\"\x00\x12D\n" +
 	"\aCertify\x12\x1a.quorate.v1.CertifyRequest\x1a\x1b.quorate.v1.CertifyResponse\"\x00\x12>\n" +
-	"\x05Rules\x12\x18.quorate.v1.RulesRequest\x1a\x19.quorate.v1.RulesResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
+	"\x05Rules\x12\x18.quorate.v1.RulesRequest\x1a\x19.quorate.v1.RulesResponse\"\x00\x12A\n" +
+	"\x06Enroll\x12\x19.quorate.v1.EnrollRequest\x1a\x1a.quorate.v1.EnrollResponse\"\x00B=Z;github.com/quorate/quorate/internal/rpc/quoratev1;quoratev1b\x06proto3"
 
 var (
 	file_quorate_v1_link_proto_rawDescOnce sync.Once
@@ -2304,94 +2501,100 @@ func file_quorate_v1_link_proto_rawDescGZIP() []byte {
 	return file_quorate_v1_link_proto_rawDescData
 }
 
-var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_quorate_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_quorate_v1_link_proto_goTypes = []any{
-	(*PullRequest)(nil),     // 0: quorate.v1.PullRequest
-	(*PullResponse)(nil),    // 1: quorate.v1.PullResponse
-	(*Work)(nil),            // 2: quorate.v1.Work
-	(*CollectWork)(nil),     // 3: quorate.v1.CollectWork
-	(*StageWork)(nil),       // 4: quorate.v1.StageWork
-	(*BackendUpdate)(nil),   // 5: quorate.v1.BackendUpdate
-	(*GuardWork)(nil),       // 6: quorate.v1.GuardWork
-	(*ActivateWork)(nil),    // 7: quorate.v1.ActivateWork
-	(*VerifyWork)(nil),      // 8: quorate.v1.VerifyWork
-	(*ProductTMRID)(nil),    // 9: quorate.v1.ProductTMRID
-	(*RemoveWork)(nil),      // 10: quorate.v1.RemoveWork
-	(*AskWork)(nil),         // 11: quorate.v1.AskWork
-	(*ReportRequest)(nil),   // 12: quorate.v1.ReportRequest
-	(*BackendBytes)(nil),    // 13: quorate.v1.BackendBytes
-	(*ReportResponse)(nil),  // 14: quorate.v1.ReportResponse
-	(*PushRequest)(nil),     // 15: quorate.v1.PushRequest
-	(*HandleActivity)(nil),  // 16: quorate.v1.HandleActivity
-	(*RulesStatus)(nil),     // 17: quorate.v1.RulesStatus
-	(*RulesRequest)(nil),    // 18: quorate.v1.RulesRequest
-	(*RulesResponse)(nil),   // 19: quorate.v1.RulesResponse
-	(*ServedLicenses)(nil),  // 20: quorate.v1.ServedLicenses
-	(*ServedLicense)(nil),   // 21: quorate.v1.ServedLicense
-	(*BackendHealth)(nil),   // 22: quorate.v1.BackendHealth
-	(*GroupView)(nil),       // 23: quorate.v1.GroupView
-	(*ViewedLicense)(nil),   // 24: quorate.v1.ViewedLicense
-	(*Cell)(nil),            // 25: quorate.v1.Cell
-	(*LeaseEvent)(nil),      // 26: quorate.v1.LeaseEvent
-	(*PushResponse)(nil),    // 27: quorate.v1.PushResponse
-	(*CertifyRequest)(nil),  // 28: quorate.v1.CertifyRequest
-	(*TimeQuestion)(nil),    // 29: quorate.v1.TimeQuestion
-	(*CertifyResponse)(nil), // 30: quorate.v1.CertifyResponse
-	(*Product)(nil),         // 31: quorate.v1.Product
-	(*ErrorInfo)(nil),       // 32: quorate.v1.ErrorInfo
-	(*Options)(nil),         // 33: quorate.v1.Options
-	(AccessMode)(0),         // 34: quorate.v1.AccessMode
-	(*Client)(nil),          // 35: quorate.v1.Client
+	(*EnrollRequest)(nil),   // 0: quorate.v1.EnrollRequest
+	(*EnrollResponse)(nil),  // 1: quorate.v1.EnrollResponse
+	(*PullRequest)(nil),     // 2: quorate.v1.PullRequest
+	(*PullResponse)(nil),    // 3: quorate.v1.PullResponse
+	(*Work)(nil),            // 4: quorate.v1.Work
+	(*CollectWork)(nil),     // 5: quorate.v1.CollectWork
+	(*StageWork)(nil),       // 6: quorate.v1.StageWork
+	(*BackendUpdate)(nil),   // 7: quorate.v1.BackendUpdate
+	(*GuardWork)(nil),       // 8: quorate.v1.GuardWork
+	(*ActivateWork)(nil),    // 9: quorate.v1.ActivateWork
+	(*VerifyWork)(nil),      // 10: quorate.v1.VerifyWork
+	(*ProductTMRID)(nil),    // 11: quorate.v1.ProductTMRID
+	(*RemoveWork)(nil),      // 12: quorate.v1.RemoveWork
+	(*AskWork)(nil),         // 13: quorate.v1.AskWork
+	(*ReportRequest)(nil),   // 14: quorate.v1.ReportRequest
+	(*BackendBytes)(nil),    // 15: quorate.v1.BackendBytes
+	(*ReportResponse)(nil),  // 16: quorate.v1.ReportResponse
+	(*PushRequest)(nil),     // 17: quorate.v1.PushRequest
+	(*ProcessStatus)(nil),   // 18: quorate.v1.ProcessStatus
+	(*HandleActivity)(nil),  // 19: quorate.v1.HandleActivity
+	(*RulesStatus)(nil),     // 20: quorate.v1.RulesStatus
+	(*RulesRequest)(nil),    // 21: quorate.v1.RulesRequest
+	(*RulesResponse)(nil),   // 22: quorate.v1.RulesResponse
+	(*ServedLicenses)(nil),  // 23: quorate.v1.ServedLicenses
+	(*ServedLicense)(nil),   // 24: quorate.v1.ServedLicense
+	(*BackendHealth)(nil),   // 25: quorate.v1.BackendHealth
+	(*GroupView)(nil),       // 26: quorate.v1.GroupView
+	(*ViewedLicense)(nil),   // 27: quorate.v1.ViewedLicense
+	(*Cell)(nil),            // 28: quorate.v1.Cell
+	(*LeaseEvent)(nil),      // 29: quorate.v1.LeaseEvent
+	(*PushResponse)(nil),    // 30: quorate.v1.PushResponse
+	(*CertifyRequest)(nil),  // 31: quorate.v1.CertifyRequest
+	(*TimeQuestion)(nil),    // 32: quorate.v1.TimeQuestion
+	(*CertifyResponse)(nil), // 33: quorate.v1.CertifyResponse
+	(*Product)(nil),         // 34: quorate.v1.Product
+	(*ErrorInfo)(nil),       // 35: quorate.v1.ErrorInfo
+	(*Options)(nil),         // 36: quorate.v1.Options
+	(AccessMode)(0),         // 37: quorate.v1.AccessMode
+	(*Client)(nil),          // 38: quorate.v1.Client
 }
 var file_quorate_v1_link_proto_depIdxs = []int32{
-	2,  // 0: quorate.v1.PullResponse.work:type_name -> quorate.v1.Work
-	3,  // 1: quorate.v1.Work.collect:type_name -> quorate.v1.CollectWork
-	4,  // 2: quorate.v1.Work.stage:type_name -> quorate.v1.StageWork
-	6,  // 3: quorate.v1.Work.guard:type_name -> quorate.v1.GuardWork
-	7,  // 4: quorate.v1.Work.activate:type_name -> quorate.v1.ActivateWork
-	8,  // 5: quorate.v1.Work.verify:type_name -> quorate.v1.VerifyWork
-	10, // 6: quorate.v1.Work.remove:type_name -> quorate.v1.RemoveWork
-	11, // 7: quorate.v1.Work.ask:type_name -> quorate.v1.AskWork
-	5,  // 8: quorate.v1.StageWork.updates:type_name -> quorate.v1.BackendUpdate
-	5,  // 9: quorate.v1.ActivateWork.update:type_name -> quorate.v1.BackendUpdate
-	9,  // 10: quorate.v1.VerifyWork.expect:type_name -> quorate.v1.ProductTMRID
-	31, // 11: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
-	31, // 12: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
-	31, // 13: quorate.v1.AskWork.product:type_name -> quorate.v1.Product
-	32, // 14: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
-	13, // 15: quorate.v1.ReportRequest.fingerprints:type_name -> quorate.v1.BackendBytes
-	13, // 16: quorate.v1.ReportRequest.statements:type_name -> quorate.v1.BackendBytes
-	23, // 17: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
-	26, // 18: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
-	22, // 19: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
-	20, // 20: quorate.v1.PushRequest.served:type_name -> quorate.v1.ServedLicenses
-	17, // 21: quorate.v1.PushRequest.rules:type_name -> quorate.v1.RulesStatus
-	16, // 22: quorate.v1.PushRequest.activity:type_name -> quorate.v1.HandleActivity
-	21, // 23: quorate.v1.ServedLicenses.licenses:type_name -> quorate.v1.ServedLicense
-	31, // 24: quorate.v1.ServedLicense.product:type_name -> quorate.v1.Product
-	24, // 25: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
-	31, // 26: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
-	33, // 27: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
-	25, // 28: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
-	31, // 29: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
-	34, // 30: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
-	35, // 31: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
-	29, // 32: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
-	0,  // 33: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
-	12, // 34: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
-	15, // 35: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
-	28, // 36: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
-	18, // 37: quorate.v1.LinkService.Rules:input_type -> quorate.v1.RulesRequest
-	1,  // 38: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
-	14, // 39: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
-	27, // 40: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
-	30, // 41: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
-	19, // 42: quorate.v1.LinkService.Rules:output_type -> quorate.v1.RulesResponse
-	38, // [38:43] is the sub-list for method output_type
-	33, // [33:38] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	4,  // 0: quorate.v1.PullResponse.work:type_name -> quorate.v1.Work
+	5,  // 1: quorate.v1.Work.collect:type_name -> quorate.v1.CollectWork
+	6,  // 2: quorate.v1.Work.stage:type_name -> quorate.v1.StageWork
+	8,  // 3: quorate.v1.Work.guard:type_name -> quorate.v1.GuardWork
+	9,  // 4: quorate.v1.Work.activate:type_name -> quorate.v1.ActivateWork
+	10, // 5: quorate.v1.Work.verify:type_name -> quorate.v1.VerifyWork
+	12, // 6: quorate.v1.Work.remove:type_name -> quorate.v1.RemoveWork
+	13, // 7: quorate.v1.Work.ask:type_name -> quorate.v1.AskWork
+	7,  // 8: quorate.v1.StageWork.updates:type_name -> quorate.v1.BackendUpdate
+	7,  // 9: quorate.v1.ActivateWork.update:type_name -> quorate.v1.BackendUpdate
+	11, // 10: quorate.v1.VerifyWork.expect:type_name -> quorate.v1.ProductTMRID
+	34, // 11: quorate.v1.ProductTMRID.product:type_name -> quorate.v1.Product
+	34, // 12: quorate.v1.RemoveWork.product:type_name -> quorate.v1.Product
+	34, // 13: quorate.v1.AskWork.product:type_name -> quorate.v1.Product
+	35, // 14: quorate.v1.ReportRequest.error:type_name -> quorate.v1.ErrorInfo
+	15, // 15: quorate.v1.ReportRequest.fingerprints:type_name -> quorate.v1.BackendBytes
+	15, // 16: quorate.v1.ReportRequest.statements:type_name -> quorate.v1.BackendBytes
+	26, // 17: quorate.v1.PushRequest.views:type_name -> quorate.v1.GroupView
+	29, // 18: quorate.v1.PushRequest.events:type_name -> quorate.v1.LeaseEvent
+	25, // 19: quorate.v1.PushRequest.health:type_name -> quorate.v1.BackendHealth
+	23, // 20: quorate.v1.PushRequest.served:type_name -> quorate.v1.ServedLicenses
+	20, // 21: quorate.v1.PushRequest.rules:type_name -> quorate.v1.RulesStatus
+	19, // 22: quorate.v1.PushRequest.activity:type_name -> quorate.v1.HandleActivity
+	18, // 23: quorate.v1.PushRequest.process:type_name -> quorate.v1.ProcessStatus
+	24, // 24: quorate.v1.ServedLicenses.licenses:type_name -> quorate.v1.ServedLicense
+	34, // 25: quorate.v1.ServedLicense.product:type_name -> quorate.v1.Product
+	27, // 26: quorate.v1.GroupView.licenses:type_name -> quorate.v1.ViewedLicense
+	34, // 27: quorate.v1.ViewedLicense.product:type_name -> quorate.v1.Product
+	36, // 28: quorate.v1.ViewedLicense.options:type_name -> quorate.v1.Options
+	28, // 29: quorate.v1.ViewedLicense.cells:type_name -> quorate.v1.Cell
+	34, // 30: quorate.v1.LeaseEvent.product:type_name -> quorate.v1.Product
+	37, // 31: quorate.v1.LeaseEvent.mode:type_name -> quorate.v1.AccessMode
+	38, // 32: quorate.v1.LeaseEvent.client:type_name -> quorate.v1.Client
+	32, // 33: quorate.v1.CertifyRequest.questions:type_name -> quorate.v1.TimeQuestion
+	2,  // 34: quorate.v1.LinkService.Pull:input_type -> quorate.v1.PullRequest
+	14, // 35: quorate.v1.LinkService.Report:input_type -> quorate.v1.ReportRequest
+	17, // 36: quorate.v1.LinkService.Push:input_type -> quorate.v1.PushRequest
+	31, // 37: quorate.v1.LinkService.Certify:input_type -> quorate.v1.CertifyRequest
+	21, // 38: quorate.v1.LinkService.Rules:input_type -> quorate.v1.RulesRequest
+	0,  // 39: quorate.v1.LinkService.Enroll:input_type -> quorate.v1.EnrollRequest
+	3,  // 40: quorate.v1.LinkService.Pull:output_type -> quorate.v1.PullResponse
+	16, // 41: quorate.v1.LinkService.Report:output_type -> quorate.v1.ReportResponse
+	30, // 42: quorate.v1.LinkService.Push:output_type -> quorate.v1.PushResponse
+	33, // 43: quorate.v1.LinkService.Certify:output_type -> quorate.v1.CertifyResponse
+	22, // 44: quorate.v1.LinkService.Rules:output_type -> quorate.v1.RulesResponse
+	1,  // 45: quorate.v1.LinkService.Enroll:output_type -> quorate.v1.EnrollResponse
+	40, // [40:46] is the sub-list for method output_type
+	34, // [34:40] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_quorate_v1_link_proto_init() }
@@ -2400,7 +2603,7 @@ func file_quorate_v1_link_proto_init() {
 		return
 	}
 	file_quorate_v1_license_proto_init()
-	file_quorate_v1_link_proto_msgTypes[2].OneofWrappers = []any{
+	file_quorate_v1_link_proto_msgTypes[4].OneofWrappers = []any{
 		(*Work_Collect)(nil),
 		(*Work_Stage)(nil),
 		(*Work_Guard)(nil),
@@ -2415,7 +2618,7 @@ func file_quorate_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorate_v1_link_proto_rawDesc), len(file_quorate_v1_link_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -185,6 +185,7 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 	}
 	p.queue.Register(p.Platform, nil)
 	p.queue.RegisterUsage(p.Platform)
+	p.queue.RegisterServers(p.Platform)
 	p.queue.RegisterKeys(p.Platform)
 	return p, nil
 }

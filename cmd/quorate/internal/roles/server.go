@@ -54,13 +54,14 @@ func (Server) Help() string {
   quorate server --tmr --container container.qrc --journal journal.db --listen 10.0.0.21:7500 \
       --pin sha256:… --pin sha256:…     # the two TMR servers' keys (quorate key tls)
   quorate server --container container.qrc --leases leases.db --name office \
-      --platform https://licenses.example.com --link-token /etc/quorate/link.token`
+      --platform https://licenses.example.com --link-token /etc/quorate/link.token
+  quorate server --name office --platform https://licenses.example.com --enroll 7KQ4M-…   # once; then without the code`
 }
 
 // Run serves until ctx ends.
 func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, at filetools.Site, build Build) error {
 	logger = slog.New(telemetry.LogHandler(logger.Handler()))
-	if c.TMR && c.Platform != "" {
+	if c.TMR && (c.Platform != "" || c.Enroll != "") {
 		return license.Errorf(license.CodeInvalidInput, "link the TMR servers instead", "a backend has no link of its own")
 	}
 	token, err := c.token()
@@ -129,6 +130,11 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	if err != nil {
 		return err
 	}
+	if token == "" && c.Platform != "" {
+		if token, err = c.enroll(ctx, c.Name, held.Serial(), logger); err != nil {
+			return err
+		}
+	}
 	store, err := openLeases(ctx, c.Leases, c.Replicas, logger)
 	if err != nil {
 		return err
@@ -137,7 +143,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	s, err := startServer(serverConfig{
 		Name: c.Name, Container: held, Store: store, Shared: isRedis(c.Leases), Token: seal.NewSigner(seed),
 		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
-		Platform: c.Platform, LinkToken: token, Policy: policy, Rules: book, Monitoring: mon,
+		Platform: c.Platform, LinkToken: token, Version: c.Build, Policy: policy, Rules: book, Monitoring: mon,
 	})
 	if err != nil {
 		return err
@@ -251,7 +257,7 @@ func startServer(c serverConfig) (*plainServer, error) {
 	}
 	held := link.NewContainer(c.Container)
 	agent, err := link.New(link.Config{
-		Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log, Executor: held, Clock: held,
+		Server: c.Name, URL: c.Platform, Token: c.LinkToken, Version: c.Version, Logger: log, Executor: held, Clock: held,
 		Remove: server.Remove, Ask: server.Ask, Handles: server.Living,
 		Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 			return c.Store.Events(ctx, c.Container.Serial(), after, most)

@@ -97,7 +97,8 @@ func (TMR) Help() string {
       --backend '130-27845973@https://10.0.0.22:7500?pin=sha256:…' \
       --backend '130-3879234@https://10.0.0.23:7500?pin=sha256:…' \
       --role-file /run/quorate/role \
-      --platform https://licenses.example.com --link-token /etc/quorate/link.token`
+      --platform https://licenses.example.com --link-token /etc/quorate/link.token
+With --enroll 7KQ4M-… in place of the file, once, the server makes its own link token.`
 }
 
 // Run serves until ctx ends.
@@ -109,7 +110,7 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, bui
 	}
 	cfg := tmrConfig{
 		Name: c.Name, Listen: c.Listen, Plain: c.Plain, Lease: c.Lease, AdminToken: c.AdminToken,
-		Platform: c.Platform, LinkToken: token, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Grace: c.Grace, Logger: logger,
+		Platform: c.Platform, LinkToken: token, Version: c.Build, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Grace: c.Grace, Logger: logger,
 	}
 	if c.Grace < 0 || c.Grace > 2*licenseserver.LongestLease {
 		return license.Errorf(license.CodeInvalidInput, "set --grace to some minutes", "a grace period of %s is out of range", c.Grace)
@@ -144,6 +145,11 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, bui
 		return err
 	}
 	cfg.Token = seal.NewSigner(seed)
+	if token == "" && c.Platform != "" {
+		if cfg.LinkToken, err = c.enroll(ctx, c.Name, cfg.Virtual, logger); err != nil {
+			return err
+		}
+	}
 	if cfg.Monitoring, err = openMonitoring(ctx, "tmr", build, logger); err != nil {
 		return err
 	}
@@ -201,6 +207,7 @@ type tmrConfig struct {
 	Rules        *ruleBook
 	Platform     string
 	LinkToken    string
+	Version      string // of this program
 	Logger       *slog.Logger
 	Monitoring   *monitoring // nil: nobody looks
 }
@@ -273,7 +280,7 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	}
 	if c.Platform != "" {
 		if s.agent, err = link.New(link.Config{
-			Server: c.Name, URL: c.Platform, Token: c.LinkToken, Logger: log,
+			Server: c.Name, URL: c.Platform, Token: c.LinkToken, Version: c.Version, Logger: log,
 			Leading: func() (bool, uint64) {
 				epoch, leading := s.server.Leading()
 				return leading, epoch

@@ -43,6 +43,8 @@ const (
 	LinkServiceCertifyProcedure = "/quorate.v1.LinkService/Certify"
 	// LinkServiceRulesProcedure is the fully-qualified name of the LinkService's Rules RPC.
 	LinkServiceRulesProcedure = "/quorate.v1.LinkService/Rules"
+	// LinkServiceEnrollProcedure is the fully-qualified name of the LinkService's Enroll RPC.
+	LinkServiceEnrollProcedure = "/quorate.v1.LinkService/Enroll"
 )
 
 // LinkServiceClient is a client for the quorate.v1.LinkService service.
@@ -61,6 +63,10 @@ type LinkServiceClient interface {
 	// Rules gives the set of rules that the platform has for the caller's group or
 	// container: who may use which license. NOT_FOUND: none was saved.
 	Rules(context.Context, *connect.Request[quoratev1.RulesRequest]) (*connect.Response[quoratev1.RulesResponse], error)
+	// Enroll makes a token the caller's link token, by a one-time code; it needs
+	// none. Repeating it with the same token is no error. NOT_FOUND: there is no
+	// such code; CONFLICT: it was used; FORBIDDEN: it is worth nothing any more.
+	Enroll(context.Context, *connect.Request[quoratev1.EnrollRequest]) (*connect.Response[quoratev1.EnrollResponse], error)
 }
 
 // NewLinkServiceClient constructs a client for the quorate.v1.LinkService service. By default, it
@@ -104,6 +110,12 @@ func NewLinkServiceClient(httpClient connect.HTTPClient, baseURL string, opts ..
 			connect.WithSchema(linkServiceMethods.ByName("Rules")),
 			connect.WithClientOptions(opts...),
 		),
+		enroll: connect.NewClient[quoratev1.EnrollRequest, quoratev1.EnrollResponse](
+			httpClient,
+			baseURL+LinkServiceEnrollProcedure,
+			connect.WithSchema(linkServiceMethods.ByName("Enroll")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -114,6 +126,7 @@ type linkServiceClient struct {
 	push    *connect.Client[quoratev1.PushRequest, quoratev1.PushResponse]
 	certify *connect.Client[quoratev1.CertifyRequest, quoratev1.CertifyResponse]
 	rules   *connect.Client[quoratev1.RulesRequest, quoratev1.RulesResponse]
+	enroll  *connect.Client[quoratev1.EnrollRequest, quoratev1.EnrollResponse]
 }
 
 // Pull calls quorate.v1.LinkService.Pull.
@@ -141,6 +154,11 @@ func (c *linkServiceClient) Rules(ctx context.Context, req *connect.Request[quor
 	return c.rules.CallUnary(ctx, req)
 }
 
+// Enroll calls quorate.v1.LinkService.Enroll.
+func (c *linkServiceClient) Enroll(ctx context.Context, req *connect.Request[quoratev1.EnrollRequest]) (*connect.Response[quoratev1.EnrollResponse], error) {
+	return c.enroll.CallUnary(ctx, req)
+}
+
 // LinkServiceHandler is an implementation of the quorate.v1.LinkService service.
 type LinkServiceHandler interface {
 	// Pull waits (up to wait_ms) for work. Work stays due until it is reported;
@@ -157,6 +175,10 @@ type LinkServiceHandler interface {
 	// Rules gives the set of rules that the platform has for the caller's group or
 	// container: who may use which license. NOT_FOUND: none was saved.
 	Rules(context.Context, *connect.Request[quoratev1.RulesRequest]) (*connect.Response[quoratev1.RulesResponse], error)
+	// Enroll makes a token the caller's link token, by a one-time code; it needs
+	// none. Repeating it with the same token is no error. NOT_FOUND: there is no
+	// such code; CONFLICT: it was used; FORBIDDEN: it is worth nothing any more.
+	Enroll(context.Context, *connect.Request[quoratev1.EnrollRequest]) (*connect.Response[quoratev1.EnrollResponse], error)
 }
 
 // NewLinkServiceHandler builds an HTTP handler from the service implementation. It returns the path
@@ -196,6 +218,12 @@ func NewLinkServiceHandler(svc LinkServiceHandler, opts ...connect.HandlerOption
 		connect.WithSchema(linkServiceMethods.ByName("Rules")),
 		connect.WithHandlerOptions(opts...),
 	)
+	linkServiceEnrollHandler := connect.NewUnaryHandler(
+		LinkServiceEnrollProcedure,
+		svc.Enroll,
+		connect.WithSchema(linkServiceMethods.ByName("Enroll")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/quorate.v1.LinkService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case LinkServicePullProcedure:
@@ -208,6 +236,8 @@ func NewLinkServiceHandler(svc LinkServiceHandler, opts ...connect.HandlerOption
 			linkServiceCertifyHandler.ServeHTTP(w, r)
 		case LinkServiceRulesProcedure:
 			linkServiceRulesHandler.ServeHTTP(w, r)
+		case LinkServiceEnrollProcedure:
+			linkServiceEnrollHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -235,4 +265,8 @@ func (UnimplementedLinkServiceHandler) Certify(context.Context, *connect.Request
 
 func (UnimplementedLinkServiceHandler) Rules(context.Context, *connect.Request[quoratev1.RulesRequest]) (*connect.Response[quoratev1.RulesResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LinkService.Rules is not implemented"))
+}
+
+func (UnimplementedLinkServiceHandler) Enroll(context.Context, *connect.Request[quoratev1.EnrollRequest]) (*connect.Response[quoratev1.EnrollResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("quorate.v1.LinkService.Enroll is not implemented"))
 }
