@@ -15,6 +15,7 @@ type tree struct {
 	Order     Order   `cmd:""`
 	Rollout   Rollout `cmd:""`
 	Offline   Offline `cmd:""`
+	Import    Import  `cmd:""`
 	Container struct {
 		Create   filetools.ContainerCreate `cmd:""`
 		Register ContainerRegister         `cmd:""`

@@ -1,0 +1,292 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/internal/importer"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// Import takes over what other license managers have.
+type Import struct {
+	FlexNet importFlexNetCmd `cmd:"" name:"flexnet-options" help:"Make rules of a FlexNet options file."`
+	Keygen  importKeygenCmd  `cmd:"" name:"keygen" help:"Take over licenses exported from keygen: customers, items and tickets."`
+	CSV     importCSVCmd     `cmd:"" name:"csv" help:"Take over customers, items or orders from a table."`
+}
+
+// importFlags are what all imports have.
+type importFlags struct {
+	cli.APIFlags
+	File    string `arg:"" help:"The file, or - for standard input."`
+	DryRun  bool   `help:"Show the plan alone, and change nothing: this is the default."`
+	Apply   bool   `help:"Carry the plan out at the platform. A second run changes nothing."`
+	LeftOut bool   `name:"accept-left-out" help:"With --apply: carry it out though something of the file is left out."`
+}
+
+// read gives the file.
+func (f importFlags) read(std cli.Streams) ([]byte, error) {
+	if f.Apply && f.DryRun {
+		return nil, license.Errorf(license.CodeInvalidInput, "give one of --dry-run and --apply", "either the plan is shown or it is carried out")
+	}
+	in := std.In
+	if f.File != "-" {
+		file, err := os.Open(f.File)
+		if err != nil {
+			return nil, &license.Error{Code: license.CodeInvalidInput, Message: fmt.Sprintf("%s can't be read", f.File), Fix: "name a file that is there", Err: err}
+		}
+		defer file.Close()
+		in = file
+	}
+	b, err := io.ReadAll(io.LimitReader(in, importer.MostBytes+1))
+	if err != nil {
+		return nil, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("%s can't be read", f.File), Fix: "try again", Err: err}
+	}
+	return b, nil
+}
+
+// agreed refuses to carry out what leaves something out, unless that is meant.
+func (f importFlags) agreed(all []importer.Problem) error {
+	left := 0
+	for _, p := range all {
+		if p.LeftOut {
+			left++
+		}
+	}
+	if left > 0 && !f.LeftOut {
+		return license.Errorf(license.CodeInvalidInput, "look at them without --apply, mend the file, or add --accept-left-out", "%d things of the file would be left out", left)
+	}
+	return nil
+}
+
+// tell writes what differs and what is left out.
+func tell(w io.Writer, all []importer.Problem) {
+	for _, p := range all {
+		fmt.Fprintln(w, p)
+	}
+}
+
+// productsByName reads NAME=FIRM:PRODUCT.
+func productsByName(given map[string]string, flag string) (map[string]license.Product, error) {
+	all := make(map[string]license.Product, len(given))
+	for name, text := range given {
+		p, err := license.ParseProduct(text)
+		if err != nil {
+			return nil, license.Errorf(license.CodeInvalidInput, "write it as "+flag+" NAME=6000010:14", "%q is no product", license.Clip(text, 64))
+		}
+		all[name] = p
+	}
+	return all, nil
+}
+
+type importFlexNetCmd struct {
+	importFlags
+	Feature map[string]string `help:"Which product a feature of the file is, for example cad=6000010:14; may be repeated." placeholder:"NAME=FIRM:PRODUCT"`
+	Place   string            `help:"With --apply: the TMR group or container whose rules these are, by id or serial number."`
+	Replace bool              `help:"With --apply: take the place of rules that are there."`
+	Confirm bool              `help:"With --apply: save rules that would have refused past grants, too."`
+}
+
+func (importFlexNetCmd) Help() string {
+	return `The rules go to standard output, and to standard error what the file has that
+they don't, by line. Nothing is dropped silently (docs/importing.md).
+
+Examples:
+  quorate import flexnet-options vendor.opt --feature cad=6000010:14 --feature mesh=6000010:15 > rules.txt
+  quorate import flexnet-options vendor.opt --feature cad=6000010:14 --place 131-4837572 --apply`
+}
+
+// Run shows the rules, or saves them.
+func (c *importFlexNetCmd) Run(ctx context.Context, std cli.Streams) error {
+	b, err := c.read(std)
+	if err != nil {
+		return err
+	}
+	products, err := productsByName(c.Feature, "--feature")
+	if err != nil {
+		return err
+	}
+	got, err := importer.ParseFlexNet(b, products)
+	if err != nil {
+		return err
+	}
+	if !c.Apply {
+		if c.JSON {
+			return cli.WriteJSON(std.Out, got)
+		}
+		tell(std.Err, got.Problems)
+		_, err := io.WriteString(std.Out, got.Rules)
+		return err
+	}
+	if c.Place == "" {
+		return license.Errorf(license.CodeInvalidInput, "name it with --place", "it is not known whose rules these are")
+	}
+	if err := c.agreed(got.Problems); err != nil {
+		return err
+	}
+	done, err := c.save(ctx, got.Rules)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return cli.WriteJSON(std.Out, []importDone{done})
+	}
+	tell(std.Err, got.Problems)
+	return writeDone(std.Out, []importDone{done})
+}
+
+// save makes the rules those of the place.
+func (c *importFlexNetCmd) save(ctx context.Context, text string) (importDone, error) {
+	done := importDone{Kind: "rules", Name: c.Place}
+	var now struct {
+		RuleSet *struct {
+			Version int
+			Text    string
+		}
+	}
+	if err := c.Query(ctx, `query($tmrGroup: ID, $container: ID) { ruleSet(tmrGroup: $tmrGroup, container: $container) { version text } }`, placeInput(c.Place), &now); err != nil {
+		return done, err
+	}
+	input := placeInput(c.Place)
+	input["text"], input["confirm"], input["expectedVersion"] = text, c.Confirm, 0
+	if s := now.RuleSet; s != nil {
+		if s.Text == text {
+			done.Done = importThere
+			return done, nil
+		}
+		if !c.Replace && strings.TrimSpace(s.Text) != "" {
+			return done, license.Errorf(license.CodeConflict, "add --replace, or put both together by hand and save them with quorate rules save", "there are other rules already, version %d", s.Version)
+		}
+		input["expectedVersion"] = s.Version
+	}
+	var out struct {
+		SaveRules struct {
+			Saved   bool
+			RuleSet *struct{ Version int }
+			Report  struct{ RefusedCount int }
+		}
+	}
+	if err := c.Query(ctx, `mutation($input: SaveRulesInput!) { saveRules(input: $input) { saved ruleSet { version } report { refusedCount } } }`,
+		map[string]any{"input": input}, &out); err != nil {
+		return done, err
+	}
+	if !out.SaveRules.Saved {
+		return done, license.Errorf(license.CodeConflict, "look at them with quorate rules check --place, then add --confirm", "these rules would have refused %d of the grants of the last 30 days", out.SaveRules.Report.RefusedCount)
+	}
+	done.Done = importMade
+	if s := out.SaveRules.RuleSet; s != nil {
+		done.ID = fmt.Sprintf("version %d", s.Version)
+	}
+	return done, nil
+}
+
+type importKeygenCmd struct {
+	importFlags
+	Product map[string]string `help:"Which product one of keygen's is, by its id, code or name, for example cad=6000010:14; may be repeated." placeholder:"NAME=FIRM:PRODUCT"`
+}
+
+func (importKeygenCmd) Help() string {
+	return `The file is keygen's own answer: GET /v1/accounts/ACCOUNT/licenses with
+include=user,owner,policy,product. Each license becomes a ticket, which its
+customer activates (docs/importing.md).
+
+Examples:
+  quorate import keygen licenses.json --product cad=6000010:14
+  quorate import keygen licenses.json --product cad=6000010:14 --apply --accept-left-out --json`
+}
+
+// Run shows the plan, or carries it out.
+func (c *importKeygenCmd) Run(ctx context.Context, std cli.Streams) error {
+	products, err := productsByName(c.Product, "--product")
+	if err != nil {
+		return err
+	}
+	return c.plan(ctx, std, func(b []byte) (importer.Plan, error) { return importer.ParseKeygen(b, products) })
+}
+
+type importCSVCmd struct{ importFlags }
+
+func (importCSVCmd) Help() string {
+	return `The header tells what is in the file (docs/importing.md):
+  customers  customer
+  items      product, item; quantity, tmr, activation, expiration, usageDays,
+             units, features, maintenanceFrom, maintenanceUntil, minimumVersion,
+             text, lingerSeconds
+  orders     customer, product, item, quantity; place, reference, key
+An order with a place is ordered for that container or TMR group; one without
+becomes a ticket.
+
+Examples:
+  quorate import csv customers.csv
+  quorate import csv items.csv --apply
+  quorate import csv orders.csv --apply --json`
+}
+
+// Run shows the plan, or carries it out.
+func (c *importCSVCmd) Run(ctx context.Context, std cli.Streams) error {
+	return c.plan(ctx, std, importer.ParseCSV)
+}
+
+// plan reads a plan, and shows it or carries it out.
+func (f importFlags) plan(ctx context.Context, std cli.Streams, parse func([]byte) (importer.Plan, error)) error {
+	b, err := f.read(std)
+	if err != nil {
+		return err
+	}
+	p, err := parse(b)
+	if err != nil {
+		return err
+	}
+	if !f.Apply {
+		if f.JSON {
+			return cli.WriteJSON(std.Out, p)
+		}
+		tell(std.Err, p.Problems)
+		return writePlan(std.Out, p)
+	}
+	if err := f.agreed(p.Problems); err != nil {
+		return err
+	}
+	done, err := applyPlan(ctx, f.APIFlags, p)
+	if err != nil {
+		return err
+	}
+	if f.JSON {
+		err = cli.WriteJSON(std.Out, done)
+	} else {
+		tell(std.Err, p.Problems)
+		err = writeDone(std.Out, done)
+	}
+	if err == nil && slices.ContainsFunc(done, func(d importDone) bool { return d.Done == importFailed }) {
+		err = cli.ExitStatus(cli.ExitFailure)
+	}
+	return err
+}
+
+func writePlan(w io.Writer, p importer.Plan) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, c := range p.Customers {
+		fmt.Fprintf(t, "customer\t%s\n", c.Name)
+	}
+	for _, i := range p.Items {
+		fmt.Fprintf(t, "item\t%s\t%s\t%d\n", i.Product, i.Name, i.Quantity)
+	}
+	for _, o := range p.Orders {
+		kind, at := "ticket", ""
+		if o.Place != "" {
+			kind, at = "order", "for "+o.Place
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", kind, o.Product, o.Item, o.Quantity, o.Customer, at)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%d customers, %d items, %d orders; nothing was changed: --apply carries it out\n", len(p.Customers), len(p.Items), len(p.Orders))
+	return err
+}

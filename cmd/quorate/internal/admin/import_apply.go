@@ -1,0 +1,341 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/internal/importer"
+	"github.com/quorate/quorate/internal/license"
+)
+
+// What became of a thing of a plan.
+const (
+	importMade   = "made"
+	importThere  = "there" // it was there already
+	importFailed = "failed"
+)
+
+// importDone is one thing of a plan, carried out.
+type importDone struct {
+	Kind string `json:"kind"` // customer, item, order, ticket, rules
+	Name string `json:"name"`
+	Done string `json:"done"` // made, there, failed
+	ID   string `json:"id,omitempty"`
+	// Ticket is the code that the customer activates it by.
+	Ticket string       `json:"ticket,omitempty"`
+	Code   license.Code `json:"code,omitempty"`
+	Reason string       `json:"reason,omitempty"`
+}
+
+func writeDone(w io.Writer, all []importDone) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, d := range all {
+		tail := d.ID
+		if d.Ticket != "" {
+			tail = d.Ticket
+		}
+		if d.Reason != "" {
+			tail = fmt.Sprintf("%s [%s]", d.Reason, d.Code)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", d.Done, d.Kind, d.Name, tail)
+	}
+	return t.Flush()
+}
+
+// apply carries a plan out: what is there by its name or key stays.
+type apply struct {
+	api       cli.APIFlags
+	customers map[string]string // ids by name
+	items     map[[2]string]string
+	tickets   map[string]ticketView // by reference
+	orders    map[string]bool       // by id
+	done      []importDone
+}
+
+type ticketView struct {
+	ID, Reference string
+	Code          *string
+}
+
+// applyPlan gives what became of each thing of the plan. Error: the platform
+// can't be asked, or doesn't let the caller.
+func applyPlan(ctx context.Context, api cli.APIFlags, p importer.Plan) ([]importDone, error) {
+	a := &apply{api: api, customers: map[string]string{}, items: map[[2]string]string{}, tickets: map[string]ticketView{}, orders: map[string]bool{}}
+	if err := a.known(ctx, p); err != nil {
+		return nil, err
+	}
+	for _, c := range p.Customers {
+		if err := a.note(importDone{Kind: "customer", Name: c.Name}, func(d *importDone) error { return a.customer(ctx, c, d) }); err != nil {
+			return nil, err
+		}
+	}
+	for _, i := range p.Items {
+		if err := a.note(importDone{Kind: "item", Name: i.Product + " " + i.Name}, func(d *importDone) error { return a.item(ctx, i, d) }); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range p.Orders {
+		d := importDone{Kind: "ticket", Name: fmt.Sprintf("%d × %s %s, %s", o.Quantity, o.Product, o.Item, o.Customer)}
+		do := a.ticket
+		if o.Place != "" {
+			d.Kind, d.Name, do = "order", d.Name+", "+o.Place, a.order
+		}
+		if err := a.note(d, func(d *importDone) error { return do(ctx, o, d) }); err != nil {
+			return nil, err
+		}
+	}
+	return a.done, nil
+}
+
+// note keeps what became of something. An error that all others would have too
+// is given.
+func (a *apply) note(d importDone, do func(*importDone) error) error {
+	err := do(&d)
+	switch code := license.CodeOf(err); code {
+	case "":
+	case license.CodeUnauthenticated, license.CodeForbidden, license.CodeUnavailable, license.CodeInternal:
+		if len(a.done) > 0 {
+			return fmt.Errorf("after %d things: %w", len(a.done), err)
+		}
+		return err
+	default:
+		d.Done, d.Code, d.Reason = importFailed, code, err.Error()
+	}
+	a.done = append(a.done, d)
+	return nil
+}
+
+// mostWaits bounds how often a throttled call is repeated.
+const mostWaits = 6
+
+// query asks the platform, and again where it was asked too often.
+func (a *apply) query(ctx context.Context, query string, variables map[string]any, out any) error {
+	wait := 500 * time.Millisecond
+	for try := 0; ; try++ {
+		err := a.api.Query(ctx, query, variables, out)
+		if license.CodeOf(err) != license.CodeThrottled || try == mostWaits {
+			return err
+		}
+		select {
+		case <-time.After(wait):
+			wait *= 2
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// pages asks for one list after the other, page by page.
+func pages[T any](ctx context.Context, a *apply, list, fields string, each func(T)) error {
+	var after *string
+	for {
+		var out map[string]struct {
+			Edges    []struct{ Node T }
+			PageInfo struct {
+				HasNextPage bool
+				EndCursor   *string
+			}
+		}
+		if err := a.query(ctx, fmt.Sprintf(`query($after: Cursor) { %s(first: 100, after: $after) { edges { node { %s } } pageInfo { hasNextPage endCursor } } }`, list, fields),
+			map[string]any{"after": after}, &out); err != nil {
+			return err
+		}
+		page := out[list]
+		for _, e := range page.Edges {
+			each(e.Node)
+		}
+		if !page.PageInfo.HasNextPage || page.PageInfo.EndCursor == nil {
+			return nil
+		}
+		after = page.PageInfo.EndCursor
+	}
+}
+
+// known finds what is there already.
+func (a *apply) known(ctx context.Context, p importer.Plan) error {
+	type organization struct {
+		ID, Name string
+		Customer bool
+	}
+	if err := pages(ctx, a, "organizations", "id name customer", func(o organization) {
+		if o.Customer {
+			a.customers[o.Name] = o.ID
+		}
+	}); err != nil || len(p.Items)+len(p.Orders) == 0 {
+		return err
+	}
+	type item struct {
+		ID, Name string
+		Product  struct{ Reference string }
+	}
+	if err := pages(ctx, a, "items", "id name product { reference }", func(i item) {
+		a.items[[2]string{i.Product.Reference, i.Name}] = i.ID
+	}); err != nil {
+		return err
+	}
+	placed := func(o importer.Order) bool { return o.Place != "" }
+	if slices.ContainsFunc(p.Orders, placed) {
+		if err := pages(ctx, a, "orders", "id", func(o struct{ ID string }) { a.orders[o.ID] = true }); err != nil {
+			return err
+		}
+	}
+	if !slices.ContainsFunc(p.Orders, func(o importer.Order) bool { return !placed(o) }) {
+		return nil
+	}
+	return pages(ctx, a, "tickets", "id reference code", func(t ticketView) { a.tickets[t.Reference] = t })
+}
+
+// once is an idempotency key for something of a name.
+func once(kind, name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return "import:" + kind + ":" + hex.EncodeToString(sum[:16])
+}
+
+func (a *apply) customer(ctx context.Context, c importer.Customer, d *importDone) error {
+	if id, ok := a.customers[c.Name]; ok {
+		d.Done, d.ID = importThere, id
+		return nil
+	}
+	var out struct {
+		CreateCustomer struct{ Organization struct{ ID string } }
+	}
+	if err := a.query(ctx, `mutation($input: CreateCustomerInput!) { createCustomer(input: $input) { organization { id } } }`,
+		map[string]any{"input": map[string]any{"name": c.Name, "idempotencyKey": once("customer", c.Name)}}, &out); err != nil {
+		return err
+	}
+	d.Done, d.ID = importMade, out.CreateCustomer.Organization.ID
+	a.customers[c.Name] = d.ID
+	return nil
+}
+
+func (a *apply) item(ctx context.Context, i importer.Item, d *importDone) error {
+	k := [2]string{i.Product, i.Name}
+	if id, ok := a.items[k]; ok {
+		d.Done, d.ID = importThere, id
+		return nil
+	}
+	input := map[string]any{"product": i.Product, "name": i.Name, "quantity": i.Quantity, "tmr": i.TMR}
+	for name, at := range map[string]time.Time{"activation": i.Activation, "expiration": i.Expiration, "maintenanceFrom": i.MaintenanceFrom, "maintenanceUntil": i.MaintenanceUntil} {
+		if !at.IsZero() {
+			input[name] = at.UTC().Format(time.RFC3339)
+		}
+	}
+	if i.UsagePeriod != 0 {
+		input["usagePeriod"] = i.UsagePeriod
+	}
+	if i.Linger != 0 {
+		input["linger"] = i.Linger
+	}
+	if i.Units != nil {
+		input["units"] = strconv.FormatUint(*i.Units, 10)
+	}
+	if i.Features != 0 {
+		input["featureMap"] = strconv.FormatUint(uint64(i.Features), 10)
+	}
+	if i.MinimumVersion != "" {
+		input["minimumVersion"] = i.MinimumVersion
+	}
+	if i.Text != "" {
+		input["text"] = i.Text
+	}
+	var out struct {
+		CreateItem struct{ Item struct{ ID string } }
+	}
+	if err := a.query(ctx, `mutation($input: CreateItemInput!) { createItem(input: $input) { item { id } } }`, map[string]any{"input": input}, &out); err != nil {
+		return err
+	}
+	d.Done, d.ID = importMade, out.CreateItem.Item.ID
+	a.items[k] = d.ID
+	return nil
+}
+
+// itemOf gives the item of an order.
+func (a *apply) itemOf(o importer.Order) (string, error) {
+	if id, ok := a.items[[2]string{o.Product, o.Item}]; ok {
+		return id, nil
+	}
+	return "", license.Errorf(license.CodeNotFound, "make it with quorate item create, or import the items first", "the product %s has no item %q", o.Product, o.Item)
+}
+
+// order orders for a place, which has to be the customer's.
+func (a *apply) order(ctx context.Context, o importer.Order, d *importDone) error {
+	item, err := a.itemOf(o)
+	if err != nil {
+		return err
+	}
+	var at struct {
+		Container *struct{ Customer *struct{ Name string } }
+	}
+	if err := a.query(ctx, `query($serial: String!) { container(serial: $serial) { customer { name } } }`, map[string]any{"serial": o.Place}, &at); err != nil {
+		return err
+	}
+	switch {
+	case at.Container == nil:
+		return license.Errorf(license.CodeNotFound, "take the serial number of a container, or of a TMR group's virtual one", "there is no container %s", o.Place)
+	case at.Container.Customer == nil || at.Container.Customer.Name != o.Customer:
+		return license.Errorf(license.CodeConflict, "take a place of this customer, or leave it out to make a ticket", "%s is not a place of %s", o.Place, o.Customer)
+	}
+	input := placeInput(o.Place)
+	input["item"], input["quantity"], input["idempotencyKey"] = item, o.Quantity, "import:"+o.Key
+	var made struct {
+		Order struct {
+			Order struct{ ID string }
+		}
+	}
+	if err := a.query(ctx, `mutation($input: OrderInput!) { order(input: $input) { order { id } } }`, map[string]any{"input": input}, &made); err != nil {
+		return err
+	}
+	d.Done, d.ID = importMade, made.Order.Order.ID
+	if a.orders[d.ID] {
+		d.Done = importThere
+	}
+	return nil
+}
+
+// reference is what a ticket of an order is known by.
+func reference(o importer.Order) string {
+	if o.Reference == "" || o.Reference == o.Key {
+		return "import:" + o.Key
+	}
+	return license.Clip(o.Reference, 80) + " import:" + o.Key
+}
+
+func (a *apply) ticket(ctx context.Context, o importer.Order, d *importDone) error {
+	if t, ok := a.tickets[reference(o)]; ok {
+		d.Done, d.ID = importThere, t.ID
+		if t.Code != nil {
+			d.Ticket = *t.Code
+		}
+		return nil
+	}
+	item, err := a.itemOf(o)
+	if err != nil {
+		return err
+	}
+	customer, ok := a.customers[o.Customer]
+	if !ok {
+		return license.Errorf(license.CodeNotFound, "import the customers first", "there is no customer %q", o.Customer)
+	}
+	var out struct{ CreateTicket struct{ Ticket ticketView } }
+	if err := a.query(ctx, `mutation($input: CreateTicketInput!) { createTicket(input: $input) { ticket { id reference code } } }`, map[string]any{"input": map[string]any{
+		"customer": customer, "lines": []any{map[string]any{"item": item, "quantity": o.Quantity}},
+		"reference": reference(o), "idempotencyKey": once("ticket", o.Key),
+	}}, &out); err != nil {
+		return err
+	}
+	t := out.CreateTicket.Ticket
+	a.tickets[t.Reference] = t
+	d.Done, d.ID = importMade, t.ID
+	if t.Code != nil {
+		d.Ticket = *t.Code
+	}
+	return nil
+}
