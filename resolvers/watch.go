@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 	"time"
 
-	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/live"
@@ -131,14 +130,7 @@ func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
 	case auth.KindMember:
 		return r.platform.People().Again(ctx, p)
 	case auth.KindToken:
-		row, err := r.client.ApiToken.Get(ctx, p.ID)
-		if ent.IsNotFound(err) {
-			err = license.Errorf(license.CodeUnauthenticated, "use another token", "the API token was taken back")
-		}
-		if err != nil {
-			return auth.Principal{}, err
-		}
-		p.Role = auth.Role(row.Role)
+		return r.platform.Current(ctx, p)
 	}
 	return p, nil
 }
