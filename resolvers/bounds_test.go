@@ -3,6 +3,8 @@ package resolvers_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -66,6 +68,22 @@ func TestBounds(t *testing.T) {
 	}
 	if cost := ask(w.serve("owner"), request{Query: costing(99)}).Header().Get("RateLimit-Cost"); cost != "" {
 		t.Errorf("without a limit a cost of %s is told", cost)
+	}
+}
+
+// TestCostAsDocumented: docs/api-limits.md counts an example.
+func TestCostAsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/api-limits.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s) = ([0-9]+) points:\n\n```graphql\n(.*?)```").FindSubmatch(text)
+	if m == nil {
+		t.Fatal("the example is gone")
+	}
+	w := newWorld(t, rated(1000, 1000))
+	if cost := ask(w.serve("owner"), request{Query: string(m[2])}).Header().Get("RateLimit-Cost"); cost != string(m[1]) {
+		t.Errorf("it costs %s, not %s", cost, m[1])
 	}
 }
 
