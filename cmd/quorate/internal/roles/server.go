@@ -189,6 +189,7 @@ type serverConfig struct {
 	Logger     *slog.Logger
 	Platform   string // its address; empty: no link
 	LinkToken  string
+	Version    string      // of this program
 	Monitoring *monitoring // nil: nobody looks
 }
 
