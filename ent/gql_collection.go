@@ -28,6 +28,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
@@ -3578,6 +3579,95 @@ func (_q *RolloutPlanQuery) collectField(ctx context.Context, oneNode bool, opCt
 				selectedFields = append(selectedFields, rolloutplan.FieldCustomerID)
 				fieldSeen[rolloutplan.FieldCustomerID] = struct{}{}
 			}
+
+		case "entries":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&RolloutPlanEntryClient{config: _q.config}).Query()
+			)
+			args := newRolloutPlanEntryPaginateArgs(fieldArgs(ctx, nil, path...))
+			if err := validateFirstLast(args.first, args.last); err != nil {
+				return fmt.Errorf("validate first and last in path %q: %w", path, err)
+			}
+			pager, err := newRolloutPlanEntryPager(args.opts, args.last != nil)
+			if err != nil {
+				return fmt.Errorf("create new pager in path %q: %w", path, err)
+			}
+			if query, err = pager.applyFilter(query); err != nil {
+				return err
+			}
+			ignoredEdges := !hasCollectedField(ctx, append(path, edgesField)...)
+			if hasCollectedField(ctx, append(path, totalCountField)...) || hasCollectedField(ctx, append(path, pageInfoField)...) {
+				hasPagination := args.after != nil || args.first != nil || args.before != nil || args.last != nil
+				if hasPagination || ignoredEdges {
+					query := query.Clone()
+					_q.loadTotal = append(_q.loadTotal, func(ctx context.Context, nodes []*RolloutPlan) error {
+						ids := make([]driver.Value, len(nodes))
+						for i := range nodes {
+							ids[i] = nodes[i].ID
+						}
+						var v []struct {
+							NodeID string `sql:"rollout_plan_id"`
+							Count  int    `sql:"count"`
+						}
+						query.Where(func(s *sql.Selector) {
+							s.Where(sql.InValues(s.C(rolloutplan.EntriesColumn), ids...))
+						})
+						if err := query.GroupBy(rolloutplan.EntriesColumn).Aggregate(Count()).Scan(ctx, &v); err != nil {
+							return err
+						}
+						m := make(map[string]int, len(v))
+						for i := range v {
+							m[v[i].NodeID] = v[i].Count
+						}
+						for i := range nodes {
+							n := m[nodes[i].ID]
+							if nodes[i].Edges.totalCount[2] == nil {
+								nodes[i].Edges.totalCount[2] = make(map[string]int)
+							}
+							nodes[i].Edges.totalCount[2][alias] = n
+						}
+						return nil
+					})
+				} else {
+					_q.loadTotal = append(_q.loadTotal, func(_ context.Context, nodes []*RolloutPlan) error {
+						for i := range nodes {
+							n := len(nodes[i].Edges.Entries)
+							if nodes[i].Edges.totalCount[2] == nil {
+								nodes[i].Edges.totalCount[2] = make(map[string]int)
+							}
+							nodes[i].Edges.totalCount[2][alias] = n
+						}
+						return nil
+					})
+				}
+			}
+			if ignoredEdges || (args.first != nil && *args.first == 0) || (args.last != nil && *args.last == 0) {
+				continue
+			}
+			if query, err = pager.applyCursors(query, args.after, args.before); err != nil {
+				return err
+			}
+			path = append(path, edgesField, nodeField)
+			if field := collectedField(ctx, path...); field != nil {
+				if err := query.collectField(ctx, false, opCtx, *field, path, mayAddCondition(satisfies, rolloutplanentryImplementors)...); err != nil {
+					return err
+				}
+			}
+			if limit := paginateLimit(args.first, args.last); limit > 0 {
+				if oneNode {
+					pager.applyOrder(query.Limit(limit))
+				} else {
+					modify := entgql.LimitPerRow(rolloutplan.EntriesColumn, limit, pager.orderExpr(query))
+					query.modifiers = append(query.modifiers, modify)
+				}
+			} else {
+				query = pager.applyOrder(query)
+			}
+			_q.WithNamedEntries(alias, func(wq *RolloutPlanEntryQuery) {
+				*wq = *query
+			})
 		case "createdAt":
 			if _, ok := fieldSeen[rolloutplan.FieldCreatedAt]; !ok {
 				selectedFields = append(selectedFields, rolloutplan.FieldCreatedAt)
@@ -3663,6 +3753,205 @@ type rolloutplanPaginateArgs struct {
 
 func newRolloutPlanPaginateArgs(rv map[string]any) *rolloutplanPaginateArgs {
 	args := &rolloutplanPaginateArgs{}
+	if rv == nil {
+		return args
+	}
+	if v := rv[firstField]; v != nil {
+		args.first = v.(*int)
+	}
+	if v := rv[lastField]; v != nil {
+		args.last = v.(*int)
+	}
+	if v := rv[afterField]; v != nil {
+		args.after = v.(*Cursor)
+	}
+	if v := rv[beforeField]; v != nil {
+		args.before = v.(*Cursor)
+	}
+	return args
+}
+
+// CollectFields tells the query-builder to eagerly load connected nodes by resolver context.
+func (_q *RolloutPlanEntryQuery) CollectFields(ctx context.Context, satisfies ...string) (*RolloutPlanEntryQuery, error) {
+	fc := graphql.GetFieldContext(ctx)
+	if fc == nil {
+		return _q, nil
+	}
+	if err := _q.collectField(ctx, false, graphql.GetOperationContext(ctx), fc.Field, nil, satisfies...); err != nil {
+		return nil, err
+	}
+	return _q, nil
+}
+
+func (_q *RolloutPlanEntryQuery) collectField(ctx context.Context, oneNode bool, opCtx *graphql.OperationContext, collected graphql.CollectedField, path []string, satisfies ...string) error {
+	path = append([]string(nil), path...)
+	var (
+		unknownSeen    bool
+		fieldSeen      = make(map[string]struct{}, len(rolloutplanentry.Columns))
+		selectedFields = []string{rolloutplanentry.FieldID}
+	)
+	for _, field := range graphql.CollectFields(opCtx, collected.Selections, satisfies) {
+		switch field.Name {
+
+		case "vendor":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withVendor = query
+			if _, ok := fieldSeen[rolloutplanentry.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldVendorID)
+				fieldSeen[rolloutplanentry.FieldVendorID] = struct{}{}
+			}
+
+		case "customer":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&OrganizationClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, organizationImplementors)...); err != nil {
+				return err
+			}
+			_q.withCustomer = query
+			if _, ok := fieldSeen[rolloutplanentry.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldCustomerID)
+				fieldSeen[rolloutplanentry.FieldCustomerID] = struct{}{}
+			}
+
+		case "rolloutPlan":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&RolloutPlanClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, rolloutplanImplementors)...); err != nil {
+				return err
+			}
+			_q.withRolloutPlan = query
+			if _, ok := fieldSeen[rolloutplanentry.FieldRolloutPlanID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldRolloutPlanID)
+				fieldSeen[rolloutplanentry.FieldRolloutPlanID] = struct{}{}
+			}
+
+		case "tmrGroup":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&TmrGroupClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, tmrgroupImplementors)...); err != nil {
+				return err
+			}
+			_q.withTmrGroup = query
+			if _, ok := fieldSeen[rolloutplanentry.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldTmrGroupID)
+				fieldSeen[rolloutplanentry.FieldTmrGroupID] = struct{}{}
+			}
+
+		case "container":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&ContainerClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, containerImplementors)...); err != nil {
+				return err
+			}
+			_q.withContainer = query
+			if _, ok := fieldSeen[rolloutplanentry.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldContainerID)
+				fieldSeen[rolloutplanentry.FieldContainerID] = struct{}{}
+			}
+
+		case "rollout":
+			var (
+				alias = field.Alias
+				path  = append(path, alias)
+				query = (&RolloutClient{config: _q.config}).Query()
+			)
+			if err := query.collectField(ctx, oneNode, opCtx, field, path, mayAddCondition(satisfies, rolloutImplementors)...); err != nil {
+				return err
+			}
+			_q.withRollout = query
+			if _, ok := fieldSeen[rolloutplanentry.FieldRolloutID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldRolloutID)
+				fieldSeen[rolloutplanentry.FieldRolloutID] = struct{}{}
+			}
+		case "createdAt":
+			if _, ok := fieldSeen[rolloutplanentry.FieldCreatedAt]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldCreatedAt)
+				fieldSeen[rolloutplanentry.FieldCreatedAt] = struct{}{}
+			}
+		case "vendorID":
+			if _, ok := fieldSeen[rolloutplanentry.FieldVendorID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldVendorID)
+				fieldSeen[rolloutplanentry.FieldVendorID] = struct{}{}
+			}
+		case "customerID":
+			if _, ok := fieldSeen[rolloutplanentry.FieldCustomerID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldCustomerID)
+				fieldSeen[rolloutplanentry.FieldCustomerID] = struct{}{}
+			}
+		case "rolloutPlanID":
+			if _, ok := fieldSeen[rolloutplanentry.FieldRolloutPlanID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldRolloutPlanID)
+				fieldSeen[rolloutplanentry.FieldRolloutPlanID] = struct{}{}
+			}
+		case "wave":
+			if _, ok := fieldSeen[rolloutplanentry.FieldWave]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldWave)
+				fieldSeen[rolloutplanentry.FieldWave] = struct{}{}
+			}
+		case "tmrGroupID":
+			if _, ok := fieldSeen[rolloutplanentry.FieldTmrGroupID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldTmrGroupID)
+				fieldSeen[rolloutplanentry.FieldTmrGroupID] = struct{}{}
+			}
+		case "containerID":
+			if _, ok := fieldSeen[rolloutplanentry.FieldContainerID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldContainerID)
+				fieldSeen[rolloutplanentry.FieldContainerID] = struct{}{}
+			}
+		case "rolloutID":
+			if _, ok := fieldSeen[rolloutplanentry.FieldRolloutID]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldRolloutID)
+				fieldSeen[rolloutplanentry.FieldRolloutID] = struct{}{}
+			}
+		case "state":
+			if _, ok := fieldSeen[rolloutplanentry.FieldState]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldState)
+				fieldSeen[rolloutplanentry.FieldState] = struct{}{}
+			}
+		case "note":
+			if _, ok := fieldSeen[rolloutplanentry.FieldNote]; !ok {
+				selectedFields = append(selectedFields, rolloutplanentry.FieldNote)
+				fieldSeen[rolloutplanentry.FieldNote] = struct{}{}
+			}
+		case "id":
+		case "__typename":
+		default:
+			unknownSeen = true
+		}
+	}
+	if !unknownSeen {
+		_q.Select(selectedFields...)
+	}
+	return nil
+}
+
+type rolloutplanentryPaginateArgs struct {
+	first, last   *int
+	after, before *Cursor
+	opts          []RolloutPlanEntryPaginateOption
+}
+
+func newRolloutPlanEntryPaginateArgs(rv map[string]any) *rolloutplanentryPaginateArgs {
+	args := &rolloutplanentryPaginateArgs{}
 	if rv == nil {
 		return args
 	}

@@ -600,6 +600,72 @@ func (_m *RolloutPlan) Customer(ctx context.Context) (*Organization, error) {
 	return result, MaskNotFound(err)
 }
 
+func (_m *RolloutPlan) Entries(
+	ctx context.Context, after *Cursor, first *int, before *Cursor, last *int,
+) (*RolloutPlanEntryConnection, error) {
+	opts := []RolloutPlanEntryPaginateOption{}
+	alias := graphql.GetFieldContext(ctx).Field.Alias
+	totalCount, hasTotalCount := _m.Edges.totalCount[2][alias]
+	if nodes, err := _m.NamedEntries(alias); err == nil || hasTotalCount {
+		pager, err := newRolloutPlanEntryPager(opts, last != nil)
+		if err != nil {
+			return nil, err
+		}
+		conn := &RolloutPlanEntryConnection{Edges: []*RolloutPlanEntryEdge{}, TotalCount: totalCount}
+		conn.build(nodes, pager, after, first, before, last)
+		return conn, nil
+	}
+	return _m.QueryEntries().Paginate(ctx, after, first, before, last, opts...)
+}
+
+func (_m *RolloutPlanEntry) Vendor(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.VendorOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryVendor().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *RolloutPlanEntry) Customer(ctx context.Context) (*Organization, error) {
+	result, err := _m.Edges.CustomerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryCustomer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *RolloutPlanEntry) RolloutPlan(ctx context.Context) (*RolloutPlan, error) {
+	result, err := _m.Edges.RolloutPlanOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryRolloutPlan().Only(ctx)
+	}
+	return result, err
+}
+
+func (_m *RolloutPlanEntry) TmrGroup(ctx context.Context) (*TmrGroup, error) {
+	result, err := _m.Edges.TmrGroupOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryTmrGroup().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *RolloutPlanEntry) Container(ctx context.Context) (*Container, error) {
+	result, err := _m.Edges.ContainerOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryContainer().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
+func (_m *RolloutPlanEntry) Rollout(ctx context.Context) (*Rollout, error) {
+	result, err := _m.Edges.RolloutOrErr()
+	if IsNotLoaded(err) {
+		result, err = _m.QueryRollout().Only(ctx)
+	}
+	return result, MaskNotFound(err)
+}
+
 func (_m *Ticket) Vendor(ctx context.Context) (*Organization, error) {
 	result, err := _m.Edges.VendorOrErr()
 	if IsNotLoaded(err) {

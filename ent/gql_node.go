@@ -27,6 +27,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
@@ -131,6 +132,11 @@ var rolloutplanImplementors = []string{"RolloutPlan", "Node"}
 
 // IsNode implements the Node interface check for GQLGen.
 func (*RolloutPlan) IsNode() {}
+
+var rolloutplanentryImplementors = []string{"RolloutPlanEntry", "Node"}
+
+// IsNode implements the Node interface check for GQLGen.
+func (*RolloutPlanEntry) IsNode() {}
 
 var ticketImplementors = []string{"Ticket", "Node"}
 
@@ -388,6 +394,15 @@ func (c *Client) noder(ctx context.Context, table string, id string) (Noder, err
 			Where(rolloutplan.ID(id))
 		if fc := graphql.GetFieldContext(ctx); fc != nil {
 			if err := query.collectField(ctx, true, graphql.GetOperationContext(ctx), fc.Field, nil, rolloutplanImplementors...); err != nil {
+				return nil, err
+			}
+		}
+		return query.Only(ctx)
+	case rolloutplanentry.Table:
+		query := c.RolloutPlanEntry.Query().
+			Where(rolloutplanentry.ID(id))
+		if fc := graphql.GetFieldContext(ctx); fc != nil {
+			if err := query.collectField(ctx, true, graphql.GetOperationContext(ctx), fc.Field, nil, rolloutplanentryImplementors...); err != nil {
 				return nil, err
 			}
 		}
@@ -813,6 +828,22 @@ func (c *Client) noders(ctx context.Context, table string, ids []string) ([]Node
 		query := c.RolloutPlan.Query().
 			Where(rolloutplan.IDIn(ids...))
 		query, err := query.CollectFields(ctx, rolloutplanImplementors...)
+		if err != nil {
+			return nil, err
+		}
+		nodes, err := query.All(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, node := range nodes {
+			for _, noder := range idmap[node.ID] {
+				*noder = node
+			}
+		}
+	case rolloutplanentry.Table:
+		query := c.RolloutPlanEntry.Query().
+			Where(rolloutplanentry.IDIn(ids...))
+		query, err := query.CollectFields(ctx, rolloutplanentryImplementors...)
 		if err != nil {
 			return nil, err
 		}

@@ -29,6 +29,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
@@ -4578,7 +4579,7 @@ type RolloutPlanOrder struct {
 
 // DefaultRolloutPlanOrder is the default ordering of RolloutPlan.
 var DefaultRolloutPlanOrder = &RolloutPlanOrder{
-	Direction: entgql.OrderDirectionAsc,
+	Direction: entgql.OrderDirectionDesc,
 	Field: &RolloutPlanOrderField{
 		Value: func(_m *RolloutPlan) (ent.Value, error) {
 			return _m.ID, nil
@@ -4597,6 +4598,255 @@ func (_m *RolloutPlan) ToEdge(order *RolloutPlanOrder) *RolloutPlanEdge {
 		order = DefaultRolloutPlanOrder
 	}
 	return &RolloutPlanEdge{
+		Node:   _m,
+		Cursor: order.Field.toCursor(_m),
+	}
+}
+
+// RolloutPlanEntryEdge is the edge representation of RolloutPlanEntry.
+type RolloutPlanEntryEdge struct {
+	Node   *RolloutPlanEntry `json:"node"`
+	Cursor Cursor            `json:"cursor"`
+}
+
+// RolloutPlanEntryConnection is the connection containing edges to RolloutPlanEntry.
+type RolloutPlanEntryConnection struct {
+	Edges      []*RolloutPlanEntryEdge `json:"edges"`
+	PageInfo   PageInfo                `json:"pageInfo"`
+	TotalCount int                     `json:"totalCount"`
+}
+
+func (c *RolloutPlanEntryConnection) build(nodes []*RolloutPlanEntry, pager *rolloutplanentryPager, after *Cursor, first *int, before *Cursor, last *int) {
+	c.PageInfo.HasNextPage = before != nil
+	c.PageInfo.HasPreviousPage = after != nil
+	if first != nil && *first+1 == len(nodes) {
+		c.PageInfo.HasNextPage = true
+		nodes = nodes[:len(nodes)-1]
+	} else if last != nil && *last+1 == len(nodes) {
+		c.PageInfo.HasPreviousPage = true
+		nodes = nodes[:len(nodes)-1]
+	}
+	var nodeAt func(int) *RolloutPlanEntry
+	if last != nil {
+		n := len(nodes) - 1
+		nodeAt = func(i int) *RolloutPlanEntry {
+			return nodes[n-i]
+		}
+	} else {
+		nodeAt = func(i int) *RolloutPlanEntry {
+			return nodes[i]
+		}
+	}
+	c.Edges = make([]*RolloutPlanEntryEdge, len(nodes))
+	for i := range nodes {
+		node := nodeAt(i)
+		c.Edges[i] = &RolloutPlanEntryEdge{
+			Node:   node,
+			Cursor: pager.toCursor(node),
+		}
+	}
+	if l := len(c.Edges); l > 0 {
+		c.PageInfo.StartCursor = &c.Edges[0].Cursor
+		c.PageInfo.EndCursor = &c.Edges[l-1].Cursor
+	}
+	if c.TotalCount == 0 {
+		c.TotalCount = len(nodes)
+	}
+}
+
+// RolloutPlanEntryPaginateOption enables pagination customization.
+type RolloutPlanEntryPaginateOption func(*rolloutplanentryPager) error
+
+// WithRolloutPlanEntryOrder configures pagination ordering.
+func WithRolloutPlanEntryOrder(order *RolloutPlanEntryOrder) RolloutPlanEntryPaginateOption {
+	if order == nil {
+		order = DefaultRolloutPlanEntryOrder
+	}
+	o := *order
+	return func(pager *rolloutplanentryPager) error {
+		if err := o.Direction.Validate(); err != nil {
+			return err
+		}
+		if o.Field == nil {
+			o.Field = DefaultRolloutPlanEntryOrder.Field
+		}
+		pager.order = &o
+		return nil
+	}
+}
+
+// WithRolloutPlanEntryFilter configures pagination filter.
+func WithRolloutPlanEntryFilter(filter func(*RolloutPlanEntryQuery) (*RolloutPlanEntryQuery, error)) RolloutPlanEntryPaginateOption {
+	return func(pager *rolloutplanentryPager) error {
+		if filter == nil {
+			return errors.New("RolloutPlanEntryQuery filter cannot be nil")
+		}
+		pager.filter = filter
+		return nil
+	}
+}
+
+type rolloutplanentryPager struct {
+	reverse bool
+	order   *RolloutPlanEntryOrder
+	filter  func(*RolloutPlanEntryQuery) (*RolloutPlanEntryQuery, error)
+}
+
+func newRolloutPlanEntryPager(opts []RolloutPlanEntryPaginateOption, reverse bool) (*rolloutplanentryPager, error) {
+	pager := &rolloutplanentryPager{reverse: reverse}
+	for _, opt := range opts {
+		if err := opt(pager); err != nil {
+			return nil, err
+		}
+	}
+	if pager.order == nil {
+		pager.order = DefaultRolloutPlanEntryOrder
+	}
+	return pager, nil
+}
+
+func (p *rolloutplanentryPager) applyFilter(query *RolloutPlanEntryQuery) (*RolloutPlanEntryQuery, error) {
+	if p.filter != nil {
+		return p.filter(query)
+	}
+	return query, nil
+}
+
+func (p *rolloutplanentryPager) toCursor(_m *RolloutPlanEntry) Cursor {
+	return p.order.Field.toCursor(_m)
+}
+
+func (p *rolloutplanentryPager) applyCursors(query *RolloutPlanEntryQuery, after, before *Cursor) (*RolloutPlanEntryQuery, error) {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	for _, predicate := range entgql.CursorsPredicate(after, before, DefaultRolloutPlanEntryOrder.Field.column, p.order.Field.column, direction) {
+		query = query.Where(predicate)
+	}
+	return query, nil
+}
+
+func (p *rolloutplanentryPager) applyOrder(query *RolloutPlanEntryQuery) *RolloutPlanEntryQuery {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	query = query.Order(p.order.Field.toTerm(direction.OrderTermOption()))
+	if p.order.Field != DefaultRolloutPlanEntryOrder.Field {
+		query = query.Order(DefaultRolloutPlanEntryOrder.Field.toTerm(direction.OrderTermOption()))
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(p.order.Field.column)
+	}
+	return query
+}
+
+func (p *rolloutplanentryPager) orderExpr(query *RolloutPlanEntryQuery) sql.Querier {
+	direction := p.order.Direction
+	if p.reverse {
+		direction = direction.Reverse()
+	}
+	if len(query.ctx.Fields) > 0 {
+		query.ctx.AppendFieldOnce(p.order.Field.column)
+	}
+	return sql.ExprFunc(func(b *sql.Builder) {
+		b.Ident(p.order.Field.column).Pad().WriteString(string(direction))
+		if p.order.Field != DefaultRolloutPlanEntryOrder.Field {
+			b.Comma().Ident(DefaultRolloutPlanEntryOrder.Field.column).Pad().WriteString(string(direction))
+		}
+	})
+}
+
+// Paginate executes the query and returns a relay based cursor connection to RolloutPlanEntry.
+func (_m *RolloutPlanEntryQuery) Paginate(
+	ctx context.Context, after *Cursor, first *int,
+	before *Cursor, last *int, opts ...RolloutPlanEntryPaginateOption,
+) (*RolloutPlanEntryConnection, error) {
+	if err := validateFirstLast(first, last); err != nil {
+		return nil, err
+	}
+	pager, err := newRolloutPlanEntryPager(opts, last != nil)
+	if err != nil {
+		return nil, err
+	}
+	if _m, err = pager.applyFilter(_m); err != nil {
+		return nil, err
+	}
+	conn := &RolloutPlanEntryConnection{Edges: []*RolloutPlanEntryEdge{}}
+	ignoredEdges := !hasCollectedField(ctx, edgesField)
+	if hasCollectedField(ctx, totalCountField) || hasCollectedField(ctx, pageInfoField) {
+		hasPagination := after != nil || first != nil || before != nil || last != nil
+		if hasPagination || ignoredEdges {
+			c := _m.Clone()
+			c.ctx.Fields = nil
+			if conn.TotalCount, err = c.Count(ctx); err != nil {
+				return nil, err
+			}
+			conn.PageInfo.HasNextPage = first != nil && conn.TotalCount > 0
+			conn.PageInfo.HasPreviousPage = last != nil && conn.TotalCount > 0
+		}
+	}
+	if ignoredEdges || (first != nil && *first == 0) || (last != nil && *last == 0) {
+		return conn, nil
+	}
+	if _m, err = pager.applyCursors(_m, after, before); err != nil {
+		return nil, err
+	}
+	limit := paginateLimit(first, last)
+	if limit != 0 {
+		_m.Limit(limit)
+	}
+	if field := collectedField(ctx, edgesField, nodeField); field != nil {
+		if err := _m.collectField(ctx, limit == 1, graphql.GetOperationContext(ctx), *field, []string{edgesField, nodeField}); err != nil {
+			return nil, err
+		}
+	}
+	_m = pager.applyOrder(_m)
+	nodes, err := _m.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conn.build(nodes, pager, after, first, before, last)
+	return conn, nil
+}
+
+// RolloutPlanEntryOrderField defines the ordering field of RolloutPlanEntry.
+type RolloutPlanEntryOrderField struct {
+	// Value extracts the ordering value from the given RolloutPlanEntry.
+	Value    func(*RolloutPlanEntry) (ent.Value, error)
+	column   string // field or computed.
+	toTerm   func(...sql.OrderTermOption) rolloutplanentry.OrderOption
+	toCursor func(*RolloutPlanEntry) Cursor
+}
+
+// RolloutPlanEntryOrder defines the ordering of RolloutPlanEntry.
+type RolloutPlanEntryOrder struct {
+	Direction OrderDirection              `json:"direction"`
+	Field     *RolloutPlanEntryOrderField `json:"field"`
+}
+
+// DefaultRolloutPlanEntryOrder is the default ordering of RolloutPlanEntry.
+var DefaultRolloutPlanEntryOrder = &RolloutPlanEntryOrder{
+	Direction: entgql.OrderDirectionAsc,
+	Field: &RolloutPlanEntryOrderField{
+		Value: func(_m *RolloutPlanEntry) (ent.Value, error) {
+			return _m.ID, nil
+		},
+		column: rolloutplanentry.FieldID,
+		toTerm: rolloutplanentry.ByID,
+		toCursor: func(_m *RolloutPlanEntry) Cursor {
+			return Cursor{ID: _m.ID}
+		},
+	},
+}
+
+// ToEdge converts RolloutPlanEntry into RolloutPlanEntryEdge.
+func (_m *RolloutPlanEntry) ToEdge(order *RolloutPlanEntryOrder) *RolloutPlanEntryEdge {
+	if order == nil {
+		order = DefaultRolloutPlanEntryOrder
+	}
+	return &RolloutPlanEntryEdge{
 		Node:   _m,
 		Cursor: order.Field.toCursor(_m),
 	}

@@ -64,7 +64,7 @@ type RolloutPlanEdges struct {
 	// type was loaded (or requested) in eager-loading or not.
 	loadedTypes [3]bool
 	// totalCount holds the count of the edges above.
-	totalCount [2]map[string]int
+	totalCount [3]map[string]int
 
 	namedEntries map[string][]*RolloutPlanEntry
 }

@@ -333,6 +333,36 @@ type CreateFirmPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// A new identity provider.
+type CreateIdentityProviderInput struct {
+	// The name to show on the sign-in page, for example `Company account`.
+	Name string `json:"name"`
+	// The issuer, for example `https://id.example.com`; its discovery document must be there.
+	Issuer string `json:"issuer"`
+	// The id under which the provider knows this platform.
+	ClientID string `json:"clientId"`
+	// The client's secret; left out: there is none.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+	// The domains of e-mail addresses that are offered to sign in by it, for example `example.com`.
+	Domains []string `json:"domains,omitempty"`
+	// What persons of the domains become who aren't members yet: ADMINISTRATOR, OPERATOR or VIEWER; left out: they must be invited.
+	JoinRole *property.Role `json:"joinRole,omitempty"`
+	// Whether members but owners can't sign in by password.
+	Enforced bool `json:"enforced"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateIdentityProviderPayload struct {
+	// The identity provider.
+	IdentityProvider *ent.IdentityProvider `json:"identityProvider"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Whom to invite.
 type CreateInvitationInput struct {
 	// The person's e-mail address, for example `anna@example.com`.
@@ -449,6 +479,34 @@ type CreateProductPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Make a rollout plan.
+type CreateRolloutPlanInput struct {
+	// What it is for, for example `Charts 2027, customers in the north`.
+	Name string `json:"name"`
+	// Its waves, at most 20 with 500 places in all. A wave begins when the one before has ended.
+	Waves []*WaveInput `json:"waves"`
+	// When the first rollout may begin; null: at once.
+	NotBefore *time.Time `json:"notBefore,omitempty"`
+	// When in a week rollouts may begin; null: at any time.
+	Window *WindowInput `json:"window,omitempty"`
+	// How many rollouts run at the same time, 1 to 50.
+	AtOnce int `json:"atOnce"`
+	// How many failures are borne; with one more the plan stops. A held rollout has failed.
+	StopAfter int `json:"stopAfter"`
+	// Makes repeating safe: the same key gives the same plan.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was made.
+type CreateRolloutPlanPayload struct {
+	// The plan.
+	Plan *ent.RolloutPlan `json:"plan"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // A new test environment.
 type CreateTestEnvironmentInput struct {
 	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
@@ -506,6 +564,22 @@ type DecideContainerInput struct {
 	// Why, for the audit log and for whom it concerns; at most 1000 bytes.
 	Note string `json:"note"`
 	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Which identity provider.
+type DeleteIdentityProviderInput struct {
+	// The identity provider's global id.
+	IdentityProvider string `json:"identityProvider"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was deleted.
+type DeleteIdentityProviderPayload struct {
+	// The id of the identity provider that was.
+	DeletedIdentityProviderID string `json:"deletedIdentityProviderId"`
+	// As it came.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -944,6 +1018,24 @@ type RolloutPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Decide about a rollout plan.
+type RolloutPlanInput struct {
+	// The plan's global id.
+	Plan string `json:"plan"`
+	// The revision that the decision was made from.
+	Revision int `json:"revision"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A rollout plan after a decision.
+type RolloutPlanPayload struct {
+	// The plan.
+	Plan *ent.RolloutPlan `json:"plan"`
+	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // What changed in the rollouts of an organization.
 type RolloutsChange struct {
 	// The number of the message; that of a stream's next message is one more, at whichever replica.
@@ -1148,6 +1240,10 @@ type StartRolloutInput struct {
 	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
+	// When it may begin; until then it is queued, and later ones of the place wait for it. At most a year ahead.
+	NotBefore *time.Time `json:"notBefore,omitempty"`
+	// When it is given up if it has not begun by then; its orders are free again.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 }
 
 // What was started.
@@ -1251,6 +1347,38 @@ type UpdateFirmPayload struct {
 	// The firm.
 	Firm *ent.Firm `json:"firm"`
 	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// An identity provider as it is to be.
+type UpdateIdentityProviderInput struct {
+	// The identity provider's global id.
+	IdentityProvider string `json:"identityProvider"`
+	// The revision that the change was made from.
+	Revision int `json:"revision"`
+	// The name to show on the sign-in page.
+	Name string `json:"name"`
+	// The issuer. Whom another one signed in must sign in again.
+	Issuer string `json:"issuer"`
+	// The id under which the provider knows this platform.
+	ClientID string `json:"clientId"`
+	// The client's secret; left out: the present one, which no other issuer gets.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+	// The domains of e-mail addresses that are offered to sign in by it.
+	Domains []string `json:"domains,omitempty"`
+	// What persons of the domains become who aren't members yet; left out: they must be invited.
+	JoinRole *property.Role `json:"joinRole,omitempty"`
+	// Whether members but owners can't sign in by password.
+	Enforced bool `json:"enforced"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was changed.
+type UpdateIdentityProviderPayload struct {
+	// The identity provider.
+	IdentityProvider *ent.IdentityProvider `json:"identityProvider"`
+	// As it came.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -1521,6 +1649,26 @@ type Viewer struct {
 	Capabilities []Capability `json:"capabilities"`
 }
 
+// Places that rollouts go to at the same time.
+type WaveInput struct {
+	// Global ids or virtual serial numbers of TMR groups.
+	TmrGroups []string `json:"tmrGroups"`
+	// Global ids or serial numbers of containers outside of TMR groups.
+	Containers []string `json:"containers"`
+}
+
+// When in a week rollouts may begin.
+type WindowInput struct {
+	// The days on which it begins, 0 (Sunday) to 6 (Saturday); none: every day.
+	Days []int `json:"days"`
+	// The minute of the day at which it begins, 0 to 1439, for example 1320 for 22:00.
+	From int `json:"from"`
+	// The minute of the day at which it ends; before `from`: on the next day.
+	To int `json:"to"`
+	// The time zone, for example `Europe/Berlin`; empty: UTC.
+	Zone string `json:"zone"`
+}
+
 // Something that a role allows, and a token can be limited to.
 type Capability string
 
@@ -1545,6 +1693,8 @@ const (
 	CapabilityProvision Capability = "PROVISION"
 	// Manage the firms' keys.
 	CapabilityManageKeys Capability = "MANAGE_KEYS"
+	// Manage webhooks.
+	CapabilityManageWebhooks Capability = "MANAGE_WEBHOOKS"
 )
 
 var AllCapability = []Capability{
@@ -1558,11 +1708,12 @@ var AllCapability = []Capability{
 	CapabilityReadAudit,
 	CapabilityProvision,
 	CapabilityManageKeys,
+	CapabilityManageWebhooks,
 }
 
 func (e Capability) IsValid() bool {
 	switch e {
-	case CapabilityRead, CapabilityOrder, CapabilityRunRollouts, CapabilityRelease, CapabilityEditRules, CapabilityEditCatalog, CapabilityManageMembers, CapabilityReadAudit, CapabilityProvision, CapabilityManageKeys:
+	case CapabilityRead, CapabilityOrder, CapabilityRunRollouts, CapabilityRelease, CapabilityEditRules, CapabilityEditCatalog, CapabilityManageMembers, CapabilityReadAudit, CapabilityProvision, CapabilityManageKeys, CapabilityManageWebhooks:
 		return true
 	}
 	return false

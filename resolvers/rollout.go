@@ -32,7 +32,8 @@ func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*
 }
 
 func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRolloutInput) (*graph.StartRolloutPayload, error) {
-	row, err := r.rolloutAfter(ctx)(r.platform.StartRollout(ctx, placeOf(input.TmrGroup, input.Container), value(input.IdempotencyKey)))
+	row, err := r.rolloutAfter(ctx)(r.platform.ScheduleRollout(ctx, placeOf(input.TmrGroup, input.Container), value(input.IdempotencyKey),
+		rollouts.Schedule{NotBefore: value(input.NotBefore), NotAfter: value(input.NotAfter)}))
 	if err != nil {
 		return nil, err
 	}

@@ -122,6 +122,8 @@ var rules = map[string]rule{
 	"cmd/quorate/internal/clienttools": {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/durable", "internal/protect", "internal/rpc/proto", "client", "filippo.io/age", "golang.org/x/sys", "golang.org/x/term"}, why: "asks license servers through the SDK alone"},
 	"cmd/quorate/internal/rulestools":  {may: []string{"cmd/quorate/internal/cli", "internal/license", "internal/rules", "internal/usage", "client"}, why: "reads files of rules, and exports of usage history; asks license servers through the SDK, and the platform through its API"},
 	"cmd/quorate/internal/orgtools":    {may: []string{"cmd/quorate/internal/cli", "internal/license"}, why: "asks the platform through its API alone"},
+	"cmd/quorate/internal/tickettools": {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor"}, why: "asks the platform through its API alone; files of requests and updates it reads and writes as text"},
+	"cmd/quorate/internal/fleettools":  {may: []string{"cmd/quorate/internal/cli", "internal/license"}, why: "asks the platform through its API alone"},
 	"cmd/quorate/internal/admin":       {may: []string{"internal/importer", "cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor", "internal/durable", "internal/usage"}, why: "asks the platform through its API alone; a usage log is verified where it lies"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"github.com/quorate/quorate/internal/platform/links"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/plans"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rollouts"
 	"log/slog"
@@ -25,8 +26,10 @@ import (
 	"github.com/quorate/quorate/internal/platform/tenants"
 	"github.com/quorate/quorate/internal/platform/tickets"
 	"github.com/quorate/quorate/internal/platform/views"
+	"github.com/quorate/quorate/internal/platform/webhooks"
 	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/webhook"
 )
 
 // Config is what a Platform is made of. All fields but Limits, Logger, Passwords
@@ -46,6 +49,8 @@ type Config struct {
 	Settle time.Duration
 	// PrivateNetworks: identity providers may be in private networks.
 	PrivateNetworks bool
+	// Webhooks sends messages; nil: to public addresses only, by HTTPS.
+	Webhooks webhooks.Sender
 	// Usage is how long what of the usage history is kept.
 	Usage history.UsagePolicy
 }
@@ -66,8 +71,10 @@ type (
 	rolloutsService   = rollouts.Service
 	provisionService  = provision.Service
 	linksService      = links.Service
+	webhooksService   = webhooks.Service
 	providersService  = signin.Providers
 	ticketsService    = tickets.Service
+	plansService      = plans.Service
 	enrollmentService = enrollments.Service
 )
 
@@ -88,9 +95,11 @@ type Platform struct {
 	*rolloutsService
 	*provisionService
 	*linksService
+	*webhooksService
 	*providersService
 	people *signin.Service
 	*ticketsService
+	*plansService
 	*enrollmentService
 }
 
@@ -110,6 +119,9 @@ func New(c Config) (*Platform, error) {
 	}
 	if c.Settle == 0 {
 		c.Settle = time.Second
+	}
+	if c.Webhooks == nil {
+		c.Webhooks = webhook.New(webhook.Config{})
 	}
 	policy, err := c.Usage.Complete()
 	if err != nil {
@@ -138,9 +150,11 @@ func New(c Config) (*Platform, error) {
 		ordersService:     orders.New(in),
 		rolloutsService:   bring,
 		ticketsService:    tickets.New(in, bring),
+		plansService:      plans.New(in, bring),
 		enrollmentService: enrollments.New(in),
 		provisionService:  provision.New(in),
 		linksService:      links.New(in, seen, past),
+		webhooksService:   webhooks.New(in, c.Webhooks),
 	}, nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/ticket"
 	"github.com/quorate/quorate/ent/ticketactivation"
 	"github.com/quorate/quorate/ent/tmrgroup"
@@ -46,6 +47,11 @@ func (p *Platform) Node(ctx context.Context, id string) (ent.Noder, error) {
 		return nil, err
 	}
 	table, ok := tableOf(id)
+	if ok && ofWebhooks(table) {
+		if _, err := p.ReadWebhooks(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if !ok {
 		return nil, license.Errorf(license.CodeNotFound, "take an id that the API gave you", "nothing has the id %q", core.Clip(id))
 	}
@@ -54,6 +60,11 @@ func (p *Platform) Node(ctx context.Context, id string) (ent.Noder, error) {
 		return nil, core.NotFound(err, "object", id)
 	}
 	return n, nil
+}
+
+// ofWebhooks: what not everybody of the organization may read.
+func ofWebhooks(table string) bool {
+	return table == webhookendpoint.Table || table == webhookevent.Table || table == webhookdelivery.Table
 }
 
 func tableOf(id string) (string, bool) {
@@ -103,6 +114,8 @@ func tableOf(id string) (string, bool) {
 		return enrollment.Table, true
 	case "rpl":
 		return rolloutplan.Table, true
+	case "rpe":
+		return rolloutplanentry.Table, true
 	case "whe":
 		return webhookendpoint.Table, true
 	case "evt":

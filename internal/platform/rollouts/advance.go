@@ -138,6 +138,11 @@ func (w *rolloutWorker) due(ctx context.Context, tx *store.Tx, row *ent.Rollout,
 	if !ok {
 		return nil, false, nil
 	}
+	if row.PausedAt != nil {
+		if wait, err := waits(ctx, tx, row, a); err != nil || wait {
+			return nil, false, err
+		}
+	}
 	g, err := core.PlaceOf(ctx, tx, core.RolloutPlace(row))
 	if err != nil {
 		return nil, false, err
@@ -215,6 +220,11 @@ func (w *rolloutWorker) turn(ctx context.Context, tx *store.Tx, row *ent.Rollout
 	place := core.RolloutPlace(row)
 	if err := core.LockPlace(ctx, tx, place); err != nil {
 		return nil, err
+	}
+	if now := core.Now(); row.NotAfter != nil && now.After(*row.NotAfter) {
+		return rollout.GivenUp{At: now}, w.platform.expired(ctx, tx, row)
+	} else if row.PausedAt != nil || row.NotBefore != nil && now.Before(*row.NotBefore) {
+		return nil, nil
 	}
 	busy, err := tx.Rollout.Query().Where(core.RolloutsAt(place), entrollout.Running(true)).Exist(ctx)
 	if err != nil || busy {

@@ -93,7 +93,7 @@ func (p *Service) StartOfflineRollout(ctx context.Context, at core.Place, reques
 		if err != nil {
 			return w.suspicion(ctx, row, err, &kept)
 		}
-		if row, err = p.newRollout(ctx, tx, w.at, who, "", &found); err != nil {
+		if row, err = p.newRollout(ctx, tx, w.at, who, "", Schedule{}, &found); err != nil {
 			if license.CodeOf(err) == license.CodeRolloutUpToDate {
 				kept, err = err, nil // the request may have shown what no receipt did
 			}

@@ -350,7 +350,7 @@ func (w *replacing) goOn(ctx context.Context, g core.LoadedPlace) (*ent.Rollout,
 	if w.spec.ByFiles {
 		return nil, nil
 	}
-	row, err := w.p.newRollout(ctx, w.tx, g, w.by, "", nil)
+	row, err := w.p.newRollout(ctx, w.tx, g, w.by, "", Schedule{}, nil)
 	if license.CodeOf(err) == license.CodeRolloutUpToDate {
 		return nil, nil // the group never got anything
 	}

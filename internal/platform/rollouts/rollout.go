@@ -31,12 +31,21 @@ import (
 // key. Errors: license.CodeNotFound, CodeForbidden, CodeInvalidInput,
 // CodeContainerBlocked, CodeRolloutUpToDate.
 func (p *Service) StartRollout(ctx context.Context, at core.Place, key string) (*ent.Rollout, error) {
+	return p.ScheduleRollout(ctx, at, key, Schedule{})
+}
+
+// ScheduleRollout is StartRollout for a later time. Until then the rollout is
+// queued, and later ones of the place wait for it.
+func (p *Service) ScheduleRollout(ctx context.Context, at core.Place, key string, when Schedule) (*ent.Rollout, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return nil, err
 	}
 	if len(key) > 200 {
 		return nil, license.Errorf(license.CodeInvalidInput, "use at most 200 bytes, for example a UUID", "the idempotency key is too long")
+	}
+	if err := when.check(); err != nil {
+		return nil, err
 	}
 	var row *ent.Rollout
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
@@ -60,7 +69,7 @@ func (p *Service) StartRollout(ctx context.Context, at core.Place, key string) (
 		if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil {
 			return err
 		}
-		row, err = p.newRollout(ctx, tx, t, who, key, nil)
+		row, err = p.newRollout(ctx, tx, t, who, key, when, nil)
 		if err != nil {
 			return err
 		}
@@ -75,7 +84,7 @@ func (p *Service) StartRollout(ctx context.Context, at core.Place, key string) (
 // newRollout makes the place's next rollout: an offline one where the
 // fingerprints of a request file are given, which can't be queued. It needs
 // the place's lock.
-func (p *Service) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPlace, who auth.Principal, key string, request *[license.Backends]rollout.Found) (*ent.Rollout, error) {
+func (p *Service) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPlace, who auth.Principal, key string, when Schedule, request *[license.Backends]rollout.Found) (*ent.Rollout, error) {
 	if err := t.Blocked(); err != nil {
 		return nil, err
 	}
@@ -99,7 +108,7 @@ func (p *Service) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPla
 	create := tx.Rollout.Create().
 		SetVendorID(t.Vendor()).SetNillableCustomerID(t.Customer()).SetNillableTmrGroupID(group).SetNillableContainerID(single).
 		SetNumber(number).SetState(property.RolloutQueued).SetFirm(due.firm.Code).SetProducts(due.products).
-		SetStartedBy(core.DisplayName(who))
+		SetStartedBy(core.DisplayName(who)).SetNillableNotBefore(timeOf(when.NotBefore)).SetNillableNotAfter(timeOf(when.NotAfter))
 	s := rollout.NewSingle()
 	if t.Group != nil {
 		if t.Group.NextTmrID >= math.MaxUint32 {
@@ -136,7 +145,7 @@ func (p *Service) newRollout(ctx context.Context, tx *store.Tx, t core.LoadedPla
 		if s, err = startedOffline(s, busy, t, brings, *request); err != nil {
 			return nil, err
 		}
-	case !busy:
+	case !busy && !when.NotBefore.After(core.Now()):
 		if s, err = rollout.Next(s, brings.started(false)); err != nil {
 			return nil, err
 		}
@@ -168,38 +177,54 @@ func (p *Service) decideRollout(ctx context.Context, id, action string, e rollou
 	}
 	var row *ent.Rollout
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		row, err = tx.Rollout.Query().Where(entrollout.ID(id), store.Locked).Only(ctx)
-		if err != nil {
-			return core.NotFound(err, "rollout", id)
-		}
-		before := rolloutFacts(row)
-		caller := ctx
-		ctx := core.System(ctx, "rollout")
-		s, err := containers.RolloutState(row)
-		if err != nil {
-			return err
-		}
-		n, err := rollout.Next(s, e)
-		if err != nil || n.Sequence == s.Sequence {
-			return err
-		}
-		if n.Phase == rollout.Aborted {
-			if err := p.withdraw(ctx, tx, row); err != nil {
-				return err
-			}
-		}
-		if row, err = p.saveRollout(ctx, tx, row, n, row.Epoch, nil); err != nil {
-			return err
-		}
-		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: row.ID}); err != nil {
-			return err
-		}
-		return core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), action, row.ID, before, rolloutFacts(row))
+		row, err = p.decideIn(ctx, tx, who, id, action, e)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return row, nil
+}
+
+// RetryIn is RetryRollout in a transaction that does more: its caller has
+// checked who asks.
+func (p *Service) RetryIn(ctx context.Context, tx *store.Tx, id string) error {
+	who, err := auth.From(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = p.decideIn(ctx, tx, who, id, "rollout.retry", rollout.Retried{At: core.Now()})
+	return err
+}
+
+func (p *Service) decideIn(ctx context.Context, tx *store.Tx, who auth.Principal, id, action string, e rollout.Event) (*ent.Rollout, error) {
+	row, err := tx.Rollout.Query().Where(entrollout.ID(id), store.Locked).Only(ctx)
+	if err != nil {
+		return nil, core.NotFound(err, "rollout", id)
+	}
+	before := rolloutFacts(row)
+	caller := ctx
+	ctx = core.System(ctx, "rollout")
+	s, err := containers.RolloutState(row)
+	if err != nil {
+		return nil, err
+	}
+	n, err := rollout.Next(s, e)
+	if err != nil || n.Sequence == s.Sequence {
+		return row, err
+	}
+	if n.Phase == rollout.Aborted {
+		if err := p.withdraw(ctx, tx, row); err != nil {
+			return nil, err
+		}
+	}
+	if row, err = p.saveRollout(ctx, tx, row, n, row.Epoch, nil); err != nil {
+		return nil, err
+	}
+	if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: row.ID}); err != nil {
+		return nil, err
+	}
+	return row, core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), action, row.ID, before, rolloutFacts(row))
 }
 
 // withdraw takes back what a rollout that is given up has made: no container

@@ -23,7 +23,7 @@ func (p *Service) StartIn(ctx context.Context, tx *store.Tx, who auth.Principal,
 	if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil {
 		return nil, err
 	}
-	row, err := p.newRollout(ctx, tx, t, who, key, nil)
+	row, err := p.newRollout(ctx, tx, t, who, key, Schedule{}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func run() error {
 	if err := joinErrors(filepath.Join("ent", "gql_node.go")); err != nil {
 		return err
 	}
-	return newestFirst(filepath.Join("ent", "gql_pagination.go"), "Allocation", "Denial", "ItemVersion", "Order", "Rollout", "AuditEntry")
+	return newestFirst(filepath.Join("ent", "gql_pagination.go"), "Allocation", "Denial", "ItemVersion", "Order", "Rollout", "RolloutPlan", "AuditEntry")
 }
 
 // newestFirst makes the pages of some entities begin with the newest one, also

@@ -23,15 +23,19 @@ import (
 	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
+	"github.com/quorate/quorate/internal/live"
+	"github.com/quorate/quorate/internal/live/redislog"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/telemetry"
 	"github.com/quorate/quorate/internal/usageapi"
 	"github.com/quorate/quorate/resolvers"
+	"github.com/quorate/quorate/resolvers/documents"
 	"github.com/quorate/quorate/workers"
 )
 
@@ -47,12 +51,13 @@ type databaseFlags struct {
 	MasterKey string `help:"File with the key that seals all private keys; created when it is not there. Keep a copy: without it no update can be signed." default:"master.key" env:"QUORATE_MASTER_KEY_FILE"`
 	// The key itself, for platforms that hand secrets over by environment.
 	MasterKeyValue string `name:"master-key-value" hidden:"" env:"QUORATE_MASTER_KEY"`
-	Redis          string `help:"redis://HOST:PORT/N, for several replicas: carries news between them." env:"QUORATE_REDIS"`
+	Redis          string `help:"redis://HOST:PORT/N, for several replicas: carries news between them, and counts what callers do." env:"QUORATE_REDIS"`
 }
 
 type platformServeCmd struct {
 	databaseFlags
 	usageFlags
+	limitFlags
 	monitorFlags
 	Listen        string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"QUORATE_LISTEN"`
 	HTTPS         bool          `help:"Browsers reach the platform by HTTPS only (through a proxy): cookies are marked so." name:"https" env:"QUORATE_HTTPS"`
@@ -90,6 +95,10 @@ func (platformServeCmd) Help() string {
 }
 
 func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, build Build) error {
+	limits, err := c.limitFlags.config()
+	if err != nil {
+		return err
+	}
 	logger = slog.New(telemetry.LogHandler(logger.Handler()))
 	mon, err := openMonitoring(ctx, "platform", build, logger)
 	if err != nil {
@@ -103,7 +112,7 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 	defer p.Close()
 	s, err := p.serve(ctx, serveConfig{
 		Listen: c.Listen, HTTPS: c.HTTPS, Origins: c.Origin, Workers: !c.NoWorkers, Introspection: c.Introspection,
-		Monitoring: mon,
+		Monitoring: mon, Limits: limits,
 	})
 	if err != nil {
 		return err
@@ -122,12 +131,18 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 // openPlatform is the platform with everything it stands on.
 type openPlatform struct {
 	*platform.Platform
+	// limits and documents are those of all replicas.
+	limits    ratelimit.Limiter
+	documents documents.Cache
+
 	store *store.Store
 	bus   event.Bus
-	queue *workers.River
-	redis redis.UniversalClient // nil: none
-	close []func() error
-	log   *slog.Logger
+	// streams is beside the bus, on whose connection to Redis it is.
+	streams live.Log
+	queue   *workers.River
+	redis   redis.UniversalClient // nil: none
+	close   []func() error
+	log     *slog.Logger
 }
 
 func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle time.Duration) (*openPlatform, error) {
@@ -164,7 +179,7 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 		return nil, noDatabase(err)
 	}
 	if f.Redis == "" {
-		p.bus = event.NewLocal()
+		p.bus, p.streams = event.NewLocal(), live.NewMemLog()
 	} else {
 		rdb, err := openRedis(f.Redis)
 		if err != nil {
@@ -173,13 +188,15 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 		if p.bus, err = redisevent.New(ctx, rdb, p.log); err != nil {
 			return nil, errors.Join(err, rdb.Close())
 		}
+		p.streams = redislog.New(rdb)
 		p.redis = rdb
 	}
 	p.close = append(p.close, p.bus.Close)
+	p.limits, p.documents = counting(p.redis, p.log)
 	if p.queue, err = workers.Open(ctx, workers.Config{DB: p.store.DB(), Dialect: p.store.Dialect(), Logger: p.log}); err != nil {
 		return nil, err
 	}
-	c.Store, c.Bus, c.Keys, c.Jobs, c.Logger = p.store, p.bus, keys, p.queue, p.log
+	c.Store, c.Bus, c.Keys, c.Jobs, c.Limits, c.Logger = p.store, p.bus, keys, p.queue, p.limits, p.log
 	if p.Platform, err = platform.New(c); err != nil {
 		return nil, err
 	}
@@ -187,6 +204,7 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 	p.queue.RegisterUsage(p.Platform)
 	p.queue.RegisterServers(p.Platform)
 	p.queue.RegisterKeys(p.Platform)
+	p.queue.RegisterPlans(p.Platform)
 	return p, nil
 }
 
@@ -219,6 +237,7 @@ type serveConfig struct {
 	Origins       []string
 	Workers       bool
 	Introspection bool
+	Limits        limitConfig
 	Monitoring    *monitoring // nil: nobody looks
 }
 
@@ -251,8 +270,9 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 	server, err := httpd.New(httpd.Config{
 		Logger: p.log,
 		GraphQL: resolvers.NewHandler(resolvers.Config{
-			Platform: p.Platform, Logger: p.log, Authenticate: sessions.Authenticate,
+			Platform: p.Platform, Logger: p.log, Streams: p.streams, Authenticate: sessions.Authenticate,
 			RequestID: telemetry.RequestID, TrustedOrigins: c.Origins, Introspection: c.Introspection,
+			Limits: p.limits, Rates: c.Limits.Rates, Documents: p.documents, Registered: c.Limits.Registered,
 			Metrics: resolvers.NewMetrics(c.Monitoring.registry),
 		}),
 		RPC: map[string]http.Handler{
@@ -263,6 +283,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 			}),
 		},
 		Exports:  usageapi.Exports(p.Platform),
+		Limits:   p.limits,
 		Sessions: sessions, Auth: sessions.Endpoints(), Dashboard: frontend.Files(), Ready: p.ready,
 		Metrics: c.Monitoring.registry, Tracing: c.Monitoring.tracing, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
 	})
