@@ -158,6 +158,9 @@ func TestFingerprint(t *testing.T) {
 		string(f.Nonce) != "sixteen bytes it" || f.At.IsZero() {
 		t.Fatalf("fingerprint is %+v", f)
 	}
+	if got := c.Counters(); len(got) != 1 || got[firm] != 1 {
+		t.Errorf("%v updates are counted", got)
+	}
 	if want := (seal.FirmState{Firm: firm, Counter: 1, Digest: seal.Digest(update)}); len(f.Firms) != 1 || f.Firms[0] != want {
 		t.Fatalf("firms are %+v", f.Firms)
 	}
