@@ -28,7 +28,7 @@ func (r Rate) ahead(full, now int64) int64 {
 // or before one that was refused.
 func (r Rate) quota(ahead, price int64, ok bool) Quota {
 	burst, per := r.micros()
-	q := Quota{OK: ok, Limit: int(burst), Remaining: int((per - ahead) * burst / per), Reset: time.Duration(ahead) * time.Microsecond}
+	q := Quota{OK: ok, Limit: int(burst), Per: r.Per, Remaining: int((per - ahead) * burst / per), Reset: time.Duration(ahead) * time.Microsecond}
 	if !ok {
 		q.RetryAfter = time.Duration(max(ahead+price-per, 0)) * time.Microsecond
 	}

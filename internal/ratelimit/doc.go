@@ -71,6 +71,7 @@ type Charge struct {
 type Quota struct {
 	OK        bool
 	Limit     int           // the bucket's burst
+	Per       time.Duration // in which it fills up
 	Remaining int           // the units in it
 	Reset     time.Duration // until it is full
 	// RetryAfter is when there will be enough in all buckets; 0 where OK.
