@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/httpd"
@@ -44,7 +44,7 @@ func node(t *testing.T, script string, args ...string) *exec.Cmd {
 // platformServer serves the API behind everything that a platform has before it.
 func (w *world) platformServer(t *testing.T) (url, token string) {
 	t.Helper()
-	_, token, err := w.platform.CreateToken(w.as(t.Context(), "owner"), "conformance", property.RoleOwner)
+	_, token, err := w.platform.CreateToken(w.as(t.Context(), "owner"), "", accounts.TokenSpec{Name: "conformance", Role: "OWNER"})
 	if err != nil {
 		t.Fatal(err)
 	}
