@@ -23,7 +23,7 @@ type Rollouts interface {
 func (q *River) Register(r Rollouts, after rollouts.AfterState) {
 	w := &advanceRollout{rollouts: r, after: after}
 	river.AddWorker(q.kinds, w)
-	q.sweep = w.sweep
+	q.sweeps = append(q.sweeps, w.sweep)
 }
 
 type advanceRollout struct {

@@ -66,7 +66,8 @@ type River struct {
 	client *river.Client[*sql.Tx] // enqueues only
 	kinds  *river.Workers
 	watch  watch
-	sweep  func(context.Context) error // looks for work that has no job
+	queues map[string]river.QueueConfig
+	sweeps []func(context.Context) error // each looks for work that has no job
 	// periodic are jobs that some replica enqueues now and then.
 	periodic []*river.PeriodicJob
 
@@ -93,7 +94,7 @@ func Open(ctx context.Context, c Config) (*River, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	q := &River{config: c, kinds: river.NewWorkers(), sweep: func(context.Context) error { return nil }}
+	q := &River{config: c, kinds: river.NewWorkers(), queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: c.Concurrency}}}
 	switch c.Dialect {
 	case Postgres:
 		q.driver = riverdatabasesql.New(c.DB)
@@ -127,10 +128,18 @@ func (h warnings) WithGroup(name string) slog.Handler   { return warnings{h.Hand
 
 // EnqueueTx keeps the contract of Queue.
 func (q *River) EnqueueTx(ctx context.Context, tx *sql.Tx, job Job) error {
-	if _, err := q.client.InsertTx(ctx, tx, job, &river.InsertOpts{Metadata: origin(ctx)}); err != nil {
+	if _, err := q.client.InsertTx(ctx, tx, job, &river.InsertOpts{Metadata: origin(ctx), Queue: queueOf(job)}); err != nil {
 		return fmt.Errorf("enqueue %s: %w", job.Kind(), err)
 	}
 	return nil
+}
+
+// queueOf is the queue that a job waits in.
+func queueOf(job Job) string {
+	if job.Kind() == (core.DeliverWebhooks{}).Kind() {
+		return webhookQueue
+	}
+	return river.QueueDefault
 }
 
 // Start keeps the contract of Queue.
@@ -141,7 +150,7 @@ func (q *River) Start(ctx context.Context) error {
 		return nil
 	}
 	client, err := river.NewClient(q.driver, &river.Config{
-		Queues:            map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.config.Concurrency}},
+		Queues:            q.queues,
 		Workers:           q.kinds,
 		PeriodicJobs:      q.periodic,
 		FetchCooldown:     min(q.config.Poll, 20*time.Millisecond),
@@ -192,8 +201,10 @@ func (q *River) sweeping(ctx context.Context) {
 	tick := time.NewTicker(q.config.Sweep)
 	defer tick.Stop()
 	for {
-		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
-			q.config.Logger.Warn("looking for unfinished work failed; trying again", "error", err, "in", q.config.Sweep)
+		for _, sweep := range q.sweeps {
+			if err := sweep(ctx); err != nil && ctx.Err() == nil {
+				q.config.Logger.Warn("looking for unfinished work failed; trying again", "error", err, "in", q.config.Sweep)
+			}
 		}
 		select {
 		case <-ctx.Done():

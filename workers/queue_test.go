@@ -192,13 +192,13 @@ func TestSweepRunsAtTheStartAndAgain(t *testing.T) {
 		}
 		river.AddWorker(q.kinds, &noteWorker{})
 		swept := make(chan struct{})
-		q.sweep = func(ctx context.Context) error {
+		q.sweeps = append(q.sweeps, func(ctx context.Context) error {
 			select {
 			case swept <- struct{}{}:
 			case <-ctx.Done():
 			}
 			return errors.New("goes on after an error")
-		}
+		})
 		start(t, q)
 		receive(t, swept, "the first sweep")
 		receive(t, swept, "the second sweep")

@@ -161,6 +161,9 @@ func (p *Service) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, n
 			}
 		}
 	}
+	if err := p.rewrapWebhooks(ctx, tx, next, out, owners); err != nil {
+		return err
+	}
 	if out.Sealed == 0 {
 		return nil
 	}
