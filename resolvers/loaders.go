@@ -72,6 +72,7 @@ func (b *batch[V]) load(ctx context.Context, key string) (value V, found bool, e
 
 // loaders are those of one response.
 type loaders struct {
+	membership *membership
 	firms     *batch[*ent.Firm]        // by id
 	keys      *batch[[]*ent.FirmKey]   // by firm, the newest first
 	rollouts  *batch[*ent.Rollout]     // by id
@@ -88,6 +89,7 @@ type loaders struct {
 
 func newLoaders(c *ent.Client) *loaders {
 	return &loaders{
+		membership: newMembership(c),
 		firms: newBatch(func(ctx context.Context, ids []string) (map[string]*ent.Firm, error) {
 			rows, err := c.Firm.Query().Where(firm.IDIn(ids...)).All(ctx)
 			return by(rows, func(f *ent.Firm) string { return f.ID }), err
@@ -251,6 +253,14 @@ func (l *loaders) announce(v any) {
 				l.announce(e)
 			}
 		}
+	case *ent.Member:
+		if v != nil {
+			l.membership.groups.announce(v.ID)
+		}
+	case *ent.MemberGroup:
+		if v != nil {
+			l.membership.members.announce(v.ID)
+		}
 	case *ent.TmrGroup:
 		if v == nil {
 			return
@@ -287,6 +297,10 @@ func (l *loaders) announceAll(v any) {
 		each(l, v.Edges, func(e *ent.TransferEdge) any { return e.Node })
 	case []*ent.Transfer:
 		each(l, v, func(t *ent.Transfer) any { return t })
+	case *ent.MemberConnection:
+		each(l, v.Edges, func(e *ent.MemberEdge) any { return e.Node })
+	case *ent.MemberGroupConnection:
+		each(l, v.Edges, func(e *ent.MemberGroupEdge) any { return e.Node })
 	case *ent.FirmConnection:
 		each(l, v.Edges, func(e *ent.FirmEdge) any { return e.Node })
 	case []*graph.ContainerLicense:

@@ -10,16 +10,44 @@ import (
 
 	"entgo.io/contrib/entgql"
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/platform/tenants"
 )
+
+func (r *mutationResolver) CreateCustomer(ctx context.Context, input graph.CreateCustomerInput) (*graph.CreateCustomerPayload, error) {
+	made, err := r.platform.CreateCustomer(ctx, value(input.IdempotencyKey), input.Name)
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.client.Organization.Get(ctx, made.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.CreateCustomerPayload{Organization: row, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) UpdateOrganization(ctx context.Context, input graph.UpdateOrganizationInput) (*graph.UpdateOrganizationPayload, error) {
+	out, err := r.platform.UpdateOrganization(ctx, input.Organization, input.Revision,
+		tenants.OrganizationChange{Name: input.Name, UserVisibility: input.UserVisibility})
+	if err != nil {
+		return nil, err
+	}
+	row, err := r.client.Organization.Get(ctx, out.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &graph.UpdateOrganizationPayload{Organization: row, ClientMutationID: input.ClientMutationID}, nil
+}
+
+func (r *mutationResolver) CreateTestEnvironment(ctx context.Context, input graph.CreateTestEnvironmentInput) (*graph.CreateTestEnvironmentPayload, error) {
+	made, err := r.platform.CreateTestEnvironment(ctx, value(input.IdempotencyKey))
+	if err != nil {
+		return nil, err
+	}
+	// Whoever acts for the live organization can't read it again.
+	return &graph.CreateTestEnvironmentPayload{Organization: made, ClientMutationID: input.ClientMutationID}, nil
+}
 
 func (r *queryResolver) Organizations(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.OrganizationConnection, error) {
 	return r.client.Organization.Query().Paginate(ctx, after, first, before, last)
-}
-
-func (r *queryResolver) Members(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.MemberConnection, error) {
-	return r.client.Member.Query().Paginate(ctx, after, first, before, last)
-}
-
-func (r *queryResolver) APITokens(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.ApiTokenConnection, error) {
-	return r.client.ApiToken.Query().Paginate(ctx, after, first, before, last)
 }

@@ -28,7 +28,7 @@ func (r *queryResolver) Viewer(ctx context.Context) (*graph.Viewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	viewer := &graph.Viewer{Name: p.Name, Role: property.Role(p.Role), Organization: organization}
+	viewer := &graph.Viewer{Name: p.Name, Role: property.Role(p.Role), Organization: organization, Capabilities: capabilitiesOf(p)}
 	if p.Kind == auth.KindMember {
 		viewer.Email = &p.Email
 	}

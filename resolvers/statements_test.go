@@ -28,7 +28,10 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 		"denials":     `{ denials(first: 100) { totalCount edges { node { reason product { reference } container { serial } } } } }`,
 		"usage":       `{ usage(container: "131-4837572", product: "6000010:14", from: "2026-01-01T00:00:00Z", resolution: DAY) { container { serial use { taken } } product { reference } points { peak } } }`,
 		"usageLog":    `{ usageLog(firm: "6000010") { hash firm { code } gaps { number } } }`,
-		"members":     `{ members(first: 100) { totalCount edges { node { email } } } }`,
+		"members":     `{ members(first: 100) { totalCount edges { node { email effectiveRole groups { name members { name } } } } } }`,
+		"groups":      `{ memberGroups(first: 100) { totalCount edges { node { memberCount members { name effectiveRole } } } } }`,
+		"invitations": `{ invitations(first: 100) { totalCount edges { node { email } } } }`,
+		"audit":       `{ auditEntries(first: 100) { totalCount edges { node { actor changes { name } } } } }`,
 	}
 	w := newWorld(t)
 	var statements atomic.Int64
@@ -46,6 +49,13 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 		}
 		return statements.Load()
 	}
+	w.change("", "", func(tx *store.Tx) error {
+		g, err := tx.MemberGroup.Create().SetOrganizationID("org_charts").SetName("first").SetRole(property.RoleViewer).Save(w.system())
+		if err != nil {
+			return err
+		}
+		return tx.MemberGroupEntry.Create().SetOrganizationID("org_charts").SetMemberID("mem_viewer").SetMemberGroupID(g.ID).Exec(w.system())
+	})
 	few := map[string]int64{}
 	for name := range queries {
 		few[name] = count(name)
@@ -60,8 +70,16 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 			if err := w.seedVendor(w.system(), tx, "org_charts", port, suffix, 6001000+i, fmt.Sprintf("131-5%02d", i)); err != nil {
 				return err
 			}
-			if err := tx.Member.Create().SetOrganizationID("org_charts").SetEmail(suffix + "@example.com").SetName("x").
-				SetRole(property.RoleViewer).Exec(w.system()); err != nil {
+			m, err := tx.Member.Create().SetOrganizationID("org_charts").SetEmail(suffix + "@example.com").SetName("x").
+				SetRole(property.RoleViewer).Save(w.system())
+			if err != nil {
+				return err
+			}
+			g, err := tx.MemberGroup.Create().SetOrganizationID("org_charts").SetName(suffix).SetRole(property.RoleViewer).Save(w.system())
+			if err != nil {
+				return err
+			}
+			if err := tx.MemberGroupEntry.Create().SetOrganizationID("org_charts").SetMemberID(m.ID).SetMemberGroupID(g.ID).Exec(w.system()); err != nil {
 				return err
 			}
 		}

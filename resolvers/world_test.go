@@ -134,7 +134,10 @@ func (w *world) seed() {
 				role = property.RoleViewer
 			}
 			steps = append(steps, func() error {
-				return tx.Member.Create().SetID("mem_" + viewer).SetOrganizationID(org).SetEmail(viewer + "@example.com").
+				if err := tx.User.Create().SetID("usr_" + viewer).SetEmail(viewer + "@example.com").SetName(viewer).Exec(ctx); err != nil {
+					return err
+				}
+				return tx.Member.Create().SetID("mem_" + viewer).SetOrganizationID(org).SetUserID("usr_" + viewer).SetEmail(viewer + "@example.com").
 					SetName(viewer).SetRole(role).SetCreatedAt(w.now).Exec(ctx)
 			})
 		}

@@ -32,10 +32,7 @@ type Principal struct {
 	Role     Role // of members, with that of their groups, and of tokens
 	// Scopes limit what a token may do of its role.
 	Scopes Scopes
-	// User is the global id of the person that a member is; empty: nobody signs in
-	// as this member.
-	User string
-	Name string
+	Name   string
 	// Email is set for members.
 	Email string
 	// Group is the TMR group that a server belongs to, or empty.

@@ -214,6 +214,9 @@ func TestUsersStayHidden(t *testing.T) {
 		err = c.Allocation.Query().GroupBy(column).Scan(l.vendor(), &groups)
 		wantCode(t, "groups by "+column, err, license.CodeForbidden)
 	}
+	if rows, err := c.Allocation.Query().Select(allocation.FieldHandle).All(l.vendor()); err != nil || len(rows) != 1 || rows[0].Handle != "h1" || rows[0].User != "" {
+		t.Errorf("columns that tell nothing: %v, %v", rows, err)
+	}
 	if n, err := c.Allocation.Query().Count(l.vendor()); err != nil || n != 1 {
 		t.Errorf("%d allocations are counted, %v", n, err)
 	}

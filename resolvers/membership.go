@@ -1,0 +1,183 @@
+package resolvers
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/membergroupentry"
+	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/auth"
+)
+
+// groupsOf gives the groups of members, by name, in one statement for many.
+func groupsOf(ctx context.Context, c *ent.Client, members []string) (map[string][]*ent.MemberGroup, error) {
+	rows, err := c.MemberGroupEntry.Query().Where(membergroupentry.MemberIDIn(members...)).WithMemberGroup().All(ctx)
+	all := map[string][]*ent.MemberGroup{}
+	for _, e := range rows {
+		if g := e.Edges.MemberGroup; g != nil {
+			all[e.MemberID] = append(all[e.MemberID], g)
+		}
+	}
+	for _, list := range all {
+		slices.SortFunc(list, func(a, b *ent.MemberGroup) int { return cmp.Compare(a.Name, b.Name) })
+	}
+	return all, err
+}
+
+// membersOf gives the members of groups, by name, in one statement for many.
+func membersOf(ctx context.Context, c *ent.Client, groups []string) (map[string][]*ent.Member, error) {
+	rows, err := c.MemberGroupEntry.Query().Where(membergroupentry.MemberGroupIDIn(groups...)).WithMember().All(ctx)
+	all := map[string][]*ent.Member{}
+	for _, e := range rows {
+		if m := e.Edges.Member; m != nil {
+			all[e.MemberGroupID] = append(all[e.MemberGroupID], m)
+		}
+	}
+	for _, list := range all {
+		slices.SortFunc(list, func(a, b *ent.Member) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	}
+	return all, err
+}
+
+func (r *Resolver) memberGroup(ctx context.Context, g *ent.MemberGroup, err error) (*ent.MemberGroup, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r.client.MemberGroup.Get(ctx, g.ID)
+}
+
+// shownOnce is null for a secret that was shown before.
+func shownOnce(secret string) *string {
+	if secret == "" {
+		return nil
+	}
+	return &secret
+}
+
+func capabilitiesOf(p auth.Principal) []graph.Capability {
+	return capabilities(p.Capabilities())
+}
+
+func capabilities(names []string) []graph.Capability {
+	all := make([]graph.Capability, len(names))
+	for i, n := range names {
+		all[i] = graph.Capability(n)
+	}
+	return all
+}
+
+func scopeNames(scopes []graph.Capability) []string {
+	names := make([]string, len(scopes))
+	for i, s := range scopes {
+		names[i] = string(s)
+	}
+	return names
+}
+
+// changesOf tells by name what an entry of the audit log tells of before and
+// after.
+func changesOf(e *ent.AuditEntry) ([]*graph.AuditChange, error) {
+	names := map[string]bool{}
+	for name := range e.Before {
+		names[name] = true
+	}
+	for name := range e.After {
+		names[name] = true
+	}
+	text := func(all map[string]any, name string) (*string, error) {
+		v, ok := all[name]
+		if !ok {
+			return nil, nil
+		}
+		b, err := json.Marshal(v)
+		s := string(b)
+		return &s, err
+	}
+	out := []*graph.AuditChange{}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		before, err := text(e.Before, name)
+		if err != nil {
+			return nil, err
+		}
+		after, err := text(e.After, name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &graph.AuditChange{Name: name, Before: before, After: after})
+	}
+	return out, nil
+}
+
+// membership loads the groups of members and the members of groups. What the one
+// gives leads to the other, so it is announced there; never within a batch, which
+// is locked while it loads.
+type membership struct {
+	groups   *batch[[]*ent.MemberGroup]
+	members  *batch[[]*ent.Member]
+	toGroups idList
+	toPeople idList
+}
+
+// idList gathers ids until they are taken.
+type idList struct {
+	mu  sync.Mutex
+	ids []string
+}
+
+func (l *idList) add(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ids = append(l.ids, id)
+}
+
+func (l *idList) take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := l.ids
+	l.ids = nil
+	return ids
+}
+
+func newMembership(c *ent.Client) *membership {
+	m := &membership{}
+	m.groups = newBatch(func(ctx context.Context, ids []string) (map[string][]*ent.MemberGroup, error) {
+		all, err := groupsOf(ctx, c, ids)
+		for _, list := range all {
+			for _, g := range list {
+				m.toPeople.add(g.ID)
+			}
+		}
+		return all, err
+	})
+	m.members = newBatch(func(ctx context.Context, ids []string) (map[string][]*ent.Member, error) {
+		all, err := membersOf(ctx, c, ids)
+		for _, list := range all {
+			for _, p := range list {
+				m.toGroups.add(p.ID)
+			}
+		}
+		return all, err
+	})
+	return m
+}
+
+func (m *membership) groupsOf(ctx context.Context, member string) ([]*ent.MemberGroup, error) {
+	list, _, err := m.groups.load(ctx, member)
+	for _, id := range m.toPeople.take() {
+		m.members.announce(id)
+	}
+	return list, err
+}
+
+func (m *membership) membersOf(ctx context.Context, group string) ([]*ent.Member, error) {
+	list, _, err := m.members.load(ctx, group)
+	for _, id := range m.toGroups.take() {
+		m.groups.announce(id)
+	}
+	return list, err
+}
