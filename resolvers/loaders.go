@@ -73,18 +73,21 @@ func (b *batch[V]) load(ctx context.Context, key string) (value V, found bool, e
 // loaders are those of one response.
 type loaders struct {
 	membership *membership
-	firms     *batch[*ent.Firm]        // by id
-	keys      *batch[[]*ent.FirmKey]   // by firm, the newest first
-	rollouts  *batch[*ent.Rollout]     // by id
-	running   *batch[*ent.Rollout]     // by group or container: the one running or held
-	virtual   *batch[*ent.Container]   // by serial
-	servers   *batch[[]*ent.TmrServer] // by group or container
-	rules     *batch[*ent.RuleSet]     // by group or container: the newest
-	ordered   *batch[int]              // by group: how many licenses
-	installed *batch[int]              // by container: how many updates
-	states    *batch[property.ContainerState]
-	held      *batch[[]*graph.ContainerLicense] // by container
-	use       *batch[[]*graph.ProductUse]       // by container
+	firms      *batch[*ent.Firm]        // by id
+	keys       *batch[[]*ent.FirmKey]   // by firm, the newest first
+	rollouts   *batch[*ent.Rollout]     // by id
+	running    *batch[*ent.Rollout]     // by group or container: the one running or held
+	virtual    *batch[*ent.Container]   // by serial
+	servers    *batch[[]*ent.TmrServer] // by group or container
+	// ticketLines are by ticket, and activationsGone by activation.
+	ticketLines     *batch[[]*ent.TicketLine]
+	activationsGone *batch[int]
+	rules           *batch[*ent.RuleSet] // by group or container: the newest
+	ordered         *batch[int]          // by group: how many licenses
+	installed       *batch[int]          // by container: how many updates
+	states          *batch[property.ContainerState]
+	held            *batch[[]*graph.ContainerLicense] // by container
+	use             *batch[[]*graph.ProductUse]       // by container
 }
 
 func newLoaders(c *ent.Client) *loaders {
@@ -122,6 +125,12 @@ func newLoaders(c *ent.Client) *loaders {
 				all[place] = append(all[place], s)
 			}
 			return all, err
+		}),
+		ticketLines: newBatch(func(ctx context.Context, tickets []string) (map[string][]*ent.TicketLine, error) {
+			return linesOfTickets(ctx, c, tickets)
+		}),
+		activationsGone: newBatch(func(ctx context.Context, activations []string) (map[string]int, error) {
+			return goneOfActivations(ctx, c, activations)
 		}),
 		rules: newBatch(func(ctx context.Context, places []string) (map[string]*ent.RuleSet, error) {
 			return rulesets.RuleSets(ctx, c, places)
@@ -253,6 +262,31 @@ func (l *loaders) announce(v any) {
 				l.announce(e)
 			}
 		}
+	case *ent.Ticket:
+		if v != nil {
+			l.ticketLines.announce(v.ID)
+			activations, _ := v.NamedActivations("activations")
+			each(l, append(activations, v.Edges.Activations...), func(a *ent.TicketActivation) any { return a })
+		}
+	case *ent.TicketActivation:
+		if v != nil {
+			l.ticketLines.announce(v.TicketID)
+			l.activationsGone.announce(v.ID)
+			for _, e := range []any{v.Edges.Ticket, v.Edges.Order, v.Edges.TmrGroup, v.Edges.Container} {
+				l.announce(e)
+			}
+		}
+	case *ent.TmrServer:
+		if v != nil {
+			l.announce(v.Edges.TmrGroup)
+			l.announce(v.Edges.Container)
+		}
+	case *ent.Enrollment:
+		if v != nil {
+			l.announce(v.Edges.TmrGroup)
+			l.announce(v.Edges.Container)
+			l.announce(v.Edges.TmrServer)
+		}
 	case *ent.Member:
 		if v != nil {
 			l.membership.groups.announce(v.ID)
@@ -297,6 +331,16 @@ func (l *loaders) announceAll(v any) {
 		each(l, v.Edges, func(e *ent.TransferEdge) any { return e.Node })
 	case []*ent.Transfer:
 		each(l, v, func(t *ent.Transfer) any { return t })
+	case *ent.TicketConnection:
+		each(l, v.Edges, func(e *ent.TicketEdge) any { return e.Node })
+	case *ent.TicketActivationConnection:
+		each(l, v.Edges, func(e *ent.TicketActivationEdge) any { return e.Node })
+	case []*ent.TicketActivation:
+		each(l, v, func(a *ent.TicketActivation) any { return a })
+	case *ent.TmrServerConnection:
+		each(l, v.Edges, func(e *ent.TmrServerEdge) any { return e.Node })
+	case *ent.EnrollmentConnection:
+		each(l, v.Edges, func(e *ent.EnrollmentEdge) any { return e.Node })
 	case *ent.MemberConnection:
 		each(l, v.Edges, func(e *ent.MemberEdge) any { return e.Node })
 	case *ent.MemberGroupConnection:

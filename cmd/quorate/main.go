@@ -13,8 +13,11 @@ import (
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/clienttools"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
+	"github.com/quorate/quorate/cmd/quorate/internal/fleettools"
+	"github.com/quorate/quorate/cmd/quorate/internal/orgtools"
 	"github.com/quorate/quorate/cmd/quorate/internal/roles"
 	"github.com/quorate/quorate/cmd/quorate/internal/rulestools"
+	"github.com/quorate/quorate/cmd/quorate/internal/tickettools"
 	"github.com/quorate/quorate/internal/machine"
 )
 
@@ -51,9 +54,17 @@ type tree struct {
 	Rules   rulestools.Rules    `cmd:"" help:"Check, try out, show and save the rules of who may use which license."`
 	Protect clienttools.Protect `cmd:"" help:"Protect files for a product, and open them with a license."`
 
-	Item    admin.Item    `cmd:"" help:"Make, change and show items: the license definitions that are ordered."`
-	Order   admin.Order   `cmd:"" help:"Order licenses for a TMR group or a container."`
-	Rollout admin.Rollout `cmd:"" help:"Start, watch, retry or abort rollouts."`
+	Item         admin.Item            `cmd:"" help:"Make, change and show items: the license definitions that are ordered."`
+	Order        admin.Order           `cmd:"" help:"Order licenses for a TMR group or a container."`
+	Ticket       tickettools.Ticket    `cmd:"" help:"Make, show, activate and revoke tickets; return and move what they brought."`
+	Enroll       fleettools.Enroll     `cmd:"" help:"Make one-time codes by which servers get their link tokens."`
+	Servers      fleettools.Servers    `cmd:"" help:"List the servers that link to the platform; revoke and rotate their tokens."`
+	Rollout      admin.Rollout         `cmd:"" help:"Start, watch, retry or abort rollouts."`
+	Customer     orgtools.Customer     `cmd:"" help:"Make, list and rename customers."`
+	Organization orgtools.Organization `cmd:"" help:"Show and change your organization, make its test environment, read its audit log."`
+	Member       orgtools.Member       `cmd:"" help:"List members, change their roles, remove them; groups of members."`
+	Invite       orgtools.Invite       `cmd:"" help:"Invite persons to become members."`
+	Token        orgtools.Token        `cmd:"" help:"Make, list and revoke API tokens."`
 
 	Usage   admin.Usage   `cmd:"" help:"Show and export usage history; export and verify the usage log."`
 	Import  admin.Import  `cmd:"" help:"Take over FlexNet options files, keygen exports and tables; shows the plan first."`

@@ -305,12 +305,12 @@ func TestTicketCodesCannotBeTriedOut(t *testing.T) {
 		s := newSale(l)
 		_, code := s.ticket(5)
 		_, wrong := s.ticket(5, func(spec *tickets.TicketSpec) { spec.Customer = "Ferry Company" })
-		for range 10 {
+		for range 20 {
 			_, err := s.TicketByCode(s.buyer, wrong)
 			wantCode(t, "a wrong code", err, license.CodeNotFound)
 		}
 		_, err := s.TicketByCode(s.buyer, code)
-		wantCode(t, "after ten", err, license.CodeThrottled)
+		wantCode(t, "after twenty", err, license.CodeThrottled)
 		if _, err := s.TicketByCode(s.rest, wrong); err != nil {
 			t.Errorf("somebody else: %v", err)
 		}

@@ -204,10 +204,15 @@ func (p *Service) Enroll(ctx context.Context, e Enrolling) (*ent.TmrServer, erro
 		server, err = use(ctx, tx, row, e)
 		return err
 	})
+	if license.CodeOf(err) != license.CodeNotFound {
+		if forgotten := p.core.Limits.Forget(context.WithoutCancel(ctx), key); err == nil {
+			err = forgotten
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	return server, p.core.Limits.Forget(ctx, key)
+	return server, nil
 }
 
 func use(ctx context.Context, tx *store.Tx, row *ent.Enrollment, e Enrolling) (*ent.TmrServer, error) {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -39,7 +40,7 @@ const codePurpose = core.TicketPurpose
 // wrongCodes are the pauses of who asks for codes that there are not.
 //
 //nolint:gochecknoglobals // a constant
-var wrongCodes = ratelimit.Pauses{Free: 10, First: time.Second, Most: time.Minute}
+var wrongCodes = ratelimit.Pauses{Free: 20, First: time.Second, Most: time.Minute}
 
 // byCode finds a ticket that the caller may have the code of: his own, one that
 // he made, or one of his vendor's that is nobody's yet. Any other is not found,
@@ -63,7 +64,7 @@ func (p *Service) byCode(ctx context.Context, by auth.Principal, text string) (*
 		q.Order(ent.Asc(ticketline.FieldPosition)).WithItem(core.WithProduct)
 	}).Only(core.System(ctx, "ticket"))
 	if err != nil && !ent.IsNotFound(err) {
-		return nil, err
+		return nil, errors.Join(err, p.core.Limits.Forget(context.WithoutCancel(ctx), key)) // nobody knows whether it was wrong
 	}
 	if err != nil || !ticket.Same(digest, found.CodeDigest) || !mayHave(by, found) {
 		return nil, core.AtField("code", license.Errorf(license.CodeNotFound, "compare it with the ticket, or ask the vendor", "there is no ticket of this code"))

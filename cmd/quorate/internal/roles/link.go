@@ -23,7 +23,6 @@ type linkFlags struct {
 	Link     string `help:"File with this server's link token; link.token where it is left out." name:"link-token" env:"QUORATE_LINK_TOKEN_FILE"`
 	Enroll   string `help:"One-time code of an administrator (quorate enroll create): this server makes its own link token with it and writes it to the file of --link-token. Not looked at once that is there." placeholder:"CODE" env:"QUORATE_ENROLL"`
 	Insecure bool   `help:"Send the link token to another machine over plain http too, where everybody on the way can read it." env:"QUORATE_INSECURE"`
-	Build    string `hidden:"" default:"${version}"`
 }
 
 // linkToken is where a server's link token is, unless it is said.

@@ -143,7 +143,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	s, err := startServer(serverConfig{
 		Name: c.Name, Container: held, Store: store, Shared: isRedis(c.Leases), Token: seal.NewSigner(seed),
 		Listen: c.Listen, Plain: c.Plain, Key: key, Lease: c.Lease, AdminToken: c.AdminToken, Logger: logger,
-		Platform: c.Platform, LinkToken: token, Version: c.Build, Policy: policy, Rules: book, Monitoring: mon,
+		Platform: c.Platform, LinkToken: token, Version: build.Version, Policy: policy, Rules: book, Monitoring: mon,
 	})
 	if err != nil {
 		return err

@@ -110,7 +110,7 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, bui
 	}
 	cfg := tmrConfig{
 		Name: c.Name, Listen: c.Listen, Plain: c.Plain, Lease: c.Lease, AdminToken: c.AdminToken,
-		Platform: c.Platform, LinkToken: token, Version: c.Build, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Grace: c.Grace, Logger: logger,
+		Platform: c.Platform, LinkToken: token, Version: build.Version, Term: c.Term, Patience: c.Patience, RoleFile: c.RoleFile, NewGroup: c.NewGroup, Grace: c.Grace, Logger: logger,
 	}
 	if c.Grace < 0 || c.Grace > 2*licenseserver.LongestLease {
 		return license.Errorf(license.CodeInvalidInput, "set --grace to some minutes", "a grace period of %s is out of range", c.Grace)

@@ -1,0 +1,118 @@
+package resolvers
+
+import (
+	"context"
+
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/ticketactivation"
+	"github.com/quorate/quorate/ent/ticketline"
+	"github.com/quorate/quorate/ent/transfer"
+	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/tickets"
+)
+
+// set takes what an input gives.
+func set[T any](to *T, given *T) {
+	if given != nil {
+		*to = *given
+	}
+}
+
+// ticketed reads the ticket that a use case gave anew, as the viewer.
+func (r *Resolver) ticketed(ctx context.Context, mutation *string) func(*ent.Ticket, error) (*graph.TicketPayload, error) {
+	return func(made *ent.Ticket, err error) (*graph.TicketPayload, error) {
+		if err != nil {
+			return nil, err
+		}
+		row, err := r.client.Ticket.Get(ctx, made.ID)
+		if err != nil {
+			return nil, err
+		}
+		return &graph.TicketPayload{Ticket: row, ClientMutationID: mutation}, nil
+	}
+}
+
+func activationOf(in graph.ActivateTicketInput) tickets.Activation {
+	a := tickets.Activation{Code: in.Code, Wait: !in.Rollout, Request: value(in.Request), IdempotencyKey: value(in.IdempotencyKey)}
+	for _, p := range in.Places {
+		t := tickets.Target{At: placeOf(p.TmrGroup, p.Container)}
+		for _, s := range p.Lines {
+			t.Shares = append(t.Shares, tickets.Share{Line: s.Line, Quantity: s.Quantity})
+		}
+		a.Targets = append(a.Targets, t)
+	}
+	return a
+}
+
+// activated reads what an activation made anew, as the viewer.
+func (r *Resolver) activated(ctx context.Context, mutation *string) func(tickets.Activated, error) (*graph.ActivateTicketPayload, error) {
+	return func(made tickets.Activated, err error) (*graph.ActivateTicketPayload, error) {
+		if err != nil {
+			return nil, err
+		}
+		out := &graph.ActivateTicketPayload{ClientMutationID: mutation}
+		if out.Ticket, err = r.client.Ticket.Get(ctx, made.Ticket.ID); err != nil {
+			return nil, err
+		}
+		activations := make([]string, len(made.Activations))
+		for i, a := range made.Activations {
+			activations[i] = a.ID
+		}
+		if out.Activations, err = r.client.TicketActivation.Query().Where(ticketactivation.IDIn(activations...)).
+			Order(ent.Asc(ticketactivation.FieldID)).WithOrder().WithContainer().WithTmrGroup().All(ctx); err != nil {
+			return nil, err
+		}
+		rollouts := make([]string, len(made.Rollouts))
+		for i, row := range made.Rollouts {
+			rollouts[i] = row.ID
+		}
+		if out.Rollouts, err = r.client.Rollout.Query().Where(rollout.IDIn(rollouts...)).Order(ent.Asc(rollout.FieldID)).
+			WithContainer().WithTmrGroup().All(ctx); err != nil {
+			return nil, err
+		}
+		if made.Update != "" {
+			out.Update = &made.Update
+		}
+		if made.Problem != nil {
+			out.Problem = &graph.ActivationProblem{Code: string(made.Problem.Code), Message: made.Problem.Message, Fix: made.Problem.Fix}
+		}
+		return out, nil
+	}
+}
+
+// ticketLines gives a ticket's lines with their items. One that is nobody's yet
+// was loaded with them, by its code: who has that may see them.
+func (r *Resolver) ticketLines(ctx context.Context, t *ent.Ticket) ([]*ent.TicketLine, error) {
+	if lines, err := t.Edges.LinesOrErr(); err == nil {
+		return lines, nil
+	}
+	lines, _, err := r.loaders(ctx).ticketLines.load(ctx, t.ID)
+	return lines, err
+}
+
+func linesOfTickets(ctx context.Context, c *ent.Client, ids []string) (map[string][]*ent.TicketLine, error) {
+	rows, err := c.TicketLine.Query().Where(ticketline.TicketIDIn(ids...)).Order(ent.Asc(ticketline.FieldPosition)).WithItem(core.WithProduct).All(ctx)
+	all := map[string][]*ent.TicketLine{}
+	for _, l := range rows {
+		all[l.TicketID] = append(all[l.TicketID], l)
+	}
+	return all, err
+}
+
+// goneOfActivations is how many licenses left the places where activations
+// brought them, or are about to.
+func goneOfActivations(ctx context.Context, c *ent.Client, ids []string) (map[string]int, error) {
+	var sums []struct {
+		Activation string `json:"ticket_activation_id"`
+		Sum        int    `json:"sum"`
+	}
+	err := c.Transfer.Query().Where(transfer.TicketActivationIDIn(ids...), core.TransferCounts()).
+		GroupBy(transfer.FieldTicketActivationID).Aggregate(ent.As(ent.Sum(transfer.FieldQuantity), "sum")).Scan(ctx, &sums)
+	all := map[string]int{}
+	for _, s := range sums {
+		all[s.Activation] = s.Sum
+	}
+	return all, err
+}
