@@ -14,10 +14,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/httpd"
+	"github.com/quorate/quorate/internal/platform/accounts"
 	"github.com/quorate/quorate/internal/store"
 )
 
