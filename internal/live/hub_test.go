@@ -78,20 +78,24 @@ func (d *table) render(_ context.Context, c live.Change) ([]byte, live.Items, er
 
 // client is a subscriber that keeps what it is told.
 type client struct {
-	t     *testing.T
-	sub   *live.Subscription
-	awake chan struct{}
-	state live.Items
-	at    live.Position
-	seen  []shown
+	t         *testing.T
+	sub       *live.Subscription
+	awake     chan struct{}
+	state     live.Items
+	known     map[string]bool // what was told and not removed
+	returning bool            // what came and went in between is removed, too
+	at        live.Position
+	seen      []shown
 }
 
-func newClient(t *testing.T) *client { return &client{t: t, state: live.Items{}} }
+func newClient(t *testing.T) *client {
+	return &client{t: t, state: live.Items{}, known: map[string]bool{}}
+}
 
 func (c *client) join(h *live.Hub, d *table, shape string) *client {
 	c.t.Helper()
 	awake := make(chan struct{}, 1)
-	c.awake = awake
+	c.awake, c.returning = awake, true
 	var err error
 	c.sub, err = h.Subscribe(d.source("s"), shape, d.render, c.at, func() {
 		select {
@@ -118,18 +122,24 @@ func (c *client) take() error {
 		}
 		switch {
 		case m.Snapshot:
-			c.state = live.Items{}
+			c.state, c.known = live.Items{}, map[string]bool{}
 		case m.Since != c.at.Number || m.At.Epoch != c.at.Epoch:
 			c.t.Fatalf("at %v: a message that follows on %d: %+v", c.at, m.Since, m)
 		}
 		for id := range m.Upserted {
+			c.known[id] = true
 			if c.state[id] = m.Stamps[id]; m.Stamps[id] == 0 {
 				delete(c.state, id) // it ended before it was rendered, as the next message says too
 			}
 		}
 		for _, id := range m.Removed {
+			if !c.known[id] && m.Since == m.At.Number-1 && !c.returning {
+				c.t.Errorf("%s was removed twice", id)
+			}
 			delete(c.state, id)
+			delete(c.known, id)
 		}
+		c.returning = false
 		c.at, c.seen = m.At, append(c.seen, m)
 	}
 }

@@ -259,7 +259,6 @@ func (s *stream) sync(follow bool) error {
 		}
 		at, failed := s.hub.cfg.Log.Append(ctx, s.src.Key, s.at, entries)
 		if failed == nil {
-			s.certain(e)
 			s.tell(ctx, entries, at)
 			break
 		}
@@ -286,18 +285,15 @@ func (s *stream) settle(e *Entry, now Items) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.doubts {
-		if stamp, ok := now[id]; ok {
+		if stamp, ok := now[id]; ok { // else the difference has it
 			e.Upserted[id] = stamp
-		} else if _, ok := s.items[id]; !ok {
-			e.Removed = append(e.Removed, id)
 		}
 	}
 }
 
-// certain forgets the doubts about what is told anew.
+// certain forgets the doubts about what is told anew, by whichever replica. It
+// needs the lock.
 func (s *stream) certain(e Entry) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	for id := range e.Upserted {
 		delete(s.doubts, id)
 	}
@@ -311,7 +307,9 @@ func (s *stream) doubt(wanted, shown Items) {
 	s.mu.Lock()
 	doubted := false
 	for id, stamp := range wanted {
-		if got, ok := shown[id]; !ok || got != stamp {
+		got, ok := shown[id]
+		now, there := s.items[id]
+		if (!ok || got != stamp) && there && now == stamp { // else a later entry tells it anew
 			s.doubts[id], doubted = struct{}{}, true
 		}
 	}
@@ -389,6 +387,7 @@ func (s *stream) tell(ctx context.Context, entries []Entry, at Position) {
 	for i, e := range entries {
 		number := at.Number - int64(len(entries)-1-i)
 		s.mu.Lock()
+		s.certain(e)
 		s.items.apply(e)
 		s.at = Position{at.Epoch, number}
 		shapes := s.list()
