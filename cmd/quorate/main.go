@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/admin"
+	"github.com/quorate/quorate/cmd/quorate/internal/apitools"
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/clienttools"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
@@ -66,6 +67,7 @@ type tree struct {
 	Invite       orgtools.Invite       `cmd:"" help:"Invite persons to become members."`
 	Token        orgtools.Token        `cmd:"" help:"Make, list and revoke API tokens."`
 
+	API     apitools.API  `cmd:"" name:"api" help:"Run any query or mutation of the platform's API."`
 	Usage   admin.Usage   `cmd:"" help:"Show and export usage history; export and verify the usage log."`
 	Import  admin.Import  `cmd:"" help:"Take over FlexNet options files, keygen exports and tables; shows the plan first."`
 	Offline admin.Offline `cmd:"" help:"Roll out by files, at the platform, where the customer has no network."`
