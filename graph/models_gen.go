@@ -545,6 +545,20 @@ type CreateTicketInput struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// A new endpoint.
+type CreateWebhookInput struct {
+	// Where messages go to: by HTTPS, to a public address, unless the operator allows more.
+	URL string `json:"url"`
+	// What it is for, up to 200 bytes.
+	Description string `json:"description"`
+	// The kinds of events that it wants, of those in `webhookEventKinds`; `*` is every one.
+	Events []string `json:"events"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Licenses that came back and may be ordered without buying: `order(input: {credit: true, …})`.
 type Credit struct {
 	// What is licensed.
@@ -595,6 +609,22 @@ type DeleteMemberGroupInput struct {
 type DeleteMemberGroupPayload struct {
 	// The id of the group that was.
 	DeletedGroupID string `json:"deletedGroupId"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Which endpoint.
+type DeleteWebhookInput struct {
+	// The endpoint's global id.
+	WebhookEndpoint string `json:"webhookEndpoint"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What was removed.
+type DeleteWebhookPayload struct {
+	// The endpoint's global id.
+	DeletedID string `json:"deletedId"`
 	// As it came.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -908,6 +938,38 @@ type ReplaceBackendPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// Which deliveries are wanted again.
+type ReplayFailedWebhookDeliveriesInput struct {
+	// The endpoint's global id.
+	WebhookEndpoint string `json:"webhookEndpoint"`
+	// Those that were made since then, at most 30 days ago.
+	Since time.Time `json:"since"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// What is sent again.
+type ReplayFailedWebhookDeliveriesPayload struct {
+	// How many deliveries were made.
+	Count int `json:"count"`
+	// Whether there are more: ask again.
+	More bool `json:"more"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// Which delivery is wanted again.
+type ReplayWebhookDeliveryInput struct {
+	// The delivery's global id.
+	WebhookDelivery string `json:"webhookDelivery"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // Which invitation.
 type ResendInvitationInput struct {
 	// The invitation's global id.
@@ -1077,6 +1139,16 @@ type RotateLinkTokenPayload struct {
 	// The link token, shown this once.
 	LinkToken string `json:"linkToken"`
 	// As it was given.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A new secret for an endpoint.
+type RotateWebhookSecretInput struct {
+	// The endpoint's global id.
+	WebhookEndpoint string `json:"webhookEndpoint"`
+	// The revision that you have seen.
+	Revision int `json:"revision"`
+	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
@@ -1256,6 +1328,16 @@ type StartRolloutPayload struct {
 
 // What can be watched. Each stream sends the present state first.
 type Subscription struct {
+}
+
+// Which endpoint is tried out.
+type TestWebhookInput struct {
+	// The endpoint's global id.
+	WebhookEndpoint string `json:"webhookEndpoint"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 // So many licenses of an item.
@@ -1536,6 +1618,32 @@ type UpdateTicketInput struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// A change of an endpoint. What is left out stays.
+type UpdateWebhookInput struct {
+	// The endpoint's global id.
+	WebhookEndpoint string `json:"webhookEndpoint"`
+	// The revision that you have seen.
+	Revision int `json:"revision"`
+	// Where messages go to.
+	URL *string `json:"url,omitempty"`
+	// What it is for.
+	Description *string `json:"description,omitempty"`
+	// The kinds of events that it wants.
+	Events []string `json:"events,omitempty"`
+	// Whether messages are sent; what is due to one that is disabled waits.
+	Enabled *bool `json:"enabled,omitempty"`
+	// Returned as it is.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// An endpoint as it is now.
+type UpdateWebhookPayload struct {
+	// The endpoint.
+	WebhookEndpoint *ent.WebhookEndpoint `json:"webhookEndpoint"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
 // What changed in the use of licenses.
 type UsageChange struct {
 	// The number of the message; that of a stream's next message is one more, at whichever replica.
@@ -1655,6 +1763,34 @@ type WaveInput struct {
 	TmrGroups []string `json:"tmrGroups"`
 	// Global ids or serial numbers of containers outside of TMR groups.
 	Containers []string `json:"containers"`
+}
+
+// A delivery that was made.
+type WebhookDeliveryPayload struct {
+	// The delivery; ask for it again to see what came of it.
+	WebhookDelivery *ent.WebhookDelivery `json:"webhookDelivery"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
+}
+
+// A kind of event that endpoints can be told of.
+type WebhookEventKind struct {
+	// Its name, for example `order.created`.
+	Kind string `json:"kind"`
+	// When it is sent.
+	When string `json:"when"`
+	// The names in its data.
+	Data []string `json:"data"`
+}
+
+// An endpoint with its secret.
+type WebhookSecretPayload struct {
+	// The endpoint.
+	WebhookEndpoint *ent.WebhookEndpoint `json:"webhookEndpoint"`
+	// What its messages are verified with, shown this once, for example `whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD`. Null: the idempotency key was used before.
+	Secret *string `json:"secret,omitempty"`
+	// As it came.
+	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
 // When in a week rollouts may begin.

@@ -59,14 +59,15 @@ type platformServeCmd struct {
 	usageFlags
 	limitFlags
 	monitorFlags
-	Listen        string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"QUORATE_LISTEN"`
-	HTTPS         bool          `help:"Browsers reach the platform by HTTPS only (through a proxy): cookies are marked so." name:"https" env:"QUORATE_HTTPS"`
-	Origin        []string      `help:"Further origins whose pages may call the API, for example https://licenses.example.com." env:"QUORATE_ORIGINS"`
-	Settle        time.Duration `help:"How long a backend has to serve a new license steadily before the next one's turn." default:"1s" env:"QUORATE_SETTLE"`
-	PrivateNets   bool          `name:"allow-private-networks" help:"Let identity providers be in private networks, and be reached there." env:"QUORATE_ALLOW_PRIVATE_NETWORKS"`
-	NoWorkers     bool          `help:"Leave rollouts to other replicas." env:"QUORATE_NO_WORKERS"`
-	Introspection bool          `help:"Let clients read the GraphQL schema." default:"true" negatable:"" env:"QUORATE_INTROSPECTION"`
-	JSON          bool          `help:"Write one JSON line when ready." name:"json"`
+	Listen      string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"QUORATE_LISTEN"`
+	HTTPS       bool          `help:"Browsers reach the platform by HTTPS only (through a proxy): cookies are marked so." name:"https" env:"QUORATE_HTTPS"`
+	Origin      []string      `help:"Further origins whose pages may call the API, for example https://licenses.example.com." env:"QUORATE_ORIGINS"`
+	Settle      time.Duration `help:"How long a backend has to serve a new license steadily before the next one's turn." default:"1s" env:"QUORATE_SETTLE"`
+	PrivateNets bool          `name:"allow-private-networks" help:"Let identity providers be in private networks, and be reached there." env:"QUORATE_ALLOW_PRIVATE_NETWORKS"`
+	webhookFlags
+	NoWorkers     bool `help:"Leave rollouts to other replicas." env:"QUORATE_NO_WORKERS"`
+	Introspection bool `help:"Let clients read the GraphQL schema." default:"true" negatable:"" env:"QUORATE_INTROSPECTION"`
+	JSON          bool `help:"Write one JSON line when ready." name:"json"`
 }
 
 // usageFlags say how long what of the usage history is kept.
@@ -105,7 +106,11 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 		return err
 	}
 	defer mon.Close()
-	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy(), PrivateNetworks: c.PrivateNets})
+	sender, err := c.webhookFlags.sender()
+	if err != nil {
+		return err
+	}
+	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy(), PrivateNetworks: c.PrivateNets, Webhooks: sender})
 	if err != nil {
 		return err
 	}
@@ -202,6 +207,7 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 	}
 	p.queue.Register(p.Platform, nil)
 	p.queue.RegisterUsage(p.Platform)
+	p.queue.RegisterWebhooks(p.Platform)
 	p.queue.RegisterServers(p.Platform)
 	p.queue.RegisterKeys(p.Platform)
 	p.queue.RegisterPlans(p.Platform)
