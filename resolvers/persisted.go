@@ -114,19 +114,15 @@ func byToken(ctx context.Context) bool {
 	return err == nil && by.Kind == auth.KindToken
 }
 
-// LoadDocuments reads the documents that callers without an API token may execute,
-// and checks that they fit the schema. Error: license.CodeInvalidInput.
-func LoadDocuments(path string) (*documents.Registered, error) {
-	all, err := documents.Load(path)
-	if err != nil {
-		return nil, err
-	}
+// CheckDocuments says whether documents that are to be registered fit the schema.
+// Error: license.CodeInvalidInput.
+func CheckDocuments(all *documents.Registered) error {
 	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
 	for digest, text := range all.All {
 		if _, errs := gqlparser.LoadQueryWithRules(schema, text, limits.Validation()); errs != nil {
-			return nil, license.Errorf(license.CodeInvalidInput, "register the documents of this version of the platform",
+			return license.Errorf(license.CodeInvalidInput, "register the documents of this version of the platform",
 				"the registered document %s can't be executed: %s", digest, errs[0].Message)
 		}
 	}
-	return all, nil
+	return nil
 }

@@ -99,7 +99,14 @@ func TestRegisteredDocuments(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	all, err := resolvers.LoadDocuments(folder)
+	load := func() (*documents.Registered, error) {
+		all, err := documents.Load(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all, resolvers.CheckDocuments(all)
+	}
+	all, err := load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +148,7 @@ func TestRegisteredDocuments(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "old.graphql"), []byte("{ gone }"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := resolvers.LoadDocuments(folder); license.CodeOf(err) != license.CodeInvalidInput || !strings.Contains(err.Error(), documents.Digest("{ gone }")) {
+	if _, err := load(); license.CodeOf(err) != license.CodeInvalidInput || !strings.Contains(err.Error(), documents.Digest("{ gone }")) {
 		t.Errorf("a document of another schema: %v", err)
 	}
 }

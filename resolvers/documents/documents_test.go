@@ -160,6 +160,21 @@ func TestRegistered(t *testing.T) {
 			t.Errorf("%s: %d documents", path, n)
 		}
 	}
+	a, err := Parse(manifest(t, "{a}", "{b}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Parse(manifest(t, "{b}", "{c}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := Union(a, b)
+	if _, ok := both.Get(Digest("{c}")); err != nil || !ok || len(both.byDigest) != 3 {
+		t.Errorf("of two: %d documents, %v", len(both.byDigest), err)
+	}
+	if _, err := Union(); license.CodeOf(err) != license.CodeInvalidInput {
+		t.Errorf("of none: %v", err)
+	}
 	many := make([]string, mostRegistered+1)
 	for i := range many {
 		many[i] = fmt.Sprintf("{a%d}", i)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,6 +107,15 @@ func (r *Registered) check() error {
 		return invalid("register fewer", "%d documents are registered of at most %d", n, mostRegistered)
 	}
 	return nil
+}
+
+// Union has the documents of all; error: license.CodeInvalidInput for too many.
+func Union(all ...*Registered) (*Registered, error) {
+	r := &Registered{byDigest: map[string]string{}}
+	for _, one := range all {
+		maps.Copy(r.byDigest, one.byDigest)
+	}
+	return r, r.check()
 }
 
 // Get gives a registered document.

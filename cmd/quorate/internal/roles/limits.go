@@ -1,11 +1,13 @@
 package roles
 
 import (
+	"io/fs"
 	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/quorate/quorate/frontend"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/resolvers"
@@ -14,9 +16,9 @@ import (
 
 // limitFlags say what callers of the platform's API may do.
 type limitFlags struct {
-	PointsPerCaller       int    `help:"How much one API token or member may ask for in a minute, in points of what operations cost (docs/api-limits.md); 0: no limit." default:"500000" env:"QUORATE_POINTS_PER_CALLER"`
-	PointsPerOrganization int    `help:"How much an organization's tokens and members may ask for together; 0: no limit." default:"2000000" env:"QUORATE_POINTS_PER_ORGANIZATION"`
-	PersistedOnly         string `help:"A JSON file of GraphQL documents by SHA-256, or a folder of *.graphql files: callers without an API token may execute these alone." placeholder:"FILE" env:"QUORATE_PERSISTED_ONLY"`
+	PointsPerCaller       int      `help:"How much one API token or member may ask for in a minute, in points of what operations cost (docs/api-limits.md); 0: no limit." default:"500000" env:"QUORATE_POINTS_PER_CALLER"`
+	PointsPerOrganization int      `help:"How much an organization's tokens and members may ask for together; 0: no limit." default:"2000000" env:"QUORATE_POINTS_PER_ORGANIZATION"`
+	PersistedOnly         []string `help:"Callers without an API token may execute these GraphQL documents alone: a JSON file of them by SHA-256, a folder of *.graphql files, or the word dashboard for the dashboard's own. May be repeated." placeholder:"FILE" env:"QUORATE_PERSISTED_ONLY"`
 }
 
 // limitConfig is what they mean. The zero value limits nobody.
@@ -39,12 +41,35 @@ func (f limitFlags) config() (limitConfig, error) {
 		}
 		*one.into = ratelimit.Rate{Burst: one.points, Per: time.Minute}
 	}
-	if f.PersistedOnly == "" {
+	if len(f.PersistedOnly) == 0 {
 		return c, nil
 	}
+	var all []*documents.Registered
+	for _, from := range f.PersistedOnly {
+		one, err := registered(from)
+		if err != nil {
+			return limitConfig{}, err
+		}
+		all = append(all, one)
+	}
 	var err error
-	c.Registered, err = resolvers.LoadDocuments(f.PersistedOnly)
-	return c, err
+	if c.Registered, err = documents.Union(all...); err != nil {
+		return limitConfig{}, err
+	}
+	return c, resolvers.CheckDocuments(c.Registered)
+}
+
+// registered reads the documents of a file or a folder, or those that the dashboard
+// was built with.
+func registered(from string) (*documents.Registered, error) {
+	if from != "dashboard" {
+		return documents.Load(from)
+	}
+	text, err := fs.ReadFile(frontend.Files(), "documents.json")
+	if err != nil {
+		return nil, license.Errorf(license.CodeInvalidInput, "build it with make build, or leave the dashboard's documents out", "the dashboard was not built into this program")
+	}
+	return documents.Parse(text)
 }
 
 // counting is what counts for all replicas: in Redis, or without one (nil) in this

@@ -3,6 +3,7 @@ package roles
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/frontend"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/accounts"
@@ -31,16 +33,42 @@ func TestLimitFlags(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "viewer.graphql"), []byte("{ viewer { name } }"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if c, err := (limitFlags{PersistedOnly: folder}).config(); err != nil || c.Registered == nil {
+	if c, err := (limitFlags{PersistedOnly: []string{folder}}).config(); err != nil || c.Registered == nil {
 		t.Errorf("%+v %v", c, err)
 	}
 	for name, f := range map[string]limitFlags{
 		"fewer than none": {PointsPerCaller: -1}, "too many": {PointsPerOrganization: ratelimit.MostBurst + 1},
-		"no documents": {PersistedOnly: filepath.Join(folder, "none")},
+		"no documents": {PersistedOnly: []string{folder, filepath.Join(folder, "none")}},
 	} {
 		if _, err := f.config(); license.CodeOf(err) != license.CodeInvalidInput {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestDashboardsDocuments: those that it was built with can be registered beside
+// others, and executed.
+func TestDashboardsDocuments(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "own.graphql"), []byte("{ viewer { role } }"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := limitFlags{PersistedOnly: []string{"dashboard", folder}}.config()
+	if _, built := fs.Stat(frontend.Files(), "documents.json"); built != nil {
+		if license.CodeOf(err) != license.CodeInvalidInput {
+			t.Errorf("a dashboard that was not built: %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for range c.Registered.All {
+		n++
+	}
+	if n < 40 {
+		t.Errorf("only %d documents", n)
 	}
 }
 
