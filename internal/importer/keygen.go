@@ -77,6 +77,9 @@ func ParseKeygen(file []byte, products map[string]license.Product) (Plan, error)
 	var doc struct {
 		Data     []resource `json:"data"`
 		Included []resource `json:"included"`
+		Links    struct {
+			Next *string `json:"next"`
+		} `json:"links"`
 	}
 	dec := json.NewDecoder(bytes.NewReader(file))
 	dec.UseNumber()
@@ -94,6 +97,9 @@ func ParseKeygen(file []byte, products map[string]license.Product) (Plan, error)
 		return Plan{}, license.Errorf(license.CodeTooLarge, "take it in parts", "the file has %d licenses, and %d are the most", len(doc.Data), MostLines)
 	}
 	k := &keygen{plan: newPlan(), products: products, known: map[reference]resource{}}
+	if next := doc.Links.Next; next != nil && *next != "" {
+		k.add(0, "the file", false, "import the others, too", "it is one page of several")
+	}
 	for _, r := range doc.Included {
 		k.known[reference{r.Type, r.ID}] = r
 	}
