@@ -69,6 +69,7 @@ func TestCases(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no cases: %v", err)
 	}
+	watched := newAudited(t)
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +98,7 @@ func TestCases(t *testing.T) {
 					for name, id := range made {
 						asked.Query = strings.ReplaceAll(asked.Query, name, id)
 					}
-					answer := ask(w.serve(viewer), asked).Body.Bytes()
+					answer := watched.around(w, asked.Query, func() []byte { return ask(w.serve(viewer), asked).Body.Bytes() })
 					for _, id := range newID.FindAllString(string(answer), -1) {
 						made[id[:4]+"new"] = id
 					}
