@@ -22,6 +22,8 @@ const (
 	childDSN  = "QUORATE_TEST_DSN"
 	childKey  = "QUORATE_TEST_KEY"
 	childStop = "QUORATE_TEST_STOP"
+	// childTicket has the child activate a ticket instead (ticket_test.go).
+	childTicket = "QUORATE_TEST_TICKET"
 )
 
 func TestMain(m *testing.M) {
@@ -44,6 +46,9 @@ func label(s rollout.State) string {
 
 // worker runs until its standard input ends, so it never outlives the test.
 func worker(dsn string) error {
+	if ask := os.Getenv(childTicket); ask != "" {
+		return activator(dsn, ask)
+	}
 	p, err := open(context.Background(), dsn, os.Getenv(childKey))
 	if err != nil {
 		return err
@@ -54,6 +59,7 @@ func worker(dsn string) error {
 			select {}
 		}
 	})
+	p.queue.RegisterWebhooks(p.Platform)
 	fmt.Println("ready")
 	if err := p.queue.Start(context.Background()); err != nil {
 		return err
@@ -70,10 +76,11 @@ type child struct {
 }
 
 // child starts a worker process that stops in a state; "" for none.
-func (l *lab) child(stop string) *child {
+func (l *lab) child(stop string, more ...string) *child {
 	l.t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childDSN+"="+l.dsn, childKey+"="+l.key, childStop+"="+stop)
+	cmd.Env = append(cmd.Env, more...)
 	cmd.Stderr = os.Stderr
 	if _, err := cmd.StdinPipe(); err != nil {
 		l.t.Fatal(err)

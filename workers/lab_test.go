@@ -68,7 +68,7 @@ type process struct {
 	queue *workers.River
 }
 
-func open(ctx context.Context, dsn, keyFile string) (*process, error) {
+func open(ctx context.Context, dsn, keyFile string, jobs ...func(core.Jobs) core.Jobs) (*process, error) {
 	s, err := store.Open(ctx, dsn)
 	if err != nil {
 		return nil, err
@@ -84,8 +84,12 @@ func open(ctx context.Context, dsn, keyFile string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	enqueue := core.Jobs(q)
+	for _, f := range jobs {
+		enqueue = f(enqueue)
+	}
 	p, err := platform.New(platform.Config{
-		Store: s, Bus: event.NewLocal(), Keys: keys, Jobs: q, Settle: time.Millisecond, Logger: log,
+		Store: s, Bus: event.NewLocal(), Keys: keys, Jobs: enqueue, Settle: time.Millisecond, Logger: log, Webhooks: testSender(),
 		Passwords: auth.NewHasher(auth.Cost{Time: 1, Memory: 64, Threads: 1}, 1),
 	})
 	if err != nil {
