@@ -237,8 +237,8 @@ func (c *csvFile) orderRow(line int, r row) string {
 		c.keys["d"+digest]++
 		o.Key = fmt.Sprintf("csv:%s:%d", digest, c.keys["d"+digest])
 	}
-	if len(o.Key) > mostName {
-		return "its key is too long"
+	if len(o.Key) > mostKey {
+		return fmt.Sprintf("its key is longer than %d bytes", mostKey-len("csv:"))
 	}
 	c.customer(o.Customer, line)
 	c.Orders = append(c.Orders, o)

@@ -21,6 +21,7 @@ const (
 	MostLines    = 50_000 // lines of text, or licenses
 	MostProblems = 5_000
 	mostName     = 200 // of an item or a customer, in bytes
+	mostKey      = 104 // of an order
 	mostShown    = 160 // of what is quoted from a file
 )
 

@@ -124,6 +124,14 @@ func TestKeysStay(t *testing.T) {
 	}
 }
 
+// The platform takes idempotency keys and references of 200 bytes.
+func TestKeysAreShort(t *testing.T) {
+	p, err := ParseCSV([]byte("customer,product,item,quantity,key\na,7:1,b,1," + strings.Repeat("k", 100) + "\na,7:1,b,1," + strings.Repeat("k", 101) + "\n"))
+	if err != nil || len(p.Orders) != 1 || len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Reason, "longer than 100 bytes") {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestFilesThatAreRefused(t *testing.T) {
 	flexnet := func(b []byte) error { _, err := ParseFlexNet(b, products()); return err }
 	keygen := func(b []byte) error { _, err := ParseKeygen(b, products()); return err }

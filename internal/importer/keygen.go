@@ -123,8 +123,8 @@ type keygen struct {
 func (k *keygen) license(r resource) {
 	what := "license " + cmp.Or(r.text("name"), r.ID)
 	leave := func(fix, format string, args ...any) { k.add(0, what, true, fix, format, args...) }
-	if r.ID == "" || len(r.ID) > 100 {
-		leave("", "it has no id")
+	if r.ID == "" || len(r.ID) > mostKey-len("keygen:") {
+		leave("", "it has no id, or too long a one")
 		return
 	}
 	if k.keys[r.ID]++; k.keys[r.ID] > 1 {
