@@ -104,6 +104,7 @@ export function createWorld({
     name: "Meridian Software",
     vendor: true,
     customer: true,
+    environment: "LIVE",
     createdAt: ago(1e10),
   };
   const firm = {

@@ -60,11 +60,21 @@ function routesFor(client: Client) {
   const signIn = createRoute({
     getParentRoute: () => root,
     path: "/login",
-    validateSearch: (search): { to?: string } =>
-      typeof search["to"] === "string" ? { to: search["to"] } : {},
+    validateSearch: (search): { to?: string; failed?: string } => ({
+      ...(typeof search["to"] === "string" ? { to: search["to"] } : {}),
+      ...(typeof search["failed"] === "string" ? { failed: search["failed"] } : {}),
+    }),
     component: function SignIn() {
-      return <SignInPage to={signIn.useSearch().to} />;
+      const { to, failed } = signIn.useSearch();
+      return <SignInPage to={to} failed={failed} />;
     },
+  });
+
+  /** Its token is behind the #, which browsers send to nobody. */
+  const invitation = createRoute({
+    getParentRoute: () => root,
+    path: "/invitation",
+    component: lazyRouteComponent(() => import("./signin/invitation"), "InvitationPage"),
   });
 
   const home = createRoute({
@@ -174,8 +184,27 @@ function routesFor(client: Client) {
     component: lazyRouteComponent(() => import("./items/page"), "ItemPage"),
   });
 
+  const members = createRoute({
+    getParentRoute: () => organization,
+    path: "members",
+    component: lazyRouteComponent(() => import("./members/page"), "MembersPage"),
+  });
+
+  const tokens = createRoute({
+    getParentRoute: () => organization,
+    path: "tokens",
+    component: lazyRouteComponent(() => import("./tokens/page"), "TokensPage"),
+  });
+
+  const account = createRoute({
+    getParentRoute: () => organization,
+    path: "account",
+    component: lazyRouteComponent(() => import("./account/page"), "AccountPage"),
+  });
+
   return root.addChildren([
     signIn,
+    invitation,
     home,
     organization.addChildren([
       start,
@@ -191,6 +220,9 @@ function routesFor(client: Client) {
       items,
       newItem,
       item,
+      members,
+      tokens,
+      account,
     ]),
   ]);
 }

@@ -18,8 +18,8 @@ async function messageOf(response: Response): Promise<string | null> {
   }
 }
 
-/** Starts a session, kept in a cookie that scripts can't read. */
-export async function signIn(email: string, password: string): Promise<void> {
+/** Starts a session, kept in a cookie that scripts can't read; or `code` comes next. */
+export async function signIn(email: string, password: string): Promise<"in" | "code"> {
   let response: Response;
   try {
     response = await fetch("/auth/login", {
@@ -31,7 +31,10 @@ export async function signIn(email: string, password: string): Promise<void> {
   } catch {
     throw new SignInError("The platform does not answer. Try again in a moment.");
   }
-  if (response.ok) return;
+  if (response.ok) {
+    const body = (await response.json().catch(() => ({}))) as { secondFactor?: boolean };
+    return body.secondFactor === true ? "code" : "in";
+  }
   if (response.status === 429) {
     throw new SignInError("Too many attempts. Wait a minute, then try again.");
   }

@@ -69,6 +69,7 @@ export const KEYS: readonly (readonly [string, string])[] = [
   ["g a", "Go to live allocations"],
   ["g r", "Go to rules"],
   ["g i", "Go to items"],
+  ["g m", "Go to members"],
   ["Esc", "Close"],
   ["?", "This help"],
 ];

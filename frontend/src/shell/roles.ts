@@ -25,3 +25,12 @@ export const mayProvision = mayEditCatalog;
 
 export const NEEDS_ADMINISTRATOR =
   "Changing needs the role administrator. Ask an owner of your organization.";
+
+/** Whether a role may change members, groups, invitations and API tokens. */
+export const mayManageMembers = mayEditCatalog;
+
+/** The roles that a role may give: its own and less. */
+export function rolesUpTo(role: Role): Role[] {
+  const all: Role[] = ["OWNER", "ADMINISTRATOR", "OPERATOR", "VIEWER"];
+  return all.slice(all.indexOf(role));
+}

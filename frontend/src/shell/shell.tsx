@@ -11,6 +11,7 @@ import { useEffect, useState } from "react";
 import { signOut } from "../api/session";
 import { LiveSocket, socketURL } from "../live/socket";
 import { SocketContext } from "../live/stream";
+import { OrganizationSwitch, TestBand } from "../organization/switch";
 import { toSignIn } from "../signin/target";
 import { Dialog } from "../ui/dialog";
 import { ChevronIcon, Mark } from "../ui/icons";
@@ -51,6 +52,7 @@ async function leave() {
 
 function UserMenu({ onHelp }: { onHelp: () => void }) {
   const { viewer } = organizationRoute.useRouteContext();
+  const params = organizationRoute.useParams();
   const [opened, setOpened] = useState(false);
   return (
     <Popover
@@ -88,6 +90,15 @@ function UserMenu({ onHelp }: { onHelp: () => void }) {
         <div className={styles["menuScheme"]}>
           <SchemeSwitch />
         </div>
+        <Link
+          to="/$side/$organization/account"
+          params={params}
+          className={styles["item"]}
+          onClick={() => setOpened(false)}
+          data-testid="account"
+        >
+          Account
+        </Link>
         <UnstyledButton
           className={styles["item"]}
           onClick={() => {
@@ -158,6 +169,7 @@ export function Shell() {
     "g a": () => void navigate({ to: "/$side/$organization/allocations", params }),
     "g r": () => void navigate({ to: "/$side/$organization/rules", params }),
     "g i": () => void navigate({ to: "/$side/$organization/items", params }),
+    "g m": () => void navigate({ to: "/$side/$organization/members", params }),
     "?": () => setHelp(true),
   });
 
@@ -181,8 +193,8 @@ export function Shell() {
         <Link to="/" className={styles["brand"]} aria-label="Quorate, start page">
           <Mark /> <span>Quorate</span>
         </Link>
-        <span className={styles["organization"]} data-testid="organization">
-          {viewer.organization.name}
+        <span className={styles["organization"]}>
+          <OrganizationSwitch organization={viewer.organization} />
         </span>
         <span className={styles["space"]} />
         <LivePill />
@@ -191,6 +203,7 @@ export function Shell() {
         </span>
         <UserMenu onHelp={() => setHelp(true)} />
       </header>
+      <TestBand environment={viewer.organization.environment} />
       <div className={styles["body"]}>
         <nav id="nav" className={styles["side"]} data-open={menu} aria-label="Pages">
           <Link
@@ -237,6 +250,24 @@ export function Shell() {
             activeProps={{ "data-active": true }}
           >
             Items
+          </Link>
+          <Link
+            to="/$side/$organization/members"
+            params={params}
+            className={styles["link"]}
+            onClick={() => setMenu(false)}
+            activeProps={{ "data-active": true }}
+          >
+            Members
+          </Link>
+          <Link
+            to="/$side/$organization/tokens"
+            params={params}
+            className={styles["link"]}
+            onClick={() => setMenu(false)}
+            activeProps={{ "data-active": true }}
+          >
+            API tokens
           </Link>
         </nav>
         <main id="main" className={styles["main"]} tabIndex={-1}>
