@@ -96,6 +96,14 @@ func (m *monitoring) serve(addr string, ready func(context.Context) error) error
 	return nil
 }
 
+// told adds where metrics are served to what a server tells when it is ready.
+func (m *monitoring) told(ready map[string]string) map[string]string {
+	if m.addr != "" {
+		ready["metrics"] = "http://" + m.addr + "/metrics"
+	}
+	return ready
+}
+
 // Close ends the listener, and sends the traces that are left.
 func (m *monitoring) Close() {
 	if m.stop != nil {

@@ -126,7 +126,7 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 	if err := mon.serve(c.MetricsListen, p.ready); err != nil {
 		return err
 	}
-	if err := announce(std.Out, c.JSON, map[string]string{"url": s.URL(), "graphql": s.URL() + "/graphql"},
+	if err := announce(std.Out, c.JSON, mon.told(map[string]string{"url": s.URL(), "graphql": s.URL() + "/graphql"}),
 		"platform on "+s.URL()); err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 		if err := mon.serve(c.MetricsListen, backendReady(held, j)); err != nil {
 			return err
 		}
-		if err := announce(std.Out, c.JSON, map[string]string{"backend": f.URL(), "serial": held.Serial().String()},
+		if err := announce(std.Out, c.JSON, mon.told(map[string]string{"backend": f.URL(), "serial": held.Serial().String()}),
 			fmt.Sprintf("backend with container %s serves TMR servers on %s", held.Serial(), f.URL())); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	if err := mon.serve(c.MetricsListen, s.canServe); err != nil {
 		return err
 	}
-	if err := announce(std.Out, c.JSON, map[string]string{"licenseServer": s.face.URL(), "serial": held.Serial().String()},
+	if err := announce(std.Out, c.JSON, mon.told(map[string]string{"licenseServer": s.face.URL(), "serial": held.Serial().String()}),
 		fmt.Sprintf("license server with container %s serves programs on %s", held.Serial(), s.face.URL())); err != nil {
 		return err
 	}

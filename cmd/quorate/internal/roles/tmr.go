@@ -162,7 +162,7 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, bui
 	if err := cfg.Monitoring.serve(c.MetricsListen, s.canServe); err != nil {
 		return err
 	}
-	if err := announce(std.Out, c.JSON, map[string]string{"licenseServer": s.URL(), "name": c.Name, "pin": cfg.Key.Pin()},
+	if err := announce(std.Out, c.JSON, cfg.Monitoring.told(map[string]string{"licenseServer": s.URL(), "name": c.Name, "pin": cfg.Key.Pin()}),
 		"TMR server "+c.Name+" serves programs on "+s.URL()); err != nil {
 		return err
 	}
