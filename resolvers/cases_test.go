@@ -99,6 +99,9 @@ func TestCases(t *testing.T) {
 						asked.Query = strings.ReplaceAll(asked.Query, name, id)
 					}
 					answer := watched.around(w, asked.Query, func() []byte { return ask(w.serve(viewer), asked).Body.Bytes() })
+					if code := newCode.FindString(string(answer)); code != "" {
+						made["CODE"] = code
+					}
 					for _, id := range newID.FindAllString(string(answer), -1) {
 						made[id[:4]+"new"] = id
 					}
@@ -141,6 +144,12 @@ func tidy(t *testing.T, answer []byte) string {
 
 var newID = regexp.MustCompile(`[a-z]{3}_[0-9a-f]{8}-[0-9a-f-]{27}`)
 
+// newCode is that of a ticket or an enrollment.
+var newCode = regexp.MustCompile(`\b[0-9A-HJKMNP-TV-Z]{5}(-[0-9A-HJKMNP-TV-Z]{5}){4}\b`)
+
+// newHint is how a ticket is called where its code isn't told.
+var newHint = regexp.MustCompile(`…-[0-9A-HJKMNP-TV-Z]{5}\b`)
+
 func scrub(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -152,6 +161,7 @@ func scrub(v any) any {
 			v[i] = scrub(e)
 		}
 	case string:
+		v = newHint.ReplaceAllString(newCode.ReplaceAllString(v, "CODE"), "…-HINT")
 		v = newID.ReplaceAllStringFunc(v, func(id string) string { return id[:4] + "new" })
 		if len(v) >= 20 && v[4] == '-' && v[10] == 'T' && strings.HasSuffix(v, "Z") {
 			return "time"

@@ -93,7 +93,7 @@ func (r *queryResolver) Servers(ctx context.Context, after *entgql.Cursor[string
 }
 
 func (r *queryResolver) Enrollments(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.EnrollmentConnection, error) {
-	return r.client.Enrollment.Query().Paginate(ctx, after, first, before, last)
+	return r.client.Enrollment.Query().Paginate(ctx, after, first, before, last, ent.WithEnrollmentOrder(newestFirst(ent.DefaultEnrollmentOrder)))
 }
 
 func (r *tmrServerResolver) State(ctx context.Context, obj *ent.TmrServer) (graph.ServerState, error) {

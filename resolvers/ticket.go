@@ -71,7 +71,7 @@ func (r *queryResolver) Tickets(ctx context.Context, after *entgql.Cursor[string
 	if reference != nil {
 		q.Where(entticket.Reference(*reference))
 	}
-	return q.Paginate(ctx, after, first, before, last)
+	return q.Paginate(ctx, after, first, before, last, ent.WithTicketOrder(newestFirst(ent.DefaultTicketOrder)))
 }
 
 func (r *queryResolver) Ticket(ctx context.Context, code string) (*ent.Ticket, error) {

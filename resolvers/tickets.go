@@ -3,6 +3,8 @@ package resolvers
 import (
 	"context"
 
+	"entgo.io/contrib/entgql"
+
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/rollout"
 	"github.com/quorate/quorate/ent/ticketactivation"
@@ -18,6 +20,18 @@ func set[T any](to *T, given *T) {
 	if given != nil {
 		*to = *given
 	}
+}
+
+// newestFirst is ent's order by id, turned round: ids begin with the time.
+func newestFirst[T any](order *T) *T {
+	reversed := *order
+	switch o := any(&reversed).(type) {
+	case *ent.TicketOrder:
+		o.Direction = entgql.OrderDirectionDesc
+	case *ent.EnrollmentOrder:
+		o.Direction = entgql.OrderDirectionDesc
+	}
+	return &reversed
 }
 
 // ticketed reads the ticket that a use case gave anew, as the viewer.

@@ -64,7 +64,7 @@ func (p *Service) CreateEnrollment(ctx context.Context, s EnrollmentSpec) (*ent.
 	case s.Name == "" || len(s.Name) > mostName || s.Name != core.ClipText(s.Name):
 		return nil, "", core.AtField("name", license.Errorf(license.CodeInvalidInput, "use 1 to 200 bytes", "the server's name is missing, too long, or not a text"))
 	case s.Valid < time.Minute || s.Valid > mostValid:
-		return nil, "", core.AtField("hours", license.Errorf(license.CodeInvalidInput, "give 1 to 720 hours", "a code can't be valid for %s", s.Valid))
+		return nil, "", core.AtField("hours", license.Errorf(license.CodeInvalidInput, "give 1 to 720 hours", "the code would be valid for too short or too long a time"))
 	}
 	code := ticket.New()
 	var made *ent.Enrollment
