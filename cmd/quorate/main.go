@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/cmd/quorate/internal/clienttools"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
 	"github.com/quorate/quorate/cmd/quorate/internal/fleettools"
+	"github.com/quorate/quorate/cmd/quorate/internal/hooktools"
 	"github.com/quorate/quorate/cmd/quorate/internal/orgtools"
 	"github.com/quorate/quorate/cmd/quorate/internal/roles"
 	"github.com/quorate/quorate/cmd/quorate/internal/rulestools"
@@ -66,6 +67,7 @@ type tree struct {
 	Member       orgtools.Member       `cmd:"" help:"List members, change their roles, remove them; groups of members."`
 	Invite       orgtools.Invite       `cmd:"" help:"Invite persons to become members."`
 	Token        orgtools.Token        `cmd:"" help:"Make, list and revoke API tokens."`
+	Webhook      hooktools.Webhook     `cmd:"" help:"Have your systems told what happens: endpoints, their log, replays; verify messages."`
 
 	API     apitools.API  `cmd:"" name:"api" help:"Run any query or mutation of the platform's API."`
 	Usage   admin.Usage   `cmd:"" help:"Show and export usage history; export and verify the usage log."`
