@@ -127,9 +127,7 @@ func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
 		return p, err
 	}
 	switch p.Kind {
-	case auth.KindMember:
-		return r.platform.People().Again(ctx, p)
-	case auth.KindToken:
+	case auth.KindMember, auth.KindToken:
 		return r.platform.Current(ctx, p)
 	}
 	return p, nil

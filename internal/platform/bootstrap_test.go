@@ -37,7 +37,7 @@ func TestBootstrap(t *testing.T) {
 		if err != nil || made.Password == "" {
 			t.Fatalf("no password was made: %v", err)
 		}
-		if _, err := l.SignIn(t.Context(), "second@example.com", made.Password); err != nil {
+		if _, err := l.signIn(t.Context(), "second@example.com", made.Password); err != nil {
 			t.Error(err)
 		}
 		for what, change := range map[string]func(*accounts.BootstrapSpec){
@@ -118,7 +118,7 @@ func TestMasterKey(t *testing.T) {
 func TestSignInWithNoAddress(t *testing.T) {
 	for _, email := range []string{"a\x00b@example.com", "\x00", "\"a\x00b\"@example.com", strings.Repeat("x", 16<<10), "\xff@example.com"} {
 		onBoth(t, func(t *testing.T, l *lab) {
-			_, err := l.SignIn(t.Context(), email, password)
+			_, err := l.signIn(t.Context(), email, password)
 			wantCode(t, fmt.Sprintf("%.20q", email), err, license.CodeUnauthenticated)
 		})
 	}
@@ -129,20 +129,20 @@ func TestSignIn(t *testing.T) {
 		if l.owner.Organization != l.first.Organization.ID || l.owner.Role != auth.Owner || l.owner.Kind != auth.KindMember {
 			t.Errorf("signed in as %+v", l.owner)
 		}
-		_, err := l.SignIn(t.Context(), "owner@example.com", "wrong")
-		_, unknown := l.SignIn(t.Context(), "nobody@example.com", password)
+		_, err := l.signIn(t.Context(), "owner@example.com", "wrong")
+		_, unknown := l.signIn(t.Context(), "nobody@example.com", password)
 		wantCode(t, "wrong password", err, license.CodeUnauthenticated)
 		if unknown == nil || unknown.Error() != err.Error() {
 			t.Errorf("an unknown member is told apart: %v, %v", unknown, err)
 		}
-		if _, err := l.SignIn(t.Context(), "OWNER@example.com", password); err != nil {
+		if _, err := l.signIn(t.Context(), "OWNER@example.com", password); err != nil {
 			t.Errorf("address in capitals: %v", err)
 		}
 		for range 10 {
-			_, err = l.SignIn(t.Context(), "owner@example.com", "wrong")
+			_, err = l.signIn(t.Context(), "owner@example.com", "wrong")
 		}
 		wantCode(t, "guessing", err, license.CodeThrottled)
-		_, err = l.SignIn(t.Context(), "owner@example.com", password)
+		_, err = l.signIn(t.Context(), "owner@example.com", password)
 		wantCode(t, "the right one while throttled", err, license.CodeThrottled)
 
 		p, err := l.MemberPrincipal(t.Context(), l.owner.ID)

@@ -105,10 +105,19 @@ func newLab(t *testing.T, dsn string) *lab {
 	if l.first, err = l.Bootstrap(t.Context(), firstSpec()); err != nil {
 		t.Fatal(err)
 	}
-	if l.owner, err = l.SignIn(t.Context(), "owner@example.com", password); err != nil {
+	if l.owner, err = l.signIn(t.Context(), "owner@example.com", password); err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// signIn gives who an address and a password are.
+func (l *lab) signIn(ctx context.Context, email, password string) (auth.Principal, error) {
+	claim, _, err := l.People().ByPassword(ctx, email, password)
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	return l.People().Visitor(ctx, claim)
 }
 
 func (l *lab) system() context.Context { return auth.With(l.t.Context(), auth.System("test")) }

@@ -9,7 +9,6 @@ import (
 	"github.com/quorate/quorate/ent/member"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/tmrserver"
-	"github.com/quorate/quorate/ent/user"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/containers"
@@ -24,41 +23,6 @@ const usedEvery = time.Minute
 
 func unauthenticated(what, fix string) error {
 	return license.Errorf(license.CodeUnauthenticated, fix, "%s", what)
-}
-
-// SignIn checks a member's password. An unknown address and a wrong password
-// are the same error and take as long: CodeUnauthenticated. After some failures
-// the account has to wait: CodeThrottled.
-func (p *Service) SignIn(ctx context.Context, email, password string) (auth.Principal, error) {
-	ctx = core.System(ctx, "sign-in")
-	email, err := core.NormalEmail(email)
-	if err != nil {
-		email = "" // no account has it; and what was sent need not be kept
-	}
-	if err := p.throttle.allow(ctx, email); err != nil {
-		return auth.Principal{}, err
-	}
-	found, err := p.core.Store.Client().User.Query().Where(user.Email(email)).WithMembers(func(q *ent.MemberQuery) {
-		members.WithGroups(q).WithOrganization().Order(ent.Asc(member.FieldID))
-	}).Only(ctx)
-	if err != nil && !ent.IsNotFound(err) {
-		return auth.Principal{}, err
-	}
-	stored := ""
-	if found != nil && found.PasswordHash != nil {
-		stored = *found.PasswordHash
-	}
-	ok, err := p.passwords.Verify(ctx, stored, password)
-	if err != nil {
-		return auth.Principal{}, err
-	}
-	if !ok || found == nil || len(found.Edges.Members) == 0 {
-		return auth.Principal{}, unauthenticated("the e-mail address or the password is wrong", "check both and try again")
-	}
-	if err := p.throttle.succeeded(ctx, email); err != nil {
-		return auth.Principal{}, err
-	}
-	return memberPrincipal(found.Edges.Members[0]), nil
 }
 
 // MemberPrincipal gives who a member is now, acting for its own organization: a

@@ -1,5 +1,5 @@
-// Package accounts has the members, their sign-in and their tokens, those of
-// the link's servers, and what a fresh platform begins with.
+// Package accounts has who members are, their tokens, those of the link's
+// servers, and what a fresh platform begins with.
 package accounts
 
 import (
@@ -11,10 +11,9 @@ import (
 type Service struct {
 	core      *core.Core
 	passwords *auth.Hasher
-	throttle  throttle
 }
 
 // New makes a Service.
 func New(c *core.Core, passwords *auth.Hasher) *Service {
-	return &Service{core: c, passwords: passwords, throttle: throttle{c.Limits}}
+	return &Service{core: c, passwords: passwords}
 }

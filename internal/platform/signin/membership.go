@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/members"
 )
 
 // Choice is an organization that one may act for.
@@ -67,8 +68,7 @@ func (s *Service) membership(ctx context.Context, c Claim) (auth.Principal, erro
 		return none, err
 	}
 	home := homeOf(org)
-	m, err := s.client().Member.Query().Where(member.OrganizationID(home), member.UserID(c.User)).
-		WithMemberships(func(q *ent.MemberGroupEntryQuery) { q.WithMemberGroup() }).Only(ctx)
+	m, err := members.WithGroups(s.client().Member.Query().Where(member.OrganizationID(home), member.UserID(c.User))).Only(ctx)
 	if ent.IsNotFound(err) {
 		return none, signInAgain("you are no member of the organization any more")
 	}
@@ -92,27 +92,11 @@ func homeOf(org *ent.Organization) string {
 }
 
 func principal(m *ent.Member, org *ent.Organization) auth.Principal {
-	p := auth.Principal{Kind: auth.KindMember, ID: m.ID, Organization: org.ID, Role: roleOf(m), Name: m.Name, Email: m.Email}
+	p := auth.Principal{Kind: auth.KindMember, ID: m.ID, Organization: org.ID, Role: members.RoleOf(m), Name: m.Name, Email: m.Email}
 	if org.ProviderID != nil {
 		p.Provider = *org.ProviderID
 	}
 	return p
-}
-
-// roleOf is the highest of the member's own role and its groups'.
-func roleOf(m *ent.Member) auth.Role {
-	roles := []auth.Role{auth.Role(m.Role)}
-	for _, entry := range m.Edges.Memberships {
-		if g := entry.Edges.MemberGroup; g != nil {
-			roles = append(roles, auth.Role(g.Role))
-		}
-	}
-	for _, r := range []auth.Role{auth.Owner, auth.Administrator, auth.Operator} {
-		if slices.Contains(roles, r) {
-			return r
-		}
-	}
-	return auth.Viewer
 }
 
 // vouched checks that the claim's identity provider is the organization's, and
@@ -205,28 +189,6 @@ func (s *Service) Chosen(ctx context.Context, p auth.Principal) (Choice, error) 
 	}
 	return Choice{ID: org.ID, Name: org.Name, Vendor: org.Vendor, Customer: org.Customer,
 		Environment: string(org.Environment), Role: string(p.Role)}, nil
-}
-
-// Again gives who a signed-in member is now; he keeps acting for the same
-// organization. Error: CodeUnauthenticated.
-func (s *Service) Again(ctx context.Context, p auth.Principal) (auth.Principal, error) {
-	ctx = core.System(ctx, "session")
-	org, err := s.client().Organization.Get(ctx, p.Organization)
-	if ent.IsNotFound(err) {
-		return auth.Principal{}, signInAgain("the organization does not exist any more")
-	}
-	if err != nil {
-		return auth.Principal{}, err
-	}
-	m, err := s.client().Member.Query().Where(member.ID(p.ID), member.OrganizationID(homeOf(org))).
-		WithMemberships(func(q *ent.MemberGroupEntryQuery) { q.WithMemberGroup() }).Only(ctx)
-	if ent.IsNotFound(err) {
-		return auth.Principal{}, signInAgain("you are no member of the organization any more")
-	}
-	if err != nil {
-		return auth.Principal{}, err
-	}
-	return principal(m, org), nil
 }
 
 // firstOf is the organization that a person acts for first: the one he has

@@ -55,7 +55,7 @@ type voyage struct {
 // doesn't tell whether there is an account.
 func (s *Service) Offers(ctx context.Context, email string) ([]Offered, error) {
 	ctx = core.System(ctx, "sign-in")
-	email, err := normalEmail(email)
+	email, err := core.NormalEmail(email)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ func (s *Service) vouch(ctx context.Context, row *ent.IdentityProvider, v voyage
 	}
 	out := person{Subject: id.Subject, Name: core.ClipText(claims.Name)}
 	if claims.Verified == true || claims.Verified == "true" {
-		if email, err := normalEmail(claims.Email); err == nil {
+		if email, err := core.NormalEmail(claims.Email); err == nil {
 			out.Email = email
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // has taken a code.
 func (s *Service) ByPassword(ctx context.Context, email, password string) (c Claim, second bool, err error) {
 	ctx = core.System(ctx, "sign-in")
-	email, err = normalEmail(email)
+	email, err = core.NormalEmail(email)
 	if err != nil {
 		email = "" // no account has it; and what was sent need not be kept
 	}

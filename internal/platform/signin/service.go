@@ -13,7 +13,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"net/mail"
 	"strings"
 	"time"
 
@@ -107,14 +106,6 @@ const (
 	passwordTry = "sign-in"
 	codeTry     = "one-time-code"
 )
-
-func normalEmail(s string) (string, error) {
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Address != s || len(s) > 254 || s != core.ClipText(s) {
-		return "", license.Errorf(license.CodeInvalidInput, "write it as name@example.com", "%q is not an e-mail address", core.Clip(s))
-	}
-	return strings.ToLower(s), nil
-}
 
 func unauthenticated(fix, what string) error {
 	return license.Errorf(license.CodeUnauthenticated, fix, "%s", what)
