@@ -34,6 +34,9 @@ type Config struct {
 	Authenticate func(ctx context.Context, authorization string) (auth.Principal, error)
 	// RequestID gives a request's id, which errors carry; nil: none.
 	RequestID func(context.Context) string
+	// Outlive lets WebSockets go on after their request's handler has returned; nil:
+	// the handler stays.
+	Outlive func(context.Context) (stopping context.Context, done func())
 	// TrustedOrigins are origins besides the server's own whose pages may open
 	// WebSockets.
 	TrustedOrigins []string

@@ -13,12 +13,13 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/quorate/quorate/internal/httpd"
+	"github.com/quorate/quorate/resolvers"
 )
 
 // The API behind the whole of the server: streams of both sorts pass its
 // middleware, and a stop ends them in order.
 func TestStreamsBehindTheServer(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(c *resolvers.Config) { c.Outlive = httpd.Outlive })
 	server, err := httpd.New(httpd.Config{GraphQL: w.serve("owner")})
 	if err != nil {
 		t.Fatal(err)

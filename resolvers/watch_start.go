@@ -69,7 +69,7 @@ type following struct {
 	h      *Handler
 	ctx    context.Context
 	params *graphql.RawParams
-	op     *graphql.OperationContext
+	op     *graphql.OperationContext // while it begins
 	wake   func()
 	leave  func() // of those who are told when rights change
 
@@ -91,6 +91,7 @@ func (h *Handler) follow(ctx context.Context, params *graphql.RawParams, op *gra
 	if response := f.begin(after); response != nil {
 		f.last = encoded(response)
 	}
+	f.op = nil // it may live for days: it is made anew in the rare case
 	return f
 }
 
@@ -216,6 +217,12 @@ func (f *following) recheck() *graphql.Response {
 		return nil
 	}
 	f.sub.Close()
+	op, errs := f.h.exec.CreateOperationContext(graphql.StartOperationTrace(f.ctx), f.params)
+	if errs != nil {
+		return &graphql.Response{Errors: errs}
+	}
+	f.op = op
+	defer func() { f.op = nil }()
 	return f.begin(live.Position{})
 }
 

@@ -47,7 +47,8 @@ func (h *Handler) newSocket() socket.Config {
 			return gqlerror.List{h.present.Stamp(ctx, present.Final(license.Errorf(license.CodeThrottled,
 				"end some, or open another connection", "this connection has %d operations open already", mostOperations)))}
 		},
-		Most: mostOperations, MostBody: mostBody, InitTimeout: h.cfg.InitTimeout, Ping: h.cfg.Ping, Send: sendTimeout,
+		Outlive: h.cfg.Outlive,
+		Most:    mostOperations, MostBody: mostBody, InitTimeout: h.cfg.InitTimeout, Ping: h.cfg.Ping, Send: sendTimeout,
 	}
 }
 

@@ -36,6 +36,7 @@ type replicas struct {
 	store   *store.Store
 	bus     *redisevent.Bus
 	ctx     context.Context // as the system
+	dsn     string
 	vendor  string
 	product string
 }
@@ -49,7 +50,7 @@ func newReplicas(t testing.TB, n int, args ...string) *replicas {
 	if err := json.Unmarshal([]byte(out), &boot); err != nil {
 		t.Fatal(err)
 	}
-	r := &replicas{t: t, token: boot.Token, ctx: auth.With(t.Context(), auth.System("test"))}
+	r := &replicas{t: t, token: boot.Token, dsn: dsn, ctx: auth.With(t.Context(), auth.System("test"))}
 	for i := range n {
 		addr := freeAddr(t)
 		all := append([]string{"platform", "--listen", addr, "--json"}, db...)

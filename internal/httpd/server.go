@@ -201,13 +201,28 @@ func (s *Server) long(next http.Handler) http.Handler {
 		defer cancel(nil)
 		defer context.AfterFunc(s.stopping, func() { cancel(errStopping) })()
 		control := http.NewResponseController(w)
-		r = r.WithContext(ctx)
+		r = r.WithContext(context.WithValue(ctx, outliveKey{}, s))
 		if r.Body != nil && r.Body != http.NoBody && control.SetReadDeadline(time.Now().Add(requestTimeout)) == nil {
 			// Left in place it would end the request while it is answered.
 			r.Body = &body{r.Body, func() { _ = control.SetReadDeadline(time.Time{}) }}
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// outliveKey leads to the server of a request that may last.
+type outliveKey struct{}
+
+// Outlive is for what goes on with a hijacked connection when its request's
+// handler has returned: a stop waits for it until done is called, and says so by
+// the end of stopping. Without stopping the request's handler must stay.
+func Outlive(ctx context.Context) (stopping context.Context, done func()) {
+	s, ok := ctx.Value(outliveKey{}).(*Server)
+	if !ok {
+		return nil, nil
+	}
+	s.requests.Add(1) // within a request, which counts too
+	return s.stopping, s.requests.Done
 }
 
 // body tells when it was read to its end.

@@ -6,10 +6,13 @@
 package socket
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -44,7 +47,7 @@ type Operation interface {
 	Close()
 }
 
-// Config is how a connection is served. All fields are required.
+// Config is how a connection is served.
 type Config struct {
 	// Init tells who asks, by the payload of connection_init; the context is that
 	// of all operations. Error: the connection is closed as unauthorized.
@@ -53,6 +56,10 @@ type Config struct {
 	Start func(ctx context.Context, params *graphql.RawParams, wake func()) (Operation, gqlerror.List)
 	// Full tells that a connection has too many operations.
 	Full func(ctx context.Context) gqlerror.List
+	// Outlive lets a connection go on after its request's handler has returned,
+	// which frees what the server keeps for a request: until stopping ends, and
+	// done is called when it is over. No stopping: the handler stays. May be nil.
+	Outlive func(ctx context.Context) (stopping context.Context, done func())
 
 	Most        int   // operations of one connection at once
 	MostBody    int64 // bytes of one message
@@ -61,9 +68,10 @@ type Config struct {
 	Send        time.Duration // how long the peer may take to accept a message
 }
 
-// Serve serves one connection to its end. The origin was checked before.
+// Serve serves one connection to its end, or begins to where it may outlive the
+// request. The origin was checked before.
 func (cfg *Config) Serve(w http.ResponseWriter, r *http.Request) {
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	ws, err := websocket.Accept(hijacker{w}, r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
@@ -72,14 +80,25 @@ func (cfg *Config) Serve(w http.ResponseWriter, r *http.Request) {
 	ws.SetReadLimit(cfg.MostBody)
 	c := &conn{cfg: cfg, ws: ws, heard: time.Now()}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
-	defer c.end()
 	c.mu.Lock()
 	c.timer = time.AfterFunc(cfg.InitTimeout, c.tick)
 	c.mu.Unlock()
-	stop := context.AfterFunc(r.Context(), func() { c.close(int(websocket.StatusGoingAway), "the server is stopping") })
+	if cfg.Outlive != nil {
+		if stopping, done := cfg.Outlive(r.Context()); stopping != nil {
+			go c.serve(stopping, done)
+			return
+		}
+	}
+	c.serve(r.Context(), func() {})
+}
+
+func (c *conn) serve(stopping context.Context, done func()) {
+	defer done()
+	defer c.end()
+	stop := context.AfterFunc(stopping, func() { c.close(int(websocket.StatusGoingAway), "the server is stopping") })
 	defer stop()
 	for {
-		_, data, err := ws.Read(context.Background())
+		_, data, err := c.ws.Read(context.Background())
 		if err != nil {
 			return
 		}
@@ -87,6 +106,50 @@ func (cfg *Config) Serve(w http.ResponseWriter, r *http.Request) {
 			c.close(code, why)
 		}
 	}
+}
+
+// Sizes of a connection's buffers. What clients say is short; a message that is
+// larger than the buffer takes one more call to the system.
+const (
+	readBuffer  = 512
+	writeBuffer = 1024
+)
+
+// hijacker gives a connection small buffers in place of the server's.
+type hijacker struct{ http.ResponseWriter }
+
+// Hijack implements http.Hijacker.
+func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	if len(early) > 0 {
+		c = &begun{c, bytes.Clone(early)}
+	}
+	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), bufio.NewWriterSize(c, writeBuffer)), nil
+}
+
+// begun is a connection of which something was read already.
+type begun struct {
+	net.Conn
+	early []byte
+}
+
+// Read gives what was read already, then what comes.
+func (b *begun) Read(p []byte) (int, error) {
+	if len(b.early) == 0 {
+		return b.Conn.Read(p)
+	}
+	n := copy(p, b.early)
+	if b.early = b.early[n:]; len(b.early) == 0 {
+		b.early = nil
+	}
+	return n, nil
 }
 
 // conn is one connection.

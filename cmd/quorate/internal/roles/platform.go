@@ -277,7 +277,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 		Logger: p.log,
 		GraphQL: resolvers.NewHandler(resolvers.Config{
 			Platform: p.Platform, Logger: p.log, Streams: p.streams, Authenticate: sessions.Authenticate,
-			RequestID: telemetry.RequestID, TrustedOrigins: c.Origins, Introspection: c.Introspection,
+			RequestID: telemetry.RequestID, Outlive: httpd.Outlive, TrustedOrigins: c.Origins, Introspection: c.Introspection,
 			Limits: p.limits, Rates: c.Limits.Rates, Documents: p.documents, Registered: c.Limits.Registered,
 			Metrics: resolvers.NewMetrics(c.Monitoring.registry),
 		}),
