@@ -5,6 +5,9 @@ import (
 	"hash/fnv"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/live"
@@ -108,6 +111,28 @@ func without(c live.Change, other string) (ids []string) {
 		}
 	}
 	return ids
+}
+
+// selected says whether a subscription asks for a field below a field of what it
+// watches.
+func selected(ctx context.Context, names ...string) bool {
+	root := graphql.GetFieldContext(ctx)
+	if root == nil {
+		return true
+	}
+	op, below := graphql.GetOperationContext(ctx), root.Field.Selections
+	for _, name := range names {
+		var next ast.SelectionSet
+		for _, f := range graphql.CollectFields(op, below, []string{"AllocationsChange", "Allocation", "Node"}) {
+			if f.Name == name {
+				next = append(next, f.Selections...)
+			}
+		}
+		if below = next; below == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // removed never is null.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -21,6 +22,7 @@ import (
 // watchAllocations follows living allocations and their figures.
 func (r *Resolver) watchAllocations(ctx context.Context, s scope) (plan[*graph.AllocationsChange], error) {
 	src, err := r.source(ctx, "allocations", s, true)
+	last := &lastUsage{}
 	src.Read = func(ctx context.Context) (live.Items, bool, error) {
 		alive, err := r.client.Allocation.Query().Where(s.rows, allocation.StateEQ(property.AllocationActive)).
 			Select(allocationStamps...).Limit(mostWatched + 1).All(ctx)
@@ -36,6 +38,7 @@ func (r *Resolver) watchAllocations(ctx context.Context, s scope) (plan[*graph.A
 		}
 		u, err := r.usage(ctx, s)
 		items[figures] = usageStamp(u)
+		last.keep(u)
 		return items, false, err
 	}
 	return plan[*graph.AllocationsChange]{src, func(ctx context.Context, c live.Change) (*graph.AllocationsChange, live.Items, error) {
@@ -43,9 +46,12 @@ func (r *Resolver) watchAllocations(ctx context.Context, s scope) (plan[*graph.A
 		if err != nil {
 			return nil, nil, err
 		}
-		u, err := r.usage(ctx, s)
-		if err != nil {
-			return nil, nil, err
+		u, ok := last.of(c)
+		if !ok {
+			if u, err = r.usage(ctx, s); err != nil {
+				return nil, nil, err
+			}
+			last.keep(u)
 		}
 		shows := live.Items{figures: usageStamp(u)}
 		for _, a := range rows {
@@ -60,6 +66,30 @@ func (r *Resolver) watchAllocations(ctx context.Context, s scope) (plan[*graph.A
 			Upserted: rows, Removed: removed(c),
 		}, shows, nil
 	}}, err
+}
+
+// lastUsage are the figures that were read last: those that a change tells of,
+// where their stamp is the one that it has.
+type lastUsage struct {
+	mu    sync.Mutex
+	known bool
+	usage history.Usage
+}
+
+func (l *lastUsage) keep(u history.Usage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.known, l.usage = true, u
+}
+
+// of gives the figures for a change; false: they have to be read.
+func (l *lastUsage) of(c live.Change) (history.Usage, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if stamp, ok := c.Upserted[figures]; ok && stamp != usageStamp(l.usage) {
+		return history.Usage{}, false
+	}
+	return l.usage, l.known
 }
 
 // allocationStamps are the columns that tell two states of a living allocation
@@ -91,8 +121,14 @@ func at(t *time.Time) string {
 func (r *Resolver) allocationRows(ctx context.Context, ids []string) ([]*ent.Allocation, error) {
 	all := make([]*ent.Allocation, 0, len(ids))
 	for chunk := range slices.Chunk(ids, rowsAtOnce) {
-		rows, err := r.client.Allocation.Query().Where(allocation.IDIn(chunk...)).
-			WithProduct().WithContainer().Order(ent.Asc(allocation.FieldID)).All(ctx)
+		q := r.client.Allocation.Query().Where(allocation.IDIn(chunk...))
+		if selected(ctx, "upserted", "product") {
+			q.WithProduct()
+		}
+		if selected(ctx, "upserted", "container") {
+			q.WithContainer()
+		}
+		rows, err := q.Order(ent.Asc(allocation.FieldID)).All(ctx)
 		if err != nil {
 			return nil, err
 		}
