@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/cmd/quorate/internal/roles/monitoring"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/container"
@@ -144,12 +145,12 @@ type demo struct {
 	virtual *virtualAddress
 	stops   []func()
 	// monitoring is for tests: what a role shows, by its name; nil: nothing.
-	monitoring func(role, name string) *monitoring
+	monitoring func(role, name string) *monitoring.Monitoring
 }
 
-func (d *demo) monitor(role, name string) *monitoring {
+func (d *demo) monitor(role, name string) *monitoring.Monitoring {
 	if d.monitoring == nil {
-		return unwatched(d.log)
+		return monitoring.Unwatched(d.log)
 	}
 	return d.monitoring(role, name)
 }

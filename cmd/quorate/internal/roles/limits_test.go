@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/cmd/quorate/internal/roles/monitoring"
 	"github.com/quorate/quorate/frontend"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform"
@@ -100,7 +101,7 @@ func newReplicas(t *testing.T, limits limitConfig) *replicas {
 				t.Fatal(err)
 			}
 		}
-		s, err := p.serve(t.Context(), serveConfig{Listen: "127.0.0.1:0", Introspection: true, Monitoring: unwatched(slog.New(slog.DiscardHandler)), Limits: limits})
+		s, err := p.serve(t.Context(), serveConfig{Listen: "127.0.0.1:0", Introspection: true, Monitoring: monitoring.Unwatched(slog.New(slog.DiscardHandler)), Limits: limits})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/quorate/quorate/cmd/quorate/internal/roles/monitoring"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/license"
@@ -59,7 +60,7 @@ func (n *noted) MustRegister(all ...prometheus.Collector) {
 // server, all of them with metrics and traces.
 type watchedLab struct {
 	*demo
-	monitors map[string]*monitoring // by name
+	monitors map[string]*monitoring.Monitoring // by name
 	roles    map[string]string
 	noted    map[string]*noted
 }
@@ -67,14 +68,14 @@ type watchedLab struct {
 func newWatchedLab(t *testing.T) *watchedLab {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	l := &watchedLab{monitors: map[string]*monitoring{}, roles: map[string]string{}, noted: map[string]*noted{}}
-	watched := func(role, name string) *monitoring {
+	l := &watchedLab{monitors: map[string]*monitoring.Monitoring{}, roles: map[string]string{}, noted: map[string]*noted{}}
+	watched := func(role, name string) *monitoring.Monitoring {
 		tracing, err := telemetry.OpenTracing(t.Context(), "quorate-"+role, "test")
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := &noted{Registry: telemetry.NewRegistry("test")}
-		m := newMonitoring(n, tracing, log, func(ready func(context.Context) error) http.Handler { return telemetry.Monitor(n.Registry, log, ready) })
+		m := monitoring.New(n, tracing, log, func(ready func(context.Context) error) http.Handler { return telemetry.Monitor(n.Registry, log, ready) })
 		l.monitors[name], l.roles[name], l.noted[name] = m, role, n
 		t.Cleanup(m.Close)
 		return m
@@ -114,7 +115,7 @@ func newWatchedLab(t *testing.T) *watchedLab {
 		if name == "office" {
 			f = s.canServe
 		}
-		if err := m.serve("127.0.0.1:0", f); err != nil {
+		if err := (monitorFlags{MetricsListen: "127.0.0.1:0"}).show(m, f); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -123,7 +124,7 @@ func newWatchedLab(t *testing.T) *watchedLab {
 
 func (l *watchedLab) get(t *testing.T, name, path string) []byte {
 	t.Helper()
-	res, err := http.Get("http://" + l.monitors[name].addr + path)
+	res, err := http.Get("http://" + l.monitors[name].Addr() + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +228,7 @@ func TestServersAreWatched(t *testing.T) {
 func (l *watchedLab) prometheus(t *testing.T) {
 	targets := map[string]string{}
 	for name, m := range l.monitors {
-		targets[name] = m.addr
+		targets[name] = m.Addr()
 		if said := testenv.Promtool(t, l.get(t, name, "/metrics")); said != "" {
 			t.Errorf("promtool about %s: %s", name, said)
 		}
@@ -300,7 +301,7 @@ var descText = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "(.*?)", (?:u
 func (l *watchedLab) documented(t *testing.T) {
 	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
 	defer rdb.Close()
-	l.monitors["platform"].watchRedis(rdb)
+	l.monitors["platform"].WatchRedis(rdb)
 	all := map[string]*metricDoc{}
 	note := func(name, help, labels, role string) *metricDoc {
 		if all[name] == nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/cmd/quorate/internal/roles/monitoring"
 	"github.com/quorate/quorate/frontend"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
@@ -101,7 +102,7 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 		return err
 	}
 	logger = slog.New(telemetry.LogHandler(logger.Handler()))
-	mon, err := openMonitoring(ctx, "platform", build, logger)
+	mon, err := monitoring.Open(ctx, "platform", build.Version, logger)
 	if err != nil {
 		return err
 	}
@@ -123,10 +124,10 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 		return err
 	}
 	defer s.Stop()
-	if err := mon.serve(c.MetricsListen, p.ready); err != nil {
+	if err := c.show(mon, p.ready); err != nil {
 		return err
 	}
-	if err := announce(std.Out, c.JSON, mon.told(map[string]string{"url": s.URL(), "graphql": s.URL() + "/graphql"}),
+	if err := announce(std.Out, c.JSON, mon.Told(map[string]string{"url": s.URL(), "graphql": s.URL() + "/graphql"}),
 		"platform on "+s.URL()); err != nil {
 		return err
 	}
@@ -244,7 +245,7 @@ type serveConfig struct {
 	Workers       bool
 	Introspection bool
 	Limits        limitConfig
-	Monitoring    *monitoring // nil: nobody looks
+	Monitoring    *monitoring.Monitoring // nil: nobody looks
 }
 
 // servedPlatform is a platform that answers.
@@ -268,18 +269,18 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 	}
 	rootText := base64.StdEncoding.EncodeToString(root)
 	if c.Monitoring == nil {
-		c.Monitoring = unwatched(p.log)
+		c.Monitoring = monitoring.Unwatched(p.log)
 	}
-	c.Monitoring.watchPlatform(p)
+	c.Monitoring.WatchPlatform(p.Platform, p.queue, p.redis)
 	sessions := session.New(p.Platform, p.store.Sessions(), c.HTTPS, p.log)
-	linkPath, linkHandler := linkapi.Handler(p.Platform, p.log, c.Monitoring.calls.Option())
+	linkPath, linkHandler := linkapi.Handler(p.Platform, p.log, c.Monitoring.Calls.Option())
 	server, err := httpd.New(httpd.Config{
 		Logger: p.log,
 		GraphQL: resolvers.NewHandler(resolvers.Config{
 			Platform: p.Platform, Logger: p.log, Streams: p.streams, Authenticate: sessions.Authenticate,
 			RequestID: telemetry.RequestID, Outlive: httpd.Outlive, TrustedOrigins: c.Origins, Introspection: c.Introspection,
 			Limits: p.limits, Rates: c.Limits.Rates, Documents: p.documents, Registered: c.Limits.Registered,
-			Metrics: resolvers.NewMetrics(c.Monitoring.registry),
+			Metrics: resolvers.NewMetrics(c.Monitoring.Registry),
 		}),
 		RPC: map[string]http.Handler{
 			linkPath: linkHandler,
@@ -291,7 +292,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 		Exports:  usageapi.Exports(p.Platform),
 		Limits:   p.limits,
 		Sessions: sessions, Auth: sessions.Endpoints(), Dashboard: frontend.Files(), Ready: p.ready,
-		Metrics: c.Monitoring.registry, Tracing: c.Monitoring.tracing, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
+		Metrics: c.Monitoring.Registry, Tracing: c.Monitoring.Tracing, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
 	})
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
+	"github.com/quorate/quorate/cmd/quorate/internal/roles/monitoring"
 	"github.com/quorate/quorate/internal/backend"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/journal"
@@ -94,7 +95,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 	if c.TMR {
 		role = "backend"
 	}
-	mon, err := openMonitoring(ctx, role, build, logger)
+	mon, err := monitoring.Open(ctx, role, build.Version, logger)
 	if err != nil {
 		return err
 	}
@@ -113,10 +114,10 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 			return err
 		}
 		defer f.Stop()
-		if err := mon.serve(c.MetricsListen, backendReady(held, j)); err != nil {
+		if err := c.show(mon, backendReady(held, j)); err != nil {
 			return err
 		}
-		if err := announce(std.Out, c.JSON, mon.told(map[string]string{"backend": f.URL(), "serial": held.Serial().String()}),
+		if err := announce(std.Out, c.JSON, mon.Told(map[string]string{"backend": f.URL(), "serial": held.Serial().String()}),
 			fmt.Sprintf("backend with container %s serves TMR servers on %s", held.Serial(), f.URL())); err != nil {
 			return err
 		}
@@ -149,10 +150,10 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 		return err
 	}
 	defer s.Stop()
-	if err := mon.serve(c.MetricsListen, s.canServe); err != nil {
+	if err := c.show(mon, s.canServe); err != nil {
 		return err
 	}
-	if err := announce(std.Out, c.JSON, mon.told(map[string]string{"licenseServer": s.face.URL(), "serial": held.Serial().String()}),
+	if err := announce(std.Out, c.JSON, mon.Told(map[string]string{"licenseServer": s.face.URL(), "serial": held.Serial().String()}),
 		fmt.Sprintf("license server with container %s serves programs on %s", held.Serial(), s.face.URL())); err != nil {
 		return err
 	}
@@ -161,7 +162,7 @@ func (c *Server) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, 
 
 // startBackend serves a container, and a journal of seats, to its group's TMR
 // servers. All of them stay the caller's.
-func startBackend(held *container.Container, seats journal.Journal, addr string, key *rpc.Key, pins []string, logger *slog.Logger, mon *monitoring) (*face, error) {
+func startBackend(held *container.Container, seats journal.Journal, addr string, key *rpc.Key, pins []string, logger *slog.Logger, mon *monitoring.Monitoring) (*face, error) {
 	if len(pins) == 0 {
 		return nil, license.Errorf(license.CodeInvalidInput, "give --pin for both TMR servers, as quorate key tls prints it there", "a backend needs the pins of its TMR servers")
 	}
@@ -169,8 +170,8 @@ func startBackend(held *container.Container, seats journal.Journal, addr string,
 	if err != nil {
 		return nil, err
 	}
-	mon.watchContainer(held)
-	return listen(addr, false, key, logger.With("backend", held.Serial().String()), handlers(b.Handler(mon.calls.Option())), pins...)
+	mon.WatchContainer(held)
+	return listen(addr, false, key, logger.With("backend", held.Serial().String()), handlers(b.Handler(mon.Calls.Option())), pins...)
 }
 
 type serverConfig struct {
@@ -189,8 +190,8 @@ type serverConfig struct {
 	Logger     *slog.Logger
 	Platform   string // its address; empty: no link
 	LinkToken  string
-	Version    string      // of this program
-	Monitoring *monitoring // nil: nobody looks
+	Version    string                 // of this program
+	Monitoring *monitoring.Monitoring // nil: nobody looks
 }
 
 // plainServer is a running license server over one container.
@@ -221,7 +222,7 @@ func (s *plainServer) canServe(context.Context) error {
 func startServer(c serverConfig) (*plainServer, error) {
 	log := c.Logger.With("container", c.Container.Serial().String())
 	if c.Monitoring == nil {
-		c.Monitoring = unwatched(log)
+		c.Monitoring = monitoring.Unwatched(log)
 	}
 	if c.Rules == nil {
 		var err error
@@ -237,10 +238,10 @@ func startServer(c serverConfig) (*plainServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Monitoring.watchServer(server)
-	c.Monitoring.watchContainer(c.Container)
+	c.Monitoring.WatchServer(server)
+	c.Monitoring.WatchContainer(c.Container)
 	s := &plainServer{server: server, container: c.Container}
-	path, handler := server.Handler(c.Monitoring.programs()...)
+	path, handler := server.Handler(c.Monitoring.Programs()...)
 	if s.face, err = listen(c.Listen, c.Plain, c.Key, log, []route{
 		{path, handler}, {"/quorate.v1.BackendService/", http.HandlerFunc(notABackend)}, c.Rules.health(c.AdminToken),
 		{"GET /readyz", telemetry.Ready(log, s.canServe)},
@@ -263,11 +264,11 @@ func startServer(c serverConfig) (*plainServer, error) {
 		Events: func(ctx context.Context, after uint64, most int) ([]lease.Event, error) {
 			return c.Store.Events(ctx, c.Container.Serial(), after, most)
 		},
-		Clients: s.handles.count, Served: held.Served, Rules: c.Rules, Tracing: c.Monitoring.tracing, Did: c.Monitoring.linkWork(),
+		Clients: s.handles.count, Served: held.Served, Rules: c.Rules, Tracing: c.Monitoring.Tracing, Did: c.Monitoring.LinkWork(),
 	})
 	if err == nil {
 		s.agent = agent
-		c.Monitoring.watchLink(agent)
+		c.Monitoring.WatchLink(agent)
 		err = agent.Start(context.Background())
 	}
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/filetools"
+	"github.com/quorate/quorate/cmd/quorate/internal/roles/monitoring"
 	"github.com/quorate/quorate/internal/journal"
 	"github.com/quorate/quorate/internal/lease"
 	"github.com/quorate/quorate/internal/lease/quorumlease"
@@ -150,7 +151,7 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, bui
 			return err
 		}
 	}
-	if cfg.Monitoring, err = openMonitoring(ctx, "tmr", build, logger); err != nil {
+	if cfg.Monitoring, err = monitoring.Open(ctx, "tmr", build.Version, logger); err != nil {
 		return err
 	}
 	defer cfg.Monitoring.Close()
@@ -159,10 +160,10 @@ func (c *TMR) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, bui
 		return err
 	}
 	defer s.Stop()
-	if err := cfg.Monitoring.serve(c.MetricsListen, s.canServe); err != nil {
+	if err := c.show(cfg.Monitoring, s.canServe); err != nil {
 		return err
 	}
-	if err := announce(std.Out, c.JSON, cfg.Monitoring.told(map[string]string{"licenseServer": s.URL(), "name": c.Name, "pin": cfg.Key.Pin()}),
+	if err := announce(std.Out, c.JSON, cfg.Monitoring.Told(map[string]string{"licenseServer": s.URL(), "name": c.Name, "pin": cfg.Key.Pin()}),
 		"TMR server "+c.Name+" serves programs on "+s.URL()); err != nil {
 		return err
 	}
@@ -209,7 +210,7 @@ type tmrConfig struct {
 	LinkToken    string
 	Version      string // of this program
 	Logger       *slog.Logger
-	Monitoring   *monitoring // nil: nobody looks
+	Monitoring   *monitoring.Monitoring // nil: nobody looks
 }
 
 // tmrServer is a running TMR server.
@@ -227,7 +228,7 @@ type tmrServer struct {
 func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 	log := c.Logger.With("tmr", c.Name)
 	if c.Monitoring == nil {
-		c.Monitoring = unwatched(log)
+		c.Monitoring = monitoring.Unwatched(log)
 	}
 	s := &tmrServer{unwatch: c.Rules.watch()}
 	defer func() {
@@ -259,10 +260,10 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 		return nil, err
 	}
 	s.handles.server, s.handles.log = s.server, log
-	c.Monitoring.watchServer(s.server)
-	c.Monitoring.watchGroup(s, c.Virtual)
+	c.Monitoring.WatchServer(s.server)
+	c.Monitoring.WatchGroup(s.group, s.store, c.Virtual)
 	routes := slices.Concat(
-		handlers(s.server.Handler(c.Monitoring.programs()...)),
+		handlers(s.server.Handler(c.Monitoring.Programs()...)),
 		handlers(offline.Handler(offline.Config{
 			Group: s.group, Virtual: c.Virtual, Leading: s.Leading, AdminToken: c.AdminToken, Logger: log,
 		})),
@@ -291,11 +292,11 @@ func startTMR(ctx context.Context, c tmrConfig) (_ *tmrServer, err error) {
 				return s.store.Events(ctx, c.Virtual, after, most)
 			},
 			Clients: s.handles.count, Rules: c.Rules,
-			Clock: groupClock{s.group}, Tracing: c.Monitoring.tracing, Did: c.Monitoring.linkWork(),
+			Clock: groupClock{s.group}, Tracing: c.Monitoring.Tracing, Did: c.Monitoring.LinkWork(),
 		}); err != nil {
 			return nil, err
 		}
-		c.Monitoring.watchLink(s.agent)
+		c.Monitoring.WatchLink(s.agent)
 		if err = s.agent.Start(ctx); err != nil {
 			return nil, err
 		}

@@ -1,36 +1,29 @@
-package roles
+package monitoring
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/telemetry"
 	"github.com/quorate/quorate/workers"
 )
 
-// platformFigures are what watchPlatform looks up.
-type platformFigures interface {
-	Figures(ctx context.Context) (platform.Figures, error)
-}
-
-// watchPlatform shows what all organizations together have under way, and what
-// the platform stands on.
-func (m *monitoring) watchPlatform(p *openPlatform) {
-	m.registry.MustRegister(collectors.NewDBStatsCollector(p.store.DB(), "platform"))
-	if p.redis != nil {
-		m.watchRedis(p.redis)
+// WatchPlatform shows what all organizations together have under way, and what
+// the platform stands on; rdb nil: no Redis.
+func (m *Monitoring) WatchPlatform(p *platform.Platform, queue *workers.River, rdb redis.UniversalClient) {
+	m.Registry.MustRegister(collectors.NewDBStatsCollector(p.Store().DB(), "platform"))
+	if rdb != nil {
+		m.WatchRedis(rdb)
 	}
-	var figures platformFigures = p.Platform
-	telemetry.NewLooked(m.registry, "platform", m.log, []telemetry.Metric{
+	telemetry.NewLooked(m.Registry, "platform", m.log, []telemetry.Metric{
 		{Name: "quorate_rollouts", Help: "Rollouts that have not ended, by state; HELD ones wait for a person.", Labels: []string{"state"}},
 		{Name: "quorate_link_servers", Help: "Servers of the link, by state: linked (heard of just now) or not.", Labels: []string{"state"}},
 		{Name: "quorate_link_work_pending", Help: "Work that rollouts wait for, at servers of the link."},
 	}, func(ctx context.Context) (map[string][]telemetry.Figure, error) {
-		f, err := figures.Figures(ctx)
+		f, err := p.Figures(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -43,11 +36,11 @@ func (m *monitoring) watchPlatform(p *openPlatform) {
 		}
 		return all, nil
 	})
-	telemetry.NewLooked(m.registry, "jobs", m.log, []telemetry.Metric{
+	telemetry.NewLooked(m.Registry, "jobs", m.log, []telemetry.Metric{
 		{Name: "quorate_jobs", Help: "Jobs that are not done, of all replicas, by state: waiting, running, or retrying (they failed before).", Labels: []string{"state"}},
 		{Name: "quorate_jobs_oldest_seconds", Help: "How long ago the job that is due for longest was due; 0: none is."},
 	}, func(ctx context.Context) (map[string][]telemetry.Figure, error) {
-		b, err := p.queue.Backlog(ctx)
+		b, err := queue.Backlog(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -59,17 +52,5 @@ func (m *monitoring) watchPlatform(p *openPlatform) {
 			"quorate_jobs_oldest_seconds": one(b.Oldest.Seconds()),
 		}, nil
 	})
-	p.queue.Watch(m.tracing, workers.NewMetrics(m.registry))
-}
-
-// ready says whether the platform can serve: its database answers and is
-// migrated, and so does its Redis.
-func (p *openPlatform) ready(ctx context.Context) error {
-	err := p.store.Ready(ctx)
-	if p.redis != nil {
-		if e := p.redis.Ping(ctx).Err(); e != nil {
-			err = errors.Join(err, fmt.Errorf("Redis doesn't answer: %w", e))
-		}
-	}
-	return err
+	queue.Watch(m.Tracing, workers.NewMetrics(m.Registry))
 }
