@@ -135,8 +135,9 @@ func (p *Service) note(ctx context.Context, tx *store.Tx, who auth.Principal, le
 	linked := row.LinkedAt == nil || !core.Heard(row.SeenAt)
 	if told != nil {
 		started := at.Add(-told.Running).Truncate(time.Second)
-		// A second's drift is no other start.
-		if row.StartedAt == nil || started.Sub(*row.StartedAt).Abs() > 5*time.Second {
+		// Nor a call that took long, nor two replicas whose clocks differ a little,
+		// make another start.
+		if row.StartedAt == nil || started.Sub(*row.StartedAt) > 2*time.Second {
 			linked = linked || row.StartedAt != nil
 			change.SetStartedAt(core.Plausible(started))
 		}
