@@ -57,6 +57,7 @@ var parsers = map[string]map[string]string{
 		"promiseFrom": "FuzzMessages", "termFrom": "FuzzMessages",
 	},
 	"internal/live":                   {"ParsePosition": "FuzzPosition"},
+	"resolvers/socket":                {"parse": "FuzzMessage", "parseParams": "FuzzMessage"},
 	"internal/live/redislog":          {"entryOf": "FuzzEntry", "positionOf": "FuzzEntry", "itemOf": "FuzzEntry"},
 	"internal/ticket":                 {"Parse": "FuzzParse"},
 	"internal/boltfile":               {"Open": "FuzzOpen"},

@@ -199,15 +199,18 @@ func parse(data []byte) (m message, ok bool) {
 	if _, err := dec.Token(); err != io.EOF {
 		return message{}, false
 	}
-	switch m.Type {
+	switch named := m.ID != "" && len(m.ID) <= mostID; m.Type {
 	case "connection_init", "ping", "pong":
-		return m, true
+		ok = true
 	case "subscribe":
-		return m, m.ID != "" && len(m.ID) <= mostID && len(m.Payload) > 0
+		ok = named && len(m.Payload) > 0
 	case "complete":
-		return m, m.ID != "" && len(m.ID) <= mostID
+		ok = named
 	}
-	return message{}, false
+	if !ok {
+		return message{}, false
+	}
+	return m, true
 }
 
 // parseParams reads what to execute, numbers without loss.
