@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { buildSchema, execute, GraphQLError, graphql, subscribe } from "graphql";
 import { useServer as serve } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
+import { createAccounts } from "./accounts.mjs";
 import { createContainers } from "./containers.mjs";
 import { createRules } from "./rules.mjs";
 import { createWorld, setItem } from "./world.mjs";
@@ -53,6 +54,7 @@ function resolvers(world) {
   };
   const rules = createRules(world, failure);
   world.rules = rules;
+  world.accounts = createAccounts(world, failure);
   for (const g of world.groups) g.ruleSet = () => rules.newest(g.id);
   const ruled = ({ tmrGroup, container }) =>
     tmrGroup ? existing(tmrGroup).id : singles.existing(container).id;
@@ -89,7 +91,8 @@ function resolvers(world) {
     return input;
   };
   return {
-    viewer: (_, { viewer }) => ({ ...viewer, organization: world.organization }),
+    ...world.accounts.fields,
+    viewer: (_, { viewer }) => ({ ...viewer, organization: world.acting ?? world.organization }),
     tmrGroups: () => world.connection(world.groups.map(world.view)),
     tmrGroup: ({ id }) => {
       const found = group(id);
@@ -287,12 +290,9 @@ export function startMock({ port = 0, world = createWorld(), dist = join(here, "
       }
       const id = randomUUID();
       sessions.set(id, member);
-      return json(
-        response,
-        200,
-        {},
-        { "set-cookie": `session=${id}; HttpOnly; SameSite=Lax; Path=/` },
-      );
+      return json(response, 200, world.secondFactor ? { secondFactor: true } : {}, {
+        "set-cookie": `session=${id}; HttpOnly; SameSite=Lax; Path=/`,
+      });
     }
     if (request.url === "/auth/logout") {
       const id = /session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
@@ -300,6 +300,19 @@ export function startMock({ port = 0, world = createWorld(), dist = join(here, "
       return json(response, 200, {});
     }
     const viewer = viewerOf(request);
+    if (request.url === "/auth/code") {
+      const { code } = await body(request);
+      return code === "123456"
+        ? json(response, 200, {})
+        : json(response, 401, {
+            error: { code: "UNAUTHENTICATED", message: "the code is wrong", fix: "type it again" },
+          });
+    }
+    if (request.url !== "/auth/session") {
+      const input = request.method === "POST" ? await body(request) : null;
+      const answer = world.accounts.rest(request.url, input, viewer);
+      if (answer) return json(response, 200, answer);
+    }
     return viewer
       ? json(response, 200, {
           name: viewer.name,

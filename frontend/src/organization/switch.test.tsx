@@ -39,7 +39,7 @@ it("can't be overlooked in a test environment", () => {
       <TestBand environment="TEST" />
     </>,
   );
-  expect(screen.getByRole("button", { name: /Acme, TEST/ })).toBeVisible();
+  expect(screen.getByRole("button", { name: /Acme TEST/ })).toBeVisible();
   expect(screen.getByTestId("test-band")).toHaveTextContent("Test environment");
   show(<TestBand environment="LIVE" />);
   expect(screen.getAllByTestId("test-band")).toHaveLength(1);

@@ -1,4 +1,4 @@
-import { Popover, UnstyledButton } from "@mantine/core";
+import { Popover, UnstyledButton, VisuallyHidden } from "@mantine/core";
 import { useState } from "react";
 import { rest, useRest, useSend } from "../api/rest";
 import type { Environment, Role } from "../gql/graphql";
@@ -26,9 +26,9 @@ export const TestPill = () => (
 export function TestBand({ environment }: { environment: Environment }) {
   if (environment !== "TEST") return null;
   return (
-    <p className={styles["band"]} data-testid="test-band">
+    <section className={styles["band"]} aria-label="Environment" data-testid="test-band">
       Test environment: nothing here is for use
-    </p>
+    </section>
   );
 }
 
@@ -102,12 +102,12 @@ export function OrganizationSwitch({
       <Popover.Target>
         <UnstyledButton
           className={styles["switch"]}
-          aria-label={`${organization.name}${organization.environment === "TEST" ? ", TEST" : ""}: switch the organization`}
           onClick={() => setOpened((now) => !now)}
           data-testid="organization"
         >
-          <span className={styles["switchName"]}>{organization.name}</span>
+          <span className={styles["switchName"]}>{organization.name}</span>{" "}
           {organization.environment === "TEST" && <TestPill />}
+          <VisuallyHidden>: switch the organization</VisuallyHidden>
           <ChevronIcon />
         </UnstyledButton>
       </Popover.Target>

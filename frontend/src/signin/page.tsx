@@ -70,7 +70,7 @@ function Providers({ email, target }: { email: () => Promise<string | null>; tar
       )}
       {problem && <p role="alert">{problem}</p>}
       <Button variant="subtle" fullWidth loading={busy} onClick={() => void look()}>
-        Sign in by your organization
+        Use your organization’s account
       </Button>
     </div>
   );

@@ -58,7 +58,7 @@ describe("SignInPage", () => {
       "/auth/providers": [{ providers: [] }, { providers: [provider] }],
     });
     show(<SignInPage to="/v/x?a=b" />);
-    const button = screen.getByRole("button", { name: "Sign in by your organization" });
+    const button = screen.getByRole("button", { name: "Use your organization’s account" });
     await userEvent.click(button);
     expect(await screen.findByText("Enter your e-mail address.")).toBeVisible();
     await userEvent.type(screen.getByLabelText("E-mail address"), "o@example.com");
