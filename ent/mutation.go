@@ -31511,6 +31511,7 @@ type RuleSetMutation struct {
 	text             *string
 	digest           *string
 	saved_by         *string
+	by_vendor        *bool
 	clearedFields    map[string]struct{}
 	vendor           *string
 	clearedvendor    bool
@@ -32012,6 +32013,42 @@ func (m *RuleSetMutation) ResetSavedBy() {
 	m.saved_by = nil
 }
 
+// SetByVendor sets the "by_vendor" field.
+func (m *RuleSetMutation) SetByVendor(b bool) {
+	m.by_vendor = &b
+}
+
+// ByVendor returns the value of the "by_vendor" field in the mutation.
+func (m *RuleSetMutation) ByVendor() (r bool, exists bool) {
+	v := m.by_vendor
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldByVendor returns the old "by_vendor" field's value of the RuleSet entity.
+// If the RuleSet object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RuleSetMutation) OldByVendor(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldByVendor is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldByVendor requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldByVendor: %w", err)
+	}
+	return oldValue.ByVendor, nil
+}
+
+// ResetByVendor resets all changes to the "by_vendor" field.
+func (m *RuleSetMutation) ResetByVendor() {
+	m.by_vendor = nil
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *RuleSetMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -32154,7 +32191,7 @@ func (m *RuleSetMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RuleSetMutation) Fields() []string {
-	fields := make([]string, 0, 9)
+	fields := make([]string, 0, 10)
 	if m.created_at != nil {
 		fields = append(fields, ruleset.FieldCreatedAt)
 	}
@@ -32182,6 +32219,9 @@ func (m *RuleSetMutation) Fields() []string {
 	if m.saved_by != nil {
 		fields = append(fields, ruleset.FieldSavedBy)
 	}
+	if m.by_vendor != nil {
+		fields = append(fields, ruleset.FieldByVendor)
+	}
 	return fields
 }
 
@@ -32208,6 +32248,8 @@ func (m *RuleSetMutation) Field(name string) (ent.Value, bool) {
 		return m.Digest()
 	case ruleset.FieldSavedBy:
 		return m.SavedBy()
+	case ruleset.FieldByVendor:
+		return m.ByVendor()
 	}
 	return nil, false
 }
@@ -32235,6 +32277,8 @@ func (m *RuleSetMutation) OldField(ctx context.Context, name string) (ent.Value,
 		return m.OldDigest(ctx)
 	case ruleset.FieldSavedBy:
 		return m.OldSavedBy(ctx)
+	case ruleset.FieldByVendor:
+		return m.OldByVendor(ctx)
 	}
 	return nil, fmt.Errorf("unknown RuleSet field %s", name)
 }
@@ -32306,6 +32350,13 @@ func (m *RuleSetMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetSavedBy(v)
+		return nil
+	case ruleset.FieldByVendor:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetByVendor(v)
 		return nil
 	}
 	return fmt.Errorf("unknown RuleSet field %s", name)
@@ -32418,6 +32469,9 @@ func (m *RuleSetMutation) ResetField(name string) error {
 		return nil
 	case ruleset.FieldSavedBy:
 		m.ResetSavedBy()
+		return nil
+	case ruleset.FieldByVendor:
+		m.ResetByVendor()
 		return nil
 	}
 	return fmt.Errorf("unknown RuleSet field %s", name)

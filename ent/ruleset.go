@@ -38,6 +38,8 @@ type RuleSet struct {
 	Digest string `json:"digest,omitempty"`
 	// SavedBy holds the value of the "saved_by" field.
 	SavedBy string `json:"saved_by,omitempty"`
+	// The vendor wrote it, so it sees it whatever it sees of the customer's users.
+	ByVendor bool `json:"by_vendor,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the RuleSetQuery when eager-loading is set.
 	Edges        RuleSetEdges `json:"edges"`
@@ -110,6 +112,8 @@ func (*RuleSet) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
+		case ruleset.FieldByVendor:
+			values[i] = new(sql.NullBool)
 		case ruleset.FieldVersion:
 			values[i] = new(sql.NullInt64)
 		case ruleset.FieldID, ruleset.FieldVendorID, ruleset.FieldCustomerID, ruleset.FieldTmrGroupID, ruleset.FieldContainerID, ruleset.FieldText, ruleset.FieldDigest, ruleset.FieldSavedBy:
@@ -193,6 +197,12 @@ func (_m *RuleSet) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field saved_by", values[i])
 			} else if value.Valid {
 				_m.SavedBy = value.String
+			}
+		case ruleset.FieldByVendor:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field by_vendor", values[i])
+			} else if value.Valid {
+				_m.ByVendor = value.Bool
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -282,6 +292,9 @@ func (_m *RuleSet) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("saved_by=")
 	builder.WriteString(_m.SavedBy)
+	builder.WriteString(", ")
+	builder.WriteString("by_vendor=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ByVendor))
 	builder.WriteByte(')')
 	return builder.String()
 }

@@ -109,6 +109,20 @@ func (_c *RuleSetCreate) SetSavedBy(v string) *RuleSetCreate {
 	return _c
 }
 
+// SetByVendor sets the "by_vendor" field.
+func (_c *RuleSetCreate) SetByVendor(v bool) *RuleSetCreate {
+	_c.mutation.SetByVendor(v)
+	return _c
+}
+
+// SetNillableByVendor sets the "by_vendor" field if the given value is not nil.
+func (_c *RuleSetCreate) SetNillableByVendor(v *bool) *RuleSetCreate {
+	if v != nil {
+		_c.SetByVendor(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *RuleSetCreate) SetID(v string) *RuleSetCreate {
 	_c.mutation.SetID(v)
@@ -182,6 +196,10 @@ func (_c *RuleSetCreate) defaults() {
 		v := ruleset.DefaultCreatedAt()
 		_c.mutation.SetCreatedAt(v)
 	}
+	if _, ok := _c.mutation.ByVendor(); !ok {
+		v := ruleset.DefaultByVendor
+		_c.mutation.SetByVendor(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := ruleset.DefaultID()
 		_c.mutation.SetID(v)
@@ -248,6 +266,9 @@ func (_c *RuleSetCreate) check() error {
 			return &ValidationError{Name: "saved_by", err: fmt.Errorf(`ent: validator failed for field "RuleSet.saved_by": %w`, err)}
 		}
 	}
+	if _, ok := _c.mutation.ByVendor(); !ok {
+		return &ValidationError{Name: "by_vendor", err: errors.New(`ent: missing required field "RuleSet.by_vendor"`)}
+	}
 	if v, ok := _c.mutation.ID(); ok {
 		if err := ruleset.IDValidator(v); err != nil {
 			return &ValidationError{Name: "id", err: fmt.Errorf(`ent: validator failed for field "RuleSet.id": %w`, err)}
@@ -310,6 +331,10 @@ func (_c *RuleSetCreate) createSpec() (*RuleSet, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.SavedBy(); ok {
 		_spec.SetField(ruleset.FieldSavedBy, field.TypeString, value)
 		_node.SavedBy = value
+	}
+	if value, ok := _c.mutation.ByVendor(); ok {
+		_spec.SetField(ruleset.FieldByVendor, field.TypeBool, value)
+		_node.ByVendor = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

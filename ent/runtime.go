@@ -2406,6 +2406,10 @@ func init() {
 	rulesetDescSavedBy := rulesetFields[5].Descriptor()
 	// ruleset.SavedByValidator is a validator for the "saved_by" field. It is called by the builders before save.
 	ruleset.SavedByValidator = rulesetDescSavedBy.Validators[0].(func(string) error)
+	// rulesetDescByVendor is the schema descriptor for by_vendor field.
+	rulesetDescByVendor := rulesetFields[6].Descriptor()
+	// ruleset.DefaultByVendor holds the default value on creation for the by_vendor field.
+	ruleset.DefaultByVendor = rulesetDescByVendor.Default.(bool)
 	// rulesetDescID is the schema descriptor for id field.
 	rulesetDescID := rulesetMixinFields0[0].Descriptor()
 	// ruleset.DefaultID holds the default value on creation for the id field.

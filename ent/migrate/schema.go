@@ -1421,6 +1421,7 @@ var (
 		{Name: "text", Type: field.TypeString, Size: 262144},
 		{Name: "digest", Type: field.TypeString, Size: 64},
 		{Name: "saved_by", Type: field.TypeString, Size: 200},
+		{Name: "by_vendor", Type: field.TypeBool, Default: false},
 		{Name: "container_id", Type: field.TypeString, Nullable: true, Size: 64},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
@@ -1434,25 +1435,25 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "rule_sets_containers_rule_sets",
-				Columns:    []*schema.Column{RuleSetsColumns[6]},
+				Columns:    []*schema.Column{RuleSetsColumns[7]},
 				RefColumns: []*schema.Column{ContainersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "rule_sets_organizations_vendor",
-				Columns:    []*schema.Column{RuleSetsColumns[7]},
+				Columns:    []*schema.Column{RuleSetsColumns[8]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "rule_sets_organizations_customer",
-				Columns:    []*schema.Column{RuleSetsColumns[8]},
+				Columns:    []*schema.Column{RuleSetsColumns[9]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
 			{
 				Symbol:     "rule_sets_tmr_groups_rule_sets",
-				Columns:    []*schema.Column{RuleSetsColumns[9]},
+				Columns:    []*schema.Column{RuleSetsColumns[10]},
 				RefColumns: []*schema.Column{TmrGroupsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -1461,22 +1462,22 @@ var (
 			{
 				Name:    "ruleset_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{RuleSetsColumns[7], RuleSetsColumns[0]},
+				Columns: []*schema.Column{RuleSetsColumns[8], RuleSetsColumns[0]},
 			},
 			{
 				Name:    "ruleset_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{RuleSetsColumns[8], RuleSetsColumns[0]},
+				Columns: []*schema.Column{RuleSetsColumns[9], RuleSetsColumns[0]},
 			},
 			{
 				Name:    "ruleset_tmr_group_id_version",
 				Unique:  true,
-				Columns: []*schema.Column{RuleSetsColumns[9], RuleSetsColumns[2]},
+				Columns: []*schema.Column{RuleSetsColumns[10], RuleSetsColumns[2]},
 			},
 			{
 				Name:    "ruleset_container_id_version",
 				Unique:  true,
-				Columns: []*schema.Column{RuleSetsColumns[6], RuleSetsColumns[2]},
+				Columns: []*schema.Column{RuleSetsColumns[7], RuleSetsColumns[2]},
 			},
 		},
 	}

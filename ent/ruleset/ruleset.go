@@ -32,6 +32,8 @@ const (
 	FieldDigest = "digest"
 	// FieldSavedBy holds the string denoting the saved_by field in the database.
 	FieldSavedBy = "saved_by"
+	// FieldByVendor holds the string denoting the by_vendor field in the database.
+	FieldByVendor = "by_vendor"
 	// EdgeVendor holds the string denoting the vendor edge name in mutations.
 	EdgeVendor = "vendor"
 	// EdgeCustomer holds the string denoting the customer edge name in mutations.
@@ -84,6 +86,7 @@ var Columns = []string{
 	FieldText,
 	FieldDigest,
 	FieldSavedBy,
+	FieldByVendor,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -115,6 +118,8 @@ var (
 	DigestValidator func(string) error
 	// SavedByValidator is a validator for the "saved_by" field. It is called by the builders before save.
 	SavedByValidator func(string) error
+	// DefaultByVendor holds the default value on creation for the "by_vendor" field.
+	DefaultByVendor bool
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() string
 	// IDValidator is a validator for the "id" field. It is called by the builders before save.
@@ -172,6 +177,11 @@ func ByDigest(opts ...sql.OrderTermOption) OrderOption {
 // BySavedBy orders the results by the saved_by field.
 func BySavedBy(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldSavedBy, opts...).ToFunc()
+}
+
+// ByByVendor orders the results by the by_vendor field.
+func ByByVendor(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldByVendor, opts...).ToFunc()
 }
 
 // ByVendorField orders the results by vendor field.

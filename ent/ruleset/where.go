@@ -110,6 +110,11 @@ func SavedBy(v string) predicate.RuleSet {
 	return predicate.RuleSet(sql.FieldEQ(FieldSavedBy, v))
 }
 
+// ByVendor applies equality check predicate on the "by_vendor" field. It's identical to ByVendorEQ.
+func ByVendor(v bool) predicate.RuleSet {
+	return predicate.RuleSet(sql.FieldEQ(FieldByVendor, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.RuleSet {
 	return predicate.RuleSet(sql.FieldEQ(FieldCreatedAt, v))
@@ -673,6 +678,16 @@ func SavedByEqualFold(v string) predicate.RuleSet {
 // SavedByContainsFold applies the ContainsFold predicate on the "saved_by" field.
 func SavedByContainsFold(v string) predicate.RuleSet {
 	return predicate.RuleSet(sql.FieldContainsFold(FieldSavedBy, v))
+}
+
+// ByVendorEQ applies the EQ predicate on the "by_vendor" field.
+func ByVendorEQ(v bool) predicate.RuleSet {
+	return predicate.RuleSet(sql.FieldEQ(FieldByVendor, v))
+}
+
+// ByVendorNEQ applies the NEQ predicate on the "by_vendor" field.
+func ByVendorNEQ(v bool) predicate.RuleSet {
+	return predicate.RuleSet(sql.FieldNEQ(FieldByVendor, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

@@ -25,6 +25,7 @@ func (RuleSet) Fields() []ent.Field {
 		field.Text("text").MaxLen(256 << 10).Immutable(),
 		field.String("digest").MaxLen(64).Immutable().Comment("SHA-256 of the text, in hex."),
 		field.String("saved_by").MaxLen(mostName).Immutable(),
+		field.Bool("by_vendor").Default(false).Immutable().Comment("The vendor wrote it, so it sees it whatever it sees of the customer's users."),
 	}
 }
 

@@ -45,7 +45,7 @@ func TestRewrapKeys(t *testing.T) {
 		_, err = l.RewrapKeys(l.with(auth.Administrator), next)
 		wantCode(t, "an administrator", err, license.CodeForbidden)
 		// Broken off after each key, nothing is changed.
-		for left := range 5 {
+		for left := range 6 {
 			_, err = l.RewrapKeys(l.vendor(), &failing{next, left})
 			wantCode(t, "broken off", err, license.CodeUnavailable)
 			if _, err := l.RootKey(t.Context()); err != nil {
@@ -54,11 +54,11 @@ func TestRewrapKeys(t *testing.T) {
 			f = l.rotate(f)
 		}
 		got, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || got != (firmkeys.Rewrapped{Sealed: 5}) {
+		if err != nil || got != (firmkeys.Rewrapped{Sealed: 6}) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		again, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || again != (firmkeys.Rewrapped{Already: 5}) {
+		if err != nil || again != (firmkeys.Rewrapped{Already: 6}) {
 			t.Errorf("%+v, %v", again, err)
 		}
 		if n := l.audited("platform.rewrapKeys"); n != 1 {
@@ -87,7 +87,7 @@ func TestRewrapKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		mixed, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || mixed != (firmkeys.Rewrapped{Sealed: 1, Already: 4}) {
+		if err != nil || mixed != (firmkeys.Rewrapped{Sealed: 1, Already: 5}) {
 			t.Errorf("%+v, %v", mixed, err)
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/provision"
+	"github.com/quorate/quorate/internal/platform/rulesets"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -233,4 +234,26 @@ func TestUsersStayHidden(t *testing.T) {
 	if n, err := bare.Client().Allocation.Query().All(l.as(auth.Principal{Kind: auth.KindMember, ID: "m", Organization: "o", Role: auth.Owner})); err != nil || len(n) != 0 {
 		t.Errorf("%v, %v", n, err)
 	}
+}
+
+// TestVendorSeesItsOwnRules: what a vendor wrote for a customer that nobody
+// belongs to it can read and change, whatever it sees of users.
+func TestVendorSeesItsOwnRules(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		made := l.provision()
+		l.choose(*made.Group.CustomerID, property.VisibilityTotals)
+		at := core.Place{Group: made.Group.ID}
+		if saved, err := l.SaveRules(l.vendor(), rulesets.RulesChange{At: at, Text: "deny user:anna\n"}); err != nil || !saved.Saved {
+			t.Fatalf("%+v, %v", saved, err)
+		}
+		if set, err := l.RuleSet(l.vendor(), made.Group.ID, 0); err != nil || set.Text != "deny user:anna\n" || set.Digest == "" {
+			t.Errorf("its own rules: %+v, %v", set, err)
+		}
+		if saved, err := l.SaveRules(l.customer(made.Group), rulesets.RulesChange{At: at, Text: "deny user:berta\n", Expected: 1}); err != nil || !saved.Saved {
+			t.Fatalf("%+v, %v", saved, err)
+		}
+		if set, err := l.RuleSet(l.vendor(), made.Group.ID, 0); err != nil || set.Text != "" || set.Digest != "" || set.Version != 2 {
+			t.Errorf("the customer's rules: %+v, %v", set, err)
+		}
+	})
 }

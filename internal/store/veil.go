@@ -40,6 +40,15 @@ func veiled(entity string) []string {
 	return nil
 }
 
+// owners are the columns that tell whose a row is.
+func owners(entity string) []string {
+	columns := []string{"vendor_id", "customer_id"}
+	if entity == ent.TypeRuleSet {
+		columns = append(columns, ruleset.FieldByVendor)
+	}
+	return columns
+}
+
 // mayVeil says whether a principal may be the vendor of others: a customer sees
 // nobody's rows but its own, and the system sees all.
 func mayVeil(p auth.Principal) bool { return !p.IsSystem() && p.Provider == "" }
@@ -53,7 +62,8 @@ func guardUsers(client *ent.Client, veil *atomic.Pointer[Veil]) {
 		if err != nil {
 			return err
 		}
-		columns := veiled(q.Type())
+		entity := q.Type()
+		columns := veiled(entity)
 		if columns == nil || !mayVeil(p) {
 			return nil
 		}
@@ -64,7 +74,7 @@ func guardUsers(client *ent.Client, veil *atomic.Pointer[Veil]) {
 			if !slices.ContainsFunc(columns, tells) {
 				return
 			}
-			for _, owner := range []string{"vendor_id", "customer_id"} {
+			for _, owner := range owners(entity) {
 				if !tells(owner) {
 					s.AppendSelect(s.C(owner))
 				}

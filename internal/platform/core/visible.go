@@ -80,7 +80,9 @@ func (v Visible) Row(row any) {
 		hide(&r.User, &r.Client, &r.Station, &r.Application)
 		r.Rule = "" // rules name users
 	case *ent.RuleSet:
-		r.Text, r.Digest = "", "" // by the digest names could be tried out
+		if !r.ByVendor {
+			r.Text, r.Digest = "", "" // by the digest names could be tried out
+		}
 	}
 }
 

@@ -155,7 +155,9 @@ func (p *Service) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, n
 			return err
 		}
 		if sealed != nil {
-			owners[o.ID]++
+			if o.ProviderID != nil {
+				owners[*o.ProviderID]++
+			}
 			if err := tx.Organization.UpdateOne(o).SetPseudonymKey(sealed).Exec(ctx); err != nil {
 				return err
 			}

@@ -205,7 +205,7 @@ func (w *provisioning) customer(ctx context.Context) error {
 	}
 	org, err := w.tx.Organization.Query().Where(organization.Name(name), organization.ProviderID(w.vendor)).Only(ctx)
 	if ent.IsNotFound(err) {
-		org, err = w.tx.Organization.Create().SetName(name).SetCustomer(true).SetProviderID(w.vendor).Save(ctx)
+		org, err = w.p.core.NewCustomer(ctx, w.tx, w.vendor, name)
 		if err == nil {
 			w.made = append(w.made, org.ID)
 		}

@@ -106,7 +106,8 @@ func (p *Service) SaveRules(ctx context.Context, change RulesChange) (SavedRules
 		group, single := at.Columns()
 		row, err := tx.RuleSet.Create().SetVendorID(at.Vendor()).SetNillableCustomerID(at.Customer()).
 			SetNillableTmrGroupID(group).SetNillableContainerID(single).
-			SetVersion(version + 1).SetText(set.Text()).SetDigest(set.Digest()).SetSavedBy(core.ClipText(core.DisplayName(by))).Save(ctx)
+			SetVersion(version + 1).SetText(set.Text()).SetDigest(set.Digest()).SetSavedBy(core.ClipText(core.DisplayName(by))).
+			SetByVendor(!by.IsSystem() && by.Organization == at.Vendor()).Save(ctx)
 		if err != nil {
 			return err
 		}

@@ -42,22 +42,13 @@ func (s *Service) CreateCustomer(ctx context.Context, key, name string) (*ent.Or
 	if err := core.CheckName("customer", name); err != nil {
 		return nil, err
 	}
-	sealed, err := s.core.NewPseudonymKey(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var made *ent.Organization
 	err = s.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		if err := s.core.VendorOnly(ctx, tx, by); err != nil {
 			return err
 		}
-		vendor, err := tx.Organization.Get(ctx, by.Organization)
-		if err != nil {
-			return err
-		}
 		ids, _, err := core.Once(ctx, tx, by.Organization, "createCustomer", key, name, func() ([]string, error) {
-			row, err := tx.Organization.Create().SetName(name).SetCustomer(true).SetProviderID(vendor.ID).SetEnvironment(vendor.Environment).
-				SetUserVisibility(property.VisibilityPseudonyms).SetPseudonymKey(sealed).Save(ctx)
+			row, err := s.core.NewCustomer(ctx, tx, by.Organization, name)
 			if err != nil {
 				return nil, err
 			}
