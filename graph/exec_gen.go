@@ -33415,7 +33415,7 @@ func (ec *executionContext) unmarshalInputCreateFirmInput(ctx context.Context, o
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"code", "name", "clientMutationId"}
+	fieldsInOrder := [...]string{"code", "name", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -33436,6 +33436,13 @@ func (ec *executionContext) unmarshalInputCreateFirmInput(ctx context.Context, o
 				return it, err
 			}
 			it.Name = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -33628,7 +33635,7 @@ func (ec *executionContext) unmarshalInputCreateItemInput(ctx context.Context, o
 		asMap["tmr"] = false
 	}
 
-	fieldsInOrder := [...]string{"product", "name", "quantity", "tmr", "activation", "expiration", "usagePeriod", "units", "featureMap", "maintenanceFrom", "maintenanceUntil", "minimumVersion", "text", "accessList", "linger", "protectedData", "secretData", "clientMutationId"}
+	fieldsInOrder := [...]string{"product", "name", "quantity", "tmr", "activation", "expiration", "usagePeriod", "units", "featureMap", "maintenanceFrom", "maintenanceUntil", "minimumVersion", "text", "accessList", "linger", "protectedData", "secretData", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -33754,6 +33761,13 @@ func (ec *executionContext) unmarshalInputCreateItemInput(ctx context.Context, o
 				return it, err
 			}
 			it.SecretData = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -33828,7 +33842,7 @@ func (ec *executionContext) unmarshalInputCreateProductInput(ctx context.Context
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"firm", "code", "name", "clientMutationId"}
+	fieldsInOrder := [...]string{"firm", "code", "name", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -33856,6 +33870,13 @@ func (ec *executionContext) unmarshalInputCreateProductInput(ctx context.Context
 				return it, err
 			}
 			it.Name = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -34374,7 +34395,7 @@ func (ec *executionContext) unmarshalInputMoveLicensesInput(ctx context.Context,
 		asMap["reason"] = ""
 	}
 
-	fieldsInOrder := [...]string{"tmrGroup", "container", "to", "product", "quantity", "reason", "clientMutationId"}
+	fieldsInOrder := [...]string{"tmrGroup", "container", "to", "product", "quantity", "reason", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -34423,6 +34444,13 @@ func (ec *executionContext) unmarshalInputMoveLicensesInput(ctx context.Context,
 				return it, err
 			}
 			it.Reason = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -34450,7 +34478,7 @@ func (ec *executionContext) unmarshalInputMoveTicketActivationInput(ctx context.
 		asMap["reason"] = ""
 	}
 
-	fieldsInOrder := [...]string{"activation", "to", "quantity", "reason", "clientMutationId"}
+	fieldsInOrder := [...]string{"activation", "to", "quantity", "reason", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -34485,6 +34513,13 @@ func (ec *executionContext) unmarshalInputMoveTicketActivationInput(ctx context.
 				return it, err
 			}
 			it.Reason = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -35049,7 +35084,7 @@ func (ec *executionContext) unmarshalInputReturnTicketActivationInput(ctx contex
 		asMap["reason"] = ""
 	}
 
-	fieldsInOrder := [...]string{"activation", "quantity", "reason", "clientMutationId"}
+	fieldsInOrder := [...]string{"activation", "quantity", "reason", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -35077,6 +35112,13 @@ func (ec *executionContext) unmarshalInputReturnTicketActivationInput(ctx contex
 				return it, err
 			}
 			it.Reason = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -35878,7 +35920,7 @@ func (ec *executionContext) unmarshalInputTransferInput(ctx context.Context, obj
 		asMap["reason"] = ""
 	}
 
-	fieldsInOrder := [...]string{"tmrGroup", "container", "product", "quantity", "reason", "clientMutationId"}
+	fieldsInOrder := [...]string{"tmrGroup", "container", "product", "quantity", "reason", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -35920,6 +35962,13 @@ func (ec *executionContext) unmarshalInputTransferInput(ctx context.Context, obj
 				return it, err
 			}
 			it.Reason = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)

@@ -321,6 +321,8 @@ type CreateFirmInput struct {
 	Code int `json:"code"`
 	// The name to show.
 	Name string `json:"name"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -427,6 +429,8 @@ type CreateItemInput struct {
 	ProtectedData *string `json:"protectedData,omitempty"`
 	// Base64 of at most 4096 bytes; null or left out: none. It can't be read again.
 	SecretData *string `json:"secretData,omitempty"`
+	// Makes the mutation idempotent: the same key with the same input, of which data isn't compared, makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -467,6 +471,8 @@ type CreateProductInput struct {
 	Code int `json:"code"`
 	// The name to show, at most 200 bytes.
 	Name string `json:"name"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -720,6 +726,8 @@ type MoveLicensesInput struct {
 	Quantity int `json:"quantity"`
 	// Why; at most 1000 bytes.
 	Reason string `json:"reason"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -734,6 +742,8 @@ type MoveTicketActivationInput struct {
 	Quantity int `json:"quantity"`
 	// Why; at most 1000 bytes.
 	Reason string `json:"reason"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -996,6 +1006,8 @@ type ReturnTicketActivationInput struct {
 	Quantity int `json:"quantity"`
 	// Why; at most 1000 bytes.
 	Reason string `json:"reason"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -1400,6 +1412,8 @@ type TransferInput struct {
 	Quantity int `json:"quantity"`
 	// Why; at most 1000 bytes.
 	Reason string `json:"reason"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }

@@ -74,7 +74,7 @@ func (r *mutationResolver) CreateFirm(ctx context.Context, input graph.CreateFir
 	if err != nil {
 		return nil, err
 	}
-	made, err := r.platform.CreateFirm(ctx, catalog.FirmSpec{Code: license.FirmCode(code), Name: input.Name})
+	made, err := r.platform.CreateFirm(ctx, catalog.FirmSpec{Code: license.FirmCode(code), Name: input.Name, Key: value(input.IdempotencyKey)})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (r *mutationResolver) CreateProduct(ctx context.Context, input graph.Create
 	if err != nil {
 		return nil, err
 	}
-	made, err := r.platform.CreateProduct(ctx, input.Firm, catalog.ProductSpec{Code: license.ProductCode(code), Name: input.Name})
+	made, err := r.platform.CreateProduct(ctx, input.Firm, catalog.ProductSpec{Code: license.ProductCode(code), Name: input.Name, Key: value(input.IdempotencyKey)})
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +106,7 @@ func (r *mutationResolver) CreateItem(ctx context.Context, input graph.CreateIte
 	if err != nil {
 		return nil, err
 	}
+	spec.Key = value(input.IdempotencyKey)
 	row, err := r.itemAfter(ctx)(r.platform.CreateItem(ctx, input.Product, spec))
 	if err != nil {
 		return nil, err

@@ -53,13 +53,13 @@ func (r *mutationResolver) ActivateTicket(ctx context.Context, input graph.Activ
 
 func (r *mutationResolver) ReturnTicketActivation(ctx context.Context, input graph.ReturnTicketActivationInput) (*graph.TransferPayload, error) {
 	return r.transferred(ctx, input.ClientMutationID)(r.platform.ReturnLicenses(ctx, orders.TransferRequest{
-		Activation: input.Activation, Quantity: input.Quantity, Reason: input.Reason,
+		Activation: input.Activation, Quantity: input.Quantity, Reason: input.Reason, Key: value(input.IdempotencyKey),
 	}))
 }
 
 func (r *mutationResolver) MoveTicketActivation(ctx context.Context, input graph.MoveTicketActivationInput) (*graph.TransferPayload, error) {
 	return r.transferred(ctx, input.ClientMutationID)(r.platform.MoveLicenses(ctx, orders.TransferRequest{
-		Activation: input.Activation, To: input.To, Quantity: input.Quantity, Reason: input.Reason,
+		Activation: input.Activation, To: input.To, Quantity: input.Quantity, Reason: input.Reason, Key: value(input.IdempotencyKey),
 	}))
 }
 

@@ -21,7 +21,7 @@ func (r *mutationResolver) ReturnLicenses(ctx context.Context, input graph.Trans
 
 func (r *mutationResolver) MoveLicenses(ctx context.Context, input graph.MoveLicensesInput) (*graph.TransferPayload, error) {
 	return r.transferred(ctx, input.ClientMutationID)(r.platform.MoveLicenses(ctx, orders.TransferRequest{
-		From: placeOf(input.TmrGroup, input.Container), To: input.To, Product: input.Product, Quantity: input.Quantity, Reason: input.Reason,
+		From: placeOf(input.TmrGroup, input.Container), To: input.To, Product: input.Product, Quantity: input.Quantity, Reason: input.Reason, Key: value(input.IdempotencyKey),
 	}))
 }
 

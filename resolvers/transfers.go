@@ -12,7 +12,7 @@ import (
 
 func transferOf(in graph.TransferInput) orders.TransferRequest {
 	return orders.TransferRequest{
-		From: placeOf(in.TmrGroup, in.Container), Product: in.Product, Quantity: in.Quantity, Reason: in.Reason,
+		From: placeOf(in.TmrGroup, in.Container), Product: in.Product, Quantity: in.Quantity, Reason: in.Reason, Key: value(in.IdempotencyKey),
 	}
 }
 

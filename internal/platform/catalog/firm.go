@@ -14,12 +14,16 @@ import (
 type FirmSpec struct {
 	Code license.FirmCode
 	Name string
+	// Key, of CreateFirm: the same one gives the same firm.
+	Key string `json:"-"`
 }
 
 // ProductSpec is a product of the firm.
 type ProductSpec struct {
 	Code license.ProductCode
 	Name string
+	// Key, of CreateProduct: the same one gives the same product.
+	Key string `json:"-"`
 }
 
 // MakeFirm makes a firm with a new signing key.

@@ -31,7 +31,9 @@ type ItemSpec struct {
 	TMR bool
 	// Protected and Secret are the licenses' data. Nil: as it is, which for a new
 	// item is none; empty: none.
-	Protected, Secret Data
+	Protected, Secret Data `json:"-"`
+	// Key, of CreateItem: the same one gives the same item.
+	Key string `json:"-"`
 }
 
 // CreateFirm makes a firm with a new signing key for the caller's organization,
@@ -50,14 +52,22 @@ func (p *Service) CreateFirm(ctx context.Context, s FirmSpec) (*ent.Firm, error)
 	}
 	var made *ent.Firm
 	err = p.inCatalog(ctx, by, func(tx *store.Tx) error {
-		root, err := p.core.RootSigner(core.System(ctx, "create firm"), tx.Client)
+		id, err := once(ctx, tx, by, "createFirm", s.Key, s, func() (string, error) {
+			root, err := p.core.RootSigner(core.System(ctx, "create firm"), tx.Client)
+			if err != nil {
+				return "", err
+			}
+			made, err := MakeFirm(ctx, p.core, tx, root, by.Organization, s)
+			if err != nil {
+				return "", err
+			}
+			return made.ID, core.Audit(ctx, tx, by.Organization, "firm.create", made.ID, nil, map[string]any{"code": made.Code, "name": made.Name})
+		})
 		if err != nil {
 			return err
 		}
-		if made, err = MakeFirm(ctx, p.core, tx, root, by.Organization, s); err != nil {
-			return err
-		}
-		return core.Audit(ctx, tx, by.Organization, "firm.create", made.ID, nil, map[string]any{"code": made.Code, "name": made.Name})
+		made, err = tx.Firm.Get(ctx, id)
+		return core.NotFound(err, "firm", id)
 	})
 	if ent.IsConstraintError(err) {
 		return nil, license.Errorf(license.CodeConflict, "choose another code", "the firm code %d is taken", s.Code)
@@ -86,11 +96,19 @@ func (p *Service) CreateProduct(ctx context.Context, firmIDOrCode string, s Prod
 		if err != nil {
 			return core.NotFound(err, "firm", firmIDOrCode)
 		}
-		if made, err = MakeProduct(ctx, p.core, tx, f, s); err != nil {
+		id, err := once(ctx, tx, by, "createProduct", s.Key, []any{f.ID, s}, func() (string, error) {
+			made, err := MakeProduct(ctx, p.core, tx, f, s)
+			if err != nil {
+				return "", err
+			}
+			return made.ID, core.Audit(ctx, tx, core.AuditOwner(by, f.VendorID), "product.create", made.ID, nil,
+				map[string]any{"firm": f.ID, "code": made.Code, "name": made.Name})
+		})
+		if err != nil {
 			return err
 		}
-		return core.Audit(ctx, tx, core.AuditOwner(by, f.VendorID), "product.create", made.ID, nil,
-			map[string]any{"firm": f.ID, "code": made.Code, "name": made.Name})
+		made, err = tx.Product.Get(ctx, id)
+		return core.NotFound(err, "product", id)
 	})
 	if ent.IsConstraintError(err) {
 		return nil, license.Errorf(license.CodeConflict, "choose another code", "the firm has a product %d already", s.Code)
@@ -120,10 +138,18 @@ func (p *Service) CreateItem(ctx context.Context, product string, s ItemSpec) (*
 		if err != nil {
 			return core.NotFound(err, "product", product)
 		}
-		if made, err = MakeItem(ctx, p.core, tx, of, s); err != nil {
+		id, err := once(ctx, tx, by, "createItem", s.Key, []any{of.ID, s}, func() (string, error) {
+			made, err := MakeItem(ctx, p.core, tx, of, s)
+			if err != nil {
+				return "", err
+			}
+			return made.ID, core.Audit(ctx, tx, core.AuditOwner(by, made.VendorID), "item.create", made.ID, nil, itemFacts(made))
+		})
+		if err != nil {
 			return err
 		}
-		return core.Audit(ctx, tx, core.AuditOwner(by, made.VendorID), "item.create", made.ID, nil, itemFacts(made))
+		made, err = tx.Item.Get(ctx, id)
+		return core.NotFound(err, "item", id)
 	})
 	return made, itemConflict(err, s.Name)
 }
@@ -216,6 +242,18 @@ func (p *Service) changeItem(ctx context.Context, id string, revision int, actio
 		return nil, err
 	}
 	return out, nil
+}
+
+// once is core.Once for what makes one thing.
+func once(ctx context.Context, tx *store.Tx, by auth.Principal, operation, key string, input any, make func() (string, error)) (string, error) {
+	ids, _, err := core.Once(ctx, tx, by.Organization, operation, key, input, func() ([]string, error) {
+		id, err := make()
+		return []string{id}, err
+	})
+	if err != nil {
+		return "", err
+	}
+	return ids[0], nil
 }
 
 // inCatalog does a change that only vendors may do, in one transaction.

@@ -32,6 +32,8 @@ type TransferRequest struct {
 	// Activation is by which of a ticket's activations the licenses came, by
 	// global id; of a return and a move only. Place and product are its own then.
 	Activation string
+	// Key: the same one gives the same transfer.
+	Key string `json:"-"`
 }
 
 // ReturnLicenses gives licenses back. The next rollout takes them from the
@@ -71,7 +73,7 @@ func (p *Service) requestTransfer(ctx context.Context, kind property.TransferKin
 		return nil, core.LongReason()
 	}
 	var made *ent.Transfer
-	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+	request := func(tx *store.Tx) error {
 		w := transferring{p: p, tx: tx, by: by, kind: kind}
 		if err := w.find(ctx, r); err != nil {
 			return err
@@ -97,6 +99,19 @@ func (p *Service) requestTransfer(ctx context.Context, kind property.TransferKin
 			return err
 		}
 		return core.Audit(caller, tx, core.AuditOwner(by, made.VendorID), "transfer."+string(kind), made.ID, nil, transferFacts(made, beyond))
+	}
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		ids, _, err := core.Once(ctx, tx, by.Organization, "transfer."+string(kind), r.Key, r, func() ([]string, error) {
+			if err := request(tx); err != nil {
+				return nil, err
+			}
+			return []string{made.ID}, nil
+		})
+		if err != nil {
+			return err
+		}
+		made, err = tx.Transfer.Get(ctx, ids[0])
+		return core.NotFound(err, "transfer", ids[0])
 	})
 	if err != nil {
 		return nil, err
