@@ -40,7 +40,7 @@ frontend/dist/index.html: frontend/node_modules/.package-lock.json $(FRONTEND_SO
 	cd frontend && $(NODE) npm run build
 	@touch $@
 
-servers: ## install what the tests need and this machine lacks: PostgreSQL, Redis, Chromium, protoc, Python
+servers: ## install what the tests need and this machine lacks: PostgreSQL, Redis, Prometheus, Chromium, protoc, Python
 	.ci/servers
 
 test: servers build ## run every test, on private servers
@@ -48,9 +48,10 @@ test: servers build ## run every test, on private servers
 	$(GOTEST) $$(go list ./... | grep -v /internal/e2e)
 	$(GOTEST) ./internal/e2e # alone: it kills servers by the clock
 
-check: lint ## lint, import rules, and that generated code is up to date
+check: lint ## lint, import rules, that the API breaks no client, and that generated code is up to date
 	go test ./internal/archtest
 	GOOS=windows go build ./client
+	go run ./internal/tools/schemadiff
 	.ci/generated
 
 lint: frontend/node_modules/.package-lock.json frontend/dist/index.html ## static analysis of Go, protobuf and the dashboard

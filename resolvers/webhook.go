@@ -80,7 +80,7 @@ func (r *queryResolver) WebhookDeliveries(ctx context.Context, webhookEndpoint s
 	return q.Paginate(ctx, after, first, before, last, ent.WithWebhookDeliveryOrder(&ent.WebhookDeliveryOrder{Direction: entgql.OrderDirectionDesc}))
 }
 
-func (r *queryResolver) WebhookEventKinds(context.Context) ([]*graph.WebhookEventKind, error) {
+func (r *queryResolver) WebhookEventKinds(ctx context.Context) ([]*graph.WebhookEventKind, error) {
 	kinds := core.EventKinds()
 	out := make([]*graph.WebhookEventKind, len(kinds))
 	for i, k := range kinds {
@@ -89,11 +89,11 @@ func (r *queryResolver) WebhookEventKinds(context.Context) ([]*graph.WebhookEven
 	return out, nil
 }
 
-func (r *webhookEndpointResolver) Enabled(_ context.Context, obj *ent.WebhookEndpoint) (bool, error) {
+func (r *webhookEndpointResolver) Enabled(ctx context.Context, obj *ent.WebhookEndpoint) (bool, error) {
 	return obj.DisabledAt == nil, nil
 }
 
-func (r *webhookEventResolver) Payload(_ context.Context, obj *ent.WebhookEvent) (string, error) {
+func (r *webhookEventResolver) Payload(ctx context.Context, obj *ent.WebhookEvent) (string, error) {
 	return string(obj.Payload), nil
 }
 
