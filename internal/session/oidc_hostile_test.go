@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -193,6 +194,37 @@ func TestHostileProvider(t *testing.T) {
 		t.Errorf("another tenant's provider signs in %q", who)
 	}
 	want(t, "the first organization", e.post("/auth/organization", object{"organization": l.first.Organization.ID}), 404, license.CodeNotFound)
+}
+
+// TestCallsAreBounded: whoever starts to sign in has us call the provider, so
+// not all at the same time.
+func TestCallsAreBounded(t *testing.T) {
+	l := newLab(t, databases.SQLite(t), false)
+	f := newForger(t)
+	idp := l.provider(signin.ProviderSpec{Name: "Forger", Issuer: f.URL, ClientID: "quorate"})
+	inside, goOn := make(chan struct{}, 100), make(chan struct{})
+	answer := f.Config.Handler
+	f.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inside <- struct{}{}
+		<-goOn
+		answer.ServeHTTP(w, r)
+	})
+	start := l.server.URL + "/auth/oidc/start?provider=" + idp.ID
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() { _ = l.browser("many").get(start).Body.Close() })
+	}
+	for range 16 {
+		<-inside
+	}
+	if to := l.browser("one more").get(start).Header.Get("Location"); to != "/login?failed=THROTTLED" {
+		t.Errorf("one more goes to %s", to)
+	}
+	close(goOn)
+	wg.Wait()
+	if to := l.browser("later").get(start).Header.Get("Location"); !strings.HasPrefix(to, f.URL) {
+		t.Errorf("later goes to %s", to)
+	}
 }
 
 // TestProviderRights: who may choose the provider, and what it may be.

@@ -21,6 +21,7 @@ const FAILED: Record<string, string> = {
     "You are no member of the organization, or its identity provider does not vouch for your e-mail address. Ask an administrator of the organization to invite you.",
   UNAVAILABLE: "The identity provider can't be reached. Try again in a moment.",
   NOT_FOUND: "There is no such identity provider any more.",
+  THROTTLED: "Many sign in by this identity provider at the moment. Try again.",
 };
 
 export interface Offered {

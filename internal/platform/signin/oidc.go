@@ -29,6 +29,7 @@ const VoyageTime = 10 * time.Minute
 
 const (
 	voyagePurpose = "sign-in by identity provider"
+	mostCalls     = 16 // to one identity provider at a time: anybody may have us call it
 	mostOffered   = 10
 	mostTarget    = 1000
 )
@@ -83,6 +84,11 @@ func (s *Service) Depart(ctx context.Context, provider, redirect, to string) (lo
 	if err != nil {
 		return "", "", core.NotFound(err, "identity provider", provider)
 	}
+	done, err := s.calls(ctx, row)
+	if err != nil {
+		return "", "", err
+	}
+	defer done()
 	at, err := s.providers.discover(ctx, row.Issuer)
 	if err != nil {
 		return "", "", err
@@ -144,6 +150,15 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (c Claim, to string, er
 	return c, v.To, err
 }
 
+// calls bounds what runs at one identity provider at the same time, until done.
+func (s *Service) calls(ctx context.Context, row *ent.IdentityProvider) (done func(), err error) {
+	done, held, err := s.core.Limits.Hold(ctx, "identity provider:"+row.ID, mostCalls)
+	if err == nil && !held {
+		err = ratelimit.Throttled(time.Second, "try again in a moment", "many sign in by this identity provider at the moment")
+	}
+	return done, err
+}
+
 func startAgain(what string) error { return unauthenticated("start again on the sign-in page", what) }
 
 // recall opens what the browser kept, and sees to it that it counts once.
@@ -179,6 +194,11 @@ func (s *Service) recall(ctx context.Context, a Arrival) (voyage, error) {
 
 // vouch exchanges the code, and checks what the identity provider says.
 func (s *Service) vouch(ctx context.Context, row *ent.IdentityProvider, v voyage, code string) (person, error) {
+	done, err := s.calls(ctx, row)
+	if err != nil {
+		return person{}, err
+	}
+	defer done()
 	at, err := s.providers.discover(ctx, row.Issuer)
 	if err != nil {
 		return person{}, err
