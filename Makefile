@@ -69,6 +69,7 @@ generate: frontend/node_modules/.package-lock.json ## write all generated code a
 	go generate ./ent
 	go tool gqlgen generate
 	cd frontend && $(NODE) npm run codegen
+	go run ./internal/tools/apidocs
 
 bench: servers ## run the benchmarks (figures for docs/benchmarks.md)
 	.ci/bench
