@@ -419,6 +419,31 @@ func TestMakingForOthers(t *testing.T) {
 }
 
 // TestTransactionsAreGuarded: the client of a transaction has the same guard.
+// Whose a row is nobody changes but the system: not even he whose it is, and
+// where it is nobody's, no customer takes it.
+func TestOwnersStay(t *testing.T) {
+	s := open(t, t.TempDir()+"/db")
+	system := auth.With(t.Context(), auth.System("test"))
+	vendor := s.Client().Organization.Create().SetName("Vendor").SetVendor(true).SaveX(system)
+	customer := s.Client().Organization.Create().SetName("Customer").SetCustomer(true).SetProviderID(vendor.ID).SaveX(system)
+	row := s.Client().Ticket.Create().SetVendorID(vendor.ID).SetCodeDigest([]byte{1}).SetSealedCode([]byte{1}).SetHint("HINT5").SetCreatedBy("x").SaveX(system)
+	for what, p := range map[string]auth.Principal{
+		"the vendor":   {Kind: auth.KindMember, ID: "mem_1", Organization: vendor.ID, Role: auth.Owner},
+		"the customer": {Kind: auth.KindMember, ID: "mem_2", Organization: customer.ID, Provider: vendor.ID, Role: auth.Owner},
+	} {
+		ctx := auth.With(t.Context(), p)
+		if err := s.Client().Ticket.UpdateOneID(row.ID).SetCustomerID(customer.ID).Exec(ctx); license.CodeOf(err) != license.CodeForbidden {
+			t.Errorf("%s makes it the customer's: %v", what, err)
+		}
+		if n, err := s.Client().Ticket.Update().SetCustomerID(customer.ID).Save(ctx); license.CodeOf(err) != license.CodeForbidden {
+			t.Errorf("%s makes %d the customer's: %v", what, n, err)
+		}
+	}
+	if err := s.Client().Ticket.UpdateOneID(row.ID).SetCustomerID(customer.ID).Exec(system); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTransactionsAreGuarded(t *testing.T) {
 	onBoth(t, func(t *testing.T, dsn string) {
 		s := open(t, dsn)
