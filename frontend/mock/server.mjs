@@ -39,6 +39,16 @@ const failure = (code, message, details, fix) =>
     extensions: { code, ...(details ? { details } : {}), ...(fix ? { fix } : {}) },
   });
 
+/** Numbers a stream's messages as the platform does; one that is taken up again begins anew. */
+async function* numbered(stream, field, shape) {
+  let n = 0;
+  for await (const value of stream) {
+    n += 1;
+    const place = { sequence: n, since: n === 1 ? null : n - 1, snapshot: n === 1 };
+    yield { [field]: { ...shape(value[field]), ...place, position: `mock.${n}` } };
+  }
+}
+
 function resolvers(world) {
   const group = (id) => {
     if (id === "tmr_broken") throw failure("INTERNAL", "something went wrong");
@@ -233,10 +243,16 @@ function resolvers(world) {
         rollout: input.byFiles ? null : rollout,
       };
     }),
-    tmrGroupChanged: ({ id }) => world.groupStream(existing(id)),
+    tmrGroupChanged: ({ id }) =>
+      numbered(world.groupStream(existing(id)), "tmrGroupChanged", (tmrGroup) => ({ tmrGroup })),
     rolloutChanged: ({ id }) =>
-      world.rolloutStream((world.findRollout(id) ?? singles.rolloutAt(id)).rollout),
-    allocationsChanged: () => world.allocationStream(),
+      numbered(
+        world.rolloutStream((world.findRollout(id) ?? singles.rolloutAt(id)).rollout),
+        "rolloutChanged",
+        (rollout) => ({ rollout }),
+      ),
+    allocationsChanged: () =>
+      numbered(world.allocationStream(), "allocationsChanged", (change) => change),
   };
 }
 
