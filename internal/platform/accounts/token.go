@@ -76,6 +76,9 @@ func (p *Service) CreateToken(ctx context.Context, key string, spec TokenSpec) (
 			if err != nil {
 				return nil, err
 			}
+			if err := p.core.Emit(ctx, tx, by.Organization, core.EventTokenCreated, map[string]any{"token": made.ID, "role": string(made.Role)}); err != nil {
+				return nil, err
+			}
 			return []string{made.ID}, core.Audit(ctx, tx, by.Organization, "token.created", made.ID, nil, tokenFacts(made))
 		})
 		if err != nil || !again {
@@ -142,6 +145,9 @@ func (p *Service) RevokeToken(ctx context.Context, id string) (out *ent.ApiToken
 			return err
 		}
 		p.core.Publish(ctx, tx, event.Rights, "")
+		if err := p.core.Emit(ctx, tx, out.OrganizationID, core.EventTokenRevoked, map[string]any{"token": id}); err != nil {
+			return err
+		}
 		return core.Audit(ctx, tx, out.OrganizationID, "token.revoked", id, tokenFacts(out), nil)
 	})
 	return out, err

@@ -40,6 +40,10 @@ const (
 	EventTicketRevoked       EventKind = "ticket.revoked"
 	EventServerLost          EventKind = "server.lost"
 	EventServerBack          EventKind = "server.back"
+	EventMemberAdded         EventKind = "member.added"
+	EventMemberRemoved       EventKind = "member.removed"
+	EventTokenCreated        EventKind = "token.created"
+	EventTokenRevoked        EventKind = "token.revoked"
 	EventWebhookTest         EventKind = "webhook.test"
 )
 
@@ -78,6 +82,10 @@ func EventKinds() []Described {
 		{EventTicketRevoked, "What of a ticket was not activated was taken back.", []string{"ticket", "hint", "reason"}},
 		{EventServerLost, "A TMR server or license server was not heard of for a minute.", []string{"server", "name", "tmrGroup", "container", "seenAt"}},
 		{EventServerBack, "A server that was lost is heard of again.", []string{"server", "name", "tmrGroup", "container", "lostAt"}},
+		{EventMemberAdded, "A person became a member, by an invitation or an identity provider.", []string{"member", "role"}},
+		{EventMemberRemoved, "A membership was ended.", []string{"member"}},
+		{EventTokenCreated, "An API token was made; its secret is not told.", []string{"token", "role"}},
+		{EventTokenRevoked, "An API token was revoked.", []string{"token"}},
 		{EventWebhookTest, "Somebody tries an endpoint out (testWebhook).", []string{"endpoint"}},
 	}
 }

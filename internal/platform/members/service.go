@@ -166,6 +166,9 @@ func (s *Service) RemoveMember(ctx context.Context, id string) (out *ent.Member,
 			return err
 		}
 		out = m
+		if err := s.core.Emit(ctx, tx, by.Organization, core.EventMemberRemoved, map[string]any{"member": m.ID}); err != nil {
+			return err
+		}
 		return core.Audit(ctx, tx, by.Organization, "member.removed", m.ID,
 			map[string]any{"email": m.Email, "name": m.Name, "role": string(RoleOf(m))}, nil)
 	})

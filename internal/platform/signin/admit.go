@@ -108,6 +108,9 @@ func (s *Service) join(ctx context.Context, tx *store.Tx, idp *ent.IdentityProvi
 	if err := s.link(ctx, tx, idp, who, made.ID); err != nil {
 		return "", err
 	}
+	if err := s.core.Emit(ctx, tx, idp.OrganizationID, core.EventMemberAdded, map[string]any{"member": m.ID, "role": string(m.Role)}); err != nil {
+		return "", err
+	}
 	return made.ID, core.Audit(ctx, tx, idp.OrganizationID, "member.joined", m.ID, nil,
 		map[string]any{"email": who.Email, "role": string(m.Role), "identityProvider": idp.ID})
 }

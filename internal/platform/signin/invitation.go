@@ -151,6 +151,9 @@ func (s *Service) seat(ctx context.Context, tx *store.Tx, found *ent.Invitation,
 	if err := tx.Invitation.UpdateOne(found).SetAcceptedAt(core.Now()).Exec(ctx); err != nil {
 		return err
 	}
+	if err := s.core.Emit(ctx, tx, found.OrganizationID, core.EventMemberAdded, map[string]any{"member": made.ID, "role": string(found.Role)}); err != nil {
+		return err
+	}
 	return core.Audit(ctx, tx, found.OrganizationID, "invitation.accepted", found.ID, nil,
 		map[string]any{"member": made.ID, "email": found.Email, "role": string(found.Role), "invitedBy": found.InvitedBy})
 }
