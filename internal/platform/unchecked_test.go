@@ -21,6 +21,9 @@ func TestUncheckedUseCases(t *testing.T) {
 		"AdvanceRollout":     "a job",
 		"UnfinishedRollouts": "a job",
 		"RootKey":            "gives what is public",
+		"DeliverWebhooks":    "a job",
+		"WakeWebhooks":       "a job",
+		"PruneWebhooks":      "a job",
 		"Figures":            "for the operator: counts of all, without names",
 	}
 	l := newLab(t, databases.SQLite(t))

@@ -564,3 +564,25 @@ func TestWebhookStops(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+// TestWebhookSecretsUnderAnotherMasterKey: what receivers verify with stays.
+func TestWebhookSecretsUnderAnotherMasterKey(t *testing.T) {
+	h := newHooks(newLab(t, databases.SQLite(t)))
+	made := h.create(webhooks.EndpointSpec{})
+	rotated, err := h.RotateWebhookSecret(h.vendor(), made.Endpoint.ID, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.RewrapKeys(h.vendor(), mustKey(t, 7)); err != nil {
+		t.Fatal(err)
+	}
+	h.emit(1)
+	wantCode(t, "the old master key", h.DeliverWebhooks(t.Context(), made.Endpoint.ID), license.CodeKeyRefused)
+	renewed, _, _ := newPlatform(t, h.Store(), 7)
+	if err := webhooks.New(renewed.Core(), h.to).DeliverWebhooks(t.Context(), made.Endpoint.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.to.messages(); len(got) != 1 || !slices.Equal(got[0].secrets, []string{rotated.Secret, made.Secret}) {
+		t.Errorf("%+v", got)
+	}
+}

@@ -175,6 +175,8 @@ export type CreateItemInput = {
   expiration?: string | null | undefined;
   /** A number of 0 to 4294967295, also as `0x5`; null or left out: no switch is on. */
   featureMap?: string | null | undefined;
+  /** Makes the mutation idempotent: the same key with the same input, of which data isn't compared, makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID. */
+  idempotencyKey?: string | null | undefined;
   /** Seconds, up to 604800; null or left out: a released seat is free at once. For example 90. */
   linger?: number | null | undefined;
   /** The first release date; null or left out: any. For example `2026-01-01T00:00:00Z`. */
@@ -258,6 +260,8 @@ export type MoveLicensesInput = {
   clientMutationId?: string | null | undefined;
   /** The container that they leave: global id or serial number. Name a group or a container. */
   container?: string | number | null | undefined;
+  /** Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID. */
+  idempotencyKey?: string | null | undefined;
   /** The product's global id, or FIRM:PRODUCT, for example `6000010:14`. */
   product: string | number;
   /** How many licenses. */
@@ -520,6 +524,8 @@ export type TransferInput = {
   clientMutationId?: string | null | undefined;
   /** The global id or serial number of a container outside of TMR groups. */
   container?: string | number | null | undefined;
+  /** Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID. */
+  idempotencyKey?: string | null | undefined;
   /** The product's global id, or FIRM:PRODUCT, for example `6000010:14`. */
   product: string | number;
   /** How many licenses. */
