@@ -13,6 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/resolvers/present"
@@ -131,7 +132,7 @@ func (f *following) begin(after live.Position) *graphql.Response {
 	read, concerns := src.Read, src.Concerns
 	src.Read = func(ctx context.Context) (live.Items, bool, error) { return read(auth.With(ctx, shared)) }
 	if concerns != nil {
-		src.Concerns = concerns
+		src.Concerns = func(ctx context.Context, s event.Signal) (bool, error) { return concerns(auth.With(ctx, shared), s) }
 	}
 	if f.sub, err = h.r.hub.Subscribe(src, f.shape(), h.rendering(f.params, shared, call.value), after, f.wake); err != nil {
 		return f.failed(err)
