@@ -1,0 +1,680 @@
+package isolation_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"entgo.io/ent/dialect/sql/schema"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/quorate/quorate/ent/migrate"
+	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/httpd"
+	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/session"
+	"github.com/quorate/quorate/internal/store"
+	"github.com/quorate/quorate/internal/store/storetest"
+	"github.com/quorate/quorate/internal/usageapi"
+	"github.com/quorate/quorate/resolvers"
+)
+
+//nolint:gochecknoglobals // prepared once for all tests
+var databases = storetest.New("isolation", nil)
+
+// noJobs is a queue that nobody works on.
+type noJobs struct{}
+
+func (noJobs) EnqueueTx(context.Context, *sql.Tx, core.Job) error { return nil }
+
+// walk is a platform with three worlds of tenants, of whom one is the victim.
+type walk struct {
+	t              testing.TB
+	store          *store.Store
+	handler        http.Handler
+	exports        []string
+	seed           *seeder
+	ops            *operations
+	victim, others *tenants
+	// sent are ids and texts of the victim's that askers themselves have sent: they
+	// may have kept them in rows of their own.
+	sent map[string]bool
+}
+
+func newWalk(t testing.TB) *walk {
+	t.Helper()
+	st, err := store.Open(t.Context(), databases.SQLite(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	keys, err := core.NewMasterKey(make([]byte, core.MasterKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	p, err := platform.New(platform.Config{Store: st, Bus: event.NewLocal(), Keys: keys, Jobs: noJobs{}, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sessions := session.New(p, st.Sessions(), false, log)
+	exports := usageapi.Exports(p)
+	server, err := httpd.New(httpd.Config{
+		GraphQL:  resolvers.NewHandler(resolvers.Config{Platform: p, Logger: log, Authenticate: sessions.Authenticate, Introspection: true}),
+		Sessions: sessions, Exports: exports,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &walk{t: t, store: st, handler: server.Handler(), seed: newSeeder(t, st), exports: slices.Sorted(maps.Keys(exports)), sent: map[string]bool{}}
+	w.ops = &operations{t: t, schema: graph.NewExecutableSchema(graph.Config{}).Schema(), seed: w.seed, failed: map[string]bool{}}
+	if w.seed.password, err = auth.NewHasher(auth.DefaultCost(), 1).Hash(t.Context(), "correct horse battery staple"); err != nil {
+		t.Fatal(err)
+	}
+	w.victim, w.others = w.seed.seed(t.Context(), "victim"), w.seed.seed(t.Context(), "others")
+	w.observe()
+	return w
+}
+
+// observe has the database itself note each change of the victim's rows.
+func (w *walk) observe() {
+	w.t.Helper()
+	statements := []string{"CREATE TABLE observed (what text)"}
+	for table, rows := range w.victim.rows {
+		var ids []string
+		for _, r := range rows {
+			ids = append(ids, strings.ReplaceAll(quote(r["id"]), `"`, "'"))
+		}
+		note := func(op, condition, id string) string {
+			return fmt.Sprintf("CREATE TRIGGER observed_%s_%s AFTER %[1]s ON %[2]q WHEN %s BEGIN INSERT INTO observed VALUES ('%[1]s %[2]s ' || %[4]s); END",
+				op, table, condition, id)
+		}
+		statements = append(statements,
+			note("UPDATE", "OLD.id IN ("+strings.Join(ids, ", ")+")", "OLD.id"), note("DELETE", "OLD.id IN ("+strings.Join(ids, ", ")+")", "OLD.id"))
+		for _, c := range columnsOf(table) {
+			if slices.Contains([]string{"organization_id", "vendor_id", "customer_id", "provider_id"}, c) {
+				statements = append(statements, strings.Replace(note("INSERT", fmt.Sprintf("NEW.%s IN ('%s', '%s')", c, w.victim.vendor, w.victim.customer), "NEW.id"),
+					"observed_INSERT", "observed_"+c+"_INSERT", 1))
+			}
+		}
+	}
+	for _, s := range statements {
+		if _, err := w.store.DB().ExecContext(system(w.t.Context()), s); err != nil {
+			w.t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+func columnsOf(table string) []string {
+	var all []string
+	for _, t := range migrate.Tables {
+		if t.Name == table {
+			for _, c := range t.Columns {
+				all = append(all, c.Name)
+			}
+		}
+	}
+	return all
+}
+
+// observed gives what changed since the last call.
+func (w *walk) observed() []string {
+	w.t.Helper()
+	db, ctx := w.store.DB(), w.t.Context()
+	rows, err := db.QueryContext(ctx, "SELECT what FROM observed")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var all []string
+	for rows.Next() {
+		var what string
+		if err := rows.Scan(&what); err != nil {
+			w.t.Fatal(err)
+		}
+		all = append(all, what)
+	}
+	if rows.Err() != nil {
+		w.t.Fatal(rows.Err())
+	}
+	if len(all) > 0 {
+		if _, err := db.ExecContext(ctx, "DELETE FROM observed"); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// asker tries to get at the victim's data.
+type asker struct {
+	*walk
+	t       *testing.T
+	name    string
+	token   string
+	account row // of the token
+	own     *tenants
+	// related is of the victim's own customers: he may make things there.
+	related bool
+	// visible are the victim's rows that the guard shows him.
+	visible map[string]bool
+	refused map[string]int // by code
+	turn    int
+	asked   int
+	said    map[string]bool
+}
+
+// asker makes an API token of a role in an organization; "" is nobody.
+func (w *walk) asker(t *testing.T, name, organization, provider string, role auth.Role, own *tenants) *asker {
+	t.Helper()
+	a := &asker{walk: w, t: t, name: name, own: own, related: provider == w.victim.vendor, visible: map[string]bool{}, refused: map[string]int{}, said: map[string]bool{}}
+	if organization == "" {
+		return a
+	}
+	token, hash, err := auth.NewToken(auth.APIToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.token = token
+	a.account = maps.Clone(own.rows["api_tokens"][0])
+	a.account["id"], a.account["organization_id"] = w.seed.globalID("api_tokens", name, 0), organization
+	a.account["role"], a.account["hash"] = string(role), hash
+	for _, c := range columnsOf("api_tokens") {
+		if c == "scopes" {
+			a.account[c] = "[]"
+		}
+		if c == "member_id" || c == "created_by" {
+			delete(a.account, c)
+		}
+	}
+	a.renew()
+	a.visible = w.seed.visible(auth.With(t.Context(), auth.Principal{Kind: auth.KindToken, ID: a.account.id(), Organization: organization, Provider: provider, Role: role}), w.victim)
+	return a
+}
+
+// renew gives back a token that the walk itself has revoked.
+func (a *asker) renew() {
+	if a.token == "" {
+		return
+	}
+	if err := a.seed.put(a.t.Context(), "api_tokens", a.account); err != nil {
+		a.t.Fatal(err)
+	}
+}
+
+// answer is what was said, in a form that two answers can be compared by.
+type answer struct {
+	shape, code, message, body string
+}
+
+func (x answer) String() string { return fmt.Sprintf("%s %q %s", x.code, x.message, x.shape) }
+
+func (a *asker) request(method, target, body string, headers ...string) (int, string) {
+	ctx, cancel := context.WithTimeout(a.t.Context(), 10*time.Second)
+	defer cancel()
+	r := httptest.NewRequest(method, "http://quorate.test"+target, strings.NewReader(body)).WithContext(ctx)
+	r.Header.Set("Content-Type", "application/json")
+	if a.token != "" {
+		r.Header.Set("Authorization", "Bearer "+a.token)
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	rec := &firstEvent{ResponseRecorder: httptest.NewRecorder(), cancel: cancel}
+	a.handler.ServeHTTP(rec, r)
+	return rec.Code, requestID.ReplaceAllString(rec.Body.String(), `"requestId":"…"`)
+}
+
+var requestID = regexp.MustCompile(`"requestId":"[^"]*"`)
+
+// firstEvent ends a stream after its first message.
+type firstEvent struct {
+	*httptest.ResponseRecorder
+	cancel context.CancelFunc
+}
+
+func (w *firstEvent) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+func (w *firstEvent) Write(b []byte) (int, error) {
+	n, err := w.ResponseRecorder.Write(b)
+	if strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream") && strings.Contains(w.Body.String(), "event: next") && strings.HasSuffix(w.Body.String(), "\n\n") {
+		w.cancel()
+	}
+	return n, err
+}
+
+// ask executes an operation, and looks for what must not be there. sent are ids
+// that the operation itself has.
+func (a *asker) ask(operation string, sent ...string) answer {
+	a.t.Helper()
+	var headers []string
+	if strings.HasPrefix(operation, "subscription") {
+		headers = []string{"Accept", "text/event-stream"}
+	}
+	_, body := a.request("POST", "/graphql", `{"query": `+quote(operation)+`}`, headers...)
+	a.inspect(operation, body, sent...)
+	out := answer{body: body}
+	var parsed struct {
+		Data   any
+		Errors []struct {
+			Message    string
+			Extensions struct{ Code, Fix string }
+		}
+	}
+	for line := range strings.SplitSeq(body, "\n") {
+		line = strings.TrimPrefix(line, "data: ")
+		if !strings.HasPrefix(line, "{") {
+			continue
+		}
+		if err := json.Unmarshal([]byte(line), &parsed); err != nil {
+			a.t.Errorf("%s: %s answers %v: %s", a.name, operation, err, body)
+		}
+		out.shape += shape(parsed.Data)
+	}
+	for _, e := range parsed.Errors {
+		out.code += e.Extensions.Code
+		out.message += e.Message + "; " + e.Extensions.Fix
+		a.refused[e.Extensions.Code]++
+	}
+	if strings.Contains(out.code, "GRAPHQL_") {
+		a.once("%s: the walk wrote what is no operation: %s\n%s", a.name, operation, body)
+	}
+	for _, id := range sent {
+		if len(id) < 4 {
+			continue
+		}
+		out.message = strings.ReplaceAll(out.message, id, "…")
+	}
+	return out
+}
+
+// inspect fails the test when a text is the victim's, or something of his changed.
+func (a *asker) inspect(what, body string, sent ...string) {
+	a.t.Helper()
+	a.asked++
+	for _, text := range sent {
+		for _, mark := range marks.FindAllString(text, -1) {
+			a.sent[mark] = true
+		}
+	}
+	for _, mark := range marks.FindAllString(body, -1) {
+		of, ok := a.seed.canaries[mark]
+		if !ok || a.sent[mark] || a.visible[of.table+" "+of.id] || !slices.ContainsFunc(a.victim.rows[of.table], func(r row) bool { return r.id() == of.id }) {
+			continue
+		}
+		a.once("%s sees %s.%s of another tenant by %s\n%s", a.name, of.table, of.column, what, body)
+	}
+	for _, change := range a.observed() {
+		op, row, _ := strings.Cut(change, " ")
+		if a.related && (op == "INSERT" || a.visible[row]) {
+			continue
+		}
+		a.once("%s: %s of another tenant's %s by %s\n%s", a.name, op, row, what, body)
+	}
+}
+
+// once tells one thing of each sort.
+func (a *asker) once(format string, args ...any) {
+	a.t.Helper()
+	var short []any
+	for _, arg := range args {
+		short = append(short, fmt.Sprintf("%.600v", arg))
+	}
+	key, _, _ := strings.Cut(fmt.Sprintf(format, short...), "(")
+	if !a.said[key] {
+		a.said[key] = true
+		a.t.Errorf(format, short...)
+	}
+}
+
+// shape tells what is there and what is null, not what it says.
+func shape(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case map[string]any:
+		var all []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			all = append(all, name+":"+shape(v[name]))
+		}
+		return "{" + strings.Join(all, " ") + "}"
+	case []any:
+		var all []string
+		for _, one := range v {
+			all = append(all, shape(one))
+		}
+		return "[" + strings.Join(all, " ") + "]"
+	}
+	return "x"
+}
+
+// base is something of the asker's own for a position.
+func (a *asker) base(root string, p position) (string, bool) {
+	switch p.scalar {
+	case "Int":
+		return "1", true
+	case "ID":
+		table := a.ops.tableOf(root, p)
+		if table == "" {
+			table = "tmr_groups"
+		}
+		if rows := a.own.rows[table]; len(rows) > 0 {
+			return quote(rows[0]["id"]), true
+		}
+		return quote(a.own.vendor), true
+	}
+	text := fmt.Sprintf("own-%d", a.turn) // the same for both of a pair
+	if strings.Contains(p.name, "dempotency") {
+		a.seed.next++
+		text = fmt.Sprintf("key-%d", a.seed.next)
+	}
+	if strings.Contains(strings.ToLower(p.name), "email") {
+		text += "@own.test"
+	}
+	if column, ok := a.own.rows[a.ops.tableOf(root, position{name: "id"})]; ok && len(column) > 0 {
+		if v, ok := column[0][snake(p.name)].(string); ok && strings.Contains(p.name, "erial") {
+			text = v
+		}
+	}
+	return quote(text), true
+}
+
+func snake(name string) string {
+	var out strings.Builder
+	for _, r := range name {
+		if r >= 'A' && r <= 'Z' {
+			out.WriteByte('_')
+			r += 'a' - 'A'
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
+
+// try is a value of the victim's, and one of the same sort that nothing has.
+type try struct{ foreign, madeUp any }
+
+// tries are what is tried at a position.
+func (a *asker) tries(root string, p position, thorough bool) []try {
+	var all []try
+	ids := func(table string) {
+		for i, r := range a.victim.rows[table] {
+			if r.id() != "" && !a.visible[table+" "+r.id()] && (i == 0 || thorough) {
+				all = append(all, try{r.id(), a.seed.globalID(table, "made up", i)})
+			}
+		}
+	}
+	columns := func(table, named string) {
+		for _, t := range migrate.Tables {
+			if t.Name != table && table != "" {
+				continue
+			}
+			for _, c := range t.Columns {
+				unique := c.Unique || slices.ContainsFunc(t.Indexes, func(x *schema.Index) bool { return x.Unique && x.Columns[0] == c })
+				if !unique || named != "" && c.Name != named || strings.HasSuffix(c.Name, "id") {
+					continue
+				}
+				for _, r := range a.victim.rows[t.Name] {
+					if a.visible[fmt.Sprint(t.Name, " ", r["id"])] {
+						continue
+					}
+					switch v := r[c.Name].(type) {
+					case string:
+						other := a.seed.text(canary{t.Name, "made up", c.Name}, c.Size)
+						all = append(all, try{v, other})
+					case int:
+						all = append(all, try{v, v + 100_000})
+					}
+				}
+			}
+		}
+	}
+	switch p.scalar {
+	case "ID":
+		if table := a.ops.tableOf(root, p); table != "" {
+			ids(table)
+			if thorough {
+				columns(table, "")
+			}
+			break
+		}
+		for _, table := range slices.Sorted(maps.Values(a.ops.nodes())) {
+			ids(table)
+		}
+	default:
+		if thorough {
+			columns("", snake(p.name))
+		}
+	}
+	var fit []try
+	for _, one := range all {
+		if _, number := one.foreign.(int); number == (p.scalar == "Int") || p.scalar == "ID" {
+			if p.scalar != "Int" {
+				one = try{fmt.Sprint(one.foreign), fmt.Sprint(one.madeUp)}
+			}
+			fit = append(fit, one)
+		}
+	}
+	return fit
+}
+
+// told are the fields whose answers may tell that something of another tenant
+// exists, and why.
+var told = map[string]string{}
+
+// compare asks for something of the victim's and for something made up, which
+// must be the same to the asker.
+func (a *asker) compare(root string, write func(value string) string, one try) {
+	a.t.Helper()
+	a.turn++
+	foreign := a.ask(write(quote(one.foreign)), fmt.Sprint(one.foreign))
+	madeUp := a.ask(write(quote(one.madeUp)), fmt.Sprint(one.madeUp))
+	same := foreign.shape == madeUp.shape && foreign.code == madeUp.code && foreign.message == madeUp.message
+	if !same && told[root] == "" && !strings.Contains(foreign.code+madeUp.code, "THROTTLED") {
+		a.once("%s tells an existing one from a made-up one by %s at %s\n%v\n%v", a.name, root, write(quote(one.foreign)), foreign, madeUp)
+	}
+}
+
+// roots asks each field of Query, Mutation and Subscription for what is not the
+// asker's.
+func (a *asker) roots(thorough bool) {
+	defs := a.ops.schema
+	for _, kind := range []*ast.Definition{defs.Query, defs.Mutation, defs.Subscription} {
+		for _, f := range kind.Fields {
+			if strings.HasPrefix(f.Name, "__") {
+				continue
+			}
+			a.renew()
+			base := func(p position) (string, bool) { return a.base(f.Name, p) }
+			write := func(given map[string]string, all bool) string {
+				return strings.ToLower(kind.Name) + " { " + f.Name + a.ops.arguments(f.Name, f, given, all, base) + a.ops.selection(f.Type.Name(), 1) + " }"
+			}
+			for _, p := range a.ops.positions(f) {
+				for i, one := range a.tries(f.Name, p, thorough) {
+					a.compare(f.Name, func(value string) string { return write(map[string]string{p.path: value}, false) }, one)
+					if thorough && i == 0 {
+						a.compare(f.Name, func(value string) string { return write(map[string]string{p.path: value}, true) }, one)
+					}
+				}
+			}
+			a.ask(write(nil, false))
+			a.ask(write(nil, true))
+		}
+	}
+	a.renew()
+}
+
+// fields asks each field of each type that can be reached from what the asker
+// sees, with all that the victim has as arguments. It gives the fields asked.
+func (a *asker) fields(thorough bool) map[string]bool {
+	done := map[string]bool{}
+	for name, path := range a.ops.paths(a.base) {
+		if name == "Query" {
+			continue
+		}
+		starts := []string{""}
+		if path.table != "" {
+			starts = nil
+			for _, r := range append(slices.Clone(a.own.rows[path.table]), a.victim.rows[path.table]...) {
+				starts = append(starts, r.id())
+			}
+		}
+		for _, f := range a.ops.schema.Types[name].Fields {
+			root := name + "." + f.Name
+			done[root] = true
+			base := func(p position) (string, bool) { return a.base(root, p) }
+			write := func(start string, given map[string]string, all bool) string {
+				before := path.before
+				if strings.Contains(before, "%s") {
+					before = fmt.Sprintf(before, quote(start))
+				}
+				return "query { " + before + f.Name + a.ops.arguments(root, f, given, all, base) + a.ops.selection(f.Type.Name(), 1) + path.after + " }"
+			}
+			for i, start := range starts {
+				a.ask(write(start, nil, true), start)
+				if i > 0 && !thorough {
+					continue
+				}
+				for _, p := range a.ops.positions(f) {
+					for _, one := range a.tries(root, p, thorough) {
+						a.compare(root, func(value string) string { return write(start, map[string]string{p.path: value}, false) }, one)
+					}
+				}
+			}
+		}
+	}
+	return done
+}
+
+// TestNobodyGetsAtAnothersData walks the whole API as everybody who has no
+// business with the victim's data.
+func TestNobodyGetsAtAnothersData(t *testing.T) {
+	w := newWalk(t)
+	rival := row{"id": w.seed.globalID("organizations", "rival", 0), "created_at": time.Now().UTC(), "name": "rival", "vendor": false, "customer": true, "provider_id": w.victim.vendor}
+	if err := w.seed.put(t.Context(), "organizations", rival); err != nil {
+		t.Fatal(err)
+	}
+	w.observed()
+	for _, who := range []struct {
+		name, organization, provider string
+		role                         auth.Role
+	}{
+		{"an unrelated vendor's owner", w.others.vendor, "", auth.Owner},
+		{"an unrelated vendor's administrator", w.others.vendor, "", auth.Administrator},
+		{"an unrelated vendor's operator", w.others.vendor, "", auth.Operator},
+		{"an unrelated vendor's viewer", w.others.vendor, "", auth.Viewer},
+		{"an unrelated customer", w.others.customer, w.others.vendor, auth.Owner},
+		{"another customer of the vendor", rival.id(), w.victim.vendor, auth.Owner},
+		{"the customer himself", w.victim.customer, w.victim.vendor, auth.Owner},
+		{"nobody", "", "", ""},
+	} {
+		t.Run(who.name, func(t *testing.T) {
+			a := w.asker(t, who.name, who.organization, who.provider, who.role, w.others)
+			thorough := who.role == auth.Owner && who.provider == ""
+			if who.role == auth.Owner || who.role == auth.Viewer { // what lies between reads the same
+				if done := a.fields(thorough); thorough {
+					a.complete(done)
+				}
+			}
+			a.roots(thorough)
+			a.files()
+			if a.token == "" {
+				a.signIn()
+			}
+			if seen := a.ask("{ viewer { role } }"); (seen.code == "") != (a.token != "") {
+				t.Errorf("the walk ended as %v", seen)
+			}
+			t.Logf("%d requests; refusals %v", a.asked, a.refused)
+		})
+	}
+}
+
+// complete fails the test for what the walk did not reach.
+func (a *asker) complete(done map[string]bool) {
+	reachable := map[string]bool{}
+	var reach func(name string)
+	reach = func(name string) {
+		def := a.ops.schema.Types[name]
+		if reachable[name] || def.IsLeafType() || strings.HasPrefix(name, "__") {
+			return
+		}
+		reachable[name] = true
+		for _, f := range def.Fields {
+			reach(f.Type.Name())
+		}
+		for _, p := range a.ops.schema.PossibleTypes[name] {
+			reach(p.Name)
+		}
+	}
+	reach("Query")
+	delete(reachable, "Query")
+	for name := range reachable {
+		for _, f := range a.ops.schema.Types[name].Fields {
+			if a.ops.schema.Types[name].Kind == ast.Object && !done[name+"."+f.Name] {
+				a.t.Errorf("%s.%s was not asked for", name, f.Name)
+			}
+		}
+	}
+	for name, table := range a.ops.nodes() {
+		seen := a.ask(fmt.Sprintf("{ node(id: %q) { __typename id } }", a.own.rows[table][0].id()))
+		if seen.shape == "{node:null}" || seen.code != "" {
+			a.t.Errorf("not even an own %s is seen: %v", name, seen)
+		}
+	}
+}
+
+// files asks for each file.
+func (a *asker) files() {
+	for _, name := range a.exports {
+		for p, table := range map[string]string{"container": "containers", "product": "products", "firm": "firms", "tmrGroup": "tmr_groups", "customer": "organizations", "organization": "organizations"} {
+			get := func(id string) (int, string) {
+				code, body := a.request("GET", "/export/"+name+"?format=csv&from=2026-01-01T00:00:00Z&"+url.Values{p: {id}}.Encode(), "")
+				a.inspect("/export/"+name+"?"+p, body, id)
+				return code, strings.ReplaceAll(body, id, "…")
+			}
+			for i, r := range a.victim.rows[table] {
+				if a.visible[table+" "+r.id()] {
+					continue
+				}
+				c1, b1 := get(r.id())
+				c2, b2 := get(a.seed.globalID(table, "made up", i))
+				if c1 != c2 || b1 != b2 {
+					a.t.Errorf("%s: /export/%s tells an existing %s: %d %s, and a made-up one: %d %s", a.name, name, p, c1, b1, c2, b2)
+				}
+			}
+		}
+	}
+}
+
+// signIn tries to find out who has an account.
+func (a *asker) signIn() {
+	try := func(email string) (int, string) {
+		code, body := a.request("POST", "/auth/login", `{"email": `+quote(email)+`, "password": "not the one"}`, "Origin", "http://quorate.test")
+		a.inspect("/auth/login", body, email)
+		return code, strings.ReplaceAll(body, email, "…")
+	}
+	email, _ := a.victim.rows["users"][0]["email"].(string)
+	c1, b1 := try(email)
+	if c1 != http.StatusUnauthorized {
+		a.t.Errorf("a wrong password: %d %s", c1, b1)
+	}
+	c2, b2 := try("nobody-" + email)
+	if c1 != c2 || b1 != b2 {
+		a.t.Errorf("%s: signing in as who exists: %d %s; as who doesn't: %d %s", a.name, c1, b1, c2, b2)
+	}
+	_, body := a.request("GET", "/auth/session", "")
+	a.inspect("/auth/session", body)
+}
