@@ -23,7 +23,7 @@ func (q *River) RegisterServers(s Servers) {
 	river.AddWorker(q.kinds, &watchServers{servers: s})
 	q.periodic = append(q.periodic, river.NewPeriodicJob(river.PeriodicInterval(watchEvery), func() (river.JobArgs, *river.InsertOpts) {
 		return links.WatchServers{}, &river.InsertOpts{MaxAttempts: 1} // the next one follows soon
-	}, nil))
+	}, &river.PeriodicJobOpts{RunOnStart: true}))
 }
 
 type watchServers struct {
