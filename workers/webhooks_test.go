@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -17,8 +18,10 @@ import (
 
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/webhookdelivery"
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/platform/webhooks"
 	"github.com/quorate/quorate/internal/webhook"
 )
@@ -208,4 +211,50 @@ func TestWebhooksOfReplicas(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWebhooksOfHeldRollout: it is told when a rollout begins, stops at an error
+// and is done.
+func TestWebhooksOfHeldRollout(t *testing.T) {
+	l := newLab(t, migrated.SQLite(t))
+	h := newHook(t)
+	made, err := l.CreateWebhook(l.as(l.owner), webhooks.EndpointSpec{URL: h.url, Events: []string{
+		string(core.EventRolloutStarted), string(core.EventRolloutHeld), string(core.EventRolloutDone), string(core.EventRolloutAborted),
+	}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.keys, err = standardwebhooks.NewWebhook(made.Secret); err != nil {
+		t.Fatal(err)
+	}
+	l.setFail(func(w tasks.LinkWork) error {
+		if w.Kind != property.WorkStage {
+			return nil
+		}
+		return license.Errorf(license.CodeBackendAbsent, "switch it on", "backend 2 does not answer")
+	})
+	l.queue.RegisterWebhooks(l.Platform)
+	l.link()
+	l.work(nil)
+	l.order(10)
+	r := l.start()
+	l.until(r.ID, property.RolloutHeld)
+	l.setFail(nil)
+	if _, err := l.RetryRollout(l.as(l.owner), r.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.until(r.ID, property.RolloutDone)
+	want := map[string]int{string(core.EventRolloutStarted): 1, string(core.EventRolloutHeld): 1, string(core.EventRolloutDone): 1}
+	got := map[string]int{}
+	for range want {
+		e := l.store.Client().WebhookEvent.GetX(l.system(), h.next())
+		got[e.Kind]++
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+	l.settled(made.Endpoint.ID)
+	if n := len(h.all); n != 0 {
+		t.Errorf("%d more came", n)
+	}
 }
