@@ -3,7 +3,6 @@ package resolvers
 import (
 	"context"
 	"hash/fnv"
-	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -157,6 +156,3 @@ func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
 	}
 	return p, nil
 }
-
-// lookEvery is how often a stream is read that time alone can change.
-func (r *Resolver) lookEvery() time.Duration { return r.tick }
