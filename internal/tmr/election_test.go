@@ -2,6 +2,7 @@ package tmr_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ func leads(t *testing.T, e lease.Elector, owner, want string) {
 	t.Helper()
 	leader, err := e.Campaign(t.Context(), virtual, owner, term)
 	if err != nil || leader != want {
-		t.Errorf("%s asked: %q leads, %v; want %q", owner, leader, err, want)
+		t.Errorf("%s asked: %q leads, %v (%v); want %q", owner, leader, err, chain(err), want)
 	}
 }
 
@@ -70,12 +71,16 @@ func TestElection(t *testing.T) {
 		bubble(t, func(t *testing.T, l *lab) {
 			a, b := l.run(), l.second()
 			leads(t, a, "a", "a")
-			l.kill(2)
-			l.start(2) // its vote is forgotten
-			l.await(func(v license.View) bool { return v.PresentCount() == 3 })
-			for b.View().PresentCount() < 3 {
-				<-time.After(10 * time.Millisecond)
+			both := func(present int) {
+				l.await(func(v license.View) bool { return v.PresentCount() == present })
+				for b.View().PresentCount() != present {
+					<-time.After(10 * time.Millisecond)
+				}
 			}
+			l.kill(2)
+			both(2)    // until they have noticed, they show the one that is gone
+			l.start(2) // its vote is forgotten
+			both(3)
 			leads(t, b, "b", "a") // gets one vote, and gives it back
 			l.kill(1)
 			l.await(func(v license.View) bool { return v.PresentCount() == 2 })
@@ -114,4 +119,12 @@ func TestElection(t *testing.T) {
 			}
 		})
 	})
+}
+
+// chain is all that an error wraps.
+func chain(err error) (all []string) {
+	for ; err != nil; err = errors.Unwrap(err) {
+		all = append(all, err.Error())
+	}
+	return all
 }
