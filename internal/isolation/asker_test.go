@@ -60,7 +60,7 @@ func (w *walk) asker(t *testing.T, name, organization, provider string, role aut
 		}
 	}
 	a.renew()
-	a.visible = w.seed.visible(auth.With(t.Context(), auth.Principal{Kind: auth.KindToken, ID: a.account.id(), Organization: organization, Provider: provider, Role: role}), w.victim)
+	a.visible = visible(w.victim, organization, provider)
 	return a
 }
 
