@@ -122,7 +122,7 @@ func TestReads(t *testing.T) {
 			_, err := l.Node(stranger, id)
 			wantCode(t, "a stranger reads "+id, err, license.CodeNotFound)
 		}
-		_, err := l.Node(l.vendor(), made.Servers[0].Server.ID) // not in the public API
+		_, err := l.Node(l.vendor(), l.keys(made.Firm)[0].ID) // not in the public API
 		wantCode(t, "an internal row", err, license.CodeNotFound)
 		for _, ref := range []string{made.Group.ID, made.Group.VirtualSerial} {
 			if g, err := l.Group(l.customer(made.Group), ref); err != nil || g.ID != made.Group.ID {

@@ -24,6 +24,9 @@ func TestUncheckedUseCases(t *testing.T) {
 		"DeliverWebhooks":    "a job",
 		"WakeWebhooks":       "a job",
 		"PruneWebhooks":      "a job",
+		"AdvancePlans":       "a job",
+		"LostServers":        "a job",
+		"Enroll":             "finds the server by the code alone",
 		"Figures":            "for the operator: counts of all, without names",
 	}
 	l := newLab(t, databases.SQLite(t))

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -192,7 +193,7 @@ func (p *Service) rolloutFor(ctx context.Context, tx *store.Tx, row *ent.Rollout
 		if r.State != property.RolloutHeld {
 			return nil, nil
 		}
-		return nil, p.rollouts.RetryIn(ctx, tx, r.ID)
+		return nil, rollouts.RetryIn(ctx, p.rollouts, tx, r.ID)
 	}
 	id := ""
 	if e.TmrGroupID != nil {
@@ -211,5 +212,5 @@ func (p *Service) rolloutFor(ctx context.Context, tx *store.Tx, row *ent.Rollout
 	if err != nil {
 		return nil, err
 	}
-	return p.rollouts.StartIn(ctx, tx, by, place, fmt.Sprintf("%s/%d", e.ID, tries+1))
+	return rollouts.StartIn(ctx, p.rollouts, tx, by, place, fmt.Sprintf("%s/%d", e.ID, tries+1))
 }

@@ -188,7 +188,7 @@ func (p *Service) decideRollout(ctx context.Context, id, action string, e rollou
 
 // RetryIn is RetryRollout in a transaction that does more: its caller has
 // checked who asks.
-func (p *Service) RetryIn(ctx context.Context, tx *store.Tx, id string) error {
+func RetryIn(ctx context.Context, p *Service, tx *store.Tx, id string) error {
 	who, err := auth.From(ctx)
 	if err != nil {
 		return err

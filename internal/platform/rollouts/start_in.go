@@ -12,7 +12,7 @@ import (
 
 // StartIn is StartRollout in a transaction that does more: its caller has checked
 // who asks, and has the place's lock. ctx tells for the audit log who does.
-func (p *Service) StartIn(ctx context.Context, tx *store.Tx, who auth.Principal, t core.LoadedPlace, key string) (*ent.Rollout, error) {
+func StartIn(ctx context.Context, p *Service, tx *store.Tx, who auth.Principal, t core.LoadedPlace, key string) (*ent.Rollout, error) {
 	caller := ctx
 	ctx = core.System(ctx, "rollout")
 	known, err := tx.Rollout.Query().Where(core.RolloutsAt(t.ID()), entrollout.IdempotencyKey(key)).Only(ctx)

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -319,7 +320,7 @@ func (w *activating) at(ctx context.Context, t core.LoadedPlace, shares []Share)
 		return ids, nil
 	}
 	for i := range len(firms) {
-		_, err := w.p.rollouts.StartIn(w.caller, w.tx, w.by, t, fmt.Sprintf("ticket/%s/%d", ids[0], i))
+		_, err := rollouts.StartIn(w.caller, w.p.rollouts, w.tx, w.by, t, fmt.Sprintf("ticket/%s/%d", ids[0], i))
 		if i > 0 && license.CodeOf(err) == license.CodeRolloutUpToDate {
 			break // one brings it all
 		}
