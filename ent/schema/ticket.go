@@ -182,7 +182,9 @@ func (RolloutPlan) Fields() []ent.Field {
 }
 
 // Edges of the entity.
-func (RolloutPlan) Edges() []ent.Edge { return []ent.Edge{edge.To("entries", RolloutPlanEntry.Type).Annotations(entgql.RelayConnection())} }
+func (RolloutPlan) Edges() []ent.Edge {
+	return []ent.Edge{edge.To("entries", RolloutPlanEntry.Type).Annotations(entgql.RelayConnection())}
+}
 
 // Annotations of the entity.
 func (RolloutPlan) Annotations() []schema.Annotation { return public() }

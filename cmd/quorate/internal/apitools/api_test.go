@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/graph/schema"
@@ -56,7 +57,7 @@ func TestEveryOperation(t *testing.T) {
 					t.Errorf("%s: %v", f.Name, err)
 					continue
 				}
-				doc, errs := gqlparser.LoadQuery(s, op.query("", in.variables()))
+				doc, errs := gqlparser.LoadQueryWithRules(s, op.query("", in.variables()), rules.NewDefaultRules())
 				if errs != nil {
 					t.Errorf("%s: %v\n%s", f.Name, errs, op.query("", in.variables()))
 					continue
