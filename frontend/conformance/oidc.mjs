@@ -2,7 +2,7 @@
 // node oidc.mjs REDIRECT_URI… prints its issuer. Everybody may sign in by any
 // password; whose e-mail address is verified, the login tells.
 import { createServer } from "node:http";
-import Provider from "oidc-provider";
+import { Provider } from "oidc-provider";
 
 const server = createServer();
 server.listen(0, "127.0.0.1", () => {

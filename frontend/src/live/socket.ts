@@ -86,20 +86,17 @@ export class LiveSocket {
     sink: Sink<T>,
   ): () => void {
     // The client sends this again whenever it connects again.
-    const request = { query: stringifyDocument(document), variables: { ...variables } as V };
-    return this.#client.subscribe<T>(
-      request,
-      {
-        next: (result) => {
-          const after = positionOf(result.data);
-          if (after) Object.assign(request.variables, { after });
-          if (result.data) sink.next(result.data);
-          else sink.failed(failureOf(result.errors));
-        },
-        error: (error) => sink.failed(failureOf(error)),
-        complete: () => sink.ended(),
+    const request = { query: stringifyDocument(document), variables: { ...variables } };
+    return this.#client.subscribe<T>(request, {
+      next: (result) => {
+        const after = positionOf(result.data);
+        if (after) Object.assign(request.variables, { after });
+        if (result.data) sink.next(result.data);
+        else sink.failed(failureOf(result.errors));
       },
-    );
+      error: (error) => sink.failed(failureOf(error)),
+      complete: () => sink.ended(),
+    });
   }
 
   close(): void {
