@@ -121,6 +121,35 @@ describe("a group", () => {
       await expect.poll(() => page.getByTestId("tmr-status").textContent()).toBe("1:#7 2:#7 3:-");
     }));
 
+  it("that is the only one leads nobody away who is on his way to another page", () =>
+    withMock({}, async (running) => {
+      const page = await visitor();
+      const groups = Promise.withResolvers<void>();
+      const code = Promise.withResolvers<void>();
+      await page.route("**/graphql", async (route) => {
+        if (route.request().postData()?.includes("tmrGroups")) await groups.promise;
+        await route.continue();
+      });
+      await signIn(page, running);
+      await page.getByRole("heading", { name: "TMR groups" }).waitFor();
+      await page.route("**/assets/*.js", async (route) => {
+        await code.promise;
+        await route.continue();
+      });
+      const wanted = page.waitForRequest("**/assets/*.js");
+      await page.getByRole("link", { name: "Containers" }).click();
+      await wanted;
+      const answered = page.waitForResponse("**/graphql");
+      groups.resolve();
+      await (await answered).finished();
+      await page.evaluate(
+        () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+      );
+      code.resolve();
+      await page.getByRole("heading", { name: "Containers" }).waitFor();
+      expect(new URL(page.url()).pathname).toMatch(/\/containers$/);
+    }));
+
   it("is chosen from a list when there are several", () =>
     withMock({ groups: 3 }, async (running) => {
       const page = await visitor();

@@ -3,6 +3,7 @@ import { useQuery } from "urql";
 import { failureOf } from "../api/errors";
 import { ContainersQuery } from "../api/operations";
 import type { ContainerKind } from "../gql/graphql";
+import { useHere } from "../ui/here";
 import { Empty, FailureNote } from "../ui/note";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
@@ -28,6 +29,7 @@ interface HoldersProps {
 export function Holders({ title, to }: HoldersProps) {
   useTitle(title);
   const params = route.useParams();
+  const here = useHere();
   const [{ data, error }, refetch] = useQuery({
     query: ContainersQuery,
     requestPolicy: "cache-and-network",
@@ -36,7 +38,7 @@ export function Holders({ title, to }: HoldersProps) {
     edge?.node && (edge.node.kind === "VIRTUAL" || !edge.node.tmrGroup) ? [edge.node] : [],
   );
   const [only] = containers;
-  if (only && containers.length === 1) {
+  if (only && containers.length === 1 && here) {
     return <Navigate to={to} params={{ ...params, container: only.serial }} replace />;
   }
   return (

@@ -2,6 +2,7 @@ import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
 import { useQuery } from "urql";
 import { failureOf } from "../api/errors";
 import { GroupsQuery } from "../api/operations";
+import { useHere } from "../ui/here";
 import { Empty, FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";
 import { useTitle } from "../ui/title";
@@ -14,13 +15,14 @@ const route = getRouteApi("/$side/$organization/tmr-groups");
 export function GroupsPage() {
   useTitle("TMR groups");
   const params = route.useParams();
+  const here = useHere();
   const [{ data, error }, refetch] = useQuery({
     query: GroupsQuery,
     requestPolicy: "cache-and-network",
   });
   const groups = (data?.tmrGroups.edges ?? []).flatMap((edge) => (edge?.node ? [edge.node] : []));
   const [only] = groups;
-  if (only && groups.length === 1) {
+  if (only && groups.length === 1 && here) {
     return (
       <Navigate
         to="/$side/$organization/tmr-groups/$group"
