@@ -38,6 +38,6 @@ func run(ctx context.Context, args []string, std cli.Streams) int {
 // runOn is run on the machine that is known by these traits.
 func runOn(ctx context.Context, traits func() [3]machine.Trait, args []string, std cli.Streams) int {
 	return cli.Run(ctx, &tree{}, "test", args, std, func(logger *slog.Logger) []any {
-		return []any{filetools.Site{Traits: traits, Logger: logger}}
+		return []any{roles.Build{}, filetools.Site{Traits: traits, Logger: logger}}
 	})
 }
