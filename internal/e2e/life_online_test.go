@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os/user"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,7 +175,8 @@ func transfersOnline(t *testing.T, one, two *box) {
 func killedOnline(t *testing.T, b *box) {
 	item := b.item(remote, "Radio")
 	want := 0
-	for _, state := range []string{"COLLECTING", "STAGING", "ACTIVATING", "CONFIRMING"} {
+	states := []string{"COLLECTING", "STAGING", "ACTIVATING", "CONFIRMING"}
+	for i, state := range states {
 		want += 2
 		b.buy(item, 2)
 		if state == "COLLECTING" {
@@ -189,8 +191,10 @@ func killedOnline(t *testing.T, b *box) {
 			if !changes.read(t, 30*time.Second, &m) {
 				break
 			}
-			// It is killed in the state, or right after it where that is too short.
-			if seen = append(seen, m.RolloutChanged.Rollout.State); m.RolloutChanged.Rollout.State == state {
+			// It is killed in the state, or in a later one where that is too short to
+			// be told of.
+			now := m.RolloutChanged.Rollout.State
+			if seen = append(seen, now); slices.Index(states, now) >= i {
 				b.kill()
 			}
 		}

@@ -288,15 +288,17 @@ func TestSubscriptionsSurviveAReplica(t *testing.T) {
 		watchers[1].mu.Unlock()
 		for i, w := range watchers {
 			w.mu.Lock()
-			same, sequence := maps.Equal(w.rows, want) && w.taken == len(want), w.sequence
+			same, sequence, rows := maps.Equal(w.rows, want) && w.taken == len(want), w.sequence, len(w.rows)
 			w.mu.Unlock()
 			if !same || sequence != last {
-				return fmt.Errorf("watcher %d is at %d with %d rows, there are %d", i, sequence, len(w.rows), len(want))
+				return fmt.Errorf("watcher %d is at %d with %d rows, there are %d", i, sequence, rows, len(want))
 			}
 		}
 		return nil
 	})
 	for i, w := range watchers {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if len(w.problems) > 0 {
 			t.Errorf("watcher %d: %s", i, strings.Join(w.problems, "; "))
 		}
