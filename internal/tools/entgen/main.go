@@ -43,7 +43,26 @@ func run() error {
 	if err := joinErrors(filepath.Join("ent", "gql_node.go")); err != nil {
 		return err
 	}
+	if err := countWhenAsked(filepath.Join("ent", "gql_pagination.go")); err != nil {
+		return err
+	}
 	return newestFirst(filepath.Join("ent", "gql_pagination.go"), "Allocation", "Denial", "ItemVersion", "Order", "Rollout", "RolloutPlan", "AuditEntry")
+}
+
+// countWhenAsked keeps a page from counting all rows where nobody asks how many
+// there are: whether there are more is told by the one row that it reads too
+// many. Only a page without entries still has to count for that.
+func countWhenAsked(path string) error {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	was := []byte("if hasCollectedField(ctx, totalCountField) || hasCollectedField(ctx, pageInfoField) {")
+	if !bytes.Contains(src, was) {
+		return fmt.Errorf("%s no longer counts as expected: entgql has changed", path)
+	}
+	src = bytes.ReplaceAll(src, was, []byte("if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {"))
+	return os.WriteFile(path, src, 0o644)
 }
 
 // newestFirst makes the pages of some entities begin with the newest one, also
