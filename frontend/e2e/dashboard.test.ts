@@ -16,6 +16,15 @@ const STAGES = [
   "30/#8 | 30/#8 | 30/#8 | 1:#8 2:#8 3:#8 | 30",
 ];
 
+/** What waits for it goes on when it is opened. */
+function gate() {
+  let open = () => {};
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open: () => open() };
+}
+
 async function order(page: Page): Promise<void> {
   await page.getByTestId("order").click();
   await page.getByTestId("order-quantity").fill("10");
@@ -124,28 +133,28 @@ describe("a group", () => {
   it("that is the only one leads nobody away who is on his way to another page", () =>
     withMock({}, async (running) => {
       const page = await visitor();
-      const groups = Promise.withResolvers<void>();
-      const code = Promise.withResolvers<void>();
+      const groups = gate();
+      const code = gate();
       await page.route("**/graphql", async (route) => {
-        if (route.request().postData()?.includes("tmrGroups")) await groups.promise;
+        if (route.request().postData()?.includes("tmrGroups")) await groups.passed;
         await route.continue();
       });
       await signIn(page, running);
       await page.getByRole("heading", { name: "TMR groups" }).waitFor();
       await page.route("**/assets/*.js", async (route) => {
-        await code.promise;
+        await code.passed;
         await route.continue();
       });
       const wanted = page.waitForRequest("**/assets/*.js");
       await page.getByRole("link", { name: "Containers" }).click();
       await wanted;
       const answered = page.waitForResponse("**/graphql");
-      groups.resolve();
+      groups.open();
       await (await answered).finished();
       await page.evaluate(
         () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
       );
-      code.resolve();
+      code.open();
       await page.getByRole("heading", { name: "Containers" }).waitFor();
       expect(new URL(page.url()).pathname).toMatch(/\/containers$/);
     }));
