@@ -221,8 +221,8 @@ func (p *Service) changeItem(ctx context.Context, id string, revision int, actio
 		if err != nil {
 			return core.NotFound(err, "item", id)
 		}
-		if err := sameRevision("item", it.Revision, revision); err != nil {
-			return err
+		if it.Revision != revision {
+			return core.Outdated("item", it.Revision)
 		}
 		before := itemFacts(it)
 		was := it.Revision

@@ -34,8 +34,8 @@ func (p *Service) UpdateFirm(ctx context.Context, idOrCode string, revision int,
 		if err != nil {
 			return core.NotFound(err, "firm", idOrCode)
 		}
-		if err := sameRevision("firm", f.Revision, revision); err != nil {
-			return err
+		if f.Revision != revision {
+			return core.Outdated("firm", f.Revision)
 		}
 		if out = f; f.Name == name {
 			return nil
@@ -69,8 +69,8 @@ func (p *Service) UpdateProduct(ctx context.Context, idOrReference string, revis
 		if err != nil {
 			return core.NotFound(err, "product", idOrReference)
 		}
-		if err := sameRevision("product", of.Revision, revision); err != nil {
-			return err
+		if of.Revision != revision {
+			return core.Outdated("product", of.Revision)
 		}
 		if out = of; of.Name == name {
 			return nil
@@ -81,16 +81,4 @@ func (p *Service) UpdateProduct(ctx context.Context, idOrReference string, revis
 		return core.Audit(ctx, tx, core.AuditOwner(by, of.VendorID), "product.update", of.ID, map[string]any{"name": of.Name}, map[string]any{"name": name})
 	})
 	return out, err
-}
-
-// sameRevision refuses a change that was made from another state than the
-// present one.
-func sameRevision(what string, present, seen int) error {
-	if present == seen {
-		return nil
-	}
-	return &license.Error{
-		Code: license.CodeConflict, Message: "the " + what + " was changed meanwhile", Fix: "look at it again, then change it",
-		Details: map[string]any{"revision": present},
-	}
 }

@@ -29,8 +29,11 @@ func CheckName(what, name string) error {
 	return nil
 }
 
-// Outdated is the error about a change that was made from an older revision.
-func Outdated(what string, is, was int) error {
-	return license.Errorf(license.CodeConflict, "look at what is there now, then change that",
-		"the %s was changed meanwhile: it has revision %d, not %d", what, is, was)
+// Outdated is the error about a change that was made from another revision than
+// the present one, which is among its details.
+func Outdated(what string, present int) error {
+	return &license.Error{
+		Code: license.CodeConflict, Message: "the " + what + " was changed meanwhile", Fix: "look at it again, then change it",
+		Details: map[string]any{"revision": present},
+	}
 }

@@ -96,7 +96,7 @@ func (s *Service) UpdateMemberGroup(ctx context.Context, id string, revision int
 			u.SetRole(*c.Role)
 		}
 		if g.Revision != revision {
-			return core.Outdated("group", g.Revision, revision)
+			return core.Outdated("group", g.Revision)
 		}
 		if out, err = u.Save(ctx); err != nil {
 			return err

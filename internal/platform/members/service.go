@@ -137,7 +137,7 @@ func (s *Service) UpdateMember(ctx context.Context, id string, revision int, rol
 			return err
 		}
 		if m.Revision != revision {
-			return core.Outdated("member", m.Revision, revision)
+			return core.Outdated("member", m.Revision)
 		}
 		if out, err = tx.Member.UpdateOne(m).SetRole(role).AddRevision(1).Save(ctx); err != nil {
 			return err

@@ -199,8 +199,7 @@ func (p *Service) decide(ctx context.Context, id string, revision int, action st
 		case err != nil:
 			return core.NotFound(err, "plan", id)
 		case row.Revision != revision:
-			return &license.Error{Code: license.CodeConflict, Message: "the plan has changed meanwhile", Fix: "look at it again",
-				Details: map[string]any{"revision": row.Revision}}
+			return core.Outdated("plan", row.Revision)
 		case row.FinishedAt != nil:
 			return license.Errorf(license.CodeRolloutState, "make another one", "the plan has ended")
 		}

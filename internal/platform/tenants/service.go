@@ -104,7 +104,7 @@ func (s *Service) UpdateOrganization(ctx context.Context, id string, revision in
 			return core.NotFound(err, "organization", id)
 		}
 		if was.Revision != revision {
-			return core.Outdated("organization", was.Revision, revision)
+			return core.Outdated("organization", was.Revision)
 		}
 		u := tx.Organization.UpdateOne(was).AddRevision(1)
 		before, after := map[string]any{}, map[string]any{}

@@ -206,10 +206,7 @@ func facts(t *ent.Ticket) map[string]any {
 func (p *Service) UpdateTicket(ctx context.Context, id string, revision int, change func(*Terms)) (*ent.Ticket, error) {
 	return p.change(ctx, id, "ticket.updated", func(ctx context.Context, tx *store.Tx, t *ent.Ticket) (*ent.Ticket, error) {
 		if t.Revision != revision {
-			return nil, &license.Error{
-				Code: license.CodeConflict, Message: "the ticket was changed meanwhile", Fix: "look at it again, then change it",
-				Details: map[string]any{"revision": t.Revision},
-			}
+			return nil, core.Outdated("ticket", t.Revision)
 		}
 		if t.RevokedAt != nil {
 			return nil, license.Errorf(license.CodeTicketRevoked, "make another ticket", "the ticket …-%s was revoked", t.Hint)

@@ -212,10 +212,7 @@ func (p *Service) change(ctx context.Context, id string, revision *int, action s
 			return err
 		}
 		if revision != nil && *revision != e.Revision {
-			return &license.Error{
-				Code: license.CodeConflict, Message: "the webhook was changed meanwhile", Fix: "look at it again, then change it",
-				Details: map[string]any{"revision": e.Revision},
-			}
+			return core.Outdated("webhook", e.Revision)
 		}
 		before := facts(e)
 		if out, err = do(ctx, tx, e); err != nil {

@@ -3,11 +3,13 @@
 package apitools
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -86,7 +88,7 @@ func (c *API) list(s *ast.Schema, w io.Writer) error {
 			}
 		}
 	}
-	sortBy(all, func(l line) string { return l.Kind + " " + l.Name })
+	slices.SortFunc(all, func(a, b line) int { return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name)) })
 	if c.JSON {
 		return cli.WriteJSON(w, all)
 	}

@@ -287,7 +287,3 @@ func kebab(name string) string {
 	}
 	return b.String()
 }
-
-func sortBy[T any](all []T, key func(T) string) {
-	slices.SortFunc(all, func(a, b T) int { return strings.Compare(key(a), key(b)) })
-}
