@@ -14,7 +14,6 @@ import (
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/roles/monitoring"
-	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/container"
@@ -25,7 +24,6 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/provision"
-	"github.com/quorate/quorate/internal/platform/tenants"
 	"github.com/quorate/quorate/internal/rpc"
 	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/tmr"
@@ -336,20 +334,6 @@ func (d *demo) provision(ctx context.Context, p *openPlatform, held [license.Bac
 		return "", err
 	}
 	return made.Item.ID, d.writeSecrets()
-}
-
-// showUsers has the demo's customer choose that its vendor, as whom one signs
-// in, sees who uses what: new customers show pseudonyms only.
-func showUsers(ctx context.Context, p *openPlatform, g *ent.TmrGroup) error {
-	customer := auth.Principal{Kind: auth.KindMember, ID: "demo", Organization: *g.CustomerID, Provider: g.VendorID, Role: auth.Owner, Name: "Demo"}
-	ctx = auth.With(ctx, customer)
-	org, err := p.Store().Client().Organization.Get(ctx, customer.Organization)
-	all := property.VisibilityAll
-	if err != nil || org.UserVisibility == all {
-		return err
-	}
-	_, err = p.UpdateOrganization(ctx, org.ID, org.Revision, tenants.OrganizationChange{UserVisibility: &all})
-	return err
 }
 
 // servers starts three backends and two TMR servers.

@@ -12,7 +12,11 @@ import (
 
 	"github.com/quorate/quorate/client"
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
+	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/tenants"
 	"github.com/quorate/quorate/internal/seal"
 )
 
@@ -148,4 +152,18 @@ func (d *demo) publicKey(ctx context.Context) ([]byte, error) {
 		}
 	}
 	return nil, license.Errorf(license.CodeNotFound, "start with another --data folder", "the demo's product %s is missing", want)
+}
+
+// showUsers has the demo's customer choose that its vendor, as whom one signs
+// in, sees who uses what: new customers show pseudonyms only.
+func showUsers(ctx context.Context, p *openPlatform, g *ent.TmrGroup) error {
+	customer := auth.Principal{Kind: auth.KindMember, ID: "demo", Organization: *g.CustomerID, Provider: g.VendorID, Role: auth.Owner, Name: "Demo"}
+	ctx = auth.With(ctx, customer)
+	org, err := p.Store().Client().Organization.Get(ctx, customer.Organization)
+	all := property.VisibilityAll
+	if err != nil || org.UserVisibility == all {
+		return err
+	}
+	_, err = p.UpdateOrganization(ctx, org.ID, org.Revision, tenants.OrganizationChange{UserVisibility: &all})
+	return err
 }
