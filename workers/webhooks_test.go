@@ -67,6 +67,18 @@ func newHook(t *testing.T) *hook {
 	return h
 }
 
+// expect says by which secret messages are signed.
+func (h *hook) expect(secret string) {
+	h.t.Helper()
+	keys, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keys = keys
+}
+
 func (h *hook) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	h.mu.Lock()
@@ -105,9 +117,7 @@ func (l *lab) listen(h *hook) string {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if h.keys, err = standardwebhooks.NewWebhook(made.Secret); err != nil {
-		l.t.Fatal(err)
-	}
+	h.expect(made.Secret)
 	return made.Endpoint.ID
 }
 
@@ -224,9 +234,7 @@ func TestWebhooksOfHeldRollout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.keys, err = standardwebhooks.NewWebhook(made.Secret); err != nil {
-		t.Fatal(err)
-	}
+	h.expect(made.Secret)
 	l.setFail(func(w tasks.LinkWork) error {
 		if w.Kind != property.WorkStage {
 			return nil
