@@ -100,6 +100,8 @@ type Violation struct {
 	Rule string
 	What string
 	At   time.Time
+	// Calls are those of the handles in question, where two contradict each other.
+	Calls []Op
 }
 
 func (v Violation) Error() string {
@@ -198,7 +200,7 @@ type checker struct {
 }
 
 func (c *checker) fault(rule string, at time.Time, format string, args ...any) {
-	c.found = append(c.found, Violation{rule, fmt.Sprintf(format, args...), at})
+	c.found = append(c.found, Violation{Rule: rule, What: fmt.Sprintf(format, args...), At: at})
 }
 
 func (c *checker) add(o Op) {
@@ -391,6 +393,7 @@ func (c *checker) seats(holds []hold) {
 			h := &all[i]
 			if last != nil && h.handle != last.handle && h.from.Before(last.to) {
 				c.fault(RuleSeat, h.from, "seat %d is %s's for another %v and was given to %s", seat, last.handle, last.to.Sub(h.from), h.handle)
+				c.found[len(c.found)-1].Calls = slices.Concat(last.ops, h.ops)
 			}
 			if last == nil || h.to.After(last.to) {
 				last = h

@@ -52,6 +52,9 @@ func (w Workload) Run(t *testing.T, s lease.Store) *history.History {
 	h, seen := w.Record(t, s)
 	for _, v := range h.Check() {
 		t.Error(v)
+		for _, o := range v.Calls { // times of both clocks
+			t.Logf("%s %s seat %d n %d %q: %v to %v", o.Handle, o.Kind, o.Seat, o.N, o.Code, o.Start, o.End)
+		}
 	}
 	t.Logf("granted %d, repeated %d, denied %d, renewed %d, expired %d, removed %d, fenced %d, unavailable %d, claims %d, came back %d, "+
 		"queued %d, awaited %d, stations busy %d, capped %d",
