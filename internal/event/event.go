@@ -5,7 +5,7 @@ import "context"
 // Topics that the platform publishes on. The key is a global id.
 const (
 	TmrGroup    = "tmrGroup"    // a view, the link or the rollout of a group changed
-	Rollout     = "rollout"     // a rollout changed
+	Rollout     = "rollout"     // a rollout or a rollout plan changed
 	Allocations = "allocations" // allocations or denials of a container changed
 	Work        = "work"        // a TMR group has new work
 	WorkDone    = "workDone"    // a work item of a rollout was reported; the key is the rollout's id

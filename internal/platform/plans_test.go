@@ -9,6 +9,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	entry "github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/plans"
@@ -265,5 +266,65 @@ func TestPlanRefused(t *testing.T) {
 		if got := l.advance(plan); got != "DONE SKIPPED" { // nothing was ordered
 			t.Error(got)
 		}
+	})
+}
+
+// TestPlanTellsSubscribers: each change of a plan and of its places is told under
+// the topic of rollouts, to all replicas and not before it is committed; a look
+// at a plan that changes nothing is not.
+func TestPlanTellsSubscribers(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		a, b := l.provision(), l.secondGroup()
+		l.order(a, a.Item.ID, 5)
+		l.order(b, b.Item.ID, 5)
+		plan := l.plan(l.vendor(), plans.Spec{Name: "Charts 2027", AtOnce: 1,
+			Waves: [][]core.Place{{{Group: a.Group.ID}}, {{Group: b.Group.ID}}}})
+		news, other := l.watch(event.Rollout, plan.ID), l.watch(event.Rollout, "rpl_other")
+		look := func(want string) {
+			t.Helper()
+			if got := l.advance(plan); got != want {
+				t.Fatalf("%s instead of %s", got, want)
+			}
+		}
+		decide := func(what string, f func(context.Context, string, int) (*ent.RolloutPlan, error)) {
+			t.Helper()
+			if _, err := f(l.vendor(), plan.ID, plan.Revision+1); license.CodeOf(err) != license.CodeConflict {
+				t.Fatal(err)
+			}
+			wantQuiet(t, what+" from another revision", news)
+			after, err := f(l.vendor(), plan.ID, plan.Revision)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan.Revision = after.Revision
+			wantSignal(t, what, news)
+		}
+		look("RUNNING RUNNING WAITING")
+		wantSignal(t, "the first wave begins", news)
+		look("RUNNING RUNNING WAITING")
+		wantQuiet(t, "nothing has changed", news)
+		decide("paused", l.PausePlan)
+		l.finish(l.lastRollout(a))
+		look("PAUSED DONE WAITING")
+		wantSignal(t, "a place of a paused plan is done", news)
+		look("PAUSED DONE WAITING")
+		wantQuiet(t, "paused", news)
+		decide("resumed", l.ResumePlan)
+		look("RUNNING DONE RUNNING")
+		wantSignal(t, "the second wave begins", news)
+		if err := l.Store().Client().Rollout.UpdateOneID(l.lastRollout(b).ID).SetState(property.RolloutHeld).Exec(l.system()); err != nil {
+			t.Fatal(err)
+		}
+		look("STOPPED DONE FAILED")
+		wantSignal(t, "it stops", news)
+		decide("given up", l.AbortPlan)
+		wantQuiet(t, "another plan's", other)
+
+		last := l.plan(l.customer(a.Group), plans.Spec{Name: "x", AtOnce: 1, Waves: [][]core.Place{{{Group: a.Group.ID}}}})
+		news = l.watch(event.Rollout, last.ID)
+		if got := l.advance(last); got != "DONE SKIPPED" {
+			t.Error(got)
+		}
+		wantSignal(t, "it finishes", news)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	entry "github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/rollouts"
@@ -59,7 +60,7 @@ func (p *Service) step(ctx context.Context, id string) (more bool, err error) {
 		if err != nil {
 			return err
 		}
-		if err := settle(ctx, tx, entries); err != nil {
+		if err := p.settle(ctx, tx, row, entries); err != nil {
 			return err
 		}
 		if row.State == property.PlanPaused || row.State == property.PlanStopped {
@@ -97,12 +98,13 @@ func (p *Service) save(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan, 
 		return err
 	}
 	*row = *out
+	p.tell(ctx, tx, row.ID)
 	return core.Audit(ctx, tx, row.VendorID, action, row.ID, nil, facts(out))
 }
 
 // settle takes over what became of rollouts. A held one has failed, until a
 // retry of it has brought it to its end.
-func settle(ctx context.Context, tx *store.Tx, entries []*ent.RolloutPlanEntry) error {
+func (p *Service) settle(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan, entries []*ent.RolloutPlanEntry) error {
 	for _, e := range entries {
 		r := e.Edges.Rollout
 		if r == nil || e.State == property.EntrySkipped || e.State == property.EntryWaiting {
@@ -127,8 +129,15 @@ func settle(ctx context.Context, tx *store.Tx, entries []*ent.RolloutPlanEntry) 
 			return err
 		}
 		e.State, e.Note = state, note
+		p.tell(ctx, tx, row.ID)
 	}
 	return nil
+}
+
+// tell has whoever watches hear of a plan once tx is committed: under the topic
+// of rollouts, since that is what plans are made of.
+func (p *Service) tell(ctx context.Context, tx *store.Tx, id string) {
+	p.core.Publish(ctx, tx, event.Rollout, id)
 }
 
 func failed(entries []*ent.RolloutPlanEntry) (n int, last string) {
@@ -167,6 +176,7 @@ func due(entries []*ent.RolloutPlanEntry) (next *ent.RolloutPlanEntry, running, 
 // tried again. What can't be begun has failed, and where there is nothing to
 // bring the entry is passed over.
 func (p *Service) start(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan, e *ent.RolloutPlanEntry) error {
+	p.tell(ctx, tx, row.ID)
 	note := func(state property.PlanEntryState, err error) error {
 		return tx.RolloutPlanEntry.UpdateOne(e).SetState(state).SetNote(core.ClipNote(err.Error())).Exec(ctx)
 	}

@@ -102,6 +102,7 @@ func (p *Service) CreatePlan(ctx context.Context, s Spec) (*ent.RolloutPlan, err
 			if err != nil {
 				return nil, err
 			}
+			p.tell(ctx, tx, made.ID)
 			return []string{made.ID}, core.Audit(ctx, tx, by.Organization, "plan.create", made.ID, nil, facts(made))
 		})
 		if err != nil {
@@ -210,6 +211,7 @@ func (p *Service) decide(ctx context.Context, id string, revision int, action st
 		if out, err = u.Save(ctx); err != nil {
 			return err
 		}
+		p.tell(ctx, tx, id)
 		return core.Audit(ctx, tx, core.AuditOwner(by, row.VendorID), action, id, facts(row), facts(out))
 	})
 	if err != nil {
