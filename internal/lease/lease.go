@@ -322,8 +322,9 @@ func AfterClaim(full time.Duration) time.Duration { return full + Margin + full/
 
 // Seats is the right to decide about one group's seats under one epoch. Every
 // method fails with license.CodeFenced once a newer epoch was claimed, and
-// with license.CodeUnavailable when the store can't be reached; after that
-// error the change may or may not have happened, and repeating it is safe.
+// with license.CodeUnavailable when the store can't be reached. After the latter,
+// and after the former where the claim was made meanwhile, the change may or may
+// not have happened, and repeating it, there or with the next leader, is safe.
 // Once a method returned nil, its effect outlives a crash of this process (and
 // of the store's, as the driver's documentation says).
 type Seats interface {

@@ -56,10 +56,13 @@ type Op struct {
 	// Code is the error's, empty for success. License.CodeUnavailable stands
 	// for any call whose outcome is open.
 	Code license.Code
+
+	overtaken bool // fenced by a claim that was made meanwhile
 }
 
+// open says whether the call may have been made.
 func (o Op) open() bool {
-	return o.Code == license.CodeUnavailable || o.Code == license.CodeInternal
+	return o.Code == license.CodeUnavailable || o.Code == license.CodeInternal || o.overtaken
 }
 
 // History is what concurrent callers saw. Safe for concurrent use.
@@ -166,7 +169,14 @@ func (h *History) Check() []Violation {
 	defer h.mu.Unlock()
 	c := checker{history: h, lives: map[lease.Pool]map[string]*life{}}
 	for _, o := range h.ops {
-		c.add(o)
+		if o.Kind == Claim {
+			c.claims = append(c.claims, o)
+		}
+	}
+	for _, o := range h.ops {
+		if o.Kind != Claim {
+			c.add(o)
+		}
 	}
 	for _, lives := range c.lives {
 		var holds []hold
@@ -204,10 +214,9 @@ func (c *checker) fault(rule string, at time.Time, format string, args ...any) {
 }
 
 func (c *checker) add(o Op) {
-	if o.Kind == Claim {
-		c.claims = append(c.claims, o)
-		return
-	}
+	o.overtaken = o.Code == license.CodeFenced && slices.ContainsFunc(c.claims, func(claim Op) bool {
+		return !claim.Start.After(o.End) && (claim.open() || !claim.End.Before(o.Start))
+	})
 	lives := c.lives[o.Pool]
 	if lives == nil {
 		lives = map[string]*life{}

@@ -90,6 +90,14 @@ func TestHistoryRules(t *testing.T) {
 		"within the deadline": {history.RuleSeat, []step{{2, 0, 0}}, []history.Op{
 			op(history.Access, "a", 1, 1, 0, 1, ""), op(history.Access, "b", 1, 2, 9, 9.9, ""),
 		}},
+		"released, and fenced while another claimed": {"", []step{{2, 0, 0}}, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), op(history.Claim, "", 0, 0, 3, 4, ""),
+			op(history.Release, "a", 0, 0, 2, 5, license.CodeFenced), op(history.Access, "b", 1, 2, 6, 7, ""),
+		}},
+		"fenced after another had claimed": {history.RuleSeat, []step{{2, 0, 0}}, []history.Op{
+			op(history.Access, "a", 1, 1, 0, 1, ""), op(history.Claim, "", 0, 0, 1.5, 2, ""),
+			op(history.Release, "a", 0, 0, 3, 4, license.CodeFenced), op(history.Access, "b", 1, 2, 6, 7, ""),
+		}},
 		"raised meanwhile": {"", []step{{1, 0, 0}, {2, 5, 6}}, []history.Op{
 			op(history.Access, "a", 1, 1, 0, 1, ""), op(history.Access, "b", 2, 1, 4, 5.5, ""),
 		}},
