@@ -3733,6 +3733,11 @@ func (_q *RolloutPlanQuery) collectField(ctx context.Context, oneNode bool, opCt
 				selectedFields = append(selectedFields, rolloutplan.FieldRevision)
 				fieldSeen[rolloutplan.FieldRevision] = struct{}{}
 			}
+		case "sequence":
+			if _, ok := fieldSeen[rolloutplan.FieldSequence]; !ok {
+				selectedFields = append(selectedFields, rolloutplan.FieldSequence)
+				fieldSeen[rolloutplan.FieldSequence] = struct{}{}
+			}
 		case "id":
 		case "__typename":
 		default:

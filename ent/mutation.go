@@ -28956,6 +28956,8 @@ type RolloutPlanMutation struct {
 	finished_at     *time.Time
 	revision        *int
 	addrevision     *int
+	sequence        *int
+	addsequence     *int
 	clearedFields   map[string]struct{}
 	vendor          *string
 	clearedvendor   bool
@@ -29653,6 +29655,62 @@ func (m *RolloutPlanMutation) ResetRevision() {
 	m.addrevision = nil
 }
 
+// SetSequence sets the "sequence" field.
+func (m *RolloutPlanMutation) SetSequence(i int) {
+	m.sequence = &i
+	m.addsequence = nil
+}
+
+// Sequence returns the value of the "sequence" field in the mutation.
+func (m *RolloutPlanMutation) Sequence() (r int, exists bool) {
+	v := m.sequence
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSequence returns the old "sequence" field's value of the RolloutPlan entity.
+// If the RolloutPlan object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RolloutPlanMutation) OldSequence(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSequence is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSequence requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSequence: %w", err)
+	}
+	return oldValue.Sequence, nil
+}
+
+// AddSequence adds i to the "sequence" field.
+func (m *RolloutPlanMutation) AddSequence(i int) {
+	if m.addsequence != nil {
+		*m.addsequence += i
+	} else {
+		m.addsequence = &i
+	}
+}
+
+// AddedSequence returns the value that was added to the "sequence" field in this mutation.
+func (m *RolloutPlanMutation) AddedSequence() (r int, exists bool) {
+	v := m.addsequence
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetSequence resets all changes to the "sequence" field.
+func (m *RolloutPlanMutation) ResetSequence() {
+	m.sequence = nil
+	m.addsequence = nil
+}
+
 // ClearVendor clears the "vendor" edge to the Organization entity.
 func (m *RolloutPlanMutation) ClearVendor() {
 	m.clearedvendor = true
@@ -29795,7 +29853,7 @@ func (m *RolloutPlanMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RolloutPlanMutation) Fields() []string {
-	fields := make([]string, 0, 13)
+	fields := make([]string, 0, 14)
 	if m.created_at != nil {
 		fields = append(fields, rolloutplan.FieldCreatedAt)
 	}
@@ -29835,6 +29893,9 @@ func (m *RolloutPlanMutation) Fields() []string {
 	if m.revision != nil {
 		fields = append(fields, rolloutplan.FieldRevision)
 	}
+	if m.sequence != nil {
+		fields = append(fields, rolloutplan.FieldSequence)
+	}
 	return fields
 }
 
@@ -29869,6 +29930,8 @@ func (m *RolloutPlanMutation) Field(name string) (ent.Value, bool) {
 		return m.FinishedAt()
 	case rolloutplan.FieldRevision:
 		return m.Revision()
+	case rolloutplan.FieldSequence:
+		return m.Sequence()
 	}
 	return nil, false
 }
@@ -29904,6 +29967,8 @@ func (m *RolloutPlanMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldFinishedAt(ctx)
 	case rolloutplan.FieldRevision:
 		return m.OldRevision(ctx)
+	case rolloutplan.FieldSequence:
+		return m.OldSequence(ctx)
 	}
 	return nil, fmt.Errorf("unknown RolloutPlan field %s", name)
 }
@@ -30004,6 +30069,13 @@ func (m *RolloutPlanMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRevision(v)
 		return nil
+	case rolloutplan.FieldSequence:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSequence(v)
+		return nil
 	}
 	return fmt.Errorf("unknown RolloutPlan field %s", name)
 }
@@ -30021,6 +30093,9 @@ func (m *RolloutPlanMutation) AddedFields() []string {
 	if m.addrevision != nil {
 		fields = append(fields, rolloutplan.FieldRevision)
 	}
+	if m.addsequence != nil {
+		fields = append(fields, rolloutplan.FieldSequence)
+	}
 	return fields
 }
 
@@ -30035,6 +30110,8 @@ func (m *RolloutPlanMutation) AddedField(name string) (ent.Value, bool) {
 		return m.AddedStopAfter()
 	case rolloutplan.FieldRevision:
 		return m.AddedRevision()
+	case rolloutplan.FieldSequence:
+		return m.AddedSequence()
 	}
 	return nil, false
 }
@@ -30064,6 +30141,13 @@ func (m *RolloutPlanMutation) AddField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.AddRevision(v)
+		return nil
+	case rolloutplan.FieldSequence:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddSequence(v)
 		return nil
 	}
 	return fmt.Errorf("unknown RolloutPlan numeric field %s", name)
@@ -30157,6 +30241,9 @@ func (m *RolloutPlanMutation) ResetField(name string) error {
 		return nil
 	case rolloutplan.FieldRevision:
 		m.ResetRevision()
+		return nil
+	case rolloutplan.FieldSequence:
+		m.ResetSequence()
 		return nil
 	}
 	return fmt.Errorf("unknown RolloutPlan field %s", name)

@@ -46,6 +46,8 @@ type RolloutPlan struct {
 	FinishedAt *time.Time `json:"finished_at,omitempty"`
 	// Revision holds the value of the "revision" field.
 	Revision int `json:"revision,omitempty"`
+	// Counts the changes of the plan and of its places.
+	Sequence int `json:"sequence,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the RolloutPlanQuery when eager-loading is set.
 	Edges        RolloutPlanEdges `json:"edges"`
@@ -107,7 +109,7 @@ func (*RolloutPlan) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case rolloutplan.FieldWindow:
 			values[i] = new([]byte)
-		case rolloutplan.FieldAtOnce, rolloutplan.FieldStopAfter, rolloutplan.FieldRevision:
+		case rolloutplan.FieldAtOnce, rolloutplan.FieldStopAfter, rolloutplan.FieldRevision, rolloutplan.FieldSequence:
 			values[i] = new(sql.NullInt64)
 		case rolloutplan.FieldID, rolloutplan.FieldVendorID, rolloutplan.FieldCustomerID, rolloutplan.FieldName, rolloutplan.FieldState, rolloutplan.FieldStopReason, rolloutplan.FieldStartedBy:
 			values[i] = new(sql.NullString)
@@ -217,6 +219,12 @@ func (_m *RolloutPlan) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Revision = int(value.Int64)
 			}
+		case rolloutplan.FieldSequence:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field sequence", values[i])
+			} else if value.Valid {
+				_m.Sequence = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -312,6 +320,9 @@ func (_m *RolloutPlan) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("revision=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Revision))
+	builder.WriteString(", ")
+	builder.WriteString("sequence=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Sequence))
 	builder.WriteByte(')')
 	return builder.String()
 }

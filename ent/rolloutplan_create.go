@@ -173,6 +173,20 @@ func (_c *RolloutPlanCreate) SetNillableRevision(v *int) *RolloutPlanCreate {
 	return _c
 }
 
+// SetSequence sets the "sequence" field.
+func (_c *RolloutPlanCreate) SetSequence(v int) *RolloutPlanCreate {
+	_c.mutation.SetSequence(v)
+	return _c
+}
+
+// SetNillableSequence sets the "sequence" field if the given value is not nil.
+func (_c *RolloutPlanCreate) SetNillableSequence(v *int) *RolloutPlanCreate {
+	if v != nil {
+		_c.SetSequence(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *RolloutPlanCreate) SetID(v string) *RolloutPlanCreate {
 	_c.mutation.SetID(v)
@@ -271,6 +285,10 @@ func (_c *RolloutPlanCreate) defaults() {
 		v := rolloutplan.DefaultRevision
 		_c.mutation.SetRevision(v)
 	}
+	if _, ok := _c.mutation.Sequence(); !ok {
+		v := rolloutplan.DefaultSequence
+		_c.mutation.SetSequence(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		v := rolloutplan.DefaultID()
 		_c.mutation.SetID(v)
@@ -349,6 +367,14 @@ func (_c *RolloutPlanCreate) check() error {
 	if v, ok := _c.mutation.Revision(); ok {
 		if err := rolloutplan.RevisionValidator(v); err != nil {
 			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "RolloutPlan.revision": %w`, err)}
+		}
+	}
+	if _, ok := _c.mutation.Sequence(); !ok {
+		return &ValidationError{Name: "sequence", err: errors.New(`ent: missing required field "RolloutPlan.sequence"`)}
+	}
+	if v, ok := _c.mutation.Sequence(); ok {
+		if err := rolloutplan.SequenceValidator(v); err != nil {
+			return &ValidationError{Name: "sequence", err: fmt.Errorf(`ent: validator failed for field "RolloutPlan.sequence": %w`, err)}
 		}
 	}
 	if v, ok := _c.mutation.ID(); ok {
@@ -437,6 +463,10 @@ func (_c *RolloutPlanCreate) createSpec() (*RolloutPlan, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Revision(); ok {
 		_spec.SetField(rolloutplan.FieldRevision, field.TypeInt, value)
 		_node.Revision = value
+	}
+	if value, ok := _c.mutation.Sequence(); ok {
+		_spec.SetField(rolloutplan.FieldSequence, field.TypeInt, value)
+		_node.Sequence = value
 	}
 	if nodes := _c.mutation.VendorIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{

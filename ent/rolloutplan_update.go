@@ -187,6 +187,27 @@ func (_u *RolloutPlanUpdate) AddRevision(v int) *RolloutPlanUpdate {
 	return _u
 }
 
+// SetSequence sets the "sequence" field.
+func (_u *RolloutPlanUpdate) SetSequence(v int) *RolloutPlanUpdate {
+	_u.mutation.ResetSequence()
+	_u.mutation.SetSequence(v)
+	return _u
+}
+
+// SetNillableSequence sets the "sequence" field if the given value is not nil.
+func (_u *RolloutPlanUpdate) SetNillableSequence(v *int) *RolloutPlanUpdate {
+	if v != nil {
+		_u.SetSequence(*v)
+	}
+	return _u
+}
+
+// AddSequence adds value to the "sequence" field.
+func (_u *RolloutPlanUpdate) AddSequence(v int) *RolloutPlanUpdate {
+	_u.mutation.AddSequence(v)
+	return _u
+}
+
 // AddEntryIDs adds the "entries" edge to the RolloutPlanEntry entity by IDs.
 func (_u *RolloutPlanUpdate) AddEntryIDs(ids ...string) *RolloutPlanUpdate {
 	_u.mutation.AddEntryIDs(ids...)
@@ -287,6 +308,11 @@ func (_u *RolloutPlanUpdate) check() error {
 			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "RolloutPlan.revision": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Sequence(); ok {
+		if err := rolloutplan.SequenceValidator(v); err != nil {
+			return &ValidationError{Name: "sequence", err: fmt.Errorf(`ent: validator failed for field "RolloutPlan.sequence": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "RolloutPlan.vendor"`)
 	}
@@ -349,6 +375,12 @@ func (_u *RolloutPlanUpdate) sqlSave(ctx context.Context) (_node int, err error)
 	}
 	if value, ok := _u.mutation.AddedRevision(); ok {
 		_spec.AddField(rolloutplan.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Sequence(); ok {
+		_spec.SetField(rolloutplan.FieldSequence, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedSequence(); ok {
+		_spec.AddField(rolloutplan.FieldSequence, field.TypeInt, value)
 	}
 	if _u.mutation.EntriesCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -572,6 +604,27 @@ func (_u *RolloutPlanUpdateOne) AddRevision(v int) *RolloutPlanUpdateOne {
 	return _u
 }
 
+// SetSequence sets the "sequence" field.
+func (_u *RolloutPlanUpdateOne) SetSequence(v int) *RolloutPlanUpdateOne {
+	_u.mutation.ResetSequence()
+	_u.mutation.SetSequence(v)
+	return _u
+}
+
+// SetNillableSequence sets the "sequence" field if the given value is not nil.
+func (_u *RolloutPlanUpdateOne) SetNillableSequence(v *int) *RolloutPlanUpdateOne {
+	if v != nil {
+		_u.SetSequence(*v)
+	}
+	return _u
+}
+
+// AddSequence adds value to the "sequence" field.
+func (_u *RolloutPlanUpdateOne) AddSequence(v int) *RolloutPlanUpdateOne {
+	_u.mutation.AddSequence(v)
+	return _u
+}
+
 // AddEntryIDs adds the "entries" edge to the RolloutPlanEntry entity by IDs.
 func (_u *RolloutPlanUpdateOne) AddEntryIDs(ids ...string) *RolloutPlanUpdateOne {
 	_u.mutation.AddEntryIDs(ids...)
@@ -685,6 +738,11 @@ func (_u *RolloutPlanUpdateOne) check() error {
 			return &ValidationError{Name: "revision", err: fmt.Errorf(`ent: validator failed for field "RolloutPlan.revision": %w`, err)}
 		}
 	}
+	if v, ok := _u.mutation.Sequence(); ok {
+		if err := rolloutplan.SequenceValidator(v); err != nil {
+			return &ValidationError{Name: "sequence", err: fmt.Errorf(`ent: validator failed for field "RolloutPlan.sequence": %w`, err)}
+		}
+	}
 	if _u.mutation.VendorCleared() && len(_u.mutation.VendorIDs()) > 0 {
 		return errors.New(`ent: clearing a required unique edge "RolloutPlan.vendor"`)
 	}
@@ -764,6 +822,12 @@ func (_u *RolloutPlanUpdateOne) sqlSave(ctx context.Context) (_node *RolloutPlan
 	}
 	if value, ok := _u.mutation.AddedRevision(); ok {
 		_spec.AddField(rolloutplan.FieldRevision, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.Sequence(); ok {
+		_spec.SetField(rolloutplan.FieldSequence, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedSequence(); ok {
+		_spec.AddField(rolloutplan.FieldSequence, field.TypeInt, value)
 	}
 	if _u.mutation.EntriesCleared() {
 		edge := &sqlgraph.EdgeSpec{

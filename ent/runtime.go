@@ -2250,6 +2250,12 @@ func init() {
 	rolloutplan.DefaultRevision = rolloutplanDescRevision.Default.(int)
 	// rolloutplan.RevisionValidator is a validator for the "revision" field. It is called by the builders before save.
 	rolloutplan.RevisionValidator = rolloutplanDescRevision.Validators[0].(func(int) error)
+	// rolloutplanDescSequence is the schema descriptor for sequence field.
+	rolloutplanDescSequence := rolloutplanFields[10].Descriptor()
+	// rolloutplan.DefaultSequence holds the default value on creation for the sequence field.
+	rolloutplan.DefaultSequence = rolloutplanDescSequence.Default.(int)
+	// rolloutplan.SequenceValidator is a validator for the "sequence" field. It is called by the builders before save.
+	rolloutplan.SequenceValidator = rolloutplanDescSequence.Validators[0].(func(int) error)
 	// rolloutplanDescID is the schema descriptor for id field.
 	rolloutplanDescID := rolloutplanMixinFields0[0].Descriptor()
 	// rolloutplan.DefaultID holds the default value on creation for the id field.

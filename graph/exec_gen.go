@@ -264,6 +264,7 @@ type SubscriptionResolver interface {
 	TmrGroupChanged(ctx context.Context, id string, after *string) (<-chan *TmrGroupChange, error)
 	RolloutChanged(ctx context.Context, id string, after *string) (<-chan *RolloutChange, error)
 	RolloutsChanged(ctx context.Context, after *string) (<-chan *RolloutsChange, error)
+	RolloutPlansChanged(ctx context.Context, after *string) (<-chan *RolloutPlansChange, error)
 	ServersChanged(ctx context.Context, customer *string, after *string) (<-chan *ServersChange, error)
 	DenialsChanged(ctx context.Context, container *string, product *string, customer *string, after *string) (<-chan *DenialsChange, error)
 	AuditChanged(ctx context.Context, after *string) (<-chan *AuditEntriesChange, error)
@@ -2208,6 +2209,24 @@ func (ec *executionContext) childFields_RolloutPlanPayload(ctx context.Context, 
 		return ec.fieldContext_RolloutPlanPayload_clientMutationId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RolloutPlanPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_RolloutPlansChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "sequence":
+		return ec.fieldContext_RolloutPlansChange_sequence(ctx, field)
+	case "since":
+		return ec.fieldContext_RolloutPlansChange_since(ctx, field)
+	case "snapshot":
+		return ec.fieldContext_RolloutPlansChange_snapshot(ctx, field)
+	case "position":
+		return ec.fieldContext_RolloutPlansChange_position(ctx, field)
+	case "upserted":
+		return ec.fieldContext_RolloutPlansChange_upserted(ctx, field)
+	case "removed":
+		return ec.fieldContext_RolloutPlansChange_removed(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RolloutPlansChange", field.Name)
 }
 
 func (ec *executionContext) childFields_RolloutStep(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5875,6 +5894,20 @@ func (ec *executionContext) field_Subscription_rolloutChanged_args(ctx context.C
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_rolloutPlansChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOStreamPosition2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg0
 	return args, nil
 }
 
@@ -23764,6 +23797,153 @@ func (ec *executionContext) fieldContext_RolloutPlanPayload_clientMutationId(_ c
 	return graphql.NewScalarFieldContext("RolloutPlanPayload", field, false, false, errors.New("field of type String does not have child fields"))
 }
 
+func (ec *executionContext) _RolloutPlansChange_sequence(ctx context.Context, field graphql.CollectedField, obj *RolloutPlansChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RolloutPlansChange_sequence(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sequence, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RolloutPlansChange_sequence(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RolloutPlansChange", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RolloutPlansChange_since(ctx context.Context, field graphql.CollectedField, obj *RolloutPlansChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RolloutPlansChange_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RolloutPlansChange_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RolloutPlansChange", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+
+func (ec *executionContext) _RolloutPlansChange_snapshot(ctx context.Context, field graphql.CollectedField, obj *RolloutPlansChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RolloutPlansChange_snapshot(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Snapshot, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RolloutPlansChange_snapshot(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RolloutPlansChange", field, false, false, errors.New("field of type Boolean does not have child fields"))
+}
+
+func (ec *executionContext) _RolloutPlansChange_position(ctx context.Context, field graphql.CollectedField, obj *RolloutPlansChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RolloutPlansChange_position(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Position, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNStreamPosition2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RolloutPlansChange_position(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RolloutPlansChange", field, false, false, errors.New("field of type StreamPosition does not have child fields"))
+}
+
+func (ec *executionContext) _RolloutPlansChange_upserted(ctx context.Context, field graphql.CollectedField, obj *RolloutPlansChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RolloutPlansChange_upserted(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Upserted, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.RolloutPlan) graphql.Marshaler {
+			return ec.marshalNRolloutPlan2ᚕᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐRolloutPlanᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RolloutPlansChange_upserted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RolloutPlansChange",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RolloutPlan(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RolloutPlansChange_removed(ctx context.Context, field graphql.CollectedField, obj *RolloutPlansChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RolloutPlansChange_removed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Removed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNID2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RolloutPlansChange_removed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RolloutPlansChange", field, false, false, errors.New("field of type ID does not have child fields"))
+}
+
 func (ec *executionContext) _RolloutStep_position(ctx context.Context, field graphql.CollectedField, obj *property.RolloutStep) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -25535,6 +25715,50 @@ func (ec *executionContext) fieldContext_Subscription_rolloutsChanged(ctx contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_rolloutsChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_rolloutPlansChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_rolloutPlansChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().RolloutPlansChanged(ctx, fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *RolloutPlansChange) graphql.Marshaler {
+			return ec.marshalNRolloutPlansChange2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐRolloutPlansChange(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_rolloutPlansChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RolloutPlansChange(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_rolloutPlansChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -34619,7 +34843,7 @@ func (ec *executionContext) unmarshalInputRegisterContainerInput(ctx context.Con
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"request", "customer", "server", "clientMutationId"}
+	fieldsInOrder := [...]string{"request", "customer", "server", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -34647,6 +34871,13 @@ func (ec *executionContext) unmarshalInputRegisterContainerInput(ctx context.Con
 				return it, err
 			}
 			it.Server = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -34670,7 +34901,7 @@ func (ec *executionContext) unmarshalInputRehostContainerInput(ctx context.Conte
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"container", "replacement", "reason", "clientMutationId"}
+	fieldsInOrder := [...]string{"container", "replacement", "reason", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -34698,6 +34929,13 @@ func (ec *executionContext) unmarshalInputRehostContainerInput(ctx context.Conte
 				return it, err
 			}
 			it.Reason = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -34890,7 +35128,7 @@ func (ec *executionContext) unmarshalInputReplaceBackendInput(ctx context.Contex
 		asMap["byFiles"] = false
 	}
 
-	fieldsInOrder := [...]string{"backend", "request", "reason", "byFiles", "clientMutationId"}
+	fieldsInOrder := [...]string{"backend", "request", "reason", "byFiles", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -34925,6 +35163,13 @@ func (ec *executionContext) unmarshalInputReplaceBackendInput(ctx context.Contex
 				return it, err
 			}
 			it.ByFiles = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -35474,7 +35719,7 @@ func (ec *executionContext) unmarshalInputSaveRulesInput(ctx context.Context, ob
 		asMap["confirm"] = false
 	}
 
-	fieldsInOrder := [...]string{"tmrGroup", "container", "text", "expectedVersion", "confirm", "clientMutationId"}
+	fieldsInOrder := [...]string{"tmrGroup", "container", "text", "expectedVersion", "confirm", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -35516,6 +35761,13 @@ func (ec *executionContext) unmarshalInputSaveRulesInput(ctx context.Context, ob
 				return it, err
 			}
 			it.Confirm = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -35638,7 +35890,7 @@ func (ec *executionContext) unmarshalInputStartOfflineRolloutInput(ctx context.C
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"tmrGroup", "container", "request", "clientMutationId"}
+	fieldsInOrder := [...]string{"tmrGroup", "container", "request", "idempotencyKey", "clientMutationId"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -35666,6 +35918,13 @@ func (ec *executionContext) unmarshalInputStartOfflineRolloutInput(ctx context.C
 				return it, err
 			}
 			it.Request = data
+		case "idempotencyKey":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("idempotencyKey"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdempotencyKey = data
 		case "clientMutationId":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientMutationId"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -46434,6 +46693,69 @@ func (ec *executionContext) _RolloutPlanPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
+var rolloutPlansChangeImplementors = []string{"RolloutPlansChange"}
+
+func (ec *executionContext) _RolloutPlansChange(ctx context.Context, sel ast.SelectionSet, obj *RolloutPlansChange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, rolloutPlansChangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferredFieldSet := graphql.NewFieldSet(nil)
+	deferLabelToView := make(map[string]*graphql.FieldSetView)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RolloutPlansChange")
+		case "sequence":
+			out.Values[i] = ec._RolloutPlansChange_sequence(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "since":
+			out.Values[i] = ec._RolloutPlansChange_since(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "snapshot":
+			out.Values[i] = ec._RolloutPlansChange_snapshot(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "position":
+			out.Values[i] = ec._RolloutPlansChange_position(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "upserted":
+			out.Values[i] = ec._RolloutPlansChange_upserted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "removed":
+			out.Values[i] = ec._RolloutPlansChange_removed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	atomic.AddInt32(&ec.Deferred, int32(min(len(deferLabelToView), math.MaxInt32)))
+
+	ec.ProcessDeferredGroup(graphql.DeferredGroup{
+		Defers:   deferLabelToView,
+		Path:     graphql.GetPath(ctx),
+		FieldSet: deferredFieldSet,
+		Context:  ctx,
+	})
+
+	return out
+}
+
 var rolloutStepImplementors = []string{"RolloutStep"}
 
 func (ec *executionContext) _RolloutStep(ctx context.Context, sel ast.SelectionSet, obj *property.RolloutStep) graphql.Marshaler {
@@ -47300,6 +47622,8 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 		return ec._Subscription_rolloutChanged(ctx, fields[0])
 	case "rolloutsChanged":
 		return ec._Subscription_rolloutsChanged(ctx, fields[0])
+	case "rolloutPlansChanged":
+		return ec._Subscription_rolloutPlansChanged(ctx, fields[0])
 	case "serversChanged":
 		return ec._Subscription_serversChanged(ctx, fields[0])
 	case "denialsChanged":
@@ -53294,6 +53618,22 @@ func (ec *executionContext) marshalNRolloutPayload2ᚖgithubᚗcomᚋquorateᚋq
 	return ec._RolloutPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNRolloutPlan2ᚕᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐRolloutPlanᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.RolloutPlan) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNRolloutPlan2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐRolloutPlan(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
 func (ec *executionContext) marshalNRolloutPlan2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐRolloutPlan(ctx context.Context, sel ast.SelectionSet, v *ent.RolloutPlan) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -53337,6 +53677,16 @@ func (ec *executionContext) marshalNRolloutPlanPayload2ᚖgithubᚗcomᚋquorate
 		return graphql.Null
 	}
 	return ec._RolloutPlanPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRolloutPlansChange2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐRolloutPlansChange(ctx context.Context, sel ast.SelectionSet, v *RolloutPlansChange) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._RolloutPlansChange(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNRolloutState2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐRolloutState(ctx context.Context, v any) (property.RolloutState, error) {

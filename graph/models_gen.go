@@ -429,7 +429,7 @@ type CreateItemInput struct {
 	ProtectedData *string `json:"protectedData,omitempty"`
 	// Base64 of at most 4096 bytes; null or left out: none. It can't be read again.
 	SecretData *string `json:"secretData,omitempty"`
-	// Makes the mutation idempotent: the same key with the same input, of which data isn't compared, makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
 	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
@@ -814,6 +814,8 @@ type RegisterContainerInput struct {
 	Customer *string `json:"customer,omitempty"`
 	// Its license server, if that shall get updates over the link; null: by files.
 	Server *ContainerServerInput `json:"server,omitempty"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -836,6 +838,8 @@ type RehostContainerInput struct {
 	Replacement string `json:"replacement"`
 	// What has happened; at most 1000 bytes.
 	Reason string `json:"reason"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -930,6 +934,8 @@ type ReplaceBackendInput struct {
 	Reason string `json:"reason"`
 	// The group gets its updates by files: no rollout is started over the link.
 	ByFiles bool `json:"byFiles"`
+	// Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -1110,6 +1116,22 @@ type RolloutPlanPayload struct {
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
 
+// What changed in the rollout plans of an organization.
+type RolloutPlansChange struct {
+	// The number of the message; that of a stream's next message is one more, at whichever replica.
+	Sequence int `json:"sequence"`
+	// The number of the message that this one follows on; null in a snapshot. Is it not the one that you have, you have lost one: subscribe again.
+	Since *int `json:"since,omitempty"`
+	// Whether this is the whole state: the first message, or because you were too slow.
+	Snapshot bool `json:"snapshot"`
+	// Where the stream is now: give it as `after` to go on from here.
+	Position string `json:"position"`
+	// New plans, and those that changed, or one of whose places did; in a snapshot the newest 100, and older ones that have not ended.
+	Upserted []*ent.RolloutPlan `json:"upserted"`
+	// The ids of plans that are not among them any more.
+	Removed []string `json:"removed"`
+}
+
 // What changed in the rollouts of an organization.
 type RolloutsChange struct {
 	// The number of the message; that of a stream's next message is one more, at whichever replica.
@@ -1212,6 +1234,8 @@ type SaveRulesInput struct {
 	ExpectedVersion int `json:"expectedVersion"`
 	// Save rules that would have refused past grants, too.
 	Confirm bool `json:"confirm"`
+	// Makes the mutation idempotent: the same key with the same input gives the same rules for 30 days, with another input it is a CONFLICT. What needs a confirmation uses none up. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }
@@ -1300,6 +1324,8 @@ type StartOfflineRolloutInput struct {
 	Container *string `json:"container,omitempty"`
 	// The text of its request file (.lreq), as `quorate request` wrote it.
 	Request string `json:"request"`
+	// Makes the mutation idempotent: the same key with the same input gives the same rollout for 30 days, with another input it is a CONFLICT. For example a UUID.
+	IdempotencyKey *string `json:"idempotencyKey,omitempty"`
 	// Returned as it is.
 	ClientMutationID *string `json:"clientMutationId,omitempty"`
 }

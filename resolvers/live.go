@@ -55,6 +55,10 @@ func (r *subscriptionResolver) RolloutsChanged(ctx context.Context, after *strin
 	return watch(ctx, r.watchRollouts)
 }
 
+func (r *subscriptionResolver) RolloutPlansChanged(ctx context.Context, after *string) (<-chan *graph.RolloutPlansChange, error) {
+	return watch(ctx, r.watchPlans)
+}
+
 func (r *subscriptionResolver) ServersChanged(ctx context.Context, customer *string, after *string) (<-chan *graph.ServersChange, error) {
 	return watch(ctx, func(ctx context.Context) (plan[*graph.ServersChange], error) {
 		s, err := r.scopeOf(ctx, nil, nil, customer)

@@ -28,6 +28,14 @@ type change struct {
 		ID, State, Action string
 		Taken, Peak       int
 		Latency           *int
+		Entries           struct {
+			Edges []struct {
+				Node struct {
+					Wave  int
+					State string
+				}
+			}
+		}
 	}
 	Removed []string
 	Taken   int
@@ -227,6 +235,20 @@ func TestEverythingThatCanBeWatched(t *testing.T) {
 		t.Error("a viewer reads the audit log")
 	}
 
+	plans := begin(`subscription { rolloutPlansChanged { ` + head + `upserted { id state entries { edges { node { wave state tmrGroup { name } } } } } removed } }`)
+	ask(w.serve("owner"), request{Query: `mutation { order(input: {item: "itm_1", tmrGroup: "tmr_1", quantity: 10}) { order { id } } }`})
+	answer := ask(w.serve("owner"), request{Query: `mutation { createRolloutPlan(input: {name: "North", waves: [{tmrGroups: ["tmr_1"]}]}) { plan { id } } }`})
+	delta("a plan", plans, func(c change) bool {
+		return len(c.Upserted) == 1 && strings.Contains(answer.Body.String(), c.Upserted[0].ID) && c.Upserted[0].State == "SCHEDULED"
+	})
+	if err := w.platform.AdvancePlans(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	delta("its first wave", plans, func(c change) bool {
+		u := c.Upserted
+		return len(u) == 1 && u[0].State == "RUNNING" && len(u[0].Entries.Edges) == 1 && u[0].Entries.Edges[0].Node.State == "RUNNING" && u[0].Entries.Edges[0].Node.Wave == 1
+	})
+
 	servers := begin(`subscription { serversChanged { ` + head + `upserted { id name role latency tmrGroup { name } } removed } }`)
 	w.change(event.TmrGroup, "tmr_1", func(tx *store.Tx) error {
 		return tx.TmrServer.UpdateOneID("srv_1").SetSeenAt(time.Now().UTC().Add(time.Minute)).SetLatency(12).Exec(w.system())
@@ -234,4 +256,32 @@ func TestEverythingThatCanBeWatched(t *testing.T) {
 	delta("servers", servers, func(c change) bool {
 		return fmt.Sprint(c.ids()) == "[srv_1]" && c.Upserted[0].Latency != nil && *c.Upserted[0].Latency == 12
 	})
+}
+
+// What a message shows of plans takes as many statements for many as for one.
+func TestPlanStreamStatements(t *testing.T) {
+	count := func(plans int) int64 {
+		w := newWorld(t)
+		for i := range plans {
+			body := ask(w.serve("owner"), request{Query: fmt.Sprintf(`mutation { createRolloutPlan(input: {name: "Plan %d", waves: [{tmrGroups: ["tmr_1"]}]}) { plan { id } } }`, i)}).Body.String()
+			if strings.Contains(body, `"errors"`) {
+				t.Fatal(body)
+			}
+		}
+		var statements atomic.Int64
+		w.store.Client().Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+			return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+				statements.Add(1)
+				return next.Query(ctx, q)
+			})
+		}))
+		_, next := follow(t, w.server(t, "owner"), `subscription { rolloutPlansChanged { upserted { id entries(first: 10) { totalCount edges { node { wave tmrGroup { name } rollout { state } } } } } } }`, "")
+		if c := next(); len(c.Upserted) != plans || len(c.Upserted[0].Entries.Edges) != 1 {
+			t.Fatalf("%d plans: %+v", plans, c)
+		}
+		return statements.Load()
+	}
+	if one, many := count(1), count(10); one == 0 || one != many {
+		t.Errorf("%d statements for one plan, %d for 10", one, many)
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/ent/container"
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/internal/auth"
@@ -186,6 +187,11 @@ func (o *owners) of(ctx context.Context, c *ent.Client, organization, id string)
 	case "rol":
 		var row *ent.Rollout
 		if row, err = c.Rollout.Query().Where(rollout.ID(id)).Select(rollout.FieldVendorID, rollout.FieldCustomerID).Only(ctx); err == nil {
+			customer = row.CustomerID
+		}
+	case "rpl":
+		var row *ent.RolloutPlan
+		if row, err = c.RolloutPlan.Query().Where(rolloutplan.ID(id)).Select(rolloutplan.FieldVendorID, rolloutplan.FieldCustomerID).Only(ctx); err == nil {
 			customer = row.CustomerID
 		}
 	default:

@@ -1298,6 +1298,7 @@ var (
 		{Name: "started_by", Type: field.TypeString, Size: 200},
 		{Name: "finished_at", Type: field.TypeTime, Nullable: true},
 		{Name: "revision", Type: field.TypeInt, Default: 1},
+		{Name: "sequence", Type: field.TypeInt, Default: 0},
 		{Name: "vendor_id", Type: field.TypeString, Size: 64},
 		{Name: "customer_id", Type: field.TypeString, Nullable: true, Size: 64},
 	}
@@ -1309,13 +1310,13 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "rollout_plans_organizations_vendor",
-				Columns:    []*schema.Column{RolloutPlansColumns[12]},
+				Columns:    []*schema.Column{RolloutPlansColumns[13]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.NoAction,
 			},
 			{
 				Symbol:     "rollout_plans_organizations_customer",
-				Columns:    []*schema.Column{RolloutPlansColumns[13]},
+				Columns:    []*schema.Column{RolloutPlansColumns[14]},
 				RefColumns: []*schema.Column{OrganizationsColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -1324,12 +1325,12 @@ var (
 			{
 				Name:    "rolloutplan_vendor_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{RolloutPlansColumns[12], RolloutPlansColumns[0]},
+				Columns: []*schema.Column{RolloutPlansColumns[13], RolloutPlansColumns[0]},
 			},
 			{
 				Name:    "rolloutplan_customer_id_id",
 				Unique:  false,
-				Columns: []*schema.Column{RolloutPlansColumns[13], RolloutPlansColumns[0]},
+				Columns: []*schema.Column{RolloutPlansColumns[14], RolloutPlansColumns[0]},
 			},
 		},
 	}

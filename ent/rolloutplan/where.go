@@ -121,6 +121,11 @@ func Revision(v int) predicate.RolloutPlan {
 	return predicate.RolloutPlan(sql.FieldEQ(FieldRevision, v))
 }
 
+// Sequence applies equality check predicate on the "sequence" field. It's identical to SequenceEQ.
+func Sequence(v int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldEQ(FieldSequence, v))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.RolloutPlan {
 	return predicate.RolloutPlan(sql.FieldEQ(FieldCreatedAt, v))
@@ -754,6 +759,46 @@ func RevisionLT(v int) predicate.RolloutPlan {
 // RevisionLTE applies the LTE predicate on the "revision" field.
 func RevisionLTE(v int) predicate.RolloutPlan {
 	return predicate.RolloutPlan(sql.FieldLTE(FieldRevision, v))
+}
+
+// SequenceEQ applies the EQ predicate on the "sequence" field.
+func SequenceEQ(v int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldEQ(FieldSequence, v))
+}
+
+// SequenceNEQ applies the NEQ predicate on the "sequence" field.
+func SequenceNEQ(v int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldNEQ(FieldSequence, v))
+}
+
+// SequenceIn applies the In predicate on the "sequence" field.
+func SequenceIn(vs ...int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldIn(FieldSequence, vs...))
+}
+
+// SequenceNotIn applies the NotIn predicate on the "sequence" field.
+func SequenceNotIn(vs ...int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldNotIn(FieldSequence, vs...))
+}
+
+// SequenceGT applies the GT predicate on the "sequence" field.
+func SequenceGT(v int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldGT(FieldSequence, v))
+}
+
+// SequenceGTE applies the GTE predicate on the "sequence" field.
+func SequenceGTE(v int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldGTE(FieldSequence, v))
+}
+
+// SequenceLT applies the LT predicate on the "sequence" field.
+func SequenceLT(v int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldLT(FieldSequence, v))
+}
+
+// SequenceLTE applies the LTE predicate on the "sequence" field.
+func SequenceLTE(v int) predicate.RolloutPlan {
+	return predicate.RolloutPlan(sql.FieldLTE(FieldSequence, v))
 }
 
 // HasVendor applies the HasEdge predicate on the "vendor" edge.

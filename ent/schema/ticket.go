@@ -178,6 +178,7 @@ func (RolloutPlan) Fields() []ent.Field {
 		field.String("started_by").MaxLen(mostName).Immutable(),
 		field.Time("finished_at").Optional().Nillable(),
 		field.Int("revision").Positive().Default(1),
+		field.Int("sequence").NonNegative().Default(0).Comment("Counts the changes of the plan and of its places."),
 	}
 }
 

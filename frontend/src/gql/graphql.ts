@@ -175,7 +175,7 @@ export type CreateItemInput = {
   expiration?: string | null | undefined;
   /** A number of 0 to 4294967295, also as `0x5`; null or left out: no switch is on. */
   featureMap?: string | null | undefined;
-  /** Makes the mutation idempotent: the same key with the same input, of which data isn't compared, makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID. */
+  /** Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID. */
   idempotencyKey?: string | null | undefined;
   /** Seconds, up to 604800; null or left out: a released seat is free at once. For example 90. */
   linger?: number | null | undefined;
@@ -298,6 +298,8 @@ export type RegisterContainerInput = {
   clientMutationId?: string | null | undefined;
   /** The customer that runs it, by name; made where there is none. Null: the vendor itself. */
   customer?: string | null | undefined;
+  /** Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID. */
+  idempotencyKey?: string | null | undefined;
   /** The text of its request file (.lreq), as `quorate request` wrote it. */
   request: string;
   /** Its license server, if that shall get updates over the link; null: by files. */
@@ -310,6 +312,8 @@ export type RehostContainerInput = {
   clientMutationId?: string | null | undefined;
   /** The lost container's global id or serial number. */
   container: string | number;
+  /** Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID. */
+  idempotencyKey?: string | null | undefined;
   /** What has happened; at most 1000 bytes. */
   reason: string;
   /** Its replacement's; registered for the same customer. */
@@ -360,6 +364,8 @@ export type ReplaceBackendInput = {
   byFiles?: boolean;
   /** Returned as it is. */
   clientMutationId?: string | null | undefined;
+  /** Makes the mutation idempotent: the same key with the same input makes nothing anew for 30 days, with another input it is a CONFLICT. For example a UUID. */
+  idempotencyKey?: string | null | undefined;
   /** What has happened; at most 1000 bytes. */
   reason?: string;
   /** The text of the request file of the new container, created with the group's activation id; or of the group's own, which has it. */
@@ -462,6 +468,8 @@ export type SaveRulesInput = {
   container?: string | number | null | undefined;
   /** The version that the change was made from; 0: there were none. */
   expectedVersion: number;
+  /** Makes the mutation idempotent: the same key with the same input gives the same rules for 30 days, with another input it is a CONFLICT. What needs a confirmation uses none up. For example a UUID. */
+  idempotencyKey?: string | null | undefined;
   /** The rules, a line each, at most 262144 bytes; empty: everybody may. */
   text: string;
   /** The group's global id or virtual serial number. */
@@ -474,6 +482,8 @@ export type StartOfflineRolloutInput = {
   clientMutationId?: string | null | undefined;
   /** The global id or serial number of a container outside of TMR groups. */
   container?: string | number | null | undefined;
+  /** Makes the mutation idempotent: the same key with the same input gives the same rollout for 30 days, with another input it is a CONFLICT. For example a UUID. */
+  idempotencyKey?: string | null | undefined;
   /** The text of its request file (.lreq), as `quorate request` wrote it. */
   request: string;
   /** The group's global id or virtual serial number. */

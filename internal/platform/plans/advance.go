@@ -60,8 +60,12 @@ func (p *Service) step(ctx context.Context, id string) (more bool, err error) {
 		if err != nil {
 			return err
 		}
-		if err := p.settle(ctx, tx, row, entries); err != nil {
+		if changed, err := settle(ctx, tx, entries); err != nil {
 			return err
+		} else if changed {
+			if err := p.tell(ctx, tx, row); err != nil {
+				return err
+			}
 		}
 		if row.State == property.PlanPaused || row.State == property.PlanStopped {
 			return nil
@@ -93,18 +97,18 @@ func (p *Service) step(ctx context.Context, id string) (more bool, err error) {
 }
 
 func (p *Service) save(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan, u *ent.RolloutPlanUpdateOne, action string) error {
-	out, err := u.SetRevision(row.Revision + 1).Save(ctx)
+	out, err := u.SetRevision(row.Revision + 1).AddSequence(1).Save(ctx)
 	if err != nil {
 		return err
 	}
 	*row = *out
-	p.tell(ctx, tx, row.ID)
+	p.core.Publish(ctx, tx, event.Rollout, row.ID)
 	return core.Audit(ctx, tx, row.VendorID, action, row.ID, nil, facts(out))
 }
 
-// settle takes over what became of rollouts. A held one has failed, until a
-// retry of it has brought it to its end.
-func (p *Service) settle(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan, entries []*ent.RolloutPlanEntry) error {
+// settle takes over what became of rollouts, and says whether that is news. A
+// held one has failed, until a retry of it has brought it to its end.
+func settle(ctx context.Context, tx *store.Tx, entries []*ent.RolloutPlanEntry) (changed bool, err error) {
 	for _, e := range entries {
 		r := e.Edges.Rollout
 		if r == nil || e.State == property.EntrySkipped || e.State == property.EntryWaiting {
@@ -126,18 +130,22 @@ func (p *Service) settle(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan
 			continue
 		}
 		if err := tx.RolloutPlanEntry.UpdateOne(e).SetState(state).SetNote(core.ClipNote(note)).Exec(ctx); err != nil {
-			return err
+			return false, err
 		}
-		e.State, e.Note = state, note
-		p.tell(ctx, tx, row.ID)
+		e.State, e.Note, changed = state, note, true
 	}
-	return nil
+	return changed, nil
 }
 
-// tell has whoever watches hear of a plan once tx is committed: under the topic
-// of rollouts, since that is what plans are made of.
-func (p *Service) tell(ctx context.Context, tx *store.Tx, id string) {
-	p.core.Publish(ctx, tx, event.Rollout, id)
+// tell counts a change of a plan's places, and has whoever watches hear of it
+// once tx is committed: under the topic of rollouts, since plans are made of them.
+func (p *Service) tell(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan) error {
+	p.core.Publish(ctx, tx, event.Rollout, row.ID)
+	out, err := tx.RolloutPlan.UpdateOne(row).AddSequence(1).Save(ctx)
+	if err == nil {
+		*row = *out
+	}
+	return err
 }
 
 func failed(entries []*ent.RolloutPlanEntry) (n int, last string) {
@@ -176,7 +184,9 @@ func due(entries []*ent.RolloutPlanEntry) (next *ent.RolloutPlanEntry, running, 
 // tried again. What can't be begun has failed, and where there is nothing to
 // bring the entry is passed over.
 func (p *Service) start(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan, e *ent.RolloutPlanEntry) error {
-	p.tell(ctx, tx, row.ID)
+	if err := p.tell(ctx, tx, row); err != nil {
+		return err
+	}
 	note := func(state property.PlanEntryState, err error) error {
 		return tx.RolloutPlanEntry.UpdateOne(e).SetState(state).SetNote(core.ClipNote(err.Error())).Exec(ctx)
 	}

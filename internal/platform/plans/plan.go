@@ -13,6 +13,7 @@ import (
 	entry "github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/rollouts"
@@ -102,7 +103,7 @@ func (p *Service) CreatePlan(ctx context.Context, s Spec) (*ent.RolloutPlan, err
 			if err != nil {
 				return nil, err
 			}
-			p.tell(ctx, tx, made.ID)
+			p.core.Publish(ctx, tx, event.Rollout, made.ID)
 			return []string{made.ID}, core.Audit(ctx, tx, by.Organization, "plan.create", made.ID, nil, facts(made))
 		})
 		if err != nil {
@@ -204,14 +205,14 @@ func (p *Service) decide(ctx context.Context, id string, revision int, action st
 		case row.FinishedAt != nil:
 			return license.Errorf(license.CodeRolloutState, "make another one", "the plan has ended")
 		}
-		u := tx.RolloutPlan.UpdateOne(row).SetRevision(row.Revision + 1)
+		u := tx.RolloutPlan.UpdateOne(row).SetRevision(row.Revision + 1).AddSequence(1)
 		if err := change(ctx, tx, row, u); err != nil {
 			return err
 		}
 		if out, err = u.Save(ctx); err != nil {
 			return err
 		}
-		p.tell(ctx, tx, id)
+		p.core.Publish(ctx, tx, event.Rollout, id)
 		return core.Audit(ctx, tx, core.AuditOwner(by, row.VendorID), action, id, facts(row), facts(out))
 	})
 	if err != nil {
