@@ -148,6 +148,9 @@ func (a *asker) ask(operation string, sent ...string) answer {
 		out.message += e.Message + "; " + e.Extensions.Fix
 		a.refused[e.Extensions.Code]++
 	}
+	if causes := a.causes(); strings.Contains(out.code, "INTERNAL") || len(causes) > 0 {
+		a.once("%s: INTERNAL because of %q\n%s\n%s", a.name, causes, operation, body)
+	}
 	if strings.Contains(out.code, "GRAPHQL_") {
 		a.once("%s: the walk wrote what is no operation: %s\n%s", a.name, operation, body)
 	}
@@ -270,7 +273,7 @@ type try struct{ foreign, madeUp any }
 func (a *asker) tries(root string, p position, thorough bool) []try {
 	var all []try
 	ids := func(table string) {
-		for i, r := range a.victim.rows[table] {
+		for i, r := range a.victim.rows[table][:rowsPerTable] {
 			if r.id() != "" && !a.visible[table+" "+r.id()] && (i == 0 || thorough) {
 				all = append(all, try{r.id(), a.seed.globalID(table, "made up", i)})
 			}
@@ -286,7 +289,8 @@ func (a *asker) tries(root string, p position, thorough bool) []try {
 				if !unique || named != "" && c.Name != named || strings.HasSuffix(c.Name, "id") {
 					continue
 				}
-				for _, r := range a.victim.rows[t.Name] {
+				rows := a.victim.rows[t.Name]
+				for _, r := range rows[:min(len(rows), rowsPerTable)] {
 					if a.visible[fmt.Sprint(t.Name, " ", r["id"])] {
 						continue
 					}
@@ -295,7 +299,8 @@ func (a *asker) tries(root string, p position, thorough bool) []try {
 						other := a.seed.text(canary{t.Name, "made up", c.Name}, c.Size)
 						all = append(all, try{v, other})
 					case int:
-						all = append(all, try{v, v + 100_000})
+						a.seed.next++ // what was made up before may have been made since
+						all = append(all, try{v, v + 100_000 + a.seed.next})
 					}
 				}
 			}
@@ -332,7 +337,9 @@ func (a *asker) tries(root string, p position, thorough bool) []try {
 
 // told are the fields whose answers may tell that something of another tenant
 // exists, and why.
-var told = map[string]string{}
+var told = map[string]string{
+	"createFirm": "containers have licenses of several vendors, whose firms they tell apart by the code: it is given once on a platform",
+}
 
 // compare asks for something of the victim's and for something made up, which
 // must be the same to the asker.

@@ -22,6 +22,8 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/migrate"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/seal"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -34,6 +36,8 @@ type tenants struct {
 	mark             string
 	vendor, customer string
 	rows             map[string][]row // by table
+	// secrets are what the database has the digest of at most, by name.
+	secrets map[string]string
 }
 
 type row map[string]any
@@ -56,15 +60,17 @@ type seeder struct {
 	next     int
 	canaries map[string]canary
 	password string // the hash of one
+	keys     keyring
 }
 
-// catalog is what a vendor's customers may see where it is for none of them.
+// sold is what a vendor's customers may see where it is for none of them.
 //
 //nolint:gochecknoglobals // never changed
-var catalog = []string{"firms", "firm_keys", "products", "items"}
+var sold = []string{"firms", "firm_keys", "products", "items"}
 
 // marks finds whatever a seeder has made up, in any text.
-var marks = regexp.MustCompile(`qzx[0-9a-z]{8}|13[01]-9[0-9]{8}|[a-z]{3}_[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+var marks = regexp.MustCompile(`qzx[0-9a-z]{8}|13[01]-9[0-9]{8}|[a-z]{3}_[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}|` +
+	`[0-9A-Z]{5}(?:-[0-9A-Z]{5}){4}|qr[ilt]_[0-9A-Za-z_-]{43}|whsec_[0-9A-Za-z+/=]+`)
 
 // left out are tables of the platform alone, and what signs in.
 var leftOut = []string{"sessions", "platform_keys", "usage_kepts"}
@@ -72,6 +78,12 @@ var leftOut = []string{"sessions", "platform_keys", "usage_kepts"}
 func newSeeder(t testing.TB, s *store.Store) *seeder {
 	t.Helper()
 	out := &seeder{t: t, store: s, types: map[string]reflect.Type{}, prefixes: map[string]string{}, canaries: map[string]canary{}}
+	out.keys.identities = map[string]*seal.Identity{}
+	wrapper, err := core.NewMasterKey(make([]byte, core.MasterKeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.keys.wrapper = wrapper
 	client := reflect.TypeOf(s.Client()).Elem()
 	for i := range client.NumField() {
 		get, ok := client.Field(i).Type.MethodByName("Get")
@@ -153,7 +165,7 @@ func (s *seeder) text(of canary, size int64) string {
 // seed makes the two tenants of a mark, and a row of each table for them.
 func (s *seeder) seed(ctx context.Context, mark string) *tenants {
 	s.t.Helper()
-	w := &tenants{mark: mark, rows: map[string][]row{}}
+	w := &tenants{mark: mark, rows: map[string][]row{}, secrets: map[string]string{}}
 	w.vendor, w.customer = s.globalID("organizations", mark, 0), s.globalID("organizations", mark, 1)
 	for i, id := range []string{w.vendor, w.customer} {
 		r := row{
@@ -162,6 +174,7 @@ func (s *seeder) seed(ctx context.Context, mark string) *tenants {
 		if i == 1 {
 			r["provider_id"] = w.vendor
 		}
+		s.real(ctx, w, "organizations", i, r)
 		s.insert(ctx, w, "organizations", r)
 	}
 	done := map[string]bool{"organizations": true}
@@ -173,9 +186,11 @@ func (s *seeder) seed(ctx context.Context, mark string) *tenants {
 				continue
 			}
 			done[table.Name] = true
-			for i := range rowsPerTable {
+			for i := range rowsOf(table.Name) {
 				if !slices.Contains(leftOut, table.Name) {
-					s.insert(ctx, w, table.Name, s.row(w, table, i))
+					r := s.row(w, table, i)
+					s.real(ctx, w, table.Name, i, r)
+					s.insert(ctx, w, table.Name, r)
 				}
 			}
 			patient = true
@@ -189,6 +204,13 @@ func (s *seeder) seed(ctx context.Context, mark string) *tenants {
 		}
 	}
 	return w
+}
+
+func rowsOf(table string) int {
+	if table == "containers" {
+		return containersOf
+	}
+	return rowsPerTable
 }
 
 // ready says whether the tables are there that each row of table needs, and
@@ -219,7 +241,7 @@ func (s *seeder) row(w *tenants, table *schema.Table, i int) row {
 		case c.Name == "vendor_id":
 			r[c.Name] = w.vendor
 		case c.Name == "customer_id":
-			if !slices.Contains(catalog, table.Name) || i == 1 {
+			if !slices.Contains(sold, table.Name) || i == 1 {
 				r[c.Name] = w.customer
 			}
 		case c.Name == "organization_id":
@@ -302,6 +324,10 @@ func (s *seeder) fill(of canary, v reflect.Value, depth int) {
 	if depth > 4 || v.Kind() != reflect.Struct && v.Type().Implements(reflect.TypeFor[json.Marshaler]()) {
 		return
 	}
+	if v.Type() == reflect.TypeFor[time.Time]() {
+		v.Set(reflect.ValueOf(time.Now().UTC().Truncate(time.Second)))
+		return
+	}
 	switch v.Kind() {
 	case reflect.String:
 		if values := v.MethodByName("Values"); values.IsValid() {
@@ -377,7 +403,7 @@ func visible(w *tenants, organization, provider string) map[string]bool {
 	for table, rows := range w.rows {
 		for _, r := range rows {
 			own := r["id"] == organization || r["organization_id"] == organization || r["customer_id"] == organization || r["vendor_id"] == organization
-			general := slices.Contains(catalog, table) && r["customer_id"] == nil && r["vendor_id"] == provider
+			general := slices.Contains(sold, table) && r["customer_id"] == nil && r["vendor_id"] == provider
 			if own || general {
 				all[fmt.Sprint(table, " ", r["id"])] = true
 			}
@@ -393,7 +419,7 @@ func TestSeedIsWhole(t *testing.T) {
 	for table, rows := range w.victim.rows {
 		query := client.FieldByName(w.seed.types[table].Name()).MethodByName("Query").Call(nil)[0]
 		out := query.MethodByName("All").Call([]reflect.Value{reflect.ValueOf(system(t.Context()))})
-		if err, _ := out[1].Interface().(error); err != nil || out[0].Len() < 2*rowsPerTable || len(rows) != rowsPerTable {
+		if err, _ := out[1].Interface().(error); err != nil || out[0].Len() < 2*rowsPerTable || len(rows) != rowsOf(table) {
 			t.Errorf("%s: %d rows, %v", table, out[0].Len(), err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,6 +50,38 @@ type walk struct {
 	// sent are ids and texts of the victim's that askers themselves have sent: they
 	// may have kept them in rows of their own.
 	sent map[string]bool
+
+	mu sync.Mutex
+	// internal are the causes of INTERNAL answers that the platform has logged.
+	internal []string
+}
+
+// causes notes why an answer was INTERNAL.
+type causes struct {
+	slog.Handler
+	w *walk
+}
+
+func (causes) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+func (c causes) WithAttrs([]slog.Attr) slog.Handler { return c }
+
+func (c causes) Handle(_ context.Context, r slog.Record) error {
+	said := r.Message
+	r.Attrs(func(a slog.Attr) bool { said += " " + a.String(); return true })
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
+	c.w.internal = append(c.w.internal, said)
+	return nil
+}
+
+// causes gives what was logged since the last call.
+func (w *walk) causes() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := w.internal
+	w.internal = nil
+	return all
 }
 
 func newWalk(t testing.TB) *walk {
@@ -58,12 +91,9 @@ func newWalk(t testing.TB) *walk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	keys, err := core.NewMasterKey(make([]byte, core.MasterKeySize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	p, err := platform.New(platform.Config{Store: st, Bus: event.NewLocal(), Keys: keys, Jobs: noJobs{}, Logger: log})
+	w := &walk{t: t, store: st, seed: newSeeder(t, st)}
+	log := slog.New(causes{slog.DiscardHandler, w})
+	p, err := platform.New(platform.Config{Store: st, Bus: event.NewLocal(), Keys: w.seed.keys.wrapper, Jobs: noJobs{}, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +106,12 @@ func newWalk(t testing.TB) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &walk{t: t, store: st, handler: server.Handler(), seed: newSeeder(t, st), exports: slices.Sorted(maps.Keys(exports)), sent: map[string]bool{}}
+	w.handler, w.exports, w.sent = server.Handler(), slices.Sorted(maps.Keys(exports)), map[string]bool{}
 	w.ops = &operations{t: t, schema: graph.NewExecutableSchema(graph.Config{}).Schema(), seed: w.seed, failed: map[string]bool{}}
 	if w.seed.password, err = auth.NewHasher(auth.DefaultCost(), 1).Hash(t.Context(), "correct horse battery staple"); err != nil {
 		t.Fatal(err)
 	}
+	w.seed.rootKey(t.Context())
 	w.victim, w.others = w.seed.seed(t.Context(), "victim"), w.seed.seed(t.Context(), "others")
 	w.observe()
 	return w
@@ -195,7 +226,7 @@ func (a *asker) fields(thorough bool) map[string]bool {
 		starts := []string{""}
 		if path.table != "" {
 			starts = nil
-			for _, r := range append(slices.Clone(a.own.rows[path.table]), a.victim.rows[path.table]...) {
+			for _, r := range append(slices.Clone(a.own.rows[path.table][:rowsPerTable]), a.victim.rows[path.table][:rowsPerTable]...) {
 				starts = append(starts, r.id())
 			}
 		}

@@ -81,15 +81,35 @@ func (p *Service) order(ctx context.Context, tx *store.Tx, by auth.Principal, r 
 	if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil { // a container may have been blocked meanwhile
 		return nil, err
 	}
+	if !by.IsSystem() && t.Vendor() != by.Organization { // a customer's keys are its own
+		ids, _, err := core.Once(ctx, tx, by.Organization, "order", r.IdempotencyKey, r, func() ([]string, error) {
+			made, err := p.place(ctx, caller, tx, by, t, it, r, "")
+			if err != nil {
+				return nil, err
+			}
+			return []string{made.ID}, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		return tx.Order.Get(ctx, ids[0])
+	}
 	if r.IdempotencyKey != "" {
 		known, err := tx.Order.Query().Where(order.VendorID(t.Vendor()), order.IdempotencyKey(r.IdempotencyKey)).Only(ctx)
-		if err == nil && (known.ItemID != it.ID || core.PlaceID(known.TmrGroupID, known.ContainerID) != t.ID() || known.Quantity != r.Quantity) {
+		if err == nil && (known.ItemID != it.ID || core.PlaceID(known.TmrGroupID, known.ContainerID) != t.ID() || known.Quantity != r.Quantity ||
+			(known.Source == property.OrderCredit) != r.Credit) {
 			return nil, license.Errorf(license.CodeConflict, "use a new key for a new order", "the idempotency key was used for another order")
 		}
 		if !ent.IsNotFound(err) {
 			return known, err
 		}
 	}
+	return p.place(ctx, caller, tx, by, t, it, r, r.IdempotencyKey)
+}
+
+// place makes an order that was not made before. It needs the vendor's lock.
+// ctx is the system's, caller tells for the audit log who orders.
+func (p *Service) place(ctx, caller context.Context, tx *store.Tx, by auth.Principal, t core.LoadedPlace, it *ent.Item, r OrderRequest, key string) (*ent.Order, error) {
 	if err := t.Blocked(); err != nil {
 		return nil, err
 	}
@@ -107,7 +127,7 @@ func (p *Service) order(ctx context.Context, tx *store.Tx, by auth.Principal, r 
 	if err := room(ctx, tx, t, r.Quantity); err != nil {
 		return nil, err
 	}
-	made, err := newOrder(ctx, p.core, tx, t, orderOf{item: it.ID, quantity: r.Quantity, source: source, key: r.IdempotencyKey})
+	made, err := newOrder(ctx, p.core, tx, t, orderOf{item: it.ID, quantity: r.Quantity, source: source, key: key})
 	if err != nil {
 		return nil, err
 	}
