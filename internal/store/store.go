@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -37,8 +38,8 @@ type Store struct {
 // Open opens the database and brings its schema up to date. The DSN is
 // "postgres://…" or the path of an SQLite file, which is made when missing, for
 // its owner alone.
-func Open(ctx context.Context, dsn string) (*Store, error) {
-	db, name, err := connect(dsn)
+func Open(ctx context.Context, dsn string, option ...Option) (*Store, error) {
+	db, name, err := connect(dsn, option...)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +52,22 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	return s, nil
 }
 
-func connect(dsn string) (*sql.DB, string, error) {
+func connect(dsn string, option ...Option) (*sql.DB, string, error) {
+	var o options
+	for _, set := range option {
+		set(&o)
+	}
 	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
 		connector, err := pq.NewConnector(dsn)
 		if err != nil { // it may show the password
 			return nil, "", license.Errorf(license.CodeInvalidInput,
 				"write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as %40 for @", "the PostgreSQL address can't be read")
 		}
-		db := sql.OpenDB(tenantConnector{connector})
+		var guarded driver.Connector = tenantConnector{connector}
+		if o.watch != nil {
+			guarded = tellingConnector{guarded, o.watch}
+		}
+		db := sql.OpenDB(guarded)
 		db.SetMaxOpenConns(20)
 		db.SetMaxIdleConns(10)
 		db.SetConnMaxIdleTime(5 * time.Minute)
@@ -73,6 +82,11 @@ func connect(dsn string) (*sql.DB, string, error) {
 	db, err := sql.Open("sqlite", sqliteDSN(dsn))
 	if err != nil {
 		return nil, "", fmt.Errorf("open %s: %w", dsn, err)
+	}
+	if o.watch != nil {
+		plain := lazyConnector{db.Driver(), sqliteDSN(dsn)}
+		_ = db.Close() // it has no connection yet
+		db = sql.OpenDB(tellingConnector{plain, o.watch})
 	}
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
