@@ -72,7 +72,7 @@ func (r *containerResolver) Use(ctx context.Context, obj *ent.Container) ([]*gra
 }
 
 func (r *mutationResolver) RegisterContainer(ctx context.Context, input graph.RegisterContainerInput) (*graph.RegisterContainerPayload, error) {
-	spec := provision.RegisterSpec{Request: input.Request, Customer: value(input.Customer)}
+	spec := provision.RegisterSpec{Request: input.Request, Customer: value(input.Customer), Key: value(input.IdempotencyKey)}
 	if s := input.Server; s != nil {
 		spec.Server = &provision.ServerSpec{Name: s.Name, Address: value(s.Address)}
 	}

@@ -41,7 +41,7 @@ func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRo
 }
 
 func (r *mutationResolver) StartOfflineRollout(ctx context.Context, input graph.StartOfflineRolloutInput) (*graph.StartOfflineRolloutPayload, error) {
-	made, err := r.platform.StartOfflineRollout(ctx, placeOf(input.TmrGroup, input.Container), input.Request)
+	made, err := r.platform.StartOfflineRolloutOnce(ctx, value(input.IdempotencyKey), placeOf(input.TmrGroup, input.Container), input.Request)
 	row, err := r.rolloutAfter(ctx)(made.Row, err)
 	if err != nil {
 		return nil, err

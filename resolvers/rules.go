@@ -20,7 +20,7 @@ func (r *containerResolver) RuleSet(ctx context.Context, obj *ent.Container) (*e
 
 func (r *mutationResolver) SaveRules(ctx context.Context, input graph.SaveRulesInput) (*graph.SaveRulesPayload, error) {
 	got, err := r.platform.SaveRules(ctx, rulesets.RulesChange{
-		At: placeOf(input.TmrGroup, input.Container), Text: input.Text, Expected: input.ExpectedVersion, Confirm: input.Confirm,
+		At: placeOf(input.TmrGroup, input.Container), Text: input.Text, Expected: input.ExpectedVersion, Confirm: input.Confirm, Key: value(input.IdempotencyKey),
 	})
 	if err != nil {
 		return nil, err

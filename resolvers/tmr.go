@@ -24,7 +24,7 @@ func (r *backendResolver) Cell(ctx context.Context, obj *property.Backend) (stri
 
 func (r *mutationResolver) ReplaceBackend(ctx context.Context, input graph.ReplaceBackendInput) (*graph.ReplaceBackendPayload, error) {
 	made, err := r.platform.ReplaceBackend(ctx, rollouts.ReplaceSpec{
-		Backend: input.Backend, Request: input.Request, Reason: input.Reason, ByFiles: input.ByFiles,
+		Backend: input.Backend, Request: input.Request, Reason: input.Reason, ByFiles: input.ByFiles, Key: value(input.IdempotencyKey),
 	})
 	if err != nil {
 		return nil, err

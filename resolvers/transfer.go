@@ -30,7 +30,7 @@ func (r *mutationResolver) RevokeLicenses(ctx context.Context, input graph.Trans
 }
 
 func (r *mutationResolver) RehostContainer(ctx context.Context, input graph.RehostContainerInput) (*graph.RehostContainerPayload, error) {
-	made, err := r.platform.RehostContainer(ctx, input.Container, input.Replacement, input.Reason)
+	made, err := r.platform.RehostContainer(ctx, input.Container, input.Replacement, input.Reason, value(input.IdempotencyKey))
 	if err != nil {
 		return nil, err
 	}

@@ -177,7 +177,7 @@ func (g *ledger) rehost(t *rapid.T) {
 	lost, to := g.pick(t), g.pick(t)
 	g.crash(t)
 	defer g.calm()
-	_, err := g.l.RehostContainer(g.l.vendor(), lost.serial, to.serial, "lost")
+	_, err := g.l.RehostContainer(g.l.vendor(), lost.serial, to.serial, "lost", "")
 	if g.may(err, license.CodeConflict, license.CodeContainerBlocked, license.CodeInvalidInput) && !lost.lost {
 		lost.lost = true
 		g.boxes = append(g.boxes, &account{box: g.l.box(5_000_000+uint64(time.Now().UnixNano()%1e12), g.customer)})

@@ -76,7 +76,7 @@ func TestUnitsThatAreLeftGoToTheReplacement(t *testing.T) {
 		wantCode(t, "it tells of less", err, license.CodeManipulation)
 		replace := func(from, to *box, want string) {
 			t.Helper()
-			if _, err := l.RehostContainer(l.vendor(), from.serial, to.serial, "burned"); err != nil {
+			if _, err := l.RehostContainer(l.vendor(), from.serial, to.serial, "burned", ""); err != nil {
 				t.Fatal(err)
 			}
 			if got := l.lastUsed(); got != want {
@@ -122,7 +122,7 @@ func TestUsagePeriodGoesOnInTheReplacement(t *testing.T) {
 		a.shown()
 		replace := func(from, to *box) {
 			t.Helper()
-			if _, err := l.RehostContainer(l.vendor(), from.serial, to.serial, "burned"); err != nil {
+			if _, err := l.RehostContainer(l.vendor(), from.serial, to.serial, "burned", ""); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -32,15 +32,15 @@ func TestRehost(t *testing.T) {
 			t.Fatal(err)
 		}
 		receipts := a.apply(r.Update, 0)
-		moved, err := l.RehostContainer(customer, a.serial, b.serial, "the machine burned")
+		moved, err := l.RehostContainer(customer, a.serial, b.serial, "the machine burned", "")
 		if err != nil || len(moved) != 1 || moved[0].Quantity != 6 { // seven bought, one revoked; the return can't come about
 			t.Fatalf("%+v, %v", moved, err)
 		}
-		again, err := l.RehostContainer(customer, a.serial, b.serial, "the machine burned")
+		again, err := l.RehostContainer(customer, a.serial, b.serial, "the machine burned", "")
 		if err != nil || len(again) != 1 || again[0].ID != moved[0].ID {
 			t.Errorf("again: %+v, %v", again, err)
 		}
-		_, err = l.RehostContainer(customer, a.serial, l.box(79, "Shipping Company").serial, "x")
+		_, err = l.RehostContainer(customer, a.serial, l.box(79, "Shipping Company").serial, "x", "")
 		wantCode(t, "replaced twice", err, license.CodeConflict)
 		_, err = l.FinishOfflineRollout(l.vendor(), r.Row.ID, receipts)
 		wantCode(t, "its receipts", err, license.CodeContainerBlocked)

@@ -70,7 +70,7 @@ func TestReplaceBackend(t *testing.T) {
 		}
 		_, err = l.StartRollout(l.vendor(), core.Place{Container: "130-500"}, "")
 		wantCode(t, "a rollout to the replaced one", err, license.CodeContainerBlocked)
-		_, err = l.RehostContainer(l.vendor(), "130-500", "130-502", "x")
+		_, err = l.RehostContainer(l.vendor(), "130-500", "130-502", "x", "")
 		wantCode(t, "re-hosted", err, license.CodeInvalidInput)
 	})
 }

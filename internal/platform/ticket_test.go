@@ -385,7 +385,7 @@ func TestTicketReturns(t *testing.T) {
 
 		// Lost: the activation is its replacement's.
 		three := l.box(904, "Shipping Company")
-		if _, err := s.RehostContainer(s.buyer, s.two.serial, three.serial, "burned"); err != nil {
+		if _, err := s.RehostContainer(s.buyer, s.two.serial, three.serial, "burned", ""); err != nil {
 			t.Fatal(err)
 		}
 		three.roll()

@@ -66,7 +66,7 @@ func TestCancelTransfer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.RehostContainer(customer, c.serial, b.serial, "burned"); err != nil {
+		if _, err := l.RehostContainer(customer, c.serial, b.serial, "burned", ""); err != nil {
 			t.Fatal(err)
 		}
 		_, err = l.CancelTransfer(customer, lost.ID)

@@ -106,7 +106,7 @@ func TestMove(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := l.box(79, "Shipping Company")
-		if _, err := l.RehostContainer(customer, b.serial, c.serial, "stolen"); err != nil {
+		if _, err := l.RehostContainer(customer, b.serial, c.serial, "stolen", ""); err != nil {
 			t.Fatal(err)
 		}
 		a.roll()
@@ -208,16 +208,16 @@ func TestLimits(t *testing.T) {
 			t.Errorf("the audit log does not tell: %+v", e[len(e)-1])
 		}
 		c, d := l.box(79, "Shipping Company"), l.box(80, "Shipping Company")
-		if _, err := l.RehostContainer(customer, a.serial, c.serial, "lost"); err != nil {
+		if _, err := l.RehostContainer(customer, a.serial, c.serial, "lost", ""); err != nil {
 			t.Fatal(err)
 		}
-		_, err = l.RehostContainer(customer, c.serial, d.serial, "lost too")
+		_, err = l.RehostContainer(customer, c.serial, d.serial, "lost too", "")
 		wantCode(t, "a second replacement", err, license.CodeLimitReached)
 		if c.state() == property.ContainerBlocked {
 			t.Error("it was blocked though it was refused")
 		}
 		set(orders.TransferRules{Days: 30})
-		if _, err := l.RehostContainer(customer, c.serial, d.serial, "lost too"); err != nil {
+		if _, err := l.RehostContainer(customer, c.serial, d.serial, "lost too", ""); err != nil {
 			t.Errorf("without a limit: %v", err)
 		}
 		_, err = l.SetTransferRules(l.vendor(), made.Firm.ID, orders.TransferRules{Days: 0})

@@ -32,7 +32,7 @@ type ItemSpec struct {
 	// Protected and Secret are the licenses' data. Nil: as it is, which for a new
 	// item is none; empty: none.
 	Protected, Secret Data `json:"-"`
-	// Key, of CreateItem: the same one gives the same item.
+	// Key, of CreateItem: the same one with the same data gives the same item.
 	Key string `json:"-"`
 }
 
@@ -119,7 +119,7 @@ func (p *Service) CreateProduct(ctx context.Context, firmIDOrCode string, s Prod
 // CreateItem makes an item of a product (its global id, or firm and product
 // code as in 6000010:14). Errors: CodeNotFound, CodeForbidden,
 // CodeInvalidInput with the field among the details, CodeConflict where the
-// product has an item of that name already.
+// product has an item of that name already, and for a key of another item.
 func (p *Service) CreateItem(ctx context.Context, product string, s ItemSpec) (*ent.Item, error) {
 	by, err := auth.Require(ctx, auth.EditCatalog)
 	if err != nil {
@@ -138,7 +138,15 @@ func (p *Service) CreateItem(ctx context.Context, product string, s ItemSpec) (*
 		if err != nil {
 			return core.NotFound(err, "product", product)
 		}
-		id, err := once(ctx, tx, by, "createItem", s.Key, []any{of.ID, s}, func() (string, error) {
+		input := []any{of.ID, s}
+		if s.Key != "" && len(s.Protected)+len(s.Secret) > 0 {
+			proof, err := dataProof(ctx, p.core, of, s)
+			if err != nil {
+				return err
+			}
+			input = append(input, proof)
+		}
+		id, err := once(ctx, tx, by, "createItem", s.Key, input, func() (string, error) {
 			made, err := MakeItem(ctx, p.core, tx, of, s)
 			if err != nil {
 				return "", err

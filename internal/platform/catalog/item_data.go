@@ -2,8 +2,12 @@ package catalog
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -61,6 +65,27 @@ func sealData(ctx context.Context, p *core.Core, kind, productID string, d Data,
 	}
 	sealed, err = p.Keys.Seal(ctx, DataPurpose(kind, productID, name), d)
 	return name, sealed, err
+}
+
+// dataProof tells an item's data from other data without telling anything of it
+// to whoever doesn't have the product's private key: a plain digest would confirm
+// a guess of short data.
+func dataProof(ctx context.Context, p *core.Core, of *ent.Product, s ItemSpec) ([]byte, error) {
+	secret, err := p.ProductSecret(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(secret)
+	key, err := hkdf.Key(sha256.New, secret, nil, "idempotency key of item data", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	proof := hmac.New(sha256.New, key)
+	for _, d := range []Data{s.Protected, s.Secret} {
+		proof.Write(binary.BigEndian.AppendUint64(nil, uint64(len(d))))
+		proof.Write(d)
+	}
+	return proof.Sum(nil), nil
 }
 
 // Grants are the licenses of an update with what goes into the containers

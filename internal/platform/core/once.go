@@ -40,27 +40,9 @@ func Once(ctx context.Context, tx *store.Tx, organization, operation, key string
 		ids, err = make()
 		return ids, false, err
 	}
-	if len(key) > mostKey || key != ClipText(key) {
-		return nil, false, AtField("idempotencyKey", license.Errorf(license.CodeInvalidInput,
-			fmt.Sprintf("use a text of up to %d bytes, such as a UUID", mostKey), "the idempotency key is too long, or is not a text"))
-	}
-	digest, err := digestOf(input)
-	if err != nil {
-		return nil, false, err
-	}
-	if err := tx.LockName(ctx, strings.Join([]string{"once", organization, operation, key}, "\x00")); err != nil {
-		return nil, false, err
-	}
-	known, err := tx.IdempotencyKey.Query().Where(idempotencykey.OrganizationID(organization),
-		idempotencykey.Operation(operation), idempotencykey.Key(key)).Only(ctx)
-	switch {
-	case err == nil && !bytes.Equal(known.Digest, digest):
-		return nil, false, AtField("idempotencyKey", license.Errorf(license.CodeConflict, "take a new key for a new request",
-			"the idempotency key %s was used with another input", Clip(key)))
-	case err == nil:
-		return strings.Fields(known.Result), true, nil
-	case !ent.IsNotFound(err):
-		return nil, false, err
+	ids, again, digest, err := made(ctx, tx, organization, operation, key, input)
+	if err != nil || again {
+		return ids, again, err
 	}
 	if ids, err = make(); err != nil {
 		return nil, false, err
@@ -73,6 +55,44 @@ func Once(ctx context.Context, tx *store.Tx, organization, operation, key string
 	err = tx.IdempotencyKey.Create().SetOrganizationID(organization).SetOperation(operation).SetKey(key).
 		SetDigest(digest).SetResult(result).Exec(ctx)
 	return ids, false, err
+}
+
+// Made is the question that Once asks before it makes anything, for those whose
+// way there is long: the ids of what was made under the key, if it was. They ask
+// Once all the same. Errors: those of Once.
+func Made(ctx context.Context, tx *store.Tx, organization, operation, key string, input any) (ids []string, again bool, err error) {
+	if key == "" {
+		return nil, false, nil
+	}
+	ids, again, _, err = made(ctx, tx, organization, operation, key, input)
+	return ids, again, err
+}
+
+// made gives what was made under a key, which it locks until tx ends, and the
+// digest of the input.
+func made(ctx context.Context, tx *store.Tx, organization, operation, key string, input any) (ids []string, again bool, digest []byte, err error) {
+	if len(key) > mostKey || key != ClipText(key) {
+		return nil, false, nil, AtField("idempotencyKey", license.Errorf(license.CodeInvalidInput,
+			fmt.Sprintf("use a text of up to %d bytes, such as a UUID", mostKey), "the idempotency key is too long, or is not a text"))
+	}
+	if digest, err = digestOf(input); err != nil {
+		return nil, false, nil, err
+	}
+	if err := tx.LockName(ctx, strings.Join([]string{"once", organization, operation, key}, "\x00")); err != nil {
+		return nil, false, nil, err
+	}
+	known, err := tx.IdempotencyKey.Query().Where(idempotencykey.OrganizationID(organization),
+		idempotencykey.Operation(operation), idempotencykey.Key(key)).Only(ctx)
+	switch {
+	case err == nil && !bytes.Equal(known.Digest, digest):
+		return nil, false, nil, AtField("idempotencyKey", license.Errorf(license.CodeConflict, "take a new key for a new request",
+			"the idempotency key %s was used with another input", Clip(key)))
+	case err == nil:
+		return strings.Fields(known.Result), true, digest, nil
+	case !ent.IsNotFound(err):
+		return nil, false, nil, err
+	}
+	return nil, false, digest, nil
 }
 
 func digestOf(input any) ([]byte, error) {

@@ -23,10 +23,11 @@ import (
 // ordered for the replacement: units as far as they were left by its last
 // fingerprint, and a usage period that had begun ends when it would have ended.
 // What was used after that fingerprint is not known. Licenses that were to be
-// revoked are revoked. Repeating it gives the same transfers. Errors:
-// CodeNotFound, CodeForbidden, CodeInvalidInput, CodeConflict for one that was
-// replaced by another, CodeContainerBlocked, CodeLimitReached.
-func (p *Service) RehostContainer(ctx context.Context, lost, replacement, reason string) ([]*ent.Transfer, error) {
+// revoked are revoked. Repeating it gives the same transfers, and so does the
+// same key; an empty one is no key. Errors: CodeNotFound, CodeForbidden,
+// CodeInvalidInput, CodeConflict for one that was replaced by another and for a
+// key of another request, CodeContainerBlocked, CodeLimitReached.
+func (p *Service) RehostContainer(ctx context.Context, lost, replacement, reason, key string) ([]*ent.Transfer, error) {
 	by, err := auth.Require(ctx, auth.Order)
 	if err != nil {
 		return nil, err
@@ -36,46 +37,65 @@ func (p *Service) RehostContainer(ctx context.Context, lost, replacement, reason
 	}
 	var made []*ent.Transfer
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		made = nil
-		w := transferring{p: p, tx: tx, by: by, kind: property.TransferRehost}
-		old, err := core.SingleContainer(ctx, tx, lost)
-		if err != nil {
+		// The lost container alone is kept: its transfers may be too many for a key.
+		ids, again, err := core.Once(ctx, tx, by.Organization, "rehostContainer", key, []string{lost, replacement, reason}, func() ([]string, error) {
+			w := transferring{p: p, tx: tx, by: by, kind: property.TransferRehost}
+			var old string
+			old, made, err = w.replace(ctx, lost, replacement, reason)
+			return []string{old}, err
+		})
+		if err != nil || !again {
 			return err
 		}
-		w.from = core.LoadedPlace{Containers: []*ent.Container{old}}
-		if w.to, err = core.SingleContainer(ctx, tx, replacement); err != nil {
-			return err
-		}
-		if w.to.ID == old.ID || !sameCustomer(w.to, w.from) {
-			return license.Errorf(license.CodeInvalidInput, "register a new container for the same customer, and name that",
-				"%s can't replace %s", w.to.Serial, old.Serial)
-		}
-		caller := ctx
-		ctx := core.System(ctx, "transfer")
-		if err := w.lock(ctx); err != nil {
-			return err
-		}
-		if known := w.from.Containers[0].ReplacedByID; known != nil {
-			if *known != w.to.ID {
-				return license.Errorf(license.CodeConflict, "re-host the replacement", "the container %s was replaced by another one already", old.Serial)
-			}
-			made, err = tx.Transfer.Query().Where(transfer.ContainerID(old.ID), transfer.KindEQ(property.TransferRehost)).Order(ent.Asc(transfer.FieldID)).All(ctx)
-			return err
-		}
-		if err := core.BlockedError(w.to); err != nil {
-			return err
-		}
-		beyond := false
-		if made, beyond, err = w.rehost(ctx, reason); err != nil {
-			return err
-		}
-		return core.Audit(caller, tx, core.AuditOwner(by, old.VendorID), "container.rehost", old.ID, nil,
-			map[string]any{"replacement": w.to.ID, "reason": reason, "transfers": len(made), "beyondLimit": beyond, "used": w.used})
+		made, err = rehosts(core.System(ctx, "transfer"), tx, ids[0])
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return made, nil
+}
+
+// replace gives the id of the lost container, and the transfers from it.
+func (w *transferring) replace(ctx context.Context, lost, replacement, reason string) (id string, made []*ent.Transfer, err error) {
+	old, err := core.SingleContainer(ctx, w.tx, lost)
+	if err != nil {
+		return "", nil, err
+	}
+	w.from = core.LoadedPlace{Containers: []*ent.Container{old}}
+	if w.to, err = core.SingleContainer(ctx, w.tx, replacement); err != nil {
+		return "", nil, err
+	}
+	if w.to.ID == old.ID || !sameCustomer(w.to, w.from) {
+		return "", nil, license.Errorf(license.CodeInvalidInput, "register a new container for the same customer, and name that",
+			"%s can't replace %s", w.to.Serial, old.Serial)
+	}
+	caller := ctx
+	ctx = core.System(ctx, "transfer")
+	if err := w.lock(ctx); err != nil {
+		return "", nil, err
+	}
+	if known := w.from.Containers[0].ReplacedByID; known != nil {
+		if *known != w.to.ID {
+			return "", nil, license.Errorf(license.CodeConflict, "re-host the replacement", "the container %s was replaced by another one already", old.Serial)
+		}
+		made, err = rehosts(ctx, w.tx, old.ID)
+		return old.ID, made, err
+	}
+	if err := core.BlockedError(w.to); err != nil {
+		return "", nil, err
+	}
+	made, beyond, err := w.rehost(ctx, reason)
+	if err != nil {
+		return "", nil, err
+	}
+	return old.ID, made, core.Audit(caller, w.tx, core.AuditOwner(w.by, old.VendorID), "container.rehost", old.ID, nil,
+		map[string]any{"replacement": w.to.ID, "reason": reason, "transfers": len(made), "beyondLimit": beyond, "used": w.used})
+}
+
+// rehosts are the transfers by which a container was replaced.
+func rehosts(ctx context.Context, tx *store.Tx, lost string) ([]*ent.Transfer, error) {
+	return tx.Transfer.Query().Where(transfer.ContainerID(lost), transfer.KindEQ(property.TransferRehost)).Order(ent.Asc(transfer.FieldID)).All(ctx)
 }
 
 func (w *transferring) rehost(ctx context.Context, reason string) (made []*ent.Transfer, beyond bool, err error) {

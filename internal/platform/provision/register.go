@@ -27,6 +27,8 @@ type RegisterSpec struct {
 	// Server is its license server, if that shall be linked; nil: it gets its
 	// updates by files.
 	Server *ServerSpec
+	// Key: the same one gives the same container; empty is no key.
+	Key string `json:"-"`
 }
 
 // Registered is a container with its server, if one was asked for.
@@ -42,7 +44,8 @@ type Registered struct {
 // file. Called again it changes nothing, but for a server that it adds. Errors:
 // CodeForbidden, CodeInvalidInput, CodeFingerprintForged and the others of
 // armor.Parse, CodeConflict for a container of a TMR group, of another
-// organization or with other keys, CodeContainerBlocked, CodeManipulation for
+// organization or with other keys, and for a key of another request,
+// CodeContainerBlocked, CodeManipulation for
 // one that holds updates of which nothing is known here.
 func (p *Service) RegisterContainer(ctx context.Context, spec RegisterSpec) (Registered, error) {
 	by, err := auth.Require(ctx, auth.Provision)
@@ -66,7 +69,7 @@ func (p *Service) RegisterContainer(ctx context.Context, spec RegisterSpec) (Reg
 			"the container %s was created under another platform", f.Serial)
 	}
 	var out Registered
-	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+	register := func(tx *store.Tx) error {
 		out = Registered{}
 		w := provisioning{p: p, tx: tx, spec: ProvisionSpec{Customer: spec.Customer}, vendor: by.Organization}
 		if err := w.customer(ctx); err != nil {
@@ -84,11 +87,40 @@ func (p *Service) RegisterContainer(ctx context.Context, spec RegisterSpec) (Reg
 			return nil
 		}
 		return core.Audit(ctx, tx, by.Organization, "container.register", out.Container.ID, nil, map[string]any{"made": w.made, "serial": out.Container.Serial})
+	}
+	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		ids, again, err := core.Once(ctx, tx, by.Organization, "registerContainer", spec.Key, spec, func() ([]string, error) {
+			if err := register(tx); err != nil {
+				return nil, err
+			}
+			if out.Server == nil {
+				return []string{out.Container.ID}, nil
+			}
+			return []string{out.Container.ID, out.Server.ID}, nil
+		})
+		if err != nil || !again {
+			return err
+		}
+		out, err = registered(ctx, tx, ids)
+		return err
 	})
 	if ent.IsConstraintError(err) {
 		return Registered{}, &license.Error{Code: license.CodeConflict,
 			Message: "the serial number is taken by another organization, or was taken this moment",
 			Fix:     "create the container with another one, or try again", Err: err}
+	}
+	return out, err
+}
+
+// registered is what was registered before: a container, and its server if one
+// was asked for.
+func registered(ctx context.Context, tx *store.Tx, ids []string) (out Registered, err error) {
+	if out.Container, err = tx.Container.Get(ctx, ids[0]); err != nil {
+		return out, core.NotFound(err, "container", ids[0])
+	}
+	if len(ids) > 1 {
+		out.Server, err = tx.TmrServer.Get(ctx, ids[1])
+		err = core.NotFound(err, "server", ids[1])
 	}
 	return out, err
 }
@@ -173,6 +205,7 @@ func (w *provisioning) server(ctx context.Context, s ServerSpec, out *Registered
 		return err
 	}
 	out.Token = token
+	w.p.core.PublishServer(ctx, w.tx, out.Server)
 	w.made = append(w.made, out.Server.ID)
 	return nil
 }

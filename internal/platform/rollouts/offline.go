@@ -41,6 +41,14 @@ type OfflineRollout struct {
 // CodeUpdateForeign for another place's request, CodeRequestStale,
 // CodeManipulation, CodeContainerBlocked, and those of armor.Parse.
 func (p *Service) StartOfflineRollout(ctx context.Context, at core.Place, request string) (OfflineRollout, error) {
+	return p.StartOfflineRolloutOnce(ctx, "", at, request)
+}
+
+// StartOfflineRolloutOnce is StartOfflineRollout under an idempotency key: the
+// same one gives the same rollout, with its update while it waits for receipts.
+// A request that put a container under suspicion uses no key up. Error too:
+// CodeConflict for a key of another request.
+func (p *Service) StartOfflineRolloutOnce(ctx context.Context, key string, at core.Place, request string) (OfflineRollout, error) {
 	who, err := auth.Require(ctx, auth.RunRollout)
 	if err != nil {
 		return OfflineRollout{}, err
@@ -56,50 +64,25 @@ func (p *Service) StartOfflineRollout(ctx context.Context, at core.Place, reques
 	var kept error // what was written has to be committed all the same
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		row, kept = nil, nil
-		t, err := core.FindPlace(ctx, tx, at)
-		if err != nil {
-			return err
-		}
-		w := &offlineWork{p: p, tx: tx, parts: parts, at: t}
-		if err := w.own(f); err != nil {
-			return err
-		}
-		caller := ctx
-		ctx := core.System(ctx, "rollout") // the place is the caller's: the rest is the platform's business
-		if kept, err = w.blocked(ctx); err != nil || kept != nil {
-			return err
-		}
-		if row, err = w.running(ctx); err != nil {
-			return err
-		}
-		if err := core.LockPlace(ctx, tx, t.ID()); err != nil {
-			return err
-		}
-		if err := w.reload(ctx); err != nil {
-			return err
-		}
-		if row != nil {
-			if row, err = w.resumed(ctx, row); err != nil || row.State != property.RolloutDone {
-				return w.suspicion(ctx, row, err, &kept)
+		ids, again, err := core.Once(ctx, tx, who.Organization, "startOfflineRollout", key, []any{at, request}, func() (ids []string, err error) {
+			w := &offlineWork{p: p, tx: tx, parts: parts}
+			switch row, kept, err = w.start(ctx, who, at, f); {
+			case err != nil:
+				kept = nil
+				return nil, err
+			case kept != nil:
+				return nil, kept
 			}
-			if err := w.reload(ctx); err != nil { // the counters have moved
-				return err
-			}
-			if more, err := w.due(ctx); err != nil || !more {
-				return err // the request served as the receipt
-			}
+			return []string{row.ID}, nil
+		})
+		if kept != nil {
+			return nil // the key is as if it never was, what was written stays
 		}
-		found, err := w.found(ctx)
-		if err != nil {
-			return w.suspicion(ctx, row, err, &kept)
-		}
-		if row, err = p.newRollout(ctx, tx, w.at, who, "", Schedule{}, &found); err != nil {
-			if license.CodeOf(err) == license.CodeRolloutUpToDate {
-				kept, err = err, nil // the request may have shown what no receipt did
-			}
+		if err != nil || !again {
 			return err
 		}
-		return core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), "rollout.startOffline", row.ID, nil, rolloutFacts(row))
+		row, err = tx.Rollout.Get(ctx, ids[0])
+		return core.NotFound(err, "rollout", ids[0])
 	})
 	if err == nil {
 		err = kept
@@ -113,6 +96,55 @@ func (p *Service) StartOfflineRollout(ctx context.Context, at core.Place, reques
 	}
 	out.Update, err = p.clocks.Timed(ctx, p.core, out.Update, parts)
 	return out, err
+}
+
+// start gives the rollout. kept is why there is none, where what was written for
+// it has to be committed all the same.
+func (w *offlineWork) start(ctx context.Context, who auth.Principal, at core.Place, f armor.File) (row *ent.Rollout, kept, err error) {
+	if w.at, err = core.FindPlace(ctx, w.tx, at); err != nil {
+		return nil, nil, err
+	}
+	if err := w.own(f); err != nil {
+		return nil, nil, err
+	}
+	caller := ctx
+	ctx = core.System(ctx, "rollout") // the place is the caller's: the rest is the platform's business
+	if kept, err = w.blocked(ctx); err != nil || kept != nil {
+		return nil, kept, err
+	}
+	if row, err = w.running(ctx); err != nil {
+		return nil, nil, err
+	}
+	if err := core.LockPlace(ctx, w.tx, w.at.ID()); err != nil {
+		return nil, nil, err
+	}
+	if err := w.reload(ctx); err != nil {
+		return nil, nil, err
+	}
+	if row != nil {
+		if row, err = w.resumed(ctx, row); err != nil || row.State != property.RolloutDone {
+			err = w.suspicion(ctx, row, err, &kept)
+			return row, kept, err
+		}
+		if err := w.reload(ctx); err != nil { // the counters have moved
+			return nil, nil, err
+		}
+		if more, err := w.due(ctx); err != nil || !more {
+			return row, nil, err // the request served as the receipt
+		}
+	}
+	found, err := w.found(ctx)
+	if err != nil {
+		err = w.suspicion(ctx, row, err, &kept)
+		return row, kept, err
+	}
+	if row, err = w.p.newRollout(ctx, w.tx, w.at, who, "", Schedule{}, &found); err != nil {
+		if license.CodeOf(err) == license.CodeRolloutUpToDate {
+			kept, err = err, nil // the request may have shown what no receipt did
+		}
+		return nil, kept, err
+	}
+	return row, nil, core.Audit(caller, w.tx, core.AuditOwner(who, row.VendorID), "rollout.startOffline", row.ID, nil, rolloutFacts(row))
 }
 
 // FinishOfflineRollout takes the receipts of a rollout by files. It is done

@@ -32,6 +32,8 @@ type ReplaceSpec struct {
 	Reason  string
 	// ByFiles: the group gets its updates by files, so no rollout is started.
 	ByFiles bool
+	// Key: the same one gives the same answer; empty is no key.
+	Key string `json:"-"`
 }
 
 // BackendReplaced is what came of it.
@@ -50,8 +52,8 @@ type BackendReplaced struct {
 // update. Repeating it changes nothing. Errors: CodeNotFound, CodeForbidden,
 // CodeInvalidInput for a container that is in no group and for an activation id
 // that isn't the group's, CodeConflict for one that was replaced by another, a
-// serial number that is taken and a container of another platform,
-// CodeManipulation for a container that isn't new, CodeUnavailable while the
+// serial number that is taken, a container of another platform and a key of
+// another request, CodeManipulation for a container that isn't new, CodeUnavailable while the
 // group's rollouts take turns, and those of armor.Parse.
 func (p *Service) ReplaceBackend(ctx context.Context, spec ReplaceSpec) (BackendReplaced, error) {
 	by, err := auth.Require(ctx, auth.Provision)
@@ -69,7 +71,20 @@ func (p *Service) ReplaceBackend(ctx context.Context, spec ReplaceSpec) (Backend
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		out = BackendReplaced{}
 		w := &replacing{p: p, tx: tx, spec: spec, by: by, file: file, parts: parts}
-		out, err = w.run(ctx)
+		ids, again, err := core.Once(ctx, tx, by.Organization, "replaceBackend", spec.Key, spec, func() (ids []string, err error) {
+			if out, err = w.run(ctx); err != nil {
+				return nil, err
+			}
+			ids = []string{out.Group.ID, out.Old.ID, out.New.ID}
+			if out.Rollout != nil {
+				ids = append(ids, out.Rollout.ID)
+			}
+			return ids, nil
+		})
+		if err != nil || !again {
+			return err
+		}
+		out, err = replacedBefore(ctx, tx, ids)
 		return err
 	})
 	if ent.IsConstraintError(err) {
@@ -81,6 +96,25 @@ func (p *Service) ReplaceBackend(ctx context.Context, spec ReplaceSpec) (Backend
 		return BackendReplaced{}, err
 	}
 	return out, nil
+}
+
+// replacedBefore is what came of a replacement before: the group, the old
+// container, the new one, and the rollout if there was one.
+func replacedBefore(ctx context.Context, tx *store.Tx, ids []string) (out BackendReplaced, err error) {
+	if out.Group, err = tx.TmrGroup.Get(ctx, ids[0]); err != nil {
+		return out, core.NotFound(err, "group", ids[0])
+	}
+	if out.Old, err = tx.Container.Get(ctx, ids[1]); err != nil {
+		return out, core.NotFound(err, "container", ids[1])
+	}
+	if out.New, err = tx.Container.Get(ctx, ids[2]); err != nil {
+		return out, core.NotFound(err, "container", ids[2])
+	}
+	if len(ids) > 3 {
+		out.Rollout, err = tx.Rollout.Get(ctx, ids[3])
+		err = core.NotFound(err, "rollout", ids[3])
+	}
+	return out, err
 }
 
 // replacing is one replacement in one transaction.

@@ -2,6 +2,7 @@ package rulesets
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -30,6 +31,9 @@ type RulesChange struct {
 	Expected int
 	// Confirm saves rules that would have refused past grants, too.
 	Confirm bool
+	// Key: the same one gives the same rules, without another check; empty is no
+	// key. A change that needs a confirmation uses none up.
+	Key string `json:"-"`
 }
 
 // SavedRules is what became of a change: the place's rules now, and what the
@@ -45,9 +49,9 @@ type SavedRules struct {
 // over the link. The text that is there already is saved again without effect,
 // and without a check.
 // Errors: CodeForbidden, for the vendor of a place whose customer has people of
-// his own, too; CodeNotFound,
-// CodeInvalidInput with line and column, CodeConflict when somebody else saved
-// others meanwhile, CodeThrottled.
+// his own, too; CodeNotFound, CodeInvalidInput with line and column, CodeConflict
+// when somebody else saved others meanwhile and for a key of another change,
+// CodeThrottled.
 func (p *Service) SaveRules(ctx context.Context, change RulesChange) (SavedRules, error) {
 	by, err := auth.Require(ctx, auth.EditRules)
 	if err != nil {
@@ -64,68 +68,126 @@ func (p *Service) SaveRules(ctx context.Context, change RulesChange) (SavedRules
 	if err := p.mayRule(ctx, by, at); err != nil {
 		return SavedRules{}, err
 	}
-	caller := ctx
-	ctx = core.System(ctx, "rules")
-	// What needs no check is answered before one; the transaction looks again.
-	newest, err := newestRules(ctx, p.core.Store.Client().RuleSet.Query(), at)
+	w := &saving{p: p, by: by, at: at, change: change, set: set}
+	if err := w.run(ctx); err != nil {
+		return SavedRules{}, err
+	}
+	return w.out, nil
+}
+
+// saving is one change of a place's rules.
+type saving struct {
+	p      *Service
+	by     auth.Principal
+	at     core.LoadedPlace
+	change RulesChange
+	set    *rules.Set
+
+	checked bool
+	out     SavedRules
+}
+
+// run answers what needs no check before one; the transaction looks again.
+func (w *saving) run(caller context.Context) error {
+	ctx := core.System(caller, "rules")
+	w.out.Report.Since = core.Now().Add(-rulesPast)
+	newest, err := newestRules(ctx, w.p.core.Store.Client().RuleSet.Query(), w.at)
 	if err != nil {
-		return SavedRules{}, err
+		return err
 	}
-	if newest != nil && newest.Digest == set.Digest() {
-		return SavedRules{Saved: true, Set: newest, Report: RulesReport{Since: core.Now().Add(-rulesPast)}}, nil
-	}
-	if err := change.madeFrom(newest); err != nil {
-		return SavedRules{}, err
-	}
-	var out SavedRules
-	if out.Report, err = p.checkRules(caller, by, at, set); err != nil {
-		return SavedRules{}, err
-	}
-	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		if err := core.LockPlace(ctx, tx, at.ID()); err != nil {
+	if same := newest != nil && newest.Digest == w.set.Digest(); !same {
+		known := false
+		err := w.p.core.Store.WithTx(ctx, func(tx *store.Tx) (err error) {
+			_, known, err = core.Made(ctx, tx, w.by.Organization, saveRules, w.change.Key, w.change)
 			return err
-		}
-		newest, err := newestRules(ctx, tx.RuleSet.Query(), at)
+		})
 		if err != nil {
 			return err
 		}
-		version, before := 0, map[string]any(nil)
-		if out.Set = newest; newest != nil {
-			version, before = newest.Version, ruleFacts(newest)
-			if newest.Digest == set.Digest() {
-				out.Saved = true
-				return nil
+		if !known {
+			if err := w.change.madeFrom(newest); err != nil {
+				return err
 			}
+			if w.out.Report, err = w.p.checkRules(caller, w.by, w.at, w.set); err != nil {
+				return err
+			}
+			w.checked = true
 		}
-		if err := change.madeFrom(newest); err != nil {
+	}
+	return w.p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		w.out.Set, w.out.Saved = nil, false
+		ids, again, err := core.Once(ctx, tx, w.by.Organization, saveRules, w.change.Key, w.change, func() ([]string, error) {
+			if err := w.save(caller, tx); err != nil {
+				return nil, err
+			}
+			if !w.out.Saved {
+				return nil, errUnconfirmed
+			}
+			return []string{w.out.Set.ID}, nil
+		})
+		if errors.Is(err, errUnconfirmed) {
+			return nil // nothing was written
+		}
+		if err != nil || !again {
 			return err
 		}
-		if out.Report.RefusedCount > 0 && !change.Confirm {
+		w.out.Saved = true
+		w.out.Set, err = tx.RuleSet.Get(ctx, ids[0])
+		return core.NotFound(err, "version of the rules", ids[0])
+	})
+}
+
+// saveRules is the operation of idempotency keys.
+const saveRules = "saveRules"
+
+// errUnconfirmed keeps a key free.
+var errUnconfirmed = errors.New("the change needs a confirmation")
+
+// save writes the rules, if they are others and need no confirmation.
+func (w *saving) save(caller context.Context, tx *store.Tx) error {
+	ctx := core.System(caller, "rules")
+	if err := core.LockPlace(ctx, tx, w.at.ID()); err != nil {
+		return err
+	}
+	newest, err := newestRules(ctx, tx.RuleSet.Query(), w.at)
+	if err != nil {
+		return err
+	}
+	version, before := 0, map[string]any(nil)
+	if w.out.Set = newest; newest != nil {
+		version, before = newest.Version, ruleFacts(newest)
+		if newest.Digest == w.set.Digest() {
+			w.out.Saved = true
 			return nil
 		}
-		group, single := at.Columns()
-		row, err := tx.RuleSet.Create().SetVendorID(at.Vendor()).SetNillableCustomerID(at.Customer()).
-			SetNillableTmrGroupID(group).SetNillableContainerID(single).
-			SetVersion(version + 1).SetText(set.Text()).SetDigest(set.Digest()).SetSavedBy(core.ClipText(core.DisplayName(by))).
-			SetByVendor(!by.IsSystem() && by.Organization == at.Vendor()).Save(ctx)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.RuleSet.Delete().Where(ruleSetsAt(at.ID()), ruleset.VersionLTE(row.Version-keptRuleSets)).Exec(ctx); err != nil {
-			return err
-		}
-		out.Set, out.Saved = row, true
-		if !at.Single() {
-			p.core.Publish(ctx, tx, event.TmrGroup, at.ID())
-		}
-		after := ruleFacts(row)
-		after["wouldHaveRefused"] = out.Report.RefusedCount
-		return core.Audit(caller, tx, core.AuditOwner(by, at.Vendor()), "rules.save", at.ID(), before, after)
-	})
-	if err != nil {
-		return SavedRules{}, err
 	}
-	return out, nil
+	if err := w.change.madeFrom(newest); err != nil {
+		return err
+	}
+	if !w.checked {
+		return license.Errorf(license.CodeConflict, "look at what is there now, then change that", "the rules were changed this moment")
+	}
+	if w.out.Report.RefusedCount > 0 && !w.change.Confirm {
+		return nil
+	}
+	group, single := w.at.Columns()
+	row, err := tx.RuleSet.Create().SetVendorID(w.at.Vendor()).SetNillableCustomerID(w.at.Customer()).
+		SetNillableTmrGroupID(group).SetNillableContainerID(single).
+		SetVersion(version + 1).SetText(w.set.Text()).SetDigest(w.set.Digest()).SetSavedBy(core.ClipText(core.DisplayName(w.by))).
+		SetByVendor(!w.by.IsSystem() && w.by.Organization == w.at.Vendor()).Save(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.RuleSet.Delete().Where(ruleSetsAt(w.at.ID()), ruleset.VersionLTE(row.Version-keptRuleSets)).Exec(ctx); err != nil {
+		return err
+	}
+	w.out.Set, w.out.Saved = row, true
+	if !w.at.Single() {
+		w.p.core.Publish(ctx, tx, event.TmrGroup, w.at.ID())
+	}
+	after := ruleFacts(row)
+	after["wouldHaveRefused"] = w.out.Report.RefusedCount
+	return core.Audit(caller, tx, core.AuditOwner(w.by, w.at.Vendor()), "rules.save", w.at.ID(), before, after)
 }
 
 // newestRules gives a place's rules; nil: there are none.
