@@ -9,18 +9,23 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/views"
 )
 
-// watchServers follows the links of servers. That one is silent nobody tells, so
-// they are looked at by the clock.
+// watchServers follows the links of servers. How fast a link is nobody tells: it
+// comes with what else has changed, or when they are looked at by the clock.
 func (r *Resolver) watchServers(ctx context.Context, customer string) (plan[*graph.ServersChange], error) {
-	concerns, err := r.concerns(ctx, customer)
+	by, err := auth.From(ctx)
+	of := by.Organization
+	if customer != "" {
+		of = customer
+	}
 	src := live.Source{
-		Key: "servers:" + customer, Topics: []event.Signal{{Topic: event.TmrGroup}}, Concerns: concerns, Every: r.tick,
+		Key: "servers:" + customer, Topics: []event.Signal{{Topic: event.Servers, Key: of}}, Every: 10 * r.tick,
 		Read: func(ctx context.Context) (live.Items, bool, error) {
 			q := r.client.TmrServer.Query()
 			if customer != "" {

@@ -9,7 +9,7 @@ const (
 	Allocations = "allocations" // allocations or denials of a container changed
 	Work        = "work"        // a TMR group has new work
 	WorkDone    = "workDone"    // a work item of a rollout was reported; the key is the rollout's id
-	Servers     = "servers"     // a server of an organization was lost or is back
+	Servers     = "servers"     // a server of an organization is new, or its link is not as it was
 	Audit       = "audit"       // something was written to the audit log of an organization
 	Rights      = "rights"      // who may do what changed, or what is shown to whom; the key is empty
 )

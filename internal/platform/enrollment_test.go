@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/enrollments"
 	"github.com/quorate/quorate/internal/platform/links"
@@ -60,6 +61,7 @@ func TestEnrollment(t *testing.T) {
 
 		// What isn't for this server doesn't use the code up.
 		e, token := enrolling(t, strings.ToLower(code), "office", b.serial)
+		news := l.watch(event.Servers, made.Group.VendorID)
 		for what, c := range map[string]struct {
 			change func(*enrollments.Enrolling)
 			code   license.Code
@@ -84,6 +86,7 @@ func TestEnrollment(t *testing.T) {
 			t.Fatalf("%+v, %v", who, err)
 		}
 		thief, _ := enrolling(t, code, "office", b.serial)
+		wantSignal(t, "a new server", news)
 		_, err = l.Enroll(t.Context(), thief)
 		wantCode(t, "a code that was used", err, license.CodeConflict)
 		if row = l.Store().Client().Enrollment.GetX(l.system(), row.ID); enrollments.StateOf(row) != enrollments.Used || row.TmrServerID == nil || *row.TmrServerID != who.ID {
@@ -293,14 +296,21 @@ func TestServerHealth(t *testing.T) {
 		if s.Version != "1.4.0" || s.StartedAt == nil || s.LinkedAt == nil || s.Links != 1 || s.Latency == nil || *s.Latency != 12 {
 			t.Errorf("%+v", s)
 		}
+		wantSignal(t, "a server that is linked", news)
 		for range 20 {
 			wait(3 * time.Second)
 			push()
 		}
+		wantQuiet(t, "a server that stays linked", news)
 		if s = server(links.ServerOnline); s.Links != 1 || time.Since(*s.StartedAt).Round(time.Second) != time.Minute {
 			t.Errorf("%+v", s)
 		}
-		wait(6 * time.Second)
+		wait(5 * time.Second)
+		synctest.Wait()
+		wantQuiet(t, "before it counts as silent", news)
+		wait(time.Second)
+		synctest.Wait()
+		wantSignal(t, "a silent server", news)
 		server(links.ServerStale)
 		lost(0)
 		wait(55 * time.Second)
@@ -336,11 +346,42 @@ func TestServerHealth(t *testing.T) {
 		if l.audited("server.lost") != 2 || l.audited("server.back") != 1 {
 			t.Error("the audit log tells something else")
 		}
+		wantSignal(t, "a server that was restarted and lost", news)
 		if _, err := l.RevokeServer(l.vendor(), id); err != nil {
 			t.Fatal(err)
 		}
+		wantSignal(t, "a revoked server", news)
 		server(links.ServerOffline)
 		lost(0)
+	})
+}
+
+// A server that calls another replica by now has not fallen silent.
+func TestSilentAtOneReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(t, databases.SQLite(t))
+		made := l.provision()
+		other, _, _ := newPlatform(t, l.Store(), 1)
+		news := l.watch(event.Servers, l.owner.Organization)
+		ctx := l.link(made)
+		push := func(p *platform.Platform) {
+			t.Helper()
+			if _, err := p.Push(ctx, links.LinkPush{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		push(l.Platform)
+		wantSignal(t, "it is linked", news)
+		for range 5 {
+			time.Sleep(3 * time.Second)
+			push(other)
+		}
+		synctest.Wait()
+		wantQuiet(t, "it calls another replica", news)
+		push(l.Platform)
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		wantSignal(t, "it calls none", news)
 	})
 }
 

@@ -6,7 +6,9 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/store"
 )
 
 // LinkPlace is the id of what a server serves.
@@ -36,6 +38,18 @@ func RequireServer(ctx context.Context, placeID string) error {
 		return license.Errorf(license.CodeForbidden, "push for your own group or container", "the server belongs to another group or container")
 	}
 	return nil
+}
+
+// PublishServer tells of a server whose link is not as it was, or that is new,
+// after tx is committed: whoever watches its group, and its organizations.
+func (p *Core) PublishServer(ctx context.Context, tx *store.Tx, s *ent.TmrServer) {
+	if s.TmrGroupID != nil {
+		p.Publish(ctx, tx, event.TmrGroup, *s.TmrGroupID)
+	}
+	p.Publish(ctx, tx, event.Servers, s.VendorID)
+	if s.CustomerID != nil && *s.CustomerID != s.VendorID {
+		p.Publish(ctx, tx, event.Servers, *s.CustomerID)
+	}
 }
 
 // Linked says whether the group's leading server was heard of just now.

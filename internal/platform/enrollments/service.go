@@ -201,7 +201,9 @@ func (p *Service) Enroll(ctx context.Context, e Enrolling) (*ent.TmrServer, erro
 		if err != nil {
 			return err
 		}
-		server, err = use(ctx, tx, row, e)
+		if server, err = use(ctx, tx, row, e); err == nil {
+			p.core.PublishServer(ctx, tx, server)
+		}
 		return err
 	})
 	if license.CodeOf(err) != license.CodeNotFound {
@@ -318,9 +320,7 @@ func (p *Service) change(ctx context.Context, id, action string, f func(*store.T
 		}
 		place := core.PlaceID(out.TmrGroupID, out.ContainerID)
 		p.core.Publish(ctx, tx, event.Work, place) // whoever waits looks at once
-		if out.TmrGroupID != nil {
-			p.core.Publish(ctx, tx, event.TmrGroup, place)
-		}
+		p.core.PublishServer(ctx, tx, out)
 		return core.Audit(ctx, tx, core.AuditOwner(by, out.VendorID), action, out.ID, nil, map[string]any{"name": out.Name})
 	})
 	if err != nil {

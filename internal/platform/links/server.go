@@ -12,7 +12,6 @@ import (
 	"github.com/quorate/quorate/ent/tmrgroup"
 	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/internal/auth"
-	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
 )
@@ -84,6 +83,7 @@ func (p *Service) serverSeen(ctx context.Context, who auth.Principal, leading bo
 	if err != nil {
 		return nil, core.NotFound(err, "TMR server", who.ID)
 	}
+	defer p.silence.heard(row) // when it is written
 	fresh := row.SeenAt != nil && time.Since(*row.SeenAt) < core.SeenEvery
 	if row.Leading == leading && fresh && (told == nil || row.Version == version(told)) {
 		return row, nil
@@ -106,13 +106,7 @@ func (p *Service) serverSeen(ctx context.Context, who auth.Principal, leading bo
 				return err
 			}
 		}
-		if err := p.note(ctx, tx, who, leading, told, at); err != nil {
-			return err
-		}
-		if who.Group != "" && (row.Leading != leading || !core.Heard(row.SeenAt)) {
-			p.core.Publish(ctx, tx, event.TmrGroup, who.Group)
-		}
-		return nil
+		return p.note(ctx, tx, who, leading, told, at)
 	})
 }
 
@@ -153,10 +147,16 @@ func (p *Service) note(ctx context.Context, tx *store.Tx, who auth.Principal, le
 		}
 		change.SetLinkedAt(began).AddLinks(1)
 	}
-	if err := change.Exec(ctx); err != nil || !lost(row) {
+	after, err := change.Save(ctx)
+	if err != nil {
 		return err
 	}
-	p.publishServer(ctx, tx, row)
+	if after.Leading != row.Leading || after.Links != row.Links || after.Version != row.Version {
+		p.core.PublishServer(ctx, tx, after)
+	}
+	if !lost(row) {
+		return nil
+	}
 	return p.tell(ctx, tx, row, core.EventServerBack, map[string]any{"lostAt": row.LostAt.UTC().Format(time.RFC3339)})
 }
 
@@ -205,7 +205,7 @@ func (p *Service) LostServers(ctx context.Context) (int, error) {
 			if row, err = tx.TmrServer.UpdateOne(row).SetLostAt(core.Now()).SetLeading(false).Save(ctx); err != nil {
 				return err
 			}
-			p.publishServer(ctx, tx, row)
+			p.core.PublishServer(ctx, tx, row)
 			return p.tell(ctx, tx, row, core.EventServerLost, map[string]any{"seenAt": row.SeenAt.UTC().Format(time.RFC3339)})
 		})
 		if err != nil {
@@ -213,16 +213,6 @@ func (p *Service) LostServers(ctx context.Context) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-func (p *Service) publishServer(ctx context.Context, tx *store.Tx, s *ent.TmrServer) {
-	if s.TmrGroupID != nil {
-		p.core.Publish(ctx, tx, event.TmrGroup, *s.TmrGroupID)
-	}
-	p.core.Publish(ctx, tx, event.Servers, s.VendorID)
-	if s.CustomerID != nil {
-		p.core.Publish(ctx, tx, event.Servers, *s.CustomerID)
-	}
 }
 
 // tell writes a server's coming or going to the audit log and to webhooks.

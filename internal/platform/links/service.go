@@ -16,9 +16,11 @@ type Service struct {
 	views   *views.Service
 	history *history.Service
 	since   time.Time // when this process could be called first
+	silence *silence
 }
 
 // New makes a Service.
 func New(c *core.Core, seen *views.Service, past *history.Service) *Service {
-	return &Service{core: c, views: seen, history: past, since: time.Now()}
+	return &Service{core: c, views: seen, history: past, since: time.Now(),
+		silence: &silence{core: c, timers: map[string]*time.Timer{}}}
 }

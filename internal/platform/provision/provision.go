@@ -322,6 +322,7 @@ func (w *provisioning) servers(ctx context.Context, out *Provisioned) error {
 			found, err = w.tx.TmrServer.Create().SetVendorID(w.vendor).SetNillableCustomerID(out.Group.CustomerID).
 				SetTmrGroupID(out.Group.ID).SetName(s.Name).SetAddress(s.Address).SetLinkTokenHash(hash).Save(ctx)
 			if err == nil {
+				w.p.core.PublishServer(ctx, w.tx, found)
 				w.made = append(w.made, found.ID)
 			}
 		}
