@@ -61,6 +61,8 @@ describe("who is signed in", () => {
       const page = await visitor(NARROW_DARK);
       await signIn(page, running, `${HOME}/members`);
       await page.getByLabel("Role of Vera Lindt").selectOption("OPERATOR");
+      await look(page, "change-role");
+      await page.getByTestId("confirm").click();
       await page.getByLabel("Add a member to Operations").selectOption({ label: "Vera Lindt" });
       await page.getByText("1 member", { exact: false }).first().waitFor();
       await look(page, "members");
@@ -78,6 +80,7 @@ describe("who is signed in", () => {
       await page.goto(`${running.url}${HOME}/tokens`);
       await page.getByRole("button", { name: "New token" }).click();
       await page.getByLabel("What it is for").fill("ci");
+      await page.getByLabel("What it may do at most").selectOption("ADMINISTRATOR");
       await page.getByLabel("Limit it further").check();
       await look(page, "new-token");
       await page.getByTestId("submit").click();

@@ -44,6 +44,8 @@ export async function look(page: Page, what: string): Promise<void> {
     const name = `${what}-${colorScheme}-${width}`;
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height: 900 });
+    // What the bar at the top covers where the page happens to stand, a scroll uncovers.
+    await page.evaluate(() => window.scrollTo(0, 0));
     // What measures itself does so with the next frame, and is drawn with the one after.
     await page.evaluate(
       () => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))),

@@ -31,7 +31,7 @@ describe("AccountPage", () => {
       "/auth/sessions": { sessions: [session("a", true)] },
     });
     const { container } = show(<AccountPage />);
-    for (const name of ["Name", "Password", "Second factor", "Sessions"]) {
+    for (const name of ["Your name", "Password", "Second factor", "Sessions"]) {
       expect(await screen.findByRole("heading", { name })).toBeVisible();
     }
     expect(await screen.findByText("This one")).toBeVisible();
@@ -67,6 +67,9 @@ describe("Password", () => {
     const button = screen.getByRole("button", { name: "Change the password" });
     await userEvent.click(button);
     expect(asked).toEqual([]);
+    expect(screen.getByLabelText("New password again")).toBeInvalid();
+    expect(screen.getByLabelText("New password")).toBeValid();
+    await waitFor(() => expect(screen.getByLabelText("New password again")).toHaveFocus());
     await userEvent.type(screen.getByLabelText("New password again"), "a new password");
     await userEvent.click(button);
     await waitFor(() => expect(changed).toHaveBeenCalledOnce());
@@ -90,6 +93,10 @@ describe("SecondFactor", () => {
     const changed = vi.fn();
     const { container } = show(<SecondFactor account={account} onChanged={changed} />);
     await userEvent.click(screen.getByRole("button", { name: "Set up…" }));
+    await userEvent.click(screen.getByRole("button", { name: "Cancel" }));
+    expect(screen.getByRole("button", { name: "Set up…" })).toHaveFocus();
+    await userEvent.click(screen.getByRole("button", { name: "Set up…" }));
+    expect(screen.getByLabelText("Your password")).toHaveFocus();
     await userEvent.type(screen.getByLabelText("Your password"), "old");
     await userEvent.click(screen.getByRole("button", { name: "Set up" }));
     expect(await screen.findByAltText("The secret as a QR code")).toBeVisible();

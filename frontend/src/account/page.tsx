@@ -1,9 +1,11 @@
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { rest, useRest, useSend } from "../api/rest";
 import styles from "../organization/parts.module.css";
-import { passwordMistake } from "../signin/invitation";
+import { PASSWORD_HINT, passwordMistake, repetitionMistake } from "../signin/invitation";
+import { toMistake } from "../ui/mistake";
 import { FailureNote } from "../ui/note";
+import { PasswordField } from "../ui/password";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
 import { SecondFactor } from "./second";
@@ -63,11 +65,12 @@ export function Password({ onChanged }: { onChanged: () => void }) {
   const [tried, setTried] = useState(false);
   const [said, setSaid] = useState("");
   const { busy, failure, run } = useSend();
-  const mistake = passwordMistake(password, again);
+  const mistake = passwordMistake(password);
+  const differs = repetitionMistake(password, again);
   const save = async () => {
     setTried(true);
     setSaid("");
-    if (mistake || present === "") return;
+    if (mistake || differs || present === "") return;
     if (await run(() => rest("/auth/password", { present, password }))) {
       setPresent("");
       setPassword("");
@@ -84,31 +87,34 @@ export function Password({ onChanged }: { onChanged: () => void }) {
       onSubmit={(event) => {
         event.preventDefault();
         void save();
+        toMistake(event.currentTarget);
       }}
     >
       {failure && <FailureNote title="The password was not changed" failure={failure} />}
-      <PasswordInput
+      <PasswordField
         label="Present password"
         autoComplete="current-password"
         value={present}
         error={tried && present === "" ? "Enter your present password." : undefined}
-        visibilityToggleButtonProps={{ "aria-label": "Show the present password" }}
-        onChange={(event) => setPresent(event.currentTarget.value)}
+        shows="the present password"
+        onChange={setPresent}
       />
-      <PasswordInput
+      <PasswordField
         label="New password"
+        description={PASSWORD_HINT}
         autoComplete="new-password"
         value={password}
         error={tried && mistake ? mistake : undefined}
-        visibilityToggleButtonProps={{ "aria-label": "Show the new password" }}
-        onChange={(event) => setPassword(event.currentTarget.value)}
+        shows="the new password"
+        onChange={setPassword}
       />
-      <PasswordInput
+      <PasswordField
         label="New password again"
         autoComplete="new-password"
         value={again}
-        visibilityToggleButtonProps={{ "aria-label": "Show the repeated password" }}
-        onChange={(event) => setAgain(event.currentTarget.value)}
+        error={tried && !mistake && differs ? differs : undefined}
+        shows="the repeated password"
+        onChange={setAgain}
       />
       <div className={styles["acts"]}>
         <Button type="submit" loading={busy}>
@@ -158,7 +164,7 @@ export function AccountPage() {
       ) : (
         <>
           <section className={styles["section"]} aria-labelledby="name">
-            <h2 id="name">Name</h2>
+            <h2 id="name">Your name</h2>
             <Name account={account} onSaved={() => void reload()} />
           </section>
           <section className={styles["section"]} aria-labelledby="password">

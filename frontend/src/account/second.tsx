@@ -1,10 +1,11 @@
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { type FormEvent, useState } from "react";
 import { rest, useSend } from "../api/rest";
 import styles from "../organization/parts.module.css";
 import { Secret } from "../organization/secret";
 import { DANGER } from "../ui/danger";
 import { FailureNote } from "../ui/note";
+import { PasswordField } from "../ui/password";
 import { Pill } from "../ui/pill";
 import type { Account } from "./page";
 
@@ -26,15 +27,16 @@ function Recovery({ codes, onDone }: { codes: string[]; onDone: () => void }) {
   return (
     <div className={styles["section"]}>
       <p role="status">
-        The second factor is on. Keep these recovery codes where you don't keep your authenticator:
-        each signs you in once without it, and they are shown this once.
+        The second factor is on. Keep these recovery codes apart from your authenticator: each signs
+        you in once without it, and they are shown this once.
       </p>
-      <ul className={styles["codes"]} data-testid="recovery-codes">
-        {codes.map((code) => (
-          <li key={code}>{code}</li>
-        ))}
-      </ul>
-      <Secret value={codes.join("\n")} label="Recovery codes as text" testId="recovery-text" />
+      <Secret value={codes.join("\n")} focused>
+        <ul className={styles["codes"]} aria-label="Recovery codes" data-testid="recovery-codes">
+          {codes.map((code) => (
+            <li key={code}>{code}</li>
+          ))}
+        </ul>
+      </Secret>
       <div>
         <Button onClick={onDone}>I have kept them</Button>
       </div>
@@ -42,7 +44,12 @@ function Recovery({ codes, onDone }: { codes: string[]; onDone: () => void }) {
   );
 }
 
-function Enrol({ onDone }: { onDone: () => void }) {
+interface Step {
+  onDone: () => void;
+  onCancel: () => void;
+}
+
+function Enrol({ onDone, onCancel }: Step) {
   const [password, setPassword] = useState("");
   const [made, setMade] = useState<Enrolment | null>(null);
   const [code, setCode] = useState("");
@@ -65,16 +72,20 @@ function Enrol({ onDone }: { onDone: () => void }) {
           Signing in then takes a code of your authenticator, besides the password.
         </p>
         {failure && <FailureNote title="Nothing was set up" failure={failure} />}
-        <PasswordInput
+        <PasswordField
           label="Your password"
           autoComplete="current-password"
+          focused
           value={password}
-          visibilityToggleButtonProps={{ "aria-label": "Show your password" }}
-          onChange={(event) => setPassword(event.currentTarget.value)}
+          shows="your password"
+          onChange={setPassword}
         />
-        <div>
+        <div className={styles["acts"]}>
           <Button type="submit" loading={busy} disabled={password === ""}>
             Set up
+          </Button>
+          <Button variant="default" onClick={onCancel}>
+            Cancel
           </Button>
         </div>
       </form>
@@ -106,19 +117,24 @@ function Enrol({ onDone }: { onDone: () => void }) {
         label="The code that it shows"
         autoComplete="one-time-code"
         inputMode="numeric"
+        // oxlint-disable-next-line jsx-a11y/no-autofocus -- else the focus would be lost with the form before.
+        autoFocus
         value={code}
         onChange={(event) => setCode(event.currentTarget.value)}
       />
-      <div>
+      <div className={styles["acts"]}>
         <Button type="submit" loading={busy} disabled={code.trim() === ""}>
           Switch on
+        </Button>
+        <Button variant="default" onClick={onCancel}>
+          Cancel
         </Button>
       </div>
     </form>
   );
 }
 
-function Disable({ onDone }: { onDone: () => void }) {
+function Disable({ onDone, onCancel }: Step) {
   const [password, setPassword] = useState("");
   const [code, setCode] = useState("");
   const { busy, failure, run } = useSend();
@@ -134,12 +150,13 @@ function Disable({ onDone }: { onDone: () => void }) {
       )}
     >
       {failure && <FailureNote title="The second factor stays on" failure={failure} />}
-      <PasswordInput
+      <PasswordField
         label="Your password"
         autoComplete="current-password"
+        focused
         value={password}
-        visibilityToggleButtonProps={{ "aria-label": "Show your password" }}
-        onChange={(event) => setPassword(event.currentTarget.value)}
+        shows="your password"
+        onChange={setPassword}
       />
       <TextInput
         label="Code"
@@ -148,14 +165,16 @@ function Disable({ onDone }: { onDone: () => void }) {
         value={code}
         onChange={(event) => setCode(event.currentTarget.value)}
       />
-      <div>
+      <div className={styles["acts"]}>
         <Button
           type="submit"
-          {...DANGER}
+          {...(password === "" || code.trim() === "" ? { disabled: true } : DANGER)}
           loading={busy}
-          disabled={password === "" || code.trim() === ""}
         >
           Switch off
+        </Button>
+        <Button variant="default" onClick={onCancel}>
+          Cancel
         </Button>
       </div>
     </form>
@@ -163,25 +182,33 @@ function Disable({ onDone }: { onDone: () => void }) {
 }
 
 export function SecondFactor({ account, onChanged }: { account: Account; onChanged: () => void }) {
-  const [open, setOpen] = useState(false);
+  /** Null: not opened yet. */
+  const [open, setOpen] = useState<boolean | null>(null);
+  const cancel = () => setOpen(false);
   const done = () => {
-    setOpen(false);
+    cancel();
     onChanged();
   };
+  if (open && account.secondFactor) return <Disable onDone={done} onCancel={cancel} />;
+  if (open) return <Enrol onDone={done} onCancel={cancel} />;
   return (
-    <>
-      <div className={styles["acts"]}>
-        {account.secondFactor ? <Pill tone="ok">On</Pill> : <Pill tone="idle">Off</Pill>}
-        {account.secondFactor && (
-          <span className="soft">{account.recoveryCodes} recovery codes are left</span>
-        )}
-        {!open && (
-          <Button variant="default" onClick={() => setOpen(true)}>
-            {account.secondFactor ? "Switch off…" : "Set up…"}
-          </Button>
-        )}
-      </div>
-      {open && (account.secondFactor ? <Disable onDone={done} /> : <Enrol onDone={done} />)}
-    </>
+    <div className={styles["acts"]}>
+      {account.secondFactor ? <Pill tone="ok">On</Pill> : <Pill tone="idle">Off</Pill>}
+      {account.secondFactor && (
+        <span className="soft">
+          {account.recoveryCodes === 1
+            ? "1 recovery code is left"
+            : `${account.recoveryCodes} recovery codes are left`}
+        </span>
+      )}
+      <Button
+        variant="default"
+        // oxlint-disable-next-line jsx-a11y/no-autofocus -- it has the focus back that its form had.
+        autoFocus={open === false}
+        onClick={() => setOpen(true)}
+      >
+        {account.secondFactor ? "Switch off…" : "Set up…"}
+      </Button>
+    </div>
   );
 }

@@ -5,14 +5,13 @@ export class SignInError extends Error {}
 
 const headers = { "content-type": "application/json", accept: "application/json" };
 
+/** What is wrong and what to do; null: the answer is not the platform's. */
 async function messageOf(response: Response): Promise<string | null> {
   try {
-    const body: unknown = await response.json();
-    if (typeof body !== "object" || body === null) return null;
-    const own = (body as { message?: unknown }).message;
-    const nested = (body as { error?: { message?: unknown } }).error?.message;
-    const message = typeof own === "string" ? own : nested;
-    return typeof message === "string" && message !== "" ? sentence(message) : null;
+    const { error } = (await response.json()) as { error?: { message?: unknown; fix?: unknown } };
+    if (typeof error?.message !== "string" || error.message === "") return null;
+    const fix = typeof error.fix === "string" ? sentence(error.fix) : "";
+    return `${sentence(error.message)} ${fix}`.trim();
   } catch {
     return null;
   }

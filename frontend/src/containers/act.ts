@@ -8,6 +8,8 @@ export interface Act {
   failure: Failure | null;
   /** Runs once at a time; true when it was done. */
   run: (send: (key: string) => Promise<{ error?: CombinedError | undefined }>) => Promise<boolean>;
+  /** Takes the failure away: something else is being tried. */
+  forget: () => void;
 }
 
 /**
@@ -21,6 +23,7 @@ export function useAct(): Act {
   return {
     busy,
     failure,
+    forget: () => setFailure(null),
     run: async (send) => {
       if (busy) return false;
       setBusy(true);

@@ -2,6 +2,7 @@ import { Button, Group as Row, TextInput } from "@mantine/core";
 import type { FormEvent, ReactNode } from "react";
 import type { Failure } from "../api/errors";
 import { DANGER } from "../ui/danger";
+import { toMistake } from "../ui/mistake";
 import { FailureNote } from "../ui/note";
 import styles from "./page.module.css";
 
@@ -22,9 +23,10 @@ export interface FormProps {
 /** A dialog's fields, what went wrong, and its two buttons. */
 export function DialogForm(props: FormProps) {
   const { busy, failure } = props;
-  const send = (event: FormEvent) => {
+  const send = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     if (!busy) props.onSubmit();
+    toMistake(event.currentTarget);
   };
   return (
     <form onSubmit={send} noValidate className={styles["form"]}>

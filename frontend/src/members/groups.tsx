@@ -40,9 +40,9 @@ function GroupForm({ viewerRole, onDone }: { viewerRole: Role; onDone: () => voi
     >
       <TextInput
         label="Name"
-        placeholder="Operations"
+        description="For example Operations"
         value={name}
-        error={tried && name.trim() === "" ? "Name it." : undefined}
+        error={tried && name.trim() === "" ? "Enter a name." : undefined}
         onChange={(event) => setName(event.currentTarget.value)}
       />
       <NativeSelect

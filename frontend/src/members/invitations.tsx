@@ -42,13 +42,13 @@ export function InviteForm({
     return (
       <div className={styles["section"]}>
         <p role="status">
-          {email} is invited. The link is shown this once: give it to nobody else. It ends after 7
-          days.
+          {email.trim()} is invited. Send this link to that person alone: it is shown this once and
+          ends after 7 days.
         </p>
         {link === "" ? (
           <p>It was shown before and can't be shown again: invite once more.</p>
         ) : (
-          <Secret value={link} label="The invitation's link" testId="invitation-link" />
+          <Secret value={link} label="The invitation's link" testId="invitation-link" focused />
         )}
         <Row justify="flex-end">
           <Button onClick={onDone}>Close</Button>
@@ -136,6 +136,10 @@ export function Invitations({
 }: Acting & { invitations: Invitation[]; groups: MemberGroup[] }) {
   const [, revoke] = useMutation(RevokeInvitationMutation);
   const [open, setOpen] = useState(false);
+  const close = () => {
+    setOpen(false);
+    onDone();
+  };
   const now = useNow();
   const waiting = invitations.filter((i) => {
     const state = invitationState(i, now);
@@ -184,17 +188,8 @@ export function Invitations({
           </li>
         ))}
       </ul>
-      <Dialog opened={open} onClose={() => setOpen(false)} title="Invite a person">
-        {open && (
-          <InviteForm
-            viewerRole={viewerRole}
-            groups={groups}
-            onDone={() => {
-              setOpen(false);
-              onDone();
-            }}
-          />
-        )}
+      <Dialog opened={open} onClose={close} title="Invite a person" held>
+        {open && <InviteForm viewerRole={viewerRole} groups={groups} onDone={close} />}
       </Dialog>
     </section>
   );

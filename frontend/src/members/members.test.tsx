@@ -74,12 +74,22 @@ const answer = {
 describe("MembersView", () => {
   it("changes a role from the revision that was shown", async () => {
     const done = { data: { updateMember: { member: { id: "v", role: "OPERATOR" } } } };
-    const { sent, container } = show(<MembersView viewerRole="OWNER" />, answer, done, answer);
+    const { sent, container } = show(
+      <MembersView viewerRole="OWNER" self="o@example.com" />,
+      answer,
+      done,
+      answer,
+    );
     const role = await screen.findByLabelText("Role of Name v");
     expect(screen.getByText("Administrator by a group")).toBeVisible();
     expect(screen.getAllByTestId("invitation")).toHaveLength(1);
     await accessible(container);
     await userEvent.selectOptions(role, "Operator");
+    const dialog = await screen.findByRole("dialog", { name: "Change the role of Name v?" });
+    expect(dialog).toHaveTextContent("Name v becomes operator at once, in place of viewer.");
+    expect(sent).toHaveLength(1);
+    expect(role).toHaveValue("VIEWER");
+    await userEvent.click(within(dialog).getByTestId("confirm"));
     await waitFor(() => expect(sent).toHaveLength(3));
     expect(sent[1]?.variables.input).toEqual({ member: "v", revision: 3, role: "OPERATOR" });
   });
@@ -88,34 +98,76 @@ describe("MembersView", () => {
     const refused = {
       errors: [{ message: "the last owner stays", extensions: { code: "CONFLICT" } }],
     };
-    const { sent } = show(<MembersView viewerRole="OWNER" />, answer, refused);
+    const { sent } = show(
+      <MembersView viewerRole="OWNER" self="o@example.com" />,
+      answer,
+      refused,
+      answer,
+    );
     await userEvent.click(await screen.findByRole("button", { name: "Remove Name o" }));
     const dialog = await screen.findByRole("dialog");
     expect(sent).toHaveLength(1);
     await userEvent.click(within(dialog).getByTestId("confirm"));
     expect(await within(dialog).findByTestId("failure")).toHaveTextContent("The last owner stays.");
     expect(sent[1]?.variables.input).toEqual({ member: "o" });
+    await userEvent.click(within(dialog).getByRole("button", { name: "Keep" }));
+    await userEvent.click(screen.getByRole("button", { name: "Remove Name v" }));
+    expect(await screen.findByText("Name v is out at once. What Name v made stays.")).toBeVisible();
+    expect(screen.queryByTestId("failure")).toBeNull();
+  });
+
+  it("tells whom a change hits who makes it", async () => {
+    show(<MembersView viewerRole="OWNER" self="o@example.com" />, answer);
+    await userEvent.selectOptions(await screen.findByLabelText("Role of Name o"), "Viewer");
+    expect(await screen.findByRole("dialog")).toHaveTextContent(
+      "You become viewer at once, and can't take it back yourself.",
+    );
+  });
+
+  it("shows who was invited, however the link is put away", async () => {
+    const made = { id: "inv_3", email: "pia@example.com", expiresAt: "2100-01-01T00:00:00Z" };
+    const { sent } = show(
+      <MembersView viewerRole="OWNER" self="o@example.com" />,
+      answer,
+      { data: { createInvitation: { token: "qri_x", invitation: made } } },
+      answer,
+    );
+    await userEvent.click(await screen.findByRole("button", { name: "Invite" }));
+    const dialog = await screen.findByRole("dialog");
+    await userEvent.click(within(dialog).getByTestId("submit"));
+    const email = within(dialog).getByLabelText("E-mail address");
+    await waitFor(() => expect(email).toHaveFocus());
+    await userEvent.type(email, "pia@example.com{Enter}");
+    await within(dialog).findByTestId("invitation-link");
+    expect(within(dialog).getByRole("button", { name: "Copy" })).toHaveFocus();
+    await userEvent.keyboard("{Escape}");
+    await waitFor(() => expect(sent).toHaveLength(3));
   });
 
   it("puts a member into a group", async () => {
     const done = { data: { addGroupMember: { group: { id: "g", memberCount: 2 } } } };
-    const { sent } = show(<MembersView viewerRole="OWNER" />, answer, done, answer);
+    const { sent } = show(
+      <MembersView viewerRole="OWNER" self="o@example.com" />,
+      answer,
+      done,
+      answer,
+    );
     await userEvent.selectOptions(await screen.findByLabelText("Add a member to Ops"), "Name v");
     await waitFor(() => expect(sent).toHaveLength(3));
     expect(sent[1]?.variables.input).toEqual({ group: "g", member: "v" });
   });
 
   it("lets nobody change whoever has more, and a viewer nothing", async () => {
-    show(<MembersView viewerRole="ADMINISTRATOR" />, answer);
+    show(<MembersView viewerRole="ADMINISTRATOR" self="o@example.com" />, answer);
     expect(await screen.findByLabelText("Role of Name v")).toBeVisible();
     expect(screen.queryByLabelText("Role of Name o")).toBeNull();
-    show(<MembersView viewerRole="VIEWER" />, answer);
+    show(<MembersView viewerRole="VIEWER" self="o@example.com" />, answer);
     expect(await screen.findByText(/needs the role administrator/)).toBeVisible();
     expect(screen.getAllByRole("button", { name: "Invite" })).toHaveLength(1);
   });
 
   it("tells of a failure", async () => {
-    show(<MembersView viewerRole="OWNER" />, "lost");
+    show(<MembersView viewerRole="OWNER" self="o@example.com" />, "lost");
     expect(await screen.findByTestId("failure")).toHaveTextContent("could not be loaded");
   });
 });

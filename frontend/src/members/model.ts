@@ -22,6 +22,8 @@ export interface Acting {
   viewerRole: Role;
   may: boolean;
   run: Act["run"];
+  /** Who looks at the page, by the e-mail address. */
+  self: string;
   onAsk: (question: Question) => void;
   onDone: () => void;
 }

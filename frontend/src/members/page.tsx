@@ -19,16 +19,20 @@ import { nodes } from "./model";
 
 const route = getRouteApi("/$side/$organization");
 
-export function MembersView({ viewerRole }: { viewerRole: Role }) {
+export function MembersView({ viewerRole, self }: { viewerRole: Role; self: string }) {
   const [after, setAfter] = useState<string | null>(null);
   const [{ data, error }, refetch] = useQuery({
     query: MembersQuery,
     variables: { members: after },
     requestPolicy: "cache-and-network",
   });
-  const { busy, failure, run } = useAct();
+  const { busy, failure, run, forget } = useAct();
   const [question, setQuestion] = useState<Question | null>(null);
   const again = () => refetch({ requestPolicy: "network-only" });
+  const ask = (asked: Question) => {
+    forget();
+    setQuestion(asked);
+  };
   if (!data) {
     return error ? (
       <FailureNote
@@ -63,7 +67,8 @@ export function MembersView({ viewerRole }: { viewerRole: Role }) {
               viewerRole={viewerRole}
               may={may}
               run={run}
-              onAsk={setQuestion}
+              self={self}
+              onAsk={ask}
               onDone={again}
             />
           ))}
@@ -81,14 +86,19 @@ export function MembersView({ viewerRole }: { viewerRole: Role }) {
           )}
         </div>
       </section>
-      {failure && !question && <FailureNote title="Nothing was changed" failure={failure} />}
+      {failure && !question && (
+        <div className={styles["told"]}>
+          <FailureNote title="Nothing was changed" failure={failure} />
+        </div>
+      )}
       <Invitations
         invitations={nodes(data.invitations.edges)}
         groups={nodes(data.memberGroups.edges)}
         viewerRole={viewerRole}
         may={may}
         run={run}
-        onAsk={setQuestion}
+        self={self}
+        onAsk={ask}
         onDone={again}
       />
       <Groups
@@ -97,7 +107,8 @@ export function MembersView({ viewerRole }: { viewerRole: Role }) {
         viewerRole={viewerRole}
         may={may}
         run={run}
-        onAsk={setQuestion}
+        self={self}
+        onAsk={ask}
         onDone={again}
       />
       <Confirm
@@ -106,6 +117,7 @@ export function MembersView({ viewerRole }: { viewerRole: Role }) {
         failure={failure}
         onClose={() => {
           setQuestion(null);
+          forget();
           again();
         }}
       />
@@ -118,7 +130,7 @@ export function MembersPage() {
   const { viewer } = route.useRouteContext();
   return (
     <div className={styles["page"]} data-testid="members-page">
-      <MembersView viewerRole={viewer.role} />
+      <MembersView viewerRole={viewer.role} self={viewer.email ?? ""} />
     </div>
   );
 }

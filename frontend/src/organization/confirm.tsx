@@ -11,6 +11,8 @@ export interface Question {
   title: string;
   text: ReactNode;
   act: string;
+  /** It can be taken back as easily as it is done. */
+  harmless?: boolean;
   failed: string;
   run: () => Promise<boolean>;
 }
@@ -38,7 +40,7 @@ export function Confirm({
             Keep
           </Button>
           <Button
-            {...DANGER}
+            {...(shown?.harmless ? {} : DANGER)}
             loading={busy}
             data-testid="confirm"
             onClick={() => {

@@ -1,9 +1,23 @@
 import { Button } from "@mantine/core";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import styles from "./parts.module.css";
 
 /** Something that is shown this once, with a button that copies it. */
-export function Secret({ value, label, testId }: { value: string; label: string; testId: string }) {
+export function Secret({
+  value,
+  label,
+  testId,
+  focused = false,
+  children,
+}: {
+  value: string;
+  label?: string;
+  testId?: string;
+  /** It takes the place of the form that had the focus. */
+  focused?: boolean;
+  /** It shown otherwise than as one text. */
+  children?: ReactNode;
+}) {
   const [said, setSaid] = useState("");
   const copy = async () => {
     try {
@@ -15,11 +29,18 @@ export function Secret({ value, label, testId }: { value: string; label: string;
   };
   return (
     <div className={styles["section"]}>
-      <code className={styles["secret"]} aria-label={label} data-testid={testId}>
-        {value}
-      </code>
+      {children ?? (
+        <code className={styles["secret"]} aria-label={label} data-testid={testId}>
+          {value}
+        </code>
+      )}
       <div className={styles["acts"]}>
-        <Button variant="default" onClick={() => void copy()}>
+        <Button
+          variant="default"
+          // oxlint-disable-next-line jsx-a11y/no-autofocus -- else the focus would be lost with the form.
+          autoFocus={focused}
+          onClick={() => void copy()}
+        >
           Copy
         </Button>
         <span role="status" className="soft">

@@ -32,6 +32,12 @@ it("acts for another organization, and stays where it is refused", async () => {
   expect(asked.at(-1)?.input).toEqual({ organization: "org_2" });
 });
 
+it("says that there is no other", async () => {
+  stubRest({ "/auth/organizations": { organizations: organizations.slice(0, 1) } });
+  show(<Choices current="org_1" onChosen={() => {}} />);
+  expect(await screen.findByText("You belong to no other organization.")).toBeVisible();
+});
+
 it("can't be overlooked in a test environment", () => {
   show(
     <>

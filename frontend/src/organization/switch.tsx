@@ -3,7 +3,7 @@ import { useState } from "react";
 import { rest, useRest, useSend } from "../api/rest";
 import type { Environment, Role } from "../gql/graphql";
 import { ROLES } from "../shell/roles";
-import { ChevronIcon } from "../ui/icons";
+import { ChevronIcon, TickIcon } from "../ui/icons";
 import { FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";
 import { Wait } from "../ui/wait";
@@ -49,11 +49,12 @@ export function Choices({ current, onChosen }: { current: string; onChosen: () =
       <Wait heights={[36, 36]} label="Loading the organizations" />
     );
   }
+  const organizations = data.organizations ?? [];
   return (
     <>
       {refused && <FailureNote title="You act for the same as before" failure={refused} />}
       <ul aria-label="Organizations">
-        {(data.organizations ?? []).map((o) => (
+        {organizations.map((o) => (
           <li key={o.id}>
             <UnstyledButton
               className={styles["choice"]}
@@ -72,11 +73,17 @@ export function Choices({ current, onChosen }: { current: string; onChosen: () =
                 {o.id === current ? <b>{o.name}</b> : o.name}{" "}
                 <span className="soft meta">{ROLES[o.role]}</span>
               </span>
-              {o.environment === "TEST" && <TestPill />}
+              <span className={styles["marks"]}>
+                {o.environment === "TEST" && <TestPill />}
+                {o.id === current && <TickIcon />}
+              </span>
             </UnstyledButton>
           </li>
         ))}
       </ul>
+      {organizations.length < 2 && (
+        <p className={`${styles["only"]} soft meta`}>You belong to no other organization.</p>
+      )}
     </>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useEffect, useState } from "react";
 import type { Failure } from "../api/errors";
 import { refusedBy, rest, useSend } from "../api/rest";
@@ -6,7 +6,9 @@ import { signOut } from "../api/session";
 import type { Role } from "../gql/graphql";
 import { ROLES } from "../shell/roles";
 import { Mark } from "../ui/icons";
+import { toMistake } from "../ui/mistake";
 import { FailureNote } from "../ui/note";
+import { PasswordField } from "../ui/password";
 import { day } from "../ui/time";
 import { useTitle } from "../ui/title";
 import { Wait } from "../ui/wait";
@@ -15,11 +17,17 @@ import styles from "./page.module.css";
 /** How short a password may be that one chooses, in bytes. */
 export const LEAST_PASSWORD = 12;
 
-/** What is wrong with a password that is typed twice; empty: nothing. */
-export function passwordMistake(password: string, again: string): string {
+export const PASSWORD_HINT = `At least ${LEAST_PASSWORD} characters`;
+
+/** What is wrong with a password that one chooses; empty: nothing. */
+export function passwordMistake(password: string): string {
   const bytes = new TextEncoder().encode(password).length;
   if (bytes < LEAST_PASSWORD) return `Use at least ${LEAST_PASSWORD} characters.`;
-  if (bytes > 256) return "Use at most 256 characters.";
+  return bytes > 256 ? "Use at most 256 characters." : "";
+}
+
+/** What is wrong with its repetition; empty: nothing. */
+export function repetitionMistake(password: string, again: string): string {
   return password === again ? "" : "Type the same password twice.";
 }
 
@@ -50,7 +58,8 @@ function NewAccount({
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
   const [tried, setTried] = useState(false);
-  const mistake = passwordMistake(password, again);
+  const mistake = passwordMistake(password);
+  const differs = repetitionMistake(password, again);
   return (
     <form
       className={styles["fields"]}
@@ -58,7 +67,8 @@ function NewAccount({
       onSubmit={(event) => {
         event.preventDefault();
         setTried(true);
-        if (name.trim() !== "" && mistake === "") onAccept(name.trim(), password);
+        if (name.trim() !== "" && !mistake && !differs) onAccept(name.trim(), password);
+        toMistake(event.currentTarget);
       }}
     >
       <TextInput
@@ -68,21 +78,21 @@ function NewAccount({
         error={tried && name.trim() === "" ? "Enter your name." : undefined}
         onChange={(event) => setName(event.currentTarget.value)}
       />
-      <PasswordInput
+      <PasswordField
         label="Password"
-        description={`At least ${LEAST_PASSWORD} characters`}
+        description={PASSWORD_HINT}
         autoComplete="new-password"
         value={password}
         error={tried && mistake ? mistake : undefined}
-        visibilityToggleButtonProps={{ "aria-label": "Show the password" }}
-        onChange={(event) => setPassword(event.currentTarget.value)}
+        onChange={setPassword}
       />
-      <PasswordInput
+      <PasswordField
         label="Password again"
         autoComplete="new-password"
         value={again}
-        visibilityToggleButtonProps={{ "aria-label": "Show the repeated password" }}
-        onChange={(event) => setAgain(event.currentTarget.value)}
+        error={tried && !mistake && differs ? differs : undefined}
+        shows="the repeated password"
+        onChange={setAgain}
       />
       <Button type="submit" loading={busy} fullWidth h={36}>
         Join

@@ -1,7 +1,7 @@
 import { zodResolver } from "@hookform/resolvers/zod";
 import { Button, PasswordInput, TextInput } from "@mantine/core";
 import { useEffect, useState } from "react";
-import { useForm } from "react-hook-form";
+import { useForm, useWatch } from "react-hook-form";
 import * as z from "zod/mini";
 import { refusedBy, rest } from "../api/rest";
 import { SignInError, signedIn, signIn } from "../api/session";
@@ -31,8 +31,18 @@ export interface Offered {
 }
 
 /** The way to the organization's own sign-in, by the domain of the e-mail address. */
-function Providers({ email, target }: { email: () => Promise<string | null>; target: string }) {
-  const [offered, setOffered] = useState<Offered[] | null>(null);
+function Providers({
+  typed,
+  email,
+  target,
+}: {
+  /** The address as it stands in its field: what was offered for another one is not shown. */
+  typed: string;
+  email: () => Promise<string | null>;
+  target: string;
+}) {
+  const [found, setFound] = useState<{ email: string; offered: Offered[] } | null>(null);
+  const offered = found?.email === typed.trim() ? found.offered : null;
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const look = async () => {
@@ -44,7 +54,7 @@ function Providers({ email, target }: { email: () => Promise<string | null>; tar
       const { providers } = await rest<{ providers: Offered[] }>("/auth/providers", {
         email: address,
       });
-      setOffered(providers);
+      setFound({ email: address, offered: providers });
     } catch (error) {
       setProblem(refusedBy(error).message);
     }
@@ -52,9 +62,11 @@ function Providers({ email, target }: { email: () => Promise<string | null>; tar
   };
   return (
     <div className={styles["providers"]}>
-      {offered?.map((p) => (
+      {offered?.map((p, i) => (
         <Button
           key={p.id}
+          // oxlint-disable-next-line jsx-a11y/no-autofocus -- it takes the place of the button that was pressed.
+          autoFocus={i === 0}
           component="a"
           href={`/auth/oidc/start?provider=${encodeURIComponent(p.id)}&to=${encodeURIComponent(target)}`}
           variant="default"
@@ -66,13 +78,15 @@ function Providers({ email, target }: { email: () => Promise<string | null>; tar
       ))}
       {offered?.length === 0 && (
         <p role="status">
-          No organization signs in such addresses by an identity provider. Use your password.
+          No organization has an identity provider for this address. Use your password.
         </p>
       )}
       {problem && <p role="alert">{problem}</p>}
-      <Button variant="subtle" fullWidth loading={busy} onClick={() => void look()}>
-        Use your organization’s account
-      </Button>
+      {!offered?.length && (
+        <Button variant="subtle" fullWidth loading={busy} onClick={() => void look()}>
+          Use your organization’s account
+        </Button>
+      )}
     </div>
   );
 }
@@ -154,6 +168,7 @@ export function SignInPage({
     defaultValues: { email: "", password: "" },
   });
   const { errors, isSubmitting } = form.formState;
+  const typed = useWatch({ control: form.control, name: "email" });
   // A new document, so that nothing of another session stays in memory.
   const enter = () => window.location.replace(target);
 
@@ -212,6 +227,8 @@ export function SignInPage({
           label="Password"
           autoComplete="current-password"
           error={errors.password?.message}
+          aria-invalid={errors.password ? true : undefined}
+          visibilityToggleFocusable
           visibilityToggleButtonProps={{ "aria-label": "Show the password" }}
           {...form.register("password")}
         />
@@ -219,6 +236,7 @@ export function SignInPage({
           Sign in
         </Button>
         <Providers
+          typed={typed}
           target={target}
           email={async () =>
             (await form.trigger("email")) ? form.getValues("email").trim() : null

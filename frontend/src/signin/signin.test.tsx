@@ -3,7 +3,7 @@ import { userEvent } from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { accessible, show } from "../test/page";
 import { stubRest } from "../test/rest";
-import { InvitationPage, passwordMistake } from "./invitation";
+import { InvitationPage, passwordMistake, repetitionMistake } from "./invitation";
 import { SignInPage } from "./page";
 
 const NOBODY = { status: 401, code: "UNAUTHENTICATED", message: "nobody is signed in" };
@@ -37,6 +37,19 @@ describe("SignInPage", () => {
     await accessible(container);
   });
 
+  it("says what to do where passwords are refused", async () => {
+    const refused = { message: "the organization takes no passwords", fix: "sign in by the other" };
+    stubRest({
+      "/auth/session": NOBODY,
+      "/auth/login": { status: 401, code: "UNAUTHENTICATED", ...refused },
+    });
+    show(<SignInPage to={undefined} />);
+    await signIn();
+    expect(await screen.findByRole("alert")).toHaveTextContent(
+      "The organization takes no passwords. Sign in by the other.",
+    );
+  });
+
   it("begins again when the code came too late", async () => {
     stubRest({
       "/auth/session": NOBODY,
@@ -63,12 +76,14 @@ describe("SignInPage", () => {
     expect(await screen.findByText("Enter your e-mail address.")).toBeVisible();
     await userEvent.type(screen.getByLabelText("E-mail address"), "o@example.com");
     await userEvent.click(button);
-    expect(await screen.findByRole("status")).toHaveTextContent(/No organization signs in/);
+    expect(await screen.findByRole("status")).toHaveTextContent(/No organization has an/);
     await userEvent.click(button);
     expect(await screen.findByTestId("provider")).toHaveAttribute(
       "href",
       "/auth/oidc/start?provider=idp_1&to=%2Fv%2Fx%3Fa%3Db",
     );
+    await userEvent.type(screen.getByLabelText("E-mail address"), ".org");
+    expect(screen.queryByTestId("provider")).toBeNull();
   });
 
   it("tells why an identity provider did not sign in, and nothing that the address says", () => {
@@ -143,8 +158,8 @@ describe("InvitationPage", () => {
   });
 
   it("counts a password's bytes", () => {
-    expect(passwordMistake("ééééééé", "ééééééé")).toBe("");
-    expect(passwordMistake("x".repeat(257), "x".repeat(257))).toMatch(/at most/);
-    expect(passwordMistake("a long password", "another one")).toMatch(/twice/);
+    expect(passwordMistake("ééééééé")).toBe("");
+    expect(passwordMistake("x".repeat(257))).toMatch(/at most/);
+    expect(repetitionMistake("a long password", "another one")).toMatch(/twice/);
   });
 });

@@ -23,19 +23,28 @@ const route = getRouteApi("/$side/$organization");
 
 type Token = NonNullable<NonNullable<NonNullable<Tokens["apiTokens"]["edges"]>[number]>["node"]>;
 
-export const CAPABILITIES: Partial<Record<Capability, string>> = {
-  READ: "Read",
-  ORDER: "Order, return and move",
-  RUN_ROLLOUTS: "Run rollouts",
-  RELEASE: "Release allocations",
-  EDIT_RULES: "Edit rules",
-  EDIT_CATALOG: "Edit the catalog",
-  MANAGE_MEMBERS: "Manage members and tokens",
-  READ_AUDIT: "Read the audit log",
-  MANAGE_WEBHOOKS: "Manage webhooks",
-  PROVISION: "Set up containers and groups",
-  MANAGE_KEYS: "Manage the firms' keys",
+/** Capabilities in words, and the least role that has each. */
+const CAPABILITIES: Partial<Record<Capability, readonly [what: string, least: Role]>> = {
+  READ: ["Read", "VIEWER"],
+  ORDER: ["Order, return and move", "OPERATOR"],
+  RUN_ROLLOUTS: ["Run rollouts", "OPERATOR"],
+  RELEASE: ["Release allocations", "OPERATOR"],
+  EDIT_RULES: ["Edit rules", "OPERATOR"],
+  EDIT_CATALOG: ["Edit the catalog", "ADMINISTRATOR"],
+  MANAGE_MEMBERS: ["Manage members and tokens", "ADMINISTRATOR"],
+  READ_AUDIT: ["Read the audit log", "ADMINISTRATOR"],
+  MANAGE_WEBHOOKS: ["Manage webhooks", "ADMINISTRATOR"],
+  PROVISION: ["Set up containers and groups", "ADMINISTRATOR"],
+  MANAGE_KEYS: ["Manage the firms’ keys", "OWNER"],
 };
+
+/** What a role may do: a token with other scopes could do nothing with them. */
+function capabilitiesOf(role: Role): (readonly [Capability, string])[] {
+  const below = rolesUpTo(role);
+  return Object.entries(CAPABILITIES).flatMap(([capability, [what, least]]) =>
+    below.includes(least) ? [[capability as Capability, what] as const] : [],
+  );
+}
 
 const ENDS: readonly (readonly [string, string])[] = [
   ["30", "In 30 days"],
@@ -59,14 +68,17 @@ export function TokenForm({ viewerRole, onDone }: { viewerRole: Role; onDone: ()
   const [ends, setEnds] = useState("90");
   const [tried, setTried] = useState(false);
   const [secret, setSecret] = useState<string | null>(null);
+  const offered = capabilitiesOf(as);
   if (secret !== null) {
     return (
       <div className={styles["section"]}>
-        <p role="status">The token {name} is made. Its secret is shown this once.</p>
+        <p role="status">
+          The token {name.trim()} is made. Keep its secret now: it is shown this once.
+        </p>
         {secret === "" ? (
           <p>It was shown before and can't be shown again: revoke the token and make another.</p>
         ) : (
-          <Secret value={secret} label="The token's secret" testId="token-secret" />
+          <Secret value={secret} label="The token's secret" testId="token-secret" focused />
         )}
         <Row justify="flex-end">
           <Button onClick={onDone}>Close</Button>
@@ -82,7 +94,7 @@ export function TokenForm({ viewerRole, onDone }: { viewerRole: Role; onDone: ()
         input: {
           name: name.trim(),
           role: as,
-          scopes: limited ? scopes : [],
+          scopes: limited ? scopes.filter((s) => offered.some(([c]) => c === s)) : [],
           expiresAt: ends ? new Date(Date.now() + Number(ends) * 86_400_000).toISOString() : null,
           idempotencyKey: key,
         },
@@ -102,9 +114,9 @@ export function TokenForm({ viewerRole, onDone }: { viewerRole: Role; onDone: ()
     >
       <TextInput
         label="What it is for"
-        placeholder="erp"
+        description="For example erp"
         value={name}
-        error={tried && name.trim() === "" ? "Name it." : undefined}
+        error={tried && name.trim() === "" ? "Enter a name." : undefined}
         onChange={(event) => setName(event.currentTarget.value)}
       />
       <NativeSelect
@@ -113,18 +125,20 @@ export function TokenForm({ viewerRole, onDone }: { viewerRole: Role; onDone: ()
         onChange={(event) => setAs(event.currentTarget.value as Role)}
         data={rolesUpTo(viewerRole).map((r) => ({ value: r, label: ROLES[r] }))}
       />
-      <Checkbox
-        label="Limit it further"
-        checked={limited}
-        onChange={(event) => setLimited(event.currentTarget.checked)}
-      />
-      {limited && (
+      {offered.length > 1 && (
+        <Checkbox
+          label="Limit it further"
+          checked={limited}
+          onChange={(event) => setLimited(event.currentTarget.checked)}
+        />
+      )}
+      {offered.length > 1 && limited && (
         <fieldset className={styles["scopes"]}>
           <legend>Of its role, only</legend>
-          {(Object.keys(CAPABILITIES) as Capability[]).map((c) => (
+          {offered.map(([c, what]) => (
             <Checkbox
               key={c}
-              label={CAPABILITIES[c]}
+              label={what}
               checked={scopes.includes(c)}
               disabled={c === "READ"}
               onChange={(event) =>
@@ -155,14 +169,14 @@ function Line({ token, onRevoke }: { token: Token; onRevoke: (() => void) | null
         <span className="soft">
           {ROLES[token.role]}
           {token.scopes.length > 0 &&
-            `: ${token.scopes.map((s) => CAPABILITIES[s] ?? s).join(", ")}`}
+            `: ${token.scopes.map((s) => CAPABILITIES[s]?.[0] ?? s).join(", ")}`}
         </span>
         <span className="soft">
-          {token.hint && <span className="mono">…{token.hint} </span>}
-          made {day(token.createdAt)}
+          {token.hint && <span className="mono">…{token.hint}</span>} made {day(token.createdAt)}
           {token.createdBy && ` by ${token.createdBy}`},{" "}
           {token.lastUsedAt ? `last used ${moment(token.lastUsedAt)}` : "never used"}
-          {token.expiresAt && now === "valid" && `, ends ${day(token.expiresAt)}`}
+          {now === "valid" &&
+            (token.expiresAt ? `, ends ${day(token.expiresAt)}` : ", does not end")}
         </span>
       </span>
       <span className={styles["acts"]}>
@@ -187,10 +201,14 @@ export function TokenList({ viewerRole }: { viewerRole: Role }) {
     requestPolicy: "cache-and-network",
   });
   const [, revoke] = useMutation(RevokeApiTokenMutation);
-  const { busy, failure, run } = useAct();
+  const { busy, failure, run, forget } = useAct();
   const [question, setQuestion] = useState<Question | null>(null);
   const [open, setOpen] = useState(false);
   const again = () => refetch({ requestPolicy: "network-only" });
+  const close = () => {
+    setOpen(false);
+    again();
+  };
   const may = mayManageMembers(viewerRole);
   const tokens = (data?.apiTokens.edges ?? [])
     .flatMap((edge) => (edge?.node ? [edge.node] : []))
@@ -222,14 +240,16 @@ export function TokenList({ viewerRole }: { viewerRole: Role }) {
             token={token}
             onRevoke={
               may
-                ? () =>
+                ? () => {
+                    forget();
                     setQuestion({
-                      title: "Revoke the token?",
-                      text: `Programs that use ${token.name} are refused at once.`,
+                      title: `Revoke ${token.name}?`,
+                      text: `Programs that use ${token.name} are refused at once, for good.`,
                       act: "Revoke",
                       failed: "The token was not revoked",
                       run: () => run(() => revoke({ input: { apiToken: token.id } })),
-                    })
+                    });
+                  }
                 : null
             }
           />
@@ -245,16 +265,8 @@ export function TokenList({ viewerRole }: { viewerRole: Role }) {
           </Button>
         </div>
       )}
-      <Dialog opened={open} onClose={() => setOpen(false)} title="New API token">
-        {open && (
-          <TokenForm
-            viewerRole={viewerRole}
-            onDone={() => {
-              setOpen(false);
-              again();
-            }}
-          />
-        )}
+      <Dialog opened={open} onClose={close} title="New API token" held>
+        {open && <TokenForm viewerRole={viewerRole} onDone={close} />}
       </Dialog>
       <Confirm
         question={question}

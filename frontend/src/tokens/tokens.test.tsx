@@ -71,15 +71,18 @@ describe("TokenForm", () => {
     });
     expect(screen.queryByRole("option", { name: "Administrator" })).toBeNull();
     await userEvent.type(screen.getByLabelText("What it is for"), "erp");
+    expect(screen.queryByLabelText("Limit it further")).toBeNull();
+    await userEvent.selectOptions(screen.getByLabelText("What it may do at most"), "Operator");
     await userEvent.click(screen.getByLabelText("Limit it further"));
     await userEvent.click(screen.getByLabelText("Run rollouts"));
+    expect(screen.queryByLabelText("Edit the catalog")).toBeNull();
     await userEvent.selectOptions(screen.getByLabelText("It ends"), "Never");
     await accessible(container);
     await userEvent.click(screen.getByTestId("submit"));
     expect(await screen.findByTestId("token-secret")).toHaveTextContent("qrt_secret");
     expect(sent[0]?.variables.input).toMatchObject({
       name: "erp",
-      role: "VIEWER",
+      role: "OPERATOR",
       scopes: ["READ", "RUN_ROLLOUTS"],
       expiresAt: null,
     });

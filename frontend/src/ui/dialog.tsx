@@ -7,15 +7,23 @@ export interface DialogProps {
   onClose: () => void;
   title: string;
   children: ReactNode;
+  /** A click beside it does not close it: what it shows would be lost. */
+  held?: boolean;
 }
 
 // The parts are put together by hand because the ready-made ones draw a <header>,
 // which counts as a second banner of the page.
 
 /** Asks or tells something in the middle of the page; the focus stays in it and goes back after it. */
-export function Dialog({ opened, onClose, title, children }: DialogProps) {
+export function Dialog({ opened, onClose, title, children, held = false }: DialogProps) {
   return (
-    <Modal.Root opened={opened} onClose={onClose} centered transitionProps={{ duration: 120 }}>
+    <Modal.Root
+      opened={opened}
+      onClose={onClose}
+      closeOnClickOutside={!held}
+      centered
+      transitionProps={{ duration: 120 }}
+    >
       <Modal.Overlay />
       <Modal.Content>
         <div className={styles["head"]}>
