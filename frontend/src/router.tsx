@@ -10,7 +10,7 @@ import {
 import type { Client } from "urql";
 import { allocationsSearch } from "./allocations/search";
 import { failureOf } from "./api/errors";
-import { ViewerQuery } from "./api/operations";
+import { ViewerQuery } from "./api/viewer";
 import { containersSearch } from "./containers/search";
 import type { ViewerQuery as ViewerResult } from "./gql/graphql";
 import { rulesSearch } from "./rules/search";

@@ -1,7 +1,7 @@
 import { TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useMutation } from "urql";
-import { AskAllocationMutation } from "../api/operations";
+import { AskAllocationMutation } from "../api/allocations";
 import { useAct } from "../containers/act";
 import { DialogForm } from "../containers/form";
 import { Dialog } from "../ui/dialog";

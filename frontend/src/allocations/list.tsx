@@ -1,7 +1,7 @@
 import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
 import { useQuery } from "urql";
+import { ContainersQuery } from "../api/allocations";
 import { failureOf } from "../api/errors";
-import { ContainersQuery } from "../api/operations";
 import type { ContainerKind } from "../gql/graphql";
 import { useHere } from "../ui/here";
 import { Empty, FailureNote } from "../ui/note";

@@ -2,7 +2,7 @@ import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { type ReactNode, useMemo, useRef, useState } from "react";
 import { useQuery } from "urql";
-import { ContainerQuery } from "../api/operations";
+import { ContainerQuery } from "../api/allocations";
 import { NotFound } from "../shell/fallback";
 import { useKeys } from "../shell/keys";
 import { mayOperate } from "../shell/roles";

@@ -1,8 +1,8 @@
 import { Button, Group as Row } from "@mantine/core";
 import { useState } from "react";
 import { useMutation } from "urql";
+import { ReleaseAllocationMutation } from "../api/allocations";
 import { type Failure, failureOf } from "../api/errors";
-import { ReleaseAllocationMutation } from "../api/operations";
 import { DANGER } from "../ui/danger";
 import { Dialog } from "../ui/dialog";
 import { useLast } from "../ui/last";

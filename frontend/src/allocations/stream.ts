@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
+import { AllocationsChanged } from "../api/allocations";
 import type { Failure } from "../api/errors";
-import { AllocationsChanged } from "../api/operations";
 import { nextFrame } from "../live/frames";
 import { useSocket } from "../live/stream";
 import { AllocationList, type Snapshot } from "./store";

@@ -2,11 +2,7 @@ import { Button, Radio, Stack } from "@mantine/core";
 import { useState } from "react";
 import { useMutation } from "urql";
 import { capitalized, type Failure, failureOf } from "../api/errors";
-import {
-  AbortRolloutMutation,
-  RetryRolloutMutation,
-  StartRolloutMutation,
-} from "../api/operations";
+import { AbortRolloutMutation, RetryRolloutMutation, StartRolloutMutation } from "../api/rollouts";
 import type { RolloutFieldsFragment } from "../gql/graphql";
 import { abortable, ended } from "../tmr/rollout";
 import { FailureNote } from "../ui/note";

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { ContainerDetailsQuery } from "../api/containers";
 import { type Failure, failureOf } from "../api/errors";
-import { RolloutChanged } from "../api/operations";
+import { RolloutChanged } from "../api/rollouts";
 import type { ContainerDetailsQuery as Result, RolloutFieldsFragment } from "../gql/graphql";
 import { useStream } from "../live/stream";
 import { ended, latest } from "../tmr/rollout";

@@ -3,7 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useQuery } from "urql";
 import { failureOf } from "../api/errors";
-import { CatalogQuery } from "../api/operations";
+import { CatalogQuery } from "../api/items";
 import { mayEditCatalog, NEEDS_ADMINISTRATOR } from "../shell/roles";
 import { Empty, FailureNote } from "../ui/note";
 import { useTitle } from "../ui/title";

@@ -3,16 +3,16 @@ import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { useClient, useMutation, useQuery } from "urql";
 import { type Failure, failureOf } from "../api/errors";
-import { newKey } from "../api/key";
+import { GroupsQuery } from "../api/groups";
 import {
   CreateItemMutation,
-  GroupsQuery,
   ItemQuery,
   ProductsQuery,
   RenewItemMutation,
-  StartRolloutMutation,
   UpdateItemMutation,
-} from "../api/operations";
+} from "../api/items";
+import { newKey } from "../api/key";
+import { StartRolloutMutation } from "../api/rollouts";
 import type { ItemQuery as ItemResult } from "../gql/graphql";
 import { NotFound } from "../shell/fallback";
 import { mayEditCatalog, mayOperate, NEEDS_ADMINISTRATOR } from "../shell/roles";

@@ -1,7 +1,7 @@
 import { act, render, screen, waitFor } from "@testing-library/react";
 import type { TypedDocumentNode } from "@urql/core";
 import { expect, it } from "vitest";
-import { GroupChanged } from "../api/operations";
+import { GroupChanged } from "../api/groups";
 import type { LiveSocket, Sink } from "./socket";
 import { SocketContext, useStream } from "./stream";
 

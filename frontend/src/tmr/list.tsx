@@ -1,7 +1,7 @@
 import { getRouteApi, Link, Navigate } from "@tanstack/react-router";
 import { useQuery } from "urql";
 import { failureOf } from "../api/errors";
-import { GroupsQuery } from "../api/operations";
+import { GroupsQuery } from "../api/groups";
 import { useHere } from "../ui/here";
 import { Empty, FailureNote } from "../ui/note";
 import { Pill } from "../ui/pill";

@@ -7,7 +7,7 @@ import * as z from "zod/mini";
 import { CreditsQuery } from "../api/containers";
 import { type Failure, failureOf } from "../api/errors";
 import { newKey } from "../api/key";
-import { ItemsQuery, OrderMutation } from "../api/operations";
+import { ItemsQuery, OrderMutation } from "../api/orders";
 import { Dialog } from "../ui/dialog";
 import { FailureNote } from "../ui/note";
 import { Wait } from "../ui/wait";

@@ -4,11 +4,7 @@ import { useState } from "react";
 import { type CombinedError, useMutation } from "urql";
 import { type Failure, failureOf } from "../api/errors";
 import { newKey } from "../api/key";
-import {
-  AbortRolloutMutation,
-  RetryRolloutMutation,
-  StartRolloutMutation,
-} from "../api/operations";
+import { AbortRolloutMutation, RetryRolloutMutation, StartRolloutMutation } from "../api/rollouts";
 import { OfflinePanel } from "../offline/panel";
 import { NotFound } from "../shell/fallback";
 import { mayOperate, mayProvision, NEEDS_OPERATOR } from "../shell/roles";

@@ -1,7 +1,7 @@
 import { Button, Checkbox, NativeSelect, Textarea } from "@mantine/core";
 import { useState } from "react";
 import { useMutation } from "urql";
-import { ReplaceBackendMutation } from "../api/operations";
+import { ReplaceBackendMutation } from "../api/groups";
 import { reasonMistake, useAct } from "../containers/act";
 import { ConfirmSerial, DialogForm } from "../containers/form";
 import type { ReplaceBackendMutation as Result } from "../gql/graphql";

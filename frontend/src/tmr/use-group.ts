@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useState } from "react";
 import { useQuery } from "urql";
 import { type Failure, failureOf } from "../api/errors";
-import { GroupChanged, GroupQuery, RolloutChanged } from "../api/operations";
+import { GroupChanged, GroupQuery } from "../api/groups";
+import { RolloutChanged } from "../api/rollouts";
 import { useStream } from "../live/stream";
 import { ended, type Group, latest, type Rollout } from "./rollout";
 

@@ -4,7 +4,7 @@ import { type ReactNode, useMemo } from "react";
 import { useQuery } from "urql";
 import { MODES } from "../allocations/search";
 import { failureOf } from "../api/errors";
-import { ContainerUseQuery, UsageQuery } from "../api/operations";
+import { ContainerUseQuery, UsageQuery } from "../api/usage";
 import type { UsageQuery as Result, ContainerUseQuery as Use } from "../gql/graphql";
 import { NotFound } from "../shell/fallback";
 import { Empty, FailureNote } from "../ui/note";

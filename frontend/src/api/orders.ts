@@ -1,0 +1,37 @@
+import { graphql } from "../gql";
+
+export const ItemsQuery = graphql(`
+  query Items {
+    items(first: 100) {
+      edges {
+        node {
+          id
+          name
+          quantity
+          tmr
+          product {
+            id
+            reference
+            name
+          }
+        }
+      }
+    }
+  }
+`);
+
+export const OrderMutation = graphql(`
+  mutation Order($input: OrderInput!) {
+    order(input: $input) {
+      order {
+        id
+        number
+        quantity
+        tmrGroup {
+          id
+          orderedQuantity
+        }
+      }
+    }
+  }
+`);
