@@ -67,7 +67,7 @@ format: ## format Go
 generate: frontend/node_modules/.package-lock.json ## write all generated code anew
 	cd internal/rpc && ../../frontend/node_modules/.bin/buf generate
 	go generate ./ent
-	go tool gqlgen generate
+	go run ./internal/tools/graphgen
 	cd frontend && $(NODE) npm run codegen
 	go run ./internal/tools/apidocs
 

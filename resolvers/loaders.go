@@ -383,6 +383,8 @@ var _ interface {
 	graphql.FieldInterceptor
 } = loading{}
 
+var _ graph.Noticer = (*Resolver)(nil)
+
 // ExtensionName names the extension.
 func (loading) ExtensionName() string { return "Loading" }
 
@@ -394,13 +396,18 @@ func (l loading) InterceptResponse(ctx context.Context, next graphql.ResponseHan
 	return next(context.WithValue(ctx, loadersKey{}, newLoaders(l.r.client)))
 }
 
-// InterceptField announces what a field gave.
+// InterceptField announces what a field of the root gave.
 func (l loading) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	v, err := next(ctx)
 	if err == nil {
-		if all, ok := ctx.Value(loadersKey{}).(*loaders); ok {
-			all.announceAll(v)
-		}
+		l.r.Notice(ctx, v)
 	}
 	return v, err
+}
+
+// Notice implements graph.Noticer: it announces what a field gave.
+func (r *Resolver) Notice(ctx context.Context, v any) {
+	if all, ok := ctx.Value(loadersKey{}).(*loaders); ok {
+		all.announceAll(v)
+	}
 }
