@@ -73,6 +73,10 @@ func (in *inputs) parse(args []string) error {
 			in.flags.JSON = !has || value == "true"
 			continue
 		}
+		if name == "insecure" {
+			in.flags.Insecure = !has || value == "true"
+			continue
+		}
 		text, err := take()
 		if err != nil {
 			return err
@@ -252,7 +256,7 @@ func (o *operation) help(w io.Writer) error {
 	fmt.Fprintln(t, "\nFor every operation:")
 	fmt.Fprintln(t, "  --null INPUT\tGive null for it, which takes a value away.")
 	fmt.Fprintln(t, "  --select FIELDS\tAnswer these fields instead of all that are worth to be seen.")
-	fmt.Fprintln(t, "  --json, --url, --token\tAs for every command that asks the platform.")
+	fmt.Fprintln(t, "  --json, --url, --token, --insecure\tAs for every command that asks the platform.")
 	if err := t.Flush(); err != nil {
 		return err
 	}

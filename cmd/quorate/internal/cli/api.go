@@ -16,9 +16,10 @@ import (
 
 // APIFlags name the platform that a command talks to.
 type APIFlags struct {
-	URL   string `help:"The platform's address." default:"http://127.0.0.1:8080" env:"QUORATE_URL"`
-	Token string `help:"An API token of the platform." env:"QUORATE_TOKEN"`
-	JSON  bool   `help:"Write JSON." name:"json"`
+	URL      string `help:"The platform's address." default:"http://127.0.0.1:8080" env:"QUORATE_URL"`
+	Token    string `help:"An API token of the platform." env:"QUORATE_TOKEN"`
+	Insecure bool   `help:"Send the API token to another machine over plain http too, where everybody on the way can read it." env:"QUORATE_INSECURE"`
+	JSON     bool   `help:"Write JSON." name:"json"`
 }
 
 const mostAPIAnswer = 8 << 20
@@ -28,9 +29,28 @@ func (f APIFlags) check() error {
 		return license.Errorf(license.CodeUnauthenticated, "set QUORATE_TOKEN or --token to an API token of the platform", "no API token given")
 	}
 	if u, err := url.Parse(f.URL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return license.Errorf(license.CodeInvalidInput, "give it as https://HOST or http://HOST:PORT", "%q is not a platform's address", f.URL)
+		return license.Errorf(license.CodeInvalidInput, "give --url as https://HOST, or http://127.0.0.1:PORT on this machine", "%q is not a platform's address", f.URL)
 	}
-	return nil
+	if f.Insecure {
+		return nil
+	}
+	return CheckClear("API token", f.URL)
+}
+
+// send makes a call with the token. It follows no other address, which might be
+// one that the token must not go to.
+func (f APIFlags) send(req *http.Request) (*http.Response, error) {
+	req.Header.Set("Authorization", "Bearer "+f.Token)
+	c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := c.Do(req)
+	if err != nil {
+		return nil, &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("the platform at %s does not answer", f.URL), Fix: "check --url and that the platform runs", Err: err}
+	}
+	if to := res.Header.Get("Location"); to != "" && res.StatusCode/100 == 3 {
+		_ = res.Body.Close()
+		return nil, license.Errorf(license.CodeUnavailable, "give --url the platform's own address", "%s sends to another address, %s", f.URL, Printable(license.Clip(to, 200)))
+	}
+	return res, nil
 }
 
 // Export copies one of the platform's exports to w as it comes. An error after
@@ -43,10 +63,9 @@ func (f APIFlags) Export(ctx context.Context, name string, question url.Values, 
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+f.Token)
-	res, err := http.DefaultClient.Do(req)
+	res, err := f.send(req)
 	if err != nil {
-		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("the platform at %s does not answer", f.URL), Fix: "check --url and that the platform runs", Err: err}
+		return err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -96,10 +115,9 @@ func (f APIFlags) Query(ctx context.Context, query string, variables map[string]
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/graphql-response+json, application/json")
-	req.Header.Set("Authorization", "Bearer "+f.Token)
-	res, err := http.DefaultClient.Do(req)
+	res, err := f.send(req)
 	if err != nil {
-		return &license.Error{Code: license.CodeUnavailable, Message: fmt.Sprintf("the platform at %s does not answer", f.URL), Fix: "check --url and that the platform runs", Err: err}
+		return err
 	}
 	defer res.Body.Close()
 	var answer struct {

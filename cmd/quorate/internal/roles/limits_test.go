@@ -87,7 +87,7 @@ func newReplicas(t *testing.T, limits limitConfig) *replicas {
 	dir := t.TempDir()
 	flags := databaseFlags{Database: filepath.Join(dir, "quorate.db"), MasterKey: filepath.Join(dir, "master.key"), Redis: r.redis.URL()}
 	for i := range r.urls {
-		p, err := flags.openWith(t.Context(), slog.New(slog.DiscardHandler), platform.Config{})
+		p, err := flags.openWith(t.Context(), slog.New(slog.DiscardHandler), platform.Config{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,9 +66,10 @@ type platformServeCmd struct {
 	Settle      time.Duration `help:"How long a backend has to serve a new license steadily before the next one's turn." default:"1s" env:"QUORATE_SETTLE"`
 	PrivateNets bool          `name:"allow-private-networks" help:"Let identity providers be in private networks, and be reached there." env:"QUORATE_ALLOW_PRIVATE_NETWORKS"`
 	webhookFlags
-	NoWorkers     bool `help:"Leave rollouts to other replicas." env:"QUORATE_NO_WORKERS"`
-	Introspection bool `help:"Let clients read the GraphQL schema." default:"true" negatable:"" env:"QUORATE_INTROSPECTION"`
-	JSON          bool `help:"Write one JSON line when ready." name:"json"`
+	NoWorkers     bool          `help:"Leave rollouts to other replicas." env:"QUORATE_NO_WORKERS"`
+	Sweep         time.Duration `help:"How often to look for what a replica that died has left undone, and for rollouts of plans whose turn has come." default:"10s" env:"QUORATE_SWEEP"`
+	Introspection bool          `help:"Let clients read the GraphQL schema." default:"true" negatable:"" env:"QUORATE_INTROSPECTION"`
+	JSON          bool          `help:"Write one JSON line when ready." name:"json"`
 }
 
 // usageFlags say how long what of the usage history is kept.
@@ -111,7 +112,7 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 	if err != nil {
 		return err
 	}
-	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy(), PrivateNetworks: c.PrivateNets, Webhooks: sender})
+	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy(), PrivateNetworks: c.PrivateNets, Webhooks: sender}, c.Sweep)
 	if err != nil {
 		return err
 	}
@@ -152,11 +153,12 @@ type openPlatform struct {
 }
 
 func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle time.Duration) (*openPlatform, error) {
-	return f.openWith(ctx, logger, platform.Config{Settle: settle})
+	return f.openWith(ctx, logger, platform.Config{Settle: settle}, 0)
 }
 
-// openWith takes what c says of settings, and fills the rest in.
-func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c platform.Config) (_ *openPlatform, err error) {
+// openWith takes what c says of settings, and fills the rest in. sweep is how
+// often unfinished work is looked for; 0: as usual.
+func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c platform.Config, sweep time.Duration) (_ *openPlatform, err error) {
 	p := &openPlatform{log: slog.New(telemetry.LogHandler(logger.Handler()))}
 	defer func() {
 		if err != nil {
@@ -199,7 +201,7 @@ func (f databaseFlags) openWith(ctx context.Context, logger *slog.Logger, c plat
 	}
 	p.close = append(p.close, p.bus.Close)
 	p.limits, p.documents = counting(p.redis, p.log)
-	if p.queue, err = workers.Open(ctx, workers.Config{DB: p.store.DB(), Dialect: p.store.Dialect(), Logger: p.log}); err != nil {
+	if p.queue, err = workers.Open(ctx, workers.Config{DB: p.store.DB(), Dialect: p.store.Dialect(), Sweep: sweep, Logger: p.log}); err != nil {
 		return nil, err
 	}
 	c.Store, c.Bus, c.Keys, c.Jobs, c.Limits, c.Logger = p.store, p.bus, keys, p.queue, p.limits, p.log
