@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 type lab struct {
 	t        testing.TB
 	dir      string
+	root     string
 	api      api
 	platform *process
 	tmr      [2]*process
@@ -33,6 +35,10 @@ type labConfig struct {
 	offline  bool      // the TMR servers know no platform; nothing is rolled out yet
 	journals [3]string // where backends keep their seats; empty: a file each
 	lease    string    // of handles; empty: labLease
+	flags    []string  // more of the platform's
+	// link gives the address at which TMR servers find the platform, which runs;
+	// nothing is rolled out yet. nil: that of the platform.
+	link func(l *lab) string
 }
 
 const (
@@ -56,9 +62,13 @@ func newLab(t testing.TB, c labConfig) *lab {
 		t.Fatalf("init printed %+v", boot)
 	}
 	addr := freeAddr(t)
-	l.args["platform"] = append([]string{"platform", "--listen", addr, "--settle", "400ms", "--json"}, db...)
+	l.args["platform"] = slices.Concat([]string{"platform", "--listen", addr, "--settle", "400ms", "--json"}, db, c.flags)
 	l.platform = start(t, "platform", l.args["platform"]...)
-	l.api = api{"http://" + addr, boot.Token}
+	l.api, l.root = api{"http://" + addr, boot.Token}, boot.Root
+	link := l.api.url
+	if c.link != nil {
+		link = c.link(l)
+	}
 
 	serials := []string{"130-1874829", "130-27845973", "130-3879234"}
 	names := []string{"tmr-a", "tmr-b"}
@@ -105,7 +115,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--activation-id", "00112233445566778899aabbccddeeff", "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
 			"--listen", freeAddr(t), "--plain", "--lease", cmp.Or(c.lease, labLease), "--new-group", "--term", "1s", "--patience", patience, "--json"}
 		if !c.offline {
-			args = append(args, "--platform", l.api.url, "--link-token", l.path(s.Name+".token"))
+			args = append(args, "--platform", link, "--link-token", l.path(s.Name+".token"))
 		}
 		for _, b := range backends {
 			args = append(args, "--backend", b)
@@ -114,7 +124,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 		l.tmr[i] = start(t, s.Name, args...)
 	}
 
-	if c.offline {
+	if c.offline || c.link != nil {
 		return l
 	}
 	l.api.order(t, 20)

@@ -2,12 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,24 +21,7 @@ func TestServerBehindReplicas(t *testing.T) {
 	other := start(t, "platform-2", append([]string{"platform", "--listen", second, "--settle", "300ms", "--json"}, l.database...)...)
 	a, b := l.api, api{"http://" + second, l.api.token}
 
-	var next atomic.Int64
-	var alone atomic.Pointer[string]
-	front := httptest.NewServer(&httputil.ReverseProxy{
-		FlushInterval: -1,
-		Rewrite: func(r *httputil.ProxyRequest) {
-			to := []string{a.url, b.url}[next.Add(1)%2]
-			if s := alone.Load(); s != nil {
-				to = *s
-			}
-			u, err := url.Parse(to)
-			if err != nil {
-				panic(err)
-			}
-			r.SetURL(u)
-		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-	})
-	defer front.Close()
+	front := newFront(t, a.url, b.url)
 	at := func(p api, args ...string) []string { return append(args, "--url", p.url, "--token", p.token) }
 
 	must(t, "container", "create", l.path("one.qrc"), "--serial", "130-77", "--root", l.root, "--bind", "none", "--fingerprint", l.path("one.print"))
@@ -59,7 +37,7 @@ func TestServerBehindReplicas(t *testing.T) {
 	serve := func(more ...string) *process {
 		t.Helper()
 		return start(t, "server", append([]string{"server", "--container", l.path("one.qrc"), "--listen", freeAddr(t), "--plain", "--json", "--name", "office",
-			"--key", l.path("tls.key"), "--token-key", l.path("token.key"), "--leases", l.path("leases.db"), "--platform", front.URL, "--link-token", l.path("link.token")}, more...)...)
+			"--key", l.path("tls.key"), "--token-key", l.path("token.key"), "--leases", l.path("leases.db"), "--platform", front.url, "--link-token", l.path("link.token")}, more...)...)
 	}
 	server := serve("--enroll", enrollment.Code)
 	type fleet struct {
@@ -103,7 +81,7 @@ func TestServerBehindReplicas(t *testing.T) {
 
 	// One replica dies with calls of the server's on it.
 	l.platform.kill()
-	alone.Store(&b.url)
+	front.only(b.url)
 	must(t, at(b, "ticket", "activate", ticket.Code, "130-77")...)
 	holds(5)
 	if s = state(b, "ONLINE"); s.Links != 1 {
