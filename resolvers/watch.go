@@ -150,6 +150,9 @@ func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
 	if err != nil {
 		return p, err
 	}
+	if h, ok := auth.HoldOf(ctx); ok {
+		return h.Again(ctx)
+	}
 	switch p.Kind {
 	case auth.KindMember, auth.KindToken:
 		return r.platform.Current(ctx, p)

@@ -26,9 +26,9 @@ const rightsEvery = time.Minute
 type rights struct {
 	mu      sync.Mutex
 	version int64
-	told    map[*func()]struct{} // the wakes of all who watch
-	sights  map[string]sight     // by organization
-	ear     *event.Listener      // nil: nobody listens yet
+	told    map[*watcher]struct{}
+	sights  map[string]sight // by organization
+	ear     *event.Listener  // nil: nobody listens yet
 }
 
 // looked is when, and at which version, rights were looked at.
@@ -43,18 +43,44 @@ type sight struct {
 	of string
 }
 
-// join has wake called whenever rights may have changed.
-func (g *rights) join(wake func()) (leave func()) {
+// watcher is one who watches. Its rights lock it.
+type watcher struct {
+	wake  func()
+	hold  string // what he hangs on; "": nothing else
+	stale bool   // that may have ended
+}
+
+// join has wake called whenever the rights of who hangs on hold may have changed.
+func (g *rights) join(wake func(), hold string) *watcher {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.told == nil {
-		g.told = map[*func()]struct{}{}
+		g.told = map[*watcher]struct{}{}
 	}
-	g.told[&wake] = struct{}{}
-	return func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		delete(g.told, &wake)
+	w := &watcher{wake: wake, hold: hold}
+	g.told[w] = struct{}{}
+	return w
+}
+
+func (g *rights) leave(w *watcher) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.told, w)
+}
+
+// ended makes those who hang on holds show anew what they may.
+func (g *rights) ended(holds map[string]bool) {
+	g.mu.Lock()
+	var all []func()
+	for w := range g.told {
+		if w.hold != "" && holds[w.hold] {
+			w.stale = true
+			all = append(all, w.wake)
+		}
+	}
+	g.mu.Unlock()
+	for _, wake := range all {
+		wake()
 	}
 }
 
@@ -63,8 +89,8 @@ func (g *rights) changed() {
 	g.mu.Lock()
 	g.version++
 	all := make([]func(), 0, len(g.told))
-	for wake := range g.told {
-		all = append(all, *wake)
+	for w := range g.told {
+		all = append(all, w.wake)
 	}
 	g.mu.Unlock()
 	for _, wake := range all {
@@ -77,6 +103,15 @@ func (g *rights) fresh(l looked) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return l.version == g.version && time.Since(l.at) < rightsEvery
+}
+
+// freshFor says so for one who watches. After false he is to look.
+func (g *rights) freshFor(w *watcher, l looked) bool {
+	g.mu.Lock()
+	stale := w.stale
+	w.stale = false
+	g.mu.Unlock()
+	return !stale && g.fresh(l)
 }
 
 func (g *rights) now() looked {
@@ -92,7 +127,7 @@ func (g *rights) listen(bus event.Bus) error {
 	if g.ear != nil {
 		return nil
 	}
-	ear, err := bus.Listen(context.Background(), event.Rights)
+	ear, err := bus.Listen(context.Background(), event.Rights, event.Sessions)
 	if err != nil {
 		return err
 	}
@@ -106,13 +141,30 @@ func (g *rights) listen(bus event.Bus) error {
 				if !open {
 					return
 				}
-				ear.Take()
+				if holds, all := endedBy(ear.Take()); !all {
+					g.ended(holds)
+					continue
+				}
 			case <-tick.C:
 			}
 			g.changed()
 		}
 	}()
 	return nil
+}
+
+// endedBy gives the sessions that signals are about; all: any rights may have
+// changed.
+func endedBy(signals []event.Signal, missed bool) (holds map[string]bool, all bool) {
+	holds, all = map[string]bool{}, missed
+	for _, s := range signals {
+		if s.Topic == event.Sessions {
+			holds[s.Key] = true
+		} else {
+			all = true
+		}
+	}
+	return holds, all
 }
 
 // key names what a principal may see and do, the same for all who may the same:
@@ -154,39 +206,56 @@ func digest(text string) string {
 // notice has writes of entities told when they are committed: those that decide
 // who may do what or what is shown to whom, and the audit log's.
 func (g *rights) notice(client *ent.Client, bus event.Bus, failed func(topic string, err error)) {
-	tell := func(topic, key string) {
-		if topic == event.Rights {
-			g.changed() // here at once
+	tell := func(topic string, keys []string) {
+		holds := map[string]bool{}
+		for _, key := range keys {
+			holds[key] = true
 		}
-		if err := bus.Publish(context.Background(), topic, key); err != nil {
-			failed(topic, err)
+		switch topic { // here at once
+		case event.Rights:
+			g.changed()
+		case event.Sessions:
+			g.ended(holds)
+		}
+		for key := range holds {
+			if err := bus.Publish(context.Background(), topic, key); err != nil {
+				failed(topic, err)
+			}
 		}
 	}
 	client.Use(func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			ended, err := endedSessions(ctx, m)
+			if err != nil {
+				return nil, err
+			}
 			v, err := next.Mutate(ctx, m)
 			if err != nil {
 				return v, err
 			}
 			topic, key := topicOf(m)
+			keys := []string{key}
+			if len(ended) > 0 {
+				topic, keys = event.Sessions, ended
+			}
 			if topic == "" {
 				return v, nil
 			}
 			in, ok := m.(interface{ Tx() (*ent.Tx, error) })
 			if !ok {
-				tell(topic, key)
+				tell(topic, keys)
 				return v, nil
 			}
 			tx, err := in.Tx()
 			if err != nil { // outside of a transaction
-				tell(topic, key)
+				tell(topic, keys)
 				return v, nil
 			}
 			tx.OnCommit(func(next ent.Committer) ent.Committer {
 				return ent.CommitFunc(func(ctx context.Context, tx *ent.Tx) error {
 					err := next.Commit(ctx, tx)
 					if err == nil {
-						tell(topic, key)
+						tell(topic, keys)
 					}
 					return err
 				})
@@ -194,6 +263,23 @@ func (g *rights) notice(client *ent.Client, bus event.Bus, failed func(topic str
 			return v, nil
 		})
 	})
+}
+
+// mostEnded bounds of how many sessions that end at once is told. More do when
+// those are cleared away whose time was over, which streams see for themselves.
+const mostEnded = 100
+
+// endedSessions are those that a write is to end.
+func endedSessions(ctx context.Context, m ent.Mutation) ([]string, error) {
+	s, ok := m.(*ent.SessionMutation)
+	if !ok || !m.Op().Is(ent.OpDelete|ent.OpDeleteOne) {
+		return nil, nil
+	}
+	ids, err := s.IDs(ctx)
+	if len(ids) > mostEnded {
+		ids = nil
+	}
+	return ids, err
 }
 
 // topicOf says what a write is to be told as; "": it is not.
@@ -208,7 +294,12 @@ func topicOf(m ent.Mutation) (topic, key string) {
 			return "", "" // that it was used
 		}
 		return event.Rights, ""
-	case ent.TypeMemberGroupEntry:
+	case ent.TypeMemberGroupEntry, ent.TypeIdentityProvider:
+		return event.Rights, ""
+	case ent.TypeUserIdentity:
+		if m.Op().Is(ent.OpCreate) {
+			return "", "" // somebody signs in
+		}
 		return event.Rights, ""
 	case ent.TypeMember, ent.TypeMemberGroup, ent.TypeUser, ent.TypeOrganization:
 		if m.Op().Is(ent.OpCreate) {

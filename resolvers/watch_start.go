@@ -72,19 +72,21 @@ type following struct {
 	params *graphql.RawParams
 	op     *graphql.OperationContext // while it begins
 	wake   func()
-	leave  func() // of those who are told when rights change
+	told   *watcher // of changed rights
 
 	sub    *live.Subscription
 	key    string // the rights that sub is shared by
 	looked looked
 	last   []byte // the message before the end
 	ended  bool
+	out    bool // what it hangs on has ended
 }
 
 // follow begins a subscription. That it can't be is told by its first message.
 func (h *Handler) follow(ctx context.Context, params *graphql.RawParams, op *graphql.OperationContext, wake func()) *following {
 	f := &following{h: h, ctx: ctx, params: params, op: op, wake: wake}
-	f.leave = h.r.rights.join(wake)
+	hold, _ := auth.HoldOf(ctx)
+	f.told = h.r.rights.join(wake, hold.Key)
 	var after live.Position
 	if text, ok := f.after().(string); ok {
 		after, _ = live.ParsePosition(text) // what is none begins with a snapshot
@@ -158,12 +160,17 @@ func (f *following) shape() string {
 }
 
 func (f *following) failed(err error) *graphql.Response {
+	if _, held := auth.HoldOf(f.ctx); held && license.CodeOf(err) == license.CodeUnauthenticated {
+		f.out = true
+	}
 	return &graphql.Response{Errors: gqlerror.List{f.h.present.Present(f.ctx, err)}}
 }
 
 // Next gives the next message, to whom may still have it.
 func (f *following) Next(ctx context.Context) ([]byte, error) {
 	switch {
+	case f.out && onSocket(f.ctx): // the browser may have another session by now
+		return nil, socket.ErrSignedOut
 	case f.ended:
 		return nil, io.EOF
 	case f.last != nil:
@@ -172,6 +179,9 @@ func (f *following) Next(ctx context.Context) ([]byte, error) {
 		return f.last, nil
 	}
 	if response := f.recheck(); response != nil {
+		if f.out && onSocket(f.ctx) {
+			return nil, socket.ErrSignedOut
+		}
 		f.ended = true
 		f.count()
 		return encoded(response), nil
@@ -199,7 +209,7 @@ func (f *following) count() {
 // with. With others he begins anew; without any the answer says so.
 func (f *following) recheck() *graphql.Response {
 	r := f.h.r
-	if r.rights.fresh(f.looked) {
+	if r.rights.freshFor(f.told, f.looked) {
 		return nil
 	}
 	by, err := r.principal(f.ctx)
@@ -229,7 +239,7 @@ func (f *following) recheck() *graphql.Response {
 
 // Close ends the subscription.
 func (f *following) Close() {
-	f.leave()
+	f.h.r.rights.leave(f.told)
 	if f.sub != nil {
 		f.sub.Close()
 	}

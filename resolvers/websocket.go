@@ -35,7 +35,7 @@ func (h *Handler) newSocket() socket.Config {
 				if err != nil {
 					return nil, err
 				}
-				ctx = auth.With(ctx, p)
+				ctx = auth.With(auth.WithHold(ctx, auth.Hold{}), p)
 			}
 			if _, err := auth.From(ctx); err != nil {
 				return nil, err

@@ -10,6 +10,7 @@ const (
 	Work        = "work"        // a TMR group has new work
 	WorkDone    = "workDone"    // a work item of a rollout was reported; the key is the rollout's id
 	Servers     = "servers"     // a server of an organization is new, or its link is not as it was
+	Sessions    = "sessions"    // a session has ended; the key is its id, the digest of the cookie
 	Audit       = "audit"       // something was written to the audit log of an organization
 	Rights      = "rights"      // who may do what changed, or what is shown to whom; the key is empty
 )

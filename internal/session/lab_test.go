@@ -27,6 +27,7 @@ import (
 	"github.com/quorate/quorate/internal/session"
 	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/store/storetest"
+	"github.com/quorate/quorate/resolvers"
 )
 
 //nolint:gochecknoglobals // prepared once for all tests
@@ -67,6 +68,13 @@ type lab struct {
 	first  accounts.Bootstrapped
 	server *httptest.Server
 	log    *journal
+	as     *session.Sessions
+	api    http.Handler // asked for what is streamed; nil: nobody asks
+}
+
+// serveStreams serves the API itself to whoever asks for streams.
+func (l *lab) serveStreams() {
+	l.api = resolvers.NewHandler(resolvers.Config{Platform: l.Platform, Logger: slog.New(slog.DiscardHandler), Authenticate: l.as.Authenticate})
 }
 
 func onBoth(t *testing.T, test func(t *testing.T, l *lab)) {
@@ -98,9 +106,14 @@ func newLab(t *testing.T, dsn string, secure bool) *lab {
 		t.Fatal(err)
 	}
 	sessions := session.New(l.Platform, st.Sessions(), secure, slog.New(slog.NewTextHandler(l.log, nil)))
+	l.as = sessions
 	server, err := httpd.New(httpd.Config{
 		Sessions: sessions, Auth: sessions.Endpoints(),
 		GraphQL: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Upgrade") != "" || r.Header.Get("Accept") == "text/event-stream" {
+				l.api.ServeHTTP(w, r)
+				return
+			}
 			p, _ := auth.From(r.Context())
 			w.Header().Set("X-Who", p.Organization+" "+p.ID+" "+string(p.Role))
 		}),

@@ -142,11 +142,11 @@ func (s *Sessions) identify(r *http.Request) (context.Context, error) {
 		return ctx, nil
 	}
 	if wanted != "" && wanted != claim.Organization {
-		_, p, err := s.people.Switch(ctx, claim, wanted)
+		claim, p, err := s.people.Switch(ctx, claim, wanted)
 		if err != nil {
 			return ctx, err
 		}
-		return auth.With(ctx, p), nil
+		return s.held(ctx, claim, p), nil
 	}
 	p, err := s.people.Visitor(ctx, claim)
 	if license.CodeOf(err) == license.CodeUnauthenticated {
@@ -155,7 +155,23 @@ func (s *Sessions) identify(r *http.Request) (context.Context, error) {
 	if err != nil {
 		return ctx, err
 	}
-	return auth.With(ctx, p), nil
+	return s.held(ctx, claim, p), nil
+}
+
+// held is a context of who is signed in by the request's session, for as long as
+// that lasts under its present id.
+func (s *Sessions) held(ctx context.Context, c signin.Claim, p auth.Principal) context.Context {
+	token := s.manager.Token(ctx)
+	return auth.With(auth.WithHold(ctx, auth.Hold{Key: s.store.ID(token), Again: func(ctx context.Context) (auth.Principal, error) {
+		lasts, err := s.store.Lasts(ctx, token)
+		if err == nil && !lasts {
+			err = errEnded(nil)
+		}
+		if err != nil {
+			return auth.Principal{}, err
+		}
+		return s.people.Visitor(ctx, c)
+	}}), p)
 }
 
 // claim gives who is signed in by the request's session.

@@ -80,6 +80,14 @@ func (s *Sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, err
 	return found.Data, err == nil, err
 }
 
+// Lasts says whether a token's session is there and has not ended. It is no use
+// of it.
+func (s *Sessions) Lasts(ctx context.Context, token string) (bool, error) {
+	now := sessionNow()
+	return s.store.client.Session.Query().Where(session.ID(sessionID(token)), session.ExpiresAtGT(now),
+		session.Or(session.SeenAtIsNil(), session.SeenAtGT(now.Add(-SessionIdle)))).Exist(as(ctx))
+}
+
 // CommitCtx keeps a session's data until expiry.
 func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	v, ctx := VisitOf(ctx), as(ctx)

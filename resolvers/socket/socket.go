@@ -29,6 +29,7 @@ const Subprotocol = "graphql-transport-ws"
 const (
 	closeInvalid      = 4400
 	closeUnauthorized = 4401
+	closeForbidden    = 4403 // which clients try again after, as who they are by then
 	closeInitTimeout  = 4408
 	closeDuplicate    = 4409
 	closeManyInits    = 4429
@@ -42,10 +43,14 @@ const mostID = 200
 type Operation interface {
 	// Next gives the payload of the next message; nothing when there is none
 	// now: then the operation wakes the connection when there is. Error: io.EOF
-	// at the end.
+	// at the end; ErrSignedOut ends the connection.
 	Next(ctx context.Context) ([]byte, error)
 	Close()
 }
+
+// ErrSignedOut says that who asks isn't known any more by what he opened the
+// connection with.
+var ErrSignedOut = errors.New("signed out")
 
 // Config is how a connection is served.
 type Config struct {
@@ -388,6 +393,8 @@ func (c *conn) write() {
 		payload, err := op.next()
 		late.Reset(c.cfg.Send)
 		switch {
+		case errors.Is(err, ErrSignedOut):
+			c.close(closeForbidden, "the session has ended")
 		case err != nil:
 			if c.finish(op) && c.ctx.Err() == nil {
 				c.send(message{ID: op.id, Type: "complete"})
