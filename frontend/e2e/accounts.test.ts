@@ -89,6 +89,36 @@ describe("who is signed in", () => {
       expect(page.problems).toEqual([]);
     }));
 
+  it("has an identity provider asked, tried and enforced", () =>
+    withMock({}, async (running) => {
+      const page = await visitor(NARROW_DARK);
+      await signIn(page, running, `${HOME}/identity-providers`);
+      await page.getByText("No identity provider yet").waitFor();
+      await page.getByRole("button", { name: "Add a provider" }).click();
+      await page.getByLabel("Name").fill("Company account");
+      await page.getByLabel("Issuer").fill("https://unknown.meridian.example");
+      await page.getByLabel("Client id").fill("quorate");
+      await page.getByLabel("Client secret", { exact: true }).fill("a secret of the client");
+      await page.getByLabel("E-mail domains").fill("meridian.example, meridian-software.example");
+      await page.getByTestId("submit").click();
+      await page.getByTestId("failure").waitFor();
+      await look(page, "identity-provider");
+      await page.getByLabel("Issuer").fill("https://id.meridian.example");
+      await page.getByTestId("submit").click();
+      await page.getByTestId("identity-provider").waitFor();
+      await page.getByRole("button", { name: "Try Company account" }).click();
+      await page.getByTestId("sign-in-link").waitFor();
+      await look(page, "identity-provider-try");
+      await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+      await page.getByRole("button", { name: "Enforce Company account" }).click();
+      await page.getByTestId("confirm").waitFor();
+      await look(page, "identity-provider-enforce");
+      await page.getByTestId("confirm").click();
+      await page.getByText("Enforced", { exact: true }).waitFor();
+      await look(page, "identity-providers");
+      expect(page.problems).toEqual([]);
+    }));
+
   it("acts in the test environment, and can't overlook it", () =>
     withMock({}, async (running) => {
       const page = await visitor(NARROW_DARK);

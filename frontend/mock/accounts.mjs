@@ -60,6 +60,18 @@ export function createAccounts(world, failure) {
     expiresAt: input.expiresAt ?? null,
   });
   tokens.push(token({ name: "erp", role: "OPERATOR", scopes: ["READ", "ORDER"] }));
+  const providers = [];
+  const owner = (act) => (input, context) => {
+    if (context.viewer.role !== "OWNER") throw failure("FORBIDDEN", "you are no owner");
+    return act(input, context);
+  };
+  const checked = ({ name, issuer, clientId, domains, joinRole, enforced }) => {
+    if (/unknown/.test(issuer)) {
+      const what = "the identity provider does not answer";
+      throw failure("UNAVAILABLE", what, { field: "issuer" }, "check its address");
+    }
+    return { name, issuer, clientId, domains, joinRole, enforced };
+  };
   const find = (all, id) => {
     const found = all.find((one) => one.id === id);
     if (!found) throw failure("NOT_FOUND", "there is no such thing");
@@ -129,6 +141,26 @@ export function createAccounts(world, failure) {
         const apiToken = token(input);
         tokens.push(apiToken);
         return { apiToken, secret: "qrt_made-up-and-shown-this-once" };
+      }),
+      identityProviders: () => connection("IdentityProvider", providers),
+      createIdentityProvider: owner(({ input }) => {
+        const id = `idp_${randomUUID()}`;
+        const identityProvider = { __typename: "IdentityProvider", id, revision: 1 };
+        Object.assign(identityProvider, { ...checked(input), createdAt: made });
+        providers.push(identityProvider);
+        return { identityProvider };
+      }),
+      updateIdentityProvider: owner(({ input }) => {
+        const identityProvider = find(providers, input.identityProvider);
+        if (identityProvider.revision !== input.revision) {
+          throw failure("CONFLICT", "the identity provider was changed meanwhile");
+        }
+        Object.assign(identityProvider, checked(input), { revision: input.revision + 1 });
+        return { identityProvider };
+      }),
+      deleteIdentityProvider: owner(({ input }) => {
+        providers.splice(providers.indexOf(find(providers, input.identityProvider)), 1);
+        return { deletedIdentityProviderId: input.identityProvider };
       }),
       revokeApiToken: administrator(({ input }) => {
         const apiToken = find(tokens, input.apiToken);

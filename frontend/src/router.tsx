@@ -196,6 +196,12 @@ function routesFor(client: Client) {
     component: lazyRouteComponent(() => import("./tokens/page"), "TokensPage"),
   });
 
+  const providers = createRoute({
+    getParentRoute: () => organization,
+    path: "identity-providers",
+    component: lazyRouteComponent(() => import("./identity/page"), "ProvidersPage"),
+  });
+
   const account = createRoute({
     getParentRoute: () => organization,
     path: "account",
@@ -222,6 +228,7 @@ function routesFor(client: Client) {
       item,
       members,
       tokens,
+      providers,
       account,
     ]),
   ]);

@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { type ReactNode, useState } from "react";
 import styles from "./parts.module.css";
 
-/** Something that is shown this once, with a button that copies it. */
+/** Something to take elsewhere, with a button that copies it. */
 export function Secret({
   value,
   label,

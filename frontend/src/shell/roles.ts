@@ -29,6 +29,13 @@ export const NEEDS_ADMINISTRATOR =
 /** Whether a role may change members, groups, invitations and API tokens. */
 export const mayManageMembers = mayEditCatalog;
 
+/** Whether a role may add and change identity providers: who chooses one can be anybody. */
+export function mayChooseProvider(role: Role): boolean {
+  return role === "OWNER";
+}
+
+export const NEEDS_OWNER = "Changing needs the role owner. Ask an owner of your organization.";
+
 /** The roles that a role may give: its own and less. */
 export function rolesUpTo(role: Role): Role[] {
   const all: Role[] = ["OWNER", "ADMINISTRATOR", "OPERATOR", "VIEWER"];

@@ -269,6 +269,15 @@ export function Shell() {
           >
             API tokens
           </Link>
+          <Link
+            to="/$side/$organization/identity-providers"
+            params={params}
+            className={styles["link"]}
+            onClick={() => setMenu(false)}
+            activeProps={{ "data-active": true }}
+          >
+            Identity providers
+          </Link>
         </nav>
         <main id="main" className={styles["main"]} tabIndex={-1}>
           <Outlet />
