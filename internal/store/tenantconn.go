@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -47,6 +48,9 @@ func (c tenantConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, fmt.Errorf("the connection can't be guarded, as %T lacks a method", conn)
 	}
+	if _, err := whole.ExecContext(ctx, planEachTime, nil); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	return &tenantConn{wholeConn: whole}, nil
 }
 
@@ -76,7 +80,8 @@ type tenantConn struct {
 	inTx, changed bool
 	// broken is set for good when the settings could not be made: the
 	// connection is not used again.
-	broken bool
+	broken   bool
+	prepared prepared
 }
 
 // use has the session's settings tell ctx's principal, or fails.
@@ -117,19 +122,35 @@ func takesBack(query string) bool {
 }
 
 func (c *tenantConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	if err := c.use(ctx); err != nil {
-		return nil, err
-	}
-	rows, err := c.wholeConn.QueryContext(ctx, query, args)
-	c.ran(query, err)
-	return rows, err
+	return run(ctx, c, query, args, c.wholeConn.QueryContext, wholeStmt.QueryContext)
 }
 
 func (c *tenantConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return run(ctx, c, query, args, c.wholeConn.ExecContext, wholeStmt.ExecContext)
+}
+
+// run executes a statement, by one that is prepared where there is one.
+func run[R any](ctx context.Context, c *tenantConn, query string, args []driver.NamedValue,
+	plain func(context.Context, string, []driver.NamedValue) (R, error), ready func(wholeStmt, context.Context, []driver.NamedValue) (R, error),
+) (R, error) {
+	var none R
 	if err := c.use(ctx); err != nil {
-		return nil, err
+		return none, err
 	}
-	result, err := c.wholeConn.ExecContext(ctx, query, args)
+	s, err := c.prepared.of(ctx, c.wholeConn, query, args)
+	if err != nil {
+		c.ran(query, err)
+		return none, err
+	}
+	if s == nil {
+		result, err := plain(ctx, query, args)
+		c.ran(query, err)
+		return result, err
+	}
+	result, err := ready(s, ctx, args)
+	if err != nil && c.prepared.outdated(query, err) && !c.inTx {
+		result, err = plain(ctx, query, args)
+	}
 	c.ran(query, err)
 	return result, err
 }
