@@ -2,6 +2,7 @@ package isolation_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"entgo.io/ent/dialect/sql/schema"
+	"github.com/coder/websocket"
 
 	"github.com/quorate/quorate/ent/migrate"
 	"github.com/quorate/quorate/internal/auth"
@@ -21,7 +23,7 @@ import (
 // asker tries to get at the victim's data.
 type asker struct {
 	*walk
-	t       *testing.T
+	t       testing.TB
 	name    string
 	token   string
 	account row // of the token
@@ -34,10 +36,14 @@ type asker struct {
 	turn    int
 	asked   int
 	said    map[string]bool
+	socket  *websocket.Conn // nil: not open
+	opened  int             // operations over it
+	// only is the one field of Query, Mutation and Subscription to ask for; "": all.
+	only string
 }
 
 // asker makes an API token of a role in an organization; "" is nobody.
-func (w *walk) asker(t *testing.T, name, organization, provider string, role auth.Role, own *tenants) *asker {
+func (w *walk) asker(t testing.TB, name, organization, provider string, role auth.Role, own *tenants) *asker {
 	t.Helper()
 	a := &asker{walk: w, t: t, name: name, own: own, related: provider == w.victim.vendor, visible: map[string]bool{}, refused: map[string]int{}, said: map[string]bool{}}
 	if organization == "" {
@@ -64,12 +70,21 @@ func (w *walk) asker(t *testing.T, name, organization, provider string, role aut
 	return a
 }
 
-// renew gives back a token that the walk itself has revoked.
+// renew gives back what the walk itself has revoked and needs again: the token,
+// and a ticket of one's own.
 func (a *asker) renew() {
 	if a.token == "" {
 		return
 	}
 	if err := a.seed.put(a.t.Context(), "api_tokens", a.account); err != nil {
+		a.t.Fatal(err)
+	}
+	if a.own == a.victim {
+		return
+	}
+	mine := maps.Clone(a.own.rows["tickets"][0])
+	mine["revoked_at"] = nil
+	if err := a.seed.put(a.t.Context(), "tickets", mine); err != nil {
 		a.t.Fatal(err)
 	}
 }
@@ -97,7 +112,11 @@ func (a *asker) request(method, target, body string, headers ...string) (int, st
 	return rec.Code, requestID.ReplaceAllString(rec.Body.String(), `"requestId":"…"`)
 }
 
-var requestID = regexp.MustCompile(`"requestId":"[^"]*"`)
+var (
+	requestID = regexp.MustCompile(`"requestId":"[^"]*"`)
+	cursors   = regexp.MustCompile(`[cC]ursor":"([^"]+)"`)
+	codes     = regexp.MustCompile(`"code":"[A-Z_]+"`)
+)
 
 // firstEvent ends a stream after its first message.
 type firstEvent struct {
@@ -119,12 +138,13 @@ func (w *firstEvent) Write(b []byte) (int, error) {
 // that the operation itself has.
 func (a *asker) ask(operation string, sent ...string) answer {
 	a.t.Helper()
-	var headers []string
+	body := ""
 	if strings.HasPrefix(operation, "subscription") {
-		headers = []string{"Accept", "text/event-stream"}
+		body = a.subscribe(operation, sent...)
+	} else {
+		_, body = a.request("POST", "/graphql", `{"query": `+quote(operation)+`}`)
+		a.inspect(operation, body, sent...)
 	}
-	_, body := a.request("POST", "/graphql", `{"query": `+quote(operation)+`}`, headers...)
-	a.inspect(operation, body, sent...)
 	out := answer{body: body}
 	var parsed struct {
 		Data   any
@@ -172,7 +192,7 @@ func (a *asker) inspect(what, body string, sent ...string) {
 			a.sent[mark] = true
 		}
 	}
-	for _, mark := range marks.FindAllString(body, -1) {
+	for _, mark := range marks.FindAllString(body+inCursors(body), -1) {
 		of, ok := a.seed.canaries[mark]
 		if !ok || a.sent[mark] || a.visible[of.table+" "+of.id] || !slices.ContainsFunc(a.victim.rows[of.table], func(r row) bool { return r.id() == of.id }) {
 			continue
@@ -186,6 +206,18 @@ func (a *asker) inspect(what, body string, sent ...string) {
 		}
 		a.once("%s: %s of another tenant's %s by %s\n%s", a.name, op, row, what, body)
 	}
+}
+
+// inCursors gives what the cursors of an answer say.
+func inCursors(body string) string {
+	var all strings.Builder
+	for _, m := range cursors.FindAllStringSubmatch(body, -1) {
+		text, err := base64.RawStdEncoding.DecodeString(m[1])
+		if err == nil {
+			all.Write(text)
+		}
+	}
+	return all.String()
 }
 
 // once tells one thing of each sort.
@@ -230,8 +262,11 @@ func (a *asker) base(root string, p position) (string, bool) {
 		return "1", true
 	case "ID":
 		table := a.ops.tableOf(root, p)
-		if table == "" {
+		switch {
+		case table == "":
 			table = "tmr_groups"
+		case table == "containers" && len(a.own.rows[table]) > 1:
+			return quote(a.own.rows[table][1]["id"]), true // the one outside of TMR groups
 		}
 		if rows := a.own.rows[table]; len(rows) > 0 {
 			return quote(rows[0]["id"]), true
@@ -239,6 +274,16 @@ func (a *asker) base(root string, p position) (string, bool) {
 		return quote(a.own.vendor), true
 	}
 	text := fmt.Sprintf("own-%d", a.turn) // the same for both of a pair
+	switch p.name {
+	case "code":
+		return quote(a.own.secrets["ticket"]), true
+	case "url", "issuer":
+		text = "https://" + text + ".example.com/"
+	case "events":
+		text = "order.created"
+	case "request", "requests":
+		return quote(a.seed.request(a.own.rows["containers"][1])), true
+	}
 	if strings.Contains(p.name, "dempotency") {
 		a.seed.next++
 		text = fmt.Sprintf("key-%d", a.seed.next)

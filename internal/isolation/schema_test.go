@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
 
@@ -99,8 +100,12 @@ func (o *operations) value(root, path, name string, t *ast.Type, hasDefault bool
 	switch def.Kind {
 	case ast.InputObject:
 		var fields []string
+		place := placeOf(def, path, given)
 		for _, f := range def.Fields {
-			if v, ok := o.value(root, path+"."+f.Name, f.Name, f.Type, f.DefaultValue != nil, given, all && depth < 3, base, depth+1); ok {
+			if place != "" && isPlace(f) && f.Name != place {
+				continue
+			}
+			if v, ok := o.value(root, path+"."+f.Name, f.Name, f.Type, f.DefaultValue != nil, given, all && depth < 3 || f.Name == place, base, depth+1); ok {
 				fields = append(fields, f.Name+": "+v)
 			}
 		}
@@ -116,11 +121,34 @@ func (o *operations) value(root, path, name string, t *ast.Type, hasDefault bool
 	case "Float":
 		return "1.0", true
 	case "Time":
-		return `"2026-11-22T08:00:00Z"`, true
+		if slices.Contains([]string{"from", "since", "start"}, name) {
+			return quote(time.Now().UTC().Add(-time.Hour).Truncate(time.Second)), true
+		}
+		return quote(time.Now().UTC().Add(24 * time.Hour).Truncate(time.Second)), true
 	case "Cursor":
 		return "null", !t.NonNull
 	}
 	return o.unfillable(fmt.Sprintf("%s(%s: %s)", root, path, t)), true
+}
+
+// isPage says whether a type is a connection, or one of its edges.
+func isPage(name string) bool {
+	return strings.HasSuffix(name, "Connection") || strings.HasSuffix(name, "Edge") || name == "PageInfo"
+}
+
+func isPlace(f *ast.FieldDefinition) bool { return f.Name == "tmrGroup" || f.Name == "container" }
+
+// placeOf is which of a TMR group and a container an input names that has a
+// choice; "" when it has none.
+func placeOf(def *ast.Definition, path string, given map[string]string) string {
+	group, container := def.Fields.ForName("tmrGroup"), def.Fields.ForName("container")
+	if group == nil || container == nil || group.Type.NonNull || container.Type.NonNull {
+		return ""
+	}
+	if given[path+".tmrGroup"] != "" {
+		return "tmrGroup"
+	}
+	return "container"
 }
 
 // selection takes all fields that need no argument, depth levels of them.
@@ -136,12 +164,17 @@ func (o *operations) selection(name string, depth int) string {
 				continue
 			}
 			leaf := o.schema.Types[f.Type.Name()].IsLeafType()
-			if !leaf && depth == 0 {
+			if !leaf && depth == 0 && !isPage(name) {
 				continue
 			}
 			below := ""
 			if !leaf {
-				below = o.selection(f.Type.Name(), depth-1)
+				// What a page is of is no level of its own.
+				less := 1
+				if isPage(name) {
+					less = 0
+				}
+				below = o.selection(f.Type.Name(), depth-less)
 			}
 			page := ""
 			if f.Arguments.ForName("first") != nil {

@@ -391,8 +391,12 @@ func (s *seeder) put(ctx context.Context, table string, r row) error {
 		values = append(values, v)
 		names, places = append(names, fmt.Sprintf("%q", name)), append(places, fmt.Sprintf("$%d", len(values)))
 	}
-	_, err := s.store.DB().ExecContext(system(ctx), fmt.Sprintf("INSERT OR REPLACE INTO %q (%s) VALUES (%s)",
-		table, strings.Join(names, ", "), strings.Join(places, ", ")), values...)
+	var anew []string
+	for _, name := range names {
+		anew = append(anew, name+" = excluded."+name)
+	}
+	_, err := s.store.DB().ExecContext(system(ctx), fmt.Sprintf("INSERT INTO %q (%s) VALUES (%s) ON CONFLICT (id) DO UPDATE SET %s",
+		table, strings.Join(names, ", "), strings.Join(places, ", "), strings.Join(anew, ", ")), values...)
 	return err
 }
 
@@ -414,7 +418,7 @@ func visible(w *tenants, organization, provider string) map[string]bool {
 
 // TestSeedIsWhole: every table of tenants has rows that ent can read.
 func TestSeedIsWhole(t *testing.T) {
-	w := newWalk(t)
+	w := newWalk(t, setting{})
 	client := reflect.ValueOf(w.store.Client()).Elem()
 	for table, rows := range w.victim.rows {
 		query := client.FieldByName(w.seed.types[table].Name()).MethodByName("Query").Call(nil)[0]
@@ -443,7 +447,7 @@ func TestSeedIsWhole(t *testing.T) {
 // TestChangesAreObserved: the walk would notice a change of any row of the
 // victim's, and a text of it in an answer.
 func TestChangesAreObserved(t *testing.T) {
-	w := newWalk(t)
+	w := newWalk(t, setting{})
 	for table, rows := range w.victim.rows {
 		if _, err := w.store.DB().ExecContext(system(t.Context()), fmt.Sprintf("UPDATE %q SET id = id", table)); err != nil {
 			t.Fatal(err)
