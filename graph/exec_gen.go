@@ -58,6 +58,7 @@ type ResolverRoot interface {
 	TicketLine() TicketLineResolver
 	TmrGroup() TmrGroupResolver
 	TmrServer() TmrServerResolver
+	Viewer() ViewerResolver
 	WebhookEndpoint() WebhookEndpointResolver
 	WebhookEvent() WebhookEventResolver
 }
@@ -245,6 +246,7 @@ type QueryResolver interface {
 	Transfers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*ent.TransferConnection, error)
 	Credits(ctx context.Context) ([]*Credit, error)
 	Usage(ctx context.Context, container string, product string, from time.Time, to *time.Time, resolution property.UsageResolution) (*UsageOverTime, error)
+	UsageReport(ctx context.Context, from time.Time, to *time.Time, resolution property.UsageResolution, firm *string, product *string, container *string, customer *string, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*UsageReportLineConnection, error)
 	Denials(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, container *string, product *string) (*ent.DenialConnection, error)
 	UsageLog(ctx context.Context, firm string) (*FirmUsageLog, error)
 	ItemDifference(ctx context.Context, item string, from int, to int) ([]*ItemDifference, error)
@@ -307,6 +309,9 @@ type TmrServerResolver interface {
 	Rules(ctx context.Context, obj *ent.TmrServer) (*ServerRules, error)
 
 	State(ctx context.Context, obj *ent.TmrServer) (ServerState, error)
+}
+type ViewerResolver interface {
+	Memberships(ctx context.Context, obj *Viewer) ([]*Membership, error)
 }
 type WebhookEndpointResolver interface {
 	Enabled(ctx context.Context, obj *ent.WebhookEndpoint) (bool, error)
@@ -1604,6 +1609,16 @@ func (ec *executionContext) childFields_MemberGroupEdge(ctx context.Context, fie
 		return ec.fieldContext_MemberGroupEdge_cursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type MemberGroupEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Membership(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "organization":
+		return ec.fieldContext_Membership_organization(ctx, field)
+	case "role":
+		return ec.fieldContext_Membership_role(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Membership", field.Name)
 }
 
 func (ec *executionContext) childFields_ModeUse(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2948,6 +2963,68 @@ func (ec *executionContext) childFields_UsagePoint(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type UsagePoint", field.Name)
 }
 
+func (ec *executionContext) childFields_UsageReportLine(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "container":
+		return ec.fieldContext_UsageReportLine_container(ctx, field)
+	case "product":
+		return ec.fieldContext_UsageReportLine_product(ctx, field)
+	case "since":
+		return ec.fieldContext_UsageReportLine_since(ctx, field)
+	case "peak":
+		return ec.fieldContext_UsageReportLine_peak(ctx, field)
+	case "average":
+		return ec.fieldContext_UsageReportLine_average(ctx, field)
+	case "quantity":
+		return ec.fieldContext_UsageReportLine_quantity(ctx, field)
+	case "licenseHours":
+		return ec.fieldContext_UsageReportLine_licenseHours(ctx, field)
+	case "fullSeconds":
+		return ec.fieldContext_UsageReportLine_fullSeconds(ctx, field)
+	case "peakUsers":
+		return ec.fieldContext_UsageReportLine_peakUsers(ctx, field)
+	case "peakStations":
+		return ec.fieldContext_UsageReportLine_peakStations(ctx, field)
+	case "granted":
+		return ec.fieldContext_UsageReportLine_granted(ctx, field)
+	case "released":
+		return ec.fieldContext_UsageReportLine_released(ctx, field)
+	case "expired":
+		return ec.fieldContext_UsageReportLine_expired(ctx, field)
+	case "removed":
+		return ec.fieldContext_UsageReportLine_removed(ctx, field)
+	case "denied":
+		return ec.fieldContext_UsageReportLine_denied(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UsageReportLine", field.Name)
+}
+
+func (ec *executionContext) childFields_UsageReportLineConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "from":
+		return ec.fieldContext_UsageReportLineConnection_from(ctx, field)
+	case "to":
+		return ec.fieldContext_UsageReportLineConnection_to(ctx, field)
+	case "edges":
+		return ec.fieldContext_UsageReportLineConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_UsageReportLineConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_UsageReportLineConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UsageReportLineConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_UsageReportLineEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "node":
+		return ec.fieldContext_UsageReportLineEdge_node(ctx, field)
+	case "cursor":
+		return ec.fieldContext_UsageReportLineEdge_cursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UsageReportLineEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "name":
@@ -2958,6 +3035,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_role(ctx, field)
 	case "organization":
 		return ec.fieldContext_Viewer_organization(ctx, field)
+	case "memberships":
+		return ec.fieldContext_Viewer_memberships(ctx, field)
 	case "capabilities":
 		return ec.fieldContext_Viewer_capabilities(ctx, field)
 	}
@@ -5535,6 +5614,100 @@ func (ec *executionContext) field_Query_usageLog_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["firm"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_usageReport_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "from",
+		func(ctx context.Context, v any) (time.Time, error) {
+			return ec.unmarshalNTime2timeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["from"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "to",
+		func(ctx context.Context, v any) (*time.Time, error) {
+			return ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["to"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "resolution",
+		func(ctx context.Context, v any) (property.UsageResolution, error) {
+			return ec.unmarshalNUsageResolution2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐUsageResolution(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["resolution"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "firm",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["firm"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "product",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["product"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "container",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["container"] = arg5
+	arg6, err := graphql.ProcessArgField(ctx, rawArgs, "customer",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOID2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["customer"] = arg6
+	arg7, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*entgql.Cursor[string], error) {
+			return ec.unmarshalOCursor2ᚖentgoᚗioᚋcontribᚋentgqlᚐCursor(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg7
+	arg8, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg8
+	arg9, err := graphql.ProcessArgField(ctx, rawArgs, "before",
+		func(ctx context.Context, v any) (*entgql.Cursor[string], error) {
+			return ec.unmarshalOCursor2ᚖentgoᚗioᚋcontribᚋentgqlᚐCursor(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["before"] = arg9
+	arg10, err := graphql.ProcessArgField(ctx, rawArgs, "last",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["last"] = arg10
 	return args, nil
 }
 
@@ -10694,6 +10867,37 @@ func (ec *executionContext) _MemberGroupEdge_cursor(ctx context.Context, field g
 func (ec *executionContext) fieldContext_MemberGroupEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("MemberGroupEdge", field, false, false, errors.New("field of type Cursor does not have child fields"))
 }
+func (ec *executionContext) _Membership_organization(ctx context.Context, field graphql.CollectedField, obj *Membership) (ret graphql.Marshaler) {
+	fc, err := ec.fieldContext_Membership_organization(ctx, field)
+	if err != nil {
+		return graphql.Null
+	}
+	ctx = graphql.WithFieldContext(ctx, fc)
+	defer func() {
+		if r := recover(); r != nil {
+			ec.Error(ctx, ec.Recover(ctx, r))
+			ret = graphql.Null
+		}
+	}()
+	v := obj.Organization
+	ec.notice(ctx, v)
+	return ec.marshalNOrganization2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐOrganization(ctx, field.Selections, v)
+}
+func (ec *executionContext) fieldContext_Membership_organization(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Membership",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Organization(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) fieldContext_Membership_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Membership", field, false, false, errors.New("field of type Role does not have child fields"))
+}
 func (ec *executionContext) fieldContext_ModeUse_mode(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ModeUse", field, false, false, errors.New("field of type AccessMode does not have child fields"))
 }
@@ -15690,6 +15894,49 @@ func (ec *executionContext) fieldContext_Query_usage(ctx context.Context, field 
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_usage_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+func (ec *executionContext) _Query_usageReport(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_usageReport(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().UsageReport(ctx, fc.Args["from"].(time.Time), fc.Args["to"].(*time.Time), fc.Args["resolution"].(property.UsageResolution), fc.Args["firm"].(*string), fc.Args["product"].(*string), fc.Args["container"].(*string), fc.Args["customer"].(*string), fc.Args["after"].(*entgql.Cursor[string]), fc.Args["first"].(*int), fc.Args["before"].(*entgql.Cursor[string]), fc.Args["last"].(*int))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *UsageReportLineConnection) graphql.Marshaler {
+			return ec.marshalNUsageReportLineConnection2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐUsageReportLineConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Query_usageReport(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UsageReportLineConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_usageReport_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -21028,6 +21275,327 @@ func (ec *executionContext) fieldContext_UsagePoint_removed(_ context.Context, f
 func (ec *executionContext) fieldContext_UsagePoint_denied(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("UsagePoint", field, false, false, errors.New("field of type Int does not have child fields"))
 }
+func (ec *executionContext) _UsageReportLine_container(ctx context.Context, field graphql.CollectedField, obj *UsageReportLine) (ret graphql.Marshaler) {
+	fc, err := ec.fieldContext_UsageReportLine_container(ctx, field)
+	if err != nil {
+		return graphql.Null
+	}
+	ctx = graphql.WithFieldContext(ctx, fc)
+	defer func() {
+		if r := recover(); r != nil {
+			ec.Error(ctx, ec.Recover(ctx, r))
+			ret = graphql.Null
+		}
+	}()
+	v := obj.Container
+	ec.notice(ctx, v)
+	return ec.marshalNContainer2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐContainer(ctx, field.Selections, v)
+}
+func (ec *executionContext) fieldContext_UsageReportLine_container(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageReportLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Container(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) _UsageReportLine_product(ctx context.Context, field graphql.CollectedField, obj *UsageReportLine) (ret graphql.Marshaler) {
+	fc, err := ec.fieldContext_UsageReportLine_product(ctx, field)
+	if err != nil {
+		return graphql.Null
+	}
+	ctx = graphql.WithFieldContext(ctx, fc)
+	defer func() {
+		if r := recover(); r != nil {
+			ec.Error(ctx, ec.Recover(ctx, r))
+			ret = graphql.Null
+		}
+	}()
+	v := obj.Product
+	ec.notice(ctx, v)
+	return ec.marshalNProduct2ᚖgithubᚗcomᚋquorateᚋquorateᚋentᚐProduct(ctx, field.Selections, v)
+}
+func (ec *executionContext) fieldContext_UsageReportLine_product(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageReportLine",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Product(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) _UsageReportLine_since(ctx context.Context, field graphql.CollectedField, obj *UsageReportLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageReportLine_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageReportLine_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_peak(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) _UsageReportLine_average(ctx context.Context, field graphql.CollectedField, obj *UsageReportLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageReportLine_average(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Average, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageReportLine_average(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_quantity(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) _UsageReportLine_licenseHours(ctx context.Context, field graphql.CollectedField, obj *UsageReportLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageReportLine_licenseHours(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LicenseHours, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageReportLine_licenseHours(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+func (ec *executionContext) _UsageReportLine_fullSeconds(ctx context.Context, field graphql.CollectedField, obj *UsageReportLine) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageReportLine_fullSeconds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.FullSeconds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v float64) graphql.Marshaler {
+			return ec.marshalNFloat2float64(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageReportLine_fullSeconds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Float does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_peakUsers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_peakStations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_granted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_released(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_expired(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_removed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) fieldContext_UsageReportLine_denied(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLine", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) _UsageReportLineConnection_from(ctx context.Context, field graphql.CollectedField, obj *UsageReportLineConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageReportLineConnection_from(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.From, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageReportLineConnection_from(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLineConnection", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+func (ec *executionContext) _UsageReportLineConnection_to(ctx context.Context, field graphql.CollectedField, obj *UsageReportLineConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageReportLineConnection_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.To, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageReportLineConnection_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLineConnection", field, false, false, errors.New("field of type Time does not have child fields"))
+}
+func (ec *executionContext) _UsageReportLineConnection_edges(ctx context.Context, field graphql.CollectedField, obj *UsageReportLineConnection) (ret graphql.Marshaler) {
+	fc, err := ec.fieldContext_UsageReportLineConnection_edges(ctx, field)
+	if err != nil {
+		return graphql.Null
+	}
+	ctx = graphql.WithFieldContext(ctx, fc)
+	defer func() {
+		if r := recover(); r != nil {
+			ec.Error(ctx, ec.Recover(ctx, r))
+			ret = graphql.Null
+		}
+	}()
+	v := obj.Edges
+	return ec.marshalNUsageReportLineEdge2ᚕᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐUsageReportLineEdgeᚄ(ctx, field.Selections, v)
+}
+func (ec *executionContext) fieldContext_UsageReportLineConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageReportLineConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UsageReportLineEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) _UsageReportLineConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *UsageReportLineConnection) (ret graphql.Marshaler) {
+	fc, err := ec.fieldContext_UsageReportLineConnection_pageInfo(ctx, field)
+	if err != nil {
+		return graphql.Null
+	}
+	ctx = graphql.WithFieldContext(ctx, fc)
+	defer func() {
+		if r := recover(); r != nil {
+			ec.Error(ctx, ec.Recover(ctx, r))
+			ret = graphql.Null
+		}
+	}()
+	v := obj.PageInfo
+	return ec.marshalNPageInfo2ᚖentgoᚗioᚋcontribᚋentgqlᚐPageInfo(ctx, field.Selections, v)
+}
+func (ec *executionContext) fieldContext_UsageReportLineConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageReportLineConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) fieldContext_UsageReportLineConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLineConnection", field, false, false, errors.New("field of type Int does not have child fields"))
+}
+func (ec *executionContext) _UsageReportLineEdge_node(ctx context.Context, field graphql.CollectedField, obj *UsageReportLineEdge) (ret graphql.Marshaler) {
+	fc, err := ec.fieldContext_UsageReportLineEdge_node(ctx, field)
+	if err != nil {
+		return graphql.Null
+	}
+	ctx = graphql.WithFieldContext(ctx, fc)
+	defer func() {
+		if r := recover(); r != nil {
+			ec.Error(ctx, ec.Recover(ctx, r))
+			ret = graphql.Null
+		}
+	}()
+	v := obj.Node
+	return ec.marshalNUsageReportLine2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐUsageReportLine(ctx, field.Selections, v)
+}
+func (ec *executionContext) fieldContext_UsageReportLineEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UsageReportLineEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UsageReportLine(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) _UsageReportLineEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *UsageReportLineEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UsageReportLineEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v entgql.Cursor[string]) graphql.Marshaler {
+			return ec.marshalNCursor2entgoᚗioᚋcontribᚋentgqlᚐCursor(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UsageReportLineEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UsageReportLineEdge", field, false, false, errors.New("field of type Cursor does not have child fields"))
+}
 func (ec *executionContext) fieldContext_Viewer_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Viewer", field, false, false, errors.New("field of type String does not have child fields"))
 }
@@ -21061,6 +21629,37 @@ func (ec *executionContext) fieldContext_Viewer_organization(_ context.Context, 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Organization(ctx, field)
+		},
+	}
+	return fc, nil
+}
+func (ec *executionContext) _Viewer_memberships(ctx context.Context, field graphql.CollectedField, obj *Viewer) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Viewer_memberships(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Viewer().Memberships(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*Membership) graphql.Marshaler {
+			return ec.marshalNMembership2ᚕᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐMembershipᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Viewer_memberships(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Viewer",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Membership(ctx, field)
 		},
 	}
 	return fc, nil
@@ -28965,6 +29564,25 @@ func (ec *executionContext) _MemberGroupEdge(ctx context.Context, sel ast.Select
 	return out.done(ctx)
 }
 
+var membershipImplementors = []string{"Membership"}
+
+func (ec *executionContext) _Membership(ctx context.Context, sel ast.SelectionSet, obj *Membership) graphql.Marshaler {
+	out := ec.object("Membership", sel, membershipImplementors)
+	for i := range out.fields {
+		switch out.fields[i].Name {
+		case "__typename":
+			out.text(i, "Membership")
+		case "organization":
+			out.set(i, ec._Membership_organization(ctx, out.fields[i].CollectedField, obj), true)
+		case "role":
+			out.text(i, string(obj.Role))
+		default:
+			panic("unknown field " + strconv.Quote(out.fields[i].Name))
+		}
+	}
+	return out.done(ctx)
+}
+
 var modeUseImplementors = []string{"ModeUse"}
 
 func (ec *executionContext) _ModeUse(ctx context.Context, sel ast.SelectionSet, obj *ModeUse) graphql.Marshaler {
@@ -30525,6 +31143,28 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 					}
 				}()
 				res = ec._Query_usage(ctx, field)
+				if res == graphql.Null {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			rrm := func(ctx context.Context) graphql.Marshaler {
+				return ec.OperationContext.RootResolverMiddleware(ctx,
+					func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return rrm(innerCtx) })
+		case "usageReport":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Query_usageReport(ctx, field)
 				if res == graphql.Null {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}
@@ -33090,6 +33730,107 @@ func (ec *executionContext) _UsagePoint(ctx context.Context, sel ast.SelectionSe
 	return out.done(ctx)
 }
 
+var usageReportLineImplementors = []string{"UsageReportLine"}
+
+func (ec *executionContext) _UsageReportLine(ctx context.Context, sel ast.SelectionSet, obj *UsageReportLine) graphql.Marshaler {
+	out := ec.object("UsageReportLine", sel, usageReportLineImplementors)
+	for i := range out.fields {
+		switch out.fields[i].Name {
+		case "__typename":
+			out.text(i, "UsageReportLine")
+		case "container":
+			out.set(i, ec._UsageReportLine_container(ctx, out.fields[i].CollectedField, obj), true)
+		case "product":
+			out.set(i, ec._UsageReportLine_product(ctx, out.fields[i].CollectedField, obj), true)
+		case "since":
+			if obj.Since.IsZero() {
+				out.set(i, ec._UsageReportLine_since(ctx, out.fields[i].CollectedField, obj), true)
+			} else {
+				out.moment(i, obj.Since)
+			}
+		case "peak":
+			out.number(i, int(obj.Peak))
+		case "average":
+			out.set(i, ec._UsageReportLine_average(ctx, out.fields[i].CollectedField, obj), true)
+		case "quantity":
+			out.number(i, int(obj.Quantity))
+		case "licenseHours":
+			out.set(i, ec._UsageReportLine_licenseHours(ctx, out.fields[i].CollectedField, obj), true)
+		case "fullSeconds":
+			out.set(i, ec._UsageReportLine_fullSeconds(ctx, out.fields[i].CollectedField, obj), true)
+		case "peakUsers":
+			out.number(i, int(obj.PeakUsers))
+		case "peakStations":
+			out.number(i, int(obj.PeakStations))
+		case "granted":
+			out.number(i, int(obj.Granted))
+		case "released":
+			out.number(i, int(obj.Released))
+		case "expired":
+			out.number(i, int(obj.Expired))
+		case "removed":
+			out.number(i, int(obj.Removed))
+		case "denied":
+			out.number(i, int(obj.Denied))
+		default:
+			panic("unknown field " + strconv.Quote(out.fields[i].Name))
+		}
+	}
+	return out.done(ctx)
+}
+
+var usageReportLineConnectionImplementors = []string{"UsageReportLineConnection"}
+
+func (ec *executionContext) _UsageReportLineConnection(ctx context.Context, sel ast.SelectionSet, obj *UsageReportLineConnection) graphql.Marshaler {
+	out := ec.object("UsageReportLineConnection", sel, usageReportLineConnectionImplementors)
+	for i := range out.fields {
+		switch out.fields[i].Name {
+		case "__typename":
+			out.text(i, "UsageReportLineConnection")
+		case "from":
+			if obj.From.IsZero() {
+				out.set(i, ec._UsageReportLineConnection_from(ctx, out.fields[i].CollectedField, obj), true)
+			} else {
+				out.moment(i, obj.From)
+			}
+		case "to":
+			if obj.To.IsZero() {
+				out.set(i, ec._UsageReportLineConnection_to(ctx, out.fields[i].CollectedField, obj), true)
+			} else {
+				out.moment(i, obj.To)
+			}
+		case "edges":
+			out.set(i, ec._UsageReportLineConnection_edges(ctx, out.fields[i].CollectedField, obj), true)
+		case "pageInfo":
+			out.set(i, ec._UsageReportLineConnection_pageInfo(ctx, out.fields[i].CollectedField, obj), true)
+		case "totalCount":
+			out.number(i, int(obj.TotalCount))
+		default:
+			panic("unknown field " + strconv.Quote(out.fields[i].Name))
+		}
+	}
+	return out.done(ctx)
+}
+
+var usageReportLineEdgeImplementors = []string{"UsageReportLineEdge"}
+
+func (ec *executionContext) _UsageReportLineEdge(ctx context.Context, sel ast.SelectionSet, obj *UsageReportLineEdge) graphql.Marshaler {
+	out := ec.object("UsageReportLineEdge", sel, usageReportLineEdgeImplementors)
+	for i := range out.fields {
+		switch out.fields[i].Name {
+		case "__typename":
+			out.text(i, "UsageReportLineEdge")
+		case "node":
+			out.set(i, ec._UsageReportLineEdge_node(ctx, out.fields[i].CollectedField, obj), true)
+		case "cursor":
+			out.set(i, ec._UsageReportLineEdge_cursor(ctx, out.fields[i].CollectedField, obj), true)
+		default:
+			panic("unknown field " + strconv.Quote(out.fields[i].Name))
+		}
+	}
+	return out.done(ctx)
+}
+
 var viewerImplementors = []string{"Viewer"}
 
 func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, obj *Viewer) graphql.Marshaler {
@@ -33110,6 +33851,11 @@ func (ec *executionContext) _Viewer(ctx context.Context, sel ast.SelectionSet, o
 			out.text(i, string(obj.Role))
 		case "organization":
 			out.set(i, ec._Viewer_organization(ctx, out.fields[i].CollectedField, obj), true)
+		case "memberships":
+			field := out.fields[i].CollectedField
+			out.later(i, true, func(ctx context.Context) graphql.Marshaler {
+				return ec._Viewer_memberships(ctx, field, obj)
+			})
 		case "capabilities":
 			out.set(i, ec._Viewer_capabilities(ctx, out.fields[i].CollectedField, obj), true)
 		default:
@@ -34751,6 +35497,30 @@ func (ec *executionContext) marshalNMemberGroupConnection2ᚖgithubᚗcomᚋquor
 	return ec._MemberGroupConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNMembership2ᚕᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐMembershipᚄ(ctx context.Context, sel ast.SelectionSet, v []*Membership) graphql.Marshaler {
+	ret := ec.list(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		return ec.marshalNMembership2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐMembership(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNMembership2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐMembership(ctx context.Context, sel ast.SelectionSet, v *Membership) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._Membership(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNModeUse2ᚕᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐModeUseᚄ(ctx context.Context, sel ast.SelectionSet, v []*ModeUse) graphql.Marshaler {
 	ret := ec.list(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
 		return ec.marshalNModeUse2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐModeUse(ctx, sel, v[i])
@@ -34852,6 +35622,16 @@ func (ec *executionContext) marshalNOrganizationConnection2ᚖgithubᚗcomᚋquo
 
 func (ec *executionContext) marshalNPageInfo2entgoᚗioᚋcontribᚋentgqlᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v entgql.PageInfo[string]) graphql.Marshaler {
 	return ec._PageInfo(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNPageInfo2ᚖentgoᚗioᚋcontribᚋentgqlᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *entgql.PageInfo[string]) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._PageInfo(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNPlanEntryState2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐPlanEntryState(ctx context.Context, v any) (property.PlanEntryState, error) {
@@ -36141,6 +36921,50 @@ func (ec *executionContext) marshalNUsagePoint2ᚖgithubᚗcomᚋquorateᚋquora
 		return graphql.Null
 	}
 	return ec._UsagePoint(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNUsageReportLine2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐUsageReportLine(ctx context.Context, sel ast.SelectionSet, v *UsageReportLine) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UsageReportLine(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNUsageReportLineConnection2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐUsageReportLineConnection(ctx context.Context, sel ast.SelectionSet, v *UsageReportLineConnection) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UsageReportLineConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNUsageReportLineEdge2ᚕᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐUsageReportLineEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*UsageReportLineEdge) graphql.Marshaler {
+	ret := ec.list(ctx, len(v), func(ctx context.Context, i int) graphql.Marshaler {
+		return ec.marshalNUsageReportLineEdge2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐUsageReportLineEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNUsageReportLineEdge2ᚖgithubᚗcomᚋquorateᚋquorateᚋgraphᚐUsageReportLineEdge(ctx context.Context, sel ast.SelectionSet, v *UsageReportLineEdge) graphql.Marshaler {
+	if v == nil {
+		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
+		}
+		return graphql.Null
+	}
+	return ec._UsageReportLineEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNUsageResolution2githubᚗcomᚋquorateᚋquorateᚋentᚋschemaᚋpropertyᚐUsageResolution(ctx context.Context, v any) (property.UsageResolution, error) {

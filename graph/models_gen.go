@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"entgo.io/contrib/entgql"
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
@@ -698,6 +699,14 @@ type ItemTerm struct {
 	Name string `json:"name"`
 	// Its value: times as RFC 3339, durations in seconds, data by its name; empty: not set.
 	Value string `json:"value"`
+}
+
+// What the viewer is in one organization.
+type Membership struct {
+	// The organization.
+	Organization *ent.Organization `json:"organization"`
+	// What the viewer may do in it.
+	Role property.Role `json:"role"`
 }
 
 // The handles of one access mode.
@@ -1783,6 +1792,62 @@ type UsagePoint struct {
 	Denied int `json:"denied"`
 }
 
+// The use of one product in one container, or one TMR group, in the period of a report.
+type UsageReportLine struct {
+	// The container; of a TMR group its virtual container.
+	Container *ent.Container `json:"container"`
+	// The product.
+	Product *ent.Product `json:"product"`
+	// Nothing is known of before.
+	Since time.Time `json:"since"`
+	// The most licenses that were taken at once.
+	Peak int `json:"peak"`
+	// How many licenses were taken on average, over the time of which something is known.
+	Average float64 `json:"average"`
+	// The most licenses that were in force.
+	Quantity int `json:"quantity"`
+	// For how many hours licenses were taken, added up over the licenses: two licenses for half an hour are 1.
+	LicenseHours float64 `json:"licenseHours"`
+	// For how many seconds no license was free.
+	FullSeconds float64 `json:"fullSeconds"`
+	// How many different users had a handle in the hour, or on the day, with the most of them.
+	PeakUsers int `json:"peakUsers"`
+	// How many different stations had a handle in the hour, or on the day, with the most of them.
+	PeakStations int `json:"peakStations"`
+	// How many handles were given.
+	Granted int `json:"granted"`
+	// How many handles were returned by their programs.
+	Released int `json:"released"`
+	// How many handles ended because they were not renewed in time.
+	Expired int `json:"expired"`
+	// How many handles were removed by a person.
+	Removed int `json:"removed"`
+	// How many requests were denied.
+	Denied int `json:"denied"`
+}
+
+// A page of a report.
+type UsageReportLineConnection struct {
+	// The beginning of what the report is about, at a whole minute, hour or day of UTC: later than what was asked for where older points are not kept any more.
+	From time.Time `json:"from"`
+	// The end of what the report is about.
+	To time.Time `json:"to"`
+	// The lines with their cursors.
+	Edges []*UsageReportLineEdge `json:"edges"`
+	// Where the page begins and ends.
+	PageInfo *entgql.PageInfo[string] `json:"pageInfo"`
+	// How many lines there are in all.
+	TotalCount int `json:"totalCount"`
+}
+
+// A line in a connection.
+type UsageReportLineEdge struct {
+	// The line.
+	Node *UsageReportLine `json:"node"`
+	// Its position.
+	Cursor entgql.Cursor[string] `json:"cursor"`
+}
+
 // Who is asking.
 type Viewer struct {
 	// The name to show: a member's name, or a token's.
@@ -1793,6 +1858,11 @@ type Viewer struct {
 	Role property.Role `json:"role"`
 	// The organization that the viewer acts for.
 	Organization *ent.Organization `json:"organization"`
+	// The organizations that the viewer may act for, with what he may do in each: by
+	// name, test environments behind their live organization; at most 200. Empty for
+	// an API token. But for `organization` they are not found by `node`: act for one
+	// to see what it has.
+	Memberships []*Membership `json:"memberships"`
 	// What the viewer may do, by the role and, for an API token, its scopes.
 	Capabilities []Capability `json:"capabilities"`
 }

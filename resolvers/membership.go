@@ -10,8 +10,10 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/membergroupentry"
+	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/platform/members"
 )
 
 // groupsOf gives the groups of members, by name, in one statement for many.
@@ -57,6 +59,14 @@ func shownOnce(secret string) *string {
 		return nil
 	}
 	return &secret
+}
+
+func membershipList(all []members.Membership) []*graph.Membership {
+	out := make([]*graph.Membership, len(all))
+	for i, m := range all {
+		out[i] = &graph.Membership{Organization: m.Organization, Role: property.Role(m.Role)}
+	}
+	return out
 }
 
 func capabilitiesOf(p auth.Principal) []graph.Capability {

@@ -35,14 +35,25 @@ func (r *queryResolver) Viewer(ctx context.Context) (*graph.Viewer, error) {
 	return viewer, nil
 }
 
+func (r *viewerResolver) Memberships(ctx context.Context, obj *graph.Viewer) ([]*graph.Membership, error) {
+	all, err := r.platform.Memberships(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return membershipList(all), nil
+}
+
 func (r *Resolver) Mutation() graph.MutationResolver { return &mutationResolver{r} }
 
 func (r *Resolver) Query() graph.QueryResolver { return &queryResolver{r} }
 
 func (r *Resolver) Subscription() graph.SubscriptionResolver { return &subscriptionResolver{r} }
 
+func (r *Resolver) Viewer() graph.ViewerResolver { return &viewerResolver{r} }
+
 type (
 	mutationResolver     struct{ *Resolver }
 	queryResolver        struct{ *Resolver }
 	subscriptionResolver struct{ *Resolver }
+	viewerResolver       struct{ *Resolver }
 )

@@ -31,6 +31,8 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 		"members":     `{ members(first: 100) { totalCount edges { node { email effectiveRole groups { name members { name } } } } } }`,
 		"groups":      `{ memberGroups(first: 100) { totalCount edges { node { memberCount members { name effectiveRole } } } } }`,
 		"invitations": `{ invitations(first: 100) { totalCount edges { node { email } } } }`,
+		"report":      `{ usageReport(from: "2026-01-01T00:00:00Z", first: 100) { totalCount edges { node { peak product { reference firm { code } } container { serial updateCounter use { taken } tmrGroup { name } } } } } }`,
+		"memberships": `{ viewer { memberships { role organization { name } } } }`,
 		"audit":       `{ auditEntries(first: 100) { totalCount edges { node { actor changes { name } } } } }`,
 	}
 	w := newWorld(t)
@@ -73,6 +75,14 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 			m, err := tx.Member.Create().SetOrganizationID("org_charts").SetEmail(suffix + "@example.com").SetName("x").
 				SetRole(property.RoleViewer).Save(w.system())
 			if err != nil {
+				return err
+			}
+			org, err := tx.Organization.Create().SetName(suffix).SetVendor(true).Save(w.system())
+			if err != nil {
+				return err
+			}
+			if err := tx.Member.Create().SetOrganizationID(org.ID).SetUserID("usr_owner").SetEmail("owner@example.com").SetName("owner").
+				SetRole(property.RoleViewer).Exec(w.system()); err != nil {
 				return err
 			}
 			g, err := tx.MemberGroup.Create().SetOrganizationID("org_charts").SetName(suffix).SetRole(property.RoleViewer).Save(w.system())

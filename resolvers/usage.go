@@ -50,6 +50,25 @@ func (r *queryResolver) Usage(ctx context.Context, container string, product str
 	return usageOverTime(u), nil
 }
 
+func (r *queryResolver) UsageReport(ctx context.Context, from time.Time, to *time.Time, resolution property.UsageResolution, firm *string, product *string, container *string, customer *string, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*graph.UsageReportLineConnection, error) {
+	q := history.ReportQuestion{
+		UsageQuestion: history.UsageQuestion{Container: value(container), Product: value(product), Resolution: resolution, From: from, To: value(to)},
+		Firm:          value(firm), Customer: value(customer), After: cursorID(after), Before: cursorID(before), Lines: value(first),
+	}
+	if last != nil {
+		q.Lines, q.Last = *last, true
+	}
+	report, err := r.platform.UsageReport(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range report.Lines {
+		r.loaders(ctx).announce(l.Series.Edges.Container)
+		r.loaders(ctx).announce(l.Series.Edges.Product)
+	}
+	return usageReport(report, q), nil
+}
+
 func (r *queryResolver) Denials(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, container *string, product *string) (*ent.DenialConnection, error) {
 	where, err := r.platform.RowFilter(ctx, value(container), value(product))
 	if err != nil {

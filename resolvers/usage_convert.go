@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"time"
 
+	"entgo.io/contrib/entgql"
+
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/allocation"
 	"github.com/quorate/quorate/ent/schema/property"
@@ -52,6 +54,37 @@ func usageOverTime(u history.UsageOverTime) *graph.UsageOverTime {
 			Quantity: int(p.MostQuantity), FullSeconds: p.Full().Seconds(), Users: int(p.Users), Stations: int(p.Stations),
 			Granted: int(p.Granted), Released: int(p.Released), Expired: int(p.Expired), Removed: int(p.Removed), Denied: int(p.Denied),
 		}
+	}
+	return out
+}
+
+// cursorID is what a cursor of a report's line names; empty: none was given.
+func cursorID(c *entgql.Cursor[string]) string {
+	if c == nil {
+		return ""
+	}
+	return c.ID
+}
+
+// usageReport gives the page of a report that a question asked for.
+func usageReport(rep history.Report, q history.ReportQuestion) *graph.UsageReportLineConnection {
+	out := &graph.UsageReportLineConnection{
+		From: rep.From, To: rep.To, Edges: make([]*graph.UsageReportLineEdge, len(rep.Lines)), TotalCount: rep.Total,
+		PageInfo: &entgql.PageInfo[string]{HasNextPage: rep.More, HasPreviousPage: q.After != ""},
+	}
+	if q.Last {
+		out.PageInfo.HasNextPage, out.PageInfo.HasPreviousPage = q.Before != "", rep.More
+	}
+	for i, l := range rep.Lines {
+		out.Edges[i] = &graph.UsageReportLineEdge{Cursor: entgql.Cursor[string]{ID: l.Series.ID}, Node: &graph.UsageReportLine{
+			Container: l.Series.Edges.Container, Product: l.Series.Edges.Product, Since: l.Series.Since,
+			Peak: int(l.MostTaken), Average: l.Average(), Quantity: int(l.MostQuantity), LicenseHours: l.Taken.Hours(), FullSeconds: l.Full.Seconds(),
+			PeakUsers: int(l.MostUsers), PeakStations: int(l.MostStations),
+			Granted: int(l.Granted), Released: int(l.Released), Expired: int(l.Expired), Removed: int(l.Removed), Denied: int(l.Denied),
+		}}
+	}
+	if n := len(out.Edges); n > 0 {
+		out.PageInfo.StartCursor, out.PageInfo.EndCursor = &out.Edges[0].Cursor, &out.Edges[n-1].Cursor
 	}
 	return out
 }

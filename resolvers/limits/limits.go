@@ -46,6 +46,8 @@ const (
 	mostVisits = 20_000
 	// listCost is what a list without pages (backends, steps …) counts as.
 	listCost = 5
+	// pointsAtOne is how many points that a report adds up cost one.
+	pointsAtOne = 10
 	// schemaAlias is how many aliases one within an introspection counts as:
 	// each repeats a good part of the schema, for anybody who asks.
 	schemaAlias = 10
@@ -53,7 +55,8 @@ const (
 
 // Limits refuses an operation before it is executed. Every field costs one;
 // what is below a page costs as many times as the page is large, and what is below
-// the points of usage over time as many times as there may be.
+// the points of usage over time as many times as there may be. A report costs by
+// the points that it adds up, too.
 type Limits struct{}
 
 var _ interface {
@@ -170,7 +173,11 @@ func (c *counter) field(f *ast.Field, depth int) int {
 	case f.Definition.Type.Elem != nil && f.Name != "edges":
 		times = listCost
 	}
-	return add(1, times*c.selections(f.SelectionSet, depth+1))
+	cost := 1
+	if f.Name == "usageReport" {
+		cost += times * usagePoints(f.ArgumentMap(c.vars)) / pointsAtOne
+	}
+	return add(cost, times*c.selections(f.SelectionSet, depth+1))
 }
 
 // usagePoints is how many points a question about usage over time may have; the

@@ -67,7 +67,7 @@ func (s *Service) membership(ctx context.Context, c Claim) (auth.Principal, erro
 	if err != nil {
 		return none, err
 	}
-	home := homeOf(org)
+	home := members.HomeOf(org)
 	m, err := members.WithGroups(s.client().Member.Query().Where(member.OrganizationID(home), member.UserID(c.User))).Only(ctx)
 	if ent.IsNotFound(err) {
 		return none, signInAgain("you are no member of the organization any more")
@@ -80,15 +80,6 @@ func (s *Service) membership(ctx context.Context, c Claim) (auth.Principal, erro
 		return p, s.vouched(ctx, c, home)
 	}
 	return p, s.passwordCounts(ctx, home, p.Role)
-}
-
-// homeOf is the organization whose members act for org: those of a test
-// environment are its live organization's.
-func homeOf(org *ent.Organization) string {
-	if org.Environment == property.EnvironmentTest && org.LiveID != nil {
-		return *org.LiveID
-	}
-	return org.ID
 }
 
 func principal(m *ent.Member, org *ent.Organization) auth.Principal {
@@ -150,7 +141,7 @@ func (s *Service) Organizations(ctx context.Context, c Claim) ([]Choice, error) 
 		return nil, err
 	}
 	slices.SortFunc(all, func(a, b *ent.Organization) int {
-		return strings.Compare(strings.ToLower(a.Name)+"\x00"+homeOf(a)+string(a.Environment), strings.ToLower(b.Name)+"\x00"+homeOf(b)+string(b.Environment))
+		return strings.Compare(strings.ToLower(a.Name)+"\x00"+members.HomeOf(a)+string(a.Environment), strings.ToLower(b.Name)+"\x00"+members.HomeOf(b)+string(b.Environment))
 	})
 	var out []Choice
 	for _, org := range all {

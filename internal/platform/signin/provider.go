@@ -18,6 +18,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/outbound"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/members"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -183,7 +184,7 @@ func (p *Providers) home(ctx context.Context, tx *store.Tx, by auth.Principal) e
 	if err != nil {
 		return err
 	}
-	if homeOf(org) != org.ID {
+	if members.HomeOf(org) != org.ID {
 		return license.Errorf(license.CodeInvalidInput, "set it up in the live environment: it counts here too", "a test environment has no identity provider of its own")
 	}
 	return nil
