@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,6 +97,28 @@ func TestKeygenExport(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "keygen.plan.json", p)
+}
+
+// Two people of one name are not one customer.
+func TestKeygenOwnersOfOneName(t *testing.T) {
+	const export = `{"data": [
+		{"type": "licenses", "id": "1", "relationships": {"product": {"data": {"type": "products", "id": "cad"}}, "owner": {"data": {"type": "users", "id": "a"}}}},
+		{"type": "licenses", "id": "2", "relationships": {"product": {"data": {"type": "products", "id": "cad"}}, "user": {"data": {"type": "users", "id": "a"}}}},
+		{"type": "licenses", "id": "3", "relationships": {"product": {"data": {"type": "products", "id": "cad"}}, "owner": {"data": {"type": "users", "id": "b"}}}}
+	], "included": [
+		{"type": "users", "id": "a", "attributes": {"fullName": "Anna Smith", "email": "a@example.com"}},
+		{"type": "users", "id": "b", "attributes": {"firstName": "Anna", "lastName": "Smith", "email": "b@example.com"}}
+	]}`
+	p, err := ParseKeygen([]byte(export), products())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Customers) != 1 || len(p.Orders) != 2 || p.Orders[0].Key != "keygen:1" || p.Orders[1].Key != "keygen:2" {
+		t.Errorf("%+v", p)
+	}
+	if i := slices.IndexFunc(p.Problems, func(p Problem) bool { return p.LeftOut && p.What == "license 3" && strings.Contains(p.Reason, "Anna Smith") }); i < 0 {
+		t.Errorf("a license was given to another one: %+v", p.Problems)
+	}
 }
 
 func TestTables(t *testing.T) {

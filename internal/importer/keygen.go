@@ -96,7 +96,7 @@ func ParseKeygen(file []byte, products map[string]license.Product) (Plan, error)
 	if len(doc.Data) > MostLines {
 		return Plan{}, license.Errorf(license.CodeTooLarge, "take it in parts", "the file has %d licenses, and %d are the most", len(doc.Data), MostLines)
 	}
-	k := &keygen{plan: newPlan(), products: products, known: map[reference]resource{}}
+	k := &keygen{plan: newPlan(), products: products, known: map[reference]resource{}, owners: map[string]reference{}}
 	if next := doc.Links.Next; next != nil && *next != "" {
 		k.add(0, "the file", false, "import the others, too", "it is one page of several")
 	}
@@ -117,6 +117,7 @@ type keygen struct {
 	*plan
 	products map[string]license.Product
 	known    map[reference]resource
+	owners   map[string]reference // by their names
 }
 
 // license makes an order of a license, with its customer and item.
@@ -141,9 +142,13 @@ func (k *keygen) license(r resource) {
 		leave("say it with --product ID=FIRM:PRODUCT", "it is not known which product %q is", shown(cmp.Or(k.known[to].text("name", "code"), to.ID)))
 		return
 	}
-	customer := k.owner(r)
+	customer, owner := k.owner(r)
 	if why := nameProblem(customer); why != "" {
 		leave("give its user a name or an e-mail address, and export with include=user,owner", "its customer has no name: %s", why)
+		return
+	}
+	if first, there := k.owners[customer]; there && first != owner {
+		leave("give one of them another name", "another owner of licenses is called %q, too", shown(customer))
 		return
 	}
 	item, ok := k.itemOf(r, product, what)
@@ -163,6 +168,7 @@ func (k *keygen) license(r resource) {
 		leave("give its policy another name", "the item %q is there with other options", item.Name)
 		return
 	}
+	k.owners[customer] = owner
 	k.customer(customer, 0)
 	k.Orders = append(k.Orders, Order{Key: "keygen:" + r.ID, Customer: customer, Product: product.String(), Item: item.Name, Quantity: uint32(quantity), Reference: "keygen " + r.ID})
 	k.lost(r, what)
@@ -180,14 +186,14 @@ func (k *keygen) product(r resource) (license.Product, bool) {
 }
 
 // owner names who has a license.
-func (k *keygen) owner(r resource) string {
+func (k *keygen) owner(r resource) (string, reference) {
 	to, ok := r.to("owner", "user", "group")
 	if !ok {
-		return ""
+		return "", to
 	}
 	u := k.known[to]
 	full := strings.TrimSpace(u.text("firstName") + " " + u.text("lastName"))
-	return cmp.Or(u.text("fullName", "name"), full, u.text("email"))
+	return cmp.Or(u.text("fullName", "name"), full, u.text("email")), to
 }
 
 // itemOf makes the item of a license: one for each policy, and for each time of

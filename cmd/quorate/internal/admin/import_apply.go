@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -58,6 +59,7 @@ type apply struct {
 	tickets   map[string]ticketView // by reference
 	orders    map[string]bool       // by id
 	done      []importDone
+	all       int // how many things the plan has
 }
 
 type ticketView struct {
@@ -68,7 +70,8 @@ type ticketView struct {
 // applyPlan gives what became of each thing of the plan. Error: the platform
 // can't be asked, or doesn't let the caller.
 func applyPlan(ctx context.Context, api cli.APIFlags, p importer.Plan) ([]importDone, error) {
-	a := &apply{api: api, customers: map[string]string{}, items: map[[2]string]string{}, tickets: map[string]ticketView{}, orders: map[string]bool{}}
+	a := &apply{api: api, customers: map[string]string{}, items: map[[2]string]string{}, tickets: map[string]ticketView{}, orders: map[string]bool{},
+		all: len(p.Customers) + len(p.Items) + len(p.Orders)}
 	if err := a.known(ctx, p); err != nil {
 		return nil, err
 	}
@@ -102,8 +105,12 @@ func (a *apply) note(d importDone, do func(*importDone) error) error {
 	switch code := license.CodeOf(err); code {
 	case "":
 	case license.CodeUnauthenticated, license.CodeForbidden, license.CodeUnavailable, license.CodeInternal:
-		if len(a.done) > 0 {
-			return fmt.Errorf("after %d things: %w", len(a.done), err)
+		fix := "run it again: what is there is not made twice"
+		if coded := (*license.Error)(nil); errors.As(err, &coded) {
+			if coded.Fix != "" {
+				fix = coded.Fix + ", then " + fix
+			}
+			err = license.Errorf(code, fix, "the import broke off after %d of %d things: %s", len(a.done), a.all, coded.Message)
 		}
 		return err
 	default:
