@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -116,7 +116,9 @@ func TestKeygenOwnersOfOneName(t *testing.T) {
 	if len(p.Customers) != 1 || len(p.Orders) != 2 || p.Orders[0].Key != "keygen:1" || p.Orders[1].Key != "keygen:2" {
 		t.Errorf("%+v", p)
 	}
-	if i := slices.IndexFunc(p.Problems, func(p Problem) bool { return p.LeftOut && p.What == "license 3" && strings.Contains(p.Reason, "Anna Smith") }); i < 0 {
+	if i := slices.IndexFunc(p.Problems, func(p Problem) bool {
+		return p.LeftOut && p.What == "license 3" && strings.Contains(p.Reason, "Anna Smith")
+	}); i < 0 {
 		t.Errorf("a license was given to another one: %+v", p.Problems)
 	}
 }
