@@ -586,3 +586,38 @@ func TestWebhookSecretsUnderAnotherMasterKey(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestWebhookFigures: what operators see of all organizations together.
+func TestWebhookFigures(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		h := newHooks(l)
+		want := func(what string, want webhooks.Figures) {
+			t.Helper()
+			got, err := h.WebhookFigures(t.Context())
+			if err != nil || (got.Oldest > 0) != (want.Waiting > 0) || got.Oldest > time.Hour {
+				t.Errorf("%s: %+v, %v", what, got, err)
+			}
+			if got.Oldest = 0; got != want {
+				t.Errorf("%s: %+v instead of %+v", what, got, want)
+			}
+		}
+		want("nothing", webhooks.Figures{})
+		id := h.create(webhooks.EndpointSpec{}).Endpoint.ID
+		h.emit(3)
+		want("not sent", webhooks.Figures{Waiting: 3, Well: 1})
+		h.deliver(id)
+		want("delivered", webhooks.Figures{Accepted: 3, Delivered: 3, Well: 1})
+		h.to.answer = func(received) webhook.Result { return webhook.Result{Status: 503} }
+		h.emit(1)
+		h.deliver(id)
+		want("refused", webhooks.Figures{Accepted: 3, Delivered: 3, Refused: 1, Waiting: 1, Failing: 1})
+		h.to.answer = func(received) webhook.Result { return webhook.Result{Error: "no answer"} }
+		h.emit(1)
+		h.deliver(id)
+		want("unanswered", webhooks.Figures{Accepted: 3, Delivered: 3, Refused: 1, Unanswered: 1, Waiting: 2, Failing: 1})
+		h.to.answer = func(received) webhook.Result { return webhook.Result{Status: 410} }
+		h.emit(1)
+		h.deliver(id) // it wants no more: what waits isn't waited for any more
+		want("gone", webhooks.Figures{Accepted: 3, Delivered: 3, Refused: 2, Unanswered: 1, Failed: 1, Disabled: 1})
+	})
+}

@@ -47,8 +47,9 @@ func (p *Service) DeliverWebhooks(ctx context.Context, endpoint string) error {
 // claim takes the endpoint's next delivery that is due; nil: there is none, or
 // enough are being made.
 func (p *Service) claim(ctx context.Context, endpoint string) (c *claimed, err error) {
+	lost := 0
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		c = nil
+		c, lost = nil, 0
 		e, err := tx.WebhookEndpoint.Query().Where(webhookendpoint.ID(endpoint), store.Locked).Only(ctx)
 		if ent.IsNotFound(err) || err == nil && e.DisabledAt != nil {
 			return nil
@@ -79,6 +80,7 @@ func (p *Service) claim(ctx context.Context, endpoint string) (c *claimed, err e
 				if err := tx.WebhookDelivery.UpdateOne(row).SetState(property.DeliveryFailed).ClearDueAt().ClearClaimedUntil().Exec(ctx); err != nil {
 					return err
 				}
+				lost++
 				continue
 			}
 			event := row.Edges.WebhookEvent
@@ -91,6 +93,9 @@ func (p *Service) claim(ctx context.Context, endpoint string) (c *claimed, err e
 	})
 	if err != nil {
 		return nil, err
+	}
+	for range lost {
+		p.counts.ended(property.DeliveryFailed)
 	}
 	return c, nil
 }
@@ -128,7 +133,9 @@ func (p *Service) giveBack(ctx context.Context, c *claimed) error {
 // record writes down what came of an attempt, unless another worker has taken
 // the delivery for abandoned meanwhile.
 func (p *Service) record(ctx context.Context, c *claimed, r webhook.Result) error {
-	return p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+	state := property.DeliveryPending
+	err := p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
+		state = property.DeliveryPending
 		e, err := tx.WebhookEndpoint.Query().Where(webhookendpoint.ID(c.endpoint.ID), store.Locked).Only(ctx)
 		if ent.IsNotFound(err) {
 			return nil
@@ -150,9 +157,11 @@ func (p *Service) record(ctx context.Context, c *claimed, r webhook.Result) erro
 		pause, more := webhook.Pause(row.Attempt)
 		switch {
 		case r.OK():
-			u.SetState(property.DeliveryDelivered).ClearDueAt()
+			state = property.DeliveryDelivered
+			u.SetState(state).ClearDueAt()
 		case r.Gone() || !more:
-			u.SetState(property.DeliveryFailed).ClearDueAt()
+			state = property.DeliveryFailed
+			u.SetState(state).ClearDueAt()
 		default:
 			u.SetDueAt(core.Now().Add(pause))
 		}
@@ -161,6 +170,10 @@ func (p *Service) record(ctx context.Context, c *claimed, r webhook.Result) erro
 		}
 		return p.judge(ctx, tx, e, r)
 	})
+	if err == nil {
+		p.counts.attempted(r, state)
+	}
+	return err
 }
 
 // judge notes how the endpoint does, and disables it when it was too long that

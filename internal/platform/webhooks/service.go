@@ -53,6 +53,7 @@ type Sender interface {
 type Service struct {
 	core   *core.Core
 	sender Sender
+	counts counts
 }
 
 // New makes a Service.

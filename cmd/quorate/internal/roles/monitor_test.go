@@ -202,6 +202,11 @@ func TestServersAreWatched(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
 	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
 	l := newWatchedLab(t)
+	var hook struct{ Errors []struct{ Message string } }
+	l.ask(t, `mutation { createWebhook(input: {url: "https://receiver.invalid/Secret4711", events: ["*"]}) { webhookEndpoint { id } } }`, &hook)
+	if len(hook.Errors) > 0 {
+		t.Fatal(hook.Errors)
+	}
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	l.rollOut(t, "traceparent", "00-"+trace+"-b7ad6b7169203331-01", "X-Request-Id", "order-17")
 	t.Run("traces", func(t *testing.T) { l.traces(t, receiver, trace) })
@@ -259,7 +264,7 @@ func (l *watchedLab) prometheus(t *testing.T) {
 	sum(`count(go_goroutines)`, all, all)
 	sum(`sum(quorate_graphql_operations_total{type="mutation",field="several",code="OK"})`, 1, 1)
 	sum(`sum(quorate_graphql_operations_total{type="query",field="node"})`, 1, any)
-	sum(`sum(quorate_graphql_operation_duration_seconds_count{type="mutation"})`, 1, 1)
+	sum(`sum(quorate_graphql_operation_duration_seconds_count{type="mutation"})`, 2, 2) // a webhook, and the order with its rollout
 	sum(`sum(quorate_jobs_total{kind="advance_rollout",outcome="done"})`, 2, any)
 	sum(`sum(quorate_jobs_oldest_seconds)`, 0, 60)
 	sum(`sum(quorate_rollouts)`, 0, 0)
@@ -277,6 +282,12 @@ func (l *watchedLab) prometheus(t *testing.T) {
 	sum(`max(quorate_journal_behind)`, 0, 10)
 	sum(fmt.Sprintf(`min(quorate_container_updates_total{firm="%d"})`, demoFirm), 2, 2)
 	sum(`sum(go_sql_open_connections{db_name="platform"})`, 1, any)
+	sum(`sum(quorate_webhook_attempts_total{outcome="unanswered"})`, 1, any) // there is no such receiver
+	sum(`sum(quorate_webhook_deliveries_total)`, 0, 0)
+	sum(`sum(quorate_webhook_deliveries_waiting)`, 1, any)
+	sum(`sum(quorate_webhook_oldest_seconds) > 0`, 0, 600)
+	sum(`sum(quorate_webhook_endpoints{state="failing"})`, 1, 1)
+	sum(`sum(quorate_webhook_endpoints{state="disabled"})`, 0, 0)
 	sum(`sum(quorate_lookup_failures_total)`, 0, 0)
 	// Nothing that anybody typed is a label.
 	for name := range l.monitors {

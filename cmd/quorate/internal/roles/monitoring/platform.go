@@ -52,5 +52,30 @@ func (m *Monitoring) WatchPlatform(p *platform.Platform, queue *workers.River, r
 			"quorate_jobs_oldest_seconds": one(b.Oldest.Seconds()),
 		}, nil
 	})
+	telemetry.NewLooked(m.Registry, "webhooks", m.log, []telemetry.Metric{
+		{Name: "quorate_webhook_attempts_total", Help: "Attempts to deliver a message, by outcome: accepted, refused (the receiver answered with another status than 2xx), or unanswered.", Labels: []string{"outcome"}, Counter: true},
+		{Name: "quorate_webhook_deliveries_total", Help: "Deliveries of webhooks that came to their end, by outcome: delivered, or failed (the last attempt, or the receiver wants no more).", Labels: []string{"outcome"}, Counter: true},
+		{Name: "quorate_webhook_deliveries_waiting", Help: "Deliveries that wait for their first or next attempt, of all replicas, to endpoints that are not disabled."},
+		{Name: "quorate_webhook_oldest_seconds", Help: "How long ago the oldest of the waiting deliveries was made; 0: none waits."},
+		{Name: "quorate_webhook_endpoints", Help: "Endpoints of webhooks, by state: enabled, failing (their last attempt failed), or disabled.", Labels: []string{"state"}},
+	}, func(ctx context.Context) (map[string][]telemetry.Figure, error) {
+		f, err := p.WebhookFigures(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return map[string][]telemetry.Figure{
+			"quorate_webhook_attempts_total": {
+				{Labels: []string{"accepted"}, Value: float64(f.Accepted)}, {Labels: []string{"refused"}, Value: float64(f.Refused)},
+				{Labels: []string{"unanswered"}, Value: float64(f.Unanswered)},
+			},
+			"quorate_webhook_deliveries_total":   {{Labels: []string{"delivered"}, Value: float64(f.Delivered)}, {Labels: []string{"failed"}, Value: float64(f.Failed)}},
+			"quorate_webhook_deliveries_waiting": one(float64(f.Waiting)),
+			"quorate_webhook_oldest_seconds":     one(f.Oldest.Seconds()),
+			"quorate_webhook_endpoints": {
+				{Labels: []string{"enabled"}, Value: float64(f.Well)}, {Labels: []string{"failing"}, Value: float64(f.Failing)},
+				{Labels: []string{"disabled"}, Value: float64(f.Disabled)},
+			},
+		}, nil
+	})
 	queue.Watch(m.Tracing, workers.NewMetrics(m.Registry))
 }
