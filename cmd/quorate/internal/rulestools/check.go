@@ -20,7 +20,9 @@ import (
 // Check looks at a file, alone or against what was or is.
 type Check struct {
 	cli.APIFlags
-	cli.AdminFlags
+	// Not cli.AdminFlags: --insecure is for both tokens.
+	AdminToken string `help:"The license server's administrator token; not needed on its own machine unless it has one." env:"QUORATE_ADMIN_TOKEN"`
+
 	File     string            `arg:"" help:"The file of rules; - for standard input."`
 	Usage    string            `help:"Past grants as CSV: columns product, user, host, application, address, station, mode, licenses, start, end; other ones are passed over." placeholder:"FILE.csv"`
 	Quantity map[string]uint32 `help:"With --usage: how many licenses of a product there are, for reservations: 6000010:14=20. May be repeated." placeholder:"PRODUCT=N"`
@@ -170,7 +172,8 @@ func (c *Check) past(ctx context.Context, set *rules.Set) (reportView, error) {
 // running checks against the handles that live now, as if their programs were
 // started again in the same order.
 func (c *Check) running(ctx context.Context, set *rules.Set, logger *slog.Logger) (reportView, error) {
-	if err := c.CheckFor(c.Server); err != nil {
+	admin := cli.AdminFlags{AdminToken: c.AdminToken, Insecure: c.Insecure}
+	if err := admin.CheckFor(c.Server); err != nil {
 		return reportView{}, err
 	}
 	sdk, err := client.Open(ctx, client.Config{Servers: c.Server, Wait: patience, Logger: cli.Quiet(logger), AdminToken: c.AdminToken})
