@@ -2,14 +2,24 @@ package resolvers_test
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/quorate/quorate/internal/armor"
+	"github.com/quorate/quorate/internal/container"
+	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/internal/platform/provision"
 )
 
 // TestWorkedExamples runs the examples of the guide against a real server, and
@@ -23,14 +33,19 @@ func TestWorkedExamples(t *testing.T) {
 	w := newWorld(t)
 	web := httptest.NewServer(w.serve("owner"))
 	t.Cleanup(web.Close)
-	examples := regexp.MustCompile("(?s)### (\\d+)\\. [^\n]*\n\n```graphql\n(.*?)```\n\n```json\n(.*?)```\n").FindAllStringSubmatchIndex(text[begin:end], -1)
+	examples := regexp.MustCompile("(?s)### (\\d+)\\. [^\n]*\n\n(?:[^`#\n][^\n]*\n\n)?```graphql\n(.*?)```\n\n```json\n(.*?)```\n").FindAllStringSubmatchIndex(text[begin:end], -1)
 	if len(examples) < 10 {
 		t.Errorf("only %d examples", len(examples))
 	}
+	updateFile := regexp.MustCompile(`(-----BEGIN QUORATE UPDATE-----)[^"]*`) // another one each time, but for its beginning
 	out, last := "", begin
 	for _, m := range examples {
 		part := func(i int) string { return text[begin+m[2*i] : begin+m[2*i+1]] }
-		got := tidy(t, answerTo(t, web.URL, part(2)))
+		variables := map[string]string{}
+		if strings.Contains(part(2), "$request") {
+			variables["request"] = w.requestFile()
+		}
+		got := updateFile.ReplaceAllString(tidy(t, answerTo(t, web.URL, part(2), variables)), "$1…")
 		if want := part(3); got != want && !rewrite() {
 			t.Errorf("example %s:\n%s\ngot:\n%s\nwant:\n%s", part(1), part(2), got, want)
 		}
@@ -44,10 +59,47 @@ func TestWorkedExamples(t *testing.T) {
 	}
 }
 
+// requestFile is that of a container 130-77 which waits for five licenses.
+func (w *world) requestFile() string {
+	w.t.Helper()
+	root := w.importKey(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+	ctx := w.as(w.t.Context(), "owner")
+	box, err := container.Create(filepath.Join(w.t.TempDir(), "box"), container.Params{
+		Serial: license.Serial{Mask: 130, Number: 77}, Root: root, ActivationID: [16]byte{7},
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { box.Close() })
+	f, err := box.Fingerprint(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	text, err := armor.Encode(armor.File{Kind: armor.Request, Messages: [][]byte{f}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.platform.RegisterContainer(ctx, provision.RegisterSpec{Request: string(text), Customer: "Port"}); err != nil {
+		w.t.Fatal(err)
+	}
+	p, err := w.platform.CreateProduct(ctx, "6000077", catalog.ProductSpec{Code: 7, Name: "Pilotage"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	it, err := w.platform.CreateItem(ctx, p.ID, catalog.ItemSpec{Name: "Pilotage", Options: license.Options{Quantity: 5}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.platform.Order(ctx, orders.OrderRequest{Item: it.ID, Container: "130-77", Quantity: 5}); err != nil {
+		w.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // answerTo asks as a client does; of a subscription it takes the first event.
-func answerTo(t *testing.T, url, query string) []byte {
+func answerTo(t *testing.T, url, query string, variables map[string]string) []byte {
 	t.Helper()
-	body, err := json.Marshal(map[string]string{"query": query})
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
 		t.Fatal(err)
 	}

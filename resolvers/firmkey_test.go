@@ -2,6 +2,7 @@ package resolvers_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -21,12 +22,14 @@ import (
 	"github.com/quorate/quorate/internal/seal"
 )
 
-// importKey gives Charts a firm with a known key.
-func (w *world) importKey(seed []byte) {
+// importKey gives Charts a firm with a known key, and the platform a root key,
+// whose public half it returns.
+func (w *world) importKey(seed []byte) ed25519.PublicKey {
 	w.t.Helper()
-	if _, err := w.platform.Bootstrap(w.t.Context(), accounts.BootstrapSpec{
+	first, err := w.platform.Bootstrap(w.t.Context(), accounts.BootstrapSpec{
 		Organization: "Charts", Email: "first@example.com", Name: "First", Password: "correct horse battery",
-	}); err != nil {
+	})
+	if err != nil {
 		w.t.Fatal(err)
 	}
 	plain, err := json.Marshal(map[string]any{
@@ -55,6 +58,7 @@ func (w *world) importKey(seed []byte) {
 	if _, err := w.platform.ImportFirmKey(w.as(w.t.Context(), "owner"), 6000077, file.Bytes(), passphrase); err != nil {
 		w.t.Fatal(err)
 	}
+	return first.Root
 }
 
 // TestRotateFirmKey: the history grows, a repetition changes nothing, and no
