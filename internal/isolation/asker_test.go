@@ -40,6 +40,8 @@ type asker struct {
 	opened  int             // operations over it
 	// only is the one field of Query, Mutation and Subscription to ask for; "": all.
 	only string
+	// brief: each field is asked for once.
+	brief bool
 }
 
 // asker makes an API token of a role in an organization; "" is nobody.

@@ -154,6 +154,7 @@ func newWalk(t testing.TB, how setting) *walk {
 	w.seed.rootKey(t.Context())
 	w.victim, w.others = w.seed.seed(t.Context(), "victim"), w.seed.seed(t.Context(), "others")
 	w.observe()
+	clear(w.statements)
 	return w
 }
 
