@@ -63,7 +63,7 @@ func connect(dsn string, option ...Option) (*sql.DB, string, error) {
 			return nil, "", license.Errorf(license.CodeInvalidInput,
 				"write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as %40 for @", "the PostgreSQL address can't be read")
 		}
-		var guarded driver.Connector = tenantConnector{connector}
+		var guarded driver.Connector = tracedConnector{tenantConnector{connector}, "postgresql"}
 		if o.watch != nil {
 			guarded = tellingConnector{guarded, o.watch}
 		}
@@ -83,11 +83,12 @@ func connect(dsn string, option ...Option) (*sql.DB, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("open %s: %w", dsn, err)
 	}
+	var plain driver.Connector = tracedConnector{lazyConnector{db.Driver(), sqliteDSN(dsn)}, "sqlite"}
+	_ = db.Close() // it has no connection yet
 	if o.watch != nil {
-		plain := lazyConnector{db.Driver(), sqliteDSN(dsn)}
-		_ = db.Close() // it has no connection yet
-		db = sql.OpenDB(tellingConnector{plain, o.watch})
+		plain = tellingConnector{plain, o.watch}
 	}
+	db = sql.OpenDB(plain)
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
 	return db, dialect.SQLite, nil

@@ -82,6 +82,8 @@ func (l *watchedLab) traces(t *testing.T, r *receiver, trace string) {
 		{service: "quorate-platform", name: "order"},
 		{service: "quorate-platform", name: "startRollout"},
 		{service: "quorate-platform", name: "transaction"},
+		{service: "quorate-platform", name: "sql SELECT"},
+		{service: "quorate-platform", name: "sql INSERT"},
 		{service: "quorate-platform", name: "job advance_rollout"},
 		{service: "quorate-platform", name: "/quorate.v1.LinkService/Report"},
 		{service: "quorate-tmr", name: "work collect"},
