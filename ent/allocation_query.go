@@ -486,9 +486,7 @@ func (_q *AllocationQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*A
 			_q.withProduct != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Allocation).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Allocation)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Allocation{config: _q.config}
 		nodes = append(nodes, node)

@@ -376,9 +376,7 @@ func (_q *ApiTokenQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Api
 			_q.withOrganization != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*ApiToken).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*ApiToken)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &ApiToken{config: _q.config}
 		nodes = append(nodes, node)

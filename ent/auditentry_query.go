@@ -376,9 +376,7 @@ func (_q *AuditEntryQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*A
 			_q.withOrganization != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*AuditEntry).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*AuditEntry)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &AuditEntry{config: _q.config}
 		nodes = append(nodes, node)

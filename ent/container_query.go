@@ -902,9 +902,7 @@ func (_q *ContainerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Co
 			_q.withRuleSets != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Container).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Container)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Container{config: _q.config}
 		nodes = append(nodes, node)

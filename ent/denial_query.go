@@ -486,9 +486,7 @@ func (_q *DenialQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Denia
 			_q.withProduct != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Denial).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Denial)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Denial{config: _q.config}
 		nodes = append(nodes, node)

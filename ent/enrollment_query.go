@@ -523,9 +523,7 @@ func (_q *EnrollmentQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*E
 			_q.withTmrServer != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Enrollment).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Enrollment)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Enrollment{config: _q.config}
 		nodes = append(nodes, node)

@@ -489,9 +489,7 @@ func (_q *FirmQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Firm, e
 			_q.withProducts != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Firm).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Firm)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Firm{config: _q.config}
 		nodes = append(nodes, node)

@@ -486,9 +486,7 @@ func (_q *FirmCounterQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*
 			_q.withFirm != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*FirmCounter).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*FirmCounter)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &FirmCounter{config: _q.config}
 		nodes = append(nodes, node)

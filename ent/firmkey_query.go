@@ -449,9 +449,7 @@ func (_q *FirmKeyQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Firm
 			_q.withFirm != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*FirmKey).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*FirmKey)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &FirmKey{config: _q.config}
 		nodes = append(nodes, node)

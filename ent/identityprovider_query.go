@@ -415,9 +415,7 @@ func (_q *IdentityProviderQuery) sqlAll(ctx context.Context, hooks ...queryHook)
 			_q.withIdentities != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*IdentityProvider).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*IdentityProvider)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &IdentityProvider{config: _q.config}
 		nodes = append(nodes, node)

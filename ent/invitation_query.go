@@ -376,9 +376,7 @@ func (_q *InvitationQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*I
 			_q.withOrganization != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Invitation).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Invitation)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Invitation{config: _q.config}
 		nodes = append(nodes, node)

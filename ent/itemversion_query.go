@@ -449,9 +449,7 @@ func (_q *ItemVersionQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*
 			_q.withItem != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*ItemVersion).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*ItemVersion)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &ItemVersion{config: _q.config}
 		nodes = append(nodes, node)

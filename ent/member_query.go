@@ -452,9 +452,7 @@ func (_q *MemberQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Membe
 			_q.withMemberships != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Member).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Member)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Member{config: _q.config}
 		nodes = append(nodes, node)

@@ -415,9 +415,7 @@ func (_q *MemberGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*
 			_q.withEntries != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*MemberGroup).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*MemberGroup)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &MemberGroup{config: _q.config}
 		nodes = append(nodes, node)

@@ -450,9 +450,7 @@ func (_q *MemberGroupEntryQuery) sqlAll(ctx context.Context, hooks ...queryHook)
 			_q.withMember != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*MemberGroupEntry).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*MemberGroupEntry)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &MemberGroupEntry{config: _q.config}
 		nodes = append(nodes, node)

@@ -597,9 +597,7 @@ func (_q *OrderQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Order,
 			_q.withRollout != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Order).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Order)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Order{config: _q.config}
 		nodes = append(nodes, node)

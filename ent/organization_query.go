@@ -485,9 +485,7 @@ func (_q *OrganizationQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 			_q.withTest != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Organization).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Organization)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Organization{config: _q.config}
 		nodes = append(nodes, node)

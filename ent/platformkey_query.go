@@ -337,9 +337,7 @@ func (_q *PlatformKeyQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*
 		nodes = []*PlatformKey{}
 		_spec = _q.querySpec()
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*PlatformKey).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*PlatformKey)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &PlatformKey{config: _q.config}
 		nodes = append(nodes, node)

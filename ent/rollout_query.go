@@ -639,9 +639,7 @@ func (_q *RolloutQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Roll
 			_q.withWork != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Rollout).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Rollout)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Rollout{config: _q.config}
 		nodes = append(nodes, node)

@@ -451,9 +451,7 @@ func (_q *RolloutPlanQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*
 			_q.withEntries != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*RolloutPlan).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*RolloutPlan)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &RolloutPlan{config: _q.config}
 		nodes = append(nodes, node)

@@ -560,9 +560,7 @@ func (_q *RolloutPlanEntryQuery) sqlAll(ctx context.Context, hooks ...queryHook)
 			_q.withRollout != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*RolloutPlanEntry).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*RolloutPlanEntry)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &RolloutPlanEntry{config: _q.config}
 		nodes = append(nodes, node)

@@ -486,9 +486,7 @@ func (_q *RuleSetQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Rule
 			_q.withContainer != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*RuleSet).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*RuleSet)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &RuleSet{config: _q.config}
 		nodes = append(nodes, node)

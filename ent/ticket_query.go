@@ -489,9 +489,7 @@ func (_q *TicketQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Ticke
 			_q.withActivations != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Ticket).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Ticket)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Ticket{config: _q.config}
 		nodes = append(nodes, node)

@@ -636,9 +636,7 @@ func (_q *TicketActivationQuery) sqlAll(ctx context.Context, hooks ...queryHook)
 			_q.withTransfers != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*TicketActivation).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*TicketActivation)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &TicketActivation{config: _q.config}
 		nodes = append(nodes, node)

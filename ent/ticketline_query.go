@@ -525,9 +525,7 @@ func (_q *TicketLineQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*T
 			_q.withActivations != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*TicketLine).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*TicketLine)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &TicketLine{config: _q.config}
 		nodes = append(nodes, node)

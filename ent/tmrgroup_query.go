@@ -717,9 +717,7 @@ func (_q *TmrGroupQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tmr
 			_q.withRuleSets != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*TmrGroup).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*TmrGroup)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &TmrGroup{config: _q.config}
 		nodes = append(nodes, node)

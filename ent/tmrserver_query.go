@@ -486,9 +486,7 @@ func (_q *TmrServerQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tm
 			_q.withContainer != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*TmrServer).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*TmrServer)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &TmrServer{config: _q.config}
 		nodes = append(nodes, node)

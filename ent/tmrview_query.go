@@ -449,9 +449,7 @@ func (_q *TmrViewQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*TmrV
 			_q.withTmrGroup != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*TmrView).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*TmrView)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &TmrView{config: _q.config}
 		nodes = append(nodes, node)

@@ -709,9 +709,7 @@ func (_q *TransferQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Tra
 			_q.withOrders != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Transfer).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Transfer)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Transfer{config: _q.config}
 		nodes = append(nodes, node)

@@ -523,9 +523,7 @@ func (_q *UpdateQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Updat
 			_q.withFirm != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Update).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Update)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Update{config: _q.config}
 		nodes = append(nodes, node)

@@ -449,9 +449,7 @@ func (_q *UsageBucketQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*
 			_q.withSeries != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*UsageBucket).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*UsageBucket)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &UsageBucket{config: _q.config}
 		nodes = append(nodes, node)

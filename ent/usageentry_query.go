@@ -449,9 +449,7 @@ func (_q *UsageEntryQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*U
 			_q.withLog != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*UsageEntry).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*UsageEntry)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &UsageEntry{config: _q.config}
 		nodes = append(nodes, node)

@@ -337,9 +337,7 @@ func (_q *UsageKeptQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Us
 		nodes = []*UsageKept{}
 		_spec = _q.querySpec()
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*UsageKept).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*UsageKept)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &UsageKept{config: _q.config}
 		nodes = append(nodes, node)

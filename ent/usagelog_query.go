@@ -488,9 +488,7 @@ func (_q *UsageLogQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Usa
 			_q.withEntries != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*UsageLog).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*UsageLog)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &UsageLog{config: _q.config}
 		nodes = append(nodes, node)

@@ -525,9 +525,7 @@ func (_q *UsageSeriesQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*
 			_q.withBuckets != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*UsageSeries).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*UsageSeries)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &UsageSeries{config: _q.config}
 		nodes = append(nodes, node)

@@ -413,9 +413,7 @@ func (_q *UserIdentityQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 			_q.withProvider != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*UserIdentity).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*UserIdentity)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &UserIdentity{config: _q.config}
 		nodes = append(nodes, node)

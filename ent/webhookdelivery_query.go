@@ -450,9 +450,7 @@ func (_q *WebhookDeliveryQuery) sqlAll(ctx context.Context, hooks ...queryHook) 
 			_q.withWebhookEvent != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*WebhookDelivery).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*WebhookDelivery)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &WebhookDelivery{config: _q.config}
 		nodes = append(nodes, node)

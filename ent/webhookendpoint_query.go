@@ -415,9 +415,7 @@ func (_q *WebhookEndpointQuery) sqlAll(ctx context.Context, hooks ...queryHook) 
 			_q.withDeliveries != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*WebhookEndpoint).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*WebhookEndpoint)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &WebhookEndpoint{config: _q.config}
 		nodes = append(nodes, node)

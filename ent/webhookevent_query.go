@@ -415,9 +415,7 @@ func (_q *WebhookEventQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]
 			_q.withDeliveries != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*WebhookEvent).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*WebhookEvent)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &WebhookEvent{config: _q.config}
 		nodes = append(nodes, node)

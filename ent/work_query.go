@@ -523,9 +523,7 @@ func (_q *WorkQuery) sqlAll(ctx context.Context, hooks ...queryHook) ([]*Work, e
 			_q.withRollout != nil,
 		}
 	)
-	_spec.ScanValues = func(columns []string) ([]any, error) {
-		return (*Work).scanValues(nil, columns)
-	}
+	_spec.ScanValues = reused((*Work)(nil).scanValues)
 	_spec.Assign = func(columns []string, values []any) error {
 		node := &Work{config: _q.config}
 		nodes = append(nodes, node)

@@ -1,12 +1,14 @@
 package resolvers
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -101,7 +103,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.refuse(w, r, as, http.StatusServiceUnavailable, present.Known(context.DeadlineExceeded))
 			return
 		}
-		write(w, as, http.StatusOK, response)
+		give(w, as, response)
 	}
 }
 
@@ -184,13 +186,29 @@ func answer(w http.ResponseWriter, as string, status int, errs gqlerror.List) {
 	}{errs})
 }
 
-func write(w http.ResponseWriter, as string, status int, body any) {
-	if as == typeStream {
-		as = typeGraphQL
+// give answers what was executed. Data that is all there is needs no other pass,
+// unless it has characters that are escaped against being taken for HTML.
+func give(w http.ResponseWriter, as string, response *graphql.Response) {
+	if len(response.Errors) > 0 || len(response.Extensions) > 0 || response.HasNext != nil || len(response.Data) == 0 ||
+		slices.ContainsFunc([]string{"<", ">", "&", "\u2028", "\u2029"}, func(c string) bool { return bytes.Contains(response.Data, []byte(c)) }) {
+		write(w, as, http.StatusOK, response)
+		return
 	}
+	b := make([]byte, 0, len(response.Data)+len(`{"data":}`))
+	send(w, as, http.StatusOK, append(append(append(b, `{"data":`...), response.Data...), '}'))
+}
+
+func write(w http.ResponseWriter, as string, status int, body any) {
 	b, err := json.Marshal(body)
 	if err != nil {
 		panic(err) // the executor's own output
+	}
+	send(w, as, status, b)
+}
+
+func send(w http.ResponseWriter, as string, status int, b []byte) {
+	if as == typeStream {
+		as = typeGraphQL
 	}
 	w.Header().Set("Content-Type", as+"; charset=utf-8")
 	w.WriteHeader(status)

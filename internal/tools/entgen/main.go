@@ -8,6 +8,7 @@ import (
 	"go/format"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"entgo.io/contrib/entgql"
 	"entgo.io/ent/entc"
@@ -46,6 +47,9 @@ func run() error {
 	if err := countWhenAsked(filepath.Join("ent", "gql_pagination.go")); err != nil {
 		return err
 	}
+	if err := scanAgain("ent"); err != nil {
+		return err
+	}
 	return newestFirst(filepath.Join("ent", "gql_pagination.go"), "Allocation", "Denial", "ItemVersion", "Order", "Rollout", "RolloutPlan", "AuditEntry")
 }
 
@@ -63,6 +67,28 @@ func countWhenAsked(path string) error {
 	}
 	src = bytes.ReplaceAll(src, was, []byte("if hasCollectedField(ctx, totalCountField) || ignoredEdges && hasCollectedField(ctx, pageInfoField) {"))
 	return os.WriteFile(path, src, 0o644)
+}
+
+// scanAgain has a query scan all its rows into the same values (ent/scan.go).
+func scanAgain(dir string) error {
+	all, err := filepath.Glob(filepath.Join(dir, "*_query.go"))
+	if err != nil {
+		return err
+	}
+	was := regexp.MustCompile(`_spec\.ScanValues = func\(columns \[\]string\) \(\[\]any, error\) \{\s+return \(\*(\w+)\)\.scanValues\(nil, columns\)\s+\}`)
+	for _, path := range all {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if len(was.FindAll(src, -1)) != 1 {
+			return fmt.Errorf("%s no longer scans as expected: ent has changed", path)
+		}
+		if err := os.WriteFile(path, was.ReplaceAll(src, []byte("_spec.ScanValues = reused((*${1})(nil).scanValues)")), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // newestFirst makes the pages of some entities begin with the newest one, also
