@@ -20,6 +20,7 @@ import (
 	"github.com/quorate/quorate/cmd/quorate/internal/roles"
 	"github.com/quorate/quorate/cmd/quorate/internal/rulestools"
 	"github.com/quorate/quorate/cmd/quorate/internal/tickettools"
+	"github.com/quorate/quorate/cmd/quorate/internal/vendortools"
 	"github.com/quorate/quorate/internal/machine"
 )
 
@@ -28,14 +29,14 @@ var version = "dev"
 
 // tree is every command.
 type tree struct {
-	Demo      roles.Demo      `cmd:"" help:"Run everything in one process with sample data: platform, two TMR servers, three backends, programs."`
-	Platform  roles.Platform  `cmd:"" help:"Run the platform: GraphQL API, dashboard, workers."`
-	Provision roles.Provision `cmd:"" help:"Register firms, products, containers and TMR groups from a file."`
-	Server    roles.Server    `cmd:"" help:"Run a license server, or with --tmr a backend of a TMR group."`
-	TMR       roles.TMR       `cmd:"" name:"tmr" help:"Run a TMR server in front of three backends."`
-	Container containerCmd    `cmd:"" help:"Create and show containers; register, replace and judge them, and take licenses from them."`
-	Key       roles.Key       `cmd:"" help:"Create a server's keys: for TLS, and for handle tokens."`
-	Firm      roles.Firm      `cmd:"" help:"List, rotate, export and import the keys that firms sign with; change the master key."`
+	Demo      roles.Demo            `cmd:"" help:"Run everything in one process with sample data: platform, two TMR servers, three backends, programs."`
+	Platform  roles.Platform        `cmd:"" help:"Run the platform: GraphQL API, dashboard, workers."`
+	Provision vendortools.Provision `cmd:"" help:"Register firms, products, containers and TMR groups from a file."`
+	Server    roles.Server          `cmd:"" help:"Run a license server, or with --tmr a backend of a TMR group."`
+	TMR       roles.TMR             `cmd:"" name:"tmr" help:"Run a TMR server in front of three backends."`
+	Container containerCmd          `cmd:"" help:"Create and show containers; register, replace and judge them, and take licenses from them."`
+	Key       roles.Key             `cmd:"" help:"Create a server's keys: for TLS, and for handle tokens."`
+	Firm      vendortools.Firm      `cmd:"" help:"List, rotate, export and import the keys that firms sign with; change the master key."`
 
 	Run     clienttools.Run     `cmd:"" help:"Run a program while holding a license for it."`
 	Ls      clienttools.Ls      `cmd:"" name:"ls" help:"List licenses of a license server, their handles, and who waits."`
@@ -108,6 +109,6 @@ func run(ctx context.Context, args []string, std cli.Streams) int {
 	return cli.Run(ctx, &tree{}, version, args, std, func(logger *slog.Logger) []any {
 		roles.LogRedis(logger)
 		roles.LogTelemetry(logger)
-		return []any{roles.Build{Version: version}, filetools.Site{Traits: machine.Traits, Logger: logger}}
+		return []any{vendortools.Opener(roles.Open), roles.Build{Version: version}, filetools.Site{Traits: machine.Traits, Logger: logger}}
 	})
 }

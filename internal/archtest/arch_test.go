@@ -127,6 +127,7 @@ var rules = map[string]rule{
 	"cmd/quorate/internal/orgtools":    {may: []string{"cmd/quorate/internal/cli", "internal/license"}, why: "asks the platform through its API alone"},
 	"cmd/quorate/internal/tickettools": {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor"}, why: "asks the platform through its API alone; files of requests and updates it reads and writes as text"},
 	"cmd/quorate/internal/fleettools":  {may: []string{"cmd/quorate/internal/cli", "internal/license"}, why: "asks the platform through its API alone"},
+	"cmd/quorate/internal/vendortools": {may: []string{"cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/armor", "internal/auth", "internal/durable", "internal/license", "internal/platform", "internal/platform/catalog", "internal/platform/core", "internal/platform/firmkeys", "internal/platform/provision"}, why: "runs use cases at the platform's database, which roles open: drivers are not its matter"},
 	"cmd/quorate/internal/admin":       {may: []string{"internal/importer", "cmd/quorate/internal/cli", "cmd/quorate/internal/filetools", "internal/license", "internal/armor", "internal/durable", "internal/usage"}, why: "asks the platform through its API alone; a usage log is verified where it lies"},
 }
 

@@ -11,7 +11,6 @@ import (
 // run with.
 type tree struct {
 	Platform Platform `cmd:""`
-	Firm     Firm     `cmd:""`
 
 	Run clienttools.Run `cmd:""`
 	Ls  clienttools.Ls  `cmd:"" name:"ls"`

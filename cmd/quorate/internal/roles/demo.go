@@ -172,7 +172,7 @@ func (d *demo) path(elem ...string) string {
 }
 
 func (d *demo) start(ctx context.Context) error {
-	db := databaseFlags{Database: d.path("platform.db"), MasterKey: d.path("master.key")}
+	db := databaseFlags{cli.DatabaseFlags{Database: d.path("platform.db"), MasterKey: d.path("master.key")}}
 	p, err := db.open(ctx, d.log, d.cfg.Settle)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package roles
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
@@ -68,7 +67,7 @@ func readSeed(path, what string, create bool) ([]byte, error) {
 		}
 		return seed, durable.Create(path, []byte(base64.StdEncoding.EncodeToString(seed)+"\n"))
 	}
-	text, err := readSecretFile(path, what)
+	text, err := cli.ReadSecretFile(path, what)
 	if err != nil {
 		return nil, err
 	}
@@ -77,26 +76,4 @@ func readSeed(path, what string, create bool) ([]byte, error) {
 		return nil, license.Errorf(license.CodeInvalidInput, "restore it from a backup", "the %s %s is damaged", what, path)
 	}
 	return seed, nil
-}
-
-const mostSecret = 4 << 10
-
-// readSecretFile reads a secret, without white space around it, from a file
-// that nobody but the owner may read.
-func readSecretFile(path, what string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, &license.Error{Code: license.CodeNotFound, Message: fmt.Sprintf("the %s %s can't be read", what, path), Fix: "check the path and its permissions", Err: err}
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, license.Errorf(license.CodeInvalidInput, "chmod 600 it, or replace it if others had access", "the %s %s can be read by others", what, path)
-	}
-	if info.Size() == 0 || info.Size() > mostSecret {
-		return nil, license.Errorf(license.CodeInvalidInput, "restore it from a backup", "the %s %s is damaged", what, path)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return bytes.TrimSpace(b), nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/cmd/quorate/internal/roles/monitoring"
 	"github.com/quorate/quorate/frontend"
 	"github.com/quorate/quorate/internal/license"
@@ -85,7 +86,7 @@ func newReplicas(t *testing.T, limits limitConfig) *replicas {
 	t.Helper()
 	r := &replicas{redis: testenv.Redis(t)}
 	dir := t.TempDir()
-	flags := databaseFlags{Database: filepath.Join(dir, "quorate.db"), MasterKey: filepath.Join(dir, "master.key"), Redis: r.redis.URL()}
+	flags := databaseFlags{cli.DatabaseFlags{Database: filepath.Join(dir, "quorate.db"), MasterKey: filepath.Join(dir, "master.key"), Redis: r.redis.URL()}}
 	for i := range r.urls {
 		p, err := flags.openWith(t.Context(), slog.New(slog.DiscardHandler), platform.Config{}, 0)
 		if err != nil {

@@ -62,7 +62,7 @@ func (f linkFlags) token() (string, error) {
 			return "", license.Errorf(license.CodeInvalidInput, "name the file with --link-token, or give the code of quorate enroll create with --enroll", "the link to the platform needs this server's link token")
 		}
 	}
-	b, err := readSecretFile(f.file(), "link token")
+	b, err := cli.ReadSecretFile(f.file(), "link token")
 	if err != nil {
 		return "", err
 	}
@@ -74,7 +74,7 @@ func (f linkFlags) token() (string, error) {
 // a server that was killed in between, or missed the answer, goes on with it.
 func (f linkFlags) enroll(ctx context.Context, name string, serial license.Serial, logger *slog.Logger) (string, error) {
 	pending := f.file() + ".new"
-	b, err := readSecretFile(pending, "link token")
+	b, err := cli.ReadSecretFile(pending, "link token")
 	if license.CodeOf(err) == license.CodeNotFound {
 		token, _, err := auth.NewToken(auth.LinkToken)
 		if err != nil {

@@ -47,13 +47,7 @@ type Platform struct {
 }
 
 // databaseFlags say where the platform keeps what.
-type databaseFlags struct {
-	Database  string `help:"An SQLite file, or postgres://…" default:"quorate.db" env:"QUORATE_DATABASE"`
-	MasterKey string `help:"File with the key that seals all private keys; created when it is not there. Keep a copy: without it no update can be signed." default:"master.key" env:"QUORATE_MASTER_KEY_FILE"`
-	// The key itself, for platforms that hand secrets over by environment.
-	MasterKeyValue string `name:"master-key-value" hidden:"" env:"QUORATE_MASTER_KEY"`
-	Redis          string `help:"redis://HOST:PORT/N, for several replicas: carries news between them, and counts what callers do." env:"QUORATE_REDIS"`
-}
+type databaseFlags struct{ cli.DatabaseFlags }
 
 type platformServeCmd struct {
 	databaseFlags
@@ -154,6 +148,15 @@ type openPlatform struct {
 
 func (f databaseFlags) open(ctx context.Context, logger *slog.Logger, settle time.Duration) (*openPlatform, error) {
 	return f.openWith(ctx, logger, platform.Config{Settle: settle}, 0)
+}
+
+// Open opens the platform at its database, for commands that run beside it.
+func Open(ctx context.Context, f cli.DatabaseFlags, logger *slog.Logger) (p *platform.Platform, closing func(), err error) {
+	opened, err := databaseFlags{f}.open(ctx, logger, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	return opened.Platform, opened.Close, nil
 }
 
 // openWith takes what c says of settings, and fills the rest in. sweep is how
@@ -383,7 +386,7 @@ Example:
 func (c *platformInitCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
 	spec := accounts.BootstrapSpec{Organization: c.Organization, Email: c.Email, Name: c.Name}
 	if c.PasswordFile != "" {
-		password, err := readSecretFile(c.PasswordFile, "password")
+		password, err := cli.ReadSecretFile(c.PasswordFile, "password")
 		if err != nil {
 			return err
 		}

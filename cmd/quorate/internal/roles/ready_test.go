@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/internal/container"
 	"github.com/quorate/quorate/internal/lease/memlease"
 	"github.com/quorate/quorate/internal/license"
@@ -38,7 +39,7 @@ func TestReadiness(t *testing.T) {
 	}
 	t.Run("platform", func(t *testing.T) {
 		redis := testenv.Redis(t)
-		p, err := databaseFlags{Database: at("p.db"), MasterKey: at("master.key"), Redis: redis.URL()}.open(t.Context(), log, 0)
+		p, err := databaseFlags{cli.DatabaseFlags{Database: at("p.db"), MasterKey: at("master.key"), Redis: redis.URL()}}.open(t.Context(), log, 0)
 		ok(err)
 		t.Cleanup(p.Close)
 		ok(p.ready(t.Context()))

@@ -1,4 +1,4 @@
-package roles
+package vendortools
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/durable"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/firmkeys"
 )
@@ -30,22 +31,22 @@ type Firm struct {
 
 // firmFlags: these commands run at the platform, on its database.
 type firmFlags struct {
-	databaseFlags
+	cli.DatabaseFlags
 	Token string `help:"An API token of the vendor's owner." required:"" env:"QUORATE_TOKEN"`
 	JSON  bool   `help:"Write JSON." name:"json"`
 }
 
 // with runs f as the token's owner. No master key is made here: a new one
 // would open nothing.
-func (c firmFlags) with(ctx context.Context, logger *slog.Logger, f func(ctx context.Context, p *openPlatform) error) error {
+func (c firmFlags) with(ctx context.Context, logger *slog.Logger, open Opener, f func(ctx context.Context, p *platform.Platform) error) error {
 	if c.MasterKeyValue == "" && !cli.Exists(c.MasterKey) {
 		return license.Errorf(license.CodeNotFound, "give --master-key the file that the platform runs with", "the master key %s is not there", c.MasterKey)
 	}
-	p, err := c.open(ctx, logger, 0)
+	p, closing, err := open(ctx, c.DatabaseFlags, logger)
 	if err != nil {
 		return err
 	}
-	defer p.Close()
+	defer closing()
 	who, err := p.Authenticate(ctx, c.Token)
 	if err != nil {
 		return err
@@ -70,8 +71,8 @@ type shownKey struct {
 	RetiredAt *time.Time `json:"retiredAt,omitempty"`
 }
 
-func (c *firmKeysCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	return c.with(ctx, logger, func(ctx context.Context, p *openPlatform) error {
+func (c *firmKeysCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, open Opener) error {
+	return c.with(ctx, logger, open, func(ctx context.Context, p *platform.Platform) error {
 		keys, err := p.FirmKeys(ctx, c.Firm)
 		if err != nil {
 			return err
@@ -110,11 +111,11 @@ Example:
   quorate firm rotate 6000010 --serial 1`
 }
 
-func (c *firmRotateCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+func (c *firmRotateCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, open Opener) error {
 	if c.Serial < 0 {
 		return license.Errorf(license.CodeInvalidInput, "see quorate firm keys", "keys are numbered from 1")
 	}
-	return c.with(ctx, logger, func(ctx context.Context, p *openPlatform) error {
+	return c.with(ctx, logger, open, func(ctx context.Context, p *platform.Platform) error {
 		f, err := p.RotateFirmKey(ctx, c.Firm, c.Serial)
 		if err != nil {
 			return err
@@ -143,12 +144,12 @@ Example:
   quorate firm export 6000010 -o firm-6000010.key.age --passphrase-file passphrase`
 }
 
-func (c *firmExportCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	passphrase, err := readSecretFile(c.PassphraseFile, "passphrase")
+func (c *firmExportCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, open Opener) error {
+	passphrase, err := cli.ReadSecretFile(c.PassphraseFile, "passphrase")
 	if err != nil {
 		return err
 	}
-	return c.with(ctx, logger, func(ctx context.Context, p *openPlatform) error {
+	return c.with(ctx, logger, open, func(ctx context.Context, p *platform.Platform) error {
 		file, err := p.ExportFirmKey(ctx, c.Firm, string(passphrase))
 		if err != nil {
 			return err
@@ -188,8 +189,8 @@ Example:
   quorate firm import 6000010 firm-6000010.key.age --passphrase-file passphrase`
 }
 
-func (c *firmImportCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	passphrase, err := readSecretFile(c.PassphraseFile, "passphrase")
+func (c *firmImportCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, open Opener) error {
+	passphrase, err := cli.ReadSecretFile(c.PassphraseFile, "passphrase")
 	if err != nil {
 		return err
 	}
@@ -206,7 +207,7 @@ func (c *firmImportCmd) Run(ctx context.Context, std cli.Streams, logger *slog.L
 	if err != nil {
 		return err
 	}
-	return c.with(ctx, logger, func(ctx context.Context, p *openPlatform) error {
+	return c.with(ctx, logger, open, func(ctx context.Context, p *platform.Platform) error {
 		got, err := p.ImportFirmKey(ctx, c.Firm, file, string(passphrase))
 		if err != nil {
 			return err
@@ -238,8 +239,8 @@ Example:
   quorate firm rewrap --master-key master.key --new-master-key master-2027.key`
 }
 
-func (c *firmRewrapCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
-	return c.with(ctx, logger, func(ctx context.Context, p *openPlatform) error {
+func (c *firmRewrapCmd) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, open Opener) error {
+	return c.with(ctx, logger, open, func(ctx context.Context, p *platform.Platform) error {
 		next, err := core.LoadOrCreateMasterKey(c.NewMasterKey)
 		if err != nil {
 			return err

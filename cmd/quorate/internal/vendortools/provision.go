@@ -1,4 +1,4 @@
-package roles
+package vendortools
 
 import (
 	"bytes"
@@ -21,7 +21,7 @@ import (
 
 // Provision registers what a file specifies, at the platform's database.
 type Provision struct {
-	databaseFlags
+	cli.DatabaseFlags
 	File  string `arg:"" help:"The specification, JSON; - for standard input."`
 	Token string `help:"An API token of the vendor's owner or an administrator." required:"" env:"QUORATE_TOKEN"`
 	JSON  bool   `help:"Write JSON." name:"json"`
@@ -81,16 +81,16 @@ type provisionFile struct {
 const mostSpecification = 1 << 20
 
 // Run registers it.
-func (c *Provision) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) error {
+func (c *Provision) Run(ctx context.Context, std cli.Streams, logger *slog.Logger, open Opener) error {
 	spec, err := c.read(std.In)
 	if err != nil {
 		return err
 	}
-	p, err := c.open(ctx, logger, 0)
+	p, closing, err := open(ctx, c.DatabaseFlags, logger)
 	if err != nil {
 		return err
 	}
-	defer p.Close()
+	defer closing()
 	who, err := p.Authenticate(ctx, c.Token)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package roles
+package vendortools
 
 import (
 	"encoding/json"
