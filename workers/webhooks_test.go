@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/webhookdelivery"
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/outbound"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tasks"
@@ -31,7 +32,7 @@ const stopSent = "sent"
 
 // testSender may call this machine.
 func testSender() webhooks.Sender {
-	s := webhook.New(webhook.Config{Allow: webhook.Networks{netip.MustParsePrefix("127.0.0.0/8")}})
+	s := webhook.New(webhook.Config{Allow: outbound.Networks{netip.MustParsePrefix("127.0.0.0/8")}})
 	if os.Getenv(childStop) == stopSent {
 		return stopping{s}
 	}

@@ -29,16 +29,8 @@ const (
 // of its calls: one that unwraps to license.CodeForbidden for what it may not
 // reach.
 func Client(private bool) *http.Client {
-	dialer := &net.Dialer{Timeout: dialTimeout}
-	if !private {
-		dialer.Control = func(_, address string, _ syscall.RawConn) error {
-			at, err := netip.ParseAddrPort(address)
-			if err != nil || !Public(at.Addr()) {
-				return errPrivate()
-			}
-			return nil
-		}
-	}
+	dialer := Dialer(func(a netip.Addr) bool { return private || Public(a) }, errPrivate)
+	dialer.Timeout = dialTimeout
 	return &http.Client{
 		Timeout: timeout,
 		Transport: bounded{&http.Transport{
@@ -50,22 +42,42 @@ func Client(private bool) *http.Client {
 	}
 }
 
+// Dialer makes one that connects to what may be called alone: it is asked of
+// each address that a name has resolved to, just before the connection is made.
+// refused makes the error for the others.
+func Dialer(may func(netip.Addr) bool, refused func() error) *net.Dialer {
+	return &net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
+		at, err := netip.ParseAddrPort(address)
+		if err != nil || !may(at.Addr()) {
+			return refused()
+		}
+		return nil
+	}}
+}
+
 func errPrivate() error {
 	return license.Errorf(license.CodeForbidden, "use a public address, or have the operator allow private networks",
 		"the address is in a private network")
 }
 
-// Public says whether an address is one of the public Internet.
+// Public says whether an address is one of the public internet, and for whoever
+// is there. What isn't known to be is not. What a NAT64 gateway makes of an IPv4
+// address is as that one.
 func Public(a netip.Addr) bool {
 	a = a.Unmap()
+	if a.Is6() && netip.MustParsePrefix("64:ff9b::/96").Contains(a) {
+		b := a.As16()
+		a = netip.AddrFrom4([4]byte(b[12:]))
+	}
 	if !a.IsValid() || a.Zone() != "" || !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
 		return false
 	}
 	for _, text := range []string{
 		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24",
 		"203.0.113.0/24", "240.0.0.0/4",
+		"168.63.129.16/32", // shows a machine of Azure its own secrets
 		// Those that carry IPv4 addresses in them, or nothing at all.
-		"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+		"::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
 		"5f00::/16", "fec0::/10",
 	} {
 		if netip.MustParsePrefix(text).Contains(a) {

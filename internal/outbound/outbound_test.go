@@ -19,7 +19,7 @@ func TestPublic(t *testing.T) {
 		"127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false, "192.168.0.1": false, "169.254.169.254": false,
 		"100.64.0.1": false, "0.0.0.0": false, "255.255.255.255": false, "224.0.0.1": false, "198.18.0.1": false,
 		"::1": false, "::": false, "fe80::1": false, "fe80::1%eth0": false, "fd00::1": false, "ff02::1": false, "::ffff:10.0.0.1": false,
-		"64:ff9b::a00:1": false, "2002:a00:1::1": false, "::10.0.0.1": false, "2001::1": false, "2001:db8::1": false,
+		"64:ff9b::a00:1": false, "64:ff9b::101:101": true, "64:ff9b::a9fe:a9fe": false, "168.63.129.16": false, "64:ff9b::a83f:8110": false, "2002:a00:1::1": false, "::10.0.0.1": false, "2001::1": false, "2001:db8::1": false,
 	} {
 		if outbound.Public(netip.MustParseAddr(address)) != want {
 			t.Errorf("%s: public is %v", address, !want)
@@ -84,4 +84,36 @@ func TestCheckURL(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestNetworks(t *testing.T) {
+	n, err := outbound.ParseNetworks(" 10.20.0.0/16, 192.168.7.9,fd00::/8,")
+	if err != nil || len(n) != 3 {
+		t.Fatal(n, err)
+	}
+	for address, want := range map[string][2]bool{ // with TLS, and without
+		"1.1.1.1": {true, false}, "10.20.3.4": {true, true}, "::ffff:10.20.3.4": {true, true}, "192.168.7.9": {true, true},
+		"192.168.7.8": {false, false}, "10.21.0.1": {false, false}, "fd00::1%eth0": {true, true}, "127.0.0.1": {false, false},
+	} {
+		for i, secure := range []bool{true, false} {
+			if got := n.Allow(netip.MustParseAddr(address), secure); got != want[i] {
+				t.Errorf("%s, TLS %v: %v", address, secure, got)
+			}
+		}
+	}
+	for _, bad := range []string{"10.0.0.0/33", "x", "::ffff:10.0.0.1", "fe80::1%eth0", "10.0.0.0/8;11.0.0.0/8"} {
+		if _, err := outbound.ParseNetworks(bad); license.CodeOf(err) != license.CodeInvalidInput {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// FuzzNetworks reads anything as networks.
+func FuzzNetworks(f *testing.F) {
+	f.Add("10.0.0.0/8,fd00::1")
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := outbound.ParseNetworks(text); err != nil && license.CodeOf(err) != license.CodeInvalidInput {
+			t.Error(err)
+		}
+	})
 }

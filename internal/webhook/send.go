@@ -12,10 +12,10 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/outbound"
 )
 
 const (
@@ -33,7 +33,7 @@ const (
 // HTTPS.
 type Config struct {
 	// Allow are networks that may be called, too.
-	Allow Networks
+	Allow outbound.Networks
 	// Proxy is called instead, if given; whom it calls is its own to decide.
 	Proxy *url.URL
 	// Roots of the receivers' certificates; nil: the system's.
@@ -54,13 +54,8 @@ func New(c Config) *Sender {
 }
 
 func (c Config) client(secure bool) *http.Client {
-	dialer := &net.Dialer{Timeout: Timeout, Resolver: c.Resolver, Control: func(_, address string, _ syscall.RawConn) error {
-		to, err := netip.ParseAddrPort(address)
-		if err != nil || !c.Allow.allow(to.Addr(), secure) {
-			return refused()
-		}
-		return nil
-	}}
+	dialer := outbound.Dialer(func(a netip.Addr) bool { return c.Allow.Allow(a, secure) }, refused)
+	dialer.Timeout, dialer.Resolver = Timeout, c.Resolver
 	t := &http.Transport{
 		DialContext: dialer.DialContext, ForceAttemptHTTP2: true, DisableCompression: true,
 		TLSClientConfig: &tls.Config{RootCAs: c.Roots, MinVersion: tls.VersionTLS12},
@@ -100,7 +95,7 @@ func (s *Sender) Check(text string) error {
 	case u.Scheme != "https" && u.Scheme != "http":
 		return bad("use https", "webhooks are not sent by %q", license.Clip(u.Scheme, 16))
 	}
-	if a, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]")); err == nil && !s.config.Allow.allow(a, u.Scheme == "https") {
+	if a, err := netip.ParseAddr(strings.Trim(u.Hostname(), "[]")); err == nil && !s.config.Allow.Allow(a, u.Scheme == "https") {
 		return &license.Error{Code: license.CodeInvalidInput, Message: "webhooks may not call this address",
 			Fix: "use a public address and https, or have the operator allow the network (--webhook-allow)"}
 	}

@@ -18,12 +18,13 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/outbound"
 	"github.com/quorate/quorate/internal/webhook"
 )
 
-func networks(t *testing.T, text string) webhook.Networks {
+func networks(t *testing.T, text string) outbound.Networks {
 	t.Helper()
-	n, err := webhook.ParseNetworks(text)
+	n, err := outbound.ParseNetworks(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,11 +142,6 @@ func TestAddresses(t *testing.T) {
 	}
 	if err := public.Check("https://example.com:8443/hook?key=x"); err != nil {
 		t.Error(err)
-	}
-	for _, bad := range []string{"10.0.0.0/33", "x", "::ffff:10.0.0.1", "fe80::1%eth0", "10.0.0.0/8;11.0.0.0/8"} {
-		if _, err := webhook.ParseNetworks(bad); license.CodeOf(err) != license.CodeInvalidInput {
-			t.Errorf("%q: %v", bad, err)
-		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"net/url"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/internal/outbound"
 	"github.com/quorate/quorate/internal/webhook"
 )
 
@@ -14,7 +15,7 @@ type webhookFlags struct {
 }
 
 func (f webhookFlags) sender() (*webhook.Sender, error) {
-	allow, err := webhook.ParseNetworks(f.WebhookAllow)
+	allow, err := outbound.ParseNetworks(f.WebhookAllow)
 	if err != nil {
 		return nil, err
 	}
