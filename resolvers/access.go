@@ -61,3 +61,20 @@ func introspective(set ast.SelectionSet) bool {
 	}
 	return true
 }
+
+// principal is who asks, as he is now: with the role that he has now. The error
+// is license.CodeUnauthenticated when he isn't there any more.
+func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
+	p, err := auth.From(ctx)
+	if err != nil {
+		return p, err
+	}
+	if h, ok := auth.HoldOf(ctx); ok {
+		return h.Again(ctx)
+	}
+	switch p.Kind {
+	case auth.KindMember, auth.KindToken:
+		return r.platform.Current(ctx, p)
+	}
+	return p, nil
+}

@@ -9,76 +9,77 @@ import (
 	"context"
 
 	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/resolvers/watch"
 )
 
 func (r *subscriptionResolver) AllocationsChanged(ctx context.Context, container *string, product *string, customer *string, after *string) (<-chan *graph.AllocationsChange, error) {
-	return watch(ctx, func(ctx context.Context) (plan[*graph.AllocationsChange], error) {
-		s, err := r.scopeOf(ctx, container, product, customer)
+	return watch.Resolve(ctx, func(ctx context.Context) (watch.Plan[*graph.AllocationsChange], error) {
+		s, err := r.streams.Scope(ctx, container, product, customer)
 		if err != nil {
-			return plan[*graph.AllocationsChange]{}, err
+			return watch.Plan[*graph.AllocationsChange]{}, err
 		}
-		return r.watchAllocations(ctx, s)
+		return r.streams.Allocations(ctx, s)
 	})
 }
 
 func (r *subscriptionResolver) UsageChanged(ctx context.Context, container *string, product *string, customer *string, after *string) (<-chan *graph.UsageChange, error) {
-	return watch(ctx, func(ctx context.Context) (plan[*graph.UsageChange], error) {
-		s, err := r.scopeOf(ctx, container, product, customer)
+	return watch.Resolve(ctx, func(ctx context.Context) (watch.Plan[*graph.UsageChange], error) {
+		s, err := r.streams.Scope(ctx, container, product, customer)
 		if err != nil {
-			return plan[*graph.UsageChange]{}, err
+			return watch.Plan[*graph.UsageChange]{}, err
 		}
-		return r.watchUsage(ctx, s)
+		return r.streams.Usage(ctx, s)
 	})
 }
 
 func (r *subscriptionResolver) TmrGroupChanged(ctx context.Context, id string, after *string) (<-chan *graph.TmrGroupChange, error) {
-	return watch(ctx, func(ctx context.Context) (plan[*graph.TmrGroupChange], error) {
+	return watch.Resolve(ctx, func(ctx context.Context) (watch.Plan[*graph.TmrGroupChange], error) {
 		row, err := r.platform.Group(ctx, id)
 		if err != nil {
-			return plan[*graph.TmrGroupChange]{}, err
+			return watch.Plan[*graph.TmrGroupChange]{}, err
 		}
-		return r.watchGroup(row), nil
+		return r.streams.Group(row), nil
 	})
 }
 
 func (r *subscriptionResolver) RolloutChanged(ctx context.Context, id string, after *string) (<-chan *graph.RolloutChange, error) {
-	return watch(ctx, func(ctx context.Context) (plan[*graph.RolloutChange], error) {
+	return watch.Resolve(ctx, func(ctx context.Context) (watch.Plan[*graph.RolloutChange], error) {
 		row, err := r.client.Rollout.Get(ctx, id)
 		if err != nil {
-			return plan[*graph.RolloutChange]{}, err
+			return watch.Plan[*graph.RolloutChange]{}, err
 		}
-		return r.watchRollout(row), nil
+		return r.streams.Rollout(row), nil
 	})
 }
 
 func (r *subscriptionResolver) RolloutsChanged(ctx context.Context, after *string) (<-chan *graph.RolloutsChange, error) {
-	return watch(ctx, r.watchRollouts)
+	return watch.Resolve(ctx, r.streams.Rollouts)
 }
 
 func (r *subscriptionResolver) RolloutPlansChanged(ctx context.Context, after *string) (<-chan *graph.RolloutPlansChange, error) {
-	return watch(ctx, r.watchPlans)
+	return watch.Resolve(ctx, r.streams.Plans)
 }
 
 func (r *subscriptionResolver) ServersChanged(ctx context.Context, customer *string, after *string) (<-chan *graph.ServersChange, error) {
-	return watch(ctx, func(ctx context.Context) (plan[*graph.ServersChange], error) {
-		s, err := r.scopeOf(ctx, nil, nil, customer)
+	return watch.Resolve(ctx, func(ctx context.Context) (watch.Plan[*graph.ServersChange], error) {
+		s, err := r.streams.Scope(ctx, nil, nil, customer)
 		if err != nil {
-			return plan[*graph.ServersChange]{}, err
+			return watch.Plan[*graph.ServersChange]{}, err
 		}
-		return r.watchServers(ctx, s.customer)
+		return r.streams.Servers(ctx, s)
 	})
 }
 
 func (r *subscriptionResolver) DenialsChanged(ctx context.Context, container *string, product *string, customer *string, after *string) (<-chan *graph.DenialsChange, error) {
-	return watch(ctx, func(ctx context.Context) (plan[*graph.DenialsChange], error) {
-		s, err := r.scopeOf(ctx, container, product, customer)
+	return watch.Resolve(ctx, func(ctx context.Context) (watch.Plan[*graph.DenialsChange], error) {
+		s, err := r.streams.Scope(ctx, container, product, customer)
 		if err != nil {
-			return plan[*graph.DenialsChange]{}, err
+			return watch.Plan[*graph.DenialsChange]{}, err
 		}
-		return r.watchDenials(ctx, s)
+		return r.streams.Denials(ctx, s)
 	})
 }
 
 func (r *subscriptionResolver) AuditChanged(ctx context.Context, after *string) (<-chan *graph.AuditEntriesChange, error) {
-	return watch(ctx, r.watchAudit)
+	return watch.Resolve(ctx, r.streams.Audit)
 }

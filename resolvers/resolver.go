@@ -12,14 +12,15 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
-	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/resolvers/documents"
 	"github.com/quorate/quorate/resolvers/limits"
 	"github.com/quorate/quorate/resolvers/present"
+	"github.com/quorate/quorate/resolvers/rights"
 	"github.com/quorate/quorate/resolvers/socket"
+	"github.com/quorate/quorate/resolvers/watch"
 )
 
 // mostBody bounds one request or WebSocket message.
@@ -103,9 +104,9 @@ func NewHandler(cfg Config) *Handler {
 		cfg.Authenticate = func(ctx context.Context, _ string) (auth.Principal, error) { return auth.From(ctx) }
 	}
 	r := &Resolver{
-		platform: cfg.Platform, client: cfg.Platform.Store().Client(), bus: cfg.Platform.Bus(),
-		tick: time.Second,
-		hub:  live.NewHub(live.Config{Bus: cfg.Platform.Bus(), Log: cfg.Streams, Logger: cfg.Logger}),
+		platform: cfg.Platform, client: cfg.Platform.Store().Client(), streams: watch.New(cfg.Platform),
+		rights: rights.New(cfg.Platform.Store().Client(), cfg.Platform.Bus()),
+		hub:    live.NewHub(live.Config{Bus: cfg.Platform.Bus(), Log: cfg.Streams, Logger: cfg.Logger}),
 	}
 	known := persisted{cfg.Documents, cfg.Registered}
 	h := &Handler{
@@ -119,7 +120,7 @@ func NewHandler(cfg Config) *Handler {
 	h.render.SetRecoverFunc(h.present.Recovered)
 	h.render.SetQueryCache(limits.NewQueryCache())
 	h.render.Use(loading{r})
-	r.rights.notice(r.client, r.bus, func(topic string, err error) {
+	r.rights.Notice(func(topic string, err error) {
 		cfg.Logger.Warn("subscribers were not told", "topic", topic, "err", err)
 	})
 	h.exec.SetErrorPresenter(h.present.Present)
@@ -143,11 +144,9 @@ func NewHandler(cfg Config) *Handler {
 type Resolver struct {
 	platform *platform.Platform
 	client   *ent.Client // reads under the principal of the context
-	bus      event.Bus
-	tick     time.Duration // how often a stream looks for what no signal tells
 	hub      *live.Hub
-	rights   rights
-	owners   owners
+	rights   *rights.Rights
+	streams  *watch.Streams
 }
 
 // maskNotFound lets a lookup answer null for what is not there.

@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 
-	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/live"
 )
@@ -15,55 +14,57 @@ import (
 // figures is the id of what a stream shows beside its items.
 const figures = "="
 
-// plan is how a subscription is carried out: what is to be watched, and how a
+// Plan is how a subscription is carried out: what is to be watched, and how a
 // change of it is told. Both run in the sight of the subscriber's organization
 // and role, and of no one person: all who have them share the work.
-type plan[T any] struct {
-	source live.Source
-	// value gives what is told of a change, with the stamps of what it really
+type Plan[T any] struct {
+	Source live.Source
+	// Value gives what is told of a change, with the stamps of what it really
 	// shows.
-	value func(ctx context.Context, c live.Change) (T, live.Items, error)
+	Value func(ctx context.Context, c live.Change) (T, live.Items, error)
 }
 
-// liveKey leads to what a subscription's resolver is called for.
-type liveKey struct{}
-
-// liveCall is that: to plan, or, with a change, to tell it as planned.
-type liveCall struct {
-	source live.Source
-	value  any
-	change *live.Change
-	shows  live.Items
-	err    error
+// Call is what the resolver of a subscription is called for: to plan, or, with a
+// change, to tell it as planned.
+type Call struct {
+	Source live.Source
+	Value  any // of the plan
+	Change *live.Change
+	Shows  live.Items
+	Err    error
 }
 
-// watch is the resolver of a subscription. It gives no stream itself: it plans
+// In gives the context in which the resolver is called.
+func (c *Call) In(ctx context.Context) context.Context { return context.WithValue(ctx, callKey{}, c) }
+
+type callKey struct{}
+
+// Resolve is the resolver of a subscription. It gives no stream itself: it plans
 // one, and tells one change at a time.
-func watch[T any](ctx context.Context, make func(ctx context.Context) (plan[T], error)) (<-chan T, error) {
-	call, ok := ctx.Value(liveKey{}).(*liveCall)
+func Resolve[T any](ctx context.Context, make func(ctx context.Context) (Plan[T], error)) (<-chan T, error) {
+	call, ok := ctx.Value(callKey{}).(*Call)
 	if !ok {
-		return nil, license.Errorf(license.CodeInvalidInput, "use WebSocket, or accept "+typeStream, "a subscription needs a stream")
+		return nil, license.Errorf(license.CodeInvalidInput, "use WebSocket, or accept text/event-stream", "a subscription needs a stream")
 	}
-	if call.change == nil {
+	if call.Change == nil {
 		p, err := make(ctx)
 		if err != nil {
-			call.err = err
+			call.Err = err
 			return nil, err
 		}
-		call.source, call.value = p.source, p.value
+		call.Source, call.Value = p.Source, p.Value
 		return ended[T](), nil
 	}
-	value, ok := call.value.(func(context.Context, live.Change) (T, live.Items, error))
+	value, ok := call.Value.(func(context.Context, live.Change) (T, live.Items, error))
 	if !ok {
-		call.err = license.Errorf(license.CodeInternal, "", "a subscription was planned as another one")
-		return nil, call.err
+		call.Err = license.Errorf(license.CodeInternal, "", "a subscription was planned as another one")
+		return nil, call.Err
 	}
 	var v T
-	if v, call.shows, call.err = value(ctx, *call.change); call.err != nil {
-		return nil, call.err
+	if v, call.Shows, call.Err = value(ctx, *call.Change); call.Err != nil {
+		return nil, call.Err
 	}
-	out := ended(v)
-	return out, nil
+	return ended(v), nil
 }
 
 func ended[T any](values ...T) <-chan T {
@@ -136,26 +137,3 @@ func selected(ctx context.Context, names ...string) bool {
 
 // removed never is null.
 func removed(c live.Change) []string { return append([]string{}, c.Removed...) }
-
-// sharedWith is who all subscribers with a principal's rights are: none of them.
-func sharedWith(p auth.Principal) auth.Principal {
-	p.ID, p.Name, p.Email = "everybody with the same rights", "", ""
-	return p
-}
-
-// principal is who asks, as he is now: with the role that he has now. The error
-// is license.CodeUnauthenticated when he isn't there any more.
-func (r *Resolver) principal(ctx context.Context) (auth.Principal, error) {
-	p, err := auth.From(ctx)
-	if err != nil {
-		return p, err
-	}
-	if h, ok := auth.HoldOf(ctx); ok {
-		return h.Again(ctx)
-	}
-	switch p.Kind {
-	case auth.KindMember, auth.KindToken:
-		return r.platform.Current(ctx, p)
-	}
-	return p, nil
-}

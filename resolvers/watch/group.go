@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -8,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/order"
+	"github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/tmrserver"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/live"
@@ -19,9 +22,9 @@ import (
 // snapshot is.
 const mostStages = 64
 
-// watchGroup follows one TMR group: every stored view in order, none left out,
+// Group follows one TMR group: every stored view in order, none left out,
 // and what else changes about the group.
-func (r *Resolver) watchGroup(row *ent.TmrGroup) plan[*graph.TmrGroupChange] {
+func (r *Streams) Group(row *ent.TmrGroup) Plan[*graph.TmrGroupChange] {
 	id := row.ID
 	src := live.Source{
 		Key: "group:" + id, Topics: []event.Signal{{Topic: event.TmrGroup, Key: id}}, Every: r.tick, // servers fall silent without a signal
@@ -39,7 +42,7 @@ func (r *Resolver) watchGroup(row *ent.TmrGroup) plan[*graph.TmrGroupChange] {
 			return items, false, err
 		},
 	}
-	return plan[*graph.TmrGroupChange]{src, func(ctx context.Context, c live.Change) (*graph.TmrGroupChange, live.Items, error) {
+	return Plan[*graph.TmrGroupChange]{src, func(ctx context.Context, c live.Change) (*graph.TmrGroupChange, live.Items, error) {
 		g, err := r.client.TmrGroup.Get(ctx, id)
 		if err != nil {
 			return nil, nil, core.NotFound(err, "TMR group", id)
@@ -102,9 +105,8 @@ func eachView(e live.Entry) []live.Entry {
 
 // aspects is the stamp of what is shown of a group beside its view. Some of it
 // changes by time alone, when a server falls silent.
-func (r *Resolver) aspects(ctx context.Context, g *ent.TmrGroup) (uint64, error) {
-	l := newLoaders(r.client)
-	servers, _, err := l.servers.load(ctx, g.ID)
+func (r *Streams) aspects(ctx context.Context, g *ent.TmrGroup) (uint64, error) {
+	servers, err := r.client.TmrServer.Query().Where(tmrserver.TmrGroupID(g.ID)).Order(ent.Asc(tmrserver.FieldName)).All(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -112,13 +114,18 @@ func (r *Resolver) aspects(ctx context.Context, g *ent.TmrGroup) (uint64, error)
 	for _, s := range servers {
 		parts = append(parts, s.Name, s.Address, string(views.ServerRole(s)))
 	}
-	row, found, err := l.running.load(ctx, g.ID)
+	running, err := r.client.Rollout.Query().Where(rollout.TmrGroupID(g.ID), rollout.Running(true)).All(ctx)
 	if err != nil {
 		return 0, err
 	}
-	if found {
+	for _, row := range running {
 		parts = append(parts, row.ID, strconv.Itoa(row.Sequence))
 	}
-	ordered, _, err := l.ordered.load(ctx, g.ID)
-	return stampOf(append(parts, strconv.Itoa(ordered))...), err
+	var ordered []struct {
+		Group string `json:"tmr_group_id"`
+		Sum   int    `json:"sum"`
+	}
+	err = r.client.Order.Query().Where(order.TmrGroupID(g.ID)).GroupBy(order.FieldTmrGroupID).
+		Aggregate(ent.As(ent.Sum(order.FieldQuantity), "sum")).Scan(ctx, &ordered)
+	return stampOf(append(parts, fmt.Sprint(ordered))...), err
 }

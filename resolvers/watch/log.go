@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -12,27 +12,27 @@ import (
 	"github.com/quorate/quorate/internal/live"
 )
 
-// watchDenials follows the newest denials. They never change, so all have one
+// Denials follows the newest denials. They never change, so all have one
 // stamp.
-func (r *Resolver) watchDenials(ctx context.Context, s scope) (plan[*graph.DenialsChange], error) {
+func (r *Streams) Denials(ctx context.Context, s Scope) (Plan[*graph.DenialsChange], error) {
 	src, err := r.source(ctx, "denials", s, false)
 	src.Window = newest
 	src.Read = func(ctx context.Context) (live.Items, bool, error) {
 		ids, err := r.client.Denial.Query().Where(s.rows).Order(ent.Desc(denial.FieldID)).Limit(newest).IDs(ctx)
 		return once(ids), false, err
 	}
-	return plan[*graph.DenialsChange]{src, func(ctx context.Context, c live.Change) (*graph.DenialsChange, live.Items, error) {
+	return Plan[*graph.DenialsChange]{src, func(ctx context.Context, c live.Change) (*graph.DenialsChange, live.Items, error) {
 		rows, err := r.client.Denial.Query().Where(denial.IDIn(c.Ids()...)).WithContainer().WithProduct().Order(ent.Asc(denial.FieldID)).All(ctx)
 		t := toldOf(c)
 		return &graph.DenialsChange{Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Added: rows}, c.Upserted, err
 	}}, err
 }
 
-// watchAudit follows the newest entries of the organization's audit log.
-func (r *Resolver) watchAudit(ctx context.Context) (plan[*graph.AuditEntriesChange], error) {
+// Audit follows the newest entries of the organization's audit log.
+func (r *Streams) Audit(ctx context.Context) (Plan[*graph.AuditEntriesChange], error) {
 	by, err := auth.Require(ctx, auth.ReadAudit)
 	if err != nil {
-		return plan[*graph.AuditEntriesChange]{}, err
+		return Plan[*graph.AuditEntriesChange]{}, err
 	}
 	src := live.Source{
 		Key: "audit", Topics: []event.Signal{{Topic: event.Audit, Key: by.Organization}}, Every: 10 * r.tick, Window: newest,
@@ -41,7 +41,7 @@ func (r *Resolver) watchAudit(ctx context.Context) (plan[*graph.AuditEntriesChan
 			return once(ids), false, err
 		},
 	}
-	return plan[*graph.AuditEntriesChange]{src, func(ctx context.Context, c live.Change) (*graph.AuditEntriesChange, live.Items, error) {
+	return Plan[*graph.AuditEntriesChange]{src, func(ctx context.Context, c live.Change) (*graph.AuditEntriesChange, live.Items, error) {
 		rows, err := r.client.AuditEntry.Query().Where(auditentry.IDIn(c.Ids()...)).Order(ent.Asc(auditentry.FieldID)).All(ctx)
 		t := toldOf(c)
 		return &graph.AuditEntriesChange{Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Added: rows}, c.Upserted, err

@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 	"github.com/quorate/quorate/internal/platform/history"
 )
 
-// watchAllocations follows living allocations and their figures.
-func (r *Resolver) watchAllocations(ctx context.Context, s scope) (plan[*graph.AllocationsChange], error) {
+// Allocations follows living allocations and their figures.
+func (r *Streams) Allocations(ctx context.Context, s Scope) (Plan[*graph.AllocationsChange], error) {
 	src, err := r.source(ctx, "allocations", s, true)
 	last := &lastUsage{}
 	src.Read = func(ctx context.Context) (live.Items, bool, error) {
@@ -41,7 +41,7 @@ func (r *Resolver) watchAllocations(ctx context.Context, s scope) (plan[*graph.A
 		last.keep(u)
 		return items, false, err
 	}
-	return plan[*graph.AllocationsChange]{src, func(ctx context.Context, c live.Change) (*graph.AllocationsChange, live.Items, error) {
+	return Plan[*graph.AllocationsChange]{src, func(ctx context.Context, c live.Change) (*graph.AllocationsChange, live.Items, error) {
 		rows, err := r.allocationRows(ctx, without(c, figures))
 		if err != nil {
 			return nil, nil, err
@@ -118,7 +118,7 @@ func at(t *time.Time) string {
 }
 
 // allocationRows reads allocations for a message, in order.
-func (r *Resolver) allocationRows(ctx context.Context, ids []string) ([]*ent.Allocation, error) {
+func (r *Streams) allocationRows(ctx context.Context, ids []string) ([]*ent.Allocation, error) {
 	all := make([]*ent.Allocation, 0, len(ids))
 	for chunk := range slices.Chunk(ids, rowsAtOnce) {
 		q := r.client.Allocation.Query().Where(allocation.IDIn(chunk...))
@@ -138,7 +138,7 @@ func (r *Resolver) allocationRows(ctx context.Context, ids []string) ([]*ent.All
 }
 
 // usage gives the figures of a scope.
-func (r *Resolver) usage(ctx context.Context, s scope) (history.Usage, error) {
+func (r *Streams) usage(ctx context.Context, s Scope) (history.Usage, error) {
 	if s.container != nil && s.product == nil && s.customer == "" {
 		return r.platform.ContainerUsage(ctx, s.container.ID)
 	}

@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -16,9 +16,10 @@ import (
 	"github.com/quorate/quorate/internal/platform/views"
 )
 
-// watchServers follows the links of servers. How fast a link is nobody tells: it
+// Servers follows the links of servers. How fast a link is nobody tells: it
 // comes with what else has changed, or when they are looked at by the clock.
-func (r *Resolver) watchServers(ctx context.Context, customer string) (plan[*graph.ServersChange], error) {
+func (r *Streams) Servers(ctx context.Context, s Scope) (Plan[*graph.ServersChange], error) {
+	customer := s.customer
 	by, err := auth.From(ctx)
 	of := by.Organization
 	if customer != "" {
@@ -42,7 +43,7 @@ func (r *Resolver) watchServers(ctx context.Context, customer string) (plan[*gra
 			return items, false, err
 		},
 	}
-	return plan[*graph.ServersChange]{src, func(ctx context.Context, c live.Change) (*graph.ServersChange, live.Items, error) {
+	return Plan[*graph.ServersChange]{src, func(ctx context.Context, c live.Change) (*graph.ServersChange, live.Items, error) {
 		t := toldOf(c)
 		out, shows := &graph.ServersChange{
 			Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Upserted: []*ent.TmrServer{}, Removed: removed(c),

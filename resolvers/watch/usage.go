@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -18,9 +18,9 @@ import (
 
 const daySeconds = 24 * 60 * 60
 
-// watchUsage follows what is taken, free and was taken at most, by product and
+// Usage follows what is taken, free and was taken at most, by product and
 // container.
-func (r *Resolver) watchUsage(ctx context.Context, s scope) (plan[*graph.UsageChange], error) {
+func (r *Streams) Usage(ctx context.Context, s Scope) (Plan[*graph.UsageChange], error) {
 	src, err := r.source(ctx, "usage", s, true)
 	src.Read = func(ctx context.Context) (live.Items, bool, error) {
 		all, err := r.usageFigures(ctx, s, nil)
@@ -30,7 +30,7 @@ func (r *Resolver) watchUsage(ctx context.Context, s scope) (plan[*graph.UsageCh
 		}
 		return items, false, err
 	}
-	return plan[*graph.UsageChange]{src, func(ctx context.Context, c live.Change) (*graph.UsageChange, live.Items, error) {
+	return Plan[*graph.UsageChange]{src, func(ctx context.Context, c live.Change) (*graph.UsageChange, live.Items, error) {
 		ids := c.Ids()
 		all, err := r.usageFigures(ctx, s, containersOf(ids))
 		if err != nil {
@@ -67,7 +67,7 @@ func containersOf(ids []string) []string {
 
 // usageFigures gives the figures by their ids, of some containers of the scope;
 // nil: of all.
-func (r *Resolver) usageFigures(ctx context.Context, s scope, only []string) (map[string]*graph.UsageFigures, error) {
+func (r *Streams) usageFigures(ctx context.Context, s Scope, only []string) (map[string]*graph.UsageFigures, error) {
 	ids, err := only, error(nil)
 	if ids == nil {
 		if ids, err = r.containers(ctx, s); err != nil {
@@ -103,7 +103,7 @@ func (r *Resolver) usageFigures(ctx context.Context, s scope, only []string) (ma
 }
 
 // peaks gives the most that was taken since the day began, by the ids of figures.
-func (r *Resolver) peaks(ctx context.Context, s scope, ids []string) (map[string]int, error) {
+func (r *Streams) peaks(ctx context.Context, s Scope, ids []string) (map[string]int, error) {
 	today := time.Now().UTC().Truncate(24 * time.Hour)
 	series, err := r.client.UsageSeries.Query().Where(s.rows, usageseries.ContainerIDIn(ids...)).
 		WithProduct(core.WithFirm).

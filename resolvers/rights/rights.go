@@ -1,4 +1,6 @@
-package resolvers
+// Package rights knows when those who watch have to show anew what they may, and
+// which of them may the same, so that they share the work.
+package rights
 
 import (
 	"context"
@@ -20,56 +22,65 @@ import (
 // changes that nobody told of.
 const rightsEvery = time.Minute
 
-// rights knows when subscribers have to show anew what they may. Whatever changes
+// Rights knows when subscribers have to show anew what they may. Whatever changes
 // who may do what, or what is shown to whom, is noticed where it is written
-// (notice), so that no use case can forget to tell; others are told by the bus.
-type rights struct {
+// (Notice), so that no use case can forget to tell; others are told by the bus.
+type Rights struct {
+	client *ent.Client
+	bus    event.Bus
+
 	mu      sync.Mutex
 	version int64
-	told    map[*watcher]struct{}
+	told    map[*Watcher]struct{}
 	sights  map[string]sight // by organization
 	ear     *event.Listener  // nil: nobody listens yet
 }
 
-// looked is when, and at which version, rights were looked at.
-type looked struct {
+// mostSights bounds of how many organizations it is remembered what they see.
+const mostSights = 20_000
+
+// New makes Rights; nothing is noticed before Notice.
+func New(client *ent.Client, bus event.Bus) *Rights { return &Rights{client: client, bus: bus} }
+
+// Looked is when, and at which version, rights were looked at.
+type Looked struct {
 	version int64
 	at      time.Time
 }
 
 // sight is what an organization sees of others' users.
 type sight struct {
-	looked
+	Looked
 	of string
 }
 
-// watcher is one who watches. Its rights lock it.
-type watcher struct {
+// Watcher is one who watches. Its rights lock it.
+type Watcher struct {
 	wake  func()
 	hold  string // what he hangs on; "": nothing else
 	stale bool   // that may have ended
 }
 
-// join has wake called whenever the rights of who hangs on hold may have changed.
-func (g *rights) join(wake func(), hold string) *watcher {
+// Join has wake called whenever the rights of who hangs on hold may have changed.
+func (g *Rights) Join(wake func(), hold string) *Watcher {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.told == nil {
-		g.told = map[*watcher]struct{}{}
+		g.told = map[*Watcher]struct{}{}
 	}
-	w := &watcher{wake: wake, hold: hold}
+	w := &Watcher{wake: wake, hold: hold}
 	g.told[w] = struct{}{}
 	return w
 }
 
-func (g *rights) leave(w *watcher) {
+func (g *Rights) Leave(w *Watcher) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.told, w)
 }
 
 // ended makes those who hang on holds show anew what they may.
-func (g *rights) ended(holds map[string]bool) {
+func (g *Rights) ended(holds map[string]bool) {
 	g.mu.Lock()
 	var all []func()
 	for w := range g.told {
@@ -85,7 +96,7 @@ func (g *rights) ended(holds map[string]bool) {
 }
 
 // changed makes all subscribers show anew what they may, before the next message.
-func (g *rights) changed() {
+func (g *Rights) changed() {
 	g.mu.Lock()
 	g.version++
 	all := make([]func(), 0, len(g.told))
@@ -99,14 +110,14 @@ func (g *rights) changed() {
 }
 
 // fresh says whether what was looked at still counts.
-func (g *rights) fresh(l looked) bool {
+func (g *Rights) fresh(l Looked) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return l.version == g.version && time.Since(l.at) < rightsEvery
 }
 
-// freshFor says so for one who watches. After false he is to look.
-func (g *rights) freshFor(w *watcher, l looked) bool {
+// FreshFor says so for one who watches. After false he is to look.
+func (g *Rights) FreshFor(w *Watcher, l Looked) bool {
 	g.mu.Lock()
 	stale := w.stale
 	w.stale = false
@@ -114,20 +125,20 @@ func (g *rights) freshFor(w *watcher, l looked) bool {
 	return !stale && g.fresh(l)
 }
 
-func (g *rights) now() looked {
+func (g *Rights) now() Looked {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return looked{g.version, time.Now()}
+	return Looked{g.version, time.Now()}
 }
 
 // listen hears what other replicas tell, as long as the bus lives.
-func (g *rights) listen(bus event.Bus) error {
+func (g *Rights) listen() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ear != nil {
 		return nil
 	}
-	ear, err := bus.Listen(context.Background(), event.Rights, event.Sessions)
+	ear, err := g.bus.Listen(context.Background(), event.Rights, event.Sessions)
 	if err != nil {
 		return err
 	}
@@ -167,35 +178,41 @@ func endedBy(signals []event.Signal, missed bool) (holds map[string]bool, all bo
 	return holds, all
 }
 
-// key names what a principal may see and do, the same for all who may the same:
+// Key names what a principal may see and do, the same for all who may the same:
 // his rights, and what of customers' users is shown to his organization.
-func (g *rights) key(ctx context.Context, r *Resolver, by auth.Principal) (string, looked, error) {
-	if err := g.listen(r.bus); err != nil {
-		return "", looked{}, errBusClosed()
+func (g *Rights) Key(ctx context.Context, by auth.Principal) (string, Looked, error) {
+	if err := g.listen(); err != nil {
+		return "", Looked{}, errBusClosed()
 	}
 	now := g.now()
 	g.mu.Lock()
 	seen, ok := g.sights[by.Organization]
 	g.mu.Unlock()
-	if !ok || !g.fresh(seen.looked) {
-		rows, err := r.client.Organization.Query().Where(organization.ProviderID(by.Organization)).
+	if !ok || !g.fresh(seen.Looked) {
+		rows, err := g.client.Organization.Query().Where(organization.ProviderID(by.Organization)).
 			Order(ent.Asc(organization.FieldID)).Select(organization.FieldUserVisibility).All(auth.With(ctx, by))
 		if err != nil {
-			return "", looked{}, err
+			return "", Looked{}, err
 		}
-		seen = sight{looked: now}
+		seen = sight{Looked: now}
 		for _, row := range rows {
 			seen.of += row.ID + " " + string(row.UserVisibility) + "\n"
 		}
 		seen.of = digest(seen.of)
 		g.mu.Lock()
-		if g.sights == nil || len(g.sights) > mostOwners {
+		if g.sights == nil || len(g.sights) > mostSights {
 			g.sights = map[string]sight{}
 		}
 		g.sights[by.Organization] = seen
 		g.mu.Unlock()
 	}
-	return digest(fmt.Sprintf("%+v", sharedWith(by)) + seen.of), now, nil
+	return digest(fmt.Sprintf("%+v", Shared(by)) + seen.of), now, nil
+}
+
+// Shared is who all those with a principal's rights are: none of them.
+func Shared(p auth.Principal) auth.Principal {
+	p.ID, p.Name, p.Email = "everybody with the same rights", "", ""
+	return p
 }
 
 func digest(text string) string {
@@ -203,9 +220,9 @@ func digest(text string) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// notice has writes of entities told when they are committed: those that decide
+// Notice has writes of entities told when they are committed: those that decide
 // who may do what or what is shown to whom, and the audit log's.
-func (g *rights) notice(client *ent.Client, bus event.Bus, failed func(topic string, err error)) {
+func (g *Rights) Notice(failed func(topic string, err error)) {
 	tell := func(topic string, keys []string) {
 		holds := map[string]bool{}
 		for _, key := range keys {
@@ -218,12 +235,12 @@ func (g *rights) notice(client *ent.Client, bus event.Bus, failed func(topic str
 			g.ended(holds)
 		}
 		for key := range holds {
-			if err := bus.Publish(context.Background(), topic, key); err != nil {
+			if err := g.bus.Publish(context.Background(), topic, key); err != nil {
 				failed(topic, err)
 			}
 		}
 	}
-	client.Use(func(next ent.Mutator) ent.Mutator {
+	g.client.Use(func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
 			ended, err := endedSessions(ctx, m)
 			if err != nil {

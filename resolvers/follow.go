@@ -17,7 +17,9 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/resolvers/present"
+	"github.com/quorate/quorate/resolvers/rights"
 	"github.com/quorate/quorate/resolvers/socket"
+	"github.com/quorate/quorate/resolvers/watch"
 )
 
 // start begins an operation of a WebSocket.
@@ -72,11 +74,11 @@ type following struct {
 	params *graphql.RawParams
 	op     *graphql.OperationContext // while it begins
 	wake   func()
-	told   *watcher // of changed rights
+	told   *rights.Watcher // of changed rights
 
 	sub    *live.Subscription
 	key    string // the rights that sub is shared by
-	looked looked
+	looked rights.Looked
 	last   []byte // the message before the end
 	ended  bool
 	out    bool // what it hangs on has ended
@@ -86,7 +88,7 @@ type following struct {
 func (h *Handler) follow(ctx context.Context, params *graphql.RawParams, op *graphql.OperationContext, wake func()) *following {
 	f := &following{h: h, ctx: ctx, params: params, op: op, wake: wake}
 	hold, _ := auth.HoldOf(ctx)
-	f.told = h.r.rights.join(wake, hold.Key)
+	f.told = h.r.rights.Join(wake, hold.Key)
 	var after live.Position
 	if text, ok := f.after().(string); ok {
 		after, _ = live.ParsePosition(text) // what is none begins with a snapshot
@@ -116,27 +118,27 @@ func (f *following) begin(after live.Position) *graphql.Response {
 	if err != nil {
 		return f.failed(err)
 	}
-	call := &liveCall{}
-	ctx := context.WithValue(auth.With(f.ctx, by), liveKey{}, call)
+	call := &watch.Call{}
+	ctx := call.In(auth.With(f.ctx, by))
 	responses, ctx := h.exec.DispatchOperation(ctx, f.op)
-	if call.value == nil {
+	if call.Value == nil {
 		if response := responses(ctx); response != nil {
 			return response
 		}
 		return f.failed(license.Errorf(license.CodeInvalidInput, "ask for one field of Subscription", "there is nothing to subscribe to"))
 	}
-	if f.key, f.looked, err = h.r.rights.key(f.ctx, h.r, by); err != nil {
+	if f.key, f.looked, err = h.r.rights.Key(f.ctx, by); err != nil {
 		return f.failed(err)
 	}
-	shared := sharedWith(by)
-	src := call.source
+	shared := rights.Shared(by)
+	src := call.Source
 	src.Key += "|" + f.key
 	read, concerns := src.Read, src.Concerns
 	src.Read = func(ctx context.Context) (live.Items, bool, error) { return read(auth.With(ctx, shared)) }
 	if concerns != nil {
 		src.Concerns = func(ctx context.Context, s event.Signal) (bool, error) { return concerns(auth.With(ctx, shared), s) }
 	}
-	if f.sub, err = h.r.hub.Subscribe(src, f.shape(), h.rendering(f.params, shared, call.value), after, f.wake); err != nil {
+	if f.sub, err = h.r.hub.Subscribe(src, f.shape(), h.rendering(f.params, shared, call.Value), after, f.wake); err != nil {
 		return f.failed(err)
 	}
 	return nil
@@ -209,7 +211,7 @@ func (f *following) count() {
 // with. With others he begins anew; without any the answer says so.
 func (f *following) recheck() *graphql.Response {
 	r := f.h.r
-	if r.rights.freshFor(f.told, f.looked) {
+	if r.rights.FreshFor(f.told, f.looked) {
 		return nil
 	}
 	by, err := r.principal(f.ctx)
@@ -219,7 +221,7 @@ func (f *following) recheck() *graphql.Response {
 	if err != nil {
 		return f.failed(err)
 	}
-	key, looked, err := r.rights.key(f.ctx, r, by)
+	key, looked, err := r.rights.Key(f.ctx, by)
 	if err != nil {
 		return f.failed(err)
 	}
@@ -239,7 +241,7 @@ func (f *following) recheck() *graphql.Response {
 
 // Close ends the subscription.
 func (f *following) Close() {
-	f.h.r.rights.leave(f.told)
+	f.h.r.rights.Leave(f.told)
 	if f.sub != nil {
 		f.sub.Close()
 	}
@@ -249,8 +251,8 @@ func (f *following) Close() {
 // all who share it.
 func (h *Handler) rendering(params *graphql.RawParams, shared auth.Principal, value any) live.Render {
 	return func(ctx context.Context, c live.Change) ([]byte, live.Items, error) {
-		call := &liveCall{value: value, change: &c}
-		ctx = context.WithValue(graphql.StartOperationTrace(auth.With(ctx, shared)), liveKey{}, call)
+		call := &watch.Call{Value: value, Change: &c}
+		ctx = call.In(graphql.StartOperationTrace(auth.With(ctx, shared)))
 		again := &graphql.RawParams{Query: params.Query, OperationName: params.OperationName, Variables: params.Variables}
 		op, errs := h.render.CreateOperationContext(ctx, again)
 		if errs != nil {
@@ -259,11 +261,11 @@ func (h *Handler) rendering(params *graphql.RawParams, shared auth.Principal, va
 		responses, ctx := h.render.DispatchOperation(ctx, op)
 		response := responses(ctx)
 		switch {
-		case call.err != nil:
-			return nil, nil, call.err
+		case call.Err != nil:
+			return nil, nil, call.Err
 		case response == nil:
 			return nil, nil, fmt.Errorf("nothing was told of %d changes: %w", len(c.Upserted), context.Cause(ctx))
 		}
-		return encoded(response), call.shows, nil
+		return encoded(response), call.Shows, nil
 	}
 }

@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 	"github.com/quorate/quorate/internal/live"
 )
 
-// watchPlans follows the newest rollout plans, and all that have not ended. They
+// Plans follows the newest rollout plans, and all that have not ended. They
 // are told under the topic of rollouts, by ids of their own.
-func (r *Resolver) watchPlans(ctx context.Context) (plan[*graph.RolloutPlansChange], error) {
+func (r *Streams) Plans(ctx context.Context) (Plan[*graph.RolloutPlansChange], error) {
 	concerns, err := r.concerns(ctx, "")
 	src := live.Source{
 		Key: "plans", Topics: []event.Signal{{Topic: event.Rollout}}, Every: 10 * r.tick,
@@ -44,7 +44,7 @@ func (r *Resolver) watchPlans(ctx context.Context) (plan[*graph.RolloutPlansChan
 			return items, false, nil
 		},
 	}
-	return plan[*graph.RolloutPlansChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutPlansChange, live.Items, error) {
+	return Plan[*graph.RolloutPlansChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutPlansChange, live.Items, error) {
 		t := toldOf(c)
 		out, shows := &graph.RolloutPlansChange{
 			Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Upserted: []*ent.RolloutPlan{}, Removed: removed(c),
@@ -68,7 +68,7 @@ func planStamp(row *ent.RolloutPlan) uint64 { return stampOf(strconv.Itoa(row.Se
 // planRows reads plans for a message, in order, with what it shows of them in as
 // many statements for all as for one. The stamps are read before: what has
 // changed in between is told once more.
-func (r *Resolver) planRows(ctx context.Context, ids []string, shows live.Items) ([]*ent.RolloutPlan, error) {
+func (r *Streams) planRows(ctx context.Context, ids []string, shows live.Items) ([]*ent.RolloutPlan, error) {
 	stamps, err := r.client.RolloutPlan.Query().Where(rolloutplan.IDIn(ids...)).Select(rolloutplan.FieldSequence).All(ctx)
 	if err != nil {
 		return nil, err

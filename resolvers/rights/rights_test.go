@@ -1,4 +1,4 @@
-package resolvers
+package rights
 
 import (
 	"testing"
@@ -12,13 +12,14 @@ import (
 // ends by time nobody tells, and signals can be lost.
 func TestRightsAreLookedAtEachMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		bus, g := event.NewLocal(), &rights{}
+		bus := event.NewLocal()
+		g := New(nil, bus)
 		defer bus.Close() //nolint:errcheck // it ends the listener
-		if err := g.listen(bus); err != nil {
+		if err := g.listen(); err != nil {
 			t.Fatal(err)
 		}
 		woken := 0
-		w := g.join(func() { woken++ }, "here")
+		w := g.Join(func() { woken++ }, "here")
 		l := g.now()
 		step := func(what string, wait time.Duration, topic, key string, want int) {
 			t.Helper()
@@ -29,10 +30,10 @@ func TestRightsAreLookedAtEachMinute(t *testing.T) {
 			}
 			time.Sleep(wait)
 			synctest.Wait()
-			if got := g.freshFor(w, l); woken != want || got != (want == 0) {
+			if got := g.FreshFor(w, l); woken != want || got != (want == 0) {
 				t.Errorf("%s: woken %d times, fresh: %t", what, woken, got)
 			}
-			if want > 0 && !g.freshFor(w, g.now()) {
+			if want > 0 && !g.FreshFor(w, g.now()) {
 				t.Errorf("%s: not fresh after a look", what)
 			}
 			woken, l = 0, g.now()
@@ -42,7 +43,7 @@ func TestRightsAreLookedAtEachMinute(t *testing.T) {
 		step("another's session ended", time.Second, event.Sessions, "there", 0)
 		step("the session ended", time.Second, event.Sessions, "here", 1)
 		step("rights changed", time.Second, event.Rights, "", 1)
-		g.leave(w)
+		g.Leave(w)
 		time.Sleep(time.Hour)
 		if synctest.Wait(); woken != 0 {
 			t.Error("woken after it has left")

@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -31,14 +31,14 @@ const (
 
 // scope is what of the containers, allocations or denials that one may see is
 // watched.
-type scope struct {
+type Scope struct {
 	container *ent.Container // nil: all
 	product   *ent.Product   // with its firm; nil: all
 	customer  string         // "": all
 }
 
-// scopeOf finds what the arguments name. Error: CodeNotFound.
-func (r *Resolver) scopeOf(ctx context.Context, containerID, productID, customer *string) (s scope, err error) {
+// Scope finds what the arguments name. Error: CodeNotFound.
+func (r *Streams) Scope(ctx context.Context, containerID, productID, customer *string) (s Scope, err error) {
 	if id := value(containerID); id != "" {
 		s.container, err = r.client.Container.Query().Where(container.Or(core.ContainerIs(id),
 			container.And(container.KindEQ(property.ContainerVirtual), container.HasTmrGroupWith(core.GroupIs(id))))).Only(ctx)
@@ -60,7 +60,7 @@ func (r *Resolver) scopeOf(ctx context.Context, containerID, productID, customer
 }
 
 // key names the scope.
-func (s scope) key() string {
+func (s Scope) key() string {
 	parts := []string{"", "", s.customer}
 	if s.container != nil {
 		parts[0] = s.container.ID
@@ -72,7 +72,7 @@ func (s scope) key() string {
 }
 
 // reference is the product's, or "".
-func (s scope) reference() string {
+func (s Scope) reference() string {
 	if s.product == nil || s.product.Edges.Firm == nil {
 		return ""
 	}
@@ -80,7 +80,7 @@ func (s scope) reference() string {
 }
 
 // rows is the filter of allocations, denials and series.
-func (s scope) rows(q *sql.Selector) {
+func (s Scope) rows(q *sql.Selector) {
 	if s.container != nil {
 		q.Where(sql.EQ(q.C("container_id"), s.container.ID))
 	}
@@ -94,7 +94,7 @@ func (s scope) rows(q *sql.Selector) {
 
 // containers gives the ids of those where something is served. Error:
 // CodeTooLarge.
-func (r *Resolver) containers(ctx context.Context, s scope) ([]string, error) {
+func (r *Streams) containers(ctx context.Context, s Scope) ([]string, error) {
 	if s.container != nil {
 		return []string{s.container.ID}, nil
 	}
@@ -115,7 +115,7 @@ func tooMuch() error {
 
 // source begins a stream of what the scope has; its signals are those of
 // allocations, and of views where they count.
-func (r *Resolver) source(ctx context.Context, kind string, s scope, views bool) (live.Source, error) {
+func (r *Streams) source(ctx context.Context, kind string, s Scope, views bool) (live.Source, error) {
 	src := live.Source{Key: kind + ":" + s.key(), Every: 10 * r.tick}
 	if s.container != nil {
 		src.Topics = append(src.Topics, event.Signal{Topic: event.Allocations, Key: s.container.ID})
@@ -135,7 +135,7 @@ func (r *Resolver) source(ctx context.Context, kind string, s scope, views bool)
 
 // concerns says of which rows signals count: those that the principal may see,
 // and of one customer where it is named.
-func (r *Resolver) concerns(ctx context.Context, customer string) (func(context.Context, event.Signal) (bool, error), error) {
+func (r *Streams) concerns(ctx context.Context, customer string) (func(context.Context, event.Signal) (bool, error), error) {
 	by, err := auth.From(ctx)
 	if err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package resolvers
+package watch
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 // newest is how many rows a stream of the newest ones shows.
 const newest = 100
 
-// watchRollout follows one rollout to its end.
-func (r *Resolver) watchRollout(row *ent.Rollout) plan[*graph.RolloutChange] {
+// Rollout follows one rollout to its end.
+func (r *Streams) Rollout(row *ent.Rollout) Plan[*graph.RolloutChange] {
 	id := row.ID
 	src := live.Source{
 		Key: "rollout:" + id, Topics: []event.Signal{{Topic: event.Rollout, Key: id}}, Every: 10 * r.tick,
@@ -30,7 +30,7 @@ func (r *Resolver) watchRollout(row *ent.Rollout) plan[*graph.RolloutChange] {
 			return live.Items{id: rolloutStamp(row)}, row.State == property.RolloutDone || row.State == property.RolloutAborted, nil
 		},
 	}
-	return plan[*graph.RolloutChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutChange, live.Items, error) {
+	return Plan[*graph.RolloutChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutChange, live.Items, error) {
 		row, err := r.client.Rollout.Get(ctx, id)
 		if err != nil {
 			return nil, nil, core.NotFound(err, "rollout", id)
@@ -45,8 +45,8 @@ func rolloutStamp(row *ent.Rollout) uint64 {
 	return stampOf(strconv.Itoa(row.Sequence), string(row.State), at(row.PausedAt), at(row.NotBefore), at(row.NotAfter), at(row.FinishedAt))
 }
 
-// watchRollouts follows the newest rollouts, and all that are running or held.
-func (r *Resolver) watchRollouts(ctx context.Context) (plan[*graph.RolloutsChange], error) {
+// Rollouts follows the newest rollouts, and all that are running or held.
+func (r *Streams) Rollouts(ctx context.Context) (Plan[*graph.RolloutsChange], error) {
 	concerns, err := r.concerns(ctx, "")
 	src := live.Source{
 		Key: "rollouts", Topics: []event.Signal{{Topic: event.Rollout}}, Concerns: concerns, Every: 10 * r.tick,
@@ -67,7 +67,7 @@ func (r *Resolver) watchRollouts(ctx context.Context) (plan[*graph.RolloutsChang
 			return items, false, nil
 		},
 	}
-	return plan[*graph.RolloutsChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutsChange, live.Items, error) {
+	return Plan[*graph.RolloutsChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutsChange, live.Items, error) {
 		t := toldOf(c)
 		out, shows := &graph.RolloutsChange{
 			Sequence: t.Sequence, Since: t.Since, Snapshot: t.Snapshot, Position: t.Position, Upserted: []*ent.Rollout{}, Removed: removed(c),
