@@ -41,13 +41,15 @@ type asker struct {
 	// only is the one field of Query, Mutation and Subscription to ask for; "": all.
 	only string
 	// brief: each field is asked for once.
-	brief bool
+	brief         bool
+	mutationsOnly bool
+	word          string // that the asker's own texts begin with
 }
 
 // asker makes an API token of a role in an organization; "" is nobody.
 func (w *walk) asker(t testing.TB, name, organization, provider string, role auth.Role, own *tenants) *asker {
 	t.Helper()
-	a := &asker{walk: w, t: t, name: name, own: own, related: provider == w.victim.vendor, visible: map[string]bool{}, refused: map[string]int{}, said: map[string]bool{}}
+	a := &asker{walk: w, t: t, name: name, own: own, word: "own", related: provider == w.victim.vendor, visible: map[string]bool{}, refused: map[string]int{}, said: map[string]bool{}}
 	if organization == "" {
 		return a
 	}
@@ -275,7 +277,7 @@ func (a *asker) base(root string, p position) (string, bool) {
 		}
 		return quote(a.own.vendor), true
 	}
-	text := fmt.Sprintf("own-%d", a.turn) // the same for both of a pair
+	text := fmt.Sprintf("%s-%d", a.word, a.turn) // the same for both of a pair
 	switch p.name {
 	case "code":
 		return quote(a.own.secrets["ticket"]), true
@@ -283,6 +285,10 @@ func (a *asker) base(root string, p position) (string, bool) {
 		text = "https://" + text + ".example.com/"
 	case "events":
 		text = "order.created"
+	case "units", "featureMap":
+		text = "7"
+	case "accessList":
+		text = "user:" + text
 	case "request", "requests":
 		return quote(a.seed.request(a.own.rows["containers"][1])), true
 	}

@@ -19,6 +19,7 @@ func (w *walk) himself(t *testing.T) *asker {
 	t.Helper()
 	a := w.asker(t, "the victim", w.victim.vendor, "", auth.Owner, w.victim)
 	a.related = true
+	w.observed()
 	for table, rows := range w.victim.rows {
 		for _, r := range rows {
 			a.visible[fmt.Sprint(table, " ", r["id"])] = true
@@ -258,6 +259,18 @@ func (w *walk) rival(t testing.TB) string {
 	t.Helper()
 	r := row{"id": w.seed.globalID("organizations", "rival", 0), "created_at": w.victim.rows["organizations"][0]["created_at"], "name": "rival",
 		"vendor": false, "customer": true, "provider_id": w.victim.vendor}
+	if err := w.seed.put(t.Context(), "organizations", r); err != nil {
+		t.Fatal(err)
+	}
+	w.observed()
+	return r.id()
+}
+
+// trial gives the victim's test environment.
+func (w *walk) trial(t testing.TB) string {
+	t.Helper()
+	r := row{"id": w.seed.globalID("organizations", "trial", 0), "created_at": w.victim.rows["organizations"][0]["created_at"], "name": "trial",
+		"vendor": true, "customer": false, "environment": "TEST", "live_id": w.victim.vendor}
 	if err := w.seed.put(t.Context(), "organizations", r); err != nil {
 		t.Fatal(err)
 	}

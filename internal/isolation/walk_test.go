@@ -18,6 +18,9 @@ import (
 func (a *asker) roots(thorough bool) {
 	defs := a.ops.schema
 	for _, kind := range []*ast.Definition{defs.Query, defs.Mutation, defs.Subscription} {
+		if a.mutationsOnly && kind != defs.Mutation {
+			continue
+		}
 		for _, f := range kind.Fields {
 			if strings.HasPrefix(f.Name, "__") || a.only != "" && a.only != f.Name {
 				continue
@@ -112,7 +115,7 @@ func (a *asker) fields(thorough bool) map[string]bool {
 // business with the victim's data.
 func TestNobodyGetsAtAnothersData(t *testing.T) {
 	w := newWalk(t, setting{})
-	rival := w.rival(t)
+	rival, trial := w.rival(t), w.trial(t)
 	for _, who := range []struct {
 		name, organization, provider string
 		role                         auth.Role
@@ -125,6 +128,7 @@ func TestNobodyGetsAtAnothersData(t *testing.T) {
 		{"an unrelated customer", w.others.customer, w.others.vendor, auth.Owner, false},
 		{"another customer of the vendor", rival, w.victim.vendor, auth.Owner, true},
 		{"the customer himself", w.victim.customer, w.victim.vendor, auth.Owner, false},
+		{"the vendor's own test environment", trial, "", auth.Owner, false},
 		{"nobody", "", "", "", true},
 	} {
 		t.Run(who.name, func(t *testing.T) {
