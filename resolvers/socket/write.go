@@ -1,0 +1,161 @@
+package socket
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// write sends what there is, each operation in its turn.
+func (c *conn) write() {
+	late := time.AfterFunc(c.cfg.Send, func() { _ = c.ws.CloseNow() })
+	defer late.Stop()
+	for {
+		c.mu.Lock()
+		if len(c.ready) == 0 {
+			c.writing, c.ready = false, nil
+			c.mu.Unlock()
+			return
+		}
+		op := c.ready[0]
+		c.ready[0] = nil
+		c.ready = c.ready[1:]
+		op.queued = false
+		over := op.over
+		c.mu.Unlock()
+		if over {
+			continue
+		}
+		late.Stop()
+		payload, err := op.next()
+		late.Reset(c.cfg.Send)
+		switch {
+		case errors.Is(err, ErrSignedOut):
+			c.close(closeForbidden, "the session has ended")
+		case err != nil:
+			if c.finish(op) && c.ctx.Err() == nil {
+				c.send(message{ID: op.id, Type: "complete"})
+			}
+		case payload != nil:
+			c.sendNext(op.id, payload)
+			c.wake(op)
+		}
+	}
+}
+
+func (op *operation) next() ([]byte, error) {
+	if op.first != nil || op.err != nil {
+		first, err := op.first, op.err
+		op.first = nil
+		return first, err
+	}
+	return op.run.Next(op.ctx)
+}
+
+// finish ends an operation; true for the first to do so.
+func (c *conn) finish(op *operation) bool {
+	first := c.forget(op)
+	c.mu.Lock()
+	run := op.run
+	c.mu.Unlock()
+	if first && run != nil {
+		run.Close()
+	}
+	return first
+}
+
+func (c *conn) forget(op *operation) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if op.over {
+		return false
+	}
+	op.over = true
+	if c.ops[op.id] == op {
+		delete(c.ops, op.id)
+	}
+	op.cancel()
+	return true
+}
+
+// refuse ends an operation that was not begun.
+func (c *conn) refuse(id string, errs gqlerror.List) {
+	payload, err := json.Marshal(errs)
+	if err != nil {
+		panic(err) // our own errors
+	}
+	c.send(message{ID: id, Type: "error", Payload: payload})
+}
+
+func (c *conn) send(m message) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // our own message
+	}
+	late := time.AfterFunc(c.cfg.Send, func() { _ = c.ws.CloseNow() })
+	defer late.Stop()
+	_ = c.ws.Write(context.Background(), websocket.MessageText, data) // the reading side notices
+}
+
+// buffers are for messages on their way.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:gochecknoglobals // memory only
+
+// mostKept is how large a buffer may be that is used again.
+const mostKept = 64 << 10
+
+// sendNext wraps a payload, which many connections share.
+func (c *conn) sendNext(id string, payload []byte) {
+	name, err := json.Marshal(id)
+	if err != nil {
+		panic(err) // it came as JSON
+	}
+	b, _ := buffers.Get().(*bytes.Buffer)
+	b.Reset()
+	b.WriteString(`{"id":`)
+	b.Write(name)
+	b.WriteString(`,"type":"next","payload":`)
+	b.Write(payload)
+	b.WriteByte('}')
+	_ = c.ws.Write(context.Background(), websocket.MessageText, b.Bytes())
+	if b.Cap() <= mostKept {
+		buffers.Put(b)
+	}
+}
+
+// close begins the close handshake and doesn't wait for its end.
+func (c *conn) close(code int, why string) {
+	c.mu.Lock()
+	first := !c.closing
+	c.closing = true
+	c.timer.Stop()
+	c.mu.Unlock()
+	if first {
+		go func() { _ = c.ws.Close(websocket.StatusCode(code), why) }()
+	}
+}
+
+// end lets go of everything.
+func (c *conn) end() {
+	c.mu.Lock()
+	closing := c.closing
+	c.closing = true
+	c.timer.Stop()
+	ops := make([]*operation, 0, len(c.ops))
+	for _, op := range c.ops {
+		ops = append(ops, op)
+	}
+	c.mu.Unlock()
+	c.cancel()
+	for _, op := range ops {
+		c.finish(op)
+	}
+	if !closing { // else the handshake ends it
+		_ = c.ws.CloseNow()
+	}
+}
