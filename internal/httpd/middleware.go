@@ -16,7 +16,7 @@ import (
 const RequestIDHeader = telemetry.RequestIDHeader
 
 func (s *Server) chain(next http.Handler) http.Handler {
-	return telemetry.Identify(s.cfg.Tracing.HTTP(s.spanName, s.observe(s.recover(s.secure(next)))))
+	return forwarded(s.cfg.TrustedProxies, telemetry.Identify(s.cfg.Tracing.HTTP(s.spanName, s.observe(s.recover(s.secure(next))))))
 }
 
 // spanName names a request in traces. Calls of the link continue their caller's

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -60,6 +61,9 @@ type Config struct {
 	// with cookies and read the answers, for example
 	// "https://licenses.example.com" where a proxy changes the Host header.
 	TrustedOrigins []string
+	// TrustedProxies are networks of proxies that say whom a request is from, by
+	// X-Forwarded-For; of others it is the connection's address.
+	TrustedProxies []netip.Prefix
 	// HTTPS: browsers reach the server by HTTPS only, by a proxy or directly,
 	// and are told so.
 	HTTPS bool

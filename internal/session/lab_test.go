@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -108,7 +109,7 @@ func newLab(t *testing.T, dsn string, secure bool) *lab {
 	sessions := session.New(l.Platform, st.Sessions(), secure, slog.New(slog.NewTextHandler(l.log, nil)))
 	l.as = sessions
 	server, err := httpd.New(httpd.Config{
-		Sessions: sessions, Auth: sessions.Endpoints(),
+		Sessions: sessions, Auth: sessions.Endpoints(), TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 		GraphQL: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Upgrade") != "" || r.Header.Get("Accept") == "text/event-stream" {
 				l.api.ServeHTTP(w, r)

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -85,7 +86,7 @@ func TestSessionsEnd(t *testing.T) {
 		one, two := l.browser("Firefox"), l.browser("Chromium")
 		one.signIn(email, password)
 		two.signIn(email, password)
-		list := func(b *browser) []any { return b.ask("GET", "/auth/sessions", nil).body["sessions"].([]any) }
+		list := func(b *browser) []any { return b.ask("GET", "/auth/sessions", nil, "X-Forwarded-For", "198.51.100.8").body["sessions"].([]any) }
 		all := list(one)
 		if len(all) != 2 {
 			t.Fatalf("%v", all)
@@ -269,5 +270,33 @@ func TestAccount(t *testing.T) {
 	}
 	if m := l.client().Member.GetX(l.system(), l.first.Owner.ID); m.Name != "Olga Ohm" {
 		t.Errorf("the member is called %s", m.Name)
+	}
+}
+
+// Sign-ins are counted by the address that a trusted proxy tells, and sessions
+// show it.
+func TestSignInsByAddress(t *testing.T) {
+	l := newLab(t, databases.SQLite(t), false)
+	b := l.browser("a browser")
+	try := func(who, from string) answer {
+		t.Helper()
+		return b.ask("POST", "/auth/login", object{"email": who, "password": password}, "X-Forwarded-For", from)
+	}
+	throttled := 0
+	for i := range 120 {
+		a := try(fmt.Sprintf("nobody%d@example.com", i), "198.51.100.7")
+		if a.code() == string(license.CodeThrottled) {
+			throttled++
+		} else if a.code() != string(license.CodeUnauthenticated) || throttled > 0 {
+			t.Fatalf("try %d: %+v", i, a)
+		}
+	}
+	if throttled == 0 || throttled > 20 {
+		t.Errorf("%d of 120 were held back", throttled)
+	}
+	want(t, "the right password from there", try(email, "198.51.100.7"), http.StatusTooManyRequests, license.CodeThrottled)
+	want(t, "from elsewhere", try(email, "198.51.100.7, 198.51.100.8"), http.StatusOK, "")
+	if got := fmt.Sprint(b.ask("GET", "/auth/sessions", nil, "X-Forwarded-For", "198.51.100.8").body["sessions"]); !strings.Contains(got, "address:198.51.100.8") {
+		t.Errorf("the session shows %s", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -76,14 +77,28 @@ const (
 	mostPause = time.Minute
 )
 
-// throttle slows down guessing of passwords and codes per account, at all
-// replicas together.
+// addressRate is how often passwords and codes may be tried from one address,
+// whatever the accounts, and whether they were right: many may sign in from
+// behind one router, but nobody tries one password at many accounts.
+var addressRate = ratelimit.Rate{Burst: 100, Per: 10 * time.Minute} //nolint:gochecknoglobals // a constant
+
+// throttle slows down guessing of passwords and codes per account, and per
+// address that it comes from, at all replicas together.
 type throttle struct{ limits ratelimit.Limiter }
 
 // allow refuses a try with license.CodeThrottled while the account's pause
 // lasts, else it counts the try as failed until succeeded is called: tries
-// that run at the same time count too.
+// that run at the same time count too. What the address has no more tries for
+// doesn't count against the account, so that nobody locks others out this way.
 func (t throttle) allow(ctx context.Context, what, account string) error {
+	quota, err := t.limits.Take(ctx, ratelimit.Charge{Scope: "addresses", Cost: 1,
+		Buckets: []ratelimit.Bucket{{Name: t.key(addressTry, network(store.VisitOf(ctx).Address)), Rate: addressRate}}})
+	if err != nil {
+		return err
+	}
+	if !quota.OK {
+		return ratelimit.Throttled(quota.RetryAfter, fmt.Sprintf("wait %d s and try again", ratelimit.Seconds(quota.RetryAfter)), "too many sign-ins from this address")
+	}
 	wait, err := t.limits.Try(ctx, t.key(what, account), ratelimit.Pauses{Free: freeTries, First: time.Second, Most: mostPause})
 	if err != nil || wait == 0 {
 		return err
@@ -95,7 +110,21 @@ func (t throttle) succeeded(ctx context.Context, what, account string) error {
 	return t.limits.Forget(ctx, t.key(what, account))
 }
 
-// key is what an account is counted by: addresses of people are kept in no Redis.
+// network is what addresses are counted by: of IPv6 the network of 64 bits, as
+// whoever has one address there has all. Where none is known all count as one.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	if a = a.Unmap().WithZone(""); a.Is4() {
+		return a.String()
+	}
+	return netip.PrefixFrom(a, 64).Masked().String()
+}
+
+// key is what an account is counted by: addresses of people are kept in no Redis,
+// nor those of their machines.
 func (throttle) key(what, account string) string {
 	sum := sha256.Sum256([]byte(strings.ToLower(account)))
 	return what + ":" + hex.EncodeToString(sum[:16])
@@ -105,6 +134,7 @@ func (throttle) key(what, account string) string {
 const (
 	passwordTry = "sign-in"
 	codeTry     = "one-time-code"
+	addressTry  = "sign-in-from"
 )
 
 func unauthenticated(fix, what string) error {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -57,6 +58,7 @@ type platformServeCmd struct {
 	Listen      string        `help:"Address to listen on." default:"127.0.0.1:8080" env:"QUORATE_LISTEN"`
 	HTTPS       bool          `help:"Browsers reach the platform by HTTPS only (through a proxy): cookies are marked so." name:"https" env:"QUORATE_HTTPS"`
 	Origin      []string      `help:"Further origins whose pages may call the API, for example https://licenses.example.com." env:"QUORATE_ORIGINS"`
+	Proxies     string        `name:"trusted-proxies" help:"Networks of reverse proxies whose X-Forwarded-For says whom a request is from, for example 10.0.0.5,fd00::/64." env:"QUORATE_TRUSTED_PROXIES"`
 	Settle      time.Duration `help:"How long a backend has to serve a new license steadily before the next one's turn." default:"1s" env:"QUORATE_SETTLE"`
 	PrivateNets bool          `name:"allow-private-networks" help:"Let identity providers be in private networks, and be reached there." env:"QUORATE_ALLOW_PRIVATE_NETWORKS"`
 	webhookFlags
@@ -106,13 +108,17 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 	if err != nil {
 		return err
 	}
+	proxies, err := trustedProxies(c.Proxies)
+	if err != nil {
+		return err
+	}
 	p, err := c.openWith(ctx, logger, platform.Config{Settle: c.Settle, Usage: c.policy(), PrivateNetworks: c.PrivateNets, Webhooks: sender}, c.Sweep)
 	if err != nil {
 		return err
 	}
 	defer p.Close()
 	s, err := p.serve(ctx, serveConfig{
-		Listen: c.Listen, HTTPS: c.HTTPS, Origins: c.Origin, Workers: !c.NoWorkers, Introspection: c.Introspection,
+		Listen: c.Listen, HTTPS: c.HTTPS, Origins: c.Origin, Proxies: proxies, Workers: !c.NoWorkers, Introspection: c.Introspection,
 		Monitoring: mon, Limits: limits,
 	})
 	if err != nil {
@@ -247,6 +253,7 @@ type serveConfig struct {
 	Listen        string
 	HTTPS         bool
 	Origins       []string
+	Proxies       []netip.Prefix
 	Workers       bool
 	Introspection bool
 	Limits        limitConfig
@@ -297,7 +304,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 		Exports:  usageapi.Exports(p.Platform),
 		Limits:   p.limits,
 		Sessions: sessions, Auth: sessions.Endpoints(), Dashboard: frontend.Files(), Ready: p.ready,
-		Metrics: c.Monitoring.Registry, Tracing: c.Monitoring.Tracing, TrustedOrigins: c.Origins, HTTPS: c.HTTPS,
+		Metrics: c.Monitoring.Registry, Tracing: c.Monitoring.Tracing, TrustedOrigins: c.Origins, TrustedProxies: c.Proxies, HTTPS: c.HTTPS,
 	})
 	if err != nil {
 		return nil, err
