@@ -15,7 +15,7 @@ NODE = PATH="$$(../.ci/node):$$PATH"
 # The race detector doesn't watch SQLite, which is C as Go and knows what its
 # pointers are, nor the arithmetic within the standard library's cryptography.
 UNWATCHED = "-gcflags=modernc.org/...=-d=checkptr=0 -race=false" -gcflags=crypto/internal/...=-race=false
-GOTEST = go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped -- -race $(UNWATCHED) -timeout 20m $(TESTFLAGS)
+GOTEST = .ci/in-memory go tool gotestsum --format pkgname-and-test-fails --hide-summary skipped -- -race $(UNWATCHED) -timeout 20m $(TESTFLAGS)
 
 FRONTEND_SOURCES := $(shell find frontend -path frontend/node_modules -prune -o -path frontend/dist -prune -o -type f -print 2>/dev/null)
 
