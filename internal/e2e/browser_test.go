@@ -120,3 +120,45 @@ func TestContainerInTheBrowser(t *testing.T) {
 		t.Errorf("the page shows %q licenses, and complains: %v", seen.Held, seen.Problems)
 	}
 }
+
+// Who belongs to an organization, from an owner's invitation on: the invited
+// person joins, signs in with a second factor and makes a token; the owner
+// changes roles, acts in the test environment and names an identity provider.
+func TestPeopleInTheBrowser(t *testing.T) {
+	p, a := startDemo(t, t.TempDir())
+	a.query(t, `mutation { createTestEnvironment(input: {}) { organization { id } } }`, nil, nil)
+	var seen struct {
+		Refused  string
+		Recovery int
+		Roles    []string
+		Works    string
+		Revoked  string
+		Tokens   []string
+		Issuer   string
+		Problems []string
+	}
+	if err := json.Unmarshal(browse(t, p, "people.ts"), &seen); err != nil {
+		t.Fatal(err)
+	}
+	if want := "The e-mail address or the password is wrong. Check both and try again."; seen.Refused != want {
+		t.Errorf("a wrong password is refused with %q, want %q", seen.Refused, want)
+	}
+	if seen.Recovery != 10 {
+		t.Errorf("there are %d recovery codes, want 10", seen.Recovery)
+	}
+	if want := []string{"Administrator", "Operator", "Viewer"}; !slices.Equal(seen.Roles, want) {
+		t.Errorf("an administrator is offered tokens of %v, want %v", seen.Roles, want)
+	}
+	if seen.Works != "ci OPERATOR" || seen.Revoked != "UNAUTHENTICATED" {
+		t.Errorf("the token is %q, and %q once revoked", seen.Works, seen.Revoked)
+	}
+	if want := []string{"ci", "demo"}; !slices.Equal(seen.Tokens, want) {
+		t.Errorf("the organization has the tokens %v, want %v", seen.Tokens, want)
+	}
+	if !strings.HasPrefix(seen.Issuer, "The provider was not added") {
+		t.Errorf("an issuer on the platform's own machine is refused with %q", seen.Issuer)
+	}
+	if len(seen.Problems) > 0 {
+		t.Errorf("the pages complained: %v", seen.Problems)
+	}
+}
