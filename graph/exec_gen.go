@@ -7780,9 +7780,12 @@ func (ec *executionContext) fieldContext_Container_rollouts(ctx context.Context,
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Container_rollouts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Container_rollouts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -7823,9 +7826,12 @@ func (ec *executionContext) fieldContext_Container_transfers(ctx context.Context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Container_transfers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Container_transfers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -7866,9 +7872,12 @@ func (ec *executionContext) fieldContext_Container_allocations(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Container_allocations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Container_allocations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -9238,9 +9247,12 @@ func (ec *executionContext) fieldContext_Firm_products(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Firm_products_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Firm_products_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -9539,9 +9551,12 @@ func (ec *executionContext) fieldContext_FirmUsageLog_gaps(ctx context.Context, 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_FirmUsageLog_gaps_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_FirmUsageLog_gaps_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -10152,9 +10167,12 @@ func (ec *executionContext) fieldContext_Item_versions(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Item_versions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Item_versions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -10947,9 +10965,12 @@ func (ec *executionContext) fieldContext_Mutation_rotateFirmKey(ctx context.Cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_rotateFirmKey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_rotateFirmKey_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -10990,9 +11011,12 @@ func (ec *executionContext) fieldContext_Mutation_createFirm(ctx context.Context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createFirm_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createFirm_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11033,9 +11057,12 @@ func (ec *executionContext) fieldContext_Mutation_createProduct(ctx context.Cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createProduct_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createProduct_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11076,9 +11103,12 @@ func (ec *executionContext) fieldContext_Mutation_createItem(ctx context.Context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createItem_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createItem_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11119,9 +11149,12 @@ func (ec *executionContext) fieldContext_Mutation_updateItem(ctx context.Context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateItem_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateItem_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11162,9 +11195,12 @@ func (ec *executionContext) fieldContext_Mutation_renewItem(ctx context.Context,
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_renewItem_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_renewItem_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11205,9 +11241,12 @@ func (ec *executionContext) fieldContext_Mutation_registerContainer(ctx context.
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_registerContainer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_registerContainer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11248,9 +11287,12 @@ func (ec *executionContext) fieldContext_Mutation_decideContainer(ctx context.Co
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_decideContainer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_decideContainer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11291,9 +11333,12 @@ func (ec *executionContext) fieldContext_Mutation_releaseAllocation(ctx context.
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_releaseAllocation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_releaseAllocation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11334,9 +11379,12 @@ func (ec *executionContext) fieldContext_Mutation_askAllocation(ctx context.Cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_askAllocation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_askAllocation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11377,9 +11425,12 @@ func (ec *executionContext) fieldContext_Mutation_createIdentityProvider(ctx con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11420,9 +11471,12 @@ func (ec *executionContext) fieldContext_Mutation_updateIdentityProvider(ctx con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11463,9 +11517,12 @@ func (ec *executionContext) fieldContext_Mutation_deleteIdentityProvider(ctx con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_deleteIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_deleteIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11506,9 +11563,12 @@ func (ec *executionContext) fieldContext_Mutation_updateMember(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11549,9 +11609,12 @@ func (ec *executionContext) fieldContext_Mutation_removeMember(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_removeMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_removeMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11592,9 +11655,12 @@ func (ec *executionContext) fieldContext_Mutation_createMemberGroup(ctx context.
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createMemberGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createMemberGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11635,9 +11701,12 @@ func (ec *executionContext) fieldContext_Mutation_updateMemberGroup(ctx context.
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateMemberGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateMemberGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11678,9 +11747,12 @@ func (ec *executionContext) fieldContext_Mutation_deleteMemberGroup(ctx context.
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_deleteMemberGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_deleteMemberGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11721,9 +11793,12 @@ func (ec *executionContext) fieldContext_Mutation_addGroupMember(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_addGroupMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_addGroupMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11764,9 +11839,12 @@ func (ec *executionContext) fieldContext_Mutation_removeGroupMember(ctx context.
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_removeGroupMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_removeGroupMember_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11807,9 +11885,12 @@ func (ec *executionContext) fieldContext_Mutation_createInvitation(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createInvitation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createInvitation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11850,9 +11931,12 @@ func (ec *executionContext) fieldContext_Mutation_resendInvitation(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_resendInvitation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_resendInvitation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11893,9 +11977,12 @@ func (ec *executionContext) fieldContext_Mutation_revokeInvitation(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_revokeInvitation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_revokeInvitation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11936,9 +12023,12 @@ func (ec *executionContext) fieldContext_Mutation_createCustomer(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createCustomer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createCustomer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -11979,9 +12069,12 @@ func (ec *executionContext) fieldContext_Mutation_updateOrganization(ctx context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateOrganization_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateOrganization_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12022,9 +12115,12 @@ func (ec *executionContext) fieldContext_Mutation_createTestEnvironment(ctx cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createTestEnvironment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createTestEnvironment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12065,9 +12161,12 @@ func (ec *executionContext) fieldContext_Mutation_pauseRollout(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_pauseRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_pauseRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12108,9 +12207,12 @@ func (ec *executionContext) fieldContext_Mutation_resumeRollout(ctx context.Cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_resumeRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_resumeRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12151,9 +12253,12 @@ func (ec *executionContext) fieldContext_Mutation_createRolloutPlan(ctx context.
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createRolloutPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createRolloutPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12194,9 +12299,12 @@ func (ec *executionContext) fieldContext_Mutation_pauseRolloutPlan(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_pauseRolloutPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_pauseRolloutPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12237,9 +12345,12 @@ func (ec *executionContext) fieldContext_Mutation_resumeRolloutPlan(ctx context.
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_resumeRolloutPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_resumeRolloutPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12280,9 +12391,12 @@ func (ec *executionContext) fieldContext_Mutation_abortRolloutPlan(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_abortRolloutPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_abortRolloutPlan_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12323,9 +12437,12 @@ func (ec *executionContext) fieldContext_Mutation_order(ctx context.Context, fie
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_order_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_order_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12366,9 +12483,12 @@ func (ec *executionContext) fieldContext_Mutation_startRollout(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_startRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_startRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12409,9 +12529,12 @@ func (ec *executionContext) fieldContext_Mutation_startOfflineRollout(ctx contex
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_startOfflineRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_startOfflineRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12452,9 +12575,12 @@ func (ec *executionContext) fieldContext_Mutation_finishOfflineRollout(ctx conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_finishOfflineRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_finishOfflineRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12495,9 +12621,12 @@ func (ec *executionContext) fieldContext_Mutation_retryRollout(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_retryRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_retryRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12538,9 +12667,12 @@ func (ec *executionContext) fieldContext_Mutation_abortRollout(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_abortRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_abortRollout_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12581,9 +12713,12 @@ func (ec *executionContext) fieldContext_Mutation_saveRules(ctx context.Context,
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_saveRules_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_saveRules_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12624,9 +12759,12 @@ func (ec *executionContext) fieldContext_Mutation_createEnrollment(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createEnrollment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createEnrollment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12667,9 +12805,12 @@ func (ec *executionContext) fieldContext_Mutation_revokeEnrollment(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_revokeEnrollment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_revokeEnrollment_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12710,9 +12851,12 @@ func (ec *executionContext) fieldContext_Mutation_revokeServer(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_revokeServer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_revokeServer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12753,9 +12897,12 @@ func (ec *executionContext) fieldContext_Mutation_rotateLinkToken(ctx context.Co
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_rotateLinkToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_rotateLinkToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12796,9 +12943,12 @@ func (ec *executionContext) fieldContext_Mutation_createTicket(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12839,9 +12989,12 @@ func (ec *executionContext) fieldContext_Mutation_updateTicket(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12882,9 +13035,12 @@ func (ec *executionContext) fieldContext_Mutation_revokeTicket(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_revokeTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_revokeTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12925,9 +13081,12 @@ func (ec *executionContext) fieldContext_Mutation_activateTicket(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_activateTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_activateTicket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -12968,9 +13127,12 @@ func (ec *executionContext) fieldContext_Mutation_returnTicketActivation(ctx con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_returnTicketActivation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_returnTicketActivation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13011,9 +13173,12 @@ func (ec *executionContext) fieldContext_Mutation_moveTicketActivation(ctx conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_moveTicketActivation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_moveTicketActivation_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13054,9 +13219,12 @@ func (ec *executionContext) fieldContext_Mutation_certifyTime(ctx context.Contex
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_certifyTime_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_certifyTime_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13097,9 +13265,12 @@ func (ec *executionContext) fieldContext_Mutation_replaceBackend(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_replaceBackend_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_replaceBackend_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13140,9 +13311,12 @@ func (ec *executionContext) fieldContext_Mutation_createApiToken(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createApiToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createApiToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13183,9 +13357,12 @@ func (ec *executionContext) fieldContext_Mutation_revokeApiToken(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_revokeApiToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_revokeApiToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13226,9 +13403,12 @@ func (ec *executionContext) fieldContext_Mutation_returnLicenses(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_returnLicenses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_returnLicenses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13269,9 +13449,12 @@ func (ec *executionContext) fieldContext_Mutation_moveLicenses(ctx context.Conte
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_moveLicenses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_moveLicenses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13312,9 +13495,12 @@ func (ec *executionContext) fieldContext_Mutation_revokeLicenses(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_revokeLicenses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_revokeLicenses_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13355,9 +13541,12 @@ func (ec *executionContext) fieldContext_Mutation_rehostContainer(ctx context.Co
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_rehostContainer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_rehostContainer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13398,9 +13587,12 @@ func (ec *executionContext) fieldContext_Mutation_cancelTransfer(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_cancelTransfer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_cancelTransfer_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13441,9 +13633,12 @@ func (ec *executionContext) fieldContext_Mutation_setTransferRules(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_setTransferRules_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_setTransferRules_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13484,9 +13679,12 @@ func (ec *executionContext) fieldContext_Mutation_updateFirm(ctx context.Context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateFirm_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateFirm_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13527,9 +13725,12 @@ func (ec *executionContext) fieldContext_Mutation_updateProduct(ctx context.Cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateProduct_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateProduct_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13570,9 +13771,12 @@ func (ec *executionContext) fieldContext_Mutation_createWebhook(ctx context.Cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_createWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_createWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13613,9 +13817,12 @@ func (ec *executionContext) fieldContext_Mutation_updateWebhook(ctx context.Cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_updateWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_updateWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13656,9 +13863,12 @@ func (ec *executionContext) fieldContext_Mutation_rotateWebhookSecret(ctx contex
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_rotateWebhookSecret_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_rotateWebhookSecret_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13699,9 +13909,12 @@ func (ec *executionContext) fieldContext_Mutation_deleteWebhook(ctx context.Cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_deleteWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_deleteWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13742,9 +13955,12 @@ func (ec *executionContext) fieldContext_Mutation_testWebhook(ctx context.Contex
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_testWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_testWebhook_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13785,9 +14001,12 @@ func (ec *executionContext) fieldContext_Mutation_replayWebhookDelivery(ctx cont
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_replayWebhookDelivery_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_replayWebhookDelivery_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -13828,9 +14047,12 @@ func (ec *executionContext) fieldContext_Mutation_replayFailedWebhookDeliveries(
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Mutation_replayFailedWebhookDeliveries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Mutation_replayFailedWebhookDeliveries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -14444,9 +14666,12 @@ func (ec *executionContext) fieldContext_Product_items(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Product_items_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Product_items_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -14670,9 +14895,12 @@ func (ec *executionContext) fieldContext_Query_node(ctx context.Context, field g
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_node_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_node_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -14744,9 +14972,12 @@ func (ec *executionContext) fieldContext_Query_auditEntries(ctx context.Context,
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_auditEntries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_auditEntries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -14787,9 +15018,12 @@ func (ec *executionContext) fieldContext_Query_firms(ctx context.Context, field 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_firms_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_firms_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -14830,9 +15064,12 @@ func (ec *executionContext) fieldContext_Query_products(ctx context.Context, fie
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_products_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_products_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -14873,9 +15110,12 @@ func (ec *executionContext) fieldContext_Query_items(ctx context.Context, field 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_items_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_items_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -14916,9 +15156,12 @@ func (ec *executionContext) fieldContext_Query_containers(ctx context.Context, f
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_containers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_containers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -14959,9 +15202,12 @@ func (ec *executionContext) fieldContext_Query_container(ctx context.Context, fi
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_container_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_container_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15002,9 +15248,12 @@ func (ec *executionContext) fieldContext_Query_allocations(ctx context.Context, 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_allocations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_allocations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15045,9 +15294,12 @@ func (ec *executionContext) fieldContext_Query_identityProviders(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_identityProviders_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_identityProviders_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15088,9 +15340,12 @@ func (ec *executionContext) fieldContext_Query_members(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_members_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_members_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15131,9 +15386,12 @@ func (ec *executionContext) fieldContext_Query_memberGroups(ctx context.Context,
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_memberGroups_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_memberGroups_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15174,9 +15432,12 @@ func (ec *executionContext) fieldContext_Query_invitations(ctx context.Context, 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_invitations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_invitations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15217,9 +15478,12 @@ func (ec *executionContext) fieldContext_Query_organizations(ctx context.Context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_organizations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_organizations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15260,9 +15524,12 @@ func (ec *executionContext) fieldContext_Query_rolloutPlans(ctx context.Context,
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_rolloutPlans_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_rolloutPlans_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15303,9 +15570,12 @@ func (ec *executionContext) fieldContext_Query_offlineUpdate(ctx context.Context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_offlineUpdate_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_offlineUpdate_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15346,9 +15616,12 @@ func (ec *executionContext) fieldContext_Query_rollouts(ctx context.Context, fie
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_rollouts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_rollouts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15389,9 +15662,12 @@ func (ec *executionContext) fieldContext_Query_orders(ctx context.Context, field
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_orders_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_orders_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15432,9 +15708,12 @@ func (ec *executionContext) fieldContext_Query_checkRules(ctx context.Context, f
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_checkRules_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_checkRules_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15475,9 +15754,12 @@ func (ec *executionContext) fieldContext_Query_ruleSet(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_ruleSet_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_ruleSet_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15518,9 +15800,12 @@ func (ec *executionContext) fieldContext_Query_servers(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_servers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_servers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15561,9 +15846,12 @@ func (ec *executionContext) fieldContext_Query_enrollments(ctx context.Context, 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_enrollments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_enrollments_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15604,9 +15892,12 @@ func (ec *executionContext) fieldContext_Query_tickets(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_tickets_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_tickets_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15647,9 +15938,12 @@ func (ec *executionContext) fieldContext_Query_ticket(ctx context.Context, field
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_ticket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_ticket_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15690,9 +15984,12 @@ func (ec *executionContext) fieldContext_Query_tmrGroups(ctx context.Context, fi
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_tmrGroups_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_tmrGroups_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15733,9 +16030,12 @@ func (ec *executionContext) fieldContext_Query_tmrGroup(ctx context.Context, fie
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_tmrGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_tmrGroup_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15776,9 +16076,12 @@ func (ec *executionContext) fieldContext_Query_apiTokens(ctx context.Context, fi
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_apiTokens_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_apiTokens_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15819,9 +16122,12 @@ func (ec *executionContext) fieldContext_Query_transfers(ctx context.Context, fi
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_transfers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_transfers_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15893,9 +16199,12 @@ func (ec *executionContext) fieldContext_Query_usage(ctx context.Context, field 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_usage_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_usage_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15936,9 +16245,12 @@ func (ec *executionContext) fieldContext_Query_usageReport(ctx context.Context, 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_usageReport_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_usageReport_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -15979,9 +16291,12 @@ func (ec *executionContext) fieldContext_Query_denials(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_denials_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_denials_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -16022,9 +16337,12 @@ func (ec *executionContext) fieldContext_Query_usageLog(ctx context.Context, fie
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_usageLog_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_usageLog_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -16065,9 +16383,12 @@ func (ec *executionContext) fieldContext_Query_itemDifference(ctx context.Contex
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_itemDifference_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_itemDifference_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -16108,9 +16429,12 @@ func (ec *executionContext) fieldContext_Query_webhooks(ctx context.Context, fie
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_webhooks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_webhooks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -16151,9 +16475,12 @@ func (ec *executionContext) fieldContext_Query_webhookDeliveries(ctx context.Con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query_webhookDeliveries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query_webhookDeliveries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -16225,9 +16552,12 @@ func (ec *executionContext) fieldContext_Query___type(ctx context.Context, field
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Query___type_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Query___type_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -17208,9 +17538,12 @@ func (ec *executionContext) fieldContext_RolloutPlan_entries(ctx context.Context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_RolloutPlan_entries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_RolloutPlan_entries_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18270,9 +18603,12 @@ func (ec *executionContext) fieldContext_Subscription_allocationsChanged(ctx con
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_allocationsChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_allocationsChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18313,9 +18649,12 @@ func (ec *executionContext) fieldContext_Subscription_usageChanged(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_usageChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_usageChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18356,9 +18695,12 @@ func (ec *executionContext) fieldContext_Subscription_tmrGroupChanged(ctx contex
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_tmrGroupChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_tmrGroupChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18399,9 +18741,12 @@ func (ec *executionContext) fieldContext_Subscription_rolloutChanged(ctx context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_rolloutChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_rolloutChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18442,9 +18787,12 @@ func (ec *executionContext) fieldContext_Subscription_rolloutsChanged(ctx contex
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_rolloutsChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_rolloutsChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18485,9 +18833,12 @@ func (ec *executionContext) fieldContext_Subscription_rolloutPlansChanged(ctx co
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_rolloutPlansChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_rolloutPlansChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18528,9 +18879,12 @@ func (ec *executionContext) fieldContext_Subscription_serversChanged(ctx context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_serversChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_serversChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18571,9 +18925,12 @@ func (ec *executionContext) fieldContext_Subscription_denialsChanged(ctx context
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_denialsChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_denialsChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18614,9 +18971,12 @@ func (ec *executionContext) fieldContext_Subscription_auditChanged(ctx context.C
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Subscription_auditChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Subscription_auditChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -18785,9 +19145,12 @@ func (ec *executionContext) fieldContext_Ticket_activations(ctx context.Context,
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_Ticket_activations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_Ticket_activations_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -19608,9 +19971,12 @@ func (ec *executionContext) fieldContext_TmrGroup_rollouts(ctx context.Context, 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field_TmrGroup_rollouts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field_TmrGroup_rollouts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -22377,9 +22743,12 @@ func (ec *executionContext) fieldContext___Directive_args(ctx context.Context, f
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field___Directive_args_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field___Directive_args_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -22513,9 +22882,12 @@ func (ec *executionContext) fieldContext___Field_args(ctx context.Context, field
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field___Field_args_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field___Field_args_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -22993,9 +23365,12 @@ func (ec *executionContext) fieldContext___Type_fields(ctx context.Context, fiel
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field___Type_fields_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field___Type_fields_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }
@@ -23098,9 +23473,12 @@ func (ec *executionContext) fieldContext___Type_enumValues(ctx context.Context, 
 		}
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
-	if fc.Args, err = ec.field___Type_enumValues_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
-		ec.Error(ctx, err)
-		return fc, err
+	if fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {
+		if fc.Args, err = ec.field___Type_enumValues_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+			ec.Error(ctx, err)
+			return fc, err
+		}
+		ec.collected.keepArguments(field.Field, fc.Args)
 	}
 	return fc, nil
 }

@@ -23,10 +23,27 @@ type collectedField struct {
 	key string
 }
 
-// collected keeps what an operation's selections ask for, by type.
+// collected keeps what an operation's selections ask for, by type, and the
+// arguments of their fields, which nobody changes.
 type collected struct {
 	mu   sync.RWMutex
 	sets map[selection][]collectedField
+	args map[*ast.Field]map[string]any
+}
+
+func (c *collected) arguments(f *ast.Field) map[string]any {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.args[f]
+}
+
+func (c *collected) keepArguments(f *ast.Field, args map[string]any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.args == nil {
+		c.args = map[*ast.Field]map[string]any{}
+	}
+	c.args[f] = args
 }
 
 // selection is one of the operation's, which doesn't change while it is executed.
@@ -78,6 +95,7 @@ type object struct {
 	// invalid counts fields that must have a value and have none.
 	invalid  atomic.Uint32
 	deferred *deferred
+	first    [2]value // room for the values of most objects
 }
 
 // value is that of a field; at is where in the object's written bytes it stands.
@@ -100,7 +118,9 @@ type deferred struct {
 }
 
 func (ec *executionContext) object(name string, sel ast.SelectionSet, satisfies []string) *object {
-	return &object{ec: ec, fields: ec.collect(name, sel, satisfies)}
+	o := &object{ec: ec, fields: ec.collect(name, sel, satisfies)}
+	o.values = o.first[:0]
+	return o
 }
 
 // writtenSize is enough for most objects.

@@ -79,6 +79,9 @@ func changed() (string, error) {
 		{"{{- range $object := .Objects }}{{- range $field := $object.Fields }}\n\nfunc {{$.FuncReceiver}}_{{$object.Name}}_{{$field.Name}}(",
 			"{{- range $object := .Objects }}{{- range $field := $object.Fields }}\n\n" + leanField + "func {{$.FuncReceiver}}_{{$object.Name}}_{{$field.Name}}("},
 		{"{{- /* Scalar/enum fields without args", "{{- end }}\n\n{{- /* Scalar/enum fields without args"},
+		// Of the entries of a list all have the same arguments.
+		{"\t\tif fc.Args, err = {{$.ECDot}}{{ $field.ArgsFunc }}(ctx, {{$.ECArg}}field.ArgumentMap(ec.Variables)); err != nil {\n\t\t\tec.Error(ctx, err)\n\t\t\treturn fc, err\n\t\t}\n",
+			"\t\tif fc.Args = ec.collected.arguments(field.Field); fc.Args == nil {\n\t\t\tif fc.Args, err = {{$.ECDot}}{{ $field.ArgsFunc }}(ctx, {{$.ECArg}}field.ArgumentMap(ec.Variables)); err != nil {\n\t\t\t\tec.Error(ctx, err)\n\t\t\t\treturn fc, err\n\t\t\t}\n\t\t\tec.collected.keepArguments(field.Field, fc.Args)\n\t\t}\n"},
 	}
 	all["type.gotpl"] = [][2]string{
 		{"graphql.MarshalSliceConcurrently(ctx, len(v), {{ $.Config.Exec.WorkerLimit }}, {{ $.Config.OmitPanicHandler }}, func(ctx context.Context, i int) graphql.Marshaler {\n\t\t\t\t\t\tfc := graphql.GetFieldContext(ctx)\n\t\t\t\t\t\tfc.Result = &v[i]\n",
