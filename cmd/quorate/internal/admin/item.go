@@ -22,7 +22,7 @@ type Item struct {
 	Update itemUpdateCmd `cmd:"" help:"Change an item's options, or take them away."`
 	Renew  itemRenewCmd  `cmd:"" help:"Let the usage period and the unit counter of an item's licenses begin anew."`
 	Show   itemShowCmd   `cmd:"" help:"Show an item with its options."`
-	Ls     itemLsCmd     `cmd:"" name:"ls" help:"List the items."`
+	Ls     itemLsCmd     `cmd:"" name:"ls" aliases:"list" help:"List the items."`
 }
 
 const itemFields = `id name revision quantity activation expiration usagePeriod units issue featureMap maintenanceFrom maintenanceUntil

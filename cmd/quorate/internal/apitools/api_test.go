@@ -163,7 +163,7 @@ func TestCall(t *testing.T) {
 	if !reflect.DeepEqual(a.variables, want) || a.token != "Bearer qrt_x" || a.query != "mutation($input: CreateItemInput!) { createItem(input: $input) { item { id } } }" {
 		t.Errorf("asked %+v", a)
 	}
-	if got := out.String(); got != "item: \n  id: itm_1\n  name: A?[31m\n  text: -\n  accessList: none\n  tmr: true\n" {
+	if got := out.String(); got != "item:\n  id: itm_1\n  name: A?[31m\n  text: -\n  accessList: none\n  tmr: true\n" {
 		t.Errorf("shown as %q", got)
 	}
 	out.Reset()

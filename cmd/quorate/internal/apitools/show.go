@@ -37,6 +37,7 @@ func write(b *strings.Builder, d *json.Decoder, depth int, label string) error {
 			return err
 		}
 		if label != "" {
+			label = strings.TrimSuffix(label, " ")
 			line("")
 			depth++
 		}

@@ -98,6 +98,28 @@ func (f APIFlags) Export(ctx context.Context, name string, question url.Values, 
 	return nil
 }
 
+// WriteAnswer writes what an operation answered as all commands do: what its one
+// field gives, and of a page its entries as a list.
+func WriteAnswer(w io.Writer, data map[string]json.RawMessage) error {
+	if len(data) != 1 {
+		return WriteJSON(w, data)
+	}
+	for _, answer := range data {
+		var page struct {
+			Edges []struct{ Node json.RawMessage }
+		}
+		if err := json.Unmarshal(answer, &page); err != nil || page.Edges == nil {
+			return WriteJSON(w, answer)
+		}
+		all := []json.RawMessage{}
+		for _, e := range page.Edges {
+			all = append(all, e.Node)
+		}
+		return WriteJSON(w, all)
+	}
+	return nil
+}
+
 // Query runs one GraphQL operation and decodes its data into out.
 func (f APIFlags) Query(ctx context.Context, query string, variables map[string]any, out any) error {
 	if err := f.check(); err != nil {
@@ -143,7 +165,11 @@ func (f APIFlags) Query(ctx context.Context, query string, variables map[string]
 		if code == "" {
 			code = license.CodeInternal
 		}
-		return &license.Error{Code: code, Message: e.Message, Fix: e.Extensions.Fix}
+		fix := e.Extensions.Fix
+		if fix == "" && strings.HasPrefix(string(code), "GRAPHQL_") {
+			fix = "compare what was given with the API's reference, docs/api.md; an older platform may not know it yet"
+		}
+		return &license.Error{Code: code, Message: e.Message, Fix: fix}
 	}
 	return json.Unmarshal(answer.Data, out)
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -103,5 +104,25 @@ func TestAnswersOfOthers(t *testing.T) {
 			}
 		}
 		at.Close()
+	}
+}
+
+// Answers are written alike: what the one field gives, and a page as a list.
+func TestWriteAnswer(t *testing.T) {
+	for answer, want := range map[string]string{
+		`{"made": {"id": "x", "to": "<a>"}}`:                      `{"id":"x","to":"<a>"}`,
+		`{"page": {"edges": [{"node": {"id": 1}}, {"node": 2}]}}`: `[{"id":1},2]`,
+		`{"page": {"edges": []}}`:                                 `[]`,
+		`{"node": null}`:                                          `null`,
+		`{"a": 1, "b": [2]}`:                                      `{"a":1,"b":[2]}`,
+	} {
+		var data map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(answer), &data); err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		if err := WriteAnswer(&b, data); err != nil || b.String() != want+"\n" {
+			t.Errorf("%s is written as %s, %v", answer, b.String(), err)
+		}
 	}
 }

@@ -89,9 +89,11 @@ func Run(ctx context.Context, tree commandTree, version string, args []string, s
 func commandOf(err error) string {
 	var p *kong.ParseError
 	if errors.As(err, &p) && p.Context != nil {
-		if selected := p.Context.Selected(); selected != nil {
-			return strings.TrimPrefix(selected.FullPath(), "quorate ") + " "
+		name := ""
+		for n := p.Context.Selected(); n != nil && n.Parent != nil; n = n.Parent { // without the aliases, which no command line has
+			name = n.Name + " " + name
 		}
+		return name
 	}
 	return ""
 }

@@ -154,6 +154,9 @@ func TestVerify(t *testing.T) {
 	if text, status := verify("", file, secret.Text()); status != 0 || !strings.Contains(text, "genuine") {
 		t.Error(text)
 	}
+	if text, status := verify("", file, secret.Text(), "--json"); status != 0 || !strings.HasPrefix(text, `{"genuine":true,"id":"`) {
+		t.Errorf("%d %s", status, text)
+	}
 	if text, status := verify(string(body), "-", secret.Text()); status != 0 {
 		t.Error(text)
 	}

@@ -5,6 +5,7 @@ package hooktools
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,7 +23,7 @@ import (
 // Webhook is the tree of commands on webhooks.
 type Webhook struct {
 	Create Create `cmd:"" help:"Make an endpoint that is told what happens; its secret is shown once."`
-	List   List   `cmd:"" help:"List the endpoints, or with --kinds what they can be told."`
+	List   List   `cmd:"" aliases:"ls" help:"List the endpoints, or with --kinds what they can be told."`
 	Show   Show   `cmd:"" help:"Show an endpoint."`
 	Update Update `cmd:"" help:"Change, enable or disable an endpoint."`
 	Rotate Rotate `cmd:"" help:"Give an endpoint a new secret, shown once; the one before signs, too, for 24 hours."`
@@ -79,12 +80,16 @@ func (c changed) tell(std cli.Streams) error {
 
 // do runs an operation and writes its data: as JSON, or by show.
 func do[T any](ctx context.Context, f cli.APIFlags, std cli.Streams, query string, variables map[string]any, show func(T) error) error {
+	if f.JSON {
+		var data map[string]json.RawMessage
+		if err := f.Query(ctx, query, variables, &data); err != nil {
+			return err
+		}
+		return cli.WriteAnswer(std.Out, data)
+	}
 	var out T
 	if err := f.Query(ctx, query, variables, &out); err != nil {
 		return err
-	}
-	if f.JSON {
-		return cli.WriteJSON(std.Out, out)
 	}
 	return show(out)
 }
@@ -324,6 +329,7 @@ type Verify struct {
 	Body    string    `arg:"" help:"File with the body, byte for byte as it came; - is the standard input."`
 	Headers []string  `name:"header" short:"H" sep:"none" required:"" help:"The three headers webhook-id, webhook-timestamp and webhook-signature, as in 'webhook-id: evt_…'."`
 	At      time.Time `format:"2006-01-02T15:04:05Z07:00" help:"When it came, for one of some time ago; left out: now."`
+	JSON    bool      `help:"Write JSON." name:"json"`
 }
 
 // Help has the examples.
@@ -365,6 +371,9 @@ func (c *Verify) Run(std cli.Streams) error {
 	}
 	if err := webhook.Verify(h, body, at, secret); err != nil {
 		return err
+	}
+	if c.JSON {
+		return cli.WriteJSON(std.Out, map[string]any{"genuine": true, "id": h.Get("webhook-id")})
 	}
 	_, err = fmt.Fprintln(std.Out, "The message is genuine.")
 	return err

@@ -110,13 +110,14 @@ func TestCommands(t *testing.T) {
 		return found
 	}
 	l.do("Charts (org_", "", "organization", "show")
-	l.do("Chart House: its vendor sees", "", "organization", "set", "--name", "Chart House")
+	l.do("It is called Chart House now.", "", "organization", "set", "--name", "Chart House")
+	l.do("", "no vendor", "organization", "set", "--users", "TOTALS")
 	customer := id("org", l.do("Shipping is a customer", "", "customer", "create", "Shipping", "--key", "k"))
 	l.do(customer, "", "customer", "create", "Shipping", "--key", "k")
 	l.do("PSEUDONYMS", "", "customer", "ls")
 	l.do("Shipping Group", "", "customer", "rename", "Shipping", "Shipping Group")
 	l.do("", "there is no customer", "customer", "rename", "Nobody", "X")
-	l.do("qri_", "", "invite", "create", "carl@example.com", "--role", "OWNER", "--customer", customer)
+	l.do(l.url+"/invitation#qri_", "", "invite", "create", "carl@example.com", "--role", "OWNER", "--customer", customer)
 	l.do("The test environment of", "", "organization", "test")
 
 	l.do("The group Operations has the role OPERATOR and 0 members.", "", "member", "group", "create", "Operations", "OPERATOR")
@@ -131,16 +132,20 @@ func TestCommands(t *testing.T) {
 
 	l.do("anna@example.com is invited as OPERATOR", "", "invite", "create", "anna@example.com", "--role", "OPERATOR", "--group", group)
 	invitation := id("inv", l.do("anna@example.com", "", "invite", "ls"))
-	l.do("qri_", "", "invite", "resend", invitation)
+	l.do("/invitation#qri_", "", "invite", "resend", invitation)
 	l.do("taken back", "", "invite", "revoke", invitation)
 	l.do("deleted", "", "member", "group", "delete", "Ops")
 
 	made := l.do("", "", "token", "create", "erp", "--role", "OPERATOR", "--scope", "ORDER,RELEASE", "--expires", "24h", "--json")
 	var answer tokenMade
-	if err := json.Unmarshal([]byte(made), &answer); err != nil || answer.Made.Secret == nil || len(answer.Made.APIToken.Scopes) != 3 {
+	if err := json.Unmarshal([]byte(made), &answer.Made); err != nil || answer.Made.Secret == nil || len(answer.Made.APIToken.Scopes) != 3 {
 		t.Errorf("%s, %v", made, err)
 	}
 	l.do("READ,ORDER,RELEASE", "", "token", "ls")
+	l.do("", "GRAPHQL_", "token", "create", "x", "--scope", "NOTHING")
+	if out := l.do("", "", "token", "list"); !regexp.MustCompile(`erp .*[0-9]{2}:[0-9]{2}:[0-9]{2}Z `).MatchString(out) || strings.Contains(out, ".") {
+		t.Errorf("times to the second: %s", out)
+	}
 	l.do("is revoked", "", "token", "revoke", answer.Made.APIToken.ID)
 	l.do("", string(license.CodeNotFound), "token", "revoke", "tok_x", "--json")
 

@@ -11,7 +11,7 @@ import (
 
 // MemberGroup is the tree of commands on groups of members.
 type MemberGroup struct {
-	Ls     GroupLs     `cmd:"" help:"List the groups."`
+	Ls     GroupLs     `cmd:"" aliases:"list" help:"List the groups."`
 	Create GroupCreate `cmd:"" help:"Make a group, all of whose members have at least its role."`
 	Set    GroupSet    `cmd:"" help:"Rename a group, or give it another role."`
 	Delete GroupDelete `cmd:"" help:"Delete a group, and take its role from its members."`

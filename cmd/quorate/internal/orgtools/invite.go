@@ -3,6 +3,7 @@ package orgtools
 import (
 	"context"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
@@ -11,7 +12,7 @@ import (
 // Invite is the tree of commands on invitations.
 type Invite struct {
 	Create InviteCreate `cmd:"" help:"Invite a person to become a member; the token is shown once."`
-	Ls     InviteLs     `cmd:"" help:"List invitations."`
+	Ls     InviteLs     `cmd:"" aliases:"list" help:"List invitations."`
 	Resend InviteResend `cmd:"" help:"Replace an invitation by one with a new token."`
 	Revoke InviteRevoke `cmd:"" help:"Take an invitation back."`
 }
@@ -35,12 +36,12 @@ type invited struct {
 	} `json:"made"`
 }
 
-func (i invited) say(std cli.Streams) error {
+func (i invited) say(std cli.Streams, platform string) error {
 	if i.Made.Token == nil {
 		return say(std, "%s was invited before, under this key; the token was shown then.", i.Made.Invitation.Email)
 	}
-	return say(std, "%s is invited as %s until %s. Token, shown this once: %s",
-		i.Made.Invitation.Email, i.Made.Invitation.Role, i.Made.Invitation.ExpiresAt, *i.Made.Token)
+	return say(std, "%s is invited as %s until %s. The link to accept by, shown this once: %s/invitation#%s",
+		i.Made.Invitation.Email, i.Made.Invitation.Role, when(&i.Made.Invitation.ExpiresAt), strings.TrimRight(platform, "/"), *i.Made.Token)
 }
 
 // InviteCreate invites a person.
@@ -65,7 +66,7 @@ func (InviteCreate) Help() string {
 func (c *InviteCreate) Run(ctx context.Context, std cli.Streams) error {
 	return do(ctx, c.APIFlags, std, `mutation($input: CreateInvitationInput!) { made: createInvitation(input: $input) { invitation { `+invitationFields+` } token } }`,
 		input(map[string]any{"email": c.Email, "role": c.Role, "name": c.Name, "groups": c.Group, "organization": c.Customer, "idempotencyKey": onceKey(c.Key)}),
-		func(out invited) error { return out.say(std) })
+		func(out invited) error { return out.say(std, c.URL) })
 }
 
 // InviteLs lists invitations.
@@ -88,7 +89,7 @@ func (c *InviteLs) Run(ctx context.Context, std cli.Streams) error {
 	}
 	return table(std, "ID EMAIL ROLE EXPIRES ACCEPTED REVOKED", func(w *tabwriter.Writer) {
 		for _, i := range all {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Email, i.Role, i.ExpiresAt, orDash(i.AcceptedAt), orDash(i.RevokedAt))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Email, i.Role, when(&i.ExpiresAt), when(i.AcceptedAt), when(i.RevokedAt))
 		}
 	})
 }
@@ -108,7 +109,7 @@ func (InviteResend) Help() string {
 // Run resends.
 func (c *InviteResend) Run(ctx context.Context, std cli.Streams) error {
 	return do(ctx, c.APIFlags, std, `mutation($input: ResendInvitationInput!) { made: resendInvitation(input: $input) { invitation { `+invitationFields+` } token } }`,
-		input(map[string]any{"invitation": c.Invitation}), func(out invited) error { return out.say(std) })
+		input(map[string]any{"invitation": c.Invitation}), func(out invited) error { return out.say(std, c.URL) })
 }
 
 // InviteRevoke takes an invitation back.

@@ -12,7 +12,7 @@ import (
 
 // Member is the tree of commands on members and their groups.
 type Member struct {
-	Ls     MemberLs     `cmd:"" help:"List the members of the organization."`
+	Ls     MemberLs     `cmd:"" aliases:"list" help:"List the members of the organization."`
 	Set    MemberSet    `cmd:"" help:"Give a member another role."`
 	Remove MemberRemove `cmd:"" help:"Remove a member: sessions for the organization and streams end at once."`
 	Group  MemberGroup  `cmd:"" help:"List, make, change and delete groups, and say who is in them."`

@@ -15,7 +15,7 @@ import (
 // Customer is the tree of commands on a vendor's customers.
 type Customer struct {
 	Create CustomerCreate `cmd:"" help:"Make a customer; then invite its first owner."`
-	Ls     CustomerLs     `cmd:"" help:"List the customers."`
+	Ls     CustomerLs     `cmd:"" aliases:"list" help:"List the customers."`
 	Rename CustomerRename `cmd:"" help:"Give a customer another name."`
 }
 
@@ -121,6 +121,9 @@ func change(ctx context.Context, f cli.APIFlags, std cli.Streams, o organization
 	in["organization"], in["revision"] = o.ID, o.Revision
 	return do(ctx, f, std, `mutation($input: UpdateOrganizationInput!) { made: updateOrganization(input: $input) { organization { `+organizationFields+` } } }`,
 		input(in), func(out organizationMade) error {
+			if in["userVisibility"] == "" {
+				return say(std, "It is called %s now.", out.Made.Organization.Name)
+			}
 			return say(std, "%s: its vendor sees of its users: %s", out.Made.Organization.Name, out.Made.Organization.UserVisibility)
 		})
 }
@@ -146,7 +149,7 @@ func (c *CustomerRename) Run(ctx context.Context, std cli.Streams) error {
 	}
 	for _, o := range all {
 		if o.ID == c.Customer || o.Name == c.Customer {
-			return change(ctx, c.APIFlags, std, o, map[string]any{"name": c.Name})
+			return change(ctx, c.APIFlags, std, o, map[string]any{"name": c.Name, "userVisibility": ""})
 		}
 	}
 	return license.Errorf(license.CodeNotFound, "look it up by: quorate customer ls", "there is no customer %s", license.Clip(c.Customer, 64))
@@ -277,7 +280,7 @@ func (c *OrganizationAudit) Run(ctx context.Context, std cli.Streams) error {
 			for _, c := range e.Changes {
 				changes = append(changes, fmt.Sprintf("%s: %s → %s", c.Name, orDash(c.Before), orDash(c.After)))
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", e.At, e.Actor, e.Action, e.Target, strings.Join(changes, "; "))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", when(&e.At), e.Actor, e.Action, e.Target, strings.Join(changes, "; "))
 		}
 	})
 }

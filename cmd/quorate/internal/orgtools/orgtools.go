@@ -5,21 +5,27 @@ package orgtools
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 )
 
 // do runs an operation and writes its data: as JSON, or by show.
 func do[T any](ctx context.Context, f cli.APIFlags, std cli.Streams, query string, variables map[string]any, show func(T) error) error {
+	if f.JSON {
+		var data map[string]json.RawMessage
+		if err := f.Query(ctx, query, variables, &data); err != nil {
+			return err
+		}
+		return cli.WriteAnswer(std.Out, data)
+	}
 	var out T
 	if err := f.Query(ctx, query, variables, &out); err != nil {
 		return err
-	}
-	if f.JSON {
-		return cli.WriteJSON(std.Out, out)
 	}
 	return show(out)
 }
@@ -102,6 +108,17 @@ func table(std cli.Streams, head string, lines func(w *tabwriter.Writer)) error 
 func say(std cli.Streams, format string, a ...any) error {
 	_, err := fmt.Fprintf(std.Out, format+"\n", a...)
 	return err
+}
+
+// when shows a time to the second; "-" where there is none.
+func when(s *string) string {
+	if s == nil {
+		return "-"
+	}
+	if at, err := time.Parse(time.RFC3339Nano, *s); err == nil {
+		return at.UTC().Format(time.RFC3339)
+	}
+	return *s
 }
 
 func orDash(s *string) string {

@@ -13,7 +13,7 @@ import (
 // Token is the tree of commands on API tokens.
 type Token struct {
 	Create TokenCreate `cmd:"" help:"Make an API token; its secret is shown once."`
-	Ls     TokenLs     `cmd:"" help:"List the API tokens."`
+	Ls     TokenLs     `cmd:"" aliases:"list" help:"List the API tokens."`
 	Revoke TokenRevoke `cmd:"" help:"End an API token at once."`
 }
 
@@ -91,7 +91,7 @@ func (c *TokenLs) Run(ctx context.Context, std cli.Streams) error {
 	return table(std, "ID NAME ROLE SCOPES HINT EXPIRES REVOKED USED", func(w *tabwriter.Writer) {
 		for _, t := range all {
 			scopes := strings.Join(t.Scopes, ",")
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t…%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, orDash(&scopes), t.Hint, orDash(t.ExpiresAt), orDash(t.RevokedAt), orDash(t.LastUsedAt))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t…%s\t%s\t%s\t%s\n", t.ID, t.Name, t.Role, orDash(&scopes), t.Hint, when(t.ExpiresAt), when(t.RevokedAt), when(t.LastUsedAt))
 		}
 	})
 }
