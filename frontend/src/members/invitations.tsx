@@ -141,6 +141,7 @@ export function Invitations({
     onDone();
   };
   const now = useNow();
+  const roles = rolesUpTo(viewerRole);
   const waiting = invitations.filter((i) => {
     const state = invitationState(i, now);
     return state === "open" || state === "ended";
@@ -167,7 +168,7 @@ export function Invitations({
               ) : (
                 <Pill tone="idle">Ended</Pill>
               )}
-              {may && (
+              {may && roles.includes(i.role) && (
                 <Button
                   variant="default"
                   aria-label={`Take back the invitation of ${i.email}`}

@@ -63,6 +63,7 @@ const answer = {
     invitations: {
       edges: [
         { node: invitation },
+        { node: { ...invitation, id: "inv_0", email: "olaf@example.com", role: "OWNER" } },
         {
           node: { ...invitation, id: "inv_2", email: "gone@example.com", acceptedAt: "2026-01-01" },
         },
@@ -82,7 +83,7 @@ describe("MembersView", () => {
     );
     const role = await screen.findByLabelText("Role of Name v");
     expect(screen.getByText("Administrator by a group")).toBeVisible();
-    expect(screen.getAllByTestId("invitation")).toHaveLength(1);
+    expect(screen.getAllByTestId("invitation")).toHaveLength(2);
     await accessible(container);
     await userEvent.selectOptions(role, "Operator");
     const dialog = await screen.findByRole("dialog", { name: "Change the role of Name v?" });
@@ -161,6 +162,8 @@ describe("MembersView", () => {
     show(<MembersView viewerRole="ADMINISTRATOR" self="o@example.com" />, answer);
     expect(await screen.findByLabelText("Role of Name v")).toBeVisible();
     expect(screen.queryByLabelText("Role of Name o")).toBeNull();
+    expect(screen.getByLabelText("Take back the invitation of nina@example.com")).toBeVisible();
+    expect(screen.queryByLabelText("Take back the invitation of olaf@example.com")).toBeNull();
     show(<MembersView viewerRole="VIEWER" self="o@example.com" />, answer);
     expect(await screen.findByText(/needs the role administrator/)).toBeVisible();
     expect(screen.getAllByRole("button", { name: "Invite" })).toHaveLength(1);
