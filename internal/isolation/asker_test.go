@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,7 @@ func (a *asker) request(method, target, body string, headers ...string) (int, st
 
 var (
 	requestID = regexp.MustCompile(`"requestId":"[^"]*"`)
+	figures   = regexp.MustCompile(`":"?(\d{6,7})\b`)
 	cursors   = regexp.MustCompile(`[cC]ursor":"([^"]+)"`)
 	codes     = regexp.MustCompile(`"code":"[A-Z_]+"`)
 )
@@ -202,6 +204,11 @@ func (a *asker) inspect(what, body string, sent ...string) {
 			continue
 		}
 		a.once("%s sees %s.%s of another tenant by %s\n%s", a.name, of.table, of.column, what, body)
+	}
+	for _, m := range figures.FindAllStringSubmatch(body, -1) {
+		if n, err := strconv.Atoi(m[1]); err == nil && n >= figuresFrom && n < figuresTo && !a.visible["orders "+a.victim.rows["orders"][0].id()] && !slices.ContainsFunc(sent, func(s string) bool { return strings.Contains(s, m[1]) }) {
+			a.once("%s sees the figure %v of another tenant by %s\n%s", a.name, n, what, body)
+		}
 	}
 	for _, change := range a.observed() {
 		op, row, _ := strings.Cut(change, " ")

@@ -105,6 +105,14 @@ func TestTheWalkFindsMutants(t *testing.T) {
 			}, nil,
 		},
 		{
+			"a sum that others are counted in", "containers", "sees the figure",
+			func() {
+				w.spoil = func(out http.ResponseWriter, _ *http.Request, _ http.Handler) {
+					_, _ = fmt.Fprintf(out, `{"data":{"containers":{"totalCount":%v}}}`, w.victim.rows["orders"][0]["quantity"])
+				}
+			}, nil,
+		},
+		{
 			"a mutation without the guard", "revokeEnrollment", "UPDATE of another tenant's enrollments",
 			func() { w.spoil = asVictim("revokeEnrollment(") }, nil,
 		},

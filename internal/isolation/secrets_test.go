@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -253,6 +254,77 @@ func TestSecretsOpenNothingElse(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesOfOthersAreRefused: the request file of another tenant's container is
+// good for nothing of one's own, and takes the container from nobody.
+func TestFilesOfOthersAreRefused(t *testing.T) {
+	w := newWalk(t, setting{})
+	theirs := w.victim.rows["containers"][1]
+	file := quote(w.seed.request(theirs))
+	serial := fmt.Sprint(theirs["serial"])
+	for _, a := range w.strangers(t) {
+		group, own := quote(a.own.rows["tmr_groups"][0].id()), quote(a.own.rows["containers"][1].id())
+		for _, mutation := range []string{
+			"registerContainer(input: {request: " + file + "}) { container { id serial } }",
+			"startOfflineRollout(input: {container: " + own + ", request: " + file + "}) { rollout { id } }",
+			"startOfflineRollout(input: {tmrGroup: " + group + ", request: " + file + "}) { rollout { id } }",
+			"certifyTime(input: {request: " + file + "}) { update }",
+			"replaceBackend(input: {backend: " + quote(a.own.rows["containers"][0].id()) + ", request: " + file + "}) { __typename }",
+			"rehostContainer(input: {container: " + own + ", replacement: " + quote(serial) + ", reason: \"lost\"}) { __typename }",
+			"rehostContainer(input: {container: " + quote(serial) + ", replacement: " + own + ", reason: \"lost\"}) { __typename }",
+			"activateTicket(input: {code: " + quote(a.own.secrets["ticket"]) + ", places: [{container: " + own + "}], request: " + file + "}) { ticket { id } }",
+		} {
+			_, body := a.request("POST", "/graphql", `{"query": `+quote("mutation { "+mutation+" }")+`}`)
+			a.inspect(mutation, body, serial, file)
+			if strings.Contains(body, `"errors"`) && !strings.Contains(body, "INTERNAL") && !strings.Contains(body, "GRAPHQL_") {
+				continue
+			}
+			t.Errorf("%s: %s: %s", a.name, mutation, body)
+		}
+	}
+	if causes := w.causes(); len(causes) != 0 {
+		t.Error(causes)
+	}
+}
+
+// TestCountsAreOnesOwn: a list counts no more than it shows.
+func TestCountsAreOnesOwn(t *testing.T) {
+	w := newWalk(t, setting{})
+	counted := 0
+	for _, a := range w.strangers(t)[1:] {
+		for name, path := range w.ops.paths(a.base) {
+			for _, f := range w.ops.schema.Types[name].Fields {
+				list := w.ops.schema.Types[f.Type.Name()]
+				if list.Fields.ForName("totalCount") == nil || strings.Count(path.before, "{") > 2 {
+					continue
+				}
+				before := path.before
+				if strings.Contains(before, "%s") {
+					before = fmt.Sprintf(before, quote(a.own.rows[path.table][0].id()))
+				}
+				args := strings.TrimPrefix(a.ops.arguments(name+"."+f.Name, f, nil, false, func(p position) (string, bool) { return a.base(name+"."+f.Name, p) }), "(")
+				args = "(" + strings.TrimSuffix(strings.TrimSuffix(args, ")")+", first: 100", ", ") + ")"
+				got := a.ask("query { " + before + f.Name + args + " { totalCount edges { cursor } } " + path.after + " }")
+				if got.code != "" {
+					continue
+				}
+				m := total.FindStringSubmatch(got.body)
+				if m == nil {
+					continue // nothing is there that has a list
+				}
+				counted++
+				if n := strings.Count(got.body, `"cursor"`); m[1] != fmt.Sprint(n) {
+					t.Errorf("%s: %s.%s counts %s and shows %d", a.name, name, f.Name, m[1], n)
+				}
+			}
+		}
+	}
+	if counted < 20 {
+		t.Errorf("only %d lists were counted", counted)
+	}
+}
+
+var total = regexp.MustCompile(`"totalCount":(\d+)`)
 
 // rival gives another customer of the victim's.
 func (w *walk) rival(t testing.TB) string {
