@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform/tenants"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *auditEntryResolver) At(ctx context.Context, obj *ent.AuditEntry) (*time.Time, error) {
@@ -20,7 +21,7 @@ func (r *auditEntryResolver) At(ctx context.Context, obj *ent.AuditEntry) (*time
 }
 
 func (r *auditEntryResolver) Changes(ctx context.Context, obj *ent.AuditEntry) ([]*graph.AuditChange, error) {
-	return changesOf(obj)
+	return convert.Changes(obj)
 }
 
 func (r *queryResolver) AuditEntries(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, filter *graph.AuditFilter) (*ent.AuditEntryConnection, error) {

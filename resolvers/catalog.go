@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/catalog"
+	"github.com/quorate/quorate/resolvers/convert"
 	"github.com/quorate/quorate/resolvers/limits"
 )
 
@@ -70,7 +71,7 @@ func (r *mutationResolver) RotateFirmKey(ctx context.Context, input graph.Rotate
 }
 
 func (r *mutationResolver) CreateFirm(ctx context.Context, input graph.CreateFirmInput) (*graph.CreateFirmPayload, error) {
-	code, err := number("code", input.Code, 1)
+	code, err := convert.Number("code", input.Code, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func (r *mutationResolver) CreateFirm(ctx context.Context, input graph.CreateFir
 }
 
 func (r *mutationResolver) CreateProduct(ctx context.Context, input graph.CreateProductInput) (*graph.CreateProductPayload, error) {
-	code, err := number("code", input.Code, 0)
+	code, err := convert.Number("code", input.Code, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +103,7 @@ func (r *mutationResolver) CreateProduct(ctx context.Context, input graph.Create
 }
 
 func (r *mutationResolver) CreateItem(ctx context.Context, input graph.CreateItemInput) (*graph.CreateItemPayload, error) {
-	spec, err := newItem(input)
+	spec, err := convert.NewItem(input)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func (r *mutationResolver) CreateItem(ctx context.Context, input graph.CreateIte
 }
 
 func (r *mutationResolver) UpdateItem(ctx context.Context, input graph.UpdateItemInput) (*graph.UpdateItemPayload, error) {
-	change, err := itemChange(input)
+	change, err := convert.ItemChange(input)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func (r *productResolver) Reference(ctx context.Context, obj *ent.Product) (stri
 	if err != nil || !found {
 		return "", errors.Join(err, errMissing("firm", obj.FirmID, found))
 	}
-	return reference(f, obj), nil
+	return convert.Reference(f, obj), nil
 }
 
 func (r *productResolver) PublicKey(ctx context.Context, obj *ent.Product) (string, error) {

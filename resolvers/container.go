@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/provision"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *allocationResolver) Removal(ctx context.Context, obj *ent.Allocation) (*graph.AllocationRemoval, error) {
@@ -27,7 +28,7 @@ func (r *allocationResolver) Removal(ctx context.Context, obj *ent.Allocation) (
 }
 
 func (r *allocationResolver) Notice(ctx context.Context, obj *ent.Allocation) (*graph.AllocationNotice, error) {
-	return allocationNotice(obj), nil
+	return convert.Notice(obj), nil
 }
 
 func (r *containerResolver) UpdateCounter(ctx context.Context, obj *ent.Container) (int, error) {

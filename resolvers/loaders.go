@@ -19,6 +19,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/containers"
 	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/rulesets"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 // batch loads values by key. Keys are announced as soon as the entities that
@@ -148,7 +149,7 @@ func newLoaders(c *ent.Client) *loaders {
 			found, err := history.ContainersUse(ctx, c, ids)
 			all := make(map[string][]*graph.ProductUse, len(ids))
 			for _, id := range ids {
-				all[id] = productUses(found[id])
+				all[id] = convert.ProductUses(found[id])
 			}
 			return all, err
 		}),

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/platform/members"
+	"github.com/quorate/quorate/resolvers/convert"
 	"github.com/quorate/quorate/resolvers/limits"
 )
 
@@ -116,7 +117,7 @@ func (r *mutationResolver) CreateInvitation(ctx context.Context, input graph.Cre
 	if err != nil {
 		return nil, err
 	}
-	return &graph.CreateInvitationPayload{Invitation: made, Token: shownOnce(token), ClientMutationID: input.ClientMutationID}, nil
+	return &graph.CreateInvitationPayload{Invitation: made, Token: convert.ShownOnce(token), ClientMutationID: input.ClientMutationID}, nil
 }
 
 func (r *mutationResolver) ResendInvitation(ctx context.Context, input graph.ResendInvitationInput) (*graph.ResendInvitationPayload, error) {
@@ -124,7 +125,7 @@ func (r *mutationResolver) ResendInvitation(ctx context.Context, input graph.Res
 	if err != nil {
 		return nil, err
 	}
-	return &graph.ResendInvitationPayload{Invitation: made, Token: shownOnce(token), ClientMutationID: input.ClientMutationID}, nil
+	return &graph.ResendInvitationPayload{Invitation: made, Token: convert.ShownOnce(token), ClientMutationID: input.ClientMutationID}, nil
 }
 
 func (r *mutationResolver) RevokeInvitation(ctx context.Context, input graph.RevokeInvitationInput) (*graph.RevokeInvitationPayload, error) {

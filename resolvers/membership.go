@@ -3,17 +3,11 @@ package resolvers
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"maps"
 	"slices"
 	"sync"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/membergroupentry"
-	"github.com/quorate/quorate/ent/schema/property"
-	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/auth"
-	"github.com/quorate/quorate/internal/platform/members"
 )
 
 // groupsOf gives the groups of members, by name, in one statement for many.
@@ -51,76 +45,6 @@ func (r *Resolver) memberGroup(ctx context.Context, g *ent.MemberGroup, err erro
 		return nil, err
 	}
 	return r.client.MemberGroup.Get(ctx, g.ID)
-}
-
-// shownOnce is null for a secret that was shown before.
-func shownOnce(secret string) *string {
-	if secret == "" {
-		return nil
-	}
-	return &secret
-}
-
-func membershipList(all []members.Membership) []*graph.Membership {
-	out := make([]*graph.Membership, len(all))
-	for i, m := range all {
-		out[i] = &graph.Membership{Organization: m.Organization, Role: property.Role(m.Role)}
-	}
-	return out
-}
-
-func capabilitiesOf(p auth.Principal) []graph.Capability {
-	return capabilities(p.Capabilities())
-}
-
-func capabilities(names []string) []graph.Capability {
-	all := make([]graph.Capability, len(names))
-	for i, n := range names {
-		all[i] = graph.Capability(n)
-	}
-	return all
-}
-
-func scopeNames(scopes []graph.Capability) []string {
-	names := make([]string, len(scopes))
-	for i, s := range scopes {
-		names[i] = string(s)
-	}
-	return names
-}
-
-// changesOf tells by name what an entry of the audit log tells of before and
-// after.
-func changesOf(e *ent.AuditEntry) ([]*graph.AuditChange, error) {
-	names := map[string]bool{}
-	for name := range e.Before {
-		names[name] = true
-	}
-	for name := range e.After {
-		names[name] = true
-	}
-	text := func(all map[string]any, name string) (*string, error) {
-		v, ok := all[name]
-		if !ok {
-			return nil, nil
-		}
-		b, err := json.Marshal(v)
-		s := string(b)
-		return &s, err
-	}
-	out := []*graph.AuditChange{}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		before, err := text(e.Before, name)
-		if err != nil {
-			return nil, err
-		}
-		after, err := text(e.After, name)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, &graph.AuditChange{Name: name, Before: before, After: after})
-	}
-	return out, nil
 }
 
 // membership loads the groups of members and the members of groups. What the one

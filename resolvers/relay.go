@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *queryResolver) Node(ctx context.Context, id string) (ent.Noder, error) {
@@ -28,7 +29,7 @@ func (r *queryResolver) Viewer(ctx context.Context) (*graph.Viewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	viewer := &graph.Viewer{Name: p.Name, Role: property.Role(p.Role), Organization: organization, Capabilities: capabilitiesOf(p)}
+	viewer := &graph.Viewer{Name: p.Name, Role: property.Role(p.Role), Organization: organization, Capabilities: convert.CapabilitiesOf(p)}
 	if p.Kind == auth.KindMember {
 		viewer.Email = &p.Email
 	}
@@ -40,7 +41,7 @@ func (r *viewerResolver) Memberships(ctx context.Context, obj *graph.Viewer) ([]
 	if err != nil {
 		return nil, err
 	}
-	return membershipList(all), nil
+	return convert.Memberships(all), nil
 }
 
 func (r *Resolver) Mutation() graph.MutationResolver { return &mutationResolver{r} }

@@ -14,6 +14,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/rollouts"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*graph.OrderPayload, error) {
@@ -32,7 +33,7 @@ func (r *mutationResolver) Order(ctx context.Context, input graph.OrderInput) (*
 }
 
 func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRolloutInput) (*graph.StartRolloutPayload, error) {
-	row, err := r.rolloutAfter(ctx)(r.platform.ScheduleRollout(ctx, placeOf(input.TmrGroup, input.Container), value(input.IdempotencyKey),
+	row, err := r.rolloutAfter(ctx)(r.platform.ScheduleRollout(ctx, convert.Place(input.TmrGroup, input.Container), value(input.IdempotencyKey),
 		rollouts.Schedule{NotBefore: value(input.NotBefore), NotAfter: value(input.NotAfter)}))
 	if err != nil {
 		return nil, err
@@ -41,7 +42,7 @@ func (r *mutationResolver) StartRollout(ctx context.Context, input graph.StartRo
 }
 
 func (r *mutationResolver) StartOfflineRollout(ctx context.Context, input graph.StartOfflineRolloutInput) (*graph.StartOfflineRolloutPayload, error) {
-	made, err := r.platform.StartOfflineRolloutOnce(ctx, value(input.IdempotencyKey), placeOf(input.TmrGroup, input.Container), input.Request)
+	made, err := r.platform.StartOfflineRolloutOnce(ctx, value(input.IdempotencyKey), convert.Place(input.TmrGroup, input.Container), input.Request)
 	row, err := r.rolloutAfter(ctx)(made.Row, err)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform/rulesets"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *containerResolver) RuleSet(ctx context.Context, obj *ent.Container) (*ent.RuleSet, error) {
@@ -20,29 +21,29 @@ func (r *containerResolver) RuleSet(ctx context.Context, obj *ent.Container) (*e
 
 func (r *mutationResolver) SaveRules(ctx context.Context, input graph.SaveRulesInput) (*graph.SaveRulesPayload, error) {
 	got, err := r.platform.SaveRules(ctx, rulesets.RulesChange{
-		At: placeOf(input.TmrGroup, input.Container), Text: input.Text, Expected: input.ExpectedVersion, Confirm: input.Confirm, Key: value(input.IdempotencyKey),
+		At: convert.Place(input.TmrGroup, input.Container), Text: input.Text, Expected: input.ExpectedVersion, Confirm: input.Confirm, Key: value(input.IdempotencyKey),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &graph.SaveRulesPayload{Saved: got.Saved, RuleSet: got.Set, Report: rulesReport(got.Report), ClientMutationID: input.ClientMutationID}, nil
+	return &graph.SaveRulesPayload{Saved: got.Saved, RuleSet: got.Set, Report: convert.RulesReport(got.Report), ClientMutationID: input.ClientMutationID}, nil
 }
 
 func (r *queryResolver) CheckRules(ctx context.Context, tmrGroup *string, container *string, text string) (*graph.RulesReport, error) {
-	got, err := r.platform.CheckRules(ctx, placeOf(tmrGroup, container), text)
+	got, err := r.platform.CheckRules(ctx, convert.Place(tmrGroup, container), text)
 	if err != nil {
 		return nil, err
 	}
-	return rulesReport(got), nil
+	return convert.RulesReport(got), nil
 }
 
 func (r *queryResolver) RuleSet(ctx context.Context, tmrGroup *string, container *string, version *int) (*ent.RuleSet, error) {
-	row, err := r.platform.RuleSetAt(ctx, placeOf(tmrGroup, container), value(version))
+	row, err := r.platform.RuleSetAt(ctx, convert.Place(tmrGroup, container), value(version))
 	return row, maskNotFound(err)
 }
 
 func (r *ruleSetResolver) Rules(ctx context.Context, obj *ent.RuleSet) ([]*graph.Rule, error) {
-	return ruleList(obj.Text)
+	return convert.Rules(obj.Text)
 }
 
 func (r *tmrGroupResolver) RuleSet(ctx context.Context, obj *ent.TmrGroup) (*ent.RuleSet, error) {

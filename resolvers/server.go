@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/enrollments"
 	"github.com/quorate/quorate/internal/platform/links"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *enrollmentResolver) State(ctx context.Context, obj *ent.Enrollment) (graph.EnrollmentState, error) {
@@ -23,7 +24,7 @@ func (r *enrollmentResolver) State(ctx context.Context, obj *ent.Enrollment) (gr
 
 func (r *mutationResolver) CreateEnrollment(ctx context.Context, input graph.CreateEnrollmentInput) (*graph.CreateEnrollmentPayload, error) {
 	made, code, err := r.platform.CreateEnrollment(ctx, enrollments.EnrollmentSpec{
-		At: placeOf(input.TmrGroup, input.Container), Name: input.Name, Valid: hours(input.Hours), IdempotencyKey: value(input.IdempotencyKey),
+		At: convert.Place(input.TmrGroup, input.Container), Name: input.Name, Valid: convert.Hours(input.Hours), IdempotencyKey: value(input.IdempotencyKey),
 	})
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func (r *mutationResolver) RotateLinkToken(ctx context.Context, input graph.Serv
 func (r *queryResolver) Servers(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, states []graph.ServerState, customer *string, tmrGroup *string, container *string) (*ent.TmrServerConnection, error) {
 	q := r.client.TmrServer.Query()
 	if states != nil {
-		q.Where(links.ServersIn(serverStates(states)...))
+		q.Where(links.ServersIn(convert.ServerStates(states)...))
 	}
 	if customer != nil {
 		q.Where(tmrserver.CustomerID(*customer))

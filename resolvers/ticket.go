@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/orders"
 	"github.com/quorate/quorate/internal/platform/tickets"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *mutationResolver) CreateTicket(ctx context.Context, input graph.CreateTicketInput) (*graph.TicketPayload, error) {
@@ -48,7 +49,7 @@ func (r *mutationResolver) RevokeTicket(ctx context.Context, input graph.RevokeT
 }
 
 func (r *mutationResolver) ActivateTicket(ctx context.Context, input graph.ActivateTicketInput) (*graph.ActivateTicketPayload, error) {
-	return r.activated(ctx, input.ClientMutationID)(r.platform.ActivateTicket(ctx, activationOf(input)))
+	return r.activated(ctx, input.ClientMutationID)(r.platform.ActivateTicket(ctx, convert.Activation(input)))
 }
 
 func (r *mutationResolver) ReturnTicketActivation(ctx context.Context, input graph.ReturnTicketActivationInput) (*graph.TransferPayload, error) {

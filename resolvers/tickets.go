@@ -48,18 +48,6 @@ func (r *Resolver) ticketed(ctx context.Context, mutation *string) func(*ent.Tic
 	}
 }
 
-func activationOf(in graph.ActivateTicketInput) tickets.Activation {
-	a := tickets.Activation{Code: in.Code, Wait: !in.Rollout, Request: value(in.Request), IdempotencyKey: value(in.IdempotencyKey)}
-	for _, p := range in.Places {
-		t := tickets.Target{At: placeOf(p.TmrGroup, p.Container)}
-		for _, s := range p.Lines {
-			t.Shares = append(t.Shares, tickets.Share{Line: s.Line, Quantity: s.Quantity})
-		}
-		a.Targets = append(a.Targets, t)
-	}
-	return a
-}
-
 // activated reads what an activation made anew, as the viewer.
 func (r *Resolver) activated(ctx context.Context, mutation *string) func(tickets.Activated, error) (*graph.ActivateTicketPayload, error) {
 	return func(made tickets.Activated, err error) (*graph.ActivateTicketPayload, error) {

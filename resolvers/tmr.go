@@ -16,10 +16,11 @@ import (
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/rollouts"
 	"github.com/quorate/quorate/internal/platform/views"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *backendResolver) Cell(ctx context.Context, obj *property.Backend) (string, error) {
-	return cell(*obj), nil
+	return convert.Cell(*obj), nil
 }
 
 func (r *mutationResolver) ReplaceBackend(ctx context.Context, input graph.ReplaceBackendInput) (*graph.ReplaceBackendPayload, error) {

@@ -12,15 +12,16 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform/accounts"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *apiTokenResolver) Scopes(ctx context.Context, obj *ent.ApiToken) ([]graph.Capability, error) {
-	return capabilities(obj.Scopes), nil
+	return convert.Capabilities(obj.Scopes), nil
 }
 
 func (r *mutationResolver) CreateAPIToken(ctx context.Context, input graph.CreateAPITokenInput) (*graph.CreateAPITokenPayload, error) {
 	made, secret, err := r.platform.CreateToken(ctx, value(input.IdempotencyKey), accounts.TokenSpec{
-		Name: input.Name, Role: input.Role, Scopes: scopeNames(input.Scopes), ExpiresAt: input.ExpiresAt,
+		Name: input.Name, Role: input.Role, Scopes: convert.ScopeNames(input.Scopes), ExpiresAt: input.ExpiresAt,
 	})
 	if err != nil {
 		return nil, err
@@ -29,7 +30,7 @@ func (r *mutationResolver) CreateAPIToken(ctx context.Context, input graph.Creat
 	if err != nil {
 		return nil, err
 	}
-	return &graph.CreateAPITokenPayload{APIToken: row, Secret: shownOnce(secret), ClientMutationID: input.ClientMutationID}, nil
+	return &graph.CreateAPITokenPayload{APIToken: row, Secret: convert.ShownOnce(secret), ClientMutationID: input.ClientMutationID}, nil
 }
 
 func (r *mutationResolver) RevokeAPIToken(ctx context.Context, input graph.RevokeAPITokenInput) (*graph.RevokeAPITokenPayload, error) {

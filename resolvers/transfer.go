@@ -13,20 +13,21 @@ import (
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform/orders"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *mutationResolver) ReturnLicenses(ctx context.Context, input graph.TransferInput) (*graph.TransferPayload, error) {
-	return r.transferred(ctx, input.ClientMutationID)(r.platform.ReturnLicenses(ctx, transferOf(input)))
+	return r.transferred(ctx, input.ClientMutationID)(r.platform.ReturnLicenses(ctx, convert.Transfer(input)))
 }
 
 func (r *mutationResolver) MoveLicenses(ctx context.Context, input graph.MoveLicensesInput) (*graph.TransferPayload, error) {
 	return r.transferred(ctx, input.ClientMutationID)(r.platform.MoveLicenses(ctx, orders.TransferRequest{
-		From: placeOf(input.TmrGroup, input.Container), To: input.To, Product: input.Product, Quantity: input.Quantity, Reason: input.Reason, Key: value(input.IdempotencyKey),
+		From: convert.Place(input.TmrGroup, input.Container), To: input.To, Product: input.Product, Quantity: input.Quantity, Reason: input.Reason, Key: value(input.IdempotencyKey),
 	}))
 }
 
 func (r *mutationResolver) RevokeLicenses(ctx context.Context, input graph.TransferInput) (*graph.TransferPayload, error) {
-	return r.transferred(ctx, input.ClientMutationID)(r.platform.RevokeLicenses(ctx, transferOf(input)))
+	return r.transferred(ctx, input.ClientMutationID)(r.platform.RevokeLicenses(ctx, convert.Transfer(input)))
 }
 
 func (r *mutationResolver) RehostContainer(ctx context.Context, input graph.RehostContainerInput) (*graph.RehostContainerPayload, error) {

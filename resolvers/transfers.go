@@ -7,14 +7,7 @@ import (
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform/orders"
 )
-
-func transferOf(in graph.TransferInput) orders.TransferRequest {
-	return orders.TransferRequest{
-		From: placeOf(in.TmrGroup, in.Container), Product: in.Product, Quantity: in.Quantity, Reason: in.Reason, Key: value(in.IdempotencyKey),
-	}
-}
 
 // transferred reads the transfer that a use case gave anew, as the viewer.
 func (r *Resolver) transferred(ctx context.Context, mutation *string) func(*ent.Transfer, error) (*graph.TransferPayload, error) {

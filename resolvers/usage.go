@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/history"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *firmUsageLogResolver) Gaps(ctx context.Context, obj *graph.FirmUsageLog, after *string) ([]*graph.UsageGap, error) {
@@ -35,7 +36,7 @@ func (r *firmUsageLogResolver) Gaps(ctx context.Context, obj *graph.FirmUsageLog
 	if err != nil {
 		return nil, err
 	}
-	return usageGaps(gaps), nil
+	return convert.UsageGaps(gaps), nil
 }
 
 func (r *queryResolver) Usage(ctx context.Context, container string, product string, from time.Time, to *time.Time, resolution property.UsageResolution) (*graph.UsageOverTime, error) {
@@ -47,13 +48,13 @@ func (r *queryResolver) Usage(ctx context.Context, container string, product str
 	if err != nil {
 		return nil, err
 	}
-	return usageOverTime(u), nil
+	return convert.UsageOverTime(u), nil
 }
 
 func (r *queryResolver) UsageReport(ctx context.Context, from time.Time, to *time.Time, resolution property.UsageResolution, firm *string, product *string, container *string, customer *string, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int) (*graph.UsageReportLineConnection, error) {
 	q := history.ReportQuestion{
 		UsageQuestion: history.UsageQuestion{Container: value(container), Product: value(product), Resolution: resolution, From: from, To: value(to)},
-		Firm:          value(firm), Customer: value(customer), After: cursorID(after), Before: cursorID(before), Lines: value(first),
+		Firm:          value(firm), Customer: value(customer), After: convert.CursorID(after), Before: convert.CursorID(before), Lines: value(first),
 	}
 	if last != nil {
 		q.Lines, q.Last = *last, true
@@ -66,7 +67,7 @@ func (r *queryResolver) UsageReport(ctx context.Context, from time.Time, to *tim
 		r.loaders(ctx).announce(l.Series.Edges.Container)
 		r.loaders(ctx).announce(l.Series.Edges.Product)
 	}
-	return usageReport(report, q), nil
+	return convert.UsageReport(report, q), nil
 }
 
 func (r *queryResolver) Denials(ctx context.Context, after *entgql.Cursor[string], first *int, before *entgql.Cursor[string], last *int, container *string, product *string) (*ent.DenialConnection, error) {
@@ -82,7 +83,7 @@ func (r *queryResolver) UsageLog(ctx context.Context, firm string) (*graph.FirmU
 	if err != nil {
 		return nil, maskNotFound(err)
 	}
-	return firmUsageLog(l), nil
+	return convert.FirmUsageLog(l), nil
 }
 
 func (r *Resolver) FirmUsageLog() graph.FirmUsageLogResolver { return &firmUsageLogResolver{r} }

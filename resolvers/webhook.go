@@ -15,10 +15,11 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/webhooks"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 func (r *mutationResolver) CreateWebhook(ctx context.Context, input graph.CreateWebhookInput) (*graph.WebhookSecretPayload, error) {
-	return webhookSecret(input.ClientMutationID)(r.platform.CreateWebhook(ctx, webhooks.EndpointSpec{
+	return convert.WebhookSecret(input.ClientMutationID)(r.platform.CreateWebhook(ctx, webhooks.EndpointSpec{
 		URL: input.URL, Description: input.Description, Events: input.Events,
 	}, value(input.IdempotencyKey)))
 }
@@ -34,7 +35,7 @@ func (r *mutationResolver) UpdateWebhook(ctx context.Context, input graph.Update
 }
 
 func (r *mutationResolver) RotateWebhookSecret(ctx context.Context, input graph.RotateWebhookSecretInput) (*graph.WebhookSecretPayload, error) {
-	return webhookSecret(input.ClientMutationID)(r.platform.RotateWebhookSecret(ctx, input.WebhookEndpoint, input.Revision))
+	return convert.WebhookSecret(input.ClientMutationID)(r.platform.RotateWebhookSecret(ctx, input.WebhookEndpoint, input.Revision))
 }
 
 func (r *mutationResolver) DeleteWebhook(ctx context.Context, input graph.DeleteWebhookInput) (*graph.DeleteWebhookPayload, error) {

@@ -5,17 +5,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
-	"github.com/quorate/quorate/internal/platform/webhooks"
 )
-
-func webhookSecret(client *string) func(webhooks.Made, error) (*graph.WebhookSecretPayload, error) {
-	return func(made webhooks.Made, err error) (*graph.WebhookSecretPayload, error) {
-		if err != nil {
-			return nil, err
-		}
-		return &graph.WebhookSecretPayload{WebhookEndpoint: made.Endpoint, Secret: shownOnce(made.Secret), ClientMutationID: client}, nil
-	}
-}
 
 // webhookDelivery reads what was made in a transaction again, to follow its
 // edges.

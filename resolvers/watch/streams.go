@@ -9,6 +9,7 @@ import (
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/platform"
+	"github.com/quorate/quorate/resolvers/convert"
 )
 
 // Streams plans subscriptions. Safe for concurrent use.
@@ -24,9 +25,4 @@ func New(p *platform.Platform) *Streams {
 	return &Streams{platform: p, client: p.Store().Client(), tick: time.Second}
 }
 
-func value[T any](v *T) (zero T) {
-	if v == nil {
-		return zero
-	}
-	return *v
-}
+func value[T any](v *T) T { return convert.Value(v) }

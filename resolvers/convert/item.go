@@ -1,7 +1,6 @@
-package resolvers
+package convert
 
 import (
-	"context"
 	"encoding/base64"
 	"math"
 	"strconv"
@@ -10,17 +9,16 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/catalog"
 	"github.com/quorate/quorate/resolvers/present"
 )
 
-// newItem reads what an item shall be; options that are left out are none.
-func newItem(in graph.CreateItemInput) (catalog.ItemSpec, error) {
+// NewItem reads what an item shall be; options that are left out are none.
+func NewItem(in graph.CreateItemInput) (catalog.ItemSpec, error) {
 	var s catalog.ItemSpec
-	change, err := itemChange(graph.UpdateItemInput{
+	change, err := ItemChange(graph.UpdateItemInput{
 		Name: &in.Name, Quantity: &in.Quantity, Tmr: &in.Tmr,
 		Activation: graphql.OmittableOf(in.Activation), Expiration: graphql.OmittableOf(in.Expiration),
 		UsagePeriod: graphql.OmittableOf(in.UsagePeriod), Units: graphql.OmittableOf(in.Units),
@@ -35,9 +33,9 @@ func newItem(in graph.CreateItemInput) (catalog.ItemSpec, error) {
 	return s, err
 }
 
-// itemChange reads what of an item shall be another. What is a value at all is
+// ItemChange reads what of an item shall be another. What is a value at all is
 // checked here, what is a possible one by the platform.
-func itemChange(in graph.UpdateItemInput) (func(*catalog.ItemSpec), error) {
+func ItemChange(in graph.UpdateItemInput) (func(*catalog.ItemSpec), error) {
 	var all []func(*catalog.ItemSpec)
 	do := func(f func(s *catalog.ItemSpec)) { all = append(all, f) }
 	if in.Name != nil {
@@ -47,7 +45,7 @@ func itemChange(in graph.UpdateItemInput) (func(*catalog.ItemSpec), error) {
 		do(func(s *catalog.ItemSpec) { s.TMR = *in.Tmr })
 	}
 	if in.Quantity != nil {
-		n, err := number("quantity", *in.Quantity, 0)
+		n, err := Number("quantity", *in.Quantity, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +61,7 @@ func itemChange(in graph.UpdateItemInput) (func(*catalog.ItemSpec), error) {
 		{in.MaintenanceUntil, func(o *license.Options) *time.Time { return &o.Maintenance.Until }},
 	} {
 		if v, ok := t.given.ValueOK(); ok {
-			do(func(s *catalog.ItemSpec) { *t.at(&s.Options) = value(v).UTC() })
+			do(func(s *catalog.ItemSpec) { *t.at(&s.Options) = Value(v).UTC() })
 		}
 	}
 	if v, ok := in.UsagePeriod.ValueOK(); ok {
@@ -77,7 +75,7 @@ func itemChange(in graph.UpdateItemInput) (func(*catalog.ItemSpec), error) {
 		if v != nil {
 			n, err := strconv.ParseUint(*v, 10, 64)
 			if err != nil {
-				return nil, atField("units", "write a number of 0 to 9007199254740992", "these are not units that can be counted")
+				return nil, AtField("units", "write a number of 0 to 9007199254740992", "these are not units that can be counted")
 			}
 			units = &n
 		}
@@ -94,17 +92,17 @@ func itemChange(in graph.UpdateItemInput) (func(*catalog.ItemSpec), error) {
 		do(func(s *catalog.ItemSpec) { s.Options.FeatureMap = m })
 	}
 	if v, ok := in.MinimumVersion.ValueOK(); ok {
-		do(func(s *catalog.ItemSpec) { s.Options.MinimumVersion = license.Version(value(v)) })
+		do(func(s *catalog.ItemSpec) { s.Options.MinimumVersion = license.Version(Value(v)) })
 	}
 	if v, ok := in.Text.ValueOK(); ok {
-		do(func(s *catalog.ItemSpec) { s.Options.Text = value(v) })
+		do(func(s *catalog.ItemSpec) { s.Options.Text = Value(v) })
 	}
 	if v, ok := in.AccessList.ValueOK(); ok {
 		var rules []license.AccessRule
 		for _, text := range v[:min(len(v), license.MostAccessList+1)] {
 			r, err := license.ParseAccessRule(text)
 			if err != nil {
-				return nil, asField("accessList", err)
+				return nil, AsField("accessList", err)
 			}
 			rules = append(rules, r)
 		}
@@ -126,16 +124,6 @@ func itemChange(in graph.UpdateItemInput) (func(*catalog.ItemSpec), error) {
 	}, nil
 }
 
-// itemAfter gives an item as its caller may see it.
-func (r *Resolver) itemAfter(ctx context.Context) func(*ent.Item, error) (*ent.Item, error) {
-	return func(row *ent.Item, err error) (*ent.Item, error) {
-		if err != nil {
-			return nil, err
-		}
-		return r.client.Item.Get(ctx, row.ID)
-	}
-}
-
 // data reads data. Its errors tell nothing of it.
 func data(field string, given graphql.Omittable[*string]) (catalog.Data, error) {
 	text, ok := given.ValueOK()
@@ -145,13 +133,13 @@ func data(field string, given graphql.Omittable[*string]) (catalog.Data, error) 
 	case text == nil:
 		return catalog.Data{}, nil
 	case *text == "":
-		return nil, atField(field, "give null to have none", "the data is empty")
+		return nil, AtField(field, "give null to have none", "the data is empty")
 	case len(*text) > base64.StdEncoding.EncodedLen(license.MostData):
-		return nil, atField(field, "shorten it to 4096 bytes", "the data is too long")
+		return nil, AtField(field, "shorten it to 4096 bytes", "the data is too long")
 	}
 	b, err := base64.StdEncoding.Strict().DecodeString(*text)
 	if err != nil || len(b) == 0 {
-		return nil, atField(field, "write it as Base64 on one line, with its padding", "the data is not Base64")
+		return nil, AtField(field, "write it as Base64 on one line, with its padding", "the data is not Base64")
 	}
 	return b, nil
 }
@@ -163,29 +151,31 @@ func features(text string) (uint32, error) {
 	}
 	n, err := strconv.ParseUint(digits, base, 32)
 	if err != nil {
-		return 0, atField("featureMap", "write a number of 0 to 4294967295, or as 0x5", "this is not a feature map")
+		return 0, AtField("featureMap", "write a number of 0 to 4294967295, or as 0x5", "this is not a feature map")
 	}
 	return uint32(n), nil
 }
 
 // seconds are a time that may be too long: it stays too long.
 func seconds(n *int) time.Duration {
-	return time.Duration(max(min(value(n), math.MaxUint32), -1)) * time.Second
+	return time.Duration(max(min(Value(n), math.MaxUint32), -1)) * time.Second
 }
 
-func number(field string, n, least int) (uint32, error) {
+// Number reads one of an input that fits, and is at least so much.
+func Number(field string, n, least int) (uint32, error) {
 	if n < least || n > math.MaxUint32 {
-		return 0, atField(field, "give a number of "+strconv.Itoa(least)+" to 4294967295", "%d is not possible here", n)
+		return 0, AtField(field, "give a number of "+strconv.Itoa(least)+" to 4294967295", "%d is not possible here", n)
 	}
 	return uint32(n), nil
 }
 
-func atField(field, fix, format string, args ...any) error {
-	return asField(field, license.Errorf(license.CodeInvalidInput, fix, format, args...))
+// AtField is an error of what is wrong with a field of an input.
+func AtField(field, fix, format string, args ...any) error {
+	return AsField(field, license.Errorf(license.CodeInvalidInput, fix, format, args...))
 }
 
-// asField tells which field of an input an error is about.
-func asField(field string, err error) error {
+// AsField tells which field of an input an error is about.
+func AsField(field string, err error) error {
 	e := present.Known(err)
 	if e == nil {
 		return err

@@ -1,4 +1,4 @@
-package resolvers
+package convert
 
 import (
 	"strconv"
@@ -7,27 +7,13 @@ import (
 	"entgo.io/contrib/entgql"
 
 	"github.com/quorate/quorate/ent"
-	"github.com/quorate/quorate/ent/allocation"
-	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/history"
 )
 
-func is(b *bool) bool { return b != nil && *b }
-
-func filtered(q *ent.AllocationQuery, active, takesLicense *bool) *ent.AllocationQuery {
-	if is(active) {
-		q.Where(allocation.StateEQ(property.AllocationActive))
-	}
-	if is(takesLicense) {
-		q.Where(allocation.LicensesGT(0))
-	}
-	return q
-}
-
-// allocationNotice gives the last notice to an allocation's holder; nil: none.
-func allocationNotice(a *ent.Allocation) *graph.AllocationNotice {
+// Notice gives the last notice to an allocation's holder; nil: none.
+func Notice(a *ent.Allocation) *graph.AllocationNotice {
 	if a.NoticeAt == nil {
 		return nil
 	}
@@ -40,7 +26,8 @@ func allocationNotice(a *ent.Allocation) *graph.AllocationNotice {
 	return n
 }
 
-func usageOverTime(u history.UsageOverTime) *graph.UsageOverTime {
+// UsageOverTime is the use of one product in one container.
+func UsageOverTime(u history.UsageOverTime) *graph.UsageOverTime {
 	out := &graph.UsageOverTime{
 		Container: u.Container, Product: u.Product, Resolution: u.Resolution, From: u.From, To: u.To,
 		Points: make([]*graph.UsagePoint, len(u.Points)),
@@ -58,16 +45,16 @@ func usageOverTime(u history.UsageOverTime) *graph.UsageOverTime {
 	return out
 }
 
-// cursorID is what a cursor of a report's line names; empty: none was given.
-func cursorID(c *entgql.Cursor[string]) string {
+// CursorID is what a cursor of a report's line names; empty: none was given.
+func CursorID(c *entgql.Cursor[string]) string {
 	if c == nil {
 		return ""
 	}
 	return c.ID
 }
 
-// usageReport gives the page of a report that a question asked for.
-func usageReport(rep history.Report, q history.ReportQuestion) *graph.UsageReportLineConnection {
+// UsageReport gives the page of a report that a question asked for.
+func UsageReport(rep history.Report, q history.ReportQuestion) *graph.UsageReportLineConnection {
 	out := &graph.UsageReportLineConnection{
 		From: rep.From, To: rep.To, Edges: make([]*graph.UsageReportLineEdge, len(rep.Lines)), TotalCount: rep.Total,
 		PageInfo: &entgql.PageInfo[string]{HasNextPage: rep.More, HasPreviousPage: q.After != ""},
@@ -89,7 +76,8 @@ func usageReport(rep history.Report, q history.ReportQuestion) *graph.UsageRepor
 	return out
 }
 
-func productUses(all []history.ProductUse) []*graph.ProductUse {
+// ProductUses is the use of products now.
+func ProductUses(all []history.ProductUse) []*graph.ProductUse {
 	out := make([]*graph.ProductUse, len(all))
 	for i, u := range all {
 		out[i] = &graph.ProductUse{
@@ -104,7 +92,8 @@ func productUses(all []history.ProductUse) []*graph.ProductUse {
 	return out
 }
 
-func firmUsageLog(l history.UsageLog) *graph.FirmUsageLog {
+// FirmUsageLog is the head of a firm's usage log.
+func FirmUsageLog(l history.UsageLog) *graph.FirmUsageLog {
 	return &graph.FirmUsageLog{Firm: l.Firm, First: entryNumber(l.First), Last: entryNumber(l.Last), Hash: l.Hash.String()}
 }
 
@@ -117,7 +106,8 @@ func entryNumber(n uint64) *string {
 	return &text
 }
 
-func usageGaps(all []history.UsageGap) []*graph.UsageGap {
+// UsageGaps are those of a usage log.
+func UsageGaps(all []history.UsageGap) []*graph.UsageGap {
 	out := make([]*graph.UsageGap, len(all))
 	for i, g := range all {
 		out[i] = &graph.UsageGap{Number: strconv.FormatUint(g.Number, 10), Source: g.Source, At: g.Entry.At()}

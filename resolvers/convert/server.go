@@ -1,4 +1,4 @@
-package resolvers
+package convert
 
 import (
 	"time"
@@ -7,16 +7,17 @@ import (
 	"github.com/quorate/quorate/internal/platform/links"
 )
 
-// hours makes a time of what the schema counts in hours; one out of range stays
+// Hours makes a time of what the schema counts in hours; one out of range stays
 // so.
-func hours(n int) time.Duration {
+func Hours(n int) time.Duration {
 	if n < 1 || n > 1_000_000 {
 		return -1
 	}
 	return time.Duration(n) * time.Hour
 }
 
-func serverStates(all []graph.ServerState) []links.ServerState {
+// ServerStates reads those that a filter names.
+func ServerStates(all []graph.ServerState) []links.ServerState {
 	out := make([]links.ServerState, len(all))
 	for i, s := range all {
 		out[i] = links.ServerState(s)

@@ -1,4 +1,4 @@
-package resolvers
+package convert
 
 import (
 	"strings"
@@ -8,7 +8,8 @@ import (
 	"github.com/quorate/quorate/internal/rules"
 )
 
-func rulesReport(r rulesets.RulesReport) *graph.RulesReport {
+// RulesReport is what rules would have refused.
+func RulesReport(r rulesets.RulesReport) *graph.RulesReport {
 	out := &graph.RulesReport{
 		Since: r.Since, Checked: r.Checked, Complete: r.Complete, RefusedCount: r.RefusedCount, Unsure: r.Unsure,
 		Refused: []*graph.RefusedGrant{}, UnknownQuantities: []string{},
@@ -22,8 +23,8 @@ func rulesReport(r rulesets.RulesReport) *graph.RulesReport {
 	return out
 }
 
-// ruleList tells what a stored text says.
-func ruleList(text string) ([]*graph.Rule, error) {
+// Rules tells what a stored text says.
+func Rules(text string) ([]*graph.Rule, error) {
 	set, err := rules.Parse(text)
 	if err != nil {
 		return nil, err
