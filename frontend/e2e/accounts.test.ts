@@ -77,6 +77,11 @@ describe("who is signed in", () => {
       await page.getByRole("dialog").getByRole("button", { name: "Close" }).last().click();
       await page.getByTestId("invitation").getByText("nina@meridian.example").waitFor();
 
+      await page.getByRole("button", { name: "New link for nina@meridian.example" }).click();
+      await page.getByTestId("confirm").click();
+      await page.getByTestId("invitation-link").getByText("qri_made-anew").waitFor();
+      await look(page, "new-link");
+
       await page.goto(`${running.url}${HOME}/tokens`);
       await page.getByRole("button", { name: "New token" }).click();
       await page.getByLabel("What it is for").fill("ci");

@@ -122,6 +122,10 @@ export function createAccounts(world, failure) {
         invitations.push(invitation);
         return { invitation, token: "qri_made-up" };
       }),
+      resendInvitation: administrator(({ input }) => ({
+        invitation: find(invitations, input.invitation),
+        token: "qri_made-anew",
+      })),
       revokeInvitation: administrator(({ input }) => {
         const invitation = find(invitations, input.invitation);
         invitation.revokedAt = made;

@@ -89,6 +89,18 @@ export const CreateInvitationMutation = graphql(`
   }
 `);
 
+export const ResendInvitationMutation = graphql(`
+  mutation ResendInvitation($input: ResendInvitationInput!) {
+    resendInvitation(input: $input) {
+      token
+      invitation {
+        id
+        expiresAt
+      }
+    }
+  }
+`);
+
 export const RevokeInvitationMutation = graphql(`
   mutation RevokeInvitation($input: RevokeInvitationInput!) {
     revokeInvitation(input: $input) {

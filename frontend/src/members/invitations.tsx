@@ -1,7 +1,11 @@
 import { Button, Checkbox, NativeSelect, Group as Row, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useMutation } from "urql";
-import { CreateInvitationMutation, RevokeInvitationMutation } from "../api/members";
+import {
+  CreateInvitationMutation,
+  ResendInvitationMutation,
+  RevokeInvitationMutation,
+} from "../api/members";
 import { useAct } from "../containers/act";
 import { DialogForm } from "../containers/form";
 import type { Role } from "../gql/graphql";
@@ -9,6 +13,7 @@ import styles from "../organization/parts.module.css";
 import { Secret } from "../organization/secret";
 import { ROLES, rolesUpTo } from "../shell/roles";
 import { Dialog } from "../ui/dialog";
+import { useLast } from "../ui/last";
 import { useNow } from "../ui/now";
 import { Pill } from "../ui/pill";
 import { day } from "../ui/time";
@@ -19,6 +24,29 @@ import {
   invitationState,
   type MemberGroup,
 } from "./model";
+
+/** An invitation's link, once. */
+function Link({ email, link, onDone }: { email: string; link: string; onDone: () => void }) {
+  return (
+    <div className={styles["section"]}>
+      <p role="status">
+        {email} is invited. Send this link to that person alone: it is shown this once and ends
+        after 7 days.
+      </p>
+      {link === "" ? (
+        <p>It was shown before and can’t be shown again: make a new link.</p>
+      ) : (
+        <Secret value={link} label="The invitation's link" testId="invitation-link" focused />
+      )}
+      <Row justify="flex-end">
+        <Button onClick={onDone}>Close</Button>
+      </Row>
+    </div>
+  );
+}
+
+const linkOf = (token: string | null | undefined) =>
+  token ? invitationLink(window.location.origin, token) : "";
 
 export function InviteForm({
   viewerRole,
@@ -38,24 +66,7 @@ export function InviteForm({
   const [tried, setTried] = useState(false);
   const [link, setLink] = useState<string | null>(null);
   const valid = /^\S+@\S+$/.test(email.trim());
-  if (link !== null) {
-    return (
-      <div className={styles["section"]}>
-        <p role="status">
-          {email.trim()} is invited. Send this link to that person alone: it is shown this once and
-          ends after 7 days.
-        </p>
-        {link === "" ? (
-          <p>It was shown before and can't be shown again: invite once more.</p>
-        ) : (
-          <Secret value={link} label="The invitation's link" testId="invitation-link" focused />
-        )}
-        <Row justify="flex-end">
-          <Button onClick={onDone}>Close</Button>
-        </Row>
-      </div>
-    );
-  }
+  if (link !== null) return <Link email={email.trim()} link={link} onDone={onDone} />;
   const submit = async () => {
     setTried(true);
     if (!valid) return;
@@ -69,8 +80,7 @@ export function InviteForm({
           idempotencyKey: key,
         },
       });
-      const token = data?.createInvitation.token;
-      if (data) setLink(token ? invitationLink(window.location.origin, token) : "");
+      if (data) setLink(linkOf(data.createInvitation.token));
       return { error };
     });
   };
@@ -135,9 +145,13 @@ export function Invitations({
   onDone,
 }: Acting & { invitations: Invitation[]; groups: MemberGroup[] }) {
   const [, revoke] = useMutation(RevokeInvitationMutation);
+  const [, resend] = useMutation(ResendInvitationMutation);
   const [open, setOpen] = useState(false);
+  const [again, setAgain] = useState<{ email: string; link: string } | null>(null);
+  const shown = useLast(again);
   const close = () => {
     setOpen(false);
+    setAgain(null);
     onDone();
   };
   const now = useNow();
@@ -171,6 +185,30 @@ export function Invitations({
               {may && roles.includes(i.role) && (
                 <Button
                   variant="default"
+                  aria-label={`New link for ${i.email}`}
+                  onClick={() =>
+                    onAsk({
+                      title: `Make a new link for ${i.email}?`,
+                      text: "The earlier link does not work any more then.",
+                      act: "Make a new link",
+                      harmless: true,
+                      failed: "There is no new link",
+                      run: () =>
+                        run(async () => {
+                          const { data, error } = await resend({ input: { invitation: i.id } });
+                          const token = data?.resendInvitation.token;
+                          if (data) setAgain({ email: i.email, link: linkOf(token) });
+                          return { error };
+                        }),
+                    })
+                  }
+                >
+                  New link
+                </Button>
+              )}
+              {may && roles.includes(i.role) && (
+                <Button
+                  variant="default"
                   aria-label={`Take back the invitation of ${i.email}`}
                   onClick={() =>
                     onAsk({
@@ -191,6 +229,9 @@ export function Invitations({
       </ul>
       <Dialog opened={open} onClose={close} title="Invite a person" held>
         {open && <InviteForm viewerRole={viewerRole} groups={groups} onDone={close} />}
+      </Dialog>
+      <Dialog opened={again !== null} onClose={close} title="A new link" held>
+        {shown && <Link {...shown} onDone={close} />}
       </Dialog>
     </section>
   );

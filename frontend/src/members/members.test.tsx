@@ -169,6 +169,23 @@ describe("MembersView", () => {
     expect(screen.getAllByRole("button", { name: "Invite" })).toHaveLength(1);
   });
 
+  it("makes a new link in place of one that was lost", async () => {
+    const made = { id: "inv_1", expiresAt: "2100-01-01T00:00:00Z" };
+    const { sent } = show(
+      <MembersView viewerRole="OWNER" self="o@example.com" />,
+      answer,
+      { data: { resendInvitation: { token: "qri_y", invitation: made } } },
+      answer,
+    );
+    await userEvent.click(await screen.findByLabelText("New link for nina@example.com"));
+    expect(await screen.findByText(/earlier link does not work/)).toBeVisible();
+    await userEvent.click(screen.getByTestId("confirm"));
+    expect(await screen.findByTestId("invitation-link")).toHaveTextContent(
+      invitationLink(window.location.origin, "qri_y"),
+    );
+    expect(sent[1]?.variables.input).toEqual({ invitation: "inv_1" });
+  });
+
   it("tells of a failure", async () => {
     show(<MembersView viewerRole="OWNER" self="o@example.com" />, "lost");
     expect(await screen.findByTestId("failure")).toHaveTextContent("could not be loaded");
