@@ -119,14 +119,26 @@ func (s *Sessions) DeleteCtx(ctx context.Context, token string) error {
 	})
 }
 
+// mostDeleted is how many sessions one statement removes.
+const mostDeleted = 500
+
 // DeleteExpired removes the sessions that have ended.
 func (s *Sessions) DeleteExpired(ctx context.Context) error {
 	ctx = as(ctx)
 	now := sessionNow()
-	return s.store.WithTx(ctx, func(tx *Tx) error {
-		_, err := tx.Session.Delete().Where(session.Or(session.ExpiresAtLTE(now), session.SeenAtLTE(now.Add(-SessionIdle)))).Exec(ctx)
-		return err
-	})
+	over := session.Or(session.ExpiresAtLTE(now), session.SeenAtLTE(now.Add(-SessionIdle)))
+	for {
+		ids, err := s.store.client.Session.Query().Where(over).Limit(mostDeleted).IDs(ctx)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := s.store.WithTx(ctx, func(tx *Tx) error {
+			_, err := tx.Session.Delete().Where(session.IDIn(ids...), over).Exec(ctx)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
 }
 
 // Of lists the sessions of a key that last, the one used last first: at most 200.
