@@ -266,6 +266,11 @@ func TestEverythingThatCanBeWatched(t *testing.T) {
 	})
 
 	servers := begin(`subscription { serversChanged { ` + head + `upserted { id name role latency tmrGroup { name } } removed } }`)
+	ofPort := begin(`subscription { serversChanged(customer: "org_port") { ` + head + `upserted { id latency } removed } }`)
+	w.change(event.Servers, port, func(tx *store.Tx) error {
+		return tx.TmrServer.UpdateOneID("srv_1").SetLatency(11).Exec(w.system())
+	})
+	delta("servers of a customer", ofPort, func(c change) bool { return fmt.Sprint(c.ids()) == "[srv_1]" && *c.Upserted[0].Latency == 11 })
 	w.change(event.Servers, "org_charts", func(tx *store.Tx) error {
 		return tx.TmrServer.UpdateOneID("srv_1").SetSeenAt(time.Now().UTC().Add(time.Minute)).SetLatency(12).Exec(w.system())
 	})
