@@ -2,13 +2,12 @@ package resolvers
 
 import (
 	"context"
-	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/resolvers/admission"
 	"github.com/quorate/quorate/resolvers/present"
 )
 
@@ -40,7 +39,7 @@ func (a access) InterceptOperation(ctx context.Context, next graphql.OperationHa
 		}
 		ctx = auth.With(ctx, p)
 	}
-	if !introspective(graphql.GetOperationContext(ctx).Operation.SelectionSet) {
+	if !admission.Introspective(graphql.GetOperationContext(ctx).Operation.SelectionSet) {
 		if _, err := auth.Require(ctx, auth.Read); err != nil {
 			return a.refuse(ctx, err)
 		}
@@ -50,16 +49,6 @@ func (a access) InterceptOperation(ctx context.Context, next graphql.OperationHa
 
 func (a access) refuse(ctx context.Context, err error) graphql.ResponseHandler {
 	return graphql.OneShot(&graphql.Response{Errors: gqlerror.List{a.present.Present(ctx, err)}})
-}
-
-// introspective says whether a selection reads the schema only.
-func introspective(set ast.SelectionSet) bool {
-	for _, s := range set {
-		if f, ok := s.(*ast.Field); !ok || !strings.HasPrefix(f.Name, "__") {
-			return false
-		}
-	}
-	return true
 }
 
 // principal is who asks, as he is now: with the role that he has now. The error

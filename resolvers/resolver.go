@@ -8,6 +8,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/vektah/gqlparser/v2"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
@@ -15,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/ratelimit"
+	"github.com/quorate/quorate/resolvers/admission"
 	"github.com/quorate/quorate/resolvers/documents"
 	"github.com/quorate/quorate/resolvers/limits"
 	"github.com/quorate/quorate/resolvers/present"
@@ -25,6 +27,9 @@ import (
 
 // mostBody bounds one request or WebSocket message.
 const mostBody = 1 << 20
+
+// Rates are how much operations may cost.
+type Rates = admission.Rates
 
 // Config is what the API is made of. Platform is required.
 type Config struct {
@@ -70,7 +75,7 @@ type Config struct {
 // (internal/auth).
 type Handler struct {
 	cfg     Config
-	exec    metered
+	exec    admission.Metered
 	render  *executor.Executor // executes what subscribers share
 	socket  socket.Config
 	r       *Resolver
@@ -108,11 +113,12 @@ func NewHandler(cfg Config) *Handler {
 		rights: rights.New(cfg.Platform.Store().Client(), cfg.Platform.Bus()),
 		hub:    live.NewHub(live.Config{Bus: cfg.Platform.Bus(), Log: cfg.Streams, Logger: cfg.Logger}),
 	}
-	known := persisted{cfg.Documents, cfg.Registered}
+	known := admission.Persisted{Cache: cfg.Documents, Registered: cfg.Registered}
 	h := &Handler{
 		cfg: cfg, present: present.Presenter{Log: cfg.Logger, RequestID: cfg.RequestID},
-		exec: metered{executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r})), known, cfg.Limits, cfg.Rates},
-		r:    r,
+		exec: admission.Metered{Executor: executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r})),
+			Persisted: known, Limits: cfg.Limits, Rates: cfg.Rates},
+		r: r,
 	}
 	h.socket = h.newSocket()
 	h.render = executor.New(graph.NewExecutableSchema(graph.Config{Resolvers: r}))
@@ -134,10 +140,23 @@ func NewHandler(cfg Config) *Handler {
 	}
 	h.exec.Use(known)
 	h.exec.Use(limits.Limits{})
-	h.exec.Use(timeouts{cfg.Timeout})
+	h.exec.Use(admission.Timeouts{Most: cfg.Timeout})
 	h.exec.Use(access{h.present, r})
 	h.exec.Use(loading{r})
 	return h
+}
+
+// CheckDocuments says whether documents that are to be registered fit the schema.
+// Error: license.CodeInvalidInput.
+func CheckDocuments(all *documents.Registered) error {
+	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
+	for digest, text := range all.All {
+		if _, errs := gqlparser.LoadQueryWithRules(schema, text, limits.Validation()); errs != nil {
+			return license.Errorf(license.CodeInvalidInput, "register the documents of this version of the platform",
+				"the registered document %s can't be executed: %s", digest, errs[0].Message)
+		}
+	}
+	return nil
 }
 
 // Resolver is the root of the resolvers.

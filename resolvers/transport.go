@@ -16,6 +16,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/quorate/quorate/internal/license"
+	"github.com/quorate/quorate/resolvers/admission"
 	"github.com/quorate/quorate/resolvers/present"
 )
 
@@ -75,13 +76,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, as, status, err)
 		return
 	}
-	left := &quota{}
-	ctx := context.WithValue(r.Context(), quotaKey{}, left)
+	left := &admission.Left{}
+	ctx := left.Note(r.Context())
 	op, errs := h.exec.CreateOperationContext(ctx, params)
-	left.tell(w.Header())
+	left.Tell(w.Header())
 	if errs != nil {
 		response, status := h.exec.DispatchError(graphql.WithOperationContext(ctx, op), errs), requestStatus(as)
-		if throttled(errs) {
+		if admission.Throttled(errs) {
 			status = http.StatusTooManyRequests
 		}
 		answer(w, as, status, response.Errors)
@@ -127,7 +128,7 @@ func decode(r *http.Request) (*graphql.RawParams, int, *license.Error) {
 	} else {
 		status, err = decodeBody(r, params)
 	}
-	if err == nil && params.Query == "" && params.Extensions[persistedKey] == nil {
+	if err == nil && params.Query == "" && params.Extensions[admission.PersistedKey] == nil {
 		status, err = http.StatusBadRequest, license.Errorf(license.CodeInvalidInput, "send the GraphQL document as `query`", "`query` is missing")
 	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}

@@ -1,44 +1,42 @@
-package resolvers
+package admission
 
 import (
 	"context"
 	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/resolvers/documents"
-	"github.com/quorate/quorate/resolvers/limits"
 	"github.com/quorate/quorate/resolvers/present"
 )
 
-// persisted lets clients send a document's digest in its place (automatic
+// Persisted lets clients send a document's digest in its place (automatic
 // persisted queries): {"extensions": {"persistedQuery": {"version": 1,
 // "sha256Hash": "…"}}}. A document is kept once it was sent with its digest, is
 // valid and within the limits, and somebody is known to ask. Where documents are
 // registered, callers without an API token may execute no others.
-type persisted struct {
-	cache      documents.Cache
-	registered *documents.Registered // nil: any document
+type Persisted struct {
+	Cache      documents.Cache
+	Registered *documents.Registered // nil: any document
 }
 
 var _ interface {
 	graphql.HandlerExtension
 	graphql.OperationParameterMutator
-} = persisted{}
+} = Persisted{}
 
 // ExtensionName names the extension.
-func (persisted) ExtensionName() string { return "Persisted" }
+func (Persisted) ExtensionName() string { return "Persisted" }
 
 // Validate has nothing to check.
-func (persisted) Validate(graphql.ExecutableSchema) error { return nil }
+func (Persisted) Validate(graphql.ExecutableSchema) error { return nil }
 
 const (
-	persistedKey = "persistedQuery"
+	// PersistedKey is the extension that names a document.
+	PersistedKey = "persistedQuery"
 	// codeNotPersisted is what clients of the protocol look for, and then send the
 	// document.
 	codeNotPersisted license.Code = "PERSISTED_QUERY_NOT_FOUND"
@@ -46,9 +44,9 @@ const (
 
 // digestOf reads the digest that a request names; "" for none.
 func digestOf(extensions map[string]any) (string, *license.Error) {
-	all, ok := extensions[persistedKey].(map[string]any)
+	all, ok := extensions[PersistedKey].(map[string]any)
 	if !ok {
-		if extensions[persistedKey] != nil {
+		if extensions[PersistedKey] != nil {
 			return "", invalidPersisted()
 		}
 		return "", nil
@@ -62,11 +60,11 @@ func digestOf(extensions map[string]any) (string, *license.Error) {
 
 func invalidPersisted() *license.Error {
 	return license.Errorf(license.CodeInvalidInput, `send {"version": 1, "sha256Hash": "<sha-256 of the document in lower-case hex>"}`,
-		"the extension `%s` can't be read", persistedKey)
+		"the extension `%s` can't be read", PersistedKey)
 }
 
 // MutateOperationParameters finds the document of a digest.
-func (p persisted) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+func (p Persisted) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	digest, err := digestOf(params.Extensions)
 	switch {
 	case err != nil:
@@ -79,50 +77,37 @@ func (p persisted) MutateOperationParameters(ctx context.Context, params *graphq
 	case documents.Digest(params.Query) != digest:
 		return present.Final(license.Errorf(license.CodeInvalidInput, "take SHA-256 of the document as it is sent", "the digest is another document's"))
 	}
-	if p.registered == nil || byToken(ctx) {
+	if p.Registered == nil || byToken(ctx) {
 		return nil
 	}
-	if _, ok := p.registered.Get(documents.Digest(params.Query)); !ok {
+	if _, ok := p.Registered.Get(documents.Digest(params.Query)); !ok {
 		return present.Final(license.Errorf(license.CodeForbidden, "send a registered document, or ask with an API token",
 			"only documents that were registered may be executed here"))
 	}
 	return nil
 }
 
-func (p persisted) find(ctx context.Context, digest string) string {
-	if p.registered != nil {
-		if text, ok := p.registered.Get(digest); ok {
+func (p Persisted) find(ctx context.Context, digest string) string {
+	if p.Registered != nil {
+		if text, ok := p.Registered.Get(digest); ok {
 			return text
 		}
 	}
-	text, _ := p.cache.Get(ctx, digest)
+	text, _ := p.Cache.Get(ctx, digest)
 	return text
 }
 
 // keep keeps the document of an operation that is about to be executed.
-func (p persisted) keep(ctx context.Context, op *graphql.OperationContext) {
+func (p Persisted) keep(ctx context.Context, op *graphql.OperationContext) {
 	if _, err := auth.From(ctx); err != nil {
 		return // who isn't known crowds nobody's documents out
 	}
 	if digest, _ := digestOf(op.Extensions); digest != "" {
-		p.cache.Add(ctx, digest, op.RawQuery)
+		p.Cache.Add(ctx, digest, op.RawQuery)
 	}
 }
 
 func byToken(ctx context.Context) bool {
 	by, err := auth.From(ctx)
 	return err == nil && by.Kind == auth.KindToken
-}
-
-// CheckDocuments says whether documents that are to be registered fit the schema.
-// Error: license.CodeInvalidInput.
-func CheckDocuments(all *documents.Registered) error {
-	schema := graph.NewExecutableSchema(graph.Config{}).Schema()
-	for digest, text := range all.All {
-		if _, errs := gqlparser.LoadQueryWithRules(schema, text, limits.Validation()); errs != nil {
-			return license.Errorf(license.CodeInvalidInput, "register the documents of this version of the platform",
-				"the registered document %s can't be executed: %s", digest, errs[0].Message)
-		}
-	}
-	return nil
 }

@@ -1,4 +1,7 @@
-package resolvers
+// Package admission lets operations in: documents by their digests, what they may
+// cost, and how long they may take. Who may ask at all, and for what, is not its
+// matter.
+package admission
 
 import (
 	"context"
@@ -8,7 +11,6 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/quorate/quorate/internal/auth"
@@ -25,60 +27,63 @@ const refusedCost = 10
 // of an organization together. The zero value is no limit.
 type Rates struct{ Caller, Organization ratelimit.Rate }
 
-// metered is the executor, which takes from the caller's bucket and his
+// Metered is the executor, which takes from the caller's bucket and his
 // organization's what an operation costs before anything of it is executed. Of a
 // subscription that is its beginning alone.
-type metered struct {
+type Metered struct {
 	*executor.Executor
-	persisted persisted
-	limits    ratelimit.Limiter
-	rates     Rates
+	Persisted Persisted
+	Limits    ratelimit.Limiter
+	Rates     Rates
 }
 
-var _ graphql.GraphExecutor = metered{}
+var _ graphql.GraphExecutor = Metered{}
 
 // CreateOperationContext implements graphql.GraphExecutor.
-func (m metered) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
+func (m Metered) CreateOperationContext(ctx context.Context, params *graphql.RawParams) (*graphql.OperationContext, gqlerror.List) {
 	op, errs := m.Executor.CreateOperationContext(ctx, params)
 	cost := refusedCost
 	if errs == nil {
 		cost = limits.Cost(op)
 	}
-	charge := ratelimit.Charge{Scope: "anonymous", Cost: cost, Buckets: []ratelimit.Bucket{{Name: "caller", Rate: m.rates.Caller}}}
+	charge := ratelimit.Charge{Scope: "anonymous", Cost: cost, Buckets: []ratelimit.Bucket{{Name: "caller", Rate: m.Rates.Caller}}}
 	if by, err := auth.From(ctx); err == nil {
 		charge.Scope = by.Organization
 		charge.Buckets[0].Name = "caller:" + by.ID
-		charge.Buckets = append(charge.Buckets, ratelimit.Bucket{Name: "organization", Rate: m.rates.Organization})
-	} else if errs == nil && !introspective(op.Operation.SelectionSet) {
+		charge.Buckets = append(charge.Buckets, ratelimit.Bucket{Name: "organization", Rate: m.Rates.Organization})
+	} else if errs == nil && !Introspective(op.Operation.SelectionSet) {
 		return op, nil // it is refused for want of a caller
 	}
-	q, err := m.limits.Take(ctx, charge)
+	q, err := m.Limits.Take(ctx, charge)
 	if err != nil { // the caller is gone
 		return op, gqlerror.List{present.Final(license.Errorf(license.CodeUnavailable, "send it again", "the request was given up"))}
 	}
-	if note, ok := ctx.Value(quotaKey{}).(*quota); ok {
-		*note = quota{q, cost}
+	if note, ok := ctx.Value(leftKey{}).(*Left); ok {
+		*note = Left{q, cost}
 	}
 	if !q.OK {
 		return op, gqlerror.List{present.Final(ratelimit.Throttled(q.RetryAfter, "wait "+strconv.Itoa(ratelimit.Seconds(q.RetryAfter))+" s, or ask for less",
 			"this operation costs %d, and %d of %d within %s are left", cost, q.Remaining, q.Limit, q.Per))}
 	}
 	if errs == nil {
-		m.persisted.keep(ctx, op)
+		m.Persisted.keep(ctx, op)
 	}
 	return op, errs
 }
 
-// quotaKey leads to where what is left is noted for the answer's headers.
-type quotaKey struct{}
+type leftKey struct{}
 
-type quota struct {
+// Left is what an operation cost, and what is left.
+type Left struct {
 	ratelimit.Quota
 	cost int
 }
 
-// tell writes the headers.
-func (q quota) tell(h http.Header) {
+// Note gives a context in which Metered notes what is left, for the answer's headers.
+func (q *Left) Note(ctx context.Context) context.Context { return context.WithValue(ctx, leftKey{}, q) }
+
+// Tell writes the headers.
+func (q *Left) Tell(h http.Header) {
 	if q.Limit == 0 {
 		return
 	}
@@ -91,34 +96,7 @@ func (q quota) tell(h http.Header) {
 	}
 }
 
-// throttled says whether errors tell that nothing was executed for being too much.
-func throttled(errs gqlerror.List) bool {
+// Throttled says whether errors tell that nothing was executed for being too much.
+func Throttled(errs gqlerror.List) bool {
 	return len(errs) > 0 && errs[0].Extensions["code"] == string(license.CodeThrottled)
-}
-
-// timeouts bounds how long queries and mutations may take, however they came.
-type timeouts struct{ most time.Duration }
-
-var _ interface {
-	graphql.HandlerExtension
-	graphql.OperationInterceptor
-} = timeouts{}
-
-// ExtensionName names the extension.
-func (timeouts) ExtensionName() string { return "Timeouts" }
-
-// Validate has nothing to check.
-func (timeouts) Validate(graphql.ExecutableSchema) error { return nil }
-
-// InterceptOperation gives the context of an operation its end.
-func (t timeouts) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Subscription {
-		return next(ctx)
-	}
-	ctx, cancel := context.WithTimeout(ctx, t.most)
-	responses := next(ctx)
-	return func(ctx context.Context) *graphql.Response {
-		defer cancel() // there is one answer
-		return responses(ctx)
-	}
 }
