@@ -2,7 +2,6 @@ package isolation_test
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -64,7 +63,7 @@ var (
 	// What an edge ties to a row of the SELECT around.
 	byEdge = regexp.MustCompile(`\b\w+\.\w+ = \w+\.\w+`)
 	// ent reads a row that it has changed: the UPDATE before has found it.
-	readsBack = regexp.MustCompile("^SELECT [^()]* FROM (\\w+) WHERE id = (?:\\?|\\$1)$")
+	readsBack = regexp.MustCompile(`^SELECT [^()]* FROM (\w+) WHERE id = (?:\?|\$1)$`)
 )
 
 // loose gives the tables that a statement touches without saying of which tenant.
@@ -134,7 +133,7 @@ func (w *walk) statementsNameTenants(t *testing.T) {
 			t.Errorf("%s is not said any more", what)
 		}
 	}
-	t.Log(fmt.Sprintf("%d statements", len(w.statements)))
+	t.Logf("%d statements", len(w.statements))
 }
 
 // TestLooseStatementsAreFound: statements that say of no tenant whose rows they are

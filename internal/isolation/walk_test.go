@@ -137,8 +137,9 @@ func TestNobodyGetsAtAnothersData(t *testing.T) {
 			}
 			a := w.asker(t, who.name, who.organization, who.provider, who.role, w.others)
 			thorough := who.role == auth.Owner && who.provider == ""
-			if who.role == auth.Owner || who.role == auth.Viewer { // what lies between reads the same
-				if done := a.fields(thorough); thorough {
+			// What lies between an owner and a viewer reads the same.
+			if who.role == auth.Owner || who.role == auth.Viewer && !testing.Short() {
+				if done := a.fields(thorough && !testing.Short()); thorough {
 					a.complete(done)
 				}
 			}
