@@ -124,6 +124,11 @@ func TestCommands(t *testing.T) {
 	sent := id("whd", l.do("Sent as whd_", "", "webhook", "test", hook))
 	l.do("webhook.test", "", "webhook", "log", hook, "--state", "PENDING")
 	l.do(`"type":"webhook.test"`, "", "webhook", "log", sent)
+	l.do(`{"id":"`+sent+`"`, "", "webhook", "log", sent, "--json")
+	for _, id := range []string{"whe_0199", "whd_0199"} {
+		l.do("", "NOT_FOUND", "webhook", "log", id)
+		l.do("", "NOT_FOUND", "webhook", "log", id, "--json")
+	}
 	l.do("Sent again as whd_", "", "webhook", "replay", sent)
 	l.do("0 deliveries are sent again.", "", "webhook", "replay", hook, "--since", "7d")
 	l.do("", "is not a date", "webhook", "replay", hook, "--since", "yesterday")

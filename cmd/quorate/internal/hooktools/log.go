@@ -2,6 +2,7 @@ package hooktools
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -101,6 +102,9 @@ func (c *Log) Run(ctx context.Context, std cli.Streams) error {
 	if strings.HasPrefix(c.ID, "whd_") {
 		return c.one(ctx, std)
 	}
+	if _, err := find(ctx, c.APIFlags, c.ID); err != nil {
+		return err
+	}
 	in := map[string]any{"id": c.ID, "first": min(max(c.Most, 1), 100)}
 	if c.State != "" {
 		in["state"] = c.State
@@ -117,25 +121,30 @@ func (c *Log) Run(ctx context.Context, std cli.Streams) error {
 }
 
 func (c *Log) one(ctx context.Context, std cli.Streams) error {
-	type answer struct {
-		Node *delivery `json:"node"`
+	var got struct{ Node json.RawMessage }
+	if err := c.Query(ctx, `query($id: ID!) { node(id: $id) { ... on WebhookDelivery { `+strings.Replace(deliveryFields, "id kind", "id kind payload", 1)+` } } }`,
+		map[string]any{"id": c.ID}, &got); err != nil {
+		return err
 	}
-	return do(ctx, c.APIFlags, std, `query($id: ID!) { node(id: $id) { ... on WebhookDelivery { `+strings.Replace(deliveryFields, "id kind", "id kind payload", 1)+` } } }`,
-		map[string]any{"id": c.ID}, func(out answer) error {
-			d := out.Node
-			if d == nil {
-				return license.Errorf(license.CodeNotFound, "look it up with: quorate webhook log WEBHOOK", "there is no delivery %s", license.Clip(c.ID, 64))
-			}
-			if _, err := fmt.Fprintf(std.Out, "Delivery: %s\nEvent:    %s %s\nState:    %s\nBody:     %s\n", d.ID, d.Event.Kind, d.Event.ID, d.State, cli.Printable(d.Event.Payload)); err != nil {
-				return err
-			}
-			for i, a := range d.Attempts {
-				if _, err := fmt.Fprintf(std.Out, "Attempt %d, %s, %d ms: %s\n", i+1, a.At, a.Millis, cli.Printable(delivery{Attempts: d.Attempts[i : i+1]}.last())); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	var d delivery
+	if err := json.Unmarshal(got.Node, &d); err != nil {
+		return err
+	}
+	if d.ID == "" {
+		return license.Errorf(license.CodeNotFound, "look it up with: quorate webhook log WEBHOOK", "there is no delivery %s", license.Clip(c.ID, 64))
+	}
+	if c.JSON {
+		return cli.WriteJSON(std.Out, got.Node)
+	}
+	if _, err := fmt.Fprintf(std.Out, "Delivery: %s\nEvent:    %s %s\nState:    %s\nBody:     %s\n", d.ID, d.Event.Kind, d.Event.ID, d.State, cli.Printable(d.Event.Payload)); err != nil {
+		return err
+	}
+	for i, a := range d.Attempts {
+		if _, err := fmt.Fprintf(std.Out, "Attempt %d, %s, %d ms: %s\n", i+1, a.At, a.Millis, cli.Printable(delivery{Attempts: d.Attempts[i : i+1]}.last())); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Replay sends deliveries again.
