@@ -251,7 +251,7 @@ func etcd(b *testing.B) (url string) {
 	dir := b.TempDir()
 	var peers, urls, members [3]string
 	for i := range peers {
-		urls[i], peers[i] = "http://"+freeAddr(b), "http://"+freeAddr(b)
+		urls[i], peers[i] = "http://"+testenv.FreeAddr(b), "http://"+testenv.FreeAddr(b)
 		members[i] = fmt.Sprintf("m%d=%s", i, peers[i])
 	}
 	said, err := os.Create(filepath.Join(dir, "log"))

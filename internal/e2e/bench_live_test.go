@@ -247,7 +247,7 @@ func centrifugo(b *testing.B) (url string, pid int) {
 		b.Skip("Centrifugo is not installed (put v5.4.9, built from its Go module, into PATH): it is not measured")
 	}
 	dir, rdb := b.TempDir(), testenv.Redis(b)
-	host, port, _ := strings.Cut(freeAddr(b), ":")
+	host, port, _ := strings.Cut(testenv.FreeAddr(b), ":")
 	config := filepath.Join(dir, "config.json")
 	settings, err := json.Marshal(map[string]any{
 		"address": host, "port": port, "engine": "redis", "redis_address": rdb.URL(), "api_insecure": true, "client_insecure": true,

@@ -179,7 +179,7 @@ func postgraphile(b *testing.B, dsn string) string {
 		b.Log("PostGraphile is not installed, so nothing stands beside: npm install --prefix .tools/postgraphile postgraphile@5.1.5")
 		return ""
 	}
-	addr := freeAddr(b)
+	addr := testenv.FreeAddr(b)
 	host, port, _ := strings.Cut(addr, ":")
 	cmd := exec.Command("node", program, "-P", "postgraphile/presets/amber", "-c", dsn, "-s", "public", "-n", host, "-p", port)
 	cmd.Dir = folder

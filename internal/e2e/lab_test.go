@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,7 +60,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 	if boot.Root == "" || boot.Token == "" || boot.Password == "" {
 		t.Fatalf("init printed %+v", boot)
 	}
-	addr := freeAddr(t)
+	addr := testenv.FreeAddr(t)
 	l.args["platform"] = slices.Concat([]string{"platform", "--listen", addr, "--settle", "400ms", "--json"}, db, c.flags)
 	l.platform = start(t, "platform", l.args["platform"]...)
 	l.api, l.root = api{"http://" + addr, boot.Token}, boot.Root
@@ -85,7 +84,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 			"--activation-id", "00112233445566778899aabbccddeeff", "--fingerprint", print, "--bind", "none") // a test machine may lack traits
 		prints = append(prints, print)
 		pin := strings.TrimSpace(must(t, "key", "tls", l.path(name+".key")))
-		addr := freeAddr(t)
+		addr := testenv.FreeAddr(t)
 		l.args[name] = []string{"server", "--tmr", "--container", l.path(name + ".qrc"), "--listen", addr, "--key", l.path(name + ".key"), "--journal", cmp.Or(c.journals[i], l.path(name+".journal")),
 			"--pin", pins[0], "--pin", pins[1], "--json"}
 		l.backends[i] = start(t, name, l.args[name]...)
@@ -113,7 +112,7 @@ func newLab(t testing.TB, c labConfig) *lab {
 	for i, s := range made.Servers {
 		l.write(s.Name+".token", []byte(s.LinkToken))
 		args := []string{"tmr", "--name", s.Name, "--virtual", virtual, "--activation-id", "00112233445566778899aabbccddeeff", "--key", l.path(s.Name + ".key"), "--token-key", l.path("token.key"),
-			"--listen", freeAddr(t), "--plain", "--lease", cmp.Or(c.lease, labLease), "--new-group", "--term", "1s", "--patience", patience, "--json"}
+			"--listen", testenv.FreeAddr(t), "--plain", "--lease", cmp.Or(c.lease, labLease), "--new-group", "--term", "1s", "--patience", patience, "--json"}
 		if !c.offline {
 			args = append(args, "--platform", link, "--link-token", l.path(s.Name+".token"))
 		}
@@ -158,17 +157,6 @@ func (l *lab) programServers() []string {
 		all = append(all, s.ready["licenseServer"])
 	}
 	return all
-}
-
-// freeAddr gives a loopback address that was free a moment ago.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // leader waits until a TMR server leads and gives its index.

@@ -41,7 +41,7 @@ func newLife(t testing.TB, flags ...string) *life {
 	var boot struct{ Root, Token, Organization string }
 	l.json(&boot, append([]string{"platform", "init", "--organization", "Example Vendor", "--email", "owner@example.com", "--json"}, l.database...)...)
 	l.root, l.vendor = boot.Root, boot.Organization
-	addr := freeAddr(t)
+	addr := testenv.FreeAddr(t)
 	l.args = append([]string{"platform", "--listen", addr, "--settle", "300ms", "--json"}, l.database...)
 	l.platform = start(t, "platform", l.args...)
 	l.api = api{"http://" + addr, boot.Token}
@@ -181,7 +181,7 @@ func (l *life) box(name, serial, customer string, linked bool) *box {
 	must(l.t, "container", "create", b.file(), "--serial", serial, "--root", l.root, "--bind", "none", "--fingerprint", l.path(name+".first")) // a test machine may lack traits
 	register := []string{"container", "register", b.request("first"), "--customer", customer, "--json"}
 	b.args = []string{
-		"server", "--container", b.file(), "--name", name, "--listen", freeAddr(l.t), "--plain", "--lease", "2s",
+		"server", "--container", b.file(), "--name", name, "--listen", testenv.FreeAddr(l.t), "--plain", "--lease", "2s",
 		"--leases", l.path(name + ".leases"), "--key", l.path(name + ".key"), "--token-key", l.path(name + ".token.key"), "--json",
 	}
 	if linked {

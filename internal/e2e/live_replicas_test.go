@@ -52,7 +52,7 @@ func newReplicas(t testing.TB, n int, args ...string) *replicas {
 	}
 	r := &replicas{t: t, token: boot.Token, dsn: dsn, ctx: auth.With(t.Context(), auth.System("test"))}
 	for i := range n {
-		addr := freeAddr(t)
+		addr := testenv.FreeAddr(t)
 		all := append([]string{"platform", "--listen", addr, "--json"}, db...)
 		r.processes = append(r.processes, start(t, fmt.Sprintf("platform-%d", i+1), append(all, args...)...))
 		r.urls = append(r.urls, "http://"+addr)

@@ -42,7 +42,7 @@ func (l *lab) newBackend() (spec string) {
 		"--activation-id", "00112233445566778899aabbccddeeff", "--fingerprint", l.path("new.print"), "--bind", "none")
 	must(l.t, "request", "--container", l.path("new.qrc"), "-o", l.path("new.lreq"))
 	pin := strings.TrimSpace(must(l.t, "key", "tls", l.path("new.key")))
-	addr := freeAddr(l.t)
+	addr := testenv.FreeAddr(l.t)
 	args := []string{"server", "--tmr", "--container", l.path("new.qrc"), "--listen", addr, "--key", l.path("new.key"), "--journal", l.path("new.journal"), "--json"}
 	for i, arg := range l.args["backend-2"] {
 		if arg == "--pin" {

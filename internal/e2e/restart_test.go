@@ -20,12 +20,14 @@ import (
 	"github.com/quorate/quorate/internal/rpc/quoratev1"
 	"github.com/quorate/quorate/internal/rpc/quoratev1/quoratev1connect"
 	"github.com/quorate/quorate/internal/seal"
+	"github.com/quorate/quorate/internal/testenv"
 )
 
 const (
 	restartQuantity = 9
 	restartPrograms = 12
 	restartRounds   = 12
+	shortRestarts   = 6
 )
 
 // A plain license server is killed again and again, at whatever instant, while
@@ -44,7 +46,11 @@ func TestRestartWithLeasesInAFile(t *testing.T) {
 		programs.Go(func() { r.program(ctx, i, rng) })
 	}
 	rng := rand.New(rand.NewPCG(seed, 1<<32)) //nolint:gosec // G404: no secret
-	for round := 0; round < restartRounds && !t.Failed(); round++ {
+	rounds := restartRounds
+	if testing.Short() {
+		rounds = shortRestarts
+	}
+	for round := 0; round < rounds && !t.Failed(); round++ {
 		work := time.NewTimer(time.Duration(50+rng.IntN(200)) * time.Millisecond)
 		<-work.C
 		r.server.kill()
@@ -99,7 +105,7 @@ type holding struct {
 
 func newRestart(t *testing.T) *restart {
 	t.Helper()
-	r := &restart{t: t, dir: t.TempDir(), addr: freeAddr(t), held: make(map[string]*holding)}
+	r := &restart{t: t, dir: t.TempDir(), addr: testenv.FreeAddr(t), held: make(map[string]*holding)}
 	fine := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -32,7 +32,7 @@ func TestRolloutsSurviveAReplica(t *testing.T) {
 	r := &survivors{t: t}
 	sweep := []string{"--sweep", "500ms"} // how soon what a dead one left is looked for
 	r.lab = newLab(t, labConfig{database: dsn, redis: rdb.URL(), flags: sweep, link: func(l *lab) string {
-		addr := freeAddr(t)
+		addr := testenv.FreeAddr(t)
 		other := slices.Clone(l.args["platform"])
 		other[slices.Index(other, "--listen")+1] = addr
 		r.args = [2][]string{l.args["platform"], other}

@@ -17,7 +17,7 @@ import (
 func TestServerBehindReplicas(t *testing.T) {
 	dsn, rdb := testenv.Postgres(t), testenv.Redis(t)
 	l := newLife(t, "--database", dsn, "--redis", rdb.URL())
-	second := freeAddr(t)
+	second := testenv.FreeAddr(t)
 	other := start(t, "platform-2", append([]string{"platform", "--listen", second, "--settle", "300ms", "--json"}, l.database...)...)
 	a, b := l.api, api{"http://" + second, l.api.token}
 
@@ -36,7 +36,7 @@ func TestServerBehindReplicas(t *testing.T) {
 
 	serve := func(more ...string) *process {
 		t.Helper()
-		return start(t, "server", append([]string{"server", "--container", l.path("one.qrc"), "--listen", freeAddr(t), "--plain", "--json", "--name", "office",
+		return start(t, "server", append([]string{"server", "--container", l.path("one.qrc"), "--listen", testenv.FreeAddr(t), "--plain", "--json", "--name", "office",
 			"--key", l.path("tls.key"), "--token-key", l.path("token.key"), "--leases", l.path("leases.db"), "--platform", front.url, "--link-token", l.path("link.token")}, more...)...)
 	}
 	server := serve("--enroll", enrollment.Code)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os/exec"
 	"strconv"
@@ -180,19 +179,4 @@ func (r *RedisServer) answers(pid int) error {
 		return fmt.Errorf("on %s: ours %t, loaded %t", r.Addr, mine, loaded)
 	}
 	return nil
-}
-
-// freeAddr finds a port below the range that outgoing connections use.
-func freeAddr() (string, error) {
-	var last error
-	for range 50 {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(15000+rand.IntN(17000)))
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			last = err
-			continue
-		}
-		return addr, l.Close()
-	}
-	return "", last
 }

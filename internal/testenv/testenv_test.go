@@ -105,6 +105,24 @@ func TestRedisKeepsItsDataOverAKillWhenDurable(t *testing.T) {
 	})
 }
 
+func TestFreeAddrIsNoOutgoingConnections(t *testing.T) {
+	ports, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first int
+	if _, err := fmt.Sscan(string(ports), &first); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := net.ResolveTCPAddr("tcp", testenv.FreeAddr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if addr.Port >= first || !addr.IP.IsLoopback() {
+		t.Errorf("%s, outgoing connections have ports from %d on", addr, first)
+	}
+}
+
 const childEnv = "TESTENV_CHILD"
 
 // TestServersDieWithAKilledTestProcess runs this test binary again, lets it
