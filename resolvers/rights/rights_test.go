@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,8 +19,8 @@ func TestRightsAreLookedAtEachMinute(t *testing.T) {
 		if err := g.listen(); err != nil {
 			t.Fatal(err)
 		}
-		woken := 0
-		w := g.Join(func() { woken++ }, "here")
+		var woken atomic.Int32
+		w := g.Join(func() { woken.Add(1) }, "here")
 		l := g.now()
 		step := func(what string, wait time.Duration, topic, key string, want int) {
 			t.Helper()
@@ -30,13 +31,14 @@ func TestRightsAreLookedAtEachMinute(t *testing.T) {
 			}
 			time.Sleep(wait)
 			synctest.Wait()
-			if got := g.FreshFor(w, l); woken != want || got != (want == 0) {
-				t.Errorf("%s: woken %d times, fresh: %t", what, woken, got)
+			if got := g.FreshFor(w, l); int(woken.Load()) != want || got != (want == 0) {
+				t.Errorf("%s: woken %d times, fresh: %t", what, woken.Load(), got)
 			}
 			if want > 0 && !g.FreshFor(w, g.now()) {
 				t.Errorf("%s: not fresh after a look", what)
 			}
-			woken, l = 0, g.now()
+			woken.Store(0)
+			l = g.now()
 		}
 		step("nothing happened", 59*time.Second, "", "", 0)
 		step("a minute is over", time.Second, "", "", 1)
@@ -45,7 +47,7 @@ func TestRightsAreLookedAtEachMinute(t *testing.T) {
 		step("rights changed", time.Second, event.Rights, "", 1)
 		g.Leave(w)
 		time.Sleep(time.Hour)
-		if synctest.Wait(); woken != 0 {
+		if synctest.Wait(); woken.Load() != 0 {
 			t.Error("woken after it has left")
 		}
 	})
