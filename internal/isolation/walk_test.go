@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -136,7 +137,7 @@ func TestNobodyGetsAtAnothersData(t *testing.T) {
 				t.Skip("walked without -short: what lies between an owner and a viewer")
 			}
 			a := w.asker(t, who.name, who.organization, who.provider, who.role, w.others)
-			thorough := who.role == auth.Owner && who.provider == ""
+			thorough := who.role == auth.Owner && who.organization == w.others.vendor
 			// What lies between an owner and a viewer reads the same.
 			if who.role == auth.Owner || who.role == auth.Viewer && !testing.Short() {
 				if done := a.fields(thorough && !testing.Short()); thorough {
@@ -213,6 +214,9 @@ func (a *asker) complete(done map[string]bool) {
 	}
 }
 
+// averages go on with the time.
+var averages = regexp.MustCompile(`\b\d+\.\d+\b`)
+
 // files asks for each file.
 func (a *asker) files() {
 	for _, name := range a.exports {
@@ -220,7 +224,7 @@ func (a *asker) files() {
 			get := func(id string) (int, string) {
 				code, body := a.request("GET", "/export/"+name+"?format=csv&from=2026-01-01T00:00:00Z&"+url.Values{p: {id}}.Encode(), "")
 				a.inspect("/export/"+name+"?"+p, body, id)
-				return code, strings.ReplaceAll(body, id, "…")
+				return code, averages.ReplaceAllString(strings.ReplaceAll(body, id, "…"), "…")
 			}
 			for i, r := range a.victim.rows[table] {
 				if a.visible[table+" "+r.id()] {
