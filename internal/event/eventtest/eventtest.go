@@ -121,10 +121,17 @@ func Run(t *testing.T, connect func(t *testing.T) (open func() event.Bus)) {
 		if got, all := ear.Take(); !all || len(got) > 4096 {
 			t.Errorf("took %d, %v", len(got), all)
 		}
-		publish(t, bus, "x", "1")
-		publish(t, bus, "z", "end")
-		expect(t, marker)
-		if got, all := ear.Take(); all || len(got) != 1 {
+		// A driver may tell its own process twice, so what was published before may
+		// still come.
+		var got []event.Signal
+		all := true
+		for tries := 0; tries < 1000 && (all || len(got) != 1); tries++ {
+			publish(t, bus, "x", "1")
+			publish(t, bus, "z", "end")
+			expect(t, marker)
+			got, all = ear.Take()
+		}
+		if all || len(got) != 1 || got[0].Key != "1" {
 			t.Errorf("later: %v, %v", got, all)
 		}
 	})
