@@ -92,6 +92,7 @@ func TestJobInTheBrowser(t *testing.T) {
 // A container outside of TMR groups, from its registration to a return, by
 // files that the dashboard takes and gives and the program writes and applies.
 func TestContainerInTheBrowser(t *testing.T) {
+	t.Parallel()
 	p, a := startDemo(t, t.TempDir())
 	res, err := http.Get(a.url + "/root-key")
 	if err != nil {
@@ -125,6 +126,7 @@ func TestContainerInTheBrowser(t *testing.T) {
 // person joins, signs in with a second factor and makes a token; the owner
 // changes roles, acts in the test environment and names an identity provider.
 func TestPeopleInTheBrowser(t *testing.T) {
+	t.Parallel()
 	p, a := startDemo(t, t.TempDir())
 	a.query(t, `mutation { createTestEnvironment(input: {}) { organization { id } } }`, nil, nil)
 	var seen struct {

@@ -116,6 +116,7 @@ func showsUse(t *testing.T, a api) {
 
 // What the API refuses it refuses with a stable code, and says what to do.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	p, a := startDemo(t, t.TempDir())
 	var items struct {
 		Items struct {

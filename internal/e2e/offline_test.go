@@ -306,6 +306,7 @@ func (o *offline) killed(p *programs) {
 
 // One container, with its server stopped.
 func TestOfflineForOneContainer(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir() + "/"
 	seed := bytes.Repeat([]byte{1}, 32)
 	root, firm := seal.NewSigner(seed), seal.NewSigner(bytes.Repeat([]byte{2}, 32))

@@ -88,6 +88,7 @@ func (l *ageLab) refused(want string, args ...string) {
 // The stock age tool and ours read each other's files, by asking a license
 // server; a license is needed, and given back.
 func TestAgeToolIsAPeer(t *testing.T) {
+	t.Parallel()
 	p, a := startDemo(t, t.TempDir())
 	server := p.ready["licenseServer"]
 	l := newAgeLab(t)
