@@ -134,7 +134,7 @@ func TestCommandLineRefusals(t *testing.T) {
 			"server", "--container", path("container.qrc"), "--key", path("tls.key"), "--token-key", path("token.key"),
 			"--leases", path("leases.db"), "--listen", taken.Addr().String(),
 		}},
-		{"INVALID_INPUT", []string{"server", "--tmr", "--container", path("container.qrc"), "--key", path("tls.key")}},
+		{"INVALID_INPUT", []string{"server", "--tmr", "--container", path("container.qrc"), "--key", path("tls.key"), "--journal", path("journal.db")}},
 		{"INVALID_INPUT", []string{"tmr", "--name", "a", "--virtual", virtual, "--token-key", "x", "--backend", "x"}},
 		{"UNAVAILABLE", []string{"demo", "--data", path("demo-2"), "--listen", taken.Addr().String()}},
 		{"UNAVAILABLE", []string{"platform", "--database", path("new.db"), "--master-key", path("master.key")}}, // no set-up yet
