@@ -22,7 +22,7 @@ import (
 )
 
 func (r *firmResolver) Keys(ctx context.Context, obj *ent.Firm) ([]*ent.FirmKey, error) {
-	keys, _, err := r.loaders(ctx).keys.load(ctx, obj.ID)
+	keys, _, err := r.loaders(ctx).Keys.Load(ctx, obj.ID)
 	return keys[:min(len(keys), limits.MostPage)], err
 }
 
@@ -136,7 +136,7 @@ func (r *mutationResolver) RenewItem(ctx context.Context, input graph.RenewItemI
 }
 
 func (r *productResolver) Reference(ctx context.Context, obj *ent.Product) (string, error) {
-	f, found, err := r.loaders(ctx).firms.load(ctx, obj.FirmID)
+	f, found, err := r.loaders(ctx).Firms.Load(ctx, obj.FirmID)
 	if err != nil || !found {
 		return "", errors.Join(err, errMissing("firm", obj.FirmID, found))
 	}

@@ -32,12 +32,12 @@ func (r *allocationResolver) Notice(ctx context.Context, obj *ent.Allocation) (*
 }
 
 func (r *containerResolver) UpdateCounter(ctx context.Context, obj *ent.Container) (int, error) {
-	n, _, err := r.loaders(ctx).installed.load(ctx, obj.ID)
+	n, _, err := r.loaders(ctx).Installed.Load(ctx, obj.ID)
 	return n, err
 }
 
 func (r *containerResolver) State(ctx context.Context, obj *ent.Container) (property.ContainerState, error) {
-	state, _, err := r.loaders(ctx).states.load(ctx, obj.ID)
+	state, _, err := r.loaders(ctx).States.Load(ctx, obj.ID)
 	return state, err
 }
 
@@ -46,17 +46,17 @@ func (r *containerResolver) Linked(ctx context.Context, obj *ent.Container) (boo
 }
 
 func (r *containerResolver) Servers(ctx context.Context, obj *ent.Container) ([]*ent.TmrServer, error) {
-	rows, _, err := r.loaders(ctx).servers.load(ctx, obj.ID)
+	rows, _, err := r.loaders(ctx).Servers.Load(ctx, obj.ID)
 	return rows, err
 }
 
 func (r *containerResolver) Licenses(ctx context.Context, obj *ent.Container) ([]*graph.ContainerLicense, error) {
-	held, _, err := r.loaders(ctx).held.load(ctx, obj.ID)
+	held, _, err := r.loaders(ctx).Held.Load(ctx, obj.ID)
 	return held, err
 }
 
 func (r *containerResolver) Rollout(ctx context.Context, obj *ent.Container) (*ent.Rollout, error) {
-	row, _, err := r.loaders(ctx).running.load(ctx, obj.ID)
+	row, _, err := r.loaders(ctx).Running.Load(ctx, obj.ID)
 	return row, err
 }
 
@@ -68,7 +68,7 @@ func (r *containerResolver) Allocations(ctx context.Context, obj *ent.Container,
 }
 
 func (r *containerResolver) Use(ctx context.Context, obj *ent.Container) ([]*graph.ProductUse, error) {
-	use, _, err := r.loaders(ctx).use.load(ctx, obj.ID)
+	use, _, err := r.loaders(ctx).Use.Load(ctx, obj.ID)
 	return use, err
 }
 

@@ -177,7 +177,7 @@ func (f *following) Next(ctx context.Context) ([]byte, error) {
 		return nil, io.EOF
 	case f.last != nil:
 		f.ended = true
-		f.count()
+		f.h.cfg.Metrics.Sent()
 		return f.last, nil
 	}
 	if response := f.recheck(); response != nil {
@@ -185,7 +185,7 @@ func (f *following) Next(ctx context.Context) ([]byte, error) {
 			return nil, socket.ErrSignedOut
 		}
 		f.ended = true
-		f.count()
+		f.h.cfg.Metrics.Sent()
 		return encoded(response), nil
 	}
 	payload, err := f.sub.Next(ctx)
@@ -196,15 +196,9 @@ func (f *following) Next(ctx context.Context) ([]byte, error) {
 		payload, f.ended = encoded(f.failed(err)), true
 	}
 	if payload != nil {
-		f.count()
+		f.h.cfg.Metrics.Sent()
 	}
 	return payload, nil
-}
-
-func (f *following) count() {
-	if m := f.h.cfg.Metrics; m != nil {
-		m.messages.Inc()
-	}
 }
 
 // recheck looks whether the subscriber still has the rights that he watches

@@ -19,7 +19,7 @@ import (
 )
 
 func (r *memberResolver) EffectiveRole(ctx context.Context, obj *ent.Member) (property.Role, error) {
-	groups, err := r.loaders(ctx).membership.groupsOf(ctx, obj.ID)
+	groups, err := r.loaders(ctx).Membership.GroupsOf(ctx, obj.ID)
 	roles := []auth.Role{auth.Role(obj.Role)}
 	for _, g := range groups {
 		roles = append(roles, auth.Role(g.Role))
@@ -28,17 +28,17 @@ func (r *memberResolver) EffectiveRole(ctx context.Context, obj *ent.Member) (pr
 }
 
 func (r *memberResolver) Groups(ctx context.Context, obj *ent.Member) ([]*ent.MemberGroup, error) {
-	groups, err := r.loaders(ctx).membership.groupsOf(ctx, obj.ID)
+	groups, err := r.loaders(ctx).Membership.GroupsOf(ctx, obj.ID)
 	return append([]*ent.MemberGroup{}, groups...), err
 }
 
 func (r *memberGroupResolver) MemberCount(ctx context.Context, obj *ent.MemberGroup) (int, error) {
-	all, err := r.loaders(ctx).membership.membersOf(ctx, obj.ID)
+	all, err := r.loaders(ctx).Membership.MembersOf(ctx, obj.ID)
 	return len(all), err
 }
 
 func (r *memberGroupResolver) Members(ctx context.Context, obj *ent.MemberGroup) ([]*ent.Member, error) {
-	all, err := r.loaders(ctx).membership.membersOf(ctx, obj.ID)
+	all, err := r.loaders(ctx).Membership.MembersOf(ctx, obj.ID)
 	return append([]*ent.Member{}, all[:min(len(all), limits.MostPage)]...), err
 }
 

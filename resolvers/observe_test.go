@@ -13,13 +13,14 @@ import (
 
 	"github.com/quorate/quorate/internal/testenv"
 	"github.com/quorate/quorate/resolvers"
+	"github.com/quorate/quorate/resolvers/observe"
 )
 
 // Operations are counted by what the schema calls them and by their code, also
 // those that are refused; subscriptions as long as they are open.
 func TestOperationsAreCounted(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	w := newWorld(t, func(c *resolvers.Config) { c.Metrics = resolvers.NewMetrics(registry) })
+	w := newWorld(t, func(c *resolvers.Config) { c.Metrics = observe.NewMetrics(registry) })
 	text := func() string {
 		got := httptest.NewRecorder()
 		promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(got, httptest.NewRequest("GET", "/", nil))

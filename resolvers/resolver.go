@@ -2,7 +2,6 @@ package resolvers
 
 import (
 	"context"
-	"github.com/quorate/quorate/internal/license"
 	"log/slog"
 	"time"
 
@@ -13,12 +12,15 @@ import (
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/auth"
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/ratelimit"
 	"github.com/quorate/quorate/resolvers/admission"
 	"github.com/quorate/quorate/resolvers/documents"
 	"github.com/quorate/quorate/resolvers/limits"
+	"github.com/quorate/quorate/resolvers/loading"
+	"github.com/quorate/quorate/resolvers/observe"
 	"github.com/quorate/quorate/resolvers/present"
 	"github.com/quorate/quorate/resolvers/rights"
 	"github.com/quorate/quorate/resolvers/socket"
@@ -65,7 +67,7 @@ type Config struct {
 	// alone.
 	Streams live.Log
 	// Metrics count operations; nil: nobody does.
-	Metrics *Metrics
+	Metrics *observe.Metrics
 	// Ping is how often a stream shows that it lives. A WebSocket that does
 	// not answer is closed.
 	Ping time.Duration
@@ -125,7 +127,7 @@ func NewHandler(cfg Config) *Handler {
 	h.render.SetErrorPresenter(h.present.Present)
 	h.render.SetRecoverFunc(h.present.Recovered)
 	h.render.SetQueryCache(limits.NewQueryCache())
-	h.render.Use(loading{r})
+	h.render.Use(loading.Extension{Client: r.client})
 	r.rights.Notice(func(topic string, err error) {
 		cfg.Logger.Warn("subscribers were not told", "topic", topic, "err", err)
 	})
@@ -134,7 +136,7 @@ func NewHandler(cfg Config) *Handler {
 	h.exec.SetParserTokenLimit(limits.MostTokens)
 	h.exec.SetDefaultRulesFn(limits.Validation)
 	h.exec.SetQueryCache(limits.NewQueryCache())
-	h.exec.Use(observe{cfg.Metrics})
+	h.exec.Use(observe.Extension{Metrics: cfg.Metrics})
 	if cfg.Introspection {
 		h.exec.Use(extension.Introspection{})
 	}
@@ -142,7 +144,7 @@ func NewHandler(cfg Config) *Handler {
 	h.exec.Use(limits.Limits{})
 	h.exec.Use(admission.Timeouts{Most: cfg.Timeout})
 	h.exec.Use(access{h.present, r})
-	h.exec.Use(loading{r})
+	h.exec.Use(loading.Extension{Client: r.client})
 	return h
 }
 
@@ -168,10 +170,26 @@ type Resolver struct {
 	streams  *watch.Streams
 }
 
+var _ graph.Noticer = (*Resolver)(nil)
+
+// Notice implements graph.Noticer.
+func (r *Resolver) Notice(ctx context.Context, v any) { loading.Notice(ctx, v) }
+
+// loaders gives those of the response that ctx belongs to.
+func (r *Resolver) loaders(ctx context.Context) *loading.Loaders { return loading.Of(ctx, r.client) }
+
 // maskNotFound lets a lookup answer null for what is not there.
 func maskNotFound(err error) error {
 	if license.CodeOf(err) == license.CodeNotFound {
 		return nil
 	}
 	return err
+}
+
+// memberGroup reads the group that a use case gave anew, as the viewer.
+func (r *Resolver) memberGroup(ctx context.Context, g *ent.MemberGroup, err error) (*ent.MemberGroup, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r.client.MemberGroup.Get(ctx, g.ID)
 }

@@ -82,7 +82,7 @@ func (r *orderResolver) RolledOut(ctx context.Context, obj *ent.Order) (bool, er
 	if obj.RolloutID == nil {
 		return false, nil
 	}
-	row, found, err := r.loaders(ctx).rollouts.load(ctx, *obj.RolloutID)
+	row, found, err := r.loaders(ctx).Rollouts.Load(ctx, *obj.RolloutID)
 	return found && row.State == property.RolloutDone, err
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 func (r *containerResolver) RuleSet(ctx context.Context, obj *ent.Container) (*ent.RuleSet, error) {
-	row, _, err := r.loaders(ctx).rules.load(ctx, obj.ID)
+	row, _, err := r.loaders(ctx).Rules.Load(ctx, obj.ID)
 	return row, err
 }
 
@@ -47,7 +47,7 @@ func (r *ruleSetResolver) Rules(ctx context.Context, obj *ent.RuleSet) ([]*graph
 }
 
 func (r *tmrGroupResolver) RuleSet(ctx context.Context, obj *ent.TmrGroup) (*ent.RuleSet, error) {
-	row, _, err := r.loaders(ctx).rules.load(ctx, obj.ID)
+	row, _, err := r.loaders(ctx).Rules.Load(ctx, obj.ID)
 	return row, err
 }
 

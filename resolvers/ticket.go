@@ -97,7 +97,7 @@ func (r *ticketResolver) Lines(ctx context.Context, obj *ent.Ticket) ([]*ent.Tic
 }
 
 func (r *ticketActivationResolver) Item(ctx context.Context, obj *ent.TicketActivation) (*ent.Item, error) {
-	lines, _, err := r.loaders(ctx).ticketLines.load(ctx, obj.TicketID)
+	lines, _, err := r.loaders(ctx).TicketLines.Load(ctx, obj.TicketID)
 	for _, l := range lines {
 		if l.ID == obj.TicketLineID {
 			return l.Edges.Item, nil
@@ -107,7 +107,7 @@ func (r *ticketActivationResolver) Item(ctx context.Context, obj *ent.TicketActi
 }
 
 func (r *ticketActivationResolver) Left(ctx context.Context, obj *ent.TicketActivation) (int, error) {
-	gone, _, err := r.loaders(ctx).activationsGone.load(ctx, obj.ID)
+	gone, _, err := r.loaders(ctx).ActivationsGone.Load(ctx, obj.ID)
 	return obj.Quantity - gone, err
 }
 

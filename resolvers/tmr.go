@@ -54,7 +54,7 @@ func (r *queryResolver) TmrGroup(ctx context.Context, id string) (*ent.TmrGroup,
 }
 
 func (r *tmrGroupResolver) VirtualContainer(ctx context.Context, obj *ent.TmrGroup) (*ent.Container, error) {
-	row, found, err := r.loaders(ctx).virtual.load(ctx, obj.VirtualSerial)
+	row, found, err := r.loaders(ctx).Virtual.Load(ctx, obj.VirtualSerial)
 	if err != nil || !found {
 		return nil, errors.Join(err, errMissing("container", obj.VirtualSerial, found))
 	}
@@ -70,17 +70,17 @@ func (r *tmrGroupResolver) Linked(ctx context.Context, obj *ent.TmrGroup) (bool,
 }
 
 func (r *tmrGroupResolver) Servers(ctx context.Context, obj *ent.TmrGroup) ([]*ent.TmrServer, error) {
-	rows, _, err := r.loaders(ctx).servers.load(ctx, obj.ID)
+	rows, _, err := r.loaders(ctx).Servers.Load(ctx, obj.ID)
 	return rows, err
 }
 
 func (r *tmrGroupResolver) Rollout(ctx context.Context, obj *ent.TmrGroup) (*ent.Rollout, error) {
-	row, _, err := r.loaders(ctx).running.load(ctx, obj.ID)
+	row, _, err := r.loaders(ctx).Running.Load(ctx, obj.ID)
 	return row, err
 }
 
 func (r *tmrGroupResolver) OrderedQuantity(ctx context.Context, obj *ent.TmrGroup) (int, error) {
-	n, _, err := r.loaders(ctx).ordered.load(ctx, obj.ID)
+	n, _, err := r.loaders(ctx).Ordered.Load(ctx, obj.ID)
 	return n, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/quorate/quorate/ent/organization"
 	"github.com/quorate/quorate/ent/product"
 	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/resolvers/loading"
 )
 
 // transferred reads the transfer that a use case gave anew, as the viewer.
@@ -44,8 +45,8 @@ func (r *Resolver) credits(ctx context.Context) ([]*graph.Credit, error) {
 	if err != nil {
 		return nil, err
 	}
-	byID := by(rows, func(p *ent.Product) string { return p.ID })
-	byCustomer := by(organizations, func(o *ent.Organization) string { return o.ID })
+	byID := loading.By(rows, func(p *ent.Product) string { return p.ID })
+	byCustomer := loading.By(organizations, func(o *ent.Organization) string { return o.ID })
 	out := make([]*graph.Credit, 0, len(all))
 	for _, c := range all {
 		credit := &graph.Credit{Product: byID[c.Product], Quantity: c.Quantity}

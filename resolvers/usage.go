@@ -64,8 +64,8 @@ func (r *queryResolver) UsageReport(ctx context.Context, from time.Time, to *tim
 		return nil, err
 	}
 	for _, l := range report.Lines {
-		r.loaders(ctx).announce(l.Series.Edges.Container)
-		r.loaders(ctx).announce(l.Series.Edges.Product)
+		r.loaders(ctx).Announce(l.Series.Edges.Container)
+		r.loaders(ctx).Announce(l.Series.Edges.Product)
 	}
 	return convert.UsageReport(report, q), nil
 }

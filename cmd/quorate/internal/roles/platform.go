@@ -38,6 +38,7 @@ import (
 	"github.com/quorate/quorate/internal/usageapi"
 	"github.com/quorate/quorate/resolvers"
 	"github.com/quorate/quorate/resolvers/documents"
+	"github.com/quorate/quorate/resolvers/observe"
 	"github.com/quorate/quorate/workers"
 )
 
@@ -292,7 +293,7 @@ func (p *openPlatform) serve(ctx context.Context, c serveConfig) (*servedPlatfor
 			Platform: p.Platform, Logger: p.log, Streams: p.streams, Authenticate: sessions.Authenticate,
 			RequestID: telemetry.RequestID, Outlive: httpd.Outlive, TrustedOrigins: c.Origins, Introspection: c.Introspection,
 			Limits: p.limits, Rates: c.Limits.Rates, Documents: p.documents, Registered: c.Limits.Registered,
-			Metrics: resolvers.NewMetrics(c.Monitoring.Registry),
+			Metrics: observe.NewMetrics(c.Monitoring.Registry),
 		}),
 		RPC: map[string]http.Handler{
 			linkPath: linkHandler,

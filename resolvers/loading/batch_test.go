@@ -1,4 +1,4 @@
-package resolvers
+package loading
 
 import (
 	"context"
@@ -15,21 +15,21 @@ func TestBatchLoadsAnnouncedKeysAtOnce(t *testing.T) {
 		fetched = append(fetched, keys)
 		return map[string]int{"a": 1, "b": 2}, nil
 	})
-	b.announce("a")
-	b.announce("b")
-	b.announce("b")
+	b.Announce("a")
+	b.Announce("b")
+	b.Announce("b")
 	var all sync.WaitGroup
 	for _, key := range []string{"a", "b", "none", "a"} {
 		all.Go(func() {
-			v, found, err := b.load(t.Context(), key)
+			v, found, err := b.Load(t.Context(), key)
 			if err != nil || found != (key != "none") || (key == "b" && v != 2) {
 				t.Errorf("%s: %d %v %v", key, v, found, err)
 			}
 		})
 	}
 	all.Wait()
-	b.announce("a") // known already
-	if _, _, err := b.load(t.Context(), "a"); err != nil {
+	b.Announce("a") // known already
+	if _, _, err := b.Load(t.Context(), "a"); err != nil {
 		t.Error(err)
 	}
 	n := 0
@@ -47,10 +47,10 @@ func TestBatchTellsAnErrorToAll(t *testing.T) {
 		calls++
 		return nil, failure
 	})
-	b.announce("a")
-	b.announce("b")
+	b.Announce("a")
+	b.Announce("b")
 	for _, key := range []string{"a", "b"} {
-		if _, _, err := b.load(t.Context(), key); !errors.Is(err, failure) {
+		if _, _, err := b.Load(t.Context(), key); !errors.Is(err, failure) {
 			t.Errorf("%s: %v", key, err)
 		}
 	}

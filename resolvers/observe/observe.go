@@ -1,4 +1,5 @@
-package resolvers
+// Package observe counts operations and traces them.
+package observe
 
 import (
 	"context"
@@ -54,6 +55,14 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	return m
 }
 
+// Sent counts a message to a subscription that was not executed for it alone. A nil
+// *Metrics counts nothing.
+func (m *Metrics) Sent() {
+	if m != nil {
+		m.messages.Inc()
+	}
+}
+
 func (m *Metrics) ended(op *ast.OperationDefinition, errs gqlerror.List) {
 	kind, field := "invalid", "none"
 	if op != nil {
@@ -84,30 +93,31 @@ func codeOf(errs gqlerror.List) string {
 	return string(license.CodeInternal)
 }
 
-// observe counts operations, and makes a span of each, and of each field of the
+// Extension counts operations, and makes a span of each, and of each field of the
 // root, which is a use case. It is the first extension, so that it sees what the
 // others refuse.
-type observe struct{ metrics *Metrics }
+// Metrics may be nil: nobody counts then.
+type Extension struct{ Metrics *Metrics }
 
 var _ interface {
 	graphql.HandlerExtension
 	graphql.OperationInterceptor
 	graphql.ResponseInterceptor
 	graphql.RootFieldInterceptor
-} = observe{}
+} = Extension{}
 
 // ExtensionName names the extension.
-func (observe) ExtensionName() string { return "Observe" }
+func (Extension) ExtensionName() string { return "Observe" }
 
 // Validate has nothing to check.
-func (observe) Validate(graphql.ExecutableSchema) error { return nil }
+func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
 // executedKey marks the context of an operation that is executed.
 type executedKey struct{}
 
 // InterceptOperation counts the operation when it ends, or a subscription when
 // nobody listens any more.
-func (o observe) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+func (o Extension) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx).Operation
 	if op.Operation == ast.Subscription {
 		return o.subscription(ctx, op, next)
@@ -124,20 +134,20 @@ func (o observe) InterceptOperation(ctx context.Context, next graphql.OperationH
 				errs = response.Errors
 			}
 			end(coded(errs))
-			if o.metrics != nil {
-				o.metrics.ended(op, errs)
-				o.metrics.duration.WithLabelValues(string(op.Operation)).Observe(time.Since(began).Seconds())
+			if o.Metrics != nil {
+				o.Metrics.ended(op, errs)
+				o.Metrics.duration.WithLabelValues(string(op.Operation)).Observe(time.Since(began).Seconds())
 			}
 		})
 		return response
 	}
 }
 
-func (o observe) subscription(ctx context.Context, op *ast.OperationDefinition, next graphql.OperationHandler) graphql.ResponseHandler {
-	if o.metrics == nil {
+func (o Extension) subscription(ctx context.Context, op *ast.OperationDefinition, next graphql.OperationHandler) graphql.ResponseHandler {
+	if o.Metrics == nil {
 		return next(context.WithValue(ctx, executedKey{}, true))
 	}
-	o.metrics.subscriptions.Inc()
+	o.Metrics.subscriptions.Inc()
 	var mu sync.Mutex
 	var last gqlerror.List
 	var once sync.Once
@@ -145,8 +155,8 @@ func (o observe) subscription(ctx context.Context, op *ast.OperationDefinition, 
 		once.Do(func() {
 			mu.Lock()
 			defer mu.Unlock()
-			o.metrics.subscriptions.Dec()
-			o.metrics.ended(op, last)
+			o.Metrics.subscriptions.Dec()
+			o.Metrics.ended(op, last)
 		})
 	}
 	context.AfterFunc(ctx, over)
@@ -157,7 +167,7 @@ func (o observe) subscription(ctx context.Context, op *ast.OperationDefinition, 
 			over()
 			return nil
 		}
-		o.metrics.messages.Inc()
+		o.Metrics.messages.Inc()
 		mu.Lock()
 		last = response.Errors
 		mu.Unlock()
@@ -166,16 +176,16 @@ func (o observe) subscription(ctx context.Context, op *ast.OperationDefinition, 
 }
 
 // InterceptResponse counts what was refused before it was executed.
-func (o observe) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+func (o Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	response := next(ctx)
-	if o.metrics != nil && response != nil && ctx.Value(executedKey{}) == nil {
-		o.metrics.ended(graphql.GetOperationContext(ctx).Operation, response.Errors)
+	if o.Metrics != nil && response != nil && ctx.Value(executedKey{}) == nil {
+		o.Metrics.ended(graphql.GetOperationContext(ctx).Operation, response.Errors)
 	}
 	return response
 }
 
 // InterceptRootField makes a span of a use case.
-func (observe) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+func (Extension) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
 	root := graphql.GetRootFieldContext(ctx)
 	if root == nil || root.Field.Field == nil {
 		return next(ctx)

@@ -1,4 +1,7 @@
-package resolvers
+// Package loading reads what the fields of many rows ask for in one statement for
+// all of them: rows are announced as they are found, and the first demand loads
+// what was announced.
+package loading
 
 import (
 	"cmp"
@@ -22,9 +25,9 @@ import (
 	"github.com/quorate/quorate/resolvers/convert"
 )
 
-// batch loads values by key. Keys are announced as soon as the entities that
+// Batch loads values by key. Keys are announced as soon as the entities that
 // lead to them are known; the first demand loads all announced ones at once.
-type batch[V any] struct {
+type Batch[V any] struct {
 	mu        sync.Mutex
 	fetch     func(ctx context.Context, keys []string) (map[string]V, error)
 	announced map[string]struct{}
@@ -37,11 +40,12 @@ type result[V any] struct {
 	err   error
 }
 
-func newBatch[V any](fetch func(context.Context, []string) (map[string]V, error)) *batch[V] {
-	return &batch[V]{fetch: fetch, announced: map[string]struct{}{}, loaded: map[string]result[V]{}}
+func newBatch[V any](fetch func(context.Context, []string) (map[string]V, error)) *Batch[V] {
+	return &Batch[V]{fetch: fetch, announced: map[string]struct{}{}, loaded: map[string]result[V]{}}
 }
 
-func (b *batch[V]) announce(key string) {
+// Announce says that a key may be asked for.
+func (b *Batch[V]) Announce(key string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.loaded[key]; !ok {
@@ -49,8 +53,8 @@ func (b *batch[V]) announce(key string) {
 	}
 }
 
-// load gives the value of a key; found is false where there is none.
-func (b *batch[V]) load(ctx context.Context, key string) (value V, found bool, err error) {
+// Load gives the value of a key; found is false where there is none.
+func (b *Batch[V]) Load(ctx context.Context, key string) (value V, found bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r, ok := b.loaded[key]; ok {
@@ -71,34 +75,34 @@ func (b *batch[V]) load(ctx context.Context, key string) (value V, found bool, e
 	return r.value, r.found, r.err
 }
 
-// loaders are those of one response.
-type loaders struct {
-	membership *membership
-	firms      *batch[*ent.Firm]        // by id
-	keys       *batch[[]*ent.FirmKey]   // by firm, the newest first
-	rollouts   *batch[*ent.Rollout]     // by id
-	running    *batch[*ent.Rollout]     // by group or container: the one running or held
-	virtual    *batch[*ent.Container]   // by serial
-	servers    *batch[[]*ent.TmrServer] // by group or container
-	// ticketLines are by ticket, and activationsGone by activation.
-	ticketLines     *batch[[]*ent.TicketLine]
-	activationsGone *batch[int]
-	rules           *batch[*ent.RuleSet] // by group or container: the newest
-	ordered         *batch[int]          // by group: how many licenses
-	installed       *batch[int]          // by container: how many updates
-	states          *batch[property.ContainerState]
-	held            *batch[[]*graph.ContainerLicense] // by container
-	use             *batch[[]*graph.ProductUse]       // by container
+// Loaders are those of one response.
+type Loaders struct {
+	Membership *Membership
+	Firms      *Batch[*ent.Firm]        // by id
+	Keys       *Batch[[]*ent.FirmKey]   // by firm, the newest first
+	Rollouts   *Batch[*ent.Rollout]     // by id
+	Running    *Batch[*ent.Rollout]     // by group or container: the one running or held
+	Virtual    *Batch[*ent.Container]   // by serial
+	Servers    *Batch[[]*ent.TmrServer] // by group or container
+	// TicketLines are by ticket, and ActivationsGone by activation.
+	TicketLines     *Batch[[]*ent.TicketLine]
+	ActivationsGone *Batch[int]
+	Rules           *Batch[*ent.RuleSet] // by group or container: the newest
+	Ordered         *Batch[int]          // by group: how many licenses
+	Installed       *Batch[int]          // by container: how many updates
+	States          *Batch[property.ContainerState]
+	Held            *Batch[[]*graph.ContainerLicense] // by container
+	Use             *Batch[[]*graph.ProductUse]       // by container
 }
 
-func newLoaders(c *ent.Client) *loaders {
-	return &loaders{
-		membership: newMembership(c),
-		firms: newBatch(func(ctx context.Context, ids []string) (map[string]*ent.Firm, error) {
+func newLoaders(c *ent.Client) *Loaders {
+	return &Loaders{
+		Membership: newMembership(c),
+		Firms: newBatch(func(ctx context.Context, ids []string) (map[string]*ent.Firm, error) {
 			rows, err := c.Firm.Query().Where(firm.IDIn(ids...)).All(ctx)
-			return by(rows, func(f *ent.Firm) string { return f.ID }), err
+			return By(rows, func(f *ent.Firm) string { return f.ID }), err
 		}),
-		keys: newBatch(func(ctx context.Context, firms []string) (map[string][]*ent.FirmKey, error) {
+		Keys: newBatch(func(ctx context.Context, firms []string) (map[string][]*ent.FirmKey, error) {
 			rows, err := c.FirmKey.Query().Where(firmkey.FirmIDIn(firms...)).Order(ent.Desc(firmkey.FieldSerial)).All(ctx)
 			all := map[string][]*ent.FirmKey{}
 			for _, k := range rows {
@@ -106,46 +110,46 @@ func newLoaders(c *ent.Client) *loaders {
 			}
 			return all, err
 		}),
-		rollouts: newBatch(func(ctx context.Context, ids []string) (map[string]*ent.Rollout, error) {
+		Rollouts: newBatch(func(ctx context.Context, ids []string) (map[string]*ent.Rollout, error) {
 			rows, err := c.Rollout.Query().Where(rollout.IDIn(ids...)).All(ctx)
-			return by(rows, func(r *ent.Rollout) string { return r.ID }), err
+			return By(rows, func(r *ent.Rollout) string { return r.ID }), err
 		}),
-		running: newBatch(func(ctx context.Context, places []string) (map[string]*ent.Rollout, error) {
+		Running: newBatch(func(ctx context.Context, places []string) (map[string]*ent.Rollout, error) {
 			rows, err := c.Rollout.Query().Where(rollout.Or(rollout.TmrGroupIDIn(places...), rollout.ContainerIDIn(places...)), rollout.Running(true)).All(ctx)
-			return by(rows, func(r *ent.Rollout) string { return value(cmp.Or(r.TmrGroupID, r.ContainerID)) }), err
+			return By(rows, func(r *ent.Rollout) string { return place(cmp.Or(r.TmrGroupID, r.ContainerID)) }), err
 		}),
-		virtual: newBatch(func(ctx context.Context, serials []string) (map[string]*ent.Container, error) {
+		Virtual: newBatch(func(ctx context.Context, serials []string) (map[string]*ent.Container, error) {
 			rows, err := c.Container.Query().Where(container.SerialIn(serials...)).All(ctx)
-			return by(rows, func(c *ent.Container) string { return c.Serial }), err
+			return By(rows, func(c *ent.Container) string { return c.Serial }), err
 		}),
-		servers: newBatch(func(ctx context.Context, places []string) (map[string][]*ent.TmrServer, error) {
+		Servers: newBatch(func(ctx context.Context, places []string) (map[string][]*ent.TmrServer, error) {
 			rows, err := c.TmrServer.Query().Where(tmrserver.Or(tmrserver.TmrGroupIDIn(places...), tmrserver.ContainerIDIn(places...))).Order(ent.Asc(tmrserver.FieldName)).All(ctx)
 			all := map[string][]*ent.TmrServer{}
 			for _, s := range rows {
-				place := value(cmp.Or(s.TmrGroupID, s.ContainerID))
+				place := place(cmp.Or(s.TmrGroupID, s.ContainerID))
 				all[place] = append(all[place], s)
 			}
 			return all, err
 		}),
-		ticketLines: newBatch(func(ctx context.Context, tickets []string) (map[string][]*ent.TicketLine, error) {
+		TicketLines: newBatch(func(ctx context.Context, tickets []string) (map[string][]*ent.TicketLine, error) {
 			return linesOfTickets(ctx, c, tickets)
 		}),
-		activationsGone: newBatch(func(ctx context.Context, activations []string) (map[string]int, error) {
+		ActivationsGone: newBatch(func(ctx context.Context, activations []string) (map[string]int, error) {
 			return goneOfActivations(ctx, c, activations)
 		}),
-		rules: newBatch(func(ctx context.Context, places []string) (map[string]*ent.RuleSet, error) {
+		Rules: newBatch(func(ctx context.Context, places []string) (map[string]*ent.RuleSet, error) {
 			return rulesets.RuleSets(ctx, c, places)
 		}),
-		ordered: newBatch(func(ctx context.Context, groups []string) (map[string]int, error) {
+		Ordered: newBatch(func(ctx context.Context, groups []string) (map[string]int, error) {
 			return orderedQuantities(ctx, c, groups)
 		}),
-		states: newBatch(func(ctx context.Context, ids []string) (map[string]property.ContainerState, error) {
+		States: newBatch(func(ctx context.Context, ids []string) (map[string]property.ContainerState, error) {
 			return containers.ContainerStates(ctx, c, ids)
 		}),
-		held: newBatch(func(ctx context.Context, ids []string) (map[string][]*graph.ContainerLicense, error) {
+		Held: newBatch(func(ctx context.Context, ids []string) (map[string][]*graph.ContainerLicense, error) {
 			return heldLicenses(ctx, c, ids)
 		}),
-		use: newBatch(func(ctx context.Context, ids []string) (map[string][]*graph.ProductUse, error) {
+		Use: newBatch(func(ctx context.Context, ids []string) (map[string][]*graph.ProductUse, error) {
 			found, err := history.ContainersUse(ctx, c, ids)
 			all := make(map[string][]*graph.ProductUse, len(ids))
 			for _, id := range ids {
@@ -153,7 +157,7 @@ func newLoaders(c *ent.Client) *loaders {
 			}
 			return all, err
 		}),
-		installed: newBatch(func(ctx context.Context, ids []string) (map[string]int, error) {
+		Installed: newBatch(func(ctx context.Context, ids []string) (map[string]int, error) {
 			rows, err := c.Container.Query().Where(container.IDIn(ids...)).WithCounters().All(ctx)
 			all := map[string]int{}
 			for _, r := range rows {
@@ -166,7 +170,16 @@ func newLoaders(c *ent.Client) *loaders {
 	}
 }
 
-func by[V any](rows []V, key func(V) string) map[string]V {
+// place is what one of two references names.
+func place(id *string) string {
+	if id == nil {
+		return ""
+	}
+	return *id
+}
+
+// By gives rows by a key of theirs.
+func By[V any](rows []V, key func(V) string) map[string]V {
 	m := make(map[string]V, len(rows))
 	for _, r := range rows {
 		m[key(r)] = r
@@ -206,16 +219,16 @@ func heldLicenses(ctx context.Context, c *ent.Client, ids []string) (map[string]
 
 // announce tells the loaders which rows the entity's fields may ask for, and
 // those of the entities that were loaded with it.
-func (l *loaders) announce(v any) {
+func (l *Loaders) announce(v any) {
 	switch v := v.(type) {
 	case *ent.Firm:
 		if v != nil {
-			l.firms.announce(v.ID) // its products' references need it
-			l.keys.announce(v.ID)
+			l.Firms.Announce(v.ID) // its products' references need it
+			l.Keys.Announce(v.ID)
 		}
 	case *ent.Product:
 		if v != nil && v.FirmID != "" {
-			l.firms.announce(v.FirmID)
+			l.Firms.Announce(v.FirmID)
 		}
 	case *ent.Item:
 		if v != nil {
@@ -223,13 +236,13 @@ func (l *loaders) announce(v any) {
 		}
 	case *ent.Container:
 		if v != nil {
-			l.installed.announce(v.ID)
-			l.states.announce(v.ID)
-			l.held.announce(v.ID)
-			l.use.announce(v.ID)
-			l.running.announce(v.ID)
-			l.servers.announce(v.ID)
-			l.rules.announce(v.ID)
+			l.Installed.Announce(v.ID)
+			l.States.Announce(v.ID)
+			l.Held.Announce(v.ID)
+			l.Use.Announce(v.ID)
+			l.Running.Announce(v.ID)
+			l.Servers.Announce(v.ID)
+			l.Rules.Announce(v.ID)
 			l.announce(v.Edges.TmrGroup)
 			l.announce(v.Edges.ReplacedBy)
 		}
@@ -246,7 +259,7 @@ func (l *loaders) announce(v any) {
 	case *ent.Order:
 		if v != nil {
 			if v.RolloutID != nil {
-				l.rollouts.announce(*v.RolloutID)
+				l.Rollouts.Announce(*v.RolloutID)
 			}
 			l.announce(v.Edges.Item)
 			l.announce(v.Edges.TmrGroup)
@@ -265,14 +278,14 @@ func (l *loaders) announce(v any) {
 		}
 	case *ent.Ticket:
 		if v != nil {
-			l.ticketLines.announce(v.ID)
+			l.TicketLines.Announce(v.ID)
 			activations, _ := v.NamedActivations("activations")
 			each(l, append(activations, v.Edges.Activations...), func(a *ent.TicketActivation) any { return a })
 		}
 	case *ent.TicketActivation:
 		if v != nil {
-			l.ticketLines.announce(v.TicketID)
-			l.activationsGone.announce(v.ID)
+			l.TicketLines.Announce(v.TicketID)
+			l.ActivationsGone.Announce(v.ID)
 			for _, e := range []any{v.Edges.Ticket, v.Edges.Order, v.Edges.TmrGroup, v.Edges.Container} {
 				l.announce(e)
 			}
@@ -290,27 +303,27 @@ func (l *loaders) announce(v any) {
 		}
 	case *ent.Member:
 		if v != nil {
-			l.membership.groups.announce(v.ID)
+			l.Membership.groups.Announce(v.ID)
 		}
 	case *ent.MemberGroup:
 		if v != nil {
-			l.membership.members.announce(v.ID)
+			l.Membership.members.Announce(v.ID)
 		}
 	case *ent.TmrGroup:
 		if v == nil {
 			return
 		}
-		for _, b := range []interface{ announce(string) }{l.running, l.servers, l.ordered, l.rules} {
-			b.announce(v.ID)
+		for _, b := range []interface{ Announce(string) }{l.Running, l.Servers, l.Ordered, l.Rules} {
+			b.Announce(v.ID)
 		}
 		if v.VirtualSerial != "" {
-			l.virtual.announce(v.VirtualSerial)
+			l.Virtual.Announce(v.VirtualSerial)
 		}
 	}
 }
 
-// announceAll does so for what a field gave.
-func (l *loaders) announceAll(v any) {
+// Announce does so for what a field gave: a row, a page or a list.
+func (l *Loaders) Announce(v any) {
 	switch v := v.(type) {
 	case *ent.ProductConnection:
 		each(l, v.Edges, func(e *ent.ProductEdge) any { return e.Node })
@@ -359,56 +372,56 @@ func (l *loaders) announceAll(v any) {
 	}
 }
 
-func each[E any](l *loaders, edges []E, node func(E) any) {
+func each[E any](l *Loaders, edges []E, node func(E) any) {
 	for _, e := range edges {
-		l.announceAll(node(e))
+		l.Announce(node(e))
 	}
 }
 
-type loadersKey struct{}
+type key struct{}
 
-// loaders gives those of the response that ctx belongs to.
-func (r *Resolver) loaders(ctx context.Context) *loaders {
-	if l, ok := ctx.Value(loadersKey{}).(*loaders); ok {
+// Of gives the loaders of the response that ctx belongs to, new ones where it
+// belongs to none.
+func Of(ctx context.Context, c *ent.Client) *Loaders {
+	if l, ok := ctx.Value(key{}).(*Loaders); ok {
 		return l
 	}
-	return newLoaders(r.client)
+	return newLoaders(c)
 }
 
-// loading gives each response loaders of its own, and tells them what was found.
-type loading struct{ r *Resolver }
+// Extension gives each response loaders of its own, which read by Client, and
+// tells them what was found.
+type Extension struct{ Client *ent.Client }
 
 var _ interface {
 	graphql.HandlerExtension
 	graphql.ResponseInterceptor
 	graphql.FieldInterceptor
-} = loading{}
-
-var _ graph.Noticer = (*Resolver)(nil)
+} = Extension{}
 
 // ExtensionName names the extension.
-func (loading) ExtensionName() string { return "Loading" }
+func (Extension) ExtensionName() string { return "Loading" }
 
 // Validate has nothing to check.
-func (loading) Validate(graphql.ExecutableSchema) error { return nil }
+func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 
 // InterceptResponse makes the loaders.
-func (l loading) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
-	return next(context.WithValue(ctx, loadersKey{}, newLoaders(l.r.client)))
+func (e Extension) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	return next(context.WithValue(ctx, key{}, newLoaders(e.Client)))
 }
 
 // InterceptField announces what a field of the root gave.
-func (l loading) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+func (Extension) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	v, err := next(ctx)
 	if err == nil {
-		l.r.Notice(ctx, v)
+		Notice(ctx, v)
 	}
 	return v, err
 }
 
-// Notice implements graph.Noticer: it announces what a field gave.
-func (r *Resolver) Notice(ctx context.Context, v any) {
-	if all, ok := ctx.Value(loadersKey{}).(*loaders); ok {
-		all.announceAll(v)
+// Notice announces what a field gave.
+func Notice(ctx context.Context, v any) {
+	if all, ok := ctx.Value(key{}).(*Loaders); ok {
+		all.Announce(v)
 	}
 }

@@ -1,4 +1,4 @@
-package resolvers
+package loading
 
 import (
 	"cmp"
@@ -40,19 +40,12 @@ func membersOf(ctx context.Context, c *ent.Client, groups []string) (map[string]
 	return all, err
 }
 
-func (r *Resolver) memberGroup(ctx context.Context, g *ent.MemberGroup, err error) (*ent.MemberGroup, error) {
-	if err != nil {
-		return nil, err
-	}
-	return r.client.MemberGroup.Get(ctx, g.ID)
-}
-
-// membership loads the groups of members and the members of groups. What the one
+// Membership loads the groups of members and the members of groups. What the one
 // gives leads to the other, so it is announced there; never within a batch, which
 // is locked while it loads.
-type membership struct {
-	groups   *batch[[]*ent.MemberGroup]
-	members  *batch[[]*ent.Member]
+type Membership struct {
+	groups   *Batch[[]*ent.MemberGroup]
+	members  *Batch[[]*ent.Member]
 	toGroups idList
 	toPeople idList
 }
@@ -77,8 +70,8 @@ func (l *idList) take() []string {
 	return ids
 }
 
-func newMembership(c *ent.Client) *membership {
-	m := &membership{}
+func newMembership(c *ent.Client) *Membership {
+	m := &Membership{}
 	m.groups = newBatch(func(ctx context.Context, ids []string) (map[string][]*ent.MemberGroup, error) {
 		all, err := groupsOf(ctx, c, ids)
 		for _, list := range all {
@@ -100,18 +93,20 @@ func newMembership(c *ent.Client) *membership {
 	return m
 }
 
-func (m *membership) groupsOf(ctx context.Context, member string) ([]*ent.MemberGroup, error) {
-	list, _, err := m.groups.load(ctx, member)
+// GroupsOf gives the groups of a member, by name.
+func (m *Membership) GroupsOf(ctx context.Context, member string) ([]*ent.MemberGroup, error) {
+	list, _, err := m.groups.Load(ctx, member)
 	for _, id := range m.toPeople.take() {
-		m.members.announce(id)
+		m.members.Announce(id)
 	}
 	return list, err
 }
 
-func (m *membership) membersOf(ctx context.Context, group string) ([]*ent.Member, error) {
-	list, _, err := m.members.load(ctx, group)
+// MembersOf gives the members of a group, by name.
+func (m *Membership) MembersOf(ctx context.Context, group string) ([]*ent.Member, error) {
+	list, _, err := m.members.Load(ctx, group)
 	for _, id := range m.toGroups.take() {
-		m.groups.announce(id)
+		m.groups.Announce(id)
 	}
 	return list, err
 }
