@@ -27,6 +27,7 @@ func TestUncheckedUseCases(t *testing.T) {
 		"AdvancePlans":       "a job",
 		"LostServers":        "a job",
 		"Enroll":             "finds the server by the code alone",
+		"WebhookFigures":     "for the operator: counts of all, without names",
 		"Figures":            "for the operator: counts of all, without names",
 	}
 	l := newLab(t, databases.SQLite(t))

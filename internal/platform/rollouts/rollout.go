@@ -29,7 +29,8 @@ import (
 // since they were rolled out go along; alone they make a rollout too. While another rollout of the place is running,
 // this one is queued. The same key gives the same rollout; an empty one is no
 // key. Errors: license.CodeNotFound, CodeForbidden, CodeInvalidInput,
-// CodeContainerBlocked, CodeRolloutUpToDate.
+// CodeContainerBlocked, CodeRolloutUpToDate, and CodeConflict for a key of another
+// request.
 func (p *Service) StartRollout(ctx context.Context, at core.Place, key string) (*ent.Rollout, error) {
 	return p.ScheduleRollout(ctx, at, key, Schedule{})
 }
@@ -41,44 +42,49 @@ func (p *Service) ScheduleRollout(ctx context.Context, at core.Place, key string
 	if err != nil {
 		return nil, err
 	}
-	if len(key) > 200 {
-		return nil, license.Errorf(license.CodeInvalidInput, "use at most 200 bytes, for example a UUID", "the idempotency key is too long")
-	}
-	if err := when.check(); err != nil {
-		return nil, err
-	}
 	var row *ent.Rollout
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		t, err := core.FindPlace(ctx, tx, at)
-		if err != nil {
-			return err
-		}
-		caller := ctx
-		ctx := core.System(ctx, "rollout") // the place is the caller's: the rest is the platform's business
-		// The lock makes starts take turns, and no other change of which rollout
-		// is running happens meanwhile.
-		if err := core.LockPlace(ctx, tx, t.ID()); err != nil {
-			return err
-		}
-		if key != "" {
-			row, err = tx.Rollout.Query().Where(core.RolloutsAt(t.ID()), entrollout.IdempotencyKey(key)).Only(ctx)
-			if err == nil || !ent.IsNotFound(err) {
-				return err
+		ids, again, err := core.Once(ctx, tx, who.Organization, "startRollout", key, []any{at, when}, func() (ids []string, err error) {
+			if row, err = p.startAt(ctx, tx, who, at, when); err != nil {
+				return nil, err
 			}
-		}
-		if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil {
+			return []string{row.ID}, nil
+		})
+		if err != nil || !again {
 			return err
 		}
-		row, err = p.newRollout(ctx, tx, t, who, key, when, nil)
-		if err != nil {
-			return err
-		}
-		return core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), "rollout.start", row.ID, nil, rolloutFacts(row))
+		row, err = tx.Rollout.Get(ctx, ids[0])
+		return core.NotFound(err, "rollout", ids[0])
 	})
 	if err != nil {
 		return nil, err
 	}
 	return row, nil
+}
+
+func (p *Service) startAt(ctx context.Context, tx *store.Tx, who auth.Principal, at core.Place, when Schedule) (*ent.Rollout, error) {
+	if err := when.check(); err != nil {
+		return nil, err
+	}
+	t, err := core.FindPlace(ctx, tx, at)
+	if err != nil {
+		return nil, err
+	}
+	caller := ctx
+	ctx = core.System(ctx, "rollout") // the place is the caller's: the rest is the platform's business
+	// The lock makes starts take turns, and no other change of which rollout
+	// is running happens meanwhile.
+	if err := core.LockPlace(ctx, tx, t.ID()); err != nil {
+		return nil, err
+	}
+	if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil {
+		return nil, err
+	}
+	row, err := p.newRollout(ctx, tx, t, who, "", when, nil)
+	if err != nil {
+		return nil, err
+	}
+	return row, core.Audit(caller, tx, core.AuditOwner(who, row.VendorID), "rollout.start", row.ID, nil, rolloutFacts(row))
 }
 
 // newRollout makes the place's next rollout: an offline one where the
