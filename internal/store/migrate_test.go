@@ -52,20 +52,27 @@ func TestAFailedMigrationLeavesNothing(t *testing.T) {
 	}
 }
 
+// unmigrated connects to an empty database, and gives what would be applied to it.
+func unmigrated(t *testing.T, dsn string) (*sql.DB, string, []file) {
+	t.Helper()
+	db, dial, err := connect(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	files, err := embedded(dial)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, dial, files
+}
+
 // TestFirmsGetTheirFirstKey: what was made before firms' keys had a history
 // gets its first entry.
 func TestFirmsGetTheirFirstKey(t *testing.T) {
 	for name, dsn := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "db"), "postgres": testenv.Postgres(t)} {
 		t.Run(name, func(t *testing.T) {
-			db, dial, err := connect(dsn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = db.Close() }()
-			files, err := embedded(dial)
-			if err != nil {
-				t.Fatal(err)
-			}
+			db, dial, files := unmigrated(t, dsn)
 			if err := apply(t.Context(), db, dial, files[:1], nothing); err != nil {
 				t.Fatal(err)
 			}
@@ -100,15 +107,7 @@ func TestFirmsGetTheirFirstKey(t *testing.T) {
 func TestMembersBecomeUsers(t *testing.T) {
 	for name, dsn := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "db"), "postgres": testenv.Postgres(t)} {
 		t.Run(name, func(t *testing.T) {
-			db, dial, err := connect(dsn)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = db.Close() }()
-			files, err := embedded(dial)
-			if err != nil {
-				t.Fatal(err)
-			}
+			db, dial, files := unmigrated(t, dsn)
 			before := slices.IndexFunc(files, func(f file) bool { return strings.HasSuffix(f.name, "_accounts_tickets_webhooks.sql") })
 			if before < 0 {
 				t.Fatal("there is no such migration")

@@ -56,14 +56,7 @@ func (c tenantConnector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // wholeConn is all that database/sql may ask of a connection.
 type wholeConn interface {
-	driver.Conn
-	driver.ConnPrepareContext
-	driver.ConnBeginTx
-	driver.QueryerContext
-	driver.ExecerContext
-	driver.Pinger
-	driver.SessionResetter
-	driver.Validator
+	watchableConn
 	driver.NamedValueChecker
 }
 
