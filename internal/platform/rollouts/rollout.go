@@ -44,8 +44,12 @@ func (p *Service) ScheduleRollout(ctx context.Context, at core.Place, key string
 	}
 	var row *ent.Rollout
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
-		ids, again, err := core.Once(ctx, tx, who.Organization, "startRollout", key, []any{at, when}, func() (ids []string, err error) {
-			if row, err = p.startAt(ctx, tx, who, at, when); err != nil {
+		t, err := core.FindPlace(ctx, tx, at)
+		if err != nil {
+			return err
+		}
+		ids, again, err := core.Once(ctx, tx, who.Organization, "startRollout", key, []any{t.ID(), when}, func() (ids []string, err error) {
+			if row, err = p.startAt(ctx, tx, who, t.ID(), when); err != nil {
 				return nil, err
 			}
 			return []string{row.ID}, nil
@@ -62,22 +66,19 @@ func (p *Service) ScheduleRollout(ctx context.Context, at core.Place, key string
 	return row, nil
 }
 
-func (p *Service) startAt(ctx context.Context, tx *store.Tx, who auth.Principal, at core.Place, when Schedule) (*ent.Rollout, error) {
+func (p *Service) startAt(ctx context.Context, tx *store.Tx, who auth.Principal, place string, when Schedule) (*ent.Rollout, error) {
 	if err := when.check(); err != nil {
-		return nil, err
-	}
-	t, err := core.FindPlace(ctx, tx, at)
-	if err != nil {
 		return nil, err
 	}
 	caller := ctx
 	ctx = core.System(ctx, "rollout") // the place is the caller's: the rest is the platform's business
 	// The lock makes starts take turns, and no other change of which rollout
 	// is running happens meanwhile.
-	if err := core.LockPlace(ctx, tx, t.ID()); err != nil {
+	if err := core.LockPlace(ctx, tx, place); err != nil {
 		return nil, err
 	}
-	if t, err = core.PlaceOf(ctx, tx, t.ID()); err != nil {
+	t, err := core.PlaceOf(ctx, tx, place)
+	if err != nil {
 		return nil, err
 	}
 	row, err := p.newRollout(ctx, tx, t, who, "", when, nil)
