@@ -69,6 +69,10 @@ type process struct {
 }
 
 func open(ctx context.Context, dsn, keyFile string, jobs ...func(core.Jobs) core.Jobs) (*process, error) {
+	return openSweeping(ctx, dsn, keyFile, 500*time.Millisecond, jobs...)
+}
+
+func openSweeping(ctx context.Context, dsn, keyFile string, sweep time.Duration, jobs ...func(core.Jobs) core.Jobs) (*process, error) {
 	s, err := store.Open(ctx, dsn)
 	if err != nil {
 		return nil, err
@@ -79,7 +83,7 @@ func open(ctx context.Context, dsn, keyFile string, jobs ...func(core.Jobs) core
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	q, err := workers.Open(ctx, workers.Config{
-		DB: s.DB(), Dialect: s.Dialect(), Poll: 10 * time.Millisecond, Sweep: 500 * time.Millisecond, Logger: log,
+		DB: s.DB(), Dialect: s.Dialect(), Poll: 10 * time.Millisecond, Sweep: sweep, Logger: log,
 	})
 	if err != nil {
 		return nil, err

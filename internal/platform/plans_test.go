@@ -2,7 +2,9 @@ package platform_test
 
 import (
 	"context"
+	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
+	"github.com/quorate/quorate/internal/platform/history"
 	"github.com/quorate/quorate/internal/platform/plans"
 	"github.com/quorate/quorate/internal/platform/provision"
 	"github.com/quorate/quorate/internal/platform/rollouts"
@@ -327,4 +330,67 @@ func TestPlanTellsSubscribers(t *testing.T) {
 		}
 		wantSignal(t, "it finishes", news)
 	})
+}
+
+// TestReplicasStartAWaveOnce: many replicas that hear at the same time that a
+// wave has ended start each rollout of the next one once, no more than may run
+// at once, and tell of it once.
+func TestReplicasStartAWaveOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, l *lab) {
+		first := l.provision()
+		l.order(first, first.Item.ID, 5)
+		wave := []core.Place{}
+		for i := range 4 {
+			made := l.box(uint64(700+i), "Port")
+			l.buy(first.Item.ID, made, 1)
+			wave = append(wave, made.place())
+		}
+		plan := l.plan(l.vendor(), plans.Spec{Name: "Charts 2027", AtOnce: 3, Waves: [][]core.Place{{{Group: first.Group.ID}}, wave}})
+		l.advance(plan)
+		l.finish(l.lastRollout(first))
+		sequence := plan.Sequence
+		begin := make(chan struct{})
+		var replicas sync.WaitGroup
+		for range 6 {
+			p := l.again(history.UsagePolicy{})
+			replicas.Go(func() {
+				<-begin
+				if err := errors.Join(p.AdvancePlan(t.Context(), plan.ID), p.AdvancePlans(t.Context())); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		replicas.Wait()
+		if got := l.advance(plan); got != "RUNNING DONE RUNNING RUNNING RUNNING WAITING" {
+			t.Error(got)
+		}
+		started := map[string]int{}
+		for _, r := range l.Store().Client().Rollout.Query().AllX(l.system()) {
+			started[core.RolloutPlace(r)]++
+		}
+		if len(started) != 4 || l.audited("rollout.start") != 4 || plan.Sequence != sequence+4 {
+			t.Errorf("started: %v, %d told of, %d changes", started, l.audited("rollout.start"), plan.Sequence-sequence)
+		}
+		for place, n := range started {
+			if n != 1 {
+				t.Errorf("%s has %d rollouts", place, n)
+			}
+		}
+	})
+}
+
+// TestManyPlans: none of them waits for others to end.
+func TestManyPlans(t *testing.T) {
+	l := newLab(t, databases.SQLite(t))
+	made := l.provision()
+	client, many := l.Store().Client(), []*ent.RolloutPlanCreate{}
+	for range 220 {
+		many = append(many, client.RolloutPlan.Create().SetVendorID(made.Group.VendorID).SetName("later").SetStartedBy("me").SetState(property.PlanPaused))
+	}
+	client.RolloutPlan.CreateBulk(many...).ExecX(l.system())
+	plan := l.plan(l.vendor(), plans.Spec{Name: "last", AtOnce: 1, Waves: [][]core.Place{{{Group: made.Group.ID}}}})
+	if got := l.advance(plan); got != "DONE SKIPPED" {
+		t.Error(got)
+	}
 }

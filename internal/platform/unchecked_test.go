@@ -24,6 +24,7 @@ func TestUncheckedUseCases(t *testing.T) {
 		"DeliverWebhooks":    "a job",
 		"WakeWebhooks":       "a job",
 		"PruneWebhooks":      "a job",
+		"AdvancePlan":        "a job",
 		"AdvancePlans":       "a job",
 		"LostServers":        "a job",
 		"Enroll":             "finds the server by the code alone",

@@ -19,30 +19,41 @@ import (
 	"github.com/quorate/quorate/internal/store"
 )
 
-// mostPlans bounds those that one look takes forward; the next look goes on.
-const mostPlans = 200
+// plansRead is how many are read at once.
+const plansRead = 200
 
 // AdvancePlans takes every plan as far as it goes without waiting. It may be
 // called at any time, by any number of workers and again after one was killed:
 // each plan is taken forward in transactions that hold its row.
 func (p *Service) AdvancePlans(ctx context.Context) error {
 	ctx = core.System(ctx, "rollout plan")
-	ids, err := p.core.Store.Client().RolloutPlan.Query().
-		Where(rolloutplan.StateIn(property.PlanScheduled, property.PlanRunning, property.PlanPaused, property.PlanStopped)).
-		Order(ent.Asc(rolloutplan.FieldID)).Limit(mostPlans).IDs(ctx)
-	if err != nil {
-		return err
-	}
 	var all error
-	for _, id := range ids {
-		for more := true; more; {
-			if more, err = p.step(ctx, id); err != nil {
-				all = errors.Join(all, fmt.Errorf("take the rollout plan %s forward: %w", id, err))
-				break
-			}
+	for last, more := "", true; more; {
+		ids, err := p.core.Store.Client().RolloutPlan.Query().Where(rolloutplan.IDGT(last),
+			rolloutplan.StateIn(property.PlanScheduled, property.PlanRunning, property.PlanPaused, property.PlanStopped)).
+			Order(ent.Asc(rolloutplan.FieldID)).Limit(plansRead).IDs(ctx)
+		if err != nil {
+			return errors.Join(all, err)
 		}
+		for _, id := range ids {
+			all = errors.Join(all, p.AdvancePlan(ctx, id))
+			last = id
+		}
+		more = len(ids) == plansRead
 	}
 	return all
+}
+
+// AdvancePlan is AdvancePlans for one plan. Errors: CodeNotFound.
+func (p *Service) AdvancePlan(ctx context.Context, id string) error {
+	ctx = core.System(ctx, "rollout plan")
+	for {
+		if more, err := p.step(ctx, id); err != nil {
+			return fmt.Errorf("take the rollout plan %s forward: %w", id, core.NotFound(err, "plan", id))
+		} else if !more {
+			return nil
+		}
+	}
 }
 
 // step does one transaction: it takes over what became of the rollouts that

@@ -17,6 +17,7 @@ import (
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/rollouts"
+	"github.com/quorate/quorate/internal/platform/tasks"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -103,6 +104,9 @@ func (p *Service) CreatePlan(ctx context.Context, s Spec) (*ent.RolloutPlan, err
 			if err != nil {
 				return nil, err
 			}
+			if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvancePlan{Plan: made.ID}); err != nil {
+				return nil, err
+			}
 			p.core.Publish(ctx, tx, event.Rollout, made.ID)
 			return []string{made.ID}, core.Audit(ctx, tx, by.Organization, "plan.create", made.ID, nil, facts(made))
 		})
@@ -172,6 +176,9 @@ func (p *Service) PausePlan(ctx context.Context, id string, revision int) (*ent.
 func (p *Service) ResumePlan(ctx context.Context, id string, revision int) (*ent.RolloutPlan, error) {
 	return p.decide(ctx, id, revision, "plan.resume", func(ctx context.Context, tx *store.Tx, row *ent.RolloutPlan, u *ent.RolloutPlanUpdateOne) error {
 		u.SetState(property.PlanRunning).SetStopReason("")
+		if err := p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvancePlan{Plan: row.ID}); err != nil {
+			return err
+		}
 		return tx.RolloutPlanEntry.Update().Where(entry.RolloutPlanID(row.ID), entry.StateEQ(property.EntryFailed)).
 			SetState(property.EntryWaiting).SetNote("").Exec(ctx)
 	})

@@ -3,11 +3,14 @@ package rollouts
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/order"
 	entrollout "github.com/quorate/quorate/ent/rollout"
+	"github.com/quorate/quorate/ent/rolloutplan"
+	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/transfer"
 	"github.com/quorate/quorate/ent/update"
@@ -309,6 +312,9 @@ func (p *Service) saveRollout(ctx context.Context, tx *store.Tx, row *ent.Rollou
 			return nil, err
 		}
 	}
+	if err := p.advancePlan(ctx, tx, row.State, saved); err != nil {
+		return nil, err
+	}
 	p.core.Publish(ctx, tx, event.Rollout, saved.ID)
 	if saved.TmrGroupID != nil {
 		p.core.Publish(ctx, tx, event.TmrGroup, *saved.TmrGroupID)
@@ -355,6 +361,23 @@ func (p *Service) nextRollout(ctx context.Context, tx *store.Tx, ended *ent.Roll
 		return err
 	}
 	return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvanceRollout{Rollout: next.ID})
+}
+
+// advancePlan has a worker look at the plan that a rollout belongs to, where it
+// has ended, is held or goes on. It takes no lock: a plan's own worker holds the
+// plan's row before it comes to those of rollouts.
+func (p *Service) advancePlan(ctx context.Context, tx *store.Tx, before property.RolloutState, row *ent.Rollout) error {
+	halts := func(s property.RolloutState) bool {
+		return s == property.RolloutDone || s == property.RolloutAborted || s == property.RolloutHeld
+	}
+	if halts(row.State) == halts(before) {
+		return nil
+	}
+	ids, err := tx.RolloutPlan.Query().Where(rolloutplan.FinishedAtIsNil(), rolloutplan.HasEntriesWith(rolloutplanentry.RolloutID(row.ID))).IDs(ctx)
+	for _, id := range ids {
+		err = errors.Join(err, p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvancePlan{Plan: id}))
+	}
+	return err
 }
 
 // queuedRollout is the place's oldest queued rollout, or nil.
