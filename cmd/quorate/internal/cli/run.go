@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -133,10 +132,3 @@ func Quiet(l *slog.Logger) *slog.Logger {
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// WriteJSON writes v as one line of JSON.
-func WriteJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}

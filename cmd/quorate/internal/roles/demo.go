@@ -103,7 +103,7 @@ func (c *Demo) Run(ctx context.Context, std cli.Streams, logger *slog.Logger) er
 		"licenseServer": "http://" + d.virtual.Addr(), "email": d.secrets.Email, "password": d.secrets.Password, "tmrGroup": d.secrets.Group,
 	}
 	if c.JSON {
-		if err := json.NewEncoder(std.Out).Encode(ready); err != nil {
+		if err := cli.WriteJSON(std.Out, ready); err != nil {
 			return err
 		}
 	} else if _, err := io.WriteString(std.Out, welcome(ready, os.Args[0], c.Data)); err != nil {

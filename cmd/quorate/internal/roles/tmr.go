@@ -3,7 +3,6 @@ package roles
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -481,7 +480,7 @@ func (f *face) Stop() {
 // announce tells that a server is ready: in JSON for scripts, else in words.
 func announce(w io.Writer, asJSON bool, ready map[string]string, words string) error {
 	if asJSON {
-		return json.NewEncoder(w).Encode(ready)
+		return cli.WriteJSON(w, ready)
 	}
 	_, err := fmt.Fprintln(w, words+". Ctrl-C ends it.")
 	return err
