@@ -101,6 +101,7 @@ func (c *csvFile) sort() (func(int, row) string, error) {
 		read, known, needed = c.orderRow, orderColumns(), []string{"customer", "product", "item", "quantity"}
 	case has("item"):
 		read, known, needed = c.itemRow, itemColumns(), []string{"product", "item"}
+		c.said = c.header
 	}
 	for _, n := range needed {
 		if !has(n) {

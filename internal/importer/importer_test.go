@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/rules"
@@ -276,4 +277,52 @@ func FuzzCSV(f *testing.F) {
 			keys[o.Key] = true
 		}
 	})
+}
+
+// TestDifferences: an item that is there is compared in each option that the
+// file says anything of, and in no other one.
+func TestDifferences(t *testing.T) {
+	all, err := ParseCSV([]byte(strings.Join(itemColumns(), ",") + "\n" +
+		"6000010:14,Charts,2,yes,2026-01-01,2027-12-31,90,500,0x5,2026-01-02,2026-01-03,10.4,for ships,60\n"))
+	if err != nil || len(all.Items) != 1 {
+		t.Fatal(all, err)
+	}
+	file := all.Items[0]
+	if got := all.Differences(file, file); got != nil {
+		t.Errorf("it differs from itself: %v", got)
+	}
+	empty := Item{Product: file.Product, Name: file.Name, Quantity: 1, UsagePeriod: 86401}
+	var told []string
+	for _, d := range all.Differences(empty, file) {
+		told = append(told, d.String())
+	}
+	want := []string{
+		"quantity 1 → 2", "tmr no → yes", "activation none → 2026-01-01T00:00:00Z", "expiration none → 2027-12-31T00:00:00Z",
+		"usageDays 1 and 1 s → 90", "units none → 500", "features none → 0x5", "maintenanceFrom none → 2026-01-02T00:00:00Z",
+		"maintenanceUntil none → 2026-01-03T00:00:00Z", "minimumVersion none → 10.4", `text none → "for ships"`, "lingerSeconds none → 60",
+	}
+	if !slices.Equal(told, want) {
+		t.Errorf("%q", told)
+	}
+	some, err := ParseCSV([]byte("product,item,units\n6000010:14,Charts,\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := some.Differences(file, some.Items[0]); len(got) != 1 || got[0] != (Difference{"units", "500", "none"}) {
+		t.Errorf("%v", got)
+	}
+	long := file
+	long.Text = strings.Repeat("x", 2000)
+	if got := all.Differences(long, file); len(got) != 1 || len(got[0].There) > 200 {
+		t.Errorf("%v", got)
+	}
+	old, err := ParseKeygen(read(t, "keygen.json"), products())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := old.Items[0]
+	there.Quantity, there.Expiration = 7, time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	if got := old.Differences(there, old.Items[0]); len(got) != 1 || got[0].Field != "expiration" {
+		t.Errorf("%v", got)
+	}
 }

@@ -100,6 +100,7 @@ func ParseKeygen(file []byte, products map[string]license.Product) (Plan, error)
 	if next := doc.Links.Next; next != nil && *next != "" {
 		k.add(0, "the file", false, "import the others, too", "it is one page of several")
 	}
+	k.said = []string{"expiration", "units"}
 	for _, r := range doc.Included {
 		k.known[reference{r.Type, r.ID}] = r
 	}

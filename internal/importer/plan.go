@@ -9,7 +9,12 @@ type Plan struct {
 	Items     []Item     `json:"items"`
 	Orders    []Order    `json:"orders"`
 	Problems  []Problem  `json:"problems"`
+	// said are the options of items that the file says anything of.
+	said []string
 }
+
+// Things counts what the plan has.
+func (p Plan) Things() int { return len(p.Customers) + len(p.Items) + len(p.Orders) }
 
 // Customer is an organization that has licenses.
 type Customer struct {

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/quorate/quorate/cmd/quorate/internal/cli"
 	"github.com/quorate/quorate/internal/importer"
@@ -244,11 +242,7 @@ func (f importFlags) plan(ctx context.Context, std cli.Streams, parse func([]byt
 		return err
 	}
 	if !f.Apply {
-		if f.JSON {
-			return cli.WriteJSON(std.Out, p)
-		}
-		tell(std.Err, p.Problems)
-		return writePlan(std.Out, p)
+		return f.show(ctx, std, p)
 	}
 	if err := f.agreed(p.Problems); err != nil {
 		return err
@@ -261,32 +255,13 @@ func (f importFlags) plan(ctx context.Context, std cli.Streams, parse func([]byt
 		err = cli.WriteJSON(std.Out, done)
 	} else {
 		tell(std.Err, p.Problems)
-		err = writeDone(std.Out, done)
+		if err = writeDone(std.Out, done); err == nil {
+			_, err = fmt.Fprintf(std.Out, "%d made, %d there, %d differs, %d failed\n",
+				became(done, importMade), became(done, importThere), became(done, importDiffers), became(done, importFailed))
+		}
 	}
-	if err == nil && slices.ContainsFunc(done, func(d importDone) bool { return d.Done == importFailed }) {
+	if err == nil && became(done, importFailed)+became(done, importDiffers) > 0 {
 		err = cli.ExitStatus(cli.ExitFailure)
 	}
-	return err
-}
-
-func writePlan(w io.Writer, p importer.Plan) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, c := range p.Customers {
-		fmt.Fprintf(t, "customer\t%s\n", c.Name)
-	}
-	for _, i := range p.Items {
-		fmt.Fprintf(t, "item\t%s\t%s\t%d\n", i.Product, i.Name, i.Quantity)
-	}
-	for _, o := range p.Orders {
-		kind, at := "ticket", ""
-		if o.Place != "" {
-			kind, at = "order", "for "+o.Place
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%s\t%s\n", kind, o.Product, o.Item, o.Quantity, o.Customer, at)
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	_, err := fmt.Fprintf(w, "%d customers, %d items, %d orders; nothing was changed: --apply carries it out\n", len(p.Customers), len(p.Items), len(p.Orders))
 	return err
 }

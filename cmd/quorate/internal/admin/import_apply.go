@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -19,21 +18,24 @@ import (
 
 // What became of a thing of a plan.
 const (
-	importMade   = "made"
-	importThere  = "there" // it was there already
-	importFailed = "failed"
+	importMade    = "made"
+	importThere   = "there"   // it was there already
+	importDiffers = "differs" // it was there already, is not as in the file, and stays
+	importFailed  = "failed"
 )
 
 // importDone is one thing of a plan, carried out.
 type importDone struct {
 	Kind string `json:"kind"` // customer, item, order, ticket, rules
 	Name string `json:"name"`
-	Done string `json:"done"` // made, there, failed
+	Done string `json:"done"` // made, there, differs, failed
 	ID   string `json:"id,omitempty"`
 	// Ticket is the code that the customer activates it by.
 	Ticket string       `json:"ticket,omitempty"`
 	Code   license.Code `json:"code,omitempty"`
 	Reason string       `json:"reason,omitempty"`
+	// Differences are those of an item that is there, from what is there to the file.
+	Differences []importer.Difference `json:"differences,omitempty"`
 }
 
 func writeDone(w io.Writer, all []importDone) error {
@@ -46,6 +48,9 @@ func writeDone(w io.Writer, all []importDone) error {
 		if d.Reason != "" {
 			tail = fmt.Sprintf("%s [%s]", d.Reason, d.Code)
 		}
+		if d.Done == importDiffers {
+			tail += "  " + differences(d)
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", d.Done, d.Kind, d.Name, tail)
 	}
 	return t.Flush()
@@ -55,11 +60,11 @@ func writeDone(w io.Writer, all []importDone) error {
 type apply struct {
 	api       cli.APIFlags
 	customers map[string]string // ids by name
-	items     map[[2]string]string
+	items     map[[2]string]itemView
+	plan      importer.Plan
 	tickets   map[string]ticketView // by reference
 	orders    map[string]bool       // by id
 	done      []importDone
-	all       int // how many things the plan has
 }
 
 type ticketView struct {
@@ -70,26 +75,24 @@ type ticketView struct {
 // applyPlan gives what became of each thing of the plan. Error: the platform
 // can't be asked, or doesn't let the caller.
 func applyPlan(ctx context.Context, api cli.APIFlags, p importer.Plan) ([]importDone, error) {
-	a := &apply{api: api, customers: map[string]string{}, items: map[[2]string]string{}, tickets: map[string]ticketView{}, orders: map[string]bool{},
-		all: len(p.Customers) + len(p.Items) + len(p.Orders)}
-	if err := a.known(ctx, p); err != nil {
+	a, err := known(ctx, api, p)
+	if err != nil {
 		return nil, err
 	}
 	for _, c := range p.Customers {
-		if err := a.note(importDone{Kind: "customer", Name: c.Name}, func(d *importDone) error { return a.customer(ctx, c, d) }); err != nil {
+		if err := a.note(customerDone(c), func(d *importDone) error { return a.customer(ctx, c, d) }); err != nil {
 			return nil, err
 		}
 	}
 	for _, i := range p.Items {
-		if err := a.note(importDone{Kind: "item", Name: i.Product + " " + i.Name}, func(d *importDone) error { return a.item(ctx, i, d) }); err != nil {
+		if err := a.note(itemDone(i), func(d *importDone) error { return a.item(ctx, i, d) }); err != nil {
 			return nil, err
 		}
 	}
 	for _, o := range p.Orders {
-		d := importDone{Kind: "ticket", Name: fmt.Sprintf("%d × %s %s, %s", o.Quantity, o.Product, o.Item, o.Customer)}
-		do := a.ticket
+		d, do := orderDone(o), a.ticket
 		if o.Place != "" {
-			d.Kind, d.Name, do = "order", d.Name+", "+o.Place, a.order
+			do = a.order
 		}
 		if err := a.note(d, func(d *importDone) error { return do(ctx, o, d) }); err != nil {
 			return nil, err
@@ -110,7 +113,7 @@ func (a *apply) note(d importDone, do func(*importDone) error) error {
 			if coded.Fix != "" {
 				fix = coded.Fix + ", then " + fix
 			}
-			err = license.Errorf(code, fix, "the import broke off after %d of %d things: %s", len(a.done), a.all, coded.Message)
+			err = license.Errorf(code, fix, "the import broke off after %d of %d things: %s", len(a.done), a.plan.Things(), coded.Message)
 		}
 		return err
 	default:
@@ -166,40 +169,6 @@ func pages[T any](ctx context.Context, a *apply, list, fields string, each func(
 	}
 }
 
-// known finds what is there already.
-func (a *apply) known(ctx context.Context, p importer.Plan) error {
-	type organization struct {
-		ID, Name string
-		Customer bool
-	}
-	if err := pages(ctx, a, "organizations", "id name customer", func(o organization) {
-		if o.Customer {
-			a.customers[o.Name] = o.ID
-		}
-	}); err != nil || len(p.Items)+len(p.Orders) == 0 {
-		return err
-	}
-	type item struct {
-		ID, Name string
-		Product  struct{ Reference string }
-	}
-	if err := pages(ctx, a, "items", "id name product { reference }", func(i item) {
-		a.items[[2]string{i.Product.Reference, i.Name}] = i.ID
-	}); err != nil {
-		return err
-	}
-	placed := func(o importer.Order) bool { return o.Place != "" }
-	if slices.ContainsFunc(p.Orders, placed) {
-		if err := pages(ctx, a, "orders", "id", func(o struct{ ID string }) { a.orders[o.ID] = true }); err != nil {
-			return err
-		}
-	}
-	if !slices.ContainsFunc(p.Orders, func(o importer.Order) bool { return !placed(o) }) {
-		return nil
-	}
-	return pages(ctx, a, "tickets", "id reference code", func(t ticketView) { a.tickets[t.Reference] = t })
-}
-
 // once is an idempotency key for something of a name.
 func once(kind, name string) string {
 	sum := sha256.Sum256([]byte(name))
@@ -207,8 +176,7 @@ func once(kind, name string) string {
 }
 
 func (a *apply) customer(ctx context.Context, c importer.Customer, d *importDone) error {
-	if id, ok := a.customers[c.Name]; ok {
-		d.Done, d.ID = importThere, id
+	if a.hasCustomer(c, d) {
 		return nil
 	}
 	var out struct {
@@ -224,9 +192,7 @@ func (a *apply) customer(ctx context.Context, c importer.Customer, d *importDone
 }
 
 func (a *apply) item(ctx context.Context, i importer.Item, d *importDone) error {
-	k := [2]string{i.Product, i.Name}
-	if id, ok := a.items[k]; ok {
-		d.Done, d.ID = importThere, id
+	if a.hasItem(i, d) {
 		return nil
 	}
 	input := map[string]any{"product": i.Product, "name": i.Name, "quantity": i.Quantity, "tmr": i.TMR}
@@ -254,20 +220,20 @@ func (a *apply) item(ctx context.Context, i importer.Item, d *importDone) error 
 		input["text"] = i.Text
 	}
 	var out struct {
-		CreateItem struct{ Item struct{ ID string } }
+		CreateItem struct{ Item itemView }
 	}
-	if err := a.query(ctx, `mutation($input: CreateItemInput!) { createItem(input: $input) { item { id } } }`, map[string]any{"input": input}, &out); err != nil {
+	if err := a.query(ctx, `mutation($input: CreateItemInput!) { createItem(input: $input) { item { `+itemFields+` } } }`, map[string]any{"input": input}, &out); err != nil {
 		return err
 	}
 	d.Done, d.ID = importMade, out.CreateItem.Item.ID
-	a.items[k] = d.ID
+	a.items[[2]string{i.Product, i.Name}] = out.CreateItem.Item
 	return nil
 }
 
 // itemOf gives the item of an order.
 func (a *apply) itemOf(o importer.Order) (string, error) {
-	if id, ok := a.items[[2]string{o.Product, o.Item}]; ok {
-		return id, nil
+	if v, ok := a.items[[2]string{o.Product, o.Item}]; ok {
+		return v.ID, nil
 	}
 	return "", license.Errorf(license.CodeNotFound, "make it with quorate item create, or import the items first", "the product %s has no item %q", o.Product, o.Item)
 }
@@ -316,11 +282,7 @@ func reference(o importer.Order) string {
 }
 
 func (a *apply) ticket(ctx context.Context, o importer.Order, d *importDone) error {
-	if t, ok := a.tickets[reference(o)]; ok {
-		d.Done, d.ID = importThere, t.ID
-		if t.Code != nil {
-			d.Ticket = *t.Code
-		}
+	if a.hasTicket(o, d) {
 		return nil
 	}
 	item, err := a.itemOf(o)

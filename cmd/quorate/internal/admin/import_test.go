@@ -88,7 +88,7 @@ func TestImports(t *testing.T) {
 
 	wrong := l.file("wrong.csv", "customer,product,item,quantity,place\n\"Beta, Inc.\",6000010:14,Charts,1,130-701\nAcme Motors,6000010:14,Charts,1,130-799\nAcme Motors,6000010:14,None,1,\n")
 	out, _, status := l.command("import", "csv", wrong, "--apply")
-	if status == 0 || strings.Count(out, "failed") != 3 || !strings.Contains(out, "[CONFLICT]") || strings.Count(out, "[NOT_FOUND]") != 2 {
+	if status == 0 || strings.Count(out, "failed  ") != 3 || !strings.Contains(out, "[CONFLICT]") || strings.Count(out, "[NOT_FOUND]") != 2 {
 		t.Errorf("%d %s", status, out)
 	}
 
