@@ -134,7 +134,9 @@ func (f *following) begin(after live.Position) *graphql.Response {
 	src := call.Source
 	src.Key += "|" + f.key
 	read, concerns := src.Read, src.Concerns
-	src.Read = func(ctx context.Context) (live.Items, bool, error) { return read(auth.With(ctx, shared)) }
+	src.Read = func(ctx context.Context, heard live.Heard) (live.Reading, error) {
+		return read(auth.With(ctx, shared), heard)
+	}
 	if concerns != nil {
 		src.Concerns = func(ctx context.Context, s event.Signal) (bool, error) { return concerns(auth.With(ctx, shared), s) }
 	}

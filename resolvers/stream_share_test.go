@@ -232,7 +232,7 @@ func TestEverythingThatCanBeWatched(t *testing.T) {
 	delta("product", product, func(c change) bool { return fmt.Sprint(c.ids()) == "[alc_100]" && c.Taken == 4 })
 
 	denials := begin(`subscription { denialsChanged(container: "131-4837572") { ` + head + `added { id reason user } } }`)
-	w.change(event.Allocations, "con_0", func(tx *store.Tx) error {
+	w.change(event.Denials, "con_0", func(tx *store.Tx) error {
 		return tx.Denial.Create().SetID("den_new").SetVendorID("org_charts").SetCustomerID(port).SetContainerID("con_0").SetProductID("prd_1").
 			SetPosition(1000).SetAt(w.now).SetReason("NO_FREE_SEAT").SetClient("10.0.0.9").SetUser("ada").SetApplication("charts").SetMode(license.UserLimit).Exec(w.system())
 	})

@@ -220,7 +220,7 @@ func TestAllocationsOfASingleContainer(t *testing.T) {
 	if !c.Snapshot || c.Total != 0 || len(c.Upserted) != 0 {
 		t.Fatalf("snapshot: %+v", c)
 	}
-	w.change(event.Allocations, "con_800", func(tx *store.Tx) error {
+	w.change(event.Served, "con_800", func(tx *store.Tx) error {
 		return tx.Container.UpdateOneID("con_800").SetServed([]property.ServedLicense{
 			{Product: "6000010:14", Quantity: 5}, {Product: "6000010:15", Quantity: 7, Reason: "LICENSE_EXPIRED"},
 		}).Exec(w.system())

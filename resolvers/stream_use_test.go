@@ -1,10 +1,14 @@
 package resolvers_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/store"
 )
 
@@ -85,5 +89,72 @@ func TestStreamShowsHowAllocationsAreUsed(t *testing.T) {
 	}
 	if n, most := c.Sequence-sequence, int(time.Since(began)/(250*time.Millisecond))+1; n > most {
 		t.Errorf("%d messages within %v", n, time.Since(began))
+	}
+}
+
+// TestAChangeOfAllocationsIsReadOnce: what a stream has read it tells without
+// reading again, and figures that only a denial or the license server changes
+// are read when those tell. Fields of other rows are read with it.
+func TestAChangeOfAllocationsIsReadOnce(t *testing.T) {
+	w := newWorld(t)
+	var statements atomic.Int64
+	w.store.Client().Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+		return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+			statements.Add(1)
+			return next.Query(ctx, q)
+		})
+	}))
+	for name, c := range map[string]struct {
+		fields string
+		most   int64
+	}{
+		"alone":        {"id accesses user", 2},                       // the rows, and what their customer shows of its users
+		"with product": {"id accesses user product { reference }", 6}, // once more for the message, with products and firms
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := dial(t, w.server(t, "owner"), nil)
+			s.init()
+			s.subscribe("1", `subscription { allocationsChanged(container: "131-4837572") { taken denials upserted { `+c.fields+` } removed } }`)
+			var m struct {
+				AllocationsChanged struct {
+					Taken, Denials int
+					Upserted       []struct {
+						ID       string
+						Accesses int
+						User     string
+					}
+				}
+			}
+			got := &m.AllocationsChanged
+			s.data(&m)
+			if len(got.Upserted) != 3 {
+				t.Fatalf("snapshot: %+v", got)
+			}
+			before := got.Denials
+			for i := range 3 {
+				statements.Store(0)
+				w.change(event.Allocations, "con_0", func(tx *store.Tx) error {
+					return tx.Allocation.UpdateOneID("alc_002").SetAccesses(10 + i).SetLicenses(1 + i).Exec(w.system())
+				})
+				got.Upserted = nil
+				s.data(&m)
+				if len(got.Upserted) != 1 || got.Upserted[0].Accesses != 10+i || got.Upserted[0].User != "ada" || got.Taken != 3+i {
+					t.Errorf("a change: %+v", got)
+				}
+				if n := statements.Load(); n == 0 || n > c.most {
+					t.Errorf("%d statements", n)
+				}
+			}
+			w.change(event.Denials, "con_0", func(tx *store.Tx) error {
+				port := "org_port"
+				return tx.Denial.Create().SetVendorID("org_charts").SetCustomerID(port).SetContainerID("con_0").SetProductID("prd_1").
+					SetPosition(1000 + uint64(c.most)).SetAt(w.now).SetReason("NO_FREE_SEAT").SetClient("10.0.0.9").SetUser("ada").SetApplication("charts").
+					SetMode(license.UserLimit).Exec(w.system())
+			})
+			s.data(&m)
+			if got.Denials != before+1 || got.Taken != 5 {
+				t.Errorf("a denial: %+v", got)
+			}
+		})
 	}
 }

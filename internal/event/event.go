@@ -6,7 +6,9 @@ import "context"
 const (
 	TmrGroup    = "tmrGroup"    // a view, the link or the rollout of a group changed
 	Rollout     = "rollout"     // a rollout or a rollout plan changed
-	Allocations = "allocations" // allocations or denials of a container changed
+	Allocations = "allocations" // allocations of a container changed
+	Denials     = "denials"     // there are new denials of a container
+	Served      = "served"      // what the license server of a container serves changed
 	Work        = "work"        // a TMR group has new work
 	WorkDone    = "workDone"    // a work item of a rollout was reported; the key is the rollout's id
 	Servers     = "servers"     // a server of an organization is new, or its link is not as it was

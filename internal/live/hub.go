@@ -45,15 +45,32 @@ type Source struct {
 	// Every is how often the stream is read without a signal: signals can be
 	// lost, and some things change by time alone.
 	Every time.Duration
-	// Read gives what is to be shown now. With ended set the stream comes to
-	// its end after that.
-	Read func(ctx context.Context) (items Items, ended bool, err error)
+	// Read gives what is to be shown now. A stream makes one reading at a time.
+	Read func(ctx context.Context, heard Heard) (Reading, error)
 	// Split makes several entries of one, to be told one by one; nil: it stays one.
 	Split func(Entry) []Entry
 	// Window is how many of ever more items Read gives at most. Where so many are
 	// new at once, others may be that nobody has read: a snapshot tells so. 0: it
 	// gives all there are.
 	Window int
+}
+
+// Heard are the topics of the signals since the reading before, each once. Nil:
+// anything may have changed, signals were lost or it is the first reading.
+type Heard []string
+
+// Only says whether nothing else than what these topics tell of can have changed.
+func (h Heard) Only(topics ...string) bool {
+	return h != nil && !slices.ContainsFunc(h, func(t string) bool { return !slices.Contains(topics, t) })
+}
+
+// Reading is what a source shows at one time.
+type Reading struct {
+	Items Items
+	Ended bool // the stream comes to its end after that
+	// Rows is what else was read, for Render, that it need not read again; nil:
+	// it does. All shapes share it, and nobody writes to it.
+	Rows any
 }
 
 // Change is what one message tells.
@@ -63,6 +80,10 @@ type Change struct {
 	Snapshot bool
 	Upserted Items    // of a snapshot: all
 	Removed  []string // ids, in order
+	// Rows is of the reading that the stream agrees with once all changes known
+	// now are told: what has another stamp in it than here is to be read. Without
+	// such a reading it is nil.
+	Rows any `json:"-"`
 }
 
 // Ids are those of what is upserted, in order.
@@ -70,7 +91,8 @@ func (c Change) Ids() []string { return slices.Sorted(maps.Keys(c.Upserted)) }
 
 // Render gives the bytes of a message, and the stamps of what it really shows
 // of what is upserted: a row may have changed since the stream was read. Then it
-// is told once more, even if it is as before by then.
+// is told once more, even if it is as before by then. It may be called for what
+// then is not told, or not yet.
 type Render func(ctx context.Context, c Change) (frame []byte, shows Items, err error)
 
 // Hub has the streams of this process. Safe for concurrent use.

@@ -43,14 +43,14 @@ func (d *table) all() live.Items {
 	return maps.Clone(d.rows)
 }
 
-func (d *table) read(context.Context) (live.Items, bool, error) {
+func (d *table) read(_ context.Context, heard live.Heard) (live.Reading, error) {
 	if d.before != nil {
 		d.before()
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reads++
-	return maps.Clone(d.rows), d.ended, d.err
+	return live.Reading{Items: maps.Clone(d.rows), Ended: d.ended, Rows: maps.Clone(d.rows)}, d.err
 }
 
 // shown is a message as its client reads it: with the stamps as they are when it is rendered.

@@ -140,14 +140,14 @@ func TestALateReaderReadsAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 		once := true
-		stale := live.Source{Key: "s", Topics: d.source("s").Topics, Read: func(ctx context.Context) (live.Items, bool, error) {
-			items, ended, err := d.read(ctx)
-			if items["a"] == 2 && once {
+		stale := live.Source{Key: "s", Topics: d.source("s").Topics, Read: func(ctx context.Context, heard live.Heard) (live.Reading, error) {
+			now, err := d.read(ctx, heard)
+			if now.Items["a"] == 2 && once {
 				once = false
 				d.set("a", 3) // the other replica reads and writes while this one holds what it has read
 				time.Sleep(5 * time.Second)
 			}
-			return items, ended, err
+			return now, err
 		}}
 		other, err := newHub(t, bus, log).Subscribe(stale, "x", d.render, live.Position{}, func() {})
 		if err != nil {

@@ -46,16 +46,36 @@ type step struct {
 	at    Position
 }
 
-// deliver renders a change and wakes who waits for it.
-func (sh *shape) deliver(ctx context.Context, c Change) {
+// draft is what a change was rendered as, before it was to be told.
+type draft struct {
+	frame []byte
+	shows Items
+	err   error
+}
+
+func (sh *shape) draft(ctx context.Context, c Change) (d draft) {
+	d.frame, d.shows, d.err = sh.render(ctx, c)
+	return d
+}
+
+// begun says whether somebody has had a first message.
+func (sh *shape) begun() bool {
 	sh.mu.Lock()
-	taken := sh.taken
-	sh.mu.Unlock()
-	if !taken { // whoever waits is to begin with a snapshot
+	defer sh.mu.Unlock()
+	return sh.taken
+}
+
+// deliver tells a change, and wakes who waits for it. Without a draft it renders.
+func (sh *shape) deliver(ctx context.Context, c Change, d *draft) {
+	if !sh.begun() { // whoever waits is to begin with a snapshot
 		sh.reset(c.At)
 		return
 	}
-	frame, err := sh.draw(ctx, c)
+	if d == nil {
+		made := sh.draft(ctx, c)
+		d = &made
+	}
+	frame, err := sh.drawn(c, *d)
 	if err != nil {
 		sh.finish(err)
 		return
@@ -77,13 +97,17 @@ func (sh *shape) deliver(ctx context.Context, c Change) {
 	}
 }
 
-// draw renders a change, and notes what was shown in another way than the log says.
+// draw renders a change.
 func (sh *shape) draw(ctx context.Context, c Change) ([]byte, error) {
-	frame, shows, err := sh.render(ctx, c)
-	if err == nil {
-		sh.stream.doubt(c.Upserted, shows)
+	return sh.drawn(c, sh.draft(ctx, c))
+}
+
+// drawn notes what was shown in another way than the log says.
+func (sh *shape) drawn(c Change, d draft) ([]byte, error) {
+	if d.err == nil {
+		sh.stream.doubt(c.Upserted, d.shows)
 	}
-	return frame, err
+	return d.frame, d.err
 }
 
 // reset forgets all frames: the log is another one.
@@ -178,7 +202,7 @@ func (sh *shape) resume(ctx context.Context, after Position) ([]step, error) {
 	steps, since := make([]step, len(parts)), after.Number
 	for i, e := range parts {
 		to := Position{at.Epoch, at.Number - int64(len(parts)-1-i)}
-		frame, err := sh.draw(ctx, changeOf(e, to, since))
+		frame, err := sh.draw(ctx, Change{At: to, Since: since, Upserted: e.Upserted, Removed: slices.Sorted(slices.Values(e.Removed))})
 		if err != nil {
 			return nil, err
 		}

@@ -89,53 +89,6 @@ func (s *stream) remove(sub *Subscription) bool {
 	return s.subs == 0
 }
 
-func (s *stream) listens(signal event.Signal) bool {
-	for _, t := range s.src.Topics {
-		if t.Topic == signal.Topic && (t.Key == "" || t.Key == signal.Key) {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *stream) poke(signal event.Signal, all bool) {
-	s.mu.Lock()
-	s.all = s.all || all
-	if !s.all {
-		s.pending[signal] = struct{}{}
-	}
-	s.mu.Unlock()
-	select {
-	case s.poked <- struct{}{}:
-	default:
-	}
-}
-
-// concerned says whether one of the pending signals counts.
-func (s *stream) concerned() (bool, error) {
-	s.mu.Lock()
-	all := s.all || s.src.Concerns == nil
-	signals := make([]event.Signal, 0, len(s.pending))
-	for p := range s.pending {
-		signals = append(signals, p)
-	}
-	clear(s.pending)
-	s.mu.Unlock()
-	if all {
-		return true, nil
-	}
-	for _, signal := range signals {
-		exact := slices.ContainsFunc(s.src.Topics, func(t event.Signal) bool { return t == signal })
-		if exact {
-			return true, nil
-		}
-		if ok, err := s.src.Concerns(s.ctx, signal); ok || err != nil {
-			return ok, err
-		}
-	}
-	return false, nil
-}
-
 // run keeps the stream up to date until it is left or over.
 func (s *stream) run() {
 	defer func() {
@@ -144,7 +97,7 @@ func (s *stream) run() {
 			s.end(fmt.Errorf("panic: %v", p))
 		}
 	}()
-	if err := s.sync(false); err != nil {
+	if err := s.sync(nil, false); err != nil {
 		s.end(err)
 		return
 	}
@@ -155,12 +108,13 @@ func (s *stream) run() {
 	<-pause.C
 	defer pause.Stop()
 	for {
+		var heard Heard
 		follow := false
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-s.poked:
-			counts, err := s.concerned()
+			of, counts, err := s.concerned()
 			if err != nil {
 				s.end(err)
 				return
@@ -168,6 +122,7 @@ func (s *stream) run() {
 			if !counts {
 				continue
 			}
+			heard = of
 		case <-tick.C:
 			follow = true
 		}
@@ -179,7 +134,7 @@ func (s *stream) run() {
 			case <-pause.C:
 			}
 		}
-		err := s.sync(follow)
+		err := s.sync(heard, follow)
 		var unreachable *logError
 		switch {
 		case errors.As(err, &unreachable):
@@ -219,9 +174,10 @@ type logError struct{ err error }
 
 func (e *logError) Error() string { return e.err.Error() }
 
-// sync brings the log, and all shapes with it, to what the database shows. With
-// follow set it first takes over what other replicas wrote.
-func (s *stream) sync(follow bool) error {
+// sync brings the log, and all shapes with it, to what the database shows, of
+// which something was heard. With follow set it first takes over what other
+// replicas wrote.
+func (s *stream) sync(heard Heard, follow bool) error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	ctx, cancel := context.WithTimeout(s.ctx, readTimeout)
@@ -232,15 +188,22 @@ func (s *stream) sync(follow bool) error {
 		}
 		s.loaded = true
 	} else if follow {
-		if err := s.follow(ctx); err != nil {
+		if err := s.follow(ctx, Reading{}); err != nil {
 			return err
 		}
 	}
 	s.mu.Lock()
+	if more := s.heard(); heard != nil && more != nil {
+		heard = append(heard, more...)
+		slices.Sort(heard)
+		heard = slices.Compact(heard)
+	} else {
+		heard = nil
+	}
 	clear(s.pending)
 	s.all = false
 	s.mu.Unlock()
-	items, ended, err := s.src.Read(ctx)
+	now, err := s.src.Read(ctx, heard)
 	for range tries {
 		if err != nil {
 			if s.ctx.Err() != nil {
@@ -248,8 +211,8 @@ func (s *stream) sync(follow bool) error {
 			}
 			return err
 		}
-		e := Diff(s.items, items)
-		s.settle(&e, items)
+		e := Diff(s.items, now.Items)
+		s.settle(&e, now.Items)
 		if e.empty() && s.at != (Position{}) {
 			break
 		}
@@ -257,27 +220,65 @@ func (s *stream) sync(follow bool) error {
 		if s.src.Split != nil && !s.whole(e) {
 			entries = s.src.Split(e)
 		}
-		at, failed := s.hub.cfg.Log.Append(ctx, s.src.Key, s.at, entries)
+		failed := s.append(ctx, entries, now.Rows)
 		if failed == nil {
-			s.tell(ctx, entries, at)
 			break
 		}
 		if !errors.Is(failed, ErrMoved) {
 			return &logError{failed}
 		}
-		if err := s.follow(ctx); err != nil {
+		if err := s.follow(ctx, now); err != nil {
 			return err
 		}
 		// What was read may be older than what another replica wrote by now.
-		left := Diff(s.items, items)
-		if s.settle(&left, items); s.at == (Position{}) || !left.empty() {
-			items, ended, err = s.src.Read(ctx)
+		left := Diff(s.items, now.Items)
+		if s.settle(&left, now.Items); s.at == (Position{}) || !left.empty() {
+			now, err = s.src.Read(ctx, nil)
 		}
 	}
-	if ended {
+	if now.Ended {
 		s.end(io.EOF)
 	}
 	return nil
+}
+
+// append has the log take entries, and tells them. They are rendered meanwhile, as
+// what they become if the log takes them.
+func (s *stream) append(ctx context.Context, entries []Entry, rows any) error {
+	if s.at == (Position{}) {
+		at, err := s.hub.cfg.Log.Append(ctx, s.src.Key, s.at, entries)
+		if err == nil {
+			s.tell(ctx, entries, at, rows, nil)
+		}
+		return err
+	}
+	type result struct {
+		at  Position
+		err error
+	}
+	taken := make(chan result, 1)
+	before := s.at
+	go func() {
+		at, err := s.hub.cfg.Log.Append(ctx, s.src.Key, before, entries)
+		taken <- result{at, err}
+	}()
+	s.mu.Lock()
+	shapes := s.list()
+	s.mu.Unlock()
+	drafts := map[*shape][]draft{}
+	for i, e := range entries {
+		c := s.change(e, Position{before.Epoch, before.Number + int64(i) + 1}, rows)
+		for _, sh := range shapes {
+			if sh.begun() {
+				drafts[sh] = append(drafts[sh], sh.draft(ctx, c))
+			}
+		}
+	}
+	got := <-taken
+	if got.err == nil {
+		s.tell(ctx, entries, got.at, rows, drafts)
+	}
+	return got.err
 }
 
 // settle adds to e what was in doubt, as it is now.
@@ -326,12 +327,13 @@ func (s *stream) catchUp() {
 	ctx, cancel := context.WithTimeout(s.ctx, readTimeout)
 	defer cancel()
 	if s.loaded {
-		_ = s.follow(ctx) // what is not known to be resumable begins with a snapshot
+		_ = s.follow(ctx, Reading{}) // what is not known to be resumable begins with a snapshot
 	}
 }
 
-// follow takes over what other replicas wrote. It needs the lock for syncing.
-func (s *stream) follow(ctx context.Context) error {
+// follow takes over what other replicas wrote. It needs the lock for syncing. Now
+// is what was read last.
+func (s *stream) follow(ctx context.Context, now Reading) error {
 	if s.at == (Position{}) {
 		return s.reloadFor(ctx)
 	}
@@ -342,7 +344,14 @@ func (s *stream) follow(ctx context.Context) error {
 	case err != nil:
 		return &logError{err}
 	case len(entries) > 0:
-		s.tell(ctx, entries, Position{s.at.Epoch, s.at.Number + int64(len(entries))})
+		after := maps.Clone(s.items)
+		for _, e := range entries {
+			after.apply(e)
+		}
+		if !maps.Equal(after, now.Items) {
+			now.Rows = nil
+		}
+		s.tell(ctx, entries, Position{s.at.Epoch, s.at.Number + int64(len(entries))}, now.Rows, nil)
 	}
 	return nil
 }
@@ -382,25 +391,35 @@ func (s *stream) list() []*shape {
 	return all
 }
 
-// tell hands entries to all shapes; the last one has the number of at.
-func (s *stream) tell(ctx context.Context, entries []Entry, at Position) {
+// tell hands entries to all shapes; the last one has the number of at. Rows is
+// what was read, and drafts are what was rendered of them already.
+func (s *stream) tell(ctx context.Context, entries []Entry, at Position, rows any, drafts map[*shape][]draft) {
 	for i, e := range entries {
-		number := at.Number - int64(len(entries)-1-i)
+		c := s.change(e, Position{at.Epoch, at.Number - int64(len(entries)-1-i)}, rows)
 		s.mu.Lock()
 		s.certain(e)
 		s.items.apply(e)
-		s.at = Position{at.Epoch, number}
+		s.at = c.At
 		shapes := s.list()
 		s.mu.Unlock()
-		c := changeOf(e, Position{at.Epoch, number}, number-1)
-		if s.whole(e) {
-			c.Since, c.Snapshot = -1, true
-		}
 		for _, sh := range shapes {
-			sh.deliver(ctx, c)
+			var d *draft
+			if of := drafts[sh]; of != nil {
+				d = &of[i]
+			}
+			sh.deliver(ctx, c, d)
 		}
 	}
 	s.last = time.Now()
+}
+
+// change is what an entry tells at a position.
+func (s *stream) change(e Entry, at Position, rows any) Change {
+	c := Change{At: at, Since: at.Number - 1, Upserted: e.Upserted, Removed: slices.Sorted(slices.Values(e.Removed)), Rows: rows}
+	if s.whole(e) {
+		c.Since, c.Snapshot = -1, true
+	}
+	return c
 }
 
 // whole says whether there may be more than what an entry has.
@@ -435,8 +454,4 @@ func (s *stream) position() Position {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.at
-}
-
-func changeOf(e Entry, at Position, since int64) Change {
-	return Change{At: at, Since: since, Upserted: e.Upserted, Removed: slices.Sorted(slices.Values(e.Removed))}
 }

@@ -29,7 +29,7 @@ func TestLeaseEventsMakeHistory(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		made := l.provision()
 		link, id := l.link(made), made.Group.ID
-		seen := l.watch(event.Allocations, made.Virtual.ID)
+		seen, refused := l.watch(event.Allocations, made.Virtual.ID), l.watch(event.Denials, made.Virtual.ID)
 		denied := leaseEvent(40, history.LeaseDenied, "")
 		denied.Reason, denied.At = license.CodeNoFreeSeat, time.Now()
 		removed := leaseEvent(50, history.LeaseRemoved, "c")
@@ -74,6 +74,11 @@ func TestLeaseEventsMakeHistory(t *testing.T) {
 		for i := range events { // in pieces, each one with what came before it
 			if p, err := l.ApplyLeaseEvents(link, id, events[:i+1]); err != nil || p != events[i].Position {
 				t.Fatalf("position %d, %v", p, err)
+			}
+			if events[i].Kind == history.LeaseDenied {
+				wantSignal(t, "a denial", refused)
+			} else {
+				wantQuiet(t, "no denial", refused)
 			}
 		}
 		check("in pieces")

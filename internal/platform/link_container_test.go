@@ -70,7 +70,7 @@ func (o *office) usage() history.Usage {
 func TestSingleShowsItsUse(t *testing.T) {
 	onBoth(t, func(t *testing.T, l *lab) {
 		o := l.office(77)
-		seen := l.watch(event.Allocations, o.row.ID)
+		seen, servedNow := l.watch(event.Allocations, o.row.ID), l.watch(event.Served, o.row.ID)
 		denied := leaseEvent(40, history.LeaseDenied, "")
 		denied.Reason, denied.At = license.CodeNoFreeSeat, time.Now()
 		events := []history.LeaseEvent{
@@ -103,12 +103,12 @@ func TestSingleShowsItsUse(t *testing.T) {
 		serves.Served = []links.ServedLicense{{Product: product, Name: "Chart\x00 Processing", Quantity: 5},
 			{Product: license.Product{Firm: 7, Code: 1}, Quantity: 100, Reason: license.CodeExpired}, {Product: license.Product{Firm: 7, Code: 2}, Reason: "odd\x00"}}
 		o.push(serves)
-		wantSignal(t, "what is served", seen)
+		wantSignal(t, "what is served", servedNow)
 		if u := o.usage(); u != (history.Usage{Total: 5, Taken: 1, Free: 4, Denials: 1}) {
 			t.Errorf("%+v", u)
 		}
 		o.push(serves)
-		wantQuiet(t, "the same again", seen)
+		wantQuiet(t, "the same again", servedNow)
 		o.push(leads(3)) // nothing is told: it stays
 		c := l.Store().Client().Container.GetX(l.system(), o.row.ID)
 		if want := []property.ServedLicense{{Product: "6000010:14", Name: "Chart Processing", Quantity: 5},

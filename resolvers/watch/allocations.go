@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -15,43 +16,64 @@ import (
 	"github.com/quorate/quorate/ent/denial"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform/history"
 )
 
+// mostHandedOn is how many living allocations a stream reads whole, so that a
+// change of them is told without reading again. Of more it reads the stamps.
+const mostHandedOn = 500
+
+// allocationsRead is what one reading found.
+type allocationsRead struct {
+	usage history.Usage
+	rows  map[string]*ent.Allocation // without edges; empty where there are too many
+}
+
 // Allocations follows living allocations and their figures.
 func (r *Streams) Allocations(ctx context.Context, s Scope) (Plan[*graph.AllocationsChange], error) {
-	src, err := r.source(ctx, "allocations", s, true)
-	last := &lastUsage{}
-	src.Read = func(ctx context.Context) (live.Items, bool, error) {
-		alive, err := r.client.Allocation.Query().Where(s.rows, allocation.StateEQ(property.AllocationActive)).
-			Select(allocationStamps...).Limit(mostWatched + 1).All(ctx)
+	src, err := r.source(ctx, "allocations", s, true, event.Allocations, event.Denials, event.Served)
+	many := false // the last reading found
+	figuresOf := r.figures(s)
+	src.Read = func(ctx context.Context, heard live.Heard) (live.Reading, error) {
+		usage := figuresOf(ctx, heard)
+		q := r.client.Allocation.Query().Where(s.rows, allocation.StateEQ(property.AllocationActive)).Limit(mostWatched + 1)
+		whole := !many
+		var alive []*ent.Allocation
+		var err error
+		if whole {
+			alive, err = q.All(ctx)
+		} else {
+			alive, err = q.Select(allocationStamps...).All(ctx)
+		}
+		u, failed := usage(alive)
+		if err = cmp.Or(err, failed); err == nil && len(alive) > mostWatched {
+			err = tooMuch()
+		}
 		if err != nil {
-			return nil, false, err
+			return live.Reading{}, err
 		}
-		if len(alive) > mostWatched {
-			return nil, false, tooMuch()
-		}
-		items := make(live.Items, len(alive)+1)
+		many = len(alive) > mostHandedOn
+		items, read := make(live.Items, len(alive)+1), &allocationsRead{u, map[string]*ent.Allocation{}}
 		for _, a := range alive {
 			items[a.ID] = allocationStamp(a)
+			if whole && len(alive) <= mostHandedOn {
+				read.rows[a.ID] = a
+			}
 		}
-		u, err := r.usage(ctx, s)
 		items[figures] = usageStamp(u)
-		last.keep(u)
-		return items, false, err
+		return live.Reading{Items: items, Rows: read}, nil
 	}
 	return Plan[*graph.AllocationsChange]{src, func(ctx context.Context, c live.Change) (*graph.AllocationsChange, live.Items, error) {
-		rows, err := r.allocationRows(ctx, without(c, figures))
+		read, _ := c.Rows.(*allocationsRead)
+		rows, err := r.allocationRows(ctx, c, read)
 		if err != nil {
 			return nil, nil, err
 		}
-		u, ok := last.of(c)
-		if !ok {
-			if u, err = r.usage(ctx, s); err != nil {
-				return nil, nil, err
-			}
-			last.keep(u)
+		u, err := r.usageOf(ctx, s, c, read)
+		if err != nil {
+			return nil, nil, err
 		}
 		shows := live.Items{figures: usageStamp(u)}
 		for _, a := range rows {
@@ -68,28 +90,15 @@ func (r *Streams) Allocations(ctx context.Context, s Scope) (Plan[*graph.Allocat
 	}}, err
 }
 
-// lastUsage are the figures that were read last: those that a change tells of,
-// where their stamp is the one that it has.
-type lastUsage struct {
-	mu    sync.Mutex
-	known bool
-	usage history.Usage
-}
-
-func (l *lastUsage) keep(u history.Usage) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.known, l.usage = true, u
-}
-
-// of gives the figures for a change; false: they have to be read.
-func (l *lastUsage) of(c live.Change) (history.Usage, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if stamp, ok := c.Upserted[figures]; ok && stamp != usageStamp(l.usage) {
-		return history.Usage{}, false
+// usageOf gives the figures for a change: those read with it, where their stamp is
+// the one that it has.
+func (r *Streams) usageOf(ctx context.Context, s Scope, c live.Change, read *allocationsRead) (history.Usage, error) {
+	if read != nil {
+		if stamp, ok := c.Upserted[figures]; !ok || stamp == usageStamp(read.usage) {
+			return read.usage, nil
+		}
 	}
-	return l.usage, l.known
+	return r.usage(ctx, s)
 }
 
 // allocationStamps are the columns that tell two states of a living allocation
@@ -117,15 +126,29 @@ func at(t *time.Time) string {
 	return strconv.FormatInt(t.UnixMicro(), 36)
 }
 
-// allocationRows reads allocations for a message, in order.
-func (r *Streams) allocationRows(ctx context.Context, ids []string) ([]*ent.Allocation, error) {
+// allocationRows gives allocations for a message, in order: those read with it,
+// where they have the stamps that it has and show what is asked for.
+func (r *Streams) allocationRows(ctx context.Context, c live.Change, read *allocationsRead) ([]*ent.Allocation, error) {
+	ids := without(c, figures)
+	product, holder := selected(ctx, "upserted", "product"), selected(ctx, "upserted", "container")
 	all := make([]*ent.Allocation, 0, len(ids))
+	if read != nil && !product && !holder {
+		for _, id := range ids {
+			if a := read.rows[id]; a != nil && allocationStamp(a) == c.Upserted[id] {
+				all = append(all, a)
+			}
+		}
+		if len(all) == len(ids) {
+			return all, nil
+		}
+		all = all[:0]
+	}
 	for chunk := range slices.Chunk(ids, rowsAtOnce) {
 		q := r.client.Allocation.Query().Where(allocation.IDIn(chunk...))
-		if selected(ctx, "upserted", "product") {
+		if product {
 			q.WithProduct()
 		}
-		if selected(ctx, "upserted", "container") {
+		if holder {
 			q.WithContainer()
 		}
 		rows, err := q.Order(ent.Asc(allocation.FieldID)).All(ctx)
@@ -137,9 +160,39 @@ func (r *Streams) allocationRows(ctx context.Context, ids []string) ([]*ent.Allo
 	return all, nil
 }
 
+// figures reads the figures of a scope for one reading after the other: it begins
+// beside the rows, and what it gives waits. Of one container, what is taken comes
+// from the living allocations, and the rest is read anew only where more than
+// allocations may have changed.
+func (r *Streams) figures(s Scope) func(ctx context.Context, heard live.Heard) func(alive []*ent.Allocation) (history.Usage, error) {
+	one, known := s.oneContainer(), false
+	var u history.Usage
+	return func(ctx context.Context, heard live.Heard) func(alive []*ent.Allocation) (history.Usage, error) {
+		var err error
+		var reading sync.WaitGroup
+		switch {
+		case !one:
+			reading.Go(func() { u, err = r.usage(ctx, s) })
+		case !known || !heard.Only(event.Allocations):
+			reading.Go(func() { u, err = r.platform.ContainerCapacity(ctx, s.container.ID) })
+		}
+		return func(alive []*ent.Allocation) (history.Usage, error) {
+			reading.Wait()
+			if known = err == nil; !known || !one {
+				return u, err
+			}
+			taken := 0
+			for _, a := range alive {
+				taken += a.Licenses
+			}
+			return u.With(taken), nil
+		}
+	}
+}
+
 // usage gives the figures of a scope.
 func (r *Streams) usage(ctx context.Context, s Scope) (history.Usage, error) {
-	if s.container != nil && s.product == nil && s.customer == "" {
+	if s.oneContainer() {
 		return r.platform.ContainerUsage(ctx, s.container.ID)
 	}
 	var u history.Usage

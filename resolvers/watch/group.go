@@ -29,17 +29,17 @@ func (r *Streams) Group(row *ent.TmrGroup) Plan[*graph.TmrGroupChange] {
 	src := live.Source{
 		Key: "group:" + id, Topics: []event.Signal{{Topic: event.TmrGroup, Key: id}}, Every: r.tick, // servers fall silent without a signal
 		Window: mostStages, Split: eachView,
-		Read: func(ctx context.Context) (live.Items, bool, error) {
+		Read: func(ctx context.Context, _ live.Heard) (live.Reading, error) {
 			g, err := r.client.TmrGroup.Get(ctx, id)
 			if err != nil {
-				return nil, false, core.NotFound(err, "TMR group", id)
+				return live.Reading{}, core.NotFound(err, "TMR group", id)
 			}
 			items := live.Items{}
 			for n := max(1, g.Sequence-mostStages+1); n <= g.Sequence; n++ {
 				items[viewID(n)] = 1
 			}
 			items[figures], err = r.aspects(ctx, g)
-			return items, false, err
+			return live.Reading{Items: items}, err
 		},
 	}
 	return Plan[*graph.TmrGroupChange]{src, func(ctx context.Context, c live.Change) (*graph.TmrGroupChange, live.Items, error) {

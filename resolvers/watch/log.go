@@ -15,11 +15,11 @@ import (
 // Denials follows the newest denials. They never change, so all have one
 // stamp.
 func (r *Streams) Denials(ctx context.Context, s Scope) (Plan[*graph.DenialsChange], error) {
-	src, err := r.source(ctx, "denials", s, false)
+	src, err := r.source(ctx, "denials", s, false, event.Denials)
 	src.Window = newest
-	src.Read = func(ctx context.Context) (live.Items, bool, error) {
+	src.Read = func(ctx context.Context, _ live.Heard) (live.Reading, error) {
 		ids, err := r.client.Denial.Query().Where(s.rows).Order(ent.Desc(denial.FieldID)).Limit(newest).IDs(ctx)
-		return once(ids), false, err
+		return live.Reading{Items: once(ids)}, err
 	}
 	return Plan[*graph.DenialsChange]{src, func(ctx context.Context, c live.Change) (*graph.DenialsChange, live.Items, error) {
 		rows, err := r.client.Denial.Query().Where(denial.IDIn(c.Ids()...)).WithContainer().WithProduct().Order(ent.Asc(denial.FieldID)).All(ctx)
@@ -36,9 +36,9 @@ func (r *Streams) Audit(ctx context.Context) (Plan[*graph.AuditEntriesChange], e
 	}
 	src := live.Source{
 		Key: "audit", Topics: []event.Signal{{Topic: event.Audit, Key: by.Organization}}, Every: 10 * r.tick, Window: newest,
-		Read: func(ctx context.Context) (live.Items, bool, error) {
+		Read: func(ctx context.Context, _ live.Heard) (live.Reading, error) {
 			ids, err := r.client.AuditEntry.Query().Order(ent.Desc(auditentry.FieldID)).Limit(newest).IDs(ctx)
-			return once(ids), false, err
+			return live.Reading{Items: once(ids)}, err
 		},
 	}
 	return Plan[*graph.AuditEntriesChange]{src, func(ctx context.Context, c live.Change) (*graph.AuditEntriesChange, live.Items, error) {

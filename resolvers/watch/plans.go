@@ -27,7 +27,7 @@ func (r *Streams) Plans(ctx context.Context) (Plan[*graph.RolloutPlansChange], e
 			}
 			return concerns(ctx, s)
 		},
-		Read: func(ctx context.Context) (live.Items, bool, error) {
+		Read: func(ctx context.Context, _ live.Heard) (live.Reading, error) {
 			items := live.Items{}
 			for _, q := range []*ent.RolloutPlanQuery{
 				r.client.RolloutPlan.Query().Order(ent.Desc(rolloutplan.FieldID)).Limit(newest),
@@ -35,13 +35,13 @@ func (r *Streams) Plans(ctx context.Context) (Plan[*graph.RolloutPlansChange], e
 			} {
 				rows, err := q.Select(rolloutplan.FieldSequence).All(ctx)
 				if err != nil {
-					return nil, false, err
+					return live.Reading{}, err
 				}
 				for _, row := range rows {
 					items[row.ID] = planStamp(row)
 				}
 			}
-			return items, false, nil
+			return live.Reading{Items: items}, nil
 		},
 	}
 	return Plan[*graph.RolloutPlansChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutPlansChange, live.Items, error) {

@@ -22,12 +22,12 @@ func (r *Streams) Rollout(row *ent.Rollout) Plan[*graph.RolloutChange] {
 	id := row.ID
 	src := live.Source{
 		Key: "rollout:" + id, Topics: []event.Signal{{Topic: event.Rollout, Key: id}}, Every: 10 * r.tick,
-		Read: func(ctx context.Context) (live.Items, bool, error) {
+		Read: func(ctx context.Context, _ live.Heard) (live.Reading, error) {
 			row, err := r.client.Rollout.Get(ctx, id)
 			if err != nil {
-				return nil, false, core.NotFound(err, "rollout", id)
+				return live.Reading{}, core.NotFound(err, "rollout", id)
 			}
-			return live.Items{id: rolloutStamp(row)}, row.State == property.RolloutDone || row.State == property.RolloutAborted, nil
+			return live.Reading{Items: live.Items{id: rolloutStamp(row)}, Ended: row.State == property.RolloutDone || row.State == property.RolloutAborted}, nil
 		},
 	}
 	return Plan[*graph.RolloutChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutChange, live.Items, error) {
@@ -50,7 +50,7 @@ func (r *Streams) Rollouts(ctx context.Context) (Plan[*graph.RolloutsChange], er
 	concerns, err := r.concerns(ctx, "")
 	src := live.Source{
 		Key: "rollouts", Topics: []event.Signal{{Topic: event.Rollout}}, Concerns: concerns, Every: 10 * r.tick,
-		Read: func(ctx context.Context) (live.Items, bool, error) {
+		Read: func(ctx context.Context, _ live.Heard) (live.Reading, error) {
 			items := live.Items{}
 			for _, q := range []*ent.RolloutQuery{
 				r.client.Rollout.Query().Order(ent.Desc(rollout.FieldID)).Limit(newest),
@@ -58,13 +58,13 @@ func (r *Streams) Rollouts(ctx context.Context) (Plan[*graph.RolloutsChange], er
 			} {
 				rows, err := q.Select(rollout.FieldSequence, rollout.FieldState, rollout.FieldPausedAt, rollout.FieldNotBefore, rollout.FieldNotAfter, rollout.FieldFinishedAt).All(ctx)
 				if err != nil {
-					return nil, false, err
+					return live.Reading{}, err
 				}
 				for _, row := range rows {
 					items[row.ID] = rolloutStamp(row)
 				}
 			}
-			return items, false, nil
+			return live.Reading{Items: items}, nil
 		},
 	}
 	return Plan[*graph.RolloutsChange]{src, func(ctx context.Context, c live.Change) (*graph.RolloutsChange, live.Items, error) {

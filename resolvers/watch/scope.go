@@ -79,6 +79,11 @@ func (s Scope) reference() string {
 	return core.ProductOf(s.product).String()
 }
 
+// oneContainer says whether the scope is all of one container.
+func (s Scope) oneContainer() bool {
+	return s.container != nil && s.product == nil && s.customer == ""
+}
+
 // rows is the filter of allocations, denials and series.
 func (s Scope) rows(q *sql.Selector) {
 	if s.container != nil {
@@ -113,18 +118,22 @@ func tooMuch() error {
 	return license.Errorf(license.CodeTooLarge, "name a container, a product or a customer", "this is too much for one stream")
 }
 
-// source begins a stream of what the scope has; its signals are those of
-// allocations, and of views where they count.
-func (r *Streams) source(ctx context.Context, kind string, s Scope, views bool) (live.Source, error) {
+// source begins a stream of what the scope has. Its signals are those of the
+// topics, whose keys are containers, and of views where they count.
+func (r *Streams) source(ctx context.Context, kind string, s Scope, views bool, topics ...string) (live.Source, error) {
 	src := live.Source{Key: kind + ":" + s.key(), Every: 10 * r.tick}
 	if s.container != nil {
-		src.Topics = append(src.Topics, event.Signal{Topic: event.Allocations, Key: s.container.ID})
+		for _, t := range topics {
+			src.Topics = append(src.Topics, event.Signal{Topic: t, Key: s.container.ID})
+		}
 		if group := s.container.TmrGroupID; views && group != nil { // the quantity in force comes with the view
 			src.Topics = append(src.Topics, event.Signal{Topic: event.TmrGroup, Key: *group})
 		}
 		return src, nil
 	}
-	src.Topics = append(src.Topics, event.Signal{Topic: event.Allocations})
+	for _, t := range topics {
+		src.Topics = append(src.Topics, event.Signal{Topic: t})
+	}
 	if views {
 		src.Topics = append(src.Topics, event.Signal{Topic: event.TmrGroup})
 	}

@@ -27,7 +27,7 @@ func (r *Streams) Servers(ctx context.Context, s Scope) (Plan[*graph.ServersChan
 	}
 	src := live.Source{
 		Key: "servers:" + customer, Topics: []event.Signal{{Topic: event.Servers, Key: of}}, Every: 10 * r.tick,
-		Read: func(ctx context.Context) (live.Items, bool, error) {
+		Read: func(ctx context.Context, _ live.Heard) (live.Reading, error) {
 			q := r.client.TmrServer.Query()
 			if customer != "" {
 				q.Where(tmrserver.CustomerID(customer))
@@ -40,7 +40,7 @@ func (r *Streams) Servers(ctx context.Context, s Scope) (Plan[*graph.ServersChan
 			for _, s := range rows {
 				items[s.ID] = serverStamp(s)
 			}
-			return items, false, err
+			return live.Reading{Items: items}, err
 		},
 	}
 	return Plan[*graph.ServersChange]{src, func(ctx context.Context, c live.Change) (*graph.ServersChange, live.Items, error) {

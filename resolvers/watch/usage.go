@@ -11,6 +11,7 @@ import (
 	"github.com/quorate/quorate/ent/usagebucket"
 	"github.com/quorate/quorate/ent/usageseries"
 	"github.com/quorate/quorate/graph"
+	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/live"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
@@ -21,14 +22,14 @@ const daySeconds = 24 * 60 * 60
 // Usage follows what is taken, free and was taken at most, by product and
 // container.
 func (r *Streams) Usage(ctx context.Context, s Scope) (Plan[*graph.UsageChange], error) {
-	src, err := r.source(ctx, "usage", s, true)
-	src.Read = func(ctx context.Context) (live.Items, bool, error) {
+	src, err := r.source(ctx, "usage", s, true, event.Allocations, event.Served)
+	src.Read = func(ctx context.Context, _ live.Heard) (live.Reading, error) {
 		all, err := r.usageFigures(ctx, s, nil)
 		items := make(live.Items, len(all))
 		for id, f := range all {
 			items[id] = figuresStamp(f)
 		}
-		return items, false, err
+		return live.Reading{Items: items}, err
 	}
 	return Plan[*graph.UsageChange]{src, func(ctx context.Context, c live.Change) (*graph.UsageChange, live.Items, error) {
 		ids := c.Ids()

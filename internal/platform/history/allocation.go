@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/quorate/quorate/ent"
@@ -119,6 +120,9 @@ func (p *Service) ApplyLeaseEvents(ctx context.Context, placeID string, events [
 		}
 		position = fresh[len(fresh)-1].Position
 		p.core.Publish(ctx, tx, event.Allocations, h.container)
+		if len(h.denials) > 0 {
+			p.core.Publish(ctx, tx, event.Denials, h.container)
+		}
 		if err := h.moveTo(ctx, position); err != nil {
 			return err
 		}
@@ -259,20 +263,60 @@ type Usage struct {
 	Denials int // in the last 24 hours
 }
 
+// With gives the figures where that many licenses are taken.
+func (u Usage) With(taken int) Usage {
+	u.Taken, u.Free = taken, max(u.Total-taken, 0)
+	return u
+}
+
 // ContainerUsage gives the figures of a container: of one outside of TMR groups
 // by what its license server last told that it serves. Error: CodeNotFound.
 func (p *Service) ContainerUsage(ctx context.Context, id string) (Usage, error) {
+	u, err := p.ContainerCapacity(ctx, id)
+	if err != nil {
+		return Usage{}, err
+	}
 	c, err := p.core.Read(ctx)
 	if err != nil {
 		return Usage{}, err
 	}
+	var sums []struct {
+		Sum *int `json:"sum"`
+	}
+	if err := c.Allocation.Query().Where(allocation.ContainerID(id), allocation.StateEQ(property.AllocationActive)).
+		Aggregate(ent.As(ent.Sum(allocation.FieldLicenses), "sum")).Scan(ctx, &sums); err != nil {
+		return Usage{}, err
+	}
+	taken := 0
+	if len(sums) > 0 && sums[0].Sum != nil {
+		taken = *sums[0].Sum
+	}
+	return u.With(taken), nil
+}
+
+// ContainerCapacity gives the figures of a container as if nothing were taken.
+// Error: CodeNotFound.
+func (p *Service) ContainerCapacity(ctx context.Context, id string) (Usage, error) {
+	c, err := p.core.Read(ctx)
+	if err != nil {
+		return Usage{}, err
+	}
+	var denials int
+	var failed error
+	var counted sync.WaitGroup
+	counted.Go(func() {
+		denials, failed = c.Denial.Query().Where(denial.ContainerID(id), denial.AtGT(time.Now().UTC().Add(-24*time.Hour))).Count(ctx)
+	})
 	found, err := c.Container.Query().Where(container.ID(id)).WithTmrGroup().Only(ctx)
+	counted.Wait()
 	if err != nil {
 		return Usage{}, core.NotFound(err, "container", id)
 	}
-	var u Usage
-	g := found.Edges.TmrGroup
-	switch {
+	if failed != nil {
+		return Usage{}, failed
+	}
+	u := Usage{Denials: denials}
+	switch g := found.Edges.TmrGroup; {
 	case g == nil:
 		for _, l := range found.Served {
 			if l.Reason == "" {
@@ -284,17 +328,5 @@ func (p *Service) ContainerUsage(ctx context.Context, id string) (Usage, error) 
 			u.Total += l.Quantity
 		}
 	}
-	var sums []struct {
-		Sum *int `json:"sum"`
-	}
-	if err := c.Allocation.Query().Where(allocation.ContainerID(id), allocation.StateEQ(property.AllocationActive)).
-		Aggregate(ent.As(ent.Sum(allocation.FieldLicenses), "sum")).Scan(ctx, &sums); err != nil {
-		return Usage{}, err
-	}
-	if len(sums) > 0 && sums[0].Sum != nil {
-		u.Taken = *sums[0].Sum
-	}
-	u.Free = max(u.Total-u.Taken, 0)
-	u.Denials, err = c.Denial.Query().Where(denial.ContainerID(id), denial.AtGT(time.Now().UTC().Add(-24*time.Hour))).Count(ctx)
-	return u, err
+	return u.With(0), nil
 }

@@ -85,7 +85,7 @@ func (p *Service) applyUse(ctx context.Context, id string, push LinkPush) error 
 			if err := history.NoteQuantities(ctx, history.NewTracks(tx, c.VendorID, c.CustomerID, id), []history.Quantities{q}); err != nil {
 				return err
 			}
-			p.core.Publish(ctx, tx, event.Allocations, id) // how many are free
+			p.core.Publish(ctx, tx, event.Served, id) // how many are free
 		}
 		return change.Exec(ctx)
 	})
