@@ -258,7 +258,7 @@ func (c *conn) tick() {
 	case silent > 2*c.cfg.Ping:
 		_ = c.ws.CloseNow()
 	default:
-		c.send(message{Type: "ping"})
+		c.sendText([]byte(`{"type":"ping"}`))
 		c.mu.Lock()
 		if !c.closing {
 			c.timer.Reset(c.cfg.Ping)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,6 +99,10 @@ func (c *conn) send(m message) {
 	if err != nil {
 		panic(err) // our own message
 	}
+	c.sendText(data)
+}
+
+func (c *conn) sendText(data []byte) {
 	late := time.AfterFunc(c.cfg.Send, func() { _ = c.ws.CloseNow() })
 	defer late.Stop()
 	_ = c.ws.Write(context.Background(), websocket.MessageText, data) // the reading side notices
@@ -111,14 +116,10 @@ const mostKept = 64 << 10
 
 // sendNext wraps a payload, which many connections share.
 func (c *conn) sendNext(id string, payload []byte) {
-	name, err := json.Marshal(id)
-	if err != nil {
-		panic(err) // it came as JSON
-	}
 	b, _ := buffers.Get().(*bytes.Buffer)
 	b.Reset()
 	b.WriteString(`{"id":`)
-	b.Write(name)
+	writeText(b, id)
 	b.WriteString(`,"type":"next","payload":`)
 	b.Write(payload)
 	b.WriteByte('}')
@@ -126,6 +127,24 @@ func (c *conn) sendNext(id string, payload []byte) {
 	if b.Cap() <= mostKept {
 		buffers.Put(b)
 	}
+}
+
+// writeText writes a text as JSON; one of a UUID's characters as it is.
+func writeText(b *bytes.Buffer, text string) {
+	plain := func(r rune) bool {
+		return r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+	}
+	if !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+		b.WriteByte('"')
+		b.WriteString(text)
+		b.WriteByte('"')
+		return
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // it came as JSON
+	}
+	b.Write(quoted)
 }
 
 // close begins the close handshake and doesn't wait for its end.
