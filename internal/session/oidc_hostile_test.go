@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -263,6 +264,11 @@ func TestProviderRights(t *testing.T) {
 		if again, err := l.CreateIdentityProvider(l.owner(), "k", spec); err != nil || again.ID != made.ID {
 			t.Errorf("the same again: %v, %v", again, err)
 		}
+		for what, secret := range map[string]*string{"another secret": text("very secre"), "no secret": nil, "an empty one": text("")} {
+			if _, err := l.CreateIdentityProvider(l.owner(), "k", with(func(s *signin.ProviderSpec) { s.Secret = secret })); license.CodeOf(err) != license.CodeConflict {
+				t.Errorf("the same key with %s: %v", what, err)
+			}
+		}
 		if _, err := l.CreateIdentityProvider(l.owner(), "", spec); license.CodeOf(err) != license.CodeConflict {
 			t.Errorf("the same name: %v", err)
 		}
@@ -281,4 +287,37 @@ func TestProviderRights(t *testing.T) {
 			t.Errorf("another organization's: %v", err)
 		}
 	})
+}
+
+// TestProviderKeyKeepsNoSecret: what is kept with an idempotency key can't be
+// used to try secrets out without the platform's master key: the same request at
+// two platforms leaves two digests, and each platform knows its own again, also
+// for the first requests ever, which come at the same time.
+func TestProviderKeyKeepsNoSecret(t *testing.T) {
+	f := newForger(t)
+	spec := signin.ProviderSpec{Name: "Company", Issuer: f.URL, ClientID: "quorate", Secret: text("1234")}
+	kept := map[string]bool{}
+	onBoth(t, func(t *testing.T, l *lab) {
+		var all sync.WaitGroup
+		made := make([]string, 4)
+		for i := range made {
+			all.Go(func() {
+				row, err := l.CreateIdentityProvider(l.owner(), "k", spec)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				made[i] = row.ID
+			})
+		}
+		all.Wait()
+		if made = slices.Compact(made); len(made) != 1 {
+			t.Errorf("one key made %v", made)
+		}
+		row := l.Store().Client().IdempotencyKey.Query().OnlyX(l.system())
+		kept[string(row.Digest)] = true
+	})
+	if len(kept) != 2 {
+		t.Error("two platforms keep the same digest of a secret")
+	}
 }

@@ -69,14 +69,16 @@ func (p *Providers) CreateIdentityProvider(ctx context.Context, key string, spec
 	if err != nil {
 		return nil, err
 	}
-	plain := spec // its secret must not be kept, as a digest neither
-	plain.Secret = nil
 	var made *ent.IdentityProvider
 	err = p.core.Store.WithTx(ctx, func(tx *store.Tx) error {
 		if err := p.home(ctx, tx, by); err != nil {
 			return err
 		}
-		ids, _, err := core.Once(ctx, tx, by.Organization, "createIdentityProvider", key, plain, func() ([]string, error) {
+		input, err := p.input(ctx, tx, by.Organization, key, spec)
+		if err != nil {
+			return err
+		}
+		ids, _, err := core.Once(ctx, tx, by.Organization, "createIdentityProvider", key, input, func() ([]string, error) {
 			row, err := tx.IdentityProvider.Create().SetOrganizationID(by.Organization).SetName(spec.Name).SetIssuer(spec.Issuer).
 				SetClientID(spec.ClientID).SetSealedSecret(sealed).SetDomains(spec.Domains).SetNillableJoinRole(spec.JoinRole).
 				SetEnforced(spec.Enforced).Save(ctx)
@@ -92,6 +94,18 @@ func (p *Providers) CreateIdentityProvider(ctx context.Context, key string, spec
 		return core.NotFound(err, "identity provider", ids[0])
 	})
 	return made, nameTaken(err, spec.Name)
+}
+
+// input is what an idempotency key stands for: the secret itself must not be
+// kept, as a digest neither.
+func (p *Providers) input(ctx context.Context, tx *store.Tx, organization, key string, spec ProviderSpec) (any, error) {
+	secret := spec.Secret
+	spec.Secret = nil
+	if key == "" || secret == nil || *secret == "" {
+		return spec, nil
+	}
+	proof, err := p.core.Proof(ctx, tx, []byte(*secret), "createIdentityProvider", organization)
+	return []any{spec, proof}, err
 }
 
 // UpdateIdentityProvider changes one. Whoever it has signed in with another
