@@ -36,6 +36,20 @@ func TestRewrapKeys(t *testing.T) {
 		if _, err := l.UpdateItem(l.vendor(), made.Item.ID, 1, data); err != nil {
 			t.Fatal(err)
 		}
+		org, user := l.first.Organization.ID, l.Store().Client().User.Query().OnlyIDX(l.system())
+		seal := func(purpose string) []byte {
+			t.Helper()
+			sealed, err := l.Core().Keys.Seal(t.Context(), purpose, []byte("a secret"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return sealed
+		}
+		idp := l.Store().Client().IdentityProvider.Create().SetOrganizationID(org).SetName("Company").SetIssuer("https://id.example.com").
+			SetClientID("quorate").SetSealedSecret(seal(core.ProviderPurpose(org, "https://id.example.com"))).SaveX(l.system())
+		public := l.Store().Client().IdentityProvider.Create().SetOrganizationID(org).SetName("Public").SetIssuer("https://id.example.org").
+			SetClientID("quorate").SaveX(l.system())
+		l.Store().Client().User.UpdateOneID(user).SetTotpSecret(seal(core.SecondFactorPurpose(user))).ExecX(l.system())
 		secret := make([]byte, core.MasterKeySize)
 		secret[0] = 2
 		next, err := core.NewMasterKey(secret)
@@ -45,7 +59,7 @@ func TestRewrapKeys(t *testing.T) {
 		_, err = l.RewrapKeys(l.with(auth.Administrator), next)
 		wantCode(t, "an administrator", err, license.CodeForbidden)
 		// Broken off after each key, nothing is changed.
-		for left := range 6 {
+		for left := range 8 {
 			_, err = l.RewrapKeys(l.vendor(), &failing{next, left})
 			wantCode(t, "broken off", err, license.CodeUnavailable)
 			if _, err := l.RootKey(t.Context()); err != nil {
@@ -54,11 +68,11 @@ func TestRewrapKeys(t *testing.T) {
 			f = l.rotate(f)
 		}
 		got, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || got != (firmkeys.Rewrapped{Sealed: 6}) {
+		if err != nil || got != (firmkeys.Rewrapped{Sealed: 8}) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		again, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || again != (firmkeys.Rewrapped{Already: 6}) {
+		if err != nil || again != (firmkeys.Rewrapped{Already: 8}) {
 			t.Errorf("%+v, %v", again, err)
 		}
 		if n := l.audited("platform.rewrapKeys"); n != 1 {
@@ -76,6 +90,18 @@ func TestRewrapKeys(t *testing.T) {
 		if it, err := renewed.UpdateItem(l.vendor(), made.Item.ID, 2, data); err != nil || it.Revision != 2 {
 			t.Errorf("the data under the new master key: %v", err)
 		}
+		client := l.Store().Client()
+		for purpose, sealed := range map[string][]byte{
+			core.ProviderPurpose(org, idp.Issuer): client.IdentityProvider.GetX(l.system(), idp.ID).SealedSecret,
+			core.SecondFactorPurpose(user):        client.User.GetX(l.system(), user).TotpSecret,
+		} {
+			if open, err := renewed.Core().Keys.Open(t.Context(), purpose, sealed); err != nil || string(open) != "a secret" {
+				t.Errorf("%s under the new master key: %v", purpose, err)
+			}
+		}
+		if n := len(client.IdentityProvider.GetX(l.system(), public.ID).SealedSecret); n != 0 {
+			t.Errorf("a client without a secret has one of %d bytes", n)
+		}
 		third, _, _ := newPlatform(t, l.Store(), 3)
 		_, err = third.RewrapKeys(l.vendor(), mustKey(t, 4))
 		wantCode(t, "with neither", err, license.CodeKeyRefused)
@@ -87,7 +113,7 @@ func TestRewrapKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		mixed, err := l.RewrapKeys(l.vendor(), next)
-		if err != nil || mixed != (firmkeys.Rewrapped{Sealed: 1, Already: 5}) {
+		if err != nil || mixed != (firmkeys.Rewrapped{Sealed: 1, Already: 7}) {
 			t.Errorf("%+v, %v", mixed, err)
 		}
 	})

@@ -38,6 +38,14 @@ func FirmPurpose(code int) string { return "firm:" + strconv.Itoa(code) }
 // TicketPurpose is what a ticket's sealed code is for.
 const TicketPurpose = "ticket"
 
+// ProviderPurpose is what the sealed client secret of an identity provider is for.
+func ProviderPurpose(organization, issuer string) string {
+	return "identity provider:" + organization + ":" + issuer
+}
+
+// SecondFactorPurpose is what the sealed secret of a user's second factor is for.
+func SecondFactorPurpose(user string) string { return "second factor:" + user }
+
 // A product's id is not known yet when its key is sealed, its place is.
 func ProductPurpose(firmID string, code int) string {
 	return "product:" + firmID + ":" + strconv.Itoa(code)

@@ -21,8 +21,9 @@ type Rewrapped struct {
 }
 
 // RewrapKeys seals every private key that the platform has (the root's, the
-// firms', the products'), the items' data and the tickets' codes with another wrapper, all in one transaction: after a
-// crash all are sealed by the one or all by the other. Called again it finds
+// firms', the products'), the items' data, the tickets' codes, the secrets of
+// webhooks, identity providers and second factors, and the keys of pseudonyms and
+// proofs with another wrapper, all in one transaction: after a crash all are sealed by the one or all by the other. Called again it finds
 // what is done. This Platform goes on with the wrapper that it has, so the
 // processes of the platform are to be stopped before, and started with the new
 // one. Errors: CodeForbidden, CodeKeyRefused when a key opens with neither.
@@ -162,6 +163,9 @@ func (p *Service) rewrap(ctx context.Context, tx *store.Tx, by auth.Principal, n
 				return err
 			}
 		}
+	}
+	if err := p.rewrapPeople(ctx, tx, next, out, owners); err != nil {
+		return err
 	}
 	if err := p.rewrapWebhooks(ctx, tx, next, out, owners); err != nil {
 		return err

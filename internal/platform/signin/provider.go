@@ -50,10 +50,6 @@ type ProviderSpec struct {
 	Enforced bool
 }
 
-func providerPurpose(organization, issuer string) string {
-	return "identity provider:" + organization + ":" + issuer
-}
-
 // CreateIdentityProvider adds an identity provider to the owner's organization.
 // Its discovery document must be there. Errors: CodeForbidden, CodeInvalidInput,
 // CodeConflict, CodeUnavailable.
@@ -277,14 +273,14 @@ func (p *Providers) seal(ctx context.Context, organization string, spec Provider
 	if spec.Secret == nil || *spec.Secret == "" {
 		return nil, nil
 	}
-	return p.core.Keys.Seal(ctx, providerPurpose(organization, spec.Issuer), []byte(*spec.Secret))
+	return p.core.Keys.Seal(ctx, core.ProviderPurpose(organization, spec.Issuer), []byte(*spec.Secret))
 }
 
 func (p *Providers) secret(ctx context.Context, row *ent.IdentityProvider) (string, error) {
 	if len(row.SealedSecret) == 0 {
 		return "", nil
 	}
-	b, err := p.core.Keys.Open(ctx, providerPurpose(row.OrganizationID, row.Issuer), row.SealedSecret)
+	b, err := p.core.Keys.Open(ctx, core.ProviderPurpose(row.OrganizationID, row.Issuer), row.SealedSecret)
 	return string(b), err
 }
 

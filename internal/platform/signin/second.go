@@ -20,8 +20,6 @@ type Enrolment struct {
 	QR     string `json:"qr"` // the URI as a picture, a data: URL
 }
 
-func secondPurpose(user string) string { return "second factor:" + user }
-
 func wrongCode() error {
 	return core.AtField("code", unauthenticated("type the code that your authenticator shows now, or a recovery code that is left; no code counts twice", "the code is wrong"))
 }
@@ -59,7 +57,7 @@ func (s *Service) takeCode(ctx context.Context, who *ent.User, code string) erro
 
 // takeTimed takes a one-time code. Of requests with the same code one succeeds.
 func (s *Service) takeTimed(ctx context.Context, who *ent.User, code string) (bool, error) {
-	secret, err := s.core.Keys.Open(ctx, secondPurpose(who.ID), who.TotpSecret)
+	secret, err := s.core.Keys.Open(ctx, core.SecondFactorPurpose(who.ID), who.TotpSecret)
 	if err != nil {
 		return false, err
 	}
@@ -119,7 +117,7 @@ func (s *Service) BeginSecond(ctx context.Context, c Claim, password string) (En
 	if err != nil {
 		return Enrolment{}, err
 	}
-	sealed, err := s.core.Keys.Seal(ctx, secondPurpose(who.ID), secret)
+	sealed, err := s.core.Keys.Seal(ctx, core.SecondFactorPurpose(who.ID), secret)
 	if err != nil {
 		return Enrolment{}, err
 	}
@@ -155,7 +153,7 @@ func (s *Service) ConfirmSecond(ctx context.Context, c Claim, code string) ([]st
 	if err := s.throttle.allow(ctx, codeTry, who.ID); err != nil {
 		return nil, err
 	}
-	secret, err := s.core.Keys.Open(ctx, secondPurpose(who.ID), who.TotpSecret)
+	secret, err := s.core.Keys.Open(ctx, core.SecondFactorPurpose(who.ID), who.TotpSecret)
 	if err != nil {
 		return nil, err
 	}
