@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -42,12 +43,14 @@ const benchLiveQuery = `subscription($container: ID!) { allocationsChanged(conta
 // The time counts from when the change is committed, and is told of by another
 // replica: the platform hears it by Redis, reads what changed, numbers it in
 // Redis, executes the operation and sends it. Beside it Centrifugo, with Redis
-// too, is given the finished message by its HTTP API. Servers, databases and
-// subscribers share the machine.
+// too, twice: fed with the same changes, by the least that has to be done for
+// that (feed), and given the finished message by its HTTP API. Servers,
+// databases and subscribers share the machine.
 func BenchmarkSubscribers(b *testing.B) {
 	for _, n := range []int{1000, 5000} {
 		b.Run(fmt.Sprintf("quorate/subscribers=%d", n), func(b *testing.B) { benchQuorate(b, n) })
-		b.Run(fmt.Sprintf("centrifugo/subscribers=%d", n), func(b *testing.B) { benchCentrifugo(b, n) })
+		b.Run(fmt.Sprintf("centrifugo-fed/subscribers=%d", n), func(b *testing.B) { benchCentrifugo(b, n, true) })
+		b.Run(fmt.Sprintf("centrifugo/subscribers=%d", n), func(b *testing.B) { benchCentrifugo(b, n, false) })
 	}
 }
 
@@ -182,12 +185,8 @@ func resident(b *testing.B, pid int) int64 {
 }
 
 func benchQuorate(b *testing.B, subscribers int) {
-	r := newReplicas(b, 1, "--points-per-caller", "0", "--points-per-organization", "0")
-	objects := make([]string, watchedObjects)
-	rows := make([][]string, watchedObjects)
-	for i := range objects {
-		objects[i], rows[i] = r.container(fmt.Sprintf("130-%d", 600+i), 5)
-	}
+	c := newChanges(b, newReplicas(b, 1, "--points-per-caller", "0", "--points-per-organization", "0"))
+	r, objects := c.replicas, c.objects
 	a := newAudience()
 	options := &websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}}
 	subscribe := func(ctx context.Context, c *websocket.Conn, i int) error {
@@ -221,22 +220,96 @@ func benchQuorate(b *testing.B, subscribers int) {
 	a.join(b, watchedObjects, url, options, subscribe, pong) // what the first subscribers of all cost
 	before := resident(b, r.processes[0].cmd.Process.Pid)
 	a.join(b, subscribers-watchedObjects, url, options, subscribe, pong)
-	a.run(b, func(object, number int) time.Time {
-		id := rows[object][number/watchedObjects%len(rows[object])]
-		at := time.Now().UTC().Truncate(time.Microsecond)
-		if err := r.store.WithTx(r.ctx, func(tx *store.Tx) error {
-			return tx.Allocation.UpdateOneID(id).SetAccesses(number).SetLastAccessAt(at).Exec(r.ctx)
-		}); err != nil {
-			b.Fatal(err)
-		}
-		told := time.Now()
-		a.sent[number].Store(told.UnixNano())
-		if err := r.bus.Publish(r.ctx, event.Allocations, objects[object]); err != nil {
-			b.Fatal(err)
-		}
-		return told
-	})
+	a.run(b, func(object, number int) time.Time { return c.commit(b, a, object, number) })
 	a.report(b, subscribers, resident(b, r.processes[0].cmd.Process.Pid)-before)
+}
+
+// changes are what is watched, and how it changes.
+type changes struct {
+	*replicas
+	objects []string   // ids of containers
+	rows    [][]string // ids of their allocations
+}
+
+func newChanges(b *testing.B, r *replicas) *changes {
+	b.Helper()
+	c := &changes{r, make([]string, watchedObjects), make([][]string, watchedObjects)}
+	for i := range c.objects {
+		c.objects[i], c.rows[i] = r.container(fmt.Sprintf("130-%d", 600+i), 5)
+	}
+	return c
+}
+
+// commit makes a change, and tells of it by Redis as a replica does. It gives the
+// time between the two.
+func (c *changes) commit(b *testing.B, a *audience, object, number int) time.Time {
+	b.Helper()
+	id := c.rows[object][number/watchedObjects%len(c.rows[object])]
+	at := time.Now().UTC().Truncate(time.Microsecond)
+	if err := c.store.WithTx(c.ctx, func(tx *store.Tx) error {
+		return tx.Allocation.UpdateOneID(id).SetAccesses(number).SetLastAccessAt(at).Exec(c.ctx)
+	}); err != nil {
+		b.Fatal(err)
+	}
+	told := time.Now()
+	a.sent[number].Store(told.UnixNano())
+	if err := c.bus.Publish(c.ctx, event.Allocations, c.objects[object]); err != nil {
+		b.Fatal(err)
+	}
+	return told
+}
+
+// feed does for Centrifugo what an application that uses it has to do at least: it
+// hears of each change by Redis, reads by one prepared statement what changed and
+// the figures, as a superuser, and hands the message over. It asks nobody who may
+// see it.
+func (c *changes) feed(b *testing.B, publish func(object int, message string) error) {
+	b.Helper()
+	db, err := sql.Open("postgres", testenv.Superuser(b, c.dsn))
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = db.Close() })
+	read, err := db.PrepareContext(b.Context(), `SELECT a.id, a."user", a.application, a.accesses, a.last_access_at, a.state,
+		(SELECT count(*) FROM allocations t WHERE t.container_id = a.container_id AND t.state = 'ACTIVE')
+		FROM allocations a WHERE a.container_id = $1 AND a.last_access_at IS NOT NULL ORDER BY a.last_access_at DESC LIMIT 1`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	var fed sync.WaitGroup
+	b.Cleanup(func() {
+		cancel()
+		fed.Wait()
+	})
+	ear, err := newBus(b, c.redis).Listen(ctx, event.Allocations)
+	if err != nil {
+		b.Fatal(err)
+	}
+	fed.Go(func() {
+		for range ear.C() {
+			signals, _ := ear.Take()
+			for _, s := range signals {
+				var id, user, application, state string
+				var accesses, taken int
+				var at time.Time
+				err := read.QueryRowContext(ctx, s.Key).Scan(&id, &user, &application, &accesses, &at, &state, &taken)
+				if err == nil {
+					err = publish(slices.Index(c.objects, s.Key), finished(accesses, id, user, application, accesses, at, state, taken))
+				}
+				if err != nil && ctx.Err() == nil {
+					b.Error(err)
+				}
+			}
+		}
+	})
+}
+
+// finished is a message as large as ours.
+func finished(sequence int, id, user, application string, accesses int, at time.Time, state string, taken int) string {
+	return fmt.Sprintf(`{"data":{"allocationsChanged":{"sequence":%d,"since":%d,"snapshot":false,"position":"ABCDEFGHIJKL.%d","total":1000,"taken":%d,"free":%d,`+
+		`"upserted":[{"id":%q,"user":%q,"application":%q,"accesses":%d,"lastAccessAt":%q,"state":%q}],"removed":[]}}}`,
+		sequence, sequence-1, sequence, taken, 1000-taken, id, user, application, accesses, at.Format(time.RFC3339Nano), state)
 }
 
 // centrifugo starts one, or skips the benchmark.
@@ -290,9 +363,13 @@ func centrifugo(b *testing.B) (url string, pid int) {
 	return url, cmd.Process.Pid
 }
 
-func benchCentrifugo(b *testing.B, subscribers int) {
+func benchCentrifugo(b *testing.B, subscribers int, fed bool) {
 	url, pid := centrifugo(b)
 	a := newAudience()
+	var c *changes
+	if fed {
+		c = newChanges(b, newReplicas(b, 0))
+	}
 	subscribe := func(ctx context.Context, c *websocket.Conn, i int) error {
 		if err := c.Write(ctx, websocket.MessageText, []byte(`{"id":1,"connect":{}}`)); err != nil {
 			return err
@@ -320,23 +397,31 @@ func benchCentrifugo(b *testing.B, subscribers int) {
 	before := resident(b, pid)
 	a.join(b, subscribers-watchedObjects, at, nil, subscribe, pong)
 	client := &http.Client{}
-	a.run(b, func(object, number int) time.Time {
-		now := time.Now().UTC()
-		body := fmt.Sprintf(`{"channel":"c%d","data":{"data":{"allocationsChanged":{"sequence":%d,"since":%d,"snapshot":false,"position":"ABCDEFGHIJKL.%d","total":1000,"taken":5,"free":995,`+
-			`"upserted":[{"id":"alc_019ab000-0000-7000-8000-%012d","user":"ada","application":"charts","accesses":%d,"lastAccessAt":%q,"state":"ACTIVE"}],"removed":[]}}}}`,
-			object, number, number-1, number, object, number, now.Format(time.RFC3339Nano))
-		told := time.Now()
-		a.sent[number].Store(told.UnixNano())
-		res, err := client.Post(url+"/api/publish", "application/json", strings.NewReader(body))
+	publish := func(object int, message string) error {
+		res, err := client.Post(url+"/api/publish", "application/json", strings.NewReader(fmt.Sprintf(`{"channel":"c%d","data":%s}`, object, message)))
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
-		said, _ := io.ReadAll(res.Body)
+		said, err := io.ReadAll(res.Body)
 		_ = res.Body.Close()
-		if res.StatusCode != http.StatusOK || bytes.Contains(said, []byte(`"error"`)) {
-			b.Fatalf("publishing was answered by %s %s", res.Status, said)
+		if err == nil && (res.StatusCode != http.StatusOK || bytes.Contains(said, []byte(`"error"`))) {
+			err = fmt.Errorf("publishing was answered by %s %s", res.Status, said)
 		}
-		return told
-	})
+		return err
+	}
+	if fed {
+		c.feed(b, publish)
+		a.run(b, func(object, number int) time.Time { return c.commit(b, a, object, number) })
+	} else {
+		a.run(b, func(object, number int) time.Time {
+			id := fmt.Sprintf("alc_019ab000-0000-7000-8000-%012d", object)
+			told := time.Now()
+			a.sent[number].Store(told.UnixNano())
+			if err := publish(object, finished(number, id, "ada", "charts", number, told.UTC(), "ACTIVE", 5)); err != nil {
+				b.Fatal(err)
+			}
+			return told
+		})
+	}
 	a.report(b, subscribers, resident(b, pid)-before)
 }

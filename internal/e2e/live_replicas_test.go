@@ -37,6 +37,7 @@ type replicas struct {
 	bus     *redisevent.Bus
 	ctx     context.Context // as the system
 	dsn     string
+	redis   string // its address
 	vendor  string
 	product string
 }
@@ -50,7 +51,7 @@ func newReplicas(t testing.TB, n int, args ...string) *replicas {
 	if err := json.Unmarshal([]byte(out), &boot); err != nil {
 		t.Fatal(err)
 	}
-	r := &replicas{t: t, token: boot.Token, dsn: dsn, ctx: auth.With(t.Context(), auth.System("test"))}
+	r := &replicas{t: t, token: boot.Token, dsn: dsn, redis: rdb.Addr, ctx: auth.With(t.Context(), auth.System("test"))}
 	for i := range n {
 		addr := testenv.FreeAddr(t)
 		all := append([]string{"platform", "--listen", addr, "--json"}, db...)
@@ -62,11 +63,7 @@ func newReplicas(t testing.TB, n int, args ...string) *replicas {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.store.Close() })
-	client := redis.NewClient(&redis.Options{Addr: rdb.Addr})
-	if r.bus, err = redisevent.New(t.Context(), client, slog.New(slog.DiscardHandler)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.bus.Close() })
+	r.bus = newBus(t, rdb.Addr)
 	r.change("", func(tx *store.Tx) error {
 		if r.vendor, err = tx.Organization.Query().Where(organization.Vendor(true)).FirstID(r.ctx); err != nil {
 			return err
@@ -84,6 +81,16 @@ func newReplicas(t testing.TB, n int, args ...string) *replicas {
 		return err
 	})
 	return r
+}
+
+func newBus(t testing.TB, redisAddr string) *redisevent.Bus {
+	t.Helper()
+	bus, err := redisevent.New(t.Context(), redis.NewClient(&redis.Options{Addr: redisAddr}), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bus.Close() })
+	return bus
 }
 
 // change writes, and tells that something about a container's allocations changed.
