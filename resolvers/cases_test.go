@@ -62,8 +62,12 @@ func TestMain(m *testing.M) {
 // TestCases asks what each file of testdata asks, as the viewer it names, and
 // compares the answers. A file's sections "query", "variables" and "expected"
 // may come several times: the requests follow each other in one world. A section
-// "world" with "containers" adds containers outside of TMR groups. Ids that
-// were made meanwhile are written as "<kind>_new", times as "time".
+// "world" with "containers" adds containers outside of TMR groups, one with
+// "requests" a container 130-77 that waits for five licenses, and its file as
+// REQUEST_77; REQUEST_78 and REQUEST_79 are those of containers that nobody
+// knows, the second one with the activation id of the TMR groups.
+// With "rolled-out" the first container has what was ordered for it by then. Ids
+// that were made meanwhile are written as "<kind>_new", times as "time".
 func TestCases(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -84,10 +88,20 @@ func TestCases(t *testing.T) {
 			for i, f := range ar.Files {
 				switch f.Name {
 				case "world":
-					if got := strings.TrimSpace(string(f.Data)); got != "containers" {
-						t.Fatalf("no world is called %q", got)
+					for _, name := range strings.Fields(string(f.Data)) {
+						switch name {
+						case "containers":
+							w.seedContainers()
+						case "rolled-out":
+							w.rollOut()
+						case "requests":
+							made["REQUEST_77"] = quoted(w.requestFile())
+							made["REQUEST_78"] = quoted(w.box(78, [16]byte{7}))
+							made["REQUEST_79"] = quoted(w.box(79, [16]byte{}))
+						default:
+							t.Fatalf("no world is called %q", name)
+						}
 					}
-					w.seedContainers()
 				case "viewer":
 					viewer = strings.TrimSpace(string(f.Data))
 				case "query":
@@ -123,6 +137,15 @@ func TestCases(t *testing.T) {
 			}
 		})
 	}
+}
+
+// quoted is a text as it stands between quotation marks.
+func quoted(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return string(b[1 : len(b)-1])
 }
 
 // tidy makes an answer comparable: indented, without what differs each time.

@@ -62,24 +62,9 @@ func TestWorkedExamples(t *testing.T) {
 // requestFile is that of a container 130-77 which waits for five licenses.
 func (w *world) requestFile() string {
 	w.t.Helper()
-	root := w.importKey(bytes.Repeat([]byte{7}, ed25519.SeedSize))
-	ctx := w.as(w.t.Context(), "owner")
-	box, err := container.Create(filepath.Join(w.t.TempDir(), "box"), container.Params{
-		Serial: license.Serial{Mask: 130, Number: 77}, Root: root, ActivationID: [16]byte{7},
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	w.t.Cleanup(func() { box.Close() })
-	f, err := box.Fingerprint(nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	text, err := armor.Encode(armor.File{Kind: armor.Request, Messages: [][]byte{f}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if _, err := w.platform.RegisterContainer(ctx, provision.RegisterSpec{Request: string(text), Customer: "Port"}); err != nil {
+	w.importKey(bytes.Repeat([]byte{7}, ed25519.SeedSize))
+	ctx, text := w.as(w.t.Context(), "owner"), w.box(77, [16]byte{7})
+	if _, err := w.platform.RegisterContainer(ctx, provision.RegisterSpec{Request: text, Customer: "Port"}); err != nil {
 		w.t.Fatal(err)
 	}
 	p, err := w.platform.CreateProduct(ctx, "6000077", catalog.ProductSpec{Code: 7, Name: "Pilotage"})
@@ -91,6 +76,31 @@ func (w *world) requestFile() string {
 		w.t.Fatal(err)
 	}
 	if _, err := w.platform.Order(ctx, orders.OrderRequest{Item: it.ID, Container: "130-77", Quantity: 5}); err != nil {
+		w.t.Fatal(err)
+	}
+	return text
+}
+
+// box gives the request file of a new container of the platform's.
+func (w *world) box(number uint64, activation [16]byte) string {
+	w.t.Helper()
+	root, err := w.platform.RootKey(w.system())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	box, err := container.Create(filepath.Join(w.t.TempDir(), "box"), container.Params{
+		Serial: license.Serial{Mask: 130, Number: number}, Root: root, ActivationID: activation,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { box.Close() })
+	f, err := box.Fingerprint(nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	text, err := armor.Encode(armor.File{Kind: armor.Request, Messages: [][]byte{f}})
+	if err != nil {
 		w.t.Fatal(err)
 	}
 	return string(text)

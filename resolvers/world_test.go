@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/ent"
+	"github.com/quorate/quorate/ent/order"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
@@ -301,6 +302,13 @@ func (w *world) seedContainers() {
 		w.orders["org_charts"]++
 		return tx.Order.Create().SetID("ord_800").SetVendorID("org_charts").SetCustomerID(port).SetItemID("itm_1").SetContainerID("con_800").
 			SetNumber(w.orders["org_charts"]).SetQuantity(5).SetRolloutID("rol_800").SetCreatedAt(w.now).Exec(ctx)
+	})
+}
+
+// rollOut has the first of the containers have what was ordered for it.
+func (w *world) rollOut() {
+	w.change("", "", func(tx *store.Tx) error {
+		return tx.Order.Update().Where(order.ContainerID("con_800")).SetRolloutID("rol_800").Exec(w.system())
 	})
 }
 
