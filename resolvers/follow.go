@@ -119,7 +119,9 @@ func (f *following) begin(after live.Position) *graphql.Response {
 		return f.failed(err)
 	}
 	call := &watch.Call{}
-	ctx := call.In(auth.With(f.ctx, by))
+	// What was begun for planning is let go of with it, and not with the connection.
+	ctx, planned := context.WithCancel(call.In(auth.With(f.ctx, by)))
+	defer planned()
 	responses, ctx := h.exec.DispatchOperation(ctx, f.op)
 	if call.Value == nil {
 		if response := responses(ctx); response != nil {

@@ -158,3 +158,33 @@ func TestAChangeOfAllocationsIsReadOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestPlanningIsLetGoOf: what was begun to plan a subscription ends with it, while
+// the subscription lives: else each subscriber keeps what it read.
+func TestPlanningIsLetGoOf(t *testing.T) {
+	w := newWorld(t)
+	planning := make(chan context.Context, 100)
+	w.store.Client().Container.Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+		return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+			select {
+			case planning <- ctx:
+			default:
+			}
+			return next.Query(ctx, q)
+		})
+	}))
+	s := dial(t, w.server(t, "owner"), nil)
+	s.init()
+	s.subscribe("1", `subscription { allocationsChanged(container: "131-4837572") { taken upserted { id } } }`)
+	var m struct{ AllocationsChanged struct{ Taken int } }
+	s.data(&m)
+	select {
+	case <-(<-planning).Done():
+	case <-time.After(5 * time.Second):
+		t.Error("the context of planning lives on")
+	}
+	w.addAllocation(100)
+	if s.data(&m); m.AllocationsChanged.Taken != 4 {
+		t.Errorf("after it: %+v", m)
+	}
+}

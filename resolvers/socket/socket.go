@@ -106,7 +106,7 @@ func (c *conn) serve(stopping context.Context, done func()) {
 		if err != nil {
 			return
 		}
-		if code, why := c.receive(data); code != 0 {
+		if code, why := c.apart(data); code != 0 {
 			c.close(code, why)
 		}
 	}
@@ -328,4 +328,16 @@ func (c *conn) wake(op *operation) {
 		c.writing = true
 		go c.write()
 	}
+}
+
+// apart does what a message asks for on a stack of its own, so that the one that
+// reads, which lives as long as the connection, stays small.
+func (c *conn) apart(data []byte) (code int, why string) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		code, why = c.receive(data)
+	}()
+	<-done
+	return code, why
 }
