@@ -190,7 +190,7 @@ func (_q *AllocationQuery) collectField(ctx context.Context, oneNode bool, opCtx
 				selectedFields = append(selectedFields, allocation.FieldStation)
 				fieldSeen[allocation.FieldStation] = struct{}{}
 			}
-		case "processID":
+		case "processId":
 			if _, ok := fieldSeen[allocation.FieldProcessID]; !ok {
 				selectedFields = append(selectedFields, allocation.FieldProcessID)
 				fieldSeen[allocation.FieldProcessID] = struct{}{}
@@ -1796,7 +1796,7 @@ func (_q *IdentityProviderQuery) collectField(ctx context.Context, oneNode bool,
 				selectedFields = append(selectedFields, identityprovider.FieldIssuer)
 				fieldSeen[identityprovider.FieldIssuer] = struct{}{}
 			}
-		case "clientID":
+		case "clientId":
 			if _, ok := fieldSeen[identityprovider.FieldClientID]; !ok {
 				selectedFields = append(selectedFields, identityprovider.FieldClientID)
 				fieldSeen[identityprovider.FieldClientID] = struct{}{}
@@ -3420,7 +3420,7 @@ func (_q *RolloutQuery) collectField(ctx context.Context, oneNode bool, opCtx *g
 				selectedFields = append(selectedFields, rollout.FieldSequence)
 				fieldSeen[rollout.FieldSequence] = struct{}{}
 			}
-		case "tmrID":
+		case "tmrId":
 			if _, ok := fieldSeen[rollout.FieldTmrID]; !ok {
 				selectedFields = append(selectedFields, rollout.FieldTmrID)
 				fieldSeen[rollout.FieldTmrID] = struct{}{}
@@ -4707,7 +4707,7 @@ func (_q *TmrGroupQuery) collectField(ctx context.Context, oneNode bool, opCtx *
 				selectedFields = append(selectedFields, tmrgroup.FieldQuantity)
 				fieldSeen[tmrgroup.FieldQuantity] = struct{}{}
 			}
-		case "tmrID":
+		case "tmrId":
 			if _, ok := fieldSeen[tmrgroup.FieldTmrID]; !ok {
 				selectedFields = append(selectedFields, tmrgroup.FieldTmrID)
 				fieldSeen[tmrgroup.FieldTmrID] = struct{}{}

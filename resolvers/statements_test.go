@@ -3,9 +3,12 @@ package resolvers_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	entgo "entgo.io/ent"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/schema/property"
@@ -98,6 +101,32 @@ func TestListsTakeNoMoreStatementsForMoreRows(t *testing.T) {
 	for name := range queries {
 		if many := count(name); many != few[name] {
 			t.Errorf("%s: %d statements for few rows, %d for many", name, few[name], many)
+		}
+	}
+}
+
+// A list reads the columns that it is asked for; ent goes by the names that
+// fields have in the API.
+func TestListsReadTheColumnsThatAreAskedFor(t *testing.T) {
+	w := newWorld(t)
+	var read []string
+	w.store.Client().Intercept(ent.InterceptFunc(func(next ent.Querier) ent.Querier {
+		return ent.QuerierFunc(func(ctx context.Context, q ent.Query) (ent.Value, error) {
+			if about := entgo.QueryFromContext(ctx); about.Op == entgo.OpQueryAll {
+				read = append(read, about.Type+" "+strings.Join(about.Fields, " "))
+			}
+			return next.Query(ctx, q)
+		})
+	}))
+	for query, want := range map[string]string{
+		`{ allocations { edges { node { handle processId user } } } }`: "Allocation id handle process_id user",
+		`{ tmrGroups { edges { node { name tmrId } } } }`:              "TmrGroup id name tmr_id",
+		`{ rollouts { edges { node { state tmrId } } } }`:              "Rollout id state tmr_id",
+		`{ identityProviders { edges { node { name clientId } } } }`:   "IdentityProvider id name client_id",
+	} {
+		read = nil
+		if body := ask(w.serve("owner"), request{Query: query}).Body.String(); strings.Contains(body, `"errors"`) || !slices.Contains(read, want) {
+			t.Errorf("%s read %q: %s", query, read, body)
 		}
 	}
 }

@@ -205,7 +205,7 @@ func (IdentityProvider) Fields() []ent.Field {
 	return []ent.Field{
 		field.String("name").MaxLen(mostName).NotEmpty(),
 		field.String("issuer").MaxLen(mostURL).NotEmpty(),
-		field.String("client_id").MaxLen(300).NotEmpty(),
+		field.String("client_id").MaxLen(300).NotEmpty().Annotations(entgql.MapsTo("clientId")),
 		field.Bytes("sealed_secret").MaxLen(4096).Optional().Sensitive(),
 		field.Strings("domains").Optional().Comment("Of e-mail addresses, in lower case."),
 		field.Enum("join_role").GoType(property.Role("")).Optional().Nillable().Comment("Of persons of the domains who aren't members yet; null: they must be invited."),

@@ -125,7 +125,7 @@ func (Allocation) Fields() []ent.Field {
 		field.String("client").MaxLen(mostName),
 		field.String("user").MaxLen(mostName),
 		field.String("station").MaxLen(mostName),
-		field.Int("process_id").NonNegative(),
+		field.Int("process_id").NonNegative().Annotations(entgql.MapsTo("processId")),
 		field.String("application").MaxLen(mostName),
 		field.Enum("state").GoType(property.AllocationState("")),
 		field.Time("first_access"),

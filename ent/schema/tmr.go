@@ -35,7 +35,7 @@ func (TmrGroup) Fields() []ent.Field {
 		field.Time("viewed_at").Optional().Nillable(),
 		field.String("status").MaxLen(mostName).Default("1:- 2:- 3:-"),
 		field.Int("quantity").NonNegative().Default(0),
-		field.Int("tmr_id").Optional().Nillable(),
+		field.Int("tmr_id").Optional().Nillable().Annotations(entgql.MapsTo("tmrId")),
 		field.JSON("backends", []property.Backend{}).Default([]property.Backend{}),
 		field.JSON("licenses", []property.TmrLicense{}).Default([]property.TmrLicense{}),
 
@@ -165,7 +165,7 @@ func (Rollout) Fields() []ent.Field {
 		field.JSON("steps", []property.RolloutStep{}).Default([]property.RolloutStep{}),
 		field.Uint64("epoch").Default(0).Comment("Fences the workers: a write under an older one is refused."),
 		field.Int("sequence").NonNegative().Default(0),
-		field.Int("tmr_id").NonNegative().Default(0),
+		field.Int("tmr_id").NonNegative().Default(0).Annotations(entgql.MapsTo("tmrId")),
 		field.Int("quantity").NonNegative().Default(0),
 		field.Int("firm").NonNegative().Default(0).Comment("The firm code that it covers."),
 		field.Strings("products").Optional().Comment("The ids of products whose changed terms it brings, ordered more of or not."),
