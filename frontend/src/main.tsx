@@ -7,17 +7,14 @@ import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { Provider } from "urql";
-import { newClient } from "./api/client";
-import { newRouter } from "./router";
-import { toSignIn } from "./signin/target";
+import { newApp } from "./app";
 import { theme } from "./ui/theme";
 
 // The server puts a fresh nonce into each index.html; styles made at run time need it.
 const nonce = document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce ?? "";
 if (nonce) setNonce(nonce);
 
-const client = newClient(toSignIn);
-const router = newRouter(client);
+const { client, router } = newApp();
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no #root");
 

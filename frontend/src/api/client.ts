@@ -5,11 +5,14 @@ import { failureOf } from "./errors";
 /** Called when the platform says that the session has ended. */
 export type OnSignedOut = () => void;
 
+/** Called when the platform refuses something: what the pages know of the viewer may be old. */
+export type OnForbidden = () => void;
+
 /**
  * The GraphQL client for everything but live streams, which do not pass through
  * the normalized cache: their order is what they are for.
  */
-export function newClient(onSignedOut: OnSignedOut): Client {
+export function newClient(onSignedOut: OnSignedOut, onForbidden: OnForbidden): Client {
   return createClient({
     url: "/graphql",
     preferGetMethod: false,
@@ -17,7 +20,9 @@ export function newClient(onSignedOut: OnSignedOut): Client {
     exchanges: [
       mapExchange({
         onError(error) {
-          if (failureOf(error).code === "UNAUTHENTICATED") onSignedOut();
+          const { code } = failureOf(error);
+          if (code === "UNAUTHENTICATED") onSignedOut();
+          if (code === "FORBIDDEN") onForbidden();
         },
       }),
       cacheExchange({

@@ -15,7 +15,10 @@ test("what the client sends is among the documents of the dashboard", async () =
       headers: { "content-type": "application/json" },
     });
   });
-  const client = newClient(() => undefined);
+  const client = newClient(
+    () => undefined,
+    () => undefined,
+  );
   let asked = 0;
   for (const document of operations) {
     const [operation] = document.definitions;
