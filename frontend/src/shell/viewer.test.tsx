@@ -105,11 +105,11 @@ it("asks again when something is forbidden, and takes back what is offered", asy
 });
 
 it("asks once for what happens at once, and nobody who is not signed in", async () => {
-  const { stop } = newApp();
+  const closed = newApp();
   window.dispatchEvent(new Event("focus"));
   await wait();
   expect(asked).toBe(0);
-  stop();
+  closed.stop();
   const { router } = await open();
   const invalidate = vi.spyOn(router, "invalidate");
   for (let i = 0; i < 3; i++) window.dispatchEvent(new Event("focus"));
