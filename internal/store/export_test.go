@@ -18,7 +18,7 @@ func OpenWithoutRowSecurity(dsn string) (*Store, error) {
 		return nil, err
 	}
 	db := sql.OpenDB(connector)
-	s := &Store{db: db, dialect: dialect.Postgres, client: ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)))}
+	s := &Store{pools: pools{all: db}, dialect: dialect.Postgres, client: ent.NewClient(ent.Driver(entsql.OpenDB(dialect.Postgres, db)))}
 	guard(s.client)
 	return s, nil
 }

@@ -15,11 +15,12 @@ import (
 func TestAFailedMigrationLeavesNothing(t *testing.T) {
 	for name, dsn := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "db"), "postgres": testenv.Postgres(t)} {
 		t.Run(name, func(t *testing.T) {
-			db, dial, err := connect(dsn)
+			p, dial, err := connect(dsn)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() { _ = db.Close() }()
+			defer func() { _ = p.close() }()
+			db := p.all
 			files := []file{
 				{version: "1", name: "1_a.sql", hash: "a", statements: says("CREATE TABLE a (x int)")},
 				{version: "2", name: "2_b.sql", hash: "b", statements: says("CREATE TABLE b (x int)", "CREATE TABLE a (x int)")},
@@ -55,16 +56,16 @@ func TestAFailedMigrationLeavesNothing(t *testing.T) {
 // unmigrated connects to an empty database, and gives what would be applied to it.
 func unmigrated(t *testing.T, dsn string) (*sql.DB, string, []file) {
 	t.Helper()
-	db, dial, err := connect(dsn)
+	p, dial, err := connect(dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
+	t.Cleanup(func() { _ = p.close() })
 	files, err := embedded(dial)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return db, dial, files
+	return p.all, dial, files
 }
 
 // TestFirmsGetTheirFirstKey: what was made before firms' keys had a history

@@ -15,7 +15,10 @@ func (s *Store) Ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := s.db.QueryContext(ctx, "SELECT version FROM schema_revisions")
+	if err := s.Ping(ctx); err != nil {
+		return err
+	}
+	rows, err := s.pools.all.QueryContext(ctx, "SELECT version FROM schema_revisions")
 	if err != nil {
 		return fmt.Errorf("read the revisions: %w", err)
 	}

@@ -161,7 +161,7 @@ func (s *Store) CheckRole(ctx context.Context) error {
 	}
 	var role string
 	var bypasses bool
-	if err := s.db.QueryRowContext(ctx, "SELECT rolname, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").Scan(&role, &bypasses); err != nil {
+	if err := s.pools.all.QueryRowContext(ctx, "SELECT rolname, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user").Scan(&role, &bypasses); err != nil {
 		return fmt.Errorf("ask what the database's role may do: %w", err)
 	}
 	if bypasses {

@@ -33,7 +33,7 @@ func TestEveryStatementNamesTheTenant(t *testing.T) {
 			defer func() { _ = s.Close() }()
 			var mu sync.Mutex
 			var said []string
-			c := ent.NewClient(ent.Driver(dialect.DebugWithContext(entsql.OpenDB(s.dialect, s.db), func(_ context.Context, v ...any) {
+			c := ent.NewClient(ent.Driver(dialect.DebugWithContext(entsql.OpenDB(s.dialect, s.pools.all), func(_ context.Context, v ...any) {
 				mu.Lock()
 				defer mu.Unlock()
 				said = append(said, fmt.Sprint(v...))

@@ -12,7 +12,6 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"entgo.io/ent/dialect"
 	entsql "entgo.io/ent/dialect/sql"
@@ -26,7 +25,7 @@ import (
 
 // Store is the open database. Safe for concurrent use.
 type Store struct {
-	db      *sql.DB
+	pools   pools
 	dialect string
 	client  *ent.Client
 	// writing is held by transactions on SQLite, which has one writer at a
@@ -39,20 +38,20 @@ type Store struct {
 // "postgres://…" or the path of an SQLite file, which is made when missing, for
 // its owner alone.
 func Open(ctx context.Context, dsn string, option ...Option) (*Store, error) {
-	db, name, err := connect(dsn, option...)
+	p, name, err := connect(dsn, option...)
 	if err != nil {
 		return nil, err
 	}
-	if err := Migrate(ctx, db, name); err != nil {
-		return nil, errors.Join(err, db.Close())
+	if err := Migrate(ctx, p.all, name); err != nil {
+		return nil, errors.Join(err, p.close())
 	}
-	s := &Store{db: db, dialect: name, writing: make(chan struct{}, 1), client: ent.NewClient(ent.Driver(entsql.OpenDB(name, db)))}
+	s := &Store{pools: p, dialect: name, writing: make(chan struct{}, 1), client: ent.NewClient(ent.Driver(p.driver(name)))}
 	guard(s.client)
 	guardUsers(s.client, &s.veil)
 	return s, nil
 }
 
-func connect(dsn string, option ...Option) (*sql.DB, string, error) {
+func connect(dsn string, option ...Option) (pools, string, error) {
 	var o options
 	for _, set := range option {
 		set(&o)
@@ -60,28 +59,20 @@ func connect(dsn string, option ...Option) (*sql.DB, string, error) {
 	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
 		connector, err := pq.NewConnector(dsn)
 		if err != nil { // it may show the password
-			return nil, "", license.Errorf(license.CodeInvalidInput,
+			return pools{}, "", license.Errorf(license.CodeInvalidInput,
 				"write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE, with special characters as %40 for @", "the PostgreSQL address can't be read")
 		}
-		var guarded driver.Connector = tracedConnector{tenantConnector{connector}, "postgresql"}
-		if o.watch != nil {
-			guarded = tellingConnector{guarded, o.watch}
-		}
-		db := sql.OpenDB(guarded)
-		db.SetMaxOpenConns(20)
-		db.SetMaxIdleConns(10)
-		db.SetConnMaxIdleTime(5 * time.Minute)
-		return db, dialect.Postgres, nil
+		return postgresPools(connector, o), dialect.Postgres, nil
 	}
 	if dsn == "" {
-		return nil, "", errors.New("no database given")
+		return pools{}, "", errors.New("no database given")
 	}
 	if err := private(dsn); err != nil {
-		return nil, "", fmt.Errorf("open %s: %w", dsn, err)
+		return pools{}, "", fmt.Errorf("open %s: %w", dsn, err)
 	}
 	db, err := sql.Open("sqlite", sqliteDSN(dsn))
 	if err != nil {
-		return nil, "", fmt.Errorf("open %s: %w", dsn, err)
+		return pools{}, "", fmt.Errorf("open %s: %w", dsn, err)
 	}
 	var plain driver.Connector = tracedConnector{lazyConnector{db.Driver(), sqliteDSN(dsn)}, "sqlite"}
 	_ = db.Close() // it has no connection yet
@@ -91,7 +82,7 @@ func connect(dsn string, option ...Option) (*sql.DB, string, error) {
 	db = sql.OpenDB(plain)
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
-	return db, dialect.SQLite, nil
+	return pools{all: db}, dialect.SQLite, nil
 }
 
 // private makes a missing file such that only its owner may read it: in it are
@@ -124,13 +115,17 @@ func sqliteDSN(path string) string {
 func (s *Store) Client() *ent.Client { return s.client }
 
 // DB is the database for the job queue, which has tables of its own.
-func (s *Store) DB() *sql.DB { return s.db }
+func (s *Store) DB() *sql.DB { return s.pools.all }
+
+// SystemDB is where the system's statements outside of transactions run, to be
+// measured; nil on SQLite.
+func (s *Store) SystemDB() *sql.DB { return s.pools.system }
 
 // Dialect is "postgres" or "sqlite3", as ent names them.
 func (s *Store) Dialect() string { return s.dialect }
 
 // Ping says whether the database answers.
-func (s *Store) Ping(ctx context.Context) error { return s.db.PingContext(ctx) }
+func (s *Store) Ping(ctx context.Context) error { return s.pools.ping(ctx) }
 
 // Close closes the database.
 func (s *Store) Close() error { return s.client.Close() }

@@ -25,10 +25,12 @@ func rightsOf(ctx context.Context) rights {
 	case err != nil || p.Organization == everybody:
 		return rights{}
 	case p.IsSystem():
-		return rights{organization: everybody}
+		return rightsOfSystem()
 	}
 	return rights{organization: p.Organization, provider: p.Provider}
 }
+
+func rightsOfSystem() rights { return rights{organization: everybody} }
 
 func (r rights) statement() string {
 	return fmt.Sprintf("SELECT set_config('quorate.organization', %s, false), set_config('quorate.provider', %s, false)",
@@ -37,7 +39,11 @@ func (r rights) statement() string {
 
 // tenantConnector opens connections whose every statement runs with the rights
 // of its context's principal.
-type tenantConnector struct{ driver.Connector }
+type tenantConnector struct {
+	driver.Connector
+	// system: they serve the system alone.
+	system bool
+}
 
 func (c tenantConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
@@ -51,7 +57,7 @@ func (c tenantConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if _, err := whole.ExecContext(ctx, planEachTime, nil); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	return &tenantConn{wholeConn: whole}, nil
+	return &tenantConn{wholeConn: whole, system: c.system}, nil
 }
 
 // wholeConn is all that database/sql may ask of a connection.
@@ -65,7 +71,8 @@ type wholeConn interface {
 // by one goroutine at a time.
 type tenantConn struct {
 	wholeConn
-	now rights
+	system bool
+	now    rights
 	// known is unset when the settings may be others than now tells.
 	known bool
 	// inTx and changed: PostgreSQL takes settings back with the transaction that
@@ -83,6 +90,9 @@ func (c *tenantConn) use(ctx context.Context) error {
 		return driver.ErrBadConn
 	}
 	want := rightsOf(ctx)
+	if c.system && want != rightsOfSystem() {
+		return errors.New("a connection of the system is asked by somebody else")
+	}
 	if c.known && c.now == want {
 		return nil
 	}

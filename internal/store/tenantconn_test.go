@@ -62,7 +62,7 @@ func watch(t *testing.T) (*watched, *sql.DB) {
 		t.Fatal(err)
 	}
 	w := &watched{Connector: connector}
-	db := sql.OpenDB(tenantConnector{w})
+	db := sql.OpenDB(tenantConnector{Connector: w})
 	t.Cleanup(func() { _ = db.Close() })
 	db.SetMaxOpenConns(1)
 	return w, db

@@ -15,6 +15,9 @@ import (
 // the platform stands on; rdb nil: no Redis.
 func (m *Monitoring) WatchPlatform(p *platform.Platform, queue *workers.River, rdb redis.UniversalClient) {
 	m.Registry.MustRegister(collectors.NewDBStatsCollector(p.Store().DB(), "platform"))
+	if db := p.Store().SystemDB(); db != nil {
+		m.Registry.MustRegister(collectors.NewDBStatsCollector(db, "platform-system"))
+	}
 	if rdb != nil {
 		m.WatchRedis(rdb)
 	}
