@@ -232,10 +232,12 @@ func (sub *Subscription) Next(ctx context.Context) ([]byte, error) {
 	if len(sub.steps) > 0 {
 		return sub.step(), nil
 	}
-	select {
-	case <-sh.stream.ready:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if sub.at == (Position{}) { // else it is ready since long
+		select {
+		case <-sh.stream.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	sh.mu.Lock()
 	switch ended := sh.err; {

@@ -6,12 +6,9 @@
 package socket
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -75,14 +72,15 @@ type Config struct {
 // Serve serves one connection to its end, or begins to where it may outlive the
 // request. The origin was checked before.
 func (cfg *Config) Serve(w http.ResponseWriter, r *http.Request) {
-	ws, err := websocket.Accept(hijacker{w}, r, &websocket.AcceptOptions{
+	hijacked := &hijacker{ResponseWriter: w, send: cfg.Send}
+	ws, err := websocket.Accept(hijacked, r, &websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol}, InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		return // it has been answered
 	}
 	ws.SetReadLimit(cfg.MostBody)
-	c := &conn{cfg: cfg, ws: ws, heard: time.Now()}
+	c := &conn{cfg: cfg, ws: ws, wire: hijacked.wire, heard: time.Now()}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	c.mu.Lock()
 	c.timer = time.AfterFunc(cfg.InitTimeout, c.tick)
@@ -112,54 +110,11 @@ func (c *conn) serve(stopping context.Context, done func()) {
 	}
 }
 
-// Sizes of a connection's buffers. What clients say is short; a message that is
-// larger than the buffer takes one more call to the system.
-const (
-	readBuffer  = 512
-	writeBuffer = 1024
-)
-
-// hijacker gives a connection small buffers in place of the server's.
-type hijacker struct{ http.ResponseWriter }
-
-// Hijack implements http.Hijacker.
-func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	early, err := rw.Reader.Peek(rw.Reader.Buffered())
-	if err != nil {
-		return nil, nil, errors.Join(err, c.Close())
-	}
-	if len(early) > 0 {
-		c = &begun{c, bytes.Clone(early)}
-	}
-	return c, bufio.NewReadWriter(bufio.NewReaderSize(c, readBuffer), bufio.NewWriterSize(c, writeBuffer)), nil
-}
-
-// begun is a connection of which something was read already.
-type begun struct {
-	net.Conn
-	early []byte
-}
-
-// Read gives what was read already, then what comes.
-func (b *begun) Read(p []byte) (int, error) {
-	if len(b.early) == 0 {
-		return b.Conn.Read(p)
-	}
-	n := copy(p, b.early)
-	if b.early = b.early[n:]; len(b.early) == 0 {
-		b.early = nil
-	}
-	return n, nil
-}
-
 // conn is one connection.
 type conn struct {
 	cfg    *Config
-	ws     *websocket.Conn
+	ws     *websocket.Conn // reads, and closes
+	wire   *wire           // writes
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -258,7 +213,9 @@ func (c *conn) tick() {
 	case silent > 2*c.cfg.Ping:
 		_ = c.ws.CloseNow()
 	default:
-		c.sendText([]byte(`{"type":"ping"}`))
+		f := newFrame()
+		f.WriteString(`{"type":"ping"}`)
+		c.wire.text(f)
 		c.mu.Lock()
 		if !c.closing {
 			c.timer.Reset(c.cfg.Ping)

@@ -1,13 +1,9 @@
 package socket
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -15,8 +11,6 @@ import (
 
 // write sends what there is, each operation in its turn.
 func (c *conn) write() {
-	late := time.AfterFunc(c.cfg.Send, func() { _ = c.ws.CloseNow() })
-	defer late.Stop()
 	for {
 		c.mu.Lock()
 		if len(c.ready) == 0 {
@@ -33,9 +27,7 @@ func (c *conn) write() {
 		if over {
 			continue
 		}
-		late.Stop()
 		payload, err := op.next()
-		late.Reset(c.cfg.Send)
 		switch {
 		case errors.Is(err, ErrSignedOut):
 			c.close(closeForbidden, "the session has ended")
@@ -99,52 +91,38 @@ func (c *conn) send(m message) {
 	if err != nil {
 		panic(err) // our own message
 	}
-	c.sendText(data)
+	f := newFrame()
+	f.Write(data)
+	c.wire.text(f)
 }
-
-func (c *conn) sendText(data []byte) {
-	late := time.AfterFunc(c.cfg.Send, func() { _ = c.ws.CloseNow() })
-	defer late.Stop()
-	_ = c.ws.Write(context.Background(), websocket.MessageText, data) // the reading side notices
-}
-
-// buffers are for messages on their way.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }} //nolint:gochecknoglobals // memory only
-
-// mostKept is how large a buffer may be that is used again.
-const mostKept = 64 << 10
 
 // sendNext wraps a payload, which many connections share.
 func (c *conn) sendNext(id string, payload []byte) {
-	b, _ := buffers.Get().(*bytes.Buffer)
-	b.Reset()
-	b.WriteString(`{"id":`)
-	writeText(b, id)
-	b.WriteString(`,"type":"next","payload":`)
-	b.Write(payload)
-	b.WriteByte('}')
-	_ = c.ws.Write(context.Background(), websocket.MessageText, b.Bytes())
-	if b.Cap() <= mostKept {
-		buffers.Put(b)
-	}
+	f := newFrame()
+	f.WriteString(`{"id":`)
+	f.text(id)
+	f.WriteString(`,"type":"next","payload":`)
+	f.Write(payload)
+	f.WriteByte('}')
+	c.wire.text(f)
 }
 
-// writeText writes a text as JSON; one of a UUID's characters as it is.
-func writeText(b *bytes.Buffer, text string) {
+// text writes a text as JSON; one of a UUID's characters as it is.
+func (f *frame) text(text string) {
 	plain := func(r rune) bool {
 		return r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
 	}
 	if !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
-		b.WriteByte('"')
-		b.WriteString(text)
-		b.WriteByte('"')
+		f.WriteByte('"')
+		f.WriteString(text)
+		f.WriteByte('"')
 		return
 	}
 	quoted, err := json.Marshal(text)
 	if err != nil {
 		panic(err) // it came as JSON
 	}
-	b.Write(quoted)
+	f.Write(quoted)
 }
 
 // close begins the close handshake and doesn't wait for its end.
