@@ -90,9 +90,14 @@ func (a *audience) hear(data []byte) {
 	}
 }
 
-// run has changes told, evenly over time, and waits for the last to arrive.
-func (a *audience) run(b *testing.B, tell func(object, number int) (at time.Time)) {
+// run has changes told, evenly over time, and waits for the last to arrive. It
+// notes what processor time the server took for each message.
+func (a *audience) run(b *testing.B, server int, tell func(object, number int) (at time.Time)) {
 	b.Helper()
+	before := processor(b, server)
+	defer func() {
+		b.ReportMetric(float64((processor(b, server)-before).Microseconds())/float64(a.got.Load()), "µs/message")
+	}()
 	tick := time.NewTicker(time.Second / changesASecond)
 	defer tick.Stop()
 	for n := 1; n < len(a.sent); n++ {
@@ -220,7 +225,7 @@ func benchQuorate(b *testing.B, subscribers int) {
 	a.join(b, watchedObjects, url, options, subscribe, pong) // what the first subscribers of all cost
 	before := resident(b, r.processes[0].cmd.Process.Pid)
 	a.join(b, subscribers-watchedObjects, url, options, subscribe, pong)
-	a.run(b, func(object, number int) time.Time { return c.commit(b, a, object, number) })
+	a.run(b, r.processes[0].cmd.Process.Pid, func(object, number int) time.Time { return c.commit(b, a, object, number) })
 	a.report(b, subscribers, resident(b, r.processes[0].cmd.Process.Pid)-before)
 }
 
@@ -411,9 +416,9 @@ func benchCentrifugo(b *testing.B, subscribers int, fed bool) {
 	}
 	if fed {
 		c.feed(b, publish)
-		a.run(b, func(object, number int) time.Time { return c.commit(b, a, object, number) })
+		a.run(b, pid, func(object, number int) time.Time { return c.commit(b, a, object, number) })
 	} else {
-		a.run(b, func(object, number int) time.Time {
+		a.run(b, pid, func(object, number int) time.Time {
 			id := fmt.Sprintf("alc_019ab000-0000-7000-8000-%012d", object)
 			told := time.Now()
 			a.sent[number].Store(told.UnixNano())
