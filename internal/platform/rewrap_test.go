@@ -3,6 +3,10 @@ package platform_test
 import (
 	"context"
 	"crypto/ed25519"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/quorate/quorate/internal/auth"
@@ -128,4 +132,42 @@ func mustKey(t *testing.T, n byte) *core.MasterKey {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// TestRewrapKnowsEverySeal: what the platform seals with the master key and keeps
+// is sealed anew with another one. A new use of Seal is looked at here.
+func TestRewrapKnowsEverySeal(t *testing.T) {
+	rewrapped := map[string]string{ // the purpose where it is sealed, and in RewrapKeys
+		"RootKeyName": "k.Name", "proofKeyName": "k.Name",
+		"secretPurpose": "WebhookPurpose", "codePurpose": "TicketPurpose",
+		"FirmPurpose": "FirmPurpose", "ProductPurpose": "ProductPurpose", "DataPurpose": "DataPurpose", "PseudonymPurpose": "PseudonymPurpose",
+		"ProviderPurpose": "ProviderPurpose", "SecondFactorPurpose": "SecondFactorPurpose",
+	}
+	forgotten := map[string]bool{"voyagePurpose": true} // for minutes, in a cookie
+	read := func(pattern string) (text string) {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+		}
+		for _, name := range files {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(name, "_test.go") {
+				text += string(b)
+			}
+		}
+		return text
+	}
+	rewrap := read("firmkeys/rewrap*.go")
+	seals := regexp.MustCompile(`Keys\.Seal\((?:core\.System\([^)]*\)|\w+), (?:\w+\.)?(\w+)`).FindAllStringSubmatch(read("*/*.go"), -1)
+	if n := strings.Count(read("*/*.go"), "Keys.Seal("); n != len(seals) || n < 10 {
+		t.Fatalf("%d of %d uses of Seal are understood", len(seals), n)
+	}
+	for _, s := range seals {
+		if as := rewrapped[s[1]]; !forgotten[s[1]] && (as == "" || !strings.Contains(rewrap, as)) {
+			t.Errorf("what is sealed for %s is lost with the master key", s[1])
+		}
+	}
 }
