@@ -68,8 +68,9 @@ type Config struct {
 	Streams live.Log
 	// Metrics count operations; nil: nobody does.
 	Metrics *observe.Metrics
-	// Ping is how often a stream shows that it lives. A WebSocket that does
-	// not answer is closed.
+	// Ping is how often a stream shows that it lives; 25 s when zero, well within
+	// the minute after which proxies close what is silent. A WebSocket that does
+	// not answer two times is closed.
 	Ping time.Duration
 }
 
@@ -93,7 +94,7 @@ func NewHandler(cfg Config) *Handler {
 		cfg.InitTimeout = 10 * time.Second
 	}
 	if cfg.Ping <= 0 {
-		cfg.Ping = 15 * time.Second
+		cfg.Ping = 25 * time.Second
 	}
 	if cfg.Limits == nil {
 		cfg.Limits = ratelimit.NewMemory()

@@ -25,10 +25,11 @@ const (
 // when its peer takes nothing for too long, which the reading side notices.
 type wire struct {
 	net.Conn
-	send time.Duration // how long the peer may take to accept a frame
+	send time.Duration // how long the peer may take to accept a frame, or a quarter more
 
-	mu   sync.Mutex // held for a whole frame
-	over bool       // nothing may be written any more
+	mu    sync.Mutex // held for a whole frame
+	over  bool       // nothing may be written any more
+	until time.Time  // when a write that is under way ends
 }
 
 // Frames' first bytes (RFC 6455, 5.2).
@@ -54,8 +55,12 @@ func (w *wire) put(p []byte) (int, error) {
 	if w.over {
 		return 0, net.ErrClosed
 	}
-	err := w.SetWriteDeadline(time.Now().Add(w.send))
-	n := 0
+	var n int
+	var err error
+	if now := time.Now(); w.until.Sub(now) < w.send { // else it was set for a frame just now
+		w.until = now.Add(w.send + w.send/4)
+		err = w.SetWriteDeadline(w.until)
+	}
 	if err == nil {
 		n, err = w.Conn.Write(p)
 	}

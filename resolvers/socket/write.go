@@ -3,7 +3,6 @@ package socket
 import (
 	"encoding/json"
 	"errors"
-	"strings"
 
 	"github.com/coder/websocket"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -109,10 +108,12 @@ func (c *conn) sendNext(id string, payload []byte) {
 
 // text writes a text as JSON; one of a UUID's characters as it is.
 func (f *frame) text(text string) {
-	plain := func(r rune) bool {
-		return r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+	plain := true
+	for i := 0; i < len(text) && plain; i++ {
+		b := text[i]
+		plain = b == '-' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 	}
-	if !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+	if plain {
 		f.WriteByte('"')
 		f.WriteString(text)
 		f.WriteByte('"')
