@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -102,7 +103,7 @@ func (s *stream) run() {
 		return
 	}
 	s.readied()
-	tick := time.NewTicker(s.src.Every)
+	tick := time.NewTimer(rand.N(s.src.Every)) // streams that began together don't read together
 	defer tick.Stop()
 	pause := time.NewTimer(0)
 	<-pause.C
@@ -124,6 +125,7 @@ func (s *stream) run() {
 			}
 			heard = of
 		case <-tick.C:
+			tick.Reset(s.src.Every)
 			follow = true
 		}
 		for wait := s.hub.cfg.Gap - time.Since(s.lastTold()); wait > 0; wait = s.hub.cfg.Gap - time.Since(s.lastTold()) {

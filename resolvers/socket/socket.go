@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -195,10 +196,16 @@ func (c *conn) init(payload json.RawMessage) (code int, why string) {
 	}
 	c.mu.Lock()
 	c.asks = ctx
-	c.timer.Reset(c.cfg.Ping)
+	c.timer.Reset(c.untilPing())
 	c.mu.Unlock()
 	c.send(message{Type: "connection_ack"})
 	return 0, ""
+}
+
+// untilPing differs, so that connections that came together are not asked
+// together for ever.
+func (c *conn) untilPing() time.Duration {
+	return c.cfg.Ping - rand.N(c.cfg.Ping/4+1)
 }
 
 // tick closes what says nothing, and asks the rest whether it lives.
@@ -218,7 +225,7 @@ func (c *conn) tick() {
 		c.wire.text(f)
 		c.mu.Lock()
 		if !c.closing {
-			c.timer.Reset(c.cfg.Ping)
+			c.timer.Reset(c.untilPing())
 		}
 		c.mu.Unlock()
 	}
