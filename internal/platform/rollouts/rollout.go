@@ -3,13 +3,11 @@ package rollouts
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"math"
 
 	"github.com/quorate/quorate/ent"
 	"github.com/quorate/quorate/ent/order"
 	entrollout "github.com/quorate/quorate/ent/rollout"
-	"github.com/quorate/quorate/ent/rolloutplan"
 	"github.com/quorate/quorate/ent/rolloutplanentry"
 	"github.com/quorate/quorate/ent/schema/property"
 	"github.com/quorate/quorate/ent/transfer"
@@ -373,11 +371,14 @@ func (p *Service) advancePlan(ctx context.Context, tx *store.Tx, before property
 	if halts(row.State) == halts(before) {
 		return nil
 	}
-	ids, err := tx.RolloutPlan.Query().Where(rolloutplan.FinishedAtIsNil(), rolloutplan.HasEntriesWith(rolloutplanentry.RolloutID(row.ID))).IDs(ctx)
-	for _, id := range ids {
-		err = errors.Join(err, p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvancePlan{Plan: id}))
+	place, err := tx.RolloutPlanEntry.Query().Where(rolloutplanentry.VendorID(row.VendorID), rolloutplanentry.RolloutID(row.ID)).First(ctx)
+	if err != nil {
+		if ent.IsNotFound(err) {
+			return nil
+		}
+		return err
 	}
-	return err
+	return p.core.Jobs.EnqueueTx(ctx, tx.SQL(), tasks.AdvancePlan{Plan: place.RolloutPlanID})
 }
 
 // queuedRollout is the place's oldest queued rollout, or nil.
