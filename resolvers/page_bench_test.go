@@ -12,6 +12,7 @@ import (
 
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/gcfloor"
 	"github.com/quorate/quorate/internal/platform"
 	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/store"
@@ -22,6 +23,7 @@ import (
 // and container costs, by processor time: own-µs is this process's, and
 // postgres-µs PostgreSQL's. Who asks is looked up by his token each time.
 func BenchmarkAllocationsPage(b *testing.B) {
+	b.Cleanup(gcfloor.Keep(gcfloor.Usual)) // as the platform has it
 	st, err := store.Open(b.Context(), databases.Postgres(b))
 	if err != nil {
 		b.Fatal(err)

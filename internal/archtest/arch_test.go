@@ -32,6 +32,7 @@ var rules = map[string]rule{
 	"internal/container":             {may: []string{"internal/license", "internal/seal", "internal/durable", "go.etcd.io/bbolt"}, why: "a durable file, nothing else"},
 	"internal/container/pages":       {why: "bytes in memory: it opens nothing, and calls no database"},
 	"internal/machine":               {why: "reads files of the system; who binds what to it is not its matter"},
+	"internal/gcfloor":               {why: "a setting of the process"},
 	"internal/station":               {may: []string{"internal/machine"}, why: "reads files of the system; what is shared on a station is not its matter"},
 	"internal/lease":                 {may: []string{"internal/license"}, why: "the contract belongs to no driver"},
 	"internal/lease/book":            {may: []string{"internal/license", "internal/lease"}, why: "decides without I/O and clock, for any driver"},

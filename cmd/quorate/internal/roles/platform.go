@@ -22,6 +22,7 @@ import (
 	"github.com/quorate/quorate/internal/auth"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/event/redisevent"
+	"github.com/quorate/quorate/internal/gcfloor"
 	"github.com/quorate/quorate/internal/httpd"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/linkapi"
@@ -99,6 +100,7 @@ func (c *platformServeCmd) Run(ctx context.Context, std cli.Streams, logger *slo
 	if err != nil {
 		return err
 	}
+	defer gcfloor.Keep(gcfloor.Usual)()
 	logger = slog.New(telemetry.LogHandler(logger.Handler()))
 	mon, err := monitoring.Open(ctx, "platform", build.Version, logger)
 	if err != nil {
