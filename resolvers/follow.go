@@ -16,6 +16,7 @@ import (
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/live"
+	"github.com/quorate/quorate/resolvers/observe"
 	"github.com/quorate/quorate/resolvers/present"
 	"github.com/quorate/quorate/resolvers/rights"
 	"github.com/quorate/quorate/resolvers/socket"
@@ -77,6 +78,7 @@ type following struct {
 	told   *rights.Watcher // of changed rights
 
 	sub    *live.Subscription
+	open   *observe.Open
 	key    string // the rights that sub is shared by
 	looked rights.Looked
 	last   []byte // the message before the end
@@ -145,6 +147,9 @@ func (f *following) begin(after live.Position) *graphql.Response {
 	if f.sub, err = h.r.hub.Subscribe(src, f.shape(), h.rendering(f.params, shared, call.Value), after, f.wake); err != nil {
 		return f.failed(err)
 	}
+	if f.open == nil {
+		f.open = h.cfg.Metrics.Open(f.op.Operation)
+	}
 	return nil
 }
 
@@ -190,6 +195,7 @@ func (f *following) Next(ctx context.Context) ([]byte, error) {
 		}
 		f.ended = true
 		f.h.cfg.Metrics.Sent()
+		f.open.Failed(response.Errors)
 		return encoded(response), nil
 	}
 	payload, err := f.sub.Next(ctx)
@@ -197,7 +203,9 @@ func (f *following) Next(ctx context.Context) ([]byte, error) {
 	case err == io.EOF || (err != nil && ctx.Err() != nil):
 		return nil, io.EOF
 	case err != nil:
-		payload, f.ended = encoded(f.failed(err)), true
+		response := f.failed(err)
+		f.open.Failed(response.Errors)
+		payload, f.ended = encoded(response), true
 	}
 	if payload != nil {
 		f.h.cfg.Metrics.Sent()
@@ -240,6 +248,7 @@ func (f *following) recheck() *graphql.Response {
 // Close ends the subscription.
 func (f *following) Close() {
 	f.h.r.rights.Leave(f.told)
+	f.open.Close()
 	if f.sub != nil {
 		f.sub.Close()
 	}

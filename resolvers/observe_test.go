@@ -11,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/quorate/quorate/ent/schema/property"
+	"github.com/quorate/quorate/internal/store"
 	"github.com/quorate/quorate/internal/testenv"
 	"github.com/quorate/quorate/resolvers"
 	"github.com/quorate/quorate/resolvers/observe"
@@ -66,6 +68,22 @@ func TestOperationsAreCounted(t *testing.T) {
 	if err := counted(`quorate_graphql_subscriptions 1`, `quorate_graphql_subscription_messages_total 1`); err != nil {
 		t.Error(err)
 	}
+	// With other rights it begins anew, and is still one.
+	w.change("", "", func(tx *store.Tx) error {
+		return tx.Member.UpdateOneID("mem_viewer").SetRole(property.RoleOperator).Exec(w.system())
+	})
+	if s.data(&m); !m.TmrGroupChanged.Snapshot {
+		t.Errorf("with other rights: %+v", m.TmrGroupChanged)
+	}
+	if err := counted(`quorate_graphql_subscriptions 1`); err != nil {
+		t.Error(err)
+	}
+	s.subscribe("2", `subscription { auditChanged { sequence } }`)
+	s.want("next")
+	s.want("complete")
+	testenv.Eventually(t, 5*time.Second, func() error {
+		return counted(`quorate_graphql_subscriptions 1`, `quorate_graphql_operations_total{code="FORBIDDEN",field="auditChanged",type="subscription"} 1`)
+	})
 	s.send(message{ID: "1", Type: "complete"})
 	testenv.Eventually(t, 5*time.Second, func() error {
 		return counted(`quorate_graphql_subscriptions 0`, `quorate_graphql_operations_total{code="OK",field="tmrGroupChanged",type="subscription"} 1`)

@@ -63,12 +63,59 @@ func (m *Metrics) Sent() {
 	}
 }
 
+// Open is a subscription that is open. Safe for concurrent use; a nil *Open counts
+// nothing.
+type Open struct {
+	m     *Metrics
+	field string
+	mu    sync.Mutex
+	code  string
+	over  bool
+}
+
+// Open counts a subscription until it is closed. A nil *Metrics gives nil.
+func (m *Metrics) Open(op *ast.OperationDefinition) *Open {
+	if m == nil {
+		return nil
+	}
+	m.subscriptions.Inc()
+	return &Open{m: m, field: fieldOf(op), code: codeOf(nil)}
+}
+
+// Failed notes by what error it ends.
+func (o *Open) Failed(errs gqlerror.List) {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.code = codeOf(errs)
+}
+
+// Close counts it as ended. Closing twice is safe.
+func (o *Open) Close() {
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.over {
+		o.over = true
+		o.m.subscriptions.Dec()
+		o.m.count(string(ast.Subscription), o.field, o.code)
+	}
+}
+
+func (m *Metrics) count(kind, field, code string) {
+	m.operations.WithLabelValues(kind, m.fields.Of(field), m.codes.Of(code)).Inc()
+}
+
 func (m *Metrics) ended(op *ast.OperationDefinition, errs gqlerror.List) {
 	kind, field := "invalid", "none"
 	if op != nil {
 		kind, field = string(op.Operation), fieldOf(op)
 	}
-	m.operations.WithLabelValues(kind, m.fields.Of(field), m.codes.Of(codeOf(errs))).Inc()
+	m.count(kind, field, codeOf(errs))
 }
 
 // fieldOf names the one field of the schema's root that an operation asks for.
@@ -115,15 +162,19 @@ func (Extension) Validate(graphql.ExecutableSchema) error { return nil }
 // executedKey marks the context of an operation that is executed.
 type executedKey struct{}
 
-// InterceptOperation counts the operation when it ends, or a subscription when
-// nobody listens any more.
+// InterceptOperation counts the operation when it ends. A subscription that is
+// planned has no response of its own: whoever follows it counts (Metrics.Open).
 func (o Extension) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	op := graphql.GetOperationContext(ctx).Operation
-	if op.Operation == ast.Subscription {
-		return o.subscription(ctx, op, next)
+	stream := op.Operation == ast.Subscription
+	if stream && o.Metrics == nil {
+		return next(context.WithValue(ctx, executedKey{}, true))
 	}
 	began := time.Now()
-	ctx, end := telemetry.Start(ctx, string(op.Operation)+" "+fieldOf(op), attribute.String("graphql.operation.type", string(op.Operation)))
+	end := func(error) {}
+	if !stream {
+		ctx, end = telemetry.Start(ctx, string(op.Operation)+" "+fieldOf(op), attribute.String("graphql.operation.type", string(op.Operation)))
+	}
 	responses := next(context.WithValue(ctx, executedKey{}, true))
 	var once sync.Once
 	return func(ctx context.Context) *graphql.Response {
@@ -136,41 +187,12 @@ func (o Extension) InterceptOperation(ctx context.Context, next graphql.Operatio
 			end(coded(errs))
 			if o.Metrics != nil {
 				o.Metrics.ended(op, errs)
+				if stream {
+					return
+				}
 				o.Metrics.duration.WithLabelValues(string(op.Operation)).Observe(time.Since(began).Seconds())
 			}
 		})
-		return response
-	}
-}
-
-func (o Extension) subscription(ctx context.Context, op *ast.OperationDefinition, next graphql.OperationHandler) graphql.ResponseHandler {
-	if o.Metrics == nil {
-		return next(context.WithValue(ctx, executedKey{}, true))
-	}
-	o.Metrics.subscriptions.Inc()
-	var mu sync.Mutex
-	var last gqlerror.List
-	var once sync.Once
-	over := func() {
-		once.Do(func() {
-			mu.Lock()
-			defer mu.Unlock()
-			o.Metrics.subscriptions.Dec()
-			o.Metrics.ended(op, last)
-		})
-	}
-	context.AfterFunc(ctx, over)
-	responses := next(context.WithValue(ctx, executedKey{}, true))
-	return func(ctx context.Context) *graphql.Response {
-		response := responses(ctx)
-		if response == nil {
-			over()
-			return nil
-		}
-		o.Metrics.messages.Inc()
-		mu.Lock()
-		last = response.Errors
-		mu.Unlock()
 		return response
 	}
 }
