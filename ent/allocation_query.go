@@ -550,7 +550,7 @@ func (_q *AllocationQuery) loadVendor(ctx context.Context, query *OrganizationQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -582,7 +582,7 @@ func (_q *AllocationQuery) loadCustomer(ctx context.Context, query *Organization
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -611,7 +611,7 @@ func (_q *AllocationQuery) loadContainer(ctx context.Context, query *ContainerQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -640,7 +640,7 @@ func (_q *AllocationQuery) loadProduct(ctx context.Context, query *ProductQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(product.IDIn(ids...))
+	query.Where(among(product.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

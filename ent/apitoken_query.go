@@ -422,7 +422,7 @@ func (_q *ApiTokenQuery) loadOrganization(ctx context.Context, query *Organizati
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

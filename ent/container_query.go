@@ -1120,7 +1120,7 @@ func (_q *ContainerQuery) loadVendor(ctx context.Context, query *OrganizationQue
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1152,7 +1152,7 @@ func (_q *ContainerQuery) loadCustomer(ctx context.Context, query *OrganizationQ
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1184,7 +1184,7 @@ func (_q *ContainerQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1213,9 +1213,7 @@ func (_q *ContainerQuery) loadCounters(ctx context.Context, query *FirmCounterQu
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(firmcounter.FieldContainerID)
 	}
-	query.Where(predicate.FirmCounter(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.CountersColumn), fks...))
-	}))
+	query.Where(amongKeys(container.CountersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1243,9 +1241,7 @@ func (_q *ContainerQuery) loadUpdates(ctx context.Context, query *UpdateQuery, n
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(update.FieldContainerID)
 	}
-	query.Where(predicate.Update(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.UpdatesColumn), fks...))
-	}))
+	query.Where(amongKeys(container.UpdatesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1273,9 +1269,7 @@ func (_q *ContainerQuery) loadAllocations(ctx context.Context, query *Allocation
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(allocation.FieldContainerID)
 	}
-	query.Where(predicate.Allocation(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.AllocationsColumn), fks...))
-	}))
+	query.Where(amongKeys(container.AllocationsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1303,9 +1297,7 @@ func (_q *ContainerQuery) loadOrders(ctx context.Context, query *OrderQuery, nod
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(order.FieldContainerID)
 	}
-	query.Where(predicate.Order(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.OrdersColumn), fks...))
-	}))
+	query.Where(amongKeys(container.OrdersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1336,9 +1328,7 @@ func (_q *ContainerQuery) loadRollouts(ctx context.Context, query *RolloutQuery,
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(rollout.FieldContainerID)
 	}
-	query.Where(predicate.Rollout(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.RolloutsColumn), fks...))
-	}))
+	query.Where(amongKeys(container.RolloutsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1369,9 +1359,7 @@ func (_q *ContainerQuery) loadServers(ctx context.Context, query *TmrServerQuery
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(tmrserver.FieldContainerID)
 	}
-	query.Where(predicate.TmrServer(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.ServersColumn), fks...))
-	}))
+	query.Where(amongKeys(container.ServersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1402,9 +1390,7 @@ func (_q *ContainerQuery) loadWork(ctx context.Context, query *WorkQuery, nodes 
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(work.FieldContainerID)
 	}
-	query.Where(predicate.Work(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.WorkColumn), fks...))
-	}))
+	query.Where(amongKeys(container.WorkColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1438,7 +1424,7 @@ func (_q *ContainerQuery) loadReplacedBy(ctx context.Context, query *ContainerQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1467,9 +1453,7 @@ func (_q *ContainerQuery) loadReplaces(ctx context.Context, query *ContainerQuer
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(container.FieldReplacedByID)
 	}
-	query.Where(predicate.Container(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.ReplacesColumn), fks...))
-	}))
+	query.Where(amongKeys(container.ReplacesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1500,9 +1484,7 @@ func (_q *ContainerQuery) loadTransfers(ctx context.Context, query *TransferQuer
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(transfer.FieldContainerID)
 	}
-	query.Where(predicate.Transfer(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.TransfersColumn), fks...))
-	}))
+	query.Where(amongKeys(container.TransfersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1533,9 +1515,7 @@ func (_q *ContainerQuery) loadReceives(ctx context.Context, query *TransferQuery
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(transfer.FieldToContainerID)
 	}
-	query.Where(predicate.Transfer(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.ReceivesColumn), fks...))
-	}))
+	query.Where(amongKeys(container.ReceivesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1566,9 +1546,7 @@ func (_q *ContainerQuery) loadRuleSets(ctx context.Context, query *RuleSetQuery,
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(ruleset.FieldContainerID)
 	}
-	query.Where(predicate.RuleSet(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(container.RuleSetsColumn), fks...))
-	}))
+	query.Where(amongKeys(container.RuleSetsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

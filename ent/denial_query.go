@@ -550,7 +550,7 @@ func (_q *DenialQuery) loadVendor(ctx context.Context, query *OrganizationQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -582,7 +582,7 @@ func (_q *DenialQuery) loadCustomer(ctx context.Context, query *OrganizationQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -611,7 +611,7 @@ func (_q *DenialQuery) loadContainer(ctx context.Context, query *ContainerQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -640,7 +640,7 @@ func (_q *DenialQuery) loadProduct(ctx context.Context, query *ProductQuery, nod
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(product.IDIn(ids...))
+	query.Where(among(product.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

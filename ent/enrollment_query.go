@@ -593,7 +593,7 @@ func (_q *EnrollmentQuery) loadVendor(ctx context.Context, query *OrganizationQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -625,7 +625,7 @@ func (_q *EnrollmentQuery) loadCustomer(ctx context.Context, query *Organization
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -657,7 +657,7 @@ func (_q *EnrollmentQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -689,7 +689,7 @@ func (_q *EnrollmentQuery) loadContainer(ctx context.Context, query *ContainerQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -721,7 +721,7 @@ func (_q *EnrollmentQuery) loadTmrServer(ctx context.Context, query *TmrServerQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrserver.IDIn(ids...))
+	query.Where(among(tmrserver.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -569,7 +569,7 @@ func (_q *FirmQuery) loadVendor(ctx context.Context, query *OrganizationQuery, n
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -601,7 +601,7 @@ func (_q *FirmQuery) loadCustomer(ctx context.Context, query *OrganizationQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -630,9 +630,7 @@ func (_q *FirmQuery) loadKeys(ctx context.Context, query *FirmKeyQuery, nodes []
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(firmkey.FieldFirmID)
 	}
-	query.Where(predicate.FirmKey(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(firm.KeysColumn), fks...))
-	}))
+	query.Where(amongKeys(firm.KeysColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -660,9 +658,7 @@ func (_q *FirmQuery) loadProducts(ctx context.Context, query *ProductQuery, node
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(product.FieldFirmID)
 	}
-	query.Where(predicate.Product(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(firm.ProductsColumn), fks...))
-	}))
+	query.Where(amongKeys(firm.ProductsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

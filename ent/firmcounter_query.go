@@ -550,7 +550,7 @@ func (_q *FirmCounterQuery) loadVendor(ctx context.Context, query *OrganizationQ
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -582,7 +582,7 @@ func (_q *FirmCounterQuery) loadCustomer(ctx context.Context, query *Organizatio
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -611,7 +611,7 @@ func (_q *FirmCounterQuery) loadContainer(ctx context.Context, query *ContainerQ
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -640,7 +640,7 @@ func (_q *FirmCounterQuery) loadFirm(ctx context.Context, query *FirmQuery, node
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(firm.IDIn(ids...))
+	query.Where(among(firm.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

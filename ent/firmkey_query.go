@@ -507,7 +507,7 @@ func (_q *FirmKeyQuery) loadVendor(ctx context.Context, query *OrganizationQuery
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -539,7 +539,7 @@ func (_q *FirmKeyQuery) loadCustomer(ctx context.Context, query *OrganizationQue
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -568,7 +568,7 @@ func (_q *FirmKeyQuery) loadFirm(ctx context.Context, query *FirmQuery, nodes []
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(firm.IDIn(ids...))
+	query.Where(among(firm.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -422,7 +422,7 @@ func (_q *IdempotencyKeyQuery) loadOrganization(ctx context.Context, query *Orga
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

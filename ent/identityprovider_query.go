@@ -475,7 +475,7 @@ func (_q *IdentityProviderQuery) loadOrganization(ctx context.Context, query *Or
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -504,9 +504,7 @@ func (_q *IdentityProviderQuery) loadIdentities(ctx context.Context, query *User
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(useridentity.FieldProviderID)
 	}
-	query.Where(predicate.UserIdentity(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(identityprovider.IdentitiesColumn), fks...))
-	}))
+	query.Where(amongKeys(identityprovider.IdentitiesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -560,7 +560,7 @@ func (_q *ItemQuery) loadVendor(ctx context.Context, query *OrganizationQuery, n
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -592,7 +592,7 @@ func (_q *ItemQuery) loadCustomer(ctx context.Context, query *OrganizationQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -621,7 +621,7 @@ func (_q *ItemQuery) loadProduct(ctx context.Context, query *ProductQuery, nodes
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(product.IDIn(ids...))
+	query.Where(among(product.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -650,9 +650,7 @@ func (_q *ItemQuery) loadVersions(ctx context.Context, query *ItemVersionQuery, 
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(itemversion.FieldItemID)
 	}
-	query.Where(predicate.ItemVersion(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(item.VersionsColumn), fks...))
-	}))
+	query.Where(amongKeys(item.VersionsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -518,7 +518,7 @@ func (_q *MemberQuery) loadOrganization(ctx context.Context, query *Organization
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -550,7 +550,7 @@ func (_q *MemberQuery) loadUser(ctx context.Context, query *UserQuery, nodes []*
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(user.IDIn(ids...))
+	query.Where(among(user.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -579,9 +579,7 @@ func (_q *MemberQuery) loadMemberships(ctx context.Context, query *MemberGroupEn
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(membergroupentry.FieldMemberID)
 	}
-	query.Where(predicate.MemberGroupEntry(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(member.MembershipsColumn), fks...))
-	}))
+	query.Where(amongKeys(member.MembershipsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -475,7 +475,7 @@ func (_q *MemberGroupQuery) loadOrganization(ctx context.Context, query *Organiz
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -504,9 +504,7 @@ func (_q *MemberGroupQuery) loadEntries(ctx context.Context, query *MemberGroupE
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(membergroupentry.FieldMemberGroupID)
 	}
-	query.Where(predicate.MemberGroupEntry(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(membergroup.EntriesColumn), fks...))
-	}))
+	query.Where(amongKeys(membergroup.EntriesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -508,7 +508,7 @@ func (_q *MemberGroupEntryQuery) loadOrganization(ctx context.Context, query *Or
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -537,7 +537,7 @@ func (_q *MemberGroupEntryQuery) loadMemberGroup(ctx context.Context, query *Mem
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(membergroup.IDIn(ids...))
+	query.Where(among(membergroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -566,7 +566,7 @@ func (_q *MemberGroupEntryQuery) loadMember(ctx context.Context, query *MemberQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(member.IDIn(ids...))
+	query.Where(among(member.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -679,7 +679,7 @@ func (_q *OrderQuery) loadVendor(ctx context.Context, query *OrganizationQuery, 
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -711,7 +711,7 @@ func (_q *OrderQuery) loadCustomer(ctx context.Context, query *OrganizationQuery
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -740,7 +740,7 @@ func (_q *OrderQuery) loadItem(ctx context.Context, query *ItemQuery, nodes []*O
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(item.IDIn(ids...))
+	query.Where(among(item.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -772,7 +772,7 @@ func (_q *OrderQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, no
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -804,7 +804,7 @@ func (_q *OrderQuery) loadContainer(ctx context.Context, query *ContainerQuery, 
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -836,7 +836,7 @@ func (_q *OrderQuery) loadTransfer(ctx context.Context, query *TransferQuery, no
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(transfer.IDIn(ids...))
+	query.Where(among(transfer.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -868,7 +868,7 @@ func (_q *OrderQuery) loadRollout(ctx context.Context, query *RolloutQuery, node
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(rollout.IDIn(ids...))
+	query.Where(among(rollout.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

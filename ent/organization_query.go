@@ -560,7 +560,7 @@ func (_q *OrganizationQuery) loadProvider(ctx context.Context, query *Organizati
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -589,9 +589,7 @@ func (_q *OrganizationQuery) loadCustomers(ctx context.Context, query *Organizat
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(organization.FieldProviderID)
 	}
-	query.Where(predicate.Organization(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(organization.CustomersColumn), fks...))
-	}))
+	query.Where(amongKeys(organization.CustomersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -625,7 +623,7 @@ func (_q *OrganizationQuery) loadLive(ctx context.Context, query *OrganizationQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -651,9 +649,7 @@ func (_q *OrganizationQuery) loadTest(ctx context.Context, query *OrganizationQu
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(organization.FieldLiveID)
 	}
-	query.Where(predicate.Organization(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(organization.TestColumn), fks...))
-	}))
+	query.Where(amongKeys(organization.TestColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

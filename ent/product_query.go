@@ -560,7 +560,7 @@ func (_q *ProductQuery) loadVendor(ctx context.Context, query *OrganizationQuery
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -592,7 +592,7 @@ func (_q *ProductQuery) loadCustomer(ctx context.Context, query *OrganizationQue
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -621,7 +621,7 @@ func (_q *ProductQuery) loadFirm(ctx context.Context, query *FirmQuery, nodes []
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(firm.IDIn(ids...))
+	query.Where(among(firm.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -650,9 +650,7 @@ func (_q *ProductQuery) loadItems(ctx context.Context, query *ItemQuery, nodes [
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(item.FieldProductID)
 	}
-	query.Where(predicate.Item(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(product.ItemsColumn), fks...))
-	}))
+	query.Where(amongKeys(product.ItemsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -759,7 +759,7 @@ func (_q *RolloutQuery) loadVendor(ctx context.Context, query *OrganizationQuery
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -791,7 +791,7 @@ func (_q *RolloutQuery) loadCustomer(ctx context.Context, query *OrganizationQue
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -823,7 +823,7 @@ func (_q *RolloutQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, 
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -855,7 +855,7 @@ func (_q *RolloutQuery) loadContainer(ctx context.Context, query *ContainerQuery
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -884,9 +884,7 @@ func (_q *RolloutQuery) loadTransfers(ctx context.Context, query *TransferQuery,
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(transfer.FieldRolloutID)
 	}
-	query.Where(predicate.Transfer(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(rollout.TransfersColumn), fks...))
-	}))
+	query.Where(amongKeys(rollout.TransfersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -917,9 +915,7 @@ func (_q *RolloutQuery) loadOrders(ctx context.Context, query *OrderQuery, nodes
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(order.FieldRolloutID)
 	}
-	query.Where(predicate.Order(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(rollout.OrdersColumn), fks...))
-	}))
+	query.Where(amongKeys(rollout.OrdersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -950,9 +946,7 @@ func (_q *RolloutQuery) loadUpdates(ctx context.Context, query *UpdateQuery, nod
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(update.FieldRolloutID)
 	}
-	query.Where(predicate.Update(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(rollout.UpdatesColumn), fks...))
-	}))
+	query.Where(amongKeys(rollout.UpdatesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -980,9 +974,7 @@ func (_q *RolloutQuery) loadWork(ctx context.Context, query *WorkQuery, nodes []
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(work.FieldRolloutID)
 	}
-	query.Where(predicate.Work(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(rollout.WorkColumn), fks...))
-	}))
+	query.Where(amongKeys(rollout.WorkColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

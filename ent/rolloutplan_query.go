@@ -517,7 +517,7 @@ func (_q *RolloutPlanQuery) loadVendor(ctx context.Context, query *OrganizationQ
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -549,7 +549,7 @@ func (_q *RolloutPlanQuery) loadCustomer(ctx context.Context, query *Organizatio
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -578,9 +578,7 @@ func (_q *RolloutPlanQuery) loadEntries(ctx context.Context, query *RolloutPlanE
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(rolloutplanentry.FieldRolloutPlanID)
 	}
-	query.Where(predicate.RolloutPlanEntry(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(rolloutplan.EntriesColumn), fks...))
-	}))
+	query.Where(amongKeys(rolloutplan.EntriesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -636,7 +636,7 @@ func (_q *RolloutPlanEntryQuery) loadVendor(ctx context.Context, query *Organiza
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -668,7 +668,7 @@ func (_q *RolloutPlanEntryQuery) loadCustomer(ctx context.Context, query *Organi
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -697,7 +697,7 @@ func (_q *RolloutPlanEntryQuery) loadRolloutPlan(ctx context.Context, query *Rol
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(rolloutplan.IDIn(ids...))
+	query.Where(among(rolloutplan.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -729,7 +729,7 @@ func (_q *RolloutPlanEntryQuery) loadTmrGroup(ctx context.Context, query *TmrGro
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -761,7 +761,7 @@ func (_q *RolloutPlanEntryQuery) loadContainer(ctx context.Context, query *Conta
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -793,7 +793,7 @@ func (_q *RolloutPlanEntryQuery) loadRollout(ctx context.Context, query *Rollout
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(rollout.IDIn(ids...))
+	query.Where(among(rollout.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -569,7 +569,7 @@ func (_q *TicketQuery) loadVendor(ctx context.Context, query *OrganizationQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -601,7 +601,7 @@ func (_q *TicketQuery) loadCustomer(ctx context.Context, query *OrganizationQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -630,9 +630,7 @@ func (_q *TicketQuery) loadLines(ctx context.Context, query *TicketLineQuery, no
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(ticketline.FieldTicketID)
 	}
-	query.Where(predicate.TicketLine(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(ticket.LinesColumn), fks...))
-	}))
+	query.Where(amongKeys(ticket.LinesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -660,9 +658,7 @@ func (_q *TicketQuery) loadActivations(ctx context.Context, query *TicketActivat
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(ticketactivation.FieldTicketID)
 	}
-	query.Where(predicate.TicketActivation(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(ticket.ActivationsColumn), fks...))
-	}))
+	query.Where(amongKeys(ticket.ActivationsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -732,7 +732,7 @@ func (_q *TicketActivationQuery) loadVendor(ctx context.Context, query *Organiza
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -764,7 +764,7 @@ func (_q *TicketActivationQuery) loadCustomer(ctx context.Context, query *Organi
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -793,7 +793,7 @@ func (_q *TicketActivationQuery) loadTicket(ctx context.Context, query *TicketQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(ticket.IDIn(ids...))
+	query.Where(among(ticket.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -822,7 +822,7 @@ func (_q *TicketActivationQuery) loadTicketLine(ctx context.Context, query *Tick
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(ticketline.IDIn(ids...))
+	query.Where(among(ticketline.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -854,7 +854,7 @@ func (_q *TicketActivationQuery) loadTmrGroup(ctx context.Context, query *TmrGro
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -886,7 +886,7 @@ func (_q *TicketActivationQuery) loadContainer(ctx context.Context, query *Conta
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -915,7 +915,7 @@ func (_q *TicketActivationQuery) loadOrder(ctx context.Context, query *OrderQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(order.IDIn(ids...))
+	query.Where(among(order.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -944,9 +944,7 @@ func (_q *TicketActivationQuery) loadTransfers(ctx context.Context, query *Trans
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(transfer.FieldTicketActivationID)
 	}
-	query.Where(predicate.Transfer(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(ticketactivation.TransfersColumn), fks...))
-	}))
+	query.Where(amongKeys(ticketactivation.TransfersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -603,7 +603,7 @@ func (_q *TicketLineQuery) loadVendor(ctx context.Context, query *OrganizationQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -635,7 +635,7 @@ func (_q *TicketLineQuery) loadCustomer(ctx context.Context, query *Organization
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -664,7 +664,7 @@ func (_q *TicketLineQuery) loadTicket(ctx context.Context, query *TicketQuery, n
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(ticket.IDIn(ids...))
+	query.Where(among(ticket.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -693,7 +693,7 @@ func (_q *TicketLineQuery) loadItem(ctx context.Context, query *ItemQuery, nodes
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(item.IDIn(ids...))
+	query.Where(among(item.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -722,9 +722,7 @@ func (_q *TicketLineQuery) loadActivations(ctx context.Context, query *TicketAct
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(ticketactivation.FieldTicketLineID)
 	}
-	query.Where(predicate.TicketActivation(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(ticketline.ActivationsColumn), fks...))
-	}))
+	query.Where(amongKeys(ticketline.ActivationsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -881,7 +881,7 @@ func (_q *TmrGroupQuery) loadVendor(ctx context.Context, query *OrganizationQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -913,7 +913,7 @@ func (_q *TmrGroupQuery) loadCustomer(ctx context.Context, query *OrganizationQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -942,9 +942,7 @@ func (_q *TmrGroupQuery) loadContainers(ctx context.Context, query *ContainerQue
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(container.FieldTmrGroupID)
 	}
-	query.Where(predicate.Container(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(tmrgroup.ContainersColumn), fks...))
-	}))
+	query.Where(amongKeys(tmrgroup.ContainersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -975,9 +973,7 @@ func (_q *TmrGroupQuery) loadServers(ctx context.Context, query *TmrServerQuery,
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(tmrserver.FieldTmrGroupID)
 	}
-	query.Where(predicate.TmrServer(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(tmrgroup.ServersColumn), fks...))
-	}))
+	query.Where(amongKeys(tmrgroup.ServersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1008,9 +1004,7 @@ func (_q *TmrGroupQuery) loadViews(ctx context.Context, query *TmrViewQuery, nod
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(tmrview.FieldTmrGroupID)
 	}
-	query.Where(predicate.TmrView(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(tmrgroup.ViewsColumn), fks...))
-	}))
+	query.Where(amongKeys(tmrgroup.ViewsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1038,9 +1032,7 @@ func (_q *TmrGroupQuery) loadOrders(ctx context.Context, query *OrderQuery, node
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(order.FieldTmrGroupID)
 	}
-	query.Where(predicate.Order(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(tmrgroup.OrdersColumn), fks...))
-	}))
+	query.Where(amongKeys(tmrgroup.OrdersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1071,9 +1063,7 @@ func (_q *TmrGroupQuery) loadRollouts(ctx context.Context, query *RolloutQuery, 
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(rollout.FieldTmrGroupID)
 	}
-	query.Where(predicate.Rollout(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(tmrgroup.RolloutsColumn), fks...))
-	}))
+	query.Where(amongKeys(tmrgroup.RolloutsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1104,9 +1094,7 @@ func (_q *TmrGroupQuery) loadWork(ctx context.Context, query *WorkQuery, nodes [
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(work.FieldTmrGroupID)
 	}
-	query.Where(predicate.Work(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(tmrgroup.WorkColumn), fks...))
-	}))
+	query.Where(amongKeys(tmrgroup.WorkColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1137,9 +1125,7 @@ func (_q *TmrGroupQuery) loadTransfers(ctx context.Context, query *TransferQuery
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(transfer.FieldTmrGroupID)
 	}
-	query.Where(predicate.Transfer(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(tmrgroup.TransfersColumn), fks...))
-	}))
+	query.Where(amongKeys(tmrgroup.TransfersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1170,9 +1156,7 @@ func (_q *TmrGroupQuery) loadRuleSets(ctx context.Context, query *RuleSetQuery, 
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(ruleset.FieldTmrGroupID)
 	}
-	query.Where(predicate.RuleSet(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(tmrgroup.RuleSetsColumn), fks...))
-	}))
+	query.Where(amongKeys(tmrgroup.RuleSetsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

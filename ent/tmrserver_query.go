@@ -550,7 +550,7 @@ func (_q *TmrServerQuery) loadVendor(ctx context.Context, query *OrganizationQue
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -582,7 +582,7 @@ func (_q *TmrServerQuery) loadCustomer(ctx context.Context, query *OrganizationQ
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -614,7 +614,7 @@ func (_q *TmrServerQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -646,7 +646,7 @@ func (_q *TmrServerQuery) loadContainer(ctx context.Context, query *ContainerQue
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

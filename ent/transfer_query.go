@@ -817,7 +817,7 @@ func (_q *TransferQuery) loadVendor(ctx context.Context, query *OrganizationQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -849,7 +849,7 @@ func (_q *TransferQuery) loadCustomer(ctx context.Context, query *OrganizationQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -878,7 +878,7 @@ func (_q *TransferQuery) loadProduct(ctx context.Context, query *ProductQuery, n
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(product.IDIn(ids...))
+	query.Where(among(product.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -907,7 +907,7 @@ func (_q *TransferQuery) loadItem(ctx context.Context, query *ItemQuery, nodes [
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(item.IDIn(ids...))
+	query.Where(among(item.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -939,7 +939,7 @@ func (_q *TransferQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -971,7 +971,7 @@ func (_q *TransferQuery) loadContainer(ctx context.Context, query *ContainerQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1003,7 +1003,7 @@ func (_q *TransferQuery) loadToContainer(ctx context.Context, query *ContainerQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1035,7 +1035,7 @@ func (_q *TransferQuery) loadRollout(ctx context.Context, query *RolloutQuery, n
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(rollout.IDIn(ids...))
+	query.Where(among(rollout.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1067,7 +1067,7 @@ func (_q *TransferQuery) loadTicketActivation(ctx context.Context, query *Ticket
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(ticketactivation.IDIn(ids...))
+	query.Where(among(ticketactivation.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -1096,9 +1096,7 @@ func (_q *TransferQuery) loadOrders(ctx context.Context, query *OrderQuery, node
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(order.FieldTransferID)
 	}
-	query.Where(predicate.Order(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(transfer.OrdersColumn), fks...))
-	}))
+	query.Where(amongKeys(transfer.OrdersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

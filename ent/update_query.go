@@ -593,7 +593,7 @@ func (_q *UpdateQuery) loadVendor(ctx context.Context, query *OrganizationQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -625,7 +625,7 @@ func (_q *UpdateQuery) loadCustomer(ctx context.Context, query *OrganizationQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -654,7 +654,7 @@ func (_q *UpdateQuery) loadRollout(ctx context.Context, query *RolloutQuery, nod
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(rollout.IDIn(ids...))
+	query.Where(among(rollout.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -683,7 +683,7 @@ func (_q *UpdateQuery) loadContainer(ctx context.Context, query *ContainerQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -712,7 +712,7 @@ func (_q *UpdateQuery) loadFirm(ctx context.Context, query *FirmQuery, nodes []*
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(firm.IDIn(ids...))
+	query.Where(among(firm.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

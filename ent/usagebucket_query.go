@@ -507,7 +507,7 @@ func (_q *UsageBucketQuery) loadVendor(ctx context.Context, query *OrganizationQ
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -539,7 +539,7 @@ func (_q *UsageBucketQuery) loadCustomer(ctx context.Context, query *Organizatio
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -568,7 +568,7 @@ func (_q *UsageBucketQuery) loadSeries(ctx context.Context, query *UsageSeriesQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(usageseries.IDIn(ids...))
+	query.Where(among(usageseries.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

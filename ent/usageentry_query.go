@@ -507,7 +507,7 @@ func (_q *UsageEntryQuery) loadVendor(ctx context.Context, query *OrganizationQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -539,7 +539,7 @@ func (_q *UsageEntryQuery) loadCustomer(ctx context.Context, query *Organization
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -568,7 +568,7 @@ func (_q *UsageEntryQuery) loadLog(ctx context.Context, query *UsageLogQuery, no
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(usagelog.IDIn(ids...))
+	query.Where(among(usagelog.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

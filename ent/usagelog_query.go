@@ -560,7 +560,7 @@ func (_q *UsageLogQuery) loadVendor(ctx context.Context, query *OrganizationQuer
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -592,7 +592,7 @@ func (_q *UsageLogQuery) loadCustomer(ctx context.Context, query *OrganizationQu
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -621,7 +621,7 @@ func (_q *UsageLogQuery) loadFirm(ctx context.Context, query *FirmQuery, nodes [
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(firm.IDIn(ids...))
+	query.Where(among(firm.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -650,9 +650,7 @@ func (_q *UsageLogQuery) loadEntries(ctx context.Context, query *UsageEntryQuery
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(usageentry.FieldLogID)
 	}
-	query.Where(predicate.UsageEntry(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(usagelog.EntriesColumn), fks...))
-	}))
+	query.Where(amongKeys(usagelog.EntriesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -603,7 +603,7 @@ func (_q *UsageSeriesQuery) loadVendor(ctx context.Context, query *OrganizationQ
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -635,7 +635,7 @@ func (_q *UsageSeriesQuery) loadCustomer(ctx context.Context, query *Organizatio
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -664,7 +664,7 @@ func (_q *UsageSeriesQuery) loadContainer(ctx context.Context, query *ContainerQ
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -693,7 +693,7 @@ func (_q *UsageSeriesQuery) loadProduct(ctx context.Context, query *ProductQuery
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(product.IDIn(ids...))
+	query.Where(among(product.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -722,9 +722,7 @@ func (_q *UsageSeriesQuery) loadBuckets(ctx context.Context, query *UsageBucketQ
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(usagebucket.FieldSeriesID)
 	}
-	query.Where(predicate.UsageBucket(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(usageseries.BucketsColumn), fks...))
-	}))
+	query.Where(amongKeys(usageseries.BucketsColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

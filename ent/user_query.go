@@ -484,9 +484,7 @@ func (_q *UserQuery) loadMembers(ctx context.Context, query *MemberQuery, nodes 
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(member.FieldUserID)
 	}
-	query.Where(predicate.Member(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(user.MembersColumn), fks...))
-	}))
+	query.Where(amongKeys(user.MembersColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -517,9 +515,7 @@ func (_q *UserQuery) loadIdentities(ctx context.Context, query *UserIdentityQuer
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(useridentity.FieldUserID)
 	}
-	query.Where(predicate.UserIdentity(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(user.IdentitiesColumn), fks...))
-	}))
+	query.Where(amongKeys(user.IdentitiesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -465,7 +465,7 @@ func (_q *UserIdentityQuery) loadUser(ctx context.Context, query *UserQuery, nod
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(user.IDIn(ids...))
+	query.Where(among(user.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -494,7 +494,7 @@ func (_q *UserIdentityQuery) loadProvider(ctx context.Context, query *IdentityPr
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(identityprovider.IDIn(ids...))
+	query.Where(among(identityprovider.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

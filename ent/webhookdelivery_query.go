@@ -508,7 +508,7 @@ func (_q *WebhookDeliveryQuery) loadOrganization(ctx context.Context, query *Org
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -537,7 +537,7 @@ func (_q *WebhookDeliveryQuery) loadWebhookEndpoint(ctx context.Context, query *
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(webhookendpoint.IDIn(ids...))
+	query.Where(among(webhookendpoint.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -566,7 +566,7 @@ func (_q *WebhookDeliveryQuery) loadWebhookEvent(ctx context.Context, query *Web
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(webhookevent.IDIn(ids...))
+	query.Where(among(webhookevent.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -475,7 +475,7 @@ func (_q *WebhookEndpointQuery) loadOrganization(ctx context.Context, query *Org
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -504,9 +504,7 @@ func (_q *WebhookEndpointQuery) loadDeliveries(ctx context.Context, query *Webho
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(webhookdelivery.FieldWebhookEndpointID)
 	}
-	query.Where(predicate.WebhookDelivery(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(webhookendpoint.DeliveriesColumn), fks...))
-	}))
+	query.Where(amongKeys(webhookendpoint.DeliveriesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

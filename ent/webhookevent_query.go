@@ -475,7 +475,7 @@ func (_q *WebhookEventQuery) loadOrganization(ctx context.Context, query *Organi
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -504,9 +504,7 @@ func (_q *WebhookEventQuery) loadDeliveries(ctx context.Context, query *WebhookD
 	if len(query.ctx.Fields) > 0 {
 		query.ctx.AppendFieldOnce(webhookdelivery.FieldWebhookEventID)
 	}
-	query.Where(predicate.WebhookDelivery(func(s *sql.Selector) {
-		s.Where(sql.InValues(s.C(webhookevent.DeliveriesColumn), fks...))
-	}))
+	query.Where(amongKeys(webhookevent.DeliveriesColumn, fks))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

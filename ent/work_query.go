@@ -593,7 +593,7 @@ func (_q *WorkQuery) loadVendor(ctx context.Context, query *OrganizationQuery, n
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -625,7 +625,7 @@ func (_q *WorkQuery) loadCustomer(ctx context.Context, query *OrganizationQuery,
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(organization.IDIn(ids...))
+	query.Where(among(organization.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -657,7 +657,7 @@ func (_q *WorkQuery) loadTmrGroup(ctx context.Context, query *TmrGroupQuery, nod
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(tmrgroup.IDIn(ids...))
+	query.Where(among(tmrgroup.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -689,7 +689,7 @@ func (_q *WorkQuery) loadContainer(ctx context.Context, query *ContainerQuery, n
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(container.IDIn(ids...))
+	query.Where(among(container.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err
@@ -721,7 +721,7 @@ func (_q *WorkQuery) loadRollout(ctx context.Context, query *RolloutQuery, nodes
 	if len(ids) == 0 {
 		return nil
 	}
-	query.Where(rollout.IDIn(ids...))
+	query.Where(among(rollout.FieldID, ids))
 	neighbors, err := query.All(ctx)
 	if err != nil {
 		return err

@@ -50,6 +50,9 @@ func run() error {
 	if err := scanAgain("ent"); err != nil {
 		return err
 	}
+	if err := askTogether("ent"); err != nil {
+		return err
+	}
 	return newestFirst(filepath.Join("ent", "gql_pagination.go"), "Allocation", "Denial", "ItemVersion", "Order", "Rollout", "RolloutPlan", "AuditEntry")
 }
 
@@ -85,6 +88,33 @@ func scanAgain(dir string) error {
 			return fmt.Errorf("%s no longer scans as expected: ent has changed", path)
 		}
 		if err := os.WriteFile(path, was.ReplaceAll(src, []byte("_spec.ScanValues = reused((*${1})(nil).scanValues)")), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askTogether has rows that belong to others asked for by one statement for any
+// number of them (ent/among.go).
+func askTogether(dir string) error {
+	all, err := filepath.Glob(filepath.Join(dir, "*_query.go"))
+	if err != nil {
+		return err
+	}
+	byID := regexp.MustCompile(`query\.Where\((\w+)\.IDIn\(ids\.\.\.\)\)`)
+	byKey := regexp.MustCompile(`query\.Where\(predicate\.\w+\(func\(s \*sql\.Selector\) \{\s+s\.Where\(sql\.InValues\(s\.C\(([\w.]+)\), fks\.\.\.\)\)\s+\}\)\)`)
+	other := regexp.MustCompile(`IDIn\(|InValues\(`)
+	for _, path := range all {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		src = byID.ReplaceAll(src, []byte("query.Where(among(${1}.FieldID, ids))"))
+		src = byKey.ReplaceAll(src, []byte("query.Where(amongKeys(${1}, fks))"))
+		if other.Match(src) {
+			return fmt.Errorf("%s asks for rows of others in another way than expected: ent has changed", path)
+		}
+		if err := os.WriteFile(path, src, 0o644); err != nil {
 			return err
 		}
 	}
