@@ -89,10 +89,10 @@ type Change struct {
 // Ids are those of what is upserted, in order.
 func (c Change) Ids() []string { return slices.Sorted(maps.Keys(c.Upserted)) }
 
-// Render gives the bytes of a message, and the stamps of what it really shows
-// of what is upserted: a row may have changed since the stream was read. Then it
-// is told once more, even if it is as before by then. It may be called for what
-// then is not told, or not yet.
+// Render gives the bytes of a message, and the stamps of what it really shows, of
+// what is upserted and of what else is in each message: a row may have changed
+// since the stream was read. Then it is told once more, even if it is as before by
+// then. It may be called for what then is not told, or not yet.
 type Render func(ctx context.Context, c Change) (frame []byte, shows Items, err error)
 
 // Hub has the streams of this process. Safe for concurrent use.

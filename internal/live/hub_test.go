@@ -17,6 +17,10 @@ import (
 	"github.com/quorate/quorate/internal/live"
 )
 
+// byNoClock is for streams that are read for signals alone: when the first reading
+// by the clock is, is left to chance.
+const byNoClock = 100_000 * time.Hour
+
 // table is what streams show in these tests, as a database is.
 type table struct {
 	mu     sync.Mutex
@@ -356,7 +360,7 @@ func TestSplitEntriesAndForeignSignals(t *testing.T) {
 		bus, d := event.NewLocal(), &table{rows: live.Items{"a": 1}}
 		defer bus.Close()
 		src := d.source("s")
-		src.Topics = []event.Signal{{Topic: "t"}}
+		src.Topics, src.Every = []event.Signal{{Topic: "t"}}, byNoClock
 		src.Concerns = func(_ context.Context, s event.Signal) (bool, error) { return s.Key == "ours", nil }
 		src.Split = func(e live.Entry) []live.Entry {
 			all := []live.Entry{}
@@ -376,6 +380,7 @@ func TestSplitEntriesAndForeignSignals(t *testing.T) {
 		reads := d.reads
 		_ = bus.Publish(t.Context(), "t", "theirs")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if d.reads != reads {
 			t.Error("read for a signal that doesn't count")
 		}

@@ -23,7 +23,7 @@ type watched struct {
 }
 
 func (w *watched) source(topics ...string) live.Source {
-	src := live.Source{Key: "s", Every: time.Minute, Read: func(ctx context.Context, heard live.Heard) (live.Reading, error) {
+	src := live.Source{Key: "s", Every: byNoClock, Read: func(ctx context.Context, heard live.Heard) (live.Reading, error) {
 		w.mu.Lock()
 		w.heard = append(w.heard, heard)
 		w.mu.Unlock()
@@ -98,7 +98,7 @@ func TestWhatAReadingIsTold(t *testing.T) {
 			t.Errorf("several signals: %v", got)
 		}
 		// By the clock alone anything may have changed.
-		time.Sleep(time.Minute)
+		time.Sleep(byNoClock)
 		synctest.Wait()
 		if got, _ := w.last(); got != nil || got.Only("t", "u") {
 			t.Errorf("by the clock: %v", got)
@@ -244,6 +244,118 @@ func TestRowsOfAReading(t *testing.T) {
 		defer w.mu.Unlock()
 		if w.rows[before+1] != nil { // the first was a draft that the log refused
 			t.Errorf("another's, that shows something else, has the rows %v", w.rows[before+1])
+		}
+	})
+}
+
+// TestWhoComesBetweenDrafts: a shape whose first subscriber comes while entries
+// that belong together are rendered gets each of them as what it is.
+func TestWhoComesBetweenDrafts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus, d := event.NewLocal(), &table{rows: live.Items{"a": 1}}
+		defer bus.Close()
+		src := d.source("s")
+		src.Split = func(e live.Entry) []live.Entry {
+			var all []live.Entry
+			for _, id := range slices.Sorted(maps.Keys(e.Upserted)) {
+				all = append(all, live.Entry{Upserted: live.Items{id: e.Upserted[id]}})
+			}
+			return all
+		}
+		h := newHub(t, bus, live.NewMemLog())
+		begun := func() {}
+		sub, err := h.Subscribe(src, "x", func(ctx context.Context, c live.Change) ([]byte, live.Items, error) {
+			if !c.Snapshot && c.At.Number == 3 {
+				begun()
+			}
+			return d.render(ctx, c)
+		}, live.Position{}, func() {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sub.Close()
+		drain(t, sub)
+		late := newClient(t)
+		if late.sub, err = h.Subscribe(src, "late", d.render, live.Position{}, func() {}); err != nil {
+			t.Fatal(err)
+		}
+		defer late.sub.Close()
+		begun = func() {
+			if err := late.take(); err != nil {
+				t.Error(err)
+			}
+		}
+		d.set("b", 1)
+		d.set("c", 1)
+		change(t, bus, d, "d", 1)
+		time.Sleep(time.Second)
+		if n := drain(t, sub); n != 3 {
+			t.Errorf("%d messages of three", n)
+		}
+		if err := late.take(); err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(late.state, d.all()) {
+			t.Errorf("who came meanwhile has %v", late.state)
+		}
+		for _, m := range late.seen[1:] {
+			if want := string("abcd"[m.At.Number-1]); len(m.Upserted) != 1 || m.Ids()[0] != want {
+				t.Errorf("number %d is %v, want %s", m.At.Number, m.Ids(), want)
+			}
+		}
+	})
+}
+
+// TestWhatNobodyAskedForIsDoubted: figures that a message has beside what it tells
+// are told anew where they were not what the stream shows.
+func TestWhatNobodyAskedForIsDoubted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus, d := event.NewLocal(), &table{rows: live.Items{"a": 1, "=": 1}}
+		defer bus.Close()
+		var figures uint64
+		passing := uint64(7) // figures that are over before they are read
+		src := d.source("s")
+		src.Every = byNoClock
+		sub := join(t, newHub(t, bus, live.NewMemLog()), src, func(ctx context.Context, c live.Change) ([]byte, live.Items, error) {
+			frame, shows, err := d.render(ctx, c)
+			if figures = d.all()["="]; !c.Snapshot && passing > 0 {
+				figures, passing = passing, 0
+			}
+			shows["="] = figures
+			return frame, shows, err
+		})
+		defer sub.Close()
+		change(t, bus, d, "a", 2)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := drain(t, sub); figures != 1 || n != 2 {
+			t.Errorf("%d messages, the last with the figures %d", n, figures)
+		}
+	})
+}
+
+// panicking is a log that panics when something is added.
+type panicking struct{ live.Log }
+
+func (l panicking) Append(ctx context.Context, stream string, at live.Position, entries []live.Entry) (live.Position, error) {
+	if at != (live.Position{}) {
+		panic("broken")
+	}
+	return l.Log.Append(ctx, stream, at, entries)
+}
+
+// TestALogThatPanics ends the stream, and nothing else.
+func TestALogThatPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus, d := event.NewLocal(), &table{rows: live.Items{"a": 1}}
+		defer bus.Close()
+		sub := join(t, newHub(t, bus, panicking{live.NewMemLog()}), d.source("s"), d.render)
+		defer sub.Close()
+		change(t, bus, d, "a", 2)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if _, err := sub.Next(t.Context()); err == nil || err.Error() != "panic: broken" {
+			t.Errorf("ends with %v", err)
 		}
 	})
 }

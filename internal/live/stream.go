@@ -254,33 +254,38 @@ func (s *stream) append(ctx context.Context, entries []Entry, rows any) error {
 		}
 		return err
 	}
-	type result struct {
-		at  Position
-		err error
-	}
-	taken := make(chan result, 1)
-	before := s.at
+	var at Position
+	var err error
+	var panicked any // in the stream's goroutine it ends the stream alone
+	before, taken := s.at, make(chan struct{})
 	go func() {
-		at, err := s.hub.cfg.Log.Append(ctx, s.src.Key, before, entries)
-		taken <- result{at, err}
+		defer close(taken)
+		defer func() { panicked = recover() }()
+		at, err = s.hub.cfg.Log.Append(ctx, s.src.Key, before, entries)
 	}()
 	s.mu.Lock()
 	shapes := s.list()
 	s.mu.Unlock()
 	drafts := map[*shape][]draft{}
-	for i, e := range entries {
-		c := s.change(e, Position{before.Epoch, before.Number + int64(i) + 1}, rows)
-		for _, sh := range shapes {
-			if sh.begun() {
-				drafts[sh] = append(drafts[sh], sh.draft(ctx, c))
-			}
+	for _, sh := range shapes {
+		if sh.begun() { // who begins from now on has no drafts
+			drafts[sh] = make([]draft, len(entries))
 		}
 	}
-	got := <-taken
-	if got.err == nil {
-		s.tell(ctx, entries, got.at, rows, drafts)
+	for i, e := range entries {
+		c := s.change(e, Position{before.Epoch, before.Number + int64(i) + 1}, rows)
+		for sh, of := range drafts {
+			of[i] = sh.draft(ctx, c)
+		}
 	}
-	return got.err
+	<-taken
+	if panicked != nil {
+		panic(panicked)
+	}
+	if err == nil {
+		s.tell(ctx, entries, at, rows, drafts)
+	}
+	return err
 }
 
 // settle adds to e what was in doubt, as it is now.
@@ -305,7 +310,8 @@ func (s *stream) certain(e Entry) {
 	}
 }
 
-// doubt notes what was shown in another way than it was to be.
+// doubt notes what was shown in another way than it was to be, what nobody asked
+// for included.
 func (s *stream) doubt(wanted, shown Items) {
 	s.mu.Lock()
 	doubted := false
@@ -313,6 +319,12 @@ func (s *stream) doubt(wanted, shown Items) {
 		got, ok := shown[id]
 		now, there := s.items[id]
 		if (!ok || got != stamp) && there && now == stamp { // else a later entry tells it anew
+			s.doubts[id], doubted = struct{}{}, true
+		}
+	}
+	for id, got := range shown {
+		_, asked := wanted[id]
+		if now, there := s.items[id]; !asked && there && now != got {
 			s.doubts[id], doubted = struct{}{}, true
 		}
 	}
