@@ -119,10 +119,10 @@ func (p *Service) ApplyLeaseEvents(ctx context.Context, placeID string, events [
 			return err
 		}
 		position = fresh[len(fresh)-1].Position
-		p.core.Publish(ctx, tx, event.Allocations, h.container)
-		if len(h.denials) > 0 {
+		if len(h.denials) > 0 { // first, so that one reading has both
 			p.core.Publish(ctx, tx, event.Denials, h.container)
 		}
+		p.core.Publish(ctx, tx, event.Allocations, h.container)
 		if err := h.moveTo(ctx, position); err != nil {
 			return err
 		}
