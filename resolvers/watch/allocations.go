@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"entgo.io/ent/dialect/sql"
@@ -18,6 +17,7 @@ import (
 	"github.com/quorate/quorate/graph"
 	"github.com/quorate/quorate/internal/event"
 	"github.com/quorate/quorate/internal/live"
+	"github.com/quorate/quorate/internal/platform/core"
 	"github.com/quorate/quorate/internal/platform/history"
 )
 
@@ -168,16 +168,16 @@ func (r *Streams) figures(s Scope) func(ctx context.Context, heard live.Heard) f
 	one, known := s.oneContainer(), false
 	var u history.Usage
 	return func(ctx context.Context, heard live.Heard) func(alive []*ent.Allocation) (history.Usage, error) {
-		var err error
-		var reading sync.WaitGroup
+		read := func() (history.Usage, error) { return u, nil }
 		switch {
 		case !one:
-			reading.Go(func() { u, err = r.usage(ctx, s) })
+			read = core.Beside(func() (history.Usage, error) { return r.usage(ctx, s) })
 		case !known || !heard.Only(event.Allocations):
-			reading.Go(func() { u, err = r.platform.ContainerCapacity(ctx, s.container.ID) })
+			read = core.Beside(func() (history.Usage, error) { return r.platform.ContainerCapacity(ctx, s.container.ID) })
 		}
 		return func(alive []*ent.Allocation) (history.Usage, error) {
-			reading.Wait()
+			var err error
+			u, err = read()
 			if known = err == nil; !known || !one {
 				return u, err
 			}

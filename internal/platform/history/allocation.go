@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/quorate/quorate/ent"
@@ -301,14 +300,11 @@ func (p *Service) ContainerCapacity(ctx context.Context, id string) (Usage, erro
 	if err != nil {
 		return Usage{}, err
 	}
-	var denials int
-	var failed error
-	var counted sync.WaitGroup
-	counted.Go(func() {
-		denials, failed = c.Denial.Query().Where(denial.ContainerID(id), denial.AtGT(time.Now().UTC().Add(-24*time.Hour))).Count(ctx)
+	counted := core.Beside(func() (int, error) {
+		return c.Denial.Query().Where(denial.ContainerID(id), denial.AtGT(time.Now().UTC().Add(-24*time.Hour))).Count(ctx)
 	})
 	found, err := c.Container.Query().Where(container.ID(id)).WithTmrGroup().Only(ctx)
-	counted.Wait()
+	denials, failed := counted()
 	if err != nil {
 		return Usage{}, core.NotFound(err, "container", id)
 	}
