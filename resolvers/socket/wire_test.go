@@ -152,3 +152,32 @@ func TestWhoTakesNothingIsLetGo(t *testing.T) {
 		t.Error("it is waited for")
 	}
 }
+
+// recording is a connection that keeps what is written.
+type recording struct {
+	net.Conn
+	wrote []byte
+}
+
+func (r *recording) Write(p []byte) (int, error) {
+	r.wrote = append(r.wrote, p...)
+	return len(p), nil
+}
+
+func (r *recording) SetWriteDeadline(time.Time) error { return nil }
+
+// TestNothingFollowsTheClose: after a close frame no frame is written.
+func TestNothingFollowsTheClose(t *testing.T) {
+	to := &recording{}
+	w := &wire{Conn: to, send: time.Minute}
+	bye := []byte{0x80 | opClose, 2, 0x03, 0xe8}
+	if _, err := w.Write(bye); err != nil {
+		t.Fatal(err)
+	}
+	f := newFrame()
+	f.WriteString(`{"type":"ping"}`)
+	w.text(f)
+	if _, err := w.Write([]byte{0x8a, 0}); err != net.ErrClosed || string(to.wrote) != string(bye) {
+		t.Errorf("wrote %x, %v", to.wrote, err)
+	}
+}
