@@ -21,6 +21,9 @@ const (
 	readTimeout = 30 * time.Second
 	// logPause is how long a stream waits after its log could not be reached.
 	logPause = time.Second
+	// logPatience is how long a stream is silent because its log can't be reached.
+	// Then it ends.
+	logPatience = 15 * time.Second
 )
 
 // Config is what a Hub is made of. Bus and Log are required.
@@ -248,7 +251,7 @@ func errStopping() error {
 }
 
 func errLog(err error) error {
-	return &license.Error{Code: license.CodeUnavailable, Message: "the stream can't be begun now", Fix: "connect again", Err: err}
+	return &license.Error{Code: license.CodeUnavailable, Message: "the stream can't be begun or go on now", Fix: "connect again", Err: err}
 }
 
 // forgotten says that a log does not have what was asked for.

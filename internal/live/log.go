@@ -3,6 +3,8 @@ package live
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -56,6 +58,12 @@ type Entry struct {
 
 // empty says whether nothing changed.
 func (e Entry) empty() bool { return len(e.Upserted) == 0 && len(e.Removed) == 0 }
+
+// equal says whether two entries say the same.
+func (e Entry) equal(other Entry) bool {
+	return maps.Equal(e.Upserted, other.Upserted) &&
+		slices.Equal(slices.Sorted(slices.Values(e.Removed)), slices.Sorted(slices.Values(other.Removed)))
+}
 
 // State is what a stream's log comes to.
 type State struct {

@@ -183,13 +183,33 @@ func TestRenderedWhileTheLogTakesIt(t *testing.T) {
 		}
 		d.set("b", 7)
 		log.goOn <- struct{}{} // refused
-		<-log.asked
-		log.goOn <- struct{}{}
 		synctest.Wait()
 		first, _ := next()
+		told := time.Now()
+		<-log.asked
+		if gap := time.Since(told); gap < 250*time.Millisecond {
+			t.Errorf("our own follows %v after the other's", gap)
+		}
+		log.goOn <- struct{}{}
+		synctest.Wait()
 		second, there := next()
 		if first.At.Number != 3 || first.Stamps["b"] != 7 || len(first.Upserted) != 1 || !there || second.At.Number != 4 || second.Stamps["a"] != 3 {
 			t.Errorf("told %+v and %+v", first, second)
+		}
+		time.Sleep(time.Second)
+		// Another replica has told the very same: it is rendered once all the same.
+		before := len(rendered)
+		d.set("b", 0)
+		change(t, bus, d, "a", 4)
+		<-log.asked
+		if _, err := log.Log.Append(t.Context(), "s", second.At, []live.Entry{{Upserted: live.Items{"a": 4}, Removed: []string{"b"}}}); err != nil {
+			t.Fatal(err)
+		}
+		log.goOn <- struct{}{} // refused
+		synctest.Wait()
+		m, there := next()
+		if !there || m.At.Number != 5 || m.Stamps["a"] != 4 || len(m.Removed) != 1 || len(rendered) != before+1 {
+			t.Errorf("told %+v, %v, rendered %d times", m, there, len(rendered)-before)
 		}
 	})
 }
@@ -356,6 +376,46 @@ func TestALogThatPanics(t *testing.T) {
 		synctest.Wait()
 		if _, err := sub.Next(t.Context()); err == nil || err.Error() != "panic: broken" {
 			t.Errorf("ends with %v", err)
+		}
+	})
+}
+
+// TestAShapeThatPanicsEndsAlone: what can't be shown in one way is still shown in
+// another.
+func TestAShapeThatPanicsEndsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus, d := event.NewLocal(), &table{rows: live.Items{"a": 1}}
+		defer bus.Close()
+		h := newHub(t, bus, live.NewMemLog())
+		good := join(t, h, d.source("s"), d.render)
+		defer good.Close()
+		for _, first := range []bool{true, false} {
+			bad, err := h.Subscribe(d.source("s"), "bad", func(ctx context.Context, c live.Change) ([]byte, live.Items, error) {
+				if first || !c.Snapshot {
+					panic("broken")
+				}
+				return d.render(ctx, c)
+			}, live.Position{}, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = bad.Next(t.Context())
+			if !first {
+				d.set("a", uint64(time.Now().UnixNano()))
+				if err := bus.Publish(t.Context(), "t", "k"); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+				_, err = bad.Next(t.Context())
+			}
+			if err == nil || err.Error() != "panic: broken" {
+				t.Errorf("the first message %v: %v", first, err)
+			}
+			bad.Close()
+		}
+		if frame, err := good.Next(t.Context()); err != nil || frame == nil {
+			t.Errorf("the other shape: %q, %v", frame, err)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/event"
+	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/live"
 )
 
@@ -228,6 +229,49 @@ func TestALostLogIsBegunAnew(t *testing.T) {
 			t.Errorf("and on: %+v", last)
 		}
 		c.sub.Close()
+	})
+}
+
+// A stream whose log stays away ends, so that nobody takes what he has for new,
+// and none begins without it.
+func TestALogThatStaysAwayEndsTheStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus, d, log := event.NewLocal(), &table{rows: live.Items{"a": 1}}, &shaky{Log: live.NewMemLog(), down: true}
+		defer bus.Close()
+		h := newHub(t, bus, log)
+		first, err := h.Subscribe(d.source("s"), "x", d.render, live.Position{}, func() {})
+		if err == nil {
+			_, err = first.Next(t.Context())
+			first.Close()
+		}
+		if license.CodeOf(err) != license.CodeUnavailable {
+			t.Errorf("begun without it: %v", err)
+		}
+		log.mu.Lock()
+		log.down = false
+		log.mu.Unlock()
+		sub := join(t, h, d.source("s"), d.render)
+		defer sub.Close()
+		away := func(is bool, wait time.Duration) (frame []byte, err error) {
+			log.mu.Lock()
+			log.down = is
+			log.mu.Unlock()
+			change(t, bus, d, "a", uint64(time.Now().UnixNano()))
+			time.Sleep(wait)
+			synctest.Wait()
+			return sub.Next(t.Context())
+		}
+		for range 2 { // each time anew
+			if frame, err := away(true, 13*time.Second); frame != nil || err != nil {
+				t.Errorf("for a moment: %s %v", frame, err)
+			}
+			if frame, err := away(false, 3*time.Second); frame == nil || err != nil {
+				t.Errorf("it is back: %s %v", frame, err)
+			}
+		}
+		if _, err := away(true, 20*time.Second); license.CodeOf(err) != license.CodeUnavailable {
+			t.Errorf("it stays away: %v", err)
+		}
 	})
 }
 

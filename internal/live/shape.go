@@ -54,6 +54,11 @@ type draft struct {
 }
 
 func (sh *shape) draft(ctx context.Context, c Change) (d draft) {
+	defer func() {
+		if p := recover(); p != nil { // other shapes of the stream go on
+			d.err = sh.stream.panicked(ctx, p)
+		}
+	}()
 	d.frame, d.shows, d.err = sh.render(ctx, c)
 	return d
 }

@@ -94,11 +94,14 @@ func (s *stream) remove(sub *Subscription) bool {
 func (s *stream) run() {
 	defer func() {
 		if p := recover(); p != nil {
-			s.hub.cfg.Logger.Error("a stream panicked", "stream", s.src.Key, "panic", p, "stack", string(debug.Stack()))
-			s.end(fmt.Errorf("panic: %v", p))
+			s.end(s.panicked(s.ctx, p))
 		}
 	}()
+	var unreachable *logError
 	if err := s.sync(nil, false); err != nil {
+		if errors.As(err, &unreachable) {
+			err = errLog(unreachable.err)
+		}
 		s.end(err)
 		return
 	}
@@ -108,6 +111,7 @@ func (s *stream) run() {
 	pause := time.NewTimer(0)
 	<-pause.C
 	defer pause.Stop()
+	var away time.Time // since when the log can't be used; zero: it can
 	for {
 		var heard Heard
 		follow := false
@@ -137,9 +141,15 @@ func (s *stream) run() {
 			}
 		}
 		err := s.sync(heard, follow)
-		var unreachable *logError
 		switch {
 		case errors.As(err, &unreachable):
+			if away.IsZero() {
+				away = time.Now()
+			}
+			if time.Since(away) > logPatience { // what subscribers have isn't what there is
+				s.end(errLog(unreachable.err))
+				return
+			}
 			s.hub.cfg.Logger.Warn("the log of a stream can't be used", "stream", s.src.Key, "err", unreachable.err)
 			pause.Reset(logPause)
 			select {
@@ -151,8 +161,15 @@ func (s *stream) run() {
 		case err != nil:
 			s.end(err)
 			return
+		default:
+			away = time.Time{}
 		}
 	}
+}
+
+func (s *stream) panicked(ctx context.Context, p any) error {
+	s.hub.cfg.Logger.ErrorContext(ctx, "a stream panicked", "stream", s.src.Key, "panic", p, "stack", string(debug.Stack()))
+	return fmt.Errorf("panic: %v", p)
 }
 
 func (s *stream) lastTold() time.Time {
@@ -190,7 +207,7 @@ func (s *stream) sync(heard Heard, follow bool) error {
 		}
 		s.loaded = true
 	} else if follow {
-		if err := s.follow(ctx, Reading{}); err != nil {
+		if err := s.follow(ctx, Reading{}, nil, nil); err != nil {
 			return err
 		}
 	}
@@ -222,19 +239,24 @@ func (s *stream) sync(heard Heard, follow bool) error {
 		if s.src.Split != nil && !s.whole(e) {
 			entries = s.src.Split(e)
 		}
-		failed := s.append(ctx, entries, now.Rows)
+		made, failed := s.append(ctx, entries, now.Rows)
 		if failed == nil {
 			break
 		}
 		if !errors.Is(failed, ErrMoved) {
 			return &logError{failed}
 		}
-		if err := s.follow(ctx, now); err != nil {
+		if err := s.follow(ctx, now, entries, made); err != nil {
 			return err
 		}
 		// What was read may be older than what another replica wrote by now.
 		left := Diff(s.items, now.Items)
-		if s.settle(&left, now.Items); s.at == (Position{}) || !left.empty() {
+		s.settle(&left, now.Items)
+		if s.at != (Position{}) && !left.empty() && !now.Ended {
+			s.poke(event.Signal{}, true) // the other's was told just now: ours is due after the gap
+			break
+		}
+		if s.at == (Position{}) || !left.empty() {
 			now, err = s.src.Read(ctx, nil)
 		}
 	}
@@ -244,15 +266,18 @@ func (s *stream) sync(heard Heard, follow bool) error {
 	return nil
 }
 
+// drafts are what entries were rendered as, by shape, in order.
+type drafts map[*shape][]draft
+
 // append has the log take entries, and tells them. They are rendered meanwhile, as
 // what they become if the log takes them.
-func (s *stream) append(ctx context.Context, entries []Entry, rows any) error {
+func (s *stream) append(ctx context.Context, entries []Entry, rows any) (drafts, error) {
 	if s.at == (Position{}) {
 		at, err := s.hub.cfg.Log.Append(ctx, s.src.Key, s.at, entries)
 		if err == nil {
 			s.tell(ctx, entries, at, rows, nil)
 		}
-		return err
+		return nil, err
 	}
 	var at Position
 	var err error
@@ -266,15 +291,15 @@ func (s *stream) append(ctx context.Context, entries []Entry, rows any) error {
 	s.mu.Lock()
 	shapes := s.list()
 	s.mu.Unlock()
-	drafts := map[*shape][]draft{}
+	made := drafts{}
 	for _, sh := range shapes {
 		if sh.begun() { // who begins from now on has no drafts
-			drafts[sh] = make([]draft, len(entries))
+			made[sh] = make([]draft, len(entries))
 		}
 	}
 	for i, e := range entries {
 		c := s.change(e, Position{before.Epoch, before.Number + int64(i) + 1}, rows)
-		for sh, of := range drafts {
+		for sh, of := range made {
 			of[i] = sh.draft(ctx, c)
 		}
 	}
@@ -283,9 +308,9 @@ func (s *stream) append(ctx context.Context, entries []Entry, rows any) error {
 		panic(panicked)
 	}
 	if err == nil {
-		s.tell(ctx, entries, at, rows, drafts)
+		s.tell(ctx, entries, at, rows, made)
 	}
-	return err
+	return made, err
 }
 
 // settle adds to e what was in doubt, as it is now.
@@ -341,13 +366,14 @@ func (s *stream) catchUp() {
 	ctx, cancel := context.WithTimeout(s.ctx, readTimeout)
 	defer cancel()
 	if s.loaded {
-		_ = s.follow(ctx, Reading{}) // what is not known to be resumable begins with a snapshot
+		_ = s.follow(ctx, Reading{}, nil, nil) // what is not known to be resumable begins with a snapshot
 	}
 }
 
 // follow takes over what other replicas wrote. It needs the lock for syncing. Now
-// is what was read last.
-func (s *stream) follow(ctx context.Context, now Reading) error {
+// is what was read last, refused what the log did not take of it, and made what
+// that was rendered as: where others wrote the same, it is not rendered again.
+func (s *stream) follow(ctx context.Context, now Reading, refused []Entry, made drafts) error {
 	if s.at == (Position{}) {
 		return s.reloadFor(ctx)
 	}
@@ -365,7 +391,10 @@ func (s *stream) follow(ctx context.Context, now Reading) error {
 		if !maps.Equal(after, now.Items) {
 			now.Rows = nil
 		}
-		s.tell(ctx, entries, Position{s.at.Epoch, s.at.Number + int64(len(entries))}, now.Rows, nil)
+		if !slices.EqualFunc(entries, refused, Entry.equal) {
+			made = nil
+		}
+		s.tell(ctx, entries, Position{s.at.Epoch, s.at.Number + int64(len(entries))}, now.Rows, made)
 	}
 	return nil
 }
@@ -406,8 +435,8 @@ func (s *stream) list() []*shape {
 }
 
 // tell hands entries to all shapes; the last one has the number of at. Rows is
-// what was read, and drafts are what was rendered of them already.
-func (s *stream) tell(ctx context.Context, entries []Entry, at Position, rows any, drafts map[*shape][]draft) {
+// what was read, and made what was rendered of them already.
+func (s *stream) tell(ctx context.Context, entries []Entry, at Position, rows any, made drafts) {
 	for i, e := range entries {
 		c := s.change(e, Position{at.Epoch, at.Number - int64(len(entries)-1-i)}, rows)
 		s.mu.Lock()
@@ -418,7 +447,7 @@ func (s *stream) tell(ctx context.Context, entries []Entry, at Position, rows an
 		s.mu.Unlock()
 		for _, sh := range shapes {
 			var d *draft
-			if of := drafts[sh]; of != nil {
+			if of := made[sh]; of != nil {
 				d = &of[i]
 			}
 			sh.deliver(ctx, c, d)
