@@ -42,6 +42,7 @@ const (
 	CodeNotFound        Code = "NOT_FOUND"             // the license has no such data
 	CodeFeatureMissing  Code = "FEATURE_MISSING"       // the license lacks a feature asked for
 	CodeTMROnly         Code = "TMR_ONLY"              // ask the group's TMR server instead
+	CodeBlocked         Code = "CONTAINER_BLOCKED"     // the container was blocked, or replaced: another one has its licenses
 	CodeNotLeader       Code = "NOT_LEADER"            // none of the servers is the active one
 	CodeHandleUnknown   Code = "HANDLE_UNKNOWN"        // released before
 	CodeHandleExpired   Code = "HANDLE_EXPIRED"        // not renewed in time

@@ -113,7 +113,7 @@ func (o Options) Validate() error {
 		{"begin of the maintenance period", o.Maintenance.From}, {"end of the maintenance period", o.Maintenance.Until},
 	} {
 		if !t.at.IsZero() && (t.at.Nanosecond() != 0 || t.at.Unix() <= 0 || t.at.Unix() > latest) {
-			return invalid("give a date from 1970 to 9999", "the %s is not a whole second of these years", t.name)
+			return invalid("give a whole second from 1970 to 9999", "the %s is not a whole second of these years", t.name)
 		}
 	}
 	switch {

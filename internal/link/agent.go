@@ -90,6 +90,10 @@ type Config struct {
 	// Rules is where the platform's rules of who may use which license go; nil:
 	// nowhere.
 	Rules Rules
+	// Refused is told when the platform has blocked this server's container, with
+	// the error that says so, and with nil when it takes the server's word again.
+	// It must not block. Nil: nobody is told.
+	Refused func(why error)
 	// Clock is where the platform's word for what time it is goes; nil: nowhere.
 	Clock  Clock
 	Logger *slog.Logger

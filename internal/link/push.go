@@ -218,6 +218,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 		if err == nil {
 			s.agent.roundTrip.Store(int64(time.Since(sent)))
 			s.trouble.fine()
+			s.agent.standing(nil)
 			s.agent.hear()
 			s.tell = nil
 			s.agent.wantRules(res.Msg.GetRulesDigest())
@@ -227,6 +228,7 @@ func (s *session) send(ctx context.Context) (at *quoratev1.PushResponse, ok bool
 			return nil, false
 		}
 		s.trouble.failed(err)
+		s.agent.standing(err)
 		if !retry.wait(ctx) {
 			return nil, false
 		}
@@ -322,5 +324,14 @@ func EventProto(e lease.Event) *quoratev1.LeaseEvent {
 		},
 		Seat: e.Seat, N: e.N, Reason: string(e.Reason), By: e.By, Licenses: e.Licenses, Rule: e.Rule, Seq: e.Seq,
 		Borrowed: e.Borrowed,
+	}
+}
+
+// standing tells what becomes of the container by the platform's answer. That
+// the platform is away, or has another trouble, says nothing about it. Pushes
+// come one after the other, and often; a pull that waits answers what was.
+func (a *Agent) standing(err error) {
+	if a.conf.Refused != nil && (err == nil || license.CodeOf(err) == license.CodeContainerBlocked) {
+		a.conf.Refused(err)
 	}
 }

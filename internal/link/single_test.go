@@ -104,6 +104,40 @@ func TestStandbyTellsNothingOfWhatIsServed(t *testing.T) {
 	})
 }
 
+// TestBlockedContainerIsTold: at once, and not taken back by a platform that is
+// away.
+func TestBlockedContainerIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.single()
+		var why atomic.Pointer[error]
+		l.conf.Refused = func(err error) { why.Store(&err) }
+		is := func(code license.Code) func() bool {
+			return func() bool { e := why.Load(); return e != nil && license.CodeOf(*e) == code }
+		}
+		l.start()
+		eventually(t, 10*time.Second, "all is well", is(""))
+		var answer atomic.Pointer[license.Error]
+		answer.Store(license.Errorf(license.CodeContainerBlocked, "use its replacement", "the container was blocked"))
+		l.platform.setFault(func(call string, done bool) error {
+			if e := answer.Load(); call == "Push" && !done && e != nil {
+				return e
+			}
+			return nil
+		})
+		eventually(t, 2*time.Second, "the block", is(license.CodeContainerBlocked))
+		if e := *why.Load(); e.Error() != "the container was blocked: use its replacement" {
+			t.Errorf("told %v", e)
+		}
+		answer.Store(license.Errorf(license.CodeUnavailable, "x", "away"))
+		time.Sleep(time.Minute)
+		if !is(license.CodeContainerBlocked)() {
+			t.Errorf("taken back by a platform that is away: %v", *why.Load())
+		}
+		answer.Store(nil)
+		eventually(t, 10*time.Second, "the end", is(""))
+	})
+}
+
 // TestServersOverTheSameSeats: two of them push the same stream, while the
 // platform fails, goes and loses what it had; it has each event once, in order,
 // whichever of them lives.

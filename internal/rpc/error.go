@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"net"
+	"os"
 
 	"connectrpc.com/connect"
 
@@ -181,8 +183,16 @@ func fromCode(ce *connect.Error) *license.Error {
 
 func unavailable(err error) *license.Error {
 	message := "the server can't be reached"
-	if errors.Is(err, context.DeadlineExceeded) {
+	// The cause alone: addresses are not for whom the error goes on to.
+	var system *os.SyscallError
+	var name *net.DNSError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		message = "the server didn't answer in time"
+	case errors.As(err, &system):
+		message += " (" + system.Err.Error() + ")"
+	case errors.As(err, &name) && name.IsNotFound:
+		message += " (no such host)"
 	}
 	fix := "check the address, the network and that the server runs"
 	if untrusted := new(tls.CertificateVerificationError); errors.Is(err, errPin) || errors.As(err, &untrusted) {

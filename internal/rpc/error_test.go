@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -74,6 +75,27 @@ func TestErrorsWithoutDetail(t *testing.T) {
 	}
 	if !errors.Is(rpc.FromError(connect.NewError(connect.CodeCanceled, context.Canceled)), context.Canceled) {
 		t.Error("a cancellation can't be recognised")
+	}
+}
+
+// Why a server can't be reached is said, and nothing of where it is: the error
+// goes on to programs.
+func TestWhyUnreached(t *testing.T) {
+	_, refused := (&net.Dialer{}).DialContext(t.Context(), "tcp", "127.0.0.1:1")
+	for _, c := range []struct {
+		cause error
+		want  string
+	}{
+		{refused, "the server can't be reached (connection refused)"},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "inside.example", IsNotFound: true}}, "the server can't be reached (no such host)"},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "read udp 10.0.0.5:6->10.0.0.53:53: odd", Name: "inside.example"}}, "the server can't be reached"},
+		{errors.New("dial tcp 10.0.0.5:7400: odd"), "the server can't be reached"},
+		{context.DeadlineExceeded, "the server didn't answer in time"},
+	} {
+		err := rpc.FromError(connect.NewError(connect.CodeUnavailable, c.cause))
+		if got := (*license.Error)(nil); !errors.As(err, &got) || got.Message != c.want {
+			t.Errorf("%v: %v", c.cause, err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	"github.com/quorate/quorate/internal/license"
 	"github.com/quorate/quorate/internal/licenseserver"
@@ -27,10 +28,23 @@ type Container interface {
 // Single offers the licenses of one container, for a plain license
 // server. Licenses with a TMR-ID are refused with CodeTMROnly: one container of
 // a group alone gives nothing.
-type Single struct{ container Container }
+type Single struct {
+	container Container
+	refused   atomic.Pointer[error] // why nothing may be used; nil: it may
+}
 
 // NewSingle makes the source of a container.
-func NewSingle(c Container) *Single { return &Single{c} }
+func NewSingle(c Container) *Single { return &Single{container: c} }
+
+// Refuse has none of the container's licenses be usable any more, for this
+// reason; nil takes that back. What is in use ends with its next renewal.
+func (s *Single) Refuse(why error) {
+	if why == nil {
+		s.refused.Store(nil)
+		return
+	}
+	s.refused.Store(&why)
+}
 
 // Serial is the container's.
 func (s *Single) Serial() license.Serial { return s.container.Serial() }
@@ -47,6 +61,9 @@ func (s *Single) Find(p license.Product) (licenseserver.Found, error) {
 
 func (s *Single) refusal(l license.License) error {
 	if l.Options.TMRID == 0 {
+		if why := s.refused.Load(); why != nil {
+			return *why
+		}
 		return nil
 	}
 	return license.Errorf(license.CodeTMROnly,

@@ -102,6 +102,32 @@ func TestSingle(t *testing.T) {
 	}
 }
 
+// TestSingleRefuses: nothing of a container that is refused can be used, until
+// that is taken back.
+func TestSingleRefuses(t *testing.T) {
+	s := NewSingle(fakeContainer{held(20, license.Options{Quantity: 5, Protected: license.DataName{7}}), held(14, license.Options{Quantity: 20, TMRID: 7})})
+	ctx, p := t.Context(), license.Product{Firm: 6000010, Code: 20}
+	for _, why := range []error{nil, license.Errorf(license.CodeContainerBlocked, "x", "blocked"), nil} {
+		s.Refuse(why)
+		want := license.CodeOf(why)
+		f, err := s.Find(p)
+		_, units := s.TakeUnits(ctx, 1, p, "r", 1)
+		_, opened := s.OpenKey(ctx, p, []byte("x"), nil)
+		_, data := s.ReadData(ctx, p, nil)
+		for what, err := range map[string]error{"find": err, "begin": s.Begin(ctx, 1, p), "units": units, "key": opened, "data": data, "offer": s.Licenses()[1].Refusal} {
+			if license.CodeOf(err) != want {
+				t.Errorf("%s: %v, want %q", what, err, want)
+			}
+		}
+		if f.Options.Quantity != 5 {
+			t.Errorf("what is there is not told: %+v", f)
+		}
+		if _, err := s.Find(license.Product{Firm: 6000010, Code: 14}); license.CodeOf(err) != license.CodeTMROnly {
+			t.Errorf("a group's: %v", err)
+		}
+	}
+}
+
 // A name that changes between the look at it and the reading is looked at again,
 // once.
 func TestDataIsReadUnderTheNameOfNow(t *testing.T) {
