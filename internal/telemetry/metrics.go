@@ -96,12 +96,12 @@ type Metric struct {
 
 // Looked collects metrics that are looked up, all of them together: figures gives
 // those of each metric by name. It is asked at most once in fresh, and has
-// patience to answer; when it fails, the metrics are missing from that answer,
+// patience to answer; when it fails or doesn't, the metrics are missing from that answer,
 // and quorate_lookup_failures_total counts it under the collector's name.
 type Looked struct {
 	metrics []Metric
 	descs   map[string]*prometheus.Desc
-	figures func(context.Context) (map[string][]Figure, error)
+	figures asking[map[string][]Figure]
 	failed  prometheus.Counter
 	log     *slog.Logger
 
@@ -119,14 +119,14 @@ const (
 // NewLooked registers metrics whose values figures gives. The names of figures are
 // those of metrics; a figure of another name is left out.
 func NewLooked(r prometheus.Registerer, source string, log *slog.Logger, metrics []Metric, figures func(context.Context) (map[string][]Figure, error)) *Looked {
-	l := &Looked{metrics: metrics, descs: map[string]*prometheus.Desc{}, figures: figures, log: log, failed: prometheus.NewCounter(prometheus.CounterOpts{
+	l := &Looked{metrics: metrics, descs: map[string]*prometheus.Desc{}, figures: asking[map[string][]Figure]{ask: figures}, log: log, failed: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "quorate_lookup_failures_total", Help: "How often figures that are looked up when they are asked for could not be had, by what they are about.",
 		ConstLabels: prometheus.Labels{"source": source},
 	})}
 	for _, m := range metrics {
 		l.descs[m.Name] = prometheus.NewDesc(m.Name, m.Help, m.Labels, nil)
 	}
-	r.MustRegister(l, l.failed)
+	r.MustRegister(l)
 	return l
 }
 
@@ -135,11 +135,13 @@ func (l *Looked) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range l.metrics {
 		ch <- l.descs[m.Name]
 	}
+	l.failed.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
 func (l *Looked) Collect(ch chan<- prometheus.Metric) {
 	all := l.look()
+	l.failed.Collect(ch) // with a failure of just now
 	for _, m := range l.metrics {
 		kind := prometheus.GaugeValue
 		if m.Counter {
@@ -153,18 +155,19 @@ func (l *Looked) Collect(ch chan<- prometheus.Metric) {
 
 func (l *Looked) look() map[string][]Figure {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.at.IsZero() && time.Since(l.at) < fresh {
-		return l.last
+	last, known := l.last, !l.at.IsZero() && time.Since(l.at) < fresh
+	l.mu.Unlock()
+	if known {
+		return last
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	all, err := l.figures(ctx)
+	all, err := l.figures.get()
 	if err != nil {
 		l.failed.Inc()
 		l.log.Warn("figures for metrics could not be had", "code", string(license.CodeOf(err)), "error", err)
 		all = nil
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.last, l.at = all, time.Now()
 	return all
 }
@@ -183,12 +186,11 @@ func Monitor(r *prometheus.Registry, log *slog.Logger, ready func(context.Contex
 // Ready answers whether the process can serve: 200, or 503. Why it can't goes to
 // the log, since the answer is open to everybody.
 func Ready(log *slog.Logger, ready func(context.Context) error) http.Handler {
+	asked := asking[struct{}]{ask: func(ctx context.Context) (struct{}, error) { return struct{}{}, ready(ctx) }}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), patience)
-		defer cancel()
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		if err := ready(ctx); err != nil {
+		if _, err := asked.get(); err != nil {
 			log.WarnContext(r.Context(), "not ready", "code", string(license.CodeOf(err)), "error", err)
 			w.WriteHeader(http.StatusServiceUnavailable)
 			_, _ = io.WriteString(w, "not ready\n")

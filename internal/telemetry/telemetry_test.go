@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -162,4 +165,51 @@ func TestMonitorTellsHealth(t *testing.T) {
 	if w := get("/healthz"); w.Code != 200 {
 		t.Error("who isn't ready lives all the same")
 	}
+}
+
+// TestHangingIsNotWaitedFor: a database that is cut off hangs whatever it is told;
+// then the process isn't ready, its figures are missing, and it is not asked by
+// ever more who wait.
+func TestHangingIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := prometheus.NewPedanticRegistry()
+		back, asked := make(chan bool), atomic.Int32{}
+		hang := func() error {
+			asked.Add(1)
+			<-back
+			return nil
+		}
+		NewLooked(r, "test", slog.New(slog.DiscardHandler), []Metric{{Name: "quorate_x", Help: "X."}}, func(context.Context) (map[string][]Figure, error) {
+			return map[string][]Figure{"quorate_x": {{nil, 4}}}, hang()
+		})
+		h := Monitor(r, slog.New(slog.DiscardHandler), func(context.Context) error { return hang() })
+		get := func(path string) (int, string) {
+			began, w := time.Now(), httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if took := time.Since(began); took > patience {
+				t.Errorf("%s took %s", path, took)
+			}
+			return w.Code, w.Body.String()
+		}
+		for range 3 {
+			if code, _ := get("/readyz"); code != 503 {
+				t.Errorf("it is ready: %d", code)
+			}
+			if code, text := get("/metrics"); code != 200 || strings.Contains(text, "quorate_x 4") {
+				t.Errorf("%d %s", code, text)
+			}
+			time.Sleep(fresh)
+		}
+		if n := asked.Load(); n != 2 {
+			t.Errorf("%d are waiting", n)
+		}
+		close(back)
+		synctest.Wait()
+		if code, _ := get("/readyz"); code != 200 {
+			t.Errorf("it is not ready again: %d", code)
+		}
+		if _, text := get("/metrics"); !strings.Contains(text, "quorate_x 4") || !strings.Contains(text, `{source="test"} 3`) {
+			t.Error(text)
+		}
+	})
 }
