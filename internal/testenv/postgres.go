@@ -21,13 +21,16 @@ import (
 
 // cluster is the private PostgreSQL of this process.
 type cluster struct {
-	dir   string // unix socket folder
-	pid   int
-	admin *sql.DB
+	dir     string // unix socket folder
+	process *os.Process
+	admin   *sql.DB
 	// strategy: from version 15 on the faster way without fsync must be asked for.
 	strategy string
 	end      func()
 	next     atomic.Uint64
+	command  func() *exec.Cmd    // makes the server's process
+	gone     chan struct{}       // closed when it has ended
+	guard    func(pid int) error // nil: nobody else ends it
 
 	mu        sync.Mutex
 	templates map[string]*template
@@ -42,7 +45,7 @@ type template struct {
 //
 //nolint:gochecknoglobals // initdb takes a second; sharing it is the purpose
 var postgres = sync.OnceValues(func() (*cluster, error) {
-	return startCluster("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+	return startCluster(true, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 })
 
 // Postgres gives the DSN of an empty database of the test's own. It is dropped
@@ -98,7 +101,7 @@ func Superuser(t testing.TB, dsn string) string {
 // the end of the test.
 func DurablePostgres(t testing.TB) string {
 	t.Helper()
-	c, err := startCluster()
+	c, err := startCluster(true)
 	if err != nil {
 		t.Fatalf("PostgreSQL for tests: %v", err)
 	}
@@ -107,6 +110,40 @@ func DurablePostgres(t testing.TB) string {
 		t.Fatalf("PostgreSQL for tests: %v", err)
 	}
 	return c.dsn("durable")
+}
+
+// PostgresServer is a PostgreSQL of a test's own that can be away. Its methods are
+// for the test's goroutine.
+type PostgresServer struct {
+	t testing.TB
+	c *cluster
+	// DSN is that of an empty database.
+	DSN string
+}
+
+// OwnPostgres starts a server of the test's own, for the time of the test.
+func OwnPostgres(t testing.TB) *PostgresServer {
+	t.Helper()
+	c, err := startCluster(false, "fsync=off")
+	if err != nil {
+		t.Fatalf("PostgreSQL for tests: %v", err)
+	}
+	t.Cleanup(c.end)
+	if err := c.create("own", "template1"); err != nil {
+		t.Fatalf("PostgreSQL for tests: %v", err)
+	}
+	return &PostgresServer{t, c, c.dsn("own")}
+}
+
+// Stop ends the server and every connection to it, in good order.
+func (s *PostgresServer) Stop() { s.c.stop(syscall.SIGINT) }
+
+// Start starts it again, with what it held.
+func (s *PostgresServer) Start() {
+	s.t.Helper()
+	if err := s.c.start(); err != nil {
+		s.t.Fatalf("PostgreSQL for tests: %v", err)
+	}
 }
 
 func database(t testing.TB, from string) string {
@@ -155,8 +192,9 @@ func (c *cluster) create(name, from string) error {
 	return err
 }
 
-// startCluster starts a server with settings NAME=VALUE.
-func startCluster(settings ...string) (*cluster, error) {
+// startCluster starts a server with settings NAME=VALUE. The watchdog guards its
+// process, unless it is stopped and started: then another may get the number.
+func startCluster(guarded bool, settings ...string) (*cluster, error) {
 	const install, folders = "postgresql", "/usr/lib/postgresql/*/bin"
 	initdb, err := program("initdb", install, folders)
 	if err != nil {
@@ -174,7 +212,7 @@ func startCluster(settings ...string) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := runCluster(dir, initdb, server, as, dog, settings)
+	c, err := runCluster(dir, initdb, server, as, dog, guarded, settings)
 	if err != nil {
 		dog.release()
 		return nil, err
@@ -182,7 +220,7 @@ func startCluster(settings ...string) (*cluster, error) {
 	return c, nil
 }
 
-func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdog, settings []string) (*cluster, error) {
+func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdog, guarded bool, settings []string) (*cluster, error) {
 	if as != nil {
 		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
 			return nil, err
@@ -201,38 +239,23 @@ func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdo
 	if out, err := init.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
-	logPath := filepath.Join(dir, "log")
-	logFile, err := os.Create(logPath)
-	if err != nil {
-		return nil, err
-	}
-	defer logFile.Close()
 	args := []string{"-D", data, "-k", dir}
 	for _, s := range append([]string{"listen_addresses=", "max_connections=300", "shared_buffers=32MB", "max_wal_size=4GB"}, settings...) {
 		args = append(args, "-c", s)
 	}
-	cmd := run(server, args...)
-	cmd.Stdout, cmd.Stderr = logFile, logFile
-	// SIGQUIT is PostgreSQL's immediate shutdown: the children go too.
-	if err := start(cmd, syscall.SIGQUIT); err != nil {
-		return nil, err
+	c := &cluster{dir: dir, templates: map[string]*template{}, command: func() *exec.Cmd { return run(server, args...) }}
+	if guarded {
+		c.guard = dog.guard
 	}
-	if err := dog.guard(cmd.Process.Pid); err != nil {
-		return nil, err
-	}
-	ended, gone := make(chan error, 1), make(chan struct{})
-	go func() {
-		ended <- cmd.Wait()
-		close(gone)
-	}()
-
-	c := &cluster{dir: dir, pid: cmd.Process.Pid, templates: map[string]*template{}}
 	c.end = sync.OnceFunc(func() {
 		if c.admin != nil {
 			_ = c.admin.Close()
 		}
+		if !guarded {
+			c.stop(syscall.SIGQUIT)
+		}
 		dog.release() // ends the server first
-		<-gone
+		<-c.gone
 	})
 	connector, err := pq.NewConnector(c.dsnAs(administrator, "postgres"))
 	if err != nil {
@@ -240,17 +263,8 @@ func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdo
 	}
 	c.admin = sql.OpenDB(connector)
 	c.admin.SetMaxIdleConns(1)
-	up := func() error {
-		select {
-		case err := <-ended:
-			return errors.Join(errEnded, err)
-		default:
-			return c.admin.Ping()
-		}
-	}
-	if err := poll(30*time.Second, up); err != nil {
-		said, _ := os.ReadFile(logPath)
-		return nil, fmt.Errorf("postgres does not come up: %w\n%s", err, strings.TrimSpace(string(said)))
+	if err := c.start(); err != nil {
+		return nil, err
 	}
 	var version int
 	if err := c.admin.QueryRow("SELECT current_setting('server_version_num')::int").Scan(&version); err != nil {
@@ -263,4 +277,50 @@ func runCluster(dir, initdb, server string, as *syscall.Credential, dog *watchdo
 		return nil, err
 	}
 	return c, nil
+}
+
+// start starts the server, and waits until it answers.
+func (c *cluster) start() error {
+	logPath := filepath.Join(c.dir, "log")
+	logFile, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer logFile.Close()
+	cmd := c.command()
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	// SIGQUIT is PostgreSQL's immediate shutdown: the children go too.
+	if err := start(cmd, syscall.SIGQUIT); err != nil {
+		return err
+	}
+	ended, gone := make(chan error, 1), make(chan struct{})
+	go func() {
+		ended <- cmd.Wait()
+		close(gone)
+	}()
+	c.process, c.gone = cmd.Process, gone
+	if c.guard != nil {
+		if err := c.guard(cmd.Process.Pid); err != nil {
+			return err
+		}
+	}
+	up := func() error {
+		select {
+		case err := <-ended:
+			return errors.Join(errEnded, err)
+		default:
+			return c.admin.Ping()
+		}
+	}
+	if err := poll(30*time.Second, up); err != nil {
+		said, _ := os.ReadFile(logPath)
+		return fmt.Errorf("postgres does not come up: %w\n%s", err, strings.TrimSpace(string(said)))
+	}
+	return nil
+}
+
+// stop ends the server with a signal, and waits until it has ended.
+func (c *cluster) stop(sig syscall.Signal) {
+	_ = c.process.Signal(sig) // none once it has ended
+	<-c.gone
 }

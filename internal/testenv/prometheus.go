@@ -1,6 +1,7 @@
 package testenv
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -144,15 +145,31 @@ func (p *PrometheusServer) Query(expr string) (map[string]float64, error) {
 // what it says against them.
 func Promtool(t testing.TB, metrics []byte) string {
 	t.Helper()
+	out, err := promtool(t, metrics, "check", "metrics")
+	if err != nil || out != "" {
+		return fmt.Sprintf("%v: %s", err, out)
+	}
+	return ""
+}
+
+// PromRules has it check a file of rules, and gives what it says against them.
+func PromRules(t testing.TB, file string) string {
+	t.Helper()
+	out, err := promtool(t, nil, "check", "rules", "--lint-fatal", file)
+	if err != nil {
+		return fmt.Sprintf("%v: %s", err, out)
+	}
+	return ""
+}
+
+func promtool(t testing.TB, in []byte, args ...string) (string, error) {
+	t.Helper()
 	path, err := program("promtool", "prometheus")
 	if err != nil {
 		t.Fatalf("Prometheus for tests: %v", err)
 	}
-	cmd := exec.Command(path, "check", "metrics")
-	cmd.Stdin = strings.NewReader(string(metrics))
+	cmd := exec.Command(path, args...)
+	cmd.Stdin = bytes.NewReader(in)
 	out, err := cmd.CombinedOutput()
-	if err != nil || len(out) > 0 {
-		return fmt.Sprintf("%v: %s", err, out)
-	}
-	return ""
+	return string(out), err
 }

@@ -175,3 +175,20 @@ func TestServersDieWithAKilledTestProcess(t *testing.T) {
 		return nil
 	})
 }
+
+// A server of a test's own keeps its data while it is away.
+func TestOwnPostgresIsStoppedAndStarted(t *testing.T) {
+	s := testenv.OwnPostgres(t)
+	db := open(t, s.DSN)
+	if _, err := db.Exec("CREATE TABLE kept (x integer)"); err != nil {
+		t.Fatal(err)
+	}
+	s.Stop()
+	if err := db.Ping(); err == nil {
+		t.Error("it answers while it is away")
+	}
+	s.Start()
+	if _, err := db.Exec("SELECT x FROM kept"); err != nil {
+		t.Error(err)
+	}
+}
