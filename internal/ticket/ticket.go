@@ -13,6 +13,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/quorate/quorate/internal/license"
@@ -43,8 +44,9 @@ func New() Code {
 	return write(values)
 }
 
-// Parse reads what somebody typed: small letters, O for 0, I and L for 1, and
-// spaces and dashes wherever they stand. Error: license.CodeInvalidInput, which
+// Parse reads what somebody typed: small letters, O for 0, I and L for 1, the
+// fullwidth forms of East Asian keyboards, and spaces and dashes wherever they
+// stand. Error: license.CodeInvalidInput, which
 // tells no part of the code but a character that is in none.
 func Parse(text string) (Code, error) {
 	bad := func(fix, format string, args ...any) (Code, error) {
@@ -61,10 +63,13 @@ func Parse(text string) (Code, error) {
 		}
 		v, ok := valueOf(r)
 		if !ok {
-			if r == utf8.RuneError {
+			switch {
+			case r == utf8.RuneError:
 				return bad("copy the code again", "the code is not a text")
+			case unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r): // it may look like one
+				return bad("type the code with a Latin keyboard", "the character %q (%U) is no Latin letter", r, r)
 			}
-			return bad("compare it with the ticket: codes have digits, and letters but I, L, O and U", "the character %q is in no code", r)
+			return bad("compare it with the one that was given out: codes have digits, and letters but I, L, O and U", "the character %q is in no code", r)
 		}
 		if n < Length {
 			values[n] = v
@@ -72,10 +77,10 @@ func Parse(text string) (Code, error) {
 		n++
 	}
 	if n != Length {
-		return bad("compare it with the ticket: it has five groups of five characters", "the code has %d characters instead of %d", n, Length)
+		return bad("compare it with the one that was given out: it has five groups of five characters", "the code has %d characters instead of %d", n, Length)
 	}
 	if values[Length-1] != check(values[:Length-1]) {
-		return bad("compare it with the ticket, character by character", "the code is mistyped")
+		return bad("compare it with the one that was given out, character by character", "the code is mistyped")
 	}
 	return write(values), nil
 }
@@ -116,16 +121,16 @@ func write(values [Length]byte) Code {
 }
 
 // between says whether a character stands between those of a code: word
-// processors make other dashes and spaces of those that were typed.
+// processors make other dashes and spaces of those that were typed, and add some
+// that nobody sees.
 func between(r rune) bool {
-	switch r {
-	case ' ', '\t', '\r', '\n', '-', '_', '.', '\u00a0', '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u2212', '\u202f', '\ufeff':
-		return true
-	}
-	return false
+	return r == '_' || r == '.' || unicode.In(r, unicode.White_Space, unicode.Dash, unicode.Cf)
 }
 
 func valueOf(r rune) (byte, bool) {
+	if r >= '\uff01' && r <= '\uff5e' { // fullwidth
+		r -= '\uff01' - '!'
+	}
 	if r >= 'a' && r <= 'z' {
 		r -= 'a' - 'A'
 	}

@@ -148,7 +148,8 @@ func TestTyped(t *testing.T) {
 	for _, typed := range []string{
 		plain, strings.ToLower(string(c)), confused, strings.NewReplacer("0", "o", "1", "I").Replace(plain), strings.ReplaceAll(plain, "1", "i"),
 		"  " + strings.ReplaceAll(string(c), "-", " ") + "\n", strings.ReplaceAll(string(c), "-", "\u2013"), strings.ReplaceAll(string(c), "-", "\u00a0-\u00a0"),
-		strings.Join(strings.Split(plain, ""), " "),
+		strings.Join(strings.Split(plain, ""), " "), fullwidth(string(c)), strings.ReplaceAll(string(c), "-", "\u2015"),
+		strings.ReplaceAll(string(c), "-", "\u3000"), "\u200b" + strings.ReplaceAll(string(c), "-", "-\u00ad") + "\u2009",
 	} {
 		if got, err := Parse(typed); got != c || err != nil {
 			t.Errorf("%q is read as %q, %v", typed, string(got), err)
@@ -162,6 +163,9 @@ func TestTyped(t *testing.T) {
 		"U" + plain[1:]:           `'U' is in no code`,
 		"é" + plain[1:]:           "is in no code",
 		"\xff" + plain[1:]:        "not a text",
+		"\u0422" + plain[1:]:      `'Т' (U+0422) is no Latin letter`, // looks like T
+		"\u0391" + plain[1:]:      "is no Latin letter",
+		"/" + plain:               "is in no code",
 		plain[1:] + plain[:1]:     "mistyped",
 	} {
 		_, err := Parse(typed)
@@ -171,7 +175,15 @@ func TestTyped(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), plain[5:10]) {
 			t.Errorf("%q: the error tells the code: %v", typed, err)
 		}
+		if err != nil && strings.Contains(err.Error(), "ticket") {
+			t.Errorf("%q: it may be a code that enrolls a server: %v", typed, err)
+		}
 	}
+}
+
+// fullwidth writes a code as East Asian keyboards do.
+func fullwidth(code string) string {
+	return strings.Map(func(r rune) rune { return r - '!' + '\uff01' }, code)
 }
 
 func TestDigests(t *testing.T) {
